@@ -1,0 +1,139 @@
+//! Segments: a stretch of the log in one piece of memory.
+
+use bytes::Bytes;
+
+use crate::types::{IdRange, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run, encode_record};
+
+/// Size at which a segment is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last one
+/// counts towards the node's size. Smaller than a run: runs get cut at segment borders more often than they need to.
+pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
+
+/// Where each record of a segment begins, relative to the segment, and where the last one ends.
+#[derive(Debug)]
+struct Offsets {
+    start: LogEnd,
+    /// One more than records: the last is the segment's length. `u32`, since a segment holds at most one record more
+    /// than [`SEGMENT_BYTES`], and a record is below 9 MiB.
+    begins: Vec<u32>,
+}
+
+impl Offsets {
+    fn end(&self) -> LogEnd {
+        self.start.plus(self.begins.len() as u64 - 1)
+    }
+
+    fn offset(&self, at: LogEnd) -> usize {
+        let index = (at.get() - self.start.get()) as usize;
+        *self.begins.get(index).expect("an id inside the segment") as usize
+    }
+
+    /// The longest run from `from` on that ends at `until` or before, at the segment's end or before, and has at most
+    /// `max_bytes`, or a single record.
+    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
+        let first = (from.get() - self.start.get()) as usize;
+        let until = until.min(self.end());
+        let last = (until.get() - self.start.get()) as usize;
+        let begin = self.offset(from);
+        let ends = self.begins.get(first + 1..=last).unwrap_or_default();
+        let fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
+        let range = IdRange::new(from, from.plus(fits as u64));
+        (range, self.offset(range.end()) - begin)
+    }
+
+    fn bytes_of(&self, range: IdRange) -> std::ops::Range<usize> {
+        self.offset(range.start())..self.offset(range.end())
+    }
+}
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(super) struct Active {
+    offsets: Offsets,
+    bytes: Vec<u8>,
+}
+
+/// A segment that never changes again.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    offsets: Offsets,
+    bytes: Bytes,
+}
+
+impl Active {
+    pub(super) fn new(start: LogEnd) -> Self {
+        Self { offsets: Offsets { start, begins: vec![0] }, bytes: Vec::new() }
+    }
+
+    pub(super) fn end(&self) -> LogEnd {
+        self.offsets.end()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() >= SEGMENT_BYTES
+    }
+
+    pub(super) fn push(&mut self, accepted_ms: u64, text: &str) -> MessageId {
+        let id = self.end().next_id();
+        self.reserve(RECORD_HEADER_BYTES + text.len());
+        encode_record(&mut self.bytes, id, accepted_ms, text);
+        self.offsets.begins.push(self.bytes.len() as u32);
+        id
+    }
+
+    /// A run goes into one segment whole: it is at most a quarter of one, or a single record.
+    pub(super) fn push_run(&mut self, run: &Records) {
+        self.reserve(run.bytes());
+        let mut end = self.bytes.len();
+        self.bytes.extend_from_slice(run.as_bytes());
+        for size in run.sizes() {
+            end += size;
+            self.offsets.begins.push(end as u32);
+        }
+    }
+
+    /// Takes the whole segment's memory at the first record: growing in steps would copy it several times, and pages
+    /// that are not written to yet cost nothing.
+    fn reserve(&mut self, bytes: usize) {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve_exact(SEGMENT_BYTES.max(bytes));
+        }
+        self.bytes.reserve(bytes);
+    }
+
+    pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
+        self.offsets.run_from(from, until, max)
+    }
+
+    /// A copy: the segment's memory is still being written.
+    pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
+        let (range, _) = self.offsets.run_from(from, until, max_bytes);
+        let bytes = self.bytes.get(self.offsets.bytes_of(range)).expect("offsets inside");
+        Records::trusted(range, Bytes::copy_from_slice(bytes))
+    }
+
+    pub(super) fn seal(mut self) -> Sealed {
+        self.offsets.begins.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        Sealed { offsets: self.offsets, bytes: self.bytes.into() }
+    }
+}
+
+impl Sealed {
+    pub(super) fn start(&self) -> LogEnd {
+        self.offsets.start
+    }
+
+    pub(super) fn end(&self) -> LogEnd {
+        self.offsets.end()
+    }
+
+    pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
+        self.offsets.run_from(from, until, max)
+    }
+
+    /// A slice of the segment itself, without a copy.
+    pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
+        let (range, _) = self.offsets.run_from(from, until, max_bytes);
+        Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range)))
+    }
+}

@@ -1,0 +1,71 @@
+//! What becomes of a sender's append.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::types::{MessageId, NodeName};
+
+/// The answer to one append. Each accepted append gets exactly one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The write concern holds.
+    Committed(Receipt),
+    /// The sender's own time limit passed before the write concern held. The message stays in the log.
+    TimedOut(Receipt),
+    /// The node stops before the write concern held. The message stays in the log.
+    ShuttingDown(Receipt),
+    /// The message is not in the log and never will be.
+    Refused(Refusal),
+}
+
+/// What is known about an accepted message at the moment of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The message's id.
+    pub id: MessageId,
+    /// The write concern that the sender asked for, as a number of nodes.
+    pub write_concern: u16,
+    /// The nodes that had acked, master first, then in the order in which they registered.
+    pub acked_by: Arc<[NodeName]>,
+    /// Whether the message is durable on the master: in its log for good. Otherwise its fate is not known yet.
+    pub stored: bool,
+}
+
+/// Why an append was refused before anything was stored.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// More nodes than the cluster can ever have.
+    #[error(
+        "write concern {asked} can never be reached: the cluster has {reachable} nodes at most; \
+         ask for {reachable} or less"
+    )]
+    WriteConcern {
+        /// The write concern of the request.
+        asked: u64,
+        /// The largest one that is taken.
+        reachable: u16,
+    },
+    /// As many senders as may wait are waiting.
+    #[error("{limit} senders are waiting for secondaries already; try again later")]
+    TooManyWaiting {
+        /// How many may wait at once.
+        limit: usize,
+    },
+    /// The node is stopping.
+    #[error("the node is shutting down; send the message again when it is back")]
+    ShuttingDown,
+}
+
+/// Why a secondary was not forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ForgetError {
+    /// No secondary of that name ever registered.
+    #[error("no secondary named {0} ever registered with this master")]
+    Unknown(NodeName),
+    /// It is still heard from.
+    #[error(
+        "secondary {0} is not unhealthy; stop it first and wait until /health shows it as unhealthy"
+    )]
+    Live(NodeName),
+}

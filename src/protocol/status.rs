@@ -1,0 +1,103 @@
+//! What the nodes tell about themselves: the facts behind `/health`, without a form.
+
+use std::time::Duration;
+
+use crate::types::{LogEnd, NodeName};
+
+/// How a secondary looks from the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Heard from within the last two heartbeat intervals.
+    Healthy,
+    /// Not heard from for two heartbeat intervals.
+    Suspected,
+    /// Not heard from for five heartbeat intervals, or not connected.
+    Unhealthy,
+}
+
+/// How far a secondary is in joining, as the master knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberPhase {
+    /// Connected, fetching what it missed.
+    CatchingUp,
+    /// Connected and sent new messages as they come.
+    Ready,
+    /// Without a connection.
+    Disconnected,
+}
+
+/// One secondary as the master sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberHealth {
+    /// Its name.
+    pub name: NodeName,
+    /// Whether it is heard from.
+    pub status: Status,
+    /// How far it is in joining.
+    pub phase: MemberPhase,
+    /// The end of what it acked.
+    pub acked_end: LogEnd,
+    /// How many messages it is behind the master.
+    pub lag: u64,
+    /// `AddMessage` requests that wait for its answer.
+    pub in_flight: usize,
+    /// `AddMessage` requests that had to be made again since the master started.
+    pub retries: u64,
+    /// Round-trip time of the last answered heartbeat.
+    pub rtt: Option<Duration>,
+    /// Time since the last frame from it.
+    pub last_seen: Option<Duration>,
+    /// Where its connection comes from; none without a connection.
+    pub address: Option<String>,
+}
+
+/// The master's health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MasterHealth {
+    /// Its name.
+    pub name: NodeName,
+    /// Whether it refuses appends (it is stopping).
+    pub read_only: bool,
+    /// The end of its log.
+    pub log_end: LogEnd,
+    /// Number of nodes of the cluster, the master counted.
+    pub cluster_size: u16,
+    /// Senders that wait for secondaries.
+    pub waiting_senders: usize,
+    /// Every secondary that ever registered, in that order.
+    pub secondaries: Vec<MemberHealth>,
+}
+
+/// How far a secondary is, as it knows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondaryPhase {
+    /// Without an accepted connection.
+    Connecting,
+    /// Fetching what it missed.
+    CatchingUp,
+    /// Has all that the master told of and is sent new messages as they come.
+    Ready,
+    /// The master refuses it, for a reason that lies in names or numbers.
+    Refused,
+    /// The master refuses it because its messages are not a part of the master's log.
+    Diverged,
+}
+
+/// A secondary's health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecondaryHealth {
+    /// Its name.
+    pub name: NodeName,
+    /// How far it is.
+    pub phase: SecondaryPhase,
+    /// Its contiguous end.
+    pub log_end: LogEnd,
+    /// Messages that wait above a gap.
+    pub buffered: u64,
+    /// Whether it has a connection to the master.
+    pub connected: bool,
+    /// The master's name, once a handshake told it.
+    pub master: Option<NodeName>,
+    /// The master's log end as last told; none before the first handshake.
+    pub master_log_end: Option<LogEnd>,
+}

@@ -1,0 +1,121 @@
+//! Durations and ranges of durations as people write them: `250ms`, `1.5s`, `1000ms..2000ms`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Longest duration that is taken, so that adding one to a clock reading can never overflow: a year.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Why a text is no duration or no range of durations.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DurationError {
+    /// The text has another form.
+    #[error("{0:?} is no duration: write 250ms, 1.5s or a bare number of milliseconds")]
+    Form(String),
+    /// The number is out of reach.
+    #[error("{0:?} is longer than a year")]
+    TooLong(String),
+    /// The range ends before it starts.
+    #[error("the range {0:?} ends before it starts")]
+    Backwards(String),
+}
+
+/// Reads `250ms`, `1.5s`, `3s`, or a bare number of milliseconds.
+///
+/// # Errors
+/// When the text has another form, is negative, or names more than a year.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let form = || DurationError::Form(text.to_owned());
+    let trimmed = text.trim();
+    let (number, millis_per_unit) = if let Some(number) = trimmed.strip_suffix("ms") {
+        (number, 1.0)
+    } else if let Some(number) = trimmed.strip_suffix('s') {
+        (number, 1000.0)
+    } else {
+        (trimmed, 1.0)
+    };
+    // `f64` takes more than we do (`inf`, `1e9`, `+1`): only digits and one point are a number here.
+    if !number.starts_with(|c: char| c.is_ascii_digit())
+        || !number.chars().all(|c| c.is_ascii_digit() || c == '.')
+    {
+        return Err(form());
+    }
+    let value: f64 = number.parse().map_err(|_| form())?;
+    let duration = Duration::try_from_secs_f64(value * millis_per_unit / 1000.0)
+        .map_err(|_| DurationError::TooLong(text.to_owned()))?;
+    if duration > DURATION_MAX {
+        return Err(DurationError::TooLong(text.to_owned()));
+    }
+    Ok(duration)
+}
+
+/// A range of artificial delays, both ends included; each delay is drawn from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DelayRange {
+    min: Duration,
+    max: Duration,
+}
+
+impl DelayRange {
+    /// The shortest delay.
+    pub const fn min(self) -> Duration {
+        self.min
+    }
+
+    /// The longest delay.
+    pub const fn max(self) -> Duration {
+        self.max
+    }
+}
+
+impl FromStr for DelayRange {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, DurationError> {
+        let (min, max) = match text.split_once("..") {
+            Some((min, max)) => (parse_duration(min)?, parse_duration(max)?),
+            None => (parse_duration(text)?, parse_duration(text)?),
+        };
+        if min > max {
+            return Err(DurationError::Backwards(text.to_owned()));
+        }
+        Ok(Self { min, max })
+    }
+}
+
+impl fmt::Display for DelayRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}..{:?}", self.min, self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        let ms = |n| Ok(Duration::from_millis(n));
+        assert_eq!(parse_duration("250ms"), ms(250));
+        assert_eq!(parse_duration("1.5s"), ms(1500));
+        assert_eq!(parse_duration("3s"), ms(3000));
+        assert_eq!(parse_duration("40"), ms(40));
+        assert_eq!(parse_duration("0"), ms(0));
+        for bad in ["", "s", "ms", "-1s", "1h", "1e3", "inf", "nan", "1..2", ".5s", "1 s2"] {
+            assert!(parse_duration(bad).is_err(), "{bad:?}");
+        }
+        assert!(matches!(parse_duration("99999999999999s"), Err(DurationError::TooLong(_))));
+    }
+
+    #[test]
+    fn a_single_duration_is_a_range_of_one_value() {
+        let range: DelayRange = "2s".parse().unwrap();
+        assert_eq!((range.min(), range.max()), (Duration::from_secs(2), Duration::from_secs(2)));
+        let range: DelayRange = "1000ms..2000ms".parse().unwrap();
+        assert_eq!((range.min(), range.max()), (Duration::from_secs(1), Duration::from_secs(2)));
+        assert!("2s..1s".parse::<DelayRange>().is_err());
+    }
+}

@@ -1,0 +1,323 @@
+//! The record: the one encoding of a message.
+//!
+//! A message is encoded once, when the master accepts it. The same bytes lie in every node's log, go into
+//! `AddMessage` runs and catch-up pages, and are checked and stored as they are. The layout (little-endian) is
+//! described for second implementations in `docs/PROTOCOL.md`:
+//!
+//! ```text
+//!  0       4       8              16              24  25
+//! ┌───────┬───────┬───────────────┬───────────────┬──┬─────────────┐
+//! │length │ crc32c│ id            │ accepted (ms) │fl│ payload …   │
+//! └───────┴───────┴───────────────┴───────────────┴──┴─────────────┘
+//! ```
+//!
+//! `length` counts the payload's bytes. The checksum covers the length and everything behind the checksum, so that
+//! no single damaged field can pass for another record.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::{Checksum, IdRange, LogEnd, MessageId, Run};
+
+/// Size of a record without its payload, in bytes.
+pub const RECORD_HEADER_BYTES: usize = 25;
+
+/// Longest payload of a record, in bytes: what `--max-message-bytes` may be set to at most, and small enough that a
+/// frame with one record stays well below the longest frame.
+pub const MESSAGE_BYTES_LIMIT: usize = 8 * 1024 * 1024;
+
+/// No flag is defined yet; a record with one comes from a newer version and is refused.
+const FLAGS_KNOWN: u8 = 0;
+
+/// Why bytes are no record, or not the run of records that they should be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// The bytes end inside a record.
+    #[error("the bytes end inside the record of message {id}")]
+    CutOff {
+        /// The message whose record should be there.
+        id: MessageId,
+    },
+    /// The length field names more than a message can have.
+    #[error("the record of message {id} claims {length} bytes, more than the limit")]
+    TooLong {
+        /// The message whose record should be there.
+        id: MessageId,
+        /// What the length field says.
+        length: usize,
+    },
+    /// The checksum does not fit the bytes.
+    #[error("the checksum of message {id} is wrong")]
+    Checksum {
+        /// The message whose record should be there.
+        id: MessageId,
+    },
+    /// Another message stands where this one should be.
+    #[error("message {found} stands where message {id} should be")]
+    OtherId {
+        /// The message whose record should be there.
+        id: MessageId,
+        /// The message whose record is there.
+        found: MessageId,
+    },
+    /// A flag that this version does not know.
+    #[error("the record of message {id} has unknown flags {flags:#04x}")]
+    Flags {
+        /// The message.
+        id: MessageId,
+        /// The flags as they stand there.
+        flags: u8,
+    },
+    /// The payload is no UTF-8.
+    #[error("the text of message {id} is no UTF-8")]
+    NotText {
+        /// The message.
+        id: MessageId,
+    },
+    /// More bytes than the announced records have.
+    #[error("{bytes} bytes too many behind the run's last record")]
+    Trailing {
+        /// How many bytes are left.
+        bytes: usize,
+    },
+}
+
+/// One record, borrowed from the bytes that it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The message's id.
+    pub id: MessageId,
+    /// When the master accepted the message: milliseconds since 1970 of the master's wall clock. For people; nothing
+    /// is decided by it.
+    pub accepted_ms: u64,
+    /// The message.
+    pub text: &'a str,
+    /// CRC-32C of the record.
+    pub checksum: Checksum,
+}
+
+/// Appends the record of a message to `out`.
+///
+/// # Panics
+/// When the text is longer than [`MESSAGE_BYTES_LIMIT`]: the caller checks senders' texts before.
+pub fn encode_record(out: &mut Vec<u8>, id: MessageId, accepted_ms: u64, text: &str) {
+    assert!(text.len() <= MESSAGE_BYTES_LIMIT, "a message of {} bytes", text.len());
+    let length = (text.len() as u32).to_le_bytes();
+    let mut head = [0_u8; RECORD_HEADER_BYTES - 8];
+    head[..8].copy_from_slice(&id.get().to_le_bytes());
+    head[8..16].copy_from_slice(&accepted_ms.to_le_bytes());
+    head[16] = FLAGS_KNOWN;
+    let crc = crc32c::crc32c_append(checksum_of_parts(length, &head), text.as_bytes());
+    out.reserve(RECORD_HEADER_BYTES + text.len());
+    out.extend_from_slice(&length);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn checksum_of_parts(length: [u8; 4], rest: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&length), rest)
+}
+
+/// Reads and checks the record that stands at the front of `bytes`, and tells its size in bytes.
+///
+/// # Errors
+/// When the bytes there are not the whole, undamaged record of message `id`.
+pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), RecordError> {
+    let (&length_field, rest) = bytes.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
+    let (&crc, rest) = rest.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
+    let length = u32::from_le_bytes(length_field) as usize;
+    if length > MESSAGE_BYTES_LIMIT {
+        return Err(RecordError::TooLong { id, length });
+    }
+    let size = RECORD_HEADER_BYTES + length;
+    let rest = rest.get(..size - 8).ok_or(RecordError::CutOff { id })?;
+    let checksum = u32::from_le_bytes(crc);
+    if checksum_of_parts(length_field, rest) != checksum {
+        return Err(RecordError::Checksum { id });
+    }
+    let (&found, rest) = rest.split_first_chunk::<8>().ok_or(RecordError::CutOff { id })?;
+    let (&accepted, rest) = rest.split_first_chunk::<8>().ok_or(RecordError::CutOff { id })?;
+    let (&flags, payload) = rest.split_first().ok_or(RecordError::CutOff { id })?;
+    let found = MessageId::new(u64::from_le_bytes(found));
+    if found != id {
+        return Err(RecordError::OtherId { id, found });
+    }
+    if flags & !FLAGS_KNOWN != 0 {
+        return Err(RecordError::Flags { id, flags });
+    }
+    let text = str::from_utf8(payload).map_err(|_| RecordError::NotText { id })?;
+    let accepted_ms = u64::from_le_bytes(accepted);
+    Ok((Record { id, accepted_ms, text, checksum: Checksum::new(checksum) }, size))
+}
+
+/// A run of consecutive records as they lie in the log and on the wire. Cheap to clone and to cut.
+///
+/// Whoever holds one knows that its bytes were checked: [`Records::check`] and the log are the only sources.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Records {
+    range: IdRange,
+    bytes: Bytes,
+}
+
+impl Records {
+    /// No records, at `at`.
+    pub fn empty(at: LogEnd) -> Self {
+        Self { range: IdRange::empty(at), bytes: Bytes::new() }
+    }
+
+    /// Checks bytes from outside: they must be exactly the records of `range`, undamaged and in order.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with them.
+    pub fn check(range: IdRange, bytes: Bytes) -> Result<Self, RecordError> {
+        let mut rest: &[u8] = &bytes;
+        let mut at = range.start();
+        while at < range.end() {
+            let (_, size) = record_at(at.next_id(), rest)?;
+            rest = rest.get(size..).unwrap_or_default();
+            at = at.plus(1);
+        }
+        if !rest.is_empty() {
+            return Err(RecordError::Trailing { bytes: rest.len() });
+        }
+        Ok(Self { range, bytes })
+    }
+
+    /// Takes bytes that this process encoded or checked before.
+    pub(crate) fn trusted(range: IdRange, bytes: Bytes) -> Self {
+        Self { range, bytes }
+    }
+
+    /// The records' bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The records, one by one.
+    pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
+        let mut rest: &[u8] = &self.bytes;
+        let mut at = self.range.start();
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            // Checked when it came in; memory that changed since is beyond repair.
+            let (record, size) = record_at(at.next_id(), rest).expect("a checked record");
+            rest = rest.get(size..).unwrap_or_default();
+            at = at.plus(1);
+            Some(record)
+        })
+    }
+
+    /// The size in bytes of each record in turn, from the length fields alone.
+    pub fn sizes(&self) -> impl Iterator<Item = usize> {
+        let mut rest: &[u8] = &self.bytes;
+        std::iter::from_fn(move || {
+            let (&length, _) = rest.split_first_chunk::<4>()?;
+            let size = RECORD_HEADER_BYTES + u32::from_le_bytes(length) as usize;
+            rest = rest.get(size..).unwrap_or_default();
+            Some(size)
+        })
+    }
+}
+
+impl Run for Records {
+    fn range(&self) -> IdRange {
+        self.range
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn slice(&self, part: IdRange) -> Self {
+        assert!(
+            self.range.start() <= part.start() && part.end() <= self.range.end(),
+            "{part} is not inside {}",
+            self.range
+        );
+        let before = (part.start().get() - self.range.start().get()) as usize;
+        let start: usize = self.sizes().take(before).sum();
+        let length: usize = self.sizes().skip(before).take(part.len() as usize).sum();
+        Self { range: part, bytes: self.bytes.slice(start..start + length) }
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Records({}, {} bytes)", self.range, self.bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(from: u64, texts: &[&str]) -> Records {
+        let mut bytes = Vec::new();
+        for (n, text) in texts.iter().enumerate() {
+            encode_record(&mut bytes, MessageId::new(from + n as u64), 1_700_000_000_000, text);
+        }
+        let range = IdRange::new(LogEnd::new(from), LogEnd::new(from + texts.len() as u64));
+        Records::check(range, bytes.into()).unwrap()
+    }
+
+    #[test]
+    fn what_is_encoded_comes_back() {
+        let records = run(7, &["Msg1", "", "Повідомлення"]);
+        let texts: Vec<_> = records.iter().map(|record| (record.id.get(), record.text)).collect();
+        assert_eq!(texts, [(7, "Msg1"), (8, ""), (9, "Повідомлення")]);
+    }
+
+    #[test]
+    fn a_slice_is_the_run_that_it_names() {
+        let records = run(7, &["a", "bb", "ccc", "dddd"]);
+        let part = records.slice(IdRange::new(LogEnd::new(8), LogEnd::new(10)));
+        assert_eq!(part, run(8, &["bb", "ccc"]));
+        assert_eq!(records.slice(IdRange::empty(LogEnd::new(11))).bytes(), 0);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let records = run(3, &["Msg1", "Msg2"]);
+        let whole = records.as_bytes().to_vec();
+        for bit in 0..whole.len() * 8 {
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Records::check(records.range(), damaged.into()).is_err(), "bit {bit}");
+        }
+        for length in 0..whole.len() {
+            let cut = whole[..length].to_vec();
+            assert!(Records::check(records.range(), cut.into()).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn a_record_under_another_id_and_bytes_behind_the_last_are_refused() {
+        let records = run(3, &["Msg1"]);
+        let elsewhere = IdRange::new(LogEnd::new(4), LogEnd::new(5));
+        assert!(matches!(
+            Records::check(elsewhere, records.as_bytes().clone()),
+            Err(RecordError::OtherId { .. })
+        ));
+        let mut longer = records.as_bytes().to_vec();
+        longer.push(0);
+        assert_eq!(
+            Records::check(records.range(), longer.into()),
+            Err(RecordError::Trailing { bytes: 1 })
+        );
+    }
+
+    #[test]
+    fn the_layout_of_a_record_is_pinned() {
+        let records = run(1, &["Msg1"]);
+        let hex: String = records.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            concat!("04000000", "CRC", "0100000000000000", "0068e5cf8b010000", "00", "4d736731")
+                .replace("CRC", &hex[8..16])
+        );
+        assert_eq!(&hex[8..16], "d4aa2ad5");
+    }
+}
