@@ -1,6 +1,5 @@
 //! A replicated log with tunable write concern.
 
 pub mod log;
-pub mod node;
 pub mod protocol;
 pub mod types;

@@ -1,18 +1,130 @@
-//! The protocol (stub).
+//! The protocol as a value: everything that decides, and nothing that acts.
+//!
+//! Who is sent what, what counts as an ack, who may be answered, what is visible, when to retry: all of it is plain
+//! code over ids and times. There is no socket, file, clock, channel, task or ambient chance in here (`clippy.toml`
+//! forbids them), so that a simulator can drive a whole cluster through thousands of schedules in virtual time, and
+//! the same code runs in production behind a thin shell. Log lines are the one exception: nothing depends on them.
+//!
+//! # How it is driven
+//! [`Master`] and [`Secondary`] have the same four kinds of method, after quinn-proto's vocabulary:
+//!
+//! - `step(now, input)` takes in what happened; `handle_timeout(now)` does what is due;
+//! - `poll_effect()` says what to do next; call it until it returns none after each of the above;
+//! - `next_deadline()` says when `handle_timeout` is due next; the shell holds the only sleep;
+//! - commands and questions of the application: `append`, `forget`, `health`.
+//!
+//! `now` must never go back. Chance comes from a seed in the options.
+//!
+//! # What holds
+//! - *Order.* The master gives ids; a secondary appends only what continues its log and holds the rest in a
+//!   [gap buffer](gap_buffer). What a node shows is a prefix of the master's log.
+//! - *Exactly once.* A message's id is its place in the log. What is there already is not appended again.
+//! - *Acks are positions.* A secondary tells its contiguous end; everything before it is acked. An answer to a resent or
+//!   timed-out request says no less than one in time, and a duplicate counts nothing twice. No ack is by request.
+//! - *Never ahead.* The master sends what is durable on itself, so no secondary has more than its master.
+//! - *Everything of a connection dies with it*: delayed requests, runs that wait for a delay, the gap buffer, the table
+//!   of requests. The next handshake tells the position, and sending starts there. Acks count only from a name's
+//!   current connection.
+//!
+//! # Joining
+//! [`Handshake`](frame::Handshake) → [`Welcome`](frame::Welcome) (or a refusal), then `GetMessages` and `Page` until the
+//! secondary has what the last page told of, then `SecondaryNodeReady`, then `AddMessage` runs as messages come.
+//!
+//! # Caveats
+//! One master, given by configuration: no election, no fail-over. While it is away nothing can be appended; what it
+//! acked is as safe as the write concern that was asked for.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod backoff;
+mod delayed;
+mod faults;
+pub mod frame;
+pub mod gap_buffer;
+mod health;
+mod in_flight;
+mod master;
 mod outcome;
+mod progress;
+mod secondary;
 mod status;
+mod write_concern;
+
+use thiserror::Error;
+
+use crate::types::{Checksum, IdRange, LogEnd, RequestId};
+
+pub use faults::HANDSHAKE_DELAY_MAX;
+pub use master::{Effect, HANDSHAKE_TIMEOUT, Input, Master, MasterOptions, STRANGERS_MAX};
 pub use outcome::{ForgetError, Outcome, Receipt, Refusal};
+pub use secondary::{HELD_BYTES_MAX, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
 pub use status::{
     MasterHealth, MemberHealth, MemberPhase, SecondaryHealth, SecondaryPhase, Status,
 };
 
-use crate::types::{Checksum, IdRange, LogEnd};
-/// What the deciding code may ask of the node's log: sizes and checksums, never bytes.
+/// What the deciding code may ask of its node's log: sizes and checksums, never bytes.
 pub trait LogView {
-    /// The longest run of records from `from` on that is durable, ends at `until` or before, and has at most
-    /// `max_bytes` (or is a single record), and its size in bytes. Empty where nothing is there.
+    /// The longest run of durable records from `from` on that ends at `until` or before and has at most `max_bytes` (or
+    /// is a single record), and its size in bytes. Empty where nothing is there.
     fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize);
 
     /// The checksum of the last durable record before `end`; none at the log's beginning.
     fn checksum_before(&self, end: LogEnd) -> Option<Checksum>;
+}
+
+/// What a peer did that no correct peer does. Ends its connection, never the node.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProtocolError {
+    /// Something else came before the handshake.
+    #[error("the first frame of a connection must be a handshake")]
+    HandshakeExpected,
+    /// A request that this side never answers, or not now.
+    #[error("a {0:?} request is not expected here")]
+    UnexpectedRequest(frame::RequestKind),
+    /// A response that fits no request.
+    #[error("the response to request {0} is not expected here")]
+    UnexpectedResponse(RequestId),
+    /// A position beyond the end of the log.
+    #[error("the secondary claims to have everything before {told}, the log ends at {log_end}")]
+    AckBeyondEnd {
+        /// What it claims.
+        told: LogEnd,
+        /// What there is.
+        log_end: LogEnd,
+    },
+    /// A run that a page or `AddMessage` cannot have.
+    #[error("a run of the ids {0} makes no sense here")]
+    BadRun(IdRange),
+    /// The master's log or name changed within a connection.
+    #[error("the master introduced itself twice, and differently")]
+    ChangedIdentity,
+}
+
+/// Why this side closes a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CloseReason {
+    /// The peer is broken.
+    #[error(transparent)]
+    Protocol(ProtocolError),
+    /// No handshake within [`HANDSHAKE_TIMEOUT`].
+    #[error("no handshake within {HANDSHAKE_TIMEOUT:?}")]
+    HandshakeTimeout,
+    /// A newer connection needed the place.
+    #[error("more than {STRANGERS_MAX} connections without a handshake; this was the oldest")]
+    TooManyHandshakes,
+    /// The handshake was refused.
+    #[error("the handshake was refused")]
+    Refused,
+    /// The same node connected again.
+    #[error("the node connected again")]
+    Replaced,
+    /// The secondary was forgotten.
+    #[error("the secondary was forgotten")]
+    Forgotten,
+    /// Not a byte for too long.
+    #[error("nothing was heard from the master for too long")]
+    Silent,
+    /// This node stops.
+    #[error("this node is stopping")]
+    Stopping,
 }

@@ -173,6 +173,22 @@ pub trait Run: Clone {
     fn slice(&self, part: IdRange) -> Self;
 }
 
+/// Bare ids: a run whose bytes are elsewhere. Each message counts as one byte.
+impl Run for IdRange {
+    fn range(&self) -> IdRange {
+        *self
+    }
+
+    fn bytes(&self) -> usize {
+        self.len() as usize
+    }
+
+    fn slice(&self, part: IdRange) -> Self {
+        assert!(self.start <= part.start && part.end <= self.end, "{part} is not inside {self}");
+        part
+    }
+}
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty), $format:literal) => {
         $(#[$doc])*

@@ -1,0 +1,59 @@
+//! Pauses between attempts: they double up to a cap, with jitter, and start again from the first after a success.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// The next pause of a series of attempts that fail.
+///
+/// Each pause is drawn from the upper half of `first * 2^failures`, at most `cap`: half of it is certain, so that
+/// nobody retries in a hot loop, and half is chance, so that many who failed together do not come back together.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    first: Duration,
+    cap: Duration,
+    failures: u32,
+}
+
+impl Backoff {
+    /// Pauses from `first` up to `cap`.
+    pub(super) fn new(first: Duration, cap: Duration) -> Self {
+        Self { first: first.min(cap), cap, failures: 0 }
+    }
+
+    /// The pause after one more failure.
+    pub(super) fn pause(&mut self, rng: &mut ChaCha8Rng) -> Duration {
+        // A shift beyond 30 is above every cap; saturating keeps a long outage from overflowing.
+        let full = self.first.saturating_mul(1 << self.failures.min(30)).min(self.cap);
+        self.failures = self.failures.saturating_add(1);
+        full.mul_f64(rng.random_range(0.5..=1.0))
+    }
+
+    /// An attempt succeeded: the next pause is a first one.
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_cap_and_never_beyond_however_long_the_outage() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let (first, cap) = (Duration::from_millis(20), Duration::from_secs(1));
+        let mut backoff = Backoff::new(first, cap);
+        assert!((first / 2..=first).contains(&backoff.pause(&mut rng)));
+        for _ in 0..100_000 {
+            let pause = backoff.pause(&mut rng);
+            assert!(pause >= first / 2 && pause <= cap);
+        }
+        assert!(backoff.pause(&mut rng) >= cap / 2);
+        backoff.reset();
+        assert!(backoff.pause(&mut rng) <= first);
+    }
+}

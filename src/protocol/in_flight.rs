@@ -1,0 +1,143 @@
+//! The request multiplexer's table: which requests of one connection and direction still wait for a response.
+//!
+//! Five verbs, after tarpc's table of the same name: make, complete, expire, drain, and the next deadline. No timer and
+//! no channel in here: time is an argument.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::types::RequestId;
+
+/// The requests of one connection and direction that wait for a response, each with what it was about.
+///
+/// Invariants: numbers and deadlines only grow, because every request has the same time limit; a number is used once.
+#[derive(Debug)]
+pub(super) struct InFlight<T> {
+    timeout: Duration,
+    next: u64,
+    pending: VecDeque<Pending<T>>,
+}
+
+#[derive(Debug)]
+struct Pending<T> {
+    id: RequestId,
+    made_at: Instant,
+    /// None once completed; entries leave the queue from the front.
+    what: Option<T>,
+}
+
+/// What a response belongs to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Completed<T> {
+    /// A request that was waiting for it.
+    InTime {
+        /// What the request was about.
+        what: T,
+        /// Time since the request was made.
+        took: Duration,
+    },
+    /// A request that timed out before, or was answered before. What the response says may still count.
+    Late,
+    /// A request that was never made: the peer is broken.
+    Unknown,
+}
+
+impl<T> InFlight<T> {
+    /// An empty table whose requests time out after `timeout`.
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout, next: 0, pending: VecDeque::new() }
+    }
+
+    /// Notes a request and gives it its number.
+    ///
+    /// # Panics
+    /// When `now` lies before the `now` of an earlier request.
+    pub(super) fn make(&mut self, now: Instant, what: T) -> RequestId {
+        let id = RequestId::new(self.next);
+        self.next += 1;
+        assert!(self.pending.back().is_none_or(|last| last.made_at <= now), "time went back");
+        self.pending.push_back(Pending { id, made_at: now, what: Some(what) });
+        id
+    }
+
+    /// Takes out the request that a response belongs to.
+    pub(super) fn complete(&mut self, now: Instant, id: RequestId) -> Completed<T> {
+        if id.get() >= self.next {
+            return Completed::Unknown;
+        }
+        let Ok(index) = self.pending.binary_search_by_key(&id, |pending| pending.id) else {
+            return Completed::Late;
+        };
+        let completed = self.pending.get_mut(index).and_then(|pending| {
+            let what = pending.what.take()?;
+            Some(Completed::InTime { what, took: now.saturating_duration_since(pending.made_at) })
+        });
+        self.drop_completed();
+        completed.unwrap_or(Completed::Late)
+    }
+
+    /// Takes out one request whose time is up. Call until it returns none.
+    #[must_use]
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(RequestId, T)> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        let mut front = self.pending.pop_front()?;
+        self.drop_completed();
+        Some((front.id, front.what.take()?))
+    }
+
+    /// When the next request times out.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.pending.front().map(|front| front.made_at + self.timeout)
+    }
+
+    /// Whether some request waits that `matches`.
+    pub(super) fn any(&self, matches: impl Fn(&T) -> bool) -> bool {
+        self.pending.iter().filter_map(|pending| pending.what.as_ref()).any(matches)
+    }
+
+    /// Keeps a waiting request at the front, so that the deadline there is a real one.
+    fn drop_completed(&mut self) {
+        while self.pending.front().is_some_and(|front| front.what.is_none()) {
+            self.pending.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(1500);
+
+    #[test]
+    fn each_request_is_completed_once_and_then_late() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let (a, b) = (table.make(now, "a"), table.make(now, "b"));
+        let took = Duration::from_millis(3);
+        assert_eq!(table.complete(now + took, b), Completed::InTime { what: "b", took });
+        assert_eq!(table.complete(now, b), Completed::Late);
+        assert!(table.any(|what| *what == "a"));
+        assert!(matches!(table.complete(now, a), Completed::InTime { what: "a", .. }));
+        assert_eq!(table.complete(now, RequestId::new(2)), Completed::Unknown);
+        assert_eq!(table.next_deadline(), None);
+    }
+
+    #[test]
+    fn requests_expire_in_turn_and_only_when_their_time_is_up() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let a = table.make(now, "a");
+        let b = table.make(now + Duration::from_secs(1), "b");
+        let c = table.make(now + Duration::from_secs(1), "c");
+        assert!(matches!(table.complete(now, b), Completed::InTime { .. }));
+        assert_eq!(table.expire(now + TIMEOUT - Duration::from_nanos(1)), None);
+        assert_eq!(table.expire(now + TIMEOUT), Some((a, "a")));
+        assert_eq!(table.expire(now + TIMEOUT), None);
+        assert_eq!(table.next_deadline(), Some(now + Duration::from_secs(1) + TIMEOUT));
+        assert_eq!(table.expire(now + Duration::from_secs(9)), Some((c, "c")));
+        assert_eq!(table.complete(now, c), Completed::Late);
+    }
+}

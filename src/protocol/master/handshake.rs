@@ -1,0 +1,209 @@
+//! How a connection becomes a member: who is let in, who is refused, and who has to leave for it.
+
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use super::member::NewLink;
+use super::{Effect, Master, Member, MemberId};
+use crate::protocol::frame::{
+    Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
+};
+use crate::protocol::status::Status;
+use crate::protocol::{CloseReason, LogView, ProtocolError};
+use crate::types::{IdRange, Records, RequestId, SECONDARIES_MAX, SessionId};
+
+/// Time for a connection to finish its handshake: the longest artificial delay of one, twice.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most connections that have not finished their handshake; the oldest makes room. Lower: strangers could keep
+/// secondaries out more easily. Higher: they would hold more of our memory.
+pub const STRANGERS_MAX: usize = 1024;
+
+/// A connection that has not finished its handshake.
+#[derive(Debug)]
+pub(super) struct Stranger {
+    pub(super) address: String,
+    pub(super) deadline: Instant,
+}
+
+/// A refusal: its code and what to tell the person at the other end.
+type Refused = (RefusalCode, String);
+
+impl<L: LogView> Master<L> {
+    /// A connection was accepted.
+    pub(super) fn meet(&mut self, now: Instant, session: SessionId, address: String) {
+        debug!(%session, address, "accepted a connection");
+        if self.strangers.len() >= STRANGERS_MAX
+            && let Some((&oldest, _)) = self.strangers.first_key_value()
+        {
+            self.close(oldest, CloseReason::TooManyHandshakes);
+        }
+        let deadline = now + HANDSHAKE_TIMEOUT;
+        self.strangers.insert(session, Stranger { address, deadline });
+    }
+
+    /// Closes the connections whose time for a handshake is over.
+    pub(super) fn dismiss_strangers(&mut self, now: Instant) {
+        // Sessions are numbered as they come and all have the same time, so the first is always the next.
+        while let Some((&session, stranger)) = self.strangers.first_key_value()
+            && stranger.deadline <= now
+        {
+            self.close(session, CloseReason::HandshakeTimeout);
+        }
+    }
+
+    /// The first frame of a connection must be a handshake.
+    pub(super) fn receive_from_stranger(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        frame: Frame<Records>,
+    ) {
+        let (request, handshake) = match frame {
+            Frame::Request(request, Request::Handshake(handshake)) => (request, handshake),
+            Frame::Request(request, Request::HandshakeOfVersion(version)) => {
+                let detail = format!(
+                    "this master speaks version {PROTOCOL_VERSION} of the protocol, not {version}; \
+                     run the same release on all nodes"
+                );
+                return self.refuse(session, request, "unknown", (RefusalCode::Version, detail));
+            }
+            _ => {
+                let reason = CloseReason::Protocol(ProtocolError::HandshakeExpected);
+                return self.close(session, reason);
+            }
+        };
+        debug!(%session, peer = %handshake.name, %request, end = %handshake.end, "handshake");
+        match self.admit(&handshake) {
+            Err(refused) => self.refuse(session, request, handshake.name.as_str(), refused),
+            Ok(member) => {
+                self.let_in(now, session, member, &handshake);
+                self.respond(session, request, self.welcome());
+            }
+        }
+    }
+
+    /// A member repeats its handshake, because the answer was lost or late.
+    pub(super) fn receive_repeated_handshake(
+        &mut self,
+        session: SessionId,
+        request: RequestId,
+        handshake: &Handshake,
+    ) {
+        debug!(peer = %handshake.name, %request, "handshake repeated");
+        self.respond(session, request, self.welcome());
+    }
+
+    fn welcome(&self) -> Response<IdRange> {
+        Response::Welcome(Welcome {
+            master: self.options.name.clone(),
+            log: self.options.log,
+            log_end: self.durable_end,
+            heartbeat_interval: self.options.heartbeat_interval,
+        })
+    }
+
+    /// Whether a secondary may join; its member, if it registered before.
+    fn admit(&self, handshake: &Handshake) -> Result<Option<MemberId>, Refused> {
+        let Handshake { name, instance, .. } = handshake;
+        if *name == self.options.name {
+            let detail = format!("{name} is the master's own name; give this node another --name");
+            return Err((RefusalCode::NameTaken, detail));
+        }
+        let known = self.members.iter().find(|(_, member)| member.name() == name);
+        if let Some((_, member)) = known
+            && member.status() != Status::Unhealthy
+            && !member.is_instance(*instance)
+        {
+            let detail = format!(
+                "another live node has the name {name}; stop it, or give this node another --name"
+            );
+            return Err((RefusalCode::NameTaken, detail));
+        }
+        let secondaries_max =
+            self.options.cluster_size.map_or(SECONDARIES_MAX, |nodes| nodes.saturating_sub(1));
+        if known.is_none() && self.members.len() >= usize::from(secondaries_max) {
+            let detail = format!(
+                "the cluster has its {secondaries_max} secondaries already; raise --cluster-size, or \
+                 forget one that is gone with DELETE /secondaries/<name>"
+            );
+            return Err((RefusalCode::ClusterFull, detail));
+        }
+        self.compare_logs(handshake)?;
+        Ok(known.map(|(&id, _)| id))
+    }
+
+    /// Whether what the secondary has is a prefix of this log. Never by ids alone: another log has the same ids.
+    fn compare_logs(&self, handshake: &Handshake) -> Result<(), Refused> {
+        let Handshake { end, log, last_checksum, .. } = handshake;
+        if end.get() == 0 {
+            return Ok(());
+        }
+        let what_to_do = "it keeps its messages; to join this master, restart it in memory (empty)";
+        if *log != Some(self.options.log) {
+            let detail = format!("this node has {end} messages of another log; {what_to_do}");
+            return Err((RefusalCode::OtherLog, detail));
+        }
+        if *end > self.durable_end {
+            let detail = format!(
+                "this node has {end} messages, more than the master's {}; {what_to_do}",
+                self.durable_end
+            );
+            return Err((RefusalCode::LongerLog, detail));
+        }
+        if self.log.checksum_before(*end) != *last_checksum {
+            let detail =
+                format!("this node's last message before {end} is not the master's; {what_to_do}");
+            return Err((RefusalCode::OtherRecord, detail));
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, session: SessionId, request: RequestId, name: &str, refused: Refused) {
+        let (code, detail) = refused;
+        warn!(peer = %name, %session, ?code, detail, "refused a secondary");
+        self.respond(session, request, Response::Refused { code, detail });
+        self.close(session, CloseReason::Refused);
+    }
+
+    fn let_in(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        known: Option<MemberId>,
+        handshake: &Handshake,
+    ) {
+        let address =
+            self.strangers.remove(&session).map(|stranger| stranger.address).unwrap_or_default();
+        let id = known.unwrap_or_else(|| {
+            let id = MemberId(self.next_member);
+            self.next_member += 1;
+            self.members.insert(id, Member::new(handshake.name.clone(), &self.options));
+            id
+        });
+        let replaced = self.members.get(&id).and_then(Member::session);
+        if let Some(replaced) = replaced {
+            self.close(replaced, CloseReason::Replaced);
+        }
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let lost = member.acked_end() > handshake.end;
+        info!(peer = %handshake.name, address, end = %handshake.end, log_end = %self.durable_end,
+            lost, "a secondary joins");
+        let (end, instance) = (handshake.end, handshake.instance);
+        member.connect(now, NewLink { session, instance, address, end }, &self.options);
+        self.by_session.insert(session, id);
+        self.release_satisfied();
+    }
+
+    /// Answers a request at once: responses are never delayed.
+    pub(super) fn respond(
+        &mut self,
+        session: SessionId,
+        request: RequestId,
+        response: Response<IdRange>,
+    ) {
+        let frame = Frame::Response(request, response);
+        self.effects.push_back(Effect::Send { session, frame });
+    }
+}

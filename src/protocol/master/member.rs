@@ -1,0 +1,281 @@
+//! One secondary as its master knows it: its connection, if there is one, and its progress.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use tracing::{debug, info, warn};
+
+use super::{Effect, MasterOptions};
+use crate::protocol::LogView;
+use crate::protocol::delayed::Delayed;
+use crate::protocol::faults::Delays;
+use crate::protocol::frame::{Frame, Request};
+use crate::protocol::health::Health;
+use crate::protocol::in_flight::{Completed, InFlight};
+use crate::protocol::progress::{Progress, SentRun};
+use crate::protocol::status::{MemberHealth, MemberPhase, Status};
+use crate::types::{IdRange, InstanceId, LogEnd, NodeName, RequestId, SessionId};
+
+/// A registered secondary; numbers grow in the order of registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MemberId(pub(super) u32);
+
+/// What a member's methods use of the master.
+pub(super) struct Context<'a, L> {
+    pub(super) options: &'a MasterOptions,
+    pub(super) log: &'a L,
+    pub(super) durable_end: LogEnd,
+    pub(super) delays: &'a mut Delays,
+    pub(super) rng: &'a mut ChaCha8Rng,
+    pub(super) effects: &'a mut VecDeque<Effect>,
+}
+
+/// A secondary that registered.
+#[derive(Debug)]
+pub(super) struct Member {
+    name: NodeName,
+    progress: Progress,
+    link: Option<Link>,
+    retries: u64,
+    rtt: Option<Duration>,
+    /// When it was last heard from, on whatever connection.
+    last_seen: Option<Instant>,
+}
+
+/// A member's connection. All of it dies with the connection.
+#[derive(Debug)]
+struct Link {
+    session: SessionId,
+    instance: InstanceId,
+    address: String,
+    ready: bool,
+    health: Health,
+    in_flight: InFlight<Asked>,
+    /// Requests whose artificial delay is not over.
+    delayed: Delayed<Frame<IdRange>>,
+    heartbeat_due: Instant,
+}
+
+/// What a request of the master was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Run(SentRun),
+    Heartbeat,
+}
+
+/// A member's new connection.
+pub(super) struct NewLink {
+    pub(super) session: SessionId,
+    pub(super) instance: InstanceId,
+    pub(super) address: String,
+    /// The position that the handshake told.
+    pub(super) end: LogEnd,
+}
+
+impl Member {
+    pub(super) fn new(name: NodeName, options: &MasterOptions) -> Self {
+        Self {
+            name,
+            progress: Progress::new(LogEnd::ZERO, options.heartbeat_interval),
+            link: None,
+            retries: 0,
+            rtt: None,
+            last_seen: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.link.as_ref().map(|link| link.session)
+    }
+
+    pub(super) fn is_instance(&self, instance: InstanceId) -> bool {
+        self.link.as_ref().is_some_and(|link| link.instance == instance)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.link.as_ref().map_or(Status::Unhealthy, |link| link.health.status())
+    }
+
+    pub(super) fn acked_end(&self) -> LogEnd {
+        self.progress.acked_end()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.ready)
+    }
+
+    /// Takes a new connection. The position that its handshake told is the truth, also where it is lower than before:
+    /// then the node lost what it had.
+    pub(super) fn connect(&mut self, now: Instant, new: NewLink, options: &MasterOptions) {
+        self.progress = Progress::new(new.end, options.heartbeat_interval);
+        self.last_seen = Some(now);
+        self.link = Some(Link {
+            session: new.session,
+            instance: new.instance,
+            address: new.address,
+            ready: false,
+            health: Health::new(now, options.heartbeat_interval),
+            in_flight: InFlight::new(options.request_timeout),
+            delayed: Delayed::new(),
+            heartbeat_due: now + options.heartbeat_interval,
+        });
+    }
+
+    /// Gives up the connection. What was acked stays acked.
+    pub(super) fn disconnect(&mut self, options: &MasterOptions) {
+        self.link = None;
+        self.progress = Progress::new(self.acked_end(), options.heartbeat_interval);
+    }
+
+    /// A frame arrived.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.last_seen = Some(now);
+        let Some(link) = &mut self.link else { return };
+        if let Some(before) = link.health.hear(now) {
+            info!(peer = %self.name, ?before, "healthy again");
+            self.progress.resume();
+        }
+    }
+
+    /// The secondary has what the last page told of. Returns whether that is news.
+    pub(super) fn become_ready(&mut self) -> bool {
+        let Some(link) = &mut self.link else { return false };
+        !std::mem::replace(&mut link.ready, true)
+    }
+
+    /// Notes a position that the secondary told. Returns whether it is news.
+    pub(super) fn ack(&mut self, end: LogEnd) -> bool {
+        let before = self.acked_end();
+        let is_news = self.progress.ack(end);
+        if is_news {
+            debug!(peer = %self.name, id = %IdRange::new(before, end), "acked");
+        }
+        is_news
+    }
+
+    /// An answer arrived. Call after [`ack`](Self::ack) where it told a position. Returns whether the request exists.
+    pub(super) fn complete(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        failed: bool,
+        rng: &mut ChaCha8Rng,
+    ) -> bool {
+        let Some(link) = &mut self.link else { return true };
+        match link.in_flight.complete(now, request) {
+            Completed::InTime { what: Asked::Heartbeat, took } => self.rtt = Some(took),
+            Completed::InTime { what: Asked::Run(run), took } => {
+                if failed {
+                    self.progress.fail(now, run, false, rng);
+                } else {
+                    debug!(peer = %self.name, %request, id = %run.range, ?took, "AddMessage answered");
+                    self.progress.settle(now, run, rng);
+                }
+            }
+            Completed::Late => {
+                debug!(peer = %self.name, %request, "late answer: the request is no longer pending");
+            }
+            Completed::Unknown => return false,
+        }
+        true
+    }
+
+    /// Sends what may be sent now.
+    pub(super) fn pump<L: LogView>(&mut self, now: Instant, context: &mut Context<'_, L>) {
+        let Some(link) = &mut self.link else { return };
+        if !link.ready {
+            return;
+        }
+        let cautious = link.health.status() != Status::Healthy;
+        while let Some(plan) =
+            self.progress.next_run(now, context.log, context.durable_end, cautious)
+        {
+            let run = SentRun { range: plan.range, bytes: plan.bytes };
+            let id = link.in_flight.make(now, Asked::Run(run));
+            let request = Request::AddMessage { run: plan.range };
+            let delay = context.delays.send(Some(&self.name), request.kind());
+            self.retries += u64::from(plan.is_retry);
+            let what =
+                if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
+            debug!(peer = %self.name, request = %id, id = %plan.range, ?delay, "{what}");
+            let frame = Frame::Request(id, request);
+            if delay.is_zero() {
+                context.effects.push_back(Effect::Send { session: link.session, frame });
+            } else {
+                link.delayed.insert(now + delay, frame);
+            }
+        }
+    }
+
+    pub(super) fn handle_timeout<L: LogView>(
+        &mut self,
+        now: Instant,
+        context: &mut Context<'_, L>,
+    ) {
+        let Some(link) = &mut self.link else { return };
+        while let Some(frame) = link.delayed.pop(now) {
+            context.effects.push_back(Effect::Send { session: link.session, frame });
+        }
+        if let Some(status) = link.health.update(now) {
+            let silent = now.saturating_duration_since(link.health.last_seen());
+            warn!(peer = %self.name, ?status, ?silent, "not heard from");
+        }
+        while let Some((request, asked)) = link.in_flight.expire(now) {
+            match asked {
+                Asked::Heartbeat => debug!(peer = %self.name, %request, "heartbeat timed out"),
+                Asked::Run(run) => {
+                    debug!(peer = %self.name, %request, id = %run.range, "AddMessage timed out");
+                    self.progress.fail(now, run, true, context.rng);
+                }
+            }
+        }
+        if link.heartbeat_due <= now {
+            link.heartbeat_due = now + context.options.heartbeat_interval;
+            let id = link.in_flight.make(now, Asked::Heartbeat);
+            let heartbeat = Request::Heartbeat { log_end: context.durable_end };
+            let frame = Frame::Request(id, heartbeat);
+            context.effects.push_back(Effect::Send { session: link.session, frame });
+        }
+        self.pump(now, context);
+    }
+
+    pub(super) fn next_deadline(&self, durable_end: LogEnd) -> Option<Instant> {
+        let link = self.link.as_ref()?;
+        let retry = self.progress.next_wakeup(durable_end).filter(|_| link.ready);
+        [
+            link.delayed.next_deadline(),
+            link.health.next_change(),
+            link.in_flight.next_deadline(),
+            retry,
+            Some(link.heartbeat_due),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub(super) fn health(&self, now: Instant, durable_end: LogEnd) -> MemberHealth {
+        let link = self.link.as_ref();
+        MemberHealth {
+            name: self.name.clone(),
+            status: self.status(),
+            phase: match link {
+                None => MemberPhase::Disconnected,
+                Some(link) if link.ready => MemberPhase::Ready,
+                Some(_) => MemberPhase::CatchingUp,
+            },
+            acked_end: self.acked_end(),
+            lag: durable_end.get() - self.acked_end().get(),
+            in_flight: self.progress.runs_in_flight(),
+            retries: self.retries,
+            rtt: self.rtt.filter(|_| link.is_some()),
+            last_seen: self.last_seen.map(|seen| now.saturating_duration_since(seen)),
+            address: link.map(|link| link.address.clone()),
+        }
+    }
+}

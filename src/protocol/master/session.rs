@@ -1,0 +1,145 @@
+//! What arrives on a member's connection, and how connections end.
+
+use std::time::Instant;
+
+use tracing::{debug, info, warn};
+
+use super::{Effect, Master, Member, MemberId};
+use crate::protocol::frame::{Frame, RUN_BYTES_MAX, Request, Response};
+use crate::protocol::{CloseReason, LogView, ProtocolError};
+use crate::types::{LogEnd, Records, RequestId, SessionId};
+
+impl<L: LogView> Master<L> {
+    /// A frame arrived. Frames of sessions that are closed already are dropped: nothing counts any more on them.
+    pub(super) fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
+        let Some(&id) = self.by_session.get(&session) else {
+            if self.strangers.contains_key(&session) {
+                self.receive_from_stranger(now, session, frame);
+            }
+            return;
+        };
+        if let Some(member) = self.members.get_mut(&id) {
+            member.hear(now);
+        }
+        let received = match frame {
+            Frame::Request(request, body) => self.receive_request(session, id, request, body),
+            Frame::Response(request, body) => self.receive_response(now, id, request, body),
+        };
+        match received {
+            Ok(()) => self.pump(now, id),
+            Err(error) => self.close(session, CloseReason::Protocol(error)),
+        }
+    }
+
+    fn receive_request(
+        &mut self,
+        session: SessionId,
+        id: MemberId,
+        request: RequestId,
+        body: Request<Records>,
+    ) -> Result<(), ProtocolError> {
+        match body {
+            Request::Handshake(handshake) => {
+                self.receive_repeated_handshake(session, request, &handshake);
+            }
+            Request::GetMessages { from } => {
+                self.ack(id, from)?;
+                let (run, _) = self.log.run_from(from, self.durable_end, RUN_BYTES_MAX);
+                let peer = self.name_of(id);
+                debug!(peer, %request, %from, id = %run, "asked for messages; sending a page");
+                let page = Response::Page { run, log_end: self.durable_end };
+                self.respond(session, request, page);
+            }
+            Request::SecondaryNodeReady { end } => {
+                self.ack(id, end)?;
+                self.respond(session, request, Response::ReadyNoted);
+                if self.members.get_mut(&id).is_some_and(Member::become_ready) {
+                    info!(peer = self.name_of(id), %end, "a secondary is ready");
+                }
+            }
+            Request::HandshakeOfVersion(_)
+            | Request::AddMessage { .. }
+            | Request::Heartbeat { .. } => {
+                return Err(ProtocolError::UnexpectedRequest(body.kind()));
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_response(
+        &mut self,
+        now: Instant,
+        id: MemberId,
+        request: RequestId,
+        body: Response<Records>,
+    ) -> Result<(), ProtocolError> {
+        let failed = match body {
+            Response::Added { contiguous_end } => {
+                if !self.members.get(&id).is_some_and(Member::is_ready) {
+                    return Err(ProtocolError::UnexpectedResponse(request));
+                }
+                self.ack(id, contiguous_end)?;
+                false
+            }
+            Response::Alive => false,
+            Response::Failed { code, detail } => {
+                let peer = self.name_of(id);
+                debug!(peer, %request, ?code, detail, "the request failed at the secondary");
+                true
+            }
+            Response::Welcome(_)
+            | Response::Refused { .. }
+            | Response::Page { .. }
+            | Response::ReadyNoted => return Err(ProtocolError::UnexpectedResponse(request)),
+        };
+        let member = self.members.get_mut(&id);
+        match member.is_none_or(|member| member.complete(now, request, failed, &mut self.rng)) {
+            true => Ok(()),
+            false => Err(ProtocolError::UnexpectedResponse(request)),
+        }
+    }
+
+    /// A member told its position.
+    fn ack(&mut self, id: MemberId, end: LogEnd) -> Result<(), ProtocolError> {
+        if end > self.durable_end {
+            return Err(ProtocolError::AckBeyondEnd { told: end, log_end: self.durable_end });
+        }
+        if self.members.get_mut(&id).is_some_and(|member| member.ack(end)) {
+            self.release_satisfied();
+        }
+        Ok(())
+    }
+
+    fn name_of(&self, id: MemberId) -> &str {
+        self.members.get(&id).map_or("", |member| member.name().as_str())
+    }
+
+    /// Ends a session from this side. Nothing that still comes on it counts.
+    pub(super) fn close(&mut self, session: SessionId, reason: CloseReason) {
+        if let CloseReason::Protocol(error) = &reason {
+            let peer = self.by_session.get(&session).map_or("unknown", |&id| self.name_of(id));
+            warn!(peer, %session, %error, "closing a connection: the peer is broken");
+        } else {
+            debug!(%session, %reason, "closing a connection");
+        }
+        self.end_session(session);
+        self.effects.push_back(Effect::Close { session, reason });
+    }
+
+    /// A session ended from outside.
+    pub(super) fn lose(&mut self, session: SessionId, reason: &str) {
+        match self.end_session(session) {
+            Some(id) => warn!(peer = self.name_of(id), reason, "a secondary's connection is gone"),
+            None => debug!(%session, reason, "a connection is gone"),
+        }
+    }
+
+    fn end_session(&mut self, session: SessionId) -> Option<MemberId> {
+        self.strangers.remove(&session);
+        let id = self.by_session.remove(&session)?;
+        if let Some(member) = self.members.get_mut(&id) {
+            member.disconnect(&self.options);
+        }
+        Some(id)
+    }
+}

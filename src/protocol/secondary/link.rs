@@ -1,0 +1,288 @@
+//! The connection to the master: introduction, catching up, and the secondary's own requests.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use super::{
+    Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary, SecondaryEffect, SecondaryPhase,
+};
+use crate::protocol::backoff::Backoff;
+use crate::protocol::delayed::Delayed;
+use crate::protocol::frame::{
+    Frame, Handshake, RefusalCode, Request, RequestKind, Response, Welcome,
+};
+use crate::protocol::gap_buffer::GapBuffer;
+use crate::protocol::health::SILENT_AFTER;
+use crate::protocol::in_flight::{Completed, InFlight};
+use crate::protocol::master::HANDSHAKE_TIMEOUT;
+use crate::protocol::{CloseReason, LogView, ProtocolError};
+use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
+
+use super::store::Arrived;
+
+/// A connection and all that dies with it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) session: SessionId,
+    pub(super) stage: Stage,
+    pub(super) last_heard: Instant,
+    /// Without a byte for this long the connection is given up.
+    silence_max: Duration,
+    in_flight: InFlight<RequestKind>,
+    /// Requests whose artificial delay is not over.
+    delayed: Delayed<Frame<IdRange>>,
+    /// Pauses between attempts at the same request.
+    backoff: Backoff,
+    /// No request is made before.
+    hold_until: Option<Instant>,
+    /// Runs and pages that wait for their artificial store delay.
+    pub(super) arrived: Delayed<Arrived>,
+    pub(super) arrived_bytes: usize,
+    pub(super) gaps: GapBuffer<Records>,
+    /// `AddMessage` requests to be answered once the log is durable up to there.
+    pub(super) unanswered: VecDeque<(LogEnd, RequestId)>,
+}
+
+/// How far the connection is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The handshake is not answered yet.
+    Introducing,
+    /// Fetching pages.
+    CatchingUp {
+        /// The master's end as the last page told it; none before the first page.
+        goal: Option<LogEnd>,
+        /// Whether `SecondaryNodeReady` was sent, so that runs may come.
+        told_ready: bool,
+    },
+    /// The master sends new messages as they come.
+    Ready,
+}
+
+impl Link {
+    fn new(now: Instant, session: SessionId, request_timeout: Duration) -> Self {
+        Self {
+            session,
+            stage: Stage::Introducing,
+            last_heard: now,
+            silence_max: HANDSHAKE_TIMEOUT,
+            in_flight: InFlight::new(request_timeout),
+            delayed: Delayed::new(),
+            backoff: Backoff::new(RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX),
+            hold_until: None,
+            arrived: Delayed::new(),
+            arrived_bytes: 0,
+            gaps: GapBuffer::new(),
+            unanswered: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn silent_until(&self) -> Instant {
+        self.last_heard + self.silence_max
+    }
+
+    pub(super) fn next_deadline(&self) -> Instant {
+        [
+            self.delayed.next_deadline(),
+            self.arrived.next_deadline(),
+            self.in_flight.next_deadline(),
+            self.hold_until,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.silent_until(), Instant::min)
+    }
+}
+
+impl<L: LogView> Secondary<L> {
+    pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
+        if matches!(self.connection, Connection::Stopped) {
+            let reason = CloseReason::Stopping;
+            self.effects.push_back(SecondaryEffect::Close { session, reason });
+            return;
+        }
+        let link = Link::new(now, session, self.options.request_timeout);
+        self.connection = Connection::Up(Box::new(link));
+        info!(end = %self.contiguous_end, "connected to the master; introducing this node");
+        self.make_requests(now);
+    }
+
+    pub(super) fn link_timeout(&mut self, now: Instant) {
+        let Connection::Up(link) = &mut self.connection else { return };
+        let session = link.session;
+        while let Some(frame) = link.delayed.pop(now) {
+            self.effects.push_back(SecondaryEffect::Send { session, frame });
+        }
+        while let Some((request, kind)) = link.in_flight.expire(now) {
+            let pause = link.backoff.pause(&mut self.rng);
+            link.hold_until = Some(now + pause);
+            debug!(%request, ?kind, ?pause, "request to the master timed out; making it again");
+        }
+        if link.hold_until.is_some_and(|until| until <= now) {
+            link.hold_until = None;
+        }
+        self.make_requests(now);
+    }
+
+    /// Goes on with catching up, after the contiguous end or the goal moved.
+    pub(super) fn catch_up(&mut self, now: Instant) {
+        self.make_requests(now);
+    }
+
+    /// Makes the one request that the stage calls for, unless it is under way or held back.
+    fn make_requests(&mut self, now: Instant) {
+        let Connection::Up(link) = &mut self.connection else { return };
+        if link.hold_until.is_some() {
+            return;
+        }
+        let end = self.contiguous_end;
+        let request = match &mut link.stage {
+            Stage::Ready => return,
+            Stage::Introducing => Request::Handshake(Handshake {
+                name: self.options.name.clone(),
+                instance: self.options.instance,
+                log: self.log_id,
+                end,
+                last_checksum: self.log.checksum_before(end),
+            }),
+            Stage::CatchingUp { goal: Some(goal), told_ready } if *goal <= end => {
+                *told_ready = true;
+                Request::SecondaryNodeReady { end }
+            }
+            // What has arrived and waits to be stored need not be asked for again.
+            Stage::CatchingUp { .. } if end < self.log_end => return,
+            Stage::CatchingUp { .. }
+                if link.arrived.iter().any(|arrived| arrived.run.range().start() <= end) =>
+            {
+                return;
+            }
+            Stage::CatchingUp { .. } => Request::GetMessages { from: end },
+        };
+        let kind = request.kind();
+        if link.in_flight.any(|pending| *pending == kind) {
+            return;
+        }
+        let id = link.in_flight.make(now, kind);
+        let delay = self.send_delays.send(None, kind);
+        debug!(request = %id, %end, ?delay, "sending {kind:?}");
+        let frame = Frame::Request(id, request);
+        if delay.is_zero() {
+            let session = link.session;
+            self.effects.push_back(SecondaryEffect::Send { session, frame });
+        } else {
+            link.delayed.insert(now + delay, frame);
+        }
+    }
+
+    /// A response counts whether its request is still pending or not: what it says is true.
+    pub(super) fn take_response(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        response: Response<Records>,
+    ) -> Result<(), ProtocolError> {
+        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
+        let failed = matches!(response, Response::Failed { .. });
+        match link.in_flight.complete(now, id) {
+            Completed::Unknown => return Err(ProtocolError::UnexpectedResponse(id)),
+            Completed::Late => {
+                debug!(request = %id, "late answer: the request is no longer pending");
+            }
+            Completed::InTime { what, took } => {
+                debug!(request = %id, kind = ?what, ?took, "answered");
+                if failed {
+                    link.hold_until = Some(now + link.backoff.pause(&mut self.rng));
+                }
+            }
+        }
+        if !failed {
+            link.backoff.reset();
+            link.hold_until = None;
+        }
+        match response {
+            Response::Welcome(welcome) => self.welcomed(welcome)?,
+            Response::Refused { code, detail } => {
+                self.refused(now, code, &detail);
+                return Ok(());
+            }
+            Response::Page { run, log_end } => self.take_page(now, run, log_end)?,
+            Response::ReadyNoted => self.become_ready(id)?,
+            Response::Failed { code, detail } => {
+                debug!(request = %id, ?code, detail, "the request failed at the master");
+            }
+            Response::Added { .. } | Response::Alive => {
+                return Err(ProtocolError::UnexpectedResponse(id));
+            }
+        }
+        self.make_requests(now);
+        Ok(())
+    }
+
+    fn welcomed(&mut self, welcome: Welcome) -> Result<(), ProtocolError> {
+        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
+        if link.stage != Stage::Introducing {
+            let same = self.log_id == Some(welcome.log);
+            return if same { Ok(()) } else { Err(ProtocolError::ChangedIdentity) };
+        }
+        assert!(
+            self.contiguous_end == LogEnd::ZERO || self.log_id == Some(welcome.log),
+            "a node with messages was let into another log"
+        );
+        info!(peer = %welcome.master, end = %self.contiguous_end, log_end = %welcome.log_end,
+            "joined; catching up");
+        link.stage = Stage::CatchingUp { goal: None, told_ready: false };
+        link.silence_max = welcome.heartbeat_interval * SILENT_AFTER;
+        self.log_id = Some(welcome.log);
+        self.master = Some(welcome.master);
+        self.master_log_end = Some(welcome.log_end);
+        self.refusal = None;
+        self.dial_backoff.reset();
+        Ok(())
+    }
+
+    fn refused(&mut self, now: Instant, code: RefusalCode, detail: &str) {
+        let diverged = code.is_divergence();
+        let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
+        self.refusal = Some(phase);
+        warn!(?code, detail, ?phase, "the master refuses this node; it keeps trying");
+        self.close(now, CloseReason::Refused);
+    }
+
+    fn take_page(
+        &mut self,
+        now: Instant,
+        run: Records,
+        log_end: LogEnd,
+    ) -> Result<(), ProtocolError> {
+        let range = run.range();
+        if range.end() > log_end || range.start() > self.contiguous_end {
+            return Err(ProtocolError::BadRun(range));
+        }
+        self.note_master_end(log_end);
+        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
+        match &mut link.stage {
+            Stage::Introducing => return Err(ProtocolError::BadRun(range)),
+            Stage::CatchingUp { goal, .. } => *goal = (*goal).max(Some(log_end)),
+            Stage::Ready => {}
+        }
+        debug!(id = %range, %log_end, "a page of messages");
+        self.arrive(now, None, run);
+        Ok(())
+    }
+
+    /// Runs may come from here on.
+    pub(super) fn become_ready(&mut self, request: RequestId) -> Result<(), ProtocolError> {
+        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
+        match link.stage {
+            Stage::Ready => {}
+            Stage::CatchingUp { told_ready: true, .. } => {
+                link.stage = Stage::Ready;
+                info!(end = %self.contiguous_end, "ready");
+            }
+            _ => return Err(ProtocolError::UnexpectedResponse(request)),
+        }
+        Ok(())
+    }
+}

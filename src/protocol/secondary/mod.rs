@@ -1,0 +1,336 @@
+//! The secondary: finds its master, fetches what it missed, and takes what comes.
+//!
+//! It is driven like the [master](super::Master). Its state outside a connection is small: its log's identity and ends,
+//! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
+
+mod link;
+mod store;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tracing::{debug, info, warn};
+
+use self::link::{Link, Stage};
+use super::backoff::Backoff;
+use super::faults::Delays;
+use super::frame::{Frame, Request, Response};
+use super::status::{SecondaryHealth, SecondaryPhase};
+use super::{CloseReason, LogView, ProtocolError};
+use crate::types::{
+    DelayRange, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, Run, SessionId,
+};
+
+pub use store::HELD_BYTES_MAX;
+
+/// First pause after a lost connection or a failed attempt to connect. Shorter would be a hot loop against a master
+/// that is down; longer would delay a secondary that starts a moment before its master.
+const DIAL_PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// First pause after a request to the master failed; the pauses end at [`RETRY_PAUSE_MAX`].
+const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// Longest pause between two attempts at the same request: one heartbeat interval of the default cluster.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What a secondary is told once.
+#[derive(Clone, Debug)]
+pub struct SecondaryOptions {
+    /// Its name.
+    pub name: NodeName,
+    /// This run of its process.
+    pub instance: InstanceId,
+    /// A request without a response for this long has failed.
+    pub request_timeout: Duration,
+    /// Longest pause between two attempts to connect.
+    pub reconnect_delay: Duration,
+    /// Artificial delay of its requests.
+    pub send_delay: Option<DelayRange>,
+    /// Artificial delay before a received run is stored.
+    pub store_delay: Option<DelayRange>,
+    /// What all its chances are drawn from.
+    pub seed: u64,
+}
+
+/// What happens to a secondary.
+#[derive(Debug)]
+pub enum SecondaryInput {
+    /// The dial succeeded.
+    Connected(SessionId),
+    /// The dial failed.
+    DialFailed {
+        /// Why, for people.
+        reason: String,
+    },
+    /// A frame arrived.
+    Frame {
+        /// The session that it arrived on.
+        session: SessionId,
+        /// The frame.
+        frame: Frame<Records>,
+    },
+    /// Bytes of a frame arrived that is not whole yet.
+    Heard(SessionId),
+    /// The connection is gone.
+    SessionDown {
+        /// Its session.
+        session: SessionId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The log is durable up to here.
+    Durable(LogEnd),
+    /// The node stops.
+    Shutdown,
+}
+
+/// What a secondary wants to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecondaryEffect {
+    /// Connect to the master and tell [`SecondaryInput::Connected`] or [`SecondaryInput::DialFailed`].
+    Dial,
+    /// Send a frame. Those of a secondary carry no messages.
+    Send {
+        /// The session to send it on.
+        session: SessionId,
+        /// The frame.
+        frame: Frame<IdRange>,
+    },
+    /// Append a run to the log and tell [`SecondaryInput::Durable`] when it is.
+    Append(Records),
+    /// Close the connection, after what was sent on it before.
+    Close {
+        /// Its session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// The secondary's state. `L` is its view of its own log.
+#[derive(Debug)]
+pub struct Secondary<L> {
+    options: SecondaryOptions,
+    log: L,
+    log_id: Option<LogId>,
+    /// The end of what was appended, durable or not.
+    log_end: LogEnd,
+    /// The contiguous end: what is durable, visible and acked. Invariant: `contiguous_end <= log_end`.
+    contiguous_end: LogEnd,
+    connection: Connection,
+    /// How the last handshake was refused, until another one gets in or the master cannot be reached.
+    refusal: Option<SecondaryPhase>,
+    master: Option<NodeName>,
+    master_log_end: Option<LogEnd>,
+    dial_backoff: Backoff,
+    send_delays: Delays,
+    store_delays: Delays,
+    rng: ChaCha8Rng,
+    effects: VecDeque<SecondaryEffect>,
+}
+
+#[derive(Debug)]
+enum Connection {
+    /// Dial when the time has come.
+    Idle { dial_at: Instant },
+    /// The shell is dialing.
+    Dialing,
+    /// Connected.
+    Up(Box<Link>),
+    /// The node stops.
+    Stopped,
+}
+
+impl<L: LogView> Secondary<L> {
+    /// A secondary with an empty log, which dials its master right away.
+    pub fn new(now: Instant, options: SecondaryOptions, log: L) -> Self {
+        Self {
+            send_delays: Delays::new(options.send_delay, options.seed),
+            store_delays: Delays::new(options.store_delay, options.seed),
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            dial_backoff: Backoff::new(DIAL_PAUSE_FIRST, options.reconnect_delay),
+            options,
+            log,
+            log_id: None,
+            log_end: LogEnd::ZERO,
+            contiguous_end: LogEnd::ZERO,
+            connection: Connection::Idle { dial_at: now },
+            refusal: None,
+            master: None,
+            master_log_end: None,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn step(&mut self, now: Instant, input: SecondaryInput) {
+        match input {
+            SecondaryInput::Connected(session) => self.connected(now, session),
+            SecondaryInput::DialFailed { reason } => {
+                let pause = self.dial_later(now);
+                self.refusal = None;
+                info!(reason, ?pause, "cannot reach the master; trying again");
+            }
+            SecondaryInput::Frame { session, frame } => {
+                if self.hear(now, session) {
+                    self.receive(now, session, frame);
+                }
+            }
+            SecondaryInput::Heard(session) => {
+                self.hear(now, session);
+            }
+            SecondaryInput::SessionDown { session, reason } => {
+                if self.session() == Some(session) {
+                    let pause = self.dial_later(now);
+                    warn!(reason, ?pause, "the connection to the master is gone; dialing again");
+                }
+            }
+            SecondaryInput::Durable(end) => self.durable(now, end),
+            SecondaryInput::Shutdown => {
+                if let Some(session) = self.session() {
+                    let reason = CloseReason::Stopping;
+                    self.effects.push_back(SecondaryEffect::Close { session, reason });
+                }
+                self.connection = Connection::Stopped;
+            }
+        }
+    }
+
+    /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.connection {
+            Connection::Idle { dial_at } if *dial_at <= now => {
+                self.connection = Connection::Dialing;
+                self.effects.push_back(SecondaryEffect::Dial);
+                info!("connecting to the master");
+            }
+            Connection::Up(link) if link.silent_until() <= now => {
+                self.close(now, CloseReason::Silent);
+            }
+            Connection::Up(_) => {
+                self.store_due(now);
+                self.link_timeout(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout) until
+    /// it returns none.
+    #[must_use]
+    pub fn poll_effect(&mut self) -> Option<SecondaryEffect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.connection {
+            Connection::Idle { dial_at } => Some(*dial_at),
+            Connection::Dialing | Connection::Stopped => None,
+            Connection::Up(link) => Some(link.next_deadline()),
+        }
+    }
+
+    /// What `/health` shows.
+    pub fn health(&self) -> SecondaryHealth {
+        let link = self.link();
+        let phase = match link.map(|link| &link.stage) {
+            Some(Stage::CatchingUp { .. }) => SecondaryPhase::CatchingUp,
+            Some(Stage::Ready) => SecondaryPhase::Ready,
+            Some(Stage::Introducing) | None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
+        };
+        SecondaryHealth {
+            name: self.options.name.clone(),
+            phase,
+            log_end: self.contiguous_end,
+            buffered: link.map_or(0, |link| link.gaps.messages()),
+            connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
+            master: self.master.clone(),
+            master_log_end: self.master_log_end,
+        }
+    }
+
+    fn link(&self) -> Option<&Link> {
+        match &self.connection {
+            Connection::Up(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        self.link().map(|link| link.session)
+    }
+
+    /// Gives up what belongs to the connection and sets the time of the next dial.
+    fn dial_later(&mut self, now: Instant) -> Duration {
+        if matches!(self.connection, Connection::Stopped) {
+            return Duration::ZERO;
+        }
+        let pause = self.dial_backoff.pause(&mut self.rng);
+        self.connection = Connection::Idle { dial_at: now + pause };
+        pause
+    }
+
+    fn close(&mut self, now: Instant, reason: CloseReason) {
+        let Some(session) = self.session() else { return };
+        let pause = self.dial_later(now);
+        warn!(%reason, ?pause, "closing the connection to the master; dialing again");
+        self.effects.push_back(SecondaryEffect::Close { session, reason });
+    }
+
+    /// Whether the session is the current one; notes that the master was heard from.
+    fn hear(&mut self, now: Instant, session: SessionId) -> bool {
+        match &mut self.connection {
+            Connection::Up(link) if link.session == session => {
+                link.last_heard = now;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
+        let received = match frame {
+            Frame::Request(id, Request::AddMessage { run }) => self.take_run(now, id, run),
+            Frame::Request(id, Request::Heartbeat { log_end }) => {
+                let is_in =
+                    self.link().is_some_and(|link| !matches!(link.stage, Stage::Introducing));
+                if is_in {
+                    self.note_master_end(log_end);
+                    let frame = Frame::Response(id, Response::Alive);
+                    self.effects.push_back(SecondaryEffect::Send { session, frame });
+                }
+                // A heartbeat before the welcome overtook it; nothing is wrong with that.
+                Ok(())
+            }
+            Frame::Request(_, request) => Err(ProtocolError::UnexpectedRequest(request.kind())),
+            Frame::Response(id, response) => self.take_response(now, id, response),
+        };
+        if let Err(error) = received {
+            self.close(now, CloseReason::Protocol(error));
+        }
+    }
+
+    fn note_master_end(&mut self, end: LogEnd) {
+        self.master_log_end = self.master_log_end.max(Some(end));
+    }
+
+    fn durable(&mut self, now: Instant, end: LogEnd) {
+        assert!(self.contiguous_end <= end && end <= self.log_end, "durable up to {end}");
+        if end > self.contiguous_end {
+            let id = IdRange::new(self.contiguous_end, end);
+            debug!(%id, "stored");
+            self.contiguous_end = end;
+        }
+        self.answer_durable();
+        self.catch_up(now);
+    }
+
+    fn append(&mut self, run: Records) {
+        assert_eq!(run.range().start(), self.log_end, "only what continues the log is appended");
+        self.log_end = run.range().end();
+        self.effects.push_back(SecondaryEffect::Append(run));
+    }
+}
