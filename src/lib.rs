@@ -2,4 +2,5 @@
 
 pub mod log;
 pub mod protocol;
+pub mod sim;
 pub mod types;

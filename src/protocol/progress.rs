@@ -140,6 +140,8 @@ impl Progress {
             return None;
         }
         self.hold_until = None;
+        // A late ack may have covered all that was known to be missing.
+        self.restart_from_acked();
         let runs_max = if cautious { 1 } else { RUNS_IN_FLIGHT_MAX };
         if self.runs_in_flight >= runs_max {
             return None;
@@ -187,11 +189,7 @@ impl Progress {
     /// A run was answered: the secondary has it, in its log or above a gap. Call after [`ack`](Self::ack).
     pub(super) fn settle(&mut self, now: Instant, run: SentRun, rng: &mut ChaCha8Rng) {
         self.take_off(run);
-        // Everything is answered and still not all is there: whatever it held is gone. Start from what it has.
-        if self.runs_in_flight == 0 && self.missing.is_empty() && self.acked_end < self.sent_end {
-            self.missing.push(IdRange::new(self.acked_end, self.sent_end));
-            self.hold_until = Some(now + self.backoff.pause(rng));
-        }
+        self.restart_if_stuck(now, rng);
     }
 
     /// A run's request timed out (`timed_out`) or was answered with an error. It is sent again after a pause.
@@ -207,12 +205,29 @@ impl Progress {
             self.window_bytes = (self.window_bytes / 2).max(WINDOW_BYTES_MIN);
         }
         let range = run.range.from(self.acked_end);
-        if range.is_empty() {
-            return;
+        if !range.is_empty() {
+            let at = self.missing.partition_point(|other| other.start() < range.start());
+            self.missing.insert(at, range);
+            self.hold_until = Some(now + self.backoff.pause(rng));
         }
-        let at = self.missing.partition_point(|other| other.start() < range.start());
-        self.missing.insert(at, range);
-        self.hold_until = Some(now + self.backoff.pause(rng));
+        self.restart_if_stuck(now, rng);
+    }
+
+    /// Nothing is under way and nothing is known to be missing, and still the secondary has not all that was sent:
+    /// what it held above a gap is gone. Sending starts again from what it has.
+    fn restart_if_stuck(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        if self.restart_from_acked() {
+            self.hold_until = Some(now + self.backoff.pause(rng));
+        }
+    }
+
+    fn restart_from_acked(&mut self) -> bool {
+        let stuck =
+            self.runs_in_flight == 0 && self.missing.is_empty() && self.acked_end < self.sent_end;
+        if stuck {
+            self.missing.push(IdRange::new(self.acked_end, self.sent_end));
+        }
+        stuck
     }
 
     fn take_off(&mut self, run: SentRun) {

@@ -35,7 +35,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn meet(&mut self, now: Instant, session: SessionId, address: String) {
         debug!(%session, address, "accepted a connection");
         if self.strangers.len() >= STRANGERS_MAX
-            && let Some((&oldest, _)) = self.strangers.first_key_value()
+            && let Some(oldest) = self.next_stranger().map(|(_, oldest)| oldest)
         {
             self.close(oldest, CloseReason::TooManyHandshakes);
         }
@@ -45,12 +45,16 @@ impl<L: LogView> Master<L> {
 
     /// Closes the connections whose time for a handshake is over.
     pub(super) fn dismiss_strangers(&mut self, now: Instant) {
-        // Sessions are numbered as they come and all have the same time, so the first is always the next.
-        while let Some((&session, stranger)) = self.strangers.first_key_value()
-            && stranger.deadline <= now
+        while let Some((deadline, session)) = self.next_stranger()
+            && deadline <= now
         {
             self.close(session, CloseReason::HandshakeTimeout);
         }
+    }
+
+    /// The stranger whose time is over first, and so the oldest.
+    pub(super) fn next_stranger(&self) -> Option<(Instant, SessionId)> {
+        self.strangers.iter().map(|(&session, stranger)| (stranger.deadline, session)).min()
     }
 
     /// The first frame of a connection must be a handshake.

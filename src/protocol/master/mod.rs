@@ -236,7 +236,7 @@ impl<L: LogView> Master<L> {
     pub fn next_deadline(&self) -> Option<Instant> {
         let members =
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
-        let strangers = self.strangers.values().map(|stranger| stranger.deadline).min();
+        let strangers = self.next_stranger().map(|(deadline, _)| deadline);
         members.chain(strangers).chain(self.gate.next_deadline()).min()
     }
 
@@ -257,6 +257,11 @@ impl<L: LogView> Master<L> {
         self.members.remove(&id);
         info!(peer = %name, cluster_size = self.cluster_size(), "forgot the secondary");
         Ok(())
+    }
+
+    /// The identity of the log.
+    pub fn log_id(&self) -> LogId {
+        self.options.log
     }
 
     /// What `/health` shows.

@@ -134,10 +134,13 @@ impl<L: LogView> Secondary<L> {
     /// Makes the one request that the stage calls for, unless it is under way or held back.
     fn make_requests(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
-        if link.hold_until.is_some() {
+        let end = self.contiguous_end;
+        // What is on its way to the disk belongs to this log already: a position below it could take this node into
+        // another log with those messages, and a page from it would be asked for in vain.
+        let is_settled = end == self.log_end;
+        if link.hold_until.is_some() || !is_settled {
             return;
         }
-        let end = self.contiguous_end;
         let request = match &mut link.stage {
             Stage::Ready => return,
             Stage::Introducing => Request::Handshake(Handshake {
@@ -152,7 +155,6 @@ impl<L: LogView> Secondary<L> {
                 Request::SecondaryNodeReady { end }
             }
             // What has arrived and waits to be stored need not be asked for again.
-            Stage::CatchingUp { .. } if end < self.log_end => return,
             Stage::CatchingUp { .. }
                 if link.arrived.iter().any(|arrived| arrived.run.range().start() <= end) =>
             {

@@ -252,6 +252,11 @@ impl<L: LogView> Secondary<L> {
         }
     }
 
+    /// The identity of the log that this node's messages belong to; none while it never had one.
+    pub fn log_id(&self) -> Option<LogId> {
+        self.log_id
+    }
+
     fn link(&self) -> Option<&Link> {
         match &self.connection {
             Connection::Up(link) => Some(link),

@@ -88,11 +88,15 @@ impl<L: LogView> Secondary<L> {
         if new != range {
             debug!(id = %range.until(self.log_end), "already present");
         }
+        let mut end = range.end();
         if !new.is_empty() {
             self.append(run.slice(new));
             self.close_gaps();
+            // The runs that waited above the gap were answered when they came, with an end below it: this answer is
+            // the one that tells that they count now.
+            end = self.log_end;
         }
-        self.answer_when_durable(request, range.end());
+        self.answer_when_durable(request, end);
     }
 
     fn close_gaps(&mut self) {

@@ -1,0 +1,143 @@
+//! What must hold in every moment of every schedule.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::log::LogReader;
+use crate::protocol::{Outcome, Receipt};
+use crate::types::{LogEnd, LogId, MessageId, NodeName, Run, WaiterId, WriteConcern};
+
+/// Watches a cluster from outside. Each method panics, with the facts, when something that must hold does not.
+#[derive(Debug, Default)]
+pub struct Checker {
+    /// The log that the master has now.
+    log: Option<LogId>,
+    /// The texts that the master accepted, by id, for each log that there ever was.
+    truths: BTreeMap<LogId, Vec<String>>,
+    /// How far each node's visible log was compared with the truth.
+    seen: BTreeMap<NodeName, LogEnd>,
+    /// The largest visible end that each node ever had of each log, also in earlier lives.
+    held: BTreeMap<(LogId, NodeName), LogEnd>,
+    /// Senders without an answer.
+    waiting: BTreeMap<WaiterId, Sent>,
+    /// Answers so far.
+    released: usize,
+}
+
+/// A message that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) id: MessageId,
+    pub(super) write_concern: Option<WriteConcern>,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Checker {
+    /// A message got an id: ids are dense and each is given once.
+    pub(super) fn accepted(&mut self, waiter: WaiterId, sent: Sent, text: &str) {
+        let truth = self.log.and_then(|log| self.truths.get_mut(&log)).expect("a master runs");
+        assert_eq!(sent.id.get(), truth.len() as u64, "ids are given in order without gaps");
+        truth.push(text.to_owned());
+        let before = self.waiting.insert(waiter, sent);
+        assert!(before.is_none(), "waiter {waiter} was used before");
+    }
+
+    /// A sender gave up.
+    pub(super) fn canceled(&mut self, waiter: WaiterId) {
+        self.waiting.remove(&waiter);
+    }
+
+    /// A sender was answered: once, at the right time, and the nodes named really had the message by then.
+    pub(super) fn released(&mut self, now: Duration, waiter: WaiterId, outcome: &Outcome) {
+        let sent = self.waiting.remove(&waiter);
+        let Some(sent) = sent else { panic!("waiter {waiter} was answered twice or never asked") };
+        self.released += 1;
+        match outcome {
+            Outcome::Committed(receipt) => {
+                self.receipt_is_true(&sent, receipt);
+                let (acked, wanted) = (receipt.acked_by.len(), receipt.write_concern);
+                assert!(acked >= usize::from(wanted), "{wanted} nodes asked for, {receipt:?}");
+            }
+            Outcome::TimedOut(receipt) => {
+                self.receipt_is_true(&sent, receipt);
+                let is_over = sent.deadline.is_some_and(|deadline| deadline <= now);
+                assert!(is_over, "timed out before its time: {receipt:?}");
+                assert!(receipt.acked_by.len() < usize::from(receipt.write_concern));
+            }
+            Outcome::ShuttingDown(receipt) => self.receipt_is_true(&sent, receipt),
+            Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
+        }
+    }
+
+    fn receipt_is_true(&self, sent: &Sent, receipt: &Receipt) {
+        assert_eq!(receipt.id, sent.id, "answered with another message's id");
+        for (n, name) in receipt.acked_by.iter().enumerate() {
+            let held = self.log.and_then(|log| self.held.get(&(log, name.clone())));
+            let held = held.copied().unwrap_or_default();
+            assert!(receipt.id.end() <= held, "{name} never had the message of {receipt:?}");
+            let before = receipt.acked_by.get(..n).unwrap_or_default();
+            assert!(!before.contains(name), "{name} counted twice: {receipt:?}");
+        }
+    }
+
+    /// Compares what a node shows with what the master accepted, as far as it is new: the same messages under the same
+    /// ids, without gaps, and never fewer than before.
+    pub(super) fn look_at(&mut self, name: &NodeName, id: Option<LogId>, log: &LogReader) {
+        let end = log.durable_end();
+        let Some(id) = id else {
+            assert_eq!(end, LogEnd::ZERO, "{name} has messages of no log");
+            return;
+        };
+        let truth = self.truths.get(&id).expect("a log that a master had");
+        let seen = self.seen.entry(name.clone()).or_default();
+        assert!(*seen <= end, "{name} showed {seen} messages and now {end}");
+        while *seen < end {
+            let records = log.read(*seen, end, usize::MAX);
+            assert!(!records.range().is_empty(), "{name} shows a gap at {seen}");
+            for record in records.iter() {
+                let text = truth.get(record.id.get() as usize).map(String::as_str);
+                assert_eq!(text, Some(record.text), "{name} shows another message {}", record.id);
+            }
+            *seen = records.range().end();
+        }
+        let held = self.held.entry((id, name.clone())).or_default();
+        *held = end.max(*held);
+    }
+
+    /// A node starts with an empty log.
+    pub(super) fn started_empty(&mut self, name: &NodeName) {
+        self.seen.remove(name);
+    }
+
+    /// The master starts with a new, empty log. Answers of the one before went down with it.
+    pub(super) fn new_log(&mut self, master: &NodeName, log: LogId) {
+        self.log = Some(log);
+        self.truths.insert(log, Vec::new());
+        self.waiting.clear();
+        self.started_empty(master);
+    }
+
+    /// Number of messages accepted in this log.
+    pub fn accepted_count(&self) -> u64 {
+        self.log.and_then(|log| self.truths.get(&log)).map_or(0, Vec::len) as u64
+    }
+
+    /// Number of senders that were answered.
+    pub fn released_count(&self) -> usize {
+        self.released
+    }
+
+    /// Whether a sender waits for a number of nodes that is `nodes` at most. Words are numbers by now.
+    pub(super) fn waits_for_at_most(&self, nodes: u16) -> bool {
+        let asks = |sent: &Sent| match sent.write_concern {
+            Some(WriteConcern::Nodes(asked)) => asked <= u64::from(nodes),
+            _ => true,
+        };
+        self.waiting.values().any(asks)
+    }
+
+    /// Senders without an answer.
+    pub fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+}

@@ -1,0 +1,421 @@
+//! The simulated world and its clock.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::check::{Checker, Sent};
+use super::link::{Link, Network, Rule, RuleAction, describe, kind_of};
+use super::node::{MasterNode, SecondaryNode, Stalled};
+use crate::log::LogReader;
+use crate::protocol::frame::{self, Frame};
+use crate::protocol::{
+    Effect, ForgetError, Input, MasterOptions, Outcome, Refusal, SecondaryEffect, SecondaryInput,
+    SecondaryOptions, SecondaryPhase,
+};
+use crate::types::{
+    DelayRange, IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
+    WriteConcern,
+};
+
+/// Lines of the trace that a failure's report shows.
+const SUMMARY_LINES: usize = 60;
+
+/// What all nodes of a simulated cluster are told.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// What every chance is drawn from.
+    pub seed: u64,
+    /// See [`MasterOptions`].
+    pub request_timeout: Duration,
+    /// See [`MasterOptions`].
+    pub heartbeat_interval: Duration,
+    /// See [`MasterOptions`].
+    pub cluster_size: Option<u16>,
+    /// See [`MasterOptions`].
+    pub max_waiting: usize,
+    /// Artificial delay of every node's requests.
+    pub send_delay: Option<DelayRange>,
+    /// Artificial delay before each secondary stores.
+    pub store_delay: Option<DelayRange>,
+    /// Longest pause between two dials.
+    pub reconnect_delay: Duration,
+    /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
+    pub disk_delay_max: Duration,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            request_timeout: Duration::from_millis(1500),
+            heartbeat_interval: Duration::from_secs(1),
+            cluster_size: None,
+            max_waiting: 1000,
+            send_delay: None,
+            store_delay: None,
+            reconnect_delay: Duration::from_secs(3),
+            disk_delay_max: Duration::ZERO,
+        }
+    }
+}
+
+/// Something that happens to one node.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Bytes of one frame arrive at one end of a link.
+    Arrive { link: u64, at_master: bool, bytes: Bytes },
+    /// One end of a link learns that it is gone.
+    Down { link: u64, at_master: bool },
+    /// The master accepts a connection.
+    Accepted { link: u64 },
+    /// A secondary's dial is over.
+    Dialed { secondary: NodeName, life: u64, link: Option<u64> },
+    /// A node's log made durable what it had (none: the master's).
+    Synced { secondary: Option<NodeName>, life: u64 },
+}
+
+/// A simulated cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    options: ClusterOptions,
+    base: Instant,
+    now: Duration,
+    rng: ChaCha8Rng,
+    next_number: u64,
+    master: Option<MasterNode>,
+    secondaries: BTreeMap<NodeName, SecondaryNode>,
+    /// Which life of each node this is: what its earlier lives left behind is void.
+    lives: BTreeMap<Option<NodeName>, u64>,
+    links: BTreeMap<u64, Link>,
+    partitioned: Vec<NodeName>,
+    events: BTreeMap<(Duration, u64), Event>,
+    /// How the network treats frames; may be changed at any time.
+    pub network: Network,
+    rules: Vec<Rule>,
+    checker: Checker,
+    trace: String,
+    trace_heartbeats: bool,
+    master_name: NodeName,
+}
+
+impl Cluster {
+    /// A cluster of a master alone.
+    pub fn new(options: ClusterOptions) -> Self {
+        let mut cluster = Self {
+            base: Instant::now(),
+            now: Duration::ZERO,
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            options,
+            next_number: 0,
+            master: None,
+            secondaries: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            links: BTreeMap::new(),
+            partitioned: Vec::new(),
+            events: BTreeMap::new(),
+            network: Network::default(),
+            rules: Vec::new(),
+            checker: Checker::default(),
+            trace: String::new(),
+            trace_heartbeats: false,
+            master_name: "master".parse().expect("a name"),
+        };
+        cluster.start_master();
+        cluster
+    }
+
+    /// Starts a new master with an empty log in place of the one before, which is killed.
+    pub fn start_master(&mut self) {
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        for link in links {
+            self.end_link(link, true);
+        }
+        let options = MasterOptions {
+            name: self.master_name.clone(),
+            log: LogId::new(self.rng.random()),
+            request_timeout: self.options.request_timeout,
+            send_delay: self.options.send_delay,
+            heartbeat_interval: self.options.heartbeat_interval,
+            cluster_size: self.options.cluster_size,
+            default_write_concern: WriteConcern::Majority,
+            max_waiting: self.options.max_waiting,
+            seed: self.rng.random(),
+        };
+        *self.lives.entry(None).or_default() += 1;
+        self.checker.new_log(&self.master_name, options.log);
+        self.master = Some(MasterNode::new(options));
+        self.note("master starts with an empty log");
+    }
+
+    /// Starts a secondary with an empty log; one of that name that runs is killed first.
+    pub fn start_secondary(&mut self, name: &NodeName) {
+        self.crash(name);
+        let options = SecondaryOptions {
+            name: name.clone(),
+            instance: InstanceId::new(self.rng.random()),
+            request_timeout: self.options.request_timeout,
+            reconnect_delay: self.options.reconnect_delay,
+            send_delay: self.options.send_delay,
+            store_delay: self.options.store_delay,
+            seed: self.rng.random(),
+        };
+        *self.lives.entry(Some(name.clone())).or_default() += 1;
+        self.checker.started_empty(name);
+        let node = SecondaryNode::new(self.instant(), options);
+        self.secondaries.insert(name.clone(), node);
+        self.note(&format!("{name} starts with an empty log"));
+    }
+
+    /// Kills a secondary, if it runs. Its memory is gone; the master learns of it unless it is cut off.
+    pub fn crash(&mut self, name: &NodeName) {
+        if self.secondaries.remove(name).is_none() {
+            return;
+        }
+        self.note(&format!("{name} crashes"));
+        self.cut_links_of(name, false);
+    }
+
+    /// Drops the connection of a secondary; both ends learn of it, unless it is cut off.
+    pub fn disconnect(&mut self, name: &NodeName) {
+        self.note(&format!("{name} is disconnected"));
+        self.cut_links_of(name, true);
+    }
+
+    fn cut_links_of(&mut self, name: &NodeName, tell_secondary: bool) {
+        let of_name = |(&number, link): (&u64, &Link)| (link.peer == *name).then_some(number);
+        let links: Vec<u64> = self.links.iter().filter_map(of_name).collect();
+        for link in links {
+            if !tell_secondary && let Some(link) = self.links.get_mut(&link) {
+                link.secondary_open = false;
+            }
+            self.end_link(link, false);
+        }
+    }
+
+    /// Lets both open ends of a link learn that it is gone, or the secondary's only.
+    fn end_link(&mut self, link: u64, master_gone: bool) {
+        let Some(state) = self.links.get_mut(&link) else { return };
+        if master_gone {
+            state.master_open = false;
+        }
+        let (master_open, secondary_open) = (state.master_open, state.secondary_open);
+        if self.partitioned.contains(&state.peer) {
+            return;
+        }
+        for (open, at_master) in [(master_open, true), (secondary_open, false)] {
+            if open {
+                let delay = self.network.delay(&mut self.rng);
+                self.schedule(delay, Event::Down { link, at_master });
+            }
+        }
+    }
+
+    /// Cuts a secondary off: frames vanish both ways and dials fail, and nobody is told.
+    pub fn partition(&mut self, name: &NodeName) {
+        self.note(&format!("{name} is cut off"));
+        self.partitioned.push(name.clone());
+    }
+
+    /// Ends a partition.
+    pub fn heal(&mut self, name: &NodeName) {
+        self.note(&format!("{name} is reachable again"));
+        self.partitioned.retain(|other| other != name);
+    }
+
+    /// Hangs a node (none: the master): it takes nothing in and its timers stand still.
+    pub fn pause(&mut self, name: Option<&NodeName>) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        self.note(&format!("{shown} hangs"));
+        if let Some(stalled) = self.stalled(name) {
+            stalled.is_paused = true;
+        }
+    }
+
+    /// Lets a hung node go on, with all that arrived meanwhile.
+    pub fn resume(&mut self, name: Option<&NodeName>) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        self.note(&format!("{shown} goes on"));
+        let Some(stalled) = self.stalled(name) else { return };
+        stalled.is_paused = false;
+        for event in std::mem::take(&mut stalled.events) {
+            self.schedule(Duration::ZERO, event);
+        }
+    }
+
+    fn stalled(&mut self, name: Option<&NodeName>) -> Option<&mut Stalled> {
+        match name {
+            None => self.master.as_mut().map(|node| &mut node.stalled),
+            Some(name) => self.secondaries.get_mut(name).map(|node| &mut node.stalled),
+        }
+    }
+
+    /// Lets a rule hold for the next frames of its kind.
+    pub fn add_rule(&mut self, rule: Rule) {
+        self.rules.push(rule);
+    }
+
+    /// Shows heartbeats and their answers in the trace too.
+    pub fn trace_heartbeats(&mut self, show: bool) {
+        self.trace_heartbeats = show;
+    }
+
+    /// Sends a message to the master.
+    ///
+    /// # Errors
+    /// When the master refuses it.
+    pub fn append(
+        &mut self,
+        text: &str,
+        write_concern: Option<WriteConcern>,
+        timeout: Option<Duration>,
+    ) -> Result<(WaiterId, MessageId), Refusal> {
+        let waiter = WaiterId::new(self.number());
+        let now = self.instant();
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        let id = master.machine.append(now, waiter, write_concern, timeout)?;
+        assert_eq!(master.writer.append(self.now.as_millis() as u64, text), id);
+        let deadline = timeout.map(|timeout| self.now + timeout);
+        self.checker.accepted(waiter, Sent { id, write_concern, deadline }, text);
+        self.note(&format!("sender {waiter}: {text:?} becomes id={id}"));
+        self.sync(None);
+        self.drain_master();
+        Ok((waiter, id))
+    }
+
+    /// A sender hangs up.
+    pub fn cancel(&mut self, waiter: WaiterId) {
+        let now = self.instant();
+        self.checker.canceled(waiter);
+        if let Some(master) = &mut self.master {
+            master.machine.step(now, Input::Cancel(waiter));
+        }
+        self.drain_master();
+    }
+
+    /// Asks the master to forget a secondary.
+    ///
+    /// # Errors
+    /// As the master's.
+    pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
+        let forgotten = match &mut self.master {
+            Some(master) => master.machine.forget(name),
+            None => Ok(()),
+        };
+        self.drain_master();
+        forgotten
+    }
+
+    /// Lets the master stop: it answers everybody.
+    pub fn shut_down_master(&mut self) {
+        let now = self.instant();
+        if let Some(master) = &mut self.master {
+            master.machine.step(now, Input::Shutdown);
+        }
+        self.drain_master();
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step_before(end) {}
+        self.now = end;
+    }
+
+    /// Lets time pass until `done` or until `limit` has passed. Returns whether it got done.
+    pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while !done(self) {
+            if !self.step_before(end) {
+                self.now = end;
+                return done(self);
+            }
+        }
+        true
+    }
+
+    /// Whether every node has and shows all of the master's log, and every secondary is ready.
+    pub fn has_converged(&self) -> bool {
+        let Some(master) = &self.master else { return false };
+        let (log, end) = (Some(master.machine.log_id()), self.checker.accepted_count());
+        let has_all = |log: &LogReader| log.durable_end().get() == end;
+        let is_whole = |node: &SecondaryNode| {
+            has_all(&node.reader)
+                && node.machine.log_id() == log
+                && node.phase() == SecondaryPhase::Ready
+        };
+        has_all(&master.reader) && self.secondaries.values().all(is_whole)
+    }
+
+    /// Whether a sender waits for a number of nodes that is `nodes` at most.
+    pub fn waits_for_at_most(&self, nodes: u16) -> bool {
+        self.checker.waits_for_at_most(nodes)
+    }
+
+    /// The nodes as they are now and the end of the trace, for a failure's report.
+    pub fn summary(&self) -> String {
+        let mut out = String::new();
+        if let Some(master) = &self.master {
+            let health = master.machine.health(self.instant());
+            writeln!(out, "{health:#?}").expect("a string takes all");
+        }
+        for node in self.secondaries.values() {
+            writeln!(out, "{:?}", node.machine.health()).expect("a string takes all");
+        }
+        let lines: Vec<&str> = self.trace.lines().rev().take(SUMMARY_LINES).collect();
+        for line in lines.into_iter().rev() {
+            writeln!(out, "{line}").expect("a string takes all");
+        }
+        out
+    }
+
+    /// The trace so far, taken out.
+    pub fn take_trace(&mut self) -> String {
+        std::mem::take(&mut self.trace)
+    }
+
+    /// The checker, with its counts.
+    pub fn checker(&self) -> &Checker {
+        &self.checker
+    }
+
+    /// The master.
+    pub fn master(&self) -> Option<&MasterNode> {
+        self.master.as_ref()
+    }
+
+    /// The secondaries that run.
+    pub fn secondaries(&self) -> impl Iterator<Item = (&NodeName, &SecondaryNode)> {
+        self.secondaries.iter()
+    }
+
+    /// Virtual time since the start.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    pub(super) fn instant(&self) -> Instant {
+        self.base + self.now
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn note(&mut self, what: &str) {
+        let millis = self.now.as_micros() as f64 / 1000.0;
+        writeln!(self.trace, "{millis:>9.1}ms {what}").expect("a string takes all");
+    }
+
+    fn schedule(&mut self, delay: Duration, event: Event) {
+        let at = (self.now + delay, self.number());
+        self.events.insert(at, event);
+    }
+}
+
+mod run;

@@ -1,0 +1,129 @@
+//! The simulated network: connections, and what happens to frames on them.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::protocol::frame::{Frame, Request, Response};
+use crate::types::NodeName;
+
+/// How the network treats every frame. The shares are between 0 and 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    /// Shortest one-way delay.
+    pub delay_min: Duration,
+    /// Longest one-way delay.
+    pub delay_max: Duration,
+    /// Whether frames of one connection may overtake each other.
+    pub reorder: bool,
+    /// Share of the frames that never arrive.
+    pub drop_rate: f64,
+    /// Share of the frames that arrive twice.
+    pub duplicate_rate: f64,
+}
+
+impl Default for Network {
+    /// A perfect link of a millisecond.
+    fn default() -> Self {
+        let millisecond = Duration::from_millis(1);
+        Self {
+            delay_min: millisecond,
+            delay_max: millisecond,
+            reorder: false,
+            drop_rate: 0.0,
+            duplicate_rate: 0.0,
+        }
+    }
+}
+
+impl Network {
+    /// One delay.
+    pub(super) fn delay(&self, rng: &mut ChaCha8Rng) -> Duration {
+        let micros = self.delay_min.as_micros() as u64..=self.delay_max.as_micros() as u64;
+        Duration::from_micros(rng.random_range(micros))
+    }
+}
+
+/// What happens to the next frames of one kind between one secondary and the master, on top of the network.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The secondary.
+    pub peer: NodeName,
+    /// The frame's kind, as [`kind_of`] names it.
+    pub kind: String,
+    /// For how many frames the rule holds.
+    pub times: usize,
+    /// What happens.
+    pub action: RuleAction,
+}
+
+/// What a [`Rule`] does.
+#[derive(Clone, Copy, Debug)]
+pub enum RuleAction {
+    /// The frame never arrives.
+    Drop,
+    /// The frame arrives twice.
+    Duplicate,
+    /// The frame takes this long.
+    Delay(Duration),
+}
+
+/// A connection between a secondary and the master. Both ends name their session by its number.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) peer: NodeName,
+    /// Whether each end still thinks that it is connected.
+    pub(super) master_open: bool,
+    pub(super) secondary_open: bool,
+    /// When the last frame in each direction arrives: later ones do not overtake it on a network that keeps order.
+    pub(super) last_to_master: Duration,
+    pub(super) last_to_secondary: Duration,
+}
+
+/// The kind of a frame, by the name that the protocol's document uses.
+pub(super) fn kind_of<R>(frame: &Frame<R>) -> &'static str {
+    match frame {
+        Frame::Request(_, request) => match request {
+            Request::Handshake(_) | Request::HandshakeOfVersion(_) => "Handshake",
+            Request::GetMessages { .. } => "GetMessages",
+            Request::SecondaryNodeReady { .. } => "SecondaryNodeReady",
+            Request::AddMessage { .. } => "AddMessage",
+            Request::Heartbeat { .. } => "Heartbeat",
+        },
+        Frame::Response(_, response) => match response {
+            Response::Welcome(_) => "Welcome",
+            Response::Refused { .. } => "Refused",
+            Response::Page { .. } => "Page",
+            Response::ReadyNoted => "ReadyNoted",
+            Response::Added { .. } => "Added",
+            Response::Alive => "Alive",
+            Response::Failed { .. } => "Failed",
+        },
+    }
+}
+
+/// A frame as a transcript shows it.
+pub(super) fn describe<R: crate::types::Run>(frame: &Frame<R>) -> String {
+    let kind = kind_of(frame);
+    let facts = match frame {
+        Frame::Request(_, request) => match request {
+            Request::Handshake(handshake) => format!(" end={}", handshake.end),
+            Request::HandshakeOfVersion(version) => format!(" version={version}"),
+            Request::GetMessages { from } => format!(" from={from}"),
+            Request::SecondaryNodeReady { end } => format!(" end={end}"),
+            Request::AddMessage { run } => format!(" id={}", run.range()),
+            Request::Heartbeat { log_end } => format!(" log_end={log_end}"),
+        },
+        Frame::Response(_, response) => match response {
+            Response::Welcome(welcome) => format!(" log_end={}", welcome.log_end),
+            Response::Refused { code, .. } => format!(" {code:?}"),
+            Response::Page { run, log_end } => format!(" id={} log_end={log_end}", run.range()),
+            Response::Added { contiguous_end } => format!(" contiguous_end={contiguous_end}"),
+            Response::Failed { code, .. } => format!(" {code:?}"),
+            Response::ReadyNoted | Response::Alive => String::new(),
+        },
+    };
+    let (Frame::Request(id, _) | Frame::Response(id, _)) = frame;
+    format!("{kind}#{id}{facts}")
+}

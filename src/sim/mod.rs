@@ -1,0 +1,22 @@
+//! A whole cluster in virtual time: the state machines of [`crate::protocol`] over a network that delays, reorders,
+//! drops, duplicates and cuts, with nodes that crash, hang and come back empty.
+//!
+//! [`Cluster`] is the world: it holds the nodes with their logs, the connections between them and the queue of what
+//! happens next, and jumps from one event to the next. Frames are encoded and decoded on the way, so the simulator runs
+//! the real encoding too. After every event the [`Checker`] looks at all logs and answers. One seed decides
+//! everything: the same seed gives the same trace. [`Schedule`] draws whole random lives of clusters from a seed.
+//!
+//! # Caveats
+//! Threads, sockets, HTTP and the disk are not simulated: `tests/it` runs them for real.
+
+mod check;
+mod cluster;
+mod link;
+mod node;
+mod schedule;
+
+pub use check::Checker;
+pub use cluster::{Cluster, ClusterOptions};
+pub use link::{Network, Rule, RuleAction};
+pub use node::{MasterNode, SecondaryNode};
+pub use schedule::{Report, Schedule};

@@ -1,0 +1,265 @@
+//! Random lives of clusters: everything that can go wrong, in an order that a seed decides.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::cluster::{Cluster, ClusterOptions};
+use super::link::Network;
+use crate::protocol::{Refusal, SecondaryPhase};
+use crate::types::{NodeName, WaiterId, WriteConcern};
+
+/// Within this virtual time after the last fault a cluster must be whole again: many times the longest delay, timeout
+/// and pause that a schedule draws.
+const CONVERGENCE_LIMIT: Duration = Duration::from_secs(300);
+
+/// A random life of a cluster.
+#[derive(Debug)]
+pub struct Schedule {
+    rng: ChaCha8Rng,
+    cluster: Cluster,
+    secondaries: Vec<NodeName>,
+    waiters: Vec<WaiterId>,
+    partitioned: Vec<NodeName>,
+    master_paused: bool,
+    sent: u64,
+}
+
+/// What came out of a schedule that held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Messages in the log at the end.
+    pub messages: u64,
+    /// Senders that were answered.
+    pub answered: usize,
+    /// Virtual time that it took.
+    pub took: Duration,
+    /// Who sent what to whom.
+    pub trace: String,
+}
+
+impl Schedule {
+    /// The life that the seed decides.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let count = rng.random_range(1..=4_usize);
+        let sometimes = |rng: &mut ChaCha8Rng, text: &str| {
+            rng.random_bool(0.25).then(|| text.parse().expect("a range"))
+        };
+        let send_delay = sometimes(&mut rng, "1000ms..2000ms");
+        let store_delay = sometimes(&mut rng, "0ms..3000ms");
+        let options = ClusterOptions {
+            seed: rng.random(),
+            cluster_size: rng.random_bool(0.5).then_some(count as u16 + 1),
+            send_delay,
+            store_delay,
+            max_waiting: if rng.random_bool(0.2) { 5 } else { 1000 },
+            disk_delay_max: Duration::from_millis(if rng.random_bool(0.5) { 0 } else { 50 }),
+            ..ClusterOptions::default()
+        };
+        let mut cluster = Cluster::new(options);
+        let name = |n| format!("s{n}").parse().expect("a name");
+        let secondaries: Vec<NodeName> = (0..count).map(name).collect();
+        for name in &secondaries {
+            if rng.random_bool(0.8) {
+                cluster.start_secondary(name);
+            }
+        }
+        Self {
+            rng,
+            cluster,
+            secondaries,
+            waiters: Vec::new(),
+            partitioned: Vec::new(),
+            master_paused: false,
+            sent: 0,
+        }
+    }
+
+    /// Lives it.
+    ///
+    /// # Panics
+    /// When something that must hold does not; the message says what.
+    pub fn run(mut self) -> Report {
+        for _ in 0..self.rng.random_range(20..=120) {
+            self.act();
+            let pause = self.rng.random_range(0..=400);
+            let pause = if self.rng.random_bool(0.1) { pause * 20 } else { pause };
+            self.cluster.run_for(Duration::from_millis(pause));
+        }
+        self.mend();
+        self.finish()
+    }
+
+    fn act(&mut self) {
+        match self.rng.random_range(0..100) {
+            0..60 => self.append(),
+            60..66 => self.change_network(),
+            66..70 => {
+                let name = self.some_secondary();
+                self.cluster.crash(&name);
+            }
+            70..77 => {
+                let name = self.some_secondary();
+                self.cluster.start_secondary(&name);
+            }
+            77..80 => {
+                let name = self.some_secondary();
+                self.cluster.disconnect(&name);
+            }
+            80..83 => {
+                let name = self.some_secondary();
+                if !self.partitioned.contains(&name) {
+                    self.cluster.partition(&name);
+                    self.partitioned.push(name);
+                }
+            }
+            83..87 => self.heal_one(),
+            87..89 => {
+                let name = self.some_secondary();
+                self.cluster.pause(Some(&name));
+            }
+            89..93 => {
+                let name = self.some_secondary();
+                self.cluster.resume(Some(&name));
+            }
+            93..94 => {
+                self.cluster.pause(None);
+                self.master_paused = true;
+            }
+            94..96 => self.resume_master(),
+            96..98 => {
+                if !self.waiters.is_empty() {
+                    let at = self.rng.random_range(0..self.waiters.len());
+                    self.cluster.cancel(self.waiters.swap_remove(at));
+                }
+            }
+            98..99 => {
+                let name = self.some_secondary();
+                // Refused while the secondary is live; either answer is fine.
+                let _ = self.cluster.forget(&name);
+            }
+            _ => {
+                self.resume_master();
+                self.cluster.start_master();
+                self.waiters.clear();
+            }
+        }
+    }
+
+    fn append(&mut self) {
+        self.resume_master();
+        let write_concern = match self.rng.random_range(0..6) {
+            0 => Some(WriteConcern::Majority),
+            1 => Some(WriteConcern::All),
+            2 => None,
+            _ => {
+                let most = self.secondaries.len() as u64 + 2;
+                Some(WriteConcern::Nodes(self.rng.random_range(0..=most)))
+            }
+        };
+        let timeout = self.rng.random_bool(0.4).then(|| self.rng.random_range(0..=4000));
+        for _ in 0..self.rng.random_range(1..=4) {
+            self.sent += 1;
+            // Now and then one so large that runs are cut and windows fill.
+            let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
+            let text = format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)));
+            let timeout = timeout.map(Duration::from_millis);
+            match self.cluster.append(&text, write_concern, timeout) {
+                Ok((waiter, _)) => self.waiters.push(waiter),
+                Err(Refusal::WriteConcern { .. } | Refusal::TooManyWaiting { .. }) => {}
+                Err(refusal @ Refusal::ShuttingDown) => panic!("not stopping, but: {refusal}"),
+            }
+        }
+    }
+
+    fn change_network(&mut self) {
+        let min = self.rng.random_range(0..50);
+        let bad = self.rng.random_bool(0.5);
+        self.cluster.network = Network {
+            delay_min: Duration::from_millis(min),
+            delay_max: Duration::from_millis(min + self.rng.random_range(0..1000)),
+            reorder: self.rng.random_bool(0.5),
+            drop_rate: if bad { self.rng.random_range(0.0..0.5) } else { 0.0 },
+            duplicate_rate: if bad { self.rng.random_range(0.0..0.5) } else { 0.0 },
+        };
+    }
+
+    fn some_secondary(&mut self) -> NodeName {
+        let at = self.rng.random_range(0..self.secondaries.len());
+        self.secondaries.get(at).cloned().expect("at least one secondary")
+    }
+
+    fn heal_one(&mut self) {
+        if let Some(name) = self.partitioned.pop() {
+            self.cluster.heal(&name);
+        }
+    }
+
+    fn resume_master(&mut self) {
+        if std::mem::take(&mut self.master_paused) {
+            self.cluster.resume(None);
+        }
+    }
+
+    /// Ends all faults and starts what is down.
+    fn mend(&mut self) {
+        self.resume_master();
+        self.cluster.network = Network::default();
+        while !self.partitioned.is_empty() {
+            self.heal_one();
+        }
+        for name in self.secondaries.clone() {
+            self.cluster.resume(Some(&name));
+            if !self.cluster.secondaries().any(|(running, _)| *running == name) {
+                self.cluster.start_secondary(&name);
+            }
+        }
+    }
+
+    /// Waits until all logs are the same. Whoever has messages of a master's earlier log is refused until a person
+    /// restarts it, which is done here.
+    fn converge(&mut self) {
+        let diverged = |cluster: &Cluster| {
+            let mut nodes = cluster.secondaries();
+            nodes
+                .find(|(_, node)| node.phase() == SecondaryPhase::Diverged)
+                .map(|(name, _)| name.clone())
+        };
+        loop {
+            let stop = |cluster: &Cluster| cluster.has_converged() || diverged(cluster).is_some();
+            let stopped = self.cluster.run_until(CONVERGENCE_LIMIT, stop);
+            assert!(
+                stopped,
+                "the logs differ long after the last fault\n{}",
+                self.cluster.summary()
+            );
+            match diverged(&self.cluster) {
+                Some(name) => self.cluster.start_secondary(&name),
+                None => return,
+            }
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        self.converge();
+        let reachable = self.secondaries.len() as u16 + 1;
+        let all_answered =
+            |cluster: &Cluster| cluster.has_converged() && !cluster.waits_for_at_most(reachable);
+        let answered = self.cluster.run_until(CONVERGENCE_LIMIT, all_answered);
+        assert!(
+            answered,
+            "senders wait although all nodes have everything\n{}",
+            self.cluster.summary()
+        );
+        self.cluster.shut_down_master();
+        assert_eq!(self.cluster.checker().waiting_count(), 0, "a sender was never answered");
+        Report {
+            messages: self.cluster.checker().accepted_count(),
+            answered: self.cluster.checker().released_count(),
+            took: self.cluster.now(),
+            trace: self.cluster.take_trace(),
+        }
+    }
+}
