@@ -96,10 +96,8 @@ fn prepared(command: Command) -> Command {
         // One flag, one line, however narrow the terminal is.
         .term_width(0)
         .mut_args(|arg| {
-            let empty = arg
-                .get_env()
-                .and_then(std::env::var_os)
-                .is_some_and(|value| value.is_empty());
+            let empty =
+                arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
             let arg = arg.hide_env(true);
             // Compose files empty values that they do not set.
             if empty { arg.env(Resettable::Reset) } else { arg }

@@ -198,7 +198,9 @@ impl Bounded {
 impl Write for Bounded {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let room = VALUE_BYTES_MAX.saturating_sub(self.text.len());
-        let end = if self.cut { 0 } else { part.floor_char_boundary(room) };
+        let whole = |end: &usize| part.is_char_boundary(*end);
+        let fits = (0..=room.min(part.len())).rev().find(whole).unwrap_or_default();
+        let end = if self.cut { 0 } else { fits };
         self.cut |= end < part.len();
         self.text.push_str(part.get(..end).unwrap_or_default());
         Ok(())
