@@ -25,23 +25,26 @@ const OBJECT_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;
 
 /// Flags of `acklog messages`.
 #[derive(Clone, Debug, Args)]
-#[command(about = "Print the messages of a node as lines: id, tab, message. Line ends, tabs and \
-other control characters in a message are shown escaped (\\n, \\t, \\u{1b}); --json is exact")]
 pub(super) struct MessagesArgs {
     /// Id of the first message to print
     #[arg(long, env = "ACKLOG_FROM", value_name = "ID", default_value_t = 0)]
+    #[arg(value_parser = whole_number)]
     from: u64,
 
     /// Most messages to print [default: all that are there when the command begins]
-    #[arg(long, env = "ACKLOG_LIMIT", value_name = "N")]
+    #[arg(long, env = "ACKLOG_LIMIT", value_name = "N", value_parser = whole_number)]
     limit: Option<u64>,
 
-    /// Print one JSON object a line: {"id": 0, "message": "Msg1"}
+    /// Print the exact messages, one JSON object a line: {"id": 0, "message": "Msg1"}
     #[arg(long, env = "ACKLOG_JSON")]
     json: bool,
 
     #[command(flatten)]
     target: Target,
+}
+
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it must be a whole number from 0 on".to_owned())
 }
 
 #[derive(Deserialize)]

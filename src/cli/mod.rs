@@ -36,13 +36,13 @@ pub struct Cli {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
-    /// Start a master and secondaries on this machine
+    /// Start a master and secondaries on this machine; Ctrl-C ends them all
     Up(up::UpArgs),
-    /// Append messages to the log
+    /// Append messages to the log, in order; stops at the first that is refused
     Post(post::PostArgs),
-    /// Print the messages of a node as lines: id, tab, message
+    /// Print messages as lines: id, tab, message with its control characters escaped
     Messages(messages::MessagesArgs),
-    /// Print the state of the cluster as a table
+    /// Print the state of the cluster, or of one secondary, as a table
     Status(status::StatusArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
@@ -71,9 +71,11 @@ impl Cli {
                 // Buffered: a long log is many short lines.
                 let mut out = std::io::BufWriter::new(std::io::stdout());
                 let done = block_on(messages::run(&args, &mut out));
-                finish(done.and_then(|()| Ok(out.flush()?)))
+                finish(seen_enough(done.and_then(|()| Ok(out.flush()?))))
             }
-            Command::Status(args) => finish(block_on(status::run(&args, &mut std::io::stdout()))),
+            Command::Status(args) => {
+                finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
+            }
             Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),
             Command::SecondaryNode(args) => secondary_node(args, StopOn::SignalsOrStdinEnd),
         }
@@ -89,14 +91,23 @@ fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
 
 /// The exit status of a command, its error told in one line.
 fn finish(done: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = done else { return ExitCode::SUCCESS };
-    // `acklog messages | head` has read what it wanted.
-    let broken_pipe = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
-    if error.downcast_ref::<std::io::Error>().is_some_and(broken_pipe) {
-        return ExitCode::SUCCESS;
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report("acklog", &error);
+            ExitCode::FAILURE
+        }
     }
-    report("acklog", &error);
-    ExitCode::FAILURE
+}
+
+/// Lets a command that only reads end well when nobody takes its output any more: whoever wrote
+/// `acklog messages | head` has seen enough. Not for `post`, which would leave messages unsent.
+fn seen_enough(done: anyhow::Result<()>) -> anyhow::Result<()> {
+    let broken_pipe = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+    match done {
+        Err(error) if error.downcast_ref().is_some_and(broken_pipe) => Ok(()),
+        done => done,
+    }
 }
 
 /// Tells an error in one line on standard error.

@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Flags of `acklog post`.
 #[derive(Clone, Debug, Args)]
-#[command(about = "Append messages to the log, in order; stops at the first that is refused")]
 pub(super) struct PostArgs {
     /// Messages; a - reads messages from standard input, one a line
     #[arg(required = true, value_name = "TEXT")]

@@ -13,7 +13,6 @@ use crate::telemetry::{escaped, wants_colour};
 
 /// Flags of `acklog status`.
 #[derive(Clone, Debug, Args)]
-#[command(about = "Print the state of the cluster as a table")]
 pub(super) struct StatusArgs {
     /// Print the node's own JSON as it is
     #[arg(long, env = "ACKLOG_JSON")]

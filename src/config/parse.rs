@@ -48,10 +48,14 @@ impl Stop {
         }
     }
 
-    fn from_clap(program: &str, error: &clap::Error) -> Self {
+    fn from_clap(program: &str, subcommands: &str, error: &clap::Error) -> Self {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Shown(text),
+            // Clap's own text would list the hidden ones too.
+            ErrorKind::MissingSubcommand => {
+                Self::bad_usage(program, &format!("a subcommand is missing: {subcommands}"))
+            }
             kind => {
                 let mut reason = one_line(&text);
                 if matches!(kind, ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
@@ -72,10 +76,12 @@ pub fn parse<T: Parser>(
 ) -> Result<T, Stop> {
     let command = prepared(T::command()).after_help(ENVIRONMENT_HELP);
     let program = command.get_name().to_owned();
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let subcommands = shown.map(Command::get_name).collect::<Vec<_>>().join(", ");
     command
         .try_get_matches_from(args)
         .and_then(|matches| T::from_arg_matches(&matches))
-        .map_err(|error| Stop::from_clap(&program, &error))
+        .map_err(|error| Stop::from_clap(&program, &subcommands, &error))
 }
 
 /// Reads the command line of a daemon and checks it as a whole.

@@ -25,7 +25,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 
 fn push(line: &mut String, c: char) {
     if deceives(c) {
-        // Not `escape_default`: it would write NUL's and others' neighbours differently.
+        // Not `char::escape_debug`: it would also write quotes and joined letters another way.
         match c {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),

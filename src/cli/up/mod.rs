@@ -42,7 +42,6 @@ const KILL_GRACE: Duration = Duration::from_secs(2);
 
 /// Flags of `acklog up`.
 #[derive(Clone, Debug, Args)]
-#[command(about = "Start a master and secondaries on this machine; Ctrl-C ends them all")]
 pub(super) struct UpArgs {
     /// Number of secondaries: bonnie, clyde, secondary-3, …
     #[arg(long, env = "ACKLOG_SECONDARIES", value_name = "N", default_value_t = 2)]
