@@ -1,0 +1,323 @@
+//! A small HTTP/1.1 client for a node: one connection, kept open from request to request.
+//!
+//! Whatever goes wrong becomes one line that a person can act on: the `detail` of a node's
+//! refusal, or the URL that cannot be reached.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::telemetry::escaped;
+
+/// How long connecting may take: a machine that is there answers at once, and a person waits.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a node may leave a reader without a byte. Reading waits for no other node, so a node
+/// that is silent for so long hangs.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest answer that is taken as a whole: health of 255 secondaries is far below it.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Where a node is: `http://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeUrl {
+    /// Host and port, as they stand in the `Host` header.
+    authority: String,
+    host: String,
+    port: u16,
+}
+
+impl NodeUrl {
+    /// A node on this machine.
+    pub(super) fn local(port: u16) -> Self {
+        let host = "127.0.0.1".to_owned();
+        Self { authority: format!("{host}:{port}"), host, port }
+    }
+}
+
+impl FromStr for NodeUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || "it must be like http://127.0.0.1:8000".to_owned();
+        let uri: hyper::Uri = text.parse().map_err(|_| form())?;
+        let authority = uri.authority().ok_or_else(form)?;
+        let plain = uri.scheme_str() == Some("http")
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none()
+            && !authority.as_str().contains('@');
+        if !plain || authority.host().is_empty() {
+            return Err(form());
+        }
+        // An IPv6 address stands in brackets in a URL only.
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = match authority.port() {
+            Some(port) => port.as_u16(),
+            None if authority.as_str().ends_with(':') => return Err(form()),
+            None => 80,
+        };
+        Ok(Self { authority: authority.to_string(), host, port })
+    }
+}
+
+impl fmt::Display for NodeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
+}
+
+/// What a node answered, read as a whole.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it is none: then it is no node that answers.
+    pub(super) fn json(&self) -> anyhow::Result<Value> {
+        serde_json::from_slice(&self.body).context("the answer is no JSON: is this a node?")
+    }
+
+    /// The body as one line of JSON: as the node wrote it where it is one line already.
+    ///
+    /// # Errors
+    /// When it is no JSON: then it is no node that answers.
+    pub(super) fn json_line(&self) -> anyhow::Result<String> {
+        let parsed = self.json()?;
+        match str::from_utf8(&self.body).map(str::trim) {
+            Ok(line) if !line.contains('\n') => Ok(line.to_owned()),
+            _ => Ok(parsed.to_string()),
+        }
+    }
+
+    /// What a refusal says, in one line.
+    pub(super) fn detail(&self) -> String {
+        let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let said = ["detail", "title"].iter().find_map(|field| problem.get(field)?.as_str());
+        escaped(said.unwrap_or(&format!("the node answered {}", self.status))).into_owned()
+    }
+}
+
+/// A client of one node.
+pub(super) struct Client {
+    url: NodeUrl,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Client {
+    pub(super) fn new(url: NodeUrl) -> Self {
+        Self { url, connection: None }
+    }
+
+    /// Asks for `path` and takes the whole answer.
+    ///
+    /// # Errors
+    /// When the node cannot be reached or falls silent.
+    pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<Answer> {
+        let response = self.get_stream(path).await?;
+        timeout(READ_TIMEOUT, self.whole(response)).await.map_err(|_| self.silent())?
+    }
+
+    /// Asks for `path`; the body of the answer is still to be read.
+    ///
+    /// # Errors
+    /// When the node cannot be reached or falls silent.
+    pub(super) async fn get_stream(&mut self, path: &str) -> anyhow::Result<Response<Incoming>> {
+        let answer = self.send(Method::GET, path, Bytes::new());
+        let answer = timeout(READ_TIMEOUT, answer).await;
+        answer.map_err(|_| self.silent())?
+    }
+
+    /// Posts JSON to `path`. The answer may take as long as the node's write concern does, unless
+    /// `patience` is given.
+    ///
+    /// # Errors
+    /// When the node cannot be reached, goes away or lets the patience pass.
+    pub(super) async fn post(
+        &mut self,
+        path: &str,
+        body: &Value,
+        patience: Option<Duration>,
+    ) -> anyhow::Result<Answer> {
+        let exchange = async {
+            let response = self.send(Method::POST, path, body.to_string().into()).await?;
+            self.whole(response).await
+        };
+        match patience {
+            Some(patience) => match timeout(patience, exchange).await {
+                Ok(answer) => answer,
+                Err(_) => Err(self.silent()),
+            },
+            None => exchange.await,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.url.authority)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        loop {
+            let (mut connection, fresh) = match self.connection.take() {
+                Some(kept) if !kept.is_closed() => (kept, false),
+                _ => (self.connect().await?, true),
+            };
+            let lost = || format!("{} closed the connection without an answer", self.url);
+            if let Err(error) = connection.ready().await {
+                if fresh {
+                    return Err(error).with_context(lost);
+                }
+                continue;
+            }
+            match connection.try_send_request(request).await {
+                Ok(response) => {
+                    self.connection = Some(connection);
+                    return Ok(response);
+                }
+                // A kept connection that the node had closed: nothing was sent, so that sending
+                // it again cannot make the message stand in the log twice.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !fresh => request = unsent,
+                    _ => return Err(error.into_error()).with_context(lost),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+        let address = (self.url.host.as_str(), self.url.port);
+        let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(stream) => stream.with_context(|| format!("cannot reach {}", self.url))?,
+            Err(_) => bail!("cannot reach {}: no answer in {CONNECT_TIMEOUT:?}", self.url),
+        };
+        // Without this a small request can wait for the answer to the one before.
+        let _ = stream.set_nodelay(true);
+        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        // Its errors come out of the request that they break.
+        tokio::spawn(driver);
+        Ok(connection)
+    }
+
+    async fn whole(&self, response: Response<Incoming>) -> anyhow::Result<Answer> {
+        let status = response.status();
+        let mut body = response.into_body();
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.with_context(|| format!("{} broke off its answer", self.url))?;
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            if bytes.len() > ANSWER_BYTES_MAX {
+                bail!("{} answers with more than {ANSWER_BYTES_MAX} bytes", self.url);
+            }
+        }
+        Ok(Answer { status, body: bytes.into() })
+    }
+
+    /// The next bytes of an answer that is read piece by piece; `None` at its end.
+    ///
+    /// # Errors
+    /// When the answer breaks off or the node falls silent.
+    pub(super) async fn next_piece(&self, body: &mut Incoming) -> anyhow::Result<Option<Bytes>> {
+        while let Some(frame) =
+            timeout(READ_TIMEOUT, body.frame()).await.map_err(|_| self.silent())?
+        {
+            let frame = frame.with_context(|| format!("{} broke off its answer", self.url))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the rest of an answer that is a refusal and returns what it says.
+    pub(super) async fn refusal(&self, response: Response<Incoming>) -> anyhow::Error {
+        match timeout(READ_TIMEOUT, self.whole(response)).await {
+            Ok(Ok(answer)) => anyhow::Error::msg(answer.detail()),
+            Ok(Err(error)) => error,
+            Err(_) => self.silent(),
+        }
+    }
+
+    fn silent(&self) -> anyhow::Error {
+        anyhow::anyhow!("{} does not answer", self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::test_node::TestNode;
+
+    #[test]
+    fn a_url_names_a_host_and_a_port_and_nothing_else() {
+        let url: NodeUrl = "http://[::1]:8000/".parse().unwrap();
+        assert_eq!((url.host.as_str(), url.port), ("::1", 8000));
+        assert_eq!(url.to_string(), "http://[::1]:8000");
+        assert_eq!("http://node".parse::<NodeUrl>().unwrap().port, 80);
+        let bad = ["", "node:8000", "https://a", "http://a/b", "http://u@a", "http://a?b", "a b"];
+        for bad in bad {
+            assert!(bad.parse::<NodeUrl>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_connection_serves_many_requests() {
+        let node = TestNode::start(|_, _| (200, "{}".to_owned())).await;
+        let mut client = Client::new(node.url());
+        for _ in 0..3 {
+            assert_eq!(client.get("/health").await.unwrap().status, 200);
+        }
+        assert_eq!(node.connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_node_closed_is_opened_again() {
+        let node = TestNode::start_closing(|_, _| (200, "{}".to_owned())).await;
+        let mut client = Client::new(node.url());
+        for _ in 0..3 {
+            assert_eq!(client.get("/health").await.unwrap().status, 200);
+        }
+        assert_eq!(node.connections(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_not_there_is_named() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let error = Client::new(NodeUrl::local(port)).get("/health").await.unwrap_err();
+        let line = format!("{error:#}");
+        let expected = format!("cannot reach http://127.0.0.1:{port}: ");
+        assert!(line.starts_with(&expected) && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_node_s_words_and_in_one_line() {
+        let answer =
+            |body: &str| Answer { status: StatusCode::BAD_REQUEST, body: body.to_owned().into() };
+        assert_eq!(answer(r#"{"title": "t", "detail": "a\nb"}"#).detail(), "a\\nb");
+        assert_eq!(answer(r#"{"title": "t"}"#).detail(), "t");
+        assert_eq!(answer("<html>").detail(), "the node answered 400 Bad Request");
+    }
+}

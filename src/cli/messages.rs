@@ -1,0 +1,242 @@
+//! `acklog messages`: prints a node's messages, however many, in little memory.
+//!
+//! The log is asked for page by page, and each page is taken apart while it arrives: at no time
+//! is more than one message held.
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Target;
+use super::client::Client;
+use crate::telemetry::escaped;
+use crate::types::MESSAGE_BYTES_LIMIT;
+
+/// Messages a page. Small pages cost a request each, huge ones keep a node's stream open for as
+/// long as a slow reader takes.
+const PAGE_MESSAGES: u64 = 1000;
+
+/// Longest JSON text of one message: each byte of it can be written as six (`\u0000`).
+const OBJECT_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;
+
+/// Flags of `acklog messages`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct MessagesArgs {
+    /// Id of the first message to print
+    #[arg(long, env = "ACKLOG_FROM", value_name = "ID", default_value_t = 0)]
+    #[arg(value_parser = whole_number)]
+    from: u64,
+
+    /// Most messages to print [default: all that are there when the command begins]
+    #[arg(long, env = "ACKLOG_LIMIT", value_name = "N", value_parser = whole_number)]
+    limit: Option<u64>,
+
+    /// Print the exact messages, one JSON object a line: {"id": 0, "message": "Msg1"}
+    #[arg(long, env = "ACKLOG_JSON")]
+    json: bool,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it must be a whole number from 0 on".to_owned())
+}
+
+#[derive(Deserialize)]
+struct Message {
+    id: u64,
+    message: String,
+}
+
+/// Prints the messages.
+///
+/// # Errors
+/// When the node refuses, cannot be reached or breaks off; what came before is printed.
+pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut client = Client::new(args.target.url.clone());
+    // The end is fixed now: a log that grows faster than it is printed still has one.
+    let end = log_end(&mut client).await?;
+    let end = args.limit.map_or(end, |limit| end.min(args.from.saturating_add(limit)));
+    let mut next = args.from;
+    while next < end {
+        let limit = PAGE_MESSAGES.min(end - next);
+        let path = format!("/messages?from={next}&limit={limit}");
+        let response = client.get_stream(&path).await?;
+        if response.status() != StatusCode::OK {
+            return Err(client.refusal(response).await);
+        }
+        let mut body = response.into_body();
+        let mut objects = Objects::default();
+        let first = next;
+        while let Some(piece) = client.next_piece(&mut body).await? {
+            objects.add(&piece, |object| {
+                let message: Message =
+                    serde_json::from_slice(object).context("the answer is no list of messages")?;
+                print(args, object, &message, out)?;
+                next = message.id.saturating_add(1);
+                Ok(())
+            })?;
+        }
+        // What a reader waits for is seen page by page.
+        out.flush()?;
+        if next == first {
+            bail!("{} shows no message {first} although its log is longer", args.target.url);
+        }
+    }
+    Ok(())
+}
+
+fn print(
+    args: &MessagesArgs,
+    object: &[u8],
+    message: &Message,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    if !args.json {
+        writeln!(out, "{}\t{}", message.id, escaped(&message.message))?;
+    } else if object.contains(&b'\n') {
+        let object: Value = serde_json::from_slice(object)?;
+        writeln!(out, "{object}")?;
+    } else {
+        out.write_all(object)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+async fn log_end(client: &mut Client) -> anyhow::Result<u64> {
+    let answer = client.get("/health").await?;
+    if answer.status != StatusCode::OK {
+        bail!(answer.detail());
+    }
+    let health = answer.json()?;
+    health.get("logEnd").and_then(Value::as_u64).context("the node does not tell its log's end")
+}
+
+/// Cuts a JSON list of objects into its objects while it arrives.
+#[derive(Default)]
+struct Objects {
+    /// The object that has begun.
+    object: Vec<u8>,
+    depth: u32,
+    in_string: bool,
+    after_backslash: bool,
+}
+
+impl Objects {
+    fn add(
+        &mut self,
+        piece: &[u8],
+        mut whole: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for &byte in piece {
+            let inside = self.depth > 0 || byte == b'{';
+            if !inside {
+                continue;
+            }
+            self.object.push(byte);
+            if self.object.len() > OBJECT_BYTES_MAX {
+                bail!("the node shows a message of more than {OBJECT_BYTES_MAX} bytes");
+            }
+            if self.in_string {
+                self.in_string = byte != b'"' || self.after_backslash;
+                self.after_backslash = byte == b'\\' && !self.after_backslash;
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' => self.depth += 1,
+                b'}' => self.depth -= 1,
+                _ => {}
+            }
+            if self.depth == 0 {
+                whole(&self.object)?;
+                self.object.clear();
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::test_node::TestNode;
+
+    /// A node with these messages, that answers like a real one.
+    async fn node(messages: Vec<String>) -> TestNode {
+        TestNode::start(move |line, _| {
+            let Some(query) = line.strip_prefix("GET /messages?from=") else {
+                return (200, format!(r#"{{"logEnd": {}}}"#, messages.len()));
+            };
+            let (from, limit) = query.split_once("&limit=").unwrap();
+            let (from, limit): (usize, usize) = (from.parse().unwrap(), limit.parse().unwrap());
+            let page: Vec<_> = (from..(from + limit).min(messages.len()))
+                .map(|id| serde_json::json!({ "id": id, "message": messages[id] }))
+                .collect();
+            (200, Value::from(page).to_string())
+        })
+        .await
+    }
+
+    async fn printed(messages: Vec<String>, flags: &[&str]) -> String {
+        let node = node(messages).await;
+        let url = node.url().to_string();
+        #[derive(clap::Parser)]
+        struct Wrapped {
+            #[command(flatten)]
+            args: MessagesArgs,
+        }
+        let args = [&["messages", "--url", &url], flags].concat();
+        let wrapped = crate::config::parse::<Wrapped>(args).unwrap();
+        let mut out = Vec::new();
+        run(&wrapped.args, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_message_is_one_line_whatever_it_holds() {
+        let messages = vec!["Msg1".to_owned(), "a\n1\tforged \"}\\".to_owned(), String::new()];
+        assert_eq!(printed(messages.clone(), &[]).await, "0\tMsg1\n1\ta\\n1\\tforged \"}\\\n2\t\n");
+        assert_eq!(
+            printed(messages, &["--from", "1", "--limit", "1", "--json"]).await,
+            "{\"id\":1,\"message\":\"a\\n1\\tforged \\\"}\\\\\"}\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_long_log_is_printed_page_by_page() {
+        let messages = (0..2500).map(|n| format!("m{n}")).collect();
+        let lines = printed(messages, &["--from", "100"]).await;
+        let expected: String = (100..2500).map(|n| format!("{n}\tm{n}\n")).collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[tokio::test]
+    async fn behind_the_end_there_is_nothing() {
+        assert_eq!(printed(vec!["a".to_owned()], &["--from", "7"]).await, "");
+        assert_eq!(printed(vec![], &[]).await, "");
+    }
+
+    #[test]
+    fn objects_are_found_however_the_list_is_cut_up() {
+        let list = br#"[{"a": "}\"{", "b": {"c": 1}}, {"d": "\\"}]"#;
+        for size in 1..list.len() {
+            let mut found = Vec::new();
+            let mut objects = Objects::default();
+            for piece in list.chunks(size) {
+                let keep = |object: &[u8]| {
+                    found.push(String::from_utf8(object.to_vec())?);
+                    Ok(())
+                };
+                objects.add(piece, keep).unwrap();
+            }
+            assert_eq!(found, [r#"{"a": "}\"{", "b": {"c": 1}}"#, r#"{"d": "\\"}"#], "{size}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `acklog`, the person's tool: a cluster on this machine, and questions to a node.
+//!
+//! Results go to standard output, everything else to standard error. Exit status 0 means done,
+//! 1 that a node refused or cannot be reached, 2 that the command line is unusable.
+
+mod client;
+mod daemon;
+mod messages;
+mod post;
+mod status;
+mod up;
+
+#[cfg(test)]
+mod test_node;
+
+pub use client::NodeUrl;
+pub use daemon::{master_node, secondary_node};
+
+use std::future::Future;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{MasterArgs, SecondaryArgs};
+use crate::run::StopOn;
+use crate::telemetry::escaped;
+
+/// The command line of `acklog`.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "acklog", version, about = "A replicated log with tunable write concern")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Command {
+    /// Start a master and secondaries on this machine; Ctrl-C ends them all
+    Up(up::UpArgs),
+    /// Append messages to the log, in order; stops at the first that is refused
+    Post(post::PostArgs),
+    /// Print messages as lines: id, tab, message with its control characters escaped
+    Messages(messages::MessagesArgs),
+    /// Print the state of the cluster, or of one secondary, as a table
+    Status(status::StatusArgs),
+    /// Run a master that stops when standard input ends; `up` starts it
+    #[command(hide = true)]
+    MasterNode(MasterArgs),
+    /// Run a secondary that stops when standard input ends; `up` starts it
+    #[command(hide = true)]
+    SecondaryNode(SecondaryArgs),
+}
+
+/// Where the node is that a command asks.
+#[derive(Clone, Debug, Args)]
+struct Target {
+    /// URL of the node
+    #[arg(long, env = "ACKLOG_URL", value_name = "URL")]
+    #[arg(default_value = "http://127.0.0.1:8000")]
+    url: NodeUrl,
+}
+
+impl Cli {
+    /// Does what the command line asks for and returns the exit status.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Up(args) => up::run(args),
+            Command::Post(args) => finish(block_on(post::run(&args, &mut std::io::stdout()))),
+            Command::Messages(args) => {
+                // Buffered: a long log is many short lines.
+                let mut out = std::io::BufWriter::new(std::io::stdout());
+                let done = block_on(messages::run(&args, &mut out));
+                finish(seen_enough(done.and_then(|()| Ok(out.flush()?))))
+            }
+            Command::Status(args) => {
+                finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
+            }
+            Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),
+            Command::SecondaryNode(args) => secondary_node(args, StopOn::SignalsOrStdinEnd),
+        }
+    }
+}
+
+/// Runs a command that talks to a node. The connection is driven by a thread of its own, so that
+/// the command may block on its standard input and output.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build()?.block_on(command)
+}
+
+/// The exit status of a command, its error told in one line.
+fn finish(done: anyhow::Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report("acklog", &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lets a command that only reads end well when nobody takes its output any more: whoever wrote
+/// `acklog messages | head` has seen enough. Not for `post`, which would leave messages unsent.
+fn seen_enough(done: anyhow::Result<()>) -> anyhow::Result<()> {
+    let broken_pipe = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+    match done {
+        Err(error) if error.downcast_ref().is_some_and(broken_pipe) => Ok(()),
+        done => done,
+    }
+}
+
+/// Tells an error in one line on standard error.
+fn report(program: &str, error: &anyhow::Error) {
+    let line = format!("{error:#}");
+    // A reader that is gone is no reason to fail: there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{program}: {}", escaped(&line));
+}

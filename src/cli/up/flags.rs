@@ -1,0 +1,99 @@
+//! Deals the flags behind `--` to the kinds of nodes that have them.
+
+use clap::{Command, CommandFactory};
+
+use crate::config::{MasterArgs, SecondaryArgs};
+
+/// What `up` decides itself; given twice they would contradict each other.
+const OWN_FLAGS: [&str; 6] =
+    ["name", "bind", "http-port", "comm-port", "master-ip", "master-comm-port"];
+
+/// The flags for each kind of node, in the order in which they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shared {
+    pub(super) master: Vec<String>,
+    pub(super) secondary: Vec<String>,
+}
+
+/// Deals out `--flag value`, `--flag=value` and flags without a value.
+///
+/// # Errors
+/// When no node has a flag, `up` sets it itself, or there is something else than flags.
+pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
+    let (master, secondary) = (MasterArgs::command(), SecondaryArgs::command());
+    let mut shared = Shared::default();
+    let mut rest = flags.iter();
+    while let Some(given) = rest.next() {
+        let Some(long) = given.strip_prefix("--").filter(|long| !long.is_empty()) else {
+            return Err(format!(
+                "behind -- stand flags for the nodes, like --log debug: {given:?}"
+            ));
+        };
+        let name = long.split_once('=').map_or(long, |(name, _)| name);
+        if OWN_FLAGS.contains(&name) {
+            return Err(format!(
+                "--{name} is set for each node by up itself; before the -- it has \
+                 --secondaries, --http-port and --comm-port"
+            ));
+        }
+        let kinds = [takes_value(&master, name), takes_value(&secondary, name)];
+        let Some(takes_value) = kinds.iter().flatten().next() else {
+            return Err(format!(
+                "no node has a flag --{name}; master-node --help and secondary-node --help \
+                 list them"
+            ));
+        };
+        let mut words = vec![given.clone()];
+        if *takes_value && name == long {
+            // A missing value is left to the node's own check.
+            words.extend(rest.next().cloned());
+        }
+        let takers = [&mut shared.master, &mut shared.secondary];
+        for (taker, _) in takers.into_iter().zip(kinds).filter(|(_, kind)| kind.is_some()) {
+            taker.extend(words.iter().cloned());
+        }
+    }
+    Ok(shared)
+}
+
+/// Whether a flag of this command takes a value; `None` when it has no such flag.
+fn takes_value(command: &Command, name: &str) -> Option<bool> {
+    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
+    Some(arg.get_action().takes_values())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dealt(flags: &[&str]) -> Result<Shared, String> {
+        distribute(&flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_flag_goes_to_every_node_that_has_it() {
+        let flags = ["--log", "debug", "--store-delay=1s..2s", "--heartbeat-interval", "200ms"];
+        let shared = dealt(&flags).unwrap();
+        assert_eq!(shared.master, ["--log", "debug", "--heartbeat-interval", "200ms"]);
+        assert_eq!(shared.secondary, ["--log", "debug", "--store-delay=1s..2s"]);
+        assert_eq!(dealt(&[]).unwrap(), Shared::default());
+    }
+
+    #[test]
+    fn what_is_no_flag_of_a_node_is_refused() {
+        for unknown in ["--nonsense", "--nonsense=1", "--help"] {
+            assert!(dealt(&[unknown]).unwrap_err().contains("no node has"), "{unknown}");
+        }
+        for other in ["word", "-v", "--", "-"] {
+            assert!(dealt(&[other]).unwrap_err().contains("stand flags"), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_up_sets_itself_is_refused() {
+        for own in OWN_FLAGS {
+            let error = dealt(&[&format!("--{own}=1")]).unwrap_err();
+            assert!(error.contains("set for each node by up itself"), "{error}");
+        }
+    }
+}

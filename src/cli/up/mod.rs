@@ -1,0 +1,317 @@
+//! `acklog up`: a whole cluster on this machine, as child processes of one program.
+//!
+//! `plan` decides what to start, `child` holds one process, `output` writes their lines,
+//! `typing` understands what a person types, and this file lets them act on each other.
+
+mod child;
+mod flags;
+mod output;
+mod plan;
+mod typing;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::client::{Client, NodeUrl};
+use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
+use crate::types::SECONDARIES_MAX;
+use child::{Ended, Running, Signal};
+use output::{Output, Printer};
+use plan::{NodePlan, PROGRAM, Plan};
+use typing::Typed;
+
+/// How long the nodes may take to be ready before `up` says which are not and goes on: far more
+/// than starting takes, so that what is not ready then waits for something.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks whether a node is ready.
+const READY_POLL: Duration = Duration::from_millis(50);
+
+/// How long nodes may take to end cleanly. They promise to do it in this time themselves.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long the system may take to end a killed process.
+const KILL_GRACE: Duration = Duration::from_secs(2);
+
+/// Flags of `acklog up`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct UpArgs {
+    /// Number of secondaries: bonnie, clyde, secondary-3, …
+    #[arg(long, env = "ACKLOG_SECONDARIES", value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = secondaries)]
+    secondaries: u16,
+
+    /// HTTP port of the master; the secondaries' follow; 0 takes free ones
+    #[arg(long, env = "ACKLOG_HTTP_PORT", value_name = "PORT")]
+    #[arg(default_value_t = MASTER_HTTP_PORT, value_parser = port)]
+    http_port: u16,
+
+    /// Port that secondaries dial; 0 takes a free one
+    #[arg(long, env = "ACKLOG_COMM_PORT", value_name = "PORT")]
+    #[arg(default_value_t = COMM_PORT, value_parser = port)]
+    comm_port: u16,
+
+    /// Flags for every node that has them, like -- --log debug --store-delay 1s..2s
+    #[arg(last = true, value_name = "FLAGS")]
+    flags: Vec<String>,
+}
+
+fn secondaries(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| *number <= SECONDARIES_MAX);
+    number.ok_or_else(|| format!("it must be a whole number from 0 to {SECONDARIES_MAX}"))
+}
+
+/// Runs the cluster until it is told to end, and returns the exit status.
+pub(super) fn run(args: UpArgs) -> ExitCode {
+    let plan = match Plan::new(&args) {
+        Ok(plan) => plan,
+        Err(stop) => return stop.report(),
+    };
+    match plan.probe().and_then(|()| run_plan(plan)) {
+        Ok(status) => status,
+        Err(error) => {
+            super::report(PROGRAM, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_plan(plan: Plan) -> anyhow::Result<ExitCode> {
+    let executable = std::env::current_exe().context("cannot find this program's own file")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let output = Output::start();
+    let status = runtime.block_on(async {
+        let mut signals = StopSignals::new()?;
+        let mut cluster = Cluster::new(plan, executable, output.printer());
+        let status = cluster.run(&mut signals).await;
+        cluster.end(&mut signals).await;
+        anyhow::Ok(status)
+    });
+    // With it go the tasks that still hold a printer.
+    drop(runtime);
+    output.finish();
+    status
+}
+
+/// SIGTERM and Ctrl-C.
+struct StopSignals {
+    terminate: Signals,
+    interrupt: Signals,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Node {
+    plan: NodePlan,
+    prefix: String,
+    running: Option<Running>,
+    /// A person asked for its end, so that it is no failure.
+    killed: bool,
+}
+
+struct Cluster {
+    plan: Plan,
+    nodes: Vec<Node>,
+    executable: PathBuf,
+    printer: Printer,
+    ended: mpsc::Receiver<Ended>,
+    ended_sender: mpsc::Sender<Ended>,
+    /// The nodes are not all up yet: a death ends `up` too.
+    starting: bool,
+    /// Somebody may still type.
+    typing: bool,
+}
+
+impl Cluster {
+    fn new(plan: Plan, executable: PathBuf, printer: Printer) -> Self {
+        let prefixes = output::prefixes(plan.nodes.iter().map(|node| node.name.as_str()));
+        let node = |(plan, prefix): (&NodePlan, _)| Node {
+            plan: plan.clone(),
+            prefix,
+            running: None,
+            killed: false,
+        };
+        let nodes: Vec<_> = plan.nodes.iter().zip(prefixes).map(node).collect();
+        // Room for the end of each node: none of them ever waits for being heard.
+        let (ended_sender, ended) = mpsc::channel(nodes.len().max(1));
+        let (starting, typing) = (true, true);
+        Self { plan, nodes, executable, printer, ended, ended_sender, starting, typing }
+    }
+
+    /// Starts all nodes and lets them run until a signal, or until one fails to start.
+    async fn run(&mut self, signals: &mut StopSignals) -> ExitCode {
+        for number in 0..self.nodes.len() {
+            if !self.start(number) {
+                return ExitCode::FAILURE;
+            }
+        }
+        let mut typed = typing::lines();
+        let ready = all_ready(self.plan.nodes.clone());
+        tokio::pin!(ready);
+        loop {
+            tokio::select! {
+                () = signals.next() => {
+                    self.printer.say("ending all nodes");
+                    return ExitCode::SUCCESS;
+                }
+                Some(ended) = self.ended.recv() => {
+                    if !self.has_ended(ended) {
+                        return ExitCode::FAILURE;
+                    }
+                }
+                line = typed.recv(), if self.typing => match line {
+                    Some(line) => self.typed(&line),
+                    None => self.typing = false,
+                },
+                late = &mut ready, if self.starting => {
+                    self.starting = false;
+                    if !late.is_empty() {
+                        self.printer.say(&format!("not ready yet: {}", late.join(", ")));
+                    }
+                    self.printer.show(self.plan.guide());
+                }
+            }
+        }
+    }
+
+    /// Starts a node; tells and returns `false` when that fails.
+    fn start(&mut self, number: usize) -> bool {
+        let Some(node) = self.nodes.get_mut(number) else { return false };
+        let lines = (self.printer.clone(), node.prefix.clone());
+        let ended = self.ended_sender.clone();
+        match child::start(number, &self.executable, &node.plan.args, lines, ended) {
+            Ok(running) => {
+                node.running = Some(running);
+                node.killed = false;
+                true
+            }
+            Err(error) => {
+                self.printer.say(&format!("cannot start {}: {error}", node.plan.name));
+                false
+            }
+        }
+    }
+
+    /// Tells that a node has ended; `false` when the cluster cannot go on.
+    fn has_ended(&mut self, ended: Ended) -> bool {
+        let Some(node) = self.nodes.get_mut(ended.node) else { return true };
+        node.running = None;
+        let name = &node.plan.name;
+        let how = match ended.status {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let fatal = self.starting && !node.killed;
+        let next = if fatal {
+            "ending the others"
+        } else if self.typing {
+            &format!("type {name} and Enter to start it again")
+        } else {
+            "the others go on"
+        };
+        self.printer.say(&format!("{name} ended ({how}); {next}"));
+        !fatal
+    }
+
+    fn typed(&mut self, line: &str) {
+        let names = self.nodes.iter().map(|node| node.plan.name.as_str());
+        match typing::understood(line, names) {
+            Typed::Start(number) => match self.nodes.get(number) {
+                Some(node) if node.running.is_some() => {
+                    self.printer.say(&format!("{} is running", node.plan.name));
+                }
+                _ => {
+                    self.start(number);
+                }
+            },
+            Typed::Kill(number) => {
+                let Some(node) = self.nodes.get_mut(number) else { return };
+                match &node.running {
+                    Some(running) => {
+                        node.killed = true;
+                        running.signal(Signal::KILL);
+                    }
+                    None => self.printer.say(&format!("{} is not running", node.plan.name)),
+                }
+            }
+            Typed::Nothing => {}
+            Typed::Unknown => {
+                let names = names_of(&self.plan.nodes);
+                self.printer.say(&format!("{}. Nodes: {names}", typing::HELP));
+            }
+        }
+    }
+
+    /// Ends all nodes: asks first, and kills what has not ended in time or when a person asks
+    /// once more.
+    async fn end(&mut self, signals: &mut StopSignals) {
+        for (signal, grace) in [(Signal::TERM, STOP_GRACE), (Signal::KILL, KILL_GRACE)] {
+            let deadline = Instant::now() + grace;
+            let left: Vec<_> = self.nodes.iter().filter(|node| node.running.is_some()).collect();
+            if signal == Signal::KILL && !left.is_empty() {
+                let names = names_of(left.iter().map(|node| &node.plan));
+                self.printer.say(&format!("killing what has not ended: {names}"));
+            }
+            left.iter().filter_map(|node| node.running.as_ref()).for_each(|running| {
+                running.signal(signal);
+            });
+            while self.nodes.iter().any(|node| node.running.is_some()) {
+                tokio::select! {
+                    ended = timeout_at(deadline, self.ended.recv()) => match ended {
+                        Ok(Some(ended)) => {
+                            if let Some(node) = self.nodes.get_mut(ended.node) {
+                                node.running = None;
+                            }
+                        }
+                        Ok(None) | Err(_) => break,
+                    },
+                    () = signals.next() => break,
+                }
+            }
+        }
+    }
+}
+
+fn names_of<'a>(nodes: impl IntoIterator<Item = &'a NodePlan>) -> String {
+    let names: Vec<_> = nodes.into_iter().map(|node| node.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// Waits until all nodes are ready, and returns the names of those that are not in time.
+async fn all_ready(nodes: Vec<NodePlan>) -> Vec<String> {
+    let deadline = Instant::now() + READY_TIMEOUT;
+    let mut late = Vec::new();
+    for node in nodes {
+        let ready = async {
+            let mut client = Client::new(NodeUrl::local(node.http_port));
+            while !client.get("/ready").await.is_ok_and(|answer| answer.status.is_success()) {
+                sleep(READY_POLL).await;
+            }
+        };
+        if timeout_at(deadline, ready).await.is_err() {
+            late.push(node.name);
+        }
+    }
+    late
+}

@@ -1,0 +1,115 @@
+//! The one place that writes to the terminal while the cluster runs, line by line.
+//!
+//! A thread of its own: a terminal that takes nothing must not keep `up` from ending its
+//! children.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::telemetry::{escaped, wants_colour};
+
+/// Lines that wait for the terminal. When it is full, the children's logs wait in their pipes,
+/// and behind these each child drops lines by itself.
+const LINES_MAX: usize = 1024;
+
+/// How long the last lines may take at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Terminal colours of the nodes, in turn.
+const COLOURS: [u8; 6] = [36, 35, 33, 34, 32, 31];
+
+enum Line {
+    Out(String),
+    Err(String),
+}
+
+/// A way to write lines. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Printer(mpsc::Sender<Line>);
+
+/// The thread that writes.
+pub(super) struct Output {
+    printer: Printer,
+    ended: std::sync::mpsc::Receiver<()>,
+}
+
+impl Output {
+    pub(super) fn start() -> Self {
+        let (sender, mut lines) = mpsc::channel(LINES_MAX);
+        let (end, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            while let Some(line) = lines.blocking_recv() {
+                // A reader that is gone is no reason to end the cluster.
+                let _ = match line {
+                    Line::Out(text) => {
+                        write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush())
+                    }
+                    Line::Err(text) => std::io::stderr().write_all(text.as_bytes()),
+                };
+            }
+            let _ = end.send(());
+        });
+        Self { printer: Printer(sender), ended }
+    }
+
+    pub(super) fn printer(&self) -> Printer {
+        self.printer.clone()
+    }
+
+    /// Waits until all is written, for a second at most. All other printers must be gone.
+    pub(super) fn finish(self) {
+        drop(self.printer);
+        let _ = self.ended.recv_timeout(FLUSH_TIMEOUT);
+    }
+}
+
+impl Printer {
+    /// Writes a line of `up` itself to standard error. Never waits: while the terminal takes
+    /// nothing, the line is dropped.
+    pub(super) fn say(&self, text: &str) {
+        let _ = self.0.try_send(Line::Err(format!("up: {}\n", escaped(text))));
+    }
+
+    /// Writes text to standard output. Never waits.
+    pub(super) fn show(&self, text: String) {
+        let _ = self.0.try_send(Line::Out(text));
+    }
+
+    /// Writes a line of a node's log to standard error, and waits until there is room.
+    pub(super) async fn log(&self, prefix: &str, line: &str) {
+        let _ = self.0.send(Line::Err(format!("{prefix}{}\n", escaped(line)))).await;
+    }
+}
+
+/// What stands before each line of a node: its name, as wide as the widest.
+pub(super) fn prefixes<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let colour = wants_colour(std::io::stderr().is_terminal());
+    prefixes_with(names, colour)
+}
+
+fn prefixes_with<'a>(names: impl Iterator<Item = &'a str> + Clone, colour: bool) -> Vec<String> {
+    let width = names.clone().map(str::len).max().unwrap_or_default();
+    names
+        .zip(COLOURS.iter().cycle())
+        .map(|(name, number)| match colour {
+            true => format!("\u{1b}[{number}m{name:<width$} |\u{1b}[0m "),
+            false => format!("{name:<width$} | "),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_equally_wide() {
+        let names = ["master", "secondary-3"];
+        let prefixes = prefixes_with(names.into_iter(), false);
+        assert_eq!(prefixes, ["master      | ", "secondary-3 | "]);
+        let coloured = prefixes_with(names.into_iter(), true);
+        assert_eq!(coloured[0], "\u{1b}[36mmaster      |\u{1b}[0m ");
+    }
+}

@@ -1,0 +1,201 @@
+//! The flags of the two daemons, as a person gives them.
+//!
+//! The first line of a field's comment is the flag's line in `--help`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+
+use super::parse::Stop;
+use super::{LogConfig, LogFormat, MasterConfig, SecondaryConfig, defaults, values};
+use crate::types::{DelayRange, NodeName, WriteConcern};
+
+/// The flags of a daemon, and the way from them to its configuration.
+pub trait NodeArgs: Parser {
+    /// What the flags become.
+    type Config;
+
+    /// Checks what single flags cannot tell.
+    ///
+    /// # Errors
+    /// When the flags contradict each other.
+    fn into_config(self) -> Result<Self::Config, Stop>;
+}
+
+/// Flags that both daemons have with the same default.
+#[derive(Clone, Debug, Args)]
+struct CommonArgs {
+    /// Address that the ports listen on
+    #[arg(long, env = "ACKLOG_BIND", value_name = "IP", default_value = defaults::BIND)]
+    bind: IpAddr,
+
+    /// Threads that serve HTTP
+    #[arg(long, env = "ACKLOG_HTTP_WORKERS", value_name = "N")]
+    #[arg(default_value = defaults::HTTP_WORKERS, value_parser = values::workers)]
+    http_workers: usize,
+
+    /// Threads for the communication between nodes
+    #[arg(long, env = "ACKLOG_COMM_WORKERS", value_name = "N")]
+    #[arg(default_value = defaults::COMM_WORKERS, value_parser = values::workers)]
+    comm_workers: usize,
+
+    /// Time after which a request without a response is sent again, artificial delay included
+    #[arg(long, env = "ACKLOG_REQUEST_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = defaults::REQUEST_TIMEOUT, value_parser = values::interval)]
+    request_timeout: Duration,
+
+    /// Artificial delay of each request to another node, as 250ms or 1s..2s [default: none]
+    #[arg(long, env = "ACKLOG_SEND_DELAY", value_name = "RANGE")]
+    send_delay: Option<DelayRange>,
+
+    /// What is logged: a level or a tracing filter
+    #[arg(long, env = "ACKLOG_LOG", value_name = "FILTER")]
+    #[arg(default_value = defaults::LOG_FILTER, value_parser = values::log_filter)]
+    log: String,
+
+    /// Form of the log lines: text or json
+    #[arg(long, env = "ACKLOG_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(default_value = defaults::LOG_FORMAT, value_parser = values::log_format)]
+    log_format: LogFormat,
+}
+
+/// The flags of a master.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "master-node", version, about = "The master of a replicated log")]
+pub struct MasterArgs {
+    /// Friendly name of this node
+    #[arg(long, env = "ACKLOG_NAME", value_name = "NAME", default_value = defaults::MASTER_NAME)]
+    name: NodeName,
+
+    /// HTTP port; 0 takes a free one
+    #[arg(long, env = "ACKLOG_HTTP_PORT", value_name = "PORT")]
+    #[arg(default_value_t = defaults::MASTER_HTTP_PORT, value_parser = values::port)]
+    http_port: u16,
+
+    /// Port that secondaries dial; 0 takes a free one
+    #[arg(long, env = "ACKLOG_COMM_PORT", value_name = "PORT")]
+    #[arg(default_value_t = defaults::COMM_PORT, value_parser = values::port)]
+    comm_port: u16,
+
+    #[command(flatten)]
+    common: CommonArgs,
+
+    /// Pause between two heartbeats to a secondary
+    #[arg(long, env = "ACKLOG_HEARTBEAT_INTERVAL", value_name = "DURATION")]
+    #[arg(default_value = defaults::HEARTBEAT_INTERVAL, value_parser = values::interval)]
+    heartbeat_interval: Duration,
+
+    /// Number of nodes, the master counted [default: as many as ever registered]
+    #[arg(long, env = "ACKLOG_CLUSTER_SIZE", value_name = "N")]
+    #[arg(value_parser = values::cluster_size)]
+    cluster_size: Option<u16>,
+
+    /// Write concern of requests that name none: a number, majority or all
+    #[arg(long, env = "ACKLOG_DEFAULT_WRITE_CONCERN", value_name = "W")]
+    #[arg(default_value = defaults::WRITE_CONCERN, value_parser = values::write_concern)]
+    default_write_concern: WriteConcern,
+
+    /// Longest message that is taken, in bytes or as 64KiB, 1MiB; 8MiB at most
+    #[arg(long, env = "ACKLOG_MAX_MESSAGE_BYTES", value_name = "BYTES")]
+    #[arg(default_value = defaults::MESSAGE_BYTES, value_parser = values::message_bytes)]
+    max_message_bytes: usize,
+
+    /// Most senders that wait for secondaries at once
+    #[arg(long, env = "ACKLOG_MAX_WAITING", value_name = "N")]
+    #[arg(default_value = defaults::WAITING, value_parser = values::waiting)]
+    max_waiting: usize,
+}
+
+/// The flags of a secondary.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "secondary-node", version, about = "A secondary of a replicated log")]
+pub struct SecondaryArgs {
+    /// Name of this node: its identity in the cluster
+    #[arg(long, env = "ACKLOG_NAME", value_name = "NAME")]
+    #[arg(default_value = defaults::SECONDARY_NAME)]
+    name: NodeName,
+
+    /// HTTP port; 0 takes a free one
+    #[arg(long, env = "ACKLOG_HTTP_PORT", value_name = "PORT")]
+    #[arg(default_value_t = defaults::SECONDARY_HTTP_PORT, value_parser = values::port)]
+    http_port: u16,
+
+    /// Address of the master: an IP or a host name
+    #[arg(long, env = "ACKLOG_MASTER_IP", value_name = "HOST")]
+    #[arg(default_value = defaults::MASTER_IP, value_parser = values::host)]
+    master_ip: String,
+
+    /// Port on which the master listens for secondaries
+    #[arg(long, env = "ACKLOG_MASTER_COMM_PORT", value_name = "PORT")]
+    #[arg(default_value_t = defaults::COMM_PORT, value_parser = values::dialled_port)]
+    master_comm_port: u16,
+
+    #[command(flatten)]
+    common: CommonArgs,
+
+    /// Artificial delay before messages are stored, as 250ms or 1s..2s [default: none]
+    #[arg(long, env = "ACKLOG_STORE_DELAY", value_name = "RANGE")]
+    store_delay: Option<DelayRange>,
+
+    /// Longest pause between two attempts to reach the master
+    #[arg(long, env = "ACKLOG_RECONNECT_DELAY", value_name = "DURATION")]
+    #[arg(default_value = defaults::RECONNECT_DELAY, value_parser = values::interval)]
+    reconnect_delay: Duration,
+}
+
+impl NodeArgs for MasterArgs {
+    type Config = MasterConfig;
+
+    fn into_config(self) -> Result<MasterConfig, Stop> {
+        if let (WriteConcern::Nodes(nodes), Some(size)) =
+            (self.default_write_concern, self.cluster_size)
+            && nodes > u64::from(size)
+        {
+            return Err(Stop::bad_usage(
+                "master-node",
+                &format!(
+                    "--default-write-concern {nodes} is more than --cluster-size {size}: \
+                     it must be 0 to {size}, majority or all"
+                ),
+            ));
+        }
+        Ok(MasterConfig {
+            name: self.name,
+            bind: self.common.bind,
+            http_port: self.http_port,
+            comm_port: self.comm_port,
+            http_workers: self.common.http_workers,
+            comm_workers: self.common.comm_workers,
+            request_timeout: self.common.request_timeout,
+            send_delay: self.common.send_delay,
+            heartbeat_interval: self.heartbeat_interval,
+            cluster_size: self.cluster_size,
+            default_write_concern: self.default_write_concern,
+            max_message_bytes: self.max_message_bytes,
+            max_waiting: self.max_waiting,
+            log: LogConfig { filter: self.common.log, format: self.common.log_format },
+        })
+    }
+}
+
+impl NodeArgs for SecondaryArgs {
+    type Config = SecondaryConfig;
+
+    fn into_config(self) -> Result<SecondaryConfig, Stop> {
+        Ok(SecondaryConfig {
+            name: self.name,
+            bind: self.common.bind,
+            http_port: self.http_port,
+            master_ip: self.master_ip,
+            master_comm_port: self.master_comm_port,
+            http_workers: self.common.http_workers,
+            comm_workers: self.common.comm_workers,
+            request_timeout: self.common.request_timeout,
+            send_delay: self.common.send_delay,
+            store_delay: self.store_delay,
+            reconnect_delay: self.reconnect_delay,
+            log: LogConfig { filter: self.common.log, format: self.common.log_format },
+        })
+    }
+}

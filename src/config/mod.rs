@@ -1,0 +1,103 @@
+//! From flags and environment variables to plain, checked configurations.
+//!
+//! `args` holds the flags as a person gives them, `defaults` what is taken where none is given,
+//! `parse` turns a command line into either of these or into one line that says what is wrong.
+//! Behind this module nothing is checked again: a configuration that exists is usable.
+
+mod args;
+mod defaults;
+mod parse;
+mod values;
+
+pub use args::{MasterArgs, NodeArgs, SecondaryArgs};
+pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
+pub use parse::{Stop, parse, parse_node};
+pub(crate) use values::{port, port_range_end};
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::types::{DelayRange, NodeName, WriteConcern};
+
+/// Everything that a master is told from outside.
+#[derive(Clone, Debug)]
+pub struct MasterConfig {
+    /// Friendly name, shown in logs, health and `ackedBy`.
+    pub name: NodeName,
+    /// Address that both ports listen on.
+    pub bind: IpAddr,
+    /// HTTP port; 0 takes a free one.
+    pub http_port: u16,
+    /// Port that secondaries dial; 0 takes a free one.
+    pub comm_port: u16,
+    /// Threads that serve HTTP; at least 1.
+    pub http_workers: usize,
+    /// Threads for the internal communication; at least 1.
+    pub comm_workers: usize,
+    /// How long a request to a secondary may go without a response.
+    pub request_timeout: Duration,
+    /// Artificial delay of each request that this node sends.
+    pub send_delay: Option<DelayRange>,
+    /// Pause between two heartbeats to a secondary.
+    pub heartbeat_interval: Duration,
+    /// Number of nodes, the master counted, where it is fixed; 1 to 256.
+    pub cluster_size: Option<u16>,
+    /// Write concern of requests that name none.
+    pub default_write_concern: WriteConcern,
+    /// Longest message that is taken, in bytes of the decoded string.
+    pub max_message_bytes: usize,
+    /// Most senders that wait for secondaries at once.
+    pub max_waiting: usize,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Everything that a secondary is told from outside.
+#[derive(Clone, Debug)]
+pub struct SecondaryConfig {
+    /// Friendly name, and the node's identity in the cluster.
+    pub name: NodeName,
+    /// Address that the HTTP port listens on.
+    pub bind: IpAddr,
+    /// HTTP port; 0 takes a free one.
+    pub http_port: u16,
+    /// The master's address: an IP or a host name.
+    pub master_ip: String,
+    /// Port on which the master listens for secondaries; never 0.
+    pub master_comm_port: u16,
+    /// Threads that serve HTTP; at least 1.
+    pub http_workers: usize,
+    /// Threads for the internal communication; at least 1.
+    pub comm_workers: usize,
+    /// How long a request to the master may go without a response.
+    pub request_timeout: Duration,
+    /// Artificial delay of each request that this node sends.
+    pub send_delay: Option<DelayRange>,
+    /// Artificial delay before received messages are stored and acked.
+    pub store_delay: Option<DelayRange>,
+    /// Longest pause between two attempts to reach the master.
+    pub reconnect_delay: Duration,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// A filter in the notation of `tracing`, checked: `info`, `acklog=debug`, …
+    pub filter: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! From a command line to flags, or to one line that says what is wrong with it.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::{Command, Parser};
+
+use super::args::NodeArgs;
+use crate::telemetry::escaped;
+
+/// Exit status of a command line that cannot be used.
+const BAD_USAGE_STATUS: u8 = 2;
+
+/// How a flag's environment variable is called; shown once instead of behind each flag.
+const ENVIRONMENT_HELP: &str = "Each flag can also be given by an environment variable: \
+ACKLOG_HTTP_PORT for --http-port. A flag wins over its variable.";
+
+/// Why a program ends before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Help or version was asked for: this text goes to standard output.
+    Shown(String),
+    /// The command line is unusable: this line goes to standard error.
+    BadUsage(String),
+}
+
+impl Stop {
+    /// The end of a program whose command line is unusable for this reason.
+    pub fn bad_usage(program: &str, reason: &str) -> Self {
+        Self::BadUsage(format!("{program}: {}", escaped(reason)))
+    }
+
+    /// Prints the text to where it belongs and returns the exit status: 0 or 2.
+    pub fn report(self) -> ExitCode {
+        // A reader that is gone is no reason to fail: there is nobody left to tell.
+        match self {
+            Self::Shown(text) => {
+                let _ = write!(std::io::stdout(), "{text}");
+                ExitCode::SUCCESS
+            }
+            Self::BadUsage(line) => {
+                let _ = writeln!(std::io::stderr(), "{line}");
+                ExitCode::from(BAD_USAGE_STATUS)
+            }
+        }
+    }
+
+    fn from_clap(program: &str, subcommands: &str, error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Shown(text),
+            // Clap's own text would list the hidden ones too.
+            ErrorKind::MissingSubcommand => {
+                Self::bad_usage(program, &format!("a subcommand is missing: {subcommands}"))
+            }
+            kind => {
+                let mut reason = one_line(&text);
+                if matches!(kind, ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
+                    reason.push_str("; --help lists what is accepted");
+                }
+                Self::bad_usage(program, &reason)
+            }
+        }
+    }
+}
+
+/// Reads a command line, the program's name first, and the environment.
+///
+/// # Errors
+/// When help or the version is asked for, and when the command line is unusable.
+pub fn parse<T: Parser>(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<T, Stop> {
+    let command = prepared(T::command()).after_help(ENVIRONMENT_HELP);
+    let program = command.get_name().to_owned();
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let subcommands = shown.map(Command::get_name).collect::<Vec<_>>().join(", ");
+    command
+        .try_get_matches_from(args)
+        .and_then(|matches| T::from_arg_matches(&matches))
+        .map_err(|error| Stop::from_clap(&program, &subcommands, &error))
+}
+
+/// Reads the command line of a daemon and checks it as a whole.
+///
+/// # Errors
+/// As [`parse`], and when flags contradict each other.
+pub fn parse_node<T: NodeArgs>(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<T::Config, Stop> {
+    parse::<T>(args)?.into_config()
+}
+
+/// What holds for every command and flag alike, so that no definition can forget it.
+fn prepared(command: Command) -> Command {
+    command
+        .args_override_self(true)
+        .arg_required_else_help(false)
+        // One flag, one line, however narrow the terminal is.
+        .term_width(0)
+        .mut_args(|arg| {
+            let empty =
+                arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+            let arg = arg.hide_env(true);
+            // Compose files empty values that they do not set.
+            if empty { arg.env(Resettable::Reset) } else { arg }
+        })
+        .mut_subcommands(prepared)
+}
+
+/// Clap's message without usage and advice, in one line.
+fn one_line(text: &str) -> String {
+    let ends = ["\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    let text = text.get(..end).unwrap_or(text);
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    text.split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}

@@ -1,0 +1,126 @@
+//! Reads the single values of flags. Each error says what is accepted.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+use super::defaults::{INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
+use crate::types::{MESSAGE_BYTES_LIMIT, NODES_MAX, WriteConcern, parse_duration};
+
+/// Longest host name, in bytes, that the domain name system allows.
+const HOST_BYTES_MAX: usize = 253;
+
+fn number(text: &str, min: usize, max: usize) -> Result<usize, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if digits && (min..=max).contains(&number) => Ok(number),
+        _ => Err(format!("it must be a whole number from {min} to {max}")),
+    }
+}
+
+fn number_u16(text: &str, min: u16, max: u16) -> Result<u16, String> {
+    let number = number(text, min.into(), max.into())?;
+    u16::try_from(number).map_err(|_| format!("it must be at most {max}"))
+}
+
+/// A port to listen on; 0 takes a free one.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    number_u16(text, 0, u16::MAX)
+}
+
+/// A port to dial.
+pub(super) fn dialled_port(text: &str) -> Result<u16, String> {
+    number_u16(text, 1, u16::MAX)
+}
+
+/// The last of `count` ports that begin with `first`, if there are so many.
+pub(crate) fn port_range_end(first: u16, count: u16) -> Option<u16> {
+    first.checked_add(count.checked_sub(1)?)
+}
+
+pub(super) fn workers(text: &str) -> Result<usize, String> {
+    number(text, 1, WORKERS_MAX)
+}
+
+pub(super) fn waiting(text: &str) -> Result<usize, String> {
+    number(text, 1, WAITING_MAX)
+}
+
+pub(super) fn cluster_size(text: &str) -> Result<u16, String> {
+    number_u16(text, 1, NODES_MAX)
+}
+
+/// A timeout or a pause: a duration that is not too close to zero.
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < INTERVAL_MIN {
+        return Err(format!("it must be at least {INTERVAL_MIN:?}"));
+    }
+    Ok(duration)
+}
+
+/// A number of bytes: `65536`, `64KiB`, `1MiB`.
+pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
+    let (digits, unit) = if let Some(digits) = text.strip_suffix("MiB") {
+        (digits, 1 << 20)
+    } else if let Some(digits) = text.strip_suffix("KiB") {
+        (digits, 1 << 10)
+    } else {
+        (text, 1)
+    };
+    number(digits.trim_end(), 1, MESSAGE_BYTES_LIMIT / unit).map(|count| count * unit).map_err(
+        |_| {
+            let limit = MESSAGE_BYTES_LIMIT >> 20;
+            format!("it must be a number of bytes like 65536, 64KiB or 1MiB, at most {limit}MiB")
+        },
+    )
+}
+
+/// A write concern that some cluster could fulfil.
+pub(super) fn write_concern(text: &str) -> Result<WriteConcern, String> {
+    match text.parse().map_err(|error: crate::types::WriteConcernError| error.to_string())? {
+        WriteConcern::Nodes(nodes) if nodes > u64::from(NODES_MAX) => {
+            Err(format!("a cluster has at most {NODES_MAX} nodes"))
+        }
+        concern => Ok(concern),
+    }
+}
+
+/// An IP address or something that can be a host name. Whether the name exists is found out when
+/// it is dialled: it may come into being later than this node.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let name = !text.is_empty() && text.len() <= HOST_BYTES_MAX && text.bytes().all(allowed);
+    if name || text.parse::<IpAddr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("it must be an IP address or a host name, without a port".to_owned())
+}
+
+/// A filter of log lines in the notation of `tracing`.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    // A bare word that is no level would be taken for a module's name: `--log inof` would
+    // silently log nothing at all.
+    let misspelt = text.split(',').map(str::trim).find(|part| {
+        let word = part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        word && *part != "acklog" && !LEVELS.contains(&part.to_ascii_lowercase().as_str())
+    });
+    if misspelt.is_none() && EnvFilter::try_new(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "it must be a level ({}) or a filter like info,acklog::net=debug",
+        LEVELS.join(", ")
+    ))
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("it must be text or json".to_owned()),
+    }
+}

@@ -1,0 +1,137 @@
+//! The three programs as a shell sees them: exit status, standard output, standard error.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::process::{Command, Output};
+
+const MASTER: &str = env!("CARGO_BIN_EXE_master-node");
+const SECONDARY: &str = env!("CARGO_BIN_EXE_secondary-node");
+const ACKLOG: &str = env!("CARGO_BIN_EXE_acklog");
+
+fn run(program: &str, args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(program);
+    // The variables of whoever runs the tests are not part of them.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ACKLOG_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args).envs(env.iter().copied()).output().unwrap()
+}
+
+/// Runs a program that must refuse its command line, and returns its one line.
+fn refusal(program: &str, args: &[&str], env: &[(&str, &str)]) -> String {
+    let output = run(program, args, env);
+    assert_eq!(output.status.code(), Some(2), "{args:?} {env:?} {output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+    line
+}
+
+fn shown(program: &str, args: &[&str], env: &[(&str, &str)]) -> String {
+    let output = run(program, args, env);
+    assert!(output.status.success() && output.stderr.is_empty(), "{args:?} {env:?} {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for (program, name) in
+        [(MASTER, "master-node"), (SECONDARY, "secondary-node"), (ACKLOG, "acklog")]
+    {
+        let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(shown(program, &["--version"], &[]), version);
+        assert!(shown(program, &["--help"], &[]).contains("--version"));
+    }
+    for subcommand in ["up", "post", "messages", "status"] {
+        let help = shown(ACKLOG, &[subcommand, "--help"], &[]);
+        assert!(help.contains("[default: "), "{help}");
+    }
+    let help = shown(ACKLOG, &["--help"], &[]);
+    assert!(!help.contains("master-node"), "hidden subcommands are shown: {help}");
+}
+
+#[test]
+fn a_bad_command_line_is_one_line_and_status_2() {
+    let cases: [(&str, &[&str]); 15] = [
+        (MASTER, &["--http-port", "x"]),
+        (MASTER, &["--nonsense"]),
+        (MASTER, &["--store-delay", "1s"]),
+        (MASTER, &["stray"]),
+        (MASTER, &["--log"]),
+        (MASTER, &["--cluster-size=2", "--default-write-concern=3"]),
+        (SECONDARY, &["--comm-port", "1"]),
+        (ACKLOG, &[]),
+        (ACKLOG, &["uo"]),
+        (ACKLOG, &["post"]),
+        (ACKLOG, &["post", "text", "--write-concern", "most"]),
+        (ACKLOG, &["status", "--url", "127.0.0.1:8000"]),
+        (ACKLOG, &["up", "--", "--nonsense"]),
+        (ACKLOG, &["up", "--", "--http-port", "1"]),
+        (ACKLOG, &["up", "--", "--log-format", "xml"]),
+    ];
+    for (program, args) in cases {
+        refusal(program, args, &[]);
+    }
+}
+
+#[test]
+fn a_variable_counts_where_no_flag_is_given() {
+    let bad = [("ACKLOG_HTTP_PORT", "eighty")];
+    assert!(refusal(MASTER, &[], &bad).contains("'eighty' for '--http-port"));
+    // The flag wins, so that only the version is left to show.
+    for name in ["HTTP_PORT", "NAME", "LOG", "MAX_WAITING"] {
+        let name = format!("ACKLOG_{name}");
+        let flag = name.replace("ACKLOG_", "--").to_lowercase().replace('_', "-");
+        let env = [(name.as_str(), "?!")];
+        let good = if flag == "--log" { "info" } else { "1" };
+        let line = refusal(MASTER, &[], &env);
+        assert!(line.contains(&flag), "{line}");
+        let line = refusal(MASTER, &[&flag, good, "--cluster-size", "0"], &env);
+        assert!(line.contains("--cluster-size"), "{line}");
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_given() {
+    let env = [
+        ("ACKLOG_HTTP_PORT", ""),
+        ("ACKLOG_NAME", ""),
+        ("ACKLOG_SEND_DELAY", ""),
+        ("ACKLOG_CLUSTER_SIZE", ""),
+        ("ACKLOG_DEFAULT_WRITE_CONCERN", ""),
+        ("ACKLOG_LOG", ""),
+    ];
+    // With all of them gone, the one bad flag is what is wrong.
+    let line = refusal(MASTER, &["--max-waiting", "0"], &env);
+    assert!(line.contains("--max-waiting"), "{line}");
+    let env = [("ACKLOG_JSON", ""), ("ACKLOG_URL", ""), ("ACKLOG_TIMEOUT", "")];
+    let line = refusal(ACKLOG, &["post", "x", "--write-concern", "most"], &env);
+    assert!(line.contains("--write-concern"), "{line}");
+}
+
+#[test]
+fn a_node_that_is_not_there_is_status_1_and_one_line() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for args in [&["status"][..], &["messages"], &["post", "x"]] {
+        let output = run(ACKLOG, args, &[("ACKLOG_URL", &url)]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert!(line.starts_with(&format!("acklog: cannot reach {url}: ")), "{line}");
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn up_says_which_port_is_in_use() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let args = ["up", "--secondaries", "0", "--http-port", "0", "--comm-port", &port];
+    let output = run(ACKLOG, &args, &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert!(line.contains(&format!("cannot listen on 127.0.0.1:{port}: ")), "{line}");
+}
