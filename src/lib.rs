@@ -1,5 +1,6 @@
 //! A replicated log with tunable write concern.
 
+pub mod http;
 pub mod log;
 pub mod node;
 pub mod protocol;
