@@ -14,7 +14,8 @@ use crate::protocol::{Outcome, Receipt};
 
 /// Reads a message, appends it, and waits for its outcome, for as long as it takes.
 ///
-/// Dropping the future before the body was read drops the message; dropping it later forgets the waiter only.
+/// Dropping the future before the body was read drops the message; dropping it later forgets the
+/// waiter only.
 ///
 /// # Errors
 /// When the message was not stored, or its write concern does not hold yet.

@@ -18,15 +18,17 @@ use super::read::MessageStream;
 /// How many bytes of JSON one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
 
-/// Room in a body for everything besides the message, in bytes: names of members, numbers, white space.
+/// Room in a body for everything besides the message, in bytes: names of members, numbers, white
+/// space.
 const BODY_BYTES_BESIDES: usize = 4096;
 
-/// Most bytes of all request bodies that are being received, together. Smaller: few senders of the largest
-/// messages at a time. Larger: hostile senders take that much memory, twice while a buffer grows.
+/// Most bytes of all request bodies that are being received, together. Smaller: few senders of the
+/// largest messages at a time. Larger: hostile senders take that much memory, twice while a buffer
+/// grows.
 const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// How long a sender may send nothing in the middle of a body, in time. Shorter: bad lines lose their requests.
-/// Longer: silent senders hold their share of [`BODIES_BYTES_MAX`].
+/// How long a sender may send nothing in the middle of a body, in time. Shorter: bad lines lose
+/// their requests. Longer: silent senders hold their share of [`BODIES_BYTES_MAX`].
 const BODY_IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// What request bodies may be, for all threads of a server together. A clone shares the total.
@@ -69,12 +71,13 @@ impl BodyLimits {
 
     /// Reads a body to its end.
     ///
-    /// A body that comes in one piece is not counted in the total: it is parsed before anything else runs on its
-    /// thread. Bodies never wait for each other, so they cannot lock each other out; one that finds no room is
-    /// given up. Dropping the future gives back what it held.
+    /// A body that comes in one piece is not counted in the total: it is parsed before anything
+    /// else runs on its thread. Bodies never wait for each other, so they cannot lock each other
+    /// out; one that finds no room is given up. Dropping the future gives back what it held.
     ///
     /// # Errors
-    /// When the body is too long, idle for too long or broken off, or all bodies together are too long.
+    /// When the body is too long, idle for too long or broken off, or all bodies together are too
+    /// long.
     pub(super) async fn collect<B>(&self, mut body: B) -> Result<Collected, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -141,7 +144,8 @@ impl Drop for Charge {
 pub(super) enum ResponseBody {
     /// The whole of it; none once it was sent.
     Full(Option<Bytes>),
-    /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as large.
+    /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
+    /// large.
     Messages(Box<MessageStream>),
 }
 

@@ -17,16 +17,17 @@ use tracing::debug;
 use super::body::ResponseBody;
 use super::linger::Linger;
 
-/// How long a client may take to send a request's head, in time; it counts from the end of the last answer, so it
-/// is also how long an idle connection is kept. Shorter: clients that keep connections open must dial more often.
-/// Longer: clients that send nothing hold their descriptors longer.
+/// How long a client may take to send a request's head, in time; it counts from the end of the last
+/// answer, so it is also how long an idle connection is kept. Shorter: clients that keep
+/// connections open must dial more often. Longer: clients that send nothing hold their descriptors
+/// longer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Most that hyper buffers of one connection, in bytes each way. Smaller: bodies come and listings go in more
-/// pieces. Larger: each slow client holds more memory.
+/// Most that hyper buffers of one connection, in bytes each way. Smaller: bodies come and listings
+/// go in more pieces. Larger: each slow client holds more memory.
 const CONNECTION_BUFFER_BYTES: usize = 128 * 1024;
 
 /// Answers requests. The node behind the routes does in production; tests bring their own.
@@ -47,10 +48,11 @@ pub(super) fn http_builder() -> http1::Builder {
     http
 }
 
-/// Serves one connection until either side closes it. When `closing` is cancelled, the request under way is
-/// answered and the connection closed.
+/// Serves one connection until either side closes it. When `closing` is cancelled, the request
+/// under way is answered and the connection closed.
 ///
-/// Cancel safe in the sense that dropping the future drops the connection and the handler under way.
+/// Cancel safe in the sense that dropping the future drops the connection and the handler under
+/// way.
 pub(super) async fn serve<A: Answer, S>(
     http: &http1::Builder,
     answer: Rc<A>,

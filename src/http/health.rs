@@ -113,7 +113,8 @@ fn member(member: &MemberHealth) -> MemberJson<'_> {
     }
 }
 
-/// Milliseconds with three digits behind the point: microseconds are the finest that means anything.
+/// Milliseconds with three digits behind the point: microseconds are the finest that means
+/// anything.
 fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }

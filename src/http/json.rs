@@ -1,7 +1,7 @@
 //! JSON strings, written straight into an answer's buffer.
 
-/// How many bytes are looked at together. Long enough that the check becomes vector code, short enough that one
-/// character in need of an escape does not send much text down the slow way.
+/// How many bytes are looked at together. Long enough that the check becomes vector code, short
+/// enough that one character in need of an escape does not send much text down the slow way.
 const STRIDE: usize = 32;
 
 /// Digits of the escapes of control characters.
@@ -13,8 +13,8 @@ const fn needs_escape(byte: u8) -> bool {
 
 /// Appends `text` as the inside of a JSON string, without the quotes.
 ///
-/// Takes bytes, so that a text may be written in pieces that are cut anywhere: only ASCII is ever escaped, and the
-/// bytes of other characters are copied as they are.
+/// Takes bytes, so that a text may be written in pieces that are cut anywhere: only ASCII is ever
+/// escaped, and the bytes of other characters are copied as they are.
 pub(super) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len());
     for stride in text.chunks(STRIDE) {

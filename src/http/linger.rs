@@ -1,8 +1,9 @@
 //! Closing a connection so that its last answer arrives.
 //!
-//! A socket that is closed while bytes from the client are still unread is reset, and the reset can overtake the
-//! answer: the client of a body that is too long would see "connection reset" where a 413 was sent. So the sending
-//! half is closed first, and what the client still sends is read and thrown away, for a short time.
+//! A socket that is closed while bytes from the client are still unread is reset, and the reset can
+//! overtake the answer: the client of a body that is too long would see "connection reset" where a
+//! 413 was sent. So the sending half is closed first, and what the client still sends is read and
+//! thrown away, for a short time.
 
 use std::io;
 use std::pin::Pin;
@@ -13,8 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How long a closed connection is read from before it is dropped, in time. Shorter: a client that sends its whole
-/// body before it looks for the answer may not see the answer. Longer: descriptors of silent clients are held.
+/// How long a closed connection is read from before it is dropped, in time. Shorter: a client that
+/// sends its whole body before it looks for the answer may not see the answer. Longer: descriptors
+/// of silent clients are held.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// How much is read and thrown away at once, in bytes: it lies on the stack.

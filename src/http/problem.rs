@@ -1,7 +1,8 @@
 //! Everything that can be wrong with a request, and the one map from it to a status.
 //!
-//! An error answer is `application/problem+json` (RFC 9457): `title` is the status in words, `detail` says what was
-//! wrong and what to do. Details never hold more than [`CLIPPED_CHARS`] characters of what the client sent.
+//! An error answer is `application/problem+json` (RFC 9457): `title` is the status in words,
+//! `detail` says what was wrong and what to do. Details never hold more than [`CLIPPED_CHARS`]
+//! characters of what the client sent.
 
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
@@ -16,7 +17,8 @@ use crate::types::LogEnd;
 /// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
 const CLIPPED_CHARS: usize = 64;
 
-/// What `Retry-After` says, in seconds: the shortest it can. What stands in the way is mostly gone within it.
+/// What `Retry-After` says, in seconds: the shortest it can. What stands in the way is mostly gone
+/// within it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -38,8 +40,8 @@ pub(super) enum Problem {
     },
     /// A message was posted to a secondary.
     #[error(
-        "this node is a secondary and takes no messages; post them to the HTTP port of the master{}, \
-         whose communication port this node dials at {address}",
+        "this node is a secondary and takes no messages; post them to the HTTP port of the \
+         master{}, whose communication port this node dials at {address}",
         master.as_ref().map(|name| format!(" {name}")).unwrap_or_default()
     )]
     NotMaster {

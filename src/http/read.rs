@@ -1,7 +1,8 @@
 //! `GET /messages` and `GET /messages/<id>`: the log as JSON, in pieces.
 //!
-//! The end of a listing is fixed when the request begins. A listing is rendered page by page as the client takes
-//! it, so that it never needs more than about a page's memory, however long the log and its messages are.
+//! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
+//! client takes it, so that it never needs more than about a page's memory, however long the log
+//! and its messages are.
 
 use std::task::{Context, Poll};
 
@@ -18,13 +19,13 @@ use crate::types::{IdRange, LogEnd, Record, Run};
 /// The content type of every answer that is no problem.
 pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// How much of the log is rendered at once, in bytes of records or of one message's text; the JSON has up to six
-/// times as many. Smaller: more system calls a megabyte. Larger: each slow client holds more memory, and each step
-/// keeps the thread's other connections waiting longer.
+/// How much of the log is rendered at once, in bytes of records or of one message's text; the JSON
+/// has up to six times as many. Smaller: more system calls a megabyte. Larger: each slow client
+/// holds more memory, and each step keeps the thread's other connections waiting longer.
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// Pages that are rendered in a row before other connections of the thread get their turn: a client that takes a
-/// long log as fast as it comes must not starve senders.
+/// Pages that are rendered in a row before other connections of the thread get their turn: a client
+/// that takes a long log as fast as it comes must not starve senders.
 const PAGES_IN_A_ROW: u32 = 4;
 
 /// Bytes of JSON around a short message, at most; a guess that saves growing the buffer.
@@ -310,7 +311,8 @@ mod tests {
         let (_writer, log) = log_of(&texts);
         for (id, text_of) in texts.iter().enumerate() {
             let got = text(message(&log, id as u64).ok().unwrap()).await;
-            assert!(got == json!({"id": id, "message": text_of}).to_string());
+            let expected = json!({"id": id, "message": text_of}).to_string();
+            assert!(got == expected, "message {id}");
         }
         for id in [3, u64::MAX] {
             let problem = message(&log, id).err();

@@ -20,12 +20,13 @@ use super::connection::{self, Answer};
 use super::routes::App;
 use crate::node::{MasterHandle, SecondaryHandle};
 
-/// Connections that wait for their thread to take them over. A thread takes them at once; when it does not, the
-/// accept loop waits, and the kernel's own queue fills.
+/// Connections that wait for their thread to take them over. A thread takes them at once; when it
+/// does not, the accept loop waits, and the kernel's own queue fills.
 const CONNECTION_QUEUE: usize = 64;
 
-/// Pause after a failed accept, in time: what fails is mostly the number of descriptors, and only a connection that
-/// ends gives one back. Shorter: a busy loop while there are none. Longer: clients wait longer than they need to.
+/// Pause after a failed accept, in time: what fails is mostly the number of descriptors, and only a
+/// connection that ends gives one back. Shorter: a busy loop while there are none. Longer: clients
+/// wait longer than they need to.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the HTTP server is told.
@@ -77,7 +78,8 @@ impl Server {
     /// Serves `node` on `listener` with threads of its own, and returns once they run.
     ///
     /// # Errors
-    /// When a thread or its runtime cannot be made, or the listener cannot be used without blocking.
+    /// When a thread or its runtime cannot be made, or the listener cannot be used without
+    /// blocking.
     ///
     /// # Panics
     /// When `config` has no workers.
@@ -130,11 +132,12 @@ impl Server {
         self.address
     }
 
-    /// Stops: takes no more connections, lets the requests under way end for at most `grace`, then drops what is
-    /// left, and returns when all threads have ended.
+    /// Stops: takes no more connections, lets the requests under way end for at most `grace`, then
+    /// drops what is left, and returns when all threads have ended.
     ///
-    /// May be awaited on any runtime, also from `block_on`; it blocks the calling thread only for as long as ended
-    /// threads take to go away. Dropping the future drops the server: it then stops without the grace.
+    /// May be awaited on any runtime, also from `block_on`; it blocks the calling thread only for
+    /// as long as ended threads take to go away. Dropping the future drops the server: it then
+    /// stops without the grace.
     pub async fn stop(mut self, grace: Duration) {
         // Fails only when all threads have ended already.
         let _ = self.stop.send(Some(grace));
@@ -189,8 +192,8 @@ impl<M> Worker<M> {
     {
         let answer = Rc::new((self.make)());
         let http: Rc<http1::Builder> = Rc::new(connection::http_builder());
-        // Of this thread only: all its connections look at it on each turn, and a lock that other threads look at
-        // too would cost more.
+        // Of this thread only: all its connections look at it on each turn, and a lock that other
+        // threads look at too would cost more.
         let closing = CancellationToken::new();
         let mut accepting = JoinSet::new();
         if let Some(acceptor) = self.acceptor.take() {
@@ -227,7 +230,8 @@ impl<M> Worker<M> {
 
 /// Gives a connection to the calling thread's runtime.
 fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    // Answers are written whole, so there is nothing to collect; waiting for more would only delay them.
+    // Answers are written whole, so there is nothing to collect; waiting for more would only delay
+    // them.
     stream.set_nodelay(true)?;
     TcpStream::from_std(stream)
 }

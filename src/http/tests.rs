@@ -62,7 +62,7 @@ impl Answer for Fake {
                     if path == "/wait" {
                         let _ended = Ended(self.events.clone());
                         self.events.send("waits").unwrap();
-                        self.release.clone().wait_for(|released| *released).await.unwrap();
+                        let _ = self.release.clone().wait_for(|released| *released).await;
                     }
                     let length = body.bytes.len().to_string();
                     Response::new(ResponseBody::full(length.into_bytes()))
@@ -190,9 +190,12 @@ async fn a_stop_lets_requests_end_and_closes_idle_connections() {
     assert_eq!(patiently(running.events.recv()).await, Some("waits"));
     let stopping = tokio::spawn(running.server.stop(GRACE));
     // The idle one is closed while the other one still waits.
-    while !idle.is_closed() {
-        patiently(idle.ready()).await.expect_err("closed");
-    }
+    let closed = async {
+        while !idle.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    };
+    patiently(closed).await;
     running.release.send(true).unwrap();
     let response = patiently(waiting).await.unwrap().unwrap();
     assert_eq!(response.headers()["connection"], "close");
@@ -242,10 +245,8 @@ async fn a_long_log_arrives_whole_and_head_leaves_the_connection_usable() {
     let mut sender = client::<Empty<Bytes>>(running.server.address()).await;
     let head = Request::head("/messages").body(Empty::new()).unwrap();
     let response = patiently(sender.send_request(head)).await.unwrap();
-    assert_eq!(
-        (response.status().as_u16(), &response.headers()["content-type"] == "application/json"),
-        (200, true)
-    );
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/json");
     assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
     patiently(sender.ready()).await.unwrap();
     let (_, body) = get(&mut sender, "/messages").await;

@@ -1,7 +1,7 @@
 //! The body of `POST /newMessage`: which member may be what.
 //!
-//! Read by hand and not by a derive: a derive takes an array for an object, tells nothing of a member that is given
-//! twice under two names, and repeats the client's text in its errors.
+//! Read by hand and not by a derive: a derive takes an array for an object, tells nothing of a
+//! member that is given twice under two names, and repeats the client's text in its errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,11 +13,12 @@ use crate::http::problem::{Problem, clip};
 use crate::node::Append;
 use crate::types::WriteConcern;
 
-/// Longest time that a sender waits, so that adding it to a clock reading cannot overflow: a year. A longer
-/// `timeoutMs` is taken for this one; nobody will see the difference.
+/// Longest time that a sender waits, so that adding it to a clock reading cannot overflow: a year.
+/// A longer `timeoutMs` is taken for this one; nobody will see the difference.
 const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Reads the message to append from a request's body. Messages are at most `message_bytes_max` bytes.
+/// Reads the message to append from a request's body. Messages are at most `message_bytes_max`
+/// bytes.
 ///
 /// # Errors
 /// [`Problem::Body`] when the body is not what it should be, [`Problem::MessageTooLong`].
