@@ -271,16 +271,21 @@ async fn a_head_without_end_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn silent_clients_are_given_up_but_never_one_that_waits() {
-    let (fake, mut events, release) = fake(0);
+    let (fake, mut events, release) = fake(50_000);
     let http = connection::http_builder();
     let serve = |stream| {
         let closing = tokio_util::sync::CancellationToken::new();
         connection::serve(&http, std::rc::Rc::new(fake.clone()), stream, closing)
     };
-    // Not a whole head, not a whole body.
+    // Not a whole head, even a byte at a time; not a whole body.
     let (mut near, far) = tokio::io::duplex(1024);
-    near.write_all(b"POST /upload HTTP/1.1\r\n").await.unwrap();
-    serve(far).await;
+    near.write_all(b"POST /upload HTTP/1.1\r\nx: ").await.unwrap();
+    let drip = async {
+        while near.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+        }
+    };
+    tokio::join!(serve(far), drip);
     let (mut near, far) = tokio::io::duplex(1024);
     near.write_all(b"POST /upload HTTP/1.1\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
     serve(far).await;
@@ -302,6 +307,17 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
         near.read_exact(&mut status).await.unwrap();
         assert_eq!(&status, b"HTTP/1.1 200");
         drop(near);
+    };
+    tokio::join!(connection, client);
+    // Nor for one that takes its time with a long listing.
+    let (mut near, far) = tokio::io::duplex(1024);
+    near.write_all(b"GET /messages HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+    let connection = serve(far);
+    let client = async {
+        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+        let mut listing = Vec::new();
+        near.read_to_end(&mut listing).await.unwrap();
+        assert!(listing.ends_with(b"]\r\n0\r\n\r\n"));
     };
     tokio::join!(connection, client);
 }

@@ -129,6 +129,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
         Err(E::custom("the body is a JSON string and not an object"))
     }
 
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(A::Error::custom("the body is a JSON array and not an object"))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Members::default();
         let mut seen = [false; Key::KNOWN];
