@@ -1,8 +1,16 @@
-//! A replicated log with tunable write concern.
+//! A replicated log with tunable write concern: one master takes messages over HTTP, secondaries hold copies, and each
+//! message says how many nodes must have it before its sender is answered.
+//!
+//! The layout is the data flow. `bin` parses and calls `run`, the only wiring. `http` takes requests and hands them to
+//! `node`, whose core task steps the state machine of `protocol` and carries out its effects on `net` (connections) and
+//! `log` (records). `sim` drives the same state machines in virtual time. `docs/ARCHITECTURE.md` gives the reasons.
 
 pub mod cli;
 pub mod config;
+pub mod http;
 pub mod log;
+pub mod net;
+pub mod node;
 pub mod protocol;
 pub mod run;
 pub mod sim;

@@ -1,6 +1,32 @@
-//! The only wiring: from a configuration to a running node.
+//! The only wiring: from a configuration to a running node, and to its clean end.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
+use crate::http::{HttpConfig, Node, Server};
+use crate::node::{MasterAddress, start_master, start_secondary};
+use crate::protocol::{MasterOptions, SecondaryOptions};
+use crate::types::{DelayRange, InstanceId, LogId};
+
+/// Time for requests under way to end once a node stops. With the time that sessions get to close, below the five
+/// seconds in which a node must be gone.
+const HTTP_GRACE: Duration = Duration::from_secs(3);
+
+/// Time for sessions to write what is queued and close.
+const SESSION_GRACE: Duration = Duration::from_millis(1500);
+
+/// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
+const BACKLOG: i32 = 4096;
 
 /// What ends a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +41,151 @@ pub enum StopOn {
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
-pub fn master(_config: MasterConfig, _stop: StopOn) -> anyhow::Result<()> {
-    anyhow::bail!("not wired yet")
+pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
+    raise_descriptor_limit();
+    let runtime = comm_runtime(config.comm_workers)?;
+    let http_listener = listen(config.bind, config.http_port)?;
+    let comm_listener = listen(config.bind, config.comm_port)?;
+    runtime.block_on(async {
+        let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
+        comm_listener.set_nonblocking(true)?;
+        let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
+        let (log, seed) = (LogId::new(rand::random()), rand::random());
+        info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
+        debug!(%log, seed, send_delay = shown(config.send_delay), "a new, empty log in memory");
+        let options = MasterOptions {
+            name: config.name,
+            log,
+            request_timeout: config.request_timeout,
+            send_delay: config.send_delay,
+            heartbeat_interval: config.heartbeat_interval,
+            cluster_size: config.cluster_size,
+            default_write_concern: config.default_write_concern,
+            max_waiting: config.max_waiting,
+            seed,
+        };
+        let handle = start_master(options, comm_listener, halt.clone(), &tasks);
+        let http = HttpConfig {
+            workers: config.http_workers,
+            max_message_bytes: config.max_message_bytes,
+        };
+        let server = Server::start(http, Node::Master(handle.clone()), http_listener)
+            .context("cannot start HTTP")?;
+        told_to_stop(stop).await?;
+        // The order of ending: no new messages and every sender answered, then HTTP, then the sessions.
+        if handle.shut_down().await.is_err() {
+            warn!("the core task ended by itself");
+        }
+        server.stop(HTTP_GRACE).await;
+        end(halt, tasks).await;
+        Ok(())
+    })
 }
 
 /// Runs a secondary until it is told to stop.
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
-pub fn secondary(_config: SecondaryConfig, _stop: StopOn) -> anyhow::Result<()> {
-    anyhow::bail!("not wired yet")
+pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
+    raise_descriptor_limit();
+    let runtime = comm_runtime(config.comm_workers)?;
+    let http_listener = listen(config.bind, config.http_port)?;
+    runtime.block_on(async {
+        let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
+        let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
+        info!(master = format!("{}:{}", master.host, master.port), "starting as a secondary");
+        debug!(%instance, seed, send_delay = shown(config.send_delay),
+            store_delay = shown(config.store_delay),
+            "an empty log in memory");
+        let options = SecondaryOptions {
+            name: config.name,
+            instance,
+            request_timeout: config.request_timeout,
+            reconnect_delay: config.reconnect_delay,
+            send_delay: config.send_delay,
+            store_delay: config.store_delay,
+            seed,
+        };
+        let handle = start_secondary(options, master, halt.clone(), &tasks);
+        // A secondary takes no messages, so there is nothing to limit.
+        let http = HttpConfig { workers: config.http_workers, max_message_bytes: 0 };
+        let server = Server::start(http, Node::Secondary(handle), http_listener)
+            .context("cannot start HTTP")?;
+        told_to_stop(stop).await?;
+        server.stop(HTTP_GRACE).await;
+        end(halt, tasks).await;
+        Ok(())
+    })
+}
+
+/// Ends the core task and the sessions.
+async fn end(halt: CancellationToken, tasks: TaskTracker) {
+    halt.cancel();
+    tasks.close();
+    if tokio::time::timeout(SESSION_GRACE, tasks.wait()).await.is_err() {
+        warn!(tasks = tasks.len(), "connections did not close in time");
+    }
+    info!("stopped");
+}
+
+/// Returns when the node is to stop.
+async fn told_to_stop(stop: StopOn) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let (gone, mut stdin_ended) = tokio::sync::mpsc::channel::<()>(1);
+    // Held while standard input does not count, so that its end is never seen.
+    let _held = (stop == StopOn::Signals).then(|| gone.clone());
+    if stop == StopOn::SignalsOrStdinEnd {
+        // A thread of its own: a read of standard input cannot be given up, and must not hold up the end.
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            drop(gone);
+        });
+    }
+    let cause = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        _ = stdin_ended.recv() => "the end of standard input",
+    };
+    info!(cause, "stopping");
+    Ok(())
+}
+
+/// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
+/// they bring while there are few secondaries.
+fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
+    let mut builder = match workers {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if workers > 1 {
+        builder.worker_threads(workers).thread_name("comm");
+    }
+    builder.enable_all().build().context("cannot start the communication threads")
+}
+
+fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(ip, port);
+    let listener = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // So that a restarted node does not wait for its old connections to be forgotten.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listener().with_context(|| format!("cannot listen on {address}"))
+}
+
+fn shown(delay: Option<DelayRange>) -> String {
+    delay.map_or("none".to_owned(), |range| range.to_string())
+}
+
+/// Each waiting sender has a connection, and so a descriptor: as many as the system allows.
+fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        warn!(%error, ?current, "the limit of open descriptors stays as it is");
+    }
 }

@@ -1,12 +1,34 @@
-//! Node handles (stub).
-use std::rc::Rc;
-use std::time::Duration;
+//! A node at work: the shell around the state machines of [`crate::protocol`].
+//!
+//! Each node has one *core task*. It owns the state machine, the writing end of the log and the sessions, takes all
+//! that waits in its mailboxes, lets the machine step through it, flushes the log once, and carries out the effects:
+//! that is how batches arise by themselves. It holds the node's only sleep, and it never waits for a session or an HTTP
+//! thread.
+//!
+//! HTTP talks to it through cloneable handles, and is answered in batches: see [`Appender`].
+
+mod master;
+mod releases;
+mod secondary;
+mod sessions;
+
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use tokio::time::sleep_until;
 
-use crate::log::LogReader;
-use crate::protocol::{ForgetError, MasterHealth, Outcome, SecondaryHealth};
-use crate::types::{NodeName, WriteConcern};
+use crate::types::WriteConcern;
+
+pub use master::{MasterHandle, start_master};
+pub use releases::Appender;
+pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
+
+/// Events or commands taken in one turn of a core task at most: more would delay the effects of the first ones.
+const TURN_MAX: usize = 256;
+
+/// Room of each of a core task's mailboxes: a turn's worth, so that the next one is ready when a turn ends. Who finds
+/// it full waits.
+const MAILBOX: usize = TURN_MAX;
 
 /// The node's core task has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -24,60 +46,15 @@ pub struct Append {
     pub timeout: Option<Duration>,
 }
 
-/// A running master, as HTTP sees it.
-#[derive(Clone, Debug)]
-pub struct MasterHandle {}
-
-/// One HTTP thread's way to append: it lives on that thread.
-#[derive(Clone, Debug)]
-pub struct Appender {
-    _inner: Rc<()>,
+/// The time, as the state machines take it. Tokio's clock, so that tests may hold it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
-impl MasterHandle {
-    /// Reads the log.
-    pub fn reader(&self) -> &LogReader {
-        todo!()
-    }
-    /// An appender for the calling HTTP thread; must be called inside that thread's tokio runtime/LocalSet.
-    pub fn appender(&self) -> Appender {
-        todo!()
-    }
-    /// The master's health.
-    pub async fn health(&self) -> Result<MasterHealth, Stopped> {
-        todo!()
-    }
-    /// Forgets a secondary.
-    pub async fn forget(
-        &self,
-        _name: NodeName,
-    ) -> Result<Result<MasterHealth, ForgetError>, Stopped> {
-        todo!()
-    }
-}
-
-impl Appender {
-    /// Appends and waits for the outcome. Dropping the future forgets the waiter; the message stays.
-    pub async fn append(&self, _append: Append) -> Result<Outcome, Stopped> {
-        todo!()
-    }
-}
-
-/// A running secondary, as HTTP sees it.
-#[derive(Clone, Debug)]
-pub struct SecondaryHandle {}
-
-impl SecondaryHandle {
-    /// Reads the log.
-    pub fn reader(&self) -> &LogReader {
-        todo!()
-    }
-    /// Where it dials its master: `host:port`.
-    pub fn master_address(&self) -> &str {
-        todo!()
-    }
-    /// The secondary's health.
-    pub async fn health(&self) -> Result<SecondaryHealth, Stopped> {
-        todo!()
+/// Sleeps until `deadline`; for ever without one. Cancel safe.
+async fn sleep_to(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }

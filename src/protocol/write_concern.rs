@@ -140,7 +140,7 @@ mod tests {
         }
         assert_eq!(gate.waiting_for_secondaries(), 8);
         assert_eq!(satisfied(&mut gate, &[4, 2, 1]), [0, 1, 10]);
-        assert_eq!(satisfied(&mut gate, &[4, 2, 1]), []);
+        assert_eq!(satisfied(&mut gate, &[4, 2, 1]), [0; 0]);
         assert_eq!(satisfied(&mut gate, &[4, 4, 4]), [2, 3, 11, 12, 13]);
         assert_eq!(gate.waiting_for_secondaries(), 0);
     }
@@ -149,7 +149,7 @@ mod tests {
     fn a_write_concern_above_the_number_of_nodes_is_never_lowered() {
         let mut gate = Gate::default();
         gate.insert(WaiterId::new(1), waiter(0, 3));
-        assert_eq!(satisfied(&mut gate, &[9, 9]), []);
+        assert_eq!(satisfied(&mut gate, &[9, 9]), [0; 0]);
         assert_eq!(satisfied(&mut gate, &[9, 9, 1]), [1]);
     }
 
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(gate.pop_expired(now), None);
         assert!(gate.pop_expired(now + Duration::from_secs(1)).is_some());
         assert!(gate.remove(WaiterId::new(2)).is_some());
-        assert_eq!(satisfied(&mut gate, &[9, 9]), []);
+        assert_eq!(satisfied(&mut gate, &[9, 9]), [0; 0]);
         assert_eq!((gate.next_deadline(), gate.pop_any()), (None, None));
     }
 }

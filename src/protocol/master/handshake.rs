@@ -191,9 +191,13 @@ impl<L: LogView> Master<L> {
             self.close(replaced, CloseReason::Replaced);
         }
         let Some(member) = self.members.get_mut(&id) else { return };
-        let lost = member.acked_end() > handshake.end;
+        if member.acked_end() > handshake.end {
+            let acked = member.acked_end();
+            warn!(peer = %handshake.name, %acked, end = %handshake.end,
+                "a secondary came back without messages that it had acked");
+        }
         info!(peer = %handshake.name, address, end = %handshake.end, log_end = %self.durable_end,
-            lost, "a secondary joins");
+            "a secondary joins");
         let (end, instance) = (handshake.end, handshake.instance);
         member.connect(now, NewLink { session, instance, address, end }, &self.options);
         self.by_session.insert(session, id);

@@ -122,7 +122,8 @@ impl Member {
             health: Health::new(now, options.heartbeat_interval),
             in_flight: InFlight::new(options.request_timeout),
             delayed: Delayed::new(),
-            heartbeat_due: now + options.heartbeat_interval,
+            // The first at once: it measures the round trip.
+            heartbeat_due: now,
         });
     }
 

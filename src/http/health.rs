@@ -1,0 +1,274 @@
+//! `/health` and `/ready`: the facts that a node tells about itself, as JSON.
+
+use std::time::Duration;
+
+use hyper::header::CONTENT_TYPE;
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::body::ResponseBody;
+use super::read::APPLICATION_JSON;
+use crate::protocol::{
+    MasterHealth, MemberHealth, MemberPhase, SecondaryHealth, SecondaryPhase, Status,
+};
+
+/// What a node tells about itself, ready to be sent.
+pub(super) trait Health {
+    /// Whether the node does its whole job.
+    fn is_ready(&self) -> bool;
+
+    /// The body of the answer.
+    fn json(&self) -> Vec<u8>;
+}
+
+/// The answer to `/health`.
+pub(super) fn health(health: &impl Health) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(health.json()));
+    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+/// The answer to `/ready`: the same body under a status that load balancers understand.
+pub(super) fn ready(node: &impl Health) -> Response<ResponseBody> {
+    let mut response = health(node);
+    if !node.is_ready() {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+impl Health for MasterHealth {
+    fn is_ready(&self) -> bool {
+        !self.read_only
+    }
+
+    fn json(&self) -> Vec<u8> {
+        to_json(&MasterJson {
+            name: self.name.as_str(),
+            role: "master",
+            mode: if self.read_only { "read-only" } else { "read-write" },
+            log_end: self.log_end.get(),
+            cluster_size: self.cluster_size,
+            quorum: None,
+            waiting_senders: self.waiting_senders,
+            secondaries: self.secondaries.iter().map(member).collect(),
+            disk: None,
+        })
+    }
+}
+
+/// A secondary's health together with where it dials its master, as `host:port`.
+pub(super) struct OfSecondary<'a>(pub(super) SecondaryHealth, pub(super) &'a str);
+
+impl Health for OfSecondary<'_> {
+    fn is_ready(&self) -> bool {
+        self.0.phase == SecondaryPhase::Ready && self.0.connected
+    }
+
+    fn json(&self) -> Vec<u8> {
+        let Self(health, address) = self;
+        to_json(&SecondaryJson {
+            name: health.name.as_str(),
+            role: "secondary",
+            phase: match health.phase {
+                SecondaryPhase::Connecting => "connecting",
+                SecondaryPhase::CatchingUp => "catching-up",
+                SecondaryPhase::Ready => "ready",
+                SecondaryPhase::Refused => "refused",
+                SecondaryPhase::Diverged => "diverged",
+            },
+            log_end: health.log_end.get(),
+            buffered: health.buffered,
+            master: ItsMasterJson {
+                address,
+                connected: health.connected,
+                name: health.master.as_ref().map(|name| name.as_str()),
+                log_end: health.master_log_end.map(|end| end.get()),
+            },
+            disk: None,
+        })
+    }
+}
+
+fn member(member: &MemberHealth) -> MemberJson<'_> {
+    MemberJson {
+        name: member.name.as_str(),
+        status: match member.status {
+            Status::Healthy => "healthy",
+            Status::Suspected => "suspected",
+            Status::Unhealthy => "unhealthy",
+        },
+        phase: match member.phase {
+            MemberPhase::CatchingUp => "catching-up",
+            MemberPhase::Ready => "ready",
+            MemberPhase::Disconnected => "disconnected",
+        },
+        acked_end: member.acked_end.get(),
+        lag: member.lag,
+        in_flight: member.in_flight,
+        retries: member.retries,
+        rtt_ms: member.rtt.map(millis_with_fraction),
+        last_seen_ms: member.last_seen.map(|ago| ago.as_millis()),
+        address: member.address.as_deref(),
+    }
+}
+
+/// Milliseconds with three digits behind the point: microseconds are the finest that means
+/// anything.
+fn millis_with_fraction(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("numbers and strings always have a JSON form")
+}
+
+/// The master's health in the order and under the names of the contract.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MasterJson<'a> {
+    name: &'a str,
+    role: &'static str,
+    mode: &'static str,
+    log_end: u64,
+    cluster_size: u16,
+    /// Null: this version has no quorum.
+    quorum: Option<()>,
+    waiting_senders: usize,
+    secondaries: Vec<MemberJson<'a>>,
+    /// Null: the log is in memory.
+    disk: Option<()>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberJson<'a> {
+    name: &'a str,
+    status: &'static str,
+    phase: &'static str,
+    acked_end: u64,
+    lag: u64,
+    in_flight: usize,
+    retries: u64,
+    rtt_ms: Option<f64>,
+    last_seen_ms: Option<u128>,
+    address: Option<&'a str>,
+}
+
+/// A secondary's health in the order and under the names of the contract.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SecondaryJson<'a> {
+    name: &'a str,
+    role: &'static str,
+    phase: &'static str,
+    log_end: u64,
+    buffered: u64,
+    master: ItsMasterJson<'a>,
+    /// Null: the log is in memory.
+    disk: Option<()>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItsMasterJson<'a> {
+    address: &'a str,
+    connected: bool,
+    name: Option<&'a str>,
+    log_end: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{LogEnd, NodeName};
+
+    fn name(text: &str) -> NodeName {
+        text.parse().unwrap()
+    }
+
+    fn text(health: &impl Health) -> String {
+        String::from_utf8(health.json()).unwrap()
+    }
+
+    #[test]
+    fn a_masters_health_has_the_members_of_the_contract_in_order() {
+        let bonnie = MemberHealth {
+            name: name("bonnie"),
+            status: Status::Healthy,
+            phase: MemberPhase::Ready,
+            acked_end: LogEnd::new(7),
+            lag: 1,
+            in_flight: 2,
+            retries: 3,
+            rtt: Some(Duration::from_nanos(231_999)),
+            last_seen: Some(Duration::from_micros(12_900)),
+            address: Some("127.0.0.1:41000".to_owned()),
+        };
+        let clyde = MemberHealth {
+            name: name("clyde"),
+            status: Status::Unhealthy,
+            phase: MemberPhase::Disconnected,
+            rtt: None,
+            last_seen: None,
+            address: None,
+            ..bonnie.clone()
+        };
+        let mut health = MasterHealth {
+            name: name("master"),
+            read_only: false,
+            log_end: LogEnd::new(8),
+            cluster_size: 3,
+            waiting_senders: 4,
+            secondaries: vec![bonnie, clyde],
+        };
+        assert_eq!(
+            text(&health),
+            concat!(
+                r#"{"name":"master","role":"master","mode":"read-write","logEnd":8,"#,
+                r#""clusterSize":3,"quorum":null,"waitingSenders":4,"secondaries":["#,
+                r#"{"name":"bonnie","status":"healthy","phase":"ready","ackedEnd":7,"lag":1,"#,
+                r#""inFlight":2,"retries":3,"rttMs":0.231,"lastSeenMs":12,"#,
+                r#""address":"127.0.0.1:41000"},"#,
+                r#"{"name":"clyde","status":"unhealthy","phase":"disconnected","ackedEnd":7,"#,
+                r#""lag":1,"inFlight":2,"retries":3,"rttMs":null,"lastSeenMs":null,"#,
+                r#""address":null}],"disk":null}"#,
+            )
+        );
+        assert_eq!(ready(&health).status(), StatusCode::OK);
+        health.read_only = true;
+        assert!(text(&health).contains(r#""mode":"read-only""#));
+        assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(self::health(&health).status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_secondarys_health_has_the_members_of_the_contract_in_order() {
+        let health = SecondaryHealth {
+            name: name("bonnie"),
+            phase: SecondaryPhase::CatchingUp,
+            log_end: LogEnd::new(5),
+            buffered: 2,
+            connected: true,
+            master: Some(name("master")),
+            master_log_end: Some(LogEnd::new(9)),
+        };
+        assert_eq!(
+            text(&OfSecondary(health.clone(), "127.0.0.1:6000")),
+            concat!(
+                r#"{"name":"bonnie","role":"secondary","phase":"catching-up","logEnd":5,"#,
+                r#""buffered":2,"master":{"address":"127.0.0.1:6000","connected":true,"#,
+                r#""name":"master","logEnd":9},"disk":null}"#,
+            )
+        );
+        for (phase, connected, status) in [
+            (SecondaryPhase::Ready, true, 200),
+            (SecondaryPhase::Ready, false, 503),
+            (SecondaryPhase::CatchingUp, true, 503),
+            (SecondaryPhase::Diverged, false, 503),
+        ] {
+            let health = SecondaryHealth { phase, connected, ..health.clone() };
+            assert_eq!(ready(&OfSecondary(health, "m:1")).status().as_u16(), status);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Closing a connection so that its last answer arrives.
+//!
+//! A socket that is closed while bytes from the client are still unread is reset, and the reset can
+//! overtake the answer: the client of a body that is too long would see "connection reset" where a
+//! 413 was sent. So the sending half is closed first, and what the client still sends is read and
+//! thrown away, for a short time.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How long a closed connection is read from before it is dropped, in time. Shorter: a client that
+/// sends its whole body before it looks for the answer may not see the answer. Longer: descriptors
+/// of silent clients are held.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+
+/// How much is read and thrown away at once, in bytes: it lies on the stack.
+const DISCARD_BYTES: usize = 8 * 1024;
+
+/// A stream whose shutdown lingers.
+pub(super) struct Linger<S> {
+    stream: S,
+    /// Once this is cancelled the server stops and does not wait for clients that say nothing.
+    closing: CancellationToken,
+    /// Set once the sending half is closed.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Linger<S> {
+    pub(super) fn new(stream: S, closing: CancellationToken) -> Self {
+        Self { stream, closing, deadline: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Linger<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.deadline.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if this.closing.is_cancelled() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let mut discarded = [0; DISCARD_BYTES];
+        loop {
+            if deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buf = ReadBuf::new(&mut discarded);
+            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf));
+            // The client closed its half, or is gone: either way there is nothing left to wait for.
+            if read.is_err() || buf.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! `GET /messages` and `GET /messages/<id>`: the log as JSON, in pieces.
+//!
+//! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
+//! client takes it, so that it never needs more than about a page's memory, however long the log
+//! and its messages are.
+
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use hyper::Response;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+
+use super::body::ResponseBody;
+use super::json;
+use super::problem::Problem;
+use crate::log::LogReader;
+use crate::types::{IdRange, LogEnd, Record, Run};
+
+/// The content type of every answer that is no problem.
+pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// How much of the log is rendered at once, in bytes of records or of one message's text; the JSON
+/// has up to six times as many. Smaller: more system calls a megabyte. Larger: each slow client
+/// holds more memory, and each step keeps the thread's other connections waiting longer.
+const PAGE_BYTES: usize = 64 * 1024;
+
+/// Pages that are rendered in a row before other connections of the thread get their turn: a client
+/// that takes a long log as fast as it comes must not starve senders.
+const PAGES_IN_A_ROW: u32 = 4;
+
+/// Bytes of JSON around a short message, at most; a guess that saves growing the buffer.
+const FRAME_BYTES: usize = 48;
+
+/// Which part of the log a listing shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Selection {
+    /// The first id.
+    pub(super) from: u64,
+    /// Most messages.
+    pub(super) limit: u64,
+}
+
+impl Selection {
+    /// Everything.
+    pub(super) const ALL: Self = Self { from: 0, limit: u64::MAX };
+}
+
+/// A listing of the log, as an array.
+pub(super) fn messages(log: &LogReader, selection: Selection) -> Response<ResponseBody> {
+    let end = log.durable_end();
+    let until = LogEnd::new(selection.from.saturating_add(selection.limit)).min(end);
+    let from = LogEnd::new(selection.from).min(until);
+    respond(MessageStream::new(log.clone(), IdRange::new(from, until), true))
+}
+
+/// One message, as an object.
+///
+/// # Errors
+/// When the node does not show a message of that id.
+pub(super) fn message(log: &LogReader, id: u64) -> Result<Response<ResponseBody>, Problem> {
+    let end = log.durable_end();
+    if id >= end.get() {
+        return Err(Problem::NoMessage { end });
+    }
+    let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
+    Ok(respond(MessageStream::new(log.clone(), range, false)))
+}
+
+/// What fits in one page goes out whole, with its length; the rest is streamed.
+fn respond(mut stream: MessageStream) -> Response<ResponseBody> {
+    let first = stream.render();
+    let body = if stream.is_done() {
+        ResponseBody::full(first)
+    } else {
+        stream.ready = Some(first.into());
+        ResponseBody::Messages(Box::new(stream))
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+/// Messages of the log as JSON, rendered a page at a time.
+pub(super) struct MessageStream {
+    log: LogReader,
+    /// What is still to be read from the log.
+    rest: IdRange,
+    /// The rest of a long message's text, whose beginning was rendered.
+    text: Bytes,
+    /// Whether the messages stand in an array, or there is one and it stands for itself.
+    array: bool,
+    progress: Progress,
+    /// A page that was rendered before the body was asked for.
+    ready: Option<Bytes>,
+    /// Pages since other connections had their turn.
+    in_a_row: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nothing is rendered.
+    Beginning,
+    /// A message is rendered, whole or, while `text` is not empty, in part.
+    Inside,
+    /// The last byte is rendered.
+    Done,
+}
+
+impl MessageStream {
+    fn new(log: LogReader, range: IdRange, array: bool) -> Self {
+        Self {
+            log,
+            rest: range,
+            text: Bytes::new(),
+            array,
+            progress: Progress::Beginning,
+            ready: None,
+            in_a_row: 0,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.progress == Progress::Done
+    }
+
+    /// The next piece; none at the end.
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(ready) = self.ready.take() {
+            return Poll::Ready(Some(ready));
+        }
+        if self.is_done() {
+            return Poll::Ready(None);
+        }
+        if self.in_a_row == PAGES_IN_A_ROW {
+            self.in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.in_a_row += 1;
+        Poll::Ready(Some(self.render().into()))
+    }
+
+    /// Renders about a page; never nothing.
+    ///
+    /// # Panics
+    /// When the log does not have what it said that it has: that would be a bug of the log.
+    fn render(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if self.progress == Progress::Beginning && self.array {
+            out.push(b'[');
+        }
+        if !self.text.is_empty() {
+            self.render_text(&mut out);
+        } else if !self.rest.is_empty() {
+            self.render_page(&mut out);
+        }
+        if self.text.is_empty() && self.rest.is_empty() {
+            if self.array {
+                out.push(b']');
+            }
+            self.progress = Progress::Done;
+        }
+        out
+    }
+
+    fn render_page(&mut self, out: &mut Vec<u8>) {
+        let records = self.log.read(self.rest.start(), self.rest.end(), PAGE_BYTES);
+        let range = records.range();
+        assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
+        self.rest = self.rest.from(range.end());
+        if records.bytes() > PAGE_BYTES {
+            // A single long message: its text is shared with the log, and rendered in pieces.
+            for record in records.iter() {
+                self.begin_message(out, &record);
+                self.text = records.as_bytes().slice_ref(record.text.as_bytes());
+            }
+            self.render_text(out);
+            return;
+        }
+        out.reserve(records.bytes() + range.len() as usize * FRAME_BYTES);
+        for record in records.iter() {
+            self.begin_message(out, &record);
+            json::write_escaped(out, record.text.as_bytes());
+            out.extend_from_slice(b"\"}");
+        }
+    }
+
+    /// Everything of a message before its text, and the comma before it.
+    fn begin_message(&mut self, out: &mut Vec<u8>, record: &Record<'_>) {
+        if self.progress == Progress::Inside {
+            out.push(b',');
+        }
+        self.progress = Progress::Inside;
+        out.extend_from_slice(b"{\"id\":");
+        json::write_number(out, record.id.get());
+        out.extend_from_slice(b",\"message\":\"");
+    }
+
+    /// The next piece of a long message's text, and what stands behind the last one.
+    fn render_text(&mut self, out: &mut Vec<u8>) {
+        let bytes = self.text.len().min(PAGE_BYTES);
+        let piece = self.text.split_to(bytes);
+        json::write_escaped(out, &piece);
+        if !self.text.has_remaining() {
+            out.extend_from_slice(b"\"}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::log::{LogWriter, in_memory};
+
+    fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
+        let (mut writer, reader) = in_memory();
+        for text in texts {
+            writer.append(0, text);
+        }
+        writer.flush();
+        (writer, reader)
+    }
+
+    fn expected(texts: &[String]) -> Value {
+        let row = |(id, text)| json!({"id": id, "message": text});
+        texts.iter().enumerate().map(row).collect()
+    }
+
+    async fn text(response: Response<ResponseBody>) -> String {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// Several megabytes of all sorts of texts, some of them longer than a page.
+    fn texts() -> Vec<String> {
+        let specials = ["Msg", "\"\\/\u{1}\u{1f}\n\t", "Повідомлення", "🦀\u{2028}", "x"];
+        let text = |n: usize| {
+            let special = specials[n % specials.len()];
+            let repeats = if n % 700 == 3 { 60_000 } else { n % 97 };
+            format!("{n} {}", special.repeat(repeats))
+        };
+        (0..5000).map(text).collect()
+    }
+
+    #[tokio::test]
+    async fn a_streamed_log_equals_what_serde_json_writes() {
+        let texts = texts();
+        let (_writer, log) = log_of(&texts);
+        let got = text(messages(&log, Selection::ALL)).await;
+        assert!(got.len() > 4_000_000);
+        assert!(got == serde_json::to_string(&expected(&texts)).unwrap());
+    }
+
+    #[tokio::test]
+    async fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
+        let (_writer, log) = log_of(&texts());
+        let mut stream =
+            MessageStream::new(log, IdRange::new(LogEnd::ZERO, LogEnd::new(5000)), true);
+        let (mut pieces, mut turns) = (0, 0);
+        loop {
+            match stream.poll_chunk(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Some(piece)) => {
+                    assert!(!piece.is_empty());
+                    assert!(piece.len() < 6 * PAGE_BYTES + 1000, "{}", piece.len());
+                    pieces += 1;
+                }
+                Poll::Ready(None) => break,
+                Poll::Pending => turns += 1,
+            }
+        }
+        assert!(turns >= pieces / PAGES_IN_A_ROW - 1, "{turns} turns for others, {pieces} pieces");
+    }
+
+    #[tokio::test]
+    async fn from_and_limit_select_and_reach_as_far_as_the_log() {
+        let texts: Vec<String> = (0..10).map(|n| format!("Msg{n}")).collect();
+        let (_writer, log) = log_of(&texts);
+        let all = expected(&texts);
+        for from in [0, 1, 9, 10, 11, u64::MAX] {
+            for limit in [0, 1, 5, 10, u64::MAX] {
+                let rows = all.as_array().unwrap().iter();
+                let rows: Value = rows
+                    .skip(from.min(99) as usize)
+                    .take(limit.min(99) as usize)
+                    .cloned()
+                    .collect();
+                let got = text(messages(&log, Selection { from, limit })).await;
+                assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_is_fixed_when_the_request_begins() {
+        let texts = texts();
+        let (mut writer, log) = log_of(&texts);
+        let response = messages(&log, Selection::ALL);
+        writer.append(0, "late");
+        writer.flush();
+        assert!(!text(response).await.contains("late"));
+    }
+
+    #[tokio::test]
+    async fn one_message_is_an_object_whatever_its_length() {
+        let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000), "behind".to_owned()];
+        let (_writer, log) = log_of(&texts);
+        for (id, text_of) in texts.iter().enumerate() {
+            let got = text(message(&log, id as u64).ok().unwrap()).await;
+            let expected = json!({"id": id, "message": text_of}).to_string();
+            assert!(got == expected, "message {id}");
+        }
+        for id in [3, u64::MAX] {
+            let problem = message(&log, id).err();
+            assert_eq!(problem, Some(Problem::NoMessage { end: LogEnd::new(3) }));
+        }
+    }
+
+    #[test]
+    fn what_fits_in_a_page_has_a_length() {
+        use hyper::body::Body;
+        let (_writer, log) = log_of(&["a".to_owned()]);
+        assert!(messages(&log, Selection::ALL).body().size_hint().exact().is_some());
+        let (_writer, log) = log_of(&texts());
+        assert!(messages(&log, Selection::ALL).body().size_hint().exact().is_none());
+    }
+}

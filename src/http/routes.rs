@@ -1,0 +1,250 @@
+//! The table of methods and paths, and the node behind it.
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, Uri};
+use tracing::debug;
+
+use super::append;
+use super::body::{BodyLimits, ResponseBody};
+use super::connection::Answer;
+use super::health::{OfSecondary, health, ready};
+use super::problem::{Problem, clip};
+use super::read::{self, Selection};
+use super::server::Node;
+use crate::node::{Appender, MasterHandle, SecondaryHandle};
+use crate::types::NodeName;
+
+/// Which of the two roles a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Master,
+    Secondary,
+}
+
+/// A path that a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path<'a> {
+    NewMessage,
+    Messages,
+    Message(&'a str),
+    Health,
+    Ready,
+    Secondary(&'a str),
+    Faults,
+    FaultsDisconnect,
+}
+
+/// What a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Route {
+    Append,
+    /// A message that was sent to a secondary; the answer needs the value of `Allow`.
+    Misdirected(&'static str),
+    Messages(Selection),
+    Message(u64),
+    Health,
+    Ready,
+    Forget(NodeName),
+}
+
+impl<'a> Path<'a> {
+    fn parse(path: &'a str) -> Option<Self> {
+        let one = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
+        match path {
+            "/newMessage" => Some(Self::NewMessage),
+            "/messages" => Some(Self::Messages),
+            "/health" => Some(Self::Health),
+            "/ready" => Some(Self::Ready),
+            "/faults" => Some(Self::Faults),
+            "/faults/disconnect" => Some(Self::FaultsDisconnect),
+            _ => match path.strip_prefix("/messages/") {
+                Some(rest) => one(rest).map(Self::Message),
+                None => path.strip_prefix("/secondaries/").and_then(one).map(Self::Secondary),
+            },
+        }
+    }
+
+    /// The methods that the path takes, as the header `Allow` names them.
+    fn allow(self, role: Role) -> &'static str {
+        match (self, role) {
+            (Self::NewMessage, Role::Master) | (Self::FaultsDisconnect, _) => "POST",
+            // The path is known and takes nothing: an empty `Allow` says just that.
+            (Self::NewMessage, Role::Secondary) => "",
+            (Self::Messages, Role::Master) => "GET, HEAD, POST",
+            (Self::Messages, Role::Secondary)
+            | (Self::Message(_) | Self::Health | Self::Ready, _) => "GET, HEAD",
+            (Self::Secondary(_), _) => "DELETE",
+            (Self::Faults, _) => "GET, HEAD, PUT, DELETE",
+        }
+    }
+}
+
+/// Finds out what a request asks for.
+///
+/// # Errors
+/// In this order: an unknown path, a method that the path does not take, a bad query, a bad last
+/// part of the path.
+fn route(role: Role, method: &Method, uri: &Uri) -> Result<Route, Problem> {
+    let path = Path::parse(uri.path()).ok_or(Problem::NoPath)?;
+    let allow = path.allow(role);
+    if role == Role::Secondary {
+        match path {
+            Path::Secondary(_) => return Err(Problem::NotAMastersPath),
+            Path::NewMessage | Path::Messages if method == Method::POST => {
+                return Ok(Route::Misdirected(allow));
+            }
+            _ => {}
+        }
+    }
+    if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
+        return Err(Problem::Method { allow });
+    }
+    let selection = match path {
+        Path::Messages if method != Method::POST => selection(uri.query())?,
+        _ => no_query(uri.query()).map(|()| Selection::ALL)?,
+    };
+    match path {
+        Path::NewMessage => Ok(Route::Append),
+        Path::Messages if method == Method::POST => Ok(Route::Append),
+        Path::Messages => Ok(Route::Messages(selection)),
+        // A number that is too large is a number, of a message that is not there.
+        Path::Message(id) => number(id).map(Route::Message).ok_or(Problem::NoNumber),
+        Path::Health => Ok(Route::Health),
+        Path::Ready => Ok(Route::Ready),
+        Path::Secondary(name) => match name.parse::<NodeName>() {
+            Ok(name) => Ok(Route::Forget(name)),
+            Err(error) => Err(Problem::Name(error.to_string())),
+        },
+        Path::Faults | Path::FaultsDisconnect => Err(Problem::FaultsOff),
+    }
+}
+
+/// Reads `?from=<id>&limit=<n>`.
+fn selection(query: Option<&str>) -> Result<Selection, Problem> {
+    let (mut from, mut limit) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let slot = match &*name {
+            "from" => &mut from,
+            "limit" => &mut limit,
+            _ => return Err(unknown_parameter(&name, "known are from and limit")),
+        };
+        let number = number(&value).ok_or_else(|| {
+            let value = clip(&value);
+            Problem::Query(format!("the parameter {name} is a whole number, not {value:?}"))
+        })?;
+        if slot.replace(number).is_some() {
+            return Err(Problem::Query(format!("the parameter {name} is given twice")));
+        }
+    }
+    let all = Selection::ALL;
+    Ok(Selection { from: from.unwrap_or(all.from), limit: limit.unwrap_or(all.limit) })
+}
+
+fn no_query(query: Option<&str>) -> Result<(), Problem> {
+    match form_urlencoded::parse(query.unwrap_or_default().as_bytes()).next() {
+        Some((name, _)) => Err(unknown_parameter(&name, "there are none here")),
+        None => Ok(()),
+    }
+}
+
+fn unknown_parameter(name: &str, known: &str) -> Problem {
+    Problem::Query(format!("the parameter {:?} is not known; {known}", clip(name)))
+}
+
+/// Reads digits; a number beyond 64 bits is the largest one, which is beyond every log, too.
+fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// The node as one HTTP thread sees it: answers what the table finds.
+pub(super) struct App {
+    node: Behind,
+    limits: BodyLimits,
+}
+
+enum Behind {
+    Master(MasterHandle, Appender),
+    Secondary(SecondaryHandle),
+}
+
+impl App {
+    /// The node behind the calling HTTP thread; must be called inside that thread's runtime.
+    pub(super) fn new(node: Node, limits: BodyLimits) -> Self {
+        let node = match node {
+            Node::Master(master) => {
+                let appender = master.appender();
+                Behind::Master(master, appender)
+            }
+            Node::Secondary(secondary) => Behind::Secondary(secondary),
+        };
+        Self { node, limits }
+    }
+
+    async fn master(
+        &self,
+        master: &MasterHandle,
+        appender: &Appender,
+        route: Route,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Problem> {
+        match route {
+            Route::Append => append::append(appender, &self.limits, body).await,
+            Route::Messages(selection) => Ok(read::messages(master.reader(), selection)),
+            Route::Message(id) => read::message(master.reader(), id),
+            Route::Health => Ok(health(&master.health().await?)),
+            Route::Ready => Ok(ready(&master.health().await?)),
+            Route::Forget(name) => Ok(health(&master.forget(name).await??)),
+            Route::Misdirected(_) => unreachable!("a master takes messages"),
+        }
+    }
+}
+
+async fn secondary(
+    secondary: &SecondaryHandle,
+    route: Route,
+) -> Result<Response<ResponseBody>, Problem> {
+    let address = secondary.master_address();
+    match route {
+        Route::Messages(selection) => Ok(read::messages(secondary.reader(), selection)),
+        Route::Message(id) => read::message(secondary.reader(), id),
+        Route::Health => Ok(health(&OfSecondary(secondary.health().await?, address))),
+        Route::Ready => Ok(ready(&OfSecondary(secondary.health().await?, address))),
+        Route::Misdirected(allow) => {
+            // The name is worth a question to the core; without an answer the address has to do.
+            let master = secondary.health().await.ok().and_then(|health| health.master);
+            let master = master.map(|name| name.to_string());
+            Err(Problem::NotMaster { allow, master, address: address.to_owned() })
+        }
+        Route::Append | Route::Forget(_) => unreachable!("the table has it for a master only"),
+    }
+}
+
+impl Answer for App {
+    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let (head, body) = request.into_parts();
+        let role = match self.node {
+            Behind::Master(..) => Role::Master,
+            Behind::Secondary(_) => Role::Secondary,
+        };
+        let answer = match (route(role, &head.method, &head.uri), &self.node) {
+            (Err(problem), _) => Err(problem),
+            (Ok(route), Behind::Master(master, appender)) => {
+                self.master(master, appender, route, body).await
+            }
+            (Ok(route), Behind::Secondary(node)) => secondary(node, route).await,
+        };
+        let response = answer.unwrap_or_else(Problem::into_response);
+        // Neither can hold a line break: hyper refuses such heads.
+        debug!(
+            method = %head.method,
+            path = %clip(head.uri.path()),
+            status = response.status().as_u16(),
+            "request answered"
+        );
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests;

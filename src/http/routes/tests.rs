@@ -1,0 +1,165 @@
+//! The table of methods and paths.
+
+use hyper::header::{ALLOW, HeaderValue};
+
+use super::*;
+
+const ALL_METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
+
+fn find(role: Role, method: &str, uri: &str) -> Result<Route, Problem> {
+    let uri: Uri = uri.parse().unwrap();
+    route(role, &Method::from_bytes(method.as_bytes()).unwrap(), &uri)
+}
+
+fn status(role: Role, method: &str, uri: &str) -> u16 {
+    find(role, method, uri).map_or_else(|problem| problem.status().as_u16(), |_| 200)
+}
+
+#[test]
+fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
+    use Role::{Master, Secondary};
+    let table: &[(Role, &str, &str)] = &[
+        (Master, "/newMessage", "POST"),
+        (Master, "/messages", "GET, HEAD, POST"),
+        (Master, "/messages/3", "GET, HEAD"),
+        (Master, "/health", "GET, HEAD"),
+        (Master, "/ready", "GET, HEAD"),
+        (Master, "/secondaries/bonnie", "DELETE"),
+        (Master, "/faults", "GET, HEAD, PUT, DELETE"),
+        (Master, "/faults/disconnect", "POST"),
+        (Secondary, "/newMessage", ""),
+        (Secondary, "/messages", "GET, HEAD"),
+        (Secondary, "/messages/3", "GET, HEAD"),
+        (Secondary, "/health", "GET, HEAD"),
+        (Secondary, "/ready", "GET, HEAD"),
+        (Secondary, "/faults", "GET, HEAD, PUT, DELETE"),
+        (Secondary, "/faults/disconnect", "POST"),
+    ];
+    for &(role, path, allow) in table {
+        for method in ALL_METHODS {
+            match find(role, method, path) {
+                Err(problem @ Problem::Method { .. }) => {
+                    let response = problem.into_response();
+                    let allowed = allow.split(", ").any(|allowed| allowed == method);
+                    assert!(!allowed, "{method} {path}");
+                    assert_eq!(response.status().as_u16(), 405);
+                    assert_eq!(response.headers()[ALLOW], HeaderValue::from_static(allow));
+                }
+                Ok(Route::Misdirected(named)) => {
+                    assert_eq!((role, method, named), (Secondary, "POST", allow));
+                }
+                Ok(_) | Err(Problem::FaultsOff) => {
+                    assert!(allow.split(", ").any(|allowed| allowed == method));
+                }
+                Err(other) => panic!("{method} {path}: {other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_post_to_a_secondary_is_misdirected_on_either_path() {
+    for path in ["/newMessage", "/messages", "/messages?from=1"] {
+        assert!(matches!(find(Role::Secondary, "POST", path), Ok(Route::Misdirected(_))));
+    }
+}
+
+#[test]
+fn head_asks_for_what_get_asks_for() {
+    for path in ["/messages?from=3", "/messages/3", "/health", "/ready", "/faults"] {
+        assert_eq!(find(Role::Master, "HEAD", path), find(Role::Master, "GET", path));
+    }
+}
+
+#[test]
+fn other_paths_are_unknown() {
+    let paths = [
+        "/",
+        "/message",
+        "/newmessage",
+        "/newMessage/",
+        "/messages/",
+        "/messages/1/2",
+        "/secondaries",
+        "/secondaries/",
+        "/secondaries/a/b",
+        "/faults/",
+        "/Health",
+        "//health",
+    ];
+    for path in paths {
+        for method in ALL_METHODS {
+            assert_eq!(status(Role::Master, method, path), 404, "{method} {path}");
+        }
+    }
+    assert_eq!(status(Role::Secondary, "DELETE", "/secondaries/bonnie"), 404);
+}
+
+#[test]
+fn from_and_limit_are_whole_numbers_given_once() {
+    let found = |query: &str| find(Role::Secondary, "GET", &format!("/messages{query}"));
+    let selection = |from, limit| Ok(Route::Messages(Selection { from, limit }));
+    assert_eq!(found(""), selection(0, u64::MAX));
+    assert_eq!(found("?"), selection(0, u64::MAX));
+    assert_eq!(found("?from=3"), selection(3, u64::MAX));
+    assert_eq!(found("?limit=0&from=18446744073709551615"), selection(u64::MAX, 0));
+    assert_eq!(found("?from=99999999999999999999999"), selection(u64::MAX, u64::MAX));
+    let bad = [
+        "from",
+        "from=",
+        "from=-1",
+        "from=+1",
+        "from=1.5",
+        "from=a",
+        "limit=1e3",
+        "from=%20",
+        "from=1&from=1",
+        "limit=1&from=2&limit=1",
+        "form=1",
+        "From=1",
+        "w=2",
+        "=1",
+        "from=1&x",
+    ];
+    for query in bad {
+        assert_eq!(status(Role::Master, "GET", &format!("/messages?{query}")), 400, "{query}");
+    }
+}
+
+#[test]
+fn no_other_route_takes_parameters() {
+    let routes = [
+        ("POST", "/newMessage"),
+        ("POST", "/messages"),
+        ("GET", "/messages/3"),
+        ("GET", "/health"),
+        ("HEAD", "/ready"),
+        ("DELETE", "/secondaries/bonnie"),
+        ("GET", "/faults"),
+        ("POST", "/faults/disconnect"),
+    ];
+    for (method, path) in routes {
+        for query in ["w=2", "from=1", "x"] {
+            assert_eq!(status(Role::Master, method, &format!("{path}?{query}")), 400, "{path}");
+        }
+    }
+}
+
+#[test]
+fn an_id_is_a_whole_number_and_one_that_is_too_large_is_nobodys() {
+    assert_eq!(find(Role::Master, "GET", "/messages/007"), Ok(Route::Message(7)));
+    let too_large = find(Role::Master, "GET", "/messages/18446744073709551616");
+    assert_eq!(too_large, Ok(Route::Message(u64::MAX)));
+    for id in ["a", "-1", "+1", "1.0", "0x1", "%31", "1a"] {
+        assert_eq!(status(Role::Master, "GET", &format!("/messages/{id}")), 400, "{id}");
+    }
+}
+
+#[test]
+fn names_that_nobody_can_have_are_refused() {
+    let bonnie = Ok(Route::Forget("bonnie".parse().unwrap()));
+    assert_eq!(find(Role::Master, "DELETE", "/secondaries/bonnie"), bonnie);
+    for name in ["a%20b", "a%2fb", "~", &"x".repeat(65)] {
+        assert_eq!(status(Role::Master, "DELETE", &format!("/secondaries/{name}")), 400);
+    }
+}

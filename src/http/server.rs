@@ -1,0 +1,289 @@
+//! The server: threads, the accept loop, and the way to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::body::BodyLimits;
+use super::connection::{self, Answer};
+use super::routes::App;
+use crate::node::{MasterHandle, SecondaryHandle};
+
+/// Connections that wait for their thread to take them over. A thread takes them at once; when it
+/// does not, the accept loop waits, and the kernel's own queue fills.
+const CONNECTION_QUEUE: usize = 64;
+
+/// Pause after a failed accept, in time: what fails is mostly the number of descriptors, and only a
+/// connection that ends gives one back. Shorter: a busy loop while there are none. Longer: clients
+/// wait longer than they need to.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the HTTP server is told.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpConfig {
+    /// Threads that serve HTTP; at least one.
+    pub workers: usize,
+    /// Longest message, in bytes of the decoded string.
+    pub max_message_bytes: usize,
+}
+
+/// The node that is served.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// Takes messages.
+    Master(MasterHandle),
+    /// Shows messages.
+    Secondary(SecondaryHandle),
+}
+
+/// A running HTTP server. Dropping it stops it at once, without waiting for anything.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    /// Holds the grace period once the server is to stop.
+    stop: watch::Sender<Option<Duration>>,
+    /// Ends when the last thread has dropped everything that it served.
+    done: mpsc::Receiver<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What one HTTP thread needs.
+struct Worker<M> {
+    make: M,
+    /// Where this thread's connections come from.
+    incoming: mpsc::Receiver<std::net::TcpStream>,
+    stop: watch::Receiver<Option<Duration>>,
+    /// The first thread accepts for all.
+    acceptor: Option<Acceptor>,
+}
+
+/// The accept loop.
+struct Acceptor {
+    listener: std::net::TcpListener,
+    workers: Vec<mpsc::Sender<std::net::TcpStream>>,
+}
+
+impl Server {
+    /// Serves `node` on `listener` with threads of its own, and returns once they run.
+    ///
+    /// # Errors
+    /// When a thread or its runtime cannot be made, or the listener cannot be used without
+    /// blocking.
+    ///
+    /// # Panics
+    /// When `config` has no workers.
+    pub fn start(
+        config: HttpConfig,
+        node: Node,
+        listener: std::net::TcpListener,
+    ) -> io::Result<Self> {
+        let limits = BodyLimits::new(config.max_message_bytes);
+        let server = Self::start_with(config.workers, listener, move || {
+            App::new(node.clone(), limits.clone())
+        })?;
+        info!(address = %server.address, workers = config.workers, "serving HTTP");
+        Ok(server)
+    }
+
+    /// Serves whatever `make` makes, once on each thread.
+    pub(super) fn start_with<A, M>(
+        workers: usize,
+        listener: std::net::TcpListener,
+        make: M,
+    ) -> io::Result<Self>
+    where
+        A: Answer,
+        M: Fn() -> A + Clone + Send + 'static,
+    {
+        assert!(workers > 0, "a server without threads serves nobody");
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(None);
+        let (alive, done) = mpsc::channel(1);
+        let (queues, incoming): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| mpsc::channel(CONNECTION_QUEUE)).unzip();
+        let mut acceptor = Some(Acceptor { listener, workers: queues });
+        let mut threads = Vec::with_capacity(workers);
+        for (number, incoming) in incoming.into_iter().enumerate() {
+            let worker = Worker {
+                make: make.clone(),
+                incoming,
+                stop: stopped.clone(),
+                acceptor: acceptor.take(),
+            };
+            threads.push(start_thread(number, worker, alive.clone())?);
+        }
+        Ok(Self { address, stop, done, threads })
+    }
+
+    /// Where the server listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: takes no more connections, lets the requests under way end for at most `grace`, then
+    /// drops what is left, and returns when all threads have ended.
+    ///
+    /// May be awaited on any runtime, also from `block_on`; it blocks the calling thread only for
+    /// as long as ended threads take to go away. Dropping the future drops the server: it then
+    /// stops without the grace.
+    pub async fn stop(mut self, grace: Duration) {
+        // Fails only when all threads have ended already.
+        let _ = self.stop.send(Some(grace));
+        while self.done.recv().await.is_some() {}
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                warn!("an HTTP thread ended with a panic");
+            }
+        }
+    }
+}
+
+/// Starts one thread, and returns once its runtime is there.
+fn start_thread<A, M>(
+    number: usize,
+    worker: Worker<M>,
+    alive: mpsc::Sender<()>,
+) -> io::Result<JoinHandle<()>>
+where
+    A: Answer,
+    M: Fn() -> A + Send + 'static,
+{
+    let (report, started) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
+        // Made here: a local runtime cannot be sent to another thread.
+        let mut builder = Builder::new_current_thread();
+        let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = report.send(Err(error));
+                return;
+            }
+        };
+        let _ = report.send(Ok(()));
+        runtime.block_on(worker.run());
+        drop(runtime);
+        // Last: whoever waits for it may rely on everything else being gone.
+        drop(alive);
+    })?;
+    match started.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("an HTTP thread ended before it began")),
+    }
+}
+
+impl<M> Worker<M> {
+    /// Serves this thread's connections until the server stops.
+    async fn run<A: Answer>(mut self)
+    where
+        M: Fn() -> A,
+    {
+        let answer = Rc::new((self.make)());
+        let http: Rc<http1::Builder> = Rc::new(connection::http_builder());
+        // Of this thread only: all its connections look at it on each turn, and a lock that other
+        // threads look at too would cost more.
+        let closing = CancellationToken::new();
+        let mut accepting = JoinSet::new();
+        if let Some(acceptor) = self.acceptor.take() {
+            accepting.spawn_local(acceptor.run());
+        }
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                // An error means that the server was dropped.
+                _ = self.stop.changed() => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                Some(stream) = self.incoming.recv() => match prepare(stream) {
+                    Ok(stream) => {
+                        let (http, answer) = (http.clone(), answer.clone());
+                        let closing = closing.clone();
+                        connections.spawn_local(async move {
+                            connection::serve(&http, answer, stream, closing).await;
+                        });
+                    }
+                    Err(error) => debug!(%error, "a connection was lost before it was served"),
+                },
+            }
+        }
+        accepting.shutdown().await;
+        closing.cancel();
+        let grace = self.stop.borrow().unwrap_or_default();
+        let rest = async { while connections.join_next().await.is_some() {} };
+        if timeout(grace, rest).await.is_err() {
+            warn!(connections = connections.len(), ?grace, "closing connections that did not end");
+        }
+    }
+}
+
+/// Gives a connection to the calling thread's runtime.
+fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    // Answers are written whole, so there is nothing to collect; waiting for more would only delay
+    // them.
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream)
+}
+
+impl Acceptor {
+    /// Accepts connections and deals them to the threads in turn. Ends when a thread is gone.
+    async fn run(self) {
+        let listener = match TcpListener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                warn!(%error, "the HTTP port cannot be served");
+                return;
+            }
+        };
+        let mut failing = false;
+        for worker in self.workers.iter().cycle() {
+            let Some(stream) = accept(&listener, &mut failing).await else { continue };
+            if worker.send(stream).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Accepts one connection; none when it was gone before it was taken over.
+async fn accept(listener: &TcpListener, failing: &mut bool) -> Option<std::net::TcpStream> {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if std::mem::take(failing) {
+                    info!("HTTP connections are accepted again");
+                }
+                // Out of this thread's runtime: it may be served by another one.
+                return stream.into_std().ok();
+            }
+            Err(error) if is_the_peers(&error) => debug!(%error, "a connection ended early"),
+            Err(error) => {
+                if !std::mem::replace(failing, true) {
+                    warn!(%error, "HTTP connections cannot be accepted; trying on");
+                }
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether an accept failed because of that one connection, so that the next may well succeed.
+fn is_the_peers(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,177 @@
+//! Frames from a stream of bytes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::BytesMut;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::codec::{Decoder, LengthDelimitedCodec};
+
+use crate::protocol::frame::{self, FRAME_BYTES_MAX, Frame, FrameError};
+use crate::types::Records;
+
+/// Bytes of the length before each frame: `u32`, big-endian.
+const PREFIX_BYTES: usize = 4;
+
+/// Room made for each read, in bytes: some runs of many small messages at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Why a connection cannot be read any further.
+#[derive(Debug, Error)]
+pub enum ReceiveError {
+    /// The frame announced is longer than is taken now.
+    #[error("a frame of {announced} bytes was announced, the limit is {limit}")]
+    TooLong {
+        /// Bytes that the length field names.
+        announced: usize,
+        /// Bytes that are taken.
+        limit: usize,
+    },
+    /// The bytes are no frame.
+    #[error("undecodable frame: {0}")]
+    Frame(#[from] FrameError),
+    /// The connection ended inside a frame.
+    #[error("the connection ended inside a frame, after {0} bytes of it")]
+    CutOff(usize),
+    /// The connection broke.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What came.
+#[derive(Debug)]
+pub enum Received {
+    /// A whole frame.
+    Frame(Frame<Records>),
+    /// Some bytes of one.
+    Bytes,
+}
+
+/// Reads frames from one direction of a connection.
+#[derive(Debug)]
+pub struct FrameReader<R> {
+    io: R,
+    buffer: BytesMut,
+    codec: LengthDelimitedCodec,
+    limit: Arc<AtomicUsize>,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Reads frames of at most `limit` bytes, which may be changed between frames.
+    pub fn new(io: R, limit: Arc<AtomicUsize>) -> Self {
+        let codec = LengthDelimitedCodec::builder()
+            .length_field_length(PREFIX_BYTES)
+            .max_frame_length(FRAME_BYTES_MAX)
+            .new_codec();
+        Self { io, buffer: BytesMut::new(), codec, limit }
+    }
+
+    /// The next frame, or the news that some bytes of one came; none at the end of the connection.
+    ///
+    /// Cancel safe: what was read stays.
+    ///
+    /// # Errors
+    /// When the connection cannot be read any further.
+    pub async fn next(&mut self) -> Result<Option<Received>, ReceiveError> {
+        if let Some(frame) = self.decode()? {
+            return Ok(Some(Received::Frame(frame)));
+        }
+        self.buffer.reserve(READ_BYTES);
+        if self.io.read_buf(&mut self.buffer).await? == 0 {
+            return match self.buffer.len() {
+                0 => Ok(None),
+                bytes => Err(ReceiveError::CutOff(bytes)),
+            };
+        }
+        Ok(Some(self.decode()?.map_or(Received::Bytes, Received::Frame)))
+    }
+
+    /// Takes a whole frame out of the buffer. The codec makes room for all that a length field claims, so it is asked
+    /// only when the whole frame is here: memory is taken for bytes that came, not for bytes that were promised.
+    fn decode(&mut self) -> Result<Option<Frame<Records>>, ReceiveError> {
+        let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+        let announced = u32::from_be_bytes(*prefix) as usize;
+        let limit = self.limit.load(Ordering::Relaxed);
+        if announced > limit {
+            return Err(ReceiveError::TooLong { announced, limit });
+        }
+        if self.buffer.len() < PREFIX_BYTES + announced {
+            return Ok(None);
+        }
+        match self.codec.decode(&mut self.buffer)? {
+            Some(bytes) => Ok(Some(frame::decode(bytes.freeze())?)),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::protocol::frame::{Request, encode};
+    use crate::types::{LogEnd, RequestId};
+
+    fn heartbeat(n: u64) -> Vec<u8> {
+        let request = Request::Heartbeat { log_end: LogEnd::new(n) };
+        encode(&Frame::Request(RequestId::new(n), request)).head.to_vec()
+    }
+
+    fn reader<R: AsyncRead + Unpin>(io: R) -> FrameReader<R> {
+        FrameReader::new(io, Arc::new(AtomicUsize::new(100)))
+    }
+
+    #[tokio::test]
+    async fn frames_come_out_whole_however_the_bytes_come() {
+        let bytes = [heartbeat(1), heartbeat(2), heartbeat(3)].concat();
+        for size in 1..=bytes.len() {
+            let (mut end, io) = tokio::io::duplex(size);
+            let bytes = bytes.clone();
+            let writing = tokio::spawn(async move { end.write_all(&bytes).await });
+            let mut reader = reader(io);
+            let mut frames = Vec::new();
+            while let Some(received) = reader.next().await.unwrap() {
+                if let Received::Frame(Frame::Request(id, _)) = received {
+                    frames.push(id.get());
+                }
+            }
+            assert_eq!(frames, [1, 2, 3], "in pieces of {size} bytes");
+            writing.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_length_is_refused_before_memory_is_taken_for_it() {
+        let (mut end, io) = tokio::io::duplex(64);
+        end.write_all(&[0x7f, 0xff, 0xff, 0xff]).await.unwrap();
+        let mut reader = reader(io);
+        let error = reader.next().await.unwrap_err();
+        assert!(matches!(error, ReceiveError::TooLong { announced: 0x7fff_ffff, limit: 100 }));
+    }
+
+    #[tokio::test]
+    async fn memory_is_taken_for_bytes_that_came_not_for_those_promised() {
+        let (mut end, io) = tokio::io::duplex(64);
+        let mut reader = FrameReader::new(io, Arc::new(AtomicUsize::new(FRAME_BYTES_MAX)));
+        end.write_all(&(FRAME_BYTES_MAX as u32).to_be_bytes()).await.unwrap();
+        assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
+        let waited = tokio::time::timeout(Duration::from_millis(1), reader.next()).await;
+        assert!(waited.is_err(), "nothing more came");
+        assert!(reader.buffer.capacity() <= 2 * READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_frame_cut_in_half_is_told_from_a_clean_end() {
+        let (mut end, io) = tokio::io::duplex(64);
+        end.write_all(&heartbeat(1)[..9]).await.unwrap();
+        drop(end);
+        let mut reader = reader(io);
+        assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
+        assert!(matches!(reader.next().await, Err(ReceiveError::CutOff(9))));
+    }
+}

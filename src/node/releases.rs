@@ -1,0 +1,162 @@
+//! Answers on their way from the core task to the HTTP threads.
+//!
+//! Each HTTP thread has one mailbox. The core puts a whole turn's answers into it and wakes the thread once: with
+//! single-threaded runtimes each wake is a system call, so one for each sender would cost more than all the rest.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::master::Command;
+use super::{Append, Stopped};
+use crate::protocol::Outcome;
+use crate::types::WaiterId;
+
+/// Bits of a waiter's name that number it within its thread; those above name the thread.
+const SEQUENCE_BITS: u32 = 48;
+
+/// One HTTP thread's answers.
+#[derive(Debug, Default)]
+struct Mailbox {
+    answers: Mutex<Vec<(WaiterId, Outcome)>>,
+    filled: Notify,
+}
+
+/// The mailboxes of all HTTP threads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mailboxes {
+    threads: Arc<Mutex<Vec<Arc<Mailbox>>>>,
+}
+
+impl Mailboxes {
+    fn add(&self) -> (u64, Arc<Mailbox>) {
+        let mut threads = self.threads.lock().expect("no holder of this lock panics");
+        let mailbox = Arc::new(Mailbox::default());
+        threads.push(mailbox.clone());
+        (threads.len() as u64 - 1, mailbox)
+    }
+}
+
+/// The answers of one turn, sorted by thread.
+#[derive(Debug)]
+pub(super) struct Releases {
+    mailboxes: Mailboxes,
+    by_thread: Vec<Vec<(WaiterId, Outcome)>>,
+}
+
+impl Releases {
+    pub(super) fn new(mailboxes: Mailboxes) -> Self {
+        Self { mailboxes, by_thread: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, waiter: WaiterId, outcome: Outcome) {
+        let thread = (waiter.get() >> SEQUENCE_BITS) as usize;
+        if self.by_thread.len() <= thread {
+            self.by_thread.resize_with(thread + 1, Vec::new);
+        }
+        if let Some(answers) = self.by_thread.get_mut(thread) {
+            answers.push((waiter, outcome));
+        }
+    }
+
+    /// Hands each thread its answers and wakes it.
+    pub(super) fn flush(&mut self) {
+        for (thread, answers) in self.by_thread.iter_mut().enumerate() {
+            if answers.is_empty() {
+                continue;
+            }
+            let threads = self.mailboxes.threads.lock().expect("no holder of this lock panics");
+            let Some(mailbox) = threads.get(thread) else { continue };
+            mailbox.answers.lock().expect("no holder of this lock panics").append(answers);
+            mailbox.filled.notify_one();
+        }
+    }
+}
+
+/// One HTTP thread's way to append. It lives on that thread.
+#[derive(Clone, Debug)]
+pub struct Appender {
+    commands: mpsc::Sender<Command>,
+    cancels: mpsc::UnboundedSender<WaiterId>,
+    waiting: Rc<RefCell<Waiting>>,
+}
+
+/// The senders of one thread that wait.
+#[derive(Debug)]
+struct Waiting {
+    next: u64,
+    senders: HashMap<WaiterId, oneshot::Sender<Outcome>>,
+}
+
+impl Appender {
+    /// An appender for the calling thread, with a local task that hands out its answers.
+    pub(super) fn new(
+        mailboxes: &Mailboxes,
+        commands: mpsc::Sender<Command>,
+        cancels: mpsc::UnboundedSender<WaiterId>,
+    ) -> Self {
+        let (thread, mailbox) = mailboxes.add();
+        let next = thread << SEQUENCE_BITS;
+        let waiting = Rc::new(RefCell::new(Waiting { next, senders: HashMap::new() }));
+        tokio::task::spawn_local(hand_out(mailbox, waiting.clone()));
+        Self { commands, cancels, waiting }
+    }
+
+    /// Appends a message and waits for its outcome.
+    ///
+    /// Dropping the future forgets the waiting sender; a message that was handed over stays.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn append(&self, append: Append) -> Result<Outcome, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let waiter = {
+            let mut waiting = self.waiting.borrow_mut();
+            let waiter = WaiterId::new(waiting.next);
+            waiting.next += 1;
+            waiting.senders.insert(waiter, answer);
+            waiter
+        };
+        let guard = Forget { appender: self, waiter };
+        self.commands.send(Command::Append { waiter, append }).await.map_err(|_| Stopped)?;
+        let outcome = answered.await.map_err(|_| Stopped);
+        drop(guard);
+        outcome
+    }
+}
+
+/// Forgets a sender that hung up.
+///
+/// The answer may be on its way at this moment: it then finds nobody and is dropped. The core is told only while the
+/// sender is still in the table, that is, unanswered; it takes no notice of a sender that it has answered.
+struct Forget<'a> {
+    appender: &'a Appender,
+    waiter: WaiterId,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        if self.appender.waiting.borrow_mut().senders.remove(&self.waiter).is_some() {
+            // Unbounded, since a drop cannot wait; each waiter sends at most one.
+            let _ = self.appender.cancels.send(self.waiter);
+        }
+    }
+}
+
+async fn hand_out(mailbox: Arc<Mailbox>, waiting: Rc<RefCell<Waiting>>) {
+    loop {
+        mailbox.filled.notified().await;
+        let answers =
+            std::mem::take(&mut *mailbox.answers.lock().expect("no holder of this lock panics"));
+        let mut waiting = waiting.borrow_mut();
+        for (waiter, outcome) in answers {
+            if let Some(sender) = waiting.senders.remove(&waiter) {
+                // Fails when the sender hangs up at this moment.
+                let _ = sender.send(outcome);
+            }
+        }
+    }
+}

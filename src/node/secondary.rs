@@ -1,0 +1,183 @@
+//! The secondary's core task and its handle.
+
+use std::io;
+
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::sessions::Sessions;
+use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
+use crate::log::{LogReader, LogWriter, in_memory};
+use crate::net::{SessionEvent, dial};
+use crate::protocol::{
+    Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput, SecondaryOptions,
+};
+use crate::types::SessionId;
+
+/// Where a secondary finds its master.
+#[derive(Clone, Debug)]
+pub struct MasterAddress {
+    /// IP address or host name.
+    pub host: String,
+    /// The port for secondaries.
+    pub port: u16,
+}
+
+type HealthAnswer = oneshot::Sender<SecondaryHealth>;
+
+/// A running secondary, as HTTP sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SecondaryHandle {
+    questions: mpsc::Sender<HealthAnswer>,
+    reader: LogReader,
+    master_address: String,
+}
+
+impl SecondaryHandle {
+    /// The log.
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// Where the node dials its master: `host:port`.
+    pub fn master_address(&self) -> &str {
+        &self.master_address
+    }
+
+    /// What `/health` shows.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn health(&self) -> Result<SecondaryHealth, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(answer).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+}
+
+/// Starts a secondary with an empty log on the current runtime. It serves its master until `stop`; its tasks are counted
+/// by `tasks`.
+pub fn start_secondary(
+    options: SecondaryOptions,
+    master: MasterAddress,
+    stop: CancellationToken,
+    tasks: &TaskTracker,
+) -> SecondaryHandle {
+    let (writer, reader) = in_memory();
+    let (questions, question_queue) = mpsc::channel(MAILBOX);
+    let (events, event_queue) = mpsc::channel(MAILBOX);
+    let (dialed, dialed_queue) = mpsc::channel(1);
+    let master_address = format!("{}:{}", master.host, master.port);
+    let core = Core {
+        machine: Secondary::new(now(), options, reader.clone()),
+        writer,
+        sessions: Sessions::new(events, reader.clone(), tasks.clone()),
+        master,
+        dialed,
+    };
+    let inbox = Inbox { questions: question_queue, events: event_queue, dialed: dialed_queue };
+    tasks.spawn(core.run(inbox, stop));
+    SecondaryHandle { questions, reader, master_address }
+}
+
+/// Where things come to the core task.
+struct Inbox {
+    questions: mpsc::Receiver<HealthAnswer>,
+    events: mpsc::Receiver<(SessionId, SessionEvent)>,
+    dialed: mpsc::Receiver<io::Result<TcpStream>>,
+}
+
+struct Core {
+    machine: Secondary<LogReader>,
+    writer: LogWriter,
+    sessions: Sessions,
+    master: MasterAddress,
+    dialed: mpsc::Sender<io::Result<TcpStream>>,
+}
+
+impl Core {
+    async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
+        let mut events = Vec::with_capacity(TURN_MAX);
+        loop {
+            let deadline = self.machine.next_deadline();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = sleep_to(deadline) => {}
+                Some(dialed) = inbox.dialed.recv() => self.take_dialed(dialed),
+                Some(answer) = inbox.questions.recv() => {
+                    let _ = answer.send(self.machine.health());
+                }
+                _ = inbox.events.recv_many(&mut events, TURN_MAX) => {}
+            }
+            self.turn(&mut events);
+        }
+        self.machine.step(now(), SecondaryInput::Shutdown);
+        self.drain();
+    }
+
+    fn take_dialed(&mut self, dialed: io::Result<TcpStream>) {
+        let input = match dialed {
+            Ok(stream) => match self.sessions.open(stream) {
+                Some(session) => SecondaryInput::Connected(session),
+                None => SecondaryInput::DialFailed { reason: "lost at once".to_owned() },
+            },
+            Err(error) => SecondaryInput::DialFailed { reason: error.to_string() },
+        };
+        self.machine.step(now(), input);
+    }
+
+    fn turn(&mut self, events: &mut Vec<(SessionId, SessionEvent)>) {
+        let now = now();
+        for (session, event) in events.drain(..) {
+            let input = match event {
+                SessionEvent::Frame(frame) => SecondaryInput::Frame { session, frame },
+                SessionEvent::Heard => SecondaryInput::Heard(session),
+                SessionEvent::Down(reason) => {
+                    self.sessions.close(session);
+                    SecondaryInput::SessionDown { session, reason }
+                }
+            };
+            self.machine.step(now, input);
+        }
+        if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.machine.handle_timeout(now);
+        }
+        self.drain();
+    }
+
+    /// Carries out the effects. The log is flushed once for all appends among them, and what that lets the machine do is
+    /// carried out too.
+    fn drain(&mut self) {
+        loop {
+            let mut appended = false;
+            while let Some(effect) = self.machine.poll_effect() {
+                match effect {
+                    SecondaryEffect::Dial => self.dial(),
+                    SecondaryEffect::Send { session, frame } => self.sessions.send(session, frame),
+                    SecondaryEffect::Close { session, .. } => self.sessions.close(session),
+                    SecondaryEffect::Append(run) => {
+                        self.writer.append_run(&run);
+                        appended = true;
+                    }
+                }
+            }
+            if !appended {
+                return;
+            }
+            let end = self.writer.flush();
+            self.machine.step(now(), SecondaryInput::Durable(end));
+        }
+    }
+
+    fn dial(&self) {
+        let (master, dialed) = (self.master.clone(), self.dialed.clone());
+        tokio::spawn(async move {
+            let stream = dial(&master.host, master.port).await;
+            // Fails when the node has stopped.
+            let _ = dialed.send(stream).await;
+        });
+    }
+}
