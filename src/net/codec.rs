@@ -18,6 +18,10 @@ const PREFIX_BYTES: usize = 4;
 /// Room made for each read, in bytes: some runs of many small messages at once.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Room made for each read of a connection whose handshake is not done, in bytes: a handshake fits, and a thousand
+/// strangers that say nothing cost little.
+const STRANGER_READ_BYTES: usize = 1024;
+
 /// Why a connection cannot be read any further.
 #[derive(Debug, Error)]
 pub enum ReceiveError {
@@ -78,7 +82,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         if let Some(frame) = self.decode()? {
             return Ok(Some(Received::Frame(frame)));
         }
-        self.buffer.reserve(READ_BYTES);
+        let is_stranger = self.limit.load(Ordering::Relaxed) < FRAME_BYTES_MAX;
+        self.buffer.reserve(if is_stranger { STRANGER_READ_BYTES } else { READ_BYTES });
         if self.io.read_buf(&mut self.buffer).await? == 0 {
             return match self.buffer.len() {
                 0 => Ok(None),

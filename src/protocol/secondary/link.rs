@@ -79,8 +79,22 @@ impl Link {
         }
     }
 
-    pub(super) fn silent_until(&self) -> Instant {
+    fn silent_until(&self) -> Instant {
         self.last_heard + self.silence_max
+    }
+
+    /// Whether the master was not heard from for too long.
+    ///
+    /// Where that was so long ago already, it was this node that stood still (stopped, starved), and what the master
+    /// sent meanwhile waits to be read: then the master gets its time again.
+    pub(super) fn is_silent(&mut self, now: Instant) -> bool {
+        let Some(late) = now.checked_duration_since(self.silent_until()) else { return false };
+        let stood_still = late >= self.silence_max / SILENT_AFTER;
+        if stood_still {
+            info!(?late, "this node stood still; listening again before it judges the master");
+            self.last_heard = now;
+        }
+        !stood_still
     }
 
     pub(super) fn next_deadline(&self) -> Instant {

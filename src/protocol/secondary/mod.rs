@@ -206,10 +206,10 @@ impl<L: LogView> Secondary<L> {
                 self.effects.push_back(SecondaryEffect::Dial);
                 info!("connecting to the master");
             }
-            Connection::Up(link) if link.silent_until() <= now => {
-                self.close(now, CloseReason::Silent);
-            }
-            Connection::Up(_) => {
+            Connection::Up(link) => {
+                if link.is_silent(now) {
+                    return self.close(now, CloseReason::Silent);
+                }
                 self.store_due(now);
                 self.link_timeout(now);
             }
