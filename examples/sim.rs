@@ -1,22 +1,91 @@
-//! Runs random schedules: `cargo run --release --example sim -- --seeds 1..1000`, one again with `--replay SEED`.
+//! Random lives of whole clusters, as many as one wants:
+//! `cargo run --release --example sim -- --seeds 1..100000`. A failure names its seed; `--replay SEED` lives it again
+//! and shows who sent what to whom.
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::process::exit;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use acklog::sim::Schedule;
-use std::sync::atomic::{AtomicU64, Ordering};
-static SEED: AtomicU64 = AtomicU64::new(0);
+use clap::Parser;
+
+thread_local! {
+    /// The schedule that this thread lives, for the report of a failure.
+    static SEED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Lives random schedules of a simulated cluster and checks them.
+#[derive(Parser)]
+struct Args {
+    /// Seeds of the schedules to live, START..END.
+    #[arg(long, value_parser = seeds, default_value = "0..1000", conflicts_with = "replay")]
+    seeds: Range<u64>,
+    /// One seed to live again, with its trace.
+    #[arg(long)]
+    replay: Option<u64>,
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let form = || "write START..END, two whole numbers".to_owned();
+    let (start, end) = text.split_once("..").ok_or_else(form)?;
+    let number = |text: &str| text.parse().map_err(|_| form());
+    Ok(number(start)?..number(end)?)
+}
 
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let (a, b) = args[2].split_once("..").unwrap();
-    let range: std::ops::Range<u64> = a.parse().unwrap()..b.parse().unwrap();
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        println!("seed {}", SEED.load(Ordering::Relaxed));
-        hook(info)
+    let args = Args::parse();
+    // A hook, since a release build aborts on a panic.
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        show(panic);
+        let seed = SEED.get();
+        println!("seed {seed} failed");
+        println!("replay with: cargo run --release --example sim -- --replay {seed}");
+        exit(1);
     }));
-    let mut msgs = 0;
-    for seed in range {
-        SEED.store(seed, Ordering::Relaxed);
-        msgs += Schedule::new(seed).run().messages;
+    match args.replay {
+        Some(seed) => {
+            SEED.set(seed);
+            let mut schedule = Schedule::new(seed);
+            schedule.print_trace();
+            let report = schedule.run();
+            println!("seed {seed} holds: {} messages", report.messages);
+        }
+        None => live(args.seeds),
     }
-    println!("ok {msgs} messages");
+}
+
+fn live(seeds: Range<u64>) {
+    let count = seeds.end.saturating_sub(seeds.start);
+    let next = AtomicU64::new(seeds.start);
+    let (messages, answered, seconds) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    SEED.set(seed);
+                    let report = Schedule::new(seed).run();
+                    messages.fetch_add(report.messages, Ordering::Relaxed);
+                    answered.fetch_add(report.answered as u64, Ordering::Relaxed);
+                    seconds.fetch_add(report.took.as_secs(), Ordering::Relaxed);
+                    let done = seed - seeds.start + 1;
+                    if done.is_multiple_of(10_000) {
+                        println!("{done} of {count} schedules begun");
+                    }
+                }
+            });
+        }
+    });
+    println!(
+        "{count} schedules hold: {} messages, {} senders answered, {} hours of virtual time",
+        messages.into_inner(),
+        answered.into_inner(),
+        seconds.into_inner() / 3600
+    );
 }

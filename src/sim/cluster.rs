@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::check::{Checker, Sent};
 use super::link::{Link, Network, Rule, RuleAction, describe, kind_of};
 use super::node::{MasterNode, SecondaryNode, Stalled};
+use super::options::ClusterOptions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame};
 use crate::protocol::{
@@ -18,51 +19,12 @@ use crate::protocol::{
     SecondaryOptions, SecondaryPhase,
 };
 use crate::types::{
-    DelayRange, IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
+    IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
     WriteConcern,
 };
 
 /// Lines of the trace that a failure's report shows.
 const SUMMARY_LINES: usize = 60;
-
-/// What all nodes of a simulated cluster are told.
-#[derive(Clone, Debug)]
-pub struct ClusterOptions {
-    /// What every chance is drawn from.
-    pub seed: u64,
-    /// See [`MasterOptions`].
-    pub request_timeout: Duration,
-    /// See [`MasterOptions`].
-    pub heartbeat_interval: Duration,
-    /// See [`MasterOptions`].
-    pub cluster_size: Option<u16>,
-    /// See [`MasterOptions`].
-    pub max_waiting: usize,
-    /// Artificial delay of every node's requests.
-    pub send_delay: Option<DelayRange>,
-    /// Artificial delay before each secondary stores.
-    pub store_delay: Option<DelayRange>,
-    /// Longest pause between two dials.
-    pub reconnect_delay: Duration,
-    /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
-    pub disk_delay_max: Duration,
-}
-
-impl Default for ClusterOptions {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            request_timeout: Duration::from_millis(1500),
-            heartbeat_interval: Duration::from_secs(1),
-            cluster_size: None,
-            max_waiting: 1000,
-            send_delay: None,
-            store_delay: None,
-            reconnect_delay: Duration::from_secs(3),
-            disk_delay_max: Duration::ZERO,
-        }
-    }
-}
 
 /// Something that happens to one node.
 #[derive(Debug)]
@@ -100,6 +62,7 @@ pub struct Cluster {
     checker: Checker,
     trace: String,
     trace_heartbeats: bool,
+    print_trace: bool,
     master_name: NodeName,
 }
 
@@ -123,6 +86,7 @@ impl Cluster {
             checker: Checker::default(),
             trace: String::new(),
             trace_heartbeats: false,
+            print_trace: false,
             master_name: "master".parse().expect("a name"),
         };
         cluster.start_master();
@@ -262,6 +226,11 @@ impl Cluster {
     /// Shows heartbeats and their answers in the trace too.
     pub fn trace_heartbeats(&mut self, show: bool) {
         self.trace_heartbeats = show;
+    }
+
+    /// Prints each line of the trace to standard output as it comes.
+    pub fn print_trace(&mut self) {
+        self.print_trace = true;
     }
 
     /// Sends a message to the master.
@@ -409,7 +378,11 @@ impl Cluster {
 
     fn note(&mut self, what: &str) {
         let millis = self.now.as_micros() as f64 / 1000.0;
-        writeln!(self.trace, "{millis:>9.1}ms {what}").expect("a string takes all");
+        let line = format!("{millis:>9.1}ms {what}");
+        if self.print_trace {
+            println!("{line}");
+        }
+        writeln!(self.trace, "{line}").expect("a string takes all");
     }
 
     fn schedule(&mut self, delay: Duration, event: Event) {

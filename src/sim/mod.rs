@@ -13,10 +13,12 @@ mod check;
 mod cluster;
 mod link;
 mod node;
+mod options;
 mod schedule;
 
 pub use check::Checker;
-pub use cluster::{Cluster, ClusterOptions};
+pub use cluster::Cluster;
 pub use link::{Network, Rule, RuleAction};
 pub use node::{MasterNode, SecondaryNode};
+pub use options::ClusterOptions;
 pub use schedule::{Report, Schedule};

@@ -5,8 +5,9 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::cluster::{Cluster, ClusterOptions};
+use super::cluster::Cluster;
 use super::link::Network;
+use super::options::ClusterOptions;
 use crate::protocol::{Refusal, SecondaryPhase};
 use crate::types::{NodeName, WaiterId, WriteConcern};
 
@@ -75,6 +76,11 @@ impl Schedule {
             master_paused: false,
             sent: 0,
         }
+    }
+
+    /// Prints the trace as it comes, also of a life that fails.
+    pub fn print_trace(&mut self) {
+        self.cluster.print_trace();
     }
 
     /// Lives it.

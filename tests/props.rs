@@ -1,0 +1,64 @@
+//! Properties of whole clusters under random schedules of everything that can go wrong. What must hold is checked after
+//! every event by `sim::Checker`; here are the schedules, and the proof that the checks and the seeds mean something.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use acklog::sim::Schedule;
+
+/// Schedules of the normal test command; `examples/sim.rs` lives as many as one wants.
+const SCHEDULES: u64 = 500;
+
+#[test]
+fn order_exactly_once_and_acks_hold_in_every_random_schedule() {
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SCHEDULES {
+                        return;
+                    }
+                    let lived = catch_unwind(AssertUnwindSafe(|| Schedule::new(seed).run()));
+                    assert!(
+                        lived.is_ok(),
+                        "seed {seed} failed; replay with: \
+                         cargo run --release --example sim -- --replay {seed}"
+                    );
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
+    for seed in [3, 1415, 92653] {
+        let report = Schedule::new(seed).run();
+        assert!(report.trace.lines().count() > 100, "something happens");
+        assert_eq!(report, Schedule::new(seed).run(), "seed {seed}");
+        assert_ne!(report.trace, Schedule::new(seed + 1).run().trace, "seed {seed}");
+    }
+}
+
+#[test]
+fn schedules_reach_what_they_are_meant_to_reach() {
+    let traces: String = (0..60).map(|seed| Schedule::new(seed).run().trace).collect();
+    for sight in [
+        "(lost)",
+        "(twice)",
+        "timed out",
+        "committed",
+        "crashes",
+        "is cut off",
+        "hangs",
+        "Refused#",
+        "OtherLog",
+        "the node connected again",
+        "nothing was heard from the master",
+    ] {
+        assert!(traces.contains(sight), "no schedule shows {sight:?}");
+    }
+}
