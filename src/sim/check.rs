@@ -81,8 +81,14 @@ impl Checker {
     }
 
     /// Compares what a node shows with what the master accepted, as far as it is new: the same messages under the same
-    /// ids, without gaps, and never fewer than before.
-    pub(super) fn look_at(&mut self, name: &NodeName, id: Option<LogId>, log: &LogReader) {
+    /// ids, without gaps, and never fewer than before. `as_name` is the name under which the node registers.
+    pub(super) fn look_at(
+        &mut self,
+        name: &NodeName,
+        as_name: &NodeName,
+        id: Option<LogId>,
+        log: &LogReader,
+    ) {
         let end = log.durable_end();
         let Some(id) = id else {
             assert_eq!(end, LogEnd::ZERO, "{name} has messages of no log");
@@ -100,7 +106,7 @@ impl Checker {
             }
             *seen = records.range().end();
         }
-        let held = self.held.entry((id, name.clone())).or_default();
+        let held = self.held.entry((id, as_name.clone())).or_default();
         *held = end.max(*held);
     }
 

@@ -118,9 +118,14 @@ impl Cluster {
 
     /// Starts a secondary with an empty log; one of that name that runs is killed first.
     pub fn start_secondary(&mut self, name: &NodeName) {
+        self.start_namesake(name, name);
+    }
+
+    /// Starts a secondary that registers under another node's name.
+    pub fn start_namesake(&mut self, name: &NodeName, registers_as: &NodeName) {
         self.crash(name);
         let options = SecondaryOptions {
-            name: name.clone(),
+            name: registers_as.clone(),
             instance: InstanceId::new(self.rng.random()),
             request_timeout: self.options.request_timeout,
             reconnect_delay: self.options.reconnect_delay,
@@ -367,7 +372,8 @@ impl Cluster {
         self.now
     }
 
-    pub(super) fn instant(&self) -> Instant {
+    /// The instant that the nodes are told as now.
+    pub fn instant(&self) -> Instant {
         self.base + self.now
     }
 

@@ -5,7 +5,11 @@ use std::time::Instant;
 
 use super::cluster::Event;
 use crate::log::{LogReader, LogWriter, in_memory};
-use crate::protocol::{Master, MasterOptions, Secondary, SecondaryOptions, SecondaryPhase};
+use crate::protocol::{
+    Master, MasterHealth, MasterOptions, Secondary, SecondaryHealth, SecondaryOptions,
+    SecondaryPhase,
+};
+use crate::types::NodeName;
 
 /// A master with its log.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct MasterNode {
 /// A secondary with its log.
 #[derive(Debug)]
 pub struct SecondaryNode {
+    /// The name that it tells its master.
+    pub(super) registers_as: NodeName,
     pub(super) machine: Secondary<LogReader>,
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
@@ -43,6 +49,11 @@ impl MasterNode {
         self.machine.next_deadline().filter(|_| !self.stalled.is_paused)
     }
 
+    /// What it shows as its health.
+    pub fn health(&self, now: Instant) -> MasterHealth {
+        self.machine.health(now)
+    }
+
     /// The master's log.
     pub fn log(&self) -> &LogReader {
         &self.reader
@@ -52,8 +63,9 @@ impl MasterNode {
 impl SecondaryNode {
     pub(super) fn new(now: Instant, options: SecondaryOptions) -> Self {
         let (writer, reader) = in_memory();
+        let registers_as = options.name.clone();
         let machine = Secondary::new(now, options, reader.clone());
-        Self { machine, writer, reader, stalled: Stalled::default() }
+        Self { registers_as, machine, writer, reader, stalled: Stalled::default() }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -63,6 +75,11 @@ impl SecondaryNode {
     /// How far it is, as it says itself.
     pub fn phase(&self) -> SecondaryPhase {
         self.machine.health().phase
+    }
+
+    /// What it shows as its health.
+    pub fn health(&self) -> SecondaryHealth {
+        self.machine.health()
     }
 
     /// The secondary's log.

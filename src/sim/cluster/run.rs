@@ -217,10 +217,11 @@ impl Cluster {
     fn look(&mut self) {
         if let Some(master) = &self.master {
             let log = Some(master.machine.log_id());
-            self.checker.look_at(&self.master_name, log, &master.reader);
+            self.checker.look_at(&self.master_name, &self.master_name, log, &master.reader);
         }
         for (name, node) in &self.secondaries {
-            self.checker.look_at(name, node.machine.log_id(), &node.reader);
+            let log = node.machine.log_id();
+            self.checker.look_at(name, &node.registers_as, log, &node.reader);
         }
     }
 
