@@ -177,7 +177,9 @@ impl World {
             let (mut texts, mut from) = (Vec::new(), LogEnd::ZERO);
             while from < log.durable_end() {
                 let records = log.read(from, log.durable_end(), usize::MAX);
-                texts.extend(records.iter().map(|record| record.text.to_owned()));
+                texts.extend(
+                    records.iter().map(|record| record.text.chars().take(8).collect::<String>()),
+                );
                 from = LogEnd::new(texts.len() as u64);
             }
             let shown = if texts.len() > 12 {
