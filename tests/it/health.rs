@@ -1,0 +1,75 @@
+//! Nodes that hang, vanish and come back.
+
+use rustix::process::Signal;
+
+use crate::proxy::Proxy;
+use crate::support::*;
+
+const QUICK: [&str; 4] = ["--heartbeat-interval", "100ms", "--request-timeout", "300ms"];
+
+#[test]
+fn a_stopped_secondary_is_suspected_then_unhealthy_and_back_when_it_goes_on() {
+    let (master, _, nodes) = cluster(&QUICK, &["bonnie", "clyde"]);
+    nodes[0].process.signal(Signal::STOP);
+    let status = |wanted: &str| row(master.http, "bonnie")["status"] == wanted;
+    wait_until("suspected", || status("suspected"));
+    assert_eq!(append(master.http, "Msg1", "2").1, ["master", "clyde"]);
+    wait_until("unhealthy", || status("unhealthy"));
+    assert_eq!(append(master.http, "Msg2", "2").1, ["master", "clyde"]);
+    let all = begin_append(master.http, "Msg3", "3");
+    nodes[0].process.signal(Signal::CONT);
+    assert_eq!(created(&all.answer()).0, 2);
+    wait_until("healthy", || status("healthy"));
+    wait_until("complete", || texts(nodes[0].http) == ["Msg1", "Msg2", "Msg3"]);
+}
+
+#[test]
+fn a_stalled_socket_holds_up_neither_the_master_nor_the_others_nor_fills_memory() {
+    let (master, comm) = master(&QUICK);
+    let proxy = Proxy::new(comm);
+    let bonnie = secondary("bonnie", proxy.address, &[]);
+    let clyde = secondary("clyde", comm, &[]);
+    wait_ready(&bonnie);
+    wait_ready(&clyde);
+    proxy.stall();
+    let large = "x".repeat(500_000);
+    let before = master.process.rss_kib();
+    for n in 0..100 {
+        assert_eq!(append(master.http, &format!("{n} {large}"), "2").1, ["master", "clyde"]);
+    }
+    let grown = master.process.rss_kib() - before;
+    assert!(grown < 2 * 50_000, "the log is 50 MB, the master grew by {grown} KiB");
+    proxy.go_on();
+    wait_until("bonnie to catch up", || {
+        health(bonnie.http)["logEnd"] == 100 && row(master.http, "bonnie")["lag"] == 0
+    });
+}
+
+#[test]
+fn a_half_open_connection_is_dropped_and_dialed_again() {
+    let (master, comm) = master(&QUICK);
+    let proxy = Proxy::new(comm);
+    let bonnie = secondary("bonnie", proxy.address, &[]);
+    wait_ready(&bonnie);
+    proxy.swallow();
+    bonnie.process.log.wait_for("nothing was heard from the master for too long");
+    let waiting = begin_append(master.http, "Msg1", "2");
+    proxy.go_on();
+    assert_eq!(created(&waiting.answer()).1, ["master", "bonnie"]);
+    wait_until("healthy", || row(master.http, "bonnie")["status"] == "healthy");
+}
+
+#[test]
+fn a_cut_connection_is_dialed_again_without_losing_anything() {
+    let (master, comm) = master(&QUICK);
+    let proxy = Proxy::new(comm);
+    let bonnie = secondary("bonnie", proxy.address, &[]);
+    wait_ready(&bonnie);
+    for n in 0..10 {
+        let waiting = begin_append(master.http, &format!("m{n}"), "2");
+        proxy.cut();
+        created(&waiting.answer());
+    }
+    wait_until("the same", || texts(bonnie.http).len() == 10);
+    assert_eq!(texts(bonnie.http), texts(master.http));
+}

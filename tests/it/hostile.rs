@@ -1,0 +1,89 @@
+//! Broken and malicious peers: logged with a reason, and nothing else disturbed.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use acklog::protocol::frame::{Frame, Handshake, Request, encode};
+use acklog::types::{InstanceId, LogEnd, Records, RequestId};
+
+use crate::support::*;
+
+fn handshake(name: &str) -> Vec<u8> {
+    let handshake = Handshake {
+        name: name.parse().unwrap(),
+        instance: InstanceId::new(1),
+        log: None,
+        end: LogEnd::ZERO,
+        last_checksum: None,
+    };
+    let frame: Frame<Records> = Frame::Request(RequestId::new(0), Request::Handshake(handshake));
+    encode(&frame).head.to_vec()
+}
+
+fn send(comm: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(comm).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+/// Reads until the master closes.
+fn rest(mut stream: TcpStream) -> Vec<u8> {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    bytes
+}
+
+#[test]
+fn broken_peers_are_told_apart_and_disturb_nobody() {
+    let (master, comm, _nodes) = cluster(&[], &["bonnie"]);
+    let log = &master.process.log;
+    let before = master.process.rss_kib();
+    let _idle: Vec<_> = (0..200).map(|_| TcpStream::connect(comm).unwrap()).collect();
+
+    rest(send(comm, b"GET / HTTP/1.1\r\n\r\n"));
+    log.wait_for("a frame of 1195725856 bytes was announced, the limit is 65536");
+    rest(send(comm, &[0xff; 4]));
+    log.wait_for("a frame of 4294967295 bytes was announced");
+    rest(send(comm, &[0, 0, 0, 4, 99, 0, 0, 0]));
+    log.wait_for("undecodable frame");
+    drop(send(comm, &handshake("mallory")[..20]));
+    log.wait_for("the connection ended inside a frame, after 20 bytes");
+    // A heartbeat is no introduction.
+    let heartbeat = Request::<Records>::Heartbeat { log_end: LogEnd::ZERO };
+    rest(send(comm, &encode(&Frame::Request(RequestId::new(0), heartbeat)).head));
+    log.wait_for("the first frame of a connection must be a handshake");
+    // A handshake of another version is answered before the connection is closed.
+    let mut other = handshake("mallory");
+    other[16] = 77;
+    let answer = rest(send(comm, &other));
+    assert_eq!(answer.get(4..8), Some(&[6, 0, 0, 0][..]), "Refused, not {answer:?}");
+
+    assert_eq!(append(master.http, "undisturbed", "2").1, ["master", "bonnie"]);
+    let grown = master.process.rss_kib().saturating_sub(before);
+    assert!(grown < 20_000, "grew by {grown} KiB");
+    assert_eq!(health(master.http)["clusterSize"], 2, "nobody of them registered");
+}
+
+#[test]
+fn a_member_that_lies_about_its_position_is_dropped() {
+    let (master, comm, _nodes) = cluster(&[], &["bonnie"]);
+    let mut liar = send(comm, &handshake("liar"));
+    let ready = Request::<Records>::SecondaryNodeReady { end: LogEnd::new(5) };
+    liar.write_all(&encode(&Frame::Request(RequestId::new(1), ready)).head).unwrap();
+    rest(liar);
+    master.process.log.wait_for("claims to have everything before 5, the log ends at 0");
+    append(master.http, "undisturbed", "2");
+}
+
+#[test]
+fn a_handshake_that_comes_byte_by_byte_is_taken() {
+    let (master, comm, _nodes) = cluster(&[], &["bonnie"]);
+    let mut slow = TcpStream::connect(comm).unwrap();
+    slow.set_nodelay(true).unwrap();
+    for byte in handshake("slow") {
+        slow.write_all(&[byte]).unwrap();
+        append(master.http, "meanwhile", "2");
+    }
+    wait_until("it joins", || row(master.http, "slow")["phase"] == "catching-up");
+}

@@ -1,0 +1,130 @@
+//! The HTTP contract against real nodes.
+
+use rustix::process::Signal;
+
+use crate::support::*;
+
+#[test]
+fn every_bad_append_is_refused_with_its_status_and_stores_nothing() {
+    let (master, _) = master(&["--cluster-size", "3", "--max-message-bytes", "100"]);
+    let post = |body: &str| request(master.http, "POST", "/messages", body);
+    for body in [
+        "",
+        "no json",
+        "[\"Msg1\"]",
+        "{}",
+        r#"{"message":1}"#,
+        r#"{"message":"a","writeConcern":"most"}"#,
+        r#"{"message":"a","writeConcern":-1}"#,
+        r#"{"message":"a","writeConcern":1.5}"#,
+        r#"{"message":"a","writeConcern":4}"#,
+        r#"{"message":"a","timeoutMs":"1"}"#,
+        r#"{"message":"a","writeconcern":3}"#,
+        r#"{"message":"a","w":1,"writeConcern":2}"#,
+        r#"{"message":"a"} x"#,
+        r#"{"message":"\ud800"}"#,
+    ] {
+        let answer = post(body);
+        assert_eq!(answer.status, 400, "{body}: {answer:?}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        let problem = answer.json();
+        assert_eq!(problem["status"], 400);
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+    }
+    assert_eq!(post(&format!(r#"{{"message":"{}"}}"#, "x".repeat(101))).status, 413);
+    assert_eq!(post(&format!(r#"{{"message":"{}"}}"#, "x".repeat(9000))).status, 413);
+    assert_eq!(health(master.http)["logEnd"], 0);
+    let exact = post(&format!(r#"{{"message":"{}","w":1,"writeConcern":1}}"#, "x".repeat(100)));
+    assert_eq!(exact.status, 201);
+    assert_eq!(exact.header("location"), Some("/messages/0"));
+}
+
+#[test]
+fn a_sender_whose_time_is_up_is_told_the_id() {
+    let (master, _) = master(&[]);
+    let body = r#"{"message":"Msg1","writeConcern":2,"timeoutMs":0}"#;
+    let answer = request(master.http, "POST", "/newMessage", body);
+    assert_eq!(answer.status, 504, "{answer:?}");
+    let problem = answer.json();
+    assert_eq!((&problem["id"], &problem["outcome"]), (&0.into(), &"stored".into()));
+    assert_eq!(problem["ackedBy"], serde_json::json!(["master"]));
+    assert_eq!(texts(master.http), ["Msg1"]);
+    let body = r#"{"message":"Msg2","writeConcern":0,"timeoutMs":0}"#;
+    assert_eq!(request(master.http, "POST", "/newMessage", body).status, 201);
+}
+
+#[test]
+fn reads_select_and_paths_and_methods_are_told_apart() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    for n in 0..5 {
+        append(master.http, &format!("m{n}"), "2");
+    }
+    for http in [master.http, nodes[0].http] {
+        let list = get(http, "/messages?from=1&limit=2");
+        assert_eq!(list.body, r#"[{"id":1,"message":"m1"},{"id":2,"message":"m2"}]"#);
+        assert_eq!(get(http, "/messages?from=9").body, "[]");
+        assert_eq!(get(http, "/messages/4").body, r#"{"id":4,"message":"m4"}"#);
+        let statuses = [
+            ("GET", "/messages/5", 404),
+            ("GET", "/messages/x", 400),
+            ("GET", "/messages?form=1", 400),
+            ("GET", "/messages?from=x", 400),
+            ("GET", "/nothing", 404),
+            ("PUT", "/messages", 405),
+            ("GET", "/faults", 403),
+            ("GET", "/ready", 200),
+        ];
+        for (method, path, status) in statuses {
+            assert_eq!(request(http, method, path, "").status, status, "{method} {path}");
+        }
+        let head = request(http, "HEAD", "/messages", "");
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
+    }
+    let refused = request(nodes[0].http, "POST", "/messages", "{}");
+    assert_eq!(refused.status, 405);
+    assert!(refused.json()["detail"].as_str().unwrap().contains("master"), "{refused:?}");
+}
+
+#[test]
+fn text_that_would_forge_log_lines_or_json_is_one_line_and_comes_back_as_it_was() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let text = "a\nINFO forged\r\t\"quoted\" \u{1b}[31m \\ \u{2028} 😀 \u{0}";
+    append(master.http, text, "2");
+    assert_eq!(texts(nodes[0].http), [text]);
+    master.process.log.wait_for("accepted a message");
+    for line in master.process.log.all() {
+        assert!(line.starts_with('['), "a forged line: {line:?}");
+    }
+}
+
+#[test]
+fn waiting_senders_are_bounded_and_one_that_hangs_up_is_forgotten() {
+    let (master, _) = master(&["--max-waiting", "2"]);
+    let first = begin_append(master.http, "a", "2");
+    let _second = begin_append(master.http, "b", "2");
+    let waiting = |count: u64| health(master.http)["waitingSenders"] == count;
+    wait_until("two to wait", || waiting(2));
+    let refused = begin_append(master.http, "c", "2").answer();
+    assert_eq!((refused.status, refused.json().get("id")), (503, None));
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(append(master.http, "d", "1").0, 2, "one that needs no secondary does not count");
+    drop(first);
+    wait_until("the first to be forgotten", || waiting(1));
+    assert_eq!(texts(master.http), ["a", "b", "d"]);
+}
+
+#[test]
+fn a_stopping_master_answers_waiting_senders_and_exits_with_0() {
+    let (mut master, _, mut nodes) = cluster(&[], &["bonnie"]);
+    let waiting = begin_append(master.http, "Msg1", "3");
+    wait_until("it waits", || health(master.http)["waitingSenders"] == 1);
+    master.process.signal(Signal::TERM);
+    let answer = waiting.answer();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let problem = answer.json();
+    assert_eq!((&problem["id"], &problem["outcome"]), (&0.into(), &"stored".into()));
+    assert_eq!(answer.header("retry-after"), None);
+    assert_eq!(master.process.wait(), Some(0));
+    nodes[0].process.signal(Signal::INT);
+    assert_eq!(nodes[0].process.wait(), Some(0));
+}

@@ -1,0 +1,13 @@
+//! Real processes and real sockets. Every port is free, every wait is for a condition, every process ends with its test.
+
+// Test helpers: a panic is the failure, and nobody else uses them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub)]
+
+mod cluster;
+mod health;
+mod hostile;
+mod http;
+mod proxy;
+mod replication;
+mod support;
+mod tool;

@@ -1,0 +1,73 @@
+//! The person's tool against real nodes.
+
+use std::process::{Command, Output};
+
+use rustix::process::Signal;
+
+use crate::support::*;
+
+fn acklog(node: &Node, args: &[&str]) -> Output {
+    let url = format!("http://{}", node.http);
+    let tool = env!("CARGO_BIN_EXE_acklog");
+    Command::new(tool).args(args).env_clear().env("ACKLOG_URL", url).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn post_messages_and_status_speak_with_real_nodes() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let posted = acklog(&master, &["post", "Msg1", "two words", "--write-concern", "2"]);
+    assert_eq!(
+        text(&posted.stdout),
+        "id 0, acked by master, bonnie\nid 1, acked by master, bonnie\n"
+    );
+    assert_eq!(posted.status.code(), Some(0));
+    let messages = acklog(&nodes[0], &["messages"]);
+    assert_eq!(text(&messages.stdout), "0\tMsg1\n1\ttwo words\n");
+    let status = acklog(&master, &["status"]);
+    let table = text(&status.stdout);
+    assert!(table.contains("bonnie") && table.contains("healthy"), "{table}");
+    let late = acklog(&master, &["post", "Msg3", "--write-concern", "3", "--timeout", "100ms"]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(text(&late.stderr).contains("3 nodes"), "{late:?}");
+    let refused = acklog(&nodes[0], &["post", "Msg4"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("master"), "{refused:?}");
+}
+
+#[test]
+fn a_port_in_use_ends_a_node_with_1_and_one_line() {
+    let (_master, comm) = master(&[]);
+    let port = comm.port().to_string();
+    let args = ["--http-port", "0", "--comm-port", &port, "--log", "off"];
+    let second = Command::new(env!("CARGO_BIN_EXE_master-node")).args(args).env_clear().output();
+    let second = second.unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let errors = text(&second.stderr);
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains(&format!("127.0.0.1:{port}")), "{errors}");
+}
+
+#[test]
+fn up_starts_a_cluster_and_leaves_no_child() {
+    let args = ["up", "--http-port", "0", "--comm-port", "0", "--", "--log", "info"];
+    let mut up = Process::start(env!("CARGO_BIN_EXE_acklog"), &args);
+    let address = |name: &str| {
+        up.log.find(name, |line| {
+            let rest = line.contains("serving HTTP").then_some(line)?;
+            let rest = rest.trim_start().starts_with(name).then_some(rest)?;
+            rest.split_once("address=")?.1.split_whitespace().next()?.parse().ok()
+        })
+    };
+    let nodes: Vec<std::net::SocketAddr> = ["master", "bonnie", "clyde"].map(address).to_vec();
+    wait_until("all to be ready", || nodes.iter().all(|&http| get(http, "/ready").status == 200));
+    assert_eq!(append(nodes[0], "Msg1", "\"all\"").1.len(), 3);
+    up.signal(Signal::TERM);
+    assert_eq!(up.wait(), Some(0));
+    for http in nodes {
+        assert!(std::net::TcpStream::connect(http).is_err(), "a child outlived up");
+    }
+}
