@@ -187,7 +187,7 @@ impl World {
             } else {
                 texts.join(" ")
             };
-            writeln!(out, "{name} shows [{shown}]").unwrap();
+            writeln!(out, "{name} shows [{shown}]").expect("a string takes all");
         }
         out
     }
@@ -198,18 +198,20 @@ impl World {
             let health = master.health(self.cluster.instant());
             let (end, size) = (health.log_end, health.cluster_size);
             let waiting = health.waiting_senders;
-            writeln!(out, "master: end={end} cluster-size={size} waiting={waiting}").unwrap();
+            writeln!(out, "master: end={end} cluster-size={size} waiting={waiting}")
+                .expect("a string takes all");
             for row in health.secondaries {
                 let (status, phase) = (row.status, row.phase);
                 let (acked, lag) = (row.acked_end, row.lag);
                 writeln!(out, "  {}: {status:?} {phase:?} acked={acked} lag={lag}", row.name)
-                    .unwrap();
+                    .expect("a string takes all");
             }
         }
         for (name, node) in self.cluster.secondaries() {
             let health = node.health();
             let (phase, end, buffered) = (health.phase, health.log_end, health.buffered);
-            writeln!(out, "{name}: {phase:?} end={end} buffered={buffered}").unwrap();
+            writeln!(out, "{name}: {phase:?} end={end} buffered={buffered}")
+                .expect("a string takes all");
         }
         out
     }

@@ -113,7 +113,9 @@ impl Plan {
         for node in self.nodes.iter().take(2) {
             text.push_str(&format!("  curl {}/messages\n", url(node)));
         }
-        text.push_str(&format!("  acklog status --url {master}\n"));
+        // As this program was called: it need not be on the search path.
+        let program = std::env::args().next().unwrap_or_else(|| "acklog".to_owned());
+        text.push_str(&format!("  {program} status --url {master}\n"));
         text.push_str(&format!("{}. Ctrl-C ends all.\n", super::typing::HELP));
         text
     }
