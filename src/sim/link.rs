@@ -50,7 +50,7 @@ impl Network {
 pub struct Rule {
     /// The secondary.
     pub peer: NodeName,
-    /// The frame's kind, as [`kind_of`] names it.
+    /// The frame's kind, as `docs/PROTOCOL.md` names it.
     pub kind: String,
     /// For how many frames the rule holds.
     pub times: usize,
