@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use super::commands::{self, Command, Commands, Queued};
 use super::releases::{Appender, Mailboxes, Releases};
 use super::sessions::Sessions;
 use super::{Append, MAILBOX, Stopped, TURN_MAX, now, sleep_to};
@@ -21,24 +22,10 @@ use crate::types::{NodeName, SessionId, WaiterId};
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
 
-/// What HTTP asks of the core task.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// Append a message for this sender.
-    Append { waiter: WaiterId, append: Append },
-    /// What `/health` shows.
-    Health(oneshot::Sender<MasterHealth>),
-    /// Forget a secondary.
-    Forget(NodeName, oneshot::Sender<Result<MasterHealth, ForgetError>>),
-    /// Take no more messages and answer everybody.
-    Shutdown(oneshot::Sender<()>),
-}
-
 /// A running master, as HTTP sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MasterHandle {
-    commands: mpsc::Sender<Command>,
-    cancels: mpsc::UnboundedSender<WaiterId>,
+    commands: Commands,
     mailboxes: Mailboxes,
     reader: LogReader,
 }
@@ -54,7 +41,7 @@ impl MasterHandle {
     /// # Panics
     /// Outside of a runtime with local tasks.
     pub fn appender(&self) -> Appender {
-        Appender::new(&self.mailboxes, self.commands.clone(), self.cancels.clone())
+        Appender::new(&self.mailboxes, self.commands.clone())
     }
 
     /// What `/health` shows.
@@ -89,7 +76,7 @@ impl MasterHandle {
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, Stopped> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| Stopped)?;
+        self.commands.send(command(answer)).await?;
         answered.await.map_err(|_| Stopped)
     }
 }
@@ -103,8 +90,7 @@ pub fn start_master(
     tasks: &TaskTracker,
 ) -> MasterHandle {
     let (writer, reader) = in_memory();
-    let (commands, command_queue) = mpsc::channel(MAILBOX);
-    let (cancels, cancel_queue) = mpsc::unbounded_channel();
+    let (commands, command_queue) = commands::queue();
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (accepted, accepted_queue) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
@@ -114,12 +100,7 @@ pub fn start_master(
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
         releases: Releases::new(mailboxes.clone()),
     };
-    let inbox = Inbox {
-        commands: command_queue,
-        cancels: cancel_queue,
-        events: event_queue,
-        accepted: accepted_queue,
-    };
+    let inbox = Inbox { commands: command_queue, events: event_queue, accepted: accepted_queue };
     let stopped = stop.clone();
     tasks.spawn(async move {
         let take = async |stream: TcpStream, address: std::net::SocketAddr| {
@@ -131,13 +112,12 @@ pub fn start_master(
         }
     });
     tasks.spawn(core.run(inbox, stop));
-    MasterHandle { commands, cancels, mailboxes, reader }
+    MasterHandle { commands, mailboxes, reader }
 }
 
 /// Where things come to the core task.
 struct Inbox {
-    commands: mpsc::Receiver<Command>,
-    cancels: mpsc::UnboundedReceiver<WaiterId>,
+    commands: mpsc::UnboundedReceiver<Queued>,
     events: mpsc::Receiver<(SessionId, SessionEvent)>,
     accepted: mpsc::Receiver<(TcpStream, String)>,
 }
@@ -159,9 +139,6 @@ impl Core {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_to(deadline) => {}
-                Some(waiter) = inbox.cancels.recv() => {
-                    self.machine.step(now(), Input::Cancel(waiter));
-                }
                 Some((stream, address)) = inbox.accepted.recv() => self.meet(stream, address),
                 _ = inbox.events.recv_many(&mut events, TURN_MAX) => {}
                 _ = inbox.commands.recv_many(&mut commands, TURN_MAX) => {}
@@ -183,7 +160,7 @@ impl Core {
         }
     }
 
-    fn turn(&mut self, events: &mut Vec<(SessionId, SessionEvent)>, commands: &mut Vec<Command>) {
+    fn turn(&mut self, events: &mut Vec<(SessionId, SessionEvent)>, commands: &mut Vec<Queued>) {
         let now = now();
         for (session, event) in events.drain(..) {
             match event {
@@ -200,8 +177,9 @@ impl Core {
         }
         let mut appended = false;
         let accepted_ms = wall_clock_ms();
-        for command in commands.drain(..) {
+        for (command, _room) in commands.drain(..) {
             match command {
+                Command::Cancel(waiter) => self.machine.step(now, Input::Cancel(waiter)),
                 Command::Append { waiter, append } => {
                     appended |= self.append(now, waiter, &append, accepted_ms);
                 }
@@ -266,7 +244,7 @@ impl Core {
     fn refuse_the_rest(mut self, mut inbox: Inbox) {
         inbox.commands.close();
         while let Ok(command) = inbox.commands.try_recv() {
-            if let Command::Append { waiter, .. } = command {
+            if let (Command::Append { waiter, .. }, _) = command {
                 self.releases.push(waiter, Outcome::Refused(Refusal::ShuttingDown));
             }
         }

@@ -7,6 +7,7 @@
 //!
 //! HTTP talks to it through cloneable handles, and is answered in batches: see [`Appender`].
 
+mod commands;
 mod master;
 mod releases;
 mod secondary;

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
-use super::master::Command;
+use super::commands::{Command, Commands};
 use super::{Append, Stopped};
 use crate::protocol::Outcome;
 use crate::types::WaiterId;
@@ -79,8 +79,7 @@ impl Releases {
 /// One HTTP thread's way to append. It lives on that thread.
 #[derive(Clone, Debug)]
 pub struct Appender {
-    commands: mpsc::Sender<Command>,
-    cancels: mpsc::UnboundedSender<WaiterId>,
+    commands: Commands,
     waiting: Rc<RefCell<Waiting>>,
 }
 
@@ -93,16 +92,12 @@ struct Waiting {
 
 impl Appender {
     /// An appender for the calling thread, with a local task that hands out its answers.
-    pub(super) fn new(
-        mailboxes: &Mailboxes,
-        commands: mpsc::Sender<Command>,
-        cancels: mpsc::UnboundedSender<WaiterId>,
-    ) -> Self {
+    pub(super) fn new(mailboxes: &Mailboxes, commands: Commands) -> Self {
         let (thread, mailbox) = mailboxes.add();
         let next = thread << SEQUENCE_BITS;
         let waiting = Rc::new(RefCell::new(Waiting { next, senders: HashMap::new() }));
         tokio::task::spawn_local(hand_out(mailbox, waiting.clone()));
-        Self { commands, cancels, waiting }
+        Self { commands, waiting }
     }
 
     /// Appends a message and waits for its outcome.
@@ -121,7 +116,7 @@ impl Appender {
             waiter
         };
         let guard = Forget { appender: self, waiter };
-        self.commands.send(Command::Append { waiter, append }).await.map_err(|_| Stopped)?;
+        self.commands.send(Command::Append { waiter, append }).await?;
         let outcome = answered.await.map_err(|_| Stopped);
         drop(guard);
         outcome
@@ -131,7 +126,8 @@ impl Appender {
 /// Forgets a sender that hung up.
 ///
 /// The answer may be on its way at this moment: it then finds nobody and is dropped. The core is told only while the
-/// sender is still in the table, that is, unanswered; it takes no notice of a sender that it has answered.
+/// sender is still in the table, that is, unanswered; it takes no notice of a sender that it has answered. The news goes
+/// the same way as the append and so arrives behind it: overtaking it, it would be forgotten, and the waiter would stay.
 struct Forget<'a> {
     appender: &'a Appender,
     waiter: WaiterId,
@@ -140,8 +136,7 @@ struct Forget<'a> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         if self.appender.waiting.borrow_mut().senders.remove(&self.waiter).is_some() {
-            // Unbounded, since a drop cannot wait; each waiter sends at most one.
-            let _ = self.appender.cancels.send(self.waiter);
+            self.appender.commands.send_now(Command::Cancel(self.waiter));
         }
     }
 }

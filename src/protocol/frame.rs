@@ -266,6 +266,9 @@ pub enum FrameError {
         /// How many messages it claims to have.
         count: u32,
     },
+    /// A heartbeat interval that nobody can keep.
+    #[error("a heartbeat interval of {0} ms; 1 ms to a year is possible")]
+    Interval(u64),
     /// The records are damaged or not those that the head names.
     #[error(transparent)]
     Records(#[from] RecordError),

@@ -100,9 +100,10 @@ fn text_that_would_forge_log_lines_or_json_is_one_line_and_comes_back_as_it_was(
 #[test]
 fn waiting_senders_are_bounded_and_one_that_hangs_up_is_forgotten() {
     let (master, _) = master(&["--max-waiting", "2"]);
-    let first = begin_append(master.http, "a", "2");
-    let _second = begin_append(master.http, "b", "2");
     let waiting = |count: u64| health(master.http)["waitingSenders"] == count;
+    let first = begin_append(master.http, "a", "2");
+    wait_until("one to wait", || waiting(1));
+    let _second = begin_append(master.http, "b", "2");
     wait_until("two to wait", || waiting(2));
     let refused = begin_append(master.http, "c", "2").answer();
     assert_eq!((refused.status, refused.json().get("id")), (503, None));
@@ -127,4 +128,17 @@ fn a_stopping_master_answers_waiting_senders_and_exits_with_0() {
     assert_eq!(master.process.wait(), Some(0));
     nodes[0].process.signal(Signal::INT);
     assert_eq!(nodes[0].process.wait(), Some(0));
+}
+
+#[test]
+fn senders_that_hang_up_at_once_leave_no_waiter() {
+    let (master, _) = master(&[]);
+    for round in 0..20 {
+        let senders: Vec<_> =
+            (0..100).map(|n| begin_append(master.http, &format!("{round}.{n}"), "2")).collect();
+        drop(senders);
+    }
+    // All that were read are in the log by the time that a later one is.
+    append(master.http, "last", "1");
+    wait_until("nobody to wait", || health(master.http)["waitingSenders"] == 0);
 }

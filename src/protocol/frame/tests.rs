@@ -129,6 +129,16 @@ fn damaged_records_and_bad_names_are_refused() {
 }
 
 #[test]
+fn a_heartbeat_interval_beyond_the_clock_is_refused() {
+    for millis in [0, u64::MAX] {
+        let mut bytes = bytes_of(&samples()[5].1)[4..].to_vec();
+        let at = bytes.len() - 8;
+        bytes[at..].copy_from_slice(&millis.to_le_bytes());
+        assert_eq!(decode(bytes.into()), Err(FrameError::Interval(millis)));
+    }
+}
+
+#[test]
 fn a_long_explanation_is_cut_between_characters() {
     let long = Response::Failed { code: ErrorCode::Internal, detail: "é".repeat(2000) };
     let frame = Frame::Response(RequestId::new(1), long);

@@ -84,6 +84,9 @@ enum Head {
 
 const HANDSHAKE_TAG: u32 = 0;
 
+/// Longest heartbeat interval, in milliseconds: a year.
+const INTERVAL_MS_MAX: u64 = 366 * 24 * 3600 * 1000;
+
 fn config() -> impl bincode::config::Config {
     bincode::config::standard()
         .with_little_endian()
@@ -143,6 +146,14 @@ fn range_of(first: u64, count: u32) -> Result<IdRange, FrameError> {
     Ok(IdRange::new(LogEnd::new(first), LogEnd::new(end)))
 }
 
+/// Keeps times that are reckoned with a peer's number within reach of the clock.
+fn interval_of(millis: u64) -> Result<Duration, FrameError> {
+    match millis {
+        1..=INTERVAL_MS_MAX => Ok(Duration::from_millis(millis)),
+        _ => Err(FrameError::Interval(millis)),
+    }
+}
+
 fn frame_of(head: Head) -> Result<Frame<IdRange>, FrameError> {
     let request = |id, request| Frame::Request(RequestId::new(id), request);
     let response = |id, response| Frame::Response(RequestId::new(id), response);
@@ -177,7 +188,7 @@ fn frame_of(head: Head) -> Result<Frame<IdRange>, FrameError> {
                 master: master.parse()?,
                 log: LogId::new(log),
                 log_end: LogEnd::new(log_end),
-                heartbeat_interval: Duration::from_millis(heartbeat_interval_ms),
+                heartbeat_interval: interval_of(heartbeat_interval_ms)?,
             }),
         ),
         Head::Refused { request: id, code, detail } => {

@@ -273,7 +273,9 @@ impl<L: LogView> Secondary<L> {
         log_end: LogEnd,
     ) -> Result<(), ProtocolError> {
         let range = run.range();
-        if range.end() > log_end || range.start() > self.contiguous_end {
+        // An empty page with more to come would be asked for again without end.
+        let is_stuck = range.is_empty() && range.end() < log_end;
+        if range.end() > log_end || range.start() > self.contiguous_end || is_stuck {
             return Err(ProtocolError::BadRun(range));
         }
         self.note_master_end(log_end);

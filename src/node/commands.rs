@@ -1,0 +1,61 @@
+//! What HTTP asks of a master's core task, and the queue in which it does.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::{Append, MAILBOX, Stopped};
+use crate::protocol::{ForgetError, MasterHealth};
+use crate::types::{NodeName, WaiterId};
+
+/// What HTTP asks of the core task.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Append a message for this sender.
+    Append { waiter: WaiterId, append: Append },
+    /// This sender no longer waits.
+    Cancel(WaiterId),
+    /// What `/health` shows.
+    Health(oneshot::Sender<MasterHealth>),
+    /// Forget a secondary.
+    Forget(NodeName, oneshot::Sender<Result<MasterHealth, ForgetError>>),
+    /// Take no more messages and answer everybody.
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// A command with its place in the queue, which it gives up when it is taken.
+pub(super) type Queued = (Command, Option<OwnedSemaphorePermit>);
+
+/// The writing end of the queue. Commands arrive in the order in which they were sent.
+///
+/// There is room for [`MAILBOX`] commands, and whoever finds none waits. Cancels cannot wait, since they are sent by a
+/// drop: they need no room, and are bounded by the senders that wait, of whom each sends one at most.
+#[derive(Clone, Debug)]
+pub(super) struct Commands {
+    queue: mpsc::UnboundedSender<Queued>,
+    room: Arc<Semaphore>,
+}
+
+/// A new queue.
+pub(super) fn queue() -> (Commands, mpsc::UnboundedReceiver<Queued>) {
+    let (queue, taken) = mpsc::unbounded_channel();
+    (Commands { queue, room: Arc::new(Semaphore::new(MAILBOX)) }, taken)
+}
+
+impl Commands {
+    /// Sends a command once there is room. Cancel safe: dropped before, nothing is sent.
+    pub(super) async fn send(&self, command: Command) -> Result<(), Stopped> {
+        let permit = tokio::select! {
+            biased;
+            permit = self.room.clone().acquire_owned() => permit.map_err(|_| Stopped)?,
+            () = self.queue.closed() => return Err(Stopped),
+        };
+        self.queue.send((command, Some(permit))).map_err(|_| Stopped)
+    }
+
+    /// Sends a command at once.
+    pub(super) fn send_now(&self, command: Command) {
+        // Fails when the node has stopped, and then nobody waits any more.
+        let _ = self.queue.send((command, None));
+    }
+}
