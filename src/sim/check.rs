@@ -147,3 +147,114 @@ impl Checker {
         self.waiting.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{LogWriter, in_memory};
+
+    const LOG: LogId = LogId::new(7);
+
+    fn name(text: &str) -> NodeName {
+        text.parse().unwrap()
+    }
+
+    /// A checker that saw the master accept these texts, from senders 0, 1, …
+    fn checker(texts: &[&str]) -> Checker {
+        let mut checker = Checker::default();
+        checker.new_log(&name("master"), LOG);
+        for (n, text) in texts.iter().enumerate() {
+            let sent = Sent {
+                id: MessageId::new(n as u64),
+                write_concern: None,
+                deadline: Some(Duration::from_secs(9)),
+            };
+            checker.accepted(WaiterId::new(n as u64), sent, text);
+        }
+        checker
+    }
+
+    fn log(texts: &[&str]) -> (LogWriter, LogReader) {
+        let (mut writer, reader) = in_memory();
+        texts.iter().for_each(|text| {
+            writer.append(0, text);
+        });
+        writer.flush();
+        (writer, reader)
+    }
+
+    fn look(checker: &mut Checker, node: &str, texts: &[&str]) {
+        checker.look_at(&name(node), &name(node), Some(LOG), &log(texts).1);
+    }
+
+    fn receipt(id: u64, write_concern: u16, nodes: &[&str]) -> Receipt {
+        let acked_by = nodes.iter().map(|node| name(node)).collect();
+        Receipt { id: MessageId::new(id), write_concern, acked_by, stored: true }
+    }
+
+    fn release(checker: &mut Checker, outcome: Outcome) {
+        checker.released(Duration::from_secs(1), WaiterId::new(0), &outcome);
+    }
+
+    #[test]
+    fn what_is_true_passes() {
+        let mut checker = checker(&["a", "b"]);
+        look(&mut checker, "master", &["a", "b"]);
+        look(&mut checker, "bonnie", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
+        assert_eq!((checker.released_count(), checker.waiting_count()), (1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "shows another message")]
+    fn other_content_under_an_id_is_caught() {
+        look(&mut checker(&["a", "b"]), "bonnie", &["a", "c"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "shows another message")]
+    fn a_doubled_message_is_caught() {
+        look(&mut checker(&["a", "b"]), "bonnie", &["a", "a", "b"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "showed 2 messages and now 1")]
+    fn a_shrinking_log_is_caught() {
+        let mut checker = checker(&["a", "b"]);
+        look(&mut checker, "bonnie", &["a", "b"]);
+        look(&mut checker, "bonnie", &["a"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "bonnie never had the message")]
+    fn an_ack_of_a_node_that_never_had_it_is_caught() {
+        let mut checker = checker(&["a"]);
+        look(&mut checker, "master", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
+    }
+
+    #[test]
+    #[should_panic(expected = "2 nodes asked for")]
+    fn a_lowered_write_concern_is_caught() {
+        let mut checker = checker(&["a"]);
+        look(&mut checker, "master", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master"])));
+    }
+
+    #[test]
+    #[should_panic(expected = "answered twice")]
+    fn a_second_answer_is_caught() {
+        let mut checker = checker(&["a"]);
+        look(&mut checker, "master", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
+        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
+    }
+
+    #[test]
+    #[should_panic(expected = "timed out before its time")]
+    fn an_early_end_of_waiting_is_caught() {
+        let mut checker = checker(&["a"]);
+        look(&mut checker, "master", &["a"]);
+        release(&mut checker, Outcome::TimedOut(receipt(0, 2, &["master"])));
+    }
+}
