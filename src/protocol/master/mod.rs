@@ -9,6 +9,7 @@ mod member;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -213,17 +214,7 @@ impl<L: LogView> Master<L> {
             self.release(name, Outcome::TimedOut(receipt));
         }
         self.dismiss_strangers(now);
-        for member in self.members.values_mut() {
-            let mut context = Context {
-                options: &self.options,
-                log: &self.log,
-                durable_end: self.durable_end,
-                delays: &mut self.delays,
-                rng: &mut self.rng,
-                effects: &mut self.effects,
-            };
-            member.handle_timeout(now, &mut context);
-        }
+        self.let_act(.., |member, context| member.handle_timeout(now, context));
     }
 
     /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout) until
@@ -290,14 +281,15 @@ impl<L: LogView> Master<L> {
         assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
         self.durable_end = end;
         self.release_satisfied();
-        let ids: Vec<MemberId> = self.members.keys().copied().collect();
-        for id in ids {
-            self.pump(now, id);
-        }
+        self.let_act(.., |member, context| member.pump(now, context));
     }
 
-    /// Sends a member what may be sent to it now.
-    fn pump(&mut self, now: Instant, id: MemberId) {
+    /// Lets members act, in the order in which they registered.
+    fn let_act(
+        &mut self,
+        who: impl RangeBounds<MemberId>,
+        act: impl Fn(&mut Member, &mut Context<'_, L>),
+    ) {
         let mut context = Context {
             options: &self.options,
             log: &self.log,
@@ -306,8 +298,8 @@ impl<L: LogView> Master<L> {
             rng: &mut self.rng,
             effects: &mut self.effects,
         };
-        if let Some(member) = self.members.get_mut(&id) {
-            member.pump(now, &mut context);
+        for (_, member) in self.members.range_mut(who) {
+            act(member, &mut context);
         }
     }
 

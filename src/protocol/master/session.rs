@@ -26,7 +26,7 @@ impl<L: LogView> Master<L> {
             Frame::Response(request, body) => self.receive_response(now, id, request, body),
         };
         match received {
-            Ok(()) => self.pump(now, id),
+            Ok(()) => self.let_act(id..=id, |member, context| member.pump(now, context)),
             Err(error) => self.close(session, CloseReason::Protocol(error)),
         }
     }
