@@ -1,100 +1,202 @@
-//! The style rules that a machine can check.
+//! The style rules that a machine can check, over every Rust file of the project.
+//!
+//! The scanners look at a *masked* copy of a file, in which texts, and where asked comments, are blank. So a brace in
+//! a text closes no function, and a rule cannot be broken by a text that talks about it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Where Rust files are. A folder that does not exist holds none.
+const FOLDERS: [&str; 4] = ["src", "tests", "examples", "benches"];
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 const CODE_COLUMNS_MAX: usize = 100;
-/// The formatter leaves comments and texts alone, so they get a little more.
-const COLUMNS_MAX: usize = 125;
+/// Of a line with a comment or a text: the formatter leaves both alone.
+const TEXT_COLUMNS_MAX: usize = 120;
 
-/// Everything that is wrong with one file.
-fn faults(path: &str, text: &str) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut fault = |line: usize, what: &str| faults.push(format!("{path}:{}: {what}", line + 1));
-    let lines: Vec<&str> = text.lines().collect();
-    if !lines.first().is_some_and(|first| first.starts_with("//!")) {
-        fault(0, "does not begin with what it is for (`//!`)");
+/// Files with lines wider than that, and how many. The numbers may only fall.
+const WIDE_LINES: [(&str, usize); 5] = [
+    ("src/node/releases.rs", 2),
+    ("src/node/secondary.rs", 2),
+    ("src/protocol/mod.rs", 2),
+    ("tests/golden.rs", 2),
+    ("tests/it/main.rs", 1),
+];
+
+/// A file as the scanners see it; all three have the same lines and columns.
+struct Source {
+    /// As it is.
+    text: String,
+    /// Without the contents of texts.
+    textless: String,
+    /// Without the contents of texts and without comments.
+    code: String,
+}
+
+impl Source {
+    fn new(text: &str) -> Self {
+        let chars: Vec<char> = text.chars().collect();
+        let (mut textless, mut code) = (String::new(), String::new());
+        let mut at = 0;
+        while let Some(rest) = chars.get(at..).filter(|rest| !rest.is_empty()) {
+            let (length, is_comment) = opaque(chars.get(..at).unwrap_or_default(), rest);
+            for &c in rest.iter().take(length.max(1)) {
+                let blank = if c == '\n' { '\n' } else { ' ' };
+                textless.push(if length == 0 || is_comment { c } else { blank });
+                code.push(if length == 0 { c } else { blank });
+            }
+            at += length.max(1);
+        }
+        Self { text: text.to_owned(), textless, code }
     }
-    let is_source = path.starts_with("src/");
-    let tests_begin = lines.iter().position(|line| line.contains("mod tests {"));
-    let own = tests_begin.unwrap_or(lines.len());
-    if is_source && !path.ends_with("tests.rs") && own > FILE_LINES_MAX {
-        fault(own, "more lines than a newcomer takes in at one sitting");
+}
+
+/// How many characters from here on are one comment or literal, and whether it is a comment; 0 where code stands.
+fn opaque(before: &[char], rest: &[char]) -> (usize, bool) {
+    let starts = |with: &str| with.chars().eq(rest.iter().copied().take(with.len()));
+    if starts("//") {
+        return (rest.iter().position(|&c| c == '\n').unwrap_or(rest.len()), true);
     }
-    let unfinished = ["to", "do"].concat();
-    let markers = [
-        format!("{}!(", unfinished),
-        unfinished.to_uppercase(),
-        ["FIX", "ME"].concat(),
-        ["db", "g!("].concat(),
-        ["unimple", "mented!("].concat(),
-    ];
-    let sleeps = [["thread::sl", "eep("].concat(), ["time::sl", "eep("].concat()];
-    for (n, line) in lines.iter().enumerate() {
-        let columns = line.chars().count();
-        let is_text =
-            line.contains("//") || line.contains('"') || line.trim_start().starts_with('|');
-        if columns > if is_text { COLUMNS_MAX } else { CODE_COLUMNS_MAX } {
-            fault(n, "too wide");
+    if starts("/*") {
+        return (block_comment(rest), true);
+    }
+    let in_word = before.last().is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let is_raw = !in_word && (starts("r\"") || starts("r#") || starts("br\"") || starts("br#"));
+    let length = match rest.first() {
+        Some('"') => escaped(rest, '"'),
+        // Otherwise a lifetime.
+        Some('\'') if rest.get(1) == Some(&'\\') || rest.get(2) == Some(&'\'') => {
+            escaped(rest, '\'')
         }
-        if markers.iter().any(|marker| line.contains(marker.as_str())) {
-            fault(n, "a marker of unfinished work");
+        Some('r' | 'b') if is_raw => raw(rest),
+        _ => 0,
+    };
+    (length, false)
+}
+
+fn block_comment(rest: &[char]) -> usize {
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(&c) = rest.get(at) {
+        match (c, rest.get(at + 1)) {
+            ('/', Some('*')) => (at, depth) = (at + 2, depth + 1),
+            ('*', Some('/')) => (at, depth) = (at + 2, depth - 1),
+            _ => at += 1,
         }
-        let is_code = !line.trim_start().starts_with("//");
-        if path.starts_with("src/protocol") && is_code && line.contains(".await") {
-            fault(n, "the protocol is a value, not a task");
-        }
-        if is_source
-            && !path.starts_with("src/protocol/frame")
-            && is_code
-            && line.contains("bincode::")
-        {
-            fault(n, "only src/protocol/frame names this crate");
-        }
-        if path.starts_with("tests/") && sleeps.iter().any(|sleep| line.contains(sleep.as_str())) {
-            fault(n, "tests wait on conditions");
+        if depth == 0 {
+            break;
         }
     }
-    if is_source {
-        for (n, length) in functions(&lines) {
-            if length > FUNCTION_LINES_MAX {
-                fault(n, &format!("a function of {length} lines"));
+    at.min(rest.len())
+}
+
+fn escaped(rest: &[char], quote: char) -> usize {
+    let mut at = 1;
+    while let Some(&c) = rest.get(at).filter(|&&c| c != quote) {
+        at += if c == '\\' { 2 } else { 1 };
+    }
+    (at + 1).min(rest.len())
+}
+
+/// A raw text, or 0 for a raw name such as `r#type`.
+fn raw(rest: &[char]) -> usize {
+    let open = rest.iter().take_while(|&&c| c == 'r' || c == 'b').count();
+    let hashes = rest.iter().skip(open).take_while(|&&c| c == '#').count();
+    let inside = open + hashes + 1;
+    if rest.get(inside - 1) != Some(&'"') {
+        return 0;
+    }
+    let ends = |at: &usize| {
+        rest.get(*at) == Some(&'"')
+            && rest.iter().skip(at + 1).take(hashes).filter(|&&c| c == '#').count() == hashes
+    };
+    (inside..rest.len()).find(ends).map_or(rest.len(), |at| at + 1 + hashes)
+}
+
+/// Whether `word` stands in the line by itself, not as a part of a longer name.
+fn has_word(line: &str, word: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        !line[..at].ends_with(is_name) && !line[at + word.len()..].starts_with(is_name)
+    })
+}
+
+/// Where each function with a body begins, and its lines.
+fn functions(code: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (n, line) in code.lines().enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_modifier = |word: &&str| {
+            word.starts_with("pub") || matches!(*word, "const" | "async" | "unsafe" | "extern")
+        };
+        let declares = words.iter().find(|word| !is_modifier(word)) == Some(&"fn");
+        // `pub(in some::place) fn` would be missed; it is not in use.
+        if declares && let Some(length) = body_lines(code.lines().skip(n)) {
+            found.push((n, length));
+        }
+    }
+    found
+}
+
+/// Lines up to the brace that closes the first one; none where a `;` comes before any brace.
+fn body_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Option<usize> {
+    let (mut braces, mut brackets) = (0_usize, 0_usize);
+    for (n, line) in lines.enumerate() {
+        for c in line.chars() {
+            match c {
+                '[' | '(' => brackets += 1,
+                ']' | ')' => brackets = brackets.saturating_sub(1),
+                ';' if braces == 0 && brackets == 0 => return None,
+                '{' => braces += 1,
+                '}' if braces == 1 => return Some(n + 1),
+                '}' => braces = braces.saturating_sub(1),
+                _ => {}
             }
         }
     }
+    None
+}
+
+/// What is wrong with one line, given as it is, without texts, and without texts and comments.
+fn line_faults(path: &str, text: &str, textless: &str, code: &str) -> Vec<&'static str> {
+    let mut faults = Vec::new();
+    let mut fault = |is_broken: bool, what| faults.extend(is_broken.then_some(what));
+    let max = if text == code { CODE_COLUMNS_MAX } else { TEXT_COLUMNS_MAX };
+    fault(text.chars().count() > max, "too wide");
+    let is_unfinished = ["TODO", "FIXME", "XXX"].iter().any(|word| has_word(textless, word))
+        || ["todo!", "dbg!", "unimplemented!"].iter().any(|name| code.contains(name));
+    fault(is_unfinished, "a marker of unfinished work");
+    let awaits = path.starts_with("src/protocol") && code.contains(".await");
+    fault(awaits, "the protocol is a value, not a task");
+    let is_frame = path.starts_with("src/protocol/frame/") || path == "src/protocol/frame.rs";
+    fault(!is_frame && has_word(code, "bincode"), "only src/protocol/frame names this crate");
+    let sleeps = code.contains("thread::sleep")
+        || code.contains("time::sleep")
+        || (code.contains("time::{") && has_word(code, "sleep"));
+    fault(path.starts_with("tests/") && sleeps, "tests wait on conditions");
     faults
 }
 
-/// Where each function begins, and its lines. The formatter closes a function at the column where it began.
-fn functions(lines: &[&str]) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    for (n, line) in lines.iter().enumerate() {
-        let code = line.trim_start();
-        let is_function = [
-            "fn ",
-            "pub fn ",
-            "async fn ",
-            "pub async fn ",
-            "pub(super) fn ",
-            "pub(crate) fn ",
-            "pub const fn ",
-        ]
-        .iter()
-        .any(|start| code.starts_with(start));
-        if !is_function {
-            continue;
-        }
-        let opens = lines.iter().skip(n).find(|line| line.ends_with('{') || line.ends_with(';'));
-        if !opens.is_some_and(|line| line.ends_with('{')) {
-            continue;
-        }
-        let close = format!("{}}}", " ".repeat(line.len() - code.len()));
-        let length = lines.iter().skip(n).position(|line| *line == close);
-        found.push((n, length.map_or(1, |length| length + 1)));
+/// Everything that is wrong with one file: line number and what it is.
+fn faults(path: &str, text: &str) -> Vec<(usize, String)> {
+    let source = Source::new(text);
+    let mut faults = Vec::new();
+    if !text.starts_with("//!") {
+        faults.push((1, "does not begin with what it is for (`//!`)".to_owned()));
     }
-    found
+    let views = source.text.lines().zip(source.textless.lines().zip(source.code.lines()));
+    for (n, (text, (textless, code))) in views.enumerate() {
+        let found = line_faults(path, text, textless, code);
+        faults.extend(found.into_iter().map(|what| (n + 1, what.to_owned())));
+    }
+    if path.starts_with("src/") {
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX && !path.ends_with("tests.rs") {
+            faults.push((lines, format!("a file of {lines} lines")));
+        }
+        let long = functions(&source.code).into_iter().filter(|(_, n)| *n > FUNCTION_LINES_MAX);
+        faults.extend(long.map(|(at, n)| (at + 1, format!("a function of {n} lines"))));
+    }
+    faults
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -112,29 +214,94 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
 fn every_file_keeps_the_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["src", "tests", "examples"] {
-        rust_files(&root.join(folder), &mut files);
-    }
+    FOLDERS.iter().for_each(|folder| rust_files(&root.join(folder), &mut files));
+    files.sort();
     assert!(files.len() > 60, "the files are found");
     let mut all = Vec::new();
     for file in files {
-        let text = fs::read_to_string(&file).unwrap();
-        let name = file.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-        all.extend(faults(&name, &text));
+        let path = file.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+        let mut found = faults(&path, &fs::read_to_string(&file).unwrap());
+        let known = WIDE_LINES.iter().find(|(wide, _)| *wide == path).map_or(0, |(_, n)| *n);
+        if found.iter().filter(|(_, what)| what == "too wide").count() <= known {
+            found.retain(|(_, what)| what != "too wide");
+        }
+        all.extend(found.iter().map(|(line, what)| format!("{path}:{line}: {what}")));
     }
-    assert!(all.is_empty(), "{}", all.join("\n"));
+    assert!(all.is_empty(), "\n{}", all.join("\n"));
+}
+
+/// The faults found in a file of this body, without their lines.
+fn found(path: &str, body: &str) -> Vec<String> {
+    faults(path, &format!("//! x\n{body}")).into_iter().map(|(_, what)| what).collect()
 }
 
 #[test]
-fn the_rules_can_fail() {
-    let long = format!("//! x\nfn f() {{\n{}}}\n", "    g();\n".repeat(80));
-    assert_eq!(faults("src/a.rs", &long).len(), 1);
-    assert_eq!(faults("src/a.rs", "fn f() {}\n").len(), 1);
-    assert_eq!(faults("src/protocol/a.rs", "//! x\nx.await;\n").len(), 1);
-    assert_eq!(faults("src/node/a.rs", "//! x\nbincode::decode();\n").len(), 1);
-    assert_eq!(faults("src/a.rs", &format!("//! x\n{}", "//\n".repeat(400))).len(), 1);
-    assert_eq!(faults("src/a.rs", &format!("//! x\n{}\n", "x".repeat(101))).len(), 1);
-    assert_eq!(faults("tests/a.rs", &["//! x\nthread::sl", "eep(x);\n"].concat()).len(), 1);
-    assert_eq!(faults("src/a.rs", &["//! x\ndb", "g!(x);\n"].concat()).len(), 1);
-    assert!(faults("src/a.rs", "//! x\n\nfn f() {}\n").is_empty());
+fn each_rule_can_fail() {
+    let bad = [
+        ("src/protocol/a.rs", "x.await;\n", "the protocol is a value"),
+        ("src/protocol/framed.rs", "bincode::decode();\n", "only src/protocol/frame"),
+        ("tests/a.rs", "use bincode as b;\n", "only src/protocol/frame"),
+        ("tests/a.rs", "std::thread::sleep(x);\n", "tests wait"),
+        ("tests/it/a.rs", "use tokio::time::sleep;\n", "tests wait"),
+        ("tests/a.rs", "use tokio::time::{Instant, sleep};\n", "tests wait"),
+        ("src/a.rs", "dbg!(x);\n", "a marker"),
+        ("benches/a.rs", "todo!()\n", "a marker"),
+        ("examples/a.rs", "f(); // TODO: more\n", "a marker"),
+        ("src/a.rs", "/* FIXME */\n", "a marker"),
+        ("src/a.rs", &format!("{}\n", "x".repeat(101)), "too wide"),
+        ("src/a.rs", &format!("// {}\n", "x".repeat(118)), "too wide"),
+        ("src/a.rs", &"//\n".repeat(400), "a file of 401 lines"),
+    ];
+    for (path, body, what) in bad {
+        let found = found(path, body);
+        assert!(found.len() == 1 && found[0].starts_with(what), "{path} {body}: {found:?}");
+    }
+    assert_eq!(faults("src/a.rs", "fn f() {}\n").len(), 1, "no `//!`");
+    assert_eq!(faults("src/a.rs", "").len(), 1, "nothing at all");
+}
+
+#[test]
+fn what_is_allowed_is_not_a_fault() {
+    let good = [
+        ("src/node/a.rs", "x.await;\n"),
+        ("src/protocol/a.rs", "/// No `.await` in here, and no bincode.\n"),
+        ("src/protocol/frame/a.rs", "use bincode::Decode;\n"),
+        ("src/node/a.rs", "tokio::time::sleep(x).await;\n"),
+        ("tests/a.rs", "let rule = \"thread::sleep and dbg!( and TODO\";\n"),
+        ("tests/a.rs", "// No thread::sleep.\n"),
+        ("src/a.rs", &format!("// {}\n", "x".repeat(117))),
+        ("src/a.rs", &format!("f(\"{}\");\n", "x".repeat(110))),
+        ("src/a/tests.rs", &"//\n".repeat(400)),
+    ];
+    for (path, body) in good {
+        assert!(found(path, body).is_empty(), "{path} {body}: {:?}", found(path, body));
+    }
+}
+
+#[test]
+fn a_long_function_is_found_however_it_is_declared() {
+    let starts =
+        ["", "pub ", "pub(super) async ", "pub(crate) ", "pub const ", "async ", "unsafe "];
+    for start in starts {
+        let of = |lines| {
+            format!("impl A {{\n    {start}fn f() {{\n{}    }}\n}}\n", "g();\n".repeat(lines))
+        };
+        assert_eq!(found("src/a.rs", &of(69)), ["a function of 71 lines"], "{start}");
+        assert!(found("src/a.rs", &of(68)).is_empty(), "{start}");
+        assert!(found("tests/a.rs", &of(69)).is_empty(), "{start}");
+    }
+}
+
+#[test]
+fn braces_in_texts_and_comments_do_not_count() {
+    let tricky = [
+        r#"    let a = "}"; let b = '}'; let c = '\''; // }"#,
+        "    let d = r#\"\"}\"#; let e = b\"\\\"}\"; /* } /* } */ } */",
+        "    let f: &'static str = s; let r#fn = '\"'; match x { _ => {} }",
+    ];
+    let text = format!(
+        "fn f(a: [u8; 4])\nwhere\n    A: B,\n{{\n{}\n}}\nfn g();\nfn h() {{}}\n",
+        tricky.join("\n")
+    );
+    assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
 }
