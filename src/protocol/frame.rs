@@ -4,8 +4,8 @@
 //! carry messages, the records behind it as they lie in the log. On the wire a `u32` big-endian length stands before
 //! each frame. `docs/PROTOCOL.md` describes every field; the fixtures in this file's tests pin the bytes.
 //!
-//! This is the only file that names bincode. The crate is no longer maintained; because the format is pinned here and
-//! described there, another encoder of the same bytes can replace it.
+//! This file and `frame/wire.rs` are the only ones that name bincode. The crate is no longer maintained; because the
+//! format is pinned here and described there, another encoder of the same bytes can replace it.
 
 use std::time::Duration;
 

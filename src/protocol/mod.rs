@@ -96,8 +96,8 @@ pub enum ProtocolError {
     /// A run that a page or `AddMessage` cannot have.
     #[error("a run of the ids {0} makes no sense here")]
     BadRun(IdRange),
-    /// The master's log or name changed within a connection.
-    #[error("the master introduced itself twice, and differently")]
+    /// The master welcomed a node with messages into another log, or changed its log within a connection.
+    #[error("the master's log is not the one that this node has messages of")]
     ChangedIdentity,
 }
 

@@ -242,10 +242,9 @@ impl<L: LogView> Secondary<L> {
             let same = self.log_id == Some(welcome.log);
             return if same { Ok(()) } else { Err(ProtocolError::ChangedIdentity) };
         }
-        assert!(
-            self.contiguous_end == LogEnd::ZERO || self.log_id == Some(welcome.log),
-            "a node with messages was let into another log"
-        );
+        if self.contiguous_end != LogEnd::ZERO && self.log_id != Some(welcome.log) {
+            return Err(ProtocolError::ChangedIdentity);
+        }
         info!(peer = %welcome.master, end = %self.contiguous_end, log_end = %welcome.log_end,
             "joined; catching up");
         link.stage = Stage::CatchingUp { goal: None, told_ready: false };

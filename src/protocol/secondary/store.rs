@@ -52,11 +52,15 @@ impl<L: LogView> Secondary<L> {
             }
             return self.answer_when_durable(request, run.range().end());
         }
+        let delay = self.store_delays.store();
+        // What continues the log needs no room, and is what makes room where a gap keeps it.
+        if delay.is_zero() && run.range().start() <= self.log_end {
+            return self.store(request, run);
+        }
         let held = link.gaps.bytes() + link.arrived_bytes;
         if held > 0 && held + run.bytes() > HELD_BYTES_MAX {
             return self.answer_no_room(request, held);
         }
-        let delay = self.store_delays.store();
         if delay.is_zero() {
             return self.store(request, run);
         }
