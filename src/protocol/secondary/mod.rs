@@ -339,3 +339,6 @@ impl<L: LogView> Secondary<L> {
         self.effects.push_back(SecondaryEffect::Append(run));
     }
 }
+
+#[cfg(test)]
+mod tests;

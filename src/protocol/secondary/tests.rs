@@ -1,0 +1,96 @@
+//! What a broken master may do to a secondary: cost it the connection, and nothing else.
+
+use super::*;
+use crate::log::{LogReader, LogWriter, in_memory};
+use crate::protocol::frame::Welcome;
+use crate::types::{MessageId, RequestId, encode_record};
+
+struct Node {
+    machine: Secondary<LogReader>,
+    writer: LogWriter,
+    now: Instant,
+}
+
+impl Node {
+    fn new() -> Self {
+        let (writer, reader) = in_memory();
+        let second = Duration::from_secs(1);
+        let options = SecondaryOptions {
+            name: "bonnie".parse().unwrap(),
+            instance: InstanceId::new(1),
+            request_timeout: second,
+            reconnect_delay: second,
+            send_delay: None,
+            store_delay: None,
+            seed: 1,
+        };
+        let now = Instant::now();
+        Self { machine: Secondary::new(now, options, reader), writer, now }
+    }
+
+    fn step(&mut self, input: SecondaryInput) -> Vec<SecondaryEffect> {
+        self.machine.step(self.now, input);
+        let mut effects = Vec::new();
+        while let Some(effect) = self.machine.poll_effect() {
+            if let SecondaryEffect::Append(run) = &effect {
+                self.writer.append_run(run);
+                let end = self.writer.flush();
+                self.machine.step(self.now, SecondaryInput::Durable(end));
+            }
+            effects.push(effect);
+        }
+        effects
+    }
+
+    fn answer(&mut self, session: u64, id: u64, body: Response<Records>) -> Vec<SecondaryEffect> {
+        let frame = Frame::Response(RequestId::new(id), body);
+        self.step(SecondaryInput::Frame { session: SessionId::new(session), frame })
+    }
+}
+
+fn welcome(log: u128) -> Response<Records> {
+    Response::Welcome(Welcome {
+        master: "master".parse().unwrap(),
+        log: LogId::new(log),
+        log_end: LogEnd::new(1),
+        heartbeat_interval: Duration::from_secs(1),
+    })
+}
+
+fn closed_for(effects: &[SecondaryEffect], error: &ProtocolError) -> bool {
+    effects.iter().any(|effect| match effect {
+        SecondaryEffect::Close { reason, .. } => *reason == CloseReason::Protocol(error.clone()),
+        _ => false,
+    })
+}
+
+#[test]
+fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.answer(1, 0, welcome(7));
+    let mut bytes = Vec::new();
+    encode_record(&mut bytes, MessageId::new(0), 0, "Msg0");
+    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
+    let run = Records::check(range, bytes.into()).unwrap();
+    node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
+    assert_eq!(node.machine.health().log_end, LogEnd::new(1));
+    let down = SecondaryInput::SessionDown { session: SessionId::new(1), reason: String::new() };
+    node.step(down);
+    node.step(SecondaryInput::Connected(SessionId::new(2)));
+    let effects = node.answer(2, 0, welcome(8));
+    assert!(closed_for(&effects, &ProtocolError::ChangedIdentity), "{effects:?}");
+    assert_eq!(node.machine.health().log_end, LogEnd::new(1));
+    assert_eq!(node.machine.log_id(), Some(LogId::new(7)));
+}
+
+#[test]
+fn an_empty_page_with_more_to_come_costs_the_connection() {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.answer(1, 0, welcome(7));
+    let nothing = Response::Page { run: Records::empty(LogEnd::ZERO), log_end: LogEnd::new(5) };
+    let effects = node.answer(1, 1, nothing);
+    let error = ProtocolError::BadRun(IdRange::empty(LogEnd::ZERO));
+    assert!(closed_for(&effects, &error), "{effects:?}");
+}
