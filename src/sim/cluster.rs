@@ -61,7 +61,6 @@ pub struct Cluster {
     rules: Vec<Rule>,
     checker: Checker,
     trace: String,
-    trace_heartbeats: bool,
     print_trace: bool,
     master_name: NodeName,
 }
@@ -85,7 +84,6 @@ impl Cluster {
             rules: Vec::new(),
             checker: Checker::default(),
             trace: String::new(),
-            trace_heartbeats: false,
             print_trace: false,
             master_name: "master".parse().expect("a name"),
         };
@@ -226,11 +224,6 @@ impl Cluster {
     /// Lets a rule hold for the next frames of its kind.
     pub fn add_rule(&mut self, rule: Rule) {
         self.rules.push(rule);
-    }
-
-    /// Shows heartbeats and their answers in the trace too.
-    pub fn trace_heartbeats(&mut self, show: bool) {
-        self.trace_heartbeats = show;
     }
 
     /// Prints each line of the trace to standard output as it comes.

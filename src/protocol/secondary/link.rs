@@ -140,13 +140,8 @@ impl<L: LogView> Secondary<L> {
         self.make_requests(now);
     }
 
-    /// Goes on with catching up, after the contiguous end or the goal moved.
-    pub(super) fn catch_up(&mut self, now: Instant) {
-        self.make_requests(now);
-    }
-
     /// Makes the one request that the stage calls for, unless it is under way or held back.
-    fn make_requests(&mut self, now: Instant) {
+    pub(super) fn make_requests(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
         let end = self.contiguous_end;
         // What is on its way to the disk belongs to this log already: a position below it could take this node into

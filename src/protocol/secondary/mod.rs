@@ -330,7 +330,7 @@ impl<L: LogView> Secondary<L> {
             self.contiguous_end = end;
         }
         self.answer_durable();
-        self.catch_up(now);
+        self.make_requests(now);
     }
 
     fn append(&mut self, run: Records) {

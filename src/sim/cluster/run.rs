@@ -295,7 +295,8 @@ impl Cluster {
             || self.rng.random_bool(self.network.drop_rate);
         let twice = matches!(rule, Some(RuleAction::Duplicate))
             || self.rng.random_bool(self.network.duplicate_rate);
-        if self.trace_heartbeats || !matches!(kind, "Heartbeat" | "Alive") {
+        // Heartbeats would drown what a trace is read for.
+        if !matches!(kind, "Heartbeat" | "Alive") {
             let fate = if lost {
                 " (lost)"
             } else if twice {
