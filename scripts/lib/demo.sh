@@ -4,8 +4,8 @@
 #
 # The nodes come from a backend, lib/local.sh (processes) or lib/compose.sh (containers), which has these functions.
 # NODE is master, bonnie or clyde.
-#   backend_start NODE [FLAG…]   starts it with an empty log, --allow-faults, --log debug and the flags given; returns when
-#                                HTTP answers
+#   backend_start NODE [FLAG…]   starts it with an empty log, --allow-faults, --log debug and the flags given; returns
+#                                when HTTP answers
 #   backend_kill NODE            SIGKILL; it stays down
 #   backend_cut NODE             parts this secondary from the master, both ways, and tells nobody
 #   backend_mend NODE            heals that; if the node was killed meanwhile, the master still has not been told
@@ -38,8 +38,9 @@ finish() {
   # Senders that still wait, before the nodes: nobody is left who would hear of their end.
   # shellcheck disable=SC2086 # one word a process
   [ -z "$pids" ] || kill $pids 2>/dev/null || true
-  # Without the shell's own words about processes that were killed.
-  { backend_cleanup && wait; } 2>/dev/null || true
+  exec 2>/dev/null # the shell's own words about processes that were killed
+  backend_cleanup || true
+  wait || true
   rm -rf "$work"
 }
 trap finish EXIT

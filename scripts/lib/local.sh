@@ -36,8 +36,9 @@ backend_start() {
   fi
   # What an earlier process of that name had to say, and a new file for this one, which is searched for its ports.
   [ ! -e "$work/$node.log" ] || cat "$work/$node.log" >>"$work/$node.log.old"
+  : >"$work/$node.log"
   "$ACKLOG_BIN/$program" --name "$node" --http-port 0 "${own[@]}" \
-    --allow-faults --log debug "$@" </dev/null >/dev/null 2>"$work/$node.log" &
+    --allow-faults --log debug "$@" </dev/null >/dev/null 2>>"$work/$node.log" &
   node_pid[$node]=$!
   for _ in $(seq 200); do
     http_port[$node]=$(logged_port "$node" "serving HTTP")
@@ -55,7 +56,8 @@ backend_start() {
 start_relay() {
   local node=$1
   [ -z "${relay_pid[$node]:-}" ] || return 0
-  "$relay_program" 0 "$comm_port" >"$work/$node.relay" 2>>"$work/relays.log" &
+  : >"$work/$node.relay"
+  "$relay_program" 0 "$comm_port" >>"$work/$node.relay" 2>>"$work/relays.log" &
   relay_pid[$node]=$!
   for _ in $(seq 100); do
     relay_port[$node]=$(cat "$work/$node.relay")
