@@ -204,8 +204,11 @@ waiting_senders() { [ "$(field waitingSenders "$(health master)")" = "$1" ]; }
 
 # A body as quoted by curl -d; every answer but 200 breaks the story.
 set_faults() { # NODE JSON
-  local seen
   show "PUT /faults to $1: $2"
+  put_faults "$@"
+}
+put_faults() {
+  local seen
   seen=$(request PUT "$1" /faults "$2")
   [ "${seen%% *}" = 200 ] || { promise="$1 takes the faults" && fail "$seen"; }
 }
