@@ -220,7 +220,11 @@ clear_faults() { # NODE…
     [ "${seen%% *}" = 200 ] || { promise="$node clears its faults" && fail "$seen"; }
   done
 }
-disconnect() { request POST "$1" /faults/disconnect >/dev/null; }
+disconnect() { # NODE
+  local seen
+  seen=$(request POST "$1" /faults/disconnect)
+  [ "${seen%% *}" = 200 ] || { promise="$1 drops its connections" && fail "$seen"; }
+}
 
 # --- what nodes show ---
 
