@@ -4,7 +4,8 @@
 //!
 //! | command | effect |
 //! |---|---|
-//! | `cluster [send-delay=R] [store-delay=R] [cluster-size=N] [disk-delay=D] [max-waiting=N] [quorum=Q]` | a new world with a master; also `request-timeout=D` |
+//! | `cluster [send-delay=R] [store-delay=R] [cluster-size=N] [disk-delay=D] [max-waiting=N]` | a new world with a master |
+//! | `cluster [quorum=Q] [request-timeout=D]` | likewise |
 //! | `start NAME [as=OTHER]` | a secondary with an empty log, which registers as OTHER |
 //! | `join NAME…` | starts secondaries and lets them become ready, silently |
 //! | `append TEXT [w=W] [timeout=D]` | a sender; prints its number |
@@ -13,7 +14,7 @@
 //! | `run D` | lets time pass |
 //! | `crash NAME`, `disconnect NAME`, `cut-off NAME`, `reach NAME` | failures, and the end of a partition |
 //! | `hang NAME`, `go-on NAME` | a node's process stands still and goes on |
-//! | `faults NAME [error=R] [drop=R] [duplicate=R] [send-delay=R] [store-delay=R] [seed=N] [paused=true]` | replaces its faults |
+//! | `faults NAME [error=R] [drop=R] [duplicate=R] [paused=true] …` | replaces a node's faults, as `PUT /faults` does |
 //! | `drop-connections NAME` | the node closes its connections, as `POST /faults/disconnect` does |
 //! | `new-master` | the master is killed and comes back with an empty log |
 //! | `lose NAME KIND [N]`, `double NAME KIND [N]`, `delay NAME KIND D` | the next frames of that kind |

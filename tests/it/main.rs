@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub)]
 
 mod cluster;
+mod faults;
 mod health;
 mod hostile;
 mod http;

@@ -4,6 +4,7 @@
 //! the connections that have not introduced themselves yet. See the module essay in [`crate::protocol`] for how it is
 //! driven.
 
+mod faults;
 mod handshake;
 mod member;
 mod quorum;
@@ -14,9 +15,9 @@ use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use self::handshake::Stranger;
 pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
@@ -285,39 +286,6 @@ impl<L: LogView> Master<L> {
         self.note_quorum();
         info!(peer = %name, cluster_size = self.cluster_size(), "forgot the secondary");
         Ok(())
-    }
-
-    /// Replaces the faults; they begin with new draws.
-    pub fn set_faults(&mut self, now: Instant, faults: Faults) {
-        let was = self.injector.faults();
-        if faults != was {
-            info!(%faults, %was, "the faults change");
-        }
-        self.injector = Injector::new(faults, self.rng.random());
-        self.time.set_paused(now, faults.paused);
-        let now = self.time.at(now);
-        self.let_act(.., |member, context| member.pump(now, context));
-    }
-
-    /// The faults in force.
-    pub fn faults(&self) -> Faults {
-        self.injector.faults()
-    }
-
-    /// Whether the node hangs on demand: it must not be told of connections and frames now.
-    pub fn is_paused(&self) -> bool {
-        self.time.is_paused()
-    }
-
-    /// Drops all connections, as somebody asked for. Returns how many there were.
-    pub fn disconnect(&mut self) -> usize {
-        let members = self.by_session.keys();
-        let sessions: Vec<SessionId> = members.chain(self.strangers.keys()).copied().collect();
-        warn!(connections = sessions.len(), "dropping all connections, as asked for");
-        for &session in &sessions {
-            self.close(session, CloseReason::OnDemand);
-        }
-        sessions.len()
     }
 
     /// The identity of the log.
