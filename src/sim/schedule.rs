@@ -291,16 +291,16 @@ impl Schedule {
     fn finish(mut self) -> Report {
         self.converge();
         let reachable = self.secondaries.len() as u16 + 1;
-        let all_answered =
-            |cluster: &Cluster| cluster.has_converged() && !cluster.waits_for_at_most(reachable);
-        let answered = self.cluster.run_until(CONVERGENCE_LIMIT, all_answered);
+        let is_whole = |cluster: &Cluster| {
+            cluster.has_converged()
+                && !cluster.waits_for_at_most(reachable)
+                && cluster.master().is_some_and(|node| !node.health(cluster.instant()).read_only)
+        };
         assert!(
-            answered,
-            "senders wait although all nodes have everything\n{}",
+            self.cluster.run_until(CONVERGENCE_LIMIT, is_whole),
+            "senders wait, or the master is read-only, although all nodes have everything\n{}",
             self.cluster.summary()
         );
-        let health = self.cluster.master().map(|node| node.health(self.cluster.instant()));
-        assert!(health.is_some_and(|health| !health.read_only), "read-only with all nodes ready");
         self.cluster.shut_down_master();
         assert_eq!(self.cluster.checker().waiting_count(), 0, "a sender was never answered");
         Report {
