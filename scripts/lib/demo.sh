@@ -114,14 +114,14 @@ holds() {
   saw "so it is"
 }
 
-# wait_for SECONDS WHAT COMMAND…: until the command succeeds
+# wait_for SECONDS WHAT COMMAND…: until the command succeeds; what it prints is shown when it never does
 wait_for() {
   local seconds=$1 start
   expect "within $1 s: $2"
   shift 2
   start=$(now_ms)
-  until "$@" >/dev/null 2>&1; do
-    [ $(($(now_ms) - start)) -lt $((seconds * 1000)) ] || fail "not within $seconds s"
+  until "$@" >"$work/wait" 2>/dev/null; do
+    [ $(($(now_ms) - start)) -lt $((seconds * 1000)) ] || fail "not within $seconds s: $(head -c 600 "$work/wait")"
     sleep 0.05
   done
   saw "after $(($(now_ms) - start)) ms"
@@ -162,6 +162,14 @@ field() {
   echo "${found%\"}"
 }
 
+# field_is JSON NAME VALUE: says what it is
+field_is() {
+  local seen
+  seen=$(field "$2" "$1") || true
+  echo "$2 is $seen"
+  [ "$seen" = "$3" ]
+}
+
 # quoted TEXT: as JSON; for the texts that demos use
 quoted() {
   local text=${1//\\/\\\\}
@@ -196,11 +204,11 @@ post_in_background() {
     mv "$work/$1.new" "$work/$1.answer"
   } &
 }
-is_answered() { [ -e "$work/$1.answer" ]; }
-is_waiting() { ! is_answered "$1" || { cat "$work/$1.answer" && false; }; }
+is_answered() { [ -e "$work/$1.answer" ] || { echo "no answer" && false; }; }
+is_waiting() { [ ! -e "$work/$1.answer" ] || { cat "$work/$1.answer" && false; }; }
 answer() { cat "$work/$1.answer"; }
 took() { cat "$work/$1.took"; }
-waiting_senders() { [ "$(field waitingSenders "$(health master)")" = "$1" ]; }
+waiting_senders() { field_is "$(health master)" waitingSenders "$1"; }
 
 # A body as quoted by curl -d; every answer but 200 breaks the story.
 set_faults() { # NODE JSON
@@ -234,10 +242,10 @@ ready() { request GET "$1" /ready; }
 
 # member NODE: its row in the master's health
 member() { health master | grep -o "{\"name\":\"$1\"[^}]*}"; }
-member_is() { [ "$(field "$2" "$(member "$1")")" = "$3" ]; } # NODE FIELD VALUE
+member_is() { field_is "$(member "$1")" "$2" "$3"; } # NODE FIELD VALUE
 is_ready() { member_is "$1" phase ready && member_is "$1" status healthy; }
 log_end() { field logEnd "$(health "$1")"; }
-has_end() { [ "$(log_end "$1")" = "$2" ]; }
+has_end() { field_is "$(health "$1")" logEnd "$2"; }
 
 # join NODE [FLAG…]: starts a secondary and waits until the master counts on it
 join() {
