@@ -34,7 +34,7 @@ finish() {
   local status=$? pids
   # A command failed that nobody checked, or somebody ended the demo.
   [ "$status" = 0 ] || [ -n "$has_failed" ] || report "the demo itself ended, with status $status"
-  pids=$(jobs -p)
+  pids=$(jobs -pr)
   # Senders that still wait, before the nodes: nobody is left who would hear of their end.
   # shellcheck disable=SC2086 # one word a process
   [ -z "$pids" ] || kill $pids 2>/dev/null || true
@@ -45,7 +45,7 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 143' TERM
-trap 'exit 130' INT
+trap 'has_failed=yes && exit 130' INT # by hand: no promise is broken
 
 # --- the story ---
 
