@@ -5,10 +5,9 @@
 # Addresses, ports and names are the same as those of `docker-compose up`, so that only one of both runs at a time. The
 # image is built from source, or as ACKLOG_IMAGE_TARGET says.
 
-compose_project=acklog-demo
+# Its own one each time, so that no demo ends the containers of another.
+compose_project=acklog-demo-$$
 declare -A published_port=([master]=8000 [bonnie]=8001 [clyde]=8002)
-# Set once it is known that what runs under these names is ours to end.
-owns_containers=
 
 if docker compose version >/dev/null 2>&1; then
   compose_command=(docker compose)
@@ -30,9 +29,12 @@ for program in docker "${compose_command[0]}" curl; do
   command -v "$program" >/dev/null || give_up "$program is missing; demos with containers need it"
 done
 docker info >/dev/null 2>&1 || give_up "no docker engine answers; start it (as root: systemctl start docker, or dockerd)"
+# The compose project that a container belongs to; fails where there is no such container.
+project_of() {
+  docker inspect --type container --format '{{index .Config.Labels "com.docker.compose.project"}}' "$1" 2>/dev/null
+}
 for node in "${!published_port[@]}"; do
-  project=$(docker inspect --type container --format '{{index .Config.Labels "com.docker.compose.project"}}' \
-    "$node" 2>/dev/null) || continue
+  project=$(project_of "$node") || continue
   if [ -n "$project" ]; then
     give_up "a container named $node is there already; if it is not in use: ${compose_command[*]} -p $project down"
   else
@@ -45,7 +47,6 @@ for port in "${published_port[@]}"; do
 done
 compose build -q master >"$work/build.log" 2>&1 || give_up "the image cannot be built:
 $(tail -n 20 "$work/build.log")"
-owns_containers=yes
 
 # override NODE [FLAG…]: what a demo's node has other than a user's. Flags win over the file's environment.
 override() {
@@ -65,22 +66,23 @@ END
 backend_start() {
   local node=$1
   # What an earlier container of that name had to say goes with it.
-  if exists "$node"; then
+  if is_ours "$node"; then
     docker logs "$node" >>"$work/$node.log.old" 2>&1
     docker rm -f "$node" >/dev/null
   fi
   rm -f "$work/$node.cut"
   override "$@" >"$work/$node.yml"
   promise="$node starts with: ${*:2}"
-  compose -f "$work/$node.yml" up -d --no-deps --no-build "$node" >"$work/up.log" 2>&1 || fail "$(cat "$work/up.log")"
+  compose -f "$work/$node.yml" up -d --no-deps --no-build "$node" >"$work/up.log" 2>&1 ||
+    fail "$(cat "$work/up.log"); is another cluster or demo running, or its addresses in use (docker network ls)?"
   for _ in $(seq 200); do
     ! curl -sf --max-time 1 "$(backend_url "$node")/health" >/dev/null || return 0
-    is_running "$node" || fail "it ended at once"
+    is_running "$node" || fail "it is not running: $(docker inspect --format '{{json .State}}' "$node" 2>&1)"
     sleep 0.05
   done
   fail "it serves no HTTP"
 }
-exists() { docker inspect --type container "$1" >/dev/null 2>&1; }
+is_ours() { [ "$(project_of "$1")" = "$compose_project" ]; }
 is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
 backend_kill() {
@@ -117,13 +119,11 @@ backend_get() {
 }
 backend_url() { echo "http://127.0.0.1:${published_port[$1]}"; }
 backend_log() {
-  [ -n "$owns_containers" ] || return 0
   cat "$work/$1.log.old" 2>/dev/null || true
-  ! exists "$1" || docker logs "$1" 2>&1
+  ! is_ours "$1" || docker logs "$1" 2>&1
 }
 
 backend_cleanup() {
-  [ -n "$owns_containers" ] || return 0
   compose kill >/dev/null 2>&1 || true
   compose down -v >/dev/null 2>&1
 }
