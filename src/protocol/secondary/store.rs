@@ -140,8 +140,10 @@ impl<L: LogView> Secondary<L> {
 
     fn answer_now(&mut self, request: Option<RequestId>) {
         // A page has nobody who waits for an answer, and so no error either.
-        if request.is_some() && self.injector.answers_with_error() {
-            debug!(?request, "a fault: what is stored is answered with an error");
+        if let Some(id) = request
+            && self.injector.answers_with_error()
+        {
+            debug!(request = %id, "a fault: what is stored is answered with an error");
             let detail = "an error on demand, after the messages were stored".to_owned();
             return self.answer(request, Response::Failed { code: ErrorCode::Internal, detail });
         }
