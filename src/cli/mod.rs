@@ -6,6 +6,7 @@
 mod client;
 mod daemon;
 mod messages;
+mod objects;
 mod post;
 mod status;
 mod up;
