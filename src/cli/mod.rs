@@ -5,6 +5,7 @@
 
 mod client;
 mod daemon;
+mod faults;
 mod messages;
 mod objects;
 mod post;
@@ -45,6 +46,8 @@ enum Command {
     Messages(messages::MessagesArgs),
     /// Print the state of the cluster, or of one secondary, as a table
     Status(status::StatusArgs),
+    /// Show, set or clear the faults of nodes that run with --allow-faults
+    Faults(faults::FaultsArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
     MasterNode(MasterArgs),
@@ -77,6 +80,7 @@ impl Cli {
             Command::Status(args) => {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
             }
+            Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),
             Command::SecondaryNode(args) => secondary_node(args, StopOn::SignalsOrStdinEnd),
         }
