@@ -1,0 +1,3 @@
+//! tmp
+mod history;
+mod violation;
