@@ -140,6 +140,12 @@ impl History {
         self.places.len() as u64
     }
 
+    /// How many messages were answered with an id.
+    pub(super) fn accepted_count(&self) -> u64 {
+        let accepted = |fate: &&Fate| matches!(fate, Fate::Promised | Fate::Perhaps);
+        self.fates.iter().filter(accepted).count() as u64
+    }
+
     /// The end of what a node showed so far.
     pub(super) fn end(&self, node: usize) -> u64 {
         self.nodes.get(node).map_or(0, |node| node.end)

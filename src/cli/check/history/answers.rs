@@ -11,7 +11,12 @@ fn listed(names: &[String]) -> String {
 
 impl History {
     /// The sender of a message was answered. `asked`: none where the request named no write concern.
-    pub(super) fn answered(&mut self, number: u64, asked: Option<WriteConcern>, said: Said) {
+    pub(in crate::cli::check) fn answered(
+        &mut self,
+        number: u64,
+        asked: Option<WriteConcern>,
+        said: Said,
+    ) {
         match said {
             Said::Committed(receipt) => {
                 self.check_write_concern(asked, &receipt);

@@ -8,6 +8,8 @@ use crate::cli::check::violation::Kind;
 pub(in crate::cli::check) struct Ending {
     /// How many messages each node must show; none: the master did not tell.
     pub(in crate::cli::check) target: Option<u64>,
+    /// Whether they all did before their time was up.
+    pub(in crate::cli::check) in_time: bool,
     /// What the master had when all others had been looked at for the last time.
     pub(in crate::cli::check) master_end: Option<u64>,
     /// The smallest cluster size that the master told.
@@ -23,7 +25,7 @@ impl History {
 
     /// The run is over, all nodes were waited for.
     pub(in crate::cli::check) fn finish(&mut self, ending: Ending) {
-        let Ending { target, master_end, cluster_size } = ending;
+        let Ending { target, in_time, master_end, cluster_size } = ending;
         self.check_words(cluster_size);
         let Some(target) = target else {
             let (expected, seen) = ("the end of the master's log", "no answer to /health");
@@ -46,6 +48,10 @@ impl History {
         }
         // Where a node of the cluster is not watched, it may be the one that senders wait for.
         let all_have_it = self.nodes.iter().all(|node| node.end >= target);
+        if all_have_it && !in_time {
+            let expected = format!("{target} messages on all nodes in time");
+            self.add(Kind::NotConverged, 0, None, expected, "they came later".to_owned());
+        }
         if all_have_it && cluster_size <= self.nodes.len() as u64 {
             self.check_unanswered();
         }

@@ -1,0 +1,79 @@
+//! What senders and watchers share: the history and the counts.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::Instant;
+
+use super::history::History;
+use super::load::Mix;
+use crate::cli::NodeUrl;
+
+/// A node that is checked.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) url: NodeUrl,
+    pub(super) name: String,
+}
+
+/// What was asked of a node's list.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reads {
+    pub(super) reads: u64,
+    pub(super) messages: u64,
+    /// Reads without a whole answer.
+    pub(super) failed: u64,
+}
+
+/// What changes during a run.
+pub(super) struct State {
+    pub(super) history: History,
+    /// Draws what is asked for.
+    pub(super) rng: ChaCha8Rng,
+    /// How often each kind of request, by its number in the mix, got each status; 0: no answer.
+    pub(super) answers: BTreeMap<(usize, u16), u64>,
+    /// What the last refusal said.
+    pub(super) refusal: Option<String>,
+    pub(super) reads: Vec<Reads>,
+    pub(super) disconnects: u64,
+}
+
+/// A run of the check.
+pub(super) struct Shared {
+    /// The master is the first.
+    pub(super) nodes: Vec<Node>,
+    pub(super) mix: Mix,
+    pub(super) messages_max: u64,
+    /// When sending ends.
+    pub(super) until: Instant,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        nodes: Vec<Node>,
+        mix: Mix,
+        messages_max: u64,
+        until: Instant,
+        seed: u64,
+    ) -> Self {
+        // Another word each time: the log may hold messages of an earlier run.
+        let prefix = format!("check {:08x} ", rand::random::<u32>());
+        let state = State {
+            history: History::new(prefix, nodes.iter().map(|node| node.name.clone())),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            answers: BTreeMap::new(),
+            refusal: None,
+            reads: vec![Reads::default(); nodes.len()],
+            disconnects: 0,
+        };
+        Self { nodes, mix, messages_max, until, state: Mutex::new(state) }
+    }
+
+    /// Held for a moment only, never across an `await`.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
