@@ -16,7 +16,7 @@ use crate::config::{MasterConfig, SecondaryConfig};
 use crate::http::{HttpConfig, Node, Server};
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
-use crate::types::{DelayRange, InstanceId, LogId};
+use crate::types::{Faults, InstanceId, LogId};
 
 /// Time for requests under way to end once a node stops. With the time that sessions get to close, below the five
 /// seconds in which a node must be gone.
@@ -52,15 +52,16 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
         let (log, seed) = (LogId::new(rand::random()), rand::random());
         info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
-        debug!(%log, seed, send_delay = shown(config.send_delay), "a new, empty log in memory");
+        debug!(%log, seed, "a new, empty log in memory");
         let options = MasterOptions {
             name: config.name,
             log,
             request_timeout: config.request_timeout,
-            send_delay: config.send_delay,
+            faults: Faults { send_delay: config.send_delay, ..Faults::default() },
             heartbeat_interval: config.heartbeat_interval,
             cluster_size: config.cluster_size,
             default_write_concern: config.default_write_concern,
+            quorum: config.quorum,
             max_waiting: config.max_waiting,
             seed,
         };
@@ -68,6 +69,7 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
+            allow_faults: config.allow_faults,
         };
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
@@ -95,21 +97,26 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
         info!(master = format!("{}:{}", master.host, master.port), "starting as a secondary");
-        debug!(%instance, seed, send_delay = shown(config.send_delay),
-            store_delay = shown(config.store_delay),
-            "an empty log in memory");
+        debug!(%instance, seed, "an empty log in memory");
         let options = SecondaryOptions {
             name: config.name,
             instance,
             request_timeout: config.request_timeout,
             reconnect_delay: config.reconnect_delay,
-            send_delay: config.send_delay,
-            store_delay: config.store_delay,
+            faults: Faults {
+                send_delay: config.send_delay,
+                store_delay: config.store_delay,
+                ..Faults::default()
+            },
             seed,
         };
         let handle = start_secondary(options, master, halt.clone(), &tasks);
         // A secondary takes no messages, so there is nothing to limit.
-        let http = HttpConfig { workers: config.http_workers, max_message_bytes: 0 };
+        let http = HttpConfig {
+            workers: config.http_workers,
+            max_message_bytes: 0,
+            allow_faults: config.allow_faults,
+        };
         let server = Server::start(http, Node::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
         told_to_stop(stop).await?;
@@ -176,10 +183,6 @@ fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
         Ok(socket.into())
     };
     listener().with_context(|| format!("cannot listen on {address}"))
-}
-
-fn shown(delay: Option<DelayRange>) -> String {
-    delay.map_or("none".to_owned(), |range| range.to_string())
 }
 
 /// Each waiting sender has a connection, and so a descriptor: as many as the system allows.

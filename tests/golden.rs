@@ -5,6 +5,7 @@
 //! | command | effect |
 //! |---|---|
 //! | `cluster [send-delay=R] [store-delay=R] [cluster-size=N] [disk-delay=D] [max-waiting=N]` | a new world with a master |
+//! | `cluster [quorum=Q] [request-timeout=D]` | likewise |
 //! | `start NAME [as=OTHER]` | a secondary with an empty log, which registers as OTHER |
 //! | `join NAME…` | starts secondaries and lets them become ready, silently |
 //! | `append TEXT [w=W] [timeout=D]` | a sender; prints its number |
@@ -12,7 +13,9 @@
 //! | `hang-up N` | sender N no longer waits |
 //! | `run D` | lets time pass |
 //! | `crash NAME`, `disconnect NAME`, `cut-off NAME`, `reach NAME` | failures, and the end of a partition |
-//! | `hang NAME`, `go-on NAME` | a node stands still and goes on |
+//! | `hang NAME`, `go-on NAME` | a node's process stands still and goes on |
+//! | `faults NAME [error=R] [drop=R] [duplicate=R] [paused=true] …` | replaces a node's faults, as `PUT /faults` does |
+//! | `drop-connections NAME` | the node closes its connections, as `POST /faults/disconnect` does |
 //! | `new-master` | the master is killed and comes back with an empty log |
 //! | `lose NAME KIND [N]`, `double NAME KIND [N]`, `delay NAME KIND D` | the next frames of that kind |
 //! | `slow D` | every frame takes D from here on |
@@ -25,7 +28,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use acklog::sim::{Cluster, ClusterOptions, Network, Rule, RuleAction};
-use acklog::types::{LogEnd, NodeName, WaiterId, parse_duration};
+use acklog::types::{Faults, LogEnd, NodeName, Quorum, Rate, WaiterId, parse_duration};
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
 type Output = Result<String, Box<dyn Error>>;
@@ -56,6 +59,27 @@ fn time(args: &mut ArgumentConsumer<'_>) -> Result<Duration, Box<dyn Error>> {
     Ok(parse_duration(args.next_pos().ok_or("a duration is missing")?)?)
 }
 
+fn rate(text: &str) -> Result<Rate, Box<dyn Error>> {
+    Rate::new(text.parse()?).ok_or_else(|| "a rate is from 0 to 1".into())
+}
+
+fn faults(args: &mut ArgumentConsumer<'_>) -> Result<Faults, Box<dyn Error>> {
+    let mut faults = Faults::default();
+    while let Some((key, value)) = args.next_key() {
+        match key {
+            "error" => faults.error_rate = rate(value)?,
+            "drop" => faults.drop_rate = rate(value)?,
+            "duplicate" => faults.duplicate_rate = rate(value)?,
+            "send-delay" => faults.send_delay = Some(value.parse()?),
+            "store-delay" => faults.store_delay = Some(value.parse()?),
+            "seed" => faults.seed = Some(value.parse()?),
+            "paused" => faults.paused = value.parse()?,
+            other => return Err(format!("unknown fault {other}").into()),
+        }
+    }
+    Ok(faults)
+}
+
 impl World {
     fn new() -> Self {
         Self { cluster: Cluster::new(ClusterOptions::default()) }
@@ -81,8 +105,16 @@ impl World {
             "disconnect" => self.cluster.disconnect(&name(args)?),
             "cut-off" => self.cluster.partition(&name(args)?),
             "reach" => self.cluster.heal(&name(args)?),
-            "hang" => self.cluster.pause(node_or_master(&name(args)?)),
-            "go-on" => self.cluster.resume(node_or_master(&name(args)?)),
+            "hang" => self.cluster.hang(node_or_master(&name(args)?)),
+            "go-on" => self.cluster.go_on(node_or_master(&name(args)?)),
+            "faults" => {
+                let node = name(args)?;
+                let faults = faults(args)?;
+                self.cluster.set_faults(node_or_master(&node), faults);
+            }
+            "drop-connections" => {
+                self.cluster.disconnect_peers(node_or_master(&name(args)?));
+            }
             "new-master" => self.cluster.start_master(),
             "lose" | "double" | "delay" => self.add_rule(command, args)?,
             "slow" => {
@@ -108,8 +140,11 @@ impl World {
         let mut options = ClusterOptions::default();
         while let Some((key, value)) = args.next_key() {
             match key {
-                "send-delay" => options.send_delay = Some(value.parse()?),
-                "store-delay" => options.store_delay = Some(value.parse()?),
+                "send-delay" => options.faults.send_delay = Some(value.parse()?),
+                "store-delay" => options.faults.store_delay = Some(value.parse()?),
+                "request-timeout" => options.request_timeout = parse_duration(value)?,
+                "quorum" if value == "majority" => options.quorum = Some(Quorum::Majority),
+                "quorum" => options.quorum = Some(Quorum::Nodes(value.parse()?)),
                 "cluster-size" => options.cluster_size = Some(value.parse()?),
                 "disk-delay" => options.disk_delay_max = parse_duration(value)?,
                 "max-waiting" => options.max_waiting = value.parse()?,
@@ -198,7 +233,8 @@ impl World {
             let health = master.health(self.cluster.instant());
             let (end, size) = (health.log_end, health.cluster_size);
             let waiting = health.waiting_senders;
-            writeln!(out, "master: end={end} cluster-size={size} waiting={waiting}")
+            let mode = if health.read_only { " read-only" } else { "" };
+            writeln!(out, "master: end={end} cluster-size={size} waiting={waiting}{mode}")
                 .expect("a string takes all");
             for row in health.secondaries {
                 let (status, phase) = (row.status, row.phase);

@@ -9,7 +9,7 @@ use clap::{Args, Parser};
 
 use super::parse::Stop;
 use super::{LogConfig, LogFormat, MasterConfig, SecondaryConfig, defaults, values};
-use crate::types::{DelayRange, NodeName, WriteConcern};
+use crate::types::{DelayRange, NodeName, Quorum, WriteConcern};
 
 /// The flags of a daemon, and the way from them to its configuration.
 pub trait NodeArgs: Parser {
@@ -48,6 +48,10 @@ struct CommonArgs {
     /// Artificial delay of each request to another node, as 250ms or 1s..2s [default: none]
     #[arg(long, env = "ACKLOG_SEND_DELAY", value_name = "RANGE")]
     send_delay: Option<DelayRange>,
+
+    /// Let faults be scripted over HTTP, at /faults [default: off]
+    #[arg(long, env = "ACKLOG_ALLOW_FAULTS")]
+    allow_faults: bool,
 
     /// What is logged: a level or a tracing filter
     #[arg(long, env = "ACKLOG_LOG", value_name = "FILTER")]
@@ -95,6 +99,11 @@ pub struct MasterArgs {
     #[arg(long, env = "ACKLOG_DEFAULT_WRITE_CONCERN", value_name = "W")]
     #[arg(default_value = defaults::WRITE_CONCERN, value_parser = values::write_concern)]
     default_write_concern: WriteConcern,
+
+    /// Healthy nodes, the master counted, below which it is read-only: a number, majority or off
+    #[arg(long, env = "ACKLOG_QUORUM", value_name = "QUORUM")]
+    #[arg(default_value = defaults::QUORUM, value_parser = values::quorum)]
+    quorum: QuorumArg,
 
     /// Longest message that is taken, in bytes or as 64KiB, 1MiB; 8MiB at most
     #[arg(long, env = "ACKLOG_MAX_MESSAGE_BYTES", value_name = "BYTES")]
@@ -144,6 +153,10 @@ pub struct SecondaryArgs {
     reconnect_delay: Duration,
 }
 
+/// A quorum, or none. A type of its own, since the flag has a default and an option would have none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QuorumArg(pub(super) Option<Quorum>);
+
 impl NodeArgs for MasterArgs {
     type Config = MasterConfig;
 
@@ -160,6 +173,17 @@ impl NodeArgs for MasterArgs {
                 ),
             ));
         }
+        if let (Some(Quorum::Nodes(nodes)), Some(size)) = (self.quorum.0, self.cluster_size)
+            && nodes > size
+        {
+            return Err(Stop::bad_usage(
+                "master-node",
+                &format!(
+                    "--quorum {nodes} is more than --cluster-size {size}: \
+                     it must be 1 to {size}, majority or off"
+                ),
+            ));
+        }
         Ok(MasterConfig {
             name: self.name,
             bind: self.common.bind,
@@ -169,9 +193,11 @@ impl NodeArgs for MasterArgs {
             comm_workers: self.common.comm_workers,
             request_timeout: self.common.request_timeout,
             send_delay: self.common.send_delay,
+            allow_faults: self.common.allow_faults,
             heartbeat_interval: self.heartbeat_interval,
             cluster_size: self.cluster_size,
             default_write_concern: self.default_write_concern,
+            quorum: self.quorum.0,
             max_message_bytes: self.max_message_bytes,
             max_waiting: self.max_waiting,
             log: LogConfig { filter: self.common.log, format: self.common.log_format },
@@ -194,6 +220,7 @@ impl NodeArgs for SecondaryArgs {
             request_timeout: self.common.request_timeout,
             send_delay: self.common.send_delay,
             store_delay: self.store_delay,
+            allow_faults: self.common.allow_faults,
             reconnect_delay: self.reconnect_delay,
             log: LogConfig { filter: self.common.log, format: self.common.log_format },
         })

@@ -55,6 +55,9 @@ pub(super) const INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Write concern of requests that name none: survives the loss of any minority.
 pub(super) const WRITE_CONCERN: &str = "majority";
 
+/// Healthy nodes below which a master is read-only. Off: a lonely master still takes messages whose write concern is 1.
+pub(super) const QUORUM: &str = "off";
+
 /// Longest message: generous for text, and small enough that a burst of them fits in memory.
 pub(super) const MESSAGE_BYTES: &str = "1MiB";
 

@@ -17,7 +17,7 @@ pub(crate) use values::{port, port_range_end};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::types::{DelayRange, NodeName, WriteConcern};
+use crate::types::{DelayRange, NodeName, Quorum, WriteConcern};
 
 /// Everything that a master is told from outside.
 #[derive(Clone, Debug)]
@@ -38,12 +38,16 @@ pub struct MasterConfig {
     pub request_timeout: Duration,
     /// Artificial delay of each request that this node sends.
     pub send_delay: Option<DelayRange>,
+    /// Whether faults may be scripted over HTTP.
+    pub allow_faults: bool,
     /// Pause between two heartbeats to a secondary.
     pub heartbeat_interval: Duration,
     /// Number of nodes, the master counted, where it is fixed; 1 to 256.
     pub cluster_size: Option<u16>,
     /// Write concern of requests that name none.
     pub default_write_concern: WriteConcern,
+    /// How many nodes must be healthy for it to take messages; none: it always does.
+    pub quorum: Option<Quorum>,
     /// Longest message that is taken, in bytes of the decoded string.
     pub max_message_bytes: usize,
     /// Most senders that wait for secondaries at once.
@@ -75,6 +79,8 @@ pub struct SecondaryConfig {
     pub send_delay: Option<DelayRange>,
     /// Artificial delay before received messages are stored and acked.
     pub store_delay: Option<DelayRange>,
+    /// Whether faults may be scripted over HTTP.
+    pub allow_faults: bool,
     /// Longest pause between two attempts to reach the master.
     pub reconnect_delay: Duration,
     /// What is logged, and how.

@@ -28,6 +28,7 @@ fn without_flags_the_defaults_hold() {
     assert_eq!(config.request_timeout, Duration::from_millis(1500));
     assert_eq!(config.heartbeat_interval, Duration::from_secs(1));
     assert_eq!((config.send_delay, config.cluster_size), (None, None));
+    assert_eq!((config.quorum, config.allow_faults), (None, false));
     assert_eq!(config.default_write_concern, WriteConcern::Majority);
     assert_eq!((config.max_message_bytes, config.max_waiting), (1 << 20, 65_536));
     assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
@@ -63,6 +64,9 @@ fn values_are_read_as_people_write_them() {
     assert_eq!(config.default_write_concern, WriteConcern::Nodes(3));
     assert_eq!(config.send_delay.unwrap().max(), Duration::from_secs(2));
     assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(master(&["--quorum=2"]).unwrap().quorum, Some(Quorum::Nodes(2)));
+    assert_eq!(master(&["--quorum=majority"]).unwrap().quorum, Some(Quorum::Majority));
+    assert!(secondary(&["--allow-faults"]).unwrap().allow_faults);
     assert_eq!(master(&["--max-message-bytes=8MiB"]).unwrap().max_message_bytes, 8 << 20);
     let config = secondary(&["--master-ip", "replicated-log_master.local"]).unwrap();
     assert_eq!(config.master_ip, "replicated-log_master.local");
@@ -71,7 +75,7 @@ fn values_are_read_as_people_write_them() {
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 20] = [
+    let cases: [(&[&str], &str); 23] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
         (&["--bind", "here"], "invalid IP address"),
         (&["--http-port", "65536"], "a whole number from 0 to 65535"),
@@ -87,6 +91,9 @@ fn a_bad_value_is_one_line_that_says_what_is_accepted() {
         (&["--default-write-concern", "most"], "a whole number, \"majority\" or \"all\""),
         (&["--default-write-concern", "257"], "at most 256 nodes"),
         (&["--cluster-size=3", "--default-write-concern=4"], "more than --cluster-size 3"),
+        (&["--quorum", "0"], "a whole number from 1 to 256, majority or off"),
+        (&["--quorum", "all"], "a whole number from 1 to 256, majority or off"),
+        (&["--cluster-size=3", "--quorum=4"], "--quorum 4 is more than --cluster-size 3"),
         (&["--max-message-bytes", "9MiB"], "at most 8MiB"),
         (&["--max-waiting", "0"], "a whole number from 1 to"),
         (&["--log", "inof"], "off, error, warn, info, debug, trace"),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
+use super::args::QuorumArg;
 use super::defaults::{INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
-use crate::types::{MESSAGE_BYTES_LIMIT, NODES_MAX, WriteConcern, parse_duration};
+use crate::types::{MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern, parse_duration};
 
 /// Longest host name, in bytes, that the domain name system allows.
 const HOST_BYTES_MAX: usize = 253;
@@ -85,6 +86,20 @@ pub(super) fn write_concern(text: &str) -> Result<WriteConcern, String> {
             Err(format!("a cluster has at most {NODES_MAX} nodes"))
         }
         concern => Ok(concern),
+    }
+}
+
+/// A quorum that some cluster could have, or `off`.
+pub(super) fn quorum(text: &str) -> Result<QuorumArg, String> {
+    match text {
+        "off" => Ok(QuorumArg(None)),
+        "majority" => Ok(QuorumArg(Some(Quorum::Majority))),
+        _ => match number_u16(text, 1, NODES_MAX) {
+            Ok(nodes) => Ok(QuorumArg(Some(Quorum::Nodes(nodes)))),
+            Err(_) => {
+                Err(format!("it must be a whole number from 1 to {NODES_MAX}, majority or off"))
+            }
+        },
     }
 }
 

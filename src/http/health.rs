@@ -49,7 +49,9 @@ impl Health for MasterHealth {
             mode: if self.read_only { "read-only" } else { "read-write" },
             log_end: self.log_end.get(),
             cluster_size: self.cluster_size,
-            quorum: None,
+            quorum: self
+                .quorum
+                .map(|quorum| QuorumJson { required: quorum.required, healthy: quorum.healthy }),
             waiting_senders: self.waiting_senders,
             secondaries: self.secondaries.iter().map(member).collect(),
             disk: None,
@@ -119,7 +121,8 @@ fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
-fn to_json(value: &impl Serialize) -> Vec<u8> {
+/// A value as the body of an answer.
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("numbers and strings always have a JSON form")
 }
 
@@ -132,12 +135,17 @@ struct MasterJson<'a> {
     mode: &'static str,
     log_end: u64,
     cluster_size: u16,
-    /// Null: this version has no quorum.
-    quorum: Option<()>,
+    quorum: Option<QuorumJson>,
     waiting_senders: usize,
     secondaries: Vec<MemberJson<'a>>,
     /// Null: the log is in memory.
     disk: Option<()>,
+}
+
+#[derive(Serialize)]
+struct QuorumJson {
+    required: u16,
+    healthy: u16,
 }
 
 #[derive(Serialize)]
@@ -181,6 +189,7 @@ struct ItsMasterJson<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::QuorumHealth;
     use crate::types::{LogEnd, NodeName};
 
     fn name(text: &str) -> NodeName {
@@ -219,6 +228,7 @@ mod tests {
             read_only: false,
             log_end: LogEnd::new(8),
             cluster_size: 3,
+            quorum: None,
             waiting_senders: 4,
             secondaries: vec![bonnie, clyde],
         };
@@ -237,7 +247,9 @@ mod tests {
         );
         assert_eq!(ready(&health).status(), StatusCode::OK);
         health.read_only = true;
+        health.quorum = Some(QuorumHealth { required: 2, healthy: 1 });
         assert!(text(&health).contains(r#""mode":"read-only""#));
+        assert!(text(&health).contains(r#""quorum":{"required":2,"healthy":1}"#));
         assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(self::health(&health).status(), StatusCode::OK);
     }

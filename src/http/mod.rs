@@ -12,7 +12,7 @@
 //!   reaches the node.
 //! - `connection` serves one connection; `linger` closes it so that its last answer arrives.
 //! - `routes` is the table of methods and paths; it is plain code over a method and a URI.
-//! - `append`, `read` and `health` answer; `body` holds what comes in and what goes out.
+//! - `append`, `read`, `health` and `faults` answer; `body` holds what comes in and what goes out.
 //! - `problem` is the one map from errors to statuses. Every error answer is built there.
 //! - `json` writes strings.
 //!
@@ -35,6 +35,7 @@
 mod append;
 mod body;
 mod connection;
+mod faults;
 mod health;
 mod json;
 mod linger;

@@ -72,6 +72,11 @@ pub(super) enum Problem {
         "fault injection is not enabled on this node; start it with --allow-faults to script faults"
     )]
     FaultsOff,
+    /// The body is no set of faults.
+    #[error(
+        "{0}; nothing was changed; send a JSON object like {{\"errorRate\": 0.3, \"seed\": 7}}"
+    )]
+    Faults(String),
     /// The body is not what it should be.
     #[error("{0}; send a JSON object like {{\"message\": \"text\", \"writeConcern\": 2}}")]
     Body(String),
@@ -175,6 +180,7 @@ impl Problem {
             | Self::NoNumber
             | Self::Name(_)
             | Self::Body(_)
+            | Self::Faults(_)
             | Self::BodyBroken
             | Self::Refused(Refusal::WriteConcern { .. }) => StatusCode::BAD_REQUEST,
             Self::FaultsOff => StatusCode::FORBIDDEN,
@@ -187,7 +193,9 @@ impl Problem {
             Self::Forget(ForgetError::Live(_)) => StatusCode::CONFLICT,
             Self::BodyTooLong { .. } | Self::MessageTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyBodies
-            | Self::Refused(Refusal::TooManyWaiting { .. } | Refusal::ShuttingDown)
+            | Self::Refused(
+                Refusal::TooManyWaiting { .. } | Refusal::NoQuorum { .. } | Refusal::ShuttingDown,
+            )
             | Self::Stopping(_)
             | Self::AppendLost
             | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
@@ -203,7 +211,9 @@ impl Problem {
             }
             // Nothing of the request was done, nor ever will be: safe to send again.
             Self::TooManyBodies
-            | Self::Refused(Refusal::TooManyWaiting { .. } | Refusal::ShuttingDown)
+            | Self::Refused(
+                Refusal::TooManyWaiting { .. } | Refusal::NoQuorum { .. } | Refusal::ShuttingDown,
+            )
             | Self::Stopped => Some((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => None,
         }
@@ -305,11 +315,22 @@ mod tests {
         let retry = |problem: Problem| problem.into_response().headers().contains_key(RETRY_AFTER);
         assert!(retry(Refusal::TooManyWaiting { limit: 9 }.into()));
         assert!(retry(Refusal::ShuttingDown.into()));
+        assert!(retry(Refusal::NoQuorum { healthy: 1, cluster_size: 3, required: 2 }.into()));
         assert!(retry(Problem::TooManyBodies));
         assert!(!retry(Problem::Stopping(receipt(true))));
         assert!(!retry(Problem::TimedOut(receipt(true))));
         assert!(!retry(Problem::AppendLost));
         assert!(!retry(Refusal::WriteConcern { asked: 9, reachable: 3 }.into()));
+    }
+
+    #[test]
+    fn a_lost_quorum_is_told_in_numbers() {
+        let detail = |healthy, cluster_size| {
+            Refusal::NoQuorum { healthy, cluster_size, required: 2 }.to_string()
+        };
+        assert!(detail(1, 3).starts_with("1 of 3 nodes is healthy, 2 needed; "));
+        assert!(detail(2, 5).starts_with("2 of 5 nodes are healthy, 2 needed; "));
+        assert!(detail(1, 1).starts_with("1 of 1 node is healthy, 2 needed; "));
     }
 
     #[test]

@@ -7,12 +7,13 @@ use tracing::debug;
 use super::append;
 use super::body::{BodyLimits, ResponseBody};
 use super::connection::Answer;
+use super::faults;
 use super::health::{OfSecondary, health, ready};
 use super::problem::{Problem, clip};
 use super::read::{self, Selection};
 use super::server::Node;
-use crate::node::{Appender, MasterHandle, SecondaryHandle};
-use crate::types::NodeName;
+use crate::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
+use crate::types::{Faults, NodeName};
 
 /// Which of the two roles a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,16 @@ enum Route {
     Health,
     Ready,
     Forget(NodeName),
+    Faults(FaultsRoute),
+}
+
+/// What a request asks about faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FaultsRoute {
+    Show,
+    Set,
+    Clear,
+    Disconnect,
 }
 
 impl<'a> Path<'a> {
@@ -115,7 +126,12 @@ fn route(role: Role, method: &Method, uri: &Uri) -> Result<Route, Problem> {
             Ok(name) => Ok(Route::Forget(name)),
             Err(error) => Err(Problem::Name(error.to_string())),
         },
-        Path::Faults | Path::FaultsDisconnect => Err(Problem::FaultsOff),
+        Path::FaultsDisconnect => Ok(Route::Faults(FaultsRoute::Disconnect)),
+        Path::Faults => Ok(Route::Faults(match *method {
+            Method::PUT => FaultsRoute::Set,
+            Method::DELETE => FaultsRoute::Clear,
+            _ => FaultsRoute::Show,
+        })),
     }
 }
 
@@ -161,6 +177,7 @@ fn number(digits: &str) -> Option<u64> {
 pub(super) struct App {
     node: Behind,
     limits: BodyLimits,
+    allow_faults: bool,
 }
 
 enum Behind {
@@ -170,7 +187,7 @@ enum Behind {
 
 impl App {
     /// The node behind the calling HTTP thread; must be called inside that thread's runtime.
-    pub(super) fn new(node: Node, limits: BodyLimits) -> Self {
+    pub(super) fn new(node: Node, limits: BodyLimits, allow_faults: bool) -> Self {
         let node = match node {
             Node::Master(master) => {
                 let appender = master.appender();
@@ -178,7 +195,31 @@ impl App {
             }
             Node::Secondary(secondary) => Behind::Secondary(secondary),
         };
-        Self { node, limits }
+        Self { node, limits, allow_faults }
+    }
+
+    /// Everything about faults, the same for both kinds of node.
+    async fn faults(
+        &self,
+        route: FaultsRoute,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Problem> {
+        if !self.allow_faults {
+            return Err(Problem::FaultsOff);
+        }
+        let node = match &self.node {
+            Behind::Master(master, _) => NodeFaults::Master(master),
+            Behind::Secondary(secondary) => NodeFaults::Secondary(secondary),
+        };
+        Ok(match route {
+            FaultsRoute::Show => faults::shown(node.show().await?),
+            FaultsRoute::Clear => faults::shown(node.set(Faults::default()).await?),
+            FaultsRoute::Set => {
+                let wanted = faults::parse(&self.limits.collect(body).await?.bytes)?;
+                faults::shown(node.set(wanted).await?)
+            }
+            FaultsRoute::Disconnect => faults::disconnected(node.disconnect().await?),
+        })
     }
 
     async fn master(
@@ -195,7 +236,7 @@ impl App {
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),
             Route::Forget(name) => Ok(health(&master.forget(name).await??)),
-            Route::Misdirected(_) => unreachable!("a master takes messages"),
+            Route::Misdirected(_) | Route::Faults(_) => unreachable!("answered before"),
         }
     }
 }
@@ -216,7 +257,9 @@ async fn secondary(
             let master = master.map(|name| name.to_string());
             Err(Problem::NotMaster { allow, master, address: address.to_owned() })
         }
-        Route::Append | Route::Forget(_) => unreachable!("the table has it for a master only"),
+        Route::Append | Route::Forget(_) | Route::Faults(_) => {
+            unreachable!("a master's only, or answered before")
+        }
     }
 }
 
@@ -229,6 +272,7 @@ impl Answer for App {
         };
         let answer = match (route(role, &head.method, &head.uri), &self.node) {
             (Err(problem), _) => Err(problem),
+            (Ok(Route::Faults(route)), _) => self.faults(route, body).await,
             (Ok(route), Behind::Master(master, appender)) => {
                 self.master(master, appender, route, body).await
             }

@@ -36,6 +36,8 @@ pub struct HttpConfig {
     pub workers: usize,
     /// Longest message, in bytes of the decoded string.
     pub max_message_bytes: usize,
+    /// Whether faults may be scripted.
+    pub allow_faults: bool,
 }
 
 /// The node that is served.
@@ -90,7 +92,7 @@ impl Server {
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
         let server = Self::start_with(config.workers, listener, move || {
-            App::new(node.clone(), limits.clone())
+            App::new(node.clone(), limits.clone(), config.allow_faults)
         })?;
         info!(address = %server.address, workers = config.workers, "serving HTTP");
         Ok(server)

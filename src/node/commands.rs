@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{Append, MAILBOX, Stopped};
+use super::{Append, FaultsCommand, MAILBOX, Stopped};
 use crate::protocol::{ForgetError, MasterHealth};
 use crate::types::{NodeName, WaiterId};
 
@@ -19,6 +19,8 @@ pub(super) enum Command {
     Health(oneshot::Sender<MasterHealth>),
     /// Forget a secondary.
     Forget(NodeName, oneshot::Sender<Result<MasterHealth, ForgetError>>),
+    /// Show, replace or carry out faults.
+    Faults(FaultsCommand),
     /// Take no more messages and answer everybody.
     Shutdown(oneshot::Sender<()>),
 }

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::commands::{self, Command, Commands, Queued};
+use super::faults::{FaultsCommand, Faulty};
 use super::releases::{Appender, Mailboxes, Releases};
 use super::sessions::Sessions;
 use super::{Append, MAILBOX, Stopped, TURN_MAX, now, sleep_to};
@@ -17,7 +18,7 @@ use crate::net::{SessionEvent, accept_all};
 use crate::protocol::{
     Effect, ForgetError, Input, Master, MasterHealth, MasterOptions, Outcome, Refusal,
 };
-use crate::types::{NodeName, SessionId, WaiterId};
+use crate::types::{Faults, NodeName, SessionId, WaiterId};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
@@ -71,6 +72,11 @@ impl MasterHandle {
         self.ask(Command::Shutdown).await
     }
 
+    /// Hands a command about faults to the core task.
+    pub(super) async fn fault(&self, command: FaultsCommand) -> Result<(), Stopped> {
+        self.commands.send(Command::Faults(command)).await
+    }
+
     async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
@@ -95,7 +101,7 @@ pub fn start_master(
     let (accepted, accepted_queue) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
     let core = Core {
-        machine: Master::new(options, reader.clone()),
+        machine: Master::new(now(), options, reader.clone()),
         writer,
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
         releases: Releases::new(mailboxes.clone()),
@@ -135,12 +141,16 @@ impl Core {
         let mut commands = Vec::with_capacity(TURN_MAX);
         loop {
             let deadline = self.machine.next_deadline();
+            // A node that is paused on demand leaves what its peers send where it is.
+            let hears = !self.machine.is_paused();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_to(deadline) => {}
-                Some((stream, address)) = inbox.accepted.recv() => self.meet(stream, address),
-                _ = inbox.events.recv_many(&mut events, TURN_MAX) => {}
+                Some((stream, address)) = inbox.accepted.recv(), if hears => {
+                    self.meet(stream, address);
+                }
+                _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
                 _ = inbox.commands.recv_many(&mut commands, TURN_MAX) => {}
             }
             // Whatever woke the task: all that waits by now belongs to the same turn.
@@ -190,6 +200,7 @@ impl Core {
                     let forgotten = self.machine.forget(&name);
                     let _ = answer.send(forgotten.map(|()| self.machine.health(now)));
                 }
+                Command::Faults(command) => self.obey(command),
                 Command::Shutdown(answer) => {
                     self.machine.step(now, Input::Shutdown);
                     self.drain();
@@ -249,6 +260,20 @@ impl Core {
             }
         }
         self.releases.flush();
+    }
+}
+
+impl Faulty for Core {
+    fn faults(&self) -> Faults {
+        self.machine.faults()
+    }
+
+    fn set_faults(&mut self, faults: Faults) {
+        self.machine.set_faults(now(), faults);
+    }
+
+    fn disconnect(&mut self) -> usize {
+        self.machine.disconnect()
     }
 }
 

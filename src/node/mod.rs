@@ -8,6 +8,7 @@
 //! HTTP talks to it through cloneable handles, and is answered in batches: see [`Appender`].
 
 mod commands;
+mod faults;
 mod master;
 mod releases;
 mod secondary;
@@ -18,8 +19,10 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::time::sleep_until;
 
+use self::faults::FaultsCommand;
 use crate::types::WriteConcern;
 
+pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
 pub use releases::Appender;
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};

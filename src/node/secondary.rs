@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::faults::{FaultsCommand, Faulty};
 use super::sessions::Sessions;
 use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
 use crate::log::{LogReader, LogWriter, in_memory};
@@ -14,7 +15,7 @@ use crate::net::{SessionEvent, dial};
 use crate::protocol::{
     Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput, SecondaryOptions,
 };
-use crate::types::SessionId;
+use crate::types::{Faults, SessionId};
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -25,12 +26,17 @@ pub struct MasterAddress {
     pub port: u16,
 }
 
-type HealthAnswer = oneshot::Sender<SecondaryHealth>;
+/// What HTTP asks of the core task.
+#[derive(Debug)]
+enum Question {
+    Health(oneshot::Sender<SecondaryHealth>),
+    Faults(FaultsCommand),
+}
 
 /// A running secondary, as HTTP sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SecondaryHandle {
-    questions: mpsc::Sender<HealthAnswer>,
+    questions: mpsc::Sender<Question>,
     reader: LogReader,
     master_address: String,
 }
@@ -52,8 +58,13 @@ impl SecondaryHandle {
     /// When the node has stopped.
     pub async fn health(&self) -> Result<SecondaryHealth, Stopped> {
         let (answer, answered) = oneshot::channel();
-        self.questions.send(answer).await.map_err(|_| Stopped)?;
+        self.questions.send(Question::Health(answer)).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
+    }
+
+    /// Hands a command about faults to the core task.
+    pub(super) async fn fault(&self, command: FaultsCommand) -> Result<(), Stopped> {
+        self.questions.send(Question::Faults(command)).await.map_err(|_| Stopped)
     }
 }
 
@@ -84,7 +95,7 @@ pub fn start_secondary(
 
 /// Where things come to the core task.
 struct Inbox {
-    questions: mpsc::Receiver<HealthAnswer>,
+    questions: mpsc::Receiver<Question>,
     events: mpsc::Receiver<(SessionId, SessionEvent)>,
     dialed: mpsc::Receiver<io::Result<TcpStream>>,
 }
@@ -102,15 +113,20 @@ impl Core {
         let mut events = Vec::with_capacity(TURN_MAX);
         loop {
             let deadline = self.machine.next_deadline();
+            // A node that is paused on demand leaves what its master sends where it is.
+            let hears = !self.machine.is_paused();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_to(deadline) => {}
-                Some(dialed) = inbox.dialed.recv() => self.take_dialed(dialed),
-                Some(answer) = inbox.questions.recv() => {
-                    let _ = answer.send(self.machine.health());
-                }
-                _ = inbox.events.recv_many(&mut events, TURN_MAX) => {}
+                Some(dialed) = inbox.dialed.recv(), if hears => self.take_dialed(dialed),
+                Some(question) = inbox.questions.recv() => match question {
+                    Question::Health(answer) => {
+                        let _ = answer.send(self.machine.health());
+                    }
+                    Question::Faults(command) => self.obey(command),
+                },
+                _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
             }
             self.turn(&mut events);
         }
@@ -179,5 +195,19 @@ impl Core {
             // Fails when the node has stopped.
             let _ = dialed.send(stream).await;
         });
+    }
+}
+
+impl Faulty for Core {
+    fn faults(&self) -> Faults {
+        self.machine.faults()
+    }
+
+    fn set_faults(&mut self, faults: Faults) {
+        self.machine.set_faults(now(), faults);
+    }
+
+    fn disconnect(&mut self) -> usize {
+        self.machine.disconnect(now())
     }
 }

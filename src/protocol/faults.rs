@@ -1,110 +1,150 @@
-//! Artificial delays, drawn from a seed.
+//! Faults on demand: what becomes of frames, runs and answers, drawn from a seed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tracing::debug;
 
-use super::frame::RequestKind;
-use crate::types::{DelayRange, NodeName};
+use super::frame::{Frame, FrameKind};
+use crate::types::{DelayRange, Faults, IdRange, NodeName, Rate};
 
 /// Longest artificial delay of a handshake: below the time that the master grants to an unfinished one, so that a
 /// node with long delays still gets in.
 pub const HANDSHAKE_DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// A source of artificial delays.
+/// Draws the faults of one node.
 ///
-/// There is one stream of draws for each peer and kind, and the k-th request of that kind to that peer takes the k-th
-/// draw: what happens on one connection does not change what another one meets, and a seed repeats a scenario.
+/// There is one stream of draws for each peer, kind of frame and fault, and the k-th frame of that kind to that peer
+/// takes the k-th draw: what happens on one connection does not change what another one meets, and a seed repeats a
+/// scenario. New faults begin new streams.
 #[derive(Debug)]
-pub(super) struct Delays {
-    range: Option<DelayRange>,
+pub(super) struct Injector {
+    faults: Faults,
     seed: u64,
-    streams: BTreeMap<(Option<NodeName>, Kind), ChaCha8Rng>,
+    /// Whether any frame can meet a fault: without, a frame costs this one question.
+    touches_frames: bool,
+    streams: BTreeMap<(Option<NodeName>, Draw), ChaCha8Rng>,
 }
 
-/// What is delayed.
+/// What a stream of draws decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Send(RequestKind),
-    Store,
+enum Draw {
+    SendDelay(FrameKind),
+    Drop(FrameKind),
+    Duplicate(FrameKind),
+    StoreDelay,
+    Error,
 }
 
-impl Delays {
-    /// Delays from `range`, drawn from `seed`; without a range there are none.
-    pub(super) fn new(range: Option<DelayRange>, seed: u64) -> Self {
-        Self { range, seed, streams: BTreeMap::new() }
+/// A frame on its way out, with what was drawn for it.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    frame: Frame<IdRange>,
+    /// How long it waits before it is written.
+    pub(super) delay: Duration,
+    /// How often it is written.
+    copies: usize,
+}
+
+impl Outgoing {
+    /// The frame, as often as it is to be written.
+    pub(super) fn frames(self) -> impl Iterator<Item = Frame<IdRange>> {
+        std::iter::repeat_n(self.frame, self.copies)
+    }
+}
+
+impl Injector {
+    /// These faults, drawn from their own seed or else from `seed`.
+    pub(super) fn new(faults: Faults, seed: u64) -> Self {
+        let touches_frames = faults.send_delay.is_some()
+            || faults.drop_rate > Rate::NEVER
+            || faults.duplicate_rate > Rate::NEVER;
+        let seed = faults.seed.unwrap_or(seed);
+        Self { faults, seed, touches_frames, streams: BTreeMap::new() }
     }
 
-    /// The delay of the next request of this kind to `peer` (none: the master). Heartbeats are never delayed,
-    /// handshakes by [`HANDSHAKE_DELAY_MAX`] at most.
-    pub(super) fn send(&mut self, peer: Option<&NodeName>, kind: RequestKind) -> Duration {
-        match kind {
-            RequestKind::Heartbeat => Duration::ZERO,
-            RequestKind::Handshake => self.draw(peer, Kind::Send(kind)).min(HANDSHAKE_DELAY_MAX),
-            _ => self.draw(peer, Kind::Send(kind)),
+    /// The faults in force.
+    pub(super) fn faults(&self) -> Faults {
+        self.faults
+    }
+
+    /// Draws what becomes of a frame to `peer` (none: the master). Requests are delayed, but heartbeats never and
+    /// handshakes by [`HANDSHAKE_DELAY_MAX`] at most; any frame may be dropped or doubled.
+    pub(super) fn outgoing(&mut self, peer: Option<&NodeName>, frame: Frame<IdRange>) -> Outgoing {
+        if !self.touches_frames {
+            return Outgoing { frame, delay: Duration::ZERO, copies: 1 };
         }
+        let (kind, Faults { send_delay, drop_rate, duplicate_rate, .. }) =
+            (frame.kind(), self.faults);
+        let delay = match (kind, &frame) {
+            (FrameKind::Heartbeat, _) | (_, Frame::Response(..)) => Duration::ZERO,
+            _ => self.delay(peer, Draw::SendDelay(kind), send_delay),
+        };
+        let delay = match kind {
+            FrameKind::Handshake => delay.min(HANDSHAKE_DELAY_MAX),
+            _ => delay,
+        };
+        // Both are drawn for each frame, so that no draw moves another one's place in its stream.
+        let dropped = self.happens(peer, Draw::Drop(kind), drop_rate);
+        let doubled = self.happens(peer, Draw::Duplicate(kind), duplicate_rate);
+        let (copies, fault) = match (dropped, doubled) {
+            (true, _) => (0, Some("dropped")),
+            (false, true) => (2, Some("written twice")),
+            (false, false) => (1, None),
+        };
+        if let Some(fault) = fault {
+            let (peer, request) = (peer.map(NodeName::as_str), frame.request());
+            debug!(peer, %request, ?kind, "a fault: the frame is {fault}");
+        }
+        Outgoing { frame, delay, copies }
     }
 
     /// The delay before the next received run or page is stored.
-    pub(super) fn store(&mut self) -> Duration {
-        self.draw(None, Kind::Store)
+    pub(super) fn store_delay(&mut self) -> Duration {
+        self.delay(None, Draw::StoreDelay, self.faults.store_delay)
     }
 
-    fn draw(&mut self, peer: Option<&NodeName>, kind: Kind) -> Duration {
-        let Some(range) = self.range else { return Duration::ZERO };
+    /// Whether the next stored run is answered with an error.
+    pub(super) fn answers_with_error(&mut self) -> bool {
+        self.happens(None, Draw::Error, self.faults.error_rate)
+    }
+
+    fn delay(
+        &mut self,
+        peer: Option<&NodeName>,
+        draw: Draw,
+        range: Option<DelayRange>,
+    ) -> Duration {
+        let Some(range) = range else { return Duration::ZERO };
+        let micros = range.min().as_micros() as u64..=range.max().as_micros() as u64;
+        Duration::from_micros(self.stream(peer, draw).random_range(micros))
+    }
+
+    fn happens(&mut self, peer: Option<&NodeName>, draw: Draw, rate: Rate) -> bool {
+        rate > Rate::NEVER && self.stream(peer, draw).random_bool(rate.get())
+    }
+
+    fn stream(&mut self, peer: Option<&NodeName>, draw: Draw) -> &mut ChaCha8Rng {
         let seed = self.seed;
-        let rng = self.streams.entry((peer.cloned(), kind)).or_insert_with(|| {
-            let name = peer.map_or(0, |peer| crc32c::crc32c(peer.as_str().as_bytes()));
-            let kind = match kind {
-                Kind::Send(kind) => 1 + kind as u64,
-                Kind::Store => 0,
+        self.streams.entry((peer.cloned(), draw)).or_insert_with(|| {
+            let (fault, kind) = match draw {
+                Draw::StoreDelay => (0, 0),
+                Draw::SendDelay(kind) => (1, kind as u8),
+                Draw::Drop(kind) => (2, kind as u8),
+                Draw::Duplicate(kind) => (3, kind as u8),
+                Draw::Error => (4, 0),
             };
+            let name = peer.map_or(0, |peer| crc32c::crc32c(peer.as_str().as_bytes()));
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&seed.to_le_bytes());
-            bytes[8..16].copy_from_slice(&kind.to_le_bytes());
+            bytes[8..10].copy_from_slice(&[fault, kind]);
             bytes[16..20].copy_from_slice(&name.to_le_bytes());
             ChaCha8Rng::from_seed(bytes)
-        });
-        let micros = range.min().as_micros() as u64..=range.max().as_micros() as u64;
-        Duration::from_micros(rng.random_range(micros))
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn delays(seed: u64) -> Delays {
-        Delays::new(Some("1000ms..2000ms".parse().unwrap()), seed)
-    }
-
-    #[test]
-    fn the_same_seed_draws_the_same_delays_for_each_peer_whatever_the_others_do() {
-        let (bonnie, clyde): (NodeName, NodeName) =
-            ("bonnie".parse().unwrap(), "clyde".parse().unwrap());
-        let draw = |delays: &mut Delays, peer| delays.send(Some(peer), RequestKind::AddMessage);
-        let mut alone = delays(7);
-        let of_bonnie: Vec<_> = (0..20).map(|_| draw(&mut alone, &bonnie)).collect();
-        let mut together = delays(7);
-        let interleaved: Vec<_> = (0..20)
-            .map(|_| {
-                draw(&mut together, &clyde);
-                together.store();
-                draw(&mut together, &bonnie)
-            })
-            .collect();
-        assert_eq!(of_bonnie, interleaved);
-        assert!(of_bonnie.iter().all(|delay| (1000..=2000).contains(&delay.as_millis())));
-        assert_ne!(of_bonnie, (0..20).map(|_| draw(&mut delays(8), &bonnie)).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn heartbeats_are_never_delayed_and_handshakes_not_beyond_their_limit() {
-        let mut delays = Delays::new(Some("20s".parse().unwrap()), 1);
-        assert_eq!(delays.send(None, RequestKind::Heartbeat), Duration::ZERO);
-        assert_eq!(delays.send(None, RequestKind::Handshake), HANDSHAKE_DELAY_MAX);
-        assert_eq!(delays.send(None, RequestKind::GetMessages), Duration::from_secs(20));
-    }
-}
+mod tests;

@@ -175,35 +175,78 @@ pub enum ErrorCode {
     NoRoom,
 }
 
-/// The kinds of request, as artificial delays and log lines tell them apart.
+/// The kinds of frame, as faults, transcripts and log lines tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RequestKind {
-    /// `Handshake`
+pub enum FrameKind {
+    /// A request to be let in.
     Handshake,
-    /// `GetMessages`
+    /// A request for a page.
     GetMessages,
-    /// `SecondaryNodeReady`
+    /// A request for runs.
     SecondaryNodeReady,
-    /// `AddMessage`
+    /// A request that carries a run.
     AddMessage,
-    /// `Heartbeat`
+    /// A request for a sign of life.
     Heartbeat,
+    /// The answer to a handshake that is accepted.
+    Welcome,
+    /// The answer to a handshake that is not.
+    Refused,
+    /// The answer to `GetMessages`.
+    Page,
+    /// The answer to `SecondaryNodeReady`.
+    ReadyNoted,
+    /// The answer to `AddMessage`.
+    Added,
+    /// The answer to `Heartbeat`.
+    Alive,
+    /// The answer to a request that failed.
+    Failed,
 }
 
 impl<R> Request<R> {
     /// The request's kind.
-    pub fn kind(&self) -> RequestKind {
+    pub fn kind(&self) -> FrameKind {
         match self {
-            Self::Handshake(_) | Self::HandshakeOfVersion(_) => RequestKind::Handshake,
-            Self::GetMessages { .. } => RequestKind::GetMessages,
-            Self::SecondaryNodeReady { .. } => RequestKind::SecondaryNodeReady,
-            Self::AddMessage { .. } => RequestKind::AddMessage,
-            Self::Heartbeat { .. } => RequestKind::Heartbeat,
+            Self::Handshake(_) | Self::HandshakeOfVersion(_) => FrameKind::Handshake,
+            Self::GetMessages { .. } => FrameKind::GetMessages,
+            Self::SecondaryNodeReady { .. } => FrameKind::SecondaryNodeReady,
+            Self::AddMessage { .. } => FrameKind::AddMessage,
+            Self::Heartbeat { .. } => FrameKind::Heartbeat,
+        }
+    }
+}
+
+impl<R> Response<R> {
+    /// The response's kind.
+    pub fn kind(&self) -> FrameKind {
+        match self {
+            Self::Welcome(_) => FrameKind::Welcome,
+            Self::Refused { .. } => FrameKind::Refused,
+            Self::Page { .. } => FrameKind::Page,
+            Self::ReadyNoted => FrameKind::ReadyNoted,
+            Self::Added { .. } => FrameKind::Added,
+            Self::Alive => FrameKind::Alive,
+            Self::Failed { .. } => FrameKind::Failed,
         }
     }
 }
 
 impl<R> Frame<R> {
+    /// The frame's kind.
+    pub fn kind(&self) -> FrameKind {
+        match self {
+            Self::Request(_, request) => request.kind(),
+            Self::Response(_, response) => response.kind(),
+        }
+    }
+
+    /// The number of the request that the frame is or answers.
+    pub fn request(&self) -> RequestId {
+        let (Self::Request(id, _) | Self::Response(id, _)) = self;
+        *id
+    }
+
     /// The messages that the frame carries, if it is of a kind that does.
     pub fn run(&self) -> Option<&R> {
         match self {

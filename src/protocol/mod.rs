@@ -11,9 +11,10 @@
 //! - `step(now, input)` takes in what happened; `handle_timeout(now)` does what is due;
 //! - `poll_effect()` says what to do next; call it until it returns none after each of the above;
 //! - `next_deadline()` says when `handle_timeout` is due next; the shell holds the only sleep;
-//! - commands and questions of the application: `append`, `forget`, `health`.
+//! - commands and questions of the application: `append`, `forget`, `health`, `set_faults`, `disconnect`.
 //!
-//! `now` must never go back. Chance comes from a seed in the options.
+//! `now` must never go back. Chance comes from a seed in the options. A node that its [faults](crate::types::Faults)
+//! pause is not told of connections and frames until it goes on; they wait where they came from.
 //!
 //! # What holds
 //! - *Order.* The master gives ids; a secondary appends only what continues its log and holds the rest in a
@@ -46,6 +47,7 @@ mod health;
 mod in_flight;
 mod master;
 mod outcome;
+mod own_time;
 mod progress;
 mod secondary;
 mod status;
@@ -60,7 +62,7 @@ pub use master::{Effect, HANDSHAKE_TIMEOUT, Input, Master, MasterOptions, STRANG
 pub use outcome::{ForgetError, Outcome, Receipt, Refusal};
 pub use secondary::{HELD_BYTES_MAX, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
 pub use status::{
-    MasterHealth, MemberHealth, MemberPhase, SecondaryHealth, SecondaryPhase, Status,
+    MasterHealth, MemberHealth, MemberPhase, QuorumHealth, SecondaryHealth, SecondaryPhase, Status,
 };
 
 /// What the deciding code may ask of its node's log: sizes and checksums, never bytes.
@@ -81,7 +83,7 @@ pub enum ProtocolError {
     HandshakeExpected,
     /// A request that this side never answers, or not now.
     #[error("a {0:?} request is not expected here")]
-    UnexpectedRequest(frame::RequestKind),
+    UnexpectedRequest(frame::FrameKind),
     /// A response that fits no request.
     #[error("the response to request {0} is not expected here")]
     UnexpectedResponse(RequestId),
@@ -125,6 +127,9 @@ pub enum CloseReason {
     /// Not a byte for too long.
     #[error("nothing was heard from the master for too long")]
     Silent,
+    /// Somebody asked for it.
+    #[error("a disconnect was asked for")]
+    OnDemand,
     /// This node stops.
     #[error("this node is stopping")]
     Stopping,

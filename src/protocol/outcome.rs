@@ -52,9 +52,30 @@ pub enum Refusal {
         /// How many may wait at once.
         limit: usize,
     },
+    /// Too few nodes are healthy for the quorum.
+    #[error(
+        "{healthy} of {} healthy, {required} needed; the master takes messages again by itself when \
+         enough nodes are back, see /health",
+        nodes_are(*.cluster_size, *.healthy)
+    )]
+    NoQuorum {
+        /// How many are, the master counted.
+        healthy: u16,
+        /// How many nodes there are.
+        cluster_size: u16,
+        /// How many must be.
+        required: u16,
+    },
     /// The node is stopping.
     #[error("the node is shutting down; send the message again when it is back")]
     ShuttingDown,
+}
+
+/// `3 nodes is`, `3 nodes are`, `1 node is`: what stands behind "1 of" or "2 of".
+fn nodes_are(nodes: u16, healthy: u16) -> String {
+    let noun = if nodes == 1 { "node" } else { "nodes" };
+    let verb = if healthy == 1 { "is" } else { "are" };
+    format!("{nodes} {noun} {verb}")
 }
 
 /// Why a secondary was not forgotten.

@@ -15,7 +15,7 @@ use crate::types::{IdRange, LogEnd};
 
 /// Most runs in flight to one secondary. More would not fill the line better, and a peer that hangs would be resent
 /// more when it comes back.
-const RUNS_IN_FLIGHT_MAX: usize = 8;
+pub(super) const RUNS_IN_FLIGHT_MAX: usize = 8;
 
 /// Most bytes sent and not acked to one secondary, unless it is a single run: several runs of the largest size, and
 /// well below what a secondary holds above a gap.
@@ -125,16 +125,15 @@ impl Progress {
         self.hold_until = None;
     }
 
-    /// The next run to send, if one may be sent now. The caller sends it: it counts as in flight from here on.
-    ///
-    /// With `cautious`, as towards a secondary that is not healthy, one run at a time.
+    /// The next run to send, if one may be sent now and fewer than `runs_max` are in flight. The caller sends it: it
+    /// counts as in flight from here on.
     #[must_use]
     pub(super) fn next_run(
         &mut self,
         now: Instant,
         log: &impl LogView,
         durable_end: LogEnd,
-        cautious: bool,
+        runs_max: usize,
     ) -> Option<Plan> {
         if self.hold_until.is_some_and(|until| until > now) {
             return None;
@@ -142,7 +141,6 @@ impl Progress {
         self.hold_until = None;
         // A late ack may have covered all that was known to be missing.
         self.restart_from_acked();
-        let runs_max = if cautious { 1 } else { RUNS_IN_FLIGHT_MAX };
         if self.runs_in_flight >= runs_max {
             return None;
         }

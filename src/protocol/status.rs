@@ -51,17 +51,35 @@ pub struct MemberHealth {
     pub address: Option<String>,
 }
 
+/// How many nodes must be healthy for the master to take messages, and how many are. The master counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumHealth {
+    /// How many must be.
+    pub required: u16,
+    /// How many are healthy and ready.
+    pub healthy: u16,
+}
+
+impl QuorumHealth {
+    /// Whether enough nodes are healthy.
+    pub fn is_there(self) -> bool {
+        self.healthy >= self.required
+    }
+}
+
 /// The master's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterHealth {
     /// Its name.
     pub name: NodeName,
-    /// Whether it refuses appends (it is stopping).
+    /// Whether it refuses appends: it is stopping, or too few nodes are healthy.
     pub read_only: bool,
     /// The end of its log.
     pub log_end: LogEnd,
     /// Number of nodes of the cluster, the master counted.
     pub cluster_size: u16,
+    /// How many nodes must be healthy and how many are; none where none need be.
+    pub quorum: Option<QuorumHealth>,
     /// Senders that wait for secondaries.
     pub waiting_senders: usize,
     /// Every secondary that ever registered, in that order.

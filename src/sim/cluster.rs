@@ -9,11 +9,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::check::{Checker, Sent};
-use super::link::{Link, Network, Rule, RuleAction, describe, kind_of};
+use super::link::{Link, Network, Rule, RuleAction, describe};
 use super::node::{MasterNode, SecondaryNode, Stalled};
 use super::options::ClusterOptions;
 use crate::log::LogReader;
-use crate::protocol::frame::{self, Frame};
+use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
     Effect, ForgetError, Input, MasterOptions, Outcome, Refusal, SecondaryEffect, SecondaryInput,
     SecondaryOptions, SecondaryPhase,
@@ -101,16 +101,17 @@ impl Cluster {
             name: self.master_name.clone(),
             log: LogId::new(self.rng.random()),
             request_timeout: self.options.request_timeout,
-            send_delay: self.options.send_delay,
+            faults: self.options.faults,
             heartbeat_interval: self.options.heartbeat_interval,
             cluster_size: self.options.cluster_size,
             default_write_concern: WriteConcern::Majority,
+            quorum: self.options.quorum,
             max_waiting: self.options.max_waiting,
             seed: self.rng.random(),
         };
         *self.lives.entry(None).or_default() += 1;
         self.checker.new_log(&self.master_name, options.log);
-        self.master = Some(MasterNode::new(options));
+        self.master = Some(MasterNode::new(self.instant(), options));
         self.note("master starts with an empty log");
     }
 
@@ -127,8 +128,7 @@ impl Cluster {
             instance: InstanceId::new(self.rng.random()),
             request_timeout: self.options.request_timeout,
             reconnect_delay: self.options.reconnect_delay,
-            send_delay: self.options.send_delay,
-            store_delay: self.options.store_delay,
+            faults: self.options.faults,
             seed: self.rng.random(),
         };
         *self.lives.entry(Some(name.clone())).or_default() += 1;
@@ -136,89 +136,6 @@ impl Cluster {
         let node = SecondaryNode::new(self.instant(), options);
         self.secondaries.insert(name.clone(), node);
         self.note(&format!("{name} starts with an empty log"));
-    }
-
-    /// Kills a secondary, if it runs. Its memory is gone; the master learns of it unless it is cut off.
-    pub fn crash(&mut self, name: &NodeName) {
-        if self.secondaries.remove(name).is_none() {
-            return;
-        }
-        self.note(&format!("{name} crashes"));
-        self.cut_links_of(name, false);
-    }
-
-    /// Drops the connection of a secondary; both ends learn of it, unless it is cut off.
-    pub fn disconnect(&mut self, name: &NodeName) {
-        self.note(&format!("{name} is disconnected"));
-        self.cut_links_of(name, true);
-    }
-
-    fn cut_links_of(&mut self, name: &NodeName, tell_secondary: bool) {
-        let of_name = |(&number, link): (&u64, &Link)| (link.peer == *name).then_some(number);
-        let links: Vec<u64> = self.links.iter().filter_map(of_name).collect();
-        for link in links {
-            if !tell_secondary && let Some(link) = self.links.get_mut(&link) {
-                link.secondary_open = false;
-            }
-            self.end_link(link, false);
-        }
-    }
-
-    /// Lets both open ends of a link learn that it is gone, or the secondary's only.
-    fn end_link(&mut self, link: u64, master_gone: bool) {
-        let Some(state) = self.links.get_mut(&link) else { return };
-        if master_gone {
-            state.master_open = false;
-        }
-        let (master_open, secondary_open) = (state.master_open, state.secondary_open);
-        if self.partitioned.contains(&state.peer) {
-            return;
-        }
-        for (open, at_master) in [(master_open, true), (secondary_open, false)] {
-            if open {
-                let delay = self.network.delay(&mut self.rng);
-                self.schedule(delay, Event::Down { link, at_master });
-            }
-        }
-    }
-
-    /// Cuts a secondary off: frames vanish both ways and dials fail, and nobody is told.
-    pub fn partition(&mut self, name: &NodeName) {
-        self.note(&format!("{name} is cut off"));
-        self.partitioned.push(name.clone());
-    }
-
-    /// Ends a partition.
-    pub fn heal(&mut self, name: &NodeName) {
-        self.note(&format!("{name} is reachable again"));
-        self.partitioned.retain(|other| other != name);
-    }
-
-    /// Hangs a node (none: the master): it takes nothing in and its timers stand still.
-    pub fn pause(&mut self, name: Option<&NodeName>) {
-        let shown = name.unwrap_or(&self.master_name).clone();
-        self.note(&format!("{shown} hangs"));
-        if let Some(stalled) = self.stalled(name) {
-            stalled.is_paused = true;
-        }
-    }
-
-    /// Lets a hung node go on, with all that arrived meanwhile.
-    pub fn resume(&mut self, name: Option<&NodeName>) {
-        let shown = name.unwrap_or(&self.master_name).clone();
-        self.note(&format!("{shown} goes on"));
-        let Some(stalled) = self.stalled(name) else { return };
-        stalled.is_paused = false;
-        for event in std::mem::take(&mut stalled.events) {
-            self.schedule(Duration::ZERO, event);
-        }
-    }
-
-    fn stalled(&mut self, name: Option<&NodeName>) -> Option<&mut Stalled> {
-        match name {
-            None => self.master.as_mut().map(|node| &mut node.stalled),
-            Some(name) => self.secondaries.get_mut(name).map(|node| &mut node.stalled),
-        }
     }
 
     /// Lets a rule hold for the next frames of its kind.
@@ -390,4 +307,5 @@ impl Cluster {
     }
 }
 
+mod failures;
 mod run;

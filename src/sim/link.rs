@@ -81,31 +81,9 @@ pub(super) struct Link {
     pub(super) last_to_secondary: Duration,
 }
 
-/// The kind of a frame, by the name that the protocol's document uses.
-pub(super) fn kind_of<R>(frame: &Frame<R>) -> &'static str {
-    match frame {
-        Frame::Request(_, request) => match request {
-            Request::Handshake(_) | Request::HandshakeOfVersion(_) => "Handshake",
-            Request::GetMessages { .. } => "GetMessages",
-            Request::SecondaryNodeReady { .. } => "SecondaryNodeReady",
-            Request::AddMessage { .. } => "AddMessage",
-            Request::Heartbeat { .. } => "Heartbeat",
-        },
-        Frame::Response(_, response) => match response {
-            Response::Welcome(_) => "Welcome",
-            Response::Refused { .. } => "Refused",
-            Response::Page { .. } => "Page",
-            Response::ReadyNoted => "ReadyNoted",
-            Response::Added { .. } => "Added",
-            Response::Alive => "Alive",
-            Response::Failed { .. } => "Failed",
-        },
-    }
-}
-
 /// A frame as a transcript shows it.
 pub(super) fn describe<R: crate::types::Run>(frame: &Frame<R>) -> String {
-    let kind = kind_of(frame);
+    let kind = frame.kind();
     let facts = match frame {
         Frame::Request(_, request) => match request {
             Request::Handshake(handshake) => format!(" end={}", handshake.end),
@@ -124,6 +102,5 @@ pub(super) fn describe<R: crate::types::Run>(frame: &Frame<R>) -> String {
             Response::ReadyNoted | Response::Alive => String::new(),
         },
     };
-    let (Frame::Request(id, _) | Frame::Response(id, _)) = frame;
-    format!("{kind}#{id}{facts}")
+    format!("{kind:?}#{}{facts}", frame.request())
 }

@@ -34,19 +34,19 @@ pub struct SecondaryNode {
 /// What a hung node has not taken in yet. Its own timers stand still too.
 #[derive(Debug, Default)]
 pub(super) struct Stalled {
-    pub(super) is_paused: bool,
+    pub(super) is_hung: bool,
     pub(super) events: VecDeque<Event>,
 }
 
 impl MasterNode {
-    pub(super) fn new(options: MasterOptions) -> Self {
+    pub(super) fn new(now: Instant, options: MasterOptions) -> Self {
         let (writer, reader) = in_memory();
-        let machine = Master::new(options, reader.clone());
+        let machine = Master::new(now, options, reader.clone());
         Self { machine, writer, reader, stalled: Stalled::default() }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.machine.next_deadline().filter(|_| !self.stalled.is_paused)
+        self.machine.next_deadline().filter(|_| !self.stalled.is_hung)
     }
 
     /// What it shows as its health.
@@ -69,7 +69,7 @@ impl SecondaryNode {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.machine.next_deadline().filter(|_| !self.stalled.is_paused)
+        self.machine.next_deadline().filter(|_| !self.stalled.is_hung)
     }
 
     /// How far it is, as it says itself.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::types::DelayRange;
+use crate::types::{Faults, Quorum};
 
 /// What all nodes of a simulated cluster are told.
 #[derive(Clone, Debug)]
@@ -17,10 +17,10 @@ pub struct ClusterOptions {
     pub cluster_size: Option<u16>,
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub max_waiting: usize,
-    /// Artificial delay of every node's requests.
-    pub send_delay: Option<DelayRange>,
-    /// Artificial delay before each secondary stores.
-    pub store_delay: Option<DelayRange>,
+    /// See [`MasterOptions`](crate::protocol::MasterOptions).
+    pub quorum: Option<Quorum>,
+    /// What is to go wrong with every node from its start.
+    pub faults: Faults,
     /// Longest pause between two dials.
     pub reconnect_delay: Duration,
     /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
@@ -35,8 +35,8 @@ impl Default for ClusterOptions {
             heartbeat_interval: Duration::from_secs(1),
             cluster_size: None,
             max_waiting: 1000,
-            send_delay: None,
-            store_delay: None,
+            quorum: None,
+            faults: Faults::default(),
             reconnect_delay: Duration::from_secs(3),
             disk_delay_max: Duration::ZERO,
         }

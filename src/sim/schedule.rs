@@ -9,7 +9,7 @@ use super::cluster::Cluster;
 use super::link::Network;
 use super::options::ClusterOptions;
 use crate::protocol::{Refusal, SecondaryPhase};
-use crate::types::{NodeName, WaiterId, WriteConcern};
+use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId, WriteConcern};
 
 /// Within this virtual time after the last fault a cluster must be whole again: many times the longest delay, timeout
 /// and pause that a schedule draws.
@@ -25,6 +25,10 @@ pub struct Schedule {
     partitioned: Vec<NodeName>,
     master_paused: bool,
     sent: u64,
+}
+
+fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
+    rng.random_bool(0.25).then(|| range.parse().expect("a range"))
 }
 
 /// What came out of a schedule that held.
@@ -45,16 +49,16 @@ impl Schedule {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let count = rng.random_range(1..=4_usize);
-        let sometimes = |rng: &mut ChaCha8Rng, text: &str| {
-            rng.random_bool(0.25).then(|| text.parse().expect("a range"))
+        let faults = Faults {
+            send_delay: sometimes(&mut rng, "1000ms..2000ms"),
+            store_delay: sometimes(&mut rng, "0ms..3000ms"),
+            ..Faults::default()
         };
-        let send_delay = sometimes(&mut rng, "1000ms..2000ms");
-        let store_delay = sometimes(&mut rng, "0ms..3000ms");
         let options = ClusterOptions {
             seed: rng.random(),
             cluster_size: rng.random_bool(0.5).then_some(count as u16 + 1),
-            send_delay,
-            store_delay,
+            quorum: rng.random_bool(0.3).then_some(Quorum::Majority),
+            faults,
             max_waiting: if rng.random_bool(0.2) { 5 } else { 1000 },
             disk_delay_max: Duration::from_millis(if rng.random_bool(0.5) { 0 } else { 50 }),
             ..ClusterOptions::default()
@@ -100,7 +104,12 @@ impl Schedule {
 
     fn act(&mut self) {
         match self.rng.random_range(0..100) {
-            0..60 => self.append(),
+            0..52 => self.append(),
+            52..58 => self.change_faults(),
+            58..60 => {
+                let node = self.some_node();
+                self.cluster.disconnect_peers(node.as_ref());
+            }
             60..66 => self.change_network(),
             66..70 => {
                 let name = self.some_secondary();
@@ -124,14 +133,14 @@ impl Schedule {
             83..87 => self.heal_one(),
             87..89 => {
                 let name = self.some_secondary();
-                self.cluster.pause(Some(&name));
+                self.cluster.hang(Some(&name));
             }
             89..93 => {
                 let name = self.some_secondary();
-                self.cluster.resume(Some(&name));
+                self.cluster.go_on(Some(&name));
             }
             93..94 => {
-                self.cluster.pause(None);
+                self.cluster.hang(None);
                 self.master_paused = true;
             }
             94..96 => self.resume_master(),
@@ -174,7 +183,11 @@ impl Schedule {
             let timeout = timeout.map(Duration::from_millis);
             match self.cluster.append(&text, write_concern, timeout) {
                 Ok((waiter, _)) => self.waiters.push(waiter),
-                Err(Refusal::WriteConcern { .. } | Refusal::TooManyWaiting { .. }) => {}
+                Err(
+                    Refusal::WriteConcern { .. }
+                    | Refusal::TooManyWaiting { .. }
+                    | Refusal::NoQuorum { .. },
+                ) => {}
                 Err(refusal @ Refusal::ShuttingDown) => panic!("not stopping, but: {refusal}"),
             }
         }
@@ -192,6 +205,31 @@ impl Schedule {
         };
     }
 
+    fn change_faults(&mut self) {
+        let node = self.some_node();
+        let mut rate = || {
+            let share =
+                if self.rng.random_bool(0.5) { self.rng.random_range(0.0..0.6) } else { 0.0 };
+            Rate::new(share).expect("a share")
+        };
+        let faults = Faults {
+            error_rate: rate(),
+            drop_rate: rate(),
+            duplicate_rate: rate(),
+            send_delay: sometimes(&mut self.rng, "0ms..2000ms"),
+            store_delay: sometimes(&mut self.rng, "0ms..2000ms"),
+            paused: self.rng.random_bool(0.2),
+            seed: self.rng.random_bool(0.5).then(|| self.rng.random()),
+        };
+        self.cluster.set_faults(node.as_ref(), faults);
+    }
+
+    /// A secondary, or none for the master.
+    fn some_node(&mut self) -> Option<NodeName> {
+        let is_master = self.rng.random_bool(0.3);
+        (!is_master).then(|| self.some_secondary())
+    }
+
     fn some_secondary(&mut self) -> NodeName {
         let at = self.rng.random_range(0..self.secondaries.len());
         self.secondaries.get(at).cloned().expect("at least one secondary")
@@ -205,19 +243,21 @@ impl Schedule {
 
     fn resume_master(&mut self) {
         if std::mem::take(&mut self.master_paused) {
-            self.cluster.resume(None);
+            self.cluster.go_on(None);
         }
     }
 
     /// Ends all faults and starts what is down.
     fn mend(&mut self) {
         self.resume_master();
+        self.cluster.set_faults(None, Faults::default());
         self.cluster.network = Network::default();
         while !self.partitioned.is_empty() {
             self.heal_one();
         }
         for name in self.secondaries.clone() {
-            self.cluster.resume(Some(&name));
+            self.cluster.go_on(Some(&name));
+            self.cluster.set_faults(Some(&name), Faults::default());
             if !self.cluster.secondaries().any(|(running, _)| *running == name) {
                 self.cluster.start_secondary(&name);
             }
@@ -251,12 +291,14 @@ impl Schedule {
     fn finish(mut self) -> Report {
         self.converge();
         let reachable = self.secondaries.len() as u16 + 1;
-        let all_answered =
-            |cluster: &Cluster| cluster.has_converged() && !cluster.waits_for_at_most(reachable);
-        let answered = self.cluster.run_until(CONVERGENCE_LIMIT, all_answered);
+        let is_whole = |cluster: &Cluster| {
+            cluster.has_converged()
+                && !cluster.waits_for_at_most(reachable)
+                && cluster.master().is_some_and(|node| !node.health(cluster.instant()).read_only)
+        };
         assert!(
-            answered,
-            "senders wait although all nodes have everything\n{}",
+            self.cluster.run_until(CONVERGENCE_LIMIT, is_whole),
+            "senders wait, or the master is read-only, although all nodes have everything\n{}",
             self.cluster.summary()
         );
         self.cluster.shut_down_master();

@@ -5,17 +5,19 @@
 //! included. `LogEnd` is such a pointer, `MessageId` names one message.
 
 mod delay;
+mod faults;
 mod name;
 mod record;
 mod write_concern;
 
 pub use delay::{DelayRange, DurationError, parse_duration};
+pub use faults::{Faults, Rate};
 pub use name::{NameError, NodeName};
 pub use record::{
     MESSAGE_BYTES_LIMIT, RECORD_HEADER_BYTES, Record, RecordError, Records, encode_record,
     record_at,
 };
-pub use write_concern::{NODES_MAX, SECONDARIES_MAX, WriteConcern, WriteConcernError};
+pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 
 use std::fmt;
 

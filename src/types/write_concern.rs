@@ -37,10 +37,34 @@ impl WriteConcern {
     pub fn resolve(self, cluster_size: u16) -> u64 {
         match self {
             Self::Nodes(nodes) => nodes.max(1),
-            Self::Majority => u64::from(cluster_size / 2 + 1),
+            Self::Majority => u64::from(majority(cluster_size)),
             Self::All => u64::from(cluster_size),
         }
     }
+}
+
+/// How many nodes must be healthy, the master counted, for the master to take messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quorum {
+    /// That many nodes.
+    Nodes(u16),
+    /// More than half of the cluster.
+    Majority,
+}
+
+impl Quorum {
+    /// The number of nodes that this means in a cluster of `cluster_size` nodes.
+    pub fn required(self, cluster_size: u16) -> u16 {
+        match self {
+            Self::Nodes(nodes) => nodes,
+            Self::Majority => majority(cluster_size),
+        }
+    }
+}
+
+/// The smallest number of nodes that is more than half of the cluster.
+fn majority(cluster_size: u16) -> u16 {
+    cluster_size / 2 + 1
 }
 
 impl FromStr for WriteConcern {

@@ -5,6 +5,7 @@
 
 mod check;
 mod cluster;
+mod faults;
 mod health;
 mod hostile;
 mod http;

@@ -123,9 +123,15 @@ pub fn master_at(comm_port: &str, args: &[&str]) -> (Node, SocketAddr) {
     let mut all = vec!["--http-port", "0", "--comm-port", comm_port, "--log", "debug"];
     all.extend(args);
     let process = Process::start(env!("CARGO_BIN_EXE_master-node"), &all);
-    let comm = address(&process.log, "listening for secondaries");
     let http = address(&process.log, "serving HTTP");
-    (Node { process, http }, comm)
+    let node = Node { process, http };
+    let comm = comm_address(&node);
+    (node, comm)
+}
+
+/// Where secondaries dial a master.
+pub fn comm_address(master: &Node) -> SocketAddr {
+    address(&master.process.log, "listening for secondaries")
 }
 
 pub fn secondary(name: &str, comm: SocketAddr, args: &[&str]) -> Node {

@@ -201,6 +201,7 @@ impl<L: LogView> Master<L> {
         let (end, instance) = (handshake.end, handshake.instance);
         member.connect(now, NewLink { session, instance, address, end }, &self.options);
         self.by_session.insert(session, id);
+        self.note_quorum();
         self.release_satisfied();
     }
 
@@ -211,7 +212,9 @@ impl<L: LogView> Master<L> {
         request: RequestId,
         response: Response<IdRange>,
     ) {
+        let member = self.by_session.get(&session).and_then(|id| self.members.get(id));
         let frame = Frame::Response(request, response);
-        self.effects.push_back(Effect::Send { session, frame });
+        let outgoing = self.injector.outgoing(member.map(Member::name), frame);
+        self.effects.extend(outgoing.frames().map(|frame| Effect::Send { session, frame }));
     }
 }

@@ -9,11 +9,11 @@ use tracing::{debug, info, warn};
 use super::{Effect, MasterOptions};
 use crate::protocol::LogView;
 use crate::protocol::delayed::Delayed;
-use crate::protocol::faults::Delays;
+use crate::protocol::faults::{Injector, Outgoing};
 use crate::protocol::frame::{Frame, Request};
 use crate::protocol::health::Health;
 use crate::protocol::in_flight::{Completed, InFlight};
-use crate::protocol::progress::{Progress, SentRun};
+use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
 use crate::types::{IdRange, InstanceId, LogEnd, NodeName, RequestId, SessionId};
 
@@ -26,7 +26,7 @@ pub(super) struct Context<'a, L> {
     pub(super) options: &'a MasterOptions,
     pub(super) log: &'a L,
     pub(super) durable_end: LogEnd,
-    pub(super) delays: &'a mut Delays,
+    pub(super) injector: &'a mut Injector,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) effects: &'a mut VecDeque<Effect>,
 }
@@ -53,7 +53,7 @@ struct Link {
     health: Health,
     in_flight: InFlight<Asked>,
     /// Requests whose artificial delay is not over.
-    delayed: Delayed<Frame<IdRange>>,
+    delayed: Delayed<Outgoing>,
     heartbeat_due: Instant,
 }
 
@@ -71,6 +71,13 @@ pub(super) struct NewLink {
     pub(super) address: String,
     /// The position that the handshake told.
     pub(super) end: LogEnd,
+}
+
+impl Link {
+    fn write(&self, outgoing: Outgoing, effects: &mut VecDeque<Effect>) {
+        let session = self.session;
+        effects.extend(outgoing.frames().map(|frame| Effect::Send { session, frame }));
+    }
 }
 
 impl Member {
@@ -133,14 +140,15 @@ impl Member {
         self.progress = Progress::new(self.acked_end(), options.heartbeat_interval);
     }
 
-    /// A frame arrived.
-    pub(super) fn hear(&mut self, now: Instant) {
+    /// A frame arrived. Returns whether that changes the status.
+    pub(super) fn hear(&mut self, now: Instant) -> bool {
         self.last_seen = Some(now);
-        let Some(link) = &mut self.link else { return };
-        if let Some(before) = link.health.hear(now) {
-            info!(peer = %self.name, ?before, "healthy again");
-            self.progress.resume();
-        }
+        let Some(before) = self.link.as_mut().and_then(|link| link.health.hear(now)) else {
+            return false;
+        };
+        info!(peer = %self.name, ?before, "healthy again");
+        self.progress.resume();
+        true
     }
 
     /// The secondary has what the last page told of. Returns whether that is news.
@@ -188,27 +196,35 @@ impl Member {
 
     /// Sends what may be sent now.
     pub(super) fn pump<L: LogView>(&mut self, now: Instant, context: &mut Context<'_, L>) {
-        let Some(link) = &mut self.link else { return };
-        if !link.ready {
-            return;
+        if self.status() == Status::Healthy {
+            self.send_runs(now, RUNS_IN_FLIGHT_MAX, context);
         }
-        let cautious = link.health.status() != Status::Healthy;
+    }
+
+    /// Sends runs while fewer than `runs_max` are in flight.
+    fn send_runs<L: LogView>(
+        &mut self,
+        now: Instant,
+        runs_max: usize,
+        context: &mut Context<'_, L>,
+    ) {
+        let Some(link) = self.link.as_mut().filter(|link| link.ready) else { return };
         while let Some(plan) =
-            self.progress.next_run(now, context.log, context.durable_end, cautious)
+            self.progress.next_run(now, context.log, context.durable_end, runs_max)
         {
             let run = SentRun { range: plan.range, bytes: plan.bytes };
             let id = link.in_flight.make(now, Asked::Run(run));
             let request = Request::AddMessage { run: plan.range };
-            let delay = context.delays.send(Some(&self.name), request.kind());
+            let outgoing = context.injector.outgoing(Some(&self.name), Frame::Request(id, request));
+            let delay = outgoing.delay;
             self.retries += u64::from(plan.is_retry);
             let what =
                 if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
             debug!(peer = %self.name, request = %id, id = %plan.range, ?delay, "{what}");
-            let frame = Frame::Request(id, request);
             if delay.is_zero() {
-                context.effects.push_back(Effect::Send { session: link.session, frame });
+                link.write(outgoing, context.effects);
             } else {
-                link.delayed.insert(now + delay, frame);
+                link.delayed.insert(now + delay, outgoing);
             }
         }
     }
@@ -219,8 +235,8 @@ impl Member {
         context: &mut Context<'_, L>,
     ) {
         let Some(link) = &mut self.link else { return };
-        while let Some(frame) = link.delayed.pop(now) {
-            context.effects.push_back(Effect::Send { session: link.session, frame });
+        while let Some(outgoing) = link.delayed.pop(now) {
+            link.write(outgoing, context.effects);
         }
         if let Some(status) = link.health.update(now) {
             let silent = now.saturating_duration_since(link.health.last_seen());
@@ -240,14 +256,21 @@ impl Member {
             let id = link.in_flight.make(now, Asked::Heartbeat);
             let heartbeat = Request::Heartbeat { log_end: context.durable_end };
             let frame = Frame::Request(id, heartbeat);
-            context.effects.push_back(Effect::Send { session: link.session, frame });
+            let outgoing = context.injector.outgoing(Some(&self.name), frame);
+            link.write(outgoing, context.effects);
+            if link.health.status() != Status::Healthy {
+                // Beside the heartbeat one run at most, and only now: a node that does not answer is probed once an
+                // interval. When it is heard from again, all that it missed follows at once.
+                self.send_runs(now, 1, context);
+            }
         }
         self.pump(now, context);
     }
 
     pub(super) fn next_deadline(&self, durable_end: LogEnd) -> Option<Instant> {
         let link = self.link.as_ref()?;
-        let retry = self.progress.next_wakeup(durable_end).filter(|_| link.ready);
+        let may_send = link.ready && link.health.status() == Status::Healthy;
+        let retry = self.progress.next_wakeup(durable_end).filter(|_| may_send);
         [
             link.delayed.next_deadline(),
             link.health.next_change(),

@@ -4,8 +4,10 @@
 //! the connections that have not introduced themselves yet. See the module essay in [`crate::protocol`] for how it is
 //! driven.
 
+mod faults;
 mod handshake;
 mod member;
+mod quorum;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,14 +22,15 @@ use tracing::{debug, info};
 use self::handshake::Stranger;
 pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::member::{Context, Member, MemberId};
-use super::faults::Delays;
+use super::faults::Injector;
 use super::frame::Frame;
 use super::outcome::{ForgetError, Outcome, Receipt, Refusal};
+use super::own_time::OwnTime;
 use super::status::{MasterHealth, Status};
 use super::write_concern::{Gate, Waiter, held_by};
 use super::{CloseReason, LogView};
 use crate::types::{
-    DelayRange, IdRange, LogEnd, LogId, MessageId, NODES_MAX, NodeName, Records, SessionId,
+    Faults, IdRange, LogEnd, LogId, MessageId, NODES_MAX, NodeName, Quorum, Records, SessionId,
     WaiterId, WriteConcern,
 };
 
@@ -40,14 +43,16 @@ pub struct MasterOptions {
     pub log: LogId,
     /// A request without a response for this long has failed.
     pub request_timeout: Duration,
-    /// Artificial delay of its requests.
-    pub send_delay: Option<DelayRange>,
+    /// What is to go wrong with it from the start.
+    pub faults: Faults,
     /// How often it sends heartbeats.
     pub heartbeat_interval: Duration,
     /// Number of nodes, the master counted, where it is fixed.
     pub cluster_size: Option<u16>,
     /// The write concern of a message that names none.
     pub default_write_concern: WriteConcern,
+    /// How many nodes must be healthy for it to take messages; none: it always does.
+    pub quorum: Option<Quorum>,
     /// Most senders that wait for secondaries at once.
     pub max_waiting: usize,
     /// What all its chances are drawn from.
@@ -126,19 +131,24 @@ pub struct Master<L> {
     members: BTreeMap<MemberId, Member>,
     by_session: BTreeMap<SessionId, MemberId>,
     strangers: BTreeMap<SessionId, Stranger>,
-    delays: Delays,
+    injector: Injector,
+    /// The time of everything but the senders: it stands still while the node is paused, and they go on.
+    time: OwnTime,
     rng: ChaCha8Rng,
     effects: VecDeque<Effect>,
     stopping: bool,
+    /// Whether fewer nodes are healthy than the quorum asks for.
+    without_quorum: bool,
     /// The last answer to "who has it", since many waiters of one batch share it.
     acked_by: Arc<[NodeName]>,
 }
 
 impl<L: LogView> Master<L> {
     /// A master of an empty log.
-    pub fn new(options: MasterOptions, log: L) -> Self {
-        Self {
-            delays: Delays::new(options.send_delay, options.seed),
+    pub fn new(now: Instant, options: MasterOptions, log: L) -> Self {
+        let mut master = Self {
+            injector: Injector::new(Faults::default(), options.seed),
+            time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             acked_by: Arc::new([options.name.clone()]),
             options,
@@ -152,7 +162,11 @@ impl<L: LogView> Master<L> {
             strangers: BTreeMap::new(),
             effects: VecDeque::new(),
             stopping: false,
-        }
+            without_quorum: false,
+        };
+        master.set_faults(now, master.options.faults);
+        master.note_quorum();
+        master
     }
 
     /// Takes a message and gives it its id. The caller appends it to the log under that id at once, and tells when it
@@ -178,6 +192,13 @@ impl<L: LogView> Master<L> {
             .ok()
             .filter(|&asked| asked <= reachable)
             .ok_or(Refusal::WriteConcern { asked, reachable })?;
+        if let Some(quorum) = self.quorum_health().filter(|quorum| !quorum.is_there()) {
+            return Err(Refusal::NoQuorum {
+                healthy: quorum.healthy,
+                cluster_size: self.cluster_size(),
+                required: quorum.required,
+            });
+        }
         let limit = self.options.max_waiting;
         if write_concern > 1 && self.gate.waiting_for_secondaries() >= limit {
             return Err(Refusal::TooManyWaiting { limit });
@@ -191,7 +212,16 @@ impl<L: LogView> Master<L> {
     }
 
     /// Takes in what happened.
+    ///
+    /// # Panics
+    /// When a connection or a frame is handed in while the node is paused.
     pub fn step(&mut self, now: Instant, input: Input) {
+        let now = self.time.at(now);
+        let of_peers = matches!(
+            input,
+            Input::SessionUp { .. } | Input::Frame { .. } | Input::SessionDown { .. }
+        );
+        assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
         match input {
             Input::Durable(end) => self.durable(now, end),
             Input::SessionUp { session, address } => self.meet(now, session, address),
@@ -213,8 +243,13 @@ impl<L: LogView> Master<L> {
             debug!(id = %waiter.id, acked = receipt.acked_by.len(), "the sender's time is up");
             self.release(name, Outcome::TimedOut(receipt));
         }
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
         self.dismiss_strangers(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
+        self.note_quorum();
     }
 
     /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout) until
@@ -229,7 +264,8 @@ impl<L: LogView> Master<L> {
         let members =
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
         let strangers = self.next_stranger().map(|(deadline, _)| deadline);
-        members.chain(strangers).chain(self.gate.next_deadline()).min()
+        let peers = members.chain(strangers).min().and_then(|deadline| self.time.outside(deadline));
+        peers.into_iter().chain(self.gate.next_deadline()).min()
     }
 
     /// Forgets a secondary: its name no longer counts, nor do its acks.
@@ -247,6 +283,7 @@ impl<L: LogView> Master<L> {
             self.close(session, CloseReason::Forgotten);
         }
         self.members.remove(&id);
+        self.note_quorum();
         info!(peer = %name, cluster_size = self.cluster_size(), "forgot the secondary");
         Ok(())
     }
@@ -258,11 +295,13 @@ impl<L: LogView> Master<L> {
 
     /// What `/health` shows.
     pub fn health(&self, now: Instant) -> MasterHealth {
+        let now = self.time.at(now);
         MasterHealth {
             name: self.options.name.clone(),
-            read_only: self.stopping,
+            read_only: self.stopping || self.without_quorum,
             log_end: self.durable_end,
             cluster_size: self.cluster_size(),
+            quorum: self.quorum_health(),
             waiting_senders: self.gate.waiting_for_secondaries(),
             secondaries: self
                 .members
@@ -284,17 +323,20 @@ impl<L: LogView> Master<L> {
         self.let_act(.., |member, context| member.pump(now, context));
     }
 
-    /// Lets members act, in the order in which they registered.
+    /// Lets members act, in the order in which they registered, unless the node is paused.
     fn let_act(
         &mut self,
         who: impl RangeBounds<MemberId>,
         act: impl Fn(&mut Member, &mut Context<'_, L>),
     ) {
+        if self.is_paused() {
+            return;
+        }
         let mut context = Context {
             options: &self.options,
             log: &self.log,
             durable_end: self.durable_end,
-            delays: &mut self.delays,
+            injector: &mut self.injector,
             rng: &mut self.rng,
             effects: &mut self.effects,
         };

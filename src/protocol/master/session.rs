@@ -18,8 +18,8 @@ impl<L: LogView> Master<L> {
             }
             return;
         };
-        if let Some(member) = self.members.get_mut(&id) {
-            member.hear(now);
+        if self.members.get_mut(&id).is_some_and(|member| member.hear(now)) {
+            self.note_quorum();
         }
         let received = match frame {
             Frame::Request(request, body) => self.receive_request(session, id, request, body),
@@ -55,6 +55,7 @@ impl<L: LogView> Master<L> {
                 self.respond(session, request, Response::ReadyNoted);
                 if self.members.get_mut(&id).is_some_and(Member::become_ready) {
                     info!(peer = self.name_of(id), %end, "a secondary is ready");
+                    self.note_quorum();
                 }
             }
             Request::HandshakeOfVersion(_)
@@ -140,6 +141,7 @@ impl<L: LogView> Master<L> {
         if let Some(member) = self.members.get_mut(&id) {
             member.disconnect(&self.options);
         }
+        self.note_quorum();
         Some(id)
     }
 }

@@ -7,18 +7,20 @@ use tracing::{debug, info, warn};
 
 use super::{
     Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary, SecondaryEffect, SecondaryPhase,
+    send,
 };
 use crate::protocol::backoff::Backoff;
 use crate::protocol::delayed::Delayed;
+use crate::protocol::faults::Outgoing;
 use crate::protocol::frame::{
-    Frame, Handshake, RefusalCode, Request, RequestKind, Response, Welcome,
+    Frame, FrameKind, Handshake, RefusalCode, Request, Response, Welcome,
 };
 use crate::protocol::gap_buffer::GapBuffer;
 use crate::protocol::health::SILENT_AFTER;
 use crate::protocol::in_flight::{Completed, InFlight};
 use crate::protocol::master::HANDSHAKE_TIMEOUT;
 use crate::protocol::{CloseReason, LogView, ProtocolError};
-use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
+use crate::types::{LogEnd, Records, RequestId, Run, SessionId};
 
 use super::store::Arrived;
 
@@ -30,9 +32,9 @@ pub(super) struct Link {
     pub(super) last_heard: Instant,
     /// Without a byte for this long the connection is given up.
     silence_max: Duration,
-    in_flight: InFlight<RequestKind>,
+    in_flight: InFlight<FrameKind>,
     /// Requests whose artificial delay is not over.
-    delayed: Delayed<Frame<IdRange>>,
+    delayed: Delayed<Outgoing>,
     /// Pauses between attempts at the same request.
     backoff: Backoff,
     /// No request is made before.
@@ -126,8 +128,8 @@ impl<L: LogView> Secondary<L> {
     pub(super) fn link_timeout(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
         let session = link.session;
-        while let Some(frame) = link.delayed.pop(now) {
-            self.effects.push_back(SecondaryEffect::Send { session, frame });
+        while let Some(outgoing) = link.delayed.pop(now) {
+            send(&mut self.effects, session, outgoing);
         }
         while let Some((request, kind)) = link.in_flight.expire(now) {
             let pause = link.backoff.pause(&mut self.rng);
@@ -176,14 +178,13 @@ impl<L: LogView> Secondary<L> {
             return;
         }
         let id = link.in_flight.make(now, kind);
-        let delay = self.send_delays.send(None, kind);
+        let outgoing = self.injector.outgoing(None, Frame::Request(id, request));
+        let delay = outgoing.delay;
         debug!(request = %id, %end, ?delay, "sending {kind:?}");
-        let frame = Frame::Request(id, request);
         if delay.is_zero() {
-            let session = link.session;
-            self.effects.push_back(SecondaryEffect::Send { session, frame });
+            send(&mut self.effects, link.session, outgoing);
         } else {
-            link.delayed.insert(now + delay, frame);
+            link.delayed.insert(now + delay, outgoing);
         }
     }
 

@@ -9,19 +9,18 @@ mod store;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, info, warn};
 
 use self::link::{Link, Stage};
 use super::backoff::Backoff;
-use super::faults::Delays;
+use super::faults::{Injector, Outgoing};
 use super::frame::{Frame, Request, Response};
+use super::own_time::OwnTime;
 use super::status::{SecondaryHealth, SecondaryPhase};
 use super::{CloseReason, LogView, ProtocolError};
-use crate::types::{
-    DelayRange, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, Run, SessionId,
-};
+use crate::types::{Faults, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, Run, SessionId};
 
 pub use store::HELD_BYTES_MAX;
 
@@ -46,10 +45,8 @@ pub struct SecondaryOptions {
     pub request_timeout: Duration,
     /// Longest pause between two attempts to connect.
     pub reconnect_delay: Duration,
-    /// Artificial delay of its requests.
-    pub send_delay: Option<DelayRange>,
-    /// Artificial delay before a received run is stored.
-    pub store_delay: Option<DelayRange>,
+    /// What is to go wrong with it from the start.
+    pub faults: Faults,
     /// What all its chances are drawn from.
     pub seed: u64,
 }
@@ -125,8 +122,9 @@ pub struct Secondary<L> {
     master: Option<NodeName>,
     master_log_end: Option<LogEnd>,
     dial_backoff: Backoff,
-    send_delays: Delays,
-    store_delays: Delays,
+    injector: Injector,
+    /// The node's time: it stands still while the node is paused.
+    time: OwnTime,
     rng: ChaCha8Rng,
     effects: VecDeque<SecondaryEffect>,
 }
@@ -146,9 +144,9 @@ enum Connection {
 impl<L: LogView> Secondary<L> {
     /// A secondary with an empty log, which dials its master right away.
     pub fn new(now: Instant, options: SecondaryOptions, log: L) -> Self {
-        Self {
-            send_delays: Delays::new(options.send_delay, options.seed),
-            store_delays: Delays::new(options.store_delay, options.seed),
+        let mut secondary = Self {
+            injector: Injector::new(Faults::default(), options.seed),
+            time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             dial_backoff: Backoff::new(DIAL_PAUSE_FIRST, options.reconnect_delay),
             options,
@@ -161,11 +159,19 @@ impl<L: LogView> Secondary<L> {
             master: None,
             master_log_end: None,
             effects: VecDeque::new(),
-        }
+        };
+        secondary.set_faults(now, secondary.options.faults);
+        secondary
     }
 
     /// Takes in what happened.
+    ///
+    /// # Panics
+    /// When something of the connection is handed in while the node is paused.
     pub fn step(&mut self, now: Instant, input: SecondaryInput) {
+        let now = self.time.at(now);
+        let is_own = matches!(input, SecondaryInput::Durable(_) | SecondaryInput::Shutdown);
+        assert!(is_own || !self.is_paused(), "a paused node hears nothing");
         match input {
             SecondaryInput::Connected(session) => self.connected(now, session),
             SecondaryInput::DialFailed { reason } => {
@@ -200,6 +206,10 @@ impl<L: LogView> Secondary<L> {
 
     /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
         match &mut self.connection {
             Connection::Idle { dial_at } if *dial_at <= now => {
                 self.connection = Connection::Dialing;
@@ -226,11 +236,41 @@ impl<L: LogView> Secondary<L> {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match &self.connection {
-            Connection::Idle { dial_at } => Some(*dial_at),
-            Connection::Dialing | Connection::Stopped => None,
-            Connection::Up(link) => Some(link.next_deadline()),
+        let deadline = match &self.connection {
+            Connection::Idle { dial_at } => *dial_at,
+            Connection::Dialing | Connection::Stopped => return None,
+            Connection::Up(link) => link.next_deadline(),
+        };
+        self.time.outside(deadline)
+    }
+
+    /// Replaces the faults; they begin with new draws.
+    pub fn set_faults(&mut self, now: Instant, faults: Faults) {
+        let was = self.injector.faults();
+        if faults != was {
+            info!(%faults, %was, "the faults change");
         }
+        self.injector = Injector::new(faults, self.rng.random());
+        self.time.set_paused(now, faults.paused);
+        self.act_on_durable(self.time.at(now));
+    }
+
+    /// The faults in force.
+    pub fn faults(&self) -> Faults {
+        self.injector.faults()
+    }
+
+    /// Whether the node hangs on demand: it must not be told of its connection now.
+    pub fn is_paused(&self) -> bool {
+        self.time.is_paused()
+    }
+
+    /// Drops the connection to the master, as somebody asked for. Returns how many there were.
+    pub fn disconnect(&mut self, now: Instant) -> usize {
+        let connections = usize::from(self.session().is_some());
+        warn!(connections, "dropping all connections, as asked for");
+        self.close(self.time.at(now), CloseReason::OnDemand);
+        connections
     }
 
     /// What `/health` shows.
@@ -304,8 +344,7 @@ impl<L: LogView> Secondary<L> {
                     self.link().is_some_and(|link| !matches!(link.stage, Stage::Introducing));
                 if is_in {
                     self.note_master_end(log_end);
-                    let frame = Frame::Response(id, Response::Alive);
-                    self.effects.push_back(SecondaryEffect::Send { session, frame });
+                    self.write(session, Frame::Response(id, Response::Alive));
                 }
                 // A heartbeat before the welcome overtook it; nothing is wrong with that.
                 Ok(())
@@ -329,8 +368,21 @@ impl<L: LogView> Secondary<L> {
             debug!(%id, "stored");
             self.contiguous_end = end;
         }
-        self.answer_durable();
-        self.make_requests(now);
+        self.act_on_durable(now);
+    }
+
+    /// Answers and asks what the contiguous end allows, unless the node is paused.
+    fn act_on_durable(&mut self, now: Instant) {
+        if !self.is_paused() {
+            self.answer_durable();
+            self.make_requests(now);
+        }
+    }
+
+    /// Writes a response, as often as the faults let it.
+    fn write(&mut self, session: SessionId, frame: Frame<IdRange>) {
+        let outgoing = self.injector.outgoing(None, frame);
+        send(&mut self.effects, session, outgoing);
     }
 
     fn append(&mut self, run: Records) {
@@ -338,6 +390,10 @@ impl<L: LogView> Secondary<L> {
         self.log_end = run.range().end();
         self.effects.push_back(SecondaryEffect::Append(run));
     }
+}
+
+fn send(effects: &mut VecDeque<SecondaryEffect>, session: SessionId, outgoing: Outgoing) {
+    effects.extend(outgoing.frames().map(|frame| SecondaryEffect::Send { session, frame }));
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::link::Stage;
-use super::{Connection, Secondary, SecondaryEffect};
+use super::{Connection, Secondary};
 use crate::protocol::frame::{ErrorCode, Frame, Response};
 use crate::protocol::progress::WINDOW_BYTES_MAX;
 use crate::protocol::{LogView, ProtocolError};
@@ -52,7 +52,7 @@ impl<L: LogView> Secondary<L> {
             }
             return self.answer_when_durable(request, run.range().end());
         }
-        let delay = self.store_delays.store();
+        let delay = self.injector.store_delay();
         // What continues the log needs no room, and is what makes room where a gap keeps it.
         if delay.is_zero() && run.range().start() <= self.log_end {
             return self.store(request, run);
@@ -139,6 +139,12 @@ impl<L: LogView> Secondary<L> {
     }
 
     fn answer_now(&mut self, request: Option<RequestId>) {
+        // A page has nobody who waits for an answer, and so no error either.
+        if request.is_some() && self.injector.answers_with_error() {
+            debug!(?request, "a fault: what is stored is answered with an error");
+            let detail = "an error on demand, after the messages were stored".to_owned();
+            return self.answer(request, Response::Failed { code: ErrorCode::Internal, detail });
+        }
         let contiguous_end = self.contiguous_end;
         self.answer(request, Response::Added { contiguous_end });
     }
@@ -152,8 +158,7 @@ impl<L: LogView> Secondary<L> {
     fn answer(&mut self, request: Option<RequestId>, response: Response<IdRange>) {
         if let (Some(request), Connection::Up(link)) = (request, &self.connection) {
             debug_assert!(link.stage == Stage::Ready);
-            let (session, frame) = (link.session, Frame::Response(request, response));
-            self.effects.push_back(SecondaryEffect::Send { session, frame });
+            self.write(link.session, Frame::Response(request, response));
         }
     }
 }

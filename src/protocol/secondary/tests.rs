@@ -20,8 +20,7 @@ impl Node {
             instance: InstanceId::new(1),
             request_timeout: second,
             reconnect_delay: second,
-            send_delay: None,
-            store_delay: None,
+            faults: Faults::default(),
             seed: 1,
         };
         let now = Instant::now();

@@ -64,8 +64,11 @@ impl Cluster {
             // It happened to an earlier life.
             Event::Dialed { .. } | Event::Synced { .. } => return,
         };
+        // A node that is paused on demand goes on with its disk and with HTTP, one that hangs with nothing.
+        let is_own = matches!(event, Event::Synced { .. });
+        let is_paused = !is_own && self.is_paused(to.as_ref());
         if let Some(stalled) = self.stalled(to.as_ref())
-            && stalled.is_paused
+            && (stalled.is_hung || is_paused)
         {
             stalled.events.push_back(event);
             return;
@@ -284,7 +287,7 @@ impl Cluster {
     /// Puts a frame on its way, as the network and the rules will have it.
     fn transmit(&mut self, number: u64, from_master: bool, frame: &Frame<Records>) {
         let Some(link) = self.links.get(&number) else { return };
-        let (peer, kind) = (link.peer.clone(), kind_of(frame));
+        let (peer, kind) = (link.peer.clone(), frame.kind());
         let encoded = frame::encode(frame);
         let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
         bytes.extend_from_slice(&encoded.records);
@@ -296,7 +299,7 @@ impl Cluster {
         let twice = matches!(rule, Some(RuleAction::Duplicate))
             || self.rng.random_bool(self.network.duplicate_rate);
         // Heartbeats would drown what a trace is read for.
-        if !matches!(kind, "Heartbeat" | "Alive") {
+        if !matches!(kind, FrameKind::Heartbeat | FrameKind::Alive) {
             let fate = if lost {
                 " (lost)"
             } else if twice {
@@ -333,8 +336,9 @@ impl Cluster {
         }
     }
 
-    fn take_rule(&mut self, peer: &NodeName, kind: &str) -> Option<RuleAction> {
-        let at = self.rules.iter().position(|rule| rule.peer == *peer && rule.kind == kind)?;
+    fn take_rule(&mut self, peer: &NodeName, kind: FrameKind) -> Option<RuleAction> {
+        let holds = |rule: &Rule| rule.peer == *peer && rule.kind == format!("{kind:?}");
+        let at = self.rules.iter().position(holds)?;
         let rule = self.rules.get_mut(at)?;
         let action = rule.action;
         rule.times = rule.times.saturating_sub(1);

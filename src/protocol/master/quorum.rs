@@ -1,0 +1,32 @@
+//! The quorum: whether enough nodes are healthy for the master to take messages.
+
+use tracing::{info, warn};
+
+use super::{Master, Member};
+use crate::protocol::LogView;
+use crate::protocol::status::{QuorumHealth, Status};
+
+impl<L: LogView> Master<L> {
+    /// How many nodes must be healthy and how many are; none where none need be.
+    pub(super) fn quorum_health(&self) -> Option<QuorumHealth> {
+        let quorum = self.options.quorum?;
+        let counts = |member: &&Member| member.is_ready() && member.status() == Status::Healthy;
+        // At most SECONDARIES_MAX members are let in.
+        let healthy = 1 + self.members.values().filter(counts).count() as u16;
+        Some(QuorumHealth { required: quorum.required(self.cluster_size()), healthy })
+    }
+
+    /// Notes whether there is a quorum, and tells when that changes. Call where a member may have changed.
+    pub(super) fn note_quorum(&mut self) {
+        let Some(quorum) = self.quorum_health() else { return };
+        let (healthy, required) = (quorum.healthy, quorum.required);
+        if std::mem::replace(&mut self.without_quorum, !quorum.is_there()) == self.without_quorum {
+            return;
+        }
+        if self.without_quorum {
+            warn!(healthy, required, "read-only: too few nodes are healthy");
+        } else {
+            info!(healthy, required, "read-write: enough nodes are healthy");
+        }
+    }
+}

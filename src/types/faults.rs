@@ -1,0 +1,95 @@
+//! What is to go wrong with a node, on demand.
+
+use std::fmt;
+
+use super::DelayRange;
+
+/// The faults of one node: what goes wrong with it because somebody asked for it. The default is none at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// Delay of each request that the node sends.
+    pub send_delay: Option<DelayRange>,
+    /// Delay before a received run or page is stored.
+    pub store_delay: Option<DelayRange>,
+    /// Share of the `AddMessage` requests that a secondary answers with an error after it stored the messages.
+    pub error_rate: Rate,
+    /// Share of the outgoing frames that are never written.
+    pub drop_rate: Rate,
+    /// Share of the outgoing frames that are written twice.
+    pub duplicate_rate: Rate,
+    /// Whether the node hangs: it neither reads nor writes frames, and its timers stand still.
+    pub paused: bool,
+    /// What the draws come from; none: from chance.
+    pub seed: Option<u64>,
+}
+
+/// A share, from 0 (never) to 1 (always).
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Rate(f64);
+
+impl Rate {
+    /// Never.
+    pub const NEVER: Self = Self(0.0);
+
+    /// The share as a rate; none where it is not from 0 to 1.
+    pub fn new(share: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&share).then_some(Self(share))
+    }
+
+    /// The share.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Faults {
+    /// What goes wrong, in words: `send delay 1s..2s, drop rate 0.2`; `none` where nothing does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let delay =
+            |name: &str, range: Option<DelayRange>| range.map(|r| format!("{name} delay {r}"));
+        let rate =
+            |name: &str, rate: Rate| (rate > Rate::NEVER).then(|| format!("{name} rate {rate}"));
+        let parts = [
+            delay("send", self.send_delay),
+            delay("store", self.store_delay),
+            rate("error", self.error_rate),
+            rate("drop", self.drop_rate),
+            rate("duplicate", self.duplicate_rate),
+            self.paused.then(|| "paused".to_owned()),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(if parts.is_empty() { "none" } else { "" })?;
+        f.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_share() {
+        for good in [0.0, 0.3, 1.0] {
+            assert_eq!(Rate::new(good).map(Rate::get), Some(good));
+        }
+        for bad in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            assert_eq!(Rate::new(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn faults_are_told_in_words() {
+        let mut faults = Faults::default();
+        assert_eq!(faults.to_string(), "none");
+        faults.send_delay = "1s..2s".parse().ok();
+        faults.drop_rate = Rate::new(0.2).unwrap();
+        faults.paused = true;
+        assert_eq!(faults.to_string(), "send delay 1s..2s, drop rate 0.2, paused");
+    }
+}
