@@ -57,7 +57,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let seed = args.seed.unwrap_or_else(rand::random);
     let (begin, mix) = (Instant::now(), Mix { cluster_size });
     let until = begin + args.duration;
-    let shared = Arc::new(Shared::new(nodes, mix, args.messages, until, seed));
+    let shared = Arc::new(Shared::new(nodes, mix, args.messages, until));
     let mut watchers = JoinSet::new();
     for node in 0..shared.nodes.len() {
         watchers.spawn(watch(Arc::clone(&shared), node));
@@ -66,8 +66,8 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         watchers.spawn(progress(Arc::clone(&shared), begin));
     }
     let mut senders = JoinSet::new();
-    for _ in 0..args.senders {
-        senders.spawn(sender(Arc::clone(&shared)));
+    for number in 0..args.senders {
+        senders.spawn(sender(Arc::clone(&shared), number, seed));
     }
     let chaos = tokio::spawn(disconnects(Arc::clone(&shared), args.disconnect_every));
     let loaded = timeout_at(until, async { while senders.join_next().await.is_some() {} }).await;

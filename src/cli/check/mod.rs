@@ -38,7 +38,7 @@ pub(super) struct CheckArgs {
     #[arg(default_value = "10s")]
     duration: Duration,
 
-    /// Senders, each of which waits for its answer before it sends again
+    /// Senders, each with one request under way; every fourth asks for the master alone, so that the load never stops
     #[arg(long, env = "ACKLOG_SENDERS", value_name = "N", value_parser = senders)]
     #[arg(default_value_t = 64)]
     senders: usize,

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
 use super::history::History;
@@ -30,8 +28,6 @@ pub(super) struct Reads {
 /// What changes during a run.
 pub(super) struct State {
     pub(super) history: History,
-    /// Draws what is asked for.
-    pub(super) rng: ChaCha8Rng,
     /// How often each kind of request, by its number in the mix, got each status; 0: no answer.
     pub(super) answers: BTreeMap<(usize, u16), u64>,
     /// What the last refusal said.
@@ -52,18 +48,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        nodes: Vec<Node>,
-        mix: Mix,
-        messages_max: u64,
-        until: Instant,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(nodes: Vec<Node>, mix: Mix, messages_max: u64, until: Instant) -> Self {
         // Another word each time: the log may hold messages of an earlier run.
         let prefix = format!("check {:08x} ", rand::random::<u32>());
         let state = State {
             history: History::new(prefix, nodes.iter().map(|node| node.name.clone())),
-            rng: ChaCha8Rng::seed_from_u64(seed),
             answers: BTreeMap::new(),
             refusal: None,
             reads: vec![Reads::default(); nodes.len()],
