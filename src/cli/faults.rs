@@ -167,8 +167,7 @@ fn print(
         writeln!(out, "{line}")?;
         return Ok(());
     }
-    let lines =
-        if is_disconnect { vec!["disconnected".to_owned()] } else { in_force(&answer.json()?)? };
+    let lines = if is_disconnect { vec![dropped(answer)] } else { in_force(&answer.json()?)? };
     for line in lines {
         match args.url.len() {
             1 => writeln!(out, "{line}")?,
@@ -176,6 +175,16 @@ fn print(
         }
     }
     Ok(())
+}
+
+/// What a node says that it did with its connections, if it says anything.
+fn dropped(answer: &Answer) -> String {
+    let answer = answer.json().unwrap_or_default();
+    match answer.get("disconnected").and_then(Value::as_u64) {
+        Some(1) => "dropped 1 connection".to_owned(),
+        Some(count) => format!("dropped {count} connections"),
+        None => "dropped its connections".to_owned(),
+    }
 }
 
 /// One line for each fault that is on.
@@ -285,7 +294,9 @@ mod tests {
         let (requests, out, done) = asked(&["disconnect"], 200, "").await;
         done.unwrap();
         assert_eq!(requests, ["POST /faults/disconnect "]);
-        assert_eq!(out, "disconnected\n");
+        assert_eq!(out, "dropped its connections\n");
+        let (_, out, _) = asked(&["disconnect"], 200, r#"{"disconnected": 2}"#).await;
+        assert_eq!(out, "dropped 2 connections\n");
         assert_eq!(asked(&["disconnect", "--json"], 200, "").await.1, "{}\n");
     }
 

@@ -15,7 +15,7 @@ use super::CheckArgs;
 use super::history::Ending;
 use super::load::{Mix, sender};
 use super::report::Report;
-use super::shared::{Node, Shared};
+use super::shared::{Load, Node, Shared};
 use super::watch::{read_all, watch};
 use crate::cli::NodeUrl;
 use crate::cli::client::{Answer, Client, READ_TIMEOUT};
@@ -55,9 +55,10 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         }
     }
     let seed = args.seed.unwrap_or_else(rand::random);
-    let (begin, mix) = (Instant::now(), Mix { cluster_size });
+    let begin = Instant::now();
     let until = begin + args.duration;
-    let shared = Arc::new(Shared::new(nodes, mix, args.messages, until));
+    let (mix, messages_max, rate) = (Mix { cluster_size }, args.messages, args.rate);
+    let shared = Arc::new(Shared::new(nodes, Load { mix, begin, until, messages_max, rate }));
     let mut watchers = JoinSet::new();
     for node in 0..shared.nodes.len() {
         watchers.spawn(watch(Arc::clone(&shared), node));
@@ -73,6 +74,11 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let loaded = timeout_at(until, async { while senders.join_next().await.is_some() {} }).await;
     chaos.abort();
     let load = begin.elapsed();
+    {
+        let mut state = shared.lock();
+        let ends = (0..shared.nodes.len()).map(|node| state.history.end(node));
+        state.load_ends = ends.collect();
+    }
     let cleared = if args.keep_faults { None } else { Some(clear_faults(&shared).await) };
 
     let deadline = Instant::now() + args.converge;

@@ -7,7 +7,7 @@ use hyper::Method;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::history::{Receipt, Said};
 use super::shared::Shared;
@@ -107,17 +107,23 @@ pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
     let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
     let mut client = Client::new(master.url.clone());
-    while Instant::now() < shared.until {
+    while Instant::now() < shared.load.until {
+        if let Some(turn) = shared.turn() {
+            if turn >= shared.load.until {
+                return;
+            }
+            sleep_until(turn).await;
+        }
         let (number, asked, body) = {
             let mut state = shared.lock();
-            if state.history.sent_count() >= shared.messages_max {
+            if state.history.sent_count() >= shared.load.messages_max {
                 return;
             }
             let number = state.history.sent();
-            let asked = shared.mix.draw(&mut rng, is_eager);
+            let asked = shared.load.mix.draw(&mut rng, is_eager);
             (number, asked, asked.body(&state.history.text(number)))
         };
-        let patience = asked.patience(shared.until);
+        let patience = asked.patience(shared.load.until);
         let answer = client.call(Method::POST, "/messages", body, patience).await;
         let (said, status, refusal) = match &answer {
             Ok(answer) => {

@@ -48,6 +48,10 @@ pub(super) struct CheckArgs {
     #[arg(default_value_t = 5_000_000)]
     messages: u64,
 
+    /// Most messages a second [default: as many as there are answers]
+    #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+
     /// How long all nodes may take to show the same log, once the load and the faults are over
     #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = duration)]
     #[arg(default_value = "10s")]

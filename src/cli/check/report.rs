@@ -48,6 +48,7 @@ struct NodeRow {
     reads: u64,
     failed_reads: u64,
     messages_read: u64,
+    load_end: u64,
     end: u64,
 }
 
@@ -65,7 +66,7 @@ impl Report {
         for ((kind, status), count) in &state.answers {
             kinds.entry(*kind).or_default().insert(*status, *count);
         }
-        let word = |kind: usize| shared.mix.concern(kind).map(|concern| concern.to_string());
+        let word = |kind: usize| shared.load.mix.concern(kind).map(|concern| concern.to_string());
         let answers =
             kinds.into_iter().map(|(kind, statuses)| Row { write_concern: word(kind), statuses });
         let nodes = shared.nodes.iter().zip(&state.reads).enumerate();
@@ -84,6 +85,7 @@ impl Report {
                     reads: reads.reads,
                     failed_reads: reads.failed,
                     messages_read: reads.messages,
+                    load_end: state.load_ends.get(n).copied().unwrap_or_default(),
                     end: state.history.end(n),
                 })
                 .collect(),
@@ -112,20 +114,30 @@ impl Report {
     fn print_text(&self, out: &mut impl Write) -> std::io::Result<()> {
         let (sent, seconds, senders) = (self.sent, self.load_seconds, self.senders);
         let rate = sent as f64 / seconds.max(f64::MIN_POSITIVE);
-        writeln!(out, "{sent} messages in {seconds:.1} s ({rate:.0}/s), {senders} senders")?;
+        writeln!(out, "sent {sent} messages in {seconds:.1} s ({rate:.0}/s), {senders} senders")?;
         writeln!(out, "seed {}, {} disconnects\n", self.seed, self.disconnects)?;
         self.print_answers(out)?;
+        writeln!(
+            out,
+            "\nMessages that each node showed when the load ended and at last, and what was read:"
+        )?;
         let width = self.nodes.iter().map(|node| node.name.len()).max().unwrap_or(0).max(4);
         writeln!(
             out,
-            "\n{:width$}  {:>9}  {:>9}  {:>8}  {:>13}  URL",
-            "NODE", "SHOWS", "READS", "FAILED", "MESSAGES READ"
+            "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  URL",
+            "NODE", "LOAD END", "AT LAST", "READS", "FAILED", "MESSAGES READ"
         )?;
         for node in &self.nodes {
-            let NodeRow { url, name, reads, failed_reads, messages_read, end } = node;
             writeln!(
                 out,
-                "{name:width$}  {end:>9}  {reads:>9}  {failed_reads:>8}  {messages_read:>13}  {url}"
+                "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  {}",
+                node.name,
+                node.load_end,
+                node.end,
+                node.reads,
+                node.failed_reads,
+                node.messages_read,
+                node.url
             )?;
         }
         let after = match self.faults_cleared {

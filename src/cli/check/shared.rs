@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -33,22 +34,35 @@ pub(super) struct State {
     /// What the last refusal said.
     pub(super) refusal: Option<String>,
     pub(super) reads: Vec<Reads>,
+    /// Each node's end when the load was over.
+    pub(super) load_ends: Vec<u64>,
     pub(super) disconnects: u64,
+    /// Turns that were given to senders.
+    turns: u64,
+}
+
+/// How much is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) mix: Mix,
+    pub(super) begin: Instant,
+    /// When sending ends.
+    pub(super) until: Instant,
+    /// Most messages altogether, and most a second.
+    pub(super) messages_max: u64,
+    pub(super) rate: Option<u32>,
 }
 
 /// A run of the check.
 pub(super) struct Shared {
     /// The master is the first.
     pub(super) nodes: Vec<Node>,
-    pub(super) mix: Mix,
-    pub(super) messages_max: u64,
-    /// When sending ends.
-    pub(super) until: Instant,
+    pub(super) load: Load,
     state: Mutex<State>,
 }
 
 impl Shared {
-    pub(super) fn new(nodes: Vec<Node>, mix: Mix, messages_max: u64, until: Instant) -> Self {
+    pub(super) fn new(nodes: Vec<Node>, load: Load) -> Self {
         // Another word each time: the log may hold messages of an earlier run.
         let prefix = format!("check {:08x} ", rand::random::<u32>());
         let state = State {
@@ -56,9 +70,19 @@ impl Shared {
             answers: BTreeMap::new(),
             refusal: None,
             reads: vec![Reads::default(); nodes.len()],
+            load_ends: Vec::new(),
             disconnects: 0,
+            turns: 0,
         };
-        Self { nodes, mix, messages_max, until, state: Mutex::new(state) }
+        Self { nodes, load, state: Mutex::new(state) }
+    }
+
+    /// When the sender that asks may send, where there is a rate to keep.
+    pub(super) fn turn(&self) -> Option<Instant> {
+        let rate = self.load.rate?;
+        let turns = &mut self.lock().turns;
+        *turns += 1;
+        Some(self.load.begin + Duration::from_secs(*turns) / rate)
     }
 
     /// Held for a moment only, never across an `await`.
