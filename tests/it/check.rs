@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -58,15 +58,18 @@ fn pass_on(mut client: &TcpStream, to: SocketAddr, lie: &Lie) -> Option<()> {
     client.write_all((head + &body).as_bytes()).ok()
 }
 
+/// The person's tool, with these nodes to ask.
+fn acklog(urls: &[SocketAddr], args: &[&str]) -> Command {
+    let urls: Vec<_> = urls.iter().map(|url| format!("http://{url}")).collect();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
+    command.args(args).env_clear().env("ACKLOG_URL", urls.join(","));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 fn check(urls: [SocketAddr; 2], flags: &[&str]) -> Output {
-    let urls = urls.map(|url| format!("http://{url}")).join(",");
-    Command::new(env!("CARGO_BIN_EXE_acklog"))
-        .args(["check", "--duration", "500ms", "--senders", "4", "--messages", "400"])
-        .args(flags)
-        .env_clear()
-        .env("ACKLOG_URL", urls)
-        .output()
-        .unwrap()
+    let args = ["check", "--duration", "500ms", "--senders", "4", "--messages", "400"];
+    acklog(&urls, &[&args, flags].concat()).output().unwrap()
 }
 
 /// Checks a cluster of which one node lies; the lie must be found, as this kind of violation.
@@ -200,4 +203,50 @@ fn too_few_acks_are_found() {
 #[test]
 fn a_secondary_that_was_acked_for_and_hides_the_message_is_found() {
     finds_in_lists(|rows| rows.truncate(1), "ack", None);
+}
+
+#[test]
+fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
+    let (master, comm) = master(&["--allow-faults"]);
+    let secondary = |name| secondary(name, comm, &["--allow-faults"]);
+    let nodes = [master, secondary("bonnie"), secondary("clyde")];
+    nodes.iter().for_each(wait_ready);
+    let urls: Vec<_> = nodes.iter().map(|node| node.http).collect();
+    let faults =
+        "faults set --error-rate 0.3 --drop-rate 0.1 --duplicate-rate 0.3 --send-delay 0..20ms";
+    let set = acklog(&urls, &faults.split(' ').collect::<Vec<_>>()).output().unwrap();
+    let lines = String::from_utf8(set.stdout).unwrap();
+    assert_eq!((set.status.code(), lines.lines().count()), (Some(0), 12), "{lines}");
+    let flags = "check --json --duration 1s --rate 500 --disconnect-every 300ms";
+    let checked = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!((&found["faultsCleared"], &found["violations"]), (&3.into(), &0.into()));
+    assert!(found["disconnects"].as_u64().unwrap() > 0, "{found}");
+    let shown = acklog(&urls[1..], &["faults"]).output().unwrap();
+    assert_eq!(String::from_utf8(shown.stdout).unwrap().matches(": no faults\n").count(), 2);
+}
+
+#[test]
+fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
+    let (master, _, mut nodes) = cluster(&[], &["bonnie"]);
+    let flags = "check --json --duration 500ms --converge 300ms --senders 4";
+    let urls = [master.http, nodes[0].http];
+    let child = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).spawn().unwrap();
+    wait_until("the load to run", || health(master.http)["logEnd"].as_u64().unwrap() > 100);
+    nodes[0].process.kill();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let first = &found["firstViolations"][0];
+    assert_eq!((&first["kind"], &first["node"]), (&"not-converged".into(), &"bonnie".into()));
+    assert!(found["nodes"][1]["failedReads"].as_u64().unwrap() > 0, "{found}");
+}
+
+#[test]
+fn without_a_master_there_is_nothing_to_check() {
+    let (_master, _, nodes) = cluster(&[], &["bonnie"]);
+    let output = acklog(&[nodes[0].http], &["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("none of the URLs is a master"));
 }

@@ -95,6 +95,9 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         (in_time, target) = (last.0.is_some(), last.1);
     }
     watchers.shutdown().await;
+    if std::io::stderr().is_terminal() {
+        clear_line();
+    }
     look_at_everything(&shared, target.unwrap_or(0)).await;
     let last = master_health(&shared).await.ok();
     let size = last.as_ref().and_then(|last| last.cluster_size).unwrap_or(cluster_size);
@@ -228,7 +231,12 @@ async fn look_at_everything(shared: &Arc<Shared>, target: u64) {
     while readers.join_next().await.is_some() {}
 }
 
-/// One line on the terminal that shows where the run is.
+/// A terminal that is gone is no reason to stop.
+fn clear_line() {
+    let _ = write!(std::io::stderr(), "\r\x1b[K");
+}
+
+/// One line on the terminal, written over the one before, that shows where the run is.
 async fn progress(shared: Arc<Shared>, begin: Instant) {
     let mut ticks = interval(PROGRESS_INTERVAL);
     loop {
@@ -244,7 +252,7 @@ async fn progress(shared: Arc<Shared>, begin: Instant) {
                 state.history.violations().count()
             )
         };
-        // The line is written over the one before. A terminal that is gone is no reason to stop.
-        let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
+        clear_line();
+        let _ = write!(std::io::stderr(), "{line}");
     }
 }
