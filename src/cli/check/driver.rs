@@ -47,12 +47,7 @@ struct Health {
 pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<bool> {
     let (nodes, cluster_size) = introductions(&args.url).await?;
     if args.disconnect_every.is_some() {
-        for node in nodes.iter().skip(1) {
-            let answer = request(&node.url, Method::GET, faults::PATH).await?;
-            if !answer.status.is_success() {
-                bail!("--disconnect-every: {}: {}", node.url, answer.detail());
-            }
-        }
+        faults_are_allowed(&nodes).await?;
     }
     let seed = args.seed.unwrap_or_else(rand::random);
     let begin = Instant::now();
@@ -166,6 +161,17 @@ async fn master_health(shared: &Shared) -> anyhow::Result<Health> {
     health(&master.url).await
 }
 
+/// Whether all secondaries let their connections be dropped.
+async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
+    for node in nodes.iter().skip(1) {
+        let answer = request(&node.url, Method::GET, faults::PATH).await?;
+        if !answer.status.is_success() {
+            bail!("--disconnect-every: {}: {}", node.url, answer.detail());
+        }
+    }
+    Ok(())
+}
+
 /// Drops the connections of one secondary after the other, at random.
 async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
     let secondaries = shared.nodes.len().saturating_sub(1);
@@ -182,15 +188,16 @@ async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
     }
 }
 
-/// Clears the faults of all nodes; returns how many had them allowed.
+/// Clears the faults of all nodes at once; returns how many had them allowed.
 async fn clear_faults(shared: &Shared) -> usize {
-    let mut cleared = 0;
+    let mut requests = JoinSet::new();
     for node in &shared.nodes {
-        // Where faults are not allowed, there are none.
-        let answer = request(&node.url, Method::DELETE, faults::PATH).await;
-        cleared += usize::from(answer.is_ok_and(|answer| answer.status.is_success()));
+        let url = node.url.clone();
+        requests.spawn(async move { request(&url, Method::DELETE, faults::PATH).await });
     }
-    cleared
+    let answers = requests.join_all().await;
+    // Where faults are not allowed, there are none.
+    answers.iter().flatten().filter(|answer| answer.status.is_success()).count()
 }
 
 /// Waits until all nodes show what the master has by now. Returns how long it took, if they do, and how many messages

@@ -150,10 +150,11 @@ impl Report {
             Some(seconds) => writeln!(out, "\nconverged in {seconds:.2} s {after}")?,
             None => writeln!(out, "\nnot converged {after}")?,
         }
-        if self.violations == 0 {
-            return writeln!(out, "no violation");
+        match self.violations {
+            0 => return writeln!(out, "no violation"),
+            1 => writeln!(out, "1 violation:")?,
+            count => writeln!(out, "{count} violations:")?,
         }
-        writeln!(out, "{} violations:", self.violations)?;
         for violation in &self.first_violations {
             writeln!(out, "  {violation}")?;
         }
