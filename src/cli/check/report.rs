@@ -19,6 +19,8 @@ pub(super) struct Report {
     sent: u64,
     /// Messages that were answered with an id.
     pub(super) accepted: u64,
+    /// Messages whose senders still waited at the end.
+    waiting: u64,
     answers: Vec<Row>,
     nodes: Vec<NodeRow>,
     disconnects: u64,
@@ -77,6 +79,7 @@ impl Report {
             load_seconds: load.as_secs_f64(),
             sent: state.history.sent_count(),
             accepted: state.history.accepted_count(),
+            waiting: state.history.sent_count() - state.answers.values().sum::<u64>(),
             answers: answers.collect(),
             nodes: nodes
                 .map(|(n, (node, reads))| NodeRow {
@@ -117,6 +120,9 @@ impl Report {
         writeln!(out, "sent {sent} messages in {seconds:.1} s ({rate:.0}/s), {senders} senders")?;
         writeln!(out, "seed {}, {} disconnects\n", self.seed, self.disconnects)?;
         self.print_answers(out)?;
+        if self.waiting > 0 {
+            writeln!(out, "{} senders still waited at the end", self.waiting)?;
+        }
         writeln!(
             out,
             "\nMessages that each node showed when the load ended and at last, and what was read:"
