@@ -18,6 +18,10 @@ pub(super) struct StatusArgs {
     #[arg(long, env = "ACKLOG_JSON")]
     json: bool,
 
+    /// Fail, with a line that says why, where the node does not do its whole job (as /ready does)
+    #[arg(long, env = "ACKLOG_READY")]
+    ready: bool,
+
     #[command(flatten)]
     target: Target,
 }
@@ -80,9 +84,16 @@ struct Disk {
 /// Asks the node and prints what it says.
 ///
 /// # Errors
-/// When the node refuses or cannot be reached.
+/// When the node refuses, cannot be reached, or is not ready where that is asked for.
 pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let answer = Client::new(args.target.url.clone()).get("/health").await?;
+    let path = if args.ready { "/ready" } else { "/health" };
+    let answer = Client::new(args.target.url.clone()).get(path).await?;
+    if answer.status == StatusCode::SERVICE_UNAVAILABLE
+        && let Ok(health) = serde_json::from_slice::<Health>(&answer.body)
+        && health.role.is_some()
+    {
+        bail!("not ready: {}", summary(&health).trim_end().replace('\n', "; "));
+    }
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
     }
@@ -100,6 +111,18 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
 }
 
 fn rendered(health: &Health, colour: bool) -> String {
+    let mut text = summary(health);
+    if health.master.is_none() && health.secondaries.is_empty() {
+        text.push_str("no secondary has registered yet\n");
+    } else if health.master.is_none() {
+        text.push('\n');
+        text.push_str(&table(&health.secondaries, colour));
+    }
+    text
+}
+
+/// What the node says about itself: a line for each thing.
+fn summary(health: &Health) -> String {
     let mut text = head(health);
     if let Some(quorum) = &health.quorum {
         let (healthy, required) = (number(quorum.healthy), number(quorum.required));
@@ -112,11 +135,6 @@ fn rendered(health: &Health, colour: bool) -> String {
     }
     if let Some(master) = &health.master {
         text.push_str(&master_line(master));
-    } else if health.secondaries.is_empty() {
-        text.push_str("no secondary has registered yet\n");
-    } else {
-        text.push('\n');
-        text.push_str(&table(&health.secondaries, colour));
     }
     text
 }
@@ -239,6 +257,7 @@ fn span(ms: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::test_node::TestNode;
 
     const MASTER: &str = r#"{"name": "master", "role": "master", "mode": "read-write",
         "logEnd": 42, "clusterSize": 3, "quorum": null, "waitingSenders": 1, "secondaries": [
@@ -298,5 +317,35 @@ clyde   unhealthy  disconnected      7   35          0       12       -  61.5 s 
              disk: failed no\\nspace\n\
              no secondary has registered yet\n"
         );
+    }
+
+    async fn ready(status: u16, body: &'static str) -> Result<String, String> {
+        let node = TestNode::start(move |line, _| match line {
+            "GET /ready" => (status, body.to_owned()),
+            _ => (404, "{}".to_owned()),
+        });
+        let target = Target { url: node.await.url() };
+        let mut out = Vec::new();
+        let done = run(&StatusArgs { json: false, ready: true, target }, &mut out).await;
+        let out = String::from_utf8(out).unwrap();
+        done.map(|()| out.clone()).map_err(|error| format!("{out}{error:#}"))
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_not_ready_says_in_one_line_what_it_lacks() {
+        let head = "master (master): read-write, log end 42";
+        assert!(ready(200, MASTER).await.unwrap().starts_with(head));
+        let read_only = r#"{"name": "m", "role": "master", "mode": "read-only", "logEnd": 3,
+            "clusterSize": 3, "waitingSenders": 0, "quorum": {"required": 2, "healthy": 1},
+            "secondaries": [{"name": "bonnie"}]}"#;
+        let expected = "not ready: m (master): read-only, log end 3, cluster size 3, \
+            waiting senders 0; quorum: 1 healthy of 2 required";
+        assert_eq!(ready(503, read_only).await.unwrap_err(), expected);
+        let cut_off = r#"{"name": "bonnie", "role": "secondary", "phase": "ready", "logEnd": 3,
+            "buffered": 0, "master": {"name": "m", "address": "a:1", "connected": false}}"#;
+        let expected = "not ready: bonnie (secondary): ready, log end 3, buffered 0; \
+            its master: m at a:1, not connected, log end -";
+        assert_eq!(ready(503, cut_off).await.unwrap_err(), expected);
+        assert_eq!(ready(503, r#"{"detail": "stopping"}"#).await.unwrap_err(), "stopping");
     }
 }
