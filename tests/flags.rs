@@ -44,7 +44,7 @@ fn help_and_version_go_to_standard_output() {
         assert_eq!(shown(program, &["--version"], &[]), version);
         assert!(shown(program, &["--help"], &[]).contains("--version"));
     }
-    for subcommand in ["up", "post", "messages", "status"] {
+    for subcommand in ["up", "post", "messages", "status", "check", "faults"] {
         let help = shown(ACKLOG, &[subcommand, "--help"], &[]);
         assert!(help.contains("[default: "), "{help}");
     }
@@ -54,7 +54,7 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_bad_command_line_is_one_line_and_status_2() {
-    let cases: [(&str, &[&str]); 15] = [
+    let cases: [(&str, &[&str]); 20] = [
         (MASTER, &["--http-port", "x"]),
         (MASTER, &["--nonsense"]),
         (MASTER, &["--store-delay", "1s"]),
@@ -67,6 +67,11 @@ fn a_bad_command_line_is_one_line_and_status_2() {
         (ACKLOG, &["post"]),
         (ACKLOG, &["post", "text", "--write-concern", "most"]),
         (ACKLOG, &["status", "--url", "127.0.0.1:8000"]),
+        (ACKLOG, &["check", "--senders", "0"]),
+        (ACKLOG, &["check", "--duration", "0"]),
+        (ACKLOG, &["check", "--url", "http://a", "--url", "http://a/"]),
+        (ACKLOG, &["faults", "set"]),
+        (ACKLOG, &["faults", "set", "--drop-rate", "2"]),
         (ACKLOG, &["up", "--", "--nonsense"]),
         (ACKLOG, &["up", "--", "--http-port", "1"]),
         (ACKLOG, &["up", "--", "--log-format", "xml"]),
@@ -116,7 +121,15 @@ fn a_node_that_is_not_there_is_status_1_and_one_line() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    for args in [&["status"][..], &["messages"], &["post", "x"]] {
+    let commands: [&[&str]; 6] = [
+        &["status"],
+        &["messages"],
+        &["post", "x"],
+        &["check"],
+        &["faults"],
+        &["faults", "set", "--paused"],
+    ];
+    for args in commands {
         let output = run(ACKLOG, args, &[("ACKLOG_URL", &url)]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let line = String::from_utf8(output.stderr).unwrap();

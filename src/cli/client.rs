@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -83,6 +83,8 @@ impl fmt::Display for NodeUrl {
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Whether the node asks for the same request once more, later.
+    pub(super) retry_after: bool,
     pub(super) body: Bytes,
 }
 
@@ -131,8 +133,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be reached or falls silent.
     pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<Answer> {
-        let response = self.get_stream(path).await?;
-        timeout(READ_TIMEOUT, self.whole(response)).await.map_err(|_| self.silent())?
+        self.call(Method::GET, path, Bytes::new(), Some(READ_TIMEOUT)).await
     }
 
     /// Asks for `path`; the body of the answer is still to be read.
@@ -145,19 +146,21 @@ impl Client {
         answer.map_err(|_| self.silent())?
     }
 
-    /// Posts JSON to `path`. The answer may take as long as the node's write concern does, unless
-    /// `patience` is given.
+    /// Sends a request and takes the whole answer, which may take as long as the node likes,
+    /// unless `patience` is given.
     ///
     /// # Errors
     /// When the node cannot be reached, goes away or lets the patience pass.
-    pub(super) async fn post(
+    pub(super) async fn call(
         &mut self,
+        method: Method,
         path: &str,
-        body: &Value,
+        body: impl Into<Bytes>,
         patience: Option<Duration>,
     ) -> anyhow::Result<Answer> {
+        let body = body.into();
         let exchange = async {
-            let response = self.send(Method::POST, path, body.to_string().into()).await?;
+            let response = self.send(method, path, body).await?;
             self.whole(response).await
         };
         match patience {
@@ -223,7 +226,8 @@ impl Client {
     }
 
     async fn whole(&self, response: Response<Incoming>) -> anyhow::Result<Answer> {
-        let status = response.status();
+        let (status, retry_after) =
+            (response.status(), response.headers().contains_key(RETRY_AFTER));
         let mut body = response.into_body();
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -233,7 +237,7 @@ impl Client {
                 bail!("{} answers with more than {ANSWER_BYTES_MAX} bytes", self.url);
             }
         }
-        Ok(Answer { status, body: bytes.into() })
+        Ok(Answer { status, retry_after, body: bytes.into() })
     }
 
     /// The next bytes of an answer that is read piece by piece; `None` at its end.
@@ -314,8 +318,11 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_in_the_node_s_words_and_in_one_line() {
-        let answer =
-            |body: &str| Answer { status: StatusCode::BAD_REQUEST, body: body.to_owned().into() };
+        let answer = |body: &str| Answer {
+            status: StatusCode::BAD_REQUEST,
+            retry_after: false,
+            body: body.to_owned().into(),
+        };
         assert_eq!(answer(r#"{"title": "t", "detail": "a\nb"}"#).detail(), "a\\nb");
         assert_eq!(answer(r#"{"title": "t"}"#).detail(), "t");
         assert_eq!(answer("<html>").detail(), "the node answered 400 Bad Request");

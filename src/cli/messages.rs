@@ -13,15 +13,12 @@ use serde_json::Value;
 
 use super::Target;
 use super::client::Client;
+use super::objects::Objects;
 use crate::telemetry::escaped;
-use crate::types::MESSAGE_BYTES_LIMIT;
 
 /// Messages a page. Small pages cost a request each, huge ones keep a node's stream open for as
 /// long as a slow reader takes.
 const PAGE_MESSAGES: u64 = 1000;
-
-/// Longest JSON text of one message: each byte of it can be written as six (`\u0000`).
-const OBJECT_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;
 
 /// Flags of `acklog messages`.
 #[derive(Clone, Debug, Args)]
@@ -118,51 +115,6 @@ async fn log_end(client: &mut Client) -> anyhow::Result<u64> {
     health.get("logEnd").and_then(Value::as_u64).context("the node does not tell its log's end")
 }
 
-/// Cuts a JSON list of objects into its objects while it arrives.
-#[derive(Default)]
-struct Objects {
-    /// The object that has begun.
-    object: Vec<u8>,
-    depth: u32,
-    in_string: bool,
-    after_backslash: bool,
-}
-
-impl Objects {
-    fn add(
-        &mut self,
-        piece: &[u8],
-        mut whole: impl FnMut(&[u8]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        for &byte in piece {
-            let inside = self.depth > 0 || byte == b'{';
-            if !inside {
-                continue;
-            }
-            self.object.push(byte);
-            if self.object.len() > OBJECT_BYTES_MAX {
-                bail!("the node shows a message of more than {OBJECT_BYTES_MAX} bytes");
-            }
-            if self.in_string {
-                self.in_string = byte != b'"' || self.after_backslash;
-                self.after_backslash = byte == b'\\' && !self.after_backslash;
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' => self.depth += 1,
-                b'}' => self.depth -= 1,
-                _ => {}
-            }
-            if self.depth == 0 {
-                whole(&self.object)?;
-                self.object.clear();
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,22 +173,5 @@ mod tests {
     async fn behind_the_end_there_is_nothing() {
         assert_eq!(printed(vec!["a".to_owned()], &["--from", "7"]).await, "");
         assert_eq!(printed(vec![], &[]).await, "");
-    }
-
-    #[test]
-    fn objects_are_found_however_the_list_is_cut_up() {
-        let list = br#"[{"a": "}\"{", "b": {"c": 1}}, {"d": "\\"}]"#;
-        for size in 1..list.len() {
-            let mut found = Vec::new();
-            let mut objects = Objects::default();
-            for piece in list.chunks(size) {
-                let keep = |object: &[u8]| {
-                    found.push(String::from_utf8(object.to_vec())?);
-                    Ok(())
-                };
-                objects.add(piece, keep).unwrap();
-            }
-            assert_eq!(found, [r#"{"a": "}\"{", "b": {"c": 1}}"#, r#"{"d": "\\"}"#], "{size}");
-        }
     }
 }

@@ -3,9 +3,12 @@
 //! Results go to standard output, everything else to standard error. Exit status 0 means done,
 //! 1 that a node refused or cannot be reached, 2 that the command line is unusable.
 
+mod check;
 mod client;
 mod daemon;
+mod faults;
 mod messages;
+mod objects;
 mod post;
 mod status;
 mod up;
@@ -44,6 +47,10 @@ enum Command {
     Messages(messages::MessagesArgs),
     /// Print the state of the cluster, or of one secondary, as a table
     Status(status::StatusArgs),
+    /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out of order
+    Check(check::CheckArgs),
+    /// Show, set or clear the faults of nodes that run with --allow-faults
+    Faults(faults::FaultsArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
     MasterNode(MasterArgs),
@@ -76,6 +83,8 @@ impl Cli {
             Command::Status(args) => {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
             }
+            Command::Check(args) => check::run(&args),
+            Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),
             Command::SecondaryNode(args) => secondary_node(args, StopOn::SignalsOrStdinEnd),
         }

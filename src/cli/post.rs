@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Target;
@@ -76,7 +76,8 @@ async fn post(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let patience = args.timeout.map(|timeout| timeout + PATIENCE);
-    let answer = client.post("/messages", &request_body(args, text), patience).await?;
+    let body = request_body(args, text).to_string();
+    let answer = client.call(Method::POST, "/messages", body, patience).await?;
     let created = answer.status == StatusCode::CREATED;
     if args.json {
         // Refusals too: a 504 carries the id of a message that is in the log.

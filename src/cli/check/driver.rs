@@ -1,0 +1,265 @@
+//! A run from its beginning to its end: who is who, load, chaos, convergence, a last look at everything.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hyper::Method;
+use rand::RngExt;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep, timeout_at};
+
+use super::CheckArgs;
+use super::history::Ending;
+use super::load::{Mix, sender};
+use super::report::Report;
+use super::shared::{Load, Node, Shared};
+use super::watch::{read_all, watch};
+use crate::cli::NodeUrl;
+use crate::cli::client::{Answer, Client, READ_TIMEOUT};
+use crate::cli::faults;
+
+/// Pause between two looks at whether something has come to pass.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What the last messages may take on top, where the first wait used up all the time.
+const GRACE: Duration = Duration::from_secs(2);
+
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The part of `/health` that is needed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Health {
+    name: String,
+    role: String,
+    log_end: u64,
+    cluster_size: Option<u64>,
+}
+
+/// Checks a cluster, prints what was found, and returns whether all holds.
+///
+/// # Errors
+/// When there is nothing to check: a node cannot be reached at the start, none or several are masters, no message was
+/// accepted.
+pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<bool> {
+    let (nodes, cluster_size) = introductions(&args.url).await?;
+    if args.disconnect_every.is_some() {
+        faults_are_allowed(&nodes).await?;
+    }
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let begin = Instant::now();
+    let until = begin + args.duration;
+    let (mix, messages_max, rate) = (Mix { cluster_size }, args.messages, args.rate);
+    let shared = Arc::new(Shared::new(nodes, Load { mix, begin, until, messages_max, rate }));
+    let mut watchers = JoinSet::new();
+    for node in 0..shared.nodes.len() {
+        watchers.spawn(watch(Arc::clone(&shared), node));
+    }
+    if std::io::stderr().is_terminal() {
+        watchers.spawn(progress(Arc::clone(&shared), begin));
+    }
+    let mut senders = JoinSet::new();
+    for number in 0..args.senders {
+        senders.spawn(sender(Arc::clone(&shared), number, seed));
+    }
+    let chaos = tokio::spawn(disconnects(Arc::clone(&shared), args.disconnect_every));
+    let loaded = timeout_at(until, async { while senders.join_next().await.is_some() {} }).await;
+    chaos.abort();
+    let load = begin.elapsed();
+    {
+        let mut state = shared.lock();
+        let ends = (0..shared.nodes.len()).map(|node| state.history.end(node));
+        state.load_ends = ends.collect();
+    }
+    let cleared = if args.keep_faults { None } else { Some(clear_faults(&shared).await) };
+
+    let deadline = Instant::now() + args.converge;
+    let (converged, mut target) = converge(&shared, deadline).await;
+    if loaded.is_err() {
+        let all = async { while senders.join_next().await.is_some() {} };
+        let _ = timeout_at(deadline, all).await;
+        senders.shutdown().await;
+    }
+    let mut in_time = converged.is_some();
+    if in_time {
+        // Messages of senders that were still on their way.
+        let last = converge(&shared, deadline.max(Instant::now() + GRACE)).await;
+        (in_time, target) = (last.0.is_some(), last.1);
+    }
+    watchers.shutdown().await;
+    if std::io::stderr().is_terminal() {
+        clear_line();
+    }
+    look_at_everything(&shared, target.unwrap_or(0)).await;
+    let last = master_health(&shared).await.ok();
+    let size = last.as_ref().and_then(|last| last.cluster_size).unwrap_or(cluster_size);
+    let ending = Ending {
+        target,
+        in_time,
+        master_end: last.map(|last| last.log_end),
+        cluster_size: size.min(cluster_size),
+    };
+    let mut state = shared.lock();
+    state.history.finish(ending);
+    let report = Report::new(&shared, &state, seed, args.senders, load, cleared, converged);
+    report.print(args.json, out)?;
+    if report.accepted == 0 {
+        let why = state.refusal.clone().unwrap_or_else(|| "no sender was answered".to_owned());
+        bail!("nothing was checked, since no message was accepted: {why}");
+    }
+    Ok(report.holds())
+}
+
+/// Asks every node who it is; the master comes first.
+async fn introductions(urls: &[NodeUrl]) -> anyhow::Result<(Vec<Node>, u64)> {
+    let (mut masters, mut secondaries) = (Vec::new(), Vec::new());
+    for url in urls {
+        let health = health(url).await?;
+        let node = Node { url: url.clone(), name: health.name };
+        match health.role.as_str() {
+            "master" => masters.push((node, health.cluster_size)),
+            _ => secondaries.push(node),
+        }
+    }
+    if masters.len() > 1 {
+        bail!("{} of the URLs are masters: name the nodes of one cluster", masters.len());
+    }
+    let (master, size) = masters.pop().context("none of the URLs is a master: add its --url")?;
+    let mut nodes = vec![master];
+    for node in secondaries {
+        if let Some(same) = nodes.iter().find(|other| other.name == node.name) {
+            bail!(
+                "{} and {} are both called {}: name each node once",
+                same.url,
+                node.url,
+                node.name
+            );
+        }
+        nodes.push(node);
+    }
+    let size = size.unwrap_or(nodes.len() as u64).max(1);
+    Ok((nodes, size))
+}
+
+async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<Answer> {
+    Client::new(url.clone()).call(method, path, "", Some(READ_TIMEOUT)).await
+}
+
+async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
+    let answer = request(url, Method::GET, "/health").await?;
+    if !answer.status.is_success() {
+        bail!("{url}: {}", answer.detail());
+    }
+    serde_json::from_slice(&answer.body).with_context(|| format!("{url} is no node"))
+}
+
+async fn master_health(shared: &Shared) -> anyhow::Result<Health> {
+    let master = shared.nodes.first().context("there is a master")?;
+    health(&master.url).await
+}
+
+/// Whether all secondaries let their connections be dropped.
+async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
+    for node in nodes.iter().skip(1) {
+        let answer = request(&node.url, Method::GET, faults::PATH).await?;
+        if !answer.status.is_success() {
+            bail!("--disconnect-every: {}: {}", node.url, answer.detail());
+        }
+    }
+    Ok(())
+}
+
+/// Drops the connections of one secondary after the other, at random.
+async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
+    let secondaries = shared.nodes.len().saturating_sub(1);
+    let Some(every) = every.filter(|_| secondaries > 0) else { return };
+    let mut ticks = interval(every);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let chosen = 1 + rand::rng().random_range(0..secondaries);
+        let Some(node) = shared.nodes.get(chosen) else { return };
+        let answer = request(&node.url, Method::POST, faults::DISCONNECT_PATH).await;
+        let done = answer.is_ok_and(|answer| answer.status.is_success());
+        shared.lock().disconnects += u64::from(done);
+    }
+}
+
+/// Clears the faults of all nodes at once; returns how many had them allowed.
+async fn clear_faults(shared: &Shared) -> usize {
+    let mut requests = JoinSet::new();
+    for node in &shared.nodes {
+        let url = node.url.clone();
+        requests.spawn(async move { request(&url, Method::DELETE, faults::PATH).await });
+    }
+    let answers = requests.join_all().await;
+    // Where faults are not allowed, there are none.
+    answers.iter().flatten().filter(|answer| answer.status.is_success()).count()
+}
+
+/// Waits until all nodes show what the master has by now. Returns how long it took, if they do, and how many messages
+/// that are, if the master tells.
+async fn converge(shared: &Shared, deadline: Instant) -> (Option<Duration>, Option<u64>) {
+    let begin = Instant::now();
+    let target = loop {
+        match timeout_at(deadline, master_health(shared)).await {
+            Ok(Ok(health)) => break health.log_end,
+            Ok(Err(_)) => sleep(PAUSE).await,
+            Err(_) => return (None, None),
+        }
+    };
+    loop {
+        let nodes = 0..shared.nodes.len();
+        let all = {
+            let state = shared.lock();
+            nodes.into_iter().all(|node| state.history.end(node) >= target)
+        };
+        if all {
+            return (Some(begin.elapsed()), Some(target));
+        }
+        if Instant::now() >= deadline {
+            return (None, Some(target));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Reads every list from its beginning, of those nodes that have come so far.
+async fn look_at_everything(shared: &Arc<Shared>, target: u64) {
+    let mut readers = JoinSet::new();
+    for node in 0..shared.nodes.len() {
+        if shared.lock().history.end(node) >= target {
+            readers.spawn(read_all(Arc::clone(shared), node, target));
+        }
+    }
+    while readers.join_next().await.is_some() {}
+}
+
+/// A terminal that is gone is no reason to stop.
+fn clear_line() {
+    let _ = write!(std::io::stderr(), "\r\x1b[K");
+}
+
+/// One line on the terminal, written over the one before, that shows where the run is.
+async fn progress(shared: Arc<Shared>, begin: Instant) {
+    let mut ticks = interval(PROGRESS_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let line = {
+            let state = shared.lock();
+            let ends = (0..shared.nodes.len()).map(|node| state.history.end(node).to_string());
+            format!(
+                "{:4.0} s: {} messages sent, shown {}, {} violations",
+                begin.elapsed().as_secs_f64(),
+                state.history.sent_count(),
+                ends.collect::<Vec<_>>().join(" / "),
+                state.history.violations().count()
+            )
+        };
+        clear_line();
+        let _ = write!(std::io::stderr(), "{line}");
+    }
+}

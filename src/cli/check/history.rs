@@ -1,0 +1,328 @@
+//! What was sent, answered and seen, and whether it fits together. No I/O: the driver tells, this judges.
+//!
+//! Memory stays small however long a run is: a message's text follows from its number, so that a number, or a hash
+//! where the text is somebody else's, stands for it: 18 bytes a message.
+
+mod answers;
+mod ending;
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+pub(super) use self::ending::Ending;
+use super::violation::{Kind, Violation, Violations, quoted};
+
+/// Marks the hash of a text that is not from this run; without it, a content is a message's number.
+const FOREIGN: u64 = 1 << 63;
+
+/// No place yet.
+const NOWHERE: u64 = u64::MAX;
+
+/// What a node said about an accepted message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Receipt {
+    pub(super) id: u64,
+    pub(super) write_concern: u64,
+    pub(super) acked_by: Vec<String>,
+}
+
+/// What a sender learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// 201: the write concern holds.
+    Committed(Receipt),
+    /// In the log, the write concern does not hold yet.
+    Stored(Receipt),
+    /// It has an id, whether it is in the log is not known.
+    Unknown(Receipt),
+    /// Not in the log, and never will be.
+    Refused,
+    /// The request broke off, or its answer does not tell what became of the message.
+    Nothing,
+    /// The answer lacks something: what.
+    Malformed(String),
+}
+
+/// What is known of a message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Waiting,
+    /// Its place is promised.
+    Promised,
+    /// If it is anywhere, it is at its place.
+    Perhaps,
+    Refused,
+    Nothing,
+}
+
+/// A node as it was seen so far.
+#[derive(Debug)]
+struct Node {
+    name: String,
+    /// End of what it showed.
+    end: u64,
+    /// End of what it acked, by the master's word.
+    acked_end: u64,
+}
+
+/// A list that is being read.
+#[derive(Debug)]
+pub(super) struct Read {
+    node: usize,
+    next: u64,
+    /// What the node had shown when the list was asked for, as far as the list could show it.
+    shown_end: u64,
+    /// The same for what it had acked.
+    acked_end: u64,
+    /// Something is wrong with the list itself; the rest of it tells nothing.
+    is_broken: bool,
+}
+
+impl Read {
+    /// The id that must come next.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+}
+
+/// The history of a cluster, seen from outside.
+#[derive(Debug)]
+pub(super) struct History {
+    /// Begins the texts of this run.
+    prefix: String,
+    /// The first node is the master.
+    nodes: Vec<Node>,
+    /// What stands under each id, and which node showed it first.
+    contents: Vec<u64>,
+    shown_by: Vec<u8>,
+    /// Where each message stands, by its number, and what is known of it.
+    places: Vec<u64>,
+    fates: Vec<Fate>,
+    /// Answered ids that no node has shown yet, and the numbers of their messages.
+    awaited: HashMap<u64, u64>,
+    /// Smallest number that was answered for each word, and for which id.
+    smallest_majority: Option<(u64, u64)>,
+    smallest_all: Option<(u64, u64)>,
+    violations: Violations,
+}
+
+impl History {
+    /// Nothing has happened yet. The first name is the master's; there are at most 256.
+    pub(super) fn new(prefix: String, names: impl IntoIterator<Item = String>) -> Self {
+        let node = |name| Node { name, end: 0, acked_end: 0 };
+        Self {
+            prefix,
+            nodes: names.into_iter().map(node).collect(),
+            contents: Vec::new(),
+            shown_by: Vec::new(),
+            places: Vec::new(),
+            fates: Vec::new(),
+            awaited: HashMap::new(),
+            smallest_majority: None,
+            smallest_all: None,
+            violations: Violations::default(),
+        }
+    }
+
+    /// A message is about to be sent; returns its number.
+    pub(super) fn sent(&mut self) -> u64 {
+        self.places.push(NOWHERE);
+        self.fates.push(Fate::Waiting);
+        self.places.len() as u64 - 1
+    }
+
+    /// The text of a message.
+    pub(super) fn text(&self, number: u64) -> String {
+        format!("{}{number}", self.prefix)
+    }
+
+    pub(super) fn sent_count(&self) -> u64 {
+        self.places.len() as u64
+    }
+
+    /// How many messages were answered with an id.
+    pub(super) fn accepted_count(&self) -> u64 {
+        let accepted = |fate: &&Fate| matches!(fate, Fate::Promised | Fate::Perhaps);
+        self.fates.iter().filter(accepted).count() as u64
+    }
+
+    /// The end of what a node showed so far.
+    pub(super) fn end(&self, node: usize) -> u64 {
+        self.nodes.get(node).map_or(0, |node| node.end)
+    }
+
+    pub(super) fn violations(&self) -> &Violations {
+        &self.violations
+    }
+
+    fn name(&self, node: usize) -> String {
+        self.nodes.get(node).map_or_else(String::new, |node| node.name.clone())
+    }
+
+    fn add(&mut self, kind: Kind, node: usize, id: Option<u64>, expected: String, seen: String) {
+        let node = self.name(node);
+        self.violations.add(Violation { kind, id, node, expected, seen });
+    }
+
+    /// A list is about to be asked for: `limit` messages from `from` on. One list of a node is read at a time.
+    pub(super) fn begin_read(&self, node: usize, from: u64, limit: u64) -> Read {
+        let until = from.saturating_add(limit);
+        let (shown, acked) = self.nodes.get(node).map_or((0, 0), |it| (it.end, it.acked_end));
+        Read {
+            node,
+            next: from,
+            shown_end: shown.min(until),
+            acked_end: acked.min(until),
+            is_broken: false,
+        }
+    }
+
+    /// A message of the list came.
+    pub(super) fn row(&mut self, read: &mut Read, id: u64, text: &str) {
+        if read.is_broken {
+            return;
+        }
+        if id != read.next {
+            read.is_broken = true;
+            let expected = format!("id {} next in the list", read.next);
+            self.add(Kind::Order, read.node, Some(read.next), expected, format!("id {id}"));
+            return;
+        }
+        read.next += 1;
+        let content = self.content_of(read.node, id, text);
+        match self.content(id) {
+            Some(before) if before != content => {
+                let first = self.name(self.shown(id));
+                let expected = format!("{}, as first shown by {first}", self.quoted(before));
+                self.add(Kind::Content, read.node, Some(id), expected, quoted(text));
+            }
+            Some(_) => {}
+            None => self.first_seen(read.node, id, content, text),
+        }
+        if let Some(node) = self.nodes.get_mut(read.node) {
+            node.end = node.end.max(id + 1);
+        }
+    }
+
+    /// No node has shown this id before.
+    fn first_seen(&mut self, node: usize, id: u64, content: u64, text: &str) {
+        // Every list is read without gaps from what its node showed before, so ids come in order here.
+        debug_assert_eq!(id, self.contents.len() as u64);
+        self.contents.push(content);
+        self.shown_by.push(u8::try_from(node).unwrap_or(u8::MAX));
+        if let Some(number) = self.awaited.remove(&id).filter(|number| *number != content) {
+            let expected = format!("{}, which was answered this id", self.quoted(number));
+            self.add(Kind::AnswerId, node, Some(id), expected, quoted(text));
+        }
+        if content & FOREIGN != 0 {
+            return;
+        }
+        match self.place(content) {
+            // An answer said so, or this is what a node had shown.
+            Some(place) if place != id => {
+                let what = quoted(text);
+                // Whether the other place was seen or only told makes the difference.
+                if self.content(place) == Some(content) {
+                    let expected = format!("{what} under id {place} only");
+                    self.add(Kind::Twice, node, Some(id), expected, format!("id {id} as well"));
+                } else {
+                    let expected = format!("{what} under id {place}, as it was answered");
+                    self.add(Kind::AnswerId, node, Some(place), expected, format!("id {id}"));
+                }
+            }
+            _ => self.set_place(content, id),
+        }
+        if self.fate(content) == Some(Fate::Refused) {
+            let expected = "nothing of a refused message".to_owned();
+            self.add(Kind::Refused, node, Some(id), expected, quoted(text));
+        }
+    }
+
+    /// The list came to its end: nothing that the node had may be missing in it.
+    pub(super) fn end_read(&mut self, read: Read) {
+        let Read { node, next, shown_end, acked_end, is_broken } = read;
+        if is_broken || next >= shown_end.max(acked_end) {
+            return;
+        }
+        let seen = format!("a list that ends before id {next}");
+        if next < shown_end {
+            let expected = format!(
+                "the {shown_end} messages that it showed before (a node without --data-dir \
+                 forgets them when its process ends)"
+            );
+            self.add(Kind::Shrunk, node, Some(next), expected, seen);
+        } else {
+            let expected = format!("message {}, as it is named in ackedBy", acked_end - 1);
+            self.add(Kind::Ack, node, Some(acked_end - 1), expected, seen);
+        }
+        // From here on it is looked at anew.
+        if let Some(node) = self.nodes.get_mut(node) {
+            *node = Node { name: std::mem::take(&mut node.name), end: 0, acked_end: 0 };
+        }
+    }
+
+    /// An answer to a read that is no list of messages.
+    pub(super) fn malformed(&mut self, node: usize, expected: &str, seen: String) {
+        self.add(Kind::Malformed, node, None, expected.to_owned(), seen);
+    }
+
+    /// What stands for a text.
+    fn content_of(&mut self, node: usize, id: u64, text: &str) -> u64 {
+        let digits = text.strip_prefix(&self.prefix);
+        // Written as this run writes it: `+7` and `007` are other texts.
+        let plain =
+            |digits: &&str| *digits == "0" || digits.starts_with(|c| matches!(c, '1'..='9'));
+        let number = digits.filter(plain).and_then(|digits| digits.parse::<u64>().ok());
+        if let Some(number) = number {
+            if number < self.sent_count() {
+                return number;
+            }
+            let expected = "a message that was sent".to_owned();
+            self.add(Kind::Invented, node, Some(id), expected, quoted(text));
+        }
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        hasher.finish() | FOREIGN
+    }
+
+    /// A content in words.
+    fn quoted(&self, content: u64) -> String {
+        match content & FOREIGN {
+            0 => quoted(&self.text(content)),
+            _ => format!("somebody else's text with the hash {:016x}", content & !FOREIGN),
+        }
+    }
+
+    fn content(&self, id: u64) -> Option<u64> {
+        self.contents.get(usize::try_from(id).ok()?).copied()
+    }
+
+    fn shown(&self, id: u64) -> usize {
+        let node = usize::try_from(id).ok().and_then(|id| self.shown_by.get(id));
+        node.copied().unwrap_or_default().into()
+    }
+
+    fn place(&self, number: u64) -> Option<u64> {
+        let place = self.places.get(usize::try_from(number).ok()?).copied();
+        place.filter(|place| *place != NOWHERE)
+    }
+
+    fn set_place(&mut self, number: u64, id: u64) {
+        if let Some(place) = self.places.get_mut(number as usize) {
+            *place = id;
+        }
+    }
+
+    fn fate(&self, number: u64) -> Option<Fate> {
+        self.fates.get(usize::try_from(number).ok()?).copied()
+    }
+
+    fn set_fate(&mut self, number: u64, fate: Fate) {
+        if let Some(before) = self.fates.get_mut(number as usize) {
+            *before = fate;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

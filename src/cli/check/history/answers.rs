@@ -1,0 +1,125 @@
+//! What senders were told.
+
+use super::{Fate, History, Receipt, Said};
+use crate::cli::check::violation::Kind;
+use crate::telemetry::escaped;
+use crate::types::WriteConcern;
+
+fn listed(names: &[String]) -> String {
+    format!("[{}]", escaped(&names.join(", ")))
+}
+
+impl History {
+    /// The sender of a message was answered. `asked`: none where the request named no write concern.
+    pub(in crate::cli::check) fn answered(
+        &mut self,
+        number: u64,
+        asked: Option<WriteConcern>,
+        said: Said,
+    ) {
+        match said {
+            Said::Committed(receipt) => {
+                self.check_write_concern(asked, &receipt);
+                self.check_receipt(&receipt);
+                self.promised(number, Fate::Promised, &receipt);
+            }
+            Said::Stored(receipt) => {
+                self.check_receipt(&receipt);
+                self.promised(number, Fate::Promised, &receipt);
+            }
+            Said::Unknown(receipt) => {
+                self.check_receipt(&receipt);
+                self.promised(number, Fate::Perhaps, &receipt);
+            }
+            Said::Refused => {
+                self.set_fate(number, Fate::Refused);
+                if let Some(id) = self.place(number) {
+                    let (expected, seen) = ("nothing of a refused message", self.quoted(number));
+                    self.add(Kind::Refused, 0, Some(id), expected.to_owned(), seen);
+                }
+            }
+            Said::Nothing => self.set_fate(number, Fate::Nothing),
+            Said::Malformed(what) => {
+                self.set_fate(number, Fate::Nothing);
+                let expected = format!("a whole answer to {}", self.quoted(number));
+                self.add(Kind::Malformed, 0, self.place(number), expected, what);
+            }
+        }
+    }
+
+    fn check_write_concern(&mut self, asked: Option<WriteConcern>, receipt: &Receipt) {
+        let (id, told) = (receipt.id, receipt.write_concern);
+        let word = match asked {
+            Some(WriteConcern::Majority) => Some(&mut self.smallest_majority),
+            Some(WriteConcern::All) => Some(&mut self.smallest_all),
+            _ => None,
+        };
+        if let Some(smallest) = word
+            && smallest.is_none_or(|(least, _)| told < least)
+        {
+            *smallest = Some((told, id));
+        }
+        let least = match asked {
+            Some(WriteConcern::Nodes(nodes)) => nodes.max(1),
+            _ => told.max(1),
+        };
+        if told != least {
+            let expected = format!("write concern {least}");
+            self.add(Kind::WriteConcern, 0, Some(id), expected, told.to_string());
+        } else if (receipt.acked_by.len() as u64) < told {
+            let (expected, seen) = (format!("{told} names in ackedBy"), listed(&receipt.acked_by));
+            self.add(Kind::WriteConcern, 0, Some(id), expected, seen);
+        }
+    }
+
+    /// What holds for every answer with an id: the names are the master's, then others, each once.
+    fn check_receipt(&mut self, receipt: &Receipt) {
+        let names = &receipt.acked_by;
+        let master = self.name(0);
+        if names.first().is_some_and(|first| *first != master) {
+            let expected = format!("{master} first in ackedBy");
+            self.add(Kind::WriteConcern, 0, Some(receipt.id), expected, listed(names));
+        }
+        let twice =
+            names.iter().enumerate().any(|(n, name)| names.iter().take(n).any(|b| b == name));
+        if twice {
+            let expected = "each name once in ackedBy".to_owned();
+            self.add(Kind::WriteConcern, 0, Some(receipt.id), expected, listed(names));
+        }
+    }
+
+    /// A message has an id, by the master's word.
+    fn promised(&mut self, number: u64, fate: Fate, receipt: &Receipt) {
+        let id = receipt.id;
+        self.set_fate(number, fate);
+        if let Some(place) = self.place(number).filter(|place| *place != id) {
+            let expected = format!("{place} as the answered id of {}", self.quoted(number));
+            self.add(Kind::AnswerId, 0, Some(id), expected, format!("{id}"));
+            return;
+        }
+        self.set_place(number, id);
+        match self.content(id) {
+            Some(content) if content != number => {
+                let expected = format!("{}, which was answered this id", self.quoted(number));
+                let shown = self.shown(id);
+                self.add(Kind::AnswerId, shown, Some(id), expected, self.quoted(content));
+                return;
+            }
+            Some(_) => {}
+            None => {
+                let other = self.awaited.insert(id, number);
+                if let Some(other) = other.filter(|other| *other != number) {
+                    let expected = format!("an id of its own for {}", self.quoted(number));
+                    let seen = format!("the id that was answered to {}", self.quoted(other));
+                    self.add(Kind::AnswerId, 0, Some(id), expected, seen);
+                    return;
+                }
+            }
+        }
+        for node in &mut self.nodes {
+            if receipt.acked_by.contains(&node.name) {
+                node.acked_end = node.acked_end.max(id.saturating_add(1));
+            }
+        }
+    }
+}

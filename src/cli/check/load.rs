@@ -1,0 +1,241 @@
+//! The load: senders with mixed write concerns and time limits, and what their answers mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::history::{Receipt, Said};
+use super::shared::Shared;
+use crate::cli::client::{Answer, Client};
+use crate::types::WriteConcern;
+
+/// How long a sender waits where it names no time limit, while the load lasts; then it hangs up. With a node down,
+/// all senders would come to wait for it.
+const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// What a time limit may be exceeded by before a sender hangs up.
+const OVERTIME: Duration = Duration::from_secs(10);
+
+/// Pause after a refusal or a lost connection: it will not be better at once.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One sender out of so many asks for the master alone: where the secondaries are slow, all others wait for them most
+/// of the time, and a load that waits is none.
+const SENDERS_PER_EAGER: usize = 4;
+
+/// Which write concerns are asked for in a cluster of some size, by number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mix {
+    pub(super) cluster_size: u64,
+}
+
+/// What one request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    kind: usize,
+    concern: Option<WriteConcern>,
+    timeout_ms: Option<u64>,
+}
+
+impl Mix {
+    /// The write concern with this number: 1, 2, …, the words, and none at all.
+    pub(super) fn concern(self, kind: usize) -> Option<WriteConcern> {
+        match (kind as u64).checked_sub(self.cluster_size) {
+            None => Some(WriteConcern::Nodes(kind as u64 + 1)),
+            Some(0) => Some(WriteConcern::Majority),
+            Some(1) => Some(WriteConcern::All),
+            Some(_) => None,
+        }
+    }
+
+    fn draw(self, rng: &mut ChaCha8Rng, is_eager: bool) -> Asked {
+        if is_eager {
+            return Asked { kind: 0, concern: self.concern(0), timeout_ms: None };
+        }
+        let words = self.cluster_size as usize;
+        let kind = match rng.random_range(0..6) {
+            0 | 1 => 0,
+            2 => rng.random_range(0..words),
+            3 => words,
+            4 => words + 1,
+            _ => words + 2,
+        };
+        let timeout_ms = match rng.random_range(0..10) {
+            0 => Some(0),
+            1 => Some(rng.random_range(1..=20)),
+            2 => Some(rng.random_range(20..=2000)),
+            _ => None,
+        };
+        Asked { kind, concern: self.concern(kind), timeout_ms }
+    }
+}
+
+impl Asked {
+    /// The body of the request; the text needs no escaping.
+    fn body(&self, text: &str) -> String {
+        let concern = match self.concern {
+            Some(WriteConcern::Nodes(nodes)) => format!(r#","writeConcern":{nodes}"#),
+            Some(word) => format!(r#","writeConcern":"{word}""#),
+            None => String::new(),
+        };
+        let timeout = match self.timeout_ms {
+            Some(millis) => format!(r#","timeoutMs":{millis}"#),
+            None => String::new(),
+        };
+        format!(r#"{{"message":"{text}"{concern}{timeout}}}"#)
+    }
+
+    /// How long to wait for the answer; none: until the run is over.
+    fn patience(&self, until: Instant) -> Option<Duration> {
+        match self.timeout_ms {
+            Some(millis) => Some(Duration::from_millis(millis) + OVERTIME),
+            // Whoever still waits when the load is over must get an answer then.
+            None => (Instant::now() + GIVE_UP < until).then_some(GIVE_UP),
+        }
+    }
+}
+
+/// Sends one message after the other until time or messages are used up. A seed repeats what the sender with this
+/// number asks for.
+pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
+    let Some(master) = shared.nodes.first() else { return };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
+    let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
+    let mut client = Client::new(master.url.clone());
+    while Instant::now() < shared.load.until {
+        if let Some(turn) = shared.turn() {
+            if turn >= shared.load.until {
+                return;
+            }
+            sleep_until(turn).await;
+        }
+        let (number, asked, body) = {
+            let mut state = shared.lock();
+            if state.history.sent_count() >= shared.load.messages_max {
+                return;
+            }
+            let number = state.history.sent();
+            let asked = shared.load.mix.draw(&mut rng, is_eager);
+            (number, asked, asked.body(&state.history.text(number)))
+        };
+        let patience = asked.patience(shared.load.until);
+        let answer = client.call(Method::POST, "/messages", body, patience).await;
+        let (said, status, refusal) = match &answer {
+            Ok(answer) => {
+                let said = said(answer);
+                let refusal = matches!(said, Said::Refused | Said::Nothing);
+                (said, answer.status.as_u16(), refusal.then(|| answer.detail()))
+            }
+            Err(error) => (Said::Nothing, 0, Some(format!("{error:#}"))),
+        };
+        let pauses = refusal.is_some();
+        {
+            let mut state = shared.lock();
+            state.history.answered(number, asked.concern, said);
+            *state.answers.entry((asked.kind, status)).or_default() += 1;
+            state.refusal = refusal.or_else(|| state.refusal.take());
+        }
+        if pauses {
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The members of an answer that count here.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Body {
+    id: Option<u64>,
+    write_concern: Option<u64>,
+    acked_by: Option<Vec<String>>,
+    outcome: Option<String>,
+}
+
+/// What an answer says about the message.
+fn said(answer: &Answer) -> Said {
+    let status = answer.status.as_u16();
+    let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let receipt = match (body.id, body.write_concern, body.acked_by) {
+        (Some(id), Some(write_concern), Some(acked_by)) => {
+            Some(Receipt { id, write_concern, acked_by })
+        }
+        _ => None,
+    };
+    match (status, receipt, body.outcome.as_deref()) {
+        (201, Some(receipt), _) => Said::Committed(receipt),
+        (503 | 504, Some(receipt), Some("stored")) => Said::Stored(receipt),
+        (503 | 504, Some(receipt), Some("unknown")) => Said::Unknown(receipt),
+        (503, None, _) if body.id.is_none() => match answer.retry_after {
+            true => Said::Refused,
+            false => Said::Nothing,
+        },
+        (400..=499, None, _) => Said::Refused,
+        (500..=502 | 505..=599, None, _) => Said::Nothing,
+        _ => {
+            let body: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
+            Said::Malformed(format!("{status} {}", crate::telemetry::escaped(&body)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+
+    use super::*;
+
+    fn of(status: u16, retry_after: bool, body: &'static str) -> Said {
+        let status = StatusCode::from_u16(status).unwrap();
+        said(&Answer { status, retry_after, body: body.into() })
+    }
+
+    #[test]
+    fn an_answer_tells_what_became_of_the_message() {
+        let receipt = Receipt { id: 3, write_concern: 2, acked_by: vec!["m".to_owned()] };
+        let created = r#"{"id":3,"writeConcern":2,"ackedBy":["m"]}"#;
+        assert_eq!(of(201, false, created), Said::Committed(receipt.clone()));
+        let stored = r#"{"title":"t","id":3,"writeConcern":2,"ackedBy":["m"],"outcome":"stored"}"#;
+        assert_eq!(of(504, false, stored), Said::Stored(receipt.clone()));
+        assert_eq!(of(503, false, stored), Said::Stored(receipt.clone()));
+        let unknown = r#"{"id":3,"writeConcern":2,"ackedBy":["m"],"outcome":"unknown"}"#;
+        assert_eq!(of(504, false, unknown), Said::Unknown(receipt));
+        assert_eq!(of(503, true, r#"{"detail":"no quorum"}"#), Said::Refused);
+        assert_eq!(of(503, false, r#"{"detail":"stopped in between"}"#), Said::Nothing);
+        assert_eq!(of(400, false, "{}"), Said::Refused);
+        assert_eq!(of(500, false, ""), Said::Nothing);
+        for (status, body) in
+            [(201, "{}"), (504, "{}"), (504, created), (200, created), (503, r#"{"id":3}"#)]
+        {
+            assert!(matches!(of(status, true, body), Said::Malformed(_)), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_mix_has_everything_and_a_seed_repeats_it() {
+        let mix = Mix { cluster_size: 3 };
+        let draws = |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            (0..500).map(|_| mix.draw(&mut rng, false)).collect::<Vec<_>>()
+        };
+        let drawn = draws(1);
+        assert_eq!(drawn, draws(1));
+        assert_ne!(drawn, draws(2));
+        for kind in 0..6 {
+            assert!(drawn.iter().any(|asked| asked.kind == kind), "{kind}");
+        }
+        let bodies: Vec<_> = drawn.iter().map(|asked| asked.body("t")).collect();
+        for body in [
+            r#"{"message":"t"}"#,
+            r#"{"message":"t","writeConcern":1}"#,
+            r#"{"message":"t","writeConcern":"all"}"#,
+            r#"{"message":"t","writeConcern":"majority","timeoutMs":0}"#,
+        ] {
+            assert!(bodies.iter().any(|drawn| drawn == body), "{body}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `acklog check`: sends a load to a running cluster and verifies, from outside, what the cluster promises.
+//!
+//! `history` judges and does no I/O. `load` sends, `watch` reads, `driver` lets them run and end, `report` tells.
+
+mod driver;
+mod history;
+mod load;
+mod report;
+mod shared;
+mod violation;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::NodeUrl;
+use crate::config::Stop;
+use crate::types::{NODES_MAX, parse_duration};
+
+/// Most messages of one run: what they take of memory stays below a gigabyte.
+const MESSAGES_MAX: u64 = 50_000_000;
+
+/// Most senders: each holds a connection.
+const SENDERS_MAX: usize = 10_000;
+
+/// Flags of `acklog check`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct CheckArgs {
+    /// URLs of the master and of secondaries, in any order; one each time, or with commas
+    #[arg(long, env = "ACKLOG_URL", value_name = "URL", value_delimiter = ',')]
+    #[arg(default_value = "http://127.0.0.1:8000,http://127.0.0.1:8001,http://127.0.0.1:8002")]
+    url: Vec<NodeUrl>,
+
+    /// How long to send
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = duration)]
+    #[arg(default_value = "10s")]
+    duration: Duration,
+
+    /// Senders, each with one request under way; every fourth asks for the master alone, so that the load never stops
+    #[arg(long, env = "ACKLOG_SENDERS", value_name = "N", value_parser = senders)]
+    #[arg(default_value_t = 64)]
+    senders: usize,
+
+    /// Most messages to send
+    #[arg(long, env = "ACKLOG_MESSAGES", value_name = "N", value_parser = messages)]
+    #[arg(default_value_t = 5_000_000)]
+    messages: u64,
+
+    /// Most messages a second [default: as many as there are answers]
+    #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+
+    /// How long all nodes may take to show the same log, once the load and the faults are over
+    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = duration)]
+    #[arg(default_value = "10s")]
+    converge: Duration,
+
+    /// Drop the connections of a random secondary that often; needs --allow-faults [default: never]
+    #[arg(long, env = "ACKLOG_DISCONNECT_EVERY", value_name = "DURATION")]
+    #[arg(value_parser = duration)]
+    disconnect_every: Option<Duration>,
+
+    /// Leave the nodes' faults on at the end [default: they are cleared]
+    #[arg(long, env = "ACKLOG_KEEP_FAULTS")]
+    keep_faults: bool,
+
+    /// Repeats the choice of write concerns and time limits [default: another one each time]
+    #[arg(long, env = "ACKLOG_SEED", value_name = "N")]
+    seed: Option<u64>,
+
+    /// Print what was found as one JSON object
+    #[arg(long, env = "ACKLOG_JSON")]
+    json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_millis(1) {
+        return Err("it must be at least 1ms".to_owned());
+    }
+    Ok(duration)
+}
+
+fn senders(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=SENDERS_MAX).contains(number));
+    number.ok_or_else(|| format!("it must be a whole number from 1 to {SENDERS_MAX}"))
+}
+
+fn messages(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (1..=MESSAGES_MAX).contains(number));
+    number.ok_or_else(|| format!("it must be a whole number from 1 to {MESSAGES_MAX}"))
+}
+
+/// Checks a cluster and returns the exit status: 0 when all holds.
+pub(super) fn run(args: &CheckArgs) -> ExitCode {
+    if let Some(wrong) = unusable(&args.url) {
+        return Stop::bad_usage("acklog", &wrong).report();
+    }
+    let done = super::block_on(driver::run(args, &mut std::io::stdout()));
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            super::report("acklog", &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is wrong with the URLs as a whole.
+fn unusable(urls: &[NodeUrl]) -> Option<String> {
+    let twice = |(n, url): &(usize, &NodeUrl)| urls.iter().take(*n).any(|before| before == *url);
+    if let Some((_, url)) = urls.iter().enumerate().find(twice) {
+        return Some(format!("--url {url} is given twice: name each node once"));
+    }
+    (urls.len() > usize::from(NODES_MAX))
+        .then(|| format!("--url is given {} times: a cluster has {NODES_MAX} nodes", urls.len()))
+}

@@ -1,0 +1,197 @@
+//! What a run did and found, for a person or as JSON.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::shared::{Shared, State};
+use super::violation::Violation;
+
+/// What a run did and found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    seed: u64,
+    senders: usize,
+    load_seconds: f64,
+    sent: u64,
+    /// Messages that were answered with an id.
+    pub(super) accepted: u64,
+    /// Messages whose senders still waited at the end.
+    waiting: u64,
+    answers: Vec<Row>,
+    nodes: Vec<NodeRow>,
+    disconnects: u64,
+    /// Nodes whose faults were cleared; none: they were to stay.
+    faults_cleared: Option<usize>,
+    converged_seconds: Option<f64>,
+    violations: u64,
+    first_violations: Vec<Violation>,
+}
+
+/// The answers to one kind of request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    /// As in the request; none where it named none.
+    write_concern: Option<String>,
+    /// By status; 0: no answer.
+    statuses: BTreeMap<u16, u64>,
+}
+
+/// What was read of a node.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeRow {
+    url: String,
+    name: String,
+    reads: u64,
+    failed_reads: u64,
+    messages_read: u64,
+    load_end: u64,
+    end: u64,
+}
+
+impl Report {
+    pub(super) fn new(
+        shared: &Shared,
+        state: &State,
+        seed: u64,
+        senders: usize,
+        load: Duration,
+        faults_cleared: Option<usize>,
+        converged: Option<Duration>,
+    ) -> Self {
+        let mut kinds: BTreeMap<usize, BTreeMap<u16, u64>> = BTreeMap::new();
+        for ((kind, status), count) in &state.answers {
+            kinds.entry(*kind).or_default().insert(*status, *count);
+        }
+        let word = |kind: usize| shared.load.mix.concern(kind).map(|concern| concern.to_string());
+        let answers =
+            kinds.into_iter().map(|(kind, statuses)| Row { write_concern: word(kind), statuses });
+        let nodes = shared.nodes.iter().zip(&state.reads).enumerate();
+        let violations = state.history.violations();
+        Self {
+            seed,
+            senders,
+            load_seconds: load.as_secs_f64(),
+            sent: state.history.sent_count(),
+            accepted: state.history.accepted_count(),
+            waiting: state.history.sent_count() - state.answers.values().sum::<u64>(),
+            answers: answers.collect(),
+            nodes: nodes
+                .map(|(n, (node, reads))| NodeRow {
+                    url: node.url.to_string(),
+                    name: node.name.clone(),
+                    reads: reads.reads,
+                    failed_reads: reads.failed,
+                    messages_read: reads.messages,
+                    load_end: state.load_ends.get(n).copied().unwrap_or_default(),
+                    end: state.history.end(n),
+                })
+                .collect(),
+            disconnects: state.disconnects,
+            faults_cleared,
+            converged_seconds: converged.map(|time| time.as_secs_f64()),
+            violations: violations.count(),
+            first_violations: violations.first().to_vec(),
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub(super) fn holds(&self) -> bool {
+        self.violations == 0
+    }
+
+    pub(super) fn print(&self, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+        if json {
+            writeln!(out, "{}", serde_json::to_string(self)?)?;
+        } else {
+            self.print_text(out)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    fn print_text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let (sent, seconds, senders) = (self.sent, self.load_seconds, self.senders);
+        let rate = sent as f64 / seconds.max(f64::MIN_POSITIVE);
+        writeln!(out, "sent {sent} messages in {seconds:.1} s ({rate:.0}/s), {senders} senders")?;
+        writeln!(out, "seed {}, {} disconnects\n", self.seed, self.disconnects)?;
+        self.print_answers(out)?;
+        if self.waiting > 0 {
+            writeln!(out, "{} senders still waited at the end", self.waiting)?;
+        }
+        writeln!(
+            out,
+            "\nMessages that each node showed when the load ended and at last, and what was read:"
+        )?;
+        let width = self.nodes.iter().map(|node| node.name.len()).max().unwrap_or(0).max(4);
+        writeln!(
+            out,
+            "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  URL",
+            "NODE", "LOAD END", "AT LAST", "READS", "FAILED", "MESSAGES READ"
+        )?;
+        for node in &self.nodes {
+            writeln!(
+                out,
+                "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  {}",
+                node.name,
+                node.load_end,
+                node.end,
+                node.reads,
+                node.failed_reads,
+                node.messages_read,
+                node.url
+            )?;
+        }
+        let after = match self.faults_cleared {
+            Some(0) => "after the load, there were no faults to clear".to_owned(),
+            Some(1) => "after the faults of 1 node were cleared".to_owned(),
+            Some(count) => format!("after the faults of {count} nodes were cleared"),
+            None => "after the load, with the faults left on".to_owned(),
+        };
+        match self.converged_seconds {
+            Some(seconds) => writeln!(out, "\nconverged in {seconds:.2} s {after}")?,
+            None => writeln!(out, "\nnot converged {after}")?,
+        }
+        match self.violations {
+            0 => return writeln!(out, "no violation"),
+            1 => writeln!(out, "1 violation:")?,
+            count => writeln!(out, "{count} violations:")?,
+        }
+        for violation in &self.first_violations {
+            writeln!(out, "  {violation}")?;
+        }
+        match self.violations - self.first_violations.len() as u64 {
+            0 => Ok(()),
+            more => writeln!(out, "  and {more} more"),
+        }
+    }
+
+    /// A row for each write concern, a column for each status.
+    fn print_answers(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let mut statuses: Vec<u16> =
+            self.answers.iter().flat_map(|row| row.statuses.keys().copied()).collect();
+        // The lost ones last.
+        statuses.sort_by_key(|status| status.wrapping_sub(1));
+        statuses.dedup();
+        write!(out, "WRITE CONCERN")?;
+        for status in &statuses {
+            match status {
+                0 => write!(out, "  {:>9}", "NO ANSWER")?,
+                status => write!(out, "  {status:>9}")?,
+            }
+        }
+        writeln!(out)?;
+        for row in &self.answers {
+            write!(out, "{:13}", row.write_concern.as_deref().unwrap_or("(none)"))?;
+            for status in &statuses {
+                write!(out, "  {:>9}", row.statuses.get(status).copied().unwrap_or(0))?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}

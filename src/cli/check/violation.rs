@@ -1,0 +1,158 @@
+//! What can be wrong with a log, in words.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::telemetry::escaped;
+
+/// Violations that are kept in full; the others are counted.
+const KEPT_MAX: usize = 10;
+
+/// Places that are remembered, so that what is wrong in one place counts once however often it is read.
+const PLACES_MAX: usize = 10_000;
+
+/// Longest part of a text that is repeated.
+const TEXT_CHARS_MAX: usize = 60;
+
+/// What kind of promise was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// Ids of a list that do not follow each other.
+    Order,
+    /// Another text under an id than before or elsewhere.
+    Content,
+    /// A list that became shorter.
+    Shrunk,
+    /// A node that was named in `ackedBy` and does not show the message.
+    Ack,
+    /// A message that stands under two ids.
+    Twice,
+    /// An answer with an id under which something else stands.
+    AnswerId,
+    /// `ackedBy` or `writeConcern` of an answer that is not what was asked for.
+    WriteConcern,
+    /// A message that was refused and is there nevertheless.
+    Refused,
+    /// A message that was answered and is not there.
+    Lost,
+    /// A message that was never sent.
+    Invented,
+    /// An answer that lacks what it must have.
+    Malformed,
+    /// A sender that is not answered although all nodes have its message.
+    Unanswered,
+    /// A node that shows more than its master.
+    Ahead,
+    /// A node that does not come to show what the others do.
+    NotConverged,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Content => "content",
+            Self::Shrunk => "shrunk",
+            Self::Ack => "ack",
+            Self::Twice => "twice",
+            Self::AnswerId => "answer-id",
+            Self::WriteConcern => "write-concern",
+            Self::Refused => "refused",
+            Self::Lost => "lost",
+            Self::Invented => "invented",
+            Self::Malformed => "malformed",
+            Self::Unanswered => "unanswered",
+            Self::Ahead => "ahead",
+            Self::NotConverged => "not-converged",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Violation {
+    pub(super) kind: Kind,
+    /// The id that it is about, where it is about one.
+    pub(super) id: Option<u64>,
+    /// The node that shows or said it.
+    pub(super) node: String,
+    pub(super) expected: String,
+    pub(super) seen: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.kind.word())?;
+        if let Some(id) = self.id {
+            write!(f, "id {id}, ")?;
+        }
+        write!(f, "{}: expected {}; seen: {}", self.node, self.expected, self.seen)
+    }
+}
+
+/// All that was found: the first ones in full.
+#[derive(Debug, Default)]
+pub(super) struct Violations {
+    first: Vec<Violation>,
+    count: u64,
+    places: BTreeSet<(Kind, String, Option<u64>)>,
+}
+
+impl Violations {
+    pub(super) fn add(&mut self, violation: Violation) {
+        let place = (violation.kind, violation.node.clone(), violation.id);
+        if self.places.contains(&place) {
+            return;
+        }
+        if self.places.len() < PLACES_MAX {
+            self.places.insert(place);
+        }
+        self.count += 1;
+        if self.first.len() < KEPT_MAX {
+            self.first.push(violation);
+        }
+    }
+
+    pub(super) fn first(&self) -> &[Violation] {
+        &self.first
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+/// A text of a message as part of a line.
+pub(super) fn quoted(text: &str) -> String {
+    let mut part: String = text.chars().take(TEXT_CHARS_MAX).collect();
+    if part.len() < text.len() {
+        part.push('…');
+    }
+    format!("\"{}\"", escaped(&part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_counts_once_and_the_first_are_kept() {
+        let mut violations = Violations::default();
+        for n in 0..100_u64 {
+            violations.add(Violation {
+                kind: Kind::Content,
+                id: Some(n / 2),
+                node: "bonnie".to_owned(),
+                expected: quoted("a\nb"),
+                seen: quoted(&"x".repeat(100)),
+            });
+        }
+        assert_eq!((violations.count(), violations.first().len()), (50, KEPT_MAX));
+        let line = violations.first()[0].to_string();
+        let expected = r#"content: id 0, bonnie: expected "a\nb"; seen: "xxx"#;
+        assert!(line.starts_with(expected) && line.ends_with("x…\""), "{line}");
+    }
+}

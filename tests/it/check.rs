@@ -1,0 +1,252 @@
+//! `acklog check` against real nodes: a healthy cluster passes, one that lies is found out. The lies are told by an
+//! HTTP proxy in front of a node.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::support::*;
+
+/// Changes an answer: the request's method, and status and body of the answer.
+type Lie = dyn Fn(&str, u16, &mut Value) + Send + Sync;
+
+/// Starts a proxy that changes the JSON of each answer; returns where it listens.
+fn lying(
+    to: SocketAddr,
+    lie: impl Fn(&str, u16, &mut Value) + Send + Sync + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let lie: Arc<Lie> = Arc::new(lie);
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let lie = Arc::clone(&lie);
+            std::thread::spawn(move || while pass_on(&client, to, &*lie).is_some() {});
+        }
+    });
+    address
+}
+
+/// Passes one request on and its answer back; nothing once the client is gone.
+fn pass_on(mut client: &TcpStream, to: SocketAddr, lie: &Lie) -> Option<()> {
+    let mut reader = BufReader::new(client);
+    let (mut line, mut length) = (String::new(), 0);
+    if reader.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let mut words = line.split(' ');
+    let (method, path) = (words.next()?, words.next()?);
+    let answer = request(to, method, path, std::str::from_utf8(&body).ok()?);
+    let mut json = answer.json();
+    lie(method, answer.status, &mut json);
+    let (status, body) = (answer.status, json.to_string());
+    let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.write_all((head + &body).as_bytes()).ok()
+}
+
+/// The person's tool, with these nodes to ask.
+fn acklog(urls: &[SocketAddr], args: &[&str]) -> Command {
+    let urls: Vec<_> = urls.iter().map(|url| format!("http://{url}")).collect();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
+    command.args(args).env_clear().env("ACKLOG_URL", urls.join(","));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn check(urls: [SocketAddr; 2], flags: &[&str]) -> Output {
+    let args = ["check", "--duration", "500ms", "--senders", "4", "--messages", "400"];
+    acklog(&urls, &[&args, flags].concat()).output().unwrap()
+}
+
+/// Checks a cluster of which one node lies; the lie must be found, as this kind of violation.
+#[track_caller]
+fn finds(urls: [SocketAddr; 2], kind: &str, id: Option<u64>) {
+    let output = check(urls, &["--json", "--converge", "500ms"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let violations = found["firstViolations"].as_array().unwrap();
+    let is_it = |found: &Value| found["kind"] == kind && id.is_none_or(|id| found["id"] == id);
+    assert!(violations.iter().any(is_it), "{violations:#?}");
+}
+
+/// A secondary's lists are changed.
+#[track_caller]
+fn finds_in_lists(
+    lie: impl Fn(&mut Vec<Value>) + Send + Sync + 'static,
+    kind: &str,
+    id: Option<u64>,
+) {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let proxy = lying(nodes[0].http, move |_, _, answer| {
+        if let Some(rows) = answer.as_array_mut() {
+            lie(rows);
+        }
+    });
+    finds([master.http, proxy], kind, id);
+}
+
+/// The master's answers to senders are changed.
+#[track_caller]
+fn finds_in_answers(lie: impl Fn(&mut Value) + Send + Sync + 'static, kind: &str, id: Option<u64>) {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let proxy = lying(master.http, move |method, status, answer| {
+        if (method, status) == ("POST", 201) {
+            lie(answer);
+        }
+    });
+    finds([proxy, nodes[0].http], kind, id);
+}
+
+/// Where a message stands in a list.
+fn at(rows: &[Value], id: u64) -> Option<usize> {
+    rows.iter().position(|row| row["id"] == id)
+}
+
+#[test]
+fn a_healthy_cluster_passes_whatever_was_in_its_log_before() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    append(master.http, "before", "2");
+    // Through a proxy that tells the truth: it is not the proxy that is found out.
+    let urls = [lying(nodes[0].http, |_, _, _| {}), master.http];
+    for _ in 0..2 {
+        let output = check(urls, &[]);
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(text.contains("\nno violation\n") && text.contains("\nconverged in "), "{text}");
+        assert!(text.contains("\nmajority ") && text.contains("\nbonnie "), "{text}");
+    }
+    assert!(texts(nodes[0].http).len() > 3);
+}
+
+#[test]
+fn a_changed_text_is_found() {
+    let lie = |rows: &mut Vec<Value>| {
+        if let Some(at) = at(rows, 5) {
+            rows[at]["message"] = "changed".into();
+        }
+    };
+    finds_in_lists(lie, "content", Some(5));
+}
+
+#[test]
+fn a_hidden_message_is_found() {
+    finds_in_lists(|rows| rows.retain(|row| row["id"] != 5), "order", Some(5));
+}
+
+#[test]
+fn two_swapped_messages_are_found() {
+    let lie = |rows: &mut Vec<Value>| {
+        if let (Some(a), Some(b)) = (at(rows, 5), at(rows, 6)) {
+            rows.swap(a, b);
+        }
+    };
+    finds_in_lists(lie, "order", Some(5));
+}
+
+#[test]
+fn a_doubled_message_is_found() {
+    let lie = |rows: &mut Vec<Value>| {
+        if let Some(at) = at(rows, 5) {
+            rows.insert(at, rows[at].clone());
+        }
+    };
+    finds_in_lists(lie, "order", Some(6));
+}
+
+#[test]
+fn a_list_that_shrinks_is_found() {
+    let was_shown = AtomicBool::new(false);
+    let lie = move |rows: &mut Vec<Value>| {
+        if was_shown.load(Ordering::SeqCst) {
+            rows.retain(|row| row["id"].as_u64().unwrap() < 5);
+        } else if at(rows, 5).is_some() {
+            was_shown.store(true, Ordering::SeqCst);
+        }
+    };
+    finds_in_lists(lie, "shrunk", None);
+}
+
+#[test]
+fn an_answer_with_another_id_is_found() {
+    let lie = |answer: &mut Value| {
+        if answer["id"] == 0 {
+            answer["id"] = 1_000_000.into();
+        }
+    };
+    finds_in_answers(lie, "answer-id", Some(1_000_000));
+}
+
+#[test]
+fn too_few_acks_are_found() {
+    let lie = |answer: &mut Value| {
+        if answer["writeConcern"] == 2 {
+            answer["ackedBy"].as_array_mut().unwrap().truncate(1);
+        }
+    };
+    finds_in_answers(lie, "write-concern", None);
+}
+
+#[test]
+fn a_secondary_that_was_acked_for_and_hides_the_message_is_found() {
+    finds_in_lists(|rows| rows.truncate(1), "ack", None);
+}
+
+#[test]
+fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
+    let (master, comm) = master(&["--allow-faults"]);
+    let secondary = |name| secondary(name, comm, &["--allow-faults"]);
+    let nodes = [master, secondary("bonnie"), secondary("clyde")];
+    nodes.iter().for_each(wait_ready);
+    let urls: Vec<_> = nodes.iter().map(|node| node.http).collect();
+    let faults =
+        "faults set --error-rate 0.3 --drop-rate 0.1 --duplicate-rate 0.3 --send-delay 0..20ms";
+    let set = acklog(&urls, &faults.split(' ').collect::<Vec<_>>()).output().unwrap();
+    let lines = String::from_utf8(set.stdout).unwrap();
+    assert_eq!((set.status.code(), lines.lines().count()), (Some(0), 12), "{lines}");
+    let flags = "check --json --duration 1s --rate 500 --disconnect-every 300ms";
+    let checked = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!((&found["faultsCleared"], &found["violations"]), (&3.into(), &0.into()));
+    assert!(found["disconnects"].as_u64().unwrap() > 0, "{found}");
+    let shown = acklog(&urls[1..], &["faults"]).output().unwrap();
+    assert_eq!(String::from_utf8(shown.stdout).unwrap().matches(": no faults\n").count(), 2);
+}
+
+#[test]
+fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
+    let (master, _, mut nodes) = cluster(&[], &["bonnie"]);
+    let flags = "check --json --duration 500ms --converge 300ms --senders 4";
+    let urls = [master.http, nodes[0].http];
+    let child = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).spawn().unwrap();
+    wait_until("the load to run", || health(master.http)["logEnd"].as_u64().unwrap() > 100);
+    nodes[0].process.kill();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let first = &found["firstViolations"][0];
+    assert_eq!((&first["kind"], &first["node"]), (&"not-converged".into(), &"bonnie".into()));
+    assert!(found["nodes"][1]["failedReads"].as_u64().unwrap() > 0, "{found}");
+}
+
+#[test]
+fn without_a_master_there_is_nothing_to_check() {
+    let (_master, _, nodes) = cluster(&[], &["bonnie"]);
+    let output = acklog(&[nodes[0].http], &["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("none of the URLs is a master"));
+}
