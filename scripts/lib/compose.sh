@@ -7,6 +7,7 @@
 
 # Its own one each time, so that no demo ends the containers of another.
 compose_project=acklog-demo-$$
+compose_network=acklog_cluster
 declare -A published_port=([master]=8000 [bonnie]=8001 [clyde]=8002)
 
 if docker compose version >/dev/null 2>&1; then
@@ -92,12 +93,12 @@ backend_kill() {
 
 # Its address, and with it all that is on the way, is gone at once: neither side gets the end of a connection to see.
 backend_cut() {
-  docker network disconnect "${compose_project}_cluster" "$1"
+  docker network disconnect "$compose_network" "$1"
   : >"$work/$1.cut"
 }
 backend_mend() {
   rm -f "$work/$1.cut"
-  ! is_running "$1" || docker network connect --ip "$(address_of "$1")" "${compose_project}_cluster" "$1"
+  ! is_running "$1" || docker network connect --ip "$(address_of "$1")" "$compose_network" "$1"
 }
 address_of() { sed -n "/^  $1:/,/ipv4_address/s/.*ipv4_address: \([0-9.]*\).*/\1/p" "$repository/docker-compose.yml"; }
 
