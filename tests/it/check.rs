@@ -244,6 +244,28 @@ fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
 }
 
 #[test]
+fn a_node_that_does_not_clear_its_faults_is_told_of() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = proxy.local_addr().unwrap();
+    let bonnie = nodes[0].http;
+    std::thread::spawn(move || {
+        for client in proxy.incoming().map_while(Result::ok) {
+            let mut first = [0; 6];
+            if client.peek(&mut first).is_ok() && first != *b"DELETE" {
+                std::thread::spawn(
+                    move || while pass_on(&client, bonnie, &|_, _, _| {}).is_some() {},
+                );
+            }
+        }
+    });
+    let output = check([master.http, url], &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("\n1 node did not clear its faults"), "{text}");
+}
+
+#[test]
 fn without_a_master_there_is_nothing_to_check() {
     let (_master, _, nodes) = cluster(&[], &["bonnie"]);
     let output = acklog(&[nodes[0].http], &["check"]).output().unwrap();
