@@ -228,6 +228,19 @@ fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
 }
 
 #[test]
+fn a_node_that_acks_nothing_because_of_its_faults_is_not_accused_while_they_stay() {
+    let (master, comm) = master(&[]);
+    let bonnie = secondary("bonnie", comm, &["--allow-faults"]);
+    wait_ready(&bonnie);
+    assert_eq!(request(bonnie.http, "PUT", "/faults", r#"{"errorRate":1}"#).status, 200);
+    // A run that is never acked is followed by the next one after a pause of up to a second.
+    let output = check([master.http, bonnie.http], &["--keep-faults", "--converge", "3s"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("senders still waited at the end\n"), "{text}");
+}
+
+#[test]
 fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
     let (master, _, mut nodes) = cluster(&[], &["bonnie"]);
     let flags = "check --json --duration 500ms --converge 300ms --senders 4";

@@ -99,6 +99,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let ending = Ending {
         target,
         in_time,
+        without_faults: cleared.is_some_and(|cleared| cleared.failed == 0),
         master_end: last.map(|last| last.log_end),
         cluster_size: size.min(cluster_size),
     };
