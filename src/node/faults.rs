@@ -1,5 +1,7 @@
 //! Faults on demand, as HTTP asks for them: the same for both kinds of node.
 
+use std::time::Instant;
+
 use tokio::sync::oneshot;
 
 use super::{MasterHandle, SecondaryHandle, Stopped};
@@ -19,21 +21,22 @@ pub(super) enum FaultsCommand {
 /// What a state machine can do about its faults.
 pub(super) trait Faulty {
     fn faults(&self) -> Faults;
-    fn set_faults(&mut self, faults: Faults);
-    fn disconnect(&mut self) -> usize;
+    fn set_faults(&mut self, now: Instant, faults: Faults);
+    fn disconnect(&mut self, now: Instant) -> usize;
 
-    /// Does what is asked. Whoever asked may have gone, and then nobody is told.
-    fn obey(&mut self, command: FaultsCommand) {
+    /// Does what is asked. `now` is the turn's: a later one would let the time of the machine go back in the rest of
+    /// the turn. Whoever asked may have gone, and then nobody is told.
+    fn obey(&mut self, now: Instant, command: FaultsCommand) {
         match command {
             FaultsCommand::Show(answer) => {
                 let _ = answer.send(self.faults());
             }
             FaultsCommand::Set(faults, answer) => {
-                self.set_faults(faults);
+                self.set_faults(now, faults);
                 let _ = answer.send(self.faults());
             }
             FaultsCommand::Disconnect(answer) => {
-                let _ = answer.send(self.disconnect());
+                let _ = answer.send(self.disconnect(now));
             }
         }
     }

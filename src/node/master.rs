@@ -1,6 +1,6 @@
 //! The master's core task and its handle.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -200,7 +200,7 @@ impl Core {
                     let forgotten = self.machine.forget(&name);
                     let _ = answer.send(forgotten.map(|()| self.machine.health(now)));
                 }
-                Command::Faults(command) => self.obey(command),
+                Command::Faults(command) => self.obey(now, command),
                 Command::Shutdown(answer) => {
                     self.machine.step(now, Input::Shutdown);
                     self.drain();
@@ -220,7 +220,7 @@ impl Core {
 
     fn append(
         &mut self,
-        now: std::time::Instant,
+        now: Instant,
         waiter: WaiterId,
         append: &Append,
         accepted_ms: u64,
@@ -268,11 +268,11 @@ impl Faulty for Core {
         self.machine.faults()
     }
 
-    fn set_faults(&mut self, faults: Faults) {
-        self.machine.set_faults(now(), faults);
+    fn set_faults(&mut self, now: Instant, faults: Faults) {
+        self.machine.set_faults(now, faults);
     }
 
-    fn disconnect(&mut self) -> usize {
+    fn disconnect(&mut self, _: Instant) -> usize {
         self.machine.disconnect()
     }
 }

@@ -1,6 +1,7 @@
 //! The secondary's core task and its handle.
 
 use std::io;
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -124,7 +125,7 @@ impl Core {
                     Question::Health(answer) => {
                         let _ = answer.send(self.machine.health());
                     }
-                    Question::Faults(command) => self.obey(command),
+                    Question::Faults(command) => self.obey(now(), command),
                 },
                 _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
             }
@@ -203,11 +204,11 @@ impl Faulty for Core {
         self.machine.faults()
     }
 
-    fn set_faults(&mut self, faults: Faults) {
-        self.machine.set_faults(now(), faults);
+    fn set_faults(&mut self, now: Instant, faults: Faults) {
+        self.machine.set_faults(now, faults);
     }
 
-    fn disconnect(&mut self) -> usize {
-        self.machine.disconnect(now())
+    fn disconnect(&mut self, now: Instant) -> usize {
+        self.machine.disconnect(now)
     }
 }

@@ -29,6 +29,13 @@ impl<T> Delayed<T> {
         (entry.key().0 <= now).then(|| entry.remove())
     }
 
+    /// Lets nothing wait beyond `now`; the order stays.
+    pub(super) fn make_due(&mut self, now: Instant) {
+        for ((due, _), thing) in std::mem::take(&mut self.waiting) {
+            self.insert(due.min(now), thing);
+        }
+    }
+
     /// When the next thing's time comes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.waiting.first_key_value().map(|(&(due, _), _)| due)

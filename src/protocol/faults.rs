@@ -34,7 +34,7 @@ enum Draw {
     SendDelay(FrameKind),
     Drop(FrameKind),
     Duplicate(FrameKind),
-    StoreDelay,
+    StoreDelay(FrameKind),
     Error,
 }
 
@@ -101,9 +101,9 @@ impl Injector {
         Outgoing { frame, delay, copies }
     }
 
-    /// The delay before the next received run or page is stored.
-    pub(super) fn store_delay(&mut self) -> Duration {
-        self.delay(None, Draw::StoreDelay, self.faults.store_delay)
+    /// The delay before what the next received frame of that kind carries is stored.
+    pub(super) fn store_delay(&mut self, kind: FrameKind) -> Duration {
+        self.delay(None, Draw::StoreDelay(kind), self.faults.store_delay)
     }
 
     /// Whether the next stored run is answered with an error.
@@ -130,7 +130,7 @@ impl Injector {
         let seed = self.seed;
         self.streams.entry((peer.cloned(), draw)).or_insert_with(|| {
             let (fault, kind) = match draw {
-                Draw::StoreDelay => (0, 0),
+                Draw::StoreDelay(kind) => (0, kind as u8),
                 Draw::SendDelay(kind) => (1, kind as u8),
                 Draw::Drop(kind) => (2, kind as u8),
                 Draw::Duplicate(kind) => (3, kind as u8),

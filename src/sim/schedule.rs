@@ -15,6 +15,9 @@ use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId, WriteCo
 /// and pause that a schedule draws.
 const CONVERGENCE_LIMIT: Duration = Duration::from_secs(300);
 
+/// A delay that is never over before [`CONVERGENCE_LIMIT`]: only its end as a fault ends it.
+const ENDLESS: &str = "1000s";
+
 /// A random life of a cluster.
 #[derive(Debug)]
 pub struct Schedule {
@@ -207,17 +210,20 @@ impl Schedule {
 
     fn change_faults(&mut self) {
         let node = self.some_node();
+        let (send, store) = (self.rng.random_bool(0.1), self.rng.random_bool(0.1));
         let mut rate = || {
             let share =
                 if self.rng.random_bool(0.5) { self.rng.random_range(0.0..0.6) } else { 0.0 };
             Rate::new(share).expect("a share")
         };
+        let [send_delay, store_delay] =
+            [send, store].map(|endless| if endless { ENDLESS } else { "0ms..2000ms" });
         let faults = Faults {
             error_rate: rate(),
             drop_rate: rate(),
             duplicate_rate: rate(),
-            send_delay: sometimes(&mut self.rng, "0ms..2000ms"),
-            store_delay: sometimes(&mut self.rng, "0ms..2000ms"),
+            send_delay: sometimes(&mut self.rng, send_delay),
+            store_delay: sometimes(&mut self.rng, store_delay),
             paused: self.rng.random_bool(0.2),
             seed: self.rng.random_bool(0.5).then(|| self.rng.random()),
         };

@@ -228,6 +228,19 @@ fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
 }
 
 #[test]
+fn a_node_that_acks_nothing_because_of_its_faults_is_not_accused_while_they_stay() {
+    let (master, comm) = master(&[]);
+    let bonnie = secondary("bonnie", comm, &["--allow-faults"]);
+    wait_ready(&bonnie);
+    assert_eq!(request(bonnie.http, "PUT", "/faults", r#"{"errorRate":1}"#).status, 200);
+    // A run that is never acked is followed by the next one after a pause of up to a second.
+    let output = check([master.http, bonnie.http], &["--keep-faults", "--converge", "3s"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("senders still waited at the end\n"), "{text}");
+}
+
+#[test]
 fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
     let (master, _, mut nodes) = cluster(&[], &["bonnie"]);
     let flags = "check --json --duration 500ms --converge 300ms --senders 4";
@@ -241,6 +254,28 @@ fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
     let first = &found["firstViolations"][0];
     assert_eq!((&first["kind"], &first["node"]), (&"not-converged".into(), &"bonnie".into()));
     assert!(found["nodes"][1]["failedReads"].as_u64().unwrap() > 0, "{found}");
+}
+
+#[test]
+fn a_node_that_does_not_clear_its_faults_is_told_of() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = proxy.local_addr().unwrap();
+    let bonnie = nodes[0].http;
+    std::thread::spawn(move || {
+        for client in proxy.incoming().map_while(Result::ok) {
+            let mut first = [0; 6];
+            if client.peek(&mut first).is_ok() && first != *b"DELETE" {
+                std::thread::spawn(
+                    move || while pass_on(&client, bonnie, &|_, _, _| {}).is_some() {},
+                );
+            }
+        }
+    });
+    let output = check([master.http, url], &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("\n1 node did not clear its faults"), "{text}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Faults on demand and the quorum, over HTTP and on real sockets.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -150,6 +151,35 @@ fn a_paused_master_takes_messages_and_sends_nothing_until_it_goes_on() {
     clear(&master);
     assert_eq!(created(&waiting.answer()).1, ["master", "bonnie"]);
     assert_eq!(texts(nodes[0].http), ["Msg1", "Msg2", "Msg3"]);
+}
+
+#[test]
+fn a_master_under_load_survives_every_change_of_its_faults() {
+    let (master, nodes) = faulty_cluster(&[], &["bonnie"]);
+    let (http, stop) = (master.http, AtomicBool::new(false));
+    let sent = std::thread::scope(|scope| {
+        let send = || {
+            let mut sent = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let answer = begin_append(http, "Msg", "1").answer();
+                assert_eq!(answer.status, 201, "{answer:?}");
+                sent += 1;
+            }
+            sent
+        };
+        let senders: Vec<_> = (0..4).map(|_| scope.spawn(send)).collect();
+        for _ in 0..100 {
+            let paused = put(&master, &json!({"paused": true})).status;
+            let cleared = request(http, "DELETE", "/faults", "").status;
+            if (paused, cleared) != (200, 200) {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        senders.into_iter().map(|sender| sender.join().unwrap()).sum::<usize>()
+    });
+    append(http, "last", "2");
+    assert_eq!(texts(nodes[0].http).len(), sent + 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use rand::RngExt;
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, interval, sleep, timeout_at};
 use super::CheckArgs;
 use super::history::Ending;
 use super::load::{Mix, sender};
-use super::report::Report;
+use super::report::{Cleared, Report};
 use super::shared::{Load, Node, Shared};
 use super::watch::{read_all, watch};
 use crate::cli::NodeUrl;
@@ -99,6 +99,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let ending = Ending {
         target,
         in_time,
+        without_faults: cleared.is_some_and(|cleared| cleared.failed == 0),
         master_end: last.map(|last| last.log_end),
         cluster_size: size.min(cluster_size),
     };
@@ -188,16 +189,23 @@ async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
     }
 }
 
-/// Clears the faults of all nodes at once; returns how many had them allowed.
-async fn clear_faults(shared: &Shared) -> usize {
+/// Clears the faults of all nodes at once.
+async fn clear_faults(shared: &Shared) -> Cleared {
     let mut requests = JoinSet::new();
     for node in &shared.nodes {
         let url = node.url.clone();
         requests.spawn(async move { request(&url, Method::DELETE, faults::PATH).await });
     }
-    let answers = requests.join_all().await;
-    // Where faults are not allowed, there are none.
-    answers.iter().flatten().filter(|answer| answer.status.is_success()).count()
+    let mut cleared = Cleared::default();
+    for answer in requests.join_all().await {
+        match answer.map(|answer| answer.status) {
+            Ok(status) if status.is_success() => cleared.nodes += 1,
+            // Where faults are not allowed, there are none.
+            Ok(StatusCode::FORBIDDEN) => {}
+            _ => cleared.failed += 1,
+        }
+    }
+    cleared
 }
 
 /// Waits until all nodes show what the master has by now. Returns how long it took, if they do, and how many messages

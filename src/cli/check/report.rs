@@ -26,9 +26,20 @@ pub(super) struct Report {
     disconnects: u64,
     /// Nodes whose faults were cleared; none: they were to stay.
     faults_cleared: Option<usize>,
+    /// Nodes that did not clear theirs although they were asked to.
+    faults_not_cleared: usize,
     converged_seconds: Option<f64>,
     violations: u64,
     first_violations: Vec<Violation>,
+}
+
+/// What became of the nodes' faults when the load was over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cleared {
+    /// Nodes that have none any more.
+    pub(super) nodes: usize,
+    /// Nodes that did not answer, or not as they should: they may still have theirs.
+    pub(super) failed: usize,
 }
 
 /// The answers to one kind of request.
@@ -61,7 +72,7 @@ impl Report {
         seed: u64,
         senders: usize,
         load: Duration,
-        faults_cleared: Option<usize>,
+        cleared: Option<Cleared>,
         converged: Option<Duration>,
     ) -> Self {
         let mut kinds: BTreeMap<usize, BTreeMap<u16, u64>> = BTreeMap::new();
@@ -93,7 +104,8 @@ impl Report {
                 })
                 .collect(),
             disconnects: state.disconnects,
-            faults_cleared,
+            faults_cleared: cleared.map(|cleared| cleared.nodes),
+            faults_not_cleared: cleared.map_or(0, |cleared| cleared.failed),
             converged_seconds: converged.map(|time| time.as_secs_f64()),
             violations: violations.count(),
             first_violations: violations.first().to_vec(),
@@ -147,6 +159,7 @@ impl Report {
             )?;
         }
         let after = match self.faults_cleared {
+            Some(0) if self.faults_not_cleared > 0 => "after the load".to_owned(),
             Some(0) => "after the load, there were no faults to clear".to_owned(),
             Some(1) => "after the faults of 1 node were cleared".to_owned(),
             Some(count) => format!("after the faults of {count} nodes were cleared"),
@@ -155,6 +168,13 @@ impl Report {
         match self.converged_seconds {
             Some(seconds) => writeln!(out, "\nconverged in {seconds:.2} s {after}")?,
             None => writeln!(out, "\nnot converged {after}")?,
+        }
+        match self.faults_not_cleared {
+            0 => {}
+            1 => writeln!(out, "1 node did not clear its faults: see `acklog faults`")?,
+            count => {
+                writeln!(out, "{count} nodes did not clear their faults: see `acklog faults`")?
+            }
         }
         match self.violations {
             0 => return writeln!(out, "no violation"),

@@ -54,7 +54,7 @@ fn the_same_seed_draws_the_same_for_each_peer_whatever_else_is_drawn() {
         .map(|_| {
             draw(&mut together, &clyde);
             together.outgoing(Some(&bonnie), heartbeat());
-            together.store_delay();
+            together.store_delay(FrameKind::AddMessage);
             together.answers_with_error();
             draw(&mut together, &bonnie)
         })
@@ -83,6 +83,17 @@ fn another_fault_does_not_move_the_draws_of_the_first() {
     for _ in 0..100 {
         let (alone, together) = (draw(&mut one, &bonnie).1, draw(&mut two, &bonnie).1);
         assert_eq!(alone == 0, together == 0);
+    }
+}
+
+#[test]
+fn the_pages_of_a_rejoin_do_not_move_the_store_delays_of_runs() {
+    let mut alone = Injector::new(everything(), 7);
+    let mut with_pages = Injector::new(everything(), 7);
+    for _ in 0..10 {
+        with_pages.store_delay(FrameKind::Page);
+        let of_run = alone.store_delay(FrameKind::AddMessage);
+        assert_eq!(of_run, with_pages.store_delay(FrameKind::AddMessage));
     }
 }
 

@@ -180,6 +180,7 @@ impl Member {
             Completed::InTime { what: Asked::Heartbeat, took } => self.rtt = Some(took),
             Completed::InTime { what: Asked::Run(run), took } => {
                 if failed {
+                    debug!(peer = %self.name, %request, id = %run.range, ?took, "AddMessage failed");
                     self.progress.fail(now, run, false, rng);
                 } else {
                     debug!(peer = %self.name, %request, id = %run.range, ?took, "AddMessage answered");

@@ -3,13 +3,14 @@
 //! It is driven like the [master](super::Master). Its state outside a connection is small: its log's identity and ends,
 //! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
 
+mod faults;
 mod link;
 mod store;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, info, warn};
 
@@ -242,35 +243,6 @@ impl<L: LogView> Secondary<L> {
             Connection::Up(link) => link.next_deadline(),
         };
         self.time.outside(deadline)
-    }
-
-    /// Replaces the faults; they begin with new draws.
-    pub fn set_faults(&mut self, now: Instant, faults: Faults) {
-        let was = self.injector.faults();
-        if faults != was {
-            info!(%faults, %was, "the faults change");
-        }
-        self.injector = Injector::new(faults, self.rng.random());
-        self.time.set_paused(now, faults.paused);
-        self.act_on_durable(self.time.at(now));
-    }
-
-    /// The faults in force.
-    pub fn faults(&self) -> Faults {
-        self.injector.faults()
-    }
-
-    /// Whether the node hangs on demand: it must not be told of its connection now.
-    pub fn is_paused(&self) -> bool {
-        self.time.is_paused()
-    }
-
-    /// Drops the connection to the master, as somebody asked for. Returns how many there were.
-    pub fn disconnect(&mut self, now: Instant) -> usize {
-        let connections = usize::from(self.session().is_some());
-        warn!(connections, "dropping all connections, as asked for");
-        self.close(self.time.at(now), CloseReason::OnDemand);
-        connections
     }
 
     /// What `/health` shows.

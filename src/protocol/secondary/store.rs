@@ -6,7 +6,7 @@ use tracing::debug;
 
 use super::link::Stage;
 use super::{Connection, Secondary};
-use crate::protocol::frame::{ErrorCode, Frame, Response};
+use crate::protocol::frame::{ErrorCode, Frame, FrameKind, Response};
 use crate::protocol::progress::WINDOW_BYTES_MAX;
 use crate::protocol::{LogView, ProtocolError};
 use crate::types::{IdRange, LogEnd, MESSAGE_BYTES_LIMIT, Records, RequestId, Run};
@@ -52,7 +52,8 @@ impl<L: LogView> Secondary<L> {
             }
             return self.answer_when_durable(request, run.range().end());
         }
-        let delay = self.injector.store_delay();
+        let kind = if request.is_some() { FrameKind::AddMessage } else { FrameKind::Page };
+        let delay = self.injector.store_delay(kind);
         // What continues the log needs no room, and is what makes room where a gap keeps it.
         if delay.is_zero() && run.range().start() <= self.log_end {
             return self.store(request, run);

@@ -10,6 +10,8 @@ pub(in crate::cli::check) struct Ending {
     pub(in crate::cli::check) target: Option<u64>,
     /// Whether they all did before their time was up.
     pub(in crate::cli::check) in_time: bool,
+    /// Whether no node has faults any more, as far as is known.
+    pub(in crate::cli::check) without_faults: bool,
     /// What the master had when all others had been looked at for the last time.
     pub(in crate::cli::check) master_end: Option<u64>,
     /// The smallest cluster size that the master told.
@@ -25,7 +27,7 @@ impl History {
 
     /// The run is over, all nodes were waited for.
     pub(in crate::cli::check) fn finish(&mut self, ending: Ending) {
-        let Ending { target, in_time, master_end, cluster_size } = ending;
+        let Ending { target, in_time, without_faults, master_end, cluster_size } = ending;
         self.check_words(cluster_size);
         let Some(target) = target else {
             let (expected, seen) = ("the end of the master's log", "no answer to /health");
@@ -52,7 +54,8 @@ impl History {
             let expected = format!("{target} messages on all nodes in time");
             self.add(Kind::NotConverged, 0, None, expected, "they came later".to_owned());
         }
-        if all_have_it && cluster_size <= self.nodes.len() as u64 {
+        // A node with faults may keep its acks to itself for as long as it has them.
+        if all_have_it && without_faults && cluster_size <= self.nodes.len() as u64 {
             self.check_unanswered();
         }
     }

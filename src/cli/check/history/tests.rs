@@ -35,9 +35,14 @@ fn commit(history: &mut History, number: u64, id: u64, names: &[&str]) {
     history.answered(number, Some(WriteConcern::Nodes(nodes)), said);
 }
 
-fn finish(history: &mut History, target: u64) {
+/// All nodes could show that many messages in time.
+fn ending(target: u64) -> Ending {
     let (target, master_end) = (Some(target), Some(target));
-    history.finish(Ending { target, in_time: true, master_end, cluster_size: 3 });
+    Ending { target, in_time: true, without_faults: true, master_end, cluster_size: 3 }
+}
+
+fn finish(history: &mut History, target: u64) {
+    history.finish(ending(target));
 }
 
 /// What was found: kind, id and node of each.
@@ -208,8 +213,7 @@ fn a_write_concern_that_is_lowered_is_found() {
         history.answered(0, word, said());
         see(&mut history, MASTER, 0, &TWO[..1]);
         assert!(found(&history).is_empty());
-        let (target, master_end) = (Some(0), Some(1));
-        history.finish(Ending { target, in_time: true, master_end, cluster_size: 3 });
+        history.finish(Ending { master_end: Some(1), ..ending(0) });
         let expected = [(Kind::WriteConcern, Some(0), "master")];
         assert_eq!(found(&history), if is_wrong { &expected[..] } else { &[] }, "{word:?}");
     }
@@ -241,7 +245,7 @@ fn an_answered_message_that_is_nowhere_is_found_and_a_doubtful_one_may_be_missin
     history.answered(1, None, Said::Unknown(receipt(3, 2, &[])));
     history.answered(2, None, Said::Nothing);
     // Only then it is known that nothing more comes.
-    history.finish(Ending { target: Some(0), in_time: true, master_end: Some(0), cluster_size: 3 });
+    finish(&mut history, 0);
     finds(&history, Kind::Lost, 2, "master");
 }
 
@@ -268,7 +272,7 @@ fn nodes_that_come_too_late_and_a_master_that_is_gone_are_found() {
     let expected = [(Kind::NotConverged, None, "master")];
     for (target, in_time) in [(Some(0), false), (None, false)] {
         let mut history = history(0);
-        history.finish(Ending { target, in_time, master_end: None, cluster_size: 3 });
+        history.finish(Ending { target, in_time, master_end: None, ..ending(0) });
         assert_eq!(found(&history), expected);
     }
 }
@@ -280,11 +284,10 @@ fn a_sender_that_waits_although_all_have_its_message_is_found() {
         see(&mut history, node, 0, &TWO);
     }
     commit(&mut history, 1, 1, &["master"]);
-    let mut larger =
-        Ending { target: Some(2), in_time: true, master_end: Some(2), cluster_size: 4 };
-    history.finish(larger);
+    history.finish(Ending { cluster_size: 4, ..ending(2) });
     assert!(found(&history).is_empty(), "a fourth node may be the one that it waits for");
-    larger.cluster_size = 3;
-    history.finish(larger);
+    history.finish(Ending { without_faults: false, ..ending(2) });
+    assert!(found(&history).is_empty(), "an error after storing acks nothing");
+    finish(&mut history, 2);
     finds(&history, Kind::Unanswered, 0, "master");
 }
