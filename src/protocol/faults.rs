@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::frame::{Frame, FrameKind};
 use crate::types::{DelayRange, Faults, IdRange, NodeName, Rate};
@@ -63,6 +63,15 @@ impl Injector {
             || faults.duplicate_rate > Rate::NEVER;
         let seed = faults.seed.unwrap_or(seed);
         Self { faults, seed, touches_frames, streams: BTreeMap::new() }
+    }
+
+    /// Puts other faults in force. They begin with new draws, from their own seed or else from `seed`.
+    pub(super) fn replace(&mut self, faults: Faults, seed: u64) {
+        let was = self.faults;
+        if faults != was {
+            info!(%faults, %was, "the faults change");
+        }
+        *self = Self::new(faults, seed);
     }
 
     /// The faults in force.

@@ -3,21 +3,16 @@
 use std::time::Instant;
 
 use rand::RngExt;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Master;
-use crate::protocol::faults::Injector;
 use crate::protocol::{CloseReason, LogView};
 use crate::types::{Faults, SessionId};
 
 impl<L: LogView> Master<L> {
     /// Replaces the faults; they begin with new draws.
     pub fn set_faults(&mut self, now: Instant, faults: Faults) {
-        let was = self.injector.faults();
-        if faults != was {
-            info!(%faults, %was, "the faults change");
-        }
-        self.injector = Injector::new(faults, self.rng.random());
+        self.injector.replace(faults, self.rng.random());
         self.time.set_paused(now, faults.paused);
         let now = self.time.at(now);
         self.let_act(.., |member, context| member.pump(now, context));

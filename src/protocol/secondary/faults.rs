@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use rand::RngExt;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Connection, Secondary};
-use crate::protocol::faults::Injector;
 use crate::protocol::{CloseReason, LogView};
 use crate::types::Faults;
 
@@ -15,10 +14,7 @@ impl<L: LogView> Secondary<L> {
     /// is not paused.
     pub fn set_faults(&mut self, now: Instant, faults: Faults) {
         let was = self.injector.faults();
-        if faults != was {
-            info!(%faults, %was, "the faults change");
-        }
-        self.injector = Injector::new(faults, self.rng.random());
+        self.injector.replace(faults, self.rng.random());
         self.time.set_paused(now, faults.paused);
         let now = self.time.at(now);
         if faults.store_delay != was.store_delay
