@@ -84,7 +84,7 @@ pub(super) enum Problem {
     #[error("the body could not be read to its end; send the request again")]
     BodyBroken,
     /// The body is longer than any message needs.
-    #[error("the body is longer than {limit} bytes, which is the limit; send a shorter message")]
+    #[error("the body is longer than {limit} bytes, which is the limit; send a shorter one")]
     BodyTooLong {
         /// Longest body, in bytes.
         limit: usize,

@@ -87,6 +87,14 @@ impl<T> InFlight<T> {
         Some((front.id, front.what.take()?))
     }
 
+    /// Takes out all requests that `matches`. A response to one of them comes late.
+    pub(super) fn drain(&mut self, matches: impl Fn(&T) -> bool) -> Vec<T> {
+        let take = |pending: &mut Pending<T>| pending.what.take_if(|what| matches(what));
+        let drained = self.pending.iter_mut().filter_map(take).collect();
+        self.drop_completed();
+        drained
+    }
+
     /// When the next request times out.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.pending.front().map(|front| front.made_at + self.timeout)
@@ -122,6 +130,17 @@ mod tests {
         assert!(table.any(|what| *what == "a"));
         assert!(matches!(table.complete(now, a), Completed::InTime { what: "a", .. }));
         assert_eq!(table.complete(now, RequestId::new(2)), Completed::Unknown);
+        assert_eq!(table.next_deadline(), None);
+    }
+
+    #[test]
+    fn what_is_drained_is_gone_and_its_response_late() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let ids = ["run", "heartbeat", "run"].map(|what| table.make(now, what));
+        assert_eq!(table.drain(|what| *what == "run"), ["run", "run"]);
+        assert_eq!(table.complete(now, ids[0]), Completed::Late);
+        assert_eq!(table.expire(now + TIMEOUT), Some((ids[1], "heartbeat")));
         assert_eq!(table.next_deadline(), None);
     }
 

@@ -198,17 +198,24 @@ impl Progress {
         timed_out: bool,
         rng: &mut ChaCha8Rng,
     ) {
-        self.take_off(run);
         if timed_out {
             self.window_bytes = (self.window_bytes / 2).max(WINDOW_BYTES_MIN);
         }
+        if self.lose(run) {
+            self.hold_until = Some(now + self.backoff.pause(rng));
+        }
+        self.restart_if_stuck(now, rng);
+    }
+
+    /// A run is no longer waited for, and is sent again next. Returns whether something of it is still missing.
+    pub(super) fn lose(&mut self, run: SentRun) -> bool {
+        self.take_off(run);
         let range = run.range.from(self.acked_end);
         if !range.is_empty() {
             let at = self.missing.partition_point(|other| other.start() < range.start());
             self.missing.insert(at, range);
-            self.hold_until = Some(now + self.backoff.pause(rng));
         }
-        self.restart_if_stuck(now, rng);
+        !range.is_empty()
     }
 
     /// Nothing is under way and nothing is known to be missing, and still the secondary has not all that was sent:

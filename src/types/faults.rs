@@ -33,7 +33,8 @@ impl Rate {
 
     /// The share as a rate; none where it is not from 0 to 1.
     pub fn new(share: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&share).then_some(Self(share))
+        // The sum makes the negative zero a plain one.
+        (0.0..=1.0).contains(&share).then_some(Self(share + 0.0))
     }
 
     /// The share.
@@ -78,6 +79,7 @@ mod tests {
         for good in [0.0, 0.3, 1.0] {
             assert_eq!(Rate::new(good).map(Rate::get), Some(good));
         }
+        assert_eq!(Rate::new(-0.0).map(|rate| rate.to_string()), Some("0".to_owned()));
         for bad in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
             assert_eq!(Rate::new(bad), None, "{bad}");
         }

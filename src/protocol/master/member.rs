@@ -151,6 +151,17 @@ impl Member {
         true
     }
 
+    /// It is heard from again after a silence. Whether what was sent meanwhile has reached it is not known, and waiting
+    /// for that to time out would serve it late: it is sent again now.
+    pub(super) fn send_again(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        for asked in link.in_flight.drain(|asked| matches!(asked, Asked::Run(_))) {
+            if let Asked::Run(run) = asked {
+                self.progress.lose(run);
+            }
+        }
+    }
+
     /// The secondary has what the last page told of. Returns whether that is news.
     pub(super) fn become_ready(&mut self) -> bool {
         let Some(link) = &mut self.link else { return false };

@@ -18,7 +18,8 @@ impl<L: LogView> Master<L> {
             }
             return;
         };
-        if self.members.get_mut(&id).is_some_and(|member| member.hear(now)) {
+        let is_back = self.members.get_mut(&id).is_some_and(|member| member.hear(now));
+        if is_back {
             self.note_quorum();
         }
         let received = match frame {
@@ -26,7 +27,12 @@ impl<L: LogView> Master<L> {
             Frame::Response(request, body) => self.receive_response(now, id, request, body),
         };
         match received {
-            Ok(()) => self.let_act(id..=id, |member, context| member.pump(now, context)),
+            Ok(()) => self.let_act(id..=id, |member, context| {
+                if is_back {
+                    member.send_again();
+                }
+                member.pump(now, context);
+            }),
             Err(error) => self.close(session, CloseReason::Protocol(error)),
         }
     }
