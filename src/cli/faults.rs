@@ -61,14 +61,17 @@ struct SetArgs {
 
     /// Share of requests answered with an error after the messages were stored [default: 0]
     #[arg(long, env = "ACKLOG_ERROR_RATE", value_name = "0..1", value_parser = rate)]
+    #[arg(allow_negative_numbers = true)]
     error_rate: Option<f64>,
 
     /// Share of outgoing frames that are never written [default: 0]
     #[arg(long, env = "ACKLOG_DROP_RATE", value_name = "0..1", value_parser = rate)]
+    #[arg(allow_negative_numbers = true)]
     drop_rate: Option<f64>,
 
     /// Share of outgoing frames that are written twice [default: 0]
     #[arg(long, env = "ACKLOG_DUPLICATE_RATE", value_name = "0..1", value_parser = rate)]
+    #[arg(allow_negative_numbers = true)]
     duplicate_rate: Option<f64>,
 
     /// Neither read nor write frames, like a hung process; HTTP goes on [default: off]
@@ -76,7 +79,8 @@ struct SetArgs {
     paused: bool,
 
     /// Seed that makes the draws repeatable [default: another one each time]
-    #[arg(long, env = "ACKLOG_SEED", value_name = "N")]
+    #[arg(long, env = "ACKLOG_SEED", value_name = "N", value_parser = seed)]
+    #[arg(allow_negative_numbers = true)]
     seed: Option<u64>,
 }
 
@@ -92,6 +96,11 @@ fn whole_millis(text: &str) -> Result<Millis, String> {
         millis.ok_or_else(|| "it must be whole milliseconds: write 1ms..2ms, not 0.5ms".to_owned())
     };
     Ok(Millis(millis(range.min())?, millis(range.max())?))
+}
+
+/// What draws are repeated by.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("it must be a whole number from 0 to {}", u64::MAX))
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::*;
@@ -238,6 +239,21 @@ fn a_node_that_acks_nothing_because_of_its_faults_is_not_accused_while_they_stay
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("senders still waited at the end\n"), "{text}");
+}
+
+#[test]
+fn who_interrupts_a_check_gets_its_report_and_nodes_without_faults() {
+    let (master, _, nodes) = cluster(&["--allow-faults"], &["bonnie"]);
+    assert_eq!(request(master.http, "PUT", "/faults", r#"{"duplicateRate":1}"#).status, 200);
+    let mut command = acklog(&[master.http, nodes[0].http], &["check", "--duration", "1000s"]);
+    let checking = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("a load", || health(master.http)["logEnd"].as_u64() > Some(0));
+    kill_process(Pid::from_child(&checking), Signal::INT).unwrap();
+    let output = checking.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("after the faults of 1 node were cleared\nno violation\n"), "{text}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("the load ends early"));
 }
 
 #[test]

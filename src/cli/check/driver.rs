@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 use rand::RngExt;
 use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout_at};
 
@@ -62,12 +63,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         watchers.spawn(progress(Arc::clone(&shared), begin));
     }
     let mut senders = JoinSet::new();
-    for number in 0..args.senders {
-        senders.spawn(sender(Arc::clone(&shared), number, seed));
-    }
-    let chaos = tokio::spawn(disconnects(Arc::clone(&shared), args.disconnect_every));
-    let loaded = timeout_at(until, async { while senders.join_next().await.is_some() {} }).await;
-    chaos.abort();
+    let loaded = load(&shared, args, seed, &mut senders).await?;
     let load = begin.elapsed();
     {
         let mut state = shared.lock();
@@ -78,7 +74,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
 
     let deadline = Instant::now() + args.converge;
     let (converged, mut target) = converge(&shared, deadline).await;
-    if loaded.is_err() {
+    if !loaded {
         let all = async { while senders.join_next().await.is_some() {} };
         let _ = timeout_at(deadline, all).await;
         senders.shutdown().await;
@@ -90,9 +86,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         (in_time, target) = (last.0.is_some(), last.1);
     }
     watchers.shutdown().await;
-    if std::io::stderr().is_terminal() {
-        clear_line();
-    }
+    clear_line();
     look_at_everything(&shared, target.unwrap_or(0)).await;
     let last = master_health(&shared).await.ok();
     let size = last.as_ref().and_then(|last| last.cluster_size).unwrap_or(cluster_size);
@@ -112,6 +106,45 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         bail!("nothing was checked, since no message was accepted: {why}");
     }
     Ok(report.holds())
+}
+
+/// Sends until the time is up, all messages are sent, or somebody has had enough (SIGINT, SIGTERM): what was sent is
+/// still checked then, and who has had enough of that too ends the program. Returns whether all senders have ended.
+async fn load(
+    shared: &Arc<Shared>,
+    args: &CheckArgs,
+    seed: u64,
+    senders: &mut JoinSet<()>,
+) -> anyhow::Result<bool> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut interrupted = async move || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    for number in 0..args.senders {
+        senders.spawn(sender(Arc::clone(shared), number, seed));
+    }
+    let chaos = tokio::spawn(disconnects(Arc::clone(shared), args.disconnect_every));
+    let all = async { while senders.join_next().await.is_some() {} };
+    let loaded = tokio::select! {
+        loaded = timeout_at(shared.load.until, all) => loaded.is_ok(),
+        () = interrupted() => {
+            clear_line();
+            let text = "the load ends early; once more, and the check ends without a report";
+            let _ = writeln!(std::io::stderr(), "{text}");
+            false
+        }
+    };
+    shared.stop.cancel();
+    chaos.abort();
+    tokio::spawn(async move {
+        interrupted().await;
+        std::process::exit(1);
+    });
+    Ok(loaded)
 }
 
 /// Asks every node who it is; the master comes first.
@@ -246,8 +279,11 @@ async fn look_at_everything(shared: &Arc<Shared>, target: u64) {
     while readers.join_next().await.is_some() {}
 }
 
-/// A terminal that is gone is no reason to stop.
+/// Clears the line that shows progress. A terminal that is gone is no reason to stop.
 fn clear_line() {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
     let _ = write!(std::io::stderr(), "\r\x1b[K");
 }
 

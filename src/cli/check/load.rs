@@ -107,12 +107,15 @@ pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
     let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
     let mut client = Client::new(master.url.clone());
-    while Instant::now() < shared.load.until {
+    while Instant::now() < shared.load.until && !shared.stop.is_cancelled() {
         if let Some(turn) = shared.turn() {
             if turn >= shared.load.until {
                 return;
             }
-            sleep_until(turn).await;
+            tokio::select! {
+                () = sleep_until(turn) => {}
+                () = shared.stop.cancelled() => return,
+            }
         }
         let (number, asked, body) = {
             let mut state = shared.lock();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::NodeUrl;
+use super::{NodeUrl, faults};
 use crate::config::Stop;
 use crate::types::{NODES_MAX, parse_duration};
 
@@ -67,7 +67,7 @@ pub(super) struct CheckArgs {
     keep_faults: bool,
 
     /// Repeats the choice of write concerns and time limits [default: another one each time]
-    #[arg(long, env = "ACKLOG_SEED", value_name = "N")]
+    #[arg(long, env = "ACKLOG_SEED", value_name = "N", value_parser = faults::seed)]
     seed: Option<u64>,
 
     /// Print what was found as one JSON object

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::history::History;
 use super::load::Mix;
@@ -58,6 +59,8 @@ pub(super) struct Shared {
     /// The master is the first.
     pub(super) nodes: Vec<Node>,
     pub(super) load: Load,
+    /// The load is over, whatever is left of its time.
+    pub(super) stop: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -74,7 +77,7 @@ impl Shared {
             disconnects: 0,
             turns: 0,
         };
-        Self { nodes, load, state: Mutex::new(state) }
+        Self { nodes, load, stop: CancellationToken::new(), state: Mutex::new(state) }
     }
 
     /// When the sender that asks may send, where there is a rate to keep.
