@@ -87,10 +87,15 @@ impl<T> InFlight<T> {
         Some((front.id, front.what.take()?))
     }
 
-    /// Takes out all requests that `matches`. A response to one of them comes late.
-    pub(super) fn drain(&mut self, matches: impl Fn(&T) -> bool) -> Vec<T> {
-        let take = |pending: &mut Pending<T>| pending.what.take_if(|what| matches(what));
-        let drained = self.pending.iter_mut().filter_map(take).collect();
+    /// The number that the next request gets.
+    pub(super) fn next_id(&self) -> RequestId {
+        RequestId::new(self.next)
+    }
+
+    /// Takes out the requests made before `end` that `matches`. A response to one of them comes late.
+    pub(super) fn drain(&mut self, end: RequestId, matches: impl Fn(&T) -> bool) -> Vec<T> {
+        let before = self.pending.iter_mut().take_while(|pending| pending.id < end);
+        let drained = before.filter_map(|it| it.what.take_if(|what| matches(what))).collect();
         self.drop_completed();
         drained
     }
@@ -137,10 +142,11 @@ mod tests {
     fn what_is_drained_is_gone_and_its_response_late() {
         let now = Instant::now();
         let mut table = InFlight::new(TIMEOUT);
-        let ids = ["run", "heartbeat", "run"].map(|what| table.make(now, what));
-        assert_eq!(table.drain(|what| *what == "run"), ["run", "run"]);
+        let ids = ["run", "heartbeat", "run", "run"].map(|what| table.make(now, what));
+        assert_eq!(table.drain(ids[3], |what| *what == "run"), ["run", "run"]);
         assert_eq!(table.complete(now, ids[0]), Completed::Late);
         assert_eq!(table.expire(now + TIMEOUT), Some((ids[1], "heartbeat")));
+        assert_eq!(table.expire(now + TIMEOUT), Some((ids[3], "run")));
         assert_eq!(table.next_deadline(), None);
     }
 

@@ -55,6 +55,8 @@ struct Link {
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
     heartbeat_due: Instant,
+    /// It was silent until this request, and of those before it some may have been lost; none once that is settled.
+    silent_until: Option<RequestId>,
 }
 
 /// What a request of the master was about.
@@ -131,6 +133,7 @@ impl Member {
             delayed: Delayed::new(),
             // The first at once: it measures the round trip.
             heartbeat_due: now,
+            silent_until: None,
         });
     }
 
@@ -143,23 +146,26 @@ impl Member {
     /// A frame arrived. Returns whether that changes the status.
     pub(super) fn hear(&mut self, now: Instant) -> bool {
         self.last_seen = Some(now);
-        let Some(before) = self.link.as_mut().and_then(|link| link.health.hear(now)) else {
-            return false;
-        };
+        let Some(link) = &mut self.link else { return false };
+        let Some(before) = link.health.hear(now) else { return false };
+        link.silent_until = Some(link.in_flight.next_id());
         info!(peer = %self.name, ?before, "healthy again");
         self.progress.resume();
         true
     }
 
-    /// It is heard from again after a silence. Whether what was sent meanwhile has reached it is not known, and waiting
-    /// for that to time out would serve it late: it is sent again now.
-    pub(super) fn send_again(&mut self) {
+    /// It answered a heartbeat. Frames arrive in order, so what was sent before that heartbeat, in a silence that is
+    /// over now, and is not answered has been lost. Waiting for it to time out would serve the secondary late.
+    pub(super) fn send_lost_again(&mut self, heartbeat: RequestId) {
         let Some(link) = &mut self.link else { return };
-        for asked in link.in_flight.drain(|asked| matches!(asked, Asked::Run(_))) {
+        let Some(silent_until) = link.silent_until else { return };
+        let end = silent_until.min(heartbeat);
+        for asked in link.in_flight.drain(end, |asked| matches!(asked, Asked::Run(_))) {
             if let Asked::Run(run) = asked {
                 self.progress.lose(run);
             }
         }
+        link.silent_until = Some(silent_until).filter(|&until| heartbeat < until);
     }
 
     /// The secondary has what the last page told of. Returns whether that is news.

@@ -18,8 +18,7 @@ impl<L: LogView> Master<L> {
             }
             return;
         };
-        let is_back = self.members.get_mut(&id).is_some_and(|member| member.hear(now));
-        if is_back {
+        if self.members.get_mut(&id).is_some_and(|member| member.hear(now)) {
             self.note_quorum();
         }
         let received = match frame {
@@ -27,12 +26,7 @@ impl<L: LogView> Master<L> {
             Frame::Response(request, body) => self.receive_response(now, id, request, body),
         };
         match received {
-            Ok(()) => self.let_act(id..=id, |member, context| {
-                if is_back {
-                    member.send_again();
-                }
-                member.pump(now, context);
-            }),
+            Ok(()) => self.let_act(id..=id, |member, context| member.pump(now, context)),
             Err(error) => self.close(session, CloseReason::Protocol(error)),
         }
     }
@@ -88,7 +82,12 @@ impl<L: LogView> Master<L> {
                 self.ack(id, contiguous_end)?;
                 false
             }
-            Response::Alive => false,
+            Response::Alive => {
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.send_lost_again(request);
+                }
+                false
+            }
             Response::Failed { code, detail } => {
                 let peer = self.name_of(id);
                 debug!(peer, %request, ?code, detail, "the request failed at the secondary");
