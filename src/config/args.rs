@@ -103,7 +103,7 @@ pub struct MasterArgs {
     /// Healthy nodes, the master counted, below which it is read-only: a number, majority or off
     #[arg(long, env = "ACKLOG_QUORUM", value_name = "QUORUM")]
     #[arg(default_value = defaults::QUORUM, value_parser = values::quorum)]
-    quorum: QuorumArg,
+    quorum: values::MaybeQuorum,
 
     /// Longest message that is taken, in bytes or as 64KiB, 1MiB; 8MiB at most
     #[arg(long, env = "ACKLOG_MAX_MESSAGE_BYTES", value_name = "BYTES")]
@@ -152,10 +152,6 @@ pub struct SecondaryArgs {
     #[arg(default_value = defaults::RECONNECT_DELAY, value_parser = values::interval)]
     reconnect_delay: Duration,
 }
-
-/// A quorum, or none. A type of its own, since the flag has a default and an option would have none.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct QuorumArg(pub(super) Option<Quorum>);
 
 impl NodeArgs for MasterArgs {
     type Config = MasterConfig;

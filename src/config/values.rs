@@ -6,7 +6,6 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
-use super::args::QuorumArg;
 use super::defaults::{INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
 use crate::types::{MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern, parse_duration};
 
@@ -89,13 +88,17 @@ pub(super) fn write_concern(text: &str) -> Result<WriteConcern, String> {
     }
 }
 
+/// A quorum, or none. Not an option: that would be a flag without a default.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MaybeQuorum(pub(super) Option<Quorum>);
+
 /// A quorum that some cluster could have, or `off`.
-pub(super) fn quorum(text: &str) -> Result<QuorumArg, String> {
+pub(super) fn quorum(text: &str) -> Result<MaybeQuorum, String> {
     match text {
-        "off" => Ok(QuorumArg(None)),
-        "majority" => Ok(QuorumArg(Some(Quorum::Majority))),
+        "off" => Ok(MaybeQuorum(None)),
+        "majority" => Ok(MaybeQuorum(Some(Quorum::Majority))),
         _ => match number_u16(text, 1, NODES_MAX) {
-            Ok(nodes) => Ok(QuorumArg(Some(Quorum::Nodes(nodes)))),
+            Ok(nodes) => Ok(MaybeQuorum(Some(Quorum::Nodes(nodes)))),
             Err(_) => {
                 Err(format!("it must be a whole number from 1 to {NODES_MAX}, majority or off"))
             }
