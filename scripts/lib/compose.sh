@@ -125,6 +125,8 @@ backend_log() {
 }
 
 backend_cleanup() {
-  compose kill >/dev/null 2>&1 || true
-  compose down -v >/dev/null 2>&1
+  # Not compose's own kill: it heeds a Ctrl-C that the demo has stopped to heed.
+  docker ps -aq --filter "label=com.docker.compose.project=$compose_project" | xargs -r docker rm -f >/dev/null 2>&1
+  setsid --wait "${compose_command[@]}" -p "$compose_project" -f "$repository/docker-compose.yml" down -v \
+    >/dev/null 2>&1
 }

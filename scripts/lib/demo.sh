@@ -32,6 +32,8 @@ work=$(mktemp -d)
 has_failed=
 finish() {
   local status=$? pids
+  # Ending it once more does not leave half of it behind.
+  trap '' INT TERM
   # A command failed that nobody checked, or somebody ended the demo.
   [ "$status" = 0 ] || [ -n "$has_failed" ] || report "the demo itself ended, with status $status"
   pids=$(jobs -pr)
