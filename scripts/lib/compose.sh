@@ -22,9 +22,12 @@ compose() {
     -f "$repository/docker-compose.yml" "$@"
 }
 
+# Before anything is started: there is no story to tell, and nothing to clean up.
 give_up() {
+  trap - EXIT
+  rm -rf "$work"
   echo "$*" >&2
-  exit 1
+  exit 3
 }
 for program in docker "${compose_command[0]}" curl; do
   command -v "$program" >/dev/null || give_up "$program is missing; demos with containers need it"
@@ -47,7 +50,8 @@ for port in "${published_port[@]}"; do
     give_up "port $port is in use by another program; containers are published on 8000, 8001 and 8002"
 done
 compose build -q master >"$work/build.log" 2>&1 || give_up "the image cannot be built:
-$(tail -n 20 "$work/build.log")"
+$(tail -n 20 "$work/build.log")
+Without a Rust image: scripts/static-binaries target/docker, and export ACKLOG_IMAGE_TARGET=prebuilt"
 
 # override NODE [FLAG…]: what a demo's node has other than a user's. Flags win over the file's environment.
 override() {

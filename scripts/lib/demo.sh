@@ -47,7 +47,7 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 143' TERM
-trap 'has_failed=yes && exit 130' INT # by hand: no promise is broken
+trap 'has_failed=yes && echo interrupted && exit 130' INT # by hand: no promise is broken
 
 # --- the story ---
 

@@ -206,7 +206,9 @@ impl<L: LogView> Master<L> {
         let id = self.log_end.next_id();
         self.log_end = id.end();
         let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-        debug!(%id, w = write_concern, ?timeout, "a sender waits for its write concern");
+        if write_concern > 1 {
+            debug!(%id, w = write_concern, ?timeout, "a sender waits for its write concern");
+        }
         self.gate.insert(waiter, Waiter { id, write_concern, deadline });
         Ok(id)
     }
