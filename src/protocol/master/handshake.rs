@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::member::NewLink;
-use super::{Effect, Master, Member, MemberId};
+use super::{Master, Member, MemberId, send};
 use crate::protocol::frame::{
     Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
@@ -215,6 +215,6 @@ impl<L: LogView> Master<L> {
         let member = self.by_session.get(&session).and_then(|id| self.members.get(id));
         let frame = Frame::Response(request, response);
         let outgoing = self.injector.outgoing(member.map(Member::name), frame);
-        self.effects.extend(outgoing.frames().map(|frame| Effect::Send { session, frame }));
+        send(&mut self.effects, session, outgoing);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, info, warn};
 
-use super::{Effect, MasterOptions};
+use super::{Effect, MasterOptions, send};
 use crate::protocol::LogView;
 use crate::protocol::delayed::Delayed;
 use crate::protocol::faults::{Injector, Outgoing};
@@ -73,13 +73,6 @@ pub(super) struct NewLink {
     pub(super) address: String,
     /// The position that the handshake told.
     pub(super) end: LogEnd,
-}
-
-impl Link {
-    fn write(&self, outgoing: Outgoing, effects: &mut VecDeque<Effect>) {
-        let session = self.session;
-        effects.extend(outgoing.frames().map(|frame| Effect::Send { session, frame }));
-    }
 }
 
 impl Member {
@@ -240,7 +233,7 @@ impl Member {
                 if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
             debug!(peer = %self.name, request = %id, id = %plan.range, ?delay, "{what}");
             if delay.is_zero() {
-                link.write(outgoing, context.effects);
+                send(context.effects, link.session, outgoing);
             } else {
                 link.delayed.insert(now + delay, outgoing);
             }
@@ -254,7 +247,7 @@ impl Member {
     ) {
         let Some(link) = &mut self.link else { return };
         while let Some(outgoing) = link.delayed.pop(now) {
-            link.write(outgoing, context.effects);
+            send(context.effects, link.session, outgoing);
         }
         if let Some(status) = link.health.update(now) {
             let silent = now.saturating_duration_since(link.health.last_seen());
@@ -275,7 +268,7 @@ impl Member {
             let heartbeat = Request::Heartbeat { log_end: context.durable_end };
             let frame = Frame::Request(id, heartbeat);
             let outgoing = context.injector.outgoing(Some(&self.name), frame);
-            link.write(outgoing, context.effects);
+            send(context.effects, link.session, outgoing);
             if link.health.status() != Status::Healthy {
                 // Beside the heartbeat one run at most, and only now: a node that does not answer is probed once an
                 // interval. When it is heard from again, all that it missed follows at once.

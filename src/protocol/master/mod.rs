@@ -22,7 +22,7 @@ use tracing::{debug, info};
 use self::handshake::Stranger;
 pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::member::{Context, Member, MemberId};
-use super::faults::Injector;
+use super::faults::{Injector, Outgoing};
 use super::frame::Frame;
 use super::outcome::{ForgetError, Outcome, Receipt, Refusal};
 use super::own_time::OwnTime;
@@ -137,7 +137,7 @@ pub struct Master<L> {
     rng: ChaCha8Rng,
     effects: VecDeque<Effect>,
     stopping: bool,
-    /// Whether fewer nodes are healthy than the quorum asks for.
+    /// Whether fewer nodes are healthy than the quorum asks for, as last noted.
     without_quorum: bool,
     /// The last answer to "who has it", since many waiters of one batch share it.
     acked_by: Arc<[NodeName]>,
@@ -192,13 +192,7 @@ impl<L: LogView> Master<L> {
             .ok()
             .filter(|&asked| asked <= reachable)
             .ok_or(Refusal::WriteConcern { asked, reachable })?;
-        if let Some(quorum) = self.quorum_health().filter(|quorum| !quorum.is_there()) {
-            return Err(Refusal::NoQuorum {
-                healthy: quorum.healthy,
-                cluster_size: self.cluster_size(),
-                required: quorum.required,
-            });
-        }
+        self.check_quorum()?;
         let limit = self.options.max_waiting;
         if write_concern > 1 && self.gate.waiting_for_secondaries() >= limit {
             return Err(Refusal::TooManyWaiting { limit });
@@ -386,4 +380,8 @@ impl<L: LogView> Master<L> {
         }
         info!(waiters, "no longer taking messages; waiting senders are answered");
     }
+}
+
+fn send(effects: &mut VecDeque<Effect>, session: SessionId, outgoing: Outgoing) {
+    effects.extend(outgoing.frames().map(|frame| Effect::Send { session, frame }));
 }

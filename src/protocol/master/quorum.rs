@@ -4,6 +4,7 @@ use tracing::{info, warn};
 
 use super::{Master, Member};
 use crate::protocol::LogView;
+use crate::protocol::outcome::Refusal;
 use crate::protocol::status::{QuorumHealth, Status};
 
 impl<L: LogView> Master<L> {
@@ -14,6 +15,22 @@ impl<L: LogView> Master<L> {
         // At most SECONDARIES_MAX members are let in.
         let healthy = 1 + self.members.values().filter(counts).count() as u16;
         Some(QuorumHealth { required: quorum.required(self.cluster_size()), healthy })
+    }
+
+    /// Whether a message may be taken: one look at what was noted, since every append asks.
+    ///
+    /// # Errors
+    /// When too few nodes are healthy.
+    pub(super) fn check_quorum(&self) -> Result<(), Refusal> {
+        let missing = || self.quorum_health().filter(|quorum| !quorum.is_there());
+        debug_assert_eq!(self.without_quorum, missing().is_some(), "a change was not noted");
+        if self.without_quorum
+            && let Some(QuorumHealth { required, healthy }) = missing()
+        {
+            let cluster_size = self.cluster_size();
+            return Err(Refusal::NoQuorum { healthy, cluster_size, required });
+        }
+        Ok(())
     }
 
     /// Notes whether there is a quorum, and tells when that changes. Call where a member may have changed.
