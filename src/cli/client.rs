@@ -136,14 +136,18 @@ impl Client {
         self.call(Method::GET, path, Bytes::new(), Some(READ_TIMEOUT)).await
     }
 
-    /// Asks for `path`; the body of the answer is still to be read.
+    /// Asks for a list of messages; the list is still to be read.
     ///
     /// # Errors
-    /// When the node cannot be reached or falls silent.
-    pub(super) async fn get_stream(&mut self, path: &str) -> anyhow::Result<Response<Incoming>> {
-        let answer = self.send(Method::GET, path, Bytes::new());
-        let answer = timeout(READ_TIMEOUT, answer).await;
-        answer.map_err(|_| self.silent())?
+    /// When the node refuses, cannot be reached or falls silent.
+    pub(super) async fn list(&mut self, from: u64, limit: u64) -> anyhow::Result<Incoming> {
+        let path = format!("/messages?from={from}&limit={limit}");
+        let answer = timeout(READ_TIMEOUT, self.send(Method::GET, &path, Bytes::new())).await;
+        let response = answer.map_err(|_| self.silent())??;
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
+            _ => Err(self.refusal(response).await),
+        }
     }
 
     /// Sends a request and takes the whole answer, which may take as long as the node likes,
@@ -257,7 +261,7 @@ impl Client {
     }
 
     /// Reads the rest of an answer that is a refusal and returns what it says.
-    pub(super) async fn refusal(&self, response: Response<Incoming>) -> anyhow::Error {
+    async fn refusal(&self, response: Response<Incoming>) -> anyhow::Error {
         match timeout(READ_TIMEOUT, self.whole(response)).await {
             Ok(Ok(answer)) => anyhow::Error::msg(answer.detail()),
             Ok(Err(error)) => error,

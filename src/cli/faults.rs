@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::NodeUrl;
 use super::client::{Answer, Client, READ_TIMEOUT};
 use crate::telemetry::escaped;
-use crate::types::DelayRange;
+use crate::types::{DelayRange, Rate};
 
 /// Where a node keeps its faults.
 pub(super) const PATH: &str = "/faults";
@@ -62,17 +62,17 @@ struct SetArgs {
     /// Share of requests answered with an error after the messages were stored [default: 0]
     #[arg(long, env = "ACKLOG_ERROR_RATE", value_name = "0..1", value_parser = rate)]
     #[arg(allow_negative_numbers = true)]
-    error_rate: Option<f64>,
+    error_rate: Option<Rate>,
 
     /// Share of outgoing frames that are never written [default: 0]
     #[arg(long, env = "ACKLOG_DROP_RATE", value_name = "0..1", value_parser = rate)]
     #[arg(allow_negative_numbers = true)]
-    drop_rate: Option<f64>,
+    drop_rate: Option<Rate>,
 
     /// Share of outgoing frames that are written twice [default: 0]
     #[arg(long, env = "ACKLOG_DUPLICATE_RATE", value_name = "0..1", value_parser = rate)]
     #[arg(allow_negative_numbers = true)]
-    duplicate_rate: Option<f64>,
+    duplicate_rate: Option<Rate>,
 
     /// Neither read nor write frames, like a hung process; HTTP goes on [default: off]
     #[arg(long, env = "ACKLOG_PAUSED")]
@@ -103,9 +103,11 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("it must be a whole number from 0 to {}", u64::MAX))
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
-    rate.ok_or_else(|| "it must be a number from 0 to 1, as 0.3".to_owned())
+fn rate(text: &str) -> Result<Rate, String> {
+    text.parse()
+        .ok()
+        .and_then(Rate::new)
+        .ok_or_else(|| "it must be a number from 0 to 1, as 0.3".to_owned())
 }
 
 /// Asks each node and prints what it answers. A node that refuses does not keep the others from
@@ -152,11 +154,12 @@ impl SetArgs {
             body.extend(value.map(|value| (field.to_owned(), value)));
         };
         let range = |range: Millis| json!([range.0, range.1]);
+        let rate = |rate: Rate| rate.get().into();
         put("sendDelayMs", self.send_delay.map(range));
         put("storeDelayMs", self.store_delay.map(range));
-        put("errorRate", self.error_rate.map(Value::from));
-        put("dropRate", self.drop_rate.map(Value::from));
-        put("duplicateRate", self.duplicate_rate.map(Value::from));
+        put("errorRate", self.error_rate.map(rate));
+        put("dropRate", self.drop_rate.map(rate));
+        put("duplicateRate", self.duplicate_rate.map(rate));
         put("paused", self.paused.then_some(Value::Bool(true)));
         put("seed", self.seed.map(Value::from));
         body.into()
@@ -228,8 +231,6 @@ fn in_force(faults: &Value) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
     use crate::cli::test_node::TestNode;
     use crate::config::Stop;
@@ -250,13 +251,7 @@ mod tests {
         status: u16,
         answer: &'static str,
     ) -> (Vec<String>, String, anyhow::Result<()>) {
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
-        let node = TestNode::start(move |line, body| {
-            seen.lock().unwrap().push(format!("{line} {body}"));
-            (status, answer.to_owned())
-        })
-        .await;
+        let (node, requests) = TestNode::recording(status, answer).await;
         let url = node.url().to_string();
         let args = parsed(&[args, &["--url", &url]].concat()).unwrap();
         let mut out = Vec::new();

@@ -62,12 +62,7 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
     let mut next = args.from;
     while next < end {
         let limit = PAGE_MESSAGES.min(end - next);
-        let path = format!("/messages?from={next}&limit={limit}");
-        let response = client.get_stream(&path).await?;
-        if response.status() != StatusCode::OK {
-            return Err(client.refusal(response).await);
-        }
-        let mut body = response.into_body();
+        let mut body = client.list(next, limit).await?;
         let mut objects = Objects::default();
         let first = next;
         while let Some(piece) = client.next_piece(&mut body).await? {

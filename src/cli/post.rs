@@ -142,8 +142,6 @@ fn next_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
     use crate::cli::test_node::TestNode;
 
@@ -153,13 +151,7 @@ mod tests {
         status: u16,
         answer: &'static str,
     ) -> (Vec<String>, String, anyhow::Result<()>) {
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
-        let node = TestNode::start(move |line, body| {
-            seen.lock().unwrap().push(format!("{line} {body}"));
-            (status, answer.to_owned())
-        })
-        .await;
+        let (node, requests) = TestNode::recording(status, answer).await;
         let url = node.url().to_string();
         let args = [&["post", "--url", &url], args].concat();
         #[derive(clap::Parser)]

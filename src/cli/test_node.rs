@@ -1,8 +1,8 @@
 //! A stand-in for a node in tests: an HTTP server on a free port that answers from a function.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -27,6 +27,20 @@ impl TestNode {
         answer: impl Fn(&str, &str) -> (u16, String) + Send + Sync + 'static,
     ) -> Self {
         Self::serve(Arc::new(answer), true).await
+    }
+
+    /// A node that always answers the same; and the requests that it got, as line and body.
+    pub(super) async fn recording(
+        status: u16,
+        answer: &'static str,
+    ) -> (Self, Arc<Mutex<Vec<String>>>) {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let node = Self::start(move |line, body| {
+            seen.lock().unwrap().push(format!("{line} {body}"));
+            (status, answer.to_owned())
+        });
+        (node.await, requests)
     }
 
     /// A node that closes each connection after one answer.

@@ -12,7 +12,8 @@ use crate::types::{MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern, parse_d
 /// Longest host name, in bytes, that the domain name system allows.
 const HOST_BYTES_MAX: usize = 253;
 
-fn number(text: &str, min: usize, max: usize) -> Result<usize, String> {
+/// A whole number without a sign.
+pub(crate) fn number(text: &str, min: usize, max: usize) -> Result<usize, String> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(number) if digits && (min..=max).contains(&number) => Ok(number),
@@ -53,7 +54,7 @@ pub(super) fn cluster_size(text: &str) -> Result<u16, String> {
 }
 
 /// A timeout or a pause: a duration that is not too close to zero.
-pub(super) fn interval(text: &str) -> Result<Duration, String> {
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration < INTERVAL_MIN {
         return Err(format!("it must be at least {INTERVAL_MIN:?}"));

@@ -53,7 +53,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let seed = args.seed.unwrap_or_else(rand::random);
     let begin = Instant::now();
     let until = begin + args.duration;
-    let (mix, messages_max, rate) = (Mix { cluster_size }, args.messages, args.rate);
+    let (mix, messages_max, rate) = (Mix { cluster_size }, args.messages as u64, args.rate);
     let shared = Arc::new(Shared::new(nodes, Load { mix, begin, until, messages_max, rate }));
     let mut watchers = JoinSet::new();
     for node in 0..shared.nodes.len() {

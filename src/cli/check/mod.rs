@@ -16,11 +16,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{NodeUrl, faults};
-use crate::config::Stop;
-use crate::types::{NODES_MAX, parse_duration};
+use crate::config::{Stop, interval, number};
+use crate::types::NODES_MAX;
 
 /// Most messages of one run: what they take of memory stays below a gigabyte.
-const MESSAGES_MAX: u64 = 50_000_000;
+const MESSAGES_MAX: usize = 50_000_000;
 
 /// Most senders: each holds a connection.
 const SENDERS_MAX: usize = 10_000;
@@ -34,7 +34,7 @@ pub(super) struct CheckArgs {
     url: Vec<NodeUrl>,
 
     /// How long to send
-    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = duration)]
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval)]
     #[arg(default_value = "10s")]
     duration: Duration,
 
@@ -46,20 +46,20 @@ pub(super) struct CheckArgs {
     /// Most messages to send
     #[arg(long, env = "ACKLOG_MESSAGES", value_name = "N", value_parser = messages)]
     #[arg(default_value_t = 5_000_000)]
-    messages: u64,
+    messages: usize,
 
     /// Most messages a second [default: as many as there are answers]
     #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
     /// How long all nodes may take to show the same log, once the load and the faults are over
-    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = duration)]
+    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = interval)]
     #[arg(default_value = "10s")]
     converge: Duration,
 
     /// Drop the connections of a random secondary that often; needs --allow-faults [default: never]
     #[arg(long, env = "ACKLOG_DISCONNECT_EVERY", value_name = "DURATION")]
-    #[arg(value_parser = duration)]
+    #[arg(value_parser = interval)]
     disconnect_every: Option<Duration>,
 
     /// Leave the nodes' faults on at the end [default: they are cleared]
@@ -75,22 +75,12 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < Duration::from_millis(1) {
-        return Err("it must be at least 1ms".to_owned());
-    }
-    Ok(duration)
-}
-
 fn senders(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=SENDERS_MAX).contains(number));
-    number.ok_or_else(|| format!("it must be a whole number from 1 to {SENDERS_MAX}"))
+    number(text, 1, SENDERS_MAX)
 }
 
-fn messages(text: &str) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| (1..=MESSAGES_MAX).contains(number));
-    number.ok_or_else(|| format!("it must be a whole number from 1 to {MESSAGES_MAX}"))
+fn messages(text: &str) -> Result<usize, String> {
+    number(text, 1, MESSAGES_MAX)
 }
 
 /// Checks a cluster and returns the exit status: 0 when all holds.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use rand::RngExt;
 use serde::Deserialize;
 use tokio::time::sleep;
@@ -110,12 +109,7 @@ async fn stream(
     read: &mut Read,
     from: u64,
 ) -> anyhow::Result<bool> {
-    let path = format!("/messages?from={from}&limit={PAGE_MESSAGES}");
-    let response = client.get_stream(&path).await?;
-    if response.status() != StatusCode::OK {
-        return Err(client.refusal(response).await);
-    }
-    let mut body = response.into_body();
+    let mut body = client.list(from, PAGE_MESSAGES).await?;
     let mut objects = Objects::default();
     while let Some(piece) = client.next_piece(&mut body).await? {
         let history = &mut shared.lock().history;
