@@ -211,7 +211,7 @@ impl World {
         for (name, log) in master.into_iter().chain(secondaries) {
             let (mut texts, mut from) = (Vec::new(), LogEnd::ZERO);
             while from < log.durable_end() {
-                let records = log.read(from, log.durable_end(), usize::MAX);
+                let records = log.read(from, log.durable_end(), usize::MAX).expect("readable");
                 texts.extend(
                     records.iter().map(|record| record.text.chars().take(8).collect::<String>()),
                 );

@@ -164,7 +164,8 @@ impl MessageStream {
     }
 
     fn render_page(&mut self, out: &mut Vec<u8>) {
-        let records = self.log.read(self.rest.start(), self.rest.end(), PAGE_BYTES);
+        let records =
+            self.log.read(self.rest.start(), self.rest.end(), PAGE_BYTES).expect("in memory");
         let range = records.range();
         assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
         self.rest = self.rest.from(range.end());
@@ -220,7 +221,7 @@ mod tests {
     fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
         let (mut writer, reader) = in_memory();
         for text in texts {
-            writer.append(0, text);
+            writer.append(0, None, text);
         }
         writer.flush();
         (writer, reader)
@@ -300,7 +301,7 @@ mod tests {
         let texts = texts();
         let (mut writer, log) = log_of(&texts);
         let response = messages(&log, Selection::ALL);
-        writer.append(0, "late");
+        writer.append(0, None, "late");
         writer.flush();
         assert!(!text(response).await.contains("late"));
     }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::types::{IdRange, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run, encode_record};
+use crate::types::{
+    IdRange, IdempotencyKey, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run, encode_record,
+};
 
 /// Size at which a segment is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last one
 /// counts towards the node's size. Smaller than a run: runs get cut at segment borders more often than they need to.
@@ -72,10 +74,15 @@ impl Active {
         self.bytes.len() >= SEGMENT_BYTES
     }
 
-    pub(super) fn push(&mut self, accepted_ms: u64, text: &str) -> MessageId {
+    pub(super) fn push(
+        &mut self,
+        accepted_ms: u64,
+        key: Option<&IdempotencyKey>,
+        text: &str,
+    ) -> MessageId {
         let id = self.end().next_id();
         self.reserve(RECORD_HEADER_BYTES + text.len());
-        encode_record(&mut self.bytes, id, accepted_ms, text);
+        encode_record(&mut self.bytes, id, accepted_ms, key, text);
         self.offsets.begins.push(self.bytes.len() as u32);
         id
     }

@@ -103,6 +103,7 @@ pub fn start_master(
     let core = Core {
         machine: Master::new(now(), options, reader.clone()),
         writer,
+        reader: reader.clone(),
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
         releases: Releases::new(mailboxes.clone()),
     };
@@ -131,6 +132,7 @@ struct Inbox {
 struct Core {
     machine: Master<LogReader>,
     writer: LogWriter,
+    reader: LogReader,
     sessions: Sessions,
     releases: Releases,
 }
@@ -209,8 +211,8 @@ impl Core {
             }
         }
         if appended {
-            let end = self.writer.flush();
-            self.machine.step(now, Input::Durable(end));
+            self.writer.flush();
+            self.machine.step(now, Input::Durable(self.reader.durable_end()));
         }
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.machine.handle_timeout(now);
@@ -228,7 +230,11 @@ impl Core {
         let Append { text, write_concern, timeout } = append;
         match self.machine.append(now, waiter, *write_concern, *timeout) {
             Ok(id) => {
-                assert_eq!(self.writer.append(accepted_ms, text), id, "the log is the machine's");
+                assert_eq!(
+                    self.writer.append(accepted_ms, None, text),
+                    id,
+                    "the log is the machine's"
+                );
                 debug!(%id, text = preview(text), "accepted a message");
                 true
             }

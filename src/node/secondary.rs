@@ -85,6 +85,7 @@ pub fn start_secondary(
     let core = Core {
         machine: Secondary::new(now(), options, reader.clone()),
         writer,
+        reader: reader.clone(),
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
         master,
         dialed,
@@ -104,6 +105,7 @@ struct Inbox {
 struct Core {
     machine: Secondary<LogReader>,
     writer: LogWriter,
+    reader: LogReader,
     sessions: Sessions,
     master: MasterAddress,
     dialed: mpsc::Sender<io::Result<TcpStream>>,
@@ -176,7 +178,8 @@ impl Core {
                     SecondaryEffect::Send { session, frame } => self.sessions.send(session, frame),
                     SecondaryEffect::Close { session, .. } => self.sessions.close(session),
                     SecondaryEffect::Append(run) => {
-                        self.writer.append_run(&run);
+                        let log = self.machine.log_id().expect("messages come from a log");
+                        self.writer.append_run(log, &run);
                         appended = true;
                     }
                 }
@@ -184,8 +187,8 @@ impl Core {
             if !appended {
                 return;
             }
-            let end = self.writer.flush();
-            self.machine.step(now(), SecondaryInput::Durable(end));
+            self.writer.flush();
+            self.machine.step(now(), SecondaryInput::Durable(self.reader.durable_end()));
         }
     }
 

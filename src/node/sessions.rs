@@ -56,7 +56,7 @@ impl Sessions {
             handle.admit();
         }
         let read = |range: IdRange| -> Result<Records, std::convert::Infallible> {
-            let records = self.log.read(range.start(), range.end(), usize::MAX);
+            let records = self.log.read(range.start(), range.end(), usize::MAX).expect("in memory");
             assert_eq!(records.range(), range, "a planned run is there to be read");
             Ok(records)
         };

@@ -69,11 +69,27 @@ pub use status::{
 pub trait LogView {
     /// The longest run of durable records from `from` on that ends at `until` or before and has at most `max_bytes` (or
     /// is a single record), and its size in bytes. Empty where nothing is there.
-    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize);
+    ///
+    /// # Errors
+    /// When what is there cannot be read.
+    fn run_from(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<(IdRange, usize), Unreadable>;
 
     /// The checksum of the last durable record before `end`; none at the log's beginning.
-    fn checksum_before(&self, end: LogEnd) -> Option<Checksum>;
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn checksum_before(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable>;
 }
+
+/// A part of the node's own log cannot be read. The disk's fault is told by an input of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a part of this node's log cannot be read")]
+pub struct Unreadable;
 
 /// What a peer did that no correct peer does. Ends its connection, never the node.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

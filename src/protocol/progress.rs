@@ -155,7 +155,7 @@ impl Progress {
 
     fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<Plan> {
         let run_max = RUN_BYTES_MAX.min(self.window_bytes);
-        let (range, bytes) = log.run_from(missing.start(), missing.end(), run_max);
+        let (range, bytes) = log.run_from(missing.start(), missing.end(), run_max).ok()?;
         assert!(!range.is_empty(), "{missing} was sent, so it is durable");
         if self.runs_in_flight > 0 && self.bytes_in_flight + bytes > self.window_bytes {
             return None;
@@ -174,7 +174,8 @@ impl Progress {
             return None;
         }
         let room = self.window_bytes.saturating_sub(self.unacked_bytes);
-        let (range, bytes) = log.run_from(self.sent_end, durable_end, RUN_BYTES_MAX.min(room));
+        let (range, bytes) =
+            log.run_from(self.sent_end, durable_end, RUN_BYTES_MAX.min(room)).ok()?;
         if range.is_empty() || (bytes > room && !self.unacked.is_empty()) {
             return None;
         }

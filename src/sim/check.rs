@@ -98,7 +98,7 @@ impl Checker {
         let seen = self.seen.entry(name.clone()).or_default();
         assert!(*seen <= end, "{name} showed {seen} messages and now {end}");
         while *seen < end {
-            let records = log.read(*seen, end, usize::MAX);
+            let records = log.read(*seen, end, usize::MAX).expect("what is shown can be read");
             assert!(!records.range().is_empty(), "{name} shows a gap at {seen}");
             for record in records.iter() {
                 let text = truth.get(record.id.get() as usize).map(String::as_str);
@@ -177,7 +177,7 @@ mod tests {
     fn log(texts: &[&str]) -> (LogWriter, LogReader) {
         let (mut writer, reader) = in_memory();
         texts.iter().for_each(|text| {
-            writer.append(0, text);
+            writer.append(0, None, text);
         });
         writer.flush();
         (writer, reader)

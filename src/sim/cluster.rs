@@ -162,7 +162,7 @@ impl Cluster {
         let now = self.instant();
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         let id = master.machine.append(now, waiter, write_concern, timeout)?;
-        assert_eq!(master.writer.append(self.now.as_millis() as u64, text), id);
+        assert_eq!(master.writer.append(self.now.as_millis() as u64, None, text), id);
         let deadline = timeout.map(|timeout| self.now + timeout);
         self.checker.accepted(waiter, Sent { id, write_concern, deadline }, text);
         self.note(&format!("sender {waiter}: {text:?} becomes id={id}"));

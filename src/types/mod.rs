@@ -5,17 +5,21 @@
 //! included. `LogEnd` is such a pointer, `MessageId` names one message.
 
 mod delay;
+mod disk;
 mod faults;
+mod idempotency;
 mod name;
 mod record;
 mod write_concern;
 
 pub use delay::{DelayRange, DurationError, parse_duration};
+pub use disk::DiskFault;
 pub use faults::{Faults, Rate};
+pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use name::{NameError, NodeName};
 pub use record::{
-    MESSAGE_BYTES_LIMIT, RECORD_HEADER_BYTES, Record, RecordError, Records, encode_record,
-    record_at,
+    MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record, RecordError, Records,
+    encode_record, record_at,
 };
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 
@@ -236,6 +240,10 @@ number! {
 number! {
     /// Unique id of one run of a secondary's process, so that its own reconnect can be told from a namesake.
     InstanceId(u128), "{:032x}"
+}
+number! {
+    /// 128-bit hash of an idempotency key.
+    KeyHash(u128), "{:032x}"
 }
 number! {
     /// CRC-32C of a record.

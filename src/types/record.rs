@@ -6,17 +6,19 @@
 //!
 //! ```text
 //!  0       4       8              16              24  25
-//! ┌───────┬───────┬───────────────┬───────────────┬──┬─────────────┐
-//! │length │ crc32c│ id            │ accepted (ms) │fl│ payload …   │
-//! └───────┴───────┴───────────────┴───────────────┴──┴─────────────┘
+//! ┌───────┬───────┬───────────────┬───────────────┬──┬──────────────────┬─────────────┐
+//! │length │ crc32c│ id            │ accepted (ms) │fl│ [key length, key]│ payload …   │
+//! └───────┴───────┴───────────────┴───────────────┴──┴──────────────────┴─────────────┘
 //! ```
 //!
-//! `length` counts the payload's bytes. The checksum covers the length and everything behind the checksum, so that
+//! `length` counts the bytes behind the flags: the payload and, where flag 2 says that there is one, the idempotency
+//! key with its length in one byte. The checksum covers the length and everything behind the checksum, so that
 //! no single damaged field can pass for another record.
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::idempotency::{self, IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey};
 use super::{Checksum, IdRange, LogEnd, MessageId, Run};
 
 /// Size of a record without its payload, in bytes.
@@ -26,8 +28,16 @@ pub const RECORD_HEADER_BYTES: usize = 25;
 /// frame with one record stays well below the longest frame.
 pub const MESSAGE_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 
-/// No flag is defined yet; a record with one comes from a newer version and is refused.
-const FLAGS_KNOWN: u8 = 0;
+/// Size of the largest record, in bytes.
+pub const RECORD_BYTES_MAX: usize =
+    RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + MESSAGE_BYTES_LIMIT;
+
+/// The record has an idempotency key.
+const FLAG_KEY: u8 = 2;
+
+/// A record with another flag comes from a newer version and is refused. (1 is kept for "more of the same batch
+/// follows".)
+const FLAGS_KNOWN: u8 = FLAG_KEY;
 
 /// Why bytes are no record, or not the run of records that they should be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -68,6 +78,12 @@ pub enum RecordError {
         /// The flags as they stand there.
         flags: u8,
     },
+    /// The idempotency key is none.
+    #[error("the record of message {id} has a malformed idempotency key")]
+    Key {
+        /// The message.
+        id: MessageId,
+    },
     /// The payload is no UTF-8.
     #[error("the text of message {id} is no UTF-8")]
     NotText {
@@ -90,6 +106,8 @@ pub struct Record<'a> {
     /// When the master accepted the message: milliseconds since 1970 of the master's wall clock. For people; nothing
     /// is decided by it.
     pub accepted_ms: u64,
+    /// The sender's idempotency key; none where it gave none.
+    pub key: Option<&'a str>,
     /// The message.
     pub text: &'a str,
     /// CRC-32C of the record.
@@ -100,19 +118,30 @@ pub struct Record<'a> {
 ///
 /// # Panics
 /// When the text is longer than [`MESSAGE_BYTES_LIMIT`]: the caller checks senders' texts before.
-pub fn encode_record(out: &mut Vec<u8>, id: MessageId, accepted_ms: u64, text: &str) {
+pub fn encode_record(
+    out: &mut Vec<u8>,
+    id: MessageId,
+    accepted_ms: u64,
+    key: Option<&IdempotencyKey>,
+    text: &str,
+) {
     assert!(text.len() <= MESSAGE_BYTES_LIMIT, "a message of {} bytes", text.len());
-    let length = (text.len() as u32).to_le_bytes();
+    let key = key.map_or("", IdempotencyKey::as_str).as_bytes();
+    // The length is at most IDEMPOTENCY_KEY_BYTES_MAX.
+    let key_length = [key.len() as u8];
+    let key_length = if key.is_empty() { &[][..] } else { &key_length };
+    let length = ((key_length.len() + key.len() + text.len()) as u32).to_le_bytes();
     let mut head = [0_u8; RECORD_HEADER_BYTES - 8];
     head[..8].copy_from_slice(&id.get().to_le_bytes());
     head[8..16].copy_from_slice(&accepted_ms.to_le_bytes());
-    head[16] = FLAGS_KNOWN;
-    let crc = crc32c::crc32c_append(checksum_of_parts(length, &head), text.as_bytes());
-    out.reserve(RECORD_HEADER_BYTES + text.len());
+    head[16] = if key.is_empty() { 0 } else { FLAG_KEY };
+    let parts = [&head, key_length, key, text.as_bytes()];
+    let crc =
+        parts.iter().fold(crc32c::crc32c(&length), |crc, part| crc32c::crc32c_append(crc, part));
+    out.reserve(RECORD_HEADER_BYTES + key_length.len() + key.len() + text.len());
     out.extend_from_slice(&length);
     out.extend_from_slice(&crc.to_le_bytes());
-    out.extend_from_slice(&head);
-    out.extend_from_slice(text.as_bytes());
+    parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 fn checksum_of_parts(length: [u8; 4], rest: &[u8]) -> u32 {
@@ -127,7 +156,7 @@ pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), Rec
     let (&length_field, rest) = bytes.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
     let (&crc, rest) = rest.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
     let length = u32::from_le_bytes(length_field) as usize;
-    if length > MESSAGE_BYTES_LIMIT {
+    if length > RECORD_BYTES_MAX - RECORD_HEADER_BYTES {
         return Err(RecordError::TooLong { id, length });
     }
     let size = RECORD_HEADER_BYTES + length;
@@ -138,7 +167,7 @@ pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), Rec
     }
     let (&found, rest) = rest.split_first_chunk::<8>().ok_or(RecordError::CutOff { id })?;
     let (&accepted, rest) = rest.split_first_chunk::<8>().ok_or(RecordError::CutOff { id })?;
-    let (&flags, payload) = rest.split_first().ok_or(RecordError::CutOff { id })?;
+    let (&flags, body) = rest.split_first().ok_or(RecordError::CutOff { id })?;
     let found = MessageId::new(u64::from_le_bytes(found));
     if found != id {
         return Err(RecordError::OtherId { id, found });
@@ -146,9 +175,25 @@ pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), Rec
     if flags & !FLAGS_KNOWN != 0 {
         return Err(RecordError::Flags { id, flags });
     }
+    let (key, payload) = split_key(flags, body).ok_or(RecordError::Key { id })?;
+    if payload.len() > MESSAGE_BYTES_LIMIT {
+        return Err(RecordError::TooLong { id, length: payload.len() });
+    }
     let text = str::from_utf8(payload).map_err(|_| RecordError::NotText { id })?;
     let accepted_ms = u64::from_le_bytes(accepted);
-    Ok((Record { id, accepted_ms, text, checksum: Checksum::new(checksum) }, size))
+    Ok((Record { id, accepted_ms, key, text, checksum: Checksum::new(checksum) }, size))
+}
+
+/// The idempotency key, if the flags say that there is one, and what stands behind it; none where it is malformed.
+fn split_key(flags: u8, body: &[u8]) -> Option<(Option<&str>, &[u8])> {
+    if flags & FLAG_KEY == 0 {
+        return Some((None, body));
+    }
+    let (&length, rest) = body.split_first()?;
+    let (key, payload) = rest.split_at_checked(usize::from(length))?;
+    let key = str::from_utf8(key).ok()?;
+    idempotency::check(key).ok()?;
+    Some((Some(key), payload))
 }
 
 /// A run of consecutive records as they lie in the log and on the wire. Cheap to clone and to cut.
@@ -257,7 +302,8 @@ mod tests {
     fn run(from: u64, texts: &[&str]) -> Records {
         let mut bytes = Vec::new();
         for (n, text) in texts.iter().enumerate() {
-            encode_record(&mut bytes, MessageId::new(from + n as u64), 1_700_000_000_000, text);
+            let id = MessageId::new(from + n as u64);
+            encode_record(&mut bytes, id, 1_700_000_000_000, None, text);
         }
         let range = IdRange::new(LogEnd::new(from), LogEnd::new(from + texts.len() as u64));
         Records::check(range, bytes.into()).unwrap()
@@ -268,6 +314,35 @@ mod tests {
         let records = run(7, &["Msg1", "", "Повідомлення"]);
         let texts: Vec<_> = records.iter().map(|record| (record.id.get(), record.text)).collect();
         assert_eq!(texts, [(7, "Msg1"), (8, ""), (9, "Повідомлення")]);
+    }
+
+    /// One keyed record, as bytes.
+    fn keyed(key: &str, text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_record(&mut bytes, MessageId::new(3), 0, Some(&key.parse().unwrap()), text);
+        bytes
+    }
+
+    #[test]
+    fn a_key_travels_with_its_message() {
+        let bytes = keyed("order-17", "Msg1");
+        let (record, size) = record_at(MessageId::new(3), &bytes).unwrap();
+        assert_eq!((record.key, record.text, size), (Some("order-17"), "Msg1", bytes.len()));
+        let largest = keyed(&"k".repeat(128), &"x".repeat(MESSAGE_BYTES_LIMIT));
+        assert_eq!(largest.len(), RECORD_BYTES_MAX);
+        assert!(record_at(MessageId::new(3), &largest).is_ok());
+    }
+
+    #[test]
+    fn a_malformed_key_is_refused() {
+        for (at, byte) in [(25, 0), (25, 200), (26, b' '), (26, 0xff)] {
+            let mut bytes = keyed("k", "Msg1");
+            bytes[at] = byte;
+            let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..4]), &bytes[8..]);
+            bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+            let found = record_at(MessageId::new(3), &bytes);
+            assert_eq!(found, Err(RecordError::Key { id: MessageId::new(3) }), "{at} {byte}");
+        }
     }
 
     #[test]

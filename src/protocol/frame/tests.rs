@@ -10,7 +10,7 @@ fn name(text: &str) -> NodeName {
 fn run(first: u64, texts: &[&str]) -> Records {
     let mut bytes = Vec::new();
     for (n, text) in texts.iter().enumerate() {
-        encode_record(&mut bytes, MessageId::new(first + n as u64), 1_700_000_000_000, text);
+        encode_record(&mut bytes, MessageId::new(first + n as u64), 1_700_000_000_000, None, text);
     }
     let end = first + texts.len() as u64;
     Records::check(IdRange::new(LogEnd::new(first), LogEnd::new(end)), bytes.into()).unwrap()

@@ -156,7 +156,7 @@ impl<L: LogView> Master<L> {
             );
             return Err((RefusalCode::LongerLog, detail));
         }
-        if self.log.checksum_before(*end) != *last_checksum {
+        if self.log.checksum_before(*end) != Ok(*last_checksum) {
             let detail =
                 format!("this node's last message before {end} is not the master's; {what_to_do}");
             return Err((RefusalCode::OtherRecord, detail));

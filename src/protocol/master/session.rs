@@ -44,7 +44,8 @@ impl<L: LogView> Master<L> {
             }
             Request::GetMessages { from } => {
                 self.ack(id, from)?;
-                let (run, _) = self.log.run_from(from, self.durable_end, RUN_BYTES_MAX);
+                let (run, _) =
+                    self.log.run_from(from, self.durable_end, RUN_BYTES_MAX).expect("in memory");
                 let peer = self.name_of(id);
                 debug!(peer, %request, %from, id = %run, "asked for messages; sending a page");
                 let page = Response::Page { run, log_end: self.durable_end };

@@ -159,7 +159,7 @@ impl<L: LogView> Secondary<L> {
                 instance: self.options.instance,
                 log: self.log_id,
                 end,
-                last_checksum: self.log.checksum_before(end),
+                last_checksum: self.log.checksum_before(end).expect("in memory"),
             }),
             Stage::CatchingUp { goal: Some(goal), told_ready } if *goal <= end => {
                 *told_ready = true;

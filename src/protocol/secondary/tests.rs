@@ -32,8 +32,9 @@ impl Node {
         let mut effects = Vec::new();
         while let Some(effect) = self.machine.poll_effect() {
             if let SecondaryEffect::Append(run) = &effect {
-                self.writer.append_run(run);
-                let end = self.writer.flush();
+                self.writer.append_run(self.machine.log_id().unwrap(), run);
+                self.writer.flush();
+                let end = run.range().end();
                 self.machine.step(self.now, SecondaryInput::Durable(end));
             }
             effects.push(effect);
@@ -69,7 +70,7 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     node.step(SecondaryInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(0), 0, "Msg0");
+    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0");
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
     let run = Records::check(range, bytes.into()).unwrap();
     node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });

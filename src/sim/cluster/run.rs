@@ -89,7 +89,10 @@ impl Cluster {
         let now = self.instant();
         let Some(master) = &mut self.master else { return };
         let input = match event {
-            Event::Synced { .. } => Input::Durable(master.writer.flush()),
+            Event::Synced { .. } => {
+                master.writer.flush();
+                Input::Durable(master.reader.durable_end())
+            }
             Event::Accepted { link } => {
                 if !self.links.get(&link).is_some_and(|link| link.master_open) {
                     return;
@@ -120,7 +123,10 @@ impl Cluster {
         let now = self.instant();
         let Some(node) = self.secondaries.get_mut(name) else { return };
         let input = match event {
-            Event::Synced { .. } => SecondaryInput::Durable(node.writer.flush()),
+            Event::Synced { .. } => {
+                node.writer.flush();
+                SecondaryInput::Durable(node.reader.durable_end())
+            }
             Event::Dialed { link: Some(link), .. } => {
                 SecondaryInput::Connected(SessionId::new(link))
             }
@@ -157,7 +163,8 @@ impl Cluster {
                     let Some(master) = &self.master else { return };
                     let log = master.reader.clone();
                     let fill = |range: IdRange| -> Result<Records, ()> {
-                        let records = log.read(range.start(), range.end(), usize::MAX);
+                        let records =
+                            log.read(range.start(), range.end(), usize::MAX).map_err(|_| ())?;
                         assert_eq!(records.range(), range, "a planned run is there to be read");
                         Ok(records)
                     };
@@ -189,7 +196,8 @@ impl Cluster {
                     self.transmit(session.get(), false, &frame);
                 }
                 SecondaryEffect::Append(run) => {
-                    node.writer.append_run(&run);
+                    let log = node.machine.log_id().expect("messages come from a log");
+                    node.writer.append_run(log, &run);
                     self.note(&format!("{name} appends id={}", run.range()));
                     self.sync(Some(name));
                 }
