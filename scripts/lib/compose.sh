@@ -18,7 +18,7 @@ fi
 # The file's settings for people are emptied: a demo says itself what it wants.
 compose() {
   ACKLOG_SEND_DELAY='' ACKLOG_REQUEST_TIMEOUT='' ACKLOG_STORE_DELAY='' ACKLOG_QUORUM='' ACKLOG_CLUSTER_SIZE='' \
-    ACKLOG_ALLOW_FAULTS=true ACKLOG_LOG=debug "${compose_command[@]}" -p "$compose_project" \
+    ACKLOG_DATA_DIR="${is_on_disk:+/data}" ACKLOG_FSYNC='' ACKLOG_ALLOW_FAULTS=true ACKLOG_LOG=debug "${compose_command[@]}" -p "$compose_project" \
     -f "$repository/docker-compose.yml" "$@"
 }
 
@@ -91,9 +91,13 @@ is_ours() { [ "$(project_of "$1")" = "$compose_project" ]; }
 is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
 backend_kill() {
-  docker kill "$1" >/dev/null
-  docker wait "$1" >/dev/null
+  docker kill "$@" >/dev/null
+  docker wait "$@" >/dev/null
 }
+
+# The engine reaches a volume through its container, and keeps who a file belongs to.
+backend_fetch() { docker cp "$1:/data/." "$2" >/dev/null; }
+backend_put() { docker cp -a "$2" "$1:/data/" >/dev/null; }
 
 # Its address, and with it all that is on the way, is gone at once: neither side gets the end of a connection to see.
 backend_cut() {
