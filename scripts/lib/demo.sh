@@ -6,6 +6,8 @@
 # NODE is master, bonnie or clyde.
 #   backend_start NODE [FLAG…]   starts it with --allow-faults, --log debug and the flags given, and with an empty log;
 #                                after `on_disk` with the log that it left on its disk; returns when HTTP answers
+#   backend_refuses VARIABLE NODE [FLAG…]   starts it likewise, and it ends by itself: the exit status
+#   backend_tool NODE WORD…      runs `acklog WORD…` on its log on disk; the node is down
 #   backend_kill NODE…           SIGKILL, all at once; they stay down
 #   backend_fetch NODE FOLDER    copies the files of its log on disk into this folder; the node is down
 #   backend_put NODE FILE        puts such a file back in its place

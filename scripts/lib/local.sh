@@ -35,7 +35,30 @@ free_port() {
 }
 
 backend_start() {
-  local node=$1 program=secondary-node own port
+  local node=$1 port=
+  launch "$@"
+  for _ in $(seq 200); do
+    port=$(logged_port "$node" "serving HTTP")
+    [ -z "$port" ] || echo "http://127.0.0.1:$port" >"$work/$node.url"
+    [ -n "$port" ] && curl -sf --max-time 1 "$(backend_url "$node")/health" >/dev/null && break
+    kill -0 "${node_pid[$node]}" 2>/dev/null || break
+    sleep 0.05
+  done
+  promise="$node starts with: ${*:2}"
+  kill -0 "${node_pid[$node]}" 2>/dev/null || fail "it ended at once"
+  [ -n "$port" ] || fail "it serves no HTTP"
+  [ "$node" != master ] || comm_port=$(logged_port master "listening for secondaries")
+}
+
+backend_refuses() {
+  local -n status_of=$1
+  launch "${@:2}"
+  ended "$2"
+}
+
+# launch NODE [FLAG…]: its process
+launch() {
+  local node=$1 program=secondary-node own
   shift
   if [ "$node" = master ]; then
     program=master-node
@@ -53,17 +76,6 @@ backend_start() {
   "$ACKLOG_BIN/$program" --name "$node" --http-port 0 "${own[@]}" \
     --allow-faults --log debug "$@" </dev/null >/dev/null 2>>"$work/$node.log" &
   node_pid[$node]=$!
-  for _ in $(seq 200); do
-    port=$(logged_port "$node" "serving HTTP")
-    [ -z "$port" ] || echo "http://127.0.0.1:$port" >"$work/$node.url"
-    [ -n "$port" ] && curl -sf --max-time 1 "$(backend_url "$node")/health" >/dev/null && break
-    kill -0 "${node_pid[$node]}" 2>/dev/null || break
-    sleep 0.05
-  done
-  promise="$node starts with: $*"
-  kill -0 "${node_pid[$node]}" 2>/dev/null || fail "it ended at once"
-  [ -n "$port" ] || fail "it serves no HTTP"
-  [ "$node" != master ] || comm_port=$(logged_port master "listening for secondaries")
 }
 
 # A relay that is stopped belongs to a node that was killed while cut off: it keeps the old connection half-open.
@@ -100,11 +112,16 @@ backend_kill() {
 backend_stop() {
   local -n status_of=$2
   kill -TERM "${node_pid[$1]}"
+  ended "$1"
+}
+# ended NODE: waits for its end; the status goes where the caller said
+ended() {
   status_of=0
   { wait "${node_pid[$1]}"; } 2>/dev/null || status_of=$?
   unset "node_pid[$1]"
 }
 
+backend_tool() { "$ACKLOG_BIN/acklog" "${@:2}" "$data/$1"; }
 backend_fetch() { cp -r "$data/$1/." "$2"; }
 backend_put() { cp "$2" "$data/$1/"; }
 
