@@ -13,7 +13,7 @@ mod record;
 mod write_concern;
 
 pub use delay::{DelayRange, DurationError, parse_duration};
-pub use disk::DiskFault;
+pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use name::{NameError, NodeName};
