@@ -1,8 +1,8 @@
-//! Nodes with a disk that are killed at any moment, under senders that repeat what was not acked: what was acked is there,
-//! once, under its id, on each node that acked it.
+//! Nodes with a disk that are killed at any moment, under senders that repeat what was not acked: what was acked is
+//! there, once, under its id, on each node that acked it.
 //!
-//! `ACKLOG_CRASH_ROUNDS` says how often nodes are killed, `ACKLOG_CRASH_SEED` repeats what was drawn. The moments depend on
-//! the machine too.
+//! `ACKLOG_CRASH_ROUNDS` says how often nodes are killed, `ACKLOG_CRASH_SEED` repeats what was drawn; what happens
+//! depends on the machine too.
 
 mod ledger;
 mod nodes;
@@ -10,7 +10,7 @@ mod senders;
 
 use std::env;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ledger::Ledger;
 use nodes::{NAMES, Nodes};
@@ -157,7 +157,9 @@ fn a_master_that_is_stopped_under_load_ends_with_0_and_keeps_all_that_it_accepte
     let senders = Senders::start(seed, Temper::Easy, run.nodes.http(MASTER), &run.ledger);
     run.ledger.wait_for_acks(100);
     run.spin(300_000);
+    let begun = Instant::now();
     assert_eq!(run.nodes.stop(MASTER), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     senders.wait();
     run.start_again(MASTER);
     let told = run.ledger.hold_to_a_clean_stop(&texts(run.nodes.http(MASTER)));

@@ -87,15 +87,17 @@ impl Ledger {
     pub fn acked(&self, id: u64, text: &str, nodes: Vec<String>, is_replayed: bool) {
         let mut book = self.book();
         if let Some(stored) = book.stored.get(&id) {
-            assert_eq!(stored, text, "message {id} was stored as another one");
+            assert!(
+                stored == text,
+                "message {id} was {} before and is {}",
+                brief(stored),
+                brief(text)
+            );
         }
         let ack = Ack { text: text.to_owned(), nodes };
-        let before = book.acks.insert(id, ack);
-        assert!(
-            before.is_none(),
-            "id {id} was given to {:?} and to {text:?}",
-            before.unwrap().text
-        );
+        if let Some(before) = book.acks.insert(id, ack) {
+            panic!("id {id} was given to {} and to {}", brief(&before.text), brief(text));
+        }
         book.replays += u64::from(is_replayed);
         drop(book);
         self.changed.notify_all();
@@ -128,17 +130,16 @@ impl Ledger {
         });
     }
 
-    /// Looks at the log of a node that is up again, and holds it to all that was said before `start` was called and to
-    /// all that was shown. Returns what `start` does.
-    pub fn hold_to<T>(&self, name: &'static str, http: SocketAddr, start: impl FnOnce() -> T) -> T {
-        let mut promised = self.book().promised_by(name);
-        let started = start();
+    /// Looks at the log of a node once `start` started it again, and holds it to all that was said before that and to
+    /// all that was shown.
+    pub fn hold_to(&self, node: &'static str, http: SocketAddr, start: impl FnOnce()) {
+        let mut promised = self.book().promised_by(node);
+        start();
         let shown = texts(http);
-        // Promises that were kept by then are not the point; ids that were told since are as good.
         promised.retain(|id, text| shown.get(*id as usize) != Some(text));
-        assert!(promised.is_empty(), "{name} lost what it had acked: {promised:?}");
-        self.change(|book| book.saw(name, shown));
-        started
+        let lost: Vec<_> = promised.iter().map(|(id, text)| (id, brief(text))).collect();
+        assert!(lost.is_empty(), "{node} lost what it had acked: {lost:?}");
+        self.change(|book| book.saw(node, shown));
     }
 
     /// At the very end: the log is what was acked, without anything else, and in each message's place.
@@ -148,7 +149,12 @@ impl Ledger {
         assert_eq!(once.len(), log.len(), "a message stands there twice");
         for (n, text) in log.iter().enumerate() {
             let acked = book.acks.get(&(n as u64)).map(|ack| &ack.text);
-            assert_eq!(acked, Some(text), "message {n} was acked as another one");
+            assert!(
+                acked == Some(text),
+                "{n} is {}, acked as {:?}",
+                brief(text),
+                acked.map(|a| brief(a))
+            );
         }
         assert_eq!(book.acks.len(), log.len(), "a message is missing");
     }
@@ -159,7 +165,7 @@ impl Ledger {
         let once: BTreeSet<_> = log.iter().collect();
         assert_eq!(once.len(), log.len(), "a message stands there twice");
         for text in &book.refused {
-            assert!(!once.contains(text), "{text} was refused and is there");
+            assert!(!once.contains(text), "{} was refused and is there", brief(text));
         }
         book.told()
     }
@@ -167,6 +173,11 @@ impl Ledger {
     pub fn told(&self) -> Told {
         self.book().told()
     }
+}
+
+/// A message without what makes it long.
+fn brief(text: &str) -> &str {
+    text.split(' ').next().unwrap_or_default()
 }
 
 impl Book {
