@@ -14,19 +14,30 @@ use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
 use crate::http::{HttpConfig, Node, Server};
+use crate::log::Opened;
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
 use crate::types::{Faults, InstanceId, LogId};
 
-/// Time for requests under way to end once a node stops. With the time that sessions get to close, below the five
-/// seconds in which a node must be gone.
-const HTTP_GRACE: Duration = Duration::from_secs(3);
+/// Time for a stopping master's disk to take what was accepted, so that its senders learn that it is stored.
+const DISK_GRACE: Duration = Duration::from_secs(1);
+
+/// Time for requests under way to end once a node stops. With the time for the disk and the time that sessions get to
+/// close, below the five seconds in which a node must be gone.
+const HTTP_GRACE: Duration = Duration::from_secs(2);
 
 /// Time for sessions to write what is queued and close.
 const SESSION_GRACE: Duration = Duration::from_millis(1500);
 
 /// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
 const BACKLOG: i32 = 4096;
+
+/// How many of the last keyed messages a master knows by their idempotency keys.
+const IDEMPOTENCY_WINDOW: usize = 1_000_000;
+
+/// Threads that may wait for the disk or for a name server beside the core task, at most. One disk does not read faster
+/// for more of them, and each holds a run's memory.
+const BLOCKING_THREADS_MAX: usize = 8;
 
 /// What ends a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +74,10 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
             default_write_concern: config.default_write_concern,
             quorum: config.quorum,
             max_waiting: config.max_waiting,
+            idempotency_window: IDEMPOTENCY_WINDOW,
             seed,
         };
-        let handle = start_master(options, comm_listener, halt.clone(), &tasks);
+        let handle = start_master(options, Opened::in_memory(), comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
@@ -75,7 +87,7 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
             .context("cannot start HTTP")?;
         told_to_stop(stop).await?;
         // The order of ending: no new messages and every sender answered, then HTTP, then the sessions.
-        if handle.shut_down().await.is_err() {
+        if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
         server.stop(HTTP_GRACE).await;
@@ -110,7 +122,7 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
             },
             seed,
         };
-        let handle = start_secondary(options, master, halt.clone(), &tasks);
+        let handle = start_secondary(options, Opened::in_memory(), master, halt.clone(), &tasks);
         // A secondary takes no messages, so there is nothing to limit.
         let http = HttpConfig {
             workers: config.http_workers,
@@ -169,6 +181,7 @@ fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
     if workers > 1 {
         builder.worker_threads(workers).thread_name("comm");
     }
+    builder.max_blocking_threads(BLOCKING_THREADS_MAX);
     builder.enable_all().build().context("cannot start the communication threads")
 }
 

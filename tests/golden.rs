@@ -8,7 +8,8 @@
 //! | `cluster [quorum=Q] [request-timeout=D]` | likewise |
 //! | `start NAME [as=OTHER]` | a secondary with an empty log, which registers as OTHER |
 //! | `join NAME…` | starts secondaries and lets them become ready, silently |
-//! | `append TEXT [w=W] [timeout=D]` | a sender; prints its number |
+//! | `append TEXT [w=W] [timeout=D] [key=K]` | a sender; prints its number |
+//! | `wait ID [w=W] [timeout=D]` | a sender that waits for a message that is there |
 //! | `fill N bytes=B` | that many messages of that size, w=1, silently |
 //! | `hang-up N` | sender N no longer waits |
 //! | `run D` | lets time pass |
@@ -19,7 +20,8 @@
 //! | `new-master` | the master is killed and comes back with an empty log |
 //! | `lose NAME KIND [N]`, `double NAME KIND [N]`, `delay NAME KIND D` | the next frames of that kind |
 //! | `slow D` | every frame takes D from here on |
-//! | `forget NAME`, `stop` | what the master is asked |
+//! | `break-disk NAME` | its disk takes nothing more |
+//! | `forget NAME`, `stop`, `give-up` | what the master is asked; the last two are the stages of a stop |
 //! | `logs` | what each node shows |
 //! | `health` | how the nodes see themselves and each other |
 
@@ -27,8 +29,11 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
 
+use acklog::protocol::{Refusal, Wait};
 use acklog::sim::{Cluster, ClusterOptions, Network, Rule, RuleAction};
-use acklog::types::{Faults, LogEnd, NodeName, Quorum, Rate, WaiterId, parse_duration};
+use acklog::types::{
+    Faults, IdempotencyKey, LogEnd, MessageId, NodeName, Quorum, Rate, WaiterId, parse_duration,
+};
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
 type Output = Result<String, Box<dyn Error>>;
@@ -80,6 +85,16 @@ fn faults(args: &mut ArgumentConsumer<'_>) -> Result<Faults, Box<dyn Error>> {
     Ok(faults)
 }
 
+fn waits(args: &mut ArgumentConsumer<'_>) -> Result<Wait, Box<dyn Error>> {
+    let write_concern = args.take_key("w").map(str::parse).transpose()?;
+    let timeout = args.take_key("timeout").map(parse_duration).transpose()?;
+    Ok(Wait { write_concern, timeout })
+}
+
+fn refused(refusal: Refusal) -> String {
+    format!("refused: {refusal}\n")
+}
+
 impl World {
     fn new() -> Self {
         Self { cluster: Cluster::new(ClusterOptions::default()) }
@@ -128,7 +143,14 @@ impl World {
                     forgotten.map_or_else(|error| format!("{error}\n"), |()| "done\n".into())
                 );
             }
+            "wait" => {
+                let id = MessageId::new(args.next_pos().ok_or("which message?")?.parse()?);
+                let answer = self.cluster.wait(id, waits(args)?);
+                return Ok(answer.map_or_else(refused, |_| String::new()));
+            }
+            "break-disk" => self.cluster.break_disk(node_or_master(&name(args)?)),
             "stop" => self.cluster.shut_down_master(),
+            "give-up" => self.cluster.give_up_master(),
             "logs" => return Ok(self.logs()),
             "health" => return Ok(self.health()),
             other => return Err(format!("unknown command {other}").into()),
@@ -169,10 +191,9 @@ impl World {
 
     fn append(&mut self, args: &mut ArgumentConsumer<'_>) -> Output {
         let text = args.next_pos().ok_or("a text is missing")?;
-        let write_concern = args.take_key("w").map(str::parse).transpose()?;
-        let timeout = args.take_key("timeout").map(parse_duration).transpose()?;
-        let answer = self.cluster.append(text, write_concern, timeout);
-        Ok(answer.map_or_else(|refusal| format!("refused: {refusal}\n"), |_| String::new()))
+        let key: Option<IdempotencyKey> = args.take_key("key").map(str::parse).transpose()?;
+        let answer = self.cluster.send(text, key.as_ref(), waits(args)?);
+        Ok(answer.map_or_else(refused, |_| String::new()))
     }
 
     fn fill(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<(), Box<dyn Error>> {
@@ -238,7 +259,8 @@ impl World {
                 .expect("a string takes all");
             for row in health.secondaries {
                 let (status, phase) = (row.status, row.phase);
-                let (acked, lag) = (row.acked_end, row.lag);
+                let known = |end: Option<u64>| end.map_or("?".to_owned(), |end| end.to_string());
+                let (acked, lag) = (known(row.acked_end.map(LogEnd::get)), known(row.lag));
                 writeln!(out, "  {}: {status:?} {phase:?} acked={acked} lag={lag}", row.name)
                     .expect("a string takes all");
             }

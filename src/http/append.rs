@@ -1,16 +1,20 @@
 //! `POST /newMessage`: from a body to a message, and from its outcome to an answer.
 
-mod request;
+pub(super) mod request;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
 use super::body::{BodyLimits, ResponseBody};
-use super::problem::{Problem, write_receipt};
+use super::problem::{IDEMPOTENT_REPLAYED, Problem, write_receipt};
 use super::read::APPLICATION_JSON;
-use crate::node::{Appender, Stopped};
+use crate::node::{Appender, SenderKey, Stopped};
 use crate::protocol::{Outcome, Receipt};
+use crate::types::IdempotencyKey;
+
+/// The header in which a sender names its message.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Reads a message, appends it, and waits for its outcome, for as long as it takes.
 ///
@@ -22,24 +26,52 @@ use crate::protocol::{Outcome, Receipt};
 pub(super) async fn append(
     appender: &Appender,
     limits: &BodyLimits,
+    headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Response<ResponseBody>, Problem> {
-    let append = {
+    let mut append = {
         // Dropped before the wait: a sender that waits holds no share of the bodies.
         let body = limits.collect(body).await?;
         request::parse(&body.bytes, limits.message_bytes)?
     };
+    append.key = sender_key(headers)?;
     answer(appender.append(append).await)
+}
+
+/// The sender's name for its message.
+///
+/// # Errors
+/// When it is none, or there are several.
+fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::Key("it is given more than once".to_owned()));
+    }
+    // What is no text is no visible ASCII either; the key's own rules say so.
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let key = text.parse::<IdempotencyKey>().map_err(|error| Problem::Key(error.to_string()))?;
+    Ok(Some(key.into()))
 }
 
 /// The answer to an append.
 fn answer(outcome: Result<Outcome, Stopped>) -> Result<Response<ResponseBody>, Problem> {
+    let outcome = outcome.map_err(|Stopped| Problem::AppendLost)?;
+    committed(outcome).map(|receipt| created(&receipt))
+}
+
+/// What is known about a message whose write concern holds.
+///
+/// # Errors
+/// Any other outcome.
+pub(super) fn committed(outcome: Outcome) -> Result<Receipt, Problem> {
     match outcome {
-        Ok(Outcome::Committed(receipt)) => Ok(created(&receipt)),
-        Ok(Outcome::TimedOut(receipt)) => Err(Problem::TimedOut(receipt)),
-        Ok(Outcome::ShuttingDown(receipt)) => Err(Problem::Stopping(receipt)),
-        Ok(Outcome::Refused(refusal)) => Err(refusal.into()),
-        Err(Stopped) => Err(Problem::AppendLost),
+        Outcome::Committed(receipt) => Ok(receipt),
+        Outcome::TimedOut(receipt) => Err(Problem::TimedOut(receipt)),
+        Outcome::ShuttingDown(receipt) => Err(Problem::Stopping(receipt)),
+        Outcome::DiskFailed(receipt, fault) => Err(Problem::DiskFailed(receipt, fault)),
+        Outcome::TooManyWaiting(receipt) => Err(Problem::TooManyWaiting(receipt)),
+        Outcome::Refused(refusal) => Err(refusal.into()),
     }
 }
 
@@ -55,6 +87,9 @@ fn created(receipt: &Receipt) -> Response<ResponseBody> {
     headers.insert(CONTENT_TYPE, APPLICATION_JSON);
     let location = HeaderValue::try_from(format!("/messages/{}", receipt.id));
     headers.insert(LOCATION, location.expect("digits are a header value"));
+    if receipt.replayed {
+        headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
     response
 }
 
@@ -67,7 +102,7 @@ mod tests {
 
     fn receipt() -> Receipt {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
-        Receipt { id: MessageId::new(3), write_concern: 2, acked_by, stored: true }
+        Receipt { id: MessageId::new(3), write_concern: 2, acked_by, stored: true, replayed: false }
     }
 
     #[tokio::test]
@@ -81,10 +116,46 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_repeats_says_so_in_a_header() {
+        let replayed = Receipt { replayed: true, ..receipt() };
+        let response = answer(Ok(Outcome::Committed(replayed.clone()))).unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers()[IDEMPOTENT_REPLAYED], "true");
+        let late = answer(Ok(Outcome::TimedOut(replayed))).err().unwrap().into_response();
+        assert_eq!(late.headers()[IDEMPOTENT_REPLAYED], "true");
+        let first = answer(Ok(Outcome::Committed(receipt()))).unwrap();
+        assert_eq!(first.headers().get(IDEMPOTENT_REPLAYED), None);
+    }
+
+    #[test]
+    fn a_key_is_given_once_and_is_visible_ascii() {
+        let found = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
+            }
+            sender_key(&headers)
+        };
+        assert_eq!(found(&[]), Ok(None));
+        let key: IdempotencyKey = "order-17".parse().unwrap();
+        assert_eq!(found(&[b"order-17"]), Ok(Some(key.into())));
+        let long = [b'k'; 129];
+        let bad: [&[&[u8]]; 5] = [&[b""], &[b"a b"], &[b"\xff"], &[&long], &[b"a", b"a"]];
+        for values in bad {
+            let problem = found(values).unwrap_err();
+            assert_eq!(problem.status().as_u16(), 400);
+            assert!(problem.to_string().contains("Idempotency-Key"), "{problem}");
+        }
+    }
+
+    #[test]
     fn every_other_outcome_is_a_problem_of_its_own() {
         let status = |outcome| answer(outcome).err().unwrap().status().as_u16();
         assert_eq!(status(Ok(Outcome::TimedOut(receipt()))), 504);
         assert_eq!(status(Ok(Outcome::ShuttingDown(receipt()))), 503);
+        assert_eq!(status(Ok(Outcome::TooManyWaiting(receipt()))), 503);
+        let fault = crate::types::DiskFault::Failed { detail: "full".to_owned() };
+        assert_eq!(status(Ok(Outcome::DiskFailed(receipt(), fault))), 503);
         assert_eq!(status(Err(Stopped)), 503);
         assert_eq!(answer(Err(Stopped)).err(), Some(Problem::AppendLost));
     }

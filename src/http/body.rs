@@ -1,6 +1,5 @@
 //! Bodies: what comes in, bounded in size, in total and in idle time, and what goes out.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 
 use super::problem::Problem;
 use super::read::MessageStream;
+use crate::log::ReadError;
 
 /// How many bytes of JSON one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
@@ -156,18 +156,19 @@ impl ResponseBody {
     }
 }
 
+/// An error aborts the connection: what came before is cut off, and never looks like the end.
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = ReadError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Messages(stream) => {
-                stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+                stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
             }
         }
     }
@@ -192,6 +193,7 @@ impl Body for ResponseBody {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::convert::Infallible;
 
     use http_body_util::Full;
 

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::body::ResponseBody;
 use super::read::APPLICATION_JSON;
 use crate::protocol::{
-    MasterHealth, MemberHealth, MemberPhase, SecondaryHealth, SecondaryPhase, Status,
+    DiskHealth, MasterHealth, MemberHealth, MemberPhase, SecondaryHealth, SecondaryPhase, Status,
 };
+use crate::types::{DiskFault, LogEnd};
 
 /// What a node tells about itself, ready to be sent.
 pub(super) trait Health {
@@ -54,7 +55,7 @@ impl Health for MasterHealth {
                 .map(|quorum| QuorumJson { required: quorum.required, healthy: quorum.healthy }),
             waiting_senders: self.waiting_senders,
             secondaries: self.secondaries.iter().map(member).collect(),
-            disk: None,
+            disk: disk(self.disk.as_ref()),
         })
     }
 }
@@ -78,6 +79,7 @@ impl Health for OfSecondary<'_> {
                 SecondaryPhase::Ready => "ready",
                 SecondaryPhase::Refused => "refused",
                 SecondaryPhase::Diverged => "diverged",
+                SecondaryPhase::Failed => "failed",
             },
             log_end: health.log_end.get(),
             buffered: health.buffered,
@@ -87,7 +89,7 @@ impl Health for OfSecondary<'_> {
                 name: health.master.as_ref().map(|name| name.as_str()),
                 log_end: health.master_log_end.map(|end| end.get()),
             },
-            disk: None,
+            disk: disk(health.disk.as_ref()),
         })
     }
 }
@@ -105,7 +107,7 @@ fn member(member: &MemberHealth) -> MemberJson<'_> {
             MemberPhase::Ready => "ready",
             MemberPhase::Disconnected => "disconnected",
         },
-        acked_end: member.acked_end.get(),
+        acked_end: member.acked_end.map(LogEnd::get),
         lag: member.lag,
         in_flight: member.in_flight,
         retries: member.retries,
@@ -113,6 +115,15 @@ fn member(member: &MemberHealth) -> MemberJson<'_> {
         last_seen_ms: member.last_seen.map(|ago| ago.as_millis()),
         address: member.address.as_deref(),
     }
+}
+
+fn disk(disk: Option<&DiskHealth>) -> Option<DiskJson<'_>> {
+    let (state, detail) = match disk? {
+        DiskHealth::Ok => ("ok", None),
+        DiskHealth::Faulty(DiskFault::Failed { detail }) => ("failed", Some(detail.as_str())),
+        DiskHealth::Faulty(DiskFault::Damaged { detail }) => ("damaged", Some(detail.as_str())),
+    };
+    Some(DiskJson { state, detail })
 }
 
 /// Milliseconds with three digits behind the point: microseconds are the finest that means
@@ -139,7 +150,13 @@ struct MasterJson<'a> {
     waiting_senders: usize,
     secondaries: Vec<MemberJson<'a>>,
     /// Null: the log is in memory.
-    disk: Option<()>,
+    disk: Option<DiskJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct DiskJson<'a> {
+    state: &'static str,
+    detail: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -154,8 +171,8 @@ struct MemberJson<'a> {
     name: &'a str,
     status: &'static str,
     phase: &'static str,
-    acked_end: u64,
-    lag: u64,
+    acked_end: Option<u64>,
+    lag: Option<u64>,
     in_flight: usize,
     retries: u64,
     rtt_ms: Option<f64>,
@@ -174,7 +191,7 @@ struct SecondaryJson<'a> {
     buffered: u64,
     master: ItsMasterJson<'a>,
     /// Null: the log is in memory.
-    disk: Option<()>,
+    disk: Option<DiskJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -190,7 +207,7 @@ struct ItsMasterJson<'a> {
 mod tests {
     use super::*;
     use crate::protocol::QuorumHealth;
-    use crate::types::{LogEnd, NodeName};
+    use crate::types::NodeName;
 
     fn name(text: &str) -> NodeName {
         text.parse().unwrap()
@@ -200,14 +217,18 @@ mod tests {
         String::from_utf8(health.json()).unwrap()
     }
 
+    fn failed(detail: &str) -> DiskHealth {
+        DiskHealth::Faulty(DiskFault::Failed { detail: detail.to_owned() })
+    }
+
     #[test]
     fn a_masters_health_has_the_members_of_the_contract_in_order() {
         let bonnie = MemberHealth {
             name: name("bonnie"),
             status: Status::Healthy,
             phase: MemberPhase::Ready,
-            acked_end: LogEnd::new(7),
-            lag: 1,
+            acked_end: Some(LogEnd::new(7)),
+            lag: Some(1),
             in_flight: 2,
             retries: 3,
             rtt: Some(Duration::from_nanos(231_999)),
@@ -218,6 +239,8 @@ mod tests {
             name: name("clyde"),
             status: Status::Unhealthy,
             phase: MemberPhase::Disconnected,
+            acked_end: None,
+            lag: None,
             rtt: None,
             last_seen: None,
             address: None,
@@ -231,6 +254,7 @@ mod tests {
             quorum: None,
             waiting_senders: 4,
             secondaries: vec![bonnie, clyde],
+            disk: None,
         };
         assert_eq!(
             text(&health),
@@ -240,8 +264,8 @@ mod tests {
                 r#"{"name":"bonnie","status":"healthy","phase":"ready","ackedEnd":7,"lag":1,"#,
                 r#""inFlight":2,"retries":3,"rttMs":0.231,"lastSeenMs":12,"#,
                 r#""address":"127.0.0.1:41000"},"#,
-                r#"{"name":"clyde","status":"unhealthy","phase":"disconnected","ackedEnd":7,"#,
-                r#""lag":1,"inFlight":2,"retries":3,"rttMs":null,"lastSeenMs":null,"#,
+                r#"{"name":"clyde","status":"unhealthy","phase":"disconnected","ackedEnd":null,"#,
+                r#""lag":null,"inFlight":2,"retries":3,"rttMs":null,"lastSeenMs":null,"#,
                 r#""address":null}],"disk":null}"#,
             )
         );
@@ -252,6 +276,13 @@ mod tests {
         assert!(text(&health).contains(r#""quorum":{"required":2,"healthy":1}"#));
         assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(self::health(&health).status(), StatusCode::OK);
+        for (disk, shown) in [
+            (DiskHealth::Ok, r#""disk":{"state":"ok","detail":null}}"#),
+            (failed("no space"), r#""disk":{"state":"failed","detail":"no space"}}"#),
+        ] {
+            health.disk = Some(disk);
+            assert!(text(&health).ends_with(shown), "{}", text(&health));
+        }
     }
 
     #[test]
@@ -264,6 +295,7 @@ mod tests {
             connected: true,
             master: Some(name("master")),
             master_log_end: Some(LogEnd::new(9)),
+            disk: None,
         };
         assert_eq!(
             text(&OfSecondary(health.clone(), "127.0.0.1:6000")),
@@ -278,9 +310,14 @@ mod tests {
             (SecondaryPhase::Ready, false, 503),
             (SecondaryPhase::CatchingUp, true, 503),
             (SecondaryPhase::Diverged, false, 503),
+            (SecondaryPhase::Failed, false, 503),
         ] {
             let health = SecondaryHealth { phase, connected, ..health.clone() };
             assert_eq!(ready(&OfSecondary(health, "m:1")).status().as_u16(), status);
         }
+        let detail = "00000000000000000000.log at 17".to_owned();
+        let damaged = Some(DiskHealth::Faulty(DiskFault::Damaged { detail }));
+        let health = SecondaryHealth { disk: damaged, ..health };
+        assert!(text(&OfSecondary(health, "m:1")).contains(r#""disk":{"state":"damaged","det"#));
     }
 }

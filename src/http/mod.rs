@@ -11,7 +11,8 @@
 //!   to one of them and stays there, so that nothing of a request crosses a thread before it
 //!   reaches the node.
 //! - `connection` serves one connection; `linger` closes it so that its last answer arrives.
-//! - `routes` is the table of methods and paths; it is plain code over a method and a URI.
+//! - `routes` is the table of methods and paths; it is plain code over a method and a URI. `query`
+//!   reads the parameters.
 //! - `append`, `read`, `health` and `faults` answer; `body` holds what comes in and what goes out.
 //! - `problem` is the one map from errors to statuses. Every error answer is built there.
 //! - `json` writes strings.
@@ -40,6 +41,7 @@ mod health;
 mod json;
 mod linger;
 mod problem;
+mod query;
 mod read;
 mod routes;
 mod server;

@@ -10,9 +10,10 @@ use thiserror::Error;
 
 use super::body::ResponseBody;
 use super::json;
+use crate::log::ReadError;
 use crate::node::Stopped;
 use crate::protocol::{ForgetError, Receipt, Refusal};
-use crate::types::LogEnd;
+use crate::types::{DiskFault, LogEnd};
 
 /// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
 const CLIPPED_CHARS: usize = 64;
@@ -20,6 +21,9 @@ const CLIPPED_CHARS: usize = 64;
 /// What `Retry-After` says, in seconds: the shortest it can. What stands in the way is mostly gone
 /// within it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Says that an answer is about a message that was sent before under the same key.
+pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -42,11 +46,23 @@ pub(super) enum Problem {
     #[error(
         "this node is a secondary and takes no messages; post them to the HTTP port of the \
          master{}, whose communication port this node dials at {address}",
-        master.as_ref().map(|name| format!(" {name}")).unwrap_or_default()
+        named(.master)
     )]
     NotMaster {
         /// The value of `Allow`.
         allow: &'static str,
+        /// The master's name, where a handshake told it.
+        master: Option<String>,
+        /// Where the master listens for secondaries, as `host:port`.
+        address: String,
+    },
+    /// A secondary was asked who has a message.
+    #[error(
+        "this node is a secondary and does not know who has a message; wait for a write concern at \
+         the HTTP port of the master{}, whose communication port this node dials at {address}",
+        named(.master)
+    )]
+    NotMastersWait {
         /// The master's name, where a handshake told it.
         master: Option<String>,
         /// Where the master listens for secondaries, as `host:port`.
@@ -80,6 +96,12 @@ pub(super) enum Problem {
     /// The body is not what it should be.
     #[error("{0}; send a JSON object like {{\"message\": \"text\", \"writeConcern\": 2}}")]
     Body(String),
+    /// The sender's name for its message is none.
+    #[error(
+        "the header Idempotency-Key cannot be used: {0}; send it once, with 1 to 128 visible ASCII \
+         characters, or leave it out"
+    )]
+    Key(String),
     /// The body did not come in whole.
     #[error("the body could not be read to its end; send the request again")]
     BodyBroken,
@@ -124,6 +146,15 @@ pub(super) enum Problem {
         nodes(.0.write_concern), .0.id, fate(.0)
     )]
     Stopping(Receipt),
+    /// The disk failed first.
+    #[error("{fault}; {fate}", fault = .1, fate = fate(.0))]
+    DiskFailed(Receipt, DiskFault),
+    /// Too many senders wait for one more to wait again.
+    #[error("as many senders as may wait are waiting for secondaries already; {}", fate(.0))]
+    TooManyWaiting(Receipt),
+    /// What is on the disk is not what was written there.
+    #[error("the message cannot be read: {0}; see /health, and read it from another node")]
+    Unreadable(String),
     /// The node stopped while it had the message in hand.
     #[error(
         "the node stopped before it told what became of the message: it may be in the log or not; \
@@ -151,6 +182,11 @@ fn methods(allow: &str) -> &str {
     if allow.is_empty() { "none on this node" } else { allow }
 }
 
+/// A name behind the word that it belongs to, where it is known.
+fn named(name: &Option<String>) -> String {
+    name.as_ref().map(|name| format!(" {name}")).unwrap_or_default()
+}
+
 fn nodes(write_concern: u16) -> String {
     match write_concern {
         1 => "1 node".to_owned(),
@@ -163,6 +199,12 @@ fn fate(receipt: &Receipt) -> &'static str {
         "it is in the master's log and goes on being replicated from there: do not send it again"
     } else {
         "whether it is stored is not known yet: ask for it by its id before sending it again"
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        Self::Unreadable(error.detail)
     }
 }
 
@@ -182,21 +224,33 @@ impl Problem {
             | Self::Body(_)
             | Self::Faults(_)
             | Self::BodyBroken
+            | Self::Key(_)
+            | Self::NotMastersWait { .. }
             | Self::Refused(Refusal::WriteConcern { .. }) => StatusCode::BAD_REQUEST,
             Self::FaultsOff => StatusCode::FORBIDDEN,
             Self::NoPath
             | Self::NotAMastersPath
             | Self::NoMessage { .. }
+            | Self::Refused(Refusal::NoMessage { .. })
             | Self::Forget(ForgetError::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Method { .. } | Self::NotMaster { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyIdle { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Forget(ForgetError::Live(_)) => StatusCode::CONFLICT,
             Self::BodyTooLong { .. } | Self::MessageTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Refused(Refusal::KeyReused { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TooManyBodies
             | Self::Refused(
-                Refusal::TooManyWaiting { .. } | Refusal::NoQuorum { .. } | Refusal::ShuttingDown,
+                Refusal::TooManyWaiting { .. }
+                | Refusal::NoQuorum { .. }
+                | Refusal::DiskFault(_)
+                | Refusal::DiskBehind { .. }
+                | Refusal::ShuttingDown,
             )
+            | Self::Forget(ForgetError::DiskFault(_))
             | Self::Stopping(_)
+            | Self::DiskFailed(..)
+            | Self::TooManyWaiting(_)
             | Self::AppendLost
             | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -212,7 +266,11 @@ impl Problem {
             // Nothing of the request was done, nor ever will be: safe to send again.
             Self::TooManyBodies
             | Self::Refused(
-                Refusal::TooManyWaiting { .. } | Refusal::NoQuorum { .. } | Refusal::ShuttingDown,
+                Refusal::TooManyWaiting { .. }
+                | Refusal::NoQuorum { .. }
+                | Refusal::DiskFault(_)
+                | Refusal::DiskBehind { .. }
+                | Refusal::ShuttingDown,
             )
             | Self::Stopped => Some((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => None,
@@ -230,6 +288,17 @@ impl Problem {
         )
     }
 
+    /// What is known about the message, where it has an id.
+    fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::TimedOut(receipt)
+            | Self::Stopping(receipt)
+            | Self::DiskFailed(receipt, _)
+            | Self::TooManyWaiting(receipt) => Some(receipt),
+            _ => None,
+        }
+    }
+
     /// The answer.
     pub(super) fn into_response(self) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::full(self.body()));
@@ -238,6 +307,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         if let Some((name, value)) = self.header() {
             headers.insert(name, value);
+        }
+        if self.receipt().is_some_and(|receipt| receipt.replayed) {
+            headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
         }
         if self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -254,7 +326,7 @@ impl Problem {
         json::write_number(&mut out, status.as_u16().into());
         out.extend_from_slice(b",\"detail\":");
         json::write_string(&mut out, &self.to_string());
-        if let Self::TimedOut(receipt) | Self::Stopping(receipt) = self {
+        if let Some(receipt) = self.receipt() {
             out.push(b',');
             write_receipt(&mut out, receipt);
             out.extend_from_slice(b",\"outcome\":");
@@ -269,7 +341,13 @@ impl Problem {
 pub(super) fn write_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
     out.extend_from_slice(b"\"id\":");
     json::write_number(out, receipt.id.get());
-    out.extend_from_slice(b",\"writeConcern\":");
+    out.push(b',');
+    write_acks(out, receipt);
+}
+
+/// Appends the members that tell who has a message: `writeConcern`, `ackedBy`.
+pub(super) fn write_acks(out: &mut Vec<u8>, receipt: &Receipt) {
+    out.extend_from_slice(b"\"writeConcern\":");
     json::write_number(out, receipt.write_concern.into());
     out.extend_from_slice(b",\"ackedBy\":[");
     for (n, name) in receipt.acked_by.iter().enumerate() {
@@ -282,88 +360,4 @@ pub(super) fn write_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::types::MessageId;
-
-    fn receipt(stored: bool) -> Receipt {
-        let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
-        Receipt { id: MessageId::new(3), write_concern: 3, acked_by, stored }
-    }
-
-    fn body(problem: &Problem) -> Value {
-        serde_json::from_slice(&problem.body()).unwrap()
-    }
-
-    #[test]
-    fn an_answer_without_the_write_concern_still_tells_the_id() {
-        let body = body(&Problem::TimedOut(receipt(true)));
-        assert_eq!(body["title"], "Gateway Timeout");
-        assert_eq!(body["status"], 504);
-        assert!(body["detail"].as_str().unwrap().contains("message 3"));
-        assert_eq!(body["id"], 3);
-        assert_eq!(body["writeConcern"], 3);
-        assert_eq!(body["ackedBy"], json!(["master", "bonnie"]));
-        assert_eq!(body["outcome"], "stored");
-        assert_eq!(self::body(&Problem::Stopping(receipt(false)))["outcome"], "unknown");
-    }
-
-    #[test]
-    fn retry_after_is_set_exactly_where_nothing_was_stored() {
-        let retry = |problem: Problem| problem.into_response().headers().contains_key(RETRY_AFTER);
-        assert!(retry(Refusal::TooManyWaiting { limit: 9 }.into()));
-        assert!(retry(Refusal::ShuttingDown.into()));
-        assert!(retry(Refusal::NoQuorum { healthy: 1, cluster_size: 3, required: 2 }.into()));
-        assert!(retry(Problem::TooManyBodies));
-        assert!(!retry(Problem::Stopping(receipt(true))));
-        assert!(!retry(Problem::TimedOut(receipt(true))));
-        assert!(!retry(Problem::AppendLost));
-        assert!(!retry(Refusal::WriteConcern { asked: 9, reachable: 3 }.into()));
-    }
-
-    #[test]
-    fn a_lost_quorum_is_told_in_numbers() {
-        let detail = |healthy, cluster_size| {
-            Refusal::NoQuorum { healthy, cluster_size, required: 2 }.to_string()
-        };
-        assert!(detail(1, 3).starts_with("1 of 3 nodes is healthy, 2 needed; "));
-        assert!(detail(2, 5).starts_with("2 of 5 nodes are healthy, 2 needed; "));
-        assert!(detail(1, 1).starts_with("1 of 1 node is healthy, 2 needed; "));
-    }
-
-    #[test]
-    fn each_refusal_has_its_status() {
-        let name: crate::types::NodeName = "bonnie".parse().unwrap();
-        let refusal = |refusal: Refusal| Problem::from(refusal).status().as_u16();
-        assert_eq!(refusal(Refusal::WriteConcern { asked: 9, reachable: 3 }), 400);
-        assert_eq!(refusal(Refusal::TooManyWaiting { limit: 1 }), 503);
-        assert_eq!(refusal(Refusal::ShuttingDown), 503);
-        assert_eq!(Problem::from(ForgetError::Unknown(name.clone())).status().as_u16(), 404);
-        assert_eq!(Problem::from(ForgetError::Live(name)).status().as_u16(), 409);
-        assert_eq!(Problem::from(Stopped).status().as_u16(), 503);
-    }
-
-    #[test]
-    fn a_clients_text_is_repeated_in_part_and_cannot_break_the_body() {
-        let hostile = format!("\"}}\n\u{0}{}", "x".repeat(100_000));
-        let problem = Problem::Query(format!("unknown: {}", clip(&hostile)));
-        let detail = body(&problem)["detail"].as_str().unwrap().to_owned();
-        assert!(detail.starts_with("unknown: \"}\n\0xxx") && detail.ends_with('…'));
-        assert!(detail.chars().count() < 100);
-    }
-
-    #[test]
-    fn a_secondary_names_its_master() {
-        let address = "10.0.0.1:6000".to_owned();
-        let problem =
-            Problem::NotMaster { allow: "GET, HEAD", master: Some("m1".to_owned()), address };
-        assert!(problem.to_string().contains("master m1, whose communication port"));
-        let response = problem.into_response();
-        assert_eq!(
-            (response.status().as_u16(), &response.headers()[ALLOW]),
-            (405, &HeaderValue::from_static("GET, HEAD"))
-        );
-    }
-}
+mod tests;

@@ -12,9 +12,10 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::body::ResponseBody;
 use super::json;
-use super::problem::Problem;
-use crate::log::LogReader;
-use crate::types::{IdRange, LogEnd, Record, Run};
+use super::problem::{Problem, write_acks};
+use crate::log::{LogReader, ReadError};
+use crate::protocol::Receipt;
+use crate::types::{IdRange, LogEnd, MessageId, Record, Run};
 
 /// The content type of every answer that is no problem.
 pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -46,29 +47,52 @@ impl Selection {
 }
 
 /// A listing of the log, as an array.
-pub(super) fn messages(log: &LogReader, selection: Selection) -> Response<ResponseBody> {
+///
+/// # Errors
+/// When its beginning cannot be read.
+pub(super) fn messages(
+    log: &LogReader,
+    selection: Selection,
+) -> Result<Response<ResponseBody>, Problem> {
     let end = log.durable_end();
     let until = LogEnd::new(selection.from.saturating_add(selection.limit)).min(end);
     let from = LogEnd::new(selection.from).min(until);
-    respond(MessageStream::new(log.clone(), IdRange::new(from, until), true))
+    respond(MessageStream::new(log.clone(), IdRange::new(from, until), true, Vec::new()))
 }
 
 /// One message, as an object.
 ///
 /// # Errors
-/// When the node does not show a message of that id.
+/// When the node does not show a message of that id, or cannot read it.
 pub(super) fn message(log: &LogReader, id: u64) -> Result<Response<ResponseBody>, Problem> {
     let end = log.durable_end();
     if id >= end.get() {
         return Err(Problem::NoMessage { end });
     }
-    let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
-    Ok(respond(MessageStream::new(log.clone(), range, false)))
+    one(log, MessageId::new(id), Vec::new())
+}
+
+/// One message, as an object that also tells who has it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn acked_message(
+    log: &LogReader,
+    receipt: &Receipt,
+) -> Result<Response<ResponseBody>, Problem> {
+    let mut tail = b",".to_vec();
+    write_acks(&mut tail, receipt);
+    one(log, receipt.id, tail)
+}
+
+fn one(log: &LogReader, id: MessageId, tail: Vec<u8>) -> Result<Response<ResponseBody>, Problem> {
+    let range = IdRange::new(id.before(), id.end());
+    respond(MessageStream::new(log.clone(), range, false, tail))
 }
 
 /// What fits in one page goes out whole, with its length; the rest is streamed.
-fn respond(mut stream: MessageStream) -> Response<ResponseBody> {
-    let first = stream.render();
+fn respond(mut stream: MessageStream) -> Result<Response<ResponseBody>, Problem> {
+    let first = stream.render()?;
     let body = if stream.is_done() {
         ResponseBody::full(first)
     } else {
@@ -77,7 +101,7 @@ fn respond(mut stream: MessageStream) -> Response<ResponseBody> {
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
-    response
+    Ok(response)
 }
 
 /// Messages of the log as JSON, rendered a page at a time.
@@ -89,6 +113,8 @@ pub(super) struct MessageStream {
     text: Bytes,
     /// Whether the messages stand in an array, or there is one and it stands for itself.
     array: bool,
+    /// What stands behind the text of a message that stands for itself.
+    tail: Vec<u8>,
     progress: Progress,
     /// A page that was rendered before the body was asked for.
     ready: Option<Bytes>,
@@ -107,12 +133,13 @@ enum Progress {
 }
 
 impl MessageStream {
-    fn new(log: LogReader, range: IdRange, array: bool) -> Self {
+    fn new(log: LogReader, range: IdRange, array: bool, tail: Vec<u8>) -> Self {
         Self {
             log,
             rest: range,
             text: Bytes::new(),
             array,
+            tail,
             progress: Progress::Beginning,
             ready: None,
             in_a_row: 0,
@@ -123,10 +150,13 @@ impl MessageStream {
         self.progress == Progress::Done
     }
 
-    /// The next piece; none at the end.
-    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next piece; none at the end; an error where the log cannot be read.
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, ReadError>>> {
         if let Some(ready) = self.ready.take() {
-            return Poll::Ready(Some(ready));
+            return Poll::Ready(Some(Ok(ready)));
         }
         if self.is_done() {
             return Poll::Ready(None);
@@ -137,14 +167,14 @@ impl MessageStream {
             return Poll::Pending;
         }
         self.in_a_row += 1;
-        Poll::Ready(Some(self.render().into()))
+        Poll::Ready(Some(self.render().map(Bytes::from)))
     }
 
     /// Renders about a page; never nothing.
     ///
     /// # Panics
     /// When the log does not have what it said that it has: that would be a bug of the log.
-    fn render(&mut self) -> Vec<u8> {
+    fn render(&mut self) -> Result<Vec<u8>, ReadError> {
         let mut out = Vec::new();
         if self.progress == Progress::Beginning && self.array {
             out.push(b'[');
@@ -152,7 +182,7 @@ impl MessageStream {
         if !self.text.is_empty() {
             self.render_text(&mut out);
         } else if !self.rest.is_empty() {
-            self.render_page(&mut out);
+            self.render_page(&mut out)?;
         }
         if self.text.is_empty() && self.rest.is_empty() {
             if self.array {
@@ -160,12 +190,11 @@ impl MessageStream {
             }
             self.progress = Progress::Done;
         }
-        out
+        Ok(out)
     }
 
-    fn render_page(&mut self, out: &mut Vec<u8>) {
-        let records =
-            self.log.read(self.rest.start(), self.rest.end(), PAGE_BYTES).expect("in memory");
+    fn render_page(&mut self, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let records = self.log.read(self.rest.start(), self.rest.end(), PAGE_BYTES)?;
         let range = records.range();
         assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
         self.rest = self.rest.from(range.end());
@@ -176,14 +205,15 @@ impl MessageStream {
                 self.text = records.as_bytes().slice_ref(record.text.as_bytes());
             }
             self.render_text(out);
-            return;
+            return Ok(());
         }
         out.reserve(records.bytes() + range.len() as usize * FRAME_BYTES);
         for record in records.iter() {
             self.begin_message(out, &record);
             json::write_escaped(out, record.text.as_bytes());
-            out.extend_from_slice(b"\"}");
+            self.end_message(out);
         }
+        Ok(())
     }
 
     /// Everything of a message before its text, and the comma before it.
@@ -203,8 +233,15 @@ impl MessageStream {
         let piece = self.text.split_to(bytes);
         json::write_escaped(out, &piece);
         if !self.text.has_remaining() {
-            out.extend_from_slice(b"\"}");
+            self.end_message(out);
         }
+    }
+
+    /// Everything of a message behind its text.
+    fn end_message(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(&self.tail);
+        out.push(b'}');
     }
 }
 
@@ -252,7 +289,7 @@ mod tests {
     async fn a_streamed_log_equals_what_serde_json_writes() {
         let texts = texts();
         let (_writer, log) = log_of(&texts);
-        let got = text(messages(&log, Selection::ALL)).await;
+        let got = text(messages(&log, Selection::ALL).unwrap()).await;
         assert!(got.len() > 4_000_000);
         assert!(got == serde_json::to_string(&expected(&texts)).unwrap());
     }
@@ -260,12 +297,17 @@ mod tests {
     #[tokio::test]
     async fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
         let (_writer, log) = log_of(&texts());
-        let mut stream =
-            MessageStream::new(log, IdRange::new(LogEnd::ZERO, LogEnd::new(5000)), true);
+        let mut stream = MessageStream::new(
+            log,
+            IdRange::new(LogEnd::ZERO, LogEnd::new(5000)),
+            true,
+            Vec::new(),
+        );
         let (mut pieces, mut turns) = (0, 0);
         loop {
             match stream.poll_chunk(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Some(piece)) => {
+                    let piece = piece.unwrap();
                     assert!(!piece.is_empty());
                     assert!(piece.len() < 6 * PAGE_BYTES + 1000, "{}", piece.len());
                     pieces += 1;
@@ -290,7 +332,7 @@ mod tests {
                     .take(limit.min(99) as usize)
                     .cloned()
                     .collect();
-                let got = text(messages(&log, Selection { from, limit })).await;
+                let got = text(messages(&log, Selection { from, limit }).unwrap()).await;
                 assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
             }
         }
@@ -300,7 +342,7 @@ mod tests {
     async fn the_end_is_fixed_when_the_request_begins() {
         let texts = texts();
         let (mut writer, log) = log_of(&texts);
-        let response = messages(&log, Selection::ALL);
+        let response = messages(&log, Selection::ALL).unwrap();
         writer.append(0, None, "late");
         writer.flush();
         assert!(!text(response).await.contains("late"));
@@ -321,12 +363,29 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
+        let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000)];
+        let (_writer, log) = log_of(&texts);
+        for (id, text_of) in texts.iter().enumerate() {
+            let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
+            let id = MessageId::new(id as u64);
+            let receipt = Receipt { id, write_concern: 2, acked_by, stored: true, replayed: false };
+            let got = text(acked_message(&log, &receipt).ok().unwrap()).await;
+            let head = format!("{{\"id\":{id},\"message\":\"");
+            let tail = r#"","writeConcern":2,"ackedBy":["master","bonnie"]}"#;
+            assert!(got.starts_with(&head) && got.ends_with(tail), "message {id}");
+            let read: Value = serde_json::from_str(&got).unwrap();
+            assert!(read["message"] == text_of.as_str(), "message {id}");
+        }
+    }
+
     #[test]
     fn what_fits_in_a_page_has_a_length() {
         use hyper::body::Body;
         let (_writer, log) = log_of(&["a".to_owned()]);
-        assert!(messages(&log, Selection::ALL).body().size_hint().exact().is_some());
+        assert!(messages(&log, Selection::ALL).unwrap().body().size_hint().exact().is_some());
         let (_writer, log) = log_of(&texts());
-        assert!(messages(&log, Selection::ALL).body().size_hint().exact().is_none());
+        assert!(messages(&log, Selection::ALL).unwrap().body().size_hint().exact().is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! The table of methods and paths, and the node behind it.
 
 use hyper::body::Incoming;
+use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, Uri};
 use tracing::debug;
 
@@ -10,10 +11,12 @@ use super::connection::Answer;
 use super::faults;
 use super::health::{OfSecondary, health, ready};
 use super::problem::{Problem, clip};
+use super::query;
 use super::read::{self, Selection};
 use super::server::Node;
 use crate::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
-use crate::types::{Faults, NodeName};
+use crate::protocol::Wait;
+use crate::types::{Faults, MessageId, NodeName};
 
 /// Which of the two roles a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ enum Route {
     Misdirected(&'static str),
     Messages(Selection),
     Message(u64),
+    /// The same once enough nodes have it.
+    Wait(u64, Wait),
     Health,
     Ready,
     Forget(NodeName),
@@ -110,16 +115,21 @@ fn route(role: Role, method: &Method, uri: &Uri) -> Result<Route, Problem> {
     if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
         return Err(Problem::Method { allow });
     }
-    let selection = match path {
-        Path::Messages if method != Method::POST => selection(uri.query())?,
-        _ => no_query(uri.query()).map(|()| Selection::ALL)?,
-    };
+    let (mut selection, mut wait) = (Selection::ALL, None);
+    match path {
+        Path::Messages if method != Method::POST => selection = query::selection(uri.query())?,
+        Path::Message(_) => wait = query::wait(uri.query())?,
+        _ => query::none(uri.query())?,
+    }
     match path {
         Path::NewMessage => Ok(Route::Append),
         Path::Messages if method == Method::POST => Ok(Route::Append),
         Path::Messages => Ok(Route::Messages(selection)),
         // A number that is too large is a number, of a message that is not there.
-        Path::Message(id) => number(id).map(Route::Message).ok_or(Problem::NoNumber),
+        Path::Message(id) => {
+            let id = query::number(id).ok_or(Problem::NoNumber)?;
+            Ok(wait.map_or(Route::Message(id), |wait| Route::Wait(id, wait)))
+        }
         Path::Health => Ok(Route::Health),
         Path::Ready => Ok(Route::Ready),
         Path::Secondary(name) => match name.parse::<NodeName>() {
@@ -133,44 +143,6 @@ fn route(role: Role, method: &Method, uri: &Uri) -> Result<Route, Problem> {
             _ => FaultsRoute::Show,
         })),
     }
-}
-
-/// Reads `?from=<id>&limit=<n>`.
-fn selection(query: Option<&str>) -> Result<Selection, Problem> {
-    let (mut from, mut limit) = (None, None);
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        let slot = match &*name {
-            "from" => &mut from,
-            "limit" => &mut limit,
-            _ => return Err(unknown_parameter(&name, "known are from and limit")),
-        };
-        let number = number(&value).ok_or_else(|| {
-            let value = clip(&value);
-            Problem::Query(format!("the parameter {name} is a whole number, not {value:?}"))
-        })?;
-        if slot.replace(number).is_some() {
-            return Err(Problem::Query(format!("the parameter {name} is given twice")));
-        }
-    }
-    let all = Selection::ALL;
-    Ok(Selection { from: from.unwrap_or(all.from), limit: limit.unwrap_or(all.limit) })
-}
-
-fn no_query(query: Option<&str>) -> Result<(), Problem> {
-    match form_urlencoded::parse(query.unwrap_or_default().as_bytes()).next() {
-        Some((name, _)) => Err(unknown_parameter(&name, "there are none here")),
-        None => Ok(()),
-    }
-}
-
-fn unknown_parameter(name: &str, known: &str) -> Problem {
-    Problem::Query(format!("the parameter {:?} is not known; {known}", clip(name)))
-}
-
-/// Reads digits; a number beyond 64 bits is the largest one, which is beyond every log, too.
-fn number(digits: &str) -> Option<u64> {
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 /// The node as one HTTP thread sees it: answers what the table finds.
@@ -227,12 +199,17 @@ impl App {
         master: &MasterHandle,
         appender: &Appender,
         route: Route,
+        headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
         match route {
-            Route::Append => append::append(appender, &self.limits, body).await,
-            Route::Messages(selection) => Ok(read::messages(master.reader(), selection)),
+            Route::Append => append::append(appender, &self.limits, headers, body).await,
+            Route::Messages(selection) => read::messages(master.reader(), selection),
             Route::Message(id) => read::message(master.reader(), id),
+            Route::Wait(id, wait) => {
+                let receipt = append::committed(appender.wait(MessageId::new(id), wait).await?)?;
+                read::acked_message(master.reader(), &receipt)
+            }
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),
             Route::Forget(name) => Ok(health(&master.forget(name).await??)),
@@ -247,15 +224,18 @@ async fn secondary(
 ) -> Result<Response<ResponseBody>, Problem> {
     let address = secondary.master_address();
     match route {
-        Route::Messages(selection) => Ok(read::messages(secondary.reader(), selection)),
+        Route::Messages(selection) => read::messages(secondary.reader(), selection),
         Route::Message(id) => read::message(secondary.reader(), id),
         Route::Health => Ok(health(&OfSecondary(secondary.health().await?, address))),
         Route::Ready => Ok(ready(&OfSecondary(secondary.health().await?, address))),
-        Route::Misdirected(allow) => {
+        Route::Misdirected(_) | Route::Wait(..) => {
             // The name is worth a question to the core; without an answer the address has to do.
             let master = secondary.health().await.ok().and_then(|health| health.master);
-            let master = master.map(|name| name.to_string());
-            Err(Problem::NotMaster { allow, master, address: address.to_owned() })
+            let (master, address) = (master.map(|name| name.to_string()), address.to_owned());
+            Err(match route {
+                Route::Misdirected(allow) => Problem::NotMaster { allow, master, address },
+                _ => Problem::NotMastersWait { master, address },
+            })
         }
         Route::Append | Route::Forget(_) | Route::Faults(_) => {
             unreachable!("a master's only, or answered before")
@@ -274,7 +254,7 @@ impl Answer for App {
             (Err(problem), _) => Err(problem),
             (Ok(Route::Faults(route)), _) => self.faults(route, body).await,
             (Ok(route), Behind::Master(master, appender)) => {
-                self.master(master, appender, route, body).await
+                self.master(master, appender, route, &head.headers, body).await
             }
             (Ok(route), Behind::Secondary(node)) => secondary(node, route).await,
         };

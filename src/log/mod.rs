@@ -67,6 +67,14 @@ pub struct Opened {
     pub keys: Vec<(KeyHash, MessageId)>,
 }
 
+impl Opened {
+    /// A new, empty log in memory. Its master draws the identity.
+    pub fn in_memory() -> Self {
+        let (writer, reader) = in_memory();
+        Self { writer, reader, log: None, members: Vec::new(), keys: Vec::new() }
+    }
+}
+
 /// A part of the log cannot be read: what is there is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{detail}")]
@@ -126,6 +134,11 @@ impl LogWriter {
         }
     }
 
+    /// How many bytes of what was appended wait for the disk. In memory none ever do.
+    pub fn backlog_bytes(&self) -> usize {
+        0
+    }
+
     /// Has the names of the secondaries that ever registered written down, in place of those before, as the `version`th
     /// such list; [`LogReader::remembered`] tells when that is done. In memory at once.
     pub fn remember(&mut self, version: u64, members: Vec<NodeName>) {
@@ -156,6 +169,11 @@ impl LogReader {
     /// Whether the log is on a disk, so that what is durable survives the process.
     pub fn is_on_disk(&self) -> bool {
         self.shared.disk.is_some()
+    }
+
+    /// Whether reading the record at this position takes no access to a file.
+    pub fn is_recent(&self, _at: LogEnd) -> bool {
+        true
     }
 
     /// What is wrong with the disk; none while nothing is.

@@ -15,4 +15,4 @@ mod session;
 pub use codec::{FrameReader, ReceiveError, Received};
 pub use dialer::dial;
 pub use listener::accept_all;
-pub use session::{SessionEvent, SessionHandle, open};
+pub use session::{Outbox, SessionEvent, SessionHandle, open};

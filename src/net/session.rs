@@ -52,24 +52,37 @@ pub enum SessionEvent {
 /// The node's end of a session. Dropping it closes the connection, after what was sent before.
 #[derive(Debug)]
 pub struct SessionHandle {
-    outbox: mpsc::Sender<EncodedFrame>,
-    queued_bytes: Arc<AtomicUsize>,
+    outbox: Outbox,
     frame_limit: Arc<AtomicUsize>,
     _close: DropGuard,
 }
 
-impl SessionHandle {
+/// The queue of frames that wait to be written to one peer. Cheap to clone; it outlives its session without harm.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    frames: mpsc::Sender<EncodedFrame>,
+    queued_bytes: Arc<AtomicUsize>,
+}
+
+impl Outbox {
     /// Queues a frame. Returns whether there was room: otherwise the frame is lost.
     #[must_use]
     pub fn send(&self, frame: EncodedFrame) -> bool {
         let bytes = frame.bytes();
         let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let fits = queued == 0 || queued + bytes <= OUTBOX_BYTES;
-        if fits && self.outbox.try_send(frame).is_ok() {
+        if fits && self.frames.try_send(frame).is_ok() {
             return true;
         }
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         false
+    }
+}
+
+impl SessionHandle {
+    /// The queue of frames to the peer.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// The handshake is done: frames of full length are taken from here on.
@@ -92,7 +105,7 @@ pub fn open<E: Send + 'static>(
     // A frame is written whole; waiting for more to join it would only delay it.
     stream.set_nodelay(true)?;
     let (read_half, write_half) = stream.into_split();
-    let (outbox, queue) = mpsc::channel(OUTBOX_FRAMES);
+    let (frames, queue) = mpsc::channel(OUTBOX_FRAMES);
     let queued_bytes = Arc::new(AtomicUsize::new(0));
     let frame_limit = Arc::new(AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX));
     // `close`: this side wants to end the connection. `gone`: it is over, for the reader too.
@@ -118,7 +131,8 @@ pub fn open<E: Send + 'static>(
         };
         let _ = events.send(wrap(id, SessionEvent::Down(reason))).await;
     });
-    Ok(SessionHandle { outbox, queued_bytes, frame_limit, _close: close.drop_guard() })
+    let outbox = Outbox { frames, queued_bytes };
+    Ok(SessionHandle { outbox, frame_limit, _close: close.drop_guard() })
 }
 
 /// Reads frames until the connection ends, and tells why it did.

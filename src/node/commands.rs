@@ -5,24 +5,31 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Append, FaultsCommand, MAILBOX, Stopped};
-use crate::protocol::{ForgetError, MasterHealth};
-use crate::types::{NodeName, WaiterId};
+use crate::protocol::{ForgetError, MasterHealth, Wait};
+use crate::types::{MessageId, NodeName, WaiterId};
+
+/// Where the health of what is left goes once a secondary is forgotten.
+pub(super) type Forgotten = oneshot::Sender<Result<MasterHealth, ForgetError>>;
 
 /// What HTTP asks of the core task.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Append a message for this sender.
     Append { waiter: WaiterId, append: Append },
+    /// Let this sender wait for a message that is there already.
+    Wait { waiter: WaiterId, id: MessageId, wait: Wait },
     /// This sender no longer waits.
     Cancel(WaiterId),
     /// What `/health` shows.
     Health(oneshot::Sender<MasterHealth>),
     /// Forget a secondary.
-    Forget(NodeName, oneshot::Sender<Result<MasterHealth, ForgetError>>),
+    Forget(NodeName, Forgotten),
     /// Show, replace or carry out faults.
     Faults(FaultsCommand),
-    /// Take no more messages and answer everybody.
+    /// Take no more messages, and tell when everybody is answered.
     Shutdown(oneshot::Sender<()>),
+    /// Answer everybody who still waits, now.
+    GiveUp(oneshot::Sender<()>),
 }
 
 /// A command with its place in the queue, which it gives up when it is taken.

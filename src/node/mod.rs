@@ -14,13 +14,14 @@ mod releases;
 mod secondary;
 mod sessions;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use thiserror::Error;
 use tokio::time::sleep_until;
 
 use self::faults::FaultsCommand;
-use crate::types::WriteConcern;
+use crate::protocol::Wait;
+use crate::types::{IdempotencyKey, KeyHash};
 
 pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
@@ -44,10 +45,23 @@ pub struct Stopped;
 pub struct Append {
     /// The message; at most `--max-message-bytes`, checked by the caller.
     pub text: String,
-    /// The write concern; none: the node's default.
-    pub write_concern: Option<WriteConcern>,
-    /// How long the sender waits for it; none: as long as it takes. Zero: answer at once with what is so far.
-    pub timeout: Option<Duration>,
+    /// The sender's name for the message; none where it does not send it again.
+    pub key: Option<SenderKey>,
+    /// What the sender waits for.
+    pub wait: Wait,
+}
+
+/// An idempotency key with its hash, which is made where the sender is served: the core task has no time for that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenderKey {
+    key: IdempotencyKey,
+    hash: KeyHash,
+}
+
+impl From<IdempotencyKey> for SenderKey {
+    fn from(key: IdempotencyKey) -> Self {
+        Self { hash: KeyHash::of(key.as_str()), key }
+    }
 }
 
 /// The time, as the state machines take it. Tokio's clock, so that tests may hold it.

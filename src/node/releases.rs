@@ -12,8 +12,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::commands::{Command, Commands};
 use super::{Append, Stopped};
-use crate::protocol::Outcome;
-use crate::types::WaiterId;
+use crate::protocol::{Outcome, Wait};
+use crate::types::{MessageId, WaiterId};
 
 /// Bits of a waiter's name that number it within its thread; those above name the thread.
 const SEQUENCE_BITS: u32 = 48;
@@ -107,6 +107,18 @@ impl Appender {
     /// # Errors
     /// When the node has stopped.
     pub async fn append(&self, append: Append) -> Result<Outcome, Stopped> {
+        self.ask(|waiter| Command::Append { waiter, append }).await
+    }
+
+    /// Waits for a message that is there already. Dropping the future forgets the waiting sender.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn wait(&self, id: MessageId, wait: Wait) -> Result<Outcome, Stopped> {
+        self.ask(|waiter| Command::Wait { waiter, id, wait }).await
+    }
+
+    async fn ask(&self, command: impl FnOnce(WaiterId) -> Command) -> Result<Outcome, Stopped> {
         let (answer, answered) = oneshot::channel();
         let waiter = {
             let mut waiting = self.waiting.borrow_mut();
@@ -116,7 +128,7 @@ impl Appender {
             waiter
         };
         let guard = Forget { appender: self, waiter };
-        self.commands.send(Command::Append { waiter, append }).await?;
+        self.commands.send(command(waiter)).await?;
         let outcome = answered.await.map_err(|_| Stopped);
         drop(guard);
         outcome

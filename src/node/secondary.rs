@@ -11,12 +11,13 @@ use tokio_util::task::TaskTracker;
 use super::faults::{FaultsCommand, Faulty};
 use super::sessions::Sessions;
 use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
-use crate::log::{LogReader, LogWriter, in_memory};
+use crate::log::{LogReader, LogWriter, Opened};
 use crate::net::{SessionEvent, dial};
 use crate::protocol::{
-    Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput, SecondaryOptions,
+    RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
+    SecondaryOptions,
 };
-use crate::types::{Faults, SessionId};
+use crate::types::{Faults, LogEnd, SessionId};
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -69,21 +70,26 @@ impl SecondaryHandle {
     }
 }
 
-/// Starts a secondary with an empty log on the current runtime. It serves its master until `stop`; its tasks are counted
-/// by `tasks`.
+/// Starts a secondary on the current runtime. It goes on where its log ends and serves its master until `stop`; its tasks
+/// are counted by `tasks`.
 pub fn start_secondary(
     options: SecondaryOptions,
+    log: Opened,
     master: MasterAddress,
     stop: CancellationToken,
     tasks: &TaskTracker,
 ) -> SecondaryHandle {
-    let (writer, reader) = in_memory();
+    let Opened { writer, reader, log, .. } = log;
+    let restored =
+        RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
     let (questions, question_queue) = mpsc::channel(MAILBOX);
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (dialed, dialed_queue) = mpsc::channel(1);
     let master_address = format!("{}:{}", master.host, master.port);
     let core = Core {
-        machine: Secondary::new(now(), options, reader.clone()),
+        machine: Secondary::new(now(), options, restored, reader.clone()),
+        durable_end: restored.end,
+        has_fault: false,
         writer,
         reader: reader.clone(),
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
@@ -104,6 +110,10 @@ struct Inbox {
 
 struct Core {
     machine: Secondary<LogReader>,
+    /// The durable end that the machine was told.
+    durable_end: LogEnd,
+    /// Whether it was told of the disk's fault.
+    has_fault: bool,
     writer: LogWriter,
     reader: LogReader,
     sessions: Sessions,
@@ -118,10 +128,12 @@ impl Core {
             let deadline = self.machine.next_deadline();
             // A node that is paused on demand leaves what its master sends where it is.
             let hears = !self.machine.is_paused();
+            let mut changed = false;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_to(deadline) => {}
+                () = self.reader.changed() => changed = true,
                 Some(dialed) = inbox.dialed.recv(), if hears => self.take_dialed(dialed),
                 Some(question) = inbox.questions.recv() => match question {
                     Question::Health(answer) => {
@@ -131,10 +143,11 @@ impl Core {
                 },
                 _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
             }
-            self.turn(&mut events);
+            self.turn(&mut events, changed);
         }
-        self.machine.step(now(), SecondaryInput::Shutdown);
-        self.drain();
+        let now = now();
+        self.machine.step(now, SecondaryInput::Shutdown);
+        self.drain(now);
     }
 
     fn take_dialed(&mut self, dialed: io::Result<TcpStream>) {
@@ -148,8 +161,11 @@ impl Core {
         self.machine.step(now(), input);
     }
 
-    fn turn(&mut self, events: &mut Vec<(SessionId, SessionEvent)>) {
+    fn turn(&mut self, events: &mut Vec<(SessionId, SessionEvent)>, changed: bool) {
         let now = now();
+        if changed {
+            self.hear_log(now);
+        }
         for (session, event) in events.drain(..) {
             let input = match event {
                 SessionEvent::Frame(frame) => SecondaryInput::Frame { session, frame },
@@ -164,12 +180,27 @@ impl Core {
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.machine.handle_timeout(now);
         }
-        self.drain();
+        self.drain(now);
     }
 
-    /// Carries out the effects. The log is flushed once for all appends among them, and what that lets the machine do is
-    /// carried out too.
-    fn drain(&mut self) {
+    /// Tells the machine what the log has done by itself.
+    fn hear_log(&mut self, now: Instant) {
+        // The fault is looked at first: what became durable before it is told before it.
+        let fault = self.reader.disk_fault().filter(|_| !self.has_fault);
+        let end = self.reader.durable_end();
+        if end > self.durable_end {
+            self.durable_end = end;
+            self.machine.step(now, SecondaryInput::Durable(end));
+        }
+        if let Some(fault) = fault {
+            self.has_fault = true;
+            self.machine.step(now, SecondaryInput::DiskFault(fault));
+        }
+    }
+
+    /// Carries out the effects. The log is flushed once for all appends among them; in memory that makes them durable, and
+    /// what that lets the machine do is carried out too.
+    fn drain(&mut self, now: Instant) {
         loop {
             let mut appended = false;
             while let Some(effect) = self.machine.poll_effect() {
@@ -188,7 +219,7 @@ impl Core {
                 return;
             }
             self.writer.flush();
-            self.machine.step(now(), SecondaryInput::Durable(self.reader.durable_end()));
+            self.hear_log(now);
         }
     }
 

@@ -1,25 +1,36 @@
 //! The sessions of a node.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
-use tracing::debug;
+use tracing::{debug, warn};
 
-use crate::log::LogReader;
-use crate::net::{self, SessionEvent, SessionHandle};
+use crate::log::{LogReader, ReadError};
+use crate::net::{self, Outbox, SessionEvent, SessionHandle};
 use crate::protocol::frame::{self, Frame, Response};
 use crate::types::{IdRange, Records, Run, SessionId};
+
+/// Reads from files for one session at the same time: a window of runs and the answers to a few requests. More would
+/// only hold memory, and a peer that asks without end would have it.
+const COLD_READS_MAX: usize = 16;
 
 /// The open sessions of a node, by number.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    open: BTreeMap<SessionId, SessionHandle>,
+    open: BTreeMap<SessionId, Open>,
     next: u64,
     events: mpsc::Sender<(SessionId, SessionEvent)>,
     log: LogReader,
     tasks: TaskTracker,
+}
+
+#[derive(Debug)]
+struct Open {
+    handle: SessionHandle,
+    cold_reads: Arc<Semaphore>,
 }
 
 impl Sessions {
@@ -39,7 +50,8 @@ impl Sessions {
         let wrap = |id, event| (id, event);
         match net::open(id, stream, self.events.clone(), wrap, &self.tasks) {
             Ok(handle) => {
-                self.open.insert(id, handle);
+                let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
+                self.open.insert(id, Open { handle, cold_reads });
                 Some(id)
             }
             Err(error) => {
@@ -50,25 +62,49 @@ impl Sessions {
     }
 
     /// Sends a frame, with the records that its run names.
+    ///
+    /// Records that lie in files are read on a thread that may wait for the disk, so that the core task does not: such a
+    /// frame may be overtaken by later ones.
     pub(super) fn send(&self, session: SessionId, frame: Frame<IdRange>) {
-        let Some(handle) = self.open.get(&session) else { return };
+        let Some(open) = self.open.get(&session) else { return };
         if matches!(frame, Frame::Response(_, Response::Welcome(_))) {
-            handle.admit();
+            open.handle.admit();
         }
-        let read = |range: IdRange| -> Result<Records, std::convert::Infallible> {
-            let records = self.log.read(range.start(), range.end(), usize::MAX).expect("in memory");
-            assert_eq!(records.range(), range, "a planned run is there to be read");
-            Ok(records)
+        let is_cold = |range: &IdRange| !range.is_empty() && !self.log.is_recent(range.start());
+        if !frame.run().is_some_and(is_cold) {
+            return write(&self.log, session, open.handle.outbox(), frame);
+        }
+        let Ok(turn) = open.cold_reads.clone().try_acquire_owned() else {
+            let range = frame.run();
+            return debug!(%session, ?range, "too many reads for one peer; a frame is dropped");
         };
-        let Ok(frame) = frame.try_map(read);
-        if !handle.send(frame::encode(&frame)) {
-            let range = frame.run().map(Run::range);
-            debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
-        }
+        let (log, outbox) = (self.log.clone(), open.handle.outbox().clone());
+        self.tasks.spawn_blocking(move || {
+            write(&log, session, &outbox, frame);
+            drop(turn);
+        });
     }
 
     /// Closes a session, after what was sent before.
     pub(super) fn close(&mut self, session: SessionId) {
         self.open.remove(&session);
+    }
+}
+
+/// Puts a frame into a session's queue, with the records that its run names. A frame whose records cannot be read is
+/// dropped: the log has told its node what is wrong.
+fn write(log: &LogReader, session: SessionId, outbox: &Outbox, frame: Frame<IdRange>) {
+    let read = |range: IdRange| {
+        let records = log.read(range.start(), range.end(), usize::MAX)?;
+        assert_eq!(records.range(), range, "a planned run is there to be read");
+        Ok::<Records, ReadError>(records)
+    };
+    let frame = match frame.try_map(read) {
+        Ok(frame) => frame,
+        Err(error) => return warn!(%session, %error, "a frame is dropped: its run is unreadable"),
+    };
+    if !outbox.send(frame::encode(&frame)) {
+        let range = frame.run().map(Run::range);
+        debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
     }
 }

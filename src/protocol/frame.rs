@@ -19,7 +19,7 @@ use crate::types::{
 };
 
 /// Version of the protocol. Any change of a frame's bytes or meaning makes a new one; a master refuses every other.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Longest frame, in bytes: a single message of the largest size and its head have room. Larger would only let a
 /// broken peer make us hold more.

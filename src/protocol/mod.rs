@@ -11,7 +11,7 @@
 //! - `step(now, input)` takes in what happened; `handle_timeout(now)` does what is due;
 //! - `poll_effect()` says what to do next; call it until it returns none after each of the above;
 //! - `next_deadline()` says when `handle_timeout` is due next; the shell holds the only sleep;
-//! - commands and questions of the application: `append`, `forget`, `health`, `set_faults`, `disconnect`.
+//! - commands and questions of the application: `append`, `join`, `forget`, `health`, `set_faults`, `disconnect`.
 //!
 //! `now` must never go back. Chance comes from a seed in the options. A node that its [faults](crate::types::Faults)
 //! pause is not told of connections and frames until it goes on; they wait where they came from.
@@ -44,6 +44,7 @@ mod faults;
 pub mod frame;
 pub mod gap_buffer;
 mod health;
+mod idempotency;
 mod in_flight;
 mod master;
 mod outcome;
@@ -58,11 +59,17 @@ use thiserror::Error;
 use crate::types::{Checksum, IdRange, LogEnd, RequestId};
 
 pub use faults::HANDSHAKE_DELAY_MAX;
-pub use master::{Effect, HANDSHAKE_TIMEOUT, Input, Master, MasterOptions, STRANGERS_MAX};
-pub use outcome::{ForgetError, Outcome, Receipt, Refusal};
-pub use secondary::{HELD_BYTES_MAX, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
+pub use idempotency::FirstUse;
+pub use master::{
+    Effect, HANDSHAKE_TIMEOUT, Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX,
+};
+pub use outcome::{ForgetError, Outcome, Receipt, Refusal, Wait};
+pub use secondary::{
+    HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions,
+};
 pub use status::{
-    MasterHealth, MemberHealth, MemberPhase, QuorumHealth, SecondaryHealth, SecondaryPhase, Status,
+    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, SecondaryHealth,
+    SecondaryPhase, Status,
 };
 
 /// What the deciding code may ask of its node's log: sizes and checksums, never bytes.
@@ -143,6 +150,9 @@ pub enum CloseReason {
     /// Not a byte for too long.
     #[error("nothing was heard from the master for too long")]
     Silent,
+    /// What the peer has cannot be compared, or its name not be written down.
+    #[error("this node's disk has a fault, which keeps the node from judging who asks to join")]
+    DiskFault,
     /// Somebody asked for it.
     #[error("a disconnect was asked for")]
     OnDemand,

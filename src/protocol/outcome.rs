@@ -1,21 +1,35 @@
-//! What becomes of a sender's append.
+//! What a sender asks for, and what becomes of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::types::{MessageId, NodeName};
+use crate::types::{DiskFault, LogEnd, MessageId, NodeName, WriteConcern};
 
-/// The answer to one append. Each accepted append gets exactly one.
+/// What a sender waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// How many nodes must have the message; none: the node's default.
+    pub write_concern: Option<WriteConcern>,
+    /// How long the sender waits for them; none: as long as it takes. Zero: answer at once with what is so far.
+    pub timeout: Option<Duration>,
+}
+
+/// The answer to one sender. Each that is accepted gets exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The write concern holds.
     Committed(Receipt),
     /// The sender's own time limit passed before the write concern held. The message stays in the log.
     TimedOut(Receipt),
-    /// The node stops before the write concern held. The message stays in the log.
+    /// The node stops before the write concern held. The message stays in the log, where it is stored.
     ShuttingDown(Receipt),
-    /// The message is not in the log and never will be.
+    /// The disk failed before it told whether the message is stored.
+    DiskFailed(Receipt, DiskFault),
+    /// The message has its id from before, and as many senders as may wait are waiting.
+    TooManyWaiting(Receipt),
+    /// Nothing was done; a message that was sent is not in the log and never will be.
     Refused(Refusal),
 }
 
@@ -30,9 +44,11 @@ pub struct Receipt {
     pub acked_by: Arc<[NodeName]>,
     /// Whether the message is durable on the master: in its log for good. Otherwise its fate is not known yet.
     pub stored: bool,
+    /// Whether the message was there already, under the sender's idempotency key.
+    pub replayed: bool,
 }
 
-/// Why an append was refused before anything was stored.
+/// Why a sender was refused before anything was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// More nodes than the cluster can ever have.
@@ -69,6 +85,39 @@ pub enum Refusal {
     /// The node is stopping.
     #[error("the node is shutting down; send the message again when it is back")]
     ShuttingDown,
+    /// The disk takes nothing more.
+    #[error("the node takes no messages: {0}; {help}", help = help_with(.0))]
+    DiskFault(DiskFault),
+    /// The disk is too far behind.
+    #[error("{bytes} bytes of messages wait for the disk already; try again later")]
+    DiskBehind {
+        /// How many bytes wait.
+        bytes: usize,
+    },
+    /// The idempotency key belongs to another message.
+    #[error(
+        "the idempotency key was used for another message, {first}; give each message a key of its own"
+    )]
+    KeyReused {
+        /// The message that has the key.
+        first: MessageId,
+    },
+    /// There is no message to wait for.
+    #[error("no message has this id yet: the next one gets {end}")]
+    NoMessage {
+        /// The end of the ids given so far.
+        end: LogEnd,
+    },
+}
+
+/// What a person can do about the disk of a master.
+pub(super) fn help_with(fault: &DiskFault) -> &'static str {
+    match fault {
+        DiskFault::Failed { .. } => "make room or replace the disk, then restart this node",
+        DiskFault::Damaged { .. } => {
+            "put the damaged file back from a copy, or replace the disk, then restart this node"
+        }
+    }
 }
 
 /// `3 nodes is`, `3 nodes are`, `1 node is`: what stands behind "1 of" or "2 of".
@@ -89,4 +138,7 @@ pub enum ForgetError {
         "secondary {0} is not unhealthy; stop it first and wait until /health shows it as unhealthy"
     )]
     Live(NodeName),
+    /// What is left cannot be written down.
+    #[error("nothing was forgotten for good: {0}; {help}", help = help_with(.0))]
+    DiskFault(DiskFault),
 }

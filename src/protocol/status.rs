@@ -2,7 +2,26 @@
 
 use std::time::Duration;
 
-use crate::types::{LogEnd, NodeName};
+use crate::types::{DiskFault, LogEnd, NodeName};
+
+/// How a node's disk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskHealth {
+    /// Nothing is wrong with it, as far as the node knows.
+    Ok,
+    /// It takes nothing more.
+    Faulty(DiskFault),
+}
+
+impl DiskHealth {
+    /// The health of a node's disk; none where its log is in memory.
+    pub(super) fn new(on_disk: bool, fault: Option<&DiskFault>) -> Option<Self> {
+        match fault {
+            Some(fault) => Some(Self::Faulty(fault.clone())),
+            None => on_disk.then_some(Self::Ok),
+        }
+    }
+}
 
 /// How a secondary looks from the master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +54,10 @@ pub struct MemberHealth {
     pub status: Status,
     /// How far it is in joining.
     pub phase: MemberPhase,
-    /// The end of what it acked.
-    pub acked_end: LogEnd,
-    /// How many messages it is behind the master.
-    pub lag: u64,
+    /// The end of what it acked; none while that is not known: the master was restarted since.
+    pub acked_end: Option<LogEnd>,
+    /// How many messages it is behind the master, where that is known.
+    pub lag: Option<u64>,
     /// `AddMessage` requests that wait for its answer.
     pub in_flight: usize,
     /// `AddMessage` requests that had to be made again since the master started.
@@ -72,7 +91,7 @@ impl QuorumHealth {
 pub struct MasterHealth {
     /// Its name.
     pub name: NodeName,
-    /// Whether it refuses appends: it is stopping, or too few nodes are healthy.
+    /// Whether it refuses appends: it is stopping, its disk has a fault, or too few nodes are healthy.
     pub read_only: bool,
     /// The end of its log.
     pub log_end: LogEnd,
@@ -84,6 +103,8 @@ pub struct MasterHealth {
     pub waiting_senders: usize,
     /// Every secondary that ever registered, in that order.
     pub secondaries: Vec<MemberHealth>,
+    /// Its disk; none: the log is in memory.
+    pub disk: Option<DiskHealth>,
 }
 
 /// How far a secondary is, as it knows itself.
@@ -99,6 +120,8 @@ pub enum SecondaryPhase {
     Refused,
     /// The master refuses it because its messages are not a part of the master's log.
     Diverged,
+    /// Its disk takes nothing more: it does not dial again before it is restarted.
+    Failed,
 }
 
 /// A secondary's health.
@@ -118,4 +141,6 @@ pub struct SecondaryHealth {
     pub master: Option<NodeName>,
     /// The master's log end as last told; none before the first handshake.
     pub master_log_end: Option<LogEnd>,
+    /// Its disk; none: the log is in memory.
+    pub disk: Option<DiskHealth>,
 }

@@ -17,6 +17,8 @@ pub(super) struct Waiter {
     pub(super) write_concern: u16,
     /// When it stops waiting; none: never.
     pub(super) deadline: Option<Instant>,
+    /// Whether it repeats a message by its idempotency key.
+    pub(super) is_replay: bool,
 }
 
 /// The senders that wait for their write concern.
@@ -87,11 +89,26 @@ impl Gate {
         self.remove(name).map(|waiter| (name, waiter))
     }
 
+    /// Takes out one waiter whose message is not before `end`. Call until it returns none.
+    #[must_use]
+    pub(super) fn pop_from(&mut self, end: LogEnd) -> Option<(WaiterId, Waiter)> {
+        let name = self.by_end.values().find_map(|set| {
+            let &(last, name) = set.last()?;
+            (last > end).then_some(name)
+        })?;
+        self.remove(name).map(|waiter| (name, waiter))
+    }
+
     /// Takes out any waiter. Call until it returns none.
     #[must_use]
     pub(super) fn pop_any(&mut self) -> Option<(WaiterId, Waiter)> {
         let name = *self.waiters.first_key_value()?.0;
         self.remove(name).map(|waiter| (name, waiter))
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
     }
 
     /// When the next waiter's time is up.
@@ -118,7 +135,7 @@ mod tests {
     use super::*;
 
     fn waiter(id: u64, write_concern: u16) -> Waiter {
-        Waiter { id: MessageId::new(id), write_concern, deadline: None }
+        Waiter { id: MessageId::new(id), write_concern, deadline: None, is_replay: false }
     }
 
     fn satisfied(gate: &mut Gate, ends: &[u64]) -> Vec<u64> {
@@ -151,6 +168,23 @@ mod tests {
         gate.insert(WaiterId::new(1), waiter(0, 3));
         assert_eq!(satisfied(&mut gate, &[9, 9]), [0; 0]);
         assert_eq!(satisfied(&mut gate, &[9, 9, 1]), [1]);
+    }
+
+    #[test]
+    fn those_whose_message_is_not_stored_are_taken_out_and_the_others_go_on_waiting() {
+        let mut gate = Gate::default();
+        for id in 0..4 {
+            gate.insert(WaiterId::new(id), waiter(id, 2 + (id % 2) as u16));
+        }
+        let mut names = Vec::new();
+        while let Some((name, waiter)) = gate.pop_from(LogEnd::new(2)) {
+            assert!(waiter.id.get() >= 2);
+            names.push(name.get());
+        }
+        names.sort();
+        assert_eq!((names, gate.is_empty()), (vec![2, 3], false));
+        assert_eq!(satisfied(&mut gate, &[9, 9, 9]), [0, 1]);
+        assert!(gate.is_empty());
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Checker {
         let truth = self.log.and_then(|log| self.truths.get_mut(&log)).expect("a master runs");
         assert_eq!(sent.id.get(), truth.len() as u64, "ids are given in order without gaps");
         truth.push(text.to_owned());
+        self.joined(waiter, sent);
+    }
+
+    /// A sender waits for a message that got its id before.
+    pub(super) fn joined(&mut self, waiter: WaiterId, sent: Sent) {
         let before = self.waiting.insert(waiter, sent);
         assert!(before.is_none(), "waiter {waiter} was used before");
     }
@@ -64,7 +69,13 @@ impl Checker {
                 assert!(is_over, "timed out before its time: {receipt:?}");
                 assert!(receipt.acked_by.len() < usize::from(receipt.write_concern));
             }
-            Outcome::ShuttingDown(receipt) => self.receipt_is_true(&sent, receipt),
+            Outcome::ShuttingDown(receipt) | Outcome::TooManyWaiting(receipt) => {
+                self.receipt_is_true(&sent, receipt);
+            }
+            Outcome::DiskFailed(receipt, _) => {
+                self.receipt_is_true(&sent, receipt);
+                assert!(!receipt.stored, "it is stored, so the disk is no reason: {receipt:?}");
+            }
             Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
         }
     }
@@ -189,7 +200,7 @@ mod tests {
 
     fn receipt(id: u64, write_concern: u16, nodes: &[&str]) -> Receipt {
         let acked_by = nodes.iter().map(|node| name(node)).collect();
-        Receipt { id: MessageId::new(id), write_concern, acked_by, stored: true }
+        Receipt { id: MessageId::new(id), write_concern, acked_by, stored: true, replayed: false }
     }
 
     fn release(checker: &mut Checker, outcome: Outcome) {

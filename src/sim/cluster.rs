@@ -39,6 +39,10 @@ pub(super) enum Event {
     Dialed { secondary: NodeName, life: u64, link: Option<u64> },
     /// A node's log made durable what it had (none: the master's).
     Synced { secondary: Option<NodeName>, life: u64 },
+    /// The master wrote down a list of names.
+    Remembered { version: u64, names: Vec<NodeName>, life: u64 },
+    /// A node's disk takes nothing more (none: the master's).
+    DiskBroke { secondary: Option<NodeName>, life: u64 },
 }
 
 /// A simulated cluster.
@@ -107,6 +111,7 @@ impl Cluster {
             default_write_concern: WriteConcern::Majority,
             quorum: self.options.quorum,
             max_waiting: self.options.max_waiting,
+            idempotency_window: self.options.idempotency_window,
             seed: self.rng.random(),
         };
         *self.lives.entry(None).or_default() += 1;
@@ -146,61 +151,6 @@ impl Cluster {
     /// Prints each line of the trace to standard output as it comes.
     pub fn print_trace(&mut self) {
         self.print_trace = true;
-    }
-
-    /// Sends a message to the master.
-    ///
-    /// # Errors
-    /// When the master refuses it.
-    pub fn append(
-        &mut self,
-        text: &str,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<(WaiterId, MessageId), Refusal> {
-        let waiter = WaiterId::new(self.number());
-        let now = self.instant();
-        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        let id = master.machine.append(now, waiter, write_concern, timeout)?;
-        assert_eq!(master.writer.append(self.now.as_millis() as u64, None, text), id);
-        let deadline = timeout.map(|timeout| self.now + timeout);
-        self.checker.accepted(waiter, Sent { id, write_concern, deadline }, text);
-        self.note(&format!("sender {waiter}: {text:?} becomes id={id}"));
-        self.sync(None);
-        self.drain_master();
-        Ok((waiter, id))
-    }
-
-    /// A sender hangs up.
-    pub fn cancel(&mut self, waiter: WaiterId) {
-        let now = self.instant();
-        self.checker.canceled(waiter);
-        if let Some(master) = &mut self.master {
-            master.machine.step(now, Input::Cancel(waiter));
-        }
-        self.drain_master();
-    }
-
-    /// Asks the master to forget a secondary.
-    ///
-    /// # Errors
-    /// As the master's.
-    pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
-        let forgotten = match &mut self.master {
-            Some(master) => master.machine.forget(name),
-            None => Ok(()),
-        };
-        self.drain_master();
-        forgotten
-    }
-
-    /// Lets the master stop: it answers everybody.
-    pub fn shut_down_master(&mut self) {
-        let now = self.instant();
-        if let Some(master) = &mut self.master {
-            master.machine.step(now, Input::Shutdown);
-        }
-        self.drain_master();
     }
 
     /// Lets time pass.
@@ -309,3 +259,4 @@ impl Cluster {
 
 mod failures;
 mod run;
+mod senders;

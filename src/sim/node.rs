@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::cluster::Event;
 use crate::log::{LogReader, LogWriter, in_memory};
 use crate::protocol::{
-    Master, MasterHealth, MasterOptions, Secondary, SecondaryHealth, SecondaryOptions,
-    SecondaryPhase,
+    Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
+    SecondaryHealth, SecondaryOptions, SecondaryPhase,
 };
 use crate::types::NodeName;
 
@@ -18,6 +18,7 @@ pub struct MasterNode {
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
     pub(super) stalled: Stalled,
+    pub(super) disk_is_broken: bool,
 }
 
 /// A secondary with its log.
@@ -29,6 +30,7 @@ pub struct SecondaryNode {
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
     pub(super) stalled: Stalled,
+    pub(super) disk_is_broken: bool,
 }
 
 /// What a hung node has not taken in yet. Its own timers stand still too.
@@ -41,8 +43,8 @@ pub(super) struct Stalled {
 impl MasterNode {
     pub(super) fn new(now: Instant, options: MasterOptions) -> Self {
         let (writer, reader) = in_memory();
-        let machine = Master::new(now, options, reader.clone());
-        Self { machine, writer, reader, stalled: Stalled::default() }
+        let machine = Master::new(now, options, RestoredMaster::default(), reader.clone());
+        Self { machine, writer, reader, stalled: Stalled::default(), disk_is_broken: false }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -64,8 +66,16 @@ impl SecondaryNode {
     pub(super) fn new(now: Instant, options: SecondaryOptions) -> Self {
         let (writer, reader) = in_memory();
         let registers_as = options.name.clone();
-        let machine = Secondary::new(now, options, reader.clone());
-        Self { registers_as, machine, writer, reader, stalled: Stalled::default() }
+        let restored = RestoredSecondary::default();
+        let machine = Secondary::new(now, options, restored, reader.clone());
+        Self {
+            registers_as,
+            machine,
+            writer,
+            reader,
+            stalled: Stalled::default(),
+            disk_is_broken: false,
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

@@ -18,6 +18,8 @@ pub struct ClusterOptions {
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub max_waiting: usize,
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
+    pub idempotency_window: usize,
+    /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub quorum: Option<Quorum>,
     /// What is to go wrong with every node from its start.
     pub faults: Faults,
@@ -35,6 +37,7 @@ impl Default for ClusterOptions {
             heartbeat_interval: Duration::from_secs(1),
             cluster_size: None,
             max_waiting: 1000,
+            idempotency_window: 1000,
             quorum: None,
             faults: Faults::default(),
             reconnect_delay: Duration::from_secs(3),

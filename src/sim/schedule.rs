@@ -191,7 +191,7 @@ impl Schedule {
                     | Refusal::TooManyWaiting { .. }
                     | Refusal::NoQuorum { .. },
                 ) => {}
-                Err(refusal @ Refusal::ShuttingDown) => panic!("not stopping, but: {refusal}"),
+                Err(refusal) => panic!("there is no reason for this: {refusal}"),
             }
         }
     }

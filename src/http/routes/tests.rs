@@ -1,8 +1,11 @@
 //! The table of methods and paths.
 
+use std::time::Duration;
+
 use hyper::header::{ALLOW, HeaderValue};
 
 use super::*;
+use crate::types::WriteConcern;
 
 const ALL_METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
 
@@ -131,7 +134,6 @@ fn no_other_route_takes_parameters() {
     let routes = [
         ("POST", "/newMessage"),
         ("POST", "/messages"),
-        ("GET", "/messages/3"),
         ("GET", "/health"),
         ("HEAD", "/ready"),
         ("DELETE", "/secondaries/bonnie"),
@@ -162,4 +164,35 @@ fn names_that_nobody_can_have_are_refused() {
     for name in ["a%20b", "a%2fb", "~", &"x".repeat(65)] {
         assert_eq!(status(Role::Master, "DELETE", &format!("/secondaries/{name}")), 400);
     }
+}
+
+#[test]
+fn a_message_may_be_waited_for_with_the_words_of_an_append() {
+    let found = |query: &str| find(Role::Master, "GET", &format!("/messages/3?{query}"));
+    let waits = |write_concern, ms: Option<u64>| {
+        let timeout = ms.map(Duration::from_millis);
+        Ok(Route::Wait(3, Wait { write_concern: Some(write_concern), timeout }))
+    };
+    assert_eq!(found(""), Ok(Route::Message(3)));
+    assert_eq!(found("writeConcern=3"), waits(WriteConcern::Nodes(3), None));
+    assert_eq!(found("w=0&timeoutMs=0"), waits(WriteConcern::Nodes(1), Some(0)));
+    assert_eq!(found("timeoutMs=20&w=majority"), waits(WriteConcern::Majority, Some(20)));
+    assert_eq!(found("writeConcern=all&w=all"), waits(WriteConcern::All, None));
+    let head = find(Role::Master, "HEAD", "/messages/3?w=2");
+    assert_eq!(head, waits(WriteConcern::Nodes(2), None));
+    for query in [
+        "timeoutMs=5",
+        "w=most",
+        "w=-1",
+        "w=",
+        "w=1.5",
+        "w=2&w=2",
+        "w=2&writeConcern=3",
+        "w=2&timeoutMs=soon",
+        "writeconcern=2",
+        "from=1",
+    ] {
+        assert_eq!(status(Role::Master, "GET", &format!("/messages/3?{query}")), 400, "{query}");
+    }
+    assert_eq!(status(Role::Master, "GET", "/messages/x?w=2"), 400);
 }

@@ -77,6 +77,16 @@ fn the_document_shows_the_bytes_of_every_frame() {
 }
 
 #[test]
+fn the_document_shows_the_bytes_of_a_record_with_a_key() {
+    let mut bytes = Vec::new();
+    let key = "order-17".parse().unwrap();
+    encode_record(&mut bytes, MessageId::new(4), 1_700_000_000_000, Some(&key), "Msg5");
+    let document = include_str!("../../../docs/PROTOCOL.md");
+    let block = format!("Keyed record:\n{}\n", dump(&bytes));
+    assert!(document.contains(&block), "docs/PROTOCOL.md lacks this dump:\n{block}");
+}
+
+#[test]
 fn what_is_encoded_is_decoded_and_nothing_shorter_or_longer() {
     for (kind, frame) in samples() {
         let bytes = bytes_of(&frame);

@@ -11,7 +11,7 @@ use crate::protocol::frame::{
 };
 use crate::protocol::status::Status;
 use crate::protocol::{CloseReason, LogView, ProtocolError};
-use crate::types::{IdRange, Records, RequestId, SECONDARIES_MAX, SessionId};
+use crate::types::{IdRange, NodeName, Records, RequestId, SECONDARIES_MAX, SessionId};
 
 /// Time for a connection to finish its handshake: the longest artificial delay of one, twice.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,15 +20,42 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// secondaries out more easily. Higher: they would hold more of our memory.
 pub const STRANGERS_MAX: usize = 1024;
 
+/// Handshakes repeated on one connection that waits to be let in, at most: ten a second for its whole time. More are
+/// not answered, since nobody waits for them.
+const REPEATS_MAX: usize = 100;
+
 /// A connection that has not finished its handshake.
 #[derive(Debug)]
 pub(super) struct Stranger {
     pub(super) address: String,
     pub(super) deadline: Instant,
+    /// It introduced itself, and waits until its name is written down.
+    waiting: Option<Introduction>,
+}
+
+/// A handshake and the requests that brought it: more than one where it was repeated.
+#[derive(Debug)]
+struct Introduction {
+    handshake: Handshake,
+    requests: Vec<RequestId>,
 }
 
 /// A refusal: its code and what to tell the person at the other end.
 type Refused = (RefusalCode, String);
+
+/// Why a secondary is not let in.
+enum Denied {
+    /// For a reason of its own: it is told.
+    Refused(Refused),
+    /// For one that lies in this node: it may try again.
+    Closed(CloseReason),
+}
+
+impl From<Refused> for Denied {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
 
 impl<L: LogView> Master<L> {
     /// A connection was accepted.
@@ -40,7 +67,7 @@ impl<L: LogView> Master<L> {
             self.close(oldest, CloseReason::TooManyHandshakes);
         }
         let deadline = now + HANDSHAKE_TIMEOUT;
-        self.strangers.insert(session, Stranger { address, deadline });
+        self.strangers.insert(session, Stranger { address, deadline, waiting: None });
     }
 
     /// Closes the connections whose time for a handshake is over.
@@ -71,7 +98,8 @@ impl<L: LogView> Master<L> {
                     "this master speaks version {PROTOCOL_VERSION} of the protocol, not {version}; \
                      run the same release on all nodes"
                 );
-                return self.refuse(session, request, "unknown", (RefusalCode::Version, detail));
+                let refused = (RefusalCode::Version, detail);
+                return self.refuse(session, &[request], "unknown", refused);
             }
             _ => {
                 let reason = CloseReason::Protocol(ProtocolError::HandshakeExpected);
@@ -79,13 +107,63 @@ impl<L: LogView> Master<L> {
             }
         };
         debug!(%session, peer = %handshake.name, %request, end = %handshake.end, "handshake");
-        match self.admit(&handshake) {
-            Err(refused) => self.refuse(session, request, handshake.name.as_str(), refused),
-            Ok(member) => {
-                self.let_in(now, session, member, &handshake);
-                self.respond(session, request, self.welcome());
+        let Some(stranger) = self.strangers.get_mut(&session) else { return };
+        match &mut stranger.waiting {
+            // What it repeats is the same, and so is the answer.
+            Some(waiting) if waiting.requests.len() < REPEATS_MAX => waiting.requests.push(request),
+            Some(_) => {}
+            None => self.decide(now, session, Introduction { handshake, requests: vec![request] }),
+        }
+    }
+
+    /// Lets a secondary in, refuses it, or lets it wait until its name is written down.
+    fn decide(&mut self, now: Instant, session: SessionId, introduction: Introduction) {
+        let Introduction { handshake, requests } = &introduction;
+        match self.admit(handshake) {
+            Err(Denied::Refused(refused)) => {
+                self.refuse(session, requests, handshake.name.as_str(), refused);
+            }
+            Err(Denied::Closed(reason)) => self.close(session, reason),
+            Ok(Some(member)) => {
+                self.let_in(now, session, member, handshake);
+                for &request in requests {
+                    self.respond(session, request, self.welcome());
+                }
+            }
+            Ok(None) => {
+                self.register(&handshake.name);
+                if let Some(stranger) = self.strangers.get_mut(&session) {
+                    stranger.waiting = Some(introduction);
+                }
             }
         }
+    }
+
+    /// Decides again about those that waited for their names, in the order in which they came, unless the node is
+    /// paused: what was true when they came may have changed.
+    pub(super) fn decide_waiting(&mut self, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
+        let waiting: Vec<SessionId> = self.strangers.keys().copied().collect();
+        for session in waiting {
+            let Some(stranger) = self.strangers.get_mut(&session) else { continue };
+            let names = &self.names;
+            let is_done =
+                |waiting: &mut Introduction| !names.is_registering(&waiting.handshake.name);
+            if let Some(introduction) = stranger.waiting.take_if(is_done) {
+                self.decide(now, session, introduction);
+            }
+        }
+    }
+
+    /// The connections that wait for this name to be written down.
+    pub(super) fn strangers_named(&self, name: &NodeName) -> Vec<SessionId> {
+        let is_named = |stranger: &Stranger| {
+            stranger.waiting.as_ref().is_some_and(|waiting| waiting.handshake.name == *name)
+        };
+        let named = self.strangers.iter().filter(|(_, stranger)| is_named(stranger));
+        named.map(|(&session, _)| session).collect()
     }
 
     /// A member repeats its handshake, because the answer was lost or late.
@@ -108,12 +186,12 @@ impl<L: LogView> Master<L> {
         })
     }
 
-    /// Whether a secondary may join; its member, if it registered before.
-    fn admit(&self, handshake: &Handshake) -> Result<Option<MemberId>, Refused> {
+    /// Whether a secondary may join; its member, if its name is registered.
+    fn admit(&self, handshake: &Handshake) -> Result<Option<MemberId>, Denied> {
         let Handshake { name, instance, .. } = handshake;
         if *name == self.options.name {
             let detail = format!("{name} is the master's own name; give this node another --name");
-            return Err((RefusalCode::NameTaken, detail));
+            return Err((RefusalCode::NameTaken, detail).into());
         }
         let known = self.members.iter().find(|(_, member)| member.name() == name);
         if let Some((_, member)) = known
@@ -123,69 +201,70 @@ impl<L: LogView> Master<L> {
             let detail = format!(
                 "another live node has the name {name}; stop it, or give this node another --name"
             );
-            return Err((RefusalCode::NameTaken, detail));
+            return Err((RefusalCode::NameTaken, detail).into());
         }
         let secondaries_max =
             self.options.cluster_size.map_or(SECONDARIES_MAX, |nodes| nodes.saturating_sub(1));
-        if known.is_none() && self.members.len() >= usize::from(secondaries_max) {
+        let is_new = known.is_none() && !self.names.is_registering(name);
+        // Those whose names are on their way to the disk have their places already.
+        let taken = self.members.len() + self.names.registering();
+        if is_new && taken >= usize::from(secondaries_max) {
             let detail = format!(
                 "the cluster has its {secondaries_max} secondaries already; raise --cluster-size, or \
                  forget one that is gone with DELETE /secondaries/<name>"
             );
-            return Err((RefusalCode::ClusterFull, detail));
+            return Err((RefusalCode::ClusterFull, detail).into());
         }
         self.compare_logs(handshake)?;
+        if known.is_none() && self.disk_fault.is_some() {
+            return Err(Denied::Closed(CloseReason::DiskFault));
+        }
         Ok(known.map(|(&id, _)| id))
     }
 
     /// Whether what the secondary has is a prefix of this log. Never by ids alone: another log has the same ids.
-    fn compare_logs(&self, handshake: &Handshake) -> Result<(), Refused> {
+    fn compare_logs(&self, handshake: &Handshake) -> Result<(), Denied> {
         let Handshake { end, log, last_checksum, .. } = handshake;
         if end.get() == 0 {
             return Ok(());
         }
-        let what_to_do = "it keeps its messages; to join this master, restart it in memory (empty)";
+        let what_to_do = "it keeps its messages; to join this master it must begin anew: restart it \
+            where its log is in memory, or stop it and run `acklog log reset DIR` on its data directory";
         if *log != Some(self.options.log) {
             let detail = format!("this node has {end} messages of another log; {what_to_do}");
-            return Err((RefusalCode::OtherLog, detail));
+            return Err((RefusalCode::OtherLog, detail).into());
         }
         if *end > self.durable_end {
             let detail = format!(
                 "this node has {end} messages, more than the master's {}; {what_to_do}",
                 self.durable_end
             );
-            return Err((RefusalCode::LongerLog, detail));
+            return Err((RefusalCode::LongerLog, detail).into());
         }
-        if self.log.checksum_before(*end) != Ok(*last_checksum) {
+        let Ok(checksum) = self.log.checksum_before(*end) else {
+            return Err(Denied::Closed(CloseReason::DiskFault));
+        };
+        if checksum != *last_checksum {
             let detail =
                 format!("this node's last message before {end} is not the master's; {what_to_do}");
-            return Err((RefusalCode::OtherRecord, detail));
+            return Err((RefusalCode::OtherRecord, detail).into());
         }
         Ok(())
     }
 
-    fn refuse(&mut self, session: SessionId, request: RequestId, name: &str, refused: Refused) {
+    fn refuse(&mut self, session: SessionId, requests: &[RequestId], name: &str, refused: Refused) {
         let (code, detail) = refused;
         warn!(peer = %name, %session, ?code, detail, "refused a secondary");
-        self.respond(session, request, Response::Refused { code, detail });
+        for &request in requests {
+            let detail = detail.clone();
+            self.respond(session, request, Response::Refused { code, detail });
+        }
         self.close(session, CloseReason::Refused);
     }
 
-    fn let_in(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        known: Option<MemberId>,
-        handshake: &Handshake,
-    ) {
+    fn let_in(&mut self, now: Instant, session: SessionId, id: MemberId, handshake: &Handshake) {
         let address =
             self.strangers.remove(&session).map(|stranger| stranger.address).unwrap_or_default();
-        let id = known.unwrap_or_else(|| {
-            let id = MemberId(self.next_member);
-            self.next_member += 1;
-            self.members.insert(id, Member::new(handshake.name.clone(), &self.options));
-            id
-        });
         let replaced = self.members.get(&id).and_then(Member::session);
         if let Some(replaced) = replaced {
             self.close(replaced, CloseReason::Replaced);

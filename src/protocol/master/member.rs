@@ -36,6 +36,8 @@ pub(super) struct Context<'a, L> {
 pub(super) struct Member {
     name: NodeName,
     progress: Progress,
+    /// Whether it told its position since the master started.
+    is_position_known: bool,
     link: Option<Link>,
     retries: u64,
     rtt: Option<Duration>,
@@ -76,10 +78,12 @@ pub(super) struct NewLink {
 }
 
 impl Member {
+    /// A secondary that has no connection yet.
     pub(super) fn new(name: NodeName, options: &MasterOptions) -> Self {
         Self {
             name,
             progress: Progress::new(LogEnd::ZERO, options.heartbeat_interval),
+            is_position_known: false,
             link: None,
             retries: 0,
             rtt: None,
@@ -103,6 +107,7 @@ impl Member {
         self.link.as_ref().map_or(Status::Unhealthy, |link| link.health.status())
     }
 
+    /// The end of what it is known to have acked.
     pub(super) fn acked_end(&self) -> LogEnd {
         self.progress.acked_end()
     }
@@ -115,6 +120,7 @@ impl Member {
     /// then the node lost what it had.
     pub(super) fn connect(&mut self, now: Instant, new: NewLink, options: &MasterOptions) {
         self.progress = Progress::new(new.end, options.heartbeat_interval);
+        self.is_position_known = true;
         self.last_seen = Some(now);
         self.link = Some(Link {
             session: new.session,
@@ -296,6 +302,7 @@ impl Member {
 
     pub(super) fn health(&self, now: Instant, durable_end: LogEnd) -> MemberHealth {
         let link = self.link.as_ref();
+        let acked_end = self.is_position_known.then(|| self.acked_end());
         MemberHealth {
             name: self.name.clone(),
             status: self.status(),
@@ -304,8 +311,8 @@ impl Member {
                 Some(link) if link.ready => MemberPhase::Ready,
                 Some(_) => MemberPhase::CatchingUp,
             },
-            acked_end: self.acked_end(),
-            lag: durable_end.get() - self.acked_end().get(),
+            acked_end,
+            lag: acked_end.map(|end| durable_end.get() - end.get()),
             in_flight: self.progress.runs_in_flight(),
             retries: self.retries,
             rtt: self.rtt.filter(|_| link.is_some()),

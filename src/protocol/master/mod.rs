@@ -1,121 +1,40 @@
 //! The master: gives ids, replicates, and answers senders when their write concern holds.
 //!
-//! What it is made of: a [`Gate`] for the senders that wait, a [`Member`] for each secondary that ever registered, and
-//! the connections that have not introduced themselves yet. See the module essay in [`crate::protocol`] for how it is
-//! driven.
+//! What it is made of: a [`Gate`] for the senders that wait, a [`KeyWindow`] for those that come again, a [`Member`] for
+//! each secondary that ever registered, and the connections that have not introduced themselves yet. See the module
+//! essay in [`crate::protocol`] for how it is driven.
 
+mod disk;
 mod faults;
 mod handshake;
+mod interface;
 mod member;
+mod names;
 mod quorum;
+mod senders;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeBounds;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, info};
+use tracing::debug;
 
 use self::handshake::Stranger;
 pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
+pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId};
+use self::names::Names;
+use super::LogView;
 use super::faults::{Injector, Outgoing};
-use super::frame::Frame;
-use super::outcome::{ForgetError, Outcome, Receipt, Refusal};
+use super::idempotency::KeyWindow;
 use super::own_time::OwnTime;
-use super::status::{MasterHealth, Status};
-use super::write_concern::{Gate, Waiter, held_by};
-use super::{CloseReason, LogView};
-use crate::types::{
-    Faults, IdRange, LogEnd, LogId, MessageId, NODES_MAX, NodeName, Quorum, Records, SessionId,
-    WaiterId, WriteConcern,
-};
-
-/// What a master is told once.
-#[derive(Clone, Debug)]
-pub struct MasterOptions {
-    /// Its name.
-    pub name: NodeName,
-    /// The identity of its log.
-    pub log: LogId,
-    /// A request without a response for this long has failed.
-    pub request_timeout: Duration,
-    /// What is to go wrong with it from the start.
-    pub faults: Faults,
-    /// How often it sends heartbeats.
-    pub heartbeat_interval: Duration,
-    /// Number of nodes, the master counted, where it is fixed.
-    pub cluster_size: Option<u16>,
-    /// The write concern of a message that names none.
-    pub default_write_concern: WriteConcern,
-    /// How many nodes must be healthy for it to take messages; none: it always does.
-    pub quorum: Option<Quorum>,
-    /// Most senders that wait for secondaries at once.
-    pub max_waiting: usize,
-    /// What all its chances are drawn from.
-    pub seed: u64,
-}
-
-/// What happens to a master.
-#[derive(Debug)]
-pub enum Input {
-    /// The log is durable up to here.
-    Durable(LogEnd),
-    /// A connection was accepted.
-    SessionUp {
-        /// The new session.
-        session: SessionId,
-        /// Where it comes from.
-        address: String,
-    },
-    /// A frame arrived.
-    Frame {
-        /// The session that it arrived on.
-        session: SessionId,
-        /// The frame.
-        frame: Frame<Records>,
-    },
-    /// A connection is gone.
-    SessionDown {
-        /// Its session.
-        session: SessionId,
-        /// Why, for people.
-        reason: String,
-    },
-    /// A sender no longer waits.
-    Cancel(WaiterId),
-    /// The node stops: every waiter is answered, no append is taken any more.
-    Shutdown,
-}
-
-/// What a master wants to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Send a frame; its run names the records to read from the log.
-    Send {
-        /// The session to send it on.
-        session: SessionId,
-        /// The frame.
-        frame: Frame<IdRange>,
-    },
-    /// Answer a sender.
-    Release {
-        /// The sender.
-        waiter: WaiterId,
-        /// Its answer.
-        outcome: Outcome,
-    },
-    /// Close a connection, after what was sent on it before.
-    Close {
-        /// Its session.
-        session: SessionId,
-        /// Why.
-        reason: CloseReason,
-    },
-}
+use super::status::{DiskHealth, MasterHealth};
+use super::write_concern::{Gate, Waiter};
+use crate::types::{DiskFault, Faults, LogEnd, LogId, NodeName, SessionId};
 
 /// The master's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -127,8 +46,10 @@ pub struct Master<L> {
     /// Invariant: `acked_end of each member <= durable_end <= log_end`.
     durable_end: LogEnd,
     gate: Gate,
+    keys: KeyWindow,
     next_member: u32,
     members: BTreeMap<MemberId, Member>,
+    names: Names,
     by_session: BTreeMap<SessionId, MemberId>,
     strangers: BTreeMap<SessionId, Stranger>,
     injector: Injector,
@@ -137,6 +58,9 @@ pub struct Master<L> {
     rng: ChaCha8Rng,
     effects: VecDeque<Effect>,
     stopping: bool,
+    on_disk: bool,
+    /// Why the log takes nothing more.
+    disk_fault: Option<DiskFault>,
     /// Whether fewer nodes are healthy than the quorum asks for, as last noted.
     without_quorum: bool,
     /// The last answer to "who has it", since many waiters of one batch share it.
@@ -144,67 +68,42 @@ pub struct Master<L> {
 }
 
 impl<L: LogView> Master<L> {
-    /// A master of an empty log.
-    pub fn new(now: Instant, options: MasterOptions, log: L) -> Self {
+    /// A master that goes on where its log ends.
+    ///
+    /// # Panics
+    /// When the restored keys are not in id order.
+    pub fn new(now: Instant, options: MasterOptions, restored: RestoredMaster, log: L) -> Self {
         let mut master = Self {
             injector: Injector::new(Faults::default(), options.seed),
             time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             acked_by: Arc::new([options.name.clone()]),
+            keys: KeyWindow::new(options.idempotency_window),
             options,
             log,
-            log_end: LogEnd::ZERO,
-            durable_end: LogEnd::ZERO,
+            log_end: restored.end,
+            durable_end: restored.end,
             gate: Gate::default(),
             next_member: 0,
             members: BTreeMap::new(),
+            names: Names::default(),
             by_session: BTreeMap::new(),
             strangers: BTreeMap::new(),
             effects: VecDeque::new(),
             stopping: false,
+            on_disk: restored.on_disk,
+            disk_fault: None,
             without_quorum: false,
         };
+        for name in restored.members {
+            master.add_member(name);
+        }
+        for (hash, id) in restored.keys {
+            master.keys.insert(hash, id);
+        }
         master.set_faults(now, master.options.faults);
         master.note_quorum();
         master
-    }
-
-    /// Takes a message and gives it its id. The caller appends it to the log under that id at once, and tells when it
-    /// is durable. Its sender is answered by a later [`Effect::Release`], exactly once, unless it is canceled.
-    ///
-    /// # Errors
-    /// When the message is refused; then nothing was changed.
-    pub fn append(
-        &mut self,
-        now: Instant,
-        waiter: WaiterId,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<MessageId, Refusal> {
-        if self.stopping {
-            return Err(Refusal::ShuttingDown);
-        }
-        let asked = write_concern
-            .unwrap_or(self.options.default_write_concern)
-            .resolve(self.cluster_size());
-        let reachable = self.options.cluster_size.unwrap_or(NODES_MAX);
-        let write_concern = u16::try_from(asked)
-            .ok()
-            .filter(|&asked| asked <= reachable)
-            .ok_or(Refusal::WriteConcern { asked, reachable })?;
-        self.check_quorum()?;
-        let limit = self.options.max_waiting;
-        if write_concern > 1 && self.gate.waiting_for_secondaries() >= limit {
-            return Err(Refusal::TooManyWaiting { limit });
-        }
-        let id = self.log_end.next_id();
-        self.log_end = id.end();
-        let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-        if write_concern > 1 {
-            debug!(%id, w = write_concern, ?timeout, "a sender waits for its write concern");
-        }
-        self.gate.insert(waiter, Waiter { id, write_concern, deadline });
-        Ok(id)
     }
 
     /// Takes in what happened.
@@ -220,6 +119,8 @@ impl<L: LogView> Master<L> {
         assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
         match input {
             Input::Durable(end) => self.durable(now, end),
+            Input::Remembered(version) => self.remembered(now, version),
+            Input::DiskFault(fault) => self.disk_failed(fault),
             Input::SessionUp { session, address } => self.meet(now, session, address),
             Input::Frame { session, frame } => self.receive(now, session, frame),
             Input::SessionDown { session, reason } => self.lose(session, &reason),
@@ -229,16 +130,13 @@ impl<L: LogView> Master<L> {
                 }
             }
             Input::Shutdown => self.shut_down(),
+            Input::GiveUp => self.give_up(),
         }
     }
 
     /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((name, waiter)) = self.gate.pop_expired(now) {
-            let receipt = self.receipt(waiter);
-            debug!(id = %waiter.id, acked = receipt.acked_by.len(), "the sender's time is up");
-            self.release(name, Outcome::TimedOut(receipt));
-        }
+        self.expire_senders(now);
         if self.is_paused() {
             return;
         }
@@ -264,26 +162,6 @@ impl<L: LogView> Master<L> {
         peers.into_iter().chain(self.gate.next_deadline()).min()
     }
 
-    /// Forgets a secondary: its name no longer counts, nor do its acks.
-    ///
-    /// # Errors
-    /// When the name is unknown, or the secondary is still heard from.
-    pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
-        let unknown = || ForgetError::Unknown(name.clone());
-        let (&id, member) =
-            self.members.iter().find(|(_, member)| member.name() == name).ok_or_else(unknown)?;
-        if member.status() != Status::Unhealthy {
-            return Err(ForgetError::Live(name.clone()));
-        }
-        if let Some(session) = member.session() {
-            self.close(session, CloseReason::Forgotten);
-        }
-        self.members.remove(&id);
-        self.note_quorum();
-        info!(peer = %name, cluster_size = self.cluster_size(), "forgot the secondary");
-        Ok(())
-    }
-
     /// The identity of the log.
     pub fn log_id(&self) -> LogId {
         self.options.log
@@ -294,7 +172,7 @@ impl<L: LogView> Master<L> {
         let now = self.time.at(now);
         MasterHealth {
             name: self.options.name.clone(),
-            read_only: self.stopping || self.without_quorum,
+            read_only: self.stopping || self.without_quorum || self.disk_fault.is_some(),
             log_end: self.durable_end,
             cluster_size: self.cluster_size(),
             quorum: self.quorum_health(),
@@ -304,19 +182,13 @@ impl<L: LogView> Master<L> {
                 .values()
                 .map(|member| member.health(now, self.durable_end))
                 .collect(),
+            disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
         }
     }
 
     fn cluster_size(&self) -> u16 {
         // At most SECONDARIES_MAX members are let in.
         self.options.cluster_size.unwrap_or(1 + self.members.len() as u16)
-    }
-
-    fn durable(&mut self, now: Instant, end: LogEnd) {
-        assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
-        self.durable_end = end;
-        self.release_satisfied();
-        self.let_act(.., |member, context| member.pump(now, context));
     }
 
     /// Lets members act, in the order in which they registered, unless the node is paused.
@@ -340,48 +212,11 @@ impl<L: LogView> Master<L> {
             act(member, &mut context);
         }
     }
-
-    fn release_satisfied(&mut self) {
-        let mut ends: Vec<LogEnd> = self.members.values().map(Member::acked_end).collect();
-        ends.push(self.durable_end);
-        ends.sort_unstable_by(|a, b| b.cmp(a));
-        while let Some((name, waiter)) = self.gate.pop_satisfied(|nodes| held_by(&ends, nodes)) {
-            let receipt = self.receipt(waiter);
-            if waiter.write_concern > 1 {
-                debug!(id = %waiter.id, w = waiter.write_concern, "the write concern holds");
-            }
-            self.release(name, Outcome::Committed(receipt));
-        }
-    }
-
-    fn release(&mut self, waiter: WaiterId, outcome: Outcome) {
-        self.effects.push_back(Effect::Release { waiter, outcome });
-    }
-
-    fn receipt(&mut self, waiter: Waiter) -> Receipt {
-        let Waiter { id, write_concern, .. } = waiter;
-        let stored = id.end() <= self.durable_end;
-        let master = stored.then_some(&self.options.name);
-        let members = self.members.values().filter(|member| id.end() <= member.acked_end());
-        let names = || master.into_iter().chain(members.clone().map(Member::name));
-        if !names().eq(self.acked_by.iter()) {
-            self.acked_by = names().cloned().collect();
-        }
-        Receipt { id, write_concern, acked_by: self.acked_by.clone(), stored }
-    }
-
-    fn shut_down(&mut self) {
-        self.stopping = true;
-        let mut waiters = 0;
-        while let Some((name, waiter)) = self.gate.pop_any() {
-            let receipt = self.receipt(waiter);
-            self.release(name, Outcome::ShuttingDown(receipt));
-            waiters += 1;
-        }
-        info!(waiters, "no longer taking messages; waiting senders are answered");
-    }
 }
 
 fn send(effects: &mut VecDeque<Effect>, session: SessionId, outgoing: Outgoing) {
     effects.extend(outgoing.frames().map(|frame| Effect::Send { session, frame }));
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Effect, Master, Member, MemberId};
-use crate::protocol::frame::{Frame, RUN_BYTES_MAX, Request, Response};
+use crate::protocol::frame::{ErrorCode, Frame, RUN_BYTES_MAX, Request, Response};
 use crate::protocol::{CloseReason, LogView, ProtocolError};
 use crate::types::{LogEnd, Records, RequestId, SessionId};
 
@@ -44,12 +44,19 @@ impl<L: LogView> Master<L> {
             }
             Request::GetMessages { from } => {
                 self.ack(id, from)?;
-                let (run, _) =
-                    self.log.run_from(from, self.durable_end, RUN_BYTES_MAX).expect("in memory");
                 let peer = self.name_of(id);
-                debug!(peer, %request, %from, id = %run, "asked for messages; sending a page");
-                let page = Response::Page { run, log_end: self.durable_end };
-                self.respond(session, request, page);
+                let response = match self.log.run_from(from, self.durable_end, RUN_BYTES_MAX) {
+                    Ok((run, _)) => {
+                        debug!(peer, %request, %from, id = %run, "asked for messages; sending a page");
+                        Response::Page { run, log_end: self.durable_end }
+                    }
+                    Err(unreadable) => {
+                        warn!(peer, %request, %from, "asked for messages that cannot be read");
+                        let detail = unreadable.to_string();
+                        Response::Failed { code: ErrorCode::Internal, detail }
+                    }
+                };
+                self.respond(session, request, response);
             }
             Request::SecondaryNodeReady { end } => {
                 self.ack(id, end)?;

@@ -115,7 +115,8 @@ impl Link {
 impl<L: LogView> Secondary<L> {
     pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
         if matches!(self.connection, Connection::Stopped) {
-            let reason = CloseReason::Stopping;
+            let faulty = self.disk_fault.is_some();
+            let reason = if faulty { CloseReason::DiskFault } else { CloseReason::Stopping };
             self.effects.push_back(SecondaryEffect::Close { session, reason });
             return;
         }
@@ -154,13 +155,19 @@ impl<L: LogView> Secondary<L> {
         }
         let request = match &mut link.stage {
             Stage::Ready => return,
-            Stage::Introducing => Request::Handshake(Handshake {
-                name: self.options.name.clone(),
-                instance: self.options.instance,
-                log: self.log_id,
-                end,
-                last_checksum: self.log.checksum_before(end).expect("in memory"),
-            }),
+            Stage::Introducing => {
+                let Ok(last_checksum) = self.log.checksum_before(end) else {
+                    // The disk's fault is on its way as an input of its own, and ends the connection.
+                    return warn!(%end, "cannot introduce this node: its last message is unreadable");
+                };
+                Request::Handshake(Handshake {
+                    name: self.options.name.clone(),
+                    instance: self.options.instance,
+                    log: self.log_id,
+                    end,
+                    last_checksum,
+                })
+            }
             Stage::CatchingUp { goal: Some(goal), told_ready } if *goal <= end => {
                 *told_ready = true;
                 Request::SecondaryNodeReady { end }

@@ -4,6 +4,7 @@
 //! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
 
 mod faults;
+mod interface;
 mod link;
 mod store;
 
@@ -12,17 +13,18 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::link::{Link, Stage};
 use super::backoff::Backoff;
 use super::faults::{Injector, Outgoing};
 use super::frame::{Frame, Request, Response};
 use super::own_time::OwnTime;
-use super::status::{SecondaryHealth, SecondaryPhase};
+use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
 use super::{CloseReason, LogView, ProtocolError};
-use crate::types::{Faults, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, Run, SessionId};
+use crate::types::{DiskFault, Faults, IdRange, LogEnd, LogId, NodeName, Records, Run, SessionId};
 
+pub use interface::{RestoredSecondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
 pub use store::HELD_BYTES_MAX;
 
 /// First pause after a lost connection or a failed attempt to connect. Shorter would be a hot loop against a master
@@ -35,84 +37,15 @@ const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts at the same request: one heartbeat interval of the default cluster.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// What a secondary is told once.
-#[derive(Clone, Debug)]
-pub struct SecondaryOptions {
-    /// Its name.
-    pub name: NodeName,
-    /// This run of its process.
-    pub instance: InstanceId,
-    /// A request without a response for this long has failed.
-    pub request_timeout: Duration,
-    /// Longest pause between two attempts to connect.
-    pub reconnect_delay: Duration,
-    /// What is to go wrong with it from the start.
-    pub faults: Faults,
-    /// What all its chances are drawn from.
-    pub seed: u64,
-}
-
-/// What happens to a secondary.
-#[derive(Debug)]
-pub enum SecondaryInput {
-    /// The dial succeeded.
-    Connected(SessionId),
-    /// The dial failed.
-    DialFailed {
-        /// Why, for people.
-        reason: String,
-    },
-    /// A frame arrived.
-    Frame {
-        /// The session that it arrived on.
-        session: SessionId,
-        /// The frame.
-        frame: Frame<Records>,
-    },
-    /// Bytes of a frame arrived that is not whole yet.
-    Heard(SessionId),
-    /// The connection is gone.
-    SessionDown {
-        /// Its session.
-        session: SessionId,
-        /// Why, for people.
-        reason: String,
-    },
-    /// The log is durable up to here.
-    Durable(LogEnd),
-    /// The node stops.
-    Shutdown,
-}
-
-/// What a secondary wants to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum SecondaryEffect {
-    /// Connect to the master and tell [`SecondaryInput::Connected`] or [`SecondaryInput::DialFailed`].
-    Dial,
-    /// Send a frame. Those of a secondary carry no messages.
-    Send {
-        /// The session to send it on.
-        session: SessionId,
-        /// The frame.
-        frame: Frame<IdRange>,
-    },
-    /// Append a run to the log and tell [`SecondaryInput::Durable`] when it is.
-    Append(Records),
-    /// Close the connection, after what was sent on it before.
-    Close {
-        /// Its session.
-        session: SessionId,
-        /// Why.
-        reason: CloseReason,
-    },
-}
-
 /// The secondary's state. `L` is its view of its own log.
 #[derive(Debug)]
 pub struct Secondary<L> {
     options: SecondaryOptions,
     log: L,
     log_id: Option<LogId>,
+    on_disk: bool,
+    /// Why the log takes nothing more.
+    disk_fault: Option<DiskFault>,
     /// The end of what was appended, durable or not.
     log_end: LogEnd,
     /// The contiguous end: what is durable, visible and acked. Invariant: `contiguous_end <= log_end`.
@@ -138,13 +71,18 @@ enum Connection {
     Dialing,
     /// Connected.
     Up(Box<Link>),
-    /// The node stops.
+    /// The node stops, or its disk takes nothing more.
     Stopped,
 }
 
 impl<L: LogView> Secondary<L> {
-    /// A secondary with an empty log, which dials its master right away.
-    pub fn new(now: Instant, options: SecondaryOptions, log: L) -> Self {
+    /// A secondary that goes on where its log ends; it dials its master right away.
+    pub fn new(
+        now: Instant,
+        options: SecondaryOptions,
+        restored: RestoredSecondary,
+        log: L,
+    ) -> Self {
         let mut secondary = Self {
             injector: Injector::new(Faults::default(), options.seed),
             time: OwnTime::default(),
@@ -152,9 +90,11 @@ impl<L: LogView> Secondary<L> {
             dial_backoff: Backoff::new(DIAL_PAUSE_FIRST, options.reconnect_delay),
             options,
             log,
-            log_id: None,
-            log_end: LogEnd::ZERO,
-            contiguous_end: LogEnd::ZERO,
+            log_id: restored.log,
+            on_disk: restored.on_disk,
+            disk_fault: None,
+            log_end: restored.end,
+            contiguous_end: restored.end,
             connection: Connection::Idle { dial_at: now },
             refusal: None,
             master: None,
@@ -171,10 +111,15 @@ impl<L: LogView> Secondary<L> {
     /// When something of the connection is handed in while the node is paused.
     pub fn step(&mut self, now: Instant, input: SecondaryInput) {
         let now = self.time.at(now);
-        let is_own = matches!(input, SecondaryInput::Durable(_) | SecondaryInput::Shutdown);
+        let is_own = matches!(
+            input,
+            SecondaryInput::Durable(_) | SecondaryInput::DiskFault(_) | SecondaryInput::Shutdown
+        );
         assert!(is_own || !self.is_paused(), "a paused node hears nothing");
         match input {
             SecondaryInput::Connected(session) => self.connected(now, session),
+            SecondaryInput::DialFailed { .. } if matches!(self.connection, Connection::Stopped) => {
+            }
             SecondaryInput::DialFailed { reason } => {
                 let pause = self.dial_later(now);
                 self.refusal = None;
@@ -195,13 +140,12 @@ impl<L: LogView> Secondary<L> {
                 }
             }
             SecondaryInput::Durable(end) => self.durable(now, end),
-            SecondaryInput::Shutdown => {
-                if let Some(session) = self.session() {
-                    let reason = CloseReason::Stopping;
-                    self.effects.push_back(SecondaryEffect::Close { session, reason });
-                }
-                self.connection = Connection::Stopped;
+            SecondaryInput::DiskFault(fault) => {
+                error!(%fault, "no longer a part of the cluster until a restart: the disk has a fault");
+                self.disk_fault.get_or_insert(fault);
+                self.end(CloseReason::DiskFault);
             }
+            SecondaryInput::Shutdown => self.end(CloseReason::Stopping),
         }
     }
 
@@ -249,6 +193,7 @@ impl<L: LogView> Secondary<L> {
     pub fn health(&self) -> SecondaryHealth {
         let link = self.link();
         let phase = match link.map(|link| &link.stage) {
+            _ if self.disk_fault.is_some() => SecondaryPhase::Failed,
             Some(Stage::CatchingUp { .. }) => SecondaryPhase::CatchingUp,
             Some(Stage::Ready) => SecondaryPhase::Ready,
             Some(Stage::Introducing) | None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
@@ -261,6 +206,7 @@ impl<L: LogView> Secondary<L> {
             connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
             master: self.master.clone(),
             master_log_end: self.master_log_end,
+            disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
         }
     }
 
@@ -295,6 +241,14 @@ impl<L: LogView> Secondary<L> {
         let pause = self.dial_later(now);
         warn!(%reason, ?pause, "closing the connection to the master; dialing again");
         self.effects.push_back(SecondaryEffect::Close { session, reason });
+    }
+
+    /// Gives up the connection for good.
+    fn end(&mut self, reason: CloseReason) {
+        if let Some(session) = self.session() {
+            self.effects.push_back(SecondaryEffect::Close { session, reason });
+        }
+        self.connection = Connection::Stopped;
     }
 
     /// Whether the session is the current one; notes that the master was heard from.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::log::{LogReader, LogWriter, in_memory};
 use crate::protocol::frame::Welcome;
-use crate::types::{MessageId, RequestId, encode_record};
+use crate::types::{InstanceId, MessageId, RequestId, encode_record};
 
 struct Node {
     machine: Secondary<LogReader>,
@@ -24,7 +24,11 @@ impl Node {
             seed: 1,
         };
         let now = Instant::now();
-        Self { machine: Secondary::new(now, options, reader), writer, now }
+        Self {
+            machine: Secondary::new(now, options, RestoredSecondary::default(), reader),
+            writer,
+            now,
+        }
     }
 
     fn step(&mut self, input: SecondaryInput) -> Vec<SecondaryEffect> {

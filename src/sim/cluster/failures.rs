@@ -48,6 +48,14 @@ impl Cluster {
         }
     }
 
+    /// Breaks a node's disk (none: the master's): it takes nothing more.
+    pub fn break_disk(&mut self, name: Option<&NodeName>) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        self.note(&format!("{shown}'s disk fails"));
+        let event = Event::DiskBroke { secondary: name.cloned(), life: self.life(name) };
+        self.happen(event);
+    }
+
     /// Cuts a secondary off: frames vanish both ways and dials fail, and nobody is told.
     pub fn partition(&mut self, name: &NodeName) {
         self.note(&format!("{name} is cut off"));

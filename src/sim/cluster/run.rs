@@ -1,6 +1,7 @@
 //! The event loop: the shell that production has in threads and sockets, in virtual time.
 
 use super::*;
+use crate::types::DiskFault;
 
 impl Cluster {
     /// Does the next thing, if it happens before `end`. Returns whether there was one.
@@ -48,7 +49,7 @@ impl Cluster {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: Event) {
         let to = match &event {
             Event::Arrive { link, at_master, .. } | Event::Down { link, at_master } => {
                 let Some(link) = self.links.get(link) else { return };
@@ -61,11 +62,21 @@ impl Cluster {
             Event::Synced { secondary, life } if self.life(secondary.as_ref()) == *life => {
                 secondary.clone()
             }
+            Event::DiskBroke { secondary, life } if self.life(secondary.as_ref()) == *life => {
+                secondary.clone()
+            }
+            Event::Remembered { life, .. } if self.life(None) == *life => None,
             // It happened to an earlier life.
-            Event::Dialed { .. } | Event::Synced { .. } => return,
+            Event::Dialed { .. }
+            | Event::Synced { .. }
+            | Event::Remembered { .. }
+            | Event::DiskBroke { .. } => return,
         };
         // A node that is paused on demand goes on with its disk and with HTTP, one that hangs with nothing.
-        let is_own = matches!(event, Event::Synced { .. });
+        let is_own = matches!(
+            event,
+            Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. }
+        );
         let is_paused = !is_own && self.is_paused(to.as_ref());
         if let Some(stalled) = self.stalled(to.as_ref())
             && (stalled.is_hung || is_paused)
@@ -89,9 +100,20 @@ impl Cluster {
         let now = self.instant();
         let Some(master) = &mut self.master else { return };
         let input = match event {
+            Event::Synced { .. } | Event::Remembered { .. } if master.disk_is_broken => return,
             Event::Synced { .. } => {
                 master.writer.flush();
                 Input::Durable(master.reader.durable_end())
+            }
+            // A later list is written already.
+            Event::Remembered { version, .. } if version <= master.reader.remembered() => return,
+            Event::Remembered { version, names, .. } => {
+                master.writer.remember(version, names);
+                Input::Remembered(version)
+            }
+            Event::DiskBroke { .. } => {
+                master.disk_is_broken = true;
+                Input::DiskFault(broken_disk())
             }
             Event::Accepted { link } => {
                 if !self.links.get(&link).is_some_and(|link| link.master_open) {
@@ -123,6 +145,11 @@ impl Cluster {
         let now = self.instant();
         let Some(node) = self.secondaries.get_mut(name) else { return };
         let input = match event {
+            Event::Synced { .. } if node.disk_is_broken => return,
+            Event::DiskBroke { .. } => {
+                node.disk_is_broken = true;
+                SecondaryInput::DiskFault(broken_disk())
+            }
             Event::Synced { .. } => {
                 node.writer.flush();
                 SecondaryInput::Durable(node.reader.durable_end())
@@ -151,7 +178,7 @@ impl Cluster {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
                 SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
-            Event::Accepted { .. } => return,
+            Event::Accepted { .. } | Event::Remembered { .. } => return,
         };
         node.machine.step(now, input);
     }
@@ -172,6 +199,10 @@ impl Cluster {
                     self.transmit(session.get(), true, &frame);
                 }
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
+                Effect::Remember { version, names } => {
+                    let event = Event::Remembered { version, names, life: self.life(None) };
+                    self.write_down(None, event);
+                }
                 Effect::Close { session, reason } => {
                     self.note(&format!("master closes connection {session}: {reason}"));
                     self.hang_up(session.get(), true);
@@ -217,11 +248,14 @@ impl Cluster {
             Outcome::Committed(receipt) => ("committed", receipt),
             Outcome::TimedOut(receipt) => ("timed out", receipt),
             Outcome::ShuttingDown(receipt) => ("shutting down", receipt),
+            Outcome::DiskFailed(receipt, _) => ("the disk failed", receipt),
+            Outcome::TooManyWaiting(receipt) => ("too many wait", receipt),
             Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
         };
         let nodes: Vec<_> = receipt.acked_by.iter().map(NodeName::as_str).collect();
         let (id, w, nodes) = (receipt.id, receipt.write_concern, nodes.join(", "));
-        let line = format!("sender {waiter}: {what}, id={id} w={w} acked by [{nodes}]");
+        let replayed = if receipt.replayed { " (replayed)" } else { "" };
+        let line = format!("sender {waiter}: {what}, id={id} w={w} acked by [{nodes}]{replayed}");
         self.note(&line);
     }
 
@@ -238,8 +272,13 @@ impl Cluster {
 
     /// Makes a node's appends durable, at once or after a while.
     pub(super) fn sync(&mut self, name: Option<&NodeName>) {
-        let max = self.options.disk_delay_max.as_micros() as u64;
         let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
+        self.write_down(name, event);
+    }
+
+    /// Lets something happen to a node as soon as its disk got to it.
+    fn write_down(&mut self, name: Option<&NodeName>, event: Event) {
+        let max = self.options.disk_delay_max.as_micros() as u64;
         if max == 0 {
             match name {
                 None => self.happen_to_master(event),
@@ -251,7 +290,7 @@ impl Cluster {
         }
     }
 
-    fn life(&self, name: Option<&NodeName>) -> u64 {
+    pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
     }
 
@@ -355,4 +394,8 @@ impl Cluster {
         }
         Some(action)
     }
+}
+
+fn broken_disk() -> DiskFault {
+    DiskFault::Failed { detail: "a write failed: no space left".to_owned() }
 }

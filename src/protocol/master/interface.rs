@@ -1,0 +1,123 @@
+//! What a master is told, and what it wants to be done.
+
+use std::time::Duration;
+
+use crate::protocol::CloseReason;
+use crate::protocol::frame::Frame;
+use crate::protocol::outcome::Outcome;
+use crate::types::{
+    DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, MessageId, NodeName, Quorum, Records,
+    SessionId, WaiterId, WriteConcern,
+};
+
+/// What a master is told once.
+#[derive(Clone, Debug)]
+pub struct MasterOptions {
+    /// Its name.
+    pub name: NodeName,
+    /// The identity of its log.
+    pub log: LogId,
+    /// A request without a response for this long has failed.
+    pub request_timeout: Duration,
+    /// What is to go wrong with it from the start.
+    pub faults: Faults,
+    /// How often it sends heartbeats.
+    pub heartbeat_interval: Duration,
+    /// Number of nodes, the master counted, where it is fixed.
+    pub cluster_size: Option<u16>,
+    /// The write concern of a message that names none.
+    pub default_write_concern: WriteConcern,
+    /// How many nodes must be healthy for it to take messages; none: it always does.
+    pub quorum: Option<Quorum>,
+    /// Most senders that wait for secondaries at once.
+    pub max_waiting: usize,
+    /// How many of the last keyed messages are remembered by their idempotency keys.
+    pub idempotency_window: usize,
+    /// What all its chances are drawn from.
+    pub seed: u64,
+}
+
+/// What a master's log was opened with. By default: a new log in memory.
+#[derive(Clone, Debug, Default)]
+pub struct RestoredMaster {
+    /// The end of the log; all of it is durable.
+    pub end: LogEnd,
+    /// The secondaries that ever registered, in that order.
+    pub members: Vec<NodeName>,
+    /// The last keyed messages, in id order.
+    pub keys: Vec<(KeyHash, MessageId)>,
+    /// Whether the log is on a disk.
+    pub on_disk: bool,
+}
+
+/// What happens to a master.
+#[derive(Debug)]
+pub enum Input {
+    /// The log is durable up to here.
+    Durable(LogEnd),
+    /// The names of [`Effect::Remember`] are written down, up to this version.
+    Remembered(u64),
+    /// The disk takes nothing more.
+    DiskFault(DiskFault),
+    /// A connection was accepted.
+    SessionUp {
+        /// The new session.
+        session: SessionId,
+        /// Where it comes from.
+        address: String,
+    },
+    /// A frame arrived.
+    Frame {
+        /// The session that it arrived on.
+        session: SessionId,
+        /// The frame.
+        frame: Frame<Records>,
+    },
+    /// A connection is gone.
+    SessionDown {
+        /// Its session.
+        session: SessionId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A sender no longer waits.
+    Cancel(WaiterId),
+    /// The node stops: no append is taken any more, and every waiter is answered as soon as its message is durable.
+    Shutdown,
+    /// The node stops now: whoever still waits is answered.
+    GiveUp,
+}
+
+/// What a master wants to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a frame; its run names the records to read from the log.
+    Send {
+        /// The session to send it on.
+        session: SessionId,
+        /// The frame.
+        frame: Frame<IdRange>,
+    },
+    /// Write down the names of the secondaries that ever registered, in place of those before, and tell
+    /// [`Input::Remembered`] when that is done.
+    Remember {
+        /// Counts these lists, from 1 on.
+        version: u64,
+        /// The names, in the order in which they registered.
+        names: Vec<NodeName>,
+    },
+    /// Answer a sender.
+    Release {
+        /// The sender.
+        waiter: WaiterId,
+        /// Its answer.
+        outcome: Outcome,
+    },
+    /// Close a connection, after what was sent on it before.
+    Close {
+        /// Its session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}

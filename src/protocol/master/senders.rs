@@ -1,0 +1,195 @@
+//! The senders: what they ask, and how each is answered exactly once.
+
+use std::time::Instant;
+
+use tracing::{debug, info};
+
+use super::{Effect, Master, Member};
+use crate::protocol::LogView;
+use crate::protocol::outcome::{Outcome, Receipt, Refusal, Wait};
+use crate::protocol::write_concern::{Waiter, held_by};
+use crate::types::{KeyHash, LogEnd, MessageId, NODES_MAX, WaiterId, WriteConcern};
+
+impl<L: LogView> Master<L> {
+    /// Takes a message and gives it its id. The caller appends it to the log under that id at once, and tells when it
+    /// is durable. Its sender is answered by a later [`Effect::Release`], exactly once, unless it is canceled.
+    ///
+    /// A message with an idempotency key is found again by [`find_key`](Self::find_key), from now on.
+    ///
+    /// # Errors
+    /// When the message is refused; then nothing was changed.
+    pub fn append(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        wait: Wait,
+        key: Option<KeyHash>,
+    ) -> Result<MessageId, Refusal> {
+        if self.stopping {
+            return Err(Refusal::ShuttingDown);
+        }
+        let write_concern = self.resolve(wait.write_concern)?;
+        if let Some(fault) = &self.disk_fault {
+            return Err(Refusal::DiskFault(fault.clone()));
+        }
+        self.check_quorum()?;
+        if self.is_crowded(write_concern) {
+            return Err(Refusal::TooManyWaiting { limit: self.options.max_waiting });
+        }
+        let id = self.log_end.next_id();
+        self.log_end = id.end();
+        if let Some(hash) = key {
+            self.keys.insert(hash, id);
+        }
+        self.let_wait(
+            now,
+            waiter,
+            Waiter { id, write_concern, deadline: None, is_replay: false },
+            wait,
+        );
+        Ok(id)
+    }
+
+    /// The newest message whose idempotency key has this hash, among the last keyed ones. It may still be on its way to
+    /// the disk; and it may have another key of the same hash: see [`FirstUse`](crate::protocol::FirstUse).
+    pub fn find_key(&self, hash: KeyHash) -> Option<MessageId> {
+        self.keys.find(hash)
+    }
+
+    /// Lets a sender wait for a message that has its id already: `is_replay`, because it sent it before, otherwise to
+    /// wait again. It is answered as in [`append`](Self::append), and shares the fate of a message that is not durable
+    /// yet. Nothing is written, so neither a lost quorum nor a disk that takes nothing more is in the way.
+    ///
+    /// # Errors
+    /// When there is no such message, or the write concern can never hold; then nothing was changed.
+    pub fn join(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        id: MessageId,
+        wait: Wait,
+        is_replay: bool,
+    ) -> Result<(), Refusal> {
+        if id.before() >= self.log_end {
+            return Err(Refusal::NoMessage { end: self.log_end });
+        }
+        let write_concern = self.resolve(wait.write_concern)?;
+        let joins = Waiter { id, write_concern, deadline: None, is_replay };
+        let receipt = self.receipt(joins);
+        let outcome = if receipt.acked_by.len() >= usize::from(write_concern) {
+            Outcome::Committed(receipt)
+        } else if receipt.stored && self.stopping {
+            Outcome::ShuttingDown(receipt)
+        } else if let Some(fault) = self.disk_fault.as_ref().filter(|_| !receipt.stored) {
+            Outcome::DiskFailed(receipt, fault.clone())
+        } else if self.is_crowded(write_concern) {
+            Outcome::TooManyWaiting(receipt)
+        } else {
+            self.let_wait(now, waiter, joins, wait);
+            return Ok(());
+        };
+        self.release(waiter, outcome);
+        Ok(())
+    }
+
+    /// Whether any sender waits for its answer.
+    pub fn has_waiters(&self) -> bool {
+        !self.gate.is_empty()
+    }
+
+    /// A write concern as a number of nodes.
+    fn resolve(&self, write_concern: Option<WriteConcern>) -> Result<u16, Refusal> {
+        let asked = write_concern
+            .unwrap_or(self.options.default_write_concern)
+            .resolve(self.cluster_size());
+        let reachable = self.options.cluster_size.unwrap_or(NODES_MAX);
+        u16::try_from(asked)
+            .ok()
+            .filter(|&asked| asked <= reachable)
+            .ok_or(Refusal::WriteConcern { asked, reachable })
+    }
+
+    /// Whether one more sender of this write concern would be one too many.
+    fn is_crowded(&self, write_concern: u16) -> bool {
+        write_concern > 1 && self.gate.waiting_for_secondaries() >= self.options.max_waiting
+    }
+
+    fn let_wait(&mut self, now: Instant, name: WaiterId, waiter: Waiter, wait: Wait) {
+        let Waiter { id, write_concern, .. } = waiter;
+        let deadline = wait.timeout.and_then(|timeout| now.checked_add(timeout));
+        if write_concern > 1 {
+            let timeout = wait.timeout;
+            debug!(%id, w = write_concern, ?timeout, "a sender waits for its write concern");
+        }
+        self.gate.insert(name, Waiter { deadline, ..waiter });
+    }
+
+    /// Answers the senders whose write concern holds.
+    pub(super) fn release_satisfied(&mut self) {
+        let mut ends: Vec<LogEnd> = self.members.values().map(Member::acked_end).collect();
+        ends.push(self.durable_end);
+        ends.sort_unstable_by(|a, b| b.cmp(a));
+        while let Some((name, waiter)) = self.gate.pop_satisfied(|nodes| held_by(&ends, nodes)) {
+            let receipt = self.receipt(waiter);
+            if waiter.write_concern > 1 {
+                debug!(id = %waiter.id, w = waiter.write_concern, "the write concern holds");
+            }
+            self.release(name, Outcome::Committed(receipt));
+        }
+    }
+
+    /// Answers the senders whose own time is up. Their time goes on while the node is paused.
+    pub(super) fn expire_senders(&mut self, now: Instant) {
+        while let Some((name, waiter)) = self.gate.pop_expired(now) {
+            let receipt = self.receipt(waiter);
+            debug!(id = %waiter.id, acked = receipt.acked_by.len(), "the sender's time is up");
+            self.release(name, Outcome::TimedOut(receipt));
+        }
+    }
+
+    /// Takes no more messages, and answers those that wait for secondaries only. The others are answered as soon as the
+    /// disk has their messages.
+    pub(super) fn shut_down(&mut self) {
+        self.stopping = true;
+        let answered = self.dismiss_stored();
+        let waiting = self.has_waiters();
+        info!(answered, waiting, "no longer taking messages; waiting senders are answered");
+    }
+
+    /// Answers the senders whose message is durable, since the node stops. Returns how many there were.
+    pub(super) fn dismiss_stored(&mut self) -> usize {
+        let (mut answered, end) = (0, self.durable_end);
+        while let Some((name, waiter)) = self.gate.pop_satisfied(|_| end) {
+            let receipt = self.receipt(waiter);
+            self.release(name, Outcome::ShuttingDown(receipt));
+            answered += 1;
+        }
+        answered
+    }
+
+    /// Answers everybody who still waits, now.
+    pub(super) fn give_up(&mut self) {
+        self.stopping = true;
+        while let Some((name, waiter)) = self.gate.pop_any() {
+            let receipt = self.receipt(waiter);
+            self.release(name, Outcome::ShuttingDown(receipt));
+        }
+    }
+
+    pub(super) fn release(&mut self, waiter: WaiterId, outcome: Outcome) {
+        self.effects.push_back(Effect::Release { waiter, outcome });
+    }
+
+    pub(super) fn receipt(&mut self, waiter: Waiter) -> Receipt {
+        let Waiter { id, write_concern, is_replay, .. } = waiter;
+        let stored = id.end() <= self.durable_end;
+        let master = stored.then_some(&self.options.name);
+        let members = self.members.values().filter(|member| id.end() <= member.acked_end());
+        let names = || master.into_iter().chain(members.clone().map(Member::name));
+        if !names().eq(self.acked_by.iter()) {
+            self.acked_by = names().cloned().collect();
+        }
+        let acked_by = self.acked_by.clone();
+        Receipt { id, write_concern, acked_by, stored, replayed: is_replay }
+    }
+}

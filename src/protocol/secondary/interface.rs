@@ -1,0 +1,94 @@
+//! What a secondary is told, and what it wants to be done.
+
+use std::time::Duration;
+
+use crate::protocol::CloseReason;
+use crate::protocol::frame::Frame;
+use crate::types::{
+    DiskFault, Faults, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, SessionId,
+};
+
+/// What a secondary is told once.
+#[derive(Clone, Debug)]
+pub struct SecondaryOptions {
+    /// Its name.
+    pub name: NodeName,
+    /// This run of its process.
+    pub instance: InstanceId,
+    /// A request without a response for this long has failed.
+    pub request_timeout: Duration,
+    /// Longest pause between two attempts to connect.
+    pub reconnect_delay: Duration,
+    /// What is to go wrong with it from the start.
+    pub faults: Faults,
+    /// What all its chances are drawn from.
+    pub seed: u64,
+}
+
+/// What a secondary's log was opened with. By default: an empty log in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RestoredSecondary {
+    /// The identity of the log; none while it has no message.
+    pub log: Option<LogId>,
+    /// Its end: without gaps, and durable.
+    pub end: LogEnd,
+    /// Whether the log is on a disk.
+    pub on_disk: bool,
+}
+
+/// What happens to a secondary.
+#[derive(Debug)]
+pub enum SecondaryInput {
+    /// The dial succeeded.
+    Connected(SessionId),
+    /// The dial failed.
+    DialFailed {
+        /// Why, for people.
+        reason: String,
+    },
+    /// A frame arrived.
+    Frame {
+        /// The session that it arrived on.
+        session: SessionId,
+        /// The frame.
+        frame: Frame<Records>,
+    },
+    /// Bytes of a frame arrived that is not whole yet.
+    Heard(SessionId),
+    /// The connection is gone.
+    SessionDown {
+        /// Its session.
+        session: SessionId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The log is durable up to here.
+    Durable(LogEnd),
+    /// The disk takes nothing more.
+    DiskFault(DiskFault),
+    /// The node stops.
+    Shutdown,
+}
+
+/// What a secondary wants to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecondaryEffect {
+    /// Connect to the master and tell [`SecondaryInput::Connected`] or [`SecondaryInput::DialFailed`].
+    Dial,
+    /// Send a frame. Those of a secondary carry no messages.
+    Send {
+        /// The session to send it on.
+        session: SessionId,
+        /// The frame.
+        frame: Frame<IdRange>,
+    },
+    /// Append a run to the log and tell [`SecondaryInput::Durable`] when it is.
+    Append(Records),
+    /// Close the connection, after what was sent on it before.
+    Close {
+        /// Its session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}

@@ -1,0 +1,122 @@
+//! What clients ask of the simulated master.
+
+use super::*;
+use crate::protocol::{FirstUse, Wait};
+use crate::types::{IdempotencyKey, KeyHash};
+
+impl Cluster {
+    /// Sends a message to the master.
+    ///
+    /// # Errors
+    /// When the master refuses it.
+    pub fn append(
+        &mut self,
+        text: &str,
+        write_concern: Option<WriteConcern>,
+        timeout: Option<Duration>,
+    ) -> Result<(WaiterId, MessageId), Refusal> {
+        self.send(text, None, Wait { write_concern, timeout })
+    }
+
+    /// Sends a message to the master, perhaps one that was sent before under the same key.
+    ///
+    /// # Errors
+    /// When the master refuses it.
+    pub fn send(
+        &mut self,
+        text: &str,
+        key: Option<&IdempotencyKey>,
+        wait: Wait,
+    ) -> Result<(WaiterId, MessageId), Refusal> {
+        let hash = key.map(|key| KeyHash::of(key.as_str()));
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        if let (Some(key), Some(hash)) = (key, hash)
+            && let Some(first) = master.machine.find_key(hash)
+        {
+            let records = master.reader.read_appended(first).expect("what is there can be read");
+            match FirstUse::of(&records, key, text) {
+                FirstUse::SameMessage => {
+                    return self.join(first, wait, true).map(|waiter| (waiter, first));
+                }
+                FirstUse::OtherMessage => return Err(Refusal::KeyReused { first }),
+                FirstUse::OtherKey => {}
+            }
+        }
+        let waiter = WaiterId::new(self.number());
+        let now = self.instant();
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        let id = master.machine.append(now, waiter, wait, hash)?;
+        assert_eq!(master.writer.append(self.now.as_millis() as u64, key, text), id);
+        self.checker.accepted(waiter, self.sent(id, wait), text);
+        self.note(&format!("sender {waiter}: {text:?} becomes id={id}"));
+        self.sync(None);
+        self.drain_master();
+        Ok((waiter, id))
+    }
+
+    /// Waits for a message that is there already.
+    ///
+    /// # Errors
+    /// When the master refuses that.
+    pub fn wait(&mut self, id: MessageId, wait: Wait) -> Result<WaiterId, Refusal> {
+        self.join(id, wait, false)
+    }
+
+    fn join(&mut self, id: MessageId, wait: Wait, is_replay: bool) -> Result<WaiterId, Refusal> {
+        let waiter = WaiterId::new(self.number());
+        let now = self.instant();
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        master.machine.join(now, waiter, id, wait, is_replay)?;
+        self.checker.joined(waiter, self.sent(id, wait));
+        let why = if is_replay { "sent before, as" } else { "waits again for" };
+        self.note(&format!("sender {waiter}: {why} id={id}"));
+        self.drain_master();
+        Ok(waiter)
+    }
+
+    fn sent(&self, id: MessageId, wait: Wait) -> Sent {
+        let deadline = wait.timeout.map(|timeout| self.now + timeout);
+        Sent { id, write_concern: wait.write_concern, deadline }
+    }
+
+    /// A sender hangs up.
+    pub fn cancel(&mut self, waiter: WaiterId) {
+        let now = self.instant();
+        self.checker.canceled(waiter);
+        if let Some(master) = &mut self.master {
+            master.machine.step(now, Input::Cancel(waiter));
+        }
+        self.drain_master();
+    }
+
+    /// Asks the master to forget a secondary.
+    ///
+    /// # Errors
+    /// As the master's.
+    pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
+        let forgotten = match &mut self.master {
+            Some(master) => master.machine.forget(name).map(|_| ()),
+            None => Ok(()),
+        };
+        self.drain_master();
+        forgotten
+    }
+
+    /// Lets the master stop: it answers everybody whose message is durable, the others when theirs are.
+    pub fn shut_down_master(&mut self) {
+        self.tell_master(Input::Shutdown);
+    }
+
+    /// Lets the master stop now: it answers everybody.
+    pub fn give_up_master(&mut self) {
+        self.tell_master(Input::GiveUp);
+    }
+
+    fn tell_master(&mut self, input: Input) {
+        let now = self.instant();
+        if let Some(master) = &mut self.master {
+            master.machine.step(now, input);
+        }
+        self.drain_master();
+    }
+}
