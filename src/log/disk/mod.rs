@@ -24,7 +24,7 @@ mod window;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use crate::types::{DiskFault, LogId, NodeName};
+use crate::types::{DiskFault, Fsync, LogId, NodeName};
 
 pub(super) use self::committer::Committer;
 pub(super) use self::files::Files;
@@ -32,15 +32,6 @@ pub use self::format::Role;
 pub(super) use self::keeper::Keeper;
 pub use self::recovery::OpenError;
 pub(super) use self::recovery::recover;
-
-/// When what was written is forced to the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fsync {
-    /// Before it is acked.
-    Always,
-    /// When the operating system likes, and when a segment is full. What was acked survives the process, not the machine.
-    Never,
-}
 
 /// Sizes of a log on disk. Tests take small ones.
 #[derive(Clone, Copy, Debug)]
