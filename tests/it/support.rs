@@ -197,9 +197,22 @@ fn unchunk(mut rest: &str) -> String {
 }
 
 pub fn begin(http: SocketAddr, method: &str, path: &str, body: &str) -> Pending {
+    begin_with(http, method, path, &[], body)
+}
+
+/// With these header lines besides the usual ones.
+pub fn begin_with(
+    http: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &str,
+) -> Pending {
     let mut stream = TcpStream::connect(http).unwrap();
+    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).unwrap();
@@ -214,7 +227,8 @@ pub fn get(http: SocketAddr, path: &str) -> Answer {
     request(http, "GET", path, "")
 }
 
-fn append_body(text: &str, write_concern: &str) -> String {
+/// The body of an append; the write concern is JSON.
+pub fn append_body(text: &str, write_concern: &str) -> String {
     format!(r#"{{"message":{},"writeConcern":{write_concern}}}"#, Value::from(text))
 }
 
