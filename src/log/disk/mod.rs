@@ -155,4 +155,6 @@ impl Disk {
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;
