@@ -12,6 +12,7 @@
 //! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
 
 mod committer;
+mod error;
 mod files;
 mod format;
 mod index;
@@ -24,23 +25,16 @@ mod window;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use crate::types::{DiskFault, LogId, NodeName};
+use crate::types::{DiskFault, Fsync, LogId, NodeName};
 
 pub(super) use self::committer::Committer;
+pub use self::error::OpenError;
 pub(super) use self::files::Files;
 pub use self::format::Role;
+pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
-pub use self::recovery::OpenError;
+pub use self::recovery::inspect;
 pub(super) use self::recovery::recover;
-
-/// When what was written is forced to the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fsync {
-    /// Before it is acked.
-    Always,
-    /// When the operating system likes, and when a segment is full. What was acked survives the process, not the machine.
-    Never,
-}
 
 /// Sizes of a log on disk. Tests take small ones.
 #[derive(Clone, Copy, Debug)]
