@@ -26,6 +26,7 @@ pub mod storage;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::BytesMut;
 use shared::Shared;
 use thiserror::Error;
 
@@ -137,11 +138,6 @@ impl LogWriter {
         }
     }
 
-    /// How many bytes of what was appended wait for the disk. In memory none ever do.
-    pub fn backlog_bytes(&self) -> usize {
-        0
-    }
-
     /// Has the names of the secondaries that ever registered written down, in place of those before, as the `version`th
     /// such list; [`LogReader::remembered`] tells when that is done. In memory at once.
     pub fn remember(&mut self, version: u64, members: Vec<NodeName>) {
@@ -151,10 +147,11 @@ impl LogWriter {
         }
     }
 
-    /// Bytes of records that wait for the disk; 0 in memory.
-    pub fn backlog_bytes(&self) -> u64 {
+    /// How many bytes of what was appended wait for the disk. In memory none ever do.
+    pub fn backlog_bytes(&self) -> usize {
         let published = |disk: &disk::Disk| disk.published_bytes.load(Ordering::Relaxed);
-        self.shared.disk.as_ref().map_or(0, |disk| self.appended_bytes - published(disk))
+        let backlog = self.shared.disk.as_ref().map(|disk| self.appended_bytes - published(disk));
+        backlog.unwrap_or_default() as usize
     }
 }
 
@@ -174,17 +171,12 @@ impl LogReader {
         self.shared.disk.is_some()
     }
 
-    /// Whether reading the record at this position takes no access to a file.
-    pub fn is_recent(&self, _at: LogEnd) -> bool {
-        true
-    }
-
     /// What is wrong with the disk; none while nothing is.
     pub fn disk_fault(&self) -> Option<DiskFault> {
         self.shared.disk.as_ref().and_then(disk::Disk::fault)
     }
 
-    /// Whether a read from `from` on needs no file.
+    /// Whether a read from here on takes no access to a file.
     pub fn is_recent(&self, from: LogEnd) -> bool {
         self.shared.recent().start() <= from
     }
@@ -215,6 +207,30 @@ impl LogReader {
     /// As [`read`](Self::read).
     pub fn read_appended(&self, id: MessageId) -> Result<Records, ReadError> {
         self.read_below(id.before(), id.end().min(self.shared.appended_end()), 0)
+    }
+
+    /// Reads all records of a range of durable ones, wherever they lie.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Panics
+    /// When the range reaches beyond the durable end.
+    pub fn read_range(&self, range: IdRange) -> Result<Records, ReadError> {
+        let first = self.read(range.start(), range.end(), usize::MAX)?;
+        if first.range() == range {
+            return Ok(first);
+        }
+        // It was planned in memory, and meanwhile left it and lies in two files.
+        let mut bytes = BytesMut::from(first.as_bytes().as_ref());
+        let mut from = first.range().end();
+        while from < range.end() {
+            let next = self.read(from, range.end(), usize::MAX)?;
+            assert!(!next.range().is_empty(), "a planned run is there to be read: {range}");
+            bytes.extend_from_slice(next.as_bytes());
+            from = next.range().end();
+        }
+        Ok(Records::trusted(range, bytes.freeze()))
     }
 
     fn read_below(

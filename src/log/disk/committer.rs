@@ -17,10 +17,10 @@ use super::format::{
 };
 use super::index::SparseIndex;
 use super::manifest::Manifest;
-use super::{Disk, DiskOptions, Fsync};
+use super::{Disk, DiskOptions};
 use crate::log::shared::Shared;
 use crate::log::storage::Storage;
-use crate::types::{DiskFault, LogEnd, Run};
+use crate::types::{DiskFault, Fsync, LogEnd, Run};
 
 /// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
