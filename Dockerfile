@@ -3,10 +3,15 @@
 # them. The classic builder goes through all stages up to the target: hence the order, and no syntax of BuildKit.
 ARG RUST_IMAGE=rust:1.91-slim-bookworm
 
+FROM scratch AS empty
+WORKDIR /data
+
 FROM scratch AS base
 ENV PATH=/
 # Nobody in particular; there is no /etc/passwd.
 USER 65532:65532
+# Where logs go that are on disk. A volume that is mounted here for the first time takes over who it belongs to.
+COPY --from=empty --chown=65532:65532 /data /data
 CMD ["acklog", "--help"]
 
 FROM base AS prebuilt

@@ -1,6 +1,7 @@
 //! The only wiring: from a configuration to a running node, and to its clean end.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,16 +9,19 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
 use crate::http::{HttpConfig, Node, Server};
-use crate::log::Opened;
+use crate::log::disk::{DiskOptions, OpenError, Role, Sizes};
+use crate::log::{self, Background, Opened};
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
-use crate::types::{Faults, InstanceId, LogId};
+use crate::types::{Faults, Fsync, InstanceId, LogId};
 
 /// Time for a stopping master's disk to take what was accepted, so that its senders learn that it is stored.
 const DISK_GRACE: Duration = Duration::from_secs(1);
@@ -29,11 +33,11 @@ const HTTP_GRACE: Duration = Duration::from_secs(2);
 /// Time for sessions to write what is queued and close.
 const SESSION_GRACE: Duration = Duration::from_millis(1500);
 
+/// Time from the order to stop in which all of that is done, and the log closed. A node must be gone after five seconds.
+const STOP_GRACE: Duration = Duration::from_millis(4800);
+
 /// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
 const BACKLOG: i32 = 4096;
-
-/// How many of the last keyed messages a master knows by their idempotency keys.
-const IDEMPOTENCY_WINDOW: usize = 1_000_000;
 
 /// Threads that may wait for the disk or for a name server beside the core task, at most. One disk does not read faster
 /// for more of them, and each holds a run's memory.
@@ -55,18 +59,20 @@ pub enum StopOn {
 pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
+    let new_log = LogId::new(rand::random());
+    let disk = Disk { role: Role::Master, fsync: config.fsync, keys: config.idempotency_window };
+    let (log, background) = open_log(config.data_dir.as_deref(), disk, new_log)?;
+    // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
-        let (log, seed) = (LogId::new(rand::random()), rand::random());
         info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
-        debug!(%log, seed, "a new, empty log in memory");
         let options = MasterOptions {
             name: config.name,
-            log,
+            log: log.log.unwrap_or(new_log),
             request_timeout: config.request_timeout,
             faults: Faults { send_delay: config.send_delay, ..Faults::default() },
             heartbeat_interval: config.heartbeat_interval,
@@ -74,10 +80,10 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
             default_write_concern: config.default_write_concern,
             quorum: config.quorum,
             max_waiting: config.max_waiting,
-            idempotency_window: IDEMPOTENCY_WINDOW,
-            seed,
+            idempotency_window: config.idempotency_window,
+            seed: rand::random(),
         };
-        let handle = start_master(options, Opened::in_memory(), comm_listener, halt.clone(), &tasks);
+        let handle = start_master(options, log, comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
@@ -86,12 +92,16 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
         told_to_stop(stop).await?;
-        // The order of ending: no new messages and every sender answered, then HTTP, then the sessions.
+        let deadline = Instant::now() + STOP_GRACE;
+        // The order of ending: no new messages and every sender answered, then HTTP, then the sessions; beside them the
+        // log, which nothing is appended to any more.
         if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
+        let closing = tokio::task::spawn_blocking(move || background.close());
         server.stop(HTTP_GRACE).await;
         end(halt, tasks).await;
+        closed(closing, deadline).await;
         Ok(())
     })
 }
@@ -103,13 +113,16 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
 pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
+    let disk = Disk { role: Role::Secondary, fsync: config.fsync, keys: 0 };
+    let unused = LogId::new(0);
+    let (log, background) = open_log(config.data_dir.as_deref(), disk, unused)?;
     let http_listener = listen(config.bind, config.http_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
         info!(master = format!("{}:{}", master.host, master.port), "starting as a secondary");
-        debug!(%instance, seed, "an empty log in memory");
+        debug!(%instance, seed, "drawn for this run");
         let options = SecondaryOptions {
             name: config.name,
             instance,
@@ -122,7 +135,7 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
             },
             seed,
         };
-        let handle = start_secondary(options, Opened::in_memory(), master, halt.clone(), &tasks);
+        let handle = start_secondary(options, log, master, halt.clone(), &tasks);
         // A secondary takes no messages, so there is nothing to limit.
         let http = HttpConfig {
             workers: config.http_workers,
@@ -132,10 +145,45 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
         let server = Server::start(http, Node::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
         told_to_stop(stop).await?;
-        server.stop(HTTP_GRACE).await;
-        end(halt, tasks).await;
+        let deadline = Instant::now() + STOP_GRACE;
+        tokio::join!(server.stop(HTTP_GRACE), end(halt, tasks));
+        let closing = tokio::task::spawn_blocking(move || background.close());
+        closed(closing, deadline).await;
         Ok(())
     })
+}
+
+/// What a node's kind and flags say about its log on disk.
+struct Disk {
+    role: Role,
+    fsync: Fsync,
+    keys: usize,
+}
+
+/// Opens the node's log, in its data directory or in memory.
+fn open_log(
+    data_dir: Option<&Path>,
+    disk: Disk,
+    new_log: LogId,
+) -> Result<(Opened, Background), OpenError> {
+    let Some(data_dir) = data_dir else {
+        info!("the log is in memory: it ends with this process; --data-dir keeps it");
+        return Ok((Opened::in_memory(), Background::default()));
+    };
+    let Disk { role, fsync, keys } = disk;
+    if fsync == Fsync::Never {
+        warn!("--fsync never: what is acked survives this process, and not the machine");
+    }
+    let (seed, sizes) = (rand::random(), Sizes::DEFAULT);
+    log::open(data_dir, DiskOptions { role, fsync, new_log, keys, seed, sizes })
+}
+
+/// Waits for the log to be closed.
+async fn closed(closing: JoinHandle<()>, deadline: Instant) {
+    if tokio::time::timeout_at(deadline, closing).await.is_err() {
+        warn!("the disk did not take the log's end in time; the next start looks at it closely");
+    }
+    info!("stopped");
 }
 
 /// Ends the core task and the sessions.
@@ -145,7 +193,6 @@ async fn end(halt: CancellationToken, tasks: TaskTracker) {
     if tokio::time::timeout(SESSION_GRACE, tasks.wait()).await.is_err() {
         warn!(tasks = tasks.len(), "connections did not close in time");
     }
-    info!("stopped");
 }
 
 /// Returns when the node is to stop.

@@ -54,12 +54,15 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_bad_command_line_is_one_line_and_status_2() {
-    let cases: [(&str, &[&str]); 20] = [
+    let cases: [(&str, &[&str]); 23] = [
         (MASTER, &["--http-port", "x"]),
         (MASTER, &["--nonsense"]),
         (MASTER, &["--store-delay", "1s"]),
         (MASTER, &["stray"]),
         (MASTER, &["--log"]),
+        (MASTER, &["--fsync", "sometimes"]),
+        (MASTER, &["--data-dir"]),
+        (SECONDARY, &["--idempotency-window", "1"]),
         (MASTER, &["--cluster-size=2", "--default-write-concern=3"]),
         (SECONDARY, &["--comm-port", "1"]),
         (ACKLOG, &[]),
@@ -104,6 +107,8 @@ fn an_empty_variable_counts_as_not_given() {
         ("ACKLOG_HTTP_PORT", ""),
         ("ACKLOG_NAME", ""),
         ("ACKLOG_SEND_DELAY", ""),
+        ("ACKLOG_DATA_DIR", ""),
+        ("ACKLOG_FSYNC", ""),
         ("ACKLOG_CLUSTER_SIZE", ""),
         ("ACKLOG_DEFAULT_WRITE_CONCERN", ""),
         ("ACKLOG_LOG", ""),

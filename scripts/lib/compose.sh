@@ -18,7 +18,7 @@ fi
 # The file's settings for people are emptied: a demo says itself what it wants.
 compose() {
   ACKLOG_SEND_DELAY='' ACKLOG_REQUEST_TIMEOUT='' ACKLOG_STORE_DELAY='' ACKLOG_QUORUM='' ACKLOG_CLUSTER_SIZE='' \
-    ACKLOG_ALLOW_FAULTS=true ACKLOG_LOG=debug "${compose_command[@]}" -p "$compose_project" \
+    ACKLOG_DATA_DIR="${is_on_disk:+/data}" ACKLOG_FSYNC='' ACKLOG_ALLOW_FAULTS=true ACKLOG_LOG=debug "${compose_command[@]}" -p "$compose_project" \
     -f "$repository/docker-compose.yml" "$@"
 }
 
@@ -70,6 +70,24 @@ END
 
 backend_start() {
   local node=$1
+  launch "$@"
+  for _ in $(seq 200); do
+    ! curl -sf --max-time 1 "$(backend_url "$node")/health" >/dev/null || return 0
+    is_running "$node" || fail "it is not running: $(docker inspect --format '{{json .State}}' "$node" 2>&1)"
+    sleep 0.05
+  done
+  fail "it serves no HTTP"
+}
+
+backend_refuses() {
+  local -n status_of=$1
+  launch "${@:2}"
+  status_of=$(docker wait "$2")
+}
+
+# launch NODE [FLAG…]: its container
+launch() {
+  local node=$1
   # What an earlier container of that name had to say goes with it.
   if is_ours "$node"; then
     docker logs "$node" >>"$work/$node.log.old" 2>&1
@@ -80,20 +98,20 @@ backend_start() {
   promise="$node starts with: ${*:2}"
   compose -f "$work/$node.yml" up -d --no-deps --no-build "$node" >"$work/up.log" 2>&1 ||
     fail "$(cat "$work/up.log"); is another cluster or demo running, or its addresses in use (docker network ls)?"
-  for _ in $(seq 200); do
-    ! curl -sf --max-time 1 "$(backend_url "$node")/health" >/dev/null || return 0
-    is_running "$node" || fail "it is not running: $(docker inspect --format '{{json .State}}' "$node" 2>&1)"
-    sleep 0.05
-  done
-  fail "it serves no HTTP"
 }
 is_ours() { [ "$(project_of "$1")" = "$compose_project" ]; }
 is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
 backend_kill() {
-  docker kill "$1" >/dev/null
-  docker wait "$1" >/dev/null
+  docker kill "$@" >/dev/null
+  docker wait "$@" >/dev/null
 }
+
+backend_tool() { compose run --rm --no-deps -T "$1" acklog "${@:2}" /data 2>"$work/tool.log"; }
+
+# The engine reaches a volume through its container, and keeps who a file belongs to.
+backend_fetch() { docker cp "$1:/data/." "$2" >/dev/null; }
+backend_put() { docker cp -a "$2" "$1:/data/" >/dev/null; }
 
 # Its address, and with it all that is on the way, is gone at once: neither side gets the end of a connection to see.
 backend_cut() {

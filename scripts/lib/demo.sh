@@ -4,9 +4,13 @@
 #
 # The nodes come from a backend, lib/local.sh (processes) or lib/compose.sh (containers), which has these functions.
 # NODE is master, bonnie or clyde.
-#   backend_start NODE [FLAG…]   starts it with an empty log, --allow-faults, --log debug and the flags given; returns
-#                                when HTTP answers
-#   backend_kill NODE            SIGKILL; it stays down
+#   backend_start NODE [FLAG…]   starts it with --allow-faults, --log debug and the flags given, and with an empty log;
+#                                after `on_disk` with the log that it left on its disk; returns when HTTP answers
+#   backend_refuses VARIABLE NODE [FLAG…]   starts it likewise, and it ends by itself: the exit status
+#   backend_tool NODE WORD…      runs `acklog WORD…` on its log on disk; the node is down
+#   backend_kill NODE…           SIGKILL, all at once; they stay down
+#   backend_fetch NODE FOLDER    copies the files of its log on disk into this folder; the node is down
+#   backend_put NODE FILE        puts such a file back in its place
 #   backend_cut NODE             parts this secondary from the master, both ways, and tells nobody
 #   backend_mend NODE            heals that; if the node was killed meanwhile, the master still has not been told
 #   backend_get NODE PATH        the body of a GET, also while the node is cut off
@@ -48,6 +52,10 @@ finish() {
 trap finish EXIT
 trap 'exit 143' TERM
 trap 'has_failed=yes && echo interrupted && exit 130' INT # by hand: no promise is broken
+
+# From here on nodes have their logs on disk.
+is_on_disk=
+on_disk() { is_on_disk=yes; }
 
 # --- the story ---
 
@@ -181,11 +189,12 @@ quoted() {
 # --- requests ---
 
 # request METHOD NODE PATH [BODY]: the status and the body, as `201 {"id":0}`; status 000 means no answer
+request_options=() # more of curl's
 request() {
   local method=$1 url answer
   url=$(backend_url "$2")$3
   shift 3
-  answer=$(curl -s --max-time 60 -X "$method" -w '\n%{http_code}' ${1+-d "$1"} "$url") || true
+  answer=$(curl -s --max-time 60 -X "$method" -w '\n%{http_code}' "${request_options[@]}" ${1+-d "$1"} "$url") || true
   echo "${answer##*$'\n'} ${answer%$'\n'*}"
 }
 
@@ -193,6 +202,12 @@ request() {
 post() {
   request POST master /newMessage \
     "{\"message\":$(quoted "$1"),\"writeConcern\":$2${3+,\"timeoutMs\":$3}}"
+}
+
+# post_keyed KEY TEXT W [TIMEOUT_MS]: as `post`, with an idempotency key
+post_keyed() {
+  local request_options=(-H "Idempotency-Key: $1")
+  post "${@:2}"
 }
 
 # post_in_background TEXT W [TIMEOUT_MS]: a sender of its own; the text is how the functions below know it

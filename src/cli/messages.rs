@@ -8,13 +8,12 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::StatusCode;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::Target;
 use super::client::Client;
+use super::lines::{Message, Selection};
 use super::objects::Objects;
-use crate::telemetry::escaped;
 
 /// Messages a page. Small pages cost a request each, huge ones keep a node's stream open for as
 /// long as a slow reader takes.
@@ -23,31 +22,11 @@ const PAGE_MESSAGES: u64 = 1000;
 /// Flags of `acklog messages`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct MessagesArgs {
-    /// Id of the first message to print
-    #[arg(long, env = "ACKLOG_FROM", value_name = "ID", default_value_t = 0)]
-    #[arg(value_parser = whole_number)]
-    from: u64,
-
-    /// Most messages to print [default: all that are there when the command begins]
-    #[arg(long, env = "ACKLOG_LIMIT", value_name = "N", value_parser = whole_number)]
-    limit: Option<u64>,
-
-    /// Print the exact messages, one JSON object a line: {"id": 0, "message": "Msg1"}
-    #[arg(long, env = "ACKLOG_JSON")]
-    json: bool,
+    #[command(flatten)]
+    selection: Selection,
 
     #[command(flatten)]
     target: Target,
-}
-
-fn whole_number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| "it must be a whole number from 0 on".to_owned())
-}
-
-#[derive(Deserialize)]
-struct Message {
-    id: u64,
-    message: String,
 }
 
 /// Prints the messages.
@@ -58,8 +37,8 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
     let mut client = Client::new(args.target.url.clone());
     // The end is fixed now: a log that grows faster than it is printed still has one.
     let end = log_end(&mut client).await?;
-    let end = args.limit.map_or(end, |limit| end.min(args.from.saturating_add(limit)));
-    let mut next = args.from;
+    let end = args.selection.until(end);
+    let mut next = args.selection.from;
     while next < end {
         let limit = PAGE_MESSAGES.min(end - next);
         let mut body = client.list(next, limit).await?;
@@ -67,9 +46,9 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
         let first = next;
         while let Some(piece) = client.next_piece(&mut body).await? {
             objects.add(&piece, |object| {
-                let message: Message =
+                let message: Message<'_> =
                     serde_json::from_slice(object).context("the answer is no list of messages")?;
-                print(args, object, &message, out)?;
+                args.selection.print(&message, out)?;
                 next = message.id.saturating_add(1);
                 Ok(())
             })?;
@@ -79,24 +58,6 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
         if next == first {
             bail!("{} shows no message {first} although its log is longer", args.target.url);
         }
-    }
-    Ok(())
-}
-
-fn print(
-    args: &MessagesArgs,
-    object: &[u8],
-    message: &Message,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
-    if !args.json {
-        writeln!(out, "{}\t{}", message.id, escaped(&message.message))?;
-    } else if object.contains(&b'\n') {
-        let object: Value = serde_json::from_slice(object)?;
-        writeln!(out, "{object}")?;
-    } else {
-        out.write_all(object)?;
-        writeln!(out)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod daemon;
 mod faults;
+mod lines;
 mod messages;
 mod objects;
 mod post;

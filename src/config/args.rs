@@ -3,13 +3,14 @@
 //! The first line of a field's comment is the flag's line in `--help`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser};
 
 use super::parse::Stop;
 use super::{LogConfig, LogFormat, MasterConfig, SecondaryConfig, defaults, values};
-use crate::types::{DelayRange, NodeName, Quorum, WriteConcern};
+use crate::types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
 
 /// The flags of a daemon, and the way from them to its configuration.
 pub trait NodeArgs: Parser {
@@ -48,6 +49,15 @@ struct CommonArgs {
     /// Artificial delay of each request to another node, as 250ms or 1s..2s [default: none]
     #[arg(long, env = "ACKLOG_SEND_DELAY", value_name = "RANGE")]
     send_delay: Option<DelayRange>,
+
+    /// Directory of the log on disk, made where there is none [default: none, in memory]
+    #[arg(long, env = "ACKLOG_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// When acked messages are synced to the disk: always (before the ack) or never
+    #[arg(long, env = "ACKLOG_FSYNC", value_name = "WHEN")]
+    #[arg(default_value = defaults::FSYNC, value_parser = values::fsync)]
+    fsync: Fsync,
 
     /// Let faults be scripted over HTTP, at /faults [default: off]
     #[arg(long, env = "ACKLOG_ALLOW_FAULTS")]
@@ -114,6 +124,11 @@ pub struct MasterArgs {
     #[arg(long, env = "ACKLOG_MAX_WAITING", value_name = "N")]
     #[arg(default_value = defaults::WAITING, value_parser = values::waiting)]
     max_waiting: usize,
+
+    /// Messages with an Idempotency-Key whose keys are known again; each takes about 35 bytes
+    #[arg(long, env = "ACKLOG_IDEMPOTENCY_WINDOW", value_name = "N")]
+    #[arg(default_value = defaults::IDEMPOTENCY_WINDOW, value_parser = values::idempotency_window)]
+    idempotency_window: usize,
 }
 
 /// The flags of a secondary.
@@ -189,6 +204,8 @@ impl NodeArgs for MasterArgs {
             comm_workers: self.common.comm_workers,
             request_timeout: self.common.request_timeout,
             send_delay: self.common.send_delay,
+            data_dir: self.common.data_dir,
+            fsync: self.common.fsync,
             allow_faults: self.common.allow_faults,
             heartbeat_interval: self.heartbeat_interval,
             cluster_size: self.cluster_size,
@@ -196,6 +213,7 @@ impl NodeArgs for MasterArgs {
             quorum: self.quorum.0,
             max_message_bytes: self.max_message_bytes,
             max_waiting: self.max_waiting,
+            idempotency_window: self.idempotency_window,
             log: LogConfig { filter: self.common.log, format: self.common.log_format },
         })
     }
@@ -216,6 +234,8 @@ impl NodeArgs for SecondaryArgs {
             request_timeout: self.common.request_timeout,
             send_delay: self.common.send_delay,
             store_delay: self.store_delay,
+            data_dir: self.common.data_dir,
+            fsync: self.common.fsync,
             allow_faults: self.common.allow_faults,
             reconnect_delay: self.reconnect_delay,
             log: LogConfig { filter: self.common.log, format: self.common.log_format },

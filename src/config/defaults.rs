@@ -67,6 +67,16 @@ pub(super) const WAITING: &str = "65536";
 /// Most that `--max-waiting` may say: a million waiting senders is about a gigabyte.
 pub(super) const WAITING_MAX: usize = 1 << 20;
 
+/// When an ack needs the disk. Always: acked means there, whatever happens. Never is for logs that may lose their end.
+pub(super) const FSYNC: &str = "always";
+
+/// Keyed messages whose keys are known again. Too small: a sender that asks again late has its message twice. Each key
+/// takes about 35 bytes of memory, so that these are about 35 MB where senders use that many.
+pub(super) const IDEMPOTENCY_WINDOW: &str = "1000000";
+
+/// Most that `--idempotency-window` may say: about 350 MB of keys.
+pub(super) const IDEMPOTENCY_WINDOW_MAX: usize = 10_000_000;
+
 /// What is logged: the life of the cluster, not that of each request.
 pub(super) const LOG_FILTER: &str = "info";
 

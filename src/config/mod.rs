@@ -15,9 +15,10 @@ pub use parse::{Stop, parse, parse_node};
 pub(crate) use values::{interval, number, port, port_range_end};
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{DelayRange, NodeName, Quorum, WriteConcern};
+use crate::types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
 
 /// Everything that a master is told from outside.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct MasterConfig {
     pub request_timeout: Duration,
     /// Artificial delay of each request that this node sends.
     pub send_delay: Option<DelayRange>,
+    /// Directory of the log on disk; none: the log is in memory.
+    pub data_dir: Option<PathBuf>,
+    /// When what is acked has to be on the disk; of no meaning in memory.
+    pub fsync: Fsync,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Pause between two heartbeats to a secondary.
@@ -52,6 +57,8 @@ pub struct MasterConfig {
     pub max_message_bytes: usize,
     /// Most senders that wait for secondaries at once.
     pub max_waiting: usize,
+    /// Keyed messages whose keys are known again; 1 to 10 million.
+    pub idempotency_window: usize,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -79,6 +86,10 @@ pub struct SecondaryConfig {
     pub send_delay: Option<DelayRange>,
     /// Artificial delay before received messages are stored and acked.
     pub store_delay: Option<DelayRange>,
+    /// Directory of the log on disk; none: the log is in memory.
+    pub data_dir: Option<PathBuf>,
+    /// When what is acked has to be on the disk; of no meaning in memory.
+    pub fsync: Fsync,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Longest pause between two attempts to reach the master.

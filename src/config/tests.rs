@@ -32,6 +32,8 @@ fn without_flags_the_defaults_hold() {
     assert_eq!(config.default_write_concern, WriteConcern::Majority);
     assert_eq!((config.max_message_bytes, config.max_waiting), (1 << 20, 65_536));
     assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
+    assert_eq!((config.data_dir, config.fsync), (None, Fsync::Always));
+    assert_eq!(config.idempotency_window, 1_000_000);
 
     let config = secondary(&[]).unwrap();
     assert_eq!(config.name.as_str(), "secondary");
@@ -39,6 +41,7 @@ fn without_flags_the_defaults_hold() {
     assert_eq!(config.master_ip, "127.0.0.1");
     assert_eq!(config.reconnect_delay, Duration::from_secs(3));
     assert_eq!(config.store_delay, None);
+    assert_eq!((config.data_dir, config.fsync), (None, Fsync::Always));
 }
 
 #[test]
@@ -71,11 +74,15 @@ fn values_are_read_as_people_write_them() {
     let config = secondary(&["--master-ip", "replicated-log_master.local"]).unwrap();
     assert_eq!(config.master_ip, "replicated-log_master.local");
     assert!(secondary(&["--master-ip", "::1"]).is_ok());
+    let config = secondary(&["--data-dir", "/var/lib/acklog", "--fsync=never"]).unwrap();
+    assert_eq!(config.data_dir.unwrap().to_str(), Some("/var/lib/acklog"));
+    assert_eq!(config.fsync, Fsync::Never);
+    assert_eq!(master(&["--idempotency-window=7"]).unwrap().idempotency_window, 7);
 }
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 23] = [
+    let cases: [(&[&str], &str); 27] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
         (&["--bind", "here"], "invalid IP address"),
         (&["--http-port", "65536"], "a whole number from 0 to 65535"),
@@ -96,6 +103,10 @@ fn a_bad_value_is_one_line_that_says_what_is_accepted() {
         (&["--cluster-size=3", "--quorum=4"], "--quorum 4 is more than --cluster-size 3"),
         (&["--max-message-bytes", "9MiB"], "at most 8MiB"),
         (&["--max-waiting", "0"], "a whole number from 1 to"),
+        (&["--idempotency-window", "0"], "a whole number from 1 to 10000000"),
+        (&["--idempotency-window", "10000001"], "a whole number from 1 to 10000000"),
+        (&["--fsync", "sometimes"], "it must be always or never"),
+        (&["--data-dir", ""], "--data-dir"),
         (&["--log", "inof"], "off, error, warn, info, debug, trace"),
         (&["--log-format", "xml"], "it must be text or json"),
         (&["--htp-port", "1"], "--http-port"),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
-use super::defaults::{INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
-use crate::types::{MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern, parse_duration};
+use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
+use crate::types::{Fsync, MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern, parse_duration};
 
 /// Longest host name, in bytes, that the domain name system allows.
 const HOST_BYTES_MAX: usize = 253;
@@ -47,6 +47,10 @@ pub(super) fn workers(text: &str) -> Result<usize, String> {
 
 pub(super) fn waiting(text: &str) -> Result<usize, String> {
     number(text, 1, WAITING_MAX)
+}
+
+pub(super) fn idempotency_window(text: &str) -> Result<usize, String> {
+    number(text, 1, IDEMPOTENCY_WINDOW_MAX)
 }
 
 pub(super) fn cluster_size(text: &str) -> Result<u16, String> {
@@ -134,6 +138,14 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
         "it must be a level ({}) or a filter like info,acklog::net=debug",
         LEVELS.join(", ")
     ))
+}
+
+pub(super) fn fsync(text: &str) -> Result<Fsync, String> {
+    match text {
+        "always" => Ok(Fsync::Always),
+        "never" => Ok(Fsync::Never),
+        _ => Err("it must be always or never".to_owned()),
+    }
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

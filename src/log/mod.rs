@@ -1,24 +1,33 @@
 //! The log of one node: records in id order, appended by one writer, read by anybody.
 //!
-//! A log is cut into *segments* of about a megabyte. The last one is written; the others are sealed and never change
-//! again, so that a reader gets a slice of their bytes without a copy. One [`LogWriter`] appends; any number of
-//! [`LogReader`]s read what is *durable* (in memory: what was flushed), from any thread, without going through the
-//! node's core task.
+//! One [`LogWriter`] appends; any number of [`LogReader`]s read what is *durable*, from any thread, without going
+//! through the node's core task. Durable is what lies on disk or, for a log in memory, what was flushed.
 //!
-//! Invariant: `durable_end <= log_end`. Readers never see anything at or above `durable_end`.
+//! ```text
+//!  LogWriter ── append ──> recent records in memory ── committer ──> segment files
+//!                                 │   durable_end <── fdatasync ──┘      │
+//!                                 └──────────> LogReader <───────────────┘
+//! ```
 //!
-//! # Caveats
-//! The log lives in memory: it grows with each message and is gone when the process ends.
+//! The newest records are in memory, in *segments* of about a megabyte: the last one is written, the others are sealed
+//! and never change again, so that a reader gets a slice of their bytes without a copy. A log in memory has all of its
+//! records there. One on disk ([`disk`]) gives the oldest back when they are durable, so that its memory stays bounded
+//! however long it is, and reads those from the files.
+//!
+//! Invariant: `durable_end <= appended end`. Readers never see anything at or above `durable_end`.
 
+pub mod disk;
+mod open;
 mod segment;
+mod shared;
 pub mod storage;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use segment::{Active, Sealed};
+use bytes::BytesMut;
+use shared::Shared;
 use thiserror::Error;
-use tokio::sync::Notify;
 
 use crate::protocol::{LogView, Unreadable};
 use crate::types::{
@@ -26,28 +35,22 @@ use crate::types::{
     Records, Run,
 };
 
+pub use open::{Background, open};
+
 /// The writing end of a log. There is one; it belongs to the node's core task.
 #[derive(Debug)]
 pub struct LogWriter {
     shared: Arc<Shared>,
+    /// The log that the messages belong to, as far as it is known.
+    log: Option<LogId>,
+    /// Bytes of records that were appended since the log was opened.
+    appended_bytes: u64,
 }
 
 /// A reading end of a log. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
 pub struct LogReader {
     shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    /// Held for the time of one append or of one read of at most a run's size, never across an await.
-    segments: RwLock<Segments>,
-    /// Stored after the records below it are in `segments`; loaded before they are read.
-    durable_end: AtomicU64,
-    /// Counts what [`LogWriter::remember`] was asked for and has done.
-    remembered: AtomicU64,
-    /// Told when one of the ends or the disk's state changed by itself.
-    changed: Notify,
 }
 
 /// A log and what was found in it.
@@ -81,27 +84,18 @@ pub struct ReadError {
     pub detail: String,
 }
 
-#[derive(Debug)]
-struct Segments {
-    /// In id order, without gaps.
-    sealed: Vec<Sealed>,
-    /// Follows the last sealed one.
-    active: Active,
-}
-
 /// A new, empty log in memory.
 pub fn in_memory() -> (LogWriter, LogReader) {
-    let segments = Segments { sealed: Vec::new(), active: Active::new(LogEnd::ZERO) };
-    let shared = Arc::new(Shared {
-        segments: RwLock::new(segments),
-        durable_end: AtomicU64::new(0),
-        remembered: AtomicU64::new(0),
-        changed: Notify::new(),
-    });
-    (LogWriter { shared: shared.clone() }, LogReader { shared })
+    let shared = Arc::new(Shared::new(LogEnd::ZERO, segment::SEGMENT_BYTES, None));
+    LogWriter::of(shared, None)
 }
 
 impl LogWriter {
+    /// Both ends of a log.
+    fn of(shared: Arc<Shared>, log: Option<LogId>) -> (Self, LogReader) {
+        (Self { shared: shared.clone(), log, appended_bytes: 0 }, LogReader { shared })
+    }
+
     /// Appends a message and returns its id. It is not visible before it is durable: see [`flush`](Self::flush).
     pub fn append(
         &mut self,
@@ -109,8 +103,12 @@ impl LogWriter {
         key: Option<&IdempotencyKey>,
         text: &str,
     ) -> MessageId {
-        let mut segments = self.shared.segments.write().expect("no holder of this lock panics");
-        segments.active_with_room().push(accepted_ms, key, text)
+        let mut recent = self.shared.recent_mut();
+        let active = recent.active_with_room();
+        let before = active.bytes();
+        let id = active.push(accepted_ms, key, text);
+        self.appended_bytes += (active.bytes() - before) as u64;
+        id
     }
 
     /// Appends a run of records of the log `log` as they are. They are not visible before they are durable: see
@@ -118,51 +116,46 @@ impl LogWriter {
     ///
     /// # Panics
     /// When the run does not begin at the log's end.
-    pub fn append_run(&mut self, _log: LogId, run: &Records) {
-        let mut segments = self.shared.segments.write().expect("no holder of this lock panics");
-        let end = segments.active.end();
-        assert_eq!(run.range().start(), end, "a run must continue the log");
-        segments.active_with_room().push_run(run);
+    pub fn append_run(&mut self, log: LogId, run: &Records) {
+        self.log = Some(log);
+        self.appended_bytes += run.bytes() as u64;
+        let mut recent = self.shared.recent_mut();
+        assert_eq!(run.range().start(), recent.active.end(), "a run must continue the log");
+        recent.active_with_room().push_run(run);
     }
 
     /// Has everything appended so far made durable and visible: in memory at once, on disk as soon as the disk can.
     pub fn flush(&mut self) {
-        let end = self.shared.segments.read().expect("no holder of this lock panics").active.end();
-        self.shared.durable_end.store(end.get(), Ordering::Release);
-    }
-
-    /// How many bytes of what was appended wait for the disk. In memory none ever do.
-    pub fn backlog_bytes(&self) -> usize {
-        0
+        match &self.shared.disk {
+            None => self.shared.publish(self.shared.appended_end(), usize::MAX),
+            Some(disk) => disk.leave(|work| {
+                work.dirty = true;
+                work.log = self.log;
+            }),
+        }
     }
 
     /// Has the names of the secondaries that ever registered written down, in place of those before, as the `version`th
     /// such list; [`LogReader::remembered`] tells when that is done. In memory at once.
-    pub fn remember(&mut self, version: u64, _members: Vec<NodeName>) {
-        self.shared.remembered.store(version, Ordering::Release);
-    }
-}
-
-impl Segments {
-    fn active_with_room(&mut self) -> &mut Active {
-        if self.active.is_full() {
-            let next = Active::new(self.active.end());
-            self.sealed.push(std::mem::replace(&mut self.active, next).seal());
+    pub fn remember(&mut self, version: u64, members: Vec<NodeName>) {
+        match &self.shared.disk {
+            None => self.shared.remembered.store(version, Ordering::Release),
+            Some(disk) => disk.leave(|work| work.members = Some((version, members))),
         }
-        &mut self.active
     }
 
-    fn sealed_at(&self, from: LogEnd) -> Option<&Sealed> {
-        let after = self.sealed.partition_point(|segment| segment.start() <= from);
-        let segment = self.sealed.get(after.checked_sub(1)?)?;
-        (from < segment.end()).then_some(segment)
+    /// How many bytes of what was appended wait for the disk. In memory none ever do.
+    pub fn backlog_bytes(&self) -> usize {
+        let published = |disk: &disk::Disk| disk.published_bytes.load(Ordering::Relaxed);
+        let backlog = self.shared.disk.as_ref().map(|disk| self.appended_bytes - published(disk));
+        backlog.unwrap_or_default() as usize
     }
 }
 
 impl LogReader {
     /// The end of what is durable, and so of what may be shown. Never shrinks.
     pub fn durable_end(&self) -> LogEnd {
-        LogEnd::new(self.shared.durable_end.load(Ordering::Acquire))
+        self.shared.durable_end()
     }
 
     /// The version of the list of members that is written down; see [`LogWriter::remember`].
@@ -172,17 +165,17 @@ impl LogReader {
 
     /// Whether the log is on a disk, so that what is durable survives the process.
     pub fn is_on_disk(&self) -> bool {
-        false
-    }
-
-    /// Whether reading the record at this position takes no access to a file.
-    pub fn is_recent(&self, _at: LogEnd) -> bool {
-        true
+        self.shared.disk.is_some()
     }
 
     /// What is wrong with the disk; none while nothing is.
     pub fn disk_fault(&self) -> Option<DiskFault> {
-        None
+        self.shared.disk.as_ref().and_then(disk::Disk::fault)
+    }
+
+    /// Whether a read from here on takes no access to a file.
+    pub fn is_recent(&self, from: LogEnd) -> bool {
+        self.shared.recent().start() <= from
     }
 
     /// Returns when [`durable_end`](Self::durable_end), [`remembered`](Self::remembered) or
@@ -202,7 +195,7 @@ impl LogReader {
         until: LogEnd,
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
-        Ok(self.read_below(from, until.min(self.durable_end()), max_bytes))
+        self.read_below(from, until.min(self.durable_end()), max_bytes)
     }
 
     /// Reads one record, also one that is not durable yet. Empty when nothing is there.
@@ -210,19 +203,59 @@ impl LogReader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_appended(&self, id: MessageId) -> Result<Records, ReadError> {
-        let end = self.shared.segments.read().expect("no holder of this lock panics").active.end();
-        Ok(self.read_below(id.before(), id.end().min(end), 0))
+        self.read_below(id.before(), id.end().min(self.shared.appended_end()), 0)
     }
 
-    fn read_below(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
+    /// Reads all records of a range of durable ones, wherever they lie.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Panics
+    /// When the range reaches beyond the durable end.
+    pub fn read_range(&self, range: IdRange) -> Result<Records, ReadError> {
+        let first = self.read(range.start(), range.end(), usize::MAX)?;
+        if first.range() == range {
+            return Ok(first);
+        }
+        // It was planned in memory, and meanwhile left it and lies in two files.
+        let mut bytes = BytesMut::from(first.as_bytes().as_ref());
+        let mut from = first.range().end();
+        while from < range.end() {
+            let next = self.read(from, range.end(), usize::MAX)?;
+            assert!(!next.range().is_empty(), "a planned run is there to be read: {range}");
+            bytes.extend_from_slice(next.as_bytes());
+            from = next.range().end();
+        }
+        Ok(Records::trusted(range, bytes.freeze()))
+    }
+
+    fn read_below(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<Records, ReadError> {
         if from >= until {
-            return Records::empty(from);
+            return Ok(Records::empty(from));
         }
-        let segments = self.shared.segments.read().expect("no holder of this lock panics");
-        match segments.sealed_at(from) {
-            Some(sealed) => sealed.read(from, until, max_bytes),
-            None => segments.active.read(from, until, max_bytes),
+        match self.shared.read_recent(from, until, max_bytes) {
+            Some(records) => Ok(records),
+            None => self.on_disk(|files| files.read(from, until, max_bytes)),
         }
+    }
+
+    /// Asks the files for what is not in memory. That something there is damaged is noted.
+    fn on_disk<T>(
+        &self,
+        ask: impl FnOnce(&disk::Files) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let disk = self.shared.disk.as_ref().expect("a log in memory has all in memory");
+        let asked = ask(&disk.files);
+        if let Err(error) = &asked {
+            self.shared.damaged(&error.detail);
+        }
+        asked
     }
 }
 
@@ -237,11 +270,13 @@ impl LogView for LogReader {
         if from >= until {
             return Ok((IdRange::empty(from), 0));
         }
-        let segments = self.shared.segments.read().expect("no holder of this lock panics");
-        Ok(match segments.sealed_at(from) {
-            Some(sealed) => sealed.run_from(from, until, max_bytes),
-            None => segments.active.run_from(from, until, max_bytes),
-        })
+        match self.shared.plan_recent(from, until, max_bytes) {
+            Some(planned) => Ok(planned),
+            None => {
+                let planned = self.on_disk(|files| files.plan(from, until, max_bytes));
+                planned.map_err(|_| Unreadable)
+            }
+        }
     }
 
     fn checksum_before(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable> {

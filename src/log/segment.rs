@@ -6,7 +6,7 @@ use crate::types::{
     IdRange, IdempotencyKey, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run, encode_record,
 };
 
-/// Size at which a segment is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last one
+/// Size at which a piece of memory is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last one
 /// counts towards the node's size. Smaller than a run: runs get cut at segment borders more often than they need to.
 pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
 
@@ -52,6 +52,8 @@ impl Offsets {
 pub(super) struct Active {
     offsets: Offsets,
     bytes: Vec<u8>,
+    /// Size at which it is full, in bytes.
+    full_at: usize,
 }
 
 /// A segment that never changes again.
@@ -62,8 +64,22 @@ pub(super) struct Sealed {
 }
 
 impl Active {
-    pub(super) fn new(start: LogEnd) -> Self {
-        Self { offsets: Offsets { start, begins: vec![0] }, bytes: Vec::new() }
+    /// An empty segment, full at `full_at` bytes.
+    pub(super) fn new(start: LogEnd, full_at: usize) -> Self {
+        Self { offsets: Offsets { start, begins: vec![0] }, bytes: Vec::new(), full_at }
+    }
+
+    /// An empty segment that follows this one.
+    pub(super) fn next(&self) -> Self {
+        Self::new(self.end(), self.full_at)
+    }
+
+    pub(super) fn start(&self) -> LogEnd {
+        self.offsets.start
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn end(&self) -> LogEnd {
@@ -71,7 +87,7 @@ impl Active {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= SEGMENT_BYTES
+        self.bytes.len() >= self.full_at
     }
 
     pub(super) fn push(
@@ -102,7 +118,7 @@ impl Active {
     /// that are not written to yet cost nothing.
     fn reserve(&mut self, bytes: usize) {
         if self.bytes.capacity() == 0 {
-            self.bytes.reserve_exact(SEGMENT_BYTES.max(bytes));
+            self.bytes.reserve_exact(self.full_at.max(bytes));
         }
         self.bytes.reserve(bytes);
     }
@@ -132,6 +148,10 @@ impl Sealed {
 
     pub(super) fn end(&self) -> LogEnd {
         self.offsets.end()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {

@@ -8,10 +8,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::log::{LogReader, ReadError};
+use crate::log::LogReader;
 use crate::net::{self, Outbox, SessionEvent, SessionHandle};
 use crate::protocol::frame::{self, Frame, Response};
-use crate::types::{IdRange, Records, Run, SessionId};
+use crate::types::{IdRange, Run, SessionId};
 
 /// Reads from files for one session at the same time: a window of runs and the answers to a few requests. More would
 /// only hold memory, and a peer that asks without end would have it.
@@ -94,12 +94,7 @@ impl Sessions {
 /// Puts a frame into a session's queue, with the records that its run names. A frame whose records cannot be read is
 /// dropped: the log has told its node what is wrong.
 fn write(log: &LogReader, session: SessionId, outbox: &Outbox, frame: Frame<IdRange>) {
-    let read = |range: IdRange| {
-        let records = log.read(range.start(), range.end(), usize::MAX)?;
-        assert_eq!(records.range(), range, "a planned run is there to be read");
-        Ok::<Records, ReadError>(records)
-    };
-    let frame = match frame.try_map(read) {
+    let frame = match frame.try_map(|range| log.read_range(range)) {
         Ok(frame) => frame,
         Err(error) => return warn!(%session, %error, "a frame is dropped: its run is unreadable"),
     };

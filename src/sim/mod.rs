@@ -6,11 +6,14 @@
 //! the real encoding too. After every event the [`Checker`] looks at all logs and answers. One seed decides
 //! everything: the same seed gives the same trace. [`Schedule`] draws whole random lives of clusters from a seed.
 //!
+//! [`SimDisk`] is a disk to put a log on: it loses what was not synced, tears writes and fails on demand.
+//!
 //! # Caveats
-//! Threads, sockets, HTTP and the disk are not simulated: `tests/it` runs them for real.
+//! Threads, sockets and HTTP are not simulated: `tests/it` runs them for real.
 
 mod check;
 mod cluster;
+mod disk;
 mod link;
 mod node;
 mod options;
@@ -18,6 +21,7 @@ mod schedule;
 
 pub use check::Checker;
 pub use cluster::Cluster;
+pub use disk::{DiskCounts, SimDisk};
 pub use link::{Network, Rule, RuleAction};
 pub use node::{MasterNode, SecondaryNode};
 pub use options::ClusterOptions;

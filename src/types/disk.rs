@@ -1,6 +1,16 @@
-//! What can be wrong with a node's disk.
+//! A node's disk: when it has to have a message, and what can be wrong with it.
 
 use thiserror::Error;
+
+/// When what a node acks has to be on its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Synced before it is acked: it survives the loss of power.
+    Always,
+    /// Handed to the operating system before it is acked, and synced when a segment is full: it survives the process, and
+    /// the machine only by luck.
+    Never,
+}
 
 /// Why a node's log takes nothing more until the node is restarted. What it shows stays readable as far as it can be
 /// read.

@@ -13,13 +13,13 @@ mod record;
 mod write_concern;
 
 pub use delay::{DelayRange, DurationError, parse_duration};
-pub use disk::DiskFault;
+pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use name::{NameError, NodeName};
 pub use record::{
     MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record, RecordError, Records,
-    encode_record, record_at,
+    encode_record, record_at, record_size,
 };
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 

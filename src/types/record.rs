@@ -184,6 +184,13 @@ pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), Rec
     Ok((Record { id, accepted_ms, key, text, checksum: Checksum::new(checksum) }, size))
 }
 
+/// The size in bytes of the record at the front of `bytes`, from its length field alone; none where there is not even
+/// that.
+pub fn record_size(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*bytes.first_chunk()?);
+    Some(RECORD_HEADER_BYTES + length as usize)
+}
+
 /// The idempotency key, if the flags say that there is one, and what stands behind it; none where it is malformed.
 fn split_key(flags: u8, body: &[u8]) -> Option<(Option<&str>, &[u8])> {
     if flags & FLAG_KEY == 0 {
@@ -259,8 +266,7 @@ impl Records {
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
         let mut rest: &[u8] = &self.bytes;
         std::iter::from_fn(move || {
-            let (&length, _) = rest.split_first_chunk::<4>()?;
-            let size = RECORD_HEADER_BYTES + u32::from_le_bytes(length) as usize;
+            let size = record_size(rest)?;
             rest = rest.get(size..).unwrap_or_default();
             Some(size)
         })

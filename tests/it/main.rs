@@ -5,6 +5,7 @@
 
 mod check;
 mod cluster;
+mod crash;
 mod faults;
 mod health;
 mod hostile;

@@ -1,6 +1,6 @@
 //! Nodes as child processes, a small HTTP client, and waiting for conditions.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -153,6 +153,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether nothing of it is missing, as far as its length was announced.
+    pub fn is_whole(&self) -> bool {
+        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        self.status != 0 && length == Some(self.body.len())
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -167,10 +173,15 @@ impl Answer {
 pub struct Pending(TcpStream);
 
 impl Pending {
-    pub fn answer(mut self) -> Answer {
-        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    pub fn answer(self) -> Answer {
+        self.try_answer().unwrap()
+    }
+
+    /// The answer of a node that may die while it gives it: see [`Answer::is_whole`].
+    pub fn try_answer(mut self) -> io::Result<Answer> {
+        self.0.set_read_timeout(Some(PATIENCE))?;
         let mut bytes = Vec::new();
-        self.0.read_to_end(&mut bytes).unwrap();
+        self.0.read_to_end(&mut bytes)?;
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -179,7 +190,7 @@ impl Pending {
         } else {
             body.to_owned()
         };
-        Answer { status, head: head.to_owned(), body }
+        Ok(Answer { status, head: head.to_owned(), body })
     }
 }
 
@@ -197,26 +208,23 @@ fn unchunk(mut rest: &str) -> String {
 }
 
 pub fn begin(http: SocketAddr, method: &str, path: &str, body: &str) -> Pending {
-    begin_with(http, method, path, &[], body)
+    try_begin(http, method, path, "", body).unwrap()
 }
 
-/// With these header lines besides the usual ones.
-pub fn begin_with(
+/// Begins a request to a node that may be gone, with further header lines, each with its line end.
+pub fn try_begin(
     http: SocketAddr,
     method: &str,
     path: &str,
-    headers: &[&str],
+    headers: &str,
     body: &str,
-) -> Pending {
-    let mut stream = TcpStream::connect(http).unwrap();
-    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    Pending(stream)
+) -> io::Result<Pending> {
+    let mut stream = TcpStream::connect(http)?;
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}");
+    let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes())?;
+    Ok(Pending(stream))
 }
 
 pub fn request(http: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
@@ -276,8 +284,13 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
-        std::thread::park_timeout(Duration::from_millis(10));
+        pause();
     }
+}
+
+/// Lets others work before something is asked once more.
+pub fn pause() {
+    std::thread::park_timeout(Duration::from_millis(10));
 }
 
 pub fn wait_ready(node: &Node) {

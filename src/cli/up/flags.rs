@@ -5,8 +5,8 @@ use clap::{Command, CommandFactory};
 use crate::config::{MasterArgs, SecondaryArgs};
 
 /// What `up` decides itself; given twice they would contradict each other.
-const OWN_FLAGS: [&str; 6] =
-    ["name", "bind", "http-port", "comm-port", "master-ip", "master-comm-port"];
+const OWN_FLAGS: [&str; 7] =
+    ["name", "bind", "http-port", "comm-port", "master-ip", "master-comm-port", "data-dir"];
 
 /// The flags for each kind of node, in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         if OWN_FLAGS.contains(&name) {
             return Err(format!(
                 "--{name} is set for each node by up itself; before the -- it has \
-                 --secondaries, --http-port and --comm-port"
+                 --secondaries, --http-port, --comm-port and --data-dir"
             ));
         }
         let kinds = [takes_value(&master, name), takes_value(&secondary, name)];

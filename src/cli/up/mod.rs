@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -57,6 +58,11 @@ pub(super) struct UpArgs {
     #[arg(long, env = "ACKLOG_COMM_PORT", value_name = "PORT")]
     #[arg(default_value_t = COMM_PORT, value_parser = port)]
     comm_port: u16,
+
+    /// Directory for the logs on disk, with one for each node in it [default: none, in memory]
+    #[arg(long, env = "ACKLOG_DATA_DIR", value_name = "DIR")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    data_dir: Option<String>,
 
     /// Flags for every node that has them, like -- --log debug --store-delay 1s..2s
     #[arg(last = true, value_name = "FLAGS")]

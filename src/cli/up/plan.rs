@@ -42,11 +42,12 @@ impl Plan {
         let usage = |reason: &str| Stop::bad_usage(PROGRAM, reason);
         let shared = distribute(&args.flags).map_err(|reason| usage(&reason))?;
         let ports = Ports::choose(args).map_err(|reason| usage(&reason))?;
-        let plan = Self::laid_out(args.secondaries + 1, &ports, &shared);
+        let data_dir = args.data_dir.as_deref();
+        let plan = Self::laid_out(args.secondaries + 1, &ports, data_dir, &shared);
         plan.check()
     }
 
-    fn laid_out(size: u16, ports: &Ports, shared: &Shared) -> Self {
+    fn laid_out(size: u16, ports: &Ports, data_dir: Option<&str>, shared: &Shared) -> Self {
         let flag = |name: &str, value: &str| format!("--{name}={value}");
         let nodes = (0..size).zip(&ports.http).map(|(number, &http_port)| {
             let name = node_name(number);
@@ -66,6 +67,8 @@ impl Plan {
             args.push(flag("name", &name));
             args.push(flag("bind", &ADDRESS.to_string()));
             args.push(flag("http-port", &http_port.to_string()));
+            // Its own one: two nodes in one directory would refuse each other.
+            args.extend(data_dir.map(|dir| flag("data-dir", &format!("{dir}/{name}"))));
             args.extend(extra.iter().cloned());
             NodePlan { name, http_port, args }
         });
@@ -225,6 +228,16 @@ mod tests {
                 "--http-port=8002"
             ]
         );
+    }
+
+    #[test]
+    fn each_node_has_its_own_directory() {
+        let plan = plan(&["--data-dir", "logs", "--", "--fsync", "never"]).unwrap();
+        for (node, name) in plan.nodes.iter().zip(["master", "bonnie", "clyde"]) {
+            assert!(node.args.contains(&format!("--data-dir=logs/{name}")), "{:?}", node.args);
+            assert_eq!(node.args.last().unwrap(), "never");
+        }
+        assert!(refusal(&["--data-dir="]).contains("--data-dir"));
     }
 
     #[test]

@@ -1,0 +1,311 @@
+//! The segment files as readers see them.
+//!
+//! The last file is open always; of the others a few, those that were read last. Everything that is served was checked
+//! when it was read: a bad checksum is an error, and never a message.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, RwLock};
+
+use bytes::Bytes;
+
+use super::format::{
+    GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
+};
+use super::index::SparseIndex;
+use super::scan::{read_header, scan};
+use super::window::Window;
+use crate::log::ReadError;
+use crate::log::storage::{Storage, StorageFile};
+use crate::types::{IdRange, LogEnd, RecordError, Records, Run, record_at, record_size};
+
+/// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
+/// places of a long log open files again and again.
+const OPEN_SEGMENTS_MAX: usize = 32;
+
+/// Bytes read at once, at least: a group and its header.
+const READ_BYTES: usize = GROUP_BYTES_MAX + GROUP_HEADER_BYTES;
+
+/// Bytes read at once beyond those, at most: a run on its way to a secondary.
+const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
+
+/// A segment file that is open.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) header: SegmentHeader,
+    pub(super) file: Arc<dyn StorageFile>,
+    /// Written by the committer while it is the last one.
+    pub(super) index: RwLock<SparseIndex>,
+}
+
+/// A segment that never changes again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sealed {
+    pub(super) first: LogEnd,
+    pub(super) end: LogEnd,
+}
+
+/// All segment files of a directory.
+#[derive(Debug)]
+pub(in crate::log) struct Files {
+    storage: Arc<dyn Storage>,
+    segments: RwLock<Segments>,
+    open: Mutex<VecDeque<Arc<Segment>>>,
+}
+
+#[derive(Debug)]
+struct Segments {
+    /// In id order, without gaps.
+    sealed: Vec<Sealed>,
+    /// Follows the last sealed one; none while the log never had a message.
+    last: Option<Arc<Segment>>,
+}
+
+/// Where a run is to be looked for.
+struct Place {
+    segment: Arc<Segment>,
+    until: LogEnd,
+}
+
+impl Files {
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        sealed: Vec<Sealed>,
+        last: Option<Arc<Segment>>,
+    ) -> Self {
+        let segments = RwLock::new(Segments { sealed, last });
+        Self { storage, segments, open: Mutex::default() }
+    }
+
+    /// Takes a new last segment; the one before is sealed, unless it is empty and its place is taken.
+    pub(super) fn roll(&self, next: Arc<Segment>) {
+        let mut segments = self.segments.write().expect("no holder of this lock panics");
+        if let Some(last) = segments.last.replace(next) {
+            let (first, end) = (last.header.first, last.end());
+            if first < end {
+                segments.sealed.push(Sealed { first, end });
+                // Its index may not be written yet.
+                self.keep_open(last);
+            }
+        }
+    }
+
+    /// The sealed segments from the `skip`th on.
+    pub(super) fn sealed(&self, skip: usize) -> Vec<Sealed> {
+        let segments = self.segments.read().expect("no holder of this lock panics");
+        segments.sealed.get(skip..).unwrap_or_default().to_vec()
+    }
+
+    /// Reads a run as [`LogReader::read`](crate::log::LogReader::read) does. There must be something at `from`.
+    pub(in crate::log) fn read(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<Records, ReadError> {
+        let place = self.place(from)?;
+        place.segment.read(&*self.storage, from, until.min(place.until), max_bytes)
+    }
+
+    /// A run that may be read, and its size in bytes.
+    pub(in crate::log) fn plan(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<(IdRange, usize), ReadError> {
+        let place = self.place(from)?;
+        let until = until.min(place.until);
+        let index = place.segment.index.read().expect("no holder of this lock panics");
+        if let Some(planned) = index.plan(from, until, max_bytes) {
+            return Ok(planned);
+        }
+        drop(index);
+        let records = place.segment.read(&*self.storage, from, until, max_bytes)?;
+        Ok((records.range(), records.bytes()))
+    }
+
+    fn place(&self, from: LogEnd) -> Result<Place, ReadError> {
+        let segments = self.segments.read().expect("no holder of this lock panics");
+        let after = segments.sealed.partition_point(|sealed| sealed.first <= from);
+        let sealed = after.checked_sub(1).and_then(|at| segments.sealed.get(at)).copied();
+        let last = segments.last.clone();
+        drop(segments);
+        if let Some(sealed) = sealed.filter(|sealed| from < sealed.end) {
+            return Ok(Place { segment: self.open(sealed)?, until: sealed.end });
+        }
+        let segment = last.expect("what is durable is in a file");
+        Ok(Place { segment, until: LogEnd::new(u64::MAX) })
+    }
+
+    /// An open sealed segment: one of those that are open, or opened now.
+    fn open(&self, sealed: Sealed) -> Result<Arc<Segment>, ReadError> {
+        let mut open = self.open.lock().expect("no holder of this lock panics");
+        if let Some(at) = open.iter().position(|segment| segment.header.first == sealed.first)
+            && let Some(segment) = open.remove(at)
+        {
+            open.push_back(segment.clone());
+            return Ok(segment);
+        }
+        drop(open);
+        let segment = Arc::new(Segment::open(&*self.storage, sealed)?);
+        self.keep_open(segment.clone());
+        Ok(segment)
+    }
+
+    fn keep_open(&self, segment: Arc<Segment>) {
+        let mut open = self.open.lock().expect("no holder of this lock panics");
+        open.push_back(segment);
+        if open.len() > OPEN_SEGMENTS_MAX {
+            open.pop_front();
+        }
+    }
+}
+
+/// What a person is told of a damaged place.
+pub(super) fn damage(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> String {
+    format!("{} is damaged at offset {offset}: {what}", storage.path_of(name))
+}
+
+/// What a person is told of an operation that failed.
+pub(super) fn failure(storage: &dyn Storage, what: &str, name: &str, error: &io::Error) -> String {
+    format!("cannot {what} {}: {error}", storage.path_of(name))
+}
+
+impl Segment {
+    /// The end of its messages.
+    pub(super) fn end(&self) -> LogEnd {
+        self.index.read().expect("no holder of this lock panics").end()
+    }
+
+    /// Opens a sealed segment, with its index from its file, or made again.
+    fn open(storage: &dyn Storage, sealed: Sealed) -> Result<Self, ReadError> {
+        let name = segment_name(sealed.first);
+        let failed =
+            |error: io::Error| ReadError { detail: failure(storage, "read", &name, &error) };
+        let damaged = |at, what: &str| ReadError { detail: damage(storage, &name, at, what) };
+        let file = storage.open(&name).map_err(failed)?;
+        let header = read_header(&*file).map_err(failed)?.map_err(|what| damaged(0, &what))?;
+        if header.first != sealed.first {
+            return Err(damaged(0, "the header is another segment's"));
+        }
+        let index = match SparseIndex::load(storage, &header) {
+            Some(index) if index.end() == sealed.end => index,
+            _ => {
+                let scanned = scan(&*file, &header, &mut |_| {}).map_err(failed)?;
+                if let Some(bad) = scanned.bad {
+                    return Err(damaged(bad.offset, &bad.what));
+                }
+                if scanned.index.end() != sealed.end {
+                    return Err(damaged(scanned.index.length(), "the file is cut off"));
+                }
+                scanned.index
+            }
+        };
+        Ok(Self { header, file, index: RwLock::new(index) })
+    }
+
+    /// Reads the records from `from` on. `until` must not lie beyond what was written.
+    fn read(
+        &self,
+        storage: &dyn Storage,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<Records, ReadError> {
+        let index = self.index.read().expect("no holder of this lock panics");
+        let (next, at) = index.before(from);
+        drop(index);
+        let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
+        let mut gathering = Gathering {
+            window: Window::new(&*self.file, chunk),
+            mark: self.header.mark,
+            next,
+            at,
+            range: IdRange::empty(from),
+            until,
+            max_bytes,
+            bytes: Vec::new(),
+        };
+        let name = segment_name(self.header.first);
+        let gathered = gathering.gather();
+        gathered.map_err(|error| ReadError {
+            detail: match error {
+                Unread::Failed(error) => failure(storage, "read", &name, &error),
+                Unread::Damaged(offset, what) => damage(storage, &name, offset, &what),
+            },
+        })?;
+        Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
+    }
+}
+
+/// A run that is being read.
+struct Gathering<'a> {
+    window: Window<'a>,
+    mark: u64,
+    /// The group to look at next: its first id and its place.
+    next: LogEnd,
+    at: u64,
+    /// What was read.
+    range: IdRange,
+    until: LogEnd,
+    max_bytes: usize,
+    bytes: Vec<u8>,
+}
+
+/// Why a run was not read.
+enum Unread {
+    Failed(io::Error),
+    Damaged(u64, String),
+}
+
+impl Gathering<'_> {
+    fn gather(&mut self) -> Result<(), Unread> {
+        while self.range.end() < self.until {
+            let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
+            let group = head.first_chunk().and_then(|head| GroupHeader::decode(head, self.mark));
+            let Some(group) = group.filter(|group| group.first == self.next) else {
+                let what = format!("no whole group of records from message {} on", self.next);
+                return Err(Unread::Damaged(self.at, what));
+            };
+            if self.range.end() < group.end() && self.gather_from(&group)? {
+                return Ok(());
+            }
+            self.at += group.size();
+            self.next = group.end();
+        }
+        Ok(())
+    }
+
+    /// Takes what is wanted of a group. Returns whether that is all.
+    fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, Unread> {
+        let begin = self.at + GROUP_HEADER_BYTES as u64;
+        let bytes = self.window.get(begin, group.bytes as usize).map_err(Unread::Failed)?;
+        let (mut at, mut next) = (0, group.first);
+        while next < group.end() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let wanted = self.range.end();
+            let size = if next < wanted {
+                // Not checked: what is wrong with it shows in the record behind it.
+                record_size(rest).unwrap_or(usize::MAX)
+            } else {
+                let checked = record_at(next.next_id(), rest);
+                let damaged =
+                    |error: RecordError| Unread::Damaged(begin + at as u64, error.to_string());
+                let (_, size) = checked.map_err(damaged)?;
+                if !self.bytes.is_empty() && self.bytes.len() + size > self.max_bytes {
+                    return Ok(true);
+                }
+                self.bytes.extend_from_slice(rest.get(..size).unwrap_or_default());
+                self.range = IdRange::new(self.range.start(), wanted.plus(1));
+                if self.range.end() == self.until {
+                    return Ok(true);
+                }
+                size
+            };
+            at = at.saturating_add(size);
+            next = next.plus(1);
+        }
+        Ok(false)
+    }
+}

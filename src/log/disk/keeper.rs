@@ -1,0 +1,109 @@
+//! The one that looks after old segments: writes their indexes, and reads them from time to time to find damage while a
+//! copy may still be had.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, warn};
+
+use super::Disk;
+use super::files::{Sealed, damage, failure};
+use super::format::segment_name;
+use super::scan::{Scanned, read_header, scan};
+use crate::log::shared::Shared;
+use crate::log::storage::Storage;
+
+/// How fast old segments are read, in bytes a second. Faster: it takes more of the disk from those who wait. Slower:
+/// damage is found later.
+const SCRUB_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
+
+/// From the end of one look at all old segments to the beginning of the next.
+const SCRUB_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Looks after old segments.
+#[derive(Debug)]
+pub(in crate::log) struct Keeper {
+    shared: Arc<Shared>,
+    storage: Arc<dyn Storage>,
+    /// Sealed segments that have an index.
+    indexed: usize,
+    /// The sealed segment to read next.
+    scrubbed: usize,
+}
+
+impl Keeper {
+    pub(super) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, indexed: usize) -> Self {
+        Self { shared, storage, indexed, scrubbed: 0 }
+    }
+
+    fn disk(&self) -> &Disk {
+        self.shared.disk.as_ref().expect("a keeper belongs to a log on disk")
+    }
+
+    /// Works until the log is closed.
+    pub(in crate::log) fn run(&mut self) {
+        let mut scrub_at = Instant::now();
+        while self.wait_until(scrub_at) {
+            self.index_sealed();
+            if scrub_at <= Instant::now() {
+                scrub_at = Instant::now() + self.scrub_next();
+            }
+        }
+    }
+
+    /// Waits until the time has come or a segment was sealed. Returns whether to go on.
+    fn wait_until(&self, at: Instant) -> bool {
+        let disk = self.disk();
+        let timeout = at.saturating_duration_since(Instant::now());
+        let idle = disk
+            .keeper_wanted
+            .wait_timeout_while(disk.work(), timeout, |work| !work.sealed && !work.closing);
+        let (mut work, _) = idle.expect("no holder of this lock panics");
+        work.sealed = false;
+        !work.closing
+    }
+
+    /// Writes the indexes of the segments that were sealed since.
+    pub(in crate::log) fn index_sealed(&mut self) {
+        for sealed in self.disk().files.sealed(self.indexed) {
+            self.indexed += 1;
+            let Some((scanned, header)) = self.read(sealed) else { continue };
+            if let Err(error) = scanned.index.store(&*self.storage, &header, &scanned.keys) {
+                let file = segment_name(sealed.first);
+                warn!(file, %error, "cannot write a segment's index; the next start reads the segment");
+            }
+        }
+    }
+
+    /// Reads the next old segment. Returns how long to wait until the next.
+    pub(in crate::log) fn scrub_next(&mut self) -> Duration {
+        let Some(&sealed) = self.disk().files.sealed(self.scrubbed).first() else {
+            self.scrubbed = 0;
+            return SCRUB_PAUSE;
+        };
+        self.scrubbed += 1;
+        let length = self.read(sealed).map_or(0, |(scanned, _)| scanned.index.length());
+        debug!(file = segment_name(sealed.first), bytes = length, "read an old segment");
+        Duration::from_millis(length * 1000 / SCRUB_BYTES_PER_SECOND)
+    }
+
+    /// Reads a sealed segment. What is wrong with it is noted.
+    fn read(&self, sealed: Sealed) -> Option<(Scanned, super::format::SegmentHeader)> {
+        let name = segment_name(sealed.first);
+        let read = || -> Result<_, String> {
+            let failed = |error| failure(&*self.storage, "read", &name, &error);
+            let damaged = |at, what: &str| damage(&*self.storage, &name, at, what);
+            let file = self.storage.open(&name).map_err(failed)?;
+            let header = read_header(&*file).map_err(failed)?.map_err(|what| damaged(0, &what))?;
+            let scanned = scan(&*file, &header, &mut |_| {}).map_err(failed)?;
+            match &scanned.bad {
+                Some(bad) => Err(damaged(bad.offset, &bad.what)),
+                None if scanned.index.end() != sealed.end => {
+                    Err(damaged(scanned.index.length(), "the file is cut off"))
+                }
+                None => Ok((scanned, header)),
+            }
+        };
+        read().map_err(|detail| self.shared.damaged(&detail)).ok()
+    }
+}

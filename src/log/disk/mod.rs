@@ -1,0 +1,158 @@
+//! The log on disk.
+//!
+//! A directory holds a `manifest`, a `lock`, and segment files (`<first id, 20 digits>.log`, about 64 MiB each) with a
+//! sparse index beside each sealed one (`….index`). See [`format`] for the bytes.
+//!
+//! - [`committer`] writes: all that waits becomes groups, one write and one `fdatasync`, and then is published. Whatever
+//!   fails there ends all appending: see [`Disk::fail`].
+//! - [`files`] reads what has left memory.
+//! - [`recovery`] finds out at the start what a crash left, and what is damage.
+//! - [`keeper`] writes indexes and looks through old segments in the background.
+//!
+//! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
+
+mod committer;
+mod files;
+mod format;
+mod index;
+mod keeper;
+mod manifest;
+mod recovery;
+mod scan;
+mod window;
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use crate::types::{DiskFault, Fsync, LogId, NodeName};
+
+pub(super) use self::committer::Committer;
+pub(super) use self::files::Files;
+pub use self::format::Role;
+pub(super) use self::keeper::Keeper;
+pub use self::recovery::OpenError;
+pub(super) use self::recovery::recover;
+
+/// Sizes of a log on disk. Tests take small ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// A segment file of this many bytes is sealed.
+    pub segment_bytes: u64,
+    /// Bytes of the newest records that are kept in memory, besides those that are not durable yet.
+    pub recent_bytes: usize,
+    /// A piece of that memory. It is given back as a whole.
+    pub chunk_bytes: usize,
+    /// Bytes of zeros that are written ahead of the log's end, so that syncing need not grow the file each time.
+    pub ahead_bytes: usize,
+}
+
+impl Sizes {
+    /// What nodes run with.
+    ///
+    /// Segments: smaller ones mean more files and more rolls, larger ones a longer start after a crash. Recent records:
+    /// as many as secondaries that keep up, and their retries, ask for. Ahead: more makes a nearly full disk full earlier,
+    /// less makes more syncs expensive.
+    pub const DEFAULT: Self = Self {
+        segment_bytes: 64 * 1024 * 1024,
+        recent_bytes: 16 * 1024 * 1024,
+        chunk_bytes: super::segment::SEGMENT_BYTES,
+        ahead_bytes: 256 * 1024,
+    };
+}
+
+/// How a log on disk is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskOptions {
+    /// The kind of node that opens it.
+    pub role: Role,
+    /// When to force things to the disk.
+    pub fsync: Fsync,
+    /// The identity that a master's log gets if it begins now.
+    pub new_log: LogId,
+    /// How many of the last keyed messages to tell of.
+    pub keys: usize,
+    /// What the files' marks are drawn from; nobody outside may know it.
+    pub seed: u64,
+    /// Sizes.
+    pub sizes: Sizes,
+}
+
+/// What readers, the writer and the background share of a log on disk.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) files: Files,
+    fault: Mutex<Option<DiskFault>>,
+    work: Mutex<Work>,
+    /// Told when there is work for the committer.
+    work_came: Condvar,
+    /// Told when there is work for the keeper.
+    keeper_wanted: Condvar,
+    /// Bytes of records that were published by this process.
+    pub(super) published_bytes: AtomicU64,
+}
+
+/// What waits to be done in the background.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Something was appended.
+    pub(super) dirty: bool,
+    /// The log that it belongs to.
+    pub(super) log: Option<LogId>,
+    /// A list of members to write down, and its version.
+    pub(super) members: Option<(u64, Vec<NodeName>)>,
+    /// A segment was sealed.
+    sealed: bool,
+    /// The node stops.
+    closing: bool,
+}
+
+impl Disk {
+    fn new(files: Files) -> Self {
+        Self {
+            files,
+            fault: Mutex::default(),
+            work: Mutex::default(),
+            work_came: Condvar::new(),
+            keeper_wanted: Condvar::new(),
+            published_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// What is wrong; none while nothing is.
+    pub(super) fn fault(&self) -> Option<DiskFault> {
+        self.fault.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// Notes that something is wrong. Returns whether that is news: the first fault is the one that is told, but one of
+    /// writing is told in place of damage, since it says more about what the node can do.
+    pub(super) fn fail(&self, fault: DiskFault) -> bool {
+        let mut told = self.fault.lock().expect("no holder of this lock panics");
+        let is_news = match (&*told, &fault) {
+            (None, _) | (Some(DiskFault::Damaged { .. }), DiskFault::Failed { .. }) => true,
+            (Some(_), _) => false,
+        };
+        if is_news {
+            *told = Some(fault);
+        }
+        is_news
+    }
+
+    /// Leaves work for the committer.
+    pub(super) fn leave(&self, work: impl FnOnce(&mut Work)) {
+        work(&mut self.work());
+        self.work_came.notify_one();
+    }
+
+    /// Tells the background that the node stops.
+    pub(super) fn close(&self) {
+        self.leave(|work| work.closing = true);
+        self.keeper_wanted.notify_one();
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().expect("no holder of this lock panics")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Reading a segment file from front to end: what start-up, the scrub and the offline inspection do.
+
+use std::io;
+
+use memchr::memmem;
+
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::index::{Key, SparseIndex};
+use super::window::Window;
+use crate::log::storage::StorageFile;
+use crate::types::{IdRange, KeyHash, LogEnd, Record, record_at};
+
+/// How much of a file is read at once, in bytes.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// What a segment file holds.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    /// Of the whole records from the front on.
+    pub(super) index: SparseIndex,
+    /// The keyed messages among them, in id order.
+    pub(super) keys: Vec<Key>,
+    /// The highest end that any whole group header names as synced, also behind a bad spot.
+    pub(super) synced: LogEnd,
+    /// What ends the whole records, where it is not the file's end or the zeros that were written ahead.
+    pub(super) bad: Option<BadSpot>,
+    /// Where the last group begins whose header counts records that are not whole.
+    pub(super) broken_group: Option<u64>,
+}
+
+/// A place in a file that is not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BadSpot {
+    /// Its place in the file.
+    pub(super) offset: u64,
+    /// What is wrong there.
+    pub(super) what: String,
+    /// The messages that begin there, as far as whole group headers tell of them.
+    pub(super) ids: IdRange,
+    /// Bytes from there to the last one that is not zero.
+    pub(super) bytes: u64,
+}
+
+/// What to do with each whole record.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&Record<'_>);
+
+/// Why the whole records end: where, and what stands there; none for zeros and the file's end.
+struct Stop {
+    offset: u64,
+    what: Option<String>,
+}
+
+/// Scans a segment's groups.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn scan(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    visit: Visit<'_>,
+) -> io::Result<Scanned> {
+    let mut window = Window::new(file, CHUNK_BYTES);
+    let mut scanned = Scanned {
+        index: SparseIndex::new(header.first),
+        keys: Vec::new(),
+        synced: LogEnd::ZERO,
+        bad: None,
+        broken_group: None,
+    };
+    let (stop, mut told_end) = loop {
+        let at = scanned.index.length();
+        let head = window.get(at, GROUP_HEADER_BYTES)?;
+        let decoded = head.first_chunk().and_then(|head| GroupHeader::decode(head, header.mark));
+        let Some(group) = decoded else {
+            let is_blank = head.iter().all(|&byte| byte == 0);
+            let what =
+                (!is_blank).then(|| "the header of a group of records is damaged".to_owned());
+            break (Stop { offset: at, what }, scanned.index.end());
+        };
+        if group.first != scanned.index.end() {
+            let what =
+                format!("message {} stands where {} should be", group.first, scanned.index.end());
+            break (Stop { offset: at, what: Some(what) }, scanned.index.end());
+        }
+        scanned.synced = scanned.synced.max(group.synced_end);
+        if let Some(stop) = scanned.take_group(&mut window, at, &group, visit)? {
+            break (stop, group.end());
+        }
+    };
+    let behind = look_behind(&mut window, stop.offset, header.mark)?;
+    scanned.synced = scanned.synced.max(behind.synced);
+    told_end = told_end.max(behind.end);
+    if behind.bytes > 0 || scanned.broken_group.is_some() {
+        let begin = scanned.index.end();
+        scanned.bad = Some(BadSpot {
+            offset: stop.offset,
+            what: stop.what.unwrap_or_else(|| format!("zeros where message {begin} should be")),
+            ids: IdRange::new(begin, told_end.max(begin)),
+            bytes: behind.bytes,
+        });
+    }
+    Ok(scanned)
+}
+
+impl Scanned {
+    /// Takes in the whole records of a group. Returns where they end, if before the group does.
+    fn take_group(
+        &mut self,
+        window: &mut Window<'_>,
+        at: u64,
+        group: &GroupHeader,
+        visit: Visit<'_>,
+    ) -> io::Result<Option<Stop>> {
+        let begin = at + GROUP_HEADER_BYTES as u64;
+        let bytes = window.get(begin, group.bytes as usize)?;
+        let (mut rest, mut records, mut what) = (bytes, 0, None);
+        while records < group.records {
+            let id = group.first.plus(u64::from(records)).next_id();
+            match record_at(id, rest) {
+                Ok((record, size)) => {
+                    if let Some(key) = record.key {
+                        self.keys.push((KeyHash::of(key), id));
+                    }
+                    visit(&record);
+                    rest = rest.get(size..).unwrap_or_default();
+                    records += 1;
+                }
+                Err(error) => {
+                    what = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+        let whole = (bytes.len() - rest.len()) as u64;
+        if what.is_none() && whole < u64::from(group.bytes) {
+            what = Some("a group has more bytes than its records".to_owned());
+        }
+        if records > 0 {
+            self.index.push(records, GROUP_HEADER_BYTES as u64 + whole, whole);
+        }
+        if what.is_some() {
+            self.broken_group = Some(at);
+        }
+        Ok(what.map(|what| Stop { offset: begin + whole, what: Some(what) }))
+    }
+}
+
+/// What whole group headers at or behind a place say, and how far the file goes on from there with anything but zeros.
+struct Behind {
+    synced: LogEnd,
+    end: LogEnd,
+    bytes: u64,
+}
+
+/// Finds whole groups behind a spot from which nothing leads to them.
+fn look_behind(window: &mut Window<'_>, from: u64, mark: u64) -> io::Result<Behind> {
+    let mut behind = Behind { synced: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
+    let needle = mark.to_le_bytes();
+    let mut at = from;
+    loop {
+        let piece = window.get(at, CHUNK_BYTES)?;
+        if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
+            behind.bytes = at + last as u64 + 1 - from;
+        }
+        for found in memmem::find_iter(piece, &needle) {
+            let head = piece.get(found..).and_then(|rest| rest.first_chunk());
+            if let Some(group) = head.and_then(|head| GroupHeader::decode(head, mark)) {
+                behind.synced = behind.synced.max(group.synced_end);
+                behind.end = behind.end.max(group.end());
+            }
+        }
+        // A header may lie across the border of two pieces.
+        let step = piece.len().saturating_sub(GROUP_HEADER_BYTES - 1);
+        if piece.len() < CHUNK_BYTES {
+            return Ok(behind);
+        }
+        at += step as u64;
+    }
+}
+
+/// Reads a segment file's header. The inner error says in words why it is none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read_header(file: &dyn StorageFile) -> io::Result<Result<SegmentHeader, String>> {
+    let mut bytes = [0; SEGMENT_HEADER_BYTES];
+    if file.read_at(0, &mut bytes)? < SEGMENT_HEADER_BYTES {
+        return Ok(Err("the file is cut off inside its header".to_owned()));
+    }
+    Ok(SegmentHeader::decode(&bytes))
+}

@@ -1,0 +1,462 @@
+//! The log on a disk that loses, tears and fails.
+
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::recovery::Recovered;
+use super::*;
+use crate::log::LogReader;
+use crate::protocol::LogView;
+use crate::sim::SimDisk;
+use crate::types::{KeyHash, LogEnd, MessageId, Run};
+
+/// So small that a few messages make several segments, and hardly anything is left in memory.
+const SIZES: Sizes =
+    Sizes { segment_bytes: 700, recent_bytes: 100, chunk_bytes: 100, ahead_bytes: 200 };
+
+const OPTIONS: DiskOptions = DiskOptions {
+    role: Role::Master,
+    fsync: Fsync::Always,
+    new_log: LogId::new(7),
+    keys: 1000,
+    seed: 1,
+    sizes: SIZES,
+};
+
+fn open_with(disk: &SimDisk, options: DiskOptions) -> Result<Recovered, OpenError> {
+    recover(Arc::new(disk.mounted()), options)
+}
+
+fn open(disk: &SimDisk) -> Recovered {
+    open_with(disk, OPTIONS).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The text of message `n`: sizes vary, and every third has a key.
+fn text(n: u64) -> String {
+    format!("message {n} {}", "x".repeat((n * 7 % 40) as usize))
+}
+
+fn key(n: u64) -> Option<crate::types::IdempotencyKey> {
+    n.is_multiple_of(3).then(|| format!("key-{n}").parse().unwrap())
+}
+
+fn append(log: &mut Recovered, count: u64) {
+    let from = log.shared.appended_end().get();
+    for n in from..from + count {
+        let id = log.opened.writer.append(n, key(n).as_ref(), &text(n));
+        assert_eq!(id.get(), n);
+    }
+    log.opened.writer.flush();
+}
+
+/// Appends and commits, one group for each of the counts.
+fn commit(log: &mut Recovered, counts: &[u64]) {
+    for &count in counts {
+        append(log, count);
+        log.committer.write();
+        log.committer.sync();
+    }
+}
+
+/// Reads everything that is shown; all of it must be what was appended, or unreadable. Returns whether all was read.
+fn read_all(reader: &LogReader, max_bytes: usize) -> bool {
+    let mut from = LogEnd::ZERO;
+    while from < reader.durable_end() {
+        let planned = reader.run_from(from, reader.durable_end(), max_bytes);
+        let Ok(records) = reader.read(from, reader.durable_end(), max_bytes) else { return false };
+        assert!(!records.range().is_empty(), "a gap at {from}");
+        for record in records.iter() {
+            let n = record.id.get();
+            assert_eq!(record.text, text(n));
+            assert_eq!(record.key, key(n).as_ref().map(|key| key.as_str()), "message {n}");
+        }
+        if let Ok((range, bytes)) = planned {
+            let planned = reader.read(range.start(), range.end(), usize::MAX);
+            let planned = planned.map(|planned| (planned.range(), planned.bytes()));
+            assert!(planned.is_err() || planned == Ok((range, bytes)), "{planned:?}");
+        }
+        from = records.range().end();
+    }
+    true
+}
+
+fn assert_whole(log: &Recovered, end: u64) {
+    assert_eq!(log.opened.reader.durable_end(), LogEnd::new(end));
+    for max_bytes in [0, 50, 333, 100_000] {
+        assert!(read_all(&log.opened.reader, max_bytes));
+    }
+}
+
+fn segments(disk: &SimDisk) -> Vec<String> {
+    let mut names = crate::log::storage::Storage::list(disk).unwrap();
+    names.retain(|name| format::first_of(name).is_some());
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_kill() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[1, 2, 3, 1, 5, 9, 16, 4, 1]);
+    assert_whole(&log, 42);
+    assert!(segments(&disk).len() > 2, "the log has several segments");
+    disk.kill();
+    let mut log = open(&disk);
+    assert_eq!(log.opened.log, Some(LogId::new(7)));
+    assert_whole(&log, 42);
+    commit(&mut log, &[1, 5]);
+    disk.kill();
+    assert_whole(&open(&disk), 48);
+}
+
+#[test]
+fn nothing_is_shown_before_it_is_synced() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    append(&mut log, 3);
+    let syncs = disk.counts().syncs;
+    log.committer.write();
+    assert_eq!(log.opened.reader.durable_end(), LogEnd::ZERO);
+    assert!(log.opened.writer.backlog_bytes() > 0);
+    log.committer.sync();
+    assert_whole(&log, 3);
+    assert!(disk.counts().syncs > syncs);
+    assert_eq!(log.opened.writer.backlog_bytes(), 0);
+}
+
+#[test]
+fn one_sync_covers_all_that_waits() {
+    let disk = SimDisk::new();
+    let mut log = open_with(&disk, DiskOptions { sizes: Sizes::DEFAULT, ..OPTIONS }).unwrap();
+    commit(&mut log, &[1]);
+    let syncs = disk.counts().syncs;
+    commit(&mut log, &[1000]);
+    assert_eq!(disk.counts().syncs, syncs + 1);
+}
+
+#[test]
+fn memory_is_given_back_and_files_serve_what_left_it() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[50; 10]);
+    assert!(!log.opened.reader.is_recent(LogEnd::new(480)), "old records left memory");
+    assert!(log.opened.reader.is_recent(LogEnd::new(500)));
+    assert_whole(&log, 500);
+}
+
+#[test]
+fn a_message_that_is_not_durable_yet_can_be_looked_at() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[5]);
+    append(&mut log, 2);
+    let seen = |id| log.opened.reader.read_appended(MessageId::new(id)).unwrap();
+    assert_eq!(seen(6).iter().next().map(|record| record.text.to_owned()), Some(text(6)));
+    assert_eq!(seen(1).iter().next().map(|record| record.text.to_owned()), Some(text(1)));
+    assert!(seen(7).range().is_empty());
+}
+
+#[test]
+fn the_last_keys_are_known_again_with_and_without_indexes() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[20; 5]);
+    log.keeper.index_sealed();
+    commit(&mut log, &[20; 5]);
+    let has_index = |name: &String| !disk.bytes(&name.replace(".log", ".index")).is_empty();
+    assert!(has_index(&segments(&disk)[0]), "the keeper wrote indexes");
+    let all: Vec<_> =
+        (0..200).filter_map(|n| Some((KeyHash::of(key(n)?.as_str()), MessageId::new(n)))).collect();
+    for count in [0, 1, 7, 40, 1000] {
+        disk.kill();
+        let log = open_with(&disk, DiskOptions { keys: count, ..OPTIONS }).unwrap();
+        let last = all[all.len() - count.min(all.len())..].to_vec();
+        assert_eq!(log.opened.keys, last, "the last {count}");
+    }
+}
+
+#[test]
+fn members_are_remembered() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    let names = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec();
+    log.opened.writer.remember(3, names.clone());
+    assert_eq!(log.opened.reader.remembered(), 0);
+    log.committer.write();
+    assert_eq!(log.opened.reader.remembered(), 3);
+    disk.crash(&mut ChaCha8Rng::seed_from_u64(1));
+    assert_eq!(open(&disk).opened.members, names);
+}
+
+#[test]
+fn a_clean_stop_vouches_for_the_last_group_too() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[3, 2]);
+    append(&mut log, 2);
+    log.committer.close();
+    let last = segments(&disk).pop().unwrap();
+    let bytes = disk.bytes(&last);
+    assert_ne!(bytes.last(), Some(&0), "no zeros are left at the end");
+    disk.kill();
+    assert_whole(&open(&disk), 7);
+    disk.cut(&last, bytes.len() as u64 - 1);
+    let refused = open_with(&disk, OPTIONS).unwrap_err().to_string();
+    assert!(refused.contains(&last) && refused.contains("message 7 was synced"), "{refused}");
+}
+
+/// A log whose last group may be torn: what is below `.1` is known to be synced.
+fn crashed_log() -> (SimDisk, u64, u64) {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[2, 3, 4]);
+    disk.kill();
+    (disk, 5, 9)
+}
+
+#[test]
+fn every_cut_is_a_torn_tail_or_refused_and_what_is_kept_goes_on() {
+    let (disk, synced, end) = crashed_log();
+    let name = segments(&disk).pop().unwrap();
+    let whole = disk.bytes(&name).len() as u64;
+    let records =
+        (synced..end).map(|n| 25 + key(n).map_or(0, |key| 1 + key.as_str().len()) + text(n).len());
+    let data = disk.bytes(&name).iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    // From here on the last group's header is whole.
+    let last_header = (data - records.sum::<usize>()) as u64;
+    let mut kept = Vec::new();
+    for length in 0..whole {
+        let disk = disk.snapshot();
+        disk.cut(&name, length);
+        match open_with(&disk, OPTIONS) {
+            Ok(mut log) => {
+                let found = log.opened.reader.durable_end().get();
+                assert_whole(&log, found);
+                // The last group's header names what was synced; before that, the group before names less.
+                assert!(found >= synced || length < last_header, "{found} at length {length}");
+                kept.push(found);
+                commit(&mut log, &[3]);
+                disk.crash(&mut ChaCha8Rng::seed_from_u64(length));
+                assert_whole(&open(&disk), found + 3);
+            }
+            Err(error) => {
+                assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+                assert!(error.to_string().contains(&name), "{error}");
+                assert!(length < 64, "without the file's header: length {length}");
+            }
+        }
+    }
+    assert!(kept.is_sorted(), "the more is left, the more is kept");
+    kept.dedup();
+    assert_eq!(kept, (0..=end).collect::<Vec<_>>());
+}
+
+/// Flips each bit of each file in turn. Whatever opens must show what was written, from the front on, or fail visibly.
+fn flip_every_bit(disk: &SimDisk, synced: u64, end: u64) -> (usize, usize) {
+    let (mut opened, mut refused) = (0, 0);
+    for name in crate::log::storage::Storage::list(disk).unwrap() {
+        for bit in 0..disk.bytes(&name).len() as u64 * 8 {
+            let disk = disk.snapshot();
+            disk.flip_bit(&name, bit);
+            match open_with(&disk, OPTIONS) {
+                Ok(log) => {
+                    opened += 1;
+                    let found = log.opened.reader.durable_end().get();
+                    assert!((synced..=end).contains(&found), "{name} bit {bit}: {found}");
+                    let is_readable = read_all(&log.opened.reader, 300);
+                    let fault = log.opened.reader.disk_fault();
+                    assert_eq!(is_readable, fault.is_none(), "{name} bit {bit}: {fault:?}");
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert!(
+                        matches!(error, OpenError::Damaged { .. }),
+                        "{name} bit {bit}: {error}"
+                    );
+                }
+            }
+        }
+    }
+    (opened, refused)
+}
+
+#[test]
+fn no_flipped_bit_of_a_crashed_log_is_served_or_ends_it_below_what_was_synced() {
+    let (disk, synced, end) = crashed_log();
+    let (opened, refused) = flip_every_bit(&disk, synced, end);
+    assert!(opened > 1000 && refused > 1000, "{opened} opened, {refused} refused");
+}
+
+#[test]
+fn no_flipped_bit_of_a_stopped_log_with_old_segments_goes_unnoticed() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[3, 4, 6, 2]);
+    log.keeper.index_sealed();
+    log.committer.close();
+    disk.kill();
+    assert_eq!(segments(&disk).len(), 2);
+    flip_every_bit(&disk, 15, 15);
+}
+
+#[test]
+fn the_scrub_finds_damage_in_old_segments() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    let first = segments(&disk)[0].clone();
+    disk.flip_bit(&first, 1500);
+    assert_eq!(log.opened.reader.disk_fault(), None);
+    log.keeper.scrub_next();
+    let Some(DiskFault::Damaged { detail }) = log.opened.reader.disk_fault() else {
+        panic!("the damage was not found");
+    };
+    assert!(detail.contains(&first) && detail.contains("offset"), "{detail}");
+}
+
+#[test]
+fn what_is_missing_is_damage() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    disk.kill();
+    let mut names = segments(&disk);
+    names.push("manifest".to_owned());
+    assert!(names.len() >= 4);
+    for name in names {
+        let disk = disk.snapshot();
+        disk.remove(&name);
+        let refused = open_with(&disk, OPTIONS).unwrap_err();
+        assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+        assert!(refused.to_string().contains(&format!("{name} is missing")), "{refused}");
+    }
+}
+
+#[test]
+fn another_roles_directory_is_refused_untouched() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[3]);
+    disk.kill();
+    let writes = disk.counts();
+    let refused = open_with(&disk, DiskOptions { role: Role::Secondary, ..OPTIONS }).unwrap_err();
+    assert!(refused.to_string().contains("is a master's"), "{refused}");
+    assert_eq!(disk.counts().writes, writes.writes);
+}
+
+#[test]
+fn a_full_disk_ends_appending_and_loses_nothing_that_was_acked() {
+    let probe = SimDisk::new();
+    let mut log = open(&probe);
+    commit(&mut log, &[4, 4, 20, 4]);
+    let all = probe.counts().written_bytes;
+    for room in 0..all {
+        let disk = SimDisk::new();
+        disk.fail_writes_after(room);
+        let Ok(mut log) = open_with(&disk, OPTIONS) else { continue };
+        commit(&mut log, &[4, 4, 20, 4]);
+        let acked = log.opened.reader.durable_end();
+        assert_whole(&log, acked.get());
+        if acked < LogEnd::new(32) {
+            assert!(matches!(log.opened.reader.disk_fault(), Some(DiskFault::Failed { .. })));
+        }
+        disk.heal();
+        // Room again: the log takes nothing more until the node is restarted.
+        commit(&mut log, &[0]);
+        assert_eq!(log.opened.reader.durable_end(), acked);
+        disk.kill();
+        let found = open(&disk).opened.reader.durable_end();
+        assert!(found >= acked, "{found} of {acked} with room for {room} bytes");
+    }
+}
+
+#[test]
+fn a_failed_sync_is_final_and_what_it_was_for_is_never_acked() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[4]);
+    disk.fail_next_syncs(1);
+    commit(&mut log, &[2]);
+    assert!(matches!(log.opened.reader.disk_fault(), Some(DiskFault::Failed { .. })));
+    // The next sync would succeed, without the data.
+    commit(&mut log, &[2]);
+    assert_whole(&log, 4);
+    disk.crash(&mut ChaCha8Rng::seed_from_u64(5));
+    let found = open(&disk).opened.reader.durable_end();
+    assert!(found >= LogEnd::new(4));
+}
+
+#[test]
+fn a_secondary_takes_the_identity_of_the_log_that_its_messages_are_of() {
+    let (source, disk) = (SimDisk::new(), SimDisk::new());
+    let mut master = open(&source);
+    commit(&mut master, &[30]);
+    let options = DiskOptions { role: Role::Secondary, keys: 0, ..OPTIONS };
+    let mut copy = open_with(&disk, options).unwrap();
+    assert_eq!(copy.opened.log, None);
+    let mut from = LogEnd::ZERO;
+    while from < LogEnd::new(30) {
+        let run = master.opened.reader.read(from, LogEnd::new(30), 300).unwrap();
+        copy.opened.writer.append_run(LogId::new(99), &run);
+        copy.opened.writer.flush();
+        copy.committer.write();
+        copy.committer.sync();
+        from = run.range().end();
+    }
+    disk.kill();
+    let copy = open_with(&disk, options).unwrap();
+    assert_eq!(copy.opened.log, Some(LogId::new(99)));
+    assert_whole(&copy, 30);
+}
+
+/// What must hold of a life full of crashes: what was durable stays, what is shown is what was appended.
+fn live_through_crashes(seed: u64, fsync: Fsync) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let disk = SimDisk::new();
+    let options = DiskOptions { fsync, seed, ..OPTIONS };
+    let mut log = open_with(&disk, options).unwrap();
+    for _ in 0..60 {
+        match rng.random_range(0..20) {
+            0..7 => append(&mut log, rng.random_range(1..6)),
+            7..11 => log.committer.write(),
+            11..15 => log.committer.sync(),
+            15 => log.keeper.index_sealed(),
+            16 => disk.fail_next_syncs(rng.random_range(0..2)),
+            17 => disk.fail_writes_after(rng.random_range(0..2000)),
+            end => {
+                let shown = log.opened.reader.durable_end();
+                if rng.random_bool(0.2) {
+                    log.committer.close();
+                }
+                let shown = shown.max(log.opened.reader.durable_end());
+                match end {
+                    18 => disk.crash(&mut rng),
+                    _ => disk.kill(),
+                }
+                disk.heal();
+                log = open_with(&disk, options)
+                    .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+                let found = log.opened.reader.durable_end();
+                // Without syncs only a process may die, not the machine.
+                let keeps = fsync == Fsync::Always || end != 18;
+                assert!(!keeps || shown <= found, "seed {seed}: {shown} shown, {found} left");
+                assert_eq!(log.opened.reader.disk_fault(), None);
+                assert_whole(&log, found.get());
+            }
+        }
+        assert!(read_all(&log.opened.reader, 333), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_was_shown_survives_every_crash() {
+    (0..250).for_each(|seed| live_through_crashes(seed, Fsync::Always));
+}
+
+#[test]
+fn without_syncs_what_was_shown_survives_every_kill_and_every_crash_leaves_a_prefix() {
+    (0..150).for_each(|seed| live_through_crashes(seed, Fsync::Never));
+}

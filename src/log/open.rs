@@ -1,0 +1,79 @@
+//! Opening a log in a directory, and the threads that work for it.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::Opened;
+use super::disk::{DiskOptions, OpenError, recover};
+use super::shared::Shared;
+use super::storage::Directory;
+
+/// The name of the file that tells other processes that a directory is in use.
+const LOCK: &str = "lock";
+
+/// The threads that work for a log on disk, and the lock of its directory. For a log in memory there is nothing.
+#[derive(Debug, Default)]
+pub struct Background(Option<Running>);
+
+#[derive(Debug)]
+struct Running {
+    shared: Arc<Shared>,
+    committer: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+    _lock: File,
+}
+
+impl Background {
+    /// Has all that was appended put on disk and ends cleanly. Returns when that is done: call it where waiting is
+    /// allowed, after the last append.
+    pub fn close(self) {
+        let Some(running) = self.0 else { return };
+        running.shared.disk.as_ref().expect("a log on disk").close();
+        for thread in [running.committer, running.keeper] {
+            // A panic there has ended the process already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Opens the log in a directory, which is made where it is missing, and starts the threads that work for it. What a
+/// crash left unfinished at the log's end is cut off.
+///
+/// # Errors
+/// When the directory cannot be used, or its log is damaged; then it was not changed.
+pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), OpenError> {
+    let lock = lock_directory(path, true)?;
+    let recovered = recover(Arc::new(Directory::new(path)), options)?;
+    let (mut committer, mut keeper) = (recovered.committer, recovered.keeper);
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    let failed = |error| OpenError::unusable(path, "start a thread for", &error);
+    let shared = recovered.shared;
+    let committer = named("log-writer").spawn(move || committer.run()).map_err(failed)?;
+    let keeper = named("log-keeper").spawn(move || keeper.run()).map_err(failed)?;
+    let background = Background(Some(Running { shared, committer, keeper, _lock: lock }));
+    Ok((recovered.opened, background))
+}
+
+/// Takes a directory's lock, for as long as the file is held.
+///
+/// # Errors
+/// When another process has it, or the directory is not there and not to be made, or cannot be written to.
+pub(super) fn lock_directory(path: &Path, make: bool) -> Result<File, OpenError> {
+    if make && !path.exists() {
+        fs::create_dir_all(path).map_err(|error| OpenError::unusable(path, "make", &error))?;
+        // The new directory's own name must survive a crash, too.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let synced = File::open(parent).and_then(|parent| parent.sync_all());
+        synced.map_err(|error| OpenError::unusable(parent, "sync", &error))?;
+    }
+    let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
+    let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(OpenError::unusable(path, "lock", &error)),
+    }
+}

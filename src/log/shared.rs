@@ -1,0 +1,147 @@
+//! What the two ends of a log share: the recent records in memory, and how far they are durable.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::Notify;
+use tracing::error;
+
+use super::disk::Disk;
+use super::segment::{Active, Sealed};
+use crate::types::{DiskFault, IdRange, LogEnd, Records};
+
+/// The state of a log.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Held for the time of one append or of one read of at most a run's size, never across an await.
+    recent: RwLock<Recent>,
+    /// Stored after the records below it are in memory or in files; loaded before they are read. Grows only.
+    durable_end: AtomicU64,
+    /// The version of the list of members that is written down.
+    pub(super) remembered: AtomicU64,
+    /// Told when one of the ends or the disk's state changed by itself.
+    pub(super) changed: Notify,
+    /// None for a log in memory.
+    pub(super) disk: Option<Disk>,
+}
+
+/// The newest records, in pieces. A log in memory has all of its records here; one on disk those that are not durable
+/// yet, and some megabytes more.
+#[derive(Debug)]
+pub(super) struct Recent {
+    /// In id order, without gaps.
+    sealed: VecDeque<Sealed>,
+    /// Follows the last sealed one.
+    pub(super) active: Active,
+}
+
+impl Shared {
+    /// A log that ends at `end` and has nothing in memory yet. Pieces of memory have `chunk_bytes`.
+    pub(super) fn new(end: LogEnd, chunk_bytes: usize, disk: Option<Disk>) -> Self {
+        let recent = Recent { sealed: VecDeque::new(), active: Active::new(end, chunk_bytes) };
+        Self {
+            recent: RwLock::new(recent),
+            durable_end: AtomicU64::new(end.get()),
+            remembered: AtomicU64::new(0),
+            changed: Notify::new(),
+            disk,
+        }
+    }
+
+    pub(super) fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+        self.recent.read().expect("no holder of this lock panics")
+    }
+
+    pub(super) fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
+        self.recent.write().expect("no holder of this lock panics")
+    }
+
+    pub(super) fn durable_end(&self) -> LogEnd {
+        LogEnd::new(self.durable_end.load(Ordering::Acquire))
+    }
+
+    /// The end of all records, durable or not.
+    pub(super) fn appended_end(&self) -> LogEnd {
+        self.recent().active.end()
+    }
+
+    /// Makes everything below `end` visible, and gives memory back as long as more than `recent_bytes` are left.
+    pub(super) fn publish(&self, end: LogEnd, recent_bytes: usize) {
+        self.durable_end.store(end.get(), Ordering::Release);
+        if self.disk.is_some() {
+            self.recent_mut().forget(end, recent_bytes);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Notes that what is on disk is not what was written there.
+    pub(super) fn damaged(&self, detail: &str) {
+        let fault = DiskFault::Damaged { detail: detail.to_owned() };
+        if self.disk.as_ref().is_some_and(|disk| disk.fail(fault)) {
+            error!(detail, "the log is damaged; what is damaged is not served");
+            self.changed.notify_one();
+        }
+    }
+
+    /// Reads records that are in memory, durable or not; none where `from` lies before those.
+    pub(super) fn read_recent(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Option<Records> {
+        let recent = self.recent();
+        (recent.start() <= from).then(|| match recent.sealed_at(from) {
+            Some(sealed) => sealed.read(from, until, max_bytes),
+            None => recent.active.read(from, until, max_bytes),
+        })
+    }
+
+    /// What [`read_recent`](Self::read_recent) would return: its ids and its size in bytes.
+    pub(super) fn plan_recent(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Option<(IdRange, usize)> {
+        let recent = self.recent();
+        (recent.start() <= from).then(|| match recent.sealed_at(from) {
+            Some(sealed) => sealed.run_from(from, until, max_bytes),
+            None => recent.active.run_from(from, until, max_bytes),
+        })
+    }
+}
+
+impl Recent {
+    /// Where the records in memory begin.
+    pub(super) fn start(&self) -> LogEnd {
+        self.sealed.front().map_or(self.active.start(), Sealed::start)
+    }
+
+    pub(super) fn active_with_room(&mut self) -> &mut Active {
+        if self.active.is_full() {
+            let next = self.active.next();
+            self.sealed.push_back(std::mem::replace(&mut self.active, next).seal());
+        }
+        &mut self.active
+    }
+
+    fn sealed_at(&self, from: LogEnd) -> Option<&Sealed> {
+        let after = self.sealed.partition_point(|sealed| sealed.start() <= from);
+        let sealed = self.sealed.get(after.checked_sub(1)?)?;
+        (from < sealed.end()).then_some(sealed)
+    }
+
+    /// Drops the oldest pieces that are durable, as long as more than `bytes` are left.
+    fn forget(&mut self, durable_end: LogEnd, bytes: usize) {
+        let mut left = self.sealed.iter().map(Sealed::bytes).sum::<usize>() + self.active.bytes();
+        while let Some(oldest) = self.sealed.front()
+            && oldest.end() <= durable_end
+            && left > bytes
+        {
+            left -= oldest.bytes();
+            self.sealed.pop_front();
+        }
+    }
+}
