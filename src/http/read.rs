@@ -120,6 +120,8 @@ pub(super) struct MessageStream {
     ready: Option<Bytes>,
     /// Pages since other connections had their turn.
     in_a_row: u32,
+    /// Why the rest cannot be read.
+    failed: Option<ReadError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +145,7 @@ impl MessageStream {
             progress: Progress::Beginning,
             ready: None,
             in_a_row: 0,
+            failed: None,
         }
     }
 
@@ -158,6 +161,9 @@ impl MessageStream {
         if let Some(ready) = self.ready.take() {
             return Poll::Ready(Some(Ok(ready)));
         }
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         if self.is_done() {
             return Poll::Ready(None);
         }
@@ -167,7 +173,15 @@ impl MessageStream {
             return Poll::Pending;
         }
         self.in_a_row += 1;
-        Poll::Ready(Some(self.render().map(Bytes::from)))
+        match self.render() {
+            Ok(page) => Poll::Ready(Some(Ok(page.into()))),
+            Err(error) => {
+                // Once what came before is on its way: an error drops all that was not written.
+                self.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 
     /// Renders about a page; never nothing.
