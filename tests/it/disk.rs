@@ -19,8 +19,8 @@ fn directory() -> (TempDir, String) {
 }
 
 fn keyed(http: SocketAddr, text: &str, key: &str) -> Answer {
-    let key = format!("Idempotency-Key: {key}\r\n");
-    try_begin(http, "POST", "/messages", &key, &append_body(text, "1")).unwrap().answer()
+    let key = format!("Idempotency-Key: {key}");
+    begin_with(http, "POST", "/messages", &[&key], &append_body(text, "1")).answer()
 }
 
 /// Stops a node as an operator does.

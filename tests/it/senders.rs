@@ -6,11 +6,6 @@ use serde_json::json;
 
 use crate::support::*;
 
-fn begin_with(http: SocketAddr, method: &str, path: &str, headers: &[&str], body: &str) -> Pending {
-    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    try_begin(http, method, path, &headers, body).unwrap()
-}
-
 fn keyed(http: SocketAddr, text: &str, write_concern: &str, key: &str) -> Pending {
     let key = format!("Idempotency-Key: {key}");
     begin_with(http, "POST", "/messages", &[&key], &append_body(text, write_concern))
