@@ -58,10 +58,9 @@ impl Cluster {
             Event::Dialed { secondary, life, .. } if self.life(Some(secondary)) == *life => {
                 Some(secondary.clone())
             }
-            Event::Synced { secondary, life } if self.life(secondary.as_ref()) == *life => {
-                secondary.clone()
-            }
-            Event::DiskBroke { secondary, life } if self.life(secondary.as_ref()) == *life => {
+            Event::Synced { secondary, life } | Event::DiskBroke { secondary, life }
+                if self.life(secondary.as_ref()) == *life =>
+            {
                 secondary.clone()
             }
             Event::Remembered { life, .. } if self.life(None) == *life => None,
