@@ -158,4 +158,6 @@ impl Disk {
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;
