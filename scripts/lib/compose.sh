@@ -109,9 +109,11 @@ backend_kill() {
 
 backend_tool() { compose run --rm --no-deps -T "$1" acklog "${@:2}" /data 2>"$work/tool.log"; }
 
-# The engine reaches a volume through its container, and keeps who a file belongs to.
+# The engine reaches a volume through its container. A file must belong to the image's user again.
 backend_fetch() { docker cp "$1:/data/." "$2" >/dev/null; }
-backend_put() { docker cp -a "$2" "$1:/data/" >/dev/null; }
+backend_put() {
+  tar -C "$(dirname "$2")" -c --owner=:65532 --group=:65532 "$(basename "$2")" | docker cp - "$1:/data/" >/dev/null
+}
 
 # Its address, and with it all that is on the way, is gone at once: neither side gets the end of a connection to see.
 backend_cut() {

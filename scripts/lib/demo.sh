@@ -71,9 +71,10 @@ expect() {
   promise=$*
   printf '      expected  %s\n' "$promise"
 }
-saw() { printf '      saw       %s\n' "$*"; }
+saw() { printf '      saw       %s\n' "${*//"$work/"/}"; }
 # What is worth reading, with no promise about it.
-show() { printf '      %s\n' "$@"; }
+show() { printf '      %s\n' "${@//"$work/"/}"; }
+show_all() { sed "s|$work/||g; s/^/      /"; } # what standard input has
 done_with() { printf '== as promised: %s\n' "$*"; }
 
 # fail SEEN: the promise that was last expected is broken
@@ -157,7 +158,7 @@ logged() {
 }
 has_logged() { backend_log "$1" | grep -e "$2" >/dev/null; }
 show_log() { # NODE PATTERN LINES
-  backend_log "$1" | { grep -e "$2" || true; } | tail -n "$3" | cut -c 1-150 | sed 's/^/      log       /'
+  backend_log "$1" | { grep -e "$2" || true; } | tail -n "$3" | sed "s|$work/||g" | cut -c 1-190 | sed 's/^/      log       /'
 }
 
 # --- time and JSON ---

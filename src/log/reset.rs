@@ -51,10 +51,11 @@ pub struct Moved {
     pub into: PathBuf,
 }
 
-/// Moves the files of a secondary's log into a folder of their own in the directory, named by the time. Deletes nothing.
+/// Moves the files of a secondary's log into a folder of their own in the directory, named by the time. Nothing is
+/// deleted.
 ///
 /// # Errors
-/// When the directory is a master's, is in use, has no log, or cannot be written to; the files that were moved before it
+/// When the directory is a master's, is in use, has no log, or cannot be written to; files that were moved before it
 /// failed stay where they are.
 pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
     let storage = Directory::read_only(path);

@@ -112,8 +112,8 @@ pub fn inspect(path: &Path, range: IdRange, visit: Visit<'_>) -> Result<Findings
     }
 }
 
-/// Whose directory it is: as the manifest says, and where that is damaged, as the first segment file with a whole header
-/// says.
+/// Whose directory it is: as the manifest says, and where that is damaged, as the first segment file says that has a
+/// whole header.
 ///
 /// # Errors
 /// When there is no log, nothing tells, or it cannot be read.
