@@ -123,6 +123,8 @@ impl Sender {
 
     fn ask(&mut self, message: &Message) -> io::Result<Answer> {
         let timeout_ms = match self.temper {
+            // Some are short enough that they pass while the node works.
+            Temper::Persistent if self.rng.random_ratio(1, 4) => self.rng.random_range(0..20),
             Temper::Persistent => self.rng.random_range(20..3000),
             Temper::Easy => 30_000,
         };
