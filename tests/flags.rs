@@ -54,7 +54,7 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_bad_command_line_is_one_line_and_status_2() {
-    let cases: [(&str, &[&str]); 23] = [
+    let cases: [(&str, &[&str]); 26] = [
         (MASTER, &["--http-port", "x"]),
         (MASTER, &["--nonsense"]),
         (MASTER, &["--store-delay", "1s"]),
@@ -75,6 +75,9 @@ fn a_bad_command_line_is_one_line_and_status_2() {
         (ACKLOG, &["check", "--url", "http://a", "--url", "http://a/"]),
         (ACKLOG, &["faults", "set"]),
         (ACKLOG, &["faults", "set", "--drop-rate", "2"]),
+        (ACKLOG, &["log", "verify"]),
+        (ACKLOG, &["log", "dump", "data", "--from", "first"]),
+        (ACKLOG, &["up", "--", "--data-dir", "data"]),
         (ACKLOG, &["up", "--", "--nonsense"]),
         (ACKLOG, &["up", "--", "--http-port", "1"]),
         (ACKLOG, &["up", "--", "--log-format", "xml"]),
@@ -82,6 +85,14 @@ fn a_bad_command_line_is_one_line_and_status_2() {
     for (program, args) in cases {
         refusal(program, args, &[]);
     }
+}
+
+#[test]
+fn a_missing_subcommand_is_answered_with_those_that_there_are() {
+    let line = refusal(ACKLOG, &[], &[]);
+    assert!(line.contains("up, post, messages") && !line.contains("node"), "{line}");
+    let line = refusal(ACKLOG, &["log"], &[]);
+    assert!(line.ends_with("a subcommand is missing: verify, dump, reset\n"), "{line}");
 }
 
 #[test]

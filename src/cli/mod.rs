@@ -8,6 +8,7 @@ mod client;
 mod daemon;
 mod faults;
 mod lines;
+mod log;
 mod messages;
 mod objects;
 mod post;
@@ -52,6 +53,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Show, set or clear the faults of nodes that run with --allow-faults
     Faults(faults::FaultsArgs),
+    /// Look into the data directory of a node, or make a secondary start over
+    Log(log::LogArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
     MasterNode(MasterArgs),
@@ -86,6 +89,7 @@ impl Cli {
             }
             Command::Check(args) => check::run(&args),
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
+            Command::Log(args) => log::run(&args),
             Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),
             Command::SecondaryNode(args) => secondary_node(args, StopOn::SignalsOrStdinEnd),
         }

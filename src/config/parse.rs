@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Parser};
 
 use super::args::NodeArgs;
@@ -48,13 +48,19 @@ impl Stop {
         }
     }
 
-    fn from_clap(program: &str, subcommands: &str, error: &clap::Error) -> Self {
+    fn from_clap(program: &str, hidden: &[String], error: &clap::Error) -> Self {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Shown(text),
             // Clap's own text would list the hidden ones too.
             ErrorKind::MissingSubcommand => {
-                Self::bad_usage(program, &format!("a subcommand is missing: {subcommands}"))
+                let all = match error.get(ContextKind::ValidSubcommand) {
+                    Some(ContextValue::Strings(all)) => all.as_slice(),
+                    _ => &[],
+                };
+                let shown = all.iter().filter(|name| *name != "help" && !hidden.contains(name));
+                let shown: Vec<&str> = shown.map(String::as_str).collect();
+                Self::bad_usage(program, &format!("a subcommand is missing: {}", shown.join(", ")))
             }
             kind => {
                 let mut reason = one_line(&text);
@@ -76,12 +82,12 @@ pub fn parse<T: Parser>(
 ) -> Result<T, Stop> {
     let command = prepared(T::command()).after_help(ENVIRONMENT_HELP);
     let program = command.get_name().to_owned();
-    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
-    let subcommands = shown.map(Command::get_name).collect::<Vec<_>>().join(", ");
+    let hidden = command.get_subcommands().filter(|command| command.is_hide_set());
+    let hidden: Vec<String> = hidden.map(|command| command.get_name().to_owned()).collect();
     command
         .try_get_matches_from(args)
         .and_then(|matches| T::from_arg_matches(&matches))
-        .map_err(|error| Stop::from_clap(&program, &subcommands, &error))
+        .map_err(|error| Stop::from_clap(&program, &hidden, &error))
 }
 
 /// Reads the command line of a daemon and checks it as a whole.

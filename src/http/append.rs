@@ -34,7 +34,7 @@ pub(super) async fn append(
         let body = limits.collect(body).await?;
         request::parse(&body.bytes, limits.message_bytes)?
     };
-    append.key = sender_key(headers)?;
+    append.key = sender_key(headers)?.map(Box::new);
     answer(appender.append(append).await)
 }
 

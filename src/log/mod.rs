@@ -18,6 +18,7 @@
 
 pub mod disk;
 mod open;
+mod reset;
 mod segment;
 mod shared;
 pub mod storage;
@@ -35,7 +36,9 @@ use crate::types::{
     Records, Run,
 };
 
+pub use disk::inspect;
 pub use open::{Background, open};
+pub use reset::{Moved, ResetError, reset};
 
 /// The writing end of a log. There is one; it belongs to the node's core task.
 #[derive(Debug)]

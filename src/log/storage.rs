@@ -85,12 +85,18 @@ pub trait StorageFile: Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Directory {
     path: PathBuf,
+    is_writable: bool,
 }
 
 impl Directory {
     /// The directory at `path`, which exists.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), is_writable: true }
+    }
+
+    /// The directory at `path`, of which nothing can be changed.
+    pub fn read_only(path: &Path) -> Self {
+        Self { path: path.to_owned(), is_writable: false }
     }
 }
 
@@ -108,7 +114,8 @@ impl Storage for Directory {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
+        let file =
+            OpenOptions::new().read(true).write(self.is_writable).open(self.path.join(name))?;
         Ok(Arc::new(file))
     }
 

@@ -45,8 +45,8 @@ pub struct Stopped;
 pub struct Append {
     /// The message; at most `--max-message-bytes`, checked by the caller.
     pub text: String,
-    /// The sender's name for the message; none where it does not send it again.
-    pub key: Option<SenderKey>,
+    /// The sender's name for the message; none where it does not send it again. Boxed, since most have none.
+    pub key: Option<Box<SenderKey>>,
     /// What the sender waits for.
     pub wait: Wait,
 }

@@ -150,8 +150,8 @@ pub enum CloseReason {
     /// Not a byte for too long.
     #[error("nothing was heard from the master for too long")]
     Silent,
-    /// What the peer has cannot be compared, or its name not be written down.
-    #[error("this node's disk has a fault, which keeps the node from judging who asks to join")]
+    /// This node cannot keep what comes, write down who joins, or compare what the peer has.
+    #[error("this node's disk has a fault")]
     DiskFault,
     /// Somebody asked for it.
     #[error("a disconnect was asked for")]

@@ -69,10 +69,27 @@ fn broken_peers_are_told_apart_and_disturb_nobody() {
 fn a_member_that_lies_about_its_position_is_dropped() {
     let (master, comm, _nodes) = cluster(&[], &["bonnie"]);
     let mut liar = send(comm, &handshake("liar"));
+    // It is let in: what came before would cost it the connection for that alone.
+    liar.set_read_timeout(Some(PATIENCE)).unwrap();
+    liar.read_exact(&mut [0; 8]).unwrap();
     let ready = Request::<Records>::SecondaryNodeReady { end: LogEnd::new(5) };
     liar.write_all(&encode(&Frame::Request(RequestId::new(1), ready)).head).unwrap();
     rest(liar);
     master.process.log.wait_for("claims to have everything before 5, the log ends at 0");
+    append(master.http, "undisturbed", "2");
+}
+
+#[test]
+fn a_stranger_that_does_not_wait_for_its_welcome_disturbs_nobody_and_its_name_counts() {
+    let (master, comm, _nodes) = cluster(&[], &["bonnie"]);
+    let mut hasty = handshake("hasty");
+    let request = Request::<Records>::GetMessages { from: LogEnd::ZERO };
+    hasty.extend_from_slice(&encode(&Frame::Request(RequestId::new(1), request)).head);
+    let hasty = send(comm, &hasty);
+    // Whether it is dropped or served depends on whether both frames came in one turn; it disturbs nobody.
+    wait_until("its name to count", || health(master.http)["clusterSize"] == 3);
+    drop(hasty);
+    wait_until("it to be gone", || row(master.http, "hasty")["status"] == "unhealthy");
     append(master.http, "undisturbed", "2");
 }
 

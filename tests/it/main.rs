@@ -12,5 +12,6 @@ mod hostile;
 mod http;
 mod proxy;
 mod replication;
+mod senders;
 mod support;
 mod tool;

@@ -208,18 +208,30 @@ fn unchunk(mut rest: &str) -> String {
 }
 
 pub fn begin(http: SocketAddr, method: &str, path: &str, body: &str) -> Pending {
-    try_begin(http, method, path, "", body).unwrap()
+    begin_with(http, method, path, &[], body)
 }
 
-/// Begins a request to a node that may be gone, with further header lines, each with its line end.
+/// With these header lines besides the usual ones.
+pub fn begin_with(
+    http: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &str,
+) -> Pending {
+    try_begin(http, method, path, headers, body).unwrap()
+}
+
+/// Begins a request to a node that may be gone.
 pub fn try_begin(
     http: SocketAddr,
     method: &str,
     path: &str,
-    headers: &str,
+    headers: &[&str],
     body: &str,
 ) -> io::Result<Pending> {
     let mut stream = TcpStream::connect(http)?;
+    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}");
     let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
@@ -235,7 +247,8 @@ pub fn get(http: SocketAddr, path: &str) -> Answer {
     request(http, "GET", path, "")
 }
 
-fn append_body(text: &str, write_concern: &str) -> String {
+/// The body of an append; the write concern is JSON.
+pub fn append_body(text: &str, write_concern: &str) -> String {
     format!(r#"{{"message":{},"writeConcern":{write_concern}}}"#, Value::from(text))
 }
 

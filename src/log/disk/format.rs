@@ -206,6 +206,13 @@ pub(super) fn first_of(name: &str) -> Option<LogEnd> {
     digits.parse().ok().filter(|_| is_number).map(LogEnd::new)
 }
 
+/// Whether a file of this name is a part of a log: all but the lock, and what is not ours.
+pub(in crate::log) fn is_of_log(name: &str) -> bool {
+    let (front, rest) = name.split_once('.').unwrap_or((name, ""));
+    let is_segments = front.len() == 20 && front.bytes().all(|byte| byte.is_ascii_digit());
+    front == "manifest" || (is_segments && !rest.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

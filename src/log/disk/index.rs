@@ -80,6 +80,11 @@ impl SparseIndex {
         u64::from(self.end.offset)
     }
 
+    /// Bytes of all its records.
+    pub(super) fn record_bytes(&self) -> u64 {
+        u64::from(self.end.bytes)
+    }
+
     fn id_of(&self, entry: &Entry) -> LogEnd {
         self.first.plus(u64::from(entry.id))
     }

@@ -12,6 +12,7 @@
 //! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
 
 mod committer;
+mod error;
 mod files;
 mod format;
 mod index;
@@ -27,10 +28,12 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use crate::types::{DiskFault, Fsync, LogId, NodeName};
 
 pub(super) use self::committer::Committer;
+pub use self::error::OpenError;
 pub(super) use self::files::Files;
 pub use self::format::Role;
+pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
-pub use self::recovery::OpenError;
+pub use self::recovery::inspect;
 pub(super) use self::recovery::recover;
 
 /// Sizes of a log on disk. Tests take small ones.
@@ -154,5 +157,7 @@ impl Disk {
     }
 }
 
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,11 @@
 //! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
 //! read back proves nothing about the disk.
 
+pub mod inspect;
+
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, RwLock};
 
-use thiserror::Error;
 use tracing::{info, warn};
 
 use super::files::{Files, Sealed, Segment, damage, failure};
@@ -19,7 +19,7 @@ use super::index::{Key, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
 use super::scan::{Scanned, read_header, scan};
 use super::window::Window;
-use super::{Committer, Disk, DiskOptions, Keeper};
+use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
 use crate::log::shared::Shared;
 use crate::log::storage::{Storage, StorageFile};
 use crate::log::{LogWriter, Opened};
@@ -27,69 +27,6 @@ use crate::types::LogEnd;
 
 /// Bytes that are written again at once.
 const REWRITE_BYTES: usize = 1024 * 1024;
-
-/// Why a directory cannot be used. It says what can be done.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error(
-        "the data directory {path} is in use by another process; stop that one first, or take \
-         another directory"
-    )]
-    InUse {
-        /// The directory.
-        path: String,
-    },
-    /// The system does not let it be used.
-    #[error("{detail}; check the path, its permissions and the disk, or take another directory")]
-    Unusable {
-        /// What failed, where, and why.
-        detail: String,
-    },
-    /// It is the other kind of node's.
-    #[error("the data directory {path} is a {found}'s; give this {wanted} a directory of its own")]
-    OtherRole {
-        /// The directory.
-        path: String,
-        /// Whose it is.
-        found: Role,
-        /// Who asked.
-        wanted: Role,
-    },
-    /// What is on the disk is not what was written there.
-    #[error("{detail}; the log was left as it is. {}", .role.way_out(.path))]
-    Damaged {
-        /// The directory.
-        path: String,
-        /// The file, the offset, and what is wrong.
-        detail: String,
-        /// Whose directory it is.
-        role: Role,
-    },
-}
-
-impl OpenError {
-    /// The system refused to do something with a directory.
-    pub(in crate::log) fn unusable(path: &Path, what: &str, error: &io::Error) -> Self {
-        let path = path.display();
-        Self::Unusable { detail: format!("cannot {what} the data directory {path}: {error}") }
-    }
-}
-
-impl Role {
-    /// What can be done about a damaged directory.
-    fn way_out(self, path: &str) -> String {
-        match self {
-            Self::Master => "Put the file back from a copy; or start the master with another \
-                --data-dir, which begins a new, empty log, and reset its secondaries' directories"
-                .to_owned(),
-            Self::Secondary => format!(
-                "To start over, run `acklog log reset {path}`: it moves the old files aside, and \
-                 the node fetches everything anew"
-            ),
-        }
-    }
-}
 
 /// A directory's log, ready to be used.
 #[derive(Debug)]
@@ -182,27 +119,32 @@ impl Found<'_> {
 
     /// The manifest; a new one where the directory has nothing yet.
     fn manifest(&self, options: &DiskOptions, firsts: &[LogEnd]) -> Result<Manifest, OpenError> {
-        match Manifest::load(self.storage) {
-            Ok(Some(manifest)) if manifest.role != self.role => Err(OpenError::OtherRole {
+        match self.stored_manifest()? {
+            Some(manifest) if manifest.role != self.role => Err(OpenError::OtherRole {
                 path: self.path(),
                 found: manifest.role,
                 wanted: self.role,
             }),
-            Ok(Some(manifest)) => Ok(manifest),
-            Ok(None) if firsts.is_empty() => {
+            Some(manifest) => Ok(manifest),
+            None if firsts.is_empty() => {
                 let log = (self.role == Role::Master).then_some(options.new_log);
                 let manifest = Manifest::new(self.role, log);
                 manifest.store(self.storage).map_err(self.failed("write", MANIFEST))?;
                 Ok(manifest)
             }
-            Ok(None) => {
-                Err(self.missing(MANIFEST, "there are segment files, and it belongs to them"))
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Err(self.damaged(MANIFEST, 0, &error.to_string()))
-            }
-            Err(error) => Err(self.failed("read", MANIFEST)(error)),
+            None => Err(self.no_manifest()),
         }
+    }
+
+    fn stored_manifest(&self) -> Result<Option<Manifest>, OpenError> {
+        Manifest::load(self.storage).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => self.damaged(MANIFEST, 0, &error.to_string()),
+            _ => self.failed("read", MANIFEST)(error),
+        })
+    }
+
+    fn no_manifest(&self) -> OpenError {
+        self.missing(MANIFEST, "there are segment files, and it belongs to them")
     }
 
     /// The sealed segments: all are there, one behind the other from the first message on.
@@ -279,17 +221,28 @@ impl Found<'_> {
         let name = segment_name(first);
         let (file, header) = self.open(manifest, &name, first)?;
         let scanned = scan(&*file, &header, &mut |_| {}).map_err(self.failed("read", &name))?;
-        let (end, synced) = (scanned.index.end(), scanned.synced.max(manifest.synced));
-        if end < synced {
-            let (offset, what) = match &scanned.bad {
-                Some(bad) => (bad.offset, bad.what.clone()),
-                None => (scanned.index.length(), format!("the file ends before message {end}")),
-            };
-            let what = format!("{what}, and everything below message {synced} was synced");
-            return Err(self.damaged(&name, offset, &what));
-        }
+        self.check_last(manifest, &name, &scanned)?;
         let index = RwLock::new(SparseIndex::new(first));
         Ok((Segment { header, file, index }, scanned))
+    }
+
+    /// What is missing of the last segment must lie above all that was synced.
+    fn check_last(
+        &self,
+        manifest: &Manifest,
+        name: &str,
+        scanned: &Scanned,
+    ) -> Result<(), OpenError> {
+        let (end, synced) = (scanned.index.end(), scanned.synced.max(manifest.synced));
+        if end >= synced {
+            return Ok(());
+        }
+        let (offset, what) = match &scanned.bad {
+            Some(bad) => (bad.offset, bad.what.clone()),
+            None => (scanned.index.length(), format!("the file ends before message {end}")),
+        };
+        let what = format!("{what}, and everything below message {synced} was synced");
+        Err(self.damaged(name, offset, &what))
     }
 
     /// A crash while a segment was begun leaves a file that the manifest does not tell of. It has no messages; its name

@@ -165,6 +165,8 @@ impl Core {
                 self.stopping.push(answer);
             }
             Command::GiveUp(answer) => {
+                // Whatever is durable by now is told as such.
+                self.hear_log(now);
                 self.machine.step(now, Input::GiveUp);
                 self.stopping.push(answer);
             }
@@ -239,6 +241,7 @@ impl Core {
     /// The task ends: whoever still waits or wrote to it meanwhile is answered, and nobody can write any more.
     fn end(mut self, mut inbox: Inbox) {
         let now = now();
+        self.hear_log(now);
         self.machine.step(now, Input::GiveUp);
         self.drain(now);
         inbox.commands.close();

@@ -1,1 +1,303 @@
+//! What a master does with a log that was there before, and with one that cannot be read.
 
+use std::time::Duration;
+
+use super::*;
+use crate::protocol::frame::{
+    ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response,
+};
+use crate::protocol::{CloseReason, Outcome, Refusal, Unreadable, Wait};
+use crate::types::{
+    Checksum, IdRange, InstanceId, KeyHash, MessageId, Quorum, Records, RequestId, WaiterId,
+    WriteConcern,
+};
+
+const LOG: LogId = LogId::new(7);
+
+/// A log of empty messages, all of them readable or none.
+struct View {
+    readable: bool,
+}
+
+impl LogView for View {
+    fn run_from(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        _: usize,
+    ) -> Result<(IdRange, usize), Unreadable> {
+        let range = IdRange::new(from, until.max(from));
+        if self.readable { Ok((range, range.len() as usize)) } else { Err(Unreadable) }
+    }
+
+    fn checksum_before(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable> {
+        let checksum = end.last_id().map(|_| Checksum::new(1));
+        if self.readable { Ok(checksum) } else { Err(Unreadable) }
+    }
+}
+
+fn name(text: &str) -> NodeName {
+    text.parse().unwrap()
+}
+
+fn options() -> MasterOptions {
+    MasterOptions {
+        name: name("master"),
+        log: LOG,
+        request_timeout: Duration::from_secs(1),
+        faults: Faults::default(),
+        heartbeat_interval: Duration::from_secs(1),
+        cluster_size: None,
+        default_write_concern: WriteConcern::Majority,
+        quorum: None,
+        max_waiting: 10,
+        idempotency_window: 10,
+        seed: 1,
+    }
+}
+
+struct Node {
+    machine: Master<View>,
+    now: Instant,
+}
+
+impl Node {
+    fn new(options: MasterOptions, restored: RestoredMaster, readable: bool) -> Self {
+        let now = Instant::now();
+        Self { machine: Master::new(now, options, restored, View { readable }), now }
+    }
+
+    /// A master that was started again with five messages and two secondaries.
+    fn restarted(readable: bool) -> Self {
+        Self::new(options(), restored(), readable)
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Effect> {
+        self.machine.step(self.now, input);
+        std::iter::from_fn(|| self.machine.poll_effect()).collect()
+    }
+
+    fn meet(&mut self, session: u64) {
+        let (session, address) = (SessionId::new(session), String::new());
+        self.step(Input::SessionUp { session, address });
+    }
+
+    fn ask(&mut self, session: u64, id: u64, request: Request<Records>) -> Vec<Effect> {
+        let frame = Frame::Request(RequestId::new(id), request);
+        self.step(Input::Frame { session: SessionId::new(session), frame })
+    }
+
+    /// What a secondary with that many messages of this log is answered on a new connection.
+    fn greet(&mut self, session: u64, who: &str, end: u64) -> Vec<Effect> {
+        self.meet(session);
+        self.ask(session, 0, Request::Handshake(handshake(who, session, end)))
+    }
+
+    fn shown(&self) -> Vec<(String, Option<u64>, Option<u64>)> {
+        let rows = self.machine.health(self.now).secondaries;
+        let end = |end: Option<LogEnd>| end.map(LogEnd::get);
+        rows.into_iter().map(|row| (row.name.to_string(), end(row.acked_end), row.lag)).collect()
+    }
+
+    fn append(&mut self, waiter: u64, nodes: u64) -> Result<MessageId, Refusal> {
+        let wait = Wait { write_concern: Some(WriteConcern::Nodes(nodes)), timeout: None };
+        self.machine.append(self.now, WaiterId::new(waiter), wait, None)
+    }
+}
+
+fn restored() -> RestoredMaster {
+    RestoredMaster {
+        end: LogEnd::new(5),
+        members: vec![name("bonnie"), name("clyde")],
+        keys: vec![(KeyHash::new(1), MessageId::new(2)), (KeyHash::new(2), MessageId::new(4))],
+        on_disk: true,
+    }
+}
+
+fn handshake(who: &str, instance: u64, end: u64) -> Handshake {
+    Handshake {
+        name: name(who),
+        instance: InstanceId::new(instance.into()),
+        log: (end > 0).then_some(LOG),
+        end: LogEnd::new(end),
+        last_checksum: (end > 0).then_some(Checksum::new(1)),
+    }
+}
+
+fn responses(effects: &[Effect]) -> Vec<&Response<IdRange>> {
+    let response = |effect| match effect {
+        &Effect::Send { frame: Frame::Response(_, ref response), .. } => Some(response),
+        _ => None,
+    };
+    effects.iter().filter_map(response).collect()
+}
+
+fn closed(effects: &[Effect]) -> Vec<(u64, &CloseReason)> {
+    let closed = |effect| match effect {
+        &Effect::Close { session, ref reason } => Some((session.get(), reason)),
+        _ => None,
+    };
+    effects.iter().filter_map(closed).collect()
+}
+
+fn remembers(effects: &[Effect]) -> Option<(u64, Vec<&str>)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Remember { version, names } => {
+            Some((*version, names.iter().map(NodeName::as_str).collect()))
+        }
+        _ => None,
+    })
+}
+
+fn no_space() -> DiskFault {
+    DiskFault::Failed { detail: "no space".to_owned() }
+}
+
+#[test]
+fn a_restarted_master_goes_on_with_its_ids_keys_and_secondaries() {
+    let mut node = Node::restarted(true);
+    let health = node.machine.health(node.now);
+    assert_eq!((health.log_end, health.cluster_size), (LogEnd::new(5), 3));
+    let unknown = |who: &str| (who.to_owned(), None, None);
+    assert_eq!(node.shown(), [unknown("bonnie"), unknown("clyde")]);
+    assert_eq!(node.machine.find_key(KeyHash::new(1)), Some(MessageId::new(2)));
+    assert_eq!(node.append(1, 2), Ok(MessageId::new(5)));
+    // Nobody's position is known, so nobody's counts.
+    assert_eq!(node.step(Input::Durable(LogEnd::new(6))), []);
+    let effects = node.greet(9, "clyde", 3);
+    assert!(matches!(responses(&effects)[..], [Response::Welcome(_)]), "{effects:?}");
+    assert_eq!(remembers(&effects), None, "its name is written down already");
+    assert_eq!(node.shown(), [unknown("bonnie"), ("clyde".to_owned(), Some(3), Some(3))]);
+    assert_eq!(node.machine.health(node.now).cluster_size, 3);
+}
+
+#[test]
+fn a_name_is_written_down_behind_those_before_and_waits_for_that() {
+    let mut node = Node::restarted(true);
+    let effects = node.greet(9, "dora", 0);
+    assert_eq!(remembers(&effects), Some((1, vec!["bonnie", "clyde", "dora"])));
+    assert_eq!((responses(&effects).len(), closed(&effects).len()), (0, 0));
+    let repeated = node.ask(9, 1, Request::Handshake(handshake("dora", 9, 0)));
+    assert_eq!(repeated, []);
+    assert_eq!(node.machine.health(node.now).cluster_size, 3);
+    let effects = node.step(Input::Remembered(1));
+    assert_eq!(responses(&effects).len(), 2, "one for each handshake: {effects:?}");
+    assert_eq!(node.machine.health(node.now).cluster_size, 4);
+}
+
+#[test]
+fn a_name_on_disk_counts_also_when_its_connection_went_away_meanwhile() {
+    let mut node = Node::restarted(true);
+    node.greet(9, "dora", 0);
+    let gone = Input::SessionDown { session: SessionId::new(9), reason: String::new() };
+    assert_eq!(node.step(gone), []);
+    assert_eq!(node.step(Input::Remembered(1)), []);
+    assert_eq!(node.shown()[2], ("dora".to_owned(), None, None));
+    let effects = node.greet(10, "dora", 0);
+    assert_eq!((responses(&effects).len(), remembers(&effects)), (1, None));
+}
+
+#[test]
+fn a_connection_whose_name_is_not_written_down_in_time_is_closed() {
+    let mut node = Node::restarted(true);
+    node.greet(9, "dora", 0);
+    node.machine.handle_timeout(node.now + HANDSHAKE_TIMEOUT);
+    let effects: Vec<_> = std::iter::from_fn(|| node.machine.poll_effect()).collect();
+    assert_eq!(closed(&effects), [(9, &CloseReason::HandshakeTimeout)]);
+}
+
+#[test]
+fn something_else_than_a_handshake_costs_a_waiting_connection() {
+    let mut node = Node::restarted(true);
+    node.greet(9, "dora", 0);
+    let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO });
+    assert!(matches!(closed(&effects)[..], [(9, CloseReason::Protocol(_))]), "{effects:?}");
+    let mut node = Node::restarted(true);
+    node.greet(9, "dora", 0);
+    let effects = node.ask(9, 1, Request::HandshakeOfVersion(PROTOCOL_VERSION + 1));
+    let refused = responses(&effects);
+    assert!(matches!(refused[..], [Response::Refused { code: RefusalCode::Version, .. }]));
+}
+
+#[test]
+fn forgetting_writes_down_what_is_left_and_who_registers() {
+    let mut node = Node::restarted(true);
+    node.greet(9, "dora", 0);
+    assert_eq!(node.machine.forget(&name("bonnie")), Ok(2));
+    let effects: Vec<_> = std::iter::from_fn(|| node.machine.poll_effect()).collect();
+    assert_eq!(remembers(&effects), Some((2, vec!["clyde", "dora"])));
+    assert!(node.machine.forget(&name("dora")).is_err(), "it never registered");
+    // The later list holds both changes.
+    node.step(Input::Remembered(2));
+    assert_eq!(node.machine.remembered_version(), 2);
+    let names: Vec<_> = node.shown().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["clyde", "dora"]);
+}
+
+#[test]
+fn messages_that_cannot_be_read_are_answered_as_failed() {
+    let mut node = Node::restarted(false);
+    node.greet(9, "bonnie", 0);
+    let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO });
+    let failed = responses(&effects);
+    assert!(matches!(failed[..], [Response::Failed { code: ErrorCode::Internal, .. }]));
+    assert_eq!(closed(&effects), []);
+}
+
+#[test]
+fn a_record_that_cannot_be_compared_refuses_nobody_and_lets_nobody_in() {
+    let mut node = Node::restarted(false);
+    let effects = node.greet(9, "bonnie", 3);
+    assert_eq!(responses(&effects).len(), 0, "{effects:?}");
+    assert_eq!(closed(&effects), [(9, &CloseReason::DiskFault)]);
+}
+
+#[test]
+fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
+    let options = MasterOptions { quorum: Some(Quorum::Nodes(1)), ..options() };
+    let mut node = Node::new(options, restored(), true);
+    node.append(1, 2).unwrap();
+    node.append(2, 1).unwrap();
+    node.step(Input::Durable(LogEnd::new(6)));
+    node.greet(9, "dora", 0);
+    let effects = node.step(Input::DiskFault(no_space()));
+    assert_eq!(closed(&effects), [(9, &CloseReason::DiskFault)]);
+    let released = effects.iter().find_map(|effect| match effect {
+        Effect::Release { waiter, outcome: Outcome::DiskFailed(receipt, _) } => {
+            Some((waiter.get(), receipt.id.get(), receipt.stored))
+        }
+        _ => None,
+    });
+    assert_eq!(released, Some((2, 6, false)), "{effects:?}");
+    assert!(node.machine.has_waiters(), "the first one's message is durable");
+    assert_eq!(node.append(3, 1), Err(Refusal::DiskFault(no_space())));
+    assert!(node.machine.forget(&name("bonnie")).is_err());
+    let health = node.machine.health(node.now);
+    assert!(health.read_only);
+    assert_eq!(health.disk, Some(DiskHealth::Faulty(no_space())));
+    assert_eq!(health.quorum.map(|quorum| quorum.healthy), Some(0));
+    let wait = Wait { write_concern: Some(WriteConcern::Nodes(1)), timeout: None };
+    let joined = |node: &mut Node, id| {
+        let id = MessageId::new(id);
+        node.machine.join(node.now, WaiterId::new(9), id, wait, true).unwrap();
+        node.machine.poll_effect()
+    };
+    let stored = joined(&mut node, 5);
+    let outcome = |effect: Option<Effect>| match effect {
+        Some(Effect::Release { outcome, .. }) => outcome,
+        other => panic!("no answer: {other:?}"),
+    };
+    assert!(matches!(outcome(stored), Outcome::Committed(receipt) if receipt.replayed));
+    let lost = joined(&mut node, 6);
+    assert!(matches!(outcome(lost), Outcome::DiskFailed(receipt, _) if receipt.replayed));
+}
+
+#[test]
+fn ids_that_nobody_has_cannot_be_waited_for() {
+    let mut node = Node::restarted(true);
+    for id in [5, u64::MAX] {
+        let (waiter, id) = (WaiterId::new(1), MessageId::new(id));
+        let refused = node.machine.join(node.now, waiter, id, Wait::default(), false);
+        assert_eq!(refused, Err(Refusal::NoMessage { end: LogEnd::new(5) }));
+    }
+}

@@ -98,3 +98,68 @@ fn an_empty_page_with_more_to_come_costs_the_connection() {
     let error = ProtocolError::BadRun(IdRange::empty(LogEnd::ZERO));
     assert!(closed_for(&effects, &error), "{effects:?}");
 }
+
+/// A log whose records cannot be read.
+struct Unreadable;
+
+impl LogView for Unreadable {
+    fn run_from(
+        &self,
+        _: LogEnd,
+        _: LogEnd,
+        _: usize,
+    ) -> Result<(IdRange, usize), crate::protocol::Unreadable> {
+        Err(crate::protocol::Unreadable)
+    }
+
+    fn checksum_before(
+        &self,
+        _: LogEnd,
+    ) -> Result<Option<crate::types::Checksum>, crate::protocol::Unreadable> {
+        Err(crate::protocol::Unreadable)
+    }
+}
+
+fn restored() -> RestoredSecondary {
+    RestoredSecondary { log: Some(LogId::new(7)), end: LogEnd::new(5), on_disk: true }
+}
+
+#[test]
+fn a_restarted_secondary_introduces_itself_with_what_it_has() {
+    let mut node = Node::new();
+    let mut bytes = Vec::new();
+    for id in 0..5 {
+        encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg");
+    }
+    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(5));
+    node.writer.append_run(LogId::new(7), &Records::check(range, bytes.into()).unwrap());
+    node.writer.flush();
+    let Node { machine: Secondary { options, log, .. }, writer, now } = node;
+    let machine = Secondary::new(now, options, restored(), log);
+    let mut node = Node { machine, writer, now };
+    let effects = node.step(SecondaryInput::Connected(SessionId::new(1)));
+    let told = effects.iter().find_map(|effect| match effect {
+        SecondaryEffect::Send { frame: Frame::Request(_, Request::Handshake(told)), .. } => {
+            Some((told.log, told.end, told.last_checksum.is_some()))
+        }
+        _ => None,
+    });
+    assert_eq!(told, Some((Some(LogId::new(7)), LogEnd::new(5), true)), "{effects:?}");
+}
+
+#[test]
+fn a_secondary_that_cannot_read_its_last_message_says_nothing_and_stops_with_the_fault() {
+    let node = Node::new();
+    let (now, options) = (node.now, node.machine.options);
+    let mut machine = Secondary::new(now, options, restored(), Unreadable);
+    machine.step(now, SecondaryInput::Connected(SessionId::new(1)));
+    assert_eq!(machine.poll_effect(), None);
+    let fault = DiskFault::Damaged { detail: "offset 17".to_owned() };
+    machine.step(now, SecondaryInput::DiskFault(fault.clone()));
+    let (session, reason) = (SessionId::new(1), CloseReason::DiskFault);
+    assert_eq!(machine.poll_effect(), Some(SecondaryEffect::Close { session, reason }));
+    let health = machine.health();
+    assert_eq!(health.phase, SecondaryPhase::Failed);
+    assert_eq!(health.disk, Some(DiskHealth::Faulty(fault)));
+    assert_eq!((health.log_end, machine.next_deadline()), (LogEnd::new(5), None));
+}

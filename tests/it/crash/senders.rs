@@ -130,8 +130,8 @@ impl Sender {
         };
         let (text, w) = (&message.text, message.write_concern);
         let body = json!({"message": text, "w": w, "timeoutMs": timeout_ms}).to_string();
-        let key = format!("Idempotency-Key: {}\r\n", message.key);
-        let asked = try_begin(self.master, "POST", "/messages", &key, &body)?;
+        let key = format!("Idempotency-Key: {}", message.key);
+        let asked = try_begin(self.master, "POST", "/messages", &[&key], &body)?;
         if self.temper == Temper::Persistent && self.rng.random_ratio(1, 16) {
             return Err(io::Error::other("hung up without waiting for the answer"));
         }

@@ -1,0 +1,59 @@
+//! `acklog log`: looks into a node's data directory. No node is needed, and only `reset` changes anything.
+
+mod dump;
+mod reset;
+mod verify;
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+/// Flags of `acklog log`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct LogArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Action {
+    /// Read every byte of a log and print what is there; status 1 and the place where something is damaged
+    Verify(verify::VerifyArgs),
+    /// Print messages of a log as lines, as `acklog messages` does
+    Dump(dump::DumpArgs),
+    /// Move a secondary's log aside, so that the node fetches everything anew; deletes nothing
+    Reset(reset::ResetArgs),
+}
+
+/// Where a node's log is.
+#[derive(Clone, Debug, Args)]
+struct DataDir {
+    /// The node's data directory
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// Does what was asked for and returns the exit status: 0 when done, and when the log is whole.
+pub(super) fn run(args: &LogArgs) -> ExitCode {
+    // Buffered: a long log is many short lines.
+    let mut out = BufWriter::new(std::io::stdout());
+    let done = args.act(&mut out);
+    // What was found stands before what is wrong.
+    let flushed = out.flush().map_err(anyhow::Error::from);
+    super::finish(super::seen_enough(done.and(flushed)))
+}
+
+impl LogArgs {
+    fn act(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        match &self.action {
+            Action::Verify(args) => verify::run(args, out),
+            Action::Dump(args) => dump::run(args, out),
+            Action::Reset(args) => reset::run(args, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! `acklog log verify`: reads all of a log and tells what is there, and what is wrong with it.
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::json;
+
+use super::DataDir;
+use crate::log::inspect::{Findings, Torn, inspect};
+use crate::telemetry::escaped;
+use crate::types::{IdRange, LogEnd};
+
+/// Flags of `acklog log verify`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    data: DataDir,
+
+    /// Print what was found as one JSON object
+    #[arg(long, env = "ACKLOG_JSON")]
+    json: bool,
+}
+
+/// Reads the log and prints what is there.
+///
+/// # Errors
+/// When something is damaged, or the directory cannot be read.
+pub(super) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let all = IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
+    let findings = inspect(&args.data.dir, all, &mut |_| {})?;
+    if args.json {
+        writeln!(out, "{}", as_json(&findings))?;
+    } else {
+        table(&findings, out)?;
+    }
+    match findings.damage {
+        Some(damage) => Err(damage.into()),
+        None => Ok(()),
+    }
+}
+
+fn as_json(found: &Findings) -> serde_json::Value {
+    json!({
+        "role": found.role.as_str(),
+        "log": found.log.map(|log| log.to_string()),
+        "secondaries": found.members.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        "segments": found.segments,
+        "messages": found.end.get(),
+        "recordBytes": found.bytes,
+        "keyedMessages": found.keyed,
+        "syncedEnd": found.synced.get(),
+        "torn": found.torn.as_ref().map(|torn| json!({
+            "file": torn.file,
+            "offset": torn.offset,
+            "bytes": torn.bytes,
+            "ids": [torn.ids.start().get(), torn.ids.end().get()],
+            "what": torn.what,
+        })),
+        "damage": found.damage.as_ref().map(ToString::to_string),
+    })
+}
+
+fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
+    let mut row = |name: &str, value: &dyn std::fmt::Display| writeln!(out, "{name:<16}{value}");
+    row("role", &found.role)?;
+    row("log id", &found.log.map_or_else(|| "none yet".to_owned(), |log| log.to_string()))?;
+    if !found.members.is_empty() {
+        let names: Vec<_> = found.members.iter().map(|name| name.as_str()).collect();
+        row("secondaries", &names.join(", "))?;
+    }
+    row("segments", &found.segments)?;
+    row("messages", &found.end)?;
+    row("record bytes", &found.bytes)?;
+    row("keyed messages", &found.keyed)?;
+    row("synced end", &found.synced)?;
+    if let Some(torn) = &found.torn {
+        row("torn tail", &told(torn))?;
+    }
+    let verdict = match (&found.damage, &found.torn) {
+        (Some(_), _) => "damaged; the figures are of what stands before the damage",
+        (None, Some(_)) => "whole, but for the torn tail, which the next start cuts off",
+        (None, None) => "whole",
+    };
+    writeln!(out, "{verdict}")
+}
+
+fn told(torn: &Torn) -> String {
+    let ids = match torn.ids.is_empty() {
+        true => String::new(),
+        false => format!(", message {}", torn.ids),
+    };
+    let Torn { file, offset, bytes, what, .. } = torn;
+    format!("{bytes} bytes at offset {offset} of {}{ids}: {what}", escaped(file))
+}

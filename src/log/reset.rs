@@ -1,0 +1,122 @@
+//! Starting over: a secondary's files are moved aside, so that the node fetches everything anew.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use thiserror::Error;
+
+use super::disk::inspect::{InspectError, role_of};
+use super::disk::{OpenError, Role, is_of_log};
+use super::open::lock_directory;
+use super::storage::{Directory, Storage};
+
+/// Why a directory was not reset.
+#[derive(Debug, Error)]
+pub enum ResetError {
+    /// It is a master's.
+    #[error(
+        "{path} is a master's directory, and nobody else has all of its log; it was left as it \
+         is. To begin a new, empty log, start the master with another --data-dir"
+    )]
+    Master {
+        /// The directory.
+        path: String,
+    },
+    /// It cannot be looked into.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// It is in use, or cannot be written to.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A file was not moved.
+    #[error("cannot move {file} to {into}: {source}; run the reset once more")]
+    Move {
+        /// The file.
+        file: String,
+        /// Where it should have gone.
+        into: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// What was moved where.
+#[derive(Debug)]
+pub struct Moved {
+    /// How many files.
+    pub files: usize,
+    /// The folder that has them now.
+    pub into: PathBuf,
+}
+
+/// Moves the files of a secondary's log into a folder of their own in the directory, named by the time. Deletes nothing.
+///
+/// # Errors
+/// When the directory is a master's, is in use, has no log, or cannot be written to; the files that were moved before it
+/// failed stay where they are.
+pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
+    let storage = Directory::read_only(path);
+    if role_of(&storage)? == Role::Master {
+        return Err(ResetError::Master { path: path.display().to_string() });
+    }
+    let _lock = lock_directory(path, false)?;
+    let failed = |what: &str, error: &io::Error| OpenError::unusable(path, what, error);
+    let mut names = storage.list().map_err(|error| failed("list", &error))?;
+    names.retain(|name| is_of_log(name));
+    // The manifest last: while it is there, a reset that was broken off can be made once more.
+    names.sort_by_key(|name| (!name.ends_with(".log"), name.starts_with("manifest")));
+    let into = make_folder(path, now).map_err(|error| failed("make a folder in", &error))?;
+    for name in &names {
+        fs::rename(path.join(name), into.join(name)).map_err(|source| ResetError::Move {
+            file: path.join(name).display().to_string(),
+            into: into.display().to_string(),
+            source,
+        })?;
+    }
+    for folder in [&into, path] {
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| failed("sync", &error))?;
+    }
+    Ok(Moved { files: names.len(), into })
+}
+
+/// A new folder, `reset-<time>`; a second one in the same second gets a number.
+fn make_folder(path: &Path, now: SystemTime) -> io::Result<PathBuf> {
+    let name = format!("reset-{}", timestamp(now));
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    for name in std::iter::once(name.clone()).chain(numbered) {
+        let folder = path.join(name);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| folder),
+        }
+    }
+    unreachable!("there are more numbers than folders")
+}
+
+/// A time as `20261121T160312Z`.
+fn timestamp(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let (mut days, seconds) = (since / 86_400, since % 86_400);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let mut year = 1970;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}Z", days + 1)
+}
