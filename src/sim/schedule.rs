@@ -8,8 +8,10 @@ use rand_chacha::ChaCha8Rng;
 use super::cluster::Cluster;
 use super::link::Network;
 use super::options::ClusterOptions;
-use crate::protocol::{Refusal, SecondaryPhase};
-use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId, WriteConcern};
+use crate::protocol::{Refusal, SecondaryPhase, Wait};
+use crate::types::{
+    DelayRange, Faults, IdempotencyKey, MessageId, NodeName, Quorum, Rate, WaiterId, WriteConcern,
+};
 
 /// Within this virtual time after the last fault a cluster must be whole again: many times the longest delay, timeout
 /// and pause that a schedule draws.
@@ -28,6 +30,15 @@ pub struct Schedule {
     partitioned: Vec<NodeName>,
     master_paused: bool,
     sent: u64,
+    /// Keyed messages that were sent, and may be sent again.
+    keyed: Vec<Keyed>,
+}
+
+/// A message with a key, as its sender knows it.
+#[derive(Clone, Debug)]
+struct Keyed {
+    key: IdempotencyKey,
+    text: String,
 }
 
 fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
@@ -63,6 +74,7 @@ impl Schedule {
             quorum: rng.random_bool(0.3).then_some(Quorum::Majority),
             faults,
             max_waiting: if rng.random_bool(0.2) { 5 } else { 1000 },
+            on_disk: rng.random_bool(0.5),
             disk_delay_max: Duration::from_millis(if rng.random_bool(0.5) { 0 } else { 50 }),
             ..ClusterOptions::default()
         };
@@ -82,6 +94,7 @@ impl Schedule {
             partitioned: Vec::new(),
             master_paused: false,
             sent: 0,
+            keyed: Vec::new(),
         }
     }
 
@@ -107,8 +120,11 @@ impl Schedule {
 
     fn act(&mut self) {
         match self.rng.random_range(0..100) {
-            0..52 => self.append(),
-            52..58 => self.change_faults(),
+            0..45 => self.append(),
+            45..49 => self.send_again(),
+            49..51 => self.let_a_disk_fail(),
+            51..53 => self.restart_master(),
+            53..58 => self.change_faults(),
             58..60 => {
                 let node = self.some_node();
                 self.cluster.disconnect_peers(node.as_ref());
@@ -159,9 +175,29 @@ impl Schedule {
                 let _ = self.cluster.forget(&name);
             }
             _ => {
-                self.resume_master();
+                self.master_paused = false;
                 self.cluster.start_master();
                 self.waiters.clear();
+            }
+        }
+    }
+
+    /// Kills the master; from a disk it comes back with its log, without one it would begin another.
+    fn restart_master(&mut self) {
+        if self.cluster.disk(None).is_some() {
+            self.master_paused = false;
+            self.cluster.restart_master();
+            self.waiters.clear();
+        }
+    }
+
+    fn let_a_disk_fail(&mut self) {
+        let node = self.some_node();
+        let (room, full) = (self.rng.random_range(0..3000), self.rng.random_bool(0.5));
+        if let Some(disk) = self.cluster.disk(node.as_ref()) {
+            match full {
+                true => disk.fail_writes_after(room),
+                false => disk.fail_next_syncs(1),
             }
         }
     }
@@ -177,23 +213,56 @@ impl Schedule {
                 Some(WriteConcern::Nodes(self.rng.random_range(0..=most)))
             }
         };
-        let timeout = self.rng.random_bool(0.4).then(|| self.rng.random_range(0..=4000));
+        let wait = Wait { write_concern, timeout: self.some_timeout() };
         for _ in 0..self.rng.random_range(1..=4) {
             self.sent += 1;
             // Now and then one so large that runs are cut and windows fill.
             let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
             let text = format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)));
-            let timeout = timeout.map(Duration::from_millis);
-            match self.cluster.append(&text, write_concern, timeout) {
-                Ok((waiter, _)) => self.waiters.push(waiter),
-                Err(
-                    Refusal::WriteConcern { .. }
-                    | Refusal::TooManyWaiting { .. }
-                    | Refusal::NoQuorum { .. },
-                ) => {}
-                Err(refusal) => panic!("there is no reason for this: {refusal}"),
+            let key = self.rng.random_bool(0.3).then(|| format!("key-{}", self.sent));
+            let key: Option<IdempotencyKey> = key.map(|key| key.parse().expect("a key"));
+            self.send(&text, key.as_ref(), wait);
+            if let Some(key) = key {
+                self.keyed.push(Keyed { key, text });
             }
         }
+    }
+
+    /// A sender that does not know what became of its message sends it again, under its key; or one waits again.
+    fn send_again(&mut self) {
+        self.resume_master();
+        let wait = Wait { write_concern: None, timeout: self.some_timeout() };
+        let shown = self.cluster.checker().accepted_count();
+        if self.rng.random_bool(0.3) && shown > 0 {
+            let id = MessageId::new(self.rng.random_range(0..shown));
+            self.waiters.extend(self.cluster.wait(id, wait));
+        } else if !self.keyed.is_empty() {
+            let at = self.rng.random_range(0..self.keyed.len());
+            let Keyed { key, text } = self.keyed.get(at).cloned().expect("inside");
+            self.send(&text, Some(&key), wait);
+            let other = self.cluster.send("another text", Some(&key), wait);
+            let is_refused = matches!(other, Err(Refusal::KeyReused { .. }));
+            // Where the first message never got in, this one has its key now.
+            self.keyed.retain(|keyed| is_refused || keyed.key != key);
+        }
+    }
+
+    fn send(&mut self, text: &str, key: Option<&IdempotencyKey>, wait: Wait) {
+        match self.cluster.send(text, key, wait) {
+            Ok((waiter, _)) => self.waiters.push(waiter),
+            Err(
+                Refusal::WriteConcern { .. }
+                | Refusal::TooManyWaiting { .. }
+                | Refusal::NoQuorum { .. }
+                | Refusal::DiskFault { .. },
+            ) => {}
+            Err(refusal) => panic!("no reason for that: {refusal}"),
+        }
+    }
+
+    fn some_timeout(&mut self) -> Option<Duration> {
+        let millis = self.rng.random_bool(0.4).then(|| self.rng.random_range(0..=4000));
+        millis.map(Duration::from_millis)
     }
 
     fn change_network(&mut self) {
@@ -261,11 +330,26 @@ impl Schedule {
         while !self.partitioned.is_empty() {
             self.heal_one();
         }
+        self.mend_disk(None);
         for name in self.secondaries.clone() {
             self.cluster.go_on(Some(&name));
+            self.mend_disk(Some(&name));
             self.cluster.set_faults(Some(&name), Faults::default());
             if !self.cluster.secondaries().any(|(running, _)| *running == name) {
                 self.cluster.start_secondary(&name);
+            }
+        }
+    }
+
+    /// Makes room, and starts a node again whose disk failed.
+    fn mend_disk(&mut self, name: Option<&NodeName>) {
+        if let Some(disk) = self.cluster.disk(name) {
+            disk.heal();
+        }
+        if self.cluster.has_disk_fault(name) {
+            match name {
+                None => self.restart_master(),
+                Some(name) => self.cluster.start_secondary(name),
             }
         }
     }
@@ -288,7 +372,10 @@ impl Schedule {
                 self.cluster.summary()
             );
             match diverged(&self.cluster) {
-                Some(name) => self.cluster.start_secondary(&name),
+                Some(name) => {
+                    self.cluster.wipe(&name);
+                    self.cluster.start_secondary(&name);
+                }
                 None => return,
             }
         }

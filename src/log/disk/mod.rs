@@ -27,14 +27,14 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::types::{DiskFault, Fsync, LogId, NodeName};
 
-pub(super) use self::committer::Committer;
+pub(crate) use self::committer::Committer;
 pub use self::error::OpenError;
 pub(super) use self::files::Files;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
 pub use self::recovery::inspect;
-pub(super) use self::recovery::recover;
+pub(crate) use self::recovery::{Recovered, recover};
 
 /// Sizes of a log on disk. Tests take small ones.
 #[derive(Clone, Copy, Debug)]

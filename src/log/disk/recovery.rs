@@ -30,18 +30,18 @@ const REWRITE_BYTES: usize = 1024 * 1024;
 
 /// A directory's log, ready to be used.
 #[derive(Debug)]
-pub(in crate::log) struct Recovered {
+pub(crate) struct Recovered {
     pub(in crate::log) shared: Arc<Shared>,
-    pub(in crate::log) committer: Committer,
+    pub(crate) committer: Committer,
     pub(in crate::log) keeper: Keeper,
-    pub(in crate::log) opened: Opened,
+    pub(crate) opened: Opened,
 }
 
 /// Opens the log of a directory.
 ///
 /// # Errors
 /// When the directory cannot be used, or its log is damaged.
-pub(in crate::log) fn recover(
+pub(crate) fn recover(
     storage: Arc<dyn Storage>,
     options: DiskOptions,
 ) -> Result<Recovered, OpenError> {
