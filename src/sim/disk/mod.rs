@@ -50,6 +50,9 @@ struct State {
     room: Option<u64>,
     failing_syncs: u64,
     failing_reads: u64,
+    /// Changes that are done before `failing_changes` fail.
+    good_changes: u64,
+    failing_changes: u64,
     counts: DiskCounts,
 }
 
@@ -64,6 +67,8 @@ pub struct DiskCounts {
     pub written_bytes: u64,
     /// Syncs of files and of the directory.
     pub syncs: u64,
+    /// All that was to change something: writes, syncs, new files and names, and lengths.
+    pub changes: u64,
 }
 
 impl Default for State {
@@ -76,6 +81,8 @@ impl Default for State {
             room: None,
             failing_syncs: 0,
             failing_reads: 0,
+            good_changes: 0,
+            failing_changes: 0,
             counts: DiskCounts::default(),
         }
     }
@@ -141,10 +148,19 @@ impl SimDisk {
         self.lock().failing_reads = count;
     }
 
+    /// After `good` more changes the next `count` fail, whatever they are: new files and names, writes, lengths, and
+    /// syncs of files and of the directory. A sync fails as in [`fail_next_syncs`](Self::fail_next_syncs), the others
+    /// do nothing.
+    pub fn fail_changes(&self, good: u64, count: u64) {
+        let mut state = self.lock();
+        (state.good_changes, state.failing_changes) = (good, count);
+    }
+
     /// Nothing fails any more, and there is room.
     pub fn heal(&self) {
         let mut state = self.lock();
         (state.room, state.failing_syncs, state.failing_reads) = (None, 0, 0);
+        state.failing_changes = 0;
     }
 
     /// What the disk was asked for so far.
@@ -221,6 +237,7 @@ impl Storage for SimDisk {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let mut state = self.used()?;
+        state.change()?;
         let number = match state.number(name) {
             Ok(number) => {
                 state.file(number).change(BytesChange::SetLength(0));
@@ -239,6 +256,7 @@ impl Storage for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.used()?;
+        state.change()?;
         let number = state.number(from)?;
         state.names.change(NamesChange::Give(to.to_owned(), number));
         Ok(())
@@ -276,6 +294,7 @@ impl StorageFile for OpenFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.used()?;
         state.counts.writes += 1;
+        state.change()?;
         let room = state.room.map_or(bytes.len(), |room| bytes.len().min(index(room)));
         let (fits, too_much) = bytes.split_at(room);
         state.room = state.room.map(|left| left - fits.len() as u64);
@@ -291,7 +310,9 @@ impl StorageFile for OpenFile {
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        self.used()?.file(self.number).change(BytesChange::SetLength(index(length)));
+        let mut state = self.used()?;
+        state.change()?;
+        state.file(self.number).change(BytesChange::SetLength(index(length)));
         Ok(())
     }
 
@@ -331,7 +352,23 @@ impl State {
         self.counts.syncs += 1;
         let left = self.failing_syncs.checked_sub(1);
         self.failing_syncs = left.unwrap_or(0);
-        left.is_some()
+        self.change().is_err() || left.is_some()
+    }
+
+    /// One more change. Whether it may be done.
+    fn change(&mut self) -> io::Result<()> {
+        self.counts.changes += 1;
+        match (self.good_changes, self.failing_changes) {
+            (_, 0) => Ok(()),
+            (0, _) => {
+                self.failing_changes -= 1;
+                Err(Errno::IO.into())
+            }
+            _ => {
+                self.good_changes -= 1;
+                Ok(())
+            }
+        }
     }
 }
 

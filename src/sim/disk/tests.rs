@@ -301,6 +301,32 @@ fn what_is_asked_for_is_counted() {
     disk.fail_next_syncs(1);
     assert!(file.write_at(0, b"four").is_err() && file.sync().is_err());
     file.read_at(0, &mut [0; 9]).unwrap();
-    let counts = DiskCounts { reads: 1, writes: 2, written_bytes: 6, syncs: 3 };
+    let counts = DiskCounts { reads: 1, writes: 2, written_bytes: 6, syncs: 3, changes: 6 };
     assert_eq!(disk.counts(), counts);
+}
+
+#[test]
+fn a_change_of_any_kind_fails_when_its_turn_has_come() {
+    let kinds = ["create", "write", "sync", "length", "rename", "sync directory"];
+    for (at, kind) in kinds.iter().enumerate() {
+        let (disk, file) = disk("a", b"a");
+        let failed = |disk: &SimDisk| {
+            let done = [
+                disk.create("b").is_ok(),
+                file.write_at(0, b"b").is_ok(),
+                file.sync().is_ok(),
+                file.set_length(3).is_ok(),
+                disk.rename("a", "c").is_ok(),
+                disk.sync_directory().is_ok(),
+            ];
+            (0..kinds.len()).filter(|&n| !done[n]).collect::<Vec<_>>()
+        };
+        let copy = disk.snapshot();
+        disk.fail_changes(at as u64, 1);
+        assert_eq!(failed(&disk), [at], "{kind}");
+        copy.fail_changes(0, 1);
+        assert!(copy.create("b").is_err());
+        copy.heal();
+        copy.create("b").unwrap();
+    }
 }
