@@ -63,8 +63,8 @@ impl Sessions {
 
     /// Sends a frame, with the records that its run names.
     ///
-    /// Records that lie in files are read on a thread that may wait for the disk, so that the core task does not: such a
-    /// frame may be overtaken by later ones.
+    /// Records that lie in files are read on a thread that may wait for the disk, so that the core task does not: such
+    /// a frame may be overtaken by later ones.
     pub(super) fn send(&self, session: SessionId, frame: Frame<IdRange>) {
         let Some(open) = self.open.get(&session) else { return };
         if matches!(frame, Frame::Response(_, Response::Welcome(_))) {

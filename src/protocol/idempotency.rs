@@ -7,8 +7,8 @@ use hashbrown::HashTable;
 
 use crate::types::{IdempotencyKey, KeyHash, MessageId, Records};
 
-/// The last keyed messages by the hashes of their keys: a window of a fixed number of them, which moves on with each new
-/// one.
+/// The last keyed messages by the hashes of their keys: a window of a fixed number of them, which moves on with each
+/// new one.
 ///
 /// Memory: an entry has 24 bytes, and its place in the table 5 to 23, depending on how full the table is: 35 bytes a
 /// key in the default window of a million. It grows with the keys that come, up to the window.

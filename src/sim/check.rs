@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::log::LogReader;
 use crate::protocol::{Outcome, Receipt};
-use crate::types::{LogEnd, LogId, MessageId, NodeName, Run, WaiterId, WriteConcern};
+use crate::types::{
+    IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId, WriteConcern,
+};
 
 /// Watches a cluster from outside. Each method panics, with the facts, when something that must hold does not.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub struct Checker {
     seen: BTreeMap<NodeName, LogEnd>,
     /// The largest visible end that each node ever had of each log, also in earlier lives.
     held: BTreeMap<(LogId, NodeName), LogEnd>,
+    /// The messages of the master's log that have a key.
+    keys: BTreeMap<String, MessageId>,
     /// Senders without an answer.
     waiting: BTreeMap<WaiterId, Sent>,
     /// Answers so far.
@@ -126,12 +130,35 @@ impl Checker {
         self.seen.remove(name);
     }
 
-    /// The master starts with a new, empty log. Answers of the one before went down with it.
-    pub(super) fn new_log(&mut self, master: &NodeName, log: LogId) {
+    /// A node comes back with what is on its disk: all that it ever showed, and so all that it ever acked.
+    pub(super) fn came_back(&mut self, name: &NodeName, end: LogEnd) {
+        let shown = self.seen.remove(name).unwrap_or_default();
+        assert!(
+            shown <= end,
+            "{name} showed {shown} messages and came back from its disk with {end}"
+        );
+    }
+
+    /// The master starts with this log, of which it has the messages before `end`. Answers of the life before went down
+    /// with it. What it had taken and not shown may be gone: those ids are given again.
+    pub(super) fn master_started(&mut self, master: &NodeName, log: LogId, end: LogEnd) {
         self.log = Some(log);
-        self.truths.insert(log, Vec::new());
         self.waiting.clear();
-        self.started_empty(master);
+        let truth = self.truths.entry(log).or_default();
+        match truth.is_empty() {
+            true => self.started_empty(master),
+            false => self.came_back(master, end),
+        }
+        let truth = self.truths.entry(log).or_default();
+        assert!(end.get() <= truth.len() as u64, "the master has messages that nobody sent");
+        truth.truncate(end.get() as usize);
+        self.keys.retain(|_, id| id.end() <= end);
+    }
+
+    /// A message got an id under a key: none of the messages that are there has it already.
+    pub(super) fn keyed(&mut self, key: &IdempotencyKey, id: MessageId) {
+        let before = self.keys.insert(key.to_string(), id);
+        assert_eq!(before, None, "the message of key {key} is there twice, also as {id}");
     }
 
     /// Number of messages accepted in this log.
@@ -173,7 +200,7 @@ mod tests {
     /// A checker that saw the master accept these texts, from senders 0, 1, …
     fn checker(texts: &[&str]) -> Checker {
         let mut checker = Checker::default();
-        checker.new_log(&name("master"), LOG);
+        checker.master_started(&name("master"), LOG, LogEnd::ZERO);
         for (n, text) in texts.iter().enumerate() {
             let sent = Sent {
                 id: MessageId::new(n as u64),

@@ -9,8 +9,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::check::{Checker, Sent};
+use super::disk::SimDisk;
 use super::link::{Link, Network, Rule, RuleAction, describe};
-use super::node::{MasterNode, SecondaryNode, Stalled};
+use super::node::{Found, MasterNode, SecondaryNode, Stalled};
 use super::options::ClusterOptions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
@@ -52,11 +53,15 @@ pub struct Cluster {
     base: Instant,
     now: Duration,
     rng: ChaCha8Rng,
+    /// What happens to disks has draws of its own, so that a world takes the same course with disks and without.
+    disk_rng: ChaCha8Rng,
     next_number: u64,
     master: Option<MasterNode>,
     secondaries: BTreeMap<NodeName, SecondaryNode>,
     /// Which life of each node this is: what its earlier lives left behind is void.
     lives: BTreeMap<Option<NodeName>, u64>,
+    /// What each node has its log on, if nodes have disks (none: the master's).
+    disks: BTreeMap<Option<NodeName>, SimDisk>,
     links: BTreeMap<u64, Link>,
     partitioned: Vec<NodeName>,
     events: BTreeMap<(Duration, u64), Event>,
@@ -76,11 +81,13 @@ impl Cluster {
             base: Instant::now(),
             now: Duration::ZERO,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
+            disk_rng: ChaCha8Rng::seed_from_u64(!options.seed),
             options,
             next_number: 0,
             master: None,
             secondaries: BTreeMap::new(),
             lives: BTreeMap::new(),
+            disks: BTreeMap::new(),
             links: BTreeMap::new(),
             partitioned: Vec::new(),
             events: BTreeMap::new(),
@@ -95,15 +102,21 @@ impl Cluster {
         cluster
     }
 
-    /// Starts a new master with an empty log in place of the one before, which is killed.
+    /// Starts a new master with an empty log in place of the one before, which is killed and loses its disk.
     pub fn start_master(&mut self) {
+        self.disks.remove(&None);
+        self.boot_master();
+    }
+
+    fn boot_master(&mut self) {
         let links: Vec<u64> = self.links.keys().copied().collect();
         for link in links {
             self.end_link(link, true);
         }
+        let (log, found) = self.open_log(None);
         let options = MasterOptions {
             name: self.master_name.clone(),
-            log: LogId::new(self.rng.random()),
+            log: found.secondary.log.expect("a master's log has an identity"),
             request_timeout: self.options.request_timeout,
             faults: self.options.faults,
             heartbeat_interval: self.options.heartbeat_interval,
@@ -115,12 +128,13 @@ impl Cluster {
             seed: self.rng.random(),
         };
         *self.lives.entry(None).or_default() += 1;
-        self.checker.new_log(&self.master_name, options.log);
-        self.master = Some(MasterNode::new(self.instant(), options));
-        self.note("master starts with an empty log");
+        self.checker.master_started(&self.master_name, options.log, found.end());
+        let what = start_of(&found);
+        self.master = Some(MasterNode::new(self.instant(), options, log, found));
+        self.note(&format!("master starts with {what}"));
     }
 
-    /// Starts a secondary with an empty log; one of that name that runs is killed first.
+    /// Starts a secondary, with an empty log or from its disk; one of that name that runs is killed first.
     pub fn start_secondary(&mut self, name: &NodeName) {
         self.start_namesake(name, name);
     }
@@ -137,10 +151,15 @@ impl Cluster {
             seed: self.rng.random(),
         };
         *self.lives.entry(Some(name.clone())).or_default() += 1;
-        self.checker.started_empty(name);
-        let node = SecondaryNode::new(self.instant(), options);
+        let (log, found) = self.open_log(Some(name));
+        match log.reader.is_on_disk() {
+            true => self.checker.came_back(name, found.end()),
+            false => self.checker.started_empty(name),
+        }
+        let what = start_of(&found);
+        let node = SecondaryNode::new(self.instant(), options, log, found);
         self.secondaries.insert(name.clone(), node);
-        self.note(&format!("{name} starts with an empty log"));
+        self.note(&format!("{name} starts with {what}"));
     }
 
     /// Lets a rule hold for the next frames of its kind.
@@ -178,11 +197,11 @@ impl Cluster {
         let (log, end) = (Some(master.machine.log_id()), self.checker.accepted_count());
         let has_all = |log: &LogReader| log.durable_end().get() == end;
         let is_whole = |node: &SecondaryNode| {
-            has_all(&node.reader)
+            has_all(&node.log.reader)
                 && node.machine.log_id() == log
                 && node.phase() == SecondaryPhase::Ready
         };
-        has_all(&master.reader) && self.secondaries.values().all(is_whole)
+        has_all(&master.log.reader) && self.secondaries.values().all(is_whole)
     }
 
     /// Whether a sender waits for a number of nodes that is `nodes` at most.
@@ -257,6 +276,15 @@ impl Cluster {
     }
 }
 
+mod disks;
 mod failures;
 mod run;
 mod senders;
+
+/// What a node starts with, in words.
+fn start_of(found: &Found) -> String {
+    match found.end().get() {
+        0 => "an empty log".to_owned(),
+        end => format!("{end} messages on its disk"),
+    }
+}

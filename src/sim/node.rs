@@ -1,24 +1,25 @@
 //! Nodes of a simulated cluster: a state machine with its log.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::cluster::Event;
-use crate::log::{LogReader, LogWriter, in_memory};
+use super::disk::SimDisk;
+use crate::log::disk::{Committer, DiskOptions, OpenError, Recovered, recover};
+use crate::log::{LogReader, LogWriter, Opened};
 use crate::protocol::{
     Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
     SecondaryHealth, SecondaryOptions, SecondaryPhase,
 };
-use crate::types::NodeName;
+use crate::types::{DiskFault, LogEnd, NodeName};
 
 /// A master with its log.
 #[derive(Debug)]
 pub struct MasterNode {
     pub(super) machine: Master<LogReader>,
-    pub(super) writer: LogWriter,
-    pub(super) reader: LogReader,
+    pub(super) log: NodeLog,
     pub(super) stalled: Stalled,
-    pub(super) disk_is_broken: bool,
 }
 
 /// A secondary with its log.
@@ -27,10 +28,92 @@ pub struct SecondaryNode {
     /// The name that it tells its master.
     pub(super) registers_as: NodeName,
     pub(super) machine: Secondary<LogReader>,
+    pub(super) log: NodeLog,
+    pub(super) stalled: Stalled,
+}
+
+/// A node's log, in memory or on a simulated disk.
+#[derive(Debug)]
+pub(super) struct NodeLog {
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
-    pub(super) stalled: Stalled,
-    pub(super) disk_is_broken: bool,
+    /// What puts it on the disk; none in memory.
+    committer: Option<Committer>,
+    /// The disk's fault, where there is one that the node was told.
+    pub(super) fault: Option<DiskFault>,
+}
+
+impl NodeLog {
+    /// Opens the log on a disk, or an empty one in memory.
+    ///
+    /// # Panics
+    /// When the log on the disk is damaged: nothing damages it here.
+    pub(super) fn open(disk: Option<(&SimDisk, DiskOptions)>) -> (Self, Found) {
+        let (committer, opened) = match disk {
+            None => (None, Opened::in_memory()),
+            Some((disk, options)) => {
+                let recovered = start_from(disk, options);
+                (Some(recovered.committer), recovered.opened)
+            }
+        };
+        let Opened { writer, reader, log, members, keys } = opened;
+        let (end, on_disk) = (reader.durable_end(), committer.is_some());
+        let found = Found {
+            master: RestoredMaster { end, members, keys, on_disk },
+            secondary: RestoredSecondary { log, end, on_disk },
+        };
+        (Self { writer, reader, committer, fault: None }, found)
+    }
+
+    /// Writes what was appended, so that a crash may tear it. In memory there is nothing to write.
+    pub(super) fn write(&mut self) {
+        if let Some(committer) = &mut self.committer {
+            self.writer.flush();
+            committer.write();
+        }
+    }
+
+    /// Makes durable what was appended, if the disk can. Returns its fault, if that is news.
+    pub(super) fn commit(&mut self) -> Option<DiskFault> {
+        if self.committer.is_none() && self.fault.is_some() {
+            return None;
+        }
+        self.writer.flush();
+        if let Some(committer) = &mut self.committer {
+            committer.write();
+            committer.sync();
+        }
+        let fault = self.reader.disk_fault().filter(|_| self.fault.is_none());
+        self.fault = self.fault.take().or(fault.clone());
+        fault
+    }
+}
+
+/// Recovers a log. A start that meets a failing disk is tried again, as a person would, once the disk is well.
+fn start_from(disk: &SimDisk, options: DiskOptions) -> Recovered {
+    match recover(Arc::new(disk.mounted()), options) {
+        Ok(recovered) => recovered,
+        Err(OpenError::Unusable { .. }) => {
+            disk.kill();
+            disk.heal();
+            let again = recover(Arc::new(disk.mounted()), options);
+            again.unwrap_or_else(|error| panic!("the second start: {error}"))
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// What a log was opened with, for either kind of node.
+pub(super) struct Found {
+    pub(super) master: RestoredMaster,
+    pub(super) secondary: RestoredSecondary,
+}
+
+impl Found {
+    /// The end of the log.
+    pub(super) fn end(&self) -> LogEnd {
+        self.master.end
+    }
 }
 
 /// What a hung node has not taken in yet. Its own timers stand still too.
@@ -41,10 +124,9 @@ pub(super) struct Stalled {
 }
 
 impl MasterNode {
-    pub(super) fn new(now: Instant, options: MasterOptions) -> Self {
-        let (writer, reader) = in_memory();
-        let machine = Master::new(now, options, RestoredMaster::default(), reader.clone());
-        Self { machine, writer, reader, stalled: Stalled::default(), disk_is_broken: false }
+    pub(super) fn new(now: Instant, options: MasterOptions, log: NodeLog, found: Found) -> Self {
+        let machine = Master::new(now, options, found.master, log.reader.clone());
+        Self { machine, log, stalled: Stalled::default() }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -58,24 +140,15 @@ impl MasterNode {
 
     /// The master's log.
     pub fn log(&self) -> &LogReader {
-        &self.reader
+        &self.log.reader
     }
 }
 
 impl SecondaryNode {
-    pub(super) fn new(now: Instant, options: SecondaryOptions) -> Self {
-        let (writer, reader) = in_memory();
+    pub(super) fn new(now: Instant, options: SecondaryOptions, log: NodeLog, found: Found) -> Self {
         let registers_as = options.name.clone();
-        let restored = RestoredSecondary::default();
-        let machine = Secondary::new(now, options, restored, reader.clone());
-        Self {
-            registers_as,
-            machine,
-            writer,
-            reader,
-            stalled: Stalled::default(),
-            disk_is_broken: false,
-        }
+        let machine = Secondary::new(now, options, found.secondary, log.reader.clone());
+        Self { registers_as, machine, log, stalled: Stalled::default() }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -94,6 +167,6 @@ impl SecondaryNode {
 
     /// The secondary's log.
     pub fn log(&self) -> &LogReader {
-        &self.reader
+        &self.log.reader
     }
 }

@@ -25,6 +25,8 @@ pub struct ClusterOptions {
     pub faults: Faults,
     /// Longest pause between two dials.
     pub reconnect_delay: Duration,
+    /// Whether nodes have their logs on (simulated) disks.
+    pub on_disk: bool,
     /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
     pub disk_delay_max: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for ClusterOptions {
             quorum: None,
             faults: Faults::default(),
             reconnect_delay: Duration::from_secs(3),
+            on_disk: false,
             disk_delay_max: Duration::ZERO,
         }
     }

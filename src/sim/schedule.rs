@@ -1,15 +1,18 @@
 //! Random lives of clusters: everything that can go wrong, in an order that a seed decides.
 
+mod senders;
+
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use self::senders::Keyed;
 use super::cluster::Cluster;
 use super::link::Network;
 use super::options::ClusterOptions;
-use crate::protocol::{Refusal, SecondaryPhase};
-use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId, WriteConcern};
+use crate::protocol::SecondaryPhase;
+use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId};
 
 /// Within this virtual time after the last fault a cluster must be whole again: many times the longest delay, timeout
 /// and pause that a schedule draws.
@@ -28,6 +31,8 @@ pub struct Schedule {
     partitioned: Vec<NodeName>,
     master_paused: bool,
     sent: u64,
+    /// Keyed messages that were sent, and may be sent again.
+    keyed: Vec<Keyed>,
 }
 
 fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
@@ -63,6 +68,7 @@ impl Schedule {
             quorum: rng.random_bool(0.3).then_some(Quorum::Majority),
             faults,
             max_waiting: if rng.random_bool(0.2) { 5 } else { 1000 },
+            on_disk: rng.random_bool(0.5),
             disk_delay_max: Duration::from_millis(if rng.random_bool(0.5) { 0 } else { 50 }),
             ..ClusterOptions::default()
         };
@@ -82,6 +88,7 @@ impl Schedule {
             partitioned: Vec::new(),
             master_paused: false,
             sent: 0,
+            keyed: Vec::new(),
         }
     }
 
@@ -107,8 +114,11 @@ impl Schedule {
 
     fn act(&mut self) {
         match self.rng.random_range(0..100) {
-            0..52 => self.append(),
-            52..58 => self.change_faults(),
+            0..45 => self.append(),
+            45..49 => self.send_again(),
+            49..51 => self.let_a_disk_fail(),
+            51..53 => self.restart_master(),
+            53..58 => self.change_faults(),
             58..60 => {
                 let node = self.some_node();
                 self.cluster.disconnect_peers(node.as_ref());
@@ -159,39 +169,29 @@ impl Schedule {
                 let _ = self.cluster.forget(&name);
             }
             _ => {
-                self.resume_master();
+                self.master_paused = false;
                 self.cluster.start_master();
                 self.waiters.clear();
             }
         }
     }
 
-    fn append(&mut self) {
-        self.resume_master();
-        let write_concern = match self.rng.random_range(0..6) {
-            0 => Some(WriteConcern::Majority),
-            1 => Some(WriteConcern::All),
-            2 => None,
-            _ => {
-                let most = self.secondaries.len() as u64 + 2;
-                Some(WriteConcern::Nodes(self.rng.random_range(0..=most)))
-            }
-        };
-        let timeout = self.rng.random_bool(0.4).then(|| self.rng.random_range(0..=4000));
-        for _ in 0..self.rng.random_range(1..=4) {
-            self.sent += 1;
-            // Now and then one so large that runs are cut and windows fill.
-            let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
-            let text = format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)));
-            let timeout = timeout.map(Duration::from_millis);
-            match self.cluster.append(&text, write_concern, timeout) {
-                Ok((waiter, _)) => self.waiters.push(waiter),
-                Err(
-                    Refusal::WriteConcern { .. }
-                    | Refusal::TooManyWaiting { .. }
-                    | Refusal::NoQuorum { .. },
-                ) => {}
-                Err(refusal) => panic!("there is no reason for this: {refusal}"),
+    /// Kills the master; from a disk it comes back with its log, without one it would begin another.
+    fn restart_master(&mut self) {
+        if self.cluster.disk(None).is_some() {
+            self.master_paused = false;
+            self.cluster.restart_master();
+            self.waiters.clear();
+        }
+    }
+
+    fn let_a_disk_fail(&mut self) {
+        let node = self.some_node();
+        let (room, full) = (self.rng.random_range(0..3000), self.rng.random_bool(0.5));
+        if let Some(disk) = self.cluster.disk(node.as_ref()) {
+            match full {
+                true => disk.fail_writes_after(room),
+                false => disk.fail_next_syncs(1),
             }
         }
     }
@@ -261,11 +261,26 @@ impl Schedule {
         while !self.partitioned.is_empty() {
             self.heal_one();
         }
+        self.mend_disk(None);
         for name in self.secondaries.clone() {
             self.cluster.go_on(Some(&name));
+            self.mend_disk(Some(&name));
             self.cluster.set_faults(Some(&name), Faults::default());
             if !self.cluster.secondaries().any(|(running, _)| *running == name) {
                 self.cluster.start_secondary(&name);
+            }
+        }
+    }
+
+    /// Makes room, and starts a node again whose disk failed.
+    fn mend_disk(&mut self, name: Option<&NodeName>) {
+        if let Some(disk) = self.cluster.disk(name) {
+            disk.heal();
+        }
+        if self.cluster.has_disk_fault(name) {
+            match name {
+                None => self.restart_master(),
+                Some(name) => self.cluster.start_secondary(name),
             }
         }
     }
@@ -288,7 +303,10 @@ impl Schedule {
                 self.cluster.summary()
             );
             match diverged(&self.cluster) {
-                Some(name) => self.cluster.start_secondary(&name),
+                Some(name) => {
+                    self.cluster.wipe(&name);
+                    self.cluster.start_secondary(&name);
+                }
                 None => return,
             }
         }

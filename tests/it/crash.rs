@@ -2,7 +2,8 @@
 //! there, once, under its id, on each node that acked it.
 //!
 //! `ACKLOG_CRASH_ROUNDS` says how often nodes are killed, `ACKLOG_CRASH_SEED` repeats what was drawn; what happens
-//! depends on the machine too.
+//! depends on the machine too. `ACKLOG_CRASH_BYTES` makes one text of sixteen longer, up to so many bytes, so that the
+//! log's files fill up and others begin.
 
 mod ledger;
 mod nodes;

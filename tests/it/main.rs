@@ -6,6 +6,7 @@
 mod check;
 mod cluster;
 mod crash;
+mod disk;
 mod faults;
 mod health;
 mod hostile;

@@ -11,18 +11,14 @@ fn keyed(http: SocketAddr, text: &str, write_concern: &str, key: &str) -> Pendin
     begin_with(http, "POST", "/messages", &[&key], &append_body(text, write_concern))
 }
 
-fn is_replayed(answer: &Answer) -> bool {
-    answer.header("idempotent-replayed") == Some("true")
-}
-
 #[test]
 fn a_message_that_is_sent_again_under_its_key_keeps_its_id_and_is_stored_once() {
     let (master, _, _nodes) = cluster(&[], &["bonnie"]);
     let first = keyed(master.http, "Msg1", "2", "order-17").answer();
-    assert_eq!((created(&first).0, is_replayed(&first)), (0, false));
+    assert_eq!((created(&first).0, first.is_replayed()), (0, false));
     let again = keyed(master.http, "Msg1", "2", "order-17").answer();
     assert_eq!(created(&again), (0, vec!["master".to_owned(), "bonnie".to_owned()]));
-    assert!(is_replayed(&again), "{again:?}");
+    assert!(again.is_replayed(), "{again:?}");
     assert_eq!(again.header("location"), Some("/messages/0"));
     let other = keyed(master.http, "Msg2", "1", "order-17").answer();
     assert_eq!((other.status, other.json().get("id")), (422, None), "{other:?}");
@@ -43,7 +39,7 @@ fn a_sender_that_gave_up_asks_again_under_its_key_with_another_write_concern() {
     let (first, again) = (post(), post());
     for (answer, replayed) in [(&first, false), (&again, true)] {
         assert_eq!((answer.status, &answer.json()["id"]), (504, &json!(0)), "{answer:?}");
-        assert_eq!(is_replayed(answer), replayed);
+        assert_eq!(answer.is_replayed(), replayed);
     }
     assert_eq!(created(&keyed(master.http, "Msg1", "1", "a").answer()).0, 0);
     let waiting = keyed(master.http, "Msg1", "2", "a");
@@ -52,11 +48,11 @@ fn a_sender_that_gave_up_asks_again_under_its_key_with_another_write_concern() {
     let problem = crowded.json();
     assert_eq!((crowded.status, &problem["id"]), (503, &json!(0)), "{crowded:?}");
     assert_eq!(problem["outcome"], "stored");
-    assert!(is_replayed(&crowded) && crowded.header("retry-after").is_none());
+    assert!(crowded.is_replayed() && crowded.header("retry-after").is_none());
     let _bonnie = secondary("bonnie", comm, &[]);
     let answer = waiting.answer();
     assert_eq!(created(&answer), (0, vec!["master".to_owned(), "bonnie".to_owned()]));
-    assert!(is_replayed(&answer));
+    assert!(answer.is_replayed());
     assert_eq!(texts(master.http), ["Msg1"]);
 }
 
@@ -98,7 +94,7 @@ fn a_message_is_sent_again_under_its_key_also_while_the_master_is_read_only() {
     wait_until("read-only", || health(master.http)["mode"] == "read-only");
     assert_eq!(keyed(master.http, "Msg2", "1", "b").answer().status, 503);
     let again = keyed(master.http, "Msg1", "1", "a").answer();
-    assert_eq!((created(&again).0, is_replayed(&again)), (0, true));
+    assert_eq!((created(&again).0, again.is_replayed()), (0, true));
 }
 
 #[test]

@@ -159,6 +159,11 @@ impl Answer {
         self.status != 0 && length == Some(self.body.len())
     }
 
+    /// Whether the message had been stored before under the same key.
+    pub fn is_replayed(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

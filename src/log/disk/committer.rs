@@ -30,7 +30,7 @@ const BLOCK_BYTES: u64 = 4096;
 
 /// The writing end of the files.
 #[derive(Debug)]
-pub(in crate::log) struct Committer {
+pub(crate) struct Committer {
     shared: Arc<Shared>,
     storage: Arc<dyn Storage>,
     options: DiskOptions,
@@ -118,7 +118,7 @@ impl Committer {
     }
 
     /// Writes all that waits. It is not durable before [`sync`](Self::sync).
-    pub(in crate::log) fn write(&mut self) {
+    pub(crate) fn write(&mut self) {
         if self.is_sound()
             && let Err(detail) = self.try_write()
         {
@@ -127,7 +127,7 @@ impl Committer {
     }
 
     /// Makes durable what was written, and publishes it.
-    pub(in crate::log) fn sync(&mut self) {
+    pub(crate) fn sync(&mut self) {
         if self.is_sound()
             && self.shared.durable_end() < self.written_end
             && let Err(detail) = self.try_sync(self.options.fsync)
@@ -137,7 +137,7 @@ impl Committer {
     }
 
     /// Ends cleanly: all that was appended is durable, and the next start need not doubt it.
-    pub(in crate::log) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.write();
         if self.is_sound() {
             match self.try_close() {
@@ -293,8 +293,8 @@ impl Committer {
 
 impl Last {
     /// Writes zeros ahead of the end, where the file has none left and small writes come: overwriting them needs no new
-    /// blocks and no new length, which makes the next syncs about twice as fast. Where it fails, the disk is nearly full,
-    /// and it goes on without.
+    /// blocks and no new length, which makes the next syncs about twice as fast. Where it fails, the disk is nearly
+    /// full, and it goes on without.
     fn blank(&mut self, written: usize, ahead_bytes: usize) {
         if self.at <= self.blank_until {
             return;

@@ -1,8 +1,8 @@
 //! What a start finds in a directory, and what it does about what a crash left.
 //!
 //! Let S be the highest end that the manifest or any whole group header names as synced. Bytes below S were forced to
-//! the disk and acked: where they are not what was written, that is damage, and the node refuses to start. At or above S
-//! a crash may have torn writes, in any order: the first record there that is not whole ends the log, and it and all
+//! the disk and acked: where they are not what was written, that is damage, and the node refuses to start. At or above
+//! S a crash may have torn writes, in any order: the first record there that is not whole ends the log, and it and all
 //! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
 //! read back proves nothing about the disk.
 
@@ -30,18 +30,18 @@ const REWRITE_BYTES: usize = 1024 * 1024;
 
 /// A directory's log, ready to be used.
 #[derive(Debug)]
-pub(in crate::log) struct Recovered {
+pub(crate) struct Recovered {
     pub(in crate::log) shared: Arc<Shared>,
-    pub(in crate::log) committer: Committer,
+    pub(crate) committer: Committer,
     pub(in crate::log) keeper: Keeper,
-    pub(in crate::log) opened: Opened,
+    pub(crate) opened: Opened,
 }
 
 /// Opens the log of a directory.
 ///
 /// # Errors
 /// When the directory cannot be used, or its log is damaged.
-pub(in crate::log) fn recover(
+pub(crate) fn recover(
     storage: Arc<dyn Storage>,
     options: DiskOptions,
 ) -> Result<Recovered, OpenError> {

@@ -12,8 +12,8 @@ use crate::types::{DiskFault, IdempotencyKey, MessageId, WaiterId};
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
 
-/// Most bytes of messages that wait for the disk. Less would refuse bursts that a disk takes within a second; more would
-/// hold memory, and senders in doubt, for a disk that hangs.
+/// Most bytes of messages that wait for the disk. Less would refuse bursts that a disk takes within a second; more
+/// would hold memory, and senders in doubt, for a disk that hangs.
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 impl Core {

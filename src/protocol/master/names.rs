@@ -1,7 +1,7 @@
 //! Who belongs to the cluster: names that register, and names that are forgotten.
 //!
-//! A name counts once it is on disk, so that a master that comes back after a crash never knows of fewer secondaries than
-//! it counted before. Until then the connection that brought it waits as a stranger.
+//! A name counts once it is on disk, so that a master that comes back after a crash never knows of fewer secondaries
+//! than it counted before. Until then the connection that brought it waits as a stranger.
 
 use std::time::Instant;
 
@@ -37,8 +37,8 @@ impl Names {
 }
 
 impl<L: LogView> Master<L> {
-    /// Forgets a secondary: its name no longer counts, nor do its acks. Returns the version of the list of names without
-    /// it: once [`remembered_version`](Self::remembered_version) is there, no restart brings the name back.
+    /// Forgets a secondary: its name no longer counts, nor do its acks. Returns the version of the list of names
+    /// without it: once [`remembered_version`](Self::remembered_version) is there, no restart brings the name back.
     ///
     /// # Errors
     /// When the name is unknown, the secondary is still heard from, or nothing can be written down any more.

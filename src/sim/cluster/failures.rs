@@ -10,6 +10,7 @@ impl Cluster {
             return;
         }
         self.note(&format!("{name} crashes"));
+        self.crash_disk(Some(name));
         self.cut_links_of(name, false);
     }
 

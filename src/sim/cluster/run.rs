@@ -1,7 +1,6 @@
 //! The event loop: the shell that production has in threads and sockets, in virtual time.
 
 use super::*;
-use crate::types::DiskFault;
 
 impl Cluster {
     /// Does the next thing, if it happens before `end`. Returns whether there was one.
@@ -59,10 +58,9 @@ impl Cluster {
             Event::Dialed { secondary, life, .. } if self.life(Some(secondary)) == *life => {
                 Some(secondary.clone())
             }
-            Event::Synced { secondary, life } if self.life(secondary.as_ref()) == *life => {
-                secondary.clone()
-            }
-            Event::DiskBroke { secondary, life } if self.life(secondary.as_ref()) == *life => {
+            Event::Synced { secondary, life } | Event::DiskBroke { secondary, life }
+                if self.life(secondary.as_ref()) == *life =>
+            {
                 secondary.clone()
             }
             Event::Remembered { life, .. } if self.life(None) == *life => None,
@@ -100,20 +98,8 @@ impl Cluster {
         let now = self.instant();
         let Some(master) = &mut self.master else { return };
         let input = match event {
-            Event::Synced { .. } | Event::Remembered { .. } if master.disk_is_broken => return,
-            Event::Synced { .. } => {
-                master.writer.flush();
-                Input::Durable(master.reader.durable_end())
-            }
-            // A later list is written already.
-            Event::Remembered { version, .. } if version <= master.reader.remembered() => return,
-            Event::Remembered { version, names, .. } => {
-                master.writer.remember(version, names);
-                Input::Remembered(version)
-            }
-            Event::DiskBroke { .. } => {
-                master.disk_is_broken = true;
-                Input::DiskFault(broken_disk())
+            Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
+                return self.tell_master_of_disk(event);
             }
             Event::Accepted { link } => {
                 if !self.links.get(&link).is_some_and(|link| link.master_open) {
@@ -145,14 +131,8 @@ impl Cluster {
         let now = self.instant();
         let Some(node) = self.secondaries.get_mut(name) else { return };
         let input = match event {
-            Event::Synced { .. } if node.disk_is_broken => return,
-            Event::DiskBroke { .. } => {
-                node.disk_is_broken = true;
-                SecondaryInput::DiskFault(broken_disk())
-            }
-            Event::Synced { .. } => {
-                node.writer.flush();
-                SecondaryInput::Durable(node.reader.durable_end())
+            Event::Synced { .. } | Event::DiskBroke { .. } => {
+                return self.tell_secondary_of_disk(name, &event);
             }
             Event::Dialed { link: Some(link), .. } => {
                 SecondaryInput::Connected(SessionId::new(link))
@@ -188,14 +168,9 @@ impl Cluster {
             match effect {
                 Effect::Send { session, frame } => {
                     let Some(master) = &self.master else { return };
-                    let log = master.reader.clone();
-                    let fill = |range: IdRange| -> Result<Records, ()> {
-                        let records =
-                            log.read(range.start(), range.end(), usize::MAX).map_err(|_| ())?;
-                        assert_eq!(records.range(), range, "a planned run is there to be read");
-                        Ok(records)
-                    };
-                    let frame = frame.try_map(fill).expect("the log has what is sent");
+                    let log = master.log.reader.clone();
+                    // What cannot be read is not sent; the disk's fault is told otherwise.
+                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else { continue };
                     self.transmit(session.get(), true, &frame);
                 }
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
@@ -228,7 +203,7 @@ impl Cluster {
                 }
                 SecondaryEffect::Append(run) => {
                     let log = node.machine.log_id().expect("messages come from a log");
-                    node.writer.append_run(log, &run);
+                    node.log.writer.append_run(log, &run);
                     self.note(&format!("{name} appends id={}", run.range()));
                     self.sync(Some(name));
                 }
@@ -262,31 +237,11 @@ impl Cluster {
     fn look(&mut self) {
         if let Some(master) = &self.master {
             let log = Some(master.machine.log_id());
-            self.checker.look_at(&self.master_name, &self.master_name, log, &master.reader);
+            self.checker.look_at(&self.master_name, &self.master_name, log, &master.log.reader);
         }
         for (name, node) in &self.secondaries {
             let log = node.machine.log_id();
-            self.checker.look_at(name, &node.registers_as, log, &node.reader);
-        }
-    }
-
-    /// Makes a node's appends durable, at once or after a while.
-    pub(super) fn sync(&mut self, name: Option<&NodeName>) {
-        let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
-        self.write_down(name, event);
-    }
-
-    /// Lets something happen to a node as soon as its disk got to it.
-    fn write_down(&mut self, name: Option<&NodeName>, event: Event) {
-        let max = self.options.disk_delay_max.as_micros() as u64;
-        if max == 0 {
-            match name {
-                None => self.happen_to_master(event),
-                Some(name) => self.happen_to_secondary(name, event),
-            }
-        } else {
-            let delay = Duration::from_micros(self.rng.random_range(0..=max));
-            self.schedule(delay, event);
+            self.checker.look_at(name, &node.registers_as, log, &node.log.reader);
         }
     }
 
@@ -394,8 +349,4 @@ impl Cluster {
         }
         Some(action)
     }
-}
-
-fn broken_disk() -> DiskFault {
-    DiskFault::Failed { detail: "a write failed: no space left".to_owned() }
 }

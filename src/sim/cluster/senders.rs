@@ -33,7 +33,8 @@ impl Cluster {
         if let (Some(key), Some(hash)) = (key, hash)
             && let Some(first) = master.machine.find_key(hash)
         {
-            let records = master.reader.read_appended(first).expect("what is there can be read");
+            let records =
+                master.log.reader.read_appended(first).expect("what is there can be read");
             match FirstUse::of(&records, key, text) {
                 FirstUse::SameMessage => {
                     return self.join(first, wait, true).map(|waiter| (waiter, first));
@@ -46,8 +47,11 @@ impl Cluster {
         let now = self.instant();
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         let id = master.machine.append(now, waiter, wait, hash)?;
-        assert_eq!(master.writer.append(self.now.as_millis() as u64, key, text), id);
+        assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, text), id);
         self.checker.accepted(waiter, self.sent(id, wait), text);
+        if let Some(key) = key {
+            self.checker.keyed(key, id);
+        }
         self.note(&format!("sender {waiter}: {text:?} becomes id={id}"));
         self.sync(None);
         self.drain_master();

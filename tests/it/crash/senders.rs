@@ -1,5 +1,6 @@
 //! Senders that repeat a message under its key until it is acked, or that take the first refusal for an answer.
 
+use std::env;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +15,9 @@ use crate::support::{Answer, created, pause, try_begin, wait_until};
 
 /// Senders at once. The first two never ask for all three nodes, so that acks go on while a secondary is away.
 const SENDERS: u64 = 6;
+
+/// Longest text, in bytes.
+const LONGEST: usize = 8 * 1024;
 
 /// What a sender does when it gets no 201.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct Senders {
 struct Sender {
     number: u64,
     temper: Temper,
+    /// Longest text, in bytes.
+    longest: usize,
     master: SocketAddr,
     rng: ChaCha8Rng,
     ledger: Arc<Ledger>,
@@ -46,10 +52,12 @@ struct Message {
 
 impl Senders {
     pub fn start(seed: u64, temper: Temper, master: SocketAddr, ledger: &Arc<Ledger>) -> Self {
+        let longest =
+            env::var("ACKLOG_CRASH_BYTES").map_or(LONGEST, |bytes| bytes.parse().unwrap());
         let start = |number| {
             let rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number + 1));
             let ledger = Arc::clone(ledger);
-            let sender = Sender { number, temper, master, rng, ledger };
+            let sender = Sender { number, temper, longest, master, rng, ledger };
             thread::spawn(move || sender.send())
         };
         Self { threads: (0..SENDERS).map(start).collect(), ledger: Arc::clone(ledger) }
@@ -87,7 +95,8 @@ impl Sender {
     fn draw(&mut self, n: u64) -> Message {
         let most = if self.number < 2 { 2 } else { 3 };
         // Most are short; some are long enough that a write of several is cut somewhere in between.
-        let padding = if self.rng.random_ratio(1, 16) { self.rng.random_range(0..8192) } else { 0 };
+        let is_long = self.rng.random_ratio(1, 16);
+        let padding = if is_long { self.rng.random_range(0..self.longest) } else { 0 };
         let name = format!("{}-{n}", self.number);
         Message {
             text: format!("{name} {}", "x".repeat(padding)),
@@ -108,8 +117,7 @@ impl Sender {
             201 => {
                 let (id, nodes) = created(&answer);
                 assert!(nodes.len() as u64 >= message.write_concern, "{answer:?}");
-                let is_replayed = answer.header("idempotent-replayed") == Some("true");
-                self.ledger.acked(id, &message.text, nodes, is_replayed);
+                self.ledger.acked(id, &message.text, nodes, answer.is_replayed());
                 true
             }
             503 | 504 => {
@@ -123,6 +131,8 @@ impl Sender {
 
     fn ask(&mut self, message: &Message) -> io::Result<Answer> {
         let timeout_ms = match self.temper {
+            // Some are short enough that they pass while the node works.
+            Temper::Persistent if self.rng.random_ratio(1, 4) => self.rng.random_range(0..20),
             Temper::Persistent => self.rng.random_range(20..3000),
             Temper::Easy => 30_000,
         };

@@ -1,0 +1,139 @@
+//! Nodes with data directories: what a restart keeps, and what a damaged file does to a running node.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::*;
+
+fn directory() -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap().to_owned();
+    (directory, path)
+}
+
+fn keyed(http: SocketAddr, text: &str, key: &str) -> Answer {
+    let key = format!("Idempotency-Key: {key}");
+    begin_with(http, "POST", "/messages", &[&key], &append_body(text, "1")).answer()
+}
+
+/// Stops a node as an operator does.
+fn stop(mut node: Node) {
+    node.process.signal(Signal::TERM);
+    assert_eq!(node.process.wait(), Some(0));
+}
+
+/// Changes one byte of a text in the log's files.
+fn damage(directory: &Path, text: &str) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(text.len()).position(|window| window == text.as_bytes());
+        if let Some(at) = found {
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            return file.write_all_at(b"!", at as u64).unwrap();
+        }
+    }
+    panic!("no file has {text:?}");
+}
+
+/// All that a node sends for a `GET`, as it comes.
+fn raw(http: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_restarted_master_keeps_its_messages_ids_keys_and_secondaries() {
+    let (_kept, data) = directory();
+    let (_hers, hers) = directory();
+    let (first, comm) = master(&["--data-dir", &data]);
+    let bonnie = secondary("bonnie", comm, &["--data-dir", &hers]);
+    wait_ready(&bonnie);
+    assert_eq!(created(&keyed(first.http, "Msg1", "order-17")).0, 0);
+    append(first.http, "Msg2", "2");
+    stop(bonnie);
+    stop(first);
+
+    let (again, comm) = master(&["--data-dir", &data]);
+    assert_eq!(texts(again.http), ["Msg1", "Msg2"]);
+    let shown = health(again.http);
+    assert_eq!(shown["disk"], json!({"state": "ok", "detail": null}));
+    assert_eq!(shown["clusterSize"], 2, "{shown}");
+    let row = |member: &str| row(again.http, "bonnie")[member].clone();
+    assert_eq!(
+        (row("status"), row("ackedEnd"), row("lag")),
+        (json!("unhealthy"), Value::Null, Value::Null)
+    );
+    let replayed = keyed(again.http, "Msg1", "order-17");
+    assert_eq!(created(&replayed).0, 0);
+    assert_eq!(replayed.header("idempotent-replayed"), Some("true"));
+    assert_eq!(keyed(again.http, "Other", "order-17").status, 422);
+    let bonnie = secondary("bonnie", comm, &["--data-dir", &hers]);
+    assert_eq!(
+        append(again.http, "Msg3", "2"),
+        (2, vec!["master".to_owned(), "bonnie".to_owned()])
+    );
+    wait_ready(&bonnie);
+    assert_eq!(row("ackedEnd"), 3);
+    assert_eq!(texts(bonnie.http), ["Msg1", "Msg2", "Msg3"]);
+}
+
+#[test]
+fn a_new_secondary_is_served_from_files() {
+    let (_kept, data) = directory();
+    let (first, _) = master(&["--data-dir", &data]);
+    let long = "x".repeat(100_000);
+    let sent: Vec<String> = (0..30).map(|n| format!("{n} {long}")).collect();
+    sent.iter().for_each(|text| drop(append(first.http, text, "1")));
+    stop(first);
+    let (again, comm) = master(&["--data-dir", &data]);
+    let bonnie = secondary("bonnie", comm, &[]);
+    wait_ready(&bonnie);
+    assert!(texts(bonnie.http) == sent);
+    assert_eq!(append(again.http, "more", "2").0, 30);
+}
+
+#[test]
+fn a_damaged_message_is_never_served_and_the_node_says_so() {
+    let (kept, data) = directory();
+    let (first, _) = master(&["--data-dir", &data]);
+    for name in ["first", "second", "third"] {
+        append(first.http, &format!("{name} {}", "x".repeat(100_000)), "1");
+    }
+    stop(first);
+    let (again, comm) = master(&["--data-dir", &data]);
+    assert_eq!(get(again.http, "/messages/2").status, 200);
+    damage(kept.path(), "third x");
+    let refused = get(again.http, "/messages/2");
+    assert_eq!(refused.status, 500, "{refused:?}");
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    assert!(refused.json()["detail"].as_str().unwrap().contains("00000000000000000000.log"));
+    assert_eq!(get(again.http, "/messages?from=2").status, 500);
+    let cut_off = raw(again.http, "/messages");
+    assert!(cut_off.starts_with("HTTP/1.1 200 ") && cut_off.contains("first x"), "{cut_off:.100}");
+    assert!(!cut_off.ends_with("\r\n0\r\n\r\n"), "a part must not look like the whole");
+    assert_eq!(get(again.http, "/messages?limit=2").json().as_array().unwrap().len(), 2);
+
+    wait_until("the node to say so", || health(again.http)["disk"]["state"] == "damaged");
+    assert_eq!(get(again.http, "/ready").status, 503);
+    assert_eq!(health(again.http)["mode"], "read-only");
+    let refused = request(again.http, "POST", "/messages", &append_body("more", "1"));
+    assert_eq!((refused.status, refused.json().get("id")), (503, None));
+    assert!(refused.header("retry-after").is_some());
+    assert!(refused.json()["detail"].as_str().unwrap().contains("restart this node"));
+    // A new name could not be written down any more.
+    let _bonnie = secondary("bonnie", comm, &[]);
+    again.process.log.wait_for("this node's disk has a fault");
+    assert_eq!(health(again.http)["clusterSize"], 1);
+}
