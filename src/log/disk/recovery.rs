@@ -62,6 +62,8 @@ pub(crate) fn recover(
         None => Vec::new(),
     };
     keys.reverse();
+    // Also one that is as it was: its name may be one that no sync of the directory has made safe.
+    manifest.store(&*storage).map_err(found.failed("write", MANIFEST))?;
     let segment = last.map(|(segment, scanned)| {
         Arc::new(Segment { index: RwLock::new(scanned.index), ..segment })
     });
@@ -128,9 +130,7 @@ impl Found<'_> {
             Some(manifest) => Ok(manifest),
             None if firsts.is_empty() => {
                 let log = (self.role == Role::Master).then_some(options.new_log);
-                let manifest = Manifest::new(self.role, log);
-                manifest.store(self.storage).map_err(self.failed("write", MANIFEST))?;
-                Ok(manifest)
+                Ok(Manifest::new(self.role, log))
             }
             None => Err(self.no_manifest()),
         }

@@ -12,6 +12,8 @@ use crate::protocol::LogView;
 use crate::sim::SimDisk;
 use crate::types::{KeyHash, LogEnd, MessageId, Run};
 
+mod failures;
+
 /// So small that a few messages make several segments, and hardly anything is left in memory.
 const SIZES: Sizes =
     Sizes { segment_bytes: 700, recent_bytes: 100, chunk_bytes: 100, ahead_bytes: 200 };
