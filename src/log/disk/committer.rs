@@ -246,6 +246,11 @@ impl Committer {
         let mark = self.rng.random_range(1..=u64::MAX);
         let header = SegmentHeader { role: self.options.role, log, first, mark };
         let name = segment_name(first);
+        if self.manifest.last == Some(first) {
+            // An empty one of another log: while its file is made anew, the manifest must not tell of it.
+            self.manifest.last = None;
+            self.store_manifest()?;
+        }
         let create = || {
             let file = self.storage.create(&name)?;
             file.write_at(0, &header.encode())?;

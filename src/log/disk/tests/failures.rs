@@ -62,6 +62,38 @@ fn go_on_as_master(log: &mut Recovered) {
     commit(log, &[3, 9]);
 }
 
+/// A secondary that began with a log, crashed before it had a message of it, and joins the master of another one.
+fn live_as_secondary(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
+    let mut log = open_with(disk, COPY)?;
+    let from = log.opened.reader.durable_end();
+    copy(&mut log, from.plus(3));
+    shown.look(&log);
+    copy(&mut log, from.plus(30));
+    shown.look(&log);
+    log.committer.close();
+    shown.look(&log);
+    Ok(())
+}
+
+const COPY: DiskOptions = DiskOptions { role: Role::Secondary, ..OPTIONS };
+
+/// Appends what the master of log 99 has up to `end`, as two runs, and commits each.
+fn copy(log: &mut Recovered, end: LogEnd) {
+    let mut source = open(&SimDisk::new());
+    append(&mut source, end.get());
+    while log.shared.appended_end() < end {
+        let from = log.shared.appended_end();
+        let run = source.shared.read_recent(from, end, 400).unwrap();
+        log.opened.writer.append_run(LogId::new(99), &run);
+        log.opened.writer.flush();
+        log.committer.write();
+        log.committer.sync();
+        if log.opened.reader.disk_fault().is_some() {
+            return;
+        }
+    }
+}
+
 /// What a crash left behind: a torn end, and a segment that was begun and not told of. What is below the end that is
 /// returned is known to be synced.
 fn crashed() -> (SimDisk, u64) {
@@ -146,4 +178,27 @@ fn a_new_log_loses_nothing_that_it_showed_whatever_fails() {
 fn a_log_that_is_mended_loses_nothing_that_it_showed_whatever_fails() {
     let (disk, synced) = crashed();
     fail_at_each_change(&disk, OPTIONS, live_as_master, go_on_as_master, synced);
+}
+
+#[test]
+fn a_copy_of_another_log_than_the_first_loses_nothing_that_it_showed_whatever_fails() {
+    let disk = SimDisk::new();
+    let mut log = open_with(&disk, COPY).unwrap();
+    let run = {
+        let mut source = open(&SimDisk::new());
+        append(&mut source, 1);
+        source.shared.read_recent(LogEnd::ZERO, LogEnd::new(1), 0).unwrap()
+    };
+    // The first segment is begun for log 50, and none of its messages gets there.
+    log.opened.writer.append_run(LogId::new(50), &run);
+    log.opened.writer.flush();
+    disk.fail_changes(9, u64::MAX);
+    log.committer.write();
+    assert!(log.opened.reader.disk_fault().is_some());
+    disk.kill();
+    disk.heal();
+    let found = open_with(&disk.snapshot(), COPY).unwrap().opened;
+    assert_eq!((found.log, segments(&disk).len()), (None, 1));
+    let go_on = |log: &mut Recovered| copy(log, log.shared.appended_end().plus(12));
+    fail_at_each_change(&disk, COPY, live_as_secondary, go_on, 0);
 }
