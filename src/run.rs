@@ -66,7 +66,7 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
-    runtime.block_on(async {
+    block_on(runtime, async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
@@ -118,7 +118,7 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
     let unused = LogId::new(0);
     let (log, background) = open_log(config.data_dir.as_deref(), disk, unused)?;
     let http_listener = listen(config.bind, config.http_port)?;
-    runtime.block_on(async {
+    block_on(runtime, async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
@@ -219,6 +219,14 @@ async fn told_to_stop(stop: StopOn) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a node's life. Whoever then still waits for the disk or a name server on a thread of its own is left to the
+/// end of the process: dropping the runtime would wait for it without end.
+fn block_on<T>(runtime: Runtime, life: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(life);
+    runtime.shutdown_background();
+    ended
+}
+
 /// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
 /// they bring while there are few secondaries.
 fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
@@ -251,5 +259,31 @@ fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!(%error, ?current, "the limit of open descriptors stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_hangs_does_not_hold_up_the_end() {
+        let (healed, hangs) = channel::<()>();
+        let (ended, end) = channel();
+        std::thread::spawn(move || {
+            let life = async {
+                let closing = tokio::task::spawn_blocking(move || {
+                    let _ = hangs.recv();
+                });
+                closed(closing, Instant::now()).await;
+            };
+            block_on(comm_runtime(1).unwrap(), life);
+            ended.send(()).unwrap();
+        });
+        let waited = end.recv_timeout(Duration::from_secs(20));
+        drop(healed);
+        assert_eq!(waited, Ok(()), "the node waits for its disk");
     }
 }
