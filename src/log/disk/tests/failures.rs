@@ -35,7 +35,13 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     // A master that came back goes on with the members that it had.
     shown.members = log.opened.members.len() as u64;
     log.opened.reader.shared.remembered.store(shown.members, std::sync::atomic::Ordering::Release);
+    shown.look(&log);
     for step in 0..6 {
+        if step > 3 {
+            // So much that the next write begins a segment behind one that is not synced.
+            append(&mut log, 14);
+            log.committer.write();
+        }
         append(&mut log, [2, 7, 1, 30, 3, 1][step]);
         if step % 2 == 0 {
             let version = shown.members + 1;
@@ -65,6 +71,7 @@ fn go_on_as_master(log: &mut Recovered) {
 /// A secondary that began with a log, crashed before it had a message of it, and joins the master of another one.
 fn live_as_secondary(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     let mut log = open_with(disk, COPY)?;
+    shown.look(&log);
     let from = log.opened.reader.durable_end();
     copy(&mut log, from.plus(3));
     shown.look(&log);
@@ -149,7 +156,12 @@ fn fail_at_each_change(
                 let mut log = open();
                 check(&log, &shown, &case);
                 let found = log.opened.reader.durable_end();
-                // What the start mended and found is as safe as what comes now.
+                // What the start found and mended is as safe as what comes later.
+                shown.end = found;
+                let again = disk.snapshot();
+                again.crash(&mut rng);
+                let again = open_with(&again, options).unwrap_or_else(|e| panic!("{case}: {e}"));
+                check(&again, &shown, &case);
                 go_on(&mut log);
                 shown.end = log.opened.reader.durable_end();
                 assert_eq!(shown.end, found.plus(12), "{case}");
