@@ -85,6 +85,8 @@ impl Opened {
 pub struct ReadError {
     /// The file, the offset, and what is wrong there.
     pub detail: String,
+    /// Nothing is wrong with the file: the process lacks something for the moment, and the same read works later.
+    pub is_passing: bool,
 }
 
 /// A new, empty log in memory.
@@ -256,7 +258,7 @@ impl LogReader {
         let disk = self.shared.disk.as_ref().expect("a log in memory has all in memory");
         let asked = ask(&disk.files);
         if let Err(error) = &asked {
-            self.shared.damaged(&error.detail);
+            self.shared.unreadable(error);
         }
         asked
     }

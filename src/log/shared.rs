@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::Notify;
-use tracing::error;
+use tracing::{error, warn};
 
+use super::ReadError;
 use super::disk::Disk;
 use super::segment::{Active, Sealed};
 use crate::types::{DiskFault, IdRange, LogEnd, Records};
@@ -75,8 +76,12 @@ impl Shared {
         }
     }
 
-    /// Notes that what is on disk is not what was written there.
-    pub(super) fn damaged(&self, detail: &str) {
+    /// Notes that what is on disk is not what was written there, unless the error says nothing about that.
+    pub(super) fn unreadable(&self, error: &ReadError) {
+        let ReadError { detail, is_passing } = error;
+        if *is_passing {
+            return warn!(detail, "a read of the log failed for the moment");
+        }
         let fault = DiskFault::Damaged { detail: detail.to_owned() };
         if self.disk.as_ref().is_some_and(|disk| disk.fail(fault)) {
             error!(detail, "the log is damaged; what is damaged is not served");

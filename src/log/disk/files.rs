@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
+use rustix::io::Errno;
 
 use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
@@ -172,6 +173,19 @@ pub(super) fn failure(storage: &dyn Storage, what: &str, name: &str, error: &io:
     format!("cannot {what} {}: {error}", storage.path_of(name))
 }
 
+impl ReadError {
+    /// A file cannot be read. Without a free descriptor or memory that tells nothing about the file.
+    pub(super) fn failed(storage: &dyn Storage, name: &str, error: &io::Error) -> Self {
+        let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+        let is_passing = Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno));
+        Self { detail: failure(storage, "read", name, error), is_passing }
+    }
+
+    pub(super) fn damaged(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> Self {
+        Self { detail: damage(storage, name, offset, what), is_passing: false }
+    }
+}
+
 impl Segment {
     /// The end of its messages.
     pub(super) fn end(&self) -> LogEnd {
@@ -181,9 +195,8 @@ impl Segment {
     /// Opens a sealed segment, with its index from its file, or made again.
     fn open(storage: &dyn Storage, sealed: Sealed) -> Result<Self, ReadError> {
         let name = segment_name(sealed.first);
-        let failed =
-            |error: io::Error| ReadError { detail: failure(storage, "read", &name, &error) };
-        let damaged = |at, what: &str| ReadError { detail: damage(storage, &name, at, what) };
+        let failed = |error: io::Error| ReadError::failed(storage, &name, &error);
+        let damaged = |at, what: &str| ReadError::damaged(storage, &name, at, what);
         let file = storage.open(&name).map_err(failed)?;
         let header = read_header(&*file).map_err(failed)?.map_err(|what| damaged(0, &what))?;
         if header.first != sealed.first {
@@ -229,11 +242,9 @@ impl Segment {
         };
         let name = segment_name(self.header.first);
         let gathered = gathering.gather();
-        gathered.map_err(|error| ReadError {
-            detail: match error {
-                Unread::Failed(error) => failure(storage, "read", &name, &error),
-                Unread::Damaged(offset, what) => damage(storage, &name, offset, &what),
-            },
+        gathered.map_err(|error| match error {
+            Unread::Failed(error) => ReadError::failed(storage, &name, &error),
+            Unread::Damaged(offset, what) => ReadError::damaged(storage, &name, offset, &what),
         })?;
         Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
     }

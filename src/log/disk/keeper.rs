@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use super::Disk;
-use super::files::{Sealed, damage, failure};
+use super::files::Sealed;
 use super::format::segment_name;
 use super::scan::{Scanned, read_header, scan};
+use crate::log::ReadError;
 use crate::log::shared::Shared;
 use crate::log::storage::Storage;
 
@@ -90,9 +91,9 @@ impl Keeper {
     /// Reads a sealed segment. What is wrong with it is noted.
     fn read(&self, sealed: Sealed) -> Option<(Scanned, super::format::SegmentHeader)> {
         let name = segment_name(sealed.first);
-        let read = || -> Result<_, String> {
-            let failed = |error| failure(&*self.storage, "read", &name, &error);
-            let damaged = |at, what: &str| damage(&*self.storage, &name, at, what);
+        let read = || -> Result<_, ReadError> {
+            let failed = |error| ReadError::failed(&*self.storage, &name, &error);
+            let damaged = |at, what: &str| ReadError::damaged(&*self.storage, &name, at, what);
             let file = self.storage.open(&name).map_err(failed)?;
             let header = read_header(&*file).map_err(failed)?.map_err(|what| damaged(0, &what))?;
             let scanned = scan(&*file, &header, &mut |_| {}).map_err(failed)?;
@@ -104,6 +105,6 @@ impl Keeper {
                 None => Ok((scanned, header)),
             }
         };
-        read().map_err(|detail| self.shared.damaged(&detail)).ok()
+        read().map_err(|error| self.shared.unreadable(&error)).ok()
     }
 }

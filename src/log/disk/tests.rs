@@ -320,6 +320,21 @@ fn the_scrub_finds_damage_in_old_segments() {
 }
 
 #[test]
+fn a_read_without_a_free_descriptor_fails_and_is_no_damage() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    disk.kill();
+    let mut log = open(&disk);
+    disk.take_descriptors();
+    assert!(!read_all(&log.opened.reader, 333));
+    log.keeper.scrub_next();
+    assert_eq!(log.opened.reader.disk_fault(), None);
+    disk.heal();
+    assert_whole(&log, 50);
+}
+
+#[test]
 fn what_is_missing_is_damage() {
     let disk = SimDisk::new();
     let mut log = open(&disk);

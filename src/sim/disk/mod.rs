@@ -50,6 +50,8 @@ struct State {
     room: Option<u64>,
     failing_syncs: u64,
     failing_reads: u64,
+    /// Whether no file can be opened.
+    without_descriptors: bool,
     /// Changes that are done before `failing_changes` fail.
     good_changes: u64,
     failing_changes: u64,
@@ -81,6 +83,7 @@ impl Default for State {
             room: None,
             failing_syncs: 0,
             failing_reads: 0,
+            without_descriptors: false,
             good_changes: 0,
             failing_changes: 0,
             counts: DiskCounts::default(),
@@ -156,11 +159,16 @@ impl SimDisk {
         (state.good_changes, state.failing_changes) = (good, count);
     }
 
+    /// From now on the process has no descriptor left to open a file with.
+    pub fn take_descriptors(&self) {
+        self.lock().without_descriptors = true;
+    }
+
     /// Nothing fails any more, and there is room.
     pub fn heal(&self) {
         let mut state = self.lock();
         (state.room, state.failing_syncs, state.failing_reads) = (None, 0, 0);
-        state.failing_changes = 0;
+        (state.failing_changes, state.without_descriptors) = (0, false);
     }
 
     /// What the disk was asked for so far.
@@ -232,6 +240,9 @@ impl Storage for SimDisk {
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let state = self.used()?;
+        if state.without_descriptors {
+            return Err(Errno::MFILE.into());
+        }
         Ok(self.handle(state.number(name)?, state.life))
     }
 
