@@ -17,7 +17,7 @@ use crate::protocol::{
     RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
     SecondaryOptions,
 };
-use crate::types::{Faults, LogEnd, SessionId};
+use crate::types::{DiskFault, Faults, LogEnd, SessionId};
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ pub fn start_secondary(
     let core = Core {
         machine: Secondary::new(now(), options, restored, reader.clone()),
         durable_end: restored.end,
-        has_fault: false,
+        fault: None,
         writer,
         reader: reader.clone(),
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
@@ -112,8 +112,8 @@ struct Core {
     machine: Secondary<LogReader>,
     /// The durable end that the machine was told.
     durable_end: LogEnd,
-    /// Whether it was told of the disk's fault.
-    has_fault: bool,
+    /// The disk's fault that it was told last.
+    fault: Option<DiskFault>,
     writer: LogWriter,
     reader: LogReader,
     sessions: Sessions,
@@ -186,14 +186,14 @@ impl Core {
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
         // The fault is looked at first: what became durable before it is told before it.
-        let fault = self.reader.disk_fault().filter(|_| !self.has_fault);
+        let fault = self.reader.disk_fault().filter(|fault| self.fault.as_ref() != Some(fault));
         let end = self.reader.durable_end();
         if end > self.durable_end {
             self.durable_end = end;
             self.machine.step(now, SecondaryInput::Durable(end));
         }
         if let Some(fault) = fault {
-            self.has_fault = true;
+            self.fault = Some(fault.clone());
             self.machine.step(now, SecondaryInput::DiskFault(fault));
         }
     }

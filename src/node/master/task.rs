@@ -34,7 +34,7 @@ pub(super) struct Core {
     sessions: Sessions,
     /// The durable end that the machine was told.
     durable_end: LogEnd,
-    /// The disk's fault, once the machine was told.
+    /// The disk's fault that the machine was told last: a failure may follow damage.
     fault: Option<DiskFault>,
     /// Who is answered when the list of names of that version is written down.
     forgetting: Vec<(u64, Forgotten)>,
@@ -176,7 +176,7 @@ impl Core {
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
         // The fault is looked at first: what became durable before it is told before it.
-        let fault = self.reader.disk_fault().filter(|_| self.fault.is_none());
+        let fault = self.reader.disk_fault().filter(|fault| self.fault.as_ref() != Some(fault));
         let end = self.reader.durable_end();
         if end > self.durable_end {
             self.durable_end = end;

@@ -25,7 +25,7 @@ impl<L: LogView> Master<L> {
     /// the fate of the rest is not known, and nobody will tell: its senders are answered now.
     pub(super) fn disk_failed(&mut self, fault: DiskFault) {
         error!(%fault, "read-only until a restart: the disk has a fault");
-        let fault = self.disk_fault.get_or_insert(fault).clone();
+        self.disk_fault = Some(fault.clone());
         let (mut answered, end) = (0, self.durable_end);
         while let Some((name, waiter)) = self.gate.pop_from(end) {
             let receipt = self.receipt(waiter);

@@ -293,6 +293,15 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
 }
 
 #[test]
+fn a_disk_that_fails_after_it_was_found_damaged_is_told_as_failed() {
+    let mut node = Node::restarted(true);
+    node.step(Input::DiskFault(DiskFault::Damaged { detail: "offset 17".to_owned() }));
+    node.step(Input::DiskFault(no_space()));
+    assert_eq!(node.machine.health(node.now).disk, Some(DiskHealth::Faulty(no_space())));
+    assert_eq!(node.append(3, 1), Err(Refusal::DiskFault(no_space())));
+}
+
+#[test]
 fn ids_that_nobody_has_cannot_be_waited_for() {
     let mut node = Node::restarted(true);
     for id in [5, u64::MAX] {

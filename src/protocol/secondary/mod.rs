@@ -142,7 +142,7 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::Durable(end) => self.durable(now, end),
             SecondaryInput::DiskFault(fault) => {
                 error!(%fault, "no longer a part of the cluster until a restart: the disk has a fault");
-                self.disk_fault.get_or_insert(fault);
+                self.disk_fault = Some(fault);
                 self.end(CloseReason::DiskFault);
             }
             SecondaryInput::Shutdown => self.end(CloseReason::Stopping),

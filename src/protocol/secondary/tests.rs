@@ -162,4 +162,7 @@ fn a_secondary_that_cannot_read_its_last_message_says_nothing_and_stops_with_the
     assert_eq!(health.phase, SecondaryPhase::Failed);
     assert_eq!(health.disk, Some(DiskHealth::Faulty(fault)));
     assert_eq!((health.log_end, machine.next_deadline()), (LogEnd::new(5), None));
+    let failed = DiskFault::Failed { detail: "no space".to_owned() };
+    machine.step(now, SecondaryInput::DiskFault(failed.clone()));
+    assert_eq!(machine.health().disk, Some(DiskHealth::Faulty(failed)), "the worse one is told");
 }
