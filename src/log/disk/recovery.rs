@@ -7,6 +7,7 @@
 //! read back proves nothing about the disk.
 
 pub mod inspect;
+mod snapshot;
 
 use std::io;
 use std::sync::{Arc, RwLock};

@@ -65,13 +65,13 @@ impl Cluster {
         self.disks.get(&name.cloned()).filter(|_| self.options.on_disk)
     }
 
-    /// Whether a node (none: the master) was told that its disk failed, and has to be started again.
+    /// Whether the disk of a node (none: the master) failed, told or not, so that it has to be started again.
     pub fn has_disk_fault(&self, name: Option<&NodeName>) -> bool {
         let log = match name {
             None => self.master.as_ref().map(|node| &node.log),
             Some(name) => self.secondaries.get(name).map(|node| &node.log),
         };
-        log.is_some_and(|log| log.fault.is_some())
+        log.is_some_and(|log| log.fault.is_some() || log.reader.disk_fault().is_some())
     }
 
     /// Makes a node's appends durable, at once or after a while.
