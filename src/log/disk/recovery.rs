@@ -48,7 +48,7 @@ pub(crate) fn recover(
 ) -> Result<Recovered, OpenError> {
     let found = Found { storage: &*storage, role: options.role };
     let firsts = found.segments()?;
-    let manifest = found.manifest(&options, &firsts)?;
+    let mut manifest = found.manifest(&options, &firsts)?;
     let sealed = found.sealed(&manifest, &firsts)?;
     let last = match manifest.last {
         Some(first) => Some(found.last(&manifest, first)?),
@@ -63,12 +63,13 @@ pub(crate) fn recover(
         None => Vec::new(),
     };
     keys.reverse();
-    // Also one that is as it was: its name may be one that no sync of the directory has made safe.
-    manifest.store(&*storage).map_err(found.failed("write", MANIFEST))?;
     let segment = last.map(|(segment, scanned)| {
         Arc::new(Segment { index: RwLock::new(scanned.index), ..segment })
     });
     let end = segment.as_ref().map_or(LogEnd::ZERO, |segment| segment.end());
+    // All that is left is synced by now, whatever the headers know.
+    manifest.synced = end;
+    found.store(&manifest)?;
     // A secondary without messages belongs to no log yet.
     let is_known = options.role == Role::Master || end > LogEnd::ZERO;
     let log = manifest.log.filter(|_| is_known);
@@ -169,6 +170,20 @@ impl Found<'_> {
             return Err(self.missing(&segment_name(last), "the manifest names it as the last one"));
         }
         Ok(sealed)
+    }
+
+    /// Puts a manifest in place, also one that is as it was: its name may be one that no sync of the directory has made
+    /// safe. On a full disk the node starts all the same, since it can be read.
+    fn store(&self, manifest: &Manifest) -> Result<(), OpenError> {
+        let is_there = self.storage.open(MANIFEST).is_ok();
+        let stored = match manifest.store(self.storage) {
+            Err(error) if is_there && error.kind() == io::ErrorKind::StorageFull => {
+                warn!(file = MANIFEST, %error, "no room for a new manifest; the one before stays");
+                self.storage.sync_directory()
+            }
+            stored => stored,
+        };
+        stored.map_err(self.failed("write", MANIFEST))
     }
 
     /// Where a sealed segment ends, from its index; without one the segment is read and its index written.
