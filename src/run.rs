@@ -65,7 +65,7 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
@@ -103,7 +103,9 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
         end(halt, tasks).await;
         closed(closing, deadline).await;
         Ok(())
-    })
+    });
+    leave(runtime);
+    ended
 }
 
 /// Runs a secondary until it is told to stop.
@@ -117,7 +119,7 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
     let unused = LogId::new(0);
     let (log, background) = open_log(config.data_dir.as_deref(), disk, unused)?;
     let http_listener = listen(config.bind, config.http_port)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
@@ -150,7 +152,9 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
         let closing = tokio::task::spawn_blocking(move || background.close());
         closed(closing, deadline).await;
         Ok(())
-    })
+    });
+    leave(runtime);
+    ended
 }
 
 /// What a node's kind and flags say about its log on disk.
@@ -176,6 +180,12 @@ fn open_log(
     }
     let (seed, sizes) = (rand::random(), Sizes::DEFAULT);
     log::open(data_dir, DiskOptions { role, fsync, new_log, keys, seed, sizes })
+}
+
+/// Ends the threads' runtime, without those that still wait for the disk: dropping it would wait for them, however long
+/// the disk takes.
+fn leave(runtime: Runtime) {
+    runtime.shutdown_background();
 }
 
 /// Waits for the log to be closed.
