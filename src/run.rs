@@ -33,7 +33,8 @@ const HTTP_GRACE: Duration = Duration::from_secs(2);
 /// Time for sessions to write what is queued and close.
 const SESSION_GRACE: Duration = Duration::from_millis(1500);
 
-/// Time from the order to stop in which all of that is done, and the log closed. A node must be gone after five seconds.
+/// Time from the order to stop in which all of that is done, and the log closed. A node must be gone after five
+/// seconds.
 const STOP_GRACE: Duration = Duration::from_millis(4800);
 
 /// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.

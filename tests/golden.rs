@@ -17,6 +17,8 @@
 //! | `hang NAME`, `go-on NAME` | a node's process stands still and goes on |
 //! | `faults NAME [error=R] [drop=R] [duplicate=R] [paused=true] …` | replaces a node's faults, as `PUT /faults` does |
 //! | `drop-connections NAME` | the node closes its connections, as `POST /faults/disconnect` does |
+//! | `cluster [disk=true]` | likewise: every node has its log on a disk of its own, and starts from it again |
+//! | `restart-master` | the master is killed and starts again from its disk |
 //! | `new-master` | the master is killed and comes back with an empty log |
 //! | `lose NAME KIND [N]`, `double NAME KIND [N]`, `delay NAME KIND D` | the next frames of that kind |
 //! | `slow D` | every frame takes D from here on |
@@ -131,6 +133,7 @@ impl World {
                 self.cluster.disconnect_peers(node_or_master(&name(args)?));
             }
             "new-master" => self.cluster.start_master(),
+            "restart-master" => self.cluster.restart_master(),
             "lose" | "double" | "delay" => self.add_rule(command, args)?,
             "slow" => {
                 let delay = time(args)?;
@@ -165,6 +168,7 @@ impl World {
                 "send-delay" => options.faults.send_delay = Some(value.parse()?),
                 "store-delay" => options.faults.store_delay = Some(value.parse()?),
                 "request-timeout" => options.request_timeout = parse_duration(value)?,
+                "disk" => options.on_disk = value.parse()?,
                 "quorum" if value == "majority" => options.quorum = Some(Quorum::Majority),
                 "quorum" => options.quorum = Some(Quorum::Nodes(value.parse()?)),
                 "cluster-size" => options.cluster_size = Some(value.parse()?),

@@ -37,7 +37,7 @@ fn order_exactly_once_and_acks_hold_in_every_random_schedule() {
 fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
     for seed in [3, 1415, 92653] {
         let report = Schedule::new(seed).run();
-        assert!(report.trace.lines().count() > 100, "something happens");
+        assert!(report.trace.lines().count() > 50, "something happens");
         assert_eq!(report, Schedule::new(seed).run(), "seed {seed}");
         assert_ne!(report.trace, Schedule::new(seed + 1).run().trace, "seed {seed}");
     }
@@ -61,6 +61,11 @@ fn schedules_reach_what_they_are_meant_to_reach() {
         "has faults: paused",
         "a disconnect was asked for",
         "Failed#",
+        "messages on its disk",
+        "'s disk failed",
+        "sent before, as",
+        "waits again for",
+        "(replayed)",
     ] {
         assert!(traces.contains(sight), "no schedule shows {sight:?}");
     }

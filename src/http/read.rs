@@ -2,20 +2,24 @@
 //!
 //! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
 //! client takes it, so that it never needs more than about a page's memory, however long the log
-//! and its messages are.
+//! and its messages are. Pages that lie in files are read on threads that may wait for the disk: a
+//! slow one holds up the client that asked, and nobody else.
 
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::body::ResponseBody;
 use super::json;
 use super::problem::{Problem, write_acks};
 use crate::log::{LogReader, ReadError};
 use crate::protocol::Receipt;
-use crate::types::{IdRange, LogEnd, MessageId, Record, Run};
+use crate::types::{IdRange, LogEnd, MessageId, Record, Records, Run};
 
 /// The content type of every answer that is no problem.
 pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -50,49 +54,53 @@ impl Selection {
 ///
 /// # Errors
 /// When its beginning cannot be read.
-pub(super) fn messages(
+pub(super) async fn messages(
     log: &LogReader,
     selection: Selection,
 ) -> Result<Response<ResponseBody>, Problem> {
     let end = log.durable_end();
     let until = LogEnd::new(selection.from.saturating_add(selection.limit)).min(end);
     let from = LogEnd::new(selection.from).min(until);
-    respond(MessageStream::new(log.clone(), IdRange::new(from, until), true, Vec::new()))
+    respond(MessageStream::new(log.clone(), IdRange::new(from, until), true, Vec::new())).await
 }
 
 /// One message, as an object.
 ///
 /// # Errors
 /// When the node does not show a message of that id, or cannot read it.
-pub(super) fn message(log: &LogReader, id: u64) -> Result<Response<ResponseBody>, Problem> {
+pub(super) async fn message(log: &LogReader, id: u64) -> Result<Response<ResponseBody>, Problem> {
     let end = log.durable_end();
     if id >= end.get() {
         return Err(Problem::NoMessage { end });
     }
-    one(log, MessageId::new(id), Vec::new())
+    one(log, MessageId::new(id), Vec::new()).await
 }
 
 /// One message, as an object that also tells who has it.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn acked_message(
+pub(super) async fn acked_message(
     log: &LogReader,
     receipt: &Receipt,
 ) -> Result<Response<ResponseBody>, Problem> {
     let mut tail = b",".to_vec();
     write_acks(&mut tail, receipt);
-    one(log, receipt.id, tail)
+    one(log, receipt.id, tail).await
 }
 
-fn one(log: &LogReader, id: MessageId, tail: Vec<u8>) -> Result<Response<ResponseBody>, Problem> {
+async fn one(
+    log: &LogReader,
+    id: MessageId,
+    tail: Vec<u8>,
+) -> Result<Response<ResponseBody>, Problem> {
     let range = IdRange::new(id.before(), id.end());
-    respond(MessageStream::new(log.clone(), range, false, tail))
+    respond(MessageStream::new(log.clone(), range, false, tail)).await
 }
 
 /// What fits in one page goes out whole, with its length; the rest is streamed.
-fn respond(mut stream: MessageStream) -> Result<Response<ResponseBody>, Problem> {
-    let first = stream.render()?;
+async fn respond(mut stream: MessageStream) -> Result<Response<ResponseBody>, Problem> {
+    let first = poll_fn(|cx| stream.poll_render(cx)).await?;
     let body = if stream.is_done() {
         ResponseBody::full(first)
     } else {
@@ -109,6 +117,8 @@ pub(super) struct MessageStream {
     log: LogReader,
     /// What is still to be read from the log.
     rest: IdRange,
+    /// A page that is being read from a file.
+    reading: Option<JoinHandle<Result<Records, ReadError>>>,
     /// The rest of a long message's text, whose beginning was rendered.
     text: Bytes,
     /// Whether the messages stand in an array, or there is one and it stands for itself.
@@ -139,6 +149,7 @@ impl MessageStream {
         Self {
             log,
             rest: range,
+            reading: None,
             text: Bytes::new(),
             array,
             tail,
@@ -172,9 +183,11 @@ impl MessageStream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.in_a_row += 1;
-        match self.render() {
-            Ok(page) => Poll::Ready(Some(Ok(page.into()))),
+        match ready!(self.poll_render(cx)) {
+            Ok(page) => {
+                self.in_a_row += 1;
+                Poll::Ready(Some(Ok(page.into())))
+            }
             Err(error) => {
                 // Once what came before is on its way: an error drops all that was not written.
                 self.failed = Some(error);
@@ -185,18 +198,42 @@ impl MessageStream {
     }
 
     /// Renders about a page; never nothing.
-    ///
-    /// # Panics
-    /// When the log does not have what it said that it has: that would be a bug of the log.
-    fn render(&mut self) -> Result<Vec<u8>, ReadError> {
+    fn poll_render(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, ReadError>> {
+        let mut records = None;
+        if self.text.is_empty() && !self.rest.is_empty() {
+            match ready!(self.poll_records(cx)) {
+                Ok(read) => records = Some(read),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(self.render(records)))
+    }
+
+    /// Reads the next page: here where it is in memory, and otherwise on a thread that may wait for the disk.
+    fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<Result<Records, ReadError>> {
+        let (from, until) = (self.rest.start(), self.rest.end());
+        if self.reading.is_none() && self.log.is_recent(from) {
+            return Poll::Ready(self.log.read(from, until, PAGE_BYTES));
+        }
+        let log = self.log.clone();
+        let read = move || log.read(from, until, PAGE_BYTES);
+        let reading = self.reading.get_or_insert_with(|| spawn_blocking(read));
+        let read = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        // Cancelled when the node stops, and a panic ends the process.
+        let stopped = |_| Err(ReadError { detail: "the node is stopping".to_owned() });
+        Poll::Ready(read.unwrap_or_else(stopped))
+    }
+
+    fn render(&mut self, records: Option<Records>) -> Vec<u8> {
         let mut out = Vec::new();
         if self.progress == Progress::Beginning && self.array {
             out.push(b'[');
         }
-        if !self.text.is_empty() {
-            self.render_text(&mut out);
-        } else if !self.rest.is_empty() {
-            self.render_page(&mut out)?;
+        match records {
+            Some(records) => self.render_page(&mut out, &records),
+            None if !self.text.is_empty() => self.render_text(&mut out),
+            None => {}
         }
         if self.text.is_empty() && self.rest.is_empty() {
             if self.array {
@@ -204,11 +241,12 @@ impl MessageStream {
             }
             self.progress = Progress::Done;
         }
-        Ok(out)
+        out
     }
 
-    fn render_page(&mut self, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        let records = self.log.read(self.rest.start(), self.rest.end(), PAGE_BYTES)?;
+    /// # Panics
+    /// When the log does not have what it said that it has: that would be a bug of the log.
+    fn render_page(&mut self, out: &mut Vec<u8>, records: &Records) {
         let range = records.range();
         assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
         self.rest = self.rest.from(range.end());
@@ -218,8 +256,7 @@ impl MessageStream {
                 self.begin_message(out, &record);
                 self.text = records.as_bytes().slice_ref(record.text.as_bytes());
             }
-            self.render_text(out);
-            return Ok(());
+            return self.render_text(out);
         }
         out.reserve(records.bytes() + range.len() as usize * FRAME_BYTES);
         for record in records.iter() {
@@ -227,7 +264,6 @@ impl MessageStream {
             json::write_escaped(out, record.text.as_bytes());
             self.end_message(out);
         }
-        Ok(())
     }
 
     /// Everything of a message before its text, and the comma before it.

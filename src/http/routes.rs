@@ -204,11 +204,11 @@ impl App {
     ) -> Result<Response<ResponseBody>, Problem> {
         match route {
             Route::Append => append::append(appender, &self.limits, headers, body).await,
-            Route::Messages(selection) => read::messages(master.reader(), selection),
-            Route::Message(id) => read::message(master.reader(), id),
+            Route::Messages(selection) => read::messages(master.reader(), selection).await,
+            Route::Message(id) => read::message(master.reader(), id).await,
             Route::Wait(id, wait) => {
                 let receipt = append::committed(appender.wait(MessageId::new(id), wait).await?)?;
-                read::acked_message(master.reader(), &receipt)
+                read::acked_message(master.reader(), &receipt).await
             }
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),
@@ -224,8 +224,8 @@ async fn secondary(
 ) -> Result<Response<ResponseBody>, Problem> {
     let address = secondary.master_address();
     match route {
-        Route::Messages(selection) => read::messages(secondary.reader(), selection),
-        Route::Message(id) => read::message(secondary.reader(), id),
+        Route::Messages(selection) => read::messages(secondary.reader(), selection).await,
+        Route::Message(id) => read::message(secondary.reader(), id).await,
         Route::Health => Ok(health(&OfSecondary(secondary.health().await?, address))),
         Route::Ready => Ok(ready(&OfSecondary(secondary.health().await?, address))),
         Route::Misdirected(_) | Route::Wait(..) => {

@@ -6,8 +6,9 @@ use crate::types::{
     IdRange, IdempotencyKey, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run, encode_record,
 };
 
-/// Size at which a piece of memory is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last one
-/// counts towards the node's size. Smaller than a run: runs get cut at segment borders more often than they need to.
+/// Size at which a piece of memory is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last
+/// one counts towards the node's size. Smaller than a run: runs get cut at segment borders more often than they need
+/// to.
 pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// Where each record of a segment begins, relative to the segment, and where the last one ends.

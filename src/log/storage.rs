@@ -1,7 +1,7 @@
 //! The shim below the log: the few things that it asks of a directory of files.
 //!
-//! Production has a [`Directory`] of the operating system; the simulator and the tests have one in memory that loses what
-//! was not synced, tears writes, and fails at any byte. Nothing else in the log touches a file.
+//! Production has a [`Directory`] of the operating system; the simulator and the tests have one in memory that loses
+//! what was not synced, tears writes, and fails at any byte. Nothing else in the log touches a file.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};

@@ -143,6 +143,14 @@ impl Core {
                 },
                 _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
             }
+            // Whatever woke the task: all that waits by now belongs to the same turn.
+            // (Paused is what it may be only since a moment ago.)
+            while !self.machine.is_paused()
+                && events.len() < TURN_MAX
+                && let Ok(event) = inbox.events.try_recv()
+            {
+                events.push(event);
+            }
             self.turn(&mut events, changed);
         }
         let now = now();

@@ -53,6 +53,8 @@ pub struct Cluster {
     base: Instant,
     now: Duration,
     rng: ChaCha8Rng,
+    /// What happens to disks has draws of its own, so that a world takes the same course with disks and without.
+    disk_rng: ChaCha8Rng,
     next_number: u64,
     master: Option<MasterNode>,
     secondaries: BTreeMap<NodeName, SecondaryNode>,
@@ -79,6 +81,7 @@ impl Cluster {
             base: Instant::now(),
             now: Duration::ZERO,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
+            disk_rng: ChaCha8Rng::seed_from_u64(!options.seed),
             options,
             next_number: 0,
             master: None,

@@ -1,17 +1,18 @@
 //! Random lives of clusters: everything that can go wrong, in an order that a seed decides.
 
+mod senders;
+
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use self::senders::Keyed;
 use super::cluster::Cluster;
 use super::link::Network;
 use super::options::ClusterOptions;
-use crate::protocol::{Refusal, SecondaryPhase, Wait};
-use crate::types::{
-    DelayRange, Faults, IdempotencyKey, MessageId, NodeName, Quorum, Rate, WaiterId, WriteConcern,
-};
+use crate::protocol::SecondaryPhase;
+use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId};
 
 /// Within this virtual time after the last fault a cluster must be whole again: many times the longest delay, timeout
 /// and pause that a schedule draws.
@@ -32,13 +33,6 @@ pub struct Schedule {
     sent: u64,
     /// Keyed messages that were sent, and may be sent again.
     keyed: Vec<Keyed>,
-}
-
-/// A message with a key, as its sender knows it.
-#[derive(Clone, Debug)]
-struct Keyed {
-    key: IdempotencyKey,
-    text: String,
 }
 
 fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
@@ -200,69 +194,6 @@ impl Schedule {
                 false => disk.fail_next_syncs(1),
             }
         }
-    }
-
-    fn append(&mut self) {
-        self.resume_master();
-        let write_concern = match self.rng.random_range(0..6) {
-            0 => Some(WriteConcern::Majority),
-            1 => Some(WriteConcern::All),
-            2 => None,
-            _ => {
-                let most = self.secondaries.len() as u64 + 2;
-                Some(WriteConcern::Nodes(self.rng.random_range(0..=most)))
-            }
-        };
-        let wait = Wait { write_concern, timeout: self.some_timeout() };
-        for _ in 0..self.rng.random_range(1..=4) {
-            self.sent += 1;
-            // Now and then one so large that runs are cut and windows fill.
-            let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
-            let text = format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)));
-            let key = self.rng.random_bool(0.3).then(|| format!("key-{}", self.sent));
-            let key: Option<IdempotencyKey> = key.map(|key| key.parse().expect("a key"));
-            self.send(&text, key.as_ref(), wait);
-            if let Some(key) = key {
-                self.keyed.push(Keyed { key, text });
-            }
-        }
-    }
-
-    /// A sender that does not know what became of its message sends it again, under its key; or one waits again.
-    fn send_again(&mut self) {
-        self.resume_master();
-        let wait = Wait { write_concern: None, timeout: self.some_timeout() };
-        let shown = self.cluster.checker().accepted_count();
-        if self.rng.random_bool(0.3) && shown > 0 {
-            let id = MessageId::new(self.rng.random_range(0..shown));
-            self.waiters.extend(self.cluster.wait(id, wait));
-        } else if !self.keyed.is_empty() {
-            let at = self.rng.random_range(0..self.keyed.len());
-            let Keyed { key, text } = self.keyed.get(at).cloned().expect("inside");
-            self.send(&text, Some(&key), wait);
-            let other = self.cluster.send("another text", Some(&key), wait);
-            let is_refused = matches!(other, Err(Refusal::KeyReused { .. }));
-            // Where the first message never got in, this one has its key now.
-            self.keyed.retain(|keyed| is_refused || keyed.key != key);
-        }
-    }
-
-    fn send(&mut self, text: &str, key: Option<&IdempotencyKey>, wait: Wait) {
-        match self.cluster.send(text, key, wait) {
-            Ok((waiter, _)) => self.waiters.push(waiter),
-            Err(
-                Refusal::WriteConcern { .. }
-                | Refusal::TooManyWaiting { .. }
-                | Refusal::NoQuorum { .. }
-                | Refusal::DiskFault { .. },
-            ) => {}
-            Err(refusal) => panic!("no reason for that: {refusal}"),
-        }
-    }
-
-    fn some_timeout(&mut self) -> Option<Duration> {
-        let millis = self.rng.random_bool(0.4).then(|| self.rng.random_range(0..=4000));
-        millis.map(Duration::from_millis)
     }
 
     fn change_network(&mut self) {

@@ -7,8 +7,8 @@ use thiserror::Error;
 pub enum Fsync {
     /// Synced before it is acked: it survives the loss of power.
     Always,
-    /// Handed to the operating system before it is acked, and synced when a segment is full: it survives the process, and
-    /// the machine only by luck.
+    /// Handed to the operating system before it is acked, and synced when a segment is full: it survives the process,
+    /// and the machine only by luck.
     Never,
 }
 

@@ -51,10 +51,10 @@ fn a_port_in_use_ends_a_node_with_1_and_one_line() {
     assert!(errors.contains(&format!("127.0.0.1:{port}")), "{errors}");
 }
 
-#[test]
-fn up_starts_a_cluster_and_leaves_no_child() {
-    let args = ["up", "--http-port", "0", "--comm-port", "0", "--", "--log", "info"];
-    let mut up = Process::start(env!("CARGO_BIN_EXE_acklog"), &args);
+/// Starts `acklog up` on free ports with these flags, and waits until the master and two secondaries are ready.
+fn up(flags: &[&str]) -> (Process, Vec<std::net::SocketAddr>) {
+    let args = [&["up", "--http-port", "0", "--comm-port", "0"], flags].concat();
+    let up = Process::start(env!("CARGO_BIN_EXE_acklog"), &args);
     let address = |name: &str| {
         up.log.find(name, |line| {
             let rest = line.contains("serving HTTP").then_some(line)?;
@@ -64,10 +64,35 @@ fn up_starts_a_cluster_and_leaves_no_child() {
     };
     let nodes: Vec<std::net::SocketAddr> = ["master", "bonnie", "clyde"].map(address).to_vec();
     wait_until("all to be ready", || nodes.iter().all(|&http| get(http, "/ready").status == 200));
+    (up, nodes)
+}
+
+#[test]
+fn up_starts_a_cluster_and_leaves_no_child() {
+    let (mut up, nodes) = up(&["--", "--log", "info"]);
     assert_eq!(append(nodes[0], "Msg1", "\"all\"").1.len(), 3);
     up.signal(Signal::TERM);
     assert_eq!(up.wait(), Some(0));
     for http in nodes {
         assert!(std::net::TcpStream::connect(http).is_err(), "a child outlived up");
     }
+}
+
+#[test]
+fn a_cluster_that_up_starts_again_in_its_directory_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("logs").to_str().unwrap().to_owned();
+    let (mut first, nodes) = up(&["--data-dir", &data_dir]);
+    append(nodes[0], "Msg1", "\"all\"");
+    first.signal(Signal::TERM);
+    assert_eq!(first.wait(), Some(0));
+    let (second, nodes) = up(&["--data-dir", &data_dir]);
+    for &http in &nodes {
+        assert_eq!(texts(http), ["Msg1"]);
+    }
+    assert_eq!(append(nodes[0], "Msg2", "\"all\"").0, 1);
+    drop(second);
+    let bonnies = format!("{data_dir}/bonnie");
+    let tool = Command::new(env!("CARGO_BIN_EXE_acklog")).args(["log", "dump", &bonnies]).output();
+    assert_eq!(text(&tool.unwrap().stdout), "0\tMsg1\n1\tMsg2\n");
 }

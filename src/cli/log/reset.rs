@@ -22,7 +22,8 @@ pub(super) struct ResetArgs {
 pub(super) fn run(args: &ResetArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let moved = reset(&args.data.dir, SystemTime::now())?;
     let into = moved.into.display();
-    writeln!(out, "moved {} files to {into}; nothing was deleted", moved.files)?;
+    let files = if moved.files == 1 { "file" } else { "files" };
+    writeln!(out, "moved {} {files} to {into}; nothing was deleted", moved.files)?;
     writeln!(out, "when this secondary is started again, it fetches everything from its master")?;
     Ok(())
 }

@@ -191,7 +191,7 @@ async fn a_reset_secondary_starts_empty_and_its_files_are_kept() {
     let (log, background) = opened(dir.path(), Role::Secondary);
     assert_eq!((log.log, log.reader.durable_end()), (None, LogEnd::ZERO));
     background.close();
-    assert!(printed(&["reset"], dir.path()).contains("moved 1 files"), "an empty log as well");
+    assert!(printed(&["reset"], dir.path()).contains("moved 1 file to"), "an empty log as well");
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ fn texts() -> Vec<String> {
 async fn a_streamed_log_equals_what_serde_json_writes() {
     let texts = texts();
     let (_writer, log) = log_of(&texts);
-    let got = text(messages(&log, Selection::ALL).unwrap()).await;
+    let got = text(messages(&log, Selection::ALL).await.unwrap()).await;
     assert!(got.len() > 4_000_000);
     assert!(got == serde_json::to_string(&expected(&texts)).unwrap());
 }
@@ -78,7 +78,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
             let rows = all.as_array().unwrap().iter();
             let rows: Value =
                 rows.skip(from.min(99) as usize).take(limit.min(99) as usize).cloned().collect();
-            let got = text(messages(&log, Selection { from, limit }).unwrap()).await;
+            let got = text(messages(&log, Selection { from, limit }).await.unwrap()).await;
             assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
         }
     }
@@ -88,7 +88,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
 async fn the_end_is_fixed_when_the_request_begins() {
     let texts = texts();
     let (mut writer, log) = log_of(&texts);
-    let response = messages(&log, Selection::ALL).unwrap();
+    let response = messages(&log, Selection::ALL).await.unwrap();
     writer.append(0, None, "late");
     writer.flush();
     assert!(!text(response).await.contains("late"));
@@ -99,12 +99,12 @@ async fn one_message_is_an_object_whatever_its_length() {
     let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000), "behind".to_owned()];
     let (_writer, log) = log_of(&texts);
     for (id, text_of) in texts.iter().enumerate() {
-        let got = text(message(&log, id as u64).ok().unwrap()).await;
+        let got = text(message(&log, id as u64).await.ok().unwrap()).await;
         let expected = json!({"id": id, "message": text_of}).to_string();
         assert!(got == expected, "message {id}");
     }
     for id in [3, u64::MAX] {
-        let problem = message(&log, id).err();
+        let problem = message(&log, id).await.err();
         assert_eq!(problem, Some(Problem::NoMessage { end: LogEnd::new(3) }));
     }
 }
@@ -117,7 +117,7 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
         let id = MessageId::new(id as u64);
         let receipt = Receipt { id, write_concern: 2, acked_by, stored: true, replayed: false };
-        let got = text(acked_message(&log, &receipt).ok().unwrap()).await;
+        let got = text(acked_message(&log, &receipt).await.ok().unwrap()).await;
         let head = format!("{{\"id\":{id},\"message\":\"");
         let tail = r#"","writeConcern":2,"ackedBy":["master","bonnie"]}"#;
         assert!(got.starts_with(&head) && got.ends_with(tail), "message {id}");
@@ -126,11 +126,11 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
     }
 }
 
-#[test]
-fn what_fits_in_a_page_has_a_length() {
+#[tokio::test]
+async fn what_fits_in_a_page_has_a_length() {
     use hyper::body::Body;
     let (_writer, log) = log_of(&["a".to_owned()]);
-    assert!(messages(&log, Selection::ALL).unwrap().body().size_hint().exact().is_some());
+    assert!(messages(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_some());
     let (_writer, log) = log_of(&texts());
-    assert!(messages(&log, Selection::ALL).unwrap().body().size_hint().exact().is_none());
+    assert!(messages(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_none());
 }

@@ -293,8 +293,8 @@ impl Committer {
 
 impl Last {
     /// Writes zeros ahead of the end, where the file has none left and small writes come: overwriting them needs no new
-    /// blocks and no new length, which makes the next syncs about twice as fast. Where it fails, the disk is nearly full,
-    /// and it goes on without.
+    /// blocks and no new length, which makes the next syncs about twice as fast. Where it fails, the disk is nearly
+    /// full, and it goes on without.
     fn blank(&mut self, written: usize, ahead_bytes: usize) {
         if self.at <= self.blank_until {
             return;

@@ -1,5 +1,5 @@
-//! The files of format version 1, byte for byte: `tests/fixtures/log-v1`. A change that cannot read them, or writes others,
-//! is another version.
+//! The files of format version 1, byte for byte: `tests/fixtures/log-v1`. A change that cannot read them, or writes
+//! others, is another version.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - `last` is the first id of the last segment file, so that a missing one is noticed; null while there is none.
-//! - `synced` is an end below which all was synced when the manifest was written: the last segment's first id, or after a
-//!   clean stop the log's end.
+//! - `synced` is an end below which all was synced when the manifest was written: the last segment's first id, or after
+//!   a clean stop the log's end.
 //! - `secondaries` are the names that registered with this master, in that order.
 
 use std::io;

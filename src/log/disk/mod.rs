@@ -1,13 +1,13 @@
 //! The log on disk.
 //!
 //! A directory holds a `manifest`, a `lock`, and segment files (`<first id, 20 digits>.log`, about 64 MiB each) with a
-//! sparse index beside each sealed one (`….index`). See [`format`] for the bytes.
+//! sparse index beside each sealed one (`….index`). See `format.rs` for the bytes.
 //!
-//! - [`committer`] writes: all that waits becomes groups, one write and one `fdatasync`, and then is published. Whatever
-//!   fails there ends all appending: see [`Disk::fail`].
-//! - [`files`] reads what has left memory.
-//! - [`recovery`] finds out at the start what a crash left, and what is damage.
-//! - [`keeper`] writes indexes and looks through old segments in the background.
+//! - `committer` writes: all that waits becomes groups, one write and one `fdatasync`, and then is published.
+//!   Whatever fails there ends all appending: see `Disk::fail`.
+//! - `files` reads what has left memory.
+//! - `recovery` finds out at the start what a crash left, and what is damage.
+//! - `keeper` writes indexes and looks through old segments in the background.
 //!
 //! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
 
@@ -53,8 +53,8 @@ impl Sizes {
     /// What nodes run with.
     ///
     /// Segments: smaller ones mean more files and more rolls, larger ones a longer start after a crash. Recent records:
-    /// as many as secondaries that keep up, and their retries, ask for. Ahead: more makes a nearly full disk full earlier,
-    /// less makes more syncs expensive.
+    /// as many as secondaries that keep up, and their retries, ask for. Ahead: more makes a nearly full disk full
+    /// earlier, less makes more syncs expensive.
     pub const DEFAULT: Self = Self {
         segment_bytes: 64 * 1024 * 1024,
         recent_bytes: 16 * 1024 * 1024,

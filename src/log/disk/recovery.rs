@@ -1,12 +1,13 @@
 //! What a start finds in a directory, and what it does about what a crash left.
 //!
 //! Let S be the highest end that the manifest or any whole group header names as synced. Bytes below S were forced to
-//! the disk and acked: where they are not what was written, that is damage, and the node refuses to start. At or above S
-//! a crash may have torn writes, in any order: the first record there that is not whole ends the log, and it and all
+//! the disk and acked: where they are not what was written, that is damage, and the node refuses to start. At or above
+//! S a crash may have torn writes, in any order: the first record there that is not whole ends the log, and it and all
 //! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
 //! read back proves nothing about the disk.
 
 pub mod inspect;
+mod snapshot;
 
 use std::io;
 use std::sync::{Arc, RwLock};

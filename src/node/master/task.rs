@@ -85,7 +85,18 @@ impl Core {
                 _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
                 _ = inbox.commands.recv_many(&mut commands, TURN_MAX) => {}
             }
-            // Whatever woke the task: all that waits by now belongs to the same turn.
+            // Whatever woke the task: all that waits by now belongs to the same turn. So a disk or a clock that
+            // always has something to tell cannot keep the others from being heard.
+            if hears {
+                if let Ok((stream, address)) = inbox.accepted.try_recv() {
+                    self.meet(stream, address);
+                }
+                while events.len() < TURN_MAX
+                    && let Ok(event) = inbox.events.try_recv()
+                {
+                    events.push(event);
+                }
+            }
             while commands.len() < TURN_MAX
                 && let Ok(command) = inbox.commands.try_recv()
             {

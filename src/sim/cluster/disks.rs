@@ -13,10 +13,14 @@ const SIZES: Sizes =
 impl Cluster {
     /// Opens a node's log (none: the master's), on its disk if nodes have disks.
     pub(super) fn open_log(&mut self, name: Option<&NodeName>) -> (NodeLog, Found) {
-        // Drawn also in memory, so that a world takes the same course with disks and without.
-        let (new_log, seed) = (LogId::new(self.rng.random()), self.rng.random());
-        let role = if name.is_none() { Role::Master } else { Role::Secondary };
-        let keys = if name.is_none() { self.options.idempotency_window } else { 0 };
+        let seed = self.disk_rng.random();
+        let (role, new_log, keys) = match name {
+            None => {
+                let log = LogId::new(self.rng.random());
+                (Role::Master, log, self.options.idempotency_window)
+            }
+            Some(_) => (Role::Secondary, LogId::new(0), 0),
+        };
         let options = DiskOptions { role, fsync: Fsync::Always, new_log, keys, seed, sizes: SIZES };
         let disk = self.disks.entry(name.cloned()).or_default();
         let (log, mut found) = NodeLog::open(self.options.on_disk.then_some((&*disk, options)));
@@ -31,10 +35,10 @@ impl Cluster {
         if !self.options.on_disk {
             return;
         }
-        let cut = self.rng.random_bool(0.5);
+        let cut = self.disk_rng.random_bool(0.5);
         if let Some(disk) = self.disks.get(&name.cloned()) {
             match cut {
-                true => disk.crash(&mut self.rng),
+                true => disk.crash(&mut self.disk_rng),
                 false => disk.kill(),
             }
             // A new process may find room again.
@@ -73,7 +77,7 @@ impl Cluster {
     /// Makes a node's appends durable, at once or after a while.
     pub(super) fn sync(&mut self, name: Option<&NodeName>) {
         // A crash tears only what was written already.
-        if self.options.on_disk && self.rng.random_bool(0.5) {
+        if self.options.on_disk && self.disk_rng.random_bool(0.5) {
             match name {
                 None => self.master.iter_mut().for_each(|node| node.log.write()),
                 Some(name) => {
@@ -126,7 +130,7 @@ impl Cluster {
         }
         if let Some(fault) = fault {
             machine.step(now, Input::DiskFault(fault));
-            self.note("master learns that its disk failed");
+            self.note_fault(None);
         }
     }
 
@@ -144,7 +148,15 @@ impl Cluster {
         node.machine.step(now, SecondaryInput::Durable(end));
         if let Some(fault) = fault {
             node.machine.step(now, SecondaryInput::DiskFault(fault));
-            self.note(&format!("{name} learns that its disk failed"));
+            self.note_fault(Some(name));
+        }
+    }
+
+    /// One without a simulated disk was told to fail by a line of its own.
+    fn note_fault(&mut self, name: Option<&NodeName>) {
+        if self.options.on_disk {
+            let shown = name.unwrap_or(&self.master_name).clone();
+            self.note(&format!("{shown}'s disk failed"));
         }
     }
 }

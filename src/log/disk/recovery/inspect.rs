@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::super::format::{Role, segment_name};
 use super::super::manifest::Manifest;
 use super::super::scan::{Scanned, Visit, read_header, scan};
+use super::snapshot::Snapshot;
 use super::{Found, MANIFEST, OpenError};
 use crate::log::storage::{Directory, Storage};
 use crate::types::{IdRange, LogEnd, LogId, NodeName};
@@ -165,7 +166,12 @@ impl Found<'_> {
                     visit(record);
                 }
             };
-            let scanned = scan(&*file, &header, &mut show).map_err(self.failed("read", &name))?;
+            let scanned = match next == last {
+                // It may be written meanwhile.
+                true => Snapshot::take(&*file).and_then(|file| scan(&file, &header, &mut show)),
+                false => scan(&*file, &header, &mut show),
+            };
+            let scanned = scanned.map_err(self.failed("read", &name))?;
             findings.take(&scanned);
             let end = scanned.index.end();
             if next == last {

@@ -1,0 +1,81 @@
+//! What senders do in a random life: send, send again, and wait again.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::Schedule;
+use crate::protocol::{Refusal, Wait};
+use crate::types::{IdempotencyKey, MessageId, WriteConcern};
+
+/// A message with a key, as its sender knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Keyed {
+    key: IdempotencyKey,
+    text: String,
+}
+
+impl Schedule {
+    pub(super) fn append(&mut self) {
+        self.resume_master();
+        let write_concern = match self.rng.random_range(0..6) {
+            0 => Some(WriteConcern::Majority),
+            1 => Some(WriteConcern::All),
+            2 => None,
+            _ => {
+                let most = self.secondaries.len() as u64 + 2;
+                Some(WriteConcern::Nodes(self.rng.random_range(0..=most)))
+            }
+        };
+        let wait = Wait { write_concern, timeout: self.some_timeout() };
+        for _ in 0..self.rng.random_range(1..=4) {
+            self.sent += 1;
+            // Now and then one so large that runs are cut and windows fill.
+            let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
+            let text = format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)));
+            let key = self.rng.random_bool(0.3).then(|| format!("key-{}", self.sent));
+            let key: Option<IdempotencyKey> = key.map(|key| key.parse().expect("a key"));
+            self.send(&text, key.as_ref(), wait);
+            if let Some(key) = key {
+                self.keyed.push(Keyed { key, text });
+            }
+        }
+    }
+
+    /// A sender that does not know what became of its message sends it again, under its key; or one waits again.
+    pub(super) fn send_again(&mut self) {
+        self.resume_master();
+        let wait = Wait { write_concern: None, timeout: self.some_timeout() };
+        let shown = self.cluster.checker().accepted_count();
+        if self.rng.random_bool(0.3) && shown > 0 {
+            let id = MessageId::new(self.rng.random_range(0..shown));
+            self.waiters.extend(self.cluster.wait(id, wait));
+        } else if !self.keyed.is_empty() {
+            let at = self.rng.random_range(0..self.keyed.len());
+            let Keyed { key, text } = self.keyed.get(at).cloned().expect("inside");
+            self.send(&text, Some(&key), wait);
+            let other = self.cluster.send("another text", Some(&key), wait);
+            let is_refused = matches!(other, Err(Refusal::KeyReused { .. }));
+            // Where the first message never got in, this one has its key now.
+            self.keyed.retain(|keyed| is_refused || keyed.key != key);
+        }
+    }
+
+    fn send(&mut self, text: &str, key: Option<&IdempotencyKey>, wait: Wait) {
+        match self.cluster.send(text, key, wait) {
+            Ok((waiter, _)) => self.waiters.push(waiter),
+            Err(
+                Refusal::WriteConcern { .. }
+                | Refusal::TooManyWaiting { .. }
+                | Refusal::NoQuorum { .. }
+                | Refusal::DiskFault { .. },
+            ) => {}
+            Err(refusal) => panic!("no reason for that: {refusal}"),
+        }
+    }
+
+    fn some_timeout(&mut self) -> Option<Duration> {
+        let millis = self.rng.random_bool(0.4).then(|| self.rng.random_range(0..=4000));
+        millis.map(Duration::from_millis)
+    }
+}
