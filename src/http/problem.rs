@@ -198,8 +198,8 @@ fn fate(receipt: &Receipt) -> &'static str {
     if receipt.stored {
         "it is in the master's log and goes on being replicated from there: do not send it again"
     } else {
-        "whether it is stored is not known yet: ask for it by its id, and compare the text, before \
-         sending it again"
+        "whether it is stored is not known yet: before sending it again, ask for it by its id and \
+         compare the text: if it is not stored, a restarted node gives the id to another message"
     }
 }
 

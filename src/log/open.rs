@@ -62,12 +62,15 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
 /// When another process has it, or the directory is not there and not to be made, or cannot be written to.
 pub(super) fn lock_directory(path: &Path, make: bool) -> Result<File, OpenError> {
     if make && !path.exists() {
+        let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made: Vec<&Path> = path.ancestors().take_while(is_new).collect();
         fs::create_dir_all(path).map_err(|error| OpenError::unusable(path, "make", &error))?;
-        // The new directory's own name must survive a crash, too.
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let synced = File::open(parent).and_then(|parent| parent.sync_all());
-        synced.map_err(|error| OpenError::unusable(parent, "sync", &error))?;
+        // The new directories' own names must survive a crash, too.
+        for parent in made.iter().filter_map(|made| made.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            let synced = File::open(parent).and_then(|parent| parent.sync_all());
+            synced.map_err(|error| OpenError::unusable(parent, "sync", &error))?;
+        }
     }
     let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
     let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;

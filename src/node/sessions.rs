@@ -6,12 +6,13 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
+use tracing::field::display;
 use tracing::{debug, warn};
 
-use crate::log::LogReader;
+use crate::log::{LogReader, ReadError};
 use crate::net::{self, Outbox, SessionEvent, SessionHandle};
-use crate::protocol::frame::{self, Frame, Response};
-use crate::types::{IdRange, Run, SessionId};
+use crate::protocol::frame::{self, ErrorCode, Frame, Response};
+use crate::types::{IdRange, Records, SessionId};
 
 /// Reads from files for one session at the same time: a window of runs and the answers to a few requests. More would
 /// only hold memory, and a peer that asks without end would have it.
@@ -91,15 +92,28 @@ impl Sessions {
     }
 }
 
-/// Puts a frame into a session's queue, with the records that its run names. A frame whose records cannot be read is
-/// dropped: the log has told its node what is wrong.
+/// Puts a frame into a session's queue, with the records that its run names. Where they cannot be read, who asked for
+/// them is told so, and any other frame is dropped: the log has told its node what is wrong.
 fn write(log: &LogReader, session: SessionId, outbox: &Outbox, frame: Frame<IdRange>) {
+    let asked = match &frame {
+        Frame::Response(request, Response::Page { .. }) => Some(*request),
+        _ => None,
+    };
+    let range = frame.run().copied();
     let frame = match frame.try_map(|range| log.read_range(range)) {
         Ok(frame) => frame,
-        Err(error) => return warn!(%session, %error, "a frame is dropped: its run is unreadable"),
+        Err(error) => {
+            let (id, request) = (range.map(display), asked.map(display));
+            warn!(%session, request, id, %error, "a run is not sent: it cannot be read");
+            let Some(request) = asked else { return };
+            Frame::Response(request, unreadable(&error))
+        }
     };
     if !outbox.send(frame::encode(&frame)) {
-        let range = frame.run().map(Run::range);
         debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
     }
+}
+
+fn unreadable(error: &ReadError) -> Response<Records> {
+    Response::Failed { code: ErrorCode::Internal, detail: error.to_string() }
 }

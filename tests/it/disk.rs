@@ -137,3 +137,22 @@ fn a_damaged_message_is_never_served_and_the_node_says_so() {
     again.process.log.wait_for("this node's disk has a fault");
     assert_eq!(health(again.http)["clusterSize"], 1);
 }
+
+#[test]
+fn a_secondary_is_told_that_its_master_cannot_read_what_it_asks_for() {
+    let (kept, data) = directory();
+    let (first, comm) = master(&["--data-dir", &data]);
+    wait_ready(&secondary("bonnie", comm, &[]));
+    let long = "x".repeat(200_000);
+    for name in ["first", "second", "third"] {
+        append(first.http, &format!("{name} {long}"), "1");
+    }
+    stop(first);
+    let (_again, comm) = master(&["--data-dir", &data]);
+    damage(kept.path(), "second x");
+    let bonnie = secondary("bonnie", comm, &[]);
+    bonnie.process.log.wait_for("the request failed at the master");
+    bonnie.process.log.wait_for("the checksum of message 1 is wrong");
+    assert_eq!(texts(bonnie.http).len(), 1, "what stands before the damage is there");
+    assert_eq!(get(bonnie.http, "/ready").status, 503);
+}

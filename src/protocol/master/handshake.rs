@@ -123,7 +123,12 @@ impl<L: LogView> Master<L> {
             Err(Denied::Refused(refused)) => {
                 self.refuse(session, requests, handshake.name.as_str(), refused);
             }
-            Err(Denied::Closed(reason)) => self.close(session, reason),
+            Err(Denied::Closed(reason)) => {
+                let (peer, request) = (&handshake.name, requests.first());
+                warn!(%peer, %session, request = request.map(tracing::field::display), %reason,
+                    "cannot let a secondary in");
+                self.close(session, reason);
+            }
             Ok(Some(member)) => {
                 self.let_in(now, session, member, handshake);
                 for &request in requests {

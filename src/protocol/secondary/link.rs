@@ -229,7 +229,7 @@ impl<L: LogView> Secondary<L> {
             Response::Page { run, log_end } => self.take_page(now, run, log_end)?,
             Response::ReadyNoted => self.become_ready(id)?,
             Response::Failed { code, detail } => {
-                debug!(request = %id, ?code, detail, "the request failed at the master");
+                warn!(request = %id, ?code, detail, "the request failed at the master");
             }
             Response::Added { .. } | Response::Alive => {
                 return Err(ProtocolError::UnexpectedResponse(id));
