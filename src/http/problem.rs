@@ -239,7 +239,9 @@ impl Problem {
             Self::Forget(ForgetError::Live(_)) => StatusCode::CONFLICT,
             Self::BodyTooLong { .. } | Self::MessageTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refusal::KeyReused { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::TooManyBodies
             | Self::Refused(
                 Refusal::TooManyWaiting { .. }

@@ -22,7 +22,7 @@ struct Running {
     shared: Arc<Shared>,
     committer: JoinHandle<()>,
     keeper: JoinHandle<()>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Background {
@@ -56,11 +56,20 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
     Ok((recovered.opened, background))
 }
 
-/// Takes a directory's lock, for as long as the file is held.
+/// A directory's lock, for as long as this is held.
+#[derive(Debug)]
+pub(super) struct Lock {
+    /// Tells a person that somebody has the directory, and that it can be written to.
+    _file: File,
+    /// Holds also when a person removes the file.
+    _directory: File,
+}
+
+/// Takes a directory's lock.
 ///
 /// # Errors
 /// When another process has it, or the directory is not there and not to be made, or cannot be written to.
-pub(super) fn lock_directory(path: &Path, make: bool) -> Result<File, OpenError> {
+pub(super) fn lock_directory(path: &Path, make: bool) -> Result<Lock, OpenError> {
     if make && !path.exists() {
         let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
         let made: Vec<&Path> = path.ancestors().take_while(is_new).collect();
@@ -74,9 +83,40 @@ pub(super) fn lock_directory(path: &Path, make: bool) -> Result<File, OpenError>
     }
     let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
     let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.display().to_string() }),
-        Err(TryLockError::Error(error)) => Err(OpenError::unusable(path, "lock", &error)),
+    let directory = File::open(path).map_err(|error| OpenError::unusable(path, "open", &error))?;
+    for lock in [&file, &directory] {
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::InUse { path: path.display().to_string() },
+            TryLockError::Error(error) => OpenError::unusable(path, "lock", &error),
+        })?;
+    }
+    Ok(Lock { _file: file, _directory: directory })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::{Role, Sizes};
+    use super::*;
+    use crate::types::{Fsync, LogId};
+
+    #[test]
+    fn a_directory_in_use_is_refused_also_without_its_lock_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = DiskOptions {
+            role: Role::Master,
+            fsync: Fsync::Always,
+            new_log: LogId::new(7),
+            keys: 0,
+            seed: 1,
+            sizes: Sizes::DEFAULT,
+        };
+        let open = || open(directory.path(), options);
+        let (opened, background) = open().unwrap();
+        assert!(matches!(open().unwrap_err(), OpenError::InUse { .. }));
+        fs::remove_file(directory.path().join(LOCK)).unwrap();
+        assert!(matches!(open().unwrap_err(), OpenError::InUse { .. }));
+        drop(opened);
+        background.close();
+        open().unwrap().1.close();
     }
 }

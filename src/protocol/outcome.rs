@@ -94,6 +94,17 @@ pub enum Refusal {
         /// How many bytes wait.
         bytes: usize,
     },
+    /// The message that has the idempotency key cannot be read, so nobody can tell whether it is the same.
+    #[error(
+        "message {first} may have this idempotency key, and cannot be compared: {detail}; nothing \
+         more was stored. Look at /health"
+    )]
+    KeyUnreadable {
+        /// The message that has the key.
+        first: MessageId,
+        /// Why it cannot be read.
+        detail: String,
+    },
     /// The idempotency key belongs to another message.
     #[error(
         "the idempotency key was used for another message, {first}; give each message a key of its own"

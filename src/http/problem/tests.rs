@@ -42,6 +42,10 @@ fn retry_after_is_set_exactly_where_nothing_was_stored() {
     assert!(!retry(Problem::Stopping(receipt(true))));
     assert!(!retry(Problem::TimedOut(receipt(true))));
     assert!(!retry(Problem::AppendLost));
+    let unreadable =
+        || Refusal::KeyUnreadable { first: MessageId::new(3), detail: "offset 7".to_owned() };
+    assert!(!retry(unreadable().into()));
+    assert_eq!(Problem::from(unreadable()).status().as_u16(), 500);
     assert!(!retry(Refusal::WriteConcern { asked: 9, reachable: 3 }.into()));
 }
 

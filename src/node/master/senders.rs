@@ -7,7 +7,7 @@ use tracing::debug;
 use super::task::Core;
 use crate::node::{Append, SenderKey};
 use crate::protocol::{FirstUse, Outcome, Refusal, Wait};
-use crate::types::{DiskFault, IdempotencyKey, MessageId, WaiterId};
+use crate::types::{IdempotencyKey, MessageId, WaiterId};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
@@ -68,9 +68,9 @@ impl Core {
         let records = match self.reader.read_appended(first) {
             Ok(records) => records,
             Err(error) => {
-                // The log tells the fault by itself as well; nothing is stored in any case.
-                let fault = DiskFault::Damaged { detail: error.detail };
-                self.refuse(waiter, Refusal::DiskFault(fault));
+                // The log tells a fault by itself as well.
+                let detail = error.detail;
+                self.refuse(waiter, Refusal::KeyUnreadable { first, detail });
                 return true;
             }
         };

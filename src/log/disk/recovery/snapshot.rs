@@ -7,6 +7,9 @@ use crate::log::storage::StorageFile;
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// Longest file that is copied, in bytes: many times a segment's, and no more memory than a machine has.
+const SNAPSHOT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
 /// A copy in memory.
 #[derive(Debug)]
 pub(super) struct Snapshot(Vec<u8>);
@@ -16,7 +19,12 @@ impl Snapshot {
     /// this order, what lies in front of it was read later, and so is there; in the other order it could be missing,
     /// and a sound log of a busy node would look damaged.
     pub(super) fn take(file: &dyn StorageFile) -> io::Result<Self> {
-        let mut bytes = vec![0; file.length()? as usize];
+        let length = file.length()?;
+        if length > SNAPSHOT_BYTES_MAX {
+            let what = format!("{length} bytes are more than any segment has");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        }
+        let mut bytes = vec![0; length as usize];
         for (number, piece) in bytes.chunks_mut(PIECE_BYTES).enumerate().rev() {
             // A start may have cut the file since: what is gone is zeros here.
             file.read_at((number * PIECE_BYTES) as u64, piece)?;
