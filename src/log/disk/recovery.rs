@@ -155,7 +155,7 @@ impl Found<'_> {
         let (mut sealed, mut next) = (Vec::new(), LogEnd::ZERO);
         while next < last {
             let name = segment_name(next);
-            if !firsts.contains(&next) {
+            if firsts.binary_search(&next).is_err() {
                 return Err(self.missing(&name, "the log goes on behind it"));
             }
             let end = self.end_of_sealed(manifest, &name, next)?;
@@ -166,7 +166,7 @@ impl Found<'_> {
             sealed.push(Sealed { first: next, end });
             next = end;
         }
-        if !firsts.contains(&last) {
+        if firsts.binary_search(&last).is_err() {
             return Err(self.missing(&segment_name(last), "the manifest names it as the last one"));
         }
         Ok(sealed)
