@@ -147,10 +147,13 @@ pub(super) enum Problem {
     )]
     Stopping(Receipt),
     /// The disk failed first.
-    #[error("{fault}; {fate}", fault = .1, fate = fate(.0))]
+    #[error("the disk failed with message {} on its way to it: {}; {}", .0.id, .1, fate(.0))]
     DiskFailed(Receipt, DiskFault),
     /// Too many senders wait for one more to wait again.
-    #[error("as many senders as may wait are waiting for secondaries already; {}", fate(.0))]
+    #[error(
+        "as many senders as may wait are waiting for secondaries already, so nobody waits for \
+         message {}; {}", .0.id, fate(.0)
+    )]
     TooManyWaiting(Receipt),
     /// What is on the disk is not what was written there.
     #[error("the message cannot be read: {0}; see /health, and read it from another node")]
