@@ -14,9 +14,7 @@ use crate::node::faults::Faulty;
 use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::Sessions;
 use crate::node::{TURN_MAX, now, sleep_to};
-use crate::protocol::{
-    Effect, ForgetError, Input, Master, MasterOptions, Outcome, Refusal, RestoredMaster,
-};
+use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
 use crate::types::{DiskFault, Faults, LogEnd, SessionId};
 
 /// Where things come to the core task.
@@ -257,11 +255,17 @@ impl Core {
         self.drain(now);
         inbox.commands.close();
         while let Ok((command, _)) = inbox.commands.try_recv() {
-            if let Command::Append { waiter, .. } | Command::Wait { waiter, .. } = command {
-                self.releases.push(waiter, Outcome::Refused(Refusal::ShuttingDown));
+            match command {
+                // Refused, unless it was sent before: then it may be in the log, and its sender is told so.
+                Command::Append { waiter, append } => {
+                    self.append(now, waiter, &append, wall_clock_ms());
+                }
+                Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait, false),
+                _ => {}
             }
         }
-        self.releases.flush();
+        self.machine.step(now, Input::GiveUp);
+        self.drain(now);
     }
 }
 
