@@ -10,6 +10,7 @@
 mod commands;
 mod faults;
 mod master;
+mod news;
 mod releases;
 mod secondary;
 mod sessions;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::faults::{FaultsCommand, Faulty};
+use super::news::{LogNews, News};
 use super::sessions::Sessions;
 use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
 use crate::log::{LogReader, LogWriter, Opened};
@@ -17,7 +18,7 @@ use crate::protocol::{
     RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
     SecondaryOptions,
 };
-use crate::types::{DiskFault, Faults, LogEnd, SessionId};
+use crate::types::{Faults, SessionId};
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -88,10 +89,8 @@ pub fn start_secondary(
     let master_address = format!("{}:{}", master.host, master.port);
     let core = Core {
         machine: Secondary::new(now(), options, restored, reader.clone()),
-        durable_end: restored.end,
-        fault: None,
+        news: LogNews::new(reader.clone()),
         writer,
-        reader: reader.clone(),
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
         master,
         dialed,
@@ -110,12 +109,8 @@ struct Inbox {
 
 struct Core {
     machine: Secondary<LogReader>,
-    /// The durable end that the machine was told.
-    durable_end: LogEnd,
-    /// The disk's fault that it was told last.
-    fault: Option<DiskFault>,
+    news: LogNews,
     writer: LogWriter,
-    reader: LogReader,
     sessions: Sessions,
     master: MasterAddress,
     dialed: mpsc::Sender<io::Result<TcpStream>>,
@@ -133,7 +128,7 @@ impl Core {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_to(deadline) => {}
-                () = self.reader.changed() => changed = true,
+                () = self.news.come() => changed = true,
                 Some(dialed) = inbox.dialed.recv(), if hears => self.take_dialed(dialed),
                 Some(question) = inbox.questions.recv() => match question {
                     Question::Health(answer) => {
@@ -193,15 +188,11 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        // The fault is looked at first: what became durable before it is told before it.
-        let fault = self.reader.disk_fault().filter(|fault| self.fault.as_ref() != Some(fault));
-        let end = self.reader.durable_end();
-        if end > self.durable_end {
-            self.durable_end = end;
+        let News { durable, fault } = self.news.take();
+        if let Some(end) = durable {
             self.machine.step(now, SecondaryInput::Durable(end));
         }
         if let Some(fault) = fault {
-            self.fault = Some(fault.clone());
             self.machine.step(now, SecondaryInput::DiskFault(fault));
         }
     }

@@ -11,11 +11,12 @@ use crate::log::{LogReader, LogWriter, Opened};
 use crate::net::SessionEvent;
 use crate::node::commands::{Command, Forgotten, Queued};
 use crate::node::faults::Faulty;
+use crate::node::news::{LogNews, News};
 use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::Sessions;
 use crate::node::{TURN_MAX, now, sleep_to};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
-use crate::types::{DiskFault, Faults, LogEnd, SessionId};
+use crate::types::{Faults, SessionId};
 
 /// Where things come to the core task.
 pub(super) struct Inbox {
@@ -30,10 +31,7 @@ pub(super) struct Core {
     pub(super) reader: LogReader,
     pub(super) releases: Releases,
     sessions: Sessions,
-    /// The durable end that the machine was told.
-    durable_end: LogEnd,
-    /// The disk's fault that the machine was told last: a failure may follow damage.
-    fault: Option<DiskFault>,
+    news: LogNews,
     /// Who is answered when the list of names of that version is written down.
     forgetting: Vec<(u64, Forgotten)>,
     /// Who is answered when no sender waits any more.
@@ -56,9 +54,8 @@ impl Core {
             writer,
             releases: Releases::new(mailboxes),
             sessions: Sessions::new(events, reader.clone(), tasks.clone()),
+            news: LogNews::new(reader.clone()),
             reader,
-            durable_end: end,
-            fault: None,
             forgetting: Vec::new(),
             stopping: Vec::new(),
         }
@@ -76,7 +73,7 @@ impl Core {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_to(deadline) => {}
-                () = self.reader.changed() => changed = true,
+                () = self.news.come() => changed = true,
                 Some((stream, address)) = inbox.accepted.recv(), if hears => {
                     self.meet(stream, address);
                 }
@@ -184,11 +181,8 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        // The fault is looked at first: what became durable before it is told before it.
-        let fault = self.reader.disk_fault().filter(|fault| self.fault.as_ref() != Some(fault));
-        let end = self.reader.durable_end();
-        if end > self.durable_end {
-            self.durable_end = end;
+        let News { durable, fault } = self.news.take();
+        if let Some(end) = durable {
             self.machine.step(now, Input::Durable(end));
         }
         let remembered = self.reader.remembered();
@@ -196,7 +190,6 @@ impl Core {
             self.machine.step(now, Input::Remembered(remembered));
         }
         if let Some(fault) = fault {
-            self.fault = Some(fault.clone());
             self.machine.step(now, Input::DiskFault(fault));
         }
     }
@@ -239,7 +232,7 @@ impl Core {
         for (version, answer) in std::mem::take(&mut self.forgetting) {
             if version <= written {
                 let _ = answer.send(Ok(self.machine.health(now)));
-            } else if let Some(fault) = &self.fault {
+            } else if let Some(fault) = self.news.fault() {
                 let _ = answer.send(Err(ForgetError::DiskFault(fault.clone())));
             } else {
                 self.forgetting.push((version, answer));
