@@ -70,7 +70,7 @@ impl Committer {
     ) -> Self {
         let end = shared.durable_end();
         let last = last.map(|segment| {
-            let at = segment.index.read().expect("no holder of this lock panics").length();
+            let at = segment.index().length();
             // Behind the records there is nothing but zeros: else it would have been cut off.
             let blank_until = segment.file.length().unwrap_or(at);
             Last { segment, at, blank_until, ahead: true }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use rustix::io::Errno;
@@ -14,7 +14,7 @@ use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
-use super::scan::{read_header, scan};
+use super::scan::{Scanned, read_header, scan};
 use super::window::Window;
 use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
@@ -117,11 +117,10 @@ impl Files {
     ) -> Result<(IdRange, usize), ReadError> {
         let place = self.place(from)?;
         let until = until.min(place.until);
-        let index = place.segment.index.read().expect("no holder of this lock panics");
-        if let Some(planned) = index.plan(from, until, max_bytes) {
+        let planned = place.segment.index().plan(from, until, max_bytes);
+        if let Some(planned) = planned {
             return Ok(planned);
         }
-        drop(index);
         let records = place.segment.read(&*self.storage, from, until, max_bytes)?;
         Ok((records.range(), records.bytes()))
     }
@@ -149,7 +148,9 @@ impl Files {
             return Ok(segment);
         }
         drop(open);
-        let segment = Arc::new(Segment::open(&*self.storage, sealed)?);
+        let opened = Segment::open(&*self.storage, sealed);
+        let told = |unread: Unread| unread.told(&*self.storage, &segment_name(sealed.first));
+        let segment = Arc::new(opened.map_err(told)?);
         self.keep_open(segment.clone());
         Ok(segment)
     }
@@ -175,45 +176,82 @@ pub(super) fn failure(storage: &dyn Storage, what: &str, name: &str, error: &io:
 
 impl ReadError {
     /// A file cannot be read. Without a free descriptor or memory that tells nothing about the file.
-    pub(super) fn failed(storage: &dyn Storage, name: &str, error: &io::Error) -> Self {
+    fn failed(storage: &dyn Storage, name: &str, error: &io::Error) -> Self {
         let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
         let is_passing = Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno));
         Self { detail: failure(storage, "read", name, error), is_passing }
     }
 
-    pub(super) fn damaged(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> Self {
+    fn damaged(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> Self {
         Self { detail: damage(storage, name, offset, what), is_passing: false }
     }
 }
 
+/// Why a part of a file was not read.
+pub(super) enum Unread {
+    /// The system does not let it be read.
+    Failed(io::Error),
+    /// Something is wrong at this place of the file.
+    Damaged(u64, String),
+}
+
+impl Unread {
+    /// In words, for a file of this name.
+    pub(super) fn told(self, storage: &dyn Storage, name: &str) -> ReadError {
+        match self {
+            Self::Failed(error) => ReadError::failed(storage, name, &error),
+            Self::Damaged(offset, what) => ReadError::damaged(storage, name, offset, &what),
+        }
+    }
+}
+
+/// Opens a sealed segment's file.
+pub(super) fn open_sealed(
+    storage: &dyn Storage,
+    sealed: Sealed,
+) -> Result<(Arc<dyn StorageFile>, SegmentHeader), Unread> {
+    let file = storage.open(&segment_name(sealed.first)).map_err(Unread::Failed)?;
+    let header = read_header(&*file).map_err(Unread::Failed)?;
+    let header = header.map_err(|what| Unread::Damaged(0, what))?;
+    if header.first != sealed.first {
+        return Err(Unread::Damaged(0, "the header is another segment's".to_owned()));
+    }
+    Ok((file, header))
+}
+
+/// Reads a sealed segment from front to end; all of it must be there.
+pub(super) fn scan_sealed(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    end: LogEnd,
+) -> Result<Scanned, Unread> {
+    let scanned = scan(file, header, &mut |_| {}).map_err(Unread::Failed)?;
+    match &scanned.bad {
+        Some(bad) => Err(Unread::Damaged(bad.offset, bad.what.clone())),
+        None if scanned.index.end() != end => {
+            Err(Unread::Damaged(scanned.index.length(), "the file is cut off".to_owned()))
+        }
+        None => Ok(scanned),
+    }
+}
+
 impl Segment {
+    /// Where its groups are.
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, SparseIndex> {
+        self.index.read().expect("no holder of this lock panics")
+    }
+
     /// The end of its messages.
     pub(super) fn end(&self) -> LogEnd {
-        self.index.read().expect("no holder of this lock panics").end()
+        self.index().end()
     }
 
     /// Opens a sealed segment, with its index from its file, or made again.
-    fn open(storage: &dyn Storage, sealed: Sealed) -> Result<Self, ReadError> {
-        let name = segment_name(sealed.first);
-        let failed = |error: io::Error| ReadError::failed(storage, &name, &error);
-        let damaged = |at, what: &str| ReadError::damaged(storage, &name, at, what);
-        let file = storage.open(&name).map_err(failed)?;
-        let header = read_header(&*file).map_err(failed)?.map_err(|what| damaged(0, &what))?;
-        if header.first != sealed.first {
-            return Err(damaged(0, "the header is another segment's"));
-        }
+    fn open(storage: &dyn Storage, sealed: Sealed) -> Result<Self, Unread> {
+        let (file, header) = open_sealed(storage, sealed)?;
         let index = match SparseIndex::load(storage, &header) {
             Some(index) if index.end() == sealed.end => index,
-            _ => {
-                let scanned = scan(&*file, &header, &mut |_| {}).map_err(failed)?;
-                if let Some(bad) = scanned.bad {
-                    return Err(damaged(bad.offset, &bad.what));
-                }
-                if scanned.index.end() != sealed.end {
-                    return Err(damaged(scanned.index.length(), "the file is cut off"));
-                }
-                scanned.index
-            }
+            _ => scan_sealed(&*file, &header, sealed.end)?.index,
         };
         Ok(Self { header, file, index: RwLock::new(index) })
     }
@@ -226,9 +264,7 @@ impl Segment {
         until: LogEnd,
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
-        let index = self.index.read().expect("no holder of this lock panics");
-        let (next, at) = index.before(from);
-        drop(index);
+        let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut gathering = Gathering {
             window: Window::new(&*self.file, chunk),
@@ -242,10 +278,7 @@ impl Segment {
         };
         let name = segment_name(self.header.first);
         let gathered = gathering.gather();
-        gathered.map_err(|error| match error {
-            Unread::Failed(error) => ReadError::failed(storage, &name, &error),
-            Unread::Damaged(offset, what) => ReadError::damaged(storage, &name, offset, &what),
-        })?;
+        gathered.map_err(|unread| unread.told(storage, &name))?;
         Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
     }
 }
@@ -262,12 +295,6 @@ struct Gathering<'a> {
     until: LogEnd,
     max_bytes: usize,
     bytes: Vec<u8>,
-}
-
-/// Why a run was not read.
-enum Unread {
-    Failed(io::Error),
-    Damaged(u64, String),
 }
 
 impl Gathering<'_> {

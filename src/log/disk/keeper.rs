@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use super::Disk;
-use super::files::Sealed;
-use super::format::segment_name;
-use super::scan::{Scanned, read_header, scan};
-use crate::log::ReadError;
+use super::files::{Sealed, Unread, open_sealed, scan_sealed};
+use super::format::{SegmentHeader, segment_name};
+use super::scan::Scanned;
 use crate::log::shared::Shared;
 use crate::log::storage::Storage;
 
@@ -89,22 +88,12 @@ impl Keeper {
     }
 
     /// Reads a sealed segment. What is wrong with it is noted.
-    fn read(&self, sealed: Sealed) -> Option<(Scanned, super::format::SegmentHeader)> {
-        let name = segment_name(sealed.first);
-        let read = || -> Result<_, ReadError> {
-            let failed = |error| ReadError::failed(&*self.storage, &name, &error);
-            let damaged = |at, what: &str| ReadError::damaged(&*self.storage, &name, at, what);
-            let file = self.storage.open(&name).map_err(failed)?;
-            let header = read_header(&*file).map_err(failed)?.map_err(|what| damaged(0, &what))?;
-            let scanned = scan(&*file, &header, &mut |_| {}).map_err(failed)?;
-            match &scanned.bad {
-                Some(bad) => Err(damaged(bad.offset, &bad.what)),
-                None if scanned.index.end() != sealed.end => {
-                    Err(damaged(scanned.index.length(), "the file is cut off"))
-                }
-                None => Ok((scanned, header)),
-            }
+    fn read(&self, sealed: Sealed) -> Option<(Scanned, SegmentHeader)> {
+        let read = || {
+            let (file, header) = open_sealed(&*self.storage, sealed)?;
+            Ok((scan_sealed(&*file, &header, sealed.end)?, header))
         };
-        read().map_err(|error| self.shared.unreadable(&error)).ok()
+        let told = |unread: Unread| unread.told(&*self.storage, &segment_name(sealed.first));
+        read().map_err(|unread| self.shared.unreadable(&told(unread))).ok()
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn recover(
     let mut keys = match &last {
         Some((segment, scanned)) => {
             found.mend(&manifest, segment, scanned)?;
-            found.keys(&sealed, &scanned.keys, options.keys)?
+            found.keys(&manifest, &sealed, &scanned.keys, options.keys)?
         }
         None => Vec::new(),
     };
@@ -155,13 +155,10 @@ impl Found<'_> {
         let (mut sealed, mut next) = (Vec::new(), LogEnd::ZERO);
         while next < last {
             let name = segment_name(next);
-            if firsts.binary_search(&next).is_err() {
-                return Err(self.missing(&name, "the log goes on behind it"));
-            }
+            self.check_is_there(firsts, next)?;
             let end = self.end_of_sealed(manifest, &name, next)?;
             if end <= next || end > last {
-                let what = format!("it ends before message {end}, where no segment begins");
-                return Err(self.damaged(&name, 0, &what));
+                return Err(self.leads_nowhere(&name, 0, end));
             }
             sealed.push(Sealed { first: next, end });
             next = end;
@@ -170,6 +167,17 @@ impl Found<'_> {
             return Err(self.missing(&segment_name(last), "the manifest names it as the last one"));
         }
         Ok(sealed)
+    }
+
+    fn check_is_there(&self, firsts: &[LogEnd], first: LogEnd) -> Result<(), OpenError> {
+        let missing = |_| self.missing(&segment_name(first), "the log goes on behind it");
+        firsts.binary_search(&first).map(|_| ()).map_err(missing)
+    }
+
+    /// A sealed segment's end must be where the next one begins.
+    fn leads_nowhere(&self, name: &str, offset: u64, end: LogEnd) -> OpenError {
+        let what = format!("it ends before message {end}, where no segment begins");
+        self.damaged(name, offset, &what)
     }
 
     /// Puts a manifest in place, also one that is as it was: its name may be one that no sync of the directory has made
@@ -307,16 +315,20 @@ impl Found<'_> {
     }
 
     /// The last `count` keyed messages, the last one first.
-    fn keys(&self, sealed: &[Sealed], last: &[Key], count: usize) -> Result<Vec<Key>, OpenError> {
+    fn keys(
+        &self,
+        manifest: &Manifest,
+        sealed: &[Sealed],
+        last: &[Key],
+        count: usize,
+    ) -> Result<Vec<Key>, OpenError> {
         let mut keys: Vec<Key> = last.iter().rev().take(count).copied().collect();
         for segment in sealed.iter().rev() {
             if keys.len() >= count {
                 break;
             }
             let name = segment_name(segment.first);
-            let file = self.storage.open(&name).map_err(self.failed("open", &name))?;
-            let header = read_header(&*file).map_err(self.failed("read", &name))?;
-            let header = header.map_err(|what| self.damaged(&name, 0, &what))?;
+            let (file, header) = self.open(manifest, &name, segment.first)?;
             let of_segment = match SparseIndex::load_keys(self.storage, &header) {
                 Some(of_segment) => of_segment,
                 None => {

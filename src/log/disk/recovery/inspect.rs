@@ -156,9 +156,7 @@ impl Found<'_> {
         let mut next = begin.unwrap_or(LogEnd::ZERO);
         loop {
             let name = segment_name(next);
-            if !firsts.contains(&next) {
-                return Err(self.missing(&name, "the log goes on behind it"));
-            }
+            self.check_is_there(firsts, next)?;
             let (file, header) = self.open(manifest, &name, next)?;
             let mut show = |record: &crate::types::Record<'_>| {
                 let at = record.id.before();
@@ -189,8 +187,7 @@ impl Found<'_> {
                 return Err(self.damaged(&name, bad.offset, &bad.what));
             }
             if end <= next || end > last {
-                let what = format!("it ends before message {end}, where no segment begins");
-                return Err(self.damaged(&name, scanned.index.length(), &what));
+                return Err(self.leads_nowhere(&name, scanned.index.length(), end));
             }
             if end >= range.end() {
                 return Ok(());
