@@ -116,7 +116,7 @@ impl Cluster {
         let (log, found) = self.open_log(None);
         let options = MasterOptions {
             name: self.master_name.clone(),
-            log: found.secondary.log.expect("a master's log has an identity"),
+            log: found.log.expect("a master's log has an identity"),
             request_timeout: self.options.request_timeout,
             faults: self.options.faults,
             heartbeat_interval: self.options.heartbeat_interval,
@@ -128,7 +128,7 @@ impl Cluster {
             seed: self.rng.random(),
         };
         *self.lives.entry(None).or_default() += 1;
-        self.checker.master_started(&self.master_name, options.log, found.end());
+        self.checker.master_started(&self.master_name, options.log, found.end);
         let what = start_of(&found);
         self.master = Some(MasterNode::new(self.instant(), options, log, found));
         self.note(&format!("master starts with {what}"));
@@ -153,7 +153,7 @@ impl Cluster {
         *self.lives.entry(Some(name.clone())).or_default() += 1;
         let (log, found) = self.open_log(Some(name));
         match log.reader.is_on_disk() {
-            true => self.checker.came_back(name, found.end()),
+            true => self.checker.came_back(name, found.end),
             false => self.checker.started_empty(name),
         }
         let what = start_of(&found);
@@ -283,7 +283,7 @@ mod senders;
 
 /// What a node starts with, in words.
 fn start_of(found: &Found) -> String {
-    match found.end().get() {
+    match found.end.get() {
         0 => "an empty log".to_owned(),
         end => format!("{end} messages on its disk"),
     }

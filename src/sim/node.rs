@@ -12,7 +12,7 @@ use crate::protocol::{
     Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
     SecondaryHealth, SecondaryOptions, SecondaryPhase,
 };
-use crate::types::{DiskFault, LogEnd, NodeName};
+use crate::types::{DiskFault, KeyHash, LogEnd, LogId, MessageId, NodeName};
 
 /// A master with its log.
 #[derive(Debug)]
@@ -58,10 +58,7 @@ impl NodeLog {
         };
         let Opened { writer, reader, log, members, keys } = opened;
         let (end, on_disk) = (reader.durable_end(), committer.is_some());
-        let found = Found {
-            master: RestoredMaster { end, members, keys, on_disk },
-            secondary: RestoredSecondary { log, end, on_disk },
-        };
+        let found = Found { log, end, members, keys, on_disk };
         (Self { writer, reader, committer, fault: None }, found)
     }
 
@@ -105,15 +102,11 @@ fn start_from(disk: &SimDisk, options: DiskOptions) -> Recovered {
 
 /// What a log was opened with, for either kind of node.
 pub(super) struct Found {
-    pub(super) master: RestoredMaster,
-    pub(super) secondary: RestoredSecondary,
-}
-
-impl Found {
-    /// The end of the log.
-    pub(super) fn end(&self) -> LogEnd {
-        self.master.end
-    }
+    pub(super) log: Option<LogId>,
+    pub(super) end: LogEnd,
+    members: Vec<NodeName>,
+    keys: Vec<(KeyHash, MessageId)>,
+    on_disk: bool,
 }
 
 /// What a hung node has not taken in yet. Its own timers stand still too.
@@ -125,7 +118,9 @@ pub(super) struct Stalled {
 
 impl MasterNode {
     pub(super) fn new(now: Instant, options: MasterOptions, log: NodeLog, found: Found) -> Self {
-        let machine = Master::new(now, options, found.master, log.reader.clone());
+        let Found { end, members, keys, on_disk, .. } = found;
+        let restored = RestoredMaster { end, members, keys, on_disk };
+        let machine = Master::new(now, options, restored, log.reader.clone());
         Self { machine, log, stalled: Stalled::default() }
     }
 
@@ -147,7 +142,9 @@ impl MasterNode {
 impl SecondaryNode {
     pub(super) fn new(now: Instant, options: SecondaryOptions, log: NodeLog, found: Found) -> Self {
         let registers_as = options.name.clone();
-        let machine = Secondary::new(now, options, found.secondary, log.reader.clone());
+        let Found { log: id, end, on_disk, .. } = found;
+        let restored = RestoredSecondary { log: id, end, on_disk };
+        let machine = Secondary::new(now, options, restored, log.reader.clone());
         Self { registers_as, machine, log, stalled: Stalled::default() }
     }
 

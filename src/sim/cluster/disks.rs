@@ -25,7 +25,7 @@ impl Cluster {
         let disk = self.disks.entry(name.cloned()).or_default();
         let (log, mut found) = NodeLog::open(self.options.on_disk.then_some((&*disk, options)));
         if name.is_none() {
-            found.secondary.log.get_or_insert(new_log);
+            found.log.get_or_insert(new_log);
         }
         (log, found)
     }
