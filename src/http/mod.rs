@@ -33,6 +33,7 @@
 //! - The number of connections is bounded by the process's descriptors only, since every sender
 //!   that waits has one.
 
+mod accepted;
 mod append;
 mod body;
 mod connection;

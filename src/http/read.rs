@@ -14,9 +14,10 @@ use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::accepted::write_acks;
 use super::body::ResponseBody;
 use super::json;
-use super::problem::{Problem, write_acks};
+use super::problem::Problem;
 use crate::log::{LogReader, ReadError};
 use crate::protocol::Receipt;
 use crate::types::{IdRange, LogEnd, MessageId, Record, Records, Run};

@@ -207,8 +207,9 @@ impl App {
             Route::Messages(selection) => read::messages(master.reader(), selection).await,
             Route::Message(id) => read::message(master.reader(), id).await,
             Route::Wait(id, wait) => {
-                let receipt = append::committed(appender.wait(MessageId::new(id), wait).await?)?;
-                read::acked_message(master.reader(), &receipt).await
+                let outcome = appender.wait(MessageId::new(id), wait).await?;
+                let accepted = append::committed(outcome, None)?;
+                read::acked_message(master.reader(), &accepted.receipt).await
             }
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),

@@ -83,7 +83,7 @@ const MESSAGE_BYTES: usize = 1024;
 fn fake(messages: usize) -> (Fake, mpsc::UnboundedReceiver<&'static str>, watch::Sender<bool>) {
     let (mut writer, log) = crate::log::in_memory();
     for n in 0..messages {
-        writer.append(0, None, &format!("message {n} \"\n\u{1}"));
+        writer.append(0, None, &format!("message {n} \"\n\u{1}").as_str().into());
     }
     writer.flush();
     let (sender, events) = mpsc::unbounded_channel();

@@ -11,7 +11,7 @@ use crate::log::{LogWriter, in_memory};
 fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
     let (mut writer, reader) = in_memory();
     for text in texts {
-        writer.append(0, None, text);
+        writer.append(0, None, &text.as_str().into());
     }
     writer.flush();
     (writer, reader)
@@ -89,7 +89,7 @@ async fn the_end_is_fixed_when_the_request_begins() {
     let texts = texts();
     let (mut writer, log) = log_of(&texts);
     let response = messages(&log, Selection::ALL).await.unwrap();
-    writer.append(0, None, "late");
+    writer.append(0, None, &"late".into());
     writer.flush();
     assert!(!text(response).await.contains("late"));
 }
