@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit status 0 means done,
 //! 1 that a node refused or cannot be reached, 2 that the command line is unusable.
 
+pub mod bench;
 mod check;
 mod client;
 mod daemon;
