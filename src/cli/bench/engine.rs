@@ -363,3 +363,6 @@ impl<T> Shared<T> {
         self.progress.failed.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;
