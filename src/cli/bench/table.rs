@@ -169,7 +169,7 @@ mod tests {
             failed: 0,
             unanswered: 0,
             unsent: 0,
-            latency_us: Some(times(980.4)),
+            latency_us: Some(times(980.5)),
             lateness_us: None,
             errors: Vec::new(),
             latency: Histogram::new(3).unwrap(),
@@ -193,7 +193,7 @@ answered          632104
 failed                 0
 
                  mean        p50        p90        p99      p99.9        max
-latency        980 µs     981 µs    1961 µs    2941 µs    9804 µs      98 ms
+latency        980 µs     982 µs    1961 µs    2942 µs    9805 µs      98 ms
 ";
         assert_eq!(printed(&args(&["--write-concern", "3"]), &report()), expected);
     }
@@ -235,7 +235,7 @@ not sent               1
 no answer              2
 
                  mean        p50        p90        p99      p99.9        max
-latency        980 µs     981 µs    1961 µs    2941 µs    9804 µs      98 ms
+latency        980 µs     982 µs    1961 µs    2942 µs    9805 µs      98 ms
 sent late       10 µs      11 µs      20 µs      30 µs     100 µs    1000 µs
 
 failures
@@ -262,7 +262,8 @@ failures
             "clients": 64, "threads": 1, "batch": 1, "duePerSecond": null, "seconds": 10.0,
             "messagesPerSecond": 63210.4, "requestsPerSecond": 63210.4, "answered": 632_104,
             "failed": 0, "unanswered": 0, "unsent": 0,
-            "latencyUs": times(980.4),
+            "latencyUs": {"mean": 980.5, "p50": 981.5, "p90": 1961.0, "p99": 2941.5,
+                "p99.9": 9805.0, "max": 98050.0},
             "latenessUs": null, "errors": [],
         });
         assert_eq!(found, expected);
