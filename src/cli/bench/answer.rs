@@ -149,8 +149,11 @@ fn values<'a>(headers: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = 
 mod tests {
     use super::*;
 
-    /// What comes of these pieces: what is known after each, and the last as status, body and whether it is the last.
-    fn read(pieces: &[&[u8]]) -> Result<Vec<Option<(u16, Vec<u8>, bool)>>, Failure> {
+    /// An answer's status, its body, and whether it is the last.
+    type Owned = (u16, Vec<u8>, bool);
+
+    /// What is known after each of these pieces.
+    fn read(pieces: &[&[u8]]) -> Result<Vec<Option<Owned>>, Failure> {
         let mut reader = AnswerReader::new();
         // What was read before must not matter.
         for _ in 0..2 {
@@ -179,7 +182,7 @@ mod tests {
         Ok(known)
     }
 
-    fn whole(answer: &str) -> Result<(u16, Vec<u8>, bool), Failure> {
+    fn whole(answer: &str) -> Result<Owned, Failure> {
         read(&[answer.as_bytes()]).map(|known| known[0].clone().expect("it is whole"))
     }
 

@@ -57,6 +57,14 @@ impl Schedule {
     }
 }
 
+/// A client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// When the request was due.
+    pub(super) due: Instant,
+    pub(super) now: Instant,
+}
+
 /// Gives clients of one thread their turns.
 pub(super) struct Turns {
     begin: Instant,
@@ -84,15 +92,16 @@ impl Turns {
         Self { begin, until, is_ended: AtomicBool::new(false), open }
     }
 
-    /// Waits for a turn and returns when the request was due; `None` when the time is up.
-    pub(super) async fn next(&self) -> Option<Instant> {
+    /// Waits for a turn; `None` when the time is up.
+    pub(super) async fn next(&self) -> Option<Turn> {
         let Some(open) = &self.open else {
             let now = Instant::now();
-            return (now < self.until && !self.is_ended.load(Ordering::Relaxed)).then_some(now);
+            let is_over = now >= self.until || self.is_ended.load(Ordering::Relaxed);
+            return (!is_over).then_some(Turn { due: now, now });
         };
         open.due.acquire().await.ok()?.forget();
         let number = open.taken.fetch_add(1, Ordering::Relaxed);
-        Some(self.begin + open.schedule.due(number))
+        Some(Turn { due: self.begin + open.schedule.due(number), now: Instant::now() })
     }
 
     /// Lets requests become due until the time is up.
@@ -185,9 +194,9 @@ mod tests {
     async fn without_a_schedule_a_turn_is_now_until_the_time_is_up() {
         let begin = Instant::now();
         let turns = Turns::new(None, begin, begin + micros(2000));
-        assert_eq!(turns.next().await, Some(begin));
+        assert_eq!(turns.next().await, Some(Turn { due: begin, now: begin }));
         tokio::time::advance(micros(1000)).await;
-        assert_eq!(turns.next().await, Some(begin + micros(1000)));
+        assert_eq!(turns.next().await.unwrap().due, begin + micros(1000));
         tokio::time::advance(micros(1000)).await;
         assert_eq!(turns.next().await, None);
         let early = Turns::new(None, begin, begin + micros(3000));
@@ -203,11 +212,12 @@ mod tests {
         tokio::time::advance(micros(3000)).await;
         turns.release(begin.elapsed());
         for number in 0..4 {
-            assert_eq!(turns.next().await, Some(begin + micros(1000 * number)));
+            let turn = Turn { due: begin + micros(1000 * number), now: begin + micros(3000) };
+            assert_eq!(turns.next().await, Some(turn));
         }
         tokio::time::advance(micros(7000)).await;
         turns.release(begin.elapsed());
-        assert_eq!(turns.next().await, Some(begin + micros(4000)));
+        assert_eq!(turns.next().await.unwrap().due, begin + micros(4000));
         assert_eq!((turns.end(), turns.next().await), (0, None));
     }
 

@@ -126,7 +126,7 @@ impl Report {
             unanswered: tally.unanswered(),
             unsent: tally.unsent,
             latency_us: Percentiles::of(&tally.latency),
-            lateness_us: per_second.and_then(|_| Percentiles::of(&tally.lateness)),
+            lateness_us: tally.lateness.as_ref().and_then(Percentiles::of),
             errors,
             latency: tally.latency,
         }
