@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit status 0 means done,
 //! 1 that a node refused or cannot be reached, 2 that the command line is unusable.
 
+pub mod bench;
 mod check;
 mod client;
 mod daemon;
@@ -51,6 +52,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out of order
     Check(check::CheckArgs),
+    /// Measure how fast a running cluster takes messages; what it sends stays in the log
+    Bench(bench::BenchArgs),
     /// Show, set or clear the faults of nodes that run with --allow-faults
     Faults(faults::FaultsArgs),
     /// Look into the data directory of a node, or make a secondary start over
@@ -88,6 +91,7 @@ impl Cli {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
             }
             Command::Check(args) => check::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
             Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),

@@ -1,0 +1,234 @@
+//! When a request is due. In an open loop a schedule says so, whatever became of the requests before: whoever comes
+//! late to a request counts from when it was due, so that a server that stalls cannot hide it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+
+const PICOS_PER_SECOND: f64 = 1e12;
+const PICOS_PER_NANO: u128 = 1000;
+
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// Each client sends its next request when it has the answer to the one before.
+    Closed,
+    /// Requests are due at even distances, whether or not the ones before were answered.
+    Open {
+        /// Requests a second, all clients together.
+        per_second: f64,
+    },
+}
+
+/// The requests of one thread: numbers from 0 on, each with the time at which it is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schedule {
+    // In picoseconds, so that no rate drifts.
+    first: u128,
+    interval: u128,
+}
+
+impl Schedule {
+    /// The share of one thread out of `threads`, which take turns.
+    pub(super) fn share(per_second: f64, thread: usize, threads: usize) -> Self {
+        let interval = ((PICOS_PER_SECOND / per_second) as u128).max(1);
+        Self { first: interval * thread as u128, interval: interval * threads as u128 }
+    }
+
+    /// When a request is due, counted from the beginning.
+    pub(super) fn due(&self, number: u64) -> Duration {
+        let nanos = (self.first + self.interval * u128::from(number)) / PICOS_PER_NANO;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// How many requests have been due, so long after the beginning.
+    pub(super) fn due_by(&self, elapsed: Duration) -> u64 {
+        // All of this nanosecond: `due` rounds down to it.
+        let picos = elapsed.as_nanos() * PICOS_PER_NANO + (PICOS_PER_NANO - 1);
+        match picos.checked_sub(self.first) {
+            Some(since) => u64::try_from(since / self.interval + 1).unwrap_or(u64::MAX),
+            None => 0,
+        }
+    }
+}
+
+/// A client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// When the request was due.
+    pub(super) due: Instant,
+    pub(super) now: Instant,
+}
+
+/// Gives clients of one thread their turns.
+pub(super) struct Turns {
+    begin: Instant,
+    until: Instant,
+    is_ended: AtomicBool,
+    open: Option<Open>,
+}
+
+struct Open {
+    schedule: Schedule,
+    /// Requests that are due and not taken.
+    due: Semaphore,
+    released: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Turns {
+    pub(super) fn new(schedule: Option<Schedule>, begin: Instant, until: Instant) -> Self {
+        let open = schedule.map(|schedule| Open {
+            schedule,
+            due: Semaphore::new(0),
+            released: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+        });
+        Self { begin, until, is_ended: AtomicBool::new(false), open }
+    }
+
+    /// Waits for a turn; `None` when the time is up.
+    pub(super) async fn next(&self) -> Option<Turn> {
+        let Some(open) = &self.open else {
+            let now = Instant::now();
+            let is_over = now >= self.until || self.is_ended.load(Ordering::Relaxed);
+            return (!is_over).then_some(Turn { due: now, now });
+        };
+        open.due.acquire().await.ok()?.forget();
+        let number = open.taken.fetch_add(1, Ordering::Relaxed);
+        Some(Turn { due: self.begin + open.schedule.due(number), now: Instant::now() })
+    }
+
+    /// Lets requests become due until the time is up.
+    ///
+    /// # Errors
+    /// When the system gives no timer.
+    pub(super) async fn run(&self) -> io::Result<()> {
+        if self.open.is_none() {
+            tokio::time::sleep_until(self.until).await;
+            return Ok(());
+        }
+        let mut alarm = Alarm::new()?;
+        while let Some(next) = self.release(self.begin.elapsed()) {
+            alarm.ring_in(next.saturating_sub(self.begin.elapsed())).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands out what is due by then; returns when there is more to do, if there is.
+    pub(super) fn release(&self, elapsed: Duration) -> Option<Duration> {
+        let open = self.open.as_ref()?;
+        let length = self.until - self.begin;
+        // What is due at the end comes too late.
+        let due = match elapsed < length {
+            true => open.schedule.due_by(elapsed),
+            false => open.schedule.due_by(length.saturating_sub(Duration::from_nanos(1))),
+        };
+        let before = open.released.swap(due, Ordering::Relaxed);
+        open.due.add_permits(usize::try_from(due - before).unwrap_or(usize::MAX));
+        (elapsed < length).then(|| open.schedule.due(due).min(length))
+    }
+
+    /// Whether there are no turns any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_ended.load(Ordering::Relaxed) || Instant::now() >= self.until
+    }
+
+    /// Ends all turns; returns how many requests were due and not sent.
+    pub(super) fn end(&self) -> u64 {
+        self.is_ended.store(true, Ordering::Relaxed);
+        let Some(open) = &self.open else { return 0 };
+        open.due.close();
+        open.due.available_permits() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    #[test]
+    fn requests_are_due_at_even_distances_and_never_drift() {
+        let schedule = Schedule::share(3.0, 0, 1);
+        assert_eq!(schedule.due(0), Duration::ZERO);
+        assert_eq!(schedule.due(1), Duration::from_nanos(333_333_333));
+        // A year later.
+        let year = schedule.due(3 * 365 * 86_400);
+        assert!(Duration::from_secs(365 * 86_400).abs_diff(year) < micros(100), "{year:?}");
+    }
+
+    #[test]
+    fn what_is_due_by_a_time_is_what_is_due_up_to_it() {
+        for (rate, thread, threads) in [(1e5, 0, 1), (3e4, 1, 3), (7.0, 6, 7), (1e9, 0, 1)] {
+            let schedule = Schedule::share(rate, thread, threads);
+            for number in [0, 1, 2, 1000, 123_456_789] {
+                let due = schedule.due(number);
+                assert!(schedule.due_by(due) > number, "{rate} {number}");
+                if let Some(before) = due.checked_sub(Duration::from_nanos(1)) {
+                    assert!(schedule.due_by(before) <= number, "{rate} {number}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn threads_take_turns_so_that_all_together_keep_the_rate() {
+        let all = Schedule::share(50_000.0, 0, 1);
+        let shares = [0, 1, 2].map(|thread| Schedule::share(50_000.0, thread, 3));
+        for number in 0..99 {
+            let share = shares[number as usize % 3];
+            assert_eq!(share.due(number / 3), all.due(number));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_schedule_a_turn_is_now_until_the_time_is_up() {
+        let begin = Instant::now();
+        let turns = Turns::new(None, begin, begin + micros(2000));
+        assert_eq!(turns.next().await, Some(Turn { due: begin, now: begin }));
+        tokio::time::advance(micros(1000)).await;
+        assert_eq!(turns.next().await.unwrap().due, begin + micros(1000));
+        tokio::time::advance(micros(1000)).await;
+        assert_eq!(turns.next().await, None);
+        let early = Turns::new(None, begin, begin + micros(3000));
+        assert_eq!((early.end(), early.next().await), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_is_taken_late_counts_from_when_it_was_due() {
+        let begin = Instant::now();
+        let schedule = Schedule::share(1000.0, 0, 1);
+        let turns = Turns::new(Some(schedule), begin, begin + micros(5000));
+        // Nobody is free for 3 ms.
+        tokio::time::advance(micros(3000)).await;
+        turns.release(begin.elapsed());
+        for number in 0..4 {
+            let turn = Turn { due: begin + micros(1000 * number), now: begin + micros(3000) };
+            assert_eq!(turns.next().await, Some(turn));
+        }
+        tokio::time::advance(micros(7000)).await;
+        turns.release(begin.elapsed());
+        assert_eq!(turns.next().await.unwrap().due, begin + micros(4000));
+        assert_eq!((turns.end(), turns.next().await), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_due_and_not_sent_is_told() {
+        let begin = Instant::now();
+        let schedule = Schedule::share(1000.0, 0, 1);
+        let turns = Turns::new(Some(schedule), begin, begin + micros(5000));
+        turns.release(micros(9000));
+        assert!(turns.next().await.is_some());
+        assert_eq!(turns.end(), 4);
+        assert_eq!((turns.next().await, turns.is_over()), (None, true));
+    }
+}

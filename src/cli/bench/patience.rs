@@ -1,0 +1,62 @@
+//! A time limit for one request after the other, at the price of one timer.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+/// A time limit. Its timer is set anew only when it runs out, not for each request.
+pub(super) struct Patience {
+    limit: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, timer: Box::pin(sleep(limit)) }
+    }
+
+    /// What comes out of `work`, which began at `begin`; `None` where it takes longer than the limit.
+    pub(super) async fn within<F: Future>(&mut self, begin: Instant, work: F) -> Option<F::Output> {
+        let deadline = begin + self.limit;
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                () = self.timer.as_mut() => {
+                    if Instant::now() >= deadline {
+                        return None;
+                    }
+                    // It was set for a request before this one.
+                    self.timer.as_mut().reset(deadline);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_has_the_whole_time() {
+        let mut patience = Patience::new(Duration::from_secs(10));
+        for _ in 0..3 {
+            let begin = Instant::now();
+            let work = sleep(Duration::from_secs(9));
+            assert_eq!(patience.within(begin, work).await, Some(()));
+            assert_eq!(begin.elapsed(), Duration::from_secs(9));
+        }
+        for _ in 0..2 {
+            let begin = Instant::now();
+            assert_eq!(patience.within(begin, pending::<()>()).await, None);
+            assert_eq!(begin.elapsed(), Duration::from_secs(10));
+        }
+        assert_eq!(patience.within(Instant::now(), ready(1)).await, Some(1));
+    }
+}

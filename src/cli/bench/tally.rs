@@ -1,0 +1,141 @@
+//! What one thread counts while it sends.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use tokio::time::Instant;
+
+use super::engine::Failure;
+
+/// Latencies are told apart from 100 ns on, far below what a request takes.
+const LATENCY_NANOS_MIN: u64 = 100;
+
+/// An hour; what takes longer counts as that.
+const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
+
+/// Digits of a latency that are kept.
+const LATENCY_DIGITS: u8 = 3;
+
+/// Kinds of failures that are told apart; a server could make up ever more.
+const FAILURE_KINDS_MAX: usize = 32;
+
+/// Where those beyond that are counted.
+const OTHER_KINDS: &str = "failures of other kinds";
+
+/// Failures of one kind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failed {
+    pub(super) count: u64,
+    /// What was said about the first of them.
+    pub(super) detail: Option<String>,
+}
+
+/// An empty histogram of nanoseconds.
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(LATENCY_NANOS_MIN, LATENCY_NANOS_MAX, LATENCY_DIGITS)
+        .expect("the bounds are in order and the digits few")
+}
+
+/// Counts of what was due in the time that is measured.
+#[derive(Debug)]
+pub(super) struct Tally {
+    from: Instant,
+    until: Instant,
+    /// From when a request was due to its answer.
+    pub(super) latency: Histogram<u64>,
+    /// From when a request was due to when it was sent, where a schedule says when that is.
+    pub(super) lateness: Option<Histogram<u64>>,
+    pub(super) sent: u64,
+    /// Answers that came in the time that is measured, whenever their requests were due.
+    pub(super) answered_in_time: u64,
+    pub(super) failures: BTreeMap<String, Failed>,
+    failed_requests: u64,
+    pub(super) unsent: u64,
+}
+
+impl Tally {
+    pub(super) fn new(from: Instant, until: Instant, is_scheduled: bool) -> Self {
+        Self {
+            from,
+            until,
+            latency: histogram(),
+            lateness: is_scheduled.then(histogram),
+            sent: 0,
+            answered_in_time: 0,
+            failures: BTreeMap::new(),
+            failed_requests: 0,
+            unsent: 0,
+        }
+    }
+
+    /// A request leaves, `now`.
+    pub(super) fn sent(&mut self, due: Instant, now: Instant) {
+        if due >= self.from {
+            self.sent += 1;
+            if let Some(lateness) = &mut self.lateness {
+                lateness.saturating_record(nanos(due, now));
+            }
+        }
+    }
+
+    /// A request was answered as it should, `now`.
+    pub(super) fn answered(&mut self, due: Instant, now: Instant) {
+        if due >= self.from {
+            self.latency.saturating_record(nanos(due, now));
+        }
+        if now >= self.from && now < self.until {
+            self.answered_in_time += 1;
+        }
+    }
+
+    /// A request that was due then, or the connection for one, failed.
+    pub(super) fn failed(&mut self, due: Instant, failure: &Failure) {
+        if due < self.from {
+            return;
+        }
+        self.failed_requests += u64::from(!matches!(failure, Failure::Connect(_)));
+        let detail = match failure {
+            Failure::Refused { detail, .. } => detail.as_deref(),
+            _ => None,
+        };
+        self.add_failures(&failure.to_string(), 1, detail);
+    }
+
+    fn add_failures(&mut self, kind: &str, count: u64, detail: Option<&str>) {
+        let full = self.failures.len() >= FAILURE_KINDS_MAX;
+        let (kind, detail) = match full && !self.failures.contains_key(kind) {
+            true => (OTHER_KINDS, None),
+            false => (kind, detail),
+        };
+        let failed = self.failures.entry(kind.to_owned()).or_default();
+        failed.count += count;
+        if failed.detail.is_none() {
+            failed.detail = detail.map(str::to_owned);
+        }
+    }
+
+    /// Requests of which nothing more was heard.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.sent.saturating_sub(self.latency.len() + self.failed_requests)
+    }
+
+    /// Adds what another thread counted.
+    pub(super) fn add(&mut self, other: &Self) {
+        // Both have the same bounds.
+        let _ = self.latency.add(&other.latency);
+        if let (Some(lateness), Some(other)) = (&mut self.lateness, &other.lateness) {
+            let _ = lateness.add(other);
+        }
+        self.sent += other.sent;
+        self.failed_requests += other.failed_requests;
+        self.answered_in_time += other.answered_in_time;
+        self.unsent += other.unsent;
+        for (kind, failed) in &other.failures {
+            self.add_failures(kind, failed.count, failed.detail.as_deref());
+        }
+    }
+}
+
+fn nanos(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
+}
