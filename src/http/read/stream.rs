@@ -9,19 +9,16 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::http::json;
 use crate::log::{LogReader, ReadError};
-use crate::types::{IdRange, MessageId, Records, Run};
+use crate::types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
 
-/// How much of the log is rendered at once, in bytes of records or of one message's text; the JSON
-/// has up to six times as many. Smaller: more system calls a megabyte. Larger: each slow client
-/// holds more memory, and each step keeps the thread's other connections waiting longer.
-pub(super) const PAGE_BYTES: usize = 64 * 1024;
+/// How much of the log is read and rendered at once, in bytes of records or of one message's text; the JSON has up to
+/// six times as many. Smaller: more hand-overs between threads where it is read from files, which cost more than the
+/// bytes. Larger: each slow client holds more memory, and each step keeps the thread's other connections waiting longer.
+pub(super) const PAGE_BYTES: usize = 256 * 1024;
 
-/// Pages that are rendered in a row before other connections of the thread get their turn: a client
-/// that takes a long log as fast as it comes must not starve senders.
-pub(super) const PAGES_IN_A_ROW: u32 = 4;
-
-/// Bytes of JSON around a short message, at most; a guess that saves growing the buffer.
-const FRAME_BYTES: usize = 48;
+/// Bytes that a message has more in JSON than as a record, at most and without escapes and further members: the name of
+/// each member, 20 digits, and what stands around them, less the record's header. Room that saves growing the buffer.
+const GROWTH_BYTES: usize = 42 - RECORD_HEADER_BYTES;
 
 /// What stands around the messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +63,9 @@ pub struct MessageStream {
     progress: Progress,
     /// A page that was rendered before the body was asked for.
     ready: Option<Bytes>,
-    /// Pages since other connections had their turn.
-    in_a_row: u32,
+    /// Whether other connections had their turn since the last page: a client that takes a long log as fast as it
+    /// comes must not starve senders.
+    yielded: bool,
     /// Why the rest cannot be read.
     failed: Option<ReadError>,
 }
@@ -93,7 +91,7 @@ impl MessageStream {
             form,
             progress: Progress::Beginning,
             ready: None,
-            in_a_row: 0,
+            yielded: true,
             failed: None,
         }
     }
@@ -121,14 +119,14 @@ impl MessageStream {
         if self.is_done() {
             return Poll::Ready(None);
         }
-        if self.in_a_row == PAGES_IN_A_ROW {
-            self.in_a_row = 0;
+        if !self.yielded {
+            self.yielded = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         match ready!(self.poll_render(cx)) {
             Ok(page) => {
-                self.in_a_row += 1;
+                self.yielded = false;
                 Poll::Ready(Some(Ok(page.into())))
             }
             Err(error) => {
@@ -152,21 +150,23 @@ impl MessageStream {
         Poll::Ready(Ok(self.render(records)))
     }
 
-    /// Reads the next page: here where it is in memory, and otherwise on a thread that may wait for the disk.
+    /// Reads the next page: here where it is in memory, and otherwise on a thread that may wait for the disk. From
+    /// there on, the page behind it is read while this one is rendered and sent.
     fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<Result<Records, ReadError>> {
-        let (from, until) = (self.rest.start(), self.rest.end());
-        if self.reading.is_none() && self.log.is_recent(from) {
-            return Poll::Ready(self.log.read(from, until, PAGE_BYTES));
+        if self.reading.is_none() && self.log.is_recent(self.rest.start()) {
+            return Poll::Ready(self.log.read(self.rest.start(), self.rest.end(), PAGE_BYTES));
         }
-        let log = self.log.clone();
-        let read = move || log.read(from, until, PAGE_BYTES);
-        let reading = self.reading.get_or_insert_with(|| spawn_blocking(read));
+        let reading = self.reading.get_or_insert_with(|| read_aside(&self.log, self.rest));
         let read = ready!(Pin::new(reading).poll(cx));
-        self.reading = None;
         // Cancelled when the node stops, and a panic ends the process.
         let stopped =
             |_| Err(ReadError { detail: "the node is stopping".to_owned(), is_passing: true });
-        Poll::Ready(read.unwrap_or_else(stopped))
+        let read = read.unwrap_or_else(stopped);
+        let behind = read.as_ref().ok().map(|read| self.rest.from(read.range().end()));
+        self.reading = behind
+            .filter(|behind| !behind.is_empty() && !self.log.is_recent(behind.start()))
+            .map(|behind| read_aside(&self.log, behind));
+        Poll::Ready(read)
     }
 
     fn render(&mut self, records: Option<Records>) -> Vec<u8> {
@@ -200,7 +200,7 @@ impl MessageStream {
             }
             return self.render_text(out);
         }
-        out.reserve(records.bytes() + range.len() as usize * FRAME_BYTES);
+        out.reserve(records.bytes() + range.len() as usize * GROWTH_BYTES);
         for (id, text) in records.texts() {
             self.begin_message(out, id);
             json::write_escaped(out, text);
@@ -233,4 +233,10 @@ impl MessageStream {
     fn end_message(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.form.behind);
     }
+}
+
+/// Reads the first page of `range` on a thread that may wait for the disk.
+fn read_aside(log: &LogReader, range: IdRange) -> JoinHandle<Result<Records, ReadError>> {
+    let log = log.clone();
+    spawn_blocking(move || log.read(range.start(), range.end(), PAGE_BYTES))
 }
