@@ -50,4 +50,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use read::{Form, MessageStream};
 pub use server::{HttpConfig, Node, Server};

@@ -51,7 +51,7 @@ impl Answer for Fake {
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         match head.uri.path() {
-            "/messages" => read::messages(&self.log, Selection::ALL).await.unwrap(),
+            "/messages" => read::messages(&self.log, Selection::ALL, &head.headers).await.unwrap(),
             "/thread" => {
                 let thread = std::thread::current().name().unwrap().to_owned();
                 Response::new(ResponseBody::full(thread.into_bytes()))

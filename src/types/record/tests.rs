@@ -19,6 +19,20 @@ fn what_is_encoded_comes_back() {
     assert_eq!(texts, [(7, "Msg1"), (8, ""), (9, "Повідомлення")]);
 }
 
+#[test]
+fn texts_pass_by_keys_and_are_those_of_the_records() {
+    let mut bytes = Vec::new();
+    let key = "order-17".parse().unwrap();
+    for (n, (key, text)) in
+        [(None, "Msg1"), (Some(&key), "Повідомлення"), (Some(&key), "")].into_iter().enumerate()
+    {
+        encode_record(&mut bytes, MessageId::new(n as u64), 0, key, text, false);
+    }
+    let records = Records::check(IdRange::new(LogEnd::ZERO, LogEnd::new(3)), bytes.into()).unwrap();
+    let whole = records.iter().map(|record| (record.id, record.text.as_bytes()));
+    assert!(records.texts().eq(whole));
+}
+
 /// One keyed record, as bytes.
 fn keyed(key: &str, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
