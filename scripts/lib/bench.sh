@@ -31,7 +31,8 @@ ready() {
   done
 }
 
-# bench LABEL PORT [FLAG…]: one measurement, $seconds long
+# bench LABEL PORT [FLAG…]: one measurement, $seconds long, which the script sets
+# shellcheck disable=SC2154
 bench() {
   local label=$1 port=$2
   shift 2
