@@ -109,7 +109,7 @@ fn gate_release(bencher: Bencher<'_, '_>, senders: u64) {
     });
 }
 
-/// Runs that come in reverse, so that each one but the last waits, and then go out in order. Budget: 500 ns a run: as
+/// Runs that come in reverse, so that each one but the last waits, and then go out in order. Budget: 300 ns a run: as
 /// much as its frame's head costs.
 #[divan::bench(args = [16, 256])]
 fn gap_buffer(bencher: Bencher<'_, '_>, runs: u64) {
