@@ -1,0 +1,98 @@
+//! Drives systems that acklog is compared with, with the engine of `acklog bench`, so that all are measured by the very
+//! same loops and histograms. `scripts/bench-peers` starts them and calls this. Their protocols are spoken with bytes
+//! made beforehand, so that the loader costs next to nothing beside what it loads.
+
+mod etcd;
+mod nats;
+mod postgres;
+mod redis;
+mod wire;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acklog::cli::bench::engine::{self, Load, Pace, Progress};
+use clap::{Parser, ValueEnum};
+
+/// An answer that takes longer has failed.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is loaded.
+#[derive(Clone, Copy, ValueEnum)]
+enum System {
+    Redis,
+    Nats,
+    Etcd,
+    Postgres,
+}
+
+/// Loads a system with appends that each wait for their ack; prints what it measured as JSON
+#[derive(Parser)]
+struct Args {
+    /// What listens there
+    #[arg(value_enum)]
+    system: System,
+    /// Where it listens, as host:port
+    address: String,
+    /// Connections, each with one request under way
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// Seconds to send before anything counts
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Seconds to measure
+    #[arg(long, default_value_t = 3.0)]
+    duration: f64,
+    /// Bytes of a message
+    #[arg(long, default_value_t = 100)]
+    size: usize,
+    /// Messages in a request
+    #[arg(long, default_value_t = 1)]
+    batch: usize,
+    /// Requests a second that become due, answered or not; without it each client waits for its answers
+    #[arg(long)]
+    rate: Option<f64>,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<String> {
+    let load = Load {
+        clients: args.clients,
+        pace: args.rate.map_or(Pace::Closed, |per_second| Pace::Open { per_second }),
+        warm_up: Duration::try_from_secs_f64(args.warm_up)?,
+        duration: Duration::try_from_secs_f64(args.duration)?,
+        timeout: TIMEOUT,
+        threads: 1,
+        batch: args.batch as u64,
+    };
+    let (address, message) = (args.address.clone(), "m".repeat(args.size));
+    let progress = Arc::new(Progress::default());
+    let report = match args.system {
+        System::Redis => {
+            engine::run(redis::Redis::new(address, &message, args.batch), &load, &progress)
+        }
+        System::Nats => {
+            engine::run(nats::Nats::new(address, message, args.batch), &load, &progress)
+        }
+        System::Etcd => {
+            engine::run(etcd::Etcd::new(address, &message, args.batch), &load, &progress)
+        }
+        System::Postgres => {
+            engine::run(postgres::Postgres::new(address, &message, args.batch), &load, &progress)
+        }
+    }?;
+    Ok(serde_json::to_string(&report)?)
+}
