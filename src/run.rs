@@ -254,8 +254,8 @@ fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     listener().with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Each waiting sender has a connection, and so a descriptor: as many as the system allows.
-fn raise_descriptor_limit() {
+/// Each sender has a connection, and so a descriptor: as many as the system allows.
+pub(crate) fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!(%error, ?current, "the limit of open descriptors stays as it is");

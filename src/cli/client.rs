@@ -46,6 +46,16 @@ impl NodeUrl {
         let host = "127.0.0.1".to_owned();
         Self { authority: format!("{host}:{port}"), host, port }
     }
+
+    /// Host and port, as they stand in the `Host` header.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Host and port, as they are dialled.
+    pub(super) fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
 }
 
 impl FromStr for NodeUrl {
@@ -216,8 +226,8 @@ impl Client {
     }
 
     async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-        let address = (self.url.host.as_str(), self.url.port);
-        let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        let connecting = TcpStream::connect(self.url.address());
+        let stream = match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(stream) => stream.with_context(|| format!("cannot reach {}", self.url))?,
             Err(_) => bail!("cannot reach {}: no answer in {CONNECT_TIMEOUT:?}", self.url),
         };

@@ -52,6 +52,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out of order
     Check(check::CheckArgs),
+    /// Measure how fast a running cluster takes messages; what it sends stays in the log
+    Bench(bench::BenchArgs),
     /// Show, set or clear the faults of nodes that run with --allow-faults
     Faults(faults::FaultsArgs),
     /// Look into the data directory of a node, or make a secondary start over
@@ -89,6 +91,7 @@ impl Cli {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
             }
             Command::Check(args) => check::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
             Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),

@@ -94,18 +94,23 @@ async fn post(
 }
 
 fn request_body(args: &PostArgs, text: &str) -> Value {
-    let concern = args.write_concern.map(|concern| match concern {
-        WriteConcern::Nodes(nodes) => json!(nodes),
-        word => json!(word.to_string()),
-    });
     // Rounded up: 0 would mean not to wait at all.
     let millis = |timeout: Duration| timeout.as_nanos().div_ceil(1_000_000);
     let millis = args.timeout.map(|timeout| u64::try_from(millis(timeout)).unwrap_or(u64::MAX));
     let mut body = Map::new();
     body.insert("message".to_owned(), text.into());
+    let concern = args.write_concern.map(concern_value);
     body.extend(concern.map(|concern| ("writeConcern".to_owned(), concern)));
     body.extend(millis.map(|millis| ("timeoutMs".to_owned(), millis.into())));
     body.into()
+}
+
+/// A write concern as it stands in a body.
+pub(super) fn concern_value(concern: WriteConcern) -> Value {
+    match concern {
+        WriteConcern::Nodes(nodes) => json!(nodes),
+        word => json!(word.to_string()),
+    }
 }
 
 fn acked_line(answer: &Answer) -> anyhow::Result<String> {

@@ -28,15 +28,20 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// What requests under way may still take when somebody ends the run early.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// Why a request or a connection came to nothing. Equal ones are counted together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+/// Why a request or a connection came to nothing. Those with the same text are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
     /// There is no connection.
     #[error("cannot connect: {0}")]
     Connect(String),
     /// The server answered, and not as hoped. The connection goes on.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{kind}")]
+    Refused {
+        /// What counts as the same.
+        kind: String,
+        /// What more was said; of those that are counted together, the first one's is shown.
+        detail: Option<String>,
+    },
     /// The answer took longer than [`Load::timeout`].
     #[error("no answer in time")]
     TimedOut,
@@ -127,6 +132,11 @@ impl Progress {
     /// Failures so far, those of the warm-up too.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody ended the run early.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
     }
 
     /// Ends the run early; what was measured by then is reported.
@@ -317,7 +327,7 @@ async fn client<T: Target>(shared: Arc<Shared<T>>, mut sender: Option<T::Sender>
             sender = match connection(&*shared.target).await {
                 Ok(fresh) => Some(fresh),
                 Err(failure) => {
-                    shared.failed(Instant::now(), failure);
+                    shared.failed(Instant::now(), &failure);
                     sleep(RECONNECT_PAUSE).await;
                     None
                 }
@@ -331,8 +341,8 @@ async fn client<T: Target>(shared: Arc<Shared<T>>, mut sender: Option<T::Sender>
         match done.unwrap_or(Err(Failure::TimedOut)) {
             Ok(()) => shared.answered(due),
             Err(failure) => {
-                let is_broken = !matches!(failure, Failure::Refused(_));
-                shared.failed(due, failure);
+                let is_broken = !matches!(failure, Failure::Refused { .. });
+                shared.failed(due, &failure);
                 if is_broken {
                     sender = None;
                     sleep(RECONNECT_PAUSE).await;
@@ -348,7 +358,7 @@ impl<T> Shared<T> {
         self.progress.answered.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn failed(&self, due: Instant, failure: Failure) {
+    fn failed(&self, due: Instant, failure: &Failure) {
         lock(&self.tally).failed(due, failure);
         self.progress.failed.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,13 +1,234 @@
 //! `acklog bench`: how fast a running cluster takes messages, seen by its senders.
 //!
-//! `engine` drives connections of any kind, so that other systems can be measured in the same way; `pace` says when a
-//! request is due, `tally` counts, `report` tells.
+//! `engine` drives connections of any kind, so that other systems can be measured in the same way; `http` is the kind
+//! that a node has. `pace` says when a request is due, `tally` counts, `report` and `table` tell.
 
 mod alarm;
+mod answer;
 pub mod engine;
+mod http;
 mod pace;
 mod patience;
 mod report;
+mod table;
 mod tally;
 
+pub use http::{HttpSender, HttpTarget};
 pub use report::{Failures, Percentiles, Report};
+
+use std::future::Future;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::engine::{Failure, Load, Pace, Progress};
+use super::Target;
+use super::post::concern_value;
+use crate::config::{Stop, interval, number};
+use crate::run::raise_descriptor_limit;
+use crate::types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration};
+
+/// Most clients: each holds a connection.
+const CLIENTS_MAX: usize = 10_000;
+
+/// More threads than that measure each other.
+const THREADS_MAX: usize = 64;
+
+/// How often the progress bar moves.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Flags of `acklog bench`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct BenchArgs {
+    /// Clients, each with a connection and one request under way
+    #[arg(long, env = "ACKLOG_CLIENTS", value_name = "N", value_parser = clients)]
+    #[arg(default_value_t = 64)]
+    clients: usize,
+
+    /// Messages a second that are due, answered or not; latencies count from then [default: each client waits for its answers]
+    #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+
+    /// Bytes of each message
+    #[arg(long, env = "ACKLOG_SIZE", value_name = "N", value_parser = size, default_value_t = 100)]
+    size: usize,
+
+    /// How many nodes must have each message: a number, majority or all [default: the node's]
+    #[arg(long, env = "ACKLOG_WRITE_CONCERN", value_name = "W")]
+    write_concern: Option<WriteConcern>,
+
+    /// Messages in each request
+    #[arg(long, env = "ACKLOG_BATCH", value_name = "N", value_parser = size, default_value_t = 1)]
+    batch: usize,
+
+    /// How long to measure
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval)]
+    #[arg(default_value = "10s")]
+    duration: Duration,
+
+    /// How long to send before that
+    #[arg(long, env = "ACKLOG_WARM_UP", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(default_value = "1s")]
+    warm_up: Duration,
+
+    /// How long an answer may take; then the client hangs up
+    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = interval)]
+    #[arg(default_value = "10s")]
+    timeout: Duration,
+
+    /// Threads that the clients share
+    #[arg(long, env = "ACKLOG_THREADS", value_name = "N", value_parser = threads)]
+    #[arg(default_value_t = 1)]
+    threads: usize,
+
+    /// Print what was measured as one JSON object
+    #[arg(long, env = "ACKLOG_JSON")]
+    json: bool,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+fn clients(text: &str) -> Result<usize, String> {
+    number(text, 1, CLIENTS_MAX)
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    number(text, 1, THREADS_MAX)
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    number(text, 1, MESSAGE_BYTES_LIMIT)
+}
+
+impl BenchArgs {
+    fn load(&self) -> Load {
+        let batch = self.batch as u64;
+        let pace = self
+            .rate
+            .map_or(Pace::Closed, |rate| Pace::Open { per_second: f64::from(rate) / batch as f64 });
+        Load {
+            clients: self.clients,
+            pace,
+            warm_up: self.warm_up,
+            duration: self.duration,
+            timeout: self.timeout,
+            threads: self.threads,
+            batch,
+        }
+    }
+
+    /// The body of each request.
+    fn body(&self) -> String {
+        let message = "m".repeat(self.size);
+        let mut body = Map::new();
+        match self.batch {
+            1 => body.insert("message".to_owned(), message.into()),
+            count => body.insert("messages".to_owned(), vec![message; count].into()),
+        };
+        let concern = self.write_concern.map(concern_value);
+        body.extend(concern.map(|concern| ("writeConcern".to_owned(), concern)));
+        Value::from(body).to_string()
+    }
+
+    /// What is wrong with the flags as a whole.
+    fn unusable(&self) -> Option<String> {
+        (self.batch.saturating_mul(self.size) > MESSAGE_BYTES_LIMIT).then(|| {
+            format!(
+                "--batch {} with --size {} is more than any node takes in one request: \
+                 {MESSAGE_BYTES_LIMIT} bytes",
+                self.batch, self.size
+            )
+        })
+    }
+}
+
+/// Measures and returns the exit status: 0 when anything was answered as it should.
+pub(super) fn run(args: &BenchArgs) -> ExitCode {
+    if let Some(wrong) = args.unusable() {
+        return Stop::bad_usage("acklog", &wrong).report();
+    }
+    raise_descriptor_limit();
+    super::finish(super::block_on(measure(args, &mut std::io::stdout())))
+}
+
+async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let url = &args.target.url;
+    let (load, progress) = (args.load(), Arc::new(Progress::default()));
+    let target = HttpTarget::post(url.clone(), "/messages", &args.body());
+    let running = {
+        let (load, progress) = (load.clone(), Arc::clone(&progress));
+        tokio::task::spawn_blocking(move || engine::run(target, &load, &progress))
+    };
+    let watched = tokio::spawn(watch(Arc::clone(&progress), args.warm_up + args.duration));
+    tokio::spawn(stop_on_signals(Arc::clone(&progress))?);
+    let done = running.await?;
+    watched.abort();
+    let report = match done {
+        Ok(report) => report,
+        Err(Failure::Connect(why)) => bail!("cannot reach {url}: {why}"),
+        Err(failure) => bail!("{url}: {failure}"),
+    };
+    table::print(args, &report, out)?;
+    match report.errors.first() {
+        _ if report.answered > 0 => Ok(()),
+        Some(most) => bail!("no request was answered as it should be: {}", most.line()),
+        None => bail!("no request was answered in the time that was measured"),
+    }
+}
+
+/// Shows on a terminal how far the run is.
+async fn watch(progress: Arc<Progress>, length: Duration) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}");
+    let bar = ProgressBar::new(length.as_millis() as u64);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let _cleared = Cleared(bar.clone());
+    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    let mut before = (Duration::ZERO, 0);
+    loop {
+        ticks.tick().await;
+        let Some(elapsed) = progress.elapsed() else { continue };
+        let answered = progress.answered();
+        let rate = (answered - before.1) as f64 / (elapsed - before.0).as_secs_f64();
+        before = (elapsed, answered);
+        bar.set_message(format!("{rate:.0} requests/s, {} failures", progress.failed()));
+        bar.set_position(elapsed.as_millis() as u64);
+    }
+}
+
+/// A progress bar that goes away when nobody moves it any more.
+struct Cleared(ProgressBar);
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Ends the run early on SIGINT and SIGTERM; whoever asks twice gets no table.
+fn stop_on_signals(progress: Arc<Progress>) -> std::io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if progress.is_stopped() {
+                std::process::exit(1);
+            }
+            progress.stop();
+        }
+    })
+}

@@ -53,6 +53,8 @@ pub struct Failures {
     pub kind: String,
     /// How often.
     pub count: u64,
+    /// What the server said about the first of them.
+    pub detail: Option<String>,
 }
 
 /// Times in microseconds.
@@ -93,11 +95,16 @@ impl Report {
         let seconds = measured.as_secs_f64();
         // A run that is ended in its warm-up measured nothing.
         let rate = if seconds > 0.0 { tally.answered_in_time as f64 / seconds } else { 0.0 };
-        let (answered, failed) = (tally.latency.len(), tally.failures.values().sum());
+        let (answered, failed) =
+            (tally.latency.len(), tally.failures.values().map(|f| f.count).sum());
         let mut errors: Vec<_> = tally
             .failures
             .iter()
-            .map(|(failure, &count)| Failures { kind: failure.to_string(), count })
+            .map(|(kind, failed)| Failures {
+                kind: kind.clone(),
+                count: failed.count,
+                detail: failed.detail.clone(),
+            })
             .collect();
         errors.sort_by_key(|failures| std::cmp::Reverse(failures.count));
         let per_second = match load.pace {

@@ -19,6 +19,17 @@ const LATENCY_DIGITS: u8 = 3;
 /// Kinds of failures that are told apart; a server could make up ever more.
 const FAILURE_KINDS_MAX: usize = 32;
 
+/// Where those beyond that are counted.
+const OTHER_KINDS: &str = "failures of other kinds";
+
+/// Failures of one kind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failed {
+    pub(super) count: u64,
+    /// What was said about the first of them.
+    pub(super) detail: Option<String>,
+}
+
 /// An empty histogram of nanoseconds.
 pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(LATENCY_NANOS_MIN, LATENCY_NANOS_MAX, LATENCY_DIGITS)
@@ -37,7 +48,7 @@ pub(super) struct Tally {
     pub(super) sent: u64,
     /// Answers that came in the time that is measured, whenever their requests were due.
     pub(super) answered_in_time: u64,
-    pub(super) failures: BTreeMap<Failure, u64>,
+    pub(super) failures: BTreeMap<String, Failed>,
     failed_requests: u64,
     pub(super) unsent: u64,
 }
@@ -76,17 +87,29 @@ impl Tally {
     }
 
     /// A request that was due then, or the connection for one, failed.
-    pub(super) fn failed(&mut self, due: Instant, failure: Failure) {
+    pub(super) fn failed(&mut self, due: Instant, failure: &Failure) {
         if due < self.from {
             return;
         }
         self.failed_requests += u64::from(!matches!(failure, Failure::Connect(_)));
-        let full = self.failures.len() >= FAILURE_KINDS_MAX;
-        let kind = match full && !self.failures.contains_key(&failure) {
-            true => Failure::Other("other failures".to_owned()),
-            false => failure,
+        let detail = match failure {
+            Failure::Refused { detail, .. } => detail.as_deref(),
+            _ => None,
         };
-        *self.failures.entry(kind).or_default() += 1;
+        self.add_failures(&failure.to_string(), 1, detail);
+    }
+
+    fn add_failures(&mut self, kind: &str, count: u64, detail: Option<&str>) {
+        let full = self.failures.len() >= FAILURE_KINDS_MAX;
+        let (kind, detail) = match full && !self.failures.contains_key(kind) {
+            true => (OTHER_KINDS, None),
+            false => (kind, detail),
+        };
+        let failed = self.failures.entry(kind.to_owned()).or_default();
+        failed.count += count;
+        if failed.detail.is_none() {
+            failed.detail = detail.map(str::to_owned);
+        }
     }
 
     /// Requests of which nothing more was heard.
@@ -103,8 +126,8 @@ impl Tally {
         self.failed_requests += other.failed_requests;
         self.answered_in_time += other.answered_in_time;
         self.unsent += other.unsent;
-        for (failure, count) in &other.failures {
-            *self.failures.entry(failure.clone()).or_default() += count;
+        for (kind, failed) in &other.failures {
+            self.add_failures(kind, failed.count, failed.detail.as_deref());
         }
     }
 }

@@ -1,0 +1,95 @@
+//! Sends one prepared HTTP request again and again.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::answer::{Answer, AnswerReader};
+use super::engine::{Failure, Sender, Target};
+use crate::cli::NodeUrl;
+use crate::telemetry::escaped;
+
+/// A server that is sent the same request over and over.
+#[derive(Debug)]
+pub struct HttpTarget {
+    url: NodeUrl,
+    request: Arc<[u8]>,
+}
+
+impl HttpTarget {
+    /// Posts this body, which is JSON, to this path.
+    pub fn post(url: NodeUrl, path: &str, body: &str) -> Self {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            url.authority(),
+            body.len()
+        );
+        Self { url, request: [head.as_bytes(), body.as_bytes()].concat().into() }
+    }
+}
+
+impl Target for HttpTarget {
+    type Sender = HttpSender;
+
+    async fn connect(&self) -> Result<HttpSender, Failure> {
+        let no_connection = |error: std::io::Error| Failure::Connect(error.to_string());
+        let stream = TcpStream::connect(self.url.address()).await.map_err(no_connection)?;
+        stream.set_nodelay(true).map_err(no_connection)?;
+        let request = Arc::clone(&self.request);
+        Ok(HttpSender { stream, request, answer: AnswerReader::new(), is_open: true })
+    }
+}
+
+/// A connection to an HTTP server.
+pub struct HttpSender {
+    stream: TcpStream,
+    request: Arc<[u8]>,
+    answer: AnswerReader,
+    is_open: bool,
+}
+
+impl Sender for HttpSender {
+    async fn send(&mut self) -> Result<(), Failure> {
+        // Where a server refuses a request before it has all of it, the answer says why.
+        let written = self.stream.write_all(&self.request).await;
+        self.answer.clear();
+        loop {
+            let count = match self.stream.read(self.answer.room()).await? {
+                0 => return Err(written.err().map_or(Failure::HungUp, Failure::from)),
+                count => count,
+            };
+            if let Some(answer) = self.answer.take(count)? {
+                self.is_open = !answer.is_last && written.is_ok();
+                return judged(&answer);
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open
+    }
+}
+
+/// What a node says when it refuses.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+fn judged(answer: &Answer<'_>) -> Result<(), Failure> {
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    let problem: Problem = serde_json::from_slice(answer.body).unwrap_or_default();
+    let status = hyper::StatusCode::from_u16(answer.status).ok();
+    let reason = status.and_then(|status| status.canonical_reason());
+    let title = problem.title.as_deref().or(reason).unwrap_or_default();
+    let kind = escaped(format!("{} {title}", answer.status).trim_end()).into_owned();
+    let detail = problem.detail.map(|detail| escaped(&detail).into_owned());
+    Err(Failure::Refused { kind, detail })
+}
