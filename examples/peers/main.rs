@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acklog::cli::bench::engine::{self, Load, Pace, Progress};
+use acklog::types::parse_duration;
 use clap::{Parser, ValueEnum};
 
-/// An answer that takes longer has failed.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// An answer that takes longer has failed, as by default in `acklog bench`.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is loaded.
 #[derive(Clone, Copy, ValueEnum)]
@@ -38,21 +39,21 @@ struct Args {
     /// Connections, each with one request under way
     #[arg(long, default_value_t = 64)]
     clients: usize,
-    /// Seconds to send before anything counts
-    #[arg(long, default_value_t = 1.0)]
-    warm_up: f64,
-    /// Seconds to measure
-    #[arg(long, default_value_t = 3.0)]
-    duration: f64,
+    /// How long to send before anything counts
+    #[arg(long, value_parser = parse_duration, default_value = "1s")]
+    warm_up: Duration,
+    /// How long to measure
+    #[arg(long, value_parser = parse_duration, default_value = "10s")]
+    duration: Duration,
     /// Bytes of a message
     #[arg(long, default_value_t = 100)]
     size: usize,
     /// Messages in a request
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// Requests a second that become due, answered or not; without it each client waits for its answers
+    /// Messages a second that are due, answered or not; without it each client waits for its answers
     #[arg(long)]
-    rate: Option<f64>,
+    rate: Option<u32>,
 }
 
 fn main() -> ExitCode {
@@ -69,14 +70,16 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<String> {
+    let batch = args.batch as u64;
+    let open = |rate| Pace::Open { per_second: f64::from(rate) / batch as f64 };
     let load = Load {
         clients: args.clients,
-        pace: args.rate.map_or(Pace::Closed, |per_second| Pace::Open { per_second }),
-        warm_up: Duration::try_from_secs_f64(args.warm_up)?,
-        duration: Duration::try_from_secs_f64(args.duration)?,
+        pace: args.rate.map_or(Pace::Closed, open),
+        warm_up: args.warm_up,
+        duration: args.duration,
         timeout: TIMEOUT,
         threads: 1,
-        batch: args.batch as u64,
+        batch,
     };
     let (address, message) = (args.address.clone(), "m".repeat(args.size));
     let progress = Arc::new(Progress::default());
