@@ -8,7 +8,9 @@ use acklog::cli::bench::engine::{Failure, Sender, Target};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use hyper::{HeaderMap, Request};
+use tokio::task::AbortHandle;
 
+use crate::pool::{Pool, Shared};
 use crate::wire::{connect, refused};
 
 const KEY_BYTES: usize = 16;
@@ -26,10 +28,11 @@ pub(crate) struct Etcd {
     /// Where the keys are in the body.
     keys: Arc<[usize]>,
     senders: AtomicU32,
+    pool: Pool<Connection>,
 }
 
 impl Etcd {
-    pub(crate) fn new(address: String, message: &str, batch: usize) -> Self {
+    pub(crate) fn new(address: String, message: &str, batch: usize, shared_by: usize) -> Self {
         // No key holds this, so that they are found.
         let blank = [0xff; KEY_BYTES];
         let put = [field(PUT_KEY, &blank), field(PUT_VALUE, message.as_bytes())].concat();
@@ -41,7 +44,7 @@ impl Etcd {
         let length = u32::try_from(request.len()).unwrap_or(u32::MAX);
         let body = [&[0][..], &length.to_be_bytes(), &request].concat();
         let keys = memchr::memmem::find_iter(&body, &blank).collect();
-        Self { address, method, body, keys, senders: AtomicU32::new(0) }
+        Self { address, method, body, keys, senders: AtomicU32::new(0), pool: Pool::new(shared_by) }
     }
 }
 
@@ -61,10 +64,7 @@ impl Target for Etcd {
     type Sender = EtcdSender;
 
     async fn connect(&self) -> Result<EtcdSender, Failure> {
-        let stream = connect(&self.address).await?;
-        let (requests, connection) = h2::client::handshake(stream).await.map_err(failed)?;
-        // It ends with its connection; what went wrong is told to whoever waits for an answer.
-        tokio::spawn(async move { connection.await.ok() });
+        let Connection { requests, .. } = self.pool.get(open(&self.address)).await?;
         let path = format!("http://{}/etcdserverpb.KV/{}", self.address, self.method);
         let head = Request::post(path)
             .header("content-type", "application/grpc")
@@ -77,7 +77,28 @@ impl Target for Etcd {
     }
 }
 
-/// One connection.
+/// A connection that clients share, and the task that serves it.
+#[derive(Clone)]
+struct Connection {
+    requests: SendRequest<Bytes>,
+    task: AbortHandle,
+}
+
+impl Shared for Connection {
+    fn is_open(&self) -> bool {
+        !self.task.is_finished()
+    }
+}
+
+async fn open(address: &str) -> Result<Connection, Failure> {
+    let stream = connect(address).await?;
+    let (requests, connection) = h2::client::handshake(stream).await.map_err(failed)?;
+    // It ends with its connection; what went wrong is told to whoever waits for an answer.
+    let task = tokio::spawn(async move { connection.await.ok() }).abort_handle();
+    Ok(Connection { requests, task })
+}
+
+/// One client.
 pub(crate) struct EtcdSender {
     requests: SendRequest<Bytes>,
     head: Request<()>,

@@ -4,6 +4,7 @@
 
 mod etcd;
 mod nats;
+mod pool;
 mod postgres;
 mod redis;
 mod wire;
@@ -51,6 +52,9 @@ struct Args {
     /// Messages in a request
     #[arg(long, default_value_t = 1)]
     batch: usize,
+    /// Clients that share a connection, where the protocol tells their answers apart (nats, etcd)
+    #[arg(long, default_value_t = 1)]
+    shared_by: usize,
     /// Messages a second that are due, answered or not; without it each client waits for its answers
     #[arg(long)]
     rate: Option<u32>,
@@ -87,12 +91,16 @@ fn run(args: &Args) -> anyhow::Result<String> {
         System::Redis => {
             engine::run(redis::Redis::new(address, &message, args.batch), &load, &progress)
         }
-        System::Nats => {
-            engine::run(nats::Nats::new(address, message, args.batch), &load, &progress)
-        }
-        System::Etcd => {
-            engine::run(etcd::Etcd::new(address, &message, args.batch), &load, &progress)
-        }
+        System::Nats => engine::run(
+            nats::Nats::new(address, message, args.batch, args.shared_by),
+            &load,
+            &progress,
+        ),
+        System::Etcd => engine::run(
+            etcd::Etcd::new(address, &message, args.batch, args.shared_by),
+            &load,
+            &progress,
+        ),
         System::Postgres => {
             engine::run(postgres::Postgres::new(address, &message, args.batch), &load, &progress)
         }

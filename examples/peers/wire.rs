@@ -66,17 +66,23 @@ impl Wire {
         Ok(self.taken(length))
     }
 
-    fn unread(&self) -> &[u8] {
+    /// What has come and was not taken.
+    pub(crate) fn unread(&self) -> &[u8] {
         self.buffer.get(self.begin..self.end).unwrap_or_default()
     }
 
-    fn taken(&mut self, length: usize) -> &[u8] {
+    /// Takes so many of the bytes that have come.
+    pub(crate) fn taken(&mut self, length: usize) -> &[u8] {
         let from = self.begin;
         self.begin += length;
         self.buffer.get(from..self.begin).unwrap_or_default()
     }
 
-    async fn fill(&mut self) -> Result<(), Failure> {
+    /// Waits for more to come. Loses nothing when it is dropped.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub(crate) async fn fill(&mut self) -> Result<(), Failure> {
         self.buffer.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         if self.end == self.buffer.len() {

@@ -15,8 +15,10 @@ CLIENTS_MAIN = 64
 BATCH = 100
 MESSAGE_BYTES = 100
 # The open loop's steps, as shares of what the same servers did just before with as many clients in the closed loop.
-SHARES = [0.1, 0.3, 0.5, 0.7, 0.85, 0.95]
+SHARES = [0.1, 0.3, 0.5, 0.7, 0.9]
 SHARE_MAIN = 0.7
+# How many clients share a connection, in the runs in which they do.
+SHARED_BY = 16
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,12 @@ class System:
     # Debian's package, and the program that shows that it is there; None for our own.
     package: str | None = None
     program: str | None = None
-    # Which acklog it is compared with: the one that promises as much of the disk.
+    # The acklog that promises as much of the disk, or more.
+    beside: str | None = None
     on_disk: bool = False
+    dash: int = 1
+    # Whether its protocol tells the answers of clients apart that share a connection.
+    shared: bool = False
     batches: str | None = None
     open_loop: bool = False
     write_concern: int | None = None
@@ -45,20 +51,27 @@ BARE = System(
     "bare", "bare hyper", "#777777", systems.start_bare, None,
     "nothing: the JSON was parsed, no message is kept; the ceiling for HTTP",
     "`examples/bare_hyper` with 3 threads, one process",
-    write_concern=1,
+    beside="acklog-memory", write_concern=1,
 )
 ACKLOG_MEMORY = System(
-    "acklog-memory", "acklog, in memory", "#c0392b", partial(systems.start_acklog, on_disk=False), None,
+    "acklog-memory", "acklog, in memory", "#c0392b", systems.start_acklog, None,
     "w=3: the message is in the memory of all three nodes",
     "defaults, `--cluster-size 3 --log warn`",
     batches="`{\"messages\": […]}`, all or nothing", open_loop=True, write_concern=3,
 )
 ACKLOG_DISK = System(
-    "acklog-disk", "acklog, fsync always", "#c0392b", partial(systems.start_acklog, on_disk=True), None,
+    "acklog-disk", "acklog, fsync always", "#c0392b", partial(systems.start_acklog, fsync="always"), None,
     "w=3: the message is on the disks of all three nodes, synced",
     "the same with `--data-dir … --fsync always` on all three",
     on_disk=True, batches="as in memory", open_loop=True, write_concern=3,
 )
+ACKLOG_FILE = System(
+    "acklog-file", "acklog, fsync never", "#c0392b", partial(systems.start_acklog, fsync="never"), None,
+    "w=3: all three nodes have written the message to their files, *not* synced: that is left to the system",
+    "the same with `--data-dir … --fsync never` on all three",
+    on_disk=True, dash=2, batches="as in memory", open_loop=True, write_concern=3,
+)
+OWN = [ACKLOG_MEMORY, ACKLOG_FILE, ACKLOG_DISK]
 REDIS = ("redis-server", "redis-server")
 NATS = ("nats-server", "nats-server")
 SYSTEMS = [
@@ -67,8 +80,9 @@ SYSTEMS = [
     System(
         "redis-memory", "Redis, in memory", "#1f5fa8", partial(systems.start_redis, on_disk=False), "redis",
         "`XADD`, then `WAIT 2 0`: the message is in the memory of the master and both replicas",
-        "`appendonly no`, `save \"\"`, no limit to a replica's output buffer",
-        *REDIS, batches="100 `XADD` and one `WAIT`, pipelined; each is stored by itself", open_loop=True,
+        "`appendonly no`, `save \"\"`, no limit to a replica's output buffer; one I/O thread, its default "
+        "(two made it many times slower on 2 cores)",
+        *REDIS, beside="acklog-memory", batches="100 `XADD` and one `WAIT`, pipelined; each is stored by itself", open_loop=True,
     ),
     ACKLOG_DISK,
     System(
@@ -76,32 +90,33 @@ SYSTEMS = [
         "the message is on the master's disk, synced; `WAIT 2 0` counts replicas that *received* it: their own files "
         "are synced in the same turn, but that is not promised (`WAITAOF`, which promises it, came with 7.2)",
         "`appendonly yes`, `appendfsync always` on all three, no rewriting of the file meanwhile",
-        *REDIS, on_disk=True, batches="as in memory", open_loop=True,
+        *REDIS, beside="acklog-disk", on_disk=True, batches="as in memory", open_loop=True,
     ),
     System(
         "nats-memory", "NATS JetStream R3, in memory", "#2e8b57", partial(systems.start_nats, on_disk=False), "nats",
         "a majority, two of three replicas, has the message in memory",
         "defaults; `storage: memory`, `num_replicas: 3`; clients talk to the stream's leader",
-        *NATS, batches="100 publishes, then their 100 acks; each is stored by itself", open_loop=True,
+        *NATS, beside="acklog-memory", shared=True, batches="100 publishes, then their 100 acks; each is stored by itself", open_loop=True,
     ),
+    ACKLOG_FILE,
     System(
-        "nats-disk", "NATS JetStream R3, file", "#2e8b57", partial(systems.start_nats, on_disk=True), "nats",
+        "nats-disk", "NATS JetStream R3, file, not synced", "#2e8b57", partial(systems.start_nats, on_disk=True), "nats",
         "a majority, two of three replicas, has written the message to its file, *not* synced: it is every 2 minutes",
         "defaults; `storage: file`, `num_replicas: 3`; clients talk to the stream's leader",
-        *NATS, batches="as in memory", open_loop=True,
+        *NATS, beside="acklog-file", on_disk=True, shared=True, batches="as in memory", open_loop=True,
     ),
     System(
         "etcd", "etcd, on disk", "#8e44ad", systems.start_etcd, "etcd",
         "a majority, two of three members, has the message on its disk, synced",
         "defaults, a key of its own for each message, a larger quota; clients talk to the leader",
-        "etcd-server", "etcd", on_disk=True, batches="one `Txn` of 100 puts, all or nothing",
+        "etcd-server", "etcd", beside="acklog-disk", on_disk=True, shared=True, batches="one `Txn` of 100 puts, all or nothing",
     ),
     System(
         "postgres", "PostgreSQL, two synchronous standbys", "#b8860b", systems.start_postgres, "postgres",
         "the transaction is on the disks of the primary and both standbys, synced",
         "`synchronous_commit=on`, `synchronous_standby_names='ANY 2 (s1, s2)'`, `fsync=on`, `shared_buffers=512MB`, "
         "`max_wal_size=8GB`; a prepared `INSERT … RETURNING id`",
-        "postgresql", "/usr/lib/postgresql/*/bin/postgres", on_disk=True,
+        "postgresql", "/usr/lib/postgresql/*/bin/postgres", beside="acklog-disk", on_disk=True,
         batches="one `INSERT` of 100 rows, all or nothing",
     ),
 ]

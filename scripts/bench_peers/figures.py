@@ -47,9 +47,12 @@ class Seen:
     def spread(self, system: str, value, **which) -> Spread | None:
         return Spread.of(list(self.rounds(system, value, **which).values()))
 
-    def ratio(self, system: str, other: str, value, **which) -> Spread | None:
-        """The system's value over the other's, each with the one of its own round, since machines are noisy."""
-        ours, theirs = self.rounds(system, value, **which), self.rounds(other, value, **which)
+    def ratio(self, system: str, other: str, value, other_is: dict | None = None, **which) -> Spread | None:
+        """The system's value over the other's, each with the one of its own round, since machines are noisy.
+
+        The other's run is the same as the system's, or `other_is`.
+        """
+        ours, theirs = self.rounds(system, value, **which), self.rounds(other, value, **(other_is or which))
         return Spread.of([ours[n] / theirs[n] for n in ours if theirs.get(n)])
 
 

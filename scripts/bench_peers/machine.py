@@ -29,7 +29,6 @@ def facts(work: Path) -> dict:
         "fileSystem": run(["findmnt", "-no", "FSTYPE", "-T", work]).strip(),
         "virtual": virtualization(),
         "loadBefore": os.getloadavg()[0],
-        "rawSync": run([OWN / "examples/raw_sync", work]).splitlines(),
     }
 
 

@@ -2,19 +2,21 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .catalogue import BATCH, CLIENTS, CLIENTS_MAIN, MESSAGE_BYTES, SHARES, System
-from .processes import Failed, Servers
+from .catalogue import BATCH, CLIENTS, CLIENTS_MAIN, MESSAGE_BYTES, OWN as OWN_SYSTEMS, SHARED_BY, SHARES, System
+from .processes import Failed, Servers, run as run_program
 from .systems import OWN
 
 # How long a loader may take beside the time that it measures: connecting, and answers that come late.
 LOADER_EXTRA_SECONDS = 60
 PORTS_APART = 20
+RAW_SYNCS = 500
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,13 @@ class Run:
     # Of the open loop: what share of the closed loop's rate, and what that is.
     share: float | None = None
     rate: int | None = None
+    # Clients to a connection.
+    shared_by: int = 1
 
     def words(self) -> str:
         words = f"{self.clients} client{'s' * (self.clients > 1)}"
         words += f", batches of {self.batch}" if self.batch > 1 else ""
+        words += f", {self.shared_by} to a connection" if self.shared_by > 1 else ""
         words += f", {self.share:.0%} of that" if self.share else ""
         return words + (f", w={self.write_concern}" if self.kind == "write-concern" else "")
 
@@ -57,11 +62,20 @@ def plan(system: System, options: Options) -> list[Run]:
     """The closed runs of one round; the open ones depend on what they tell."""
     own = {"write_concern": system.write_concern}
     runs = [Run("closed", clients, **own) for clients in options.clients]
-    if system.key.startswith("acklog"):
+    if system in OWN_SYSTEMS:
         runs += [Run("write-concern", write_concern=w) for w in (1, 2)]
+    if system.shared:
+        runs += [Run("shared", clients, shared_by=SHARED_BY) for clients in options.clients if clients > SHARED_BY]
     if system.batches:
         runs.append(Run("batch", batch=BATCH, **own))
     return runs
+
+
+def raw_sync(work: Path) -> dict:
+    """How fast the disk syncs by itself: rate, p50 and p99 in microseconds, of a growing file and of a written one."""
+    told = run_program([OWN / "examples/raw_sync", "--syncs", RAW_SYNCS, work])
+    rows = re.findall(r"fdatasync, (\w+).*?(\d+)/s\s+p50\s+(\d+) us\s+p99\s+(\d+) us", told)
+    return {what: [int(figure) for figure in figures] for what, *figures in rows}
 
 
 class Measurement:
@@ -69,7 +83,7 @@ class Measurement:
 
     def __init__(self, options: Options, systems: list[System], results: Path, work: Path, say):
         self.options, self.systems, self.results, self.work, self.say = options, systems, results, work, say
-        self.seen: dict = {"options": asdict(options), "runs": [], "failed": []}
+        self.seen: dict = {"options": asdict(options), "runs": [], "failed": [], "rawSync": []}
         self.began = time.monotonic()
 
     def measure(self) -> dict:
@@ -80,6 +94,7 @@ class Measurement:
                 self.say(f"no time is left for round {number}")
                 break
             begin = time.monotonic()
+            self.seen["rawSync"].append(raw_sync(self.work))
             for place, system in enumerate(self.systems):
                 self.say(f"round {number} of {self.options.rounds}: {system.name}")
                 self.one_system(number, place, system)
@@ -142,6 +157,7 @@ class Measurement:
         argv += ["--clients", run.clients, "--size", MESSAGE_BYTES, "--batch", run.batch, "--duration",
                  f"{self.options.seconds}s", "--warm-up", f"{self.options.warm_up}s"]
         argv += ["--rate", run.rate] if run.rate else []
+        argv += ["--shared-by", run.shared_by] if run.shared_by > 1 else []
         limit = self.options.seconds + self.options.warm_up + LOADER_EXTRA_SECONDS
         try:
             done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=limit,

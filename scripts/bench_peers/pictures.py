@@ -14,11 +14,11 @@ LATENCY = "benchmark-latency.svg"
 HEAD = """
 set terminal svg size 1000,{height} background "white" font "sans-serif,13"
 set output "{output}"
-set multiplot layout 1,2 margins 0.08,0.98,{bottom},0.91 spacing 0.09,0
-set grid lc rgb "#dddddd"
+set multiplot layout 1,2 margins 0.07,0.98,{bottom},0.92 spacing 0.09,0
+set grid lt 1 lw 0.5 lc rgb "#cccccc"
 set border 3
 set tics nomirror
-set key outside center bottom maxcols 2 samplen 3 spacing 1.2
+set key at graph 0,{key} left top Left reverse samplen 3 spacing 1.2
 """
 
 
@@ -49,7 +49,7 @@ def draw(results: dict, home: Path, docs: Path, say) -> list[str]:
 
 def rate_over_clients(seen: Seen, output: Path) -> str | None:
     clients = seen.results["options"]["clients"]
-    script = HEAD.format(output=output, height=520, bottom=0.30) + """
+    script = HEAD.format(output=output, height=560, bottom=0.37, key=-0.25) + """
 set logscale x 2
 set xlabel "clients, each with one request under way"
 set format y "%.0f"
@@ -69,7 +69,7 @@ set yrange [0:*]
 
 def latency_over_rate(seen: Seen, output: Path) -> str | None:
     shares = seen.results["options"]["shares"]
-    script = HEAD.format(output=output, height=560, bottom=0.32) + """
+    script = HEAD.format(output=output, height=520, bottom=0.31, key=-0.25) + """
 set logscale y
 set xlabel "thousand messages/s, sent on a schedule"
 set xrange [0:*]
@@ -79,30 +79,33 @@ set format y "%g"
     for on_disk in (False, True):
         lines = []
         for system in panel(on_disk):
-            for percentile, width, point, dash in [("p50", 1, 6, 2), ("p99", 2, 7, 1)]:
+            for percentile, width, point in [("p50", 1, 6), ("p99", 2, 7)]:
                 which = [{"kind": "open", "share": share} for share in shares]
                 spreads = [(seen.spread(system.key, rate, **w), seen.spread(system.key, latency(percentile, MILLIS), **w))
                            for w in which]
                 points = sorted((x.median / 1000, y.median) for x, y in spreads if x and y)
-                lines.append(Line(f"{system.name}, {percentile}",
-                                  f"with linespoints dt {dash} {look(system, width, point)}", points))
-        panels.append((title(on_disk), "latency in ms", lines))
+                lines.append(Line(system.name if percentile == "p99" else "",
+                                  f"with linespoints {look(system, width, point)}", points))
+        panels.append((f"{title(on_disk)}: p99 (full circles), p50 (empty ones)", "latency, ms", lines))
     if not any(line.points for _, _, lines in panels for line in lines):
         return None
     return script + plots(panels)
 
 
 def panel(on_disk: bool) -> list[System]:
-    """NATS' files are shown with those on disk, though they are not synced: its name says so."""
-    return [system for system in SYSTEMS if (system.on_disk or system.key.endswith("-disk")) == on_disk]
+    return [system for system in SYSTEMS if system.on_disk == on_disk]
 
 
 def title(on_disk: bool) -> str:
-    return "on disk (NATS: not synced)" if on_disk else "in memory"
+    return "on disk" if on_disk else "in memory"
 
 
 def look(system: System, width: int, point: int) -> str:
-    return f'lw {width} pt {point} ps 0.7 lc rgb "{system.color}"'
+    return f'lw {width} pt {point} ps 0.7 dt {system.dash} lc rgb "{system.color}"'
+
+
+def legend(line: Line) -> str:
+    return f'title "{line.title}"' if line.title else "notitle"
 
 
 def plots(panels: list[tuple]) -> str:
@@ -117,6 +120,6 @@ def plots(panels: list[tuple]) -> str:
             rows = "\n".join(" ".join(f"{value:.4f}" for value in point) for point in line.points)
             script += f"$panel{number}_{place} << END\n{rows}\nEND\n"
         script += f'set title "{heading}"\nset ylabel "{y_label}"\n'
-        words = (f'$panel{number}_{place} {line.style} title "{line.title}"' for place, line in enumerate(drawn))
+        words = (f'$panel{number}_{place} {line.style} {legend(line)}' for place, line in enumerate(drawn))
         script += "plot " + ", \\\n  ".join(words) + "\n"
     return script + "unset multiplot\n"

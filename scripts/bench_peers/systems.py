@@ -25,12 +25,13 @@ def start_bare(servers: Servers) -> str:
     return address
 
 
-def start_acklog(servers: Servers, on_disk: bool) -> str:
+def start_acklog(servers: Servers, fsync: str | None = None) -> str:
+    """In memory, where nothing is said of syncing."""
     comm = servers.port + 9
 
     def flags(name: str, n: int) -> list:
         common = ["--name", name, "--http-port", servers.port + n, "--log", "warn"]
-        return common + (["--data-dir", servers.work / name, "--fsync", "always"] if on_disk else [])
+        return common + (["--data-dir", servers.work / name, "--fsync", fsync] if fsync else [])
 
     servers.start("acklog-master", [OWN / "master-node", *flags("master", 0),
                                     "--comm-port", comm, "--cluster-size", 3])
