@@ -44,7 +44,7 @@ fn help_and_version_go_to_standard_output() {
         assert_eq!(shown(program, &["--version"], &[]), version);
         assert!(shown(program, &["--help"], &[]).contains("--version"));
     }
-    for subcommand in ["up", "post", "messages", "status", "check", "faults"] {
+    for subcommand in ["up", "post", "messages", "status", "check", "bench", "faults"] {
         let help = shown(ACKLOG, &[subcommand, "--help"], &[]);
         assert!(help.contains("[default: "), "{help}");
     }
@@ -54,7 +54,7 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_bad_command_line_is_one_line_and_status_2() {
-    let cases: [(&str, &[&str]); 26] = [
+    let cases: [(&str, &[&str]); 34] = [
         (MASTER, &["--http-port", "x"]),
         (MASTER, &["--nonsense"]),
         (MASTER, &["--store-delay", "1s"]),
@@ -73,6 +73,14 @@ fn a_bad_command_line_is_one_line_and_status_2() {
         (ACKLOG, &["check", "--senders", "0"]),
         (ACKLOG, &["check", "--duration", "0"]),
         (ACKLOG, &["check", "--url", "http://a", "--url", "http://a/"]),
+        (ACKLOG, &["bench", "--clients", "0"]),
+        (ACKLOG, &["bench", "--rate", "0"]),
+        (ACKLOG, &["bench", "--size", "0"]),
+        (ACKLOG, &["bench", "--batch", "many"]),
+        (ACKLOG, &["bench", "--size", "1048576", "--batch", "9"]),
+        (ACKLOG, &["bench", "--duration", "0"]),
+        (ACKLOG, &["bench", "--threads", "1000"]),
+        (ACKLOG, &["bench", "stray"]),
         (ACKLOG, &["faults", "set"]),
         (ACKLOG, &["faults", "set", "--drop-rate", "2"]),
         (ACKLOG, &["log", "verify"]),
@@ -137,11 +145,12 @@ fn a_node_that_is_not_there_is_status_1_and_one_line() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
         &["status"],
         &["messages"],
         &["post", "x"],
         &["check"],
+        &["bench"],
         &["faults"],
         &["faults", "set", "--paused"],
     ];

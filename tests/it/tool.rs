@@ -1,8 +1,9 @@
 //! The person's tool against real nodes.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::support::*;
 
@@ -36,6 +37,46 @@ fn post_messages_and_status_speak_with_real_nodes() {
     let refused = acklog(&nodes[0], &["post", "Msg4"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("master"), "{refused:?}");
+}
+
+#[test]
+fn bench_sends_what_is_due_and_tells_what_it_measured() {
+    let (master, _) = master(&["--log", "info", "--cluster-size", "1"]);
+    let flags = "bench --clients 4 --rate 600 --duration 250ms --warm-up 0 --size 10 --json";
+    let done = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
+    assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), ""));
+    let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let count = |name: &str| found[name].as_u64().unwrap();
+    // A slow machine may leave some of them unsent.
+    assert_eq!(count("answered") + count("unsent"), 150, "{found}");
+    assert_eq!((count("failed"), count("unanswered")), (0, 0), "{found}");
+    assert!(found["latencyUs"]["p50"].as_f64().unwrap() > 0.0, "{found}");
+    assert_eq!(health(master.http)["logEnd"], found["answered"]);
+    assert!(texts(master.http).iter().all(|text| text == "mmmmmmmmmm"));
+    let flags = "bench --rate 100 --duration 50ms --warm-up 0 --write-concern 2";
+    let refused = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stdout).contains("  400 Bad Request: "), "{refused:?}");
+    assert!(text(&refused.stderr).starts_with("acklog: no request was answered"), "{refused:?}");
+}
+
+#[test]
+fn bench_that_is_interrupted_tells_what_it_measured_by_then() {
+    let (master, _) = master(&["--log", "info"]);
+    let flags = "bench --clients 1 --rate 200 --duration 600s --warm-up 0";
+    let bench = Command::new(env!("CARGO_BIN_EXE_acklog"))
+        .args(flags.split(' '))
+        .env_clear()
+        .env("ACKLOG_URL", format!("http://{}", master.http))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("a message to arrive", || health(master.http)["logEnd"] != 0);
+    kill_process(Pid::from_child(&bench), Signal::INT).unwrap();
+    let done = bench.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    let table = text(&done.stdout);
+    assert!(table.contains("due/s                200") && table.contains("latency"), "{table}");
 }
 
 #[test]

@@ -119,14 +119,10 @@ fn length(status: u16, headers: &[Header<'_>]) -> Result<usize, Failure> {
     if status < 200 || matches!(status, 204 | 304) {
         return Ok(0);
     }
-    let named = |name: &str| {
-        let name = name.to_owned();
-        headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(&name))
-    };
-    if named("transfer-encoding").next().is_some() {
+    if values(headers, "transfer-encoding").next().is_some() {
         return unusable("an answer comes in chunks, which is not read here");
     }
-    let mut lengths = named("content-length").map(|header| header.value.trim_ascii());
+    let mut lengths = values(headers, "content-length");
     let Some(first) = lengths.next() else {
         return unusable("an answer has no Content-Length, without which it is not read here");
     };
@@ -139,8 +135,129 @@ fn length(status: u16, headers: &[Header<'_>]) -> Result<usize, Failure> {
 }
 
 fn connection_says(headers: &[Header<'_>], word: &str) -> bool {
-    let values = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("connection"));
-    values
-        .flat_map(|header| header.value.split(|&byte| byte == b','))
+    values(headers, "connection")
+        .flat_map(|value| value.split(|&byte| byte == b','))
         .any(|said| said.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn values<'a>(headers: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let named = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    named.map(|header| header.value.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer's status, its body, and whether it is the last.
+    type Owned = (u16, Vec<u8>, bool);
+
+    /// What is known after each of these pieces.
+    fn read(pieces: &[&[u8]]) -> Result<Vec<Option<Owned>>, Failure> {
+        let mut reader = AnswerReader::new();
+        // What was read before must not matter.
+        for _ in 0..2 {
+            reader.clear();
+            let room = reader.room();
+            room[..5].copy_from_slice(b"HTTP/");
+            reader.take(5)?;
+        }
+        reader.clear();
+        let mut known = Vec::new();
+        for piece in pieces {
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                let room = reader.room();
+                let count = room.len().min(rest.len());
+                room[..count].copy_from_slice(&rest[..count]);
+                rest = &rest[count..];
+                let answer = reader.take(count)?;
+                let owned =
+                    answer.map(|answer| (answer.status, answer.body.to_vec(), answer.is_last));
+                if rest.is_empty() {
+                    known.push(owned);
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    fn whole(answer: &str) -> Result<Owned, Failure> {
+        read(&[answer.as_bytes()]).map(|known| known[0].clone().expect("it is whole"))
+    }
+
+    fn refusal(answer: &str) -> String {
+        read(&[answer.as_bytes()]).unwrap_err().to_string()
+    }
+
+    const CREATED: &str = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n\
+                           content-length: 8\r\nlocation: /messages/3\r\n\r\n{\"id\":3}";
+
+    #[test]
+    fn an_answer_is_the_same_however_it_is_cut() {
+        let expected = Some((201, br#"{"id":3}"#.to_vec(), false));
+        let bytes = CREATED.as_bytes();
+        for first in 1..bytes.len() {
+            for second in first..bytes.len() {
+                let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                let known = read(&pieces).unwrap();
+                let (last, before) = known.split_last().unwrap();
+                assert_eq!(*last, expected, "cut at {first} and {second}");
+                assert!(before.iter().all(Option::is_none), "cut at {first} and {second}");
+            }
+        }
+        let single: Vec<_> = bytes.chunks(1).collect();
+        assert_eq!(read(&single).unwrap().pop().unwrap(), expected);
+    }
+
+    #[test]
+    fn interim_answers_are_passed_over_however_they_are_cut() {
+        let text =
+            format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nlink: a\r\n\r\n{CREATED}");
+        let bytes = text.as_bytes();
+        for cut in 1..bytes.len() {
+            let known = read(&[&bytes[..cut], &bytes[cut..]]).unwrap();
+            assert_eq!(known[0], None, "cut at {cut}");
+            assert_eq!(known[1].as_ref().unwrap().0, 201, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_long_answer_makes_room_for_itself() {
+        let body = "b".repeat(3 * ROOM);
+        let text =
+            format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        assert_eq!(whole(&text).unwrap(), (400, body.into_bytes(), false));
+        let endless = "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n";
+        assert_eq!(refusal(endless), "an answer is longer than 1 MiB");
+    }
+
+    #[test]
+    fn a_server_that_closes_says_so_in_one_of_these_ways() {
+        let is_last = |head: &str| whole(&format!("{head}Content-Length: 0\r\n\r\n")).unwrap().2;
+        assert!(!is_last("HTTP/1.1 200 OK\r\n"));
+        assert!(is_last("HTTP/1.1 200 OK\r\nConnection: x, Close\r\n"));
+        assert!(is_last("HTTP/1.0 200 OK\r\n"));
+        assert!(!is_last("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"));
+    }
+
+    #[test]
+    fn an_answer_that_has_no_body_needs_no_length() {
+        assert_eq!(whole("HTTP/1.1 204 No Content\r\n\r\n").unwrap(), (204, Vec::new(), false));
+    }
+
+    #[test]
+    fn what_is_not_read_here_is_refused_in_plain_words() {
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        assert!(refusal(chunked).contains("chunks"));
+        assert!(refusal("HTTP/1.1 200 OK\r\n\r\n").contains("no Content-Length"));
+        for length in ["", "-1", "+1", "1 2", "x", "99999999999999999999"] {
+            let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            assert!(refusal(&text).contains("no number"), "{length:?}");
+        }
+        let twice = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
+        assert!(refusal(twice).contains("no number"));
+        assert!(refusal(&format!("{CREATED}{CREATED}")).contains("more than one answer"));
+        assert!(refusal("SSH-2.0-OpenSSH_9.2\r\n").contains("no HTTP/1.1"));
+    }
 }

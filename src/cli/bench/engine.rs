@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use super::pace::Pace;
-use super::pace::{Schedule, Turns};
+use super::pace::{Schedule, Turn, Turns};
 use super::patience::Patience;
 use super::report::Report;
 use super::tally::Tally;
@@ -246,15 +246,16 @@ fn run_thread<T: Target>(
         Pace::Closed => None,
         Pace::Open { per_second } => Some(Schedule::share(per_second, number, threads)),
     };
+    let is_scheduled = schedule.is_some();
     let shared = Arc::new(Shared {
         target,
         timeout: load.timeout,
         turns: Turns::new(schedule, begin, until),
-        tally: Mutex::new(Tally::new(from, until)),
+        tally: Mutex::new(Tally::new(from, until, is_scheduled)),
         progress,
     });
     let ended = runtime?.block_on(drive(&shared, senders))?;
-    let tally = std::mem::replace(&mut *lock(&shared.tally), Tally::new(from, until));
+    let tally = std::mem::replace(&mut *lock(&shared.tally), Tally::new(from, until, is_scheduled));
     Ok((tally, ended.saturating_duration_since(from).min(load.duration)))
 }
 
@@ -334,10 +335,9 @@ async fn client<T: Target>(shared: Arc<Shared<T>>, mut sender: Option<T::Sender>
             };
             continue;
         };
-        let Some(due) = shared.turns.next().await else { return };
-        let sent = Instant::now();
-        lock(&shared.tally).sent(due, sent);
-        let done = patience.within(sent, open.send()).await;
+        let Some(Turn { due, now }) = shared.turns.next().await else { return };
+        lock(&shared.tally).sent(due, now);
+        let done = patience.within(now, open.send()).await;
         match done.unwrap_or(Err(Failure::TimedOut)) {
             Ok(()) => shared.answered(due),
             Err(failure) => {
@@ -363,3 +363,6 @@ impl<T> Shared<T> {
         self.progress.failed.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

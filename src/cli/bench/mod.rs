@@ -52,7 +52,7 @@ pub(super) struct BenchArgs {
     #[arg(default_value_t = 64)]
     clients: usize,
 
-    /// Messages a second that are due, answered or not; latencies count from then [default: each client waits for its answers]
+    /// Messages a second that are due, answered or not; latencies count from then [default: each client waits]
     #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 

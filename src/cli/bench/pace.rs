@@ -1,6 +1,7 @@
 //! When a request is due. In an open loop a schedule says so, whatever became of the requests before: whoever comes
 //! late to a request counts from when it was due, so that a server that stalls cannot hide it.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -56,6 +57,14 @@ impl Schedule {
     }
 }
 
+/// A client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// When the request was due.
+    pub(super) due: Instant,
+    pub(super) now: Instant,
+}
+
 /// Gives clients of one thread their turns.
 pub(super) struct Turns {
     begin: Instant,
@@ -68,6 +77,7 @@ struct Open {
     schedule: Schedule,
     /// Requests that are due and not taken.
     due: Semaphore,
+    released: AtomicU64,
     taken: AtomicU64,
 }
 
@@ -76,46 +86,52 @@ impl Turns {
         let open = schedule.map(|schedule| Open {
             schedule,
             due: Semaphore::new(0),
+            released: AtomicU64::new(0),
             taken: AtomicU64::new(0),
         });
         Self { begin, until, is_ended: AtomicBool::new(false), open }
     }
 
-    /// Waits for a turn and returns when the request was due; `None` when the time is up.
-    pub(super) async fn next(&self) -> Option<Instant> {
+    /// Waits for a turn; `None` when the time is up.
+    pub(super) async fn next(&self) -> Option<Turn> {
         let Some(open) = &self.open else {
             let now = Instant::now();
-            return (now < self.until && !self.is_ended.load(Ordering::Relaxed)).then_some(now);
+            let is_over = now >= self.until || self.is_ended.load(Ordering::Relaxed);
+            return (!is_over).then_some(Turn { due: now, now });
         };
         open.due.acquire().await.ok()?.forget();
         let number = open.taken.fetch_add(1, Ordering::Relaxed);
-        Some(self.begin + open.schedule.due(number))
+        Some(Turn { due: self.begin + open.schedule.due(number), now: Instant::now() })
     }
 
     /// Lets requests become due until the time is up.
     ///
     /// # Errors
     /// When the system gives no timer.
-    pub(super) async fn run(&self) -> std::io::Result<()> {
-        let Some(open) = &self.open else {
+    pub(super) async fn run(&self) -> io::Result<()> {
+        if self.open.is_none() {
             tokio::time::sleep_until(self.until).await;
             return Ok(());
-        };
+        }
         let mut alarm = Alarm::new()?;
-        let length = self.until - self.begin;
-        let last = open.schedule.due_by(length);
-        let mut released = 0;
-        loop {
-            let elapsed = self.begin.elapsed().min(length);
-            let due = open.schedule.due_by(elapsed).min(last);
-            open.due.add_permits(usize::try_from(due - released).unwrap_or(usize::MAX));
-            released = due;
-            if elapsed >= length {
-                return Ok(());
-            }
-            let next = open.schedule.due(released).min(length);
+        while let Some(next) = self.release(self.begin.elapsed()) {
             alarm.ring_in(next.saturating_sub(self.begin.elapsed())).await?;
         }
+        Ok(())
+    }
+
+    /// Hands out what is due by then; returns when there is more to do, if there is.
+    pub(super) fn release(&self, elapsed: Duration) -> Option<Duration> {
+        let open = self.open.as_ref()?;
+        let length = self.until - self.begin;
+        // What is due at the end comes too late.
+        let due = match elapsed < length {
+            true => open.schedule.due_by(elapsed),
+            false => open.schedule.due_by(length.saturating_sub(Duration::from_nanos(1))),
+        };
+        let before = open.released.swap(due, Ordering::Relaxed);
+        open.due.add_permits(usize::try_from(due - before).unwrap_or(usize::MAX));
+        (elapsed < length).then(|| open.schedule.due(due).min(length))
     }
 
     /// Whether there are no turns any more.
@@ -129,5 +145,90 @@ impl Turns {
         let Some(open) = &self.open else { return 0 };
         open.due.close();
         open.due.available_permits() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    #[test]
+    fn requests_are_due_at_even_distances_and_never_drift() {
+        let schedule = Schedule::share(3.0, 0, 1);
+        assert_eq!(schedule.due(0), Duration::ZERO);
+        assert_eq!(schedule.due(1), Duration::from_nanos(333_333_333));
+        // A year later.
+        let year = schedule.due(3 * 365 * 86_400);
+        assert!(Duration::from_secs(365 * 86_400).abs_diff(year) < micros(100), "{year:?}");
+    }
+
+    #[test]
+    fn what_is_due_by_a_time_is_what_is_due_up_to_it() {
+        for (rate, thread, threads) in [(1e5, 0, 1), (3e4, 1, 3), (7.0, 6, 7), (1e9, 0, 1)] {
+            let schedule = Schedule::share(rate, thread, threads);
+            for number in [0, 1, 2, 1000, 123_456_789] {
+                let due = schedule.due(number);
+                assert!(schedule.due_by(due) > number, "{rate} {number}");
+                if let Some(before) = due.checked_sub(Duration::from_nanos(1)) {
+                    assert!(schedule.due_by(before) <= number, "{rate} {number}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn threads_take_turns_so_that_all_together_keep_the_rate() {
+        let all = Schedule::share(50_000.0, 0, 1);
+        let shares = [0, 1, 2].map(|thread| Schedule::share(50_000.0, thread, 3));
+        for number in 0..99 {
+            let share = shares[number as usize % 3];
+            assert_eq!(share.due(number / 3), all.due(number));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_schedule_a_turn_is_now_until_the_time_is_up() {
+        let begin = Instant::now();
+        let turns = Turns::new(None, begin, begin + micros(2000));
+        assert_eq!(turns.next().await, Some(Turn { due: begin, now: begin }));
+        tokio::time::advance(micros(1000)).await;
+        assert_eq!(turns.next().await.unwrap().due, begin + micros(1000));
+        tokio::time::advance(micros(1000)).await;
+        assert_eq!(turns.next().await, None);
+        let early = Turns::new(None, begin, begin + micros(3000));
+        assert_eq!((early.end(), early.next().await), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_is_taken_late_counts_from_when_it_was_due() {
+        let begin = Instant::now();
+        let schedule = Schedule::share(1000.0, 0, 1);
+        let turns = Turns::new(Some(schedule), begin, begin + micros(5000));
+        // Nobody is free for 3 ms.
+        tokio::time::advance(micros(3000)).await;
+        turns.release(begin.elapsed());
+        for number in 0..4 {
+            let turn = Turn { due: begin + micros(1000 * number), now: begin + micros(3000) };
+            assert_eq!(turns.next().await, Some(turn));
+        }
+        tokio::time::advance(micros(7000)).await;
+        turns.release(begin.elapsed());
+        assert_eq!(turns.next().await.unwrap().due, begin + micros(4000));
+        assert_eq!((turns.end(), turns.next().await), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_due_and_not_sent_is_told() {
+        let begin = Instant::now();
+        let schedule = Schedule::share(1000.0, 0, 1);
+        let turns = Turns::new(Some(schedule), begin, begin + micros(5000));
+        turns.release(micros(9000));
+        assert!(turns.next().await.is_some());
+        assert_eq!(turns.end(), 4);
+        assert_eq!((turns.next().await, turns.is_over()), (None, true));
     }
 }

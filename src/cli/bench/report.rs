@@ -1,8 +1,9 @@
 //! What a run measured: the counts, and the latencies' percentiles.
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use std::time::Duration;
 
 use super::engine::{Load, Pace};
 use super::tally::Tally;
@@ -35,8 +36,8 @@ pub struct Report {
     pub unanswered: u64,
     /// Requests that were due and not sent, because every client was busy.
     pub unsent: u64,
-    /// From when a request was due (with answers waited for: sent) to its answer.
-    pub latency_us: Percentiles,
+    /// From when a request was due (with answers waited for: sent) to its answer; none where nothing was answered.
+    pub latency_us: Option<Percentiles>,
     /// From when a request was due to when it was sent; none where each client waited for its answers.
     pub lateness_us: Option<Percentiles>,
     /// What failed, the most frequent first.
@@ -76,17 +77,18 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    /// The percentiles of a histogram of nanoseconds.
-    pub fn of(nanos: &Histogram<u64>) -> Self {
+    /// The percentiles of a histogram of nanoseconds; none where it is empty.
+    pub fn of(nanos: &Histogram<u64>) -> Option<Self> {
         let at = |quantile| nanos.value_at_quantile(quantile) as f64 / NANOS_PER_MICRO;
-        Self {
-            mean: nanos.mean() / NANOS_PER_MICRO,
+        (!nanos.is_empty()).then(|| Self {
+            // To a nanosecond, as the others.
+            mean: nanos.mean().round() / NANOS_PER_MICRO,
             p50: at(0.5),
             p90: at(0.9),
             p99: at(0.99),
             p99_9: at(0.999),
             max: nanos.max() as f64 / NANOS_PER_MICRO,
-        }
+        })
     }
 }
 
@@ -124,7 +126,7 @@ impl Report {
             unanswered: tally.unanswered(),
             unsent: tally.unsent,
             latency_us: Percentiles::of(&tally.latency),
-            lateness_us: per_second.map(|_| Percentiles::of(&tally.lateness)),
+            lateness_us: tally.lateness.as_ref().and_then(Percentiles::of),
             errors,
             latency: tally.latency,
         }

@@ -3,8 +3,10 @@
 use std::io::Write;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{BenchArgs, Failures, Percentiles, Report};
+use crate::cli::post::concern_value;
 
 /// Times below this many microseconds are shown as such.
 const MICROS_MAX: f64 = 10_000.0;
@@ -17,7 +19,7 @@ struct Run<'a> {
     url: String,
     message_bytes: usize,
     /// As in the requests; none where they named none.
-    write_concern: Option<String>,
+    write_concern: Option<Value>,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -34,7 +36,7 @@ pub(super) fn print(
     let run = Run {
         url: args.target.url.to_string(),
         message_bytes: args.size,
-        write_concern: args.write_concern.map(|concern| concern.to_string()),
+        write_concern: args.write_concern.map(concern_value),
         report,
     };
     if args.json {
@@ -64,10 +66,11 @@ impl Run<'_> {
         if report.unanswered > 0 {
             row("no answer", report.unanswered.to_string());
         }
-        lines.push(String::new());
-        let heads = ["mean", "p50", "p90", "p99", "p99.9", "max"];
-        lines.push(columns("", heads.map(str::to_owned)));
-        lines.push(columns("latency", cells(&report.latency_us)));
+        if let Some(latency) = &report.latency_us {
+            let heads = ["mean", "p50", "p90", "p99", "p99.9", "max"];
+            lines.extend([String::new(), columns("", heads.map(str::to_owned))]);
+            lines.push(columns("latency", cells(latency)));
+        }
         if let Some(lateness) = &report.lateness_us {
             lines.push(columns("sent late", cells(lateness)));
         }
@@ -92,7 +95,8 @@ impl Run<'_> {
             plural(report.batch, "message"),
             self.message_bytes,
             match &self.write_concern {
-                Some(concern) => format!("write concern {concern}"),
+                Some(Value::String(word)) => format!("write concern {word}"),
+                Some(nodes) => format!("write concern {nodes}"),
                 None => "the node's write concern".to_owned(),
             },
             report.seconds
@@ -127,5 +131,162 @@ fn shown(micros: f64) -> String {
     match micros {
         small if small < MICROS_MAX => format!("{small:.0} µs"),
         large => format!("{:.0} ms", large / MICROS_PER_MILLI),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Wrapped {
+        #[command(flatten)]
+        args: BenchArgs,
+    }
+
+    fn args(flags: &[&str]) -> BenchArgs {
+        let all = [&["bench", "--url", "http://127.0.0.1:8000"], flags].concat();
+        crate::config::parse::<Wrapped>(all).unwrap().args
+    }
+
+    fn times(first: f64) -> Percentiles {
+        let (p50, p90, p99) = (first + 1.0, first * 2.0, first * 3.0);
+        Percentiles { mean: first, p50, p90, p99, p99_9: first * 10.0, max: first * 100.0 }
+    }
+
+    fn report() -> Report {
+        Report {
+            clients: 64,
+            threads: 1,
+            batch: 1,
+            due_per_second: None,
+            seconds: 10.0,
+            messages_per_second: 63210.4,
+            requests_per_second: 63210.4,
+            answered: 632_104,
+            failed: 0,
+            unanswered: 0,
+            unsent: 0,
+            latency_us: Some(times(980.5)),
+            lateness_us: None,
+            errors: Vec::new(),
+            latency: Histogram::new(3).unwrap(),
+        }
+    }
+
+    fn printed(args: &BenchArgs, report: &Report) -> String {
+        let mut out = Vec::new();
+        print(args, report, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_closed_loop_is_told_in_a_few_lines() {
+        let expected = "\
+64 clients on 1 thread, 1 message of 100 bytes a request, write concern 3, 10.0 s
+
+messages/s         63210
+requests/s         63210
+answered          632104
+failed                 0
+
+                 mean        p50        p90        p99      p99.9        max
+latency        980 µs     982 µs    1961 µs    2942 µs    9805 µs      98 ms
+";
+        assert_eq!(printed(&args(&["--write-concern", "3"]), &report()), expected);
+    }
+
+    #[test]
+    fn an_open_loop_tells_what_was_due_and_what_failed() {
+        let failure = |kind: &str, count, detail: Option<&str>| Failures {
+            kind: kind.to_owned(),
+            count,
+            detail: detail.map(str::to_owned),
+        };
+        let report = Report {
+            clients: 1,
+            threads: 2,
+            batch: 100,
+            due_per_second: Some(20_000.0),
+            messages_per_second: 19_900.0,
+            requests_per_second: 199.0,
+            answered: 1990,
+            failed: 7,
+            unanswered: 2,
+            unsent: 1,
+            lateness_us: Some(times(10.0)),
+            errors: vec![
+                failure("503 Service Unavailable", 4, Some("1 of 3 nodes is healthy, 2 needed")),
+                failure("no answer in time", 3, None),
+            ],
+            ..report()
+        };
+        let expected = "\
+1 client on 2 threads, 100 messages of 8 bytes a request, the node's write concern, 10.0 s
+
+due/s              20000
+messages/s         19900
+requests/s           199
+answered            1990
+failed                 7
+not sent               1
+no answer              2
+
+                 mean        p50        p90        p99      p99.9        max
+latency        980 µs     982 µs    1961 µs    2942 µs    9805 µs      98 ms
+sent late       10 µs      11 µs      20 µs      30 µs     100 µs    1000 µs
+
+failures
+           4  503 Service Unavailable: 1 of 3 nodes is healthy, 2 needed
+           3  no answer in time
+";
+        assert_eq!(printed(&args(&["--size", "8", "--batch", "100"]), &report), expected);
+    }
+
+    #[test]
+    fn where_nothing_was_answered_no_latency_is_shown() {
+        let report = Report { answered: 0, latency_us: None, ..report() };
+        let text = printed(&args(&["--write-concern", "all"]), &report);
+        assert!(text.contains("write concern all") && !text.contains("latency"), "{text}");
+    }
+
+    #[test]
+    fn json_names_everything_with_its_unit() {
+        let text = printed(&args(&["--write-concern", "3", "--json"]), &report());
+        assert_eq!(text.matches('\n').count(), 1);
+        let found: Value = serde_json::from_str(&text).unwrap();
+        let expected = serde_json::json!({
+            "url": "http://127.0.0.1:8000", "messageBytes": 100, "writeConcern": 3,
+            "clients": 64, "threads": 1, "batch": 1, "duePerSecond": null, "seconds": 10.0,
+            "messagesPerSecond": 63210.4, "requestsPerSecond": 63210.4, "answered": 632_104,
+            "failed": 0, "unanswered": 0, "unsent": 0,
+            "latencyUs": {"mean": 980.5, "p50": 981.5, "p90": 1961.0, "p99": 2941.5,
+                "p99.9": 9805.0, "max": 98050.0},
+            "latenessUs": null, "errors": [],
+        });
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_body_is_one_message_or_a_batch_of_them() {
+        let body = |flags: &[&str]| args(flags).body();
+        assert_eq!(body(&["--size", "3"]), r#"{"message":"mmm"}"#);
+        let batch = ["--size", "2", "--batch", "3", "--write-concern", "2"];
+        assert_eq!(body(&batch), r#"{"messages":["mm","mm","mm"],"writeConcern":2}"#);
+        let word = ["--size", "1", "--write-concern", "majority"];
+        assert_eq!(body(&word), r#"{"message":"m","writeConcern":"majority"}"#);
+        assert!(args(&[]).unusable().is_none());
+        let wrong = args(&["--size", "4096", "--batch", "4096"]).unusable().unwrap();
+        assert!(wrong.starts_with("--batch 4096 with --size 4096 is more"), "{wrong}");
+    }
+
+    #[test]
+    fn a_rate_is_in_messages_whatever_the_batch() {
+        use crate::cli::bench::engine::Pace;
+        assert_eq!(args(&[]).load().pace, Pace::Closed);
+        let load = args(&["--rate", "500", "--batch", "1000"]).load();
+        assert_eq!((load.pace, load.batch), (Pace::Open { per_second: 0.5 }, 1000));
     }
 }

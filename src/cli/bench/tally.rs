@@ -43,8 +43,8 @@ pub(super) struct Tally {
     until: Instant,
     /// From when a request was due to its answer.
     pub(super) latency: Histogram<u64>,
-    /// From when a request was due to when it was sent.
-    pub(super) lateness: Histogram<u64>,
+    /// From when a request was due to when it was sent, where a schedule says when that is.
+    pub(super) lateness: Option<Histogram<u64>>,
     pub(super) sent: u64,
     /// Answers that came in the time that is measured, whenever their requests were due.
     pub(super) answered_in_time: u64,
@@ -54,12 +54,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(from: Instant, until: Instant) -> Self {
+    pub(super) fn new(from: Instant, until: Instant, is_scheduled: bool) -> Self {
         Self {
             from,
             until,
             latency: histogram(),
-            lateness: histogram(),
+            lateness: is_scheduled.then(histogram),
             sent: 0,
             answered_in_time: 0,
             failures: BTreeMap::new(),
@@ -72,7 +72,9 @@ impl Tally {
     pub(super) fn sent(&mut self, due: Instant, now: Instant) {
         if due >= self.from {
             self.sent += 1;
-            self.lateness.saturating_record(nanos(due, now));
+            if let Some(lateness) = &mut self.lateness {
+                lateness.saturating_record(nanos(due, now));
+            }
         }
     }
 
@@ -121,7 +123,9 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         // Both have the same bounds.
         let _ = self.latency.add(&other.latency);
-        let _ = self.lateness.add(&other.lateness);
+        if let (Some(lateness), Some(other)) = (&mut self.lateness, &other.lateness) {
+            let _ = lateness.add(other);
+        }
         self.sent += other.sent;
         self.failed_requests += other.failed_requests;
         self.answered_in_time += other.answered_in_time;
