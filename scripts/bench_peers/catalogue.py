@@ -82,7 +82,8 @@ SYSTEMS = [
         "`XADD`, then `WAIT 2 0`: the message is in the memory of the master and both replicas",
         "`appendonly no`, `save \"\"`, no limit to a replica's output buffer; one I/O thread, its default "
         "(two made it many times slower on 2 cores)",
-        *REDIS, beside="acklog-memory", batches="100 `XADD` and one `WAIT`, pipelined; each is stored by itself", open_loop=True,
+        *REDIS, beside="acklog-memory", open_loop=True,
+        batches="100 `XADD` and one `WAIT`, pipelined; each is stored by itself",
     ),
     ACKLOG_DISK,
     System(
@@ -96,11 +97,13 @@ SYSTEMS = [
         "nats-memory", "NATS JetStream R3, in memory", "#2e8b57", partial(systems.start_nats, on_disk=False), "nats",
         "a majority, two of three replicas, has the message in memory",
         "defaults; `storage: memory`, `num_replicas: 3`; clients talk to the stream's leader",
-        *NATS, beside="acklog-memory", shared=True, batches="100 publishes, then their 100 acks; each is stored by itself", open_loop=True,
+        *NATS, beside="acklog-memory", shared=True, open_loop=True,
+        batches="100 publishes, then their 100 acks; each is stored by itself",
     ),
     ACKLOG_FILE,
     System(
-        "nats-disk", "NATS JetStream R3, file, not synced", "#2e8b57", partial(systems.start_nats, on_disk=True), "nats",
+        "nats-disk", "NATS JetStream R3, file, not synced", "#2e8b57",
+        partial(systems.start_nats, on_disk=True), "nats",
         "a majority, two of three replicas, has written the message to its file, *not* synced: it is every 2 minutes",
         "defaults; `storage: file`, `num_replicas: 3`; clients talk to the stream's leader",
         *NATS, beside="acklog-file", on_disk=True, shared=True, batches="as in memory", open_loop=True,
@@ -109,10 +112,11 @@ SYSTEMS = [
         "etcd", "etcd, on disk", "#8e44ad", systems.start_etcd, "etcd",
         "a majority, two of three members, has the message on its disk, synced",
         "defaults, a key of its own for each message, a larger quota; clients talk to the leader",
-        "etcd-server", "etcd", beside="acklog-disk", on_disk=True, shared=True, batches="one `Txn` of 100 puts, all or nothing",
+        "etcd-server", "etcd", beside="acklog-disk", on_disk=True, shared=True,
+        batches="one `Txn` of 100 puts, all or nothing",
     ),
     System(
-        "postgres", "PostgreSQL, two synchronous standbys", "#b8860b", systems.start_postgres, "postgres",
+        "postgres", "PostgreSQL, 2 synchronous standbys", "#b8860b", systems.start_postgres, "postgres",
         "the transaction is on the disks of the primary and both standbys, synced",
         "`synchronous_commit=on`, `synchronous_standby_names='ANY 2 (s1, s2)'`, `fsync=on`, `shared_buffers=512MB`, "
         "`max_wal_size=8GB`; a prepared `INSERT … RETURNING id`",

@@ -75,7 +75,7 @@ def machine(results: dict) -> str:
         syncs is what `examples/raw_sync` saw at the begin of each round, in one file; three nodes share the disk.
     """
     if facts["cores"] < 4:
-        words += f"\n\nThe targets below are meant for 4 cores. Here are {facts['cores']}: the processor is what is short."
+        words += f"\n\nThe targets below are meant for 4 cores. Here are {facts['cores']}: the processor is short."
     return table(["what", "here"], rows, 2) + "\n\n" + prose(words)
 
 
@@ -154,7 +154,8 @@ def open_loop(seen: Seen, there: list[System], drawn: list[str]) -> str:
         p50, p99 = (seen.spread(system.key, latency(at, MILLIS), **OPEN) for at in ("p50", "p99"))
         if p50:
             due = seen.spread(system.key, lambda run: run["report"]["duePerSecond"], **OPEN)
-            rows.append([system.name, cell(due), cell(seen.spread(system.key, rate, **OPEN)), cell(p50, 2), cell(p99, 2)])
+            done = seen.spread(system.key, rate, **OPEN)
+            rows.append([system.name, cell(due), cell(done), cell(p50, 2), cell(p99, 2)])
     if not rows:
         return "Nothing was measured."
     return prose(f"""
@@ -219,7 +220,8 @@ def loader(seen: Seen, there: list[System]) -> str:
         With {CLIENTS_MAIN} clients. The loader has one thread, so that it would be the bottleneck where it keeps one
         core busy (1.00); of the {cores} cores it takes what is shown, and a system that uses less than all of them
         waits for its disk or for wake-ups.
-    """) + "\n\n" + table(["system", "loader, cores", "servers, cores", "loader's share", "in batches", "loader, µs a message"], rows)
+    """) + "\n\n" + table(["system", "loader, cores", "servers, cores", "loader's share", "in batches",
+                           "loader, µs a message"], rows)
 
 
 def share_of_loader(run: dict) -> float:
@@ -236,5 +238,6 @@ def failures(results: dict) -> str:
     for run in results["runs"]:
         if run["report"]["failed"]:
             why = "; ".join(f"{error['count']} × {error['kind']}" for error in run["report"]["errors"])
-            rows.append([BY_KEY[run["system"]].name, str(run["round"]), f"{run['kind']}, {run['clients']} clients", why])
-    return table(["system", "round", "run", "what"], rows, 4) if rows else "Nothing: every request was answered as it should."
+            what = f"{run['kind']}, {run['clients']} clients"
+            rows.append([BY_KEY[run["system"]].name, str(run["round"]), what, why])
+    return table(["system", "round", "run", "what"], rows, 4) if rows else "Nothing: all was answered as it should be."

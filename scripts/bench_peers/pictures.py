@@ -14,7 +14,7 @@ LATENCY = "benchmark-latency.svg"
 HEAD = """
 set terminal svg size 1000,{height} background "white" font "sans-serif,13"
 set output "{output}"
-set multiplot layout 1,2 margins 0.07,0.98,{bottom},0.92 spacing 0.09,0
+set multiplot layout 1,2 margins 0.09,0.98,{bottom},0.92 spacing 0.09,0
 set grid lt 1 lw 0.5 lc rgb "#cccccc"
 set border 3
 set tics nomirror
@@ -49,7 +49,7 @@ def draw(results: dict, home: Path, docs: Path, say) -> list[str]:
 
 def rate_over_clients(seen: Seen, output: Path) -> str | None:
     clients = seen.results["options"]["clients"]
-    script = HEAD.format(output=output, height=560, bottom=0.37, key=-0.25) + """
+    script = HEAD.format(output=output, height=600, bottom=0.40, key=-0.24) + """
 set logscale x 2
 set xlabel "clients, each with one request under way"
 set format y "%.0f"
@@ -69,7 +69,7 @@ set yrange [0:*]
 
 def latency_over_rate(seen: Seen, output: Path) -> str | None:
     shares = seen.results["options"]["shares"]
-    script = HEAD.format(output=output, height=520, bottom=0.31, key=-0.25) + """
+    script = HEAD.format(output=output, height=560, bottom=0.36, key=-0.24) + """
 set logscale y
 set xlabel "thousand messages/s, sent on a schedule"
 set xrange [0:*]
@@ -81,8 +81,8 @@ set format y "%g"
         for system in panel(on_disk):
             for percentile, width, point in [("p50", 1, 6), ("p99", 2, 7)]:
                 which = [{"kind": "open", "share": share} for share in shares]
-                spreads = [(seen.spread(system.key, rate, **w), seen.spread(system.key, latency(percentile, MILLIS), **w))
-                           for w in which]
+                value = latency(percentile, MILLIS)
+                spreads = [(seen.spread(system.key, rate, **w), seen.spread(system.key, value, **w)) for w in which]
                 points = sorted((x.median / 1000, y.median) for x, y in spreads if x and y)
                 lines.append(Line(system.name if percentile == "p99" else "",
                                   f"with linespoints {look(system, width, point)}", points))
