@@ -3,9 +3,9 @@
 //! A listing is one array, or one object a line where the client rather has that ([`accept`]).
 //!
 //! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
-//! client takes it, so that it never needs more than a few pages' memory, however long the log
-//! and its messages are. Pages that lie in files are read on threads that may wait for the disk: a
-//! slow one holds up the client that asked, and nobody else.
+//! client takes it, so that it never needs more than a few pages' memory, however long the log is,
+//! besides the batch or the long message that it is at. Pages that lie in files are read on threads
+//! that may wait for the disk: a slow one holds up the client that asked, and nobody else.
 
 mod accept;
 mod stream;

@@ -331,6 +331,21 @@ impl Records {
         })
     }
 
+    /// Takes off those records at the front that have at most `max_bytes`, or the first one.
+    #[must_use]
+    pub fn take_front(&mut self, max_bytes: usize) -> Self {
+        let (mut end, mut bytes) = (self.range.start(), 0);
+        for size in self.sizes() {
+            if bytes > 0 && bytes + size > max_bytes {
+                break;
+            }
+            (end, bytes) = (end.plus(1), bytes + size);
+        }
+        let front = Self { range: self.range.until(end), bytes: self.bytes.split_to(bytes) };
+        self.range = self.range.from(end);
+        front
+    }
+
     /// The size in bytes of each record in turn, from the length fields alone.
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
         let mut rest: &[u8] = &self.bytes;

@@ -56,6 +56,8 @@ pub struct MessageStream {
     log: LogReader,
     /// What is still to be read from the log.
     rest: IdRange,
+    /// What was read and is not rendered: of a batch, it may be many pages.
+    unrendered: Records,
     /// A page that is being read from a file.
     reading: Option<JoinHandle<Result<Records, ReadError>>>,
     /// The rest of a long message's text, whose beginning was rendered.
@@ -87,6 +89,7 @@ impl MessageStream {
         Self {
             log,
             rest: range,
+            unrendered: Records::empty(range.start()),
             reading: None,
             text: Bytes::new(),
             form,
@@ -99,6 +102,11 @@ impl MessageStream {
 
     pub(super) fn is_done(&self) -> bool {
         self.progress == Progress::Done
+    }
+
+    /// Whether all that was read is rendered.
+    fn is_rendered(&self) -> bool {
+        self.text.is_empty() && self.unrendered.range().is_empty()
     }
 
     /// Gives back a piece that was rendered, to be taken as the next one.
@@ -141,14 +149,13 @@ impl MessageStream {
 
     /// Renders about a page; never nothing.
     pub(super) fn poll_render(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, ReadError>> {
-        let mut records = None;
-        if self.text.is_empty() && !self.rest.is_empty() {
+        if self.is_rendered() && !self.rest.is_empty() {
             match ready!(self.poll_records(cx)) {
-                Ok(read) => records = Some(read),
+                Ok(read) => self.take(read),
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        Poll::Ready(Ok(self.render(records)))
+        Poll::Ready(Ok(self.render()))
     }
 
     /// Reads the next page: here where it is in memory, and otherwise on a thread that may wait for the disk. From
@@ -170,29 +177,34 @@ impl MessageStream {
         Poll::Ready(read)
     }
 
-    fn render(&mut self, records: Option<Records>) -> Vec<u8> {
+    /// # Panics
+    /// When the log does not have what it said that it has: that would be a bug of the log.
+    fn take(&mut self, records: Records) {
+        let range = records.range();
+        assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
+        self.rest = self.rest.from(range.end());
+        self.unrendered = records;
+    }
+
+    fn render(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         if self.progress == Progress::Beginning {
             out.extend_from_slice(self.form.opening);
         }
-        match records {
-            Some(records) => self.render_page(&mut out, &records),
-            None if !self.text.is_empty() => self.render_text(&mut out),
-            None => {}
+        if self.text.is_empty() {
+            let page = self.unrendered.take_front(PAGE_BYTES);
+            self.render_page(&mut out, &page);
+        } else {
+            self.render_text(&mut out);
         }
-        if self.text.is_empty() && self.rest.is_empty() {
+        if self.is_rendered() && self.rest.is_empty() {
             out.extend_from_slice(self.form.closing);
             self.progress = Progress::Done;
         }
         out
     }
 
-    /// # Panics
-    /// When the log does not have what it said that it has: that would be a bug of the log.
     fn render_page(&mut self, out: &mut Vec<u8>, records: &Records) {
-        let range = records.range();
-        assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
-        self.rest = self.rest.from(range.end());
         if records.bytes() > PAGE_BYTES {
             // A single long message: its text is shared with the log, and rendered in pieces.
             for (id, text) in records.texts() {
@@ -201,7 +213,7 @@ impl MessageStream {
             }
             return self.render_text(out);
         }
-        out.reserve(records.bytes() + range.len() as usize * GROWTH_BYTES);
+        out.reserve(records.bytes() + records.range().len() as usize * GROWTH_BYTES);
         for (id, text) in records.texts() {
             self.begin_message(out, id);
             json::write_escaped(out, text);

@@ -8,11 +8,19 @@ use serde_json::{Value, json};
 use super::stream::PAGE_BYTES;
 use super::*;
 use crate::log::{LogWriter, in_memory};
+use crate::types::Batch;
 
 fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
+    log_of_batches(texts, 1)
+}
+
+/// With so many messages in a batch.
+fn log_of_batches(texts: &[String], length: usize) -> (LogWriter, LogReader) {
     let (mut writer, reader) = in_memory();
-    for text in texts {
-        writer.append(0, None, &text.as_str().into());
+    for texts in texts.chunks(length) {
+        let mut batch = Batch::from(texts[0].as_str());
+        texts[1..].iter().for_each(|text| batch.push(text));
+        writer.append(0, None, &batch);
     }
     writer.flush();
     (writer, reader)
@@ -48,18 +56,29 @@ fn texts() -> Vec<String> {
     (0..5000).map(text).collect()
 }
 
+/// Messages in a batch: singly, of less than a page, and all of [`texts`] as one.
+const BATCHES: [usize; 3] = [1, 50, 5000];
+
 #[tokio::test]
 async fn a_streamed_log_equals_what_serde_json_writes() {
     let texts = texts();
-    let (_writer, log) = log_of(&texts);
-    let got = text(array(&log, Selection::ALL).await.unwrap()).await;
-    assert!(got.len() > 4_000_000);
-    assert!(got == serde_json::to_string(&expected(&texts)).unwrap());
+    let expected = serde_json::to_string(&expected(&texts)).unwrap();
+    assert!(expected.len() > 4_000_000);
+    for length in BATCHES {
+        let (_writer, log) = log_of_batches(&texts, length);
+        let got = text(array(&log, Selection::ALL).await.unwrap()).await;
+        assert!(got == expected, "batches of {length}");
+    }
 }
 
 #[tokio::test]
 async fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
-    let (_writer, log) = log_of(&texts());
+    for length in BATCHES {
+        look_at_pieces(log_of_batches(&texts(), length).1);
+    }
+}
+
+fn look_at_pieces(log: LogReader) {
     let mut stream =
         MessageStream::new(log, IdRange::new(LogEnd::ZERO, LogEnd::new(5000)), Form::ARRAY);
     let (mut pieces, mut turns) = (0, 0);

@@ -33,6 +33,22 @@ fn texts_pass_by_keys_and_are_those_of_the_records() {
     assert!(records.texts().eq(whole));
 }
 
+#[test]
+fn the_front_of_a_run_is_taken_off_as_far_as_it_fits_and_at_least_its_first_record() {
+    let whole = run(5, &["a", "bb", "ccc"]);
+    for (max_bytes, counts) in [(0, &[1, 1, 1][..]), (53, &[2, 1]), (80, &[2, 1]), (81, &[3])] {
+        let (mut rest, mut at) = (whole.clone(), 5);
+        for &count in counts {
+            let front = rest.take_front(max_bytes);
+            let range = IdRange::new(LogEnd::new(at), LogEnd::new(at + count));
+            assert_eq!(front, whole.slice(range), "{max_bytes}");
+            at += count;
+        }
+        assert_eq!(rest, Records::empty(LogEnd::new(8)));
+        assert_eq!(rest.take_front(max_bytes), rest);
+    }
+}
+
 /// One keyed record, as bytes.
 fn keyed(key: &str, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
