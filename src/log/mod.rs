@@ -247,7 +247,11 @@ impl LogReader {
         }
         match self.shared.read_recent(from, until, max_bytes) {
             Some(records) => Ok(records),
-            None => self.on_disk(|files| files.read(from, until, max_bytes)),
+            None => {
+                // Only what is durable leaves memory. What stands behind that in a file may still be on its way there.
+                let until = until.min(self.durable_end());
+                self.on_disk(|files| files.read(from, until, max_bytes))
+            }
         }
     }
 

@@ -163,6 +163,20 @@ fn a_message_that_is_not_durable_yet_can_be_looked_at() {
 }
 
 #[test]
+fn a_message_that_only_files_have_can_be_looked_at_while_more_is_on_its_way_to_them() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    append(&mut log, 5);
+    log.committer.write();
+    append(&mut log, 5);
+    log.committer.sync();
+    assert!(!log.opened.reader.is_recent(LogEnd::new(4)));
+    let seen = log.opened.reader.read_appended(MessageId::new(4)).unwrap();
+    assert_eq!(seen.iter().map(|record| record.text.to_owned()).collect::<Vec<_>>(), [text(4)]);
+    assert_eq!(log.opened.reader.disk_fault(), None);
+}
+
+#[test]
 fn the_last_keys_are_known_again_with_and_without_indexes() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
