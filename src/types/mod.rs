@@ -19,11 +19,11 @@ pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use name::{NameError, NodeName};
-pub(crate) use record::has_more;
 pub use record::{
     BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record,
     RecordError, Records, encode_record, record_at, record_size,
 };
+pub(crate) use record::{checked_records, has_more};
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 
 use std::fmt;

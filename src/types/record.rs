@@ -247,6 +247,25 @@ fn text_of_checked(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((text, behind))
 }
 
+/// The records that `bytes` are known to be, from `at` on.
+///
+/// # Panics
+/// When they are not: memory that changed since they were checked is beyond repair.
+pub(crate) fn checked_records(
+    mut at: LogEnd,
+    mut bytes: &[u8],
+) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let (record, size) = record_at(at.next_id(), bytes).expect("a checked record");
+        bytes = bytes.get(size..).unwrap_or_default();
+        at = at.plus(1);
+        Some(record)
+    })
+}
+
 /// A run of consecutive records as they lie in the log and on the wire. Cheap to clone and to cut.
 ///
 /// Whoever holds one knows that its bytes were checked: [`Records::check`] and the log are the only sources.
@@ -298,18 +317,7 @@ impl Records {
 
     /// The records, one by one.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        let mut rest: &[u8] = &self.bytes;
-        let mut at = self.range.start();
-        std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            // Checked when it came in; memory that changed since is beyond repair.
-            let (record, size) = record_at(at.next_id(), rest).expect("a checked record");
-            rest = rest.get(size..).unwrap_or_default();
-            at = at.plus(1);
-            Some(record)
-        })
+        checked_records(self.range.start(), &self.bytes)
     }
 
     /// The id and the text of each record in turn, as bytes that are not checked once more: for whoever passes many on

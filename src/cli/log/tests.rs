@@ -10,7 +10,7 @@ use super::*;
 use crate::config::parse;
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{Background, Opened, open};
-use crate::types::{Fsync, LogEnd, LogId};
+use crate::types::{Batch, Fsync, LogEnd, LogId};
 
 /// So that a few messages make several segments.
 const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
@@ -51,13 +51,19 @@ async fn directory(role: Role) -> TempDir {
 /// What a node leaves that is killed: its files at that moment.
 async fn killed(role: Role) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let copy = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(dir.path(), role);
     append(&mut log, 12).await;
-    for file in fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+    let copy = copied(dir.path());
+    background.close();
+    copy
+}
+
+/// The files of a directory at this moment.
+fn copied(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(dir).unwrap().map(Result::unwrap) {
         fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
-    background.close();
     copy
 }
 
@@ -152,6 +158,35 @@ async fn a_torn_tail_alone_is_whole_and_changes_nothing() {
     let (log, background) = opened(dir.path(), Role::Master);
     assert_eq!(log.reader.durable_end().get(), 11);
     background.close();
+}
+
+#[tokio::test]
+async fn a_torn_batch_is_no_part_of_the_log_and_is_told_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, background) = opened(dir.path(), Role::Master);
+    for texts in [["a", "b", "c"], ["d", "e", "f"]] {
+        let mut batch = Batch::from(texts[0]);
+        texts[1..].iter().for_each(|text| batch.push(text));
+        let first = log.writer.append(0, Some(&texts[0].parse().unwrap()), &batch);
+        log.writer.flush();
+        while log.reader.durable_end() == first.before() {
+            log.reader.changed().await;
+        }
+    }
+    let copy = copied(dir.path());
+    background.close();
+    let last = segments(copy.path()).pop().unwrap();
+    // The last message and the one before have a record of 26 bytes each, the first one with its key 28.
+    let end = written_end(&last);
+    overwrite(&last, end - 27, b"x");
+    let table = printed(&["verify"], copy.path());
+    assert!(
+        table.contains("messages        3\n") && table.contains("keyed messages  1\n"),
+        "{table}"
+    );
+    let torn = format!("80 bytes at offset {} of {}, message 3..=5: ", end - 80, last.display());
+    assert!(table.contains(&torn) && table.contains("checksum of message 4"), "{table}");
+    assert_eq!(printed(&["dump"], copy.path()), "0\ta\n1\tb\n2\tc\n");
 }
 
 #[tokio::test]

@@ -302,7 +302,7 @@ impl Found<'_> {
         let (name, index) = (segment_name(segment.header.first), &scanned.index);
         let synced = scanned.synced.max(manifest.synced);
         if let Some(bad) = &scanned.bad {
-            warn!(file = self.storage.path_of(&name), offset = bad.offset, bytes = bad.bytes,
+            warn!(file = self.storage.path_of(&name), offset = bad.cut, bytes = bad.bytes,
                 id = %bad.ids, what = bad.what, "a torn end of the log, as a crash leaves it, is cut off");
         }
         if scanned.bad.is_none() && index.end() == synced {

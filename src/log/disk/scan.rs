@@ -8,7 +8,7 @@ use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, Segme
 use super::index::{Key, SparseIndex};
 use super::window::Window;
 use crate::log::storage::StorageFile;
-use crate::types::{IdRange, KeyHash, LogEnd, Record, record_at};
+use crate::types::{IdRange, KeyHash, LogEnd, Record, checked_records, record_at};
 
 /// How much of a file is read at once, in bytes.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -35,9 +35,11 @@ pub(super) struct BadSpot {
     pub(super) offset: u64,
     /// What is wrong there.
     pub(super) what: String,
-    /// The messages that begin there, as far as whole group headers tell of them.
+    /// Where what is kept ends: there, or before it, where the batch begins that it lies in.
+    pub(super) cut: u64,
+    /// The messages that begin behind what is kept, as far as whole group headers tell of them.
     pub(super) ids: IdRange,
-    /// Bytes from there, or from the beginning of the batch that it lies in, to the last one that is not zero.
+    /// Bytes from there to the last one that is not zero.
     pub(super) bytes: u64,
 }
 
@@ -96,6 +98,7 @@ pub(super) fn scan(
         let begin = scanned.index.end();
         scanned.bad = Some(BadSpot {
             offset: stop.offset,
+            cut: stop.cut,
             what: stop.what.unwrap_or_else(|| format!("zeros where message {begin} should be")),
             ids: IdRange::new(begin, told_end.max(begin)),
             bytes: behind.bytes,
@@ -117,17 +120,18 @@ impl Scanned {
         let begin = at + GROUP_HEADER_BYTES as u64;
         let bytes = window.get(begin, group.bytes as usize)?;
         let (mut rest, mut next, mut what) = (bytes, group.first, None);
-        // Up to the last whole batch, and what is behind it.
-        let (mut end, mut kept, mut batch) = (next, 0, Vec::new());
+        // Up to the last whole batch.
+        let (mut end, mut kept) = (next, 0);
         while next < group.end() {
             match record_at(next.next_id(), rest) {
                 Ok((record, size)) => {
                     rest = rest.get(size..).unwrap_or_default();
                     next = next.plus(1);
-                    batch.push(record);
                     if !record.has_more {
-                        batch.drain(..).for_each(|record| self.take(&record, visit));
-                        (end, kept) = (next, (bytes.len() - rest.len()) as u64);
+                        let at = bytes.len() - rest.len();
+                        let batch = bytes.get(kept..at).unwrap_or_default();
+                        checked_records(end, batch).for_each(|record| self.take(&record, visit));
+                        (end, kept) = (next, at);
                     }
                 }
                 Err(error) => {
@@ -136,8 +140,8 @@ impl Scanned {
                 }
             }
         }
-        let whole = (bytes.len() - rest.len()) as u64;
-        if what.is_none() && !batch.is_empty() {
+        let (kept, whole) = (kept as u64, (bytes.len() - rest.len()) as u64);
+        if what.is_none() && end < next {
             what = Some(format!("a batch is cut off before message {next}"));
         } else if what.is_none() && whole < u64::from(group.bytes) {
             what = Some("a group has more bytes than its records".to_owned());

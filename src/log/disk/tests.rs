@@ -10,8 +10,9 @@ use super::*;
 use crate::log::LogReader;
 use crate::protocol::LogView;
 use crate::sim::SimDisk;
-use crate::types::{KeyHash, LogEnd, MessageId, Run};
+use crate::types::{Batch, KeyHash, LogEnd, MessageId, Run};
 
+mod batches;
 mod damage;
 mod failures;
 
@@ -36,7 +37,7 @@ fn open(disk: &SimDisk) -> Recovered {
     open_with(disk, OPTIONS).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The text of message `n`: sizes vary, and every third has a key.
+/// The text of message `n`: sizes vary, and every third has a key, if it is the first of its batch.
 fn text(n: u64) -> String {
     format!("message {n} {}", "x".repeat((n * 7 % 40) as usize))
 }
@@ -45,40 +46,54 @@ fn key(n: u64) -> Option<crate::types::IdempotencyKey> {
     n.is_multiple_of(3).then(|| format!("key-{n}").parse().unwrap())
 }
 
+/// Appends single messages.
 fn append(log: &mut Recovered, count: u64) {
-    let from = log.shared.appended_end().get();
-    for n in from..from + count {
-        let id = log.opened.writer.append(n, key(n).as_ref(), &text(n).as_str().into());
-        assert_eq!(id.get(), n);
-    }
+    (0..count).for_each(|_| append_batch(log, 1));
+}
+
+fn append_batch(log: &mut Recovered, count: u64) {
+    let first = log.shared.appended_end().get();
+    let mut batch = Batch::new(text(first));
+    (first + 1..first + count).for_each(|n| batch.push(&text(n)));
+    assert_eq!(log.opened.writer.append(first, key(first).as_ref(), &batch).get(), first);
     log.opened.writer.flush();
 }
 
-/// Appends and commits, one group for each of the counts.
+/// Appends single messages and commits them, as many as one of the counts tells at a time.
 fn commit(log: &mut Recovered, counts: &[u64]) {
-    for &count in counts {
-        append(log, count);
-        log.committer.write();
-        log.committer.sync();
-    }
+    counts.iter().for_each(|&count| commit_batches(log, &vec![1; count as usize]));
 }
 
-/// Reads everything that is shown; all of it must be what was appended, or unreadable. Returns whether all was read.
+/// Appends batches and commits them together.
+fn commit_batches(log: &mut Recovered, counts: &[u64]) {
+    counts.iter().for_each(|&count| append_batch(log, count));
+    log.committer.write();
+    log.committer.sync();
+}
+
+/// Reads everything that is shown; all of it must be what was appended, in whole batches, or unreadable. Returns whether
+/// all was read.
 fn read_all(reader: &LogReader, max_bytes: usize) -> bool {
-    let mut from = LogEnd::ZERO;
-    while from < reader.durable_end() {
-        let planned = reader.run_from(from, reader.durable_end(), max_bytes);
-        let Ok(records) = reader.read(from, reader.durable_end(), max_bytes) else { return false };
+    let (mut from, end) = (LogEnd::ZERO, reader.durable_end());
+    while from < end {
+        let planned = reader.run_from(from, end, max_bytes);
+        let Ok(records) = reader.read(from, end, max_bytes) else { return false };
         assert!(!records.range().is_empty(), "a gap at {from}");
+        let mut is_inside_batch = false;
         for record in records.iter() {
             let n = record.id.get();
             assert_eq!(record.text, text(n));
-            assert_eq!(record.key, key(n).as_ref().map(|key| key.as_str()), "message {n}");
+            let key = key(n).filter(|_| !is_inside_batch);
+            assert_eq!(record.key, key.as_ref().map(|key| key.as_str()), "message {n}");
+            is_inside_batch = record.has_more;
         }
+        assert!(!is_inside_batch, "{records:?} end inside a batch");
         if let Ok((range, bytes)) = planned {
             let planned = reader.read(range.start(), range.end(), usize::MAX);
-            let planned = planned.map(|planned| (planned.range(), planned.bytes()));
-            assert!(planned.is_err() || planned == Ok((range, bytes)), "{planned:?}");
+            let told = planned.as_ref().map(|planned| (planned.range(), planned.bytes()));
+            assert!(told.is_err() || told == Ok((range, bytes)), "{told:?}");
+            let last = planned.iter().flat_map(|planned| planned.iter()).last();
+            assert!(last.is_none_or(|last| !last.has_more), "{range} ends inside a batch");
         }
         from = records.range().end();
     }
@@ -178,20 +193,25 @@ fn a_message_that_only_files_have_can_be_looked_at_while_more_is_on_its_way_to_t
 
 #[test]
 fn the_last_keys_are_known_again_with_and_without_indexes() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[20; 5]);
-    log.keeper.index_sealed();
-    commit(&mut log, &[20; 5]);
-    let has_index = |name: &String| !disk.bytes(&name.replace(".log", ".index")).is_empty();
-    assert!(has_index(&segments(&disk)[0]), "the keeper wrote indexes");
-    let all: Vec<_> =
-        (0..200).filter_map(|n| Some((KeyHash::of(key(n)?.as_str()), MessageId::new(n)))).collect();
-    for count in [0, 1, 7, 40, 1000] {
-        disk.kill();
-        let log = open_with(&disk, DiskOptions { keys: count, ..OPTIONS }).unwrap();
-        let last = all[all.len() - count.min(all.len())..].to_vec();
-        assert_eq!(log.opened.keys, last, "the last {count}");
+    for length in [1, 2] {
+        let disk = SimDisk::new();
+        let mut log = open(&disk);
+        let commits = |log: &mut Recovered| {
+            (0..5).for_each(|_| commit_batches(log, &vec![length; 20 / length as usize]));
+        };
+        commits(&mut log);
+        log.keeper.index_sealed();
+        commits(&mut log);
+        let has_index = |name: &String| !disk.bytes(&name.replace(".log", ".index")).is_empty();
+        assert!(has_index(&segments(&disk)[0]), "the keeper wrote indexes");
+        let of = |n| Some((KeyHash::of(key(n)?.as_str()), MessageId::new(n)));
+        let all: Vec<_> = (0..200).step_by(length as usize).filter_map(of).collect();
+        for count in [0, 1, 7, 40, 1000] {
+            disk.kill();
+            let log = open_with(&disk, DiskOptions { keys: count, ..OPTIONS }).unwrap();
+            let last = all[all.len() - count.min(all.len())..].to_vec();
+            assert_eq!(log.opened.keys, last, "the last {count}");
+        }
     }
 }
 
@@ -310,7 +330,8 @@ fn live_through_crashes(seed: u64, fsync: Fsync) {
     let mut log = open_with(&disk, options).unwrap();
     for _ in 0..60 {
         match rng.random_range(0..20) {
-            0..7 => append(&mut log, rng.random_range(1..6)),
+            0..4 => append(&mut log, rng.random_range(1..6)),
+            4..7 => append_batch(&mut log, rng.random_range(1..15)),
             7..11 => log.committer.write(),
             11..15 => log.committer.sync(),
             15 => log.keeper.index_sealed(),

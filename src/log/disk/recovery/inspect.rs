@@ -42,7 +42,7 @@ pub struct Findings {
 pub struct Torn {
     /// The file.
     pub file: String,
-    /// Where it begins to be torn.
+    /// Where what is kept ends.
     pub offset: u64,
     /// Bytes from there on.
     pub bytes: u64,
@@ -176,7 +176,7 @@ impl Found<'_> {
                 self.check_last(manifest, &name, &scanned)?;
                 findings.torn = scanned.bad.map(|bad| Torn {
                     file: self.storage.path_of(&name),
-                    offset: bad.offset,
+                    offset: bad.cut,
                     bytes: bad.bytes,
                     ids: bad.ids,
                     what: bad.what,

@@ -2,28 +2,68 @@
 
 use super::*;
 
-/// A log whose last group may be torn: what is below `.1` is known to be synced.
-fn crashed_log() -> (SimDisk, u64, u64) {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[2, 3, 4]);
-    disk.kill();
-    (disk, 5, 9)
+/// A log that was killed behind commits of batches with so many messages.
+struct Crashed {
+    disk: SimDisk,
+    /// Where each batch ends.
+    ends: Vec<u64>,
+    /// All below is known to be synced; the commit behind it may be torn.
+    synced: u64,
+    /// Bytes of the records of that commit.
+    unsynced_bytes: usize,
 }
+
+impl Crashed {
+    fn new(commits: &[&[u64]], sizes: Sizes) -> Self {
+        let disk = SimDisk::new();
+        let mut log = open_with(&disk, DiskOptions { sizes, ..OPTIONS }).unwrap();
+        commits.iter().for_each(|counts| commit_batches(&mut log, counts));
+        let counts = commits.iter().copied().flatten();
+        let ends: Vec<u64> = counts
+            .scan(0, |end, count| {
+                *end += count;
+                Some(*end)
+            })
+            .collect();
+        let end = ends.last().copied().unwrap();
+        let synced = end - commits.last().unwrap().iter().sum::<u64>();
+        let range = crate::types::IdRange::new(LogEnd::new(synced), LogEnd::new(end));
+        let unsynced_bytes = log.opened.reader.read_range(range).unwrap().bytes();
+        disk.kill();
+        Self { disk, ends, synced, unsynced_bytes }
+    }
+
+    /// The last file, and where what was written to it ends.
+    fn last(&self) -> (String, u64) {
+        let name = segments(&self.disk).pop().unwrap();
+        let data = self.disk.bytes(&name).iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        (name, data as u64)
+    }
+}
+
+const SINGLES: &[&[u64]] = &[&[1, 1], &[1, 1, 1], &[1, 1, 1, 1]];
+
+/// Batches alone, behind others and in front of others of their commit, one of them longer than a segment.
+const BATCHES: [&[&[u64]]; 2] = [&[&[1, 2], &[3], &[1, 4, 2, 1]], &[&[2], &[1, 2, 14]]];
 
 #[test]
 fn every_cut_is_a_torn_tail_or_refused_and_what_is_kept_goes_on() {
-    let (disk, synced, end) = crashed_log();
-    let name = segments(&disk).pop().unwrap();
-    let whole = disk.bytes(&name).len() as u64;
-    let records =
-        (synced..end).map(|n| 25 + key(n).map_or(0, |key| 1 + key.as_str().len()) + text(n).len());
-    let data = disk.bytes(&name).iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    cut_everywhere(&Crashed::new(SINGLES, SIZES));
+}
+
+#[test]
+fn every_cut_inside_a_batch_keeps_the_batches_before_it_and_nothing_of_it() {
+    BATCHES.iter().for_each(|commits| cut_everywhere(&Crashed::new(commits, SIZES)));
+}
+
+fn cut_everywhere(crashed: &Crashed) {
+    let synced = crashed.synced;
+    let (name, data) = crashed.last();
     // From here on the last group's header is whole.
-    let last_header = (data - records.sum::<usize>()) as u64;
+    let last_header = data - crashed.unsynced_bytes as u64;
     let mut kept = Vec::new();
-    for length in 0..whole {
-        let disk = disk.snapshot();
+    for length in 0..=crashed.disk.bytes(&name).len() as u64 {
+        let disk = crashed.disk.snapshot();
         disk.cut(&name, length);
         match open_with(&disk, OPTIONS) {
             Ok(mut log) => {
@@ -45,7 +85,8 @@ fn every_cut_is_a_torn_tail_or_refused_and_what_is_kept_goes_on() {
     }
     assert!(kept.is_sorted(), "the more is left, the more is kept");
     kept.dedup();
-    assert_eq!(kept, (0..=end).collect::<Vec<_>>());
+    assert_eq!(kept[0], 0);
+    assert_eq!(kept[1..], crashed.ends);
 }
 
 /// Flips each bit of each file in turn. Whatever opens must show what was written, from the front on, or fail visibly.
@@ -79,16 +120,18 @@ fn flip_every_bit(disk: &SimDisk, synced: u64, end: u64) -> (usize, usize) {
 
 #[test]
 fn no_flipped_bit_of_a_crashed_log_is_served_or_ends_it_below_what_was_synced() {
-    let (disk, synced, end) = crashed_log();
-    let (opened, refused) = flip_every_bit(&disk, synced, end);
-    assert!(opened > 1000 && refused > 1000, "{opened} opened, {refused} refused");
+    for commits in [SINGLES, BATCHES[0]] {
+        let Crashed { disk, ends, synced, .. } = Crashed::new(commits, SIZES);
+        let (opened, refused) = flip_every_bit(&disk, synced, *ends.last().unwrap());
+        assert!(opened > 1000 && refused > 1000, "{opened} opened, {refused} refused");
+    }
 }
 
 #[test]
 fn no_flipped_bit_of_a_stopped_log_with_old_segments_goes_unnoticed() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
-    commit(&mut log, &[3, 4, 6, 2]);
+    [&[3][..], &[2, 2], &[6], &[1, 1]].iter().for_each(|counts| commit_batches(&mut log, counts));
     log.keeper.index_sealed();
     log.committer.close();
     disk.kill();

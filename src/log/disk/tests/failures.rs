@@ -29,7 +29,7 @@ fn names(count: u64) -> Vec<NodeName> {
     (0..count).map(|n| format!("node-{n}").parse().unwrap()).collect()
 }
 
-/// A master's life: it rolls, also in the middle of a batch, writes indexes and lists of members, and stops.
+/// A master's life: it rolls, also in the middle of a write, takes batches, writes indexes and lists of members, and stops.
 fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     let mut log = open_with(disk, OPTIONS)?;
     // A master that came back goes on with the members that it had.
@@ -42,7 +42,10 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
             append(&mut log, 14);
             log.committer.write();
         }
-        append(&mut log, [2, 7, 1, 30, 3, 1][step]);
+        match step % 2 {
+            0 => append(&mut log, [2, 1, 3][step / 2]),
+            _ => append_batch(&mut log, [7, 30, 1][step / 2]),
+        }
         if step % 2 == 0 {
             let version = shown.members + 1;
             log.opened.writer.remember(version, names(version));
@@ -84,10 +87,10 @@ fn live_as_secondary(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError>
 
 const COPY: DiskOptions = DiskOptions { role: Role::Secondary, ..OPTIONS };
 
-/// Appends what the master of log 99 has up to `end`, as two runs, and commits each.
+/// Appends what the master of log 99 has up to `end`, batches of three, and commits each run.
 fn copy(log: &mut Recovered, end: LogEnd) {
     let mut source = open(&SimDisk::new());
-    append(&mut source, end.get());
+    (0..end.get() / 3).for_each(|_| append_batch(&mut source, 3));
     while log.shared.appended_end() < end {
         let from = log.shared.appended_end();
         let run = source.shared.read_recent(from, end, 400).unwrap();
@@ -106,7 +109,8 @@ fn copy(log: &mut Recovered, end: LogEnd) {
 fn crashed() -> (SimDisk, u64) {
     let disk = SimDisk::new();
     let mut log = open(&disk);
-    commit(&mut log, &[4, 4, 5]);
+    commit(&mut log, &[4, 4]);
+    commit_batches(&mut log, &[4, 1]);
     let names = segments(&disk);
     // The zeros are cut off, that is synced, a file is made, and its header is not written.
     disk.fail_changes(3, u64::MAX);

@@ -1,0 +1,139 @@
+//! Batches on disk: written, read, torn and damaged as a whole.
+
+use super::*;
+use crate::log::disk::format::{GROUP_BYTES_MAX, segment_name};
+use crate::log::disk::scan::{BadSpot, read_header, scan};
+use crate::log::storage::Storage;
+use crate::types::{IdRange, RECORD_HEADER_BYTES};
+
+/// Messages whose records are longer than a group may be, unless they are a batch.
+const MANY: u64 = 2 * GROUP_BYTES_MAX as u64 / 60;
+
+/// Segments that are not filled by a few batches.
+const ROOMY: Sizes = Sizes { segment_bytes: 1 << 20, ..SIZES };
+
+fn roomy(disk: &SimDisk) -> Recovered {
+    open_with(disk, DiskOptions { sizes: ROOMY, ..OPTIONS }).unwrap()
+}
+
+/// What a scan finds wrong in the first segment.
+fn bad_spot(disk: &SimDisk) -> Option<BadSpot> {
+    let file = disk.open(&segment_name(LogEnd::ZERO)).unwrap();
+    let header = read_header(&*file).unwrap().unwrap();
+    scan(&*file, &header, &mut |_| {}).unwrap().bad
+}
+
+/// Where the text of a message stands in the first segment's file.
+fn place_of_text(disk: &SimDisk, n: u64) -> u64 {
+    let bytes = disk.bytes(&segment_name(LogEnd::ZERO));
+    memchr::memmem::find(&bytes, text(n).as_bytes()).unwrap() as u64
+}
+
+/// Where the record of a message without a key begins.
+fn place_of(disk: &SimDisk, n: u64) -> u64 {
+    place_of_text(disk, n) - RECORD_HEADER_BYTES as u64
+}
+
+fn damage_text(disk: &SimDisk, n: u64) {
+    disk.flip_bit(&segment_name(LogEnd::ZERO), place_of_text(disk, n) * 8);
+}
+
+fn range(start: u64, end: u64) -> IdRange {
+    IdRange::new(LogEnd::new(start), LogEnd::new(end))
+}
+
+#[test]
+fn a_batch_longer_than_a_group_is_written_planned_and_read_as_a_whole() {
+    let disk = SimDisk::new();
+    let mut log = roomy(&disk);
+    commit_batches(&mut log, &[2, 1, MANY, 2]);
+    // So that it leaves memory.
+    commit(&mut log, &[1, 3]);
+    look_at(&log);
+    disk.kill();
+    look_at(&roomy(&disk));
+}
+
+/// Looks at the log of the test above, whose long batch is in files only.
+fn look_at(log: &Recovered) {
+    let (reader, end) = (&log.opened.reader, LogEnd::new(MANY + 9));
+    assert_whole(log, end.get());
+    let batch = range(3, MANY + 3);
+    assert!(!reader.is_recent(batch.start()));
+    let (planned, bytes) = reader.run_from(batch.start(), end, 0).unwrap();
+    assert!(planned == batch && bytes > GROUP_BYTES_MAX, "{planned}, {bytes} bytes");
+    assert_eq!(reader.read(batch.start(), end, bytes - 1).unwrap().range(), batch);
+    assert_eq!(reader.read_appended(MessageId::new(3)).unwrap().range(), batch);
+    // One that was asked for by its id is all that is read.
+    assert_eq!(reader.read(LogEnd::new(7), LogEnd::new(8), 0).unwrap().range(), range(7, 8));
+}
+
+#[test]
+fn a_torn_batch_is_told_as_a_whole_and_what_stands_before_it_in_its_group_stays() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit_batches(&mut log, &[1, 2]);
+    commit_batches(&mut log, &[1, 1, 3, 2]);
+    let bytes = disk.bytes(&segment_name(LogEnd::ZERO));
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1;
+    disk.kill();
+    let (cut, offset) = (place_of(&disk, 5), place_of(&disk, 7));
+    damage_text(&disk, 7);
+    let bad = BadSpot {
+        offset,
+        what: "the checksum of message 7 is wrong".to_owned(),
+        cut,
+        ids: range(5, 10),
+        bytes: end - cut,
+    };
+    assert_eq!(bad_spot(&disk), Some(bad));
+    let mut log = open(&disk);
+    assert_whole(&log, 5);
+    assert_eq!(bad_spot(&disk), None);
+    commit_batches(&mut log, &[4]);
+    disk.kill();
+    assert_whole(&open(&disk), 9);
+}
+
+#[test]
+fn damage_inside_a_synced_batch_is_told_with_its_own_place() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit_batches(&mut log, &[2, 3]);
+    commit(&mut log, &[1]);
+    disk.kill();
+    let offset = place_of(&disk, 4);
+    damage_text(&disk, 4);
+    let before = disk.bytes(&segment_name(LogEnd::ZERO));
+    let refused = open_with(&disk, OPTIONS).unwrap_err().to_string();
+    let place = format!("offset {offset}: the checksum of message 4 is wrong");
+    assert!(refused.contains(&place) && refused.contains("message 5 was synced"), "{refused}");
+    assert_eq!(disk.bytes(&segment_name(LogEnd::ZERO)), before);
+}
+
+#[test]
+fn bits_flipped_and_bytes_cut_in_a_batch_longer_than_a_group_leave_all_or_nothing_of_it() {
+    let disk = SimDisk::new();
+    let mut log = roomy(&disk);
+    commit_batches(&mut log, &[2]);
+    commit_batches(&mut log, &[1, MANY, 1]);
+    let name = segments(&disk).pop().unwrap();
+    let length = disk.bytes(&name).len() as u64;
+    disk.kill();
+    let ends = [2, 3, MANY + 3, MANY + 4];
+    let mut seen = std::collections::BTreeSet::new();
+    // What stands before is tried bit by bit elsewhere.
+    for at in (300..length).step_by(997).chain(length - 400..length) {
+        let flipped = disk.snapshot();
+        flipped.flip_bit(&name, at * 8 + at % 8);
+        let cut = disk.snapshot();
+        cut.cut(&name, at);
+        for disk in [flipped, cut] {
+            let log = roomy(&disk);
+            let end = log.opened.reader.durable_end().get();
+            assert!(read_all(&log.opened.reader, 100_000) && ends.contains(&end), "{end}");
+            seen.insert(end);
+        }
+    }
+    assert!(seen.contains(&3) && seen.contains(&(MANY + 3)), "{seen:?}");
+}
