@@ -3,6 +3,7 @@
 // Test helpers: a panic is the failure, and nobody else uses them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub)]
 
+mod batches;
 mod check;
 mod cluster;
 mod crash;
