@@ -29,6 +29,9 @@ pub struct Book {
     shown_by: BTreeMap<&'static str, usize>,
     retries: u64,
     replays: u64,
+    /// Requests that were answered 201, and how many of them were batches.
+    answers: usize,
+    batches: usize,
     is_master_up: bool,
     is_stopping: bool,
 }
@@ -77,43 +80,49 @@ impl Ledger {
         self.wait("a master", |book| book.is_master_up);
     }
 
-    /// Waits for so many more messages that are acked.
+    /// Waits for so many more answers that ack something.
     pub fn wait_for_acks(&self, count: usize) {
-        let enough = self.book().acks.len() + count;
-        self.wait("messages to be acked", |book| book.acks.len() >= enough);
+        let enough = self.book().answers + count;
+        self.wait("messages to be acked", |book| book.answers >= enough);
     }
 
-    /// A sender was answered 201.
-    pub fn acked(&self, id: u64, text: &str, nodes: Vec<String>, is_replayed: bool) {
+    /// A sender was answered 201, with this id for its first message.
+    pub fn acked(&self, first: u64, texts: &[String], nodes: &[String], is_replayed: bool) {
         let mut book = self.book();
-        if let Some(stored) = book.stored.get(&id) {
-            assert!(
-                stored == text,
-                "message {id} was {} before and is {}",
-                brief(stored),
-                brief(text)
-            );
-        }
-        let ack = Ack { text: text.to_owned(), nodes };
-        if let Some(before) = book.acks.insert(id, ack) {
-            panic!("id {id} was given to {} and to {}", brief(&before.text), brief(text));
+        for (id, text) in (first..).zip(texts) {
+            if let Some(stored) = book.stored.get(&id) {
+                assert!(
+                    stored == text,
+                    "message {id} was {} before and is {}",
+                    brief(stored),
+                    brief(text)
+                );
+            }
+            let ack = Ack { text: text.clone(), nodes: nodes.to_vec() };
+            if let Some(before) = book.acks.insert(id, ack) {
+                panic!("id {id} was given to {} and to {}", brief(&before.text), brief(text));
+            }
         }
         book.replays += u64::from(is_replayed);
+        book.answers += 1;
+        book.batches += usize::from(texts.len() > 1);
         drop(book);
         self.changed.notify_all();
     }
 
-    /// A sender was told that its message is in the master's log for good.
-    pub fn stored(&self, id: u64, text: &str) {
+    /// A sender was told that its messages are in the master's log for good.
+    pub fn stored(&self, first: u64, texts: &[String]) {
         self.change(|book| {
-            let before = book.stored.insert(id, text.to_owned());
-            assert!(before.is_none_or(|before| before == text), "message {id} changed");
+            for (id, text) in (first..).zip(texts) {
+                let before = book.stored.insert(id, text.clone());
+                assert!(before.is_none_or(|before| before == *text), "message {id} changed");
+            }
         });
     }
 
-    /// A sender was told that its message is not in the log, and will not ask again.
-    pub fn refused(&self, text: &str) {
-        self.change(|book| book.refused.push(text.to_owned()));
+    /// A sender was told that its messages are not in the log, and will not ask again.
+    pub fn refused(&self, texts: &[String]) {
+        self.change(|book| book.refused.extend_from_slice(texts));
     }
 
     /// A sender asks once more.
@@ -145,6 +154,7 @@ impl Ledger {
     /// At the very end: the log is what was acked, without anything else, and in each message's place.
     pub fn hold_to_the_end(&self, log: &[String]) {
         let book = self.book();
+        hold_to_batches("every node", log);
         let once: BTreeSet<_> = log.iter().collect();
         assert_eq!(once.len(), log.len(), "a message stands there twice");
         for (n, text) in log.iter().enumerate() {
@@ -162,6 +172,7 @@ impl Ledger {
     /// What senders were told by a master that stopped, against its log.
     pub fn hold_to_a_clean_stop(&self, log: &[String]) -> Told {
         let book = self.book();
+        hold_to_batches("the master", log);
         let once: BTreeSet<_> = log.iter().collect();
         assert_eq!(once.len(), log.len(), "a message stands there twice");
         for text in &book.refused {
@@ -175,9 +186,28 @@ impl Ledger {
     }
 }
 
-/// A message without what makes it long.
+/// A message without what makes it long: `sender-request.place/count`.
 fn brief(text: &str) -> &str {
     text.split(' ').next().unwrap_or_default()
+}
+
+/// Which request a message is of, its place in the batch, from 1 on, and how many that has.
+fn place(text: &str) -> (&str, usize, usize) {
+    let (name, rest) = brief(text).split_once('.').unwrap();
+    let (place, count) = rest.split_once('/').unwrap();
+    (name, place.parse().unwrap(), count.parse().unwrap())
+}
+
+/// Holds a node to showing all of each batch, in order and without anything in between, or nothing of it.
+fn hold_to_batches(node: &str, shown: &[String]) {
+    let mut wanted = None;
+    for text in shown {
+        let (name, at, count) = place(text);
+        let expected = wanted.unwrap_or((name, 1, count));
+        assert_eq!((name, at, count), expected, "{node} shows a batch with something else in it");
+        wanted = (at < count).then_some((name, at + 1, count));
+    }
+    assert_eq!(wanted, None, "{node} shows a part of a batch");
 }
 
 impl Book {
@@ -194,6 +224,7 @@ impl Book {
 
     /// Notes what a node shows: what any other showed before under these ids, and no less than it said itself.
     fn saw(&mut self, name: &'static str, shown: Vec<String>) {
+        hold_to_batches(name, &shown);
         let both = self.shown.len().min(shown.len());
         let differs = (0..both).find(|n| self.shown[*n] != shown[*n]);
         assert_eq!(differs, None, "{name} shows another message under an id than was shown before");
@@ -215,6 +246,7 @@ impl Book {
     fn told(&self) -> Told {
         Told {
             acked: self.acks.len(),
+            batches: self.batches,
             stored: self.stored.len(),
             refused: self.refused.len(),
             retried: self.retries,
@@ -226,6 +258,7 @@ impl Book {
 /// How often senders were told what.
 pub struct Told {
     pub acked: usize,
+    pub batches: usize,
     pub stored: usize,
     pub refused: usize,
     pub retried: u64,
@@ -236,8 +269,9 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} messages acked, {} told to be stored before, {} refused, {} requests repeated, {} answers replayed",
-            self.acked, self.stored, self.refused, self.retried, self.replayed
+            "{} messages acked, among them {} batches, {} told to be stored before, {} refused, \
+             {} requests repeated, {} answers replayed",
+            self.acked, self.batches, self.stored, self.refused, self.retried, self.replayed
         )
     }
 }

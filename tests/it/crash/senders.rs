@@ -1,4 +1,4 @@
-//! Senders that repeat a message under its key until it is acked, or that take the first refusal for an answer.
+//! Senders that repeat a message, or a batch, under its key until it is acked, or that take the first refusal for an answer.
 
 use std::env;
 use std::io;
@@ -16,8 +16,11 @@ use crate::support::{Answer, created, pause, try_begin, wait_until};
 /// Senders at once. The first two never ask for all three nodes, so that acks go on while a secondary is away.
 const SENDERS: u64 = 6;
 
-/// Longest text, in bytes.
+/// Longest text, or texts of a batch, in bytes.
 const LONGEST: usize = 8 * 1024;
+
+/// Most messages of a batch: so many that it is longer than what is mostly written as one group.
+const MOST: usize = 2000;
 
 /// What a sender does when it gets no 201.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,8 +47,9 @@ struct Sender {
     ledger: Arc<Ledger>,
 }
 
-struct Message {
-    text: String,
+/// One message, or a batch.
+struct Request {
+    texts: Vec<String>,
     key: String,
     write_concern: u64,
 }
@@ -82,8 +86,8 @@ impl Sender {
             if self.ledger.is_stopping() {
                 return;
             }
-            let message = self.draw(n);
-            while !self.is_acked(&message) {
+            let request = self.draw(n);
+            while !self.is_acked(&request) {
                 if self.temper == Temper::Easy {
                     return;
                 }
@@ -92,23 +96,29 @@ impl Sender {
         }
     }
 
-    fn draw(&mut self, n: u64) -> Message {
+    fn draw(&mut self, n: u64) -> Request {
         let most = if self.number < 2 { 2 } else { 3 };
+        let count = match self.rng.random_range(0..64) {
+            0 => self.rng.random_range(2..=MOST),
+            1..16 => self.rng.random_range(2..=8),
+            _ => 1,
+        };
         // Most are short; some are long enough that a write of several is cut somewhere in between.
         let is_long = self.rng.random_ratio(1, 16);
-        let padding = if is_long { self.rng.random_range(0..self.longest) } else { 0 };
+        let padding = if is_long { self.rng.random_range(0..self.longest) / count } else { 0 };
         let name = format!("{}-{n}", self.number);
-        Message {
-            text: format!("{name} {}", "x".repeat(padding)),
+        let text = |at| format!("{name}.{at}/{count} {}", "x".repeat(padding));
+        Request {
+            texts: (1..=count).map(text).collect(),
             key: format!("key-{name}"),
             write_concern: self.rng.random_range(1..=most),
         }
     }
 
     /// Asks once. Notes what it is told.
-    fn is_acked(&mut self, message: &Message) -> bool {
+    fn is_acked(&mut self, request: &Request) -> bool {
         self.ledger.wait_for_master();
-        let Ok(answer) = self.ask(message) else {
+        let Ok(answer) = self.ask(request) else {
             pause();
             return false;
         };
@@ -116,12 +126,13 @@ impl Sender {
             _ if !answer.is_whole() => false,
             201 => {
                 let (id, nodes) = created(&answer);
-                assert!(nodes.len() as u64 >= message.write_concern, "{answer:?}");
-                self.ledger.acked(id, &message.text, nodes, answer.is_replayed());
+                assert!(nodes.len() as u64 >= request.write_concern, "{answer:?}");
+                request.hold_to_count(&answer);
+                self.ledger.acked(id, &request.texts, &nodes, answer.is_replayed());
                 true
             }
             503 | 504 => {
-                self.note_failure(message, &answer);
+                self.note_failure(request, &answer);
                 pause();
                 false
             }
@@ -129,31 +140,46 @@ impl Sender {
         }
     }
 
-    fn ask(&mut self, message: &Message) -> io::Result<Answer> {
+    fn ask(&mut self, request: &Request) -> io::Result<Answer> {
         let timeout_ms = match self.temper {
             // Some are short enough that they pass while the node works.
             Temper::Persistent if self.rng.random_ratio(1, 4) => self.rng.random_range(0..20),
             Temper::Persistent => self.rng.random_range(20..3000),
             Temper::Easy => 30_000,
         };
-        let (text, w) = (&message.text, message.write_concern);
-        let body = json!({"message": text, "w": w, "timeoutMs": timeout_ms}).to_string();
-        let key = format!("Idempotency-Key: {}", message.key);
-        let asked = try_begin(self.master, "POST", "/messages", &[&key], &body)?;
+        let mut body = json!({"w": request.write_concern, "timeoutMs": timeout_ms});
+        match request.texts.as_slice() {
+            [text] => body["message"] = json!(text),
+            texts => body["messages"] = json!(texts),
+        }
+        let key = format!("Idempotency-Key: {}", request.key);
+        let asked = try_begin(self.master, "POST", "/messages", &[&key], &body.to_string())?;
         if self.temper == Temper::Persistent && self.rng.random_ratio(1, 16) {
             return Err(io::Error::other("hung up without waiting for the answer"));
         }
         asked.try_answer()
     }
 
-    fn note_failure(&self, message: &Message, answer: &Answer) {
+    fn note_failure(&self, request: &Request, answer: &Answer) {
         let problem = answer.json();
         match (problem["id"].as_u64(), problem["outcome"].as_str()) {
-            (Some(id), Some("stored")) => self.ledger.stored(id, &message.text),
-            (Some(_), Some("unknown")) => {}
-            (None, None) if self.temper == Temper::Easy => self.ledger.refused(&message.text),
+            (Some(id), Some(outcome @ ("stored" | "unknown"))) => {
+                request.hold_to_count(answer);
+                if outcome == "stored" {
+                    self.ledger.stored(id, &request.texts);
+                }
+            }
+            (None, None) if self.temper == Temper::Easy => self.ledger.refused(&request.texts),
             (None, None) => {}
             _ => panic!("{answer:?}"),
         }
+    }
+}
+
+impl Request {
+    /// An answer tells how many messages a batch has.
+    fn hold_to_count(&self, answer: &Answer) {
+        let count = Some(self.texts.len() as u64).filter(|&count| count > 1);
+        assert_eq!(answer.json()["count"].as_u64(), count, "{answer:?}");
     }
 }
