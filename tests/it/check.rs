@@ -207,6 +207,24 @@ fn a_secondary_that_was_acked_for_and_hides_the_message_is_found() {
 }
 
 #[test]
+fn a_batch_that_is_shown_in_part_is_found() {
+    let lie = |rows: &mut Vec<Value>| {
+        rows.pop();
+    };
+    finds_in_lists(lie, "batch", None);
+}
+
+#[test]
+fn an_answer_with_another_count_is_found() {
+    let lie = |answer: &mut Value| {
+        if answer["count"].is_u64() {
+            answer["count"] = 1.into();
+        }
+    };
+    finds_in_answers(lie, "malformed", None);
+}
+
+#[test]
 fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
     let (master, comm) = master(&["--allow-faults"]);
     let secondary = |name| secondary(name, comm, &["--allow-faults"]);

@@ -1,13 +1,15 @@
 //! What was sent, answered and seen, and whether it fits together. No I/O: the driver tells, this judges.
 //!
 //! Memory stays small however long a run is: a message's text follows from its number, so that a number, or a hash
-//! where the text is somebody else's, stands for it: 18 bytes a message.
+//! where the text is somebody else's, stands for it: 18 bytes a message, and some more a batch.
 
 mod answers;
+mod batches;
 mod ending;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
 pub(super) use self::ending::Ending;
 use super::violation::{Kind, Violation, Violations, quoted};
@@ -70,6 +72,8 @@ struct Node {
 pub(super) struct Read {
     node: usize,
     next: u64,
+    /// Where the list ends at the latest.
+    until: u64,
     /// What the node had shown when the list was asked for, as far as the list could show it.
     shown_end: u64,
     /// The same for what it had acked.
@@ -98,6 +102,8 @@ pub(super) struct History {
     /// Where each message stands, by its number, and what is known of it.
     places: Vec<u64>,
     fates: Vec<Fate>,
+    /// How many messages each batch of several has, by the number of its first one.
+    batches: BTreeMap<u64, u64>,
     /// Answered ids that no node has shown yet, and the numbers of their messages.
     awaited: HashMap<u64, u64>,
     /// Smallest number that was answered for each word, and for which id.
@@ -117,6 +123,7 @@ impl History {
             shown_by: Vec::new(),
             places: Vec::new(),
             fates: Vec::new(),
+            batches: BTreeMap::new(),
             awaited: HashMap::new(),
             smallest_majority: None,
             smallest_all: None,
@@ -124,11 +131,16 @@ impl History {
         }
     }
 
-    /// A message is about to be sent; returns its number.
-    pub(super) fn sent(&mut self) -> u64 {
-        self.places.push(NOWHERE);
-        self.fates.push(Fate::Waiting);
-        self.places.len() as u64 - 1
+    /// So many messages are about to be sent as one; returns their numbers.
+    pub(super) fn sent(&mut self, count: u64) -> Range<u64> {
+        let first = self.sent_count();
+        let end = first + count;
+        self.places.resize(end as usize, NOWHERE);
+        self.fates.resize(end as usize, Fate::Waiting);
+        if count > 1 {
+            self.batches.insert(first, count);
+        }
+        first..end
     }
 
     /// The text of a message.
@@ -171,6 +183,7 @@ impl History {
         Read {
             node,
             next: from,
+            until,
             shown_end: shown.min(until),
             acked_end: acked.min(until),
             is_broken: false,
@@ -210,6 +223,7 @@ impl History {
         debug_assert_eq!(id, self.contents.len() as u64);
         self.contents.push(content);
         self.shown_by.push(u8::try_from(node).unwrap_or(u8::MAX));
+        self.check_order_in_batch(node, id, content);
         if let Some(number) = self.awaited.remove(&id).filter(|number| *number != content) {
             let expected = format!("{}, which was answered this id", self.quoted(number));
             self.add(Kind::AnswerId, node, Some(id), expected, quoted(text));
@@ -240,7 +254,10 @@ impl History {
 
     /// The list came to its end: nothing that the node had may be missing in it.
     pub(super) fn end_read(&mut self, read: Read) {
-        let Read { node, next, shown_end, acked_end, is_broken } = read;
+        let Read { node, next, until, shown_end, acked_end, is_broken } = read;
+        if !is_broken && next < until {
+            self.check_last_batch(node, next);
+        }
         if is_broken || next >= shown_end.max(acked_end) {
             return;
         }

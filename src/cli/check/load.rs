@@ -1,4 +1,4 @@
-//! The load: senders with mixed write concerns and time limits, and what their answers mean.
+//! The load: senders of messages and batches with mixed write concerns and time limits, and what their answers mean.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,12 @@ const OVERTIME: Duration = Duration::from_secs(10);
 /// Pause after a refusal or a lost connection: it will not be better at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// One request out of so many is a batch.
+const REQUESTS_PER_BATCH: u32 = 8;
+
+/// Most messages of a batch.
+const BATCH_MAX: u64 = 20;
+
 /// One sender out of so many asks for the master alone: where the secondaries are slow, all others wait for them most
 /// of the time, and a load that waits is none.
 const SENDERS_PER_EAGER: usize = 4;
@@ -38,6 +44,8 @@ pub(super) struct Mix {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
     kind: usize,
+    /// How many messages; one is not sent as a batch.
+    count: u64,
     concern: Option<WriteConcern>,
     timeout_ms: Option<u64>,
 }
@@ -54,8 +62,10 @@ impl Mix {
     }
 
     fn draw(self, rng: &mut ChaCha8Rng, is_eager: bool) -> Asked {
+        let is_batch = rng.random_ratio(1, REQUESTS_PER_BATCH);
+        let count = if is_batch { rng.random_range(2..=BATCH_MAX) } else { 1 };
         if is_eager {
-            return Asked { kind: 0, concern: self.concern(0), timeout_ms: None };
+            return Asked { kind: 0, count, concern: self.concern(0), timeout_ms: None };
         }
         let words = self.cluster_size as usize;
         let kind = match rng.random_range(0..6) {
@@ -71,13 +81,17 @@ impl Mix {
             2 => Some(rng.random_range(20..=2000)),
             _ => None,
         };
-        Asked { kind, concern: self.concern(kind), timeout_ms }
+        Asked { kind, count, concern: self.concern(kind), timeout_ms }
     }
 }
 
 impl Asked {
-    /// The body of the request; the text needs no escaping.
-    fn body(&self, text: &str) -> String {
+    /// The body of the request; the texts need no escaping.
+    fn body(&self, texts: &[String]) -> String {
+        let messages = match texts {
+            [text] => format!(r#""message":"{text}""#),
+            texts => format!(r#""messages":["{}"]"#, texts.join(r#"",""#)),
+        };
         let concern = match self.concern {
             Some(WriteConcern::Nodes(nodes)) => format!(r#","writeConcern":{nodes}"#),
             Some(word) => format!(r#","writeConcern":"{word}""#),
@@ -87,7 +101,7 @@ impl Asked {
             Some(millis) => format!(r#","timeoutMs":{millis}"#),
             None => String::new(),
         };
-        format!(r#"{{"message":"{text}"{concern}{timeout}}}"#)
+        format!("{{{messages}{concern}{timeout}}}")
     }
 
     /// How long to wait for the answer; none: until the run is over.
@@ -100,7 +114,7 @@ impl Asked {
     }
 }
 
-/// Sends one message after the other until time or messages are used up. A seed repeats what the sender with this
+/// Sends one message or batch after the other until time or messages are used up. A seed repeats what the sender with this
 /// number asks for.
 pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
     let Some(master) = shared.nodes.first() else { return };
@@ -108,7 +122,8 @@ pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
     let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
     let mut client = Client::new(master.url.clone());
     while Instant::now() < shared.load.until && !shared.stop.is_cancelled() {
-        if let Some(turn) = shared.turn() {
+        let mut asked = shared.load.mix.draw(&mut rng, is_eager);
+        if let Some(turn) = shared.turn(asked.count) {
             if turn >= shared.load.until {
                 return;
             }
@@ -117,20 +132,22 @@ pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
                 () = shared.stop.cancelled() => return,
             }
         }
-        let (number, asked, body) = {
+        let (numbers, body) = {
             let mut state = shared.lock();
-            if state.history.sent_count() >= shared.load.messages_max {
+            asked.count = asked.count.min(shared.load.messages_max - state.history.sent_count());
+            if asked.count == 0 {
                 return;
             }
-            let number = state.history.sent();
-            let asked = shared.load.mix.draw(&mut rng, is_eager);
-            (number, asked, asked.body(&state.history.text(number)))
+            let numbers = state.history.sent(asked.count);
+            state.requests += 1;
+            let texts: Vec<_> = numbers.clone().map(|number| state.history.text(number)).collect();
+            (numbers, asked.body(&texts))
         };
         let patience = asked.patience(shared.load.until);
         let answer = client.call(Method::POST, "/messages", body, patience).await;
         let (said, status, refusal) = match &answer {
             Ok(answer) => {
-                let said = said(answer);
+                let said = said(answer, asked.count);
                 let refusal = matches!(said, Said::Refused | Said::Nothing);
                 (said, answer.status.as_u16(), refusal.then(|| answer.detail()))
             }
@@ -139,7 +156,7 @@ pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
         let pauses = refusal.is_some();
         {
             let mut state = shared.lock();
-            state.history.answered(number, asked.concern, said);
+            state.history.answered(numbers, asked.concern, said);
             *state.answers.entry((asked.kind, status)).or_default() += 1;
             state.refusal = refusal.or_else(|| state.refusal.take());
         }
@@ -154,17 +171,20 @@ pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
 #[serde(default, rename_all = "camelCase")]
 struct Body {
     id: Option<u64>,
+    count: Option<u64>,
     write_concern: Option<u64>,
     acked_by: Option<Vec<String>>,
     outcome: Option<String>,
 }
 
-/// What an answer says about the message.
-fn said(answer: &Answer) -> Said {
+/// What an answer says about so many messages.
+fn said(answer: &Answer, count: u64) -> Said {
     let status = answer.status.as_u16();
     let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // Only of a batch it is told.
+    let is_count_right = body.count == Some(count).filter(|&count| count > 1);
     let receipt = match (body.id, body.write_concern, body.acked_by) {
-        (Some(id), Some(write_concern), Some(acked_by)) => {
+        (Some(id), Some(write_concern), Some(acked_by)) if is_count_right => {
             Some(Receipt { id, write_concern, acked_by })
         }
         _ => None,
@@ -193,8 +213,12 @@ mod tests {
     use super::*;
 
     fn of(status: u16, retry_after: bool, body: &'static str) -> Said {
+        of_batch(1, status, retry_after, body)
+    }
+
+    fn of_batch(count: u64, status: u16, retry_after: bool, body: &'static str) -> Said {
         let status = StatusCode::from_u16(status).unwrap();
-        said(&Answer { status, retry_after, body: body.into() })
+        said(&Answer { status, retry_after, body: body.into() }, count)
     }
 
     #[test]
@@ -219,6 +243,17 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_a_batch_tells_how_many_messages_it_has() {
+        let receipt = Receipt { id: 3, write_concern: 1, acked_by: vec!["m".to_owned()] };
+        let whole = r#"{"id":3,"count":5,"writeConcern":1,"ackedBy":["m"]}"#;
+        assert_eq!(of_batch(5, 201, false, whole), Said::Committed(receipt));
+        let without = r#"{"id":3,"writeConcern":1,"ackedBy":["m"]}"#;
+        for (count, body) in [(4, whole), (1, whole), (5, without)] {
+            assert!(matches!(of_batch(count, 201, false, body), Said::Malformed(_)), "{body}");
+        }
+    }
+
+    #[test]
     fn the_mix_has_everything_and_a_seed_repeats_it() {
         let mix = Mix { cluster_size: 3 };
         let draws = |seed| {
@@ -231,9 +266,13 @@ mod tests {
         for kind in 0..6 {
             assert!(drawn.iter().any(|asked| asked.kind == kind), "{kind}");
         }
-        let bodies: Vec<_> = drawn.iter().map(|asked| asked.body("t")).collect();
+        assert!(drawn.iter().any(|asked| asked.count > 10));
+        let texts = ["t".to_owned(), "u".to_owned()];
+        let texts = |asked: &Asked| texts[..if asked.count > 1 { 2 } else { 1 }].to_vec();
+        let bodies: Vec<_> = drawn.iter().map(|asked| asked.body(&texts(asked))).collect();
         for body in [
             r#"{"message":"t"}"#,
+            r#"{"messages":["t","u"]}"#,
             r#"{"message":"t","writeConcern":1}"#,
             r#"{"message":"t","writeConcern":"all"}"#,
             r#"{"message":"t","writeConcern":"majority","timeoutMs":0}"#,

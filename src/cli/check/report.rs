@@ -17,9 +17,11 @@ pub(super) struct Report {
     senders: usize,
     load_seconds: f64,
     sent: u64,
+    /// How often something was sent: a message, or a batch.
+    requests: u64,
     /// Messages that were answered with an id.
     pub(super) accepted: u64,
-    /// Messages whose senders still waited at the end.
+    /// Senders that still waited at the end.
     waiting: u64,
     answers: Vec<Row>,
     nodes: Vec<NodeRow>,
@@ -89,8 +91,9 @@ impl Report {
             senders,
             load_seconds: load.as_secs_f64(),
             sent: state.history.sent_count(),
+            requests: state.requests,
             accepted: state.history.accepted_count(),
-            waiting: state.history.sent_count() - state.answers.values().sum::<u64>(),
+            waiting: state.requests - state.answers.values().sum::<u64>(),
             answers: answers.collect(),
             nodes: nodes
                 .map(|(n, (node, reads))| NodeRow {
@@ -130,7 +133,11 @@ impl Report {
         let (sent, seconds, senders) = (self.sent, self.load_seconds, self.senders);
         let rate = sent as f64 / seconds.max(f64::MIN_POSITIVE);
         writeln!(out, "sent {sent} messages in {seconds:.1} s ({rate:.0}/s), {senders} senders")?;
-        writeln!(out, "seed {}, {} disconnects\n", self.seed, self.disconnects)?;
+        writeln!(
+            out,
+            "{} requests (a batch is one), seed {}, {} disconnects\n",
+            self.requests, self.seed, self.disconnects
+        )?;
         self.print_answers(out)?;
         if self.waiting > 0 {
             writeln!(out, "{} senders still waited at the end", self.waiting)?;

@@ -30,6 +30,8 @@ pub(super) struct Reads {
 /// What changes during a run.
 pub(super) struct State {
     pub(super) history: History,
+    /// How many were sent; a batch is one.
+    pub(super) requests: u64,
     /// How often each kind of request, by its number in the mix, got each status; 0: no answer.
     pub(super) answers: BTreeMap<(usize, u16), u64>,
     /// What the last refusal said.
@@ -38,7 +40,7 @@ pub(super) struct State {
     /// Each node's end when the load was over.
     pub(super) load_ends: Vec<u64>,
     pub(super) disconnects: u64,
-    /// Turns that were given to senders.
+    /// Turns that were given to senders: one a message.
     turns: u64,
 }
 
@@ -70,6 +72,7 @@ impl Shared {
         let prefix = format!("check {:08x} ", rand::random::<u32>());
         let state = State {
             history: History::new(prefix, nodes.iter().map(|node| node.name.clone())),
+            requests: 0,
             answers: BTreeMap::new(),
             refusal: None,
             reads: vec![Reads::default(); nodes.len()],
@@ -80,11 +83,11 @@ impl Shared {
         Self { nodes, load, stop: CancellationToken::new(), state: Mutex::new(state) }
     }
 
-    /// When the sender that asks may send, where there is a rate to keep.
-    pub(super) fn turn(&self) -> Option<Instant> {
+    /// When the sender that asks may send so many messages, where there is a rate to keep.
+    pub(super) fn turn(&self, messages: u64) -> Option<Instant> {
         let rate = self.load.rate?;
         let turns = &mut self.lock().turns;
-        *turns += 1;
+        *turns += messages;
         Some(self.load.begin + Duration::from_secs(*turns) / rate)
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Ack,
     /// A message that stands under two ids.
     Twice,
+    /// A part of a batch, or one with something else in it.
+    Batch,
     /// An answer with an id under which something else stands.
     AnswerId,
     /// `ackedBy` or `writeConcern` of an answer that is not what was asked for.
@@ -58,6 +60,7 @@ impl Kind {
             Self::Shrunk => "shrunk",
             Self::Ack => "ack",
             Self::Twice => "twice",
+            Self::Batch => "batch",
             Self::AnswerId => "answer-id",
             Self::WriteConcern => "write-concern",
             Self::Refused => "refused",

@@ -1,5 +1,7 @@
 //! What senders were told.
 
+use std::ops::Range;
+
 use super::{Fate, History, Receipt, Said};
 use crate::cli::check::violation::Kind;
 use crate::telemetry::escaped;
@@ -10,10 +12,10 @@ fn listed(names: &[String]) -> String {
 }
 
 impl History {
-    /// The sender of a message was answered. `asked`: none where the request named no write concern.
+    /// The sender of messages was answered. `asked`: none where the request named no write concern.
     pub(in crate::cli::check) fn answered(
         &mut self,
-        number: u64,
+        numbers: Range<u64>,
         asked: Option<WriteConcern>,
         said: Said,
     ) {
@@ -21,29 +23,32 @@ impl History {
             Said::Committed(receipt) => {
                 self.check_write_concern(asked, &receipt);
                 self.check_receipt(&receipt);
-                self.promised(number, Fate::Promised, &receipt);
+                self.all_promised(numbers, Fate::Promised, &receipt);
             }
             Said::Stored(receipt) => {
                 self.check_receipt(&receipt);
-                self.promised(number, Fate::Promised, &receipt);
+                self.all_promised(numbers, Fate::Promised, &receipt);
             }
             Said::Unknown(receipt) => {
                 self.check_receipt(&receipt);
-                self.promised(number, Fate::Perhaps, &receipt);
+                self.all_promised(numbers, Fate::Perhaps, &receipt);
             }
-            Said::Refused => {
-                self.set_fate(number, Fate::Refused);
-                if let Some(id) = self.place(number) {
-                    let (expected, seen) = ("nothing of a refused message", self.quoted(number));
-                    self.add(Kind::Refused, 0, Some(id), expected.to_owned(), seen);
-                }
-            }
-            Said::Nothing => self.set_fate(number, Fate::Nothing),
+            Said::Refused => numbers.for_each(|number| self.refused(number)),
+            Said::Nothing => numbers.for_each(|number| self.set_fate(number, Fate::Nothing)),
             Said::Malformed(what) => {
-                self.set_fate(number, Fate::Nothing);
-                let expected = format!("a whole answer to {}", self.quoted(number));
-                self.add(Kind::Malformed, 0, self.place(number), expected, what);
+                let first = numbers.start;
+                numbers.for_each(|number| self.set_fate(number, Fate::Nothing));
+                let expected = format!("a whole answer to {}", self.quoted(first));
+                self.add(Kind::Malformed, 0, self.place(first), expected, what);
             }
+        }
+    }
+
+    fn refused(&mut self, number: u64) {
+        self.set_fate(number, Fate::Refused);
+        if let Some(id) = self.place(number) {
+            let (expected, seen) = ("nothing of a refused message", self.quoted(number));
+            self.add(Kind::Refused, 0, Some(id), expected.to_owned(), seen);
         }
     }
 
@@ -88,9 +93,14 @@ impl History {
         }
     }
 
-    /// A message has an id, by the master's word.
-    fn promised(&mut self, number: u64, fate: Fate, receipt: &Receipt) {
-        let id = receipt.id;
+    /// Messages have ids, by the master's word: one behind the other.
+    fn all_promised(&mut self, numbers: Range<u64>, fate: Fate, receipt: &Receipt) {
+        for (id, number) in (receipt.id..).zip(numbers) {
+            self.promised(number, fate, id, receipt);
+        }
+    }
+
+    fn promised(&mut self, number: u64, fate: Fate, id: u64, receipt: &Receipt) {
         self.set_fate(number, fate);
         if let Some(place) = self.place(number).filter(|place| *place != id) {
             let expected = format!("{place} as the answered id of {}", self.quoted(number));
