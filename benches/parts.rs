@@ -1,8 +1,8 @@
 //! The parts with a budget, each alone: what it costs for a message of 100 bytes. `cargo bench` prints them.
 //!
-//! A budget is what a part may cost at most on a machine of about 3 GHz. An append at w=3 in memory has some 9 µs of one
-//! core on the master (110,000 messages a second), and system calls take most of it; the parts below may take a tenth
-//! together, so that nobody ever has to look for the time here.
+//! A budget is what a part may cost at most on a machine of about 3 GHz. An append at w=3 in memory has some 9 µs of
+//! one core on the master (110,000 messages a second), and system calls take most of it; the parts below may take a
+//! tenth together, so that nobody ever has to look for the time here.
 
 use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
