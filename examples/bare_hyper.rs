@@ -1,31 +1,72 @@
-//! The ceiling for HTTP: a bare hyper server that parses the JSON of an append and answers, and does nothing else. The
-//! yardstick for `scripts/bench`. Usage: `bare_hyper ADDRESS [THREADS]`.
+//! The ceiling for HTTP: a bare hyper server that parses the JSON of an append and answers, and does nothing else; or,
+//! asked with `GET /BYTES/FRAME`, streams that many ready-made bytes in frames of that size. The yardstick for
+//! `scripts/bench` and `scripts/bench-reads`. Usage: `bare_hyper ADDRESS [THREADS]`.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
+
+/// What a node lets hyper buffer of a connection, in bytes.
+const BUFFER_BYTES: usize = 128 * 1024;
 
 #[derive(Deserialize)]
 struct Append {
     message: String,
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// Bytes that cost nothing to make: the same ones in each frame.
+struct ReadyMade {
+    frame: Bytes,
+    left: usize,
+}
+
+impl ReadyMade {
+    fn asked_for(path: &str) -> Option<Self> {
+        let (bytes, frame) = path.strip_prefix('/')?.split_once('/')?;
+        let frame = vec![b'x'; frame.parse().ok().filter(|&frame| frame > 0)?];
+        Some(Self { frame: frame.into(), left: bytes.parse().ok()? })
+    }
+}
+
+impl Body for ReadyMade {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = self.frame.len().min(self.left);
+        self.left -= bytes;
+        Poll::Ready((bytes > 0).then(|| Ok(Frame::data(self.frame.slice(..bytes)))))
+    }
+}
+
+type Answer = Response<Either<Full<Bytes>, ReadyMade>>;
+
+async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
+    if request.method() == Method::GET
+        && let Some(stream) = ReadyMade::asked_for(request.uri().path())
+    {
+        return Ok(Response::new(Either::Right(stream)));
+    }
     let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
     let parsed: Option<Append> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
     let (status, text) = match parsed {
         Some(append) => (201, format!("{{\"id\":{},\"writeConcern\":1}}", append.message.len())),
         None => (400, String::new()),
     };
-    let mut response = Response::new(Full::from(text));
+    let mut response = Response::new(Either::Left(Full::from(text)));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
     Ok(response)
 }
@@ -33,7 +74,10 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 async fn serve(stream: TcpStream) {
     let io = TokioIo::new(stream);
     // Fails when the client goes away.
-    let _ = http1::Builder::new().serve_connection(io, service_fn(answer)).await;
+    let _ = http1::Builder::new()
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(io, service_fn(answer))
+        .await;
 }
 
 fn main() -> anyhow::Result<()> {

@@ -8,7 +8,7 @@
 //! | `cluster [quorum=Q] [request-timeout=D]` | likewise |
 //! | `start NAME [as=OTHER]` | a secondary with an empty log, which registers as OTHER |
 //! | `join NAME…` | starts secondaries and lets them become ready, silently |
-//! | `append TEXT [w=W] [timeout=D] [key=K]` | a sender; prints its number |
+//! | `append TEXT... [w=W] [timeout=D] [key=K]` | a sender; several texts are a batch |
 //! | `wait ID [w=W] [timeout=D]` | a sender that waits for a message that is there |
 //! | `fill N bytes=B` | that many messages of that size, w=1, silently |
 //! | `hang-up N` | sender N no longer waits |
@@ -34,7 +34,8 @@ use std::time::Duration;
 use acklog::protocol::{Refusal, Wait};
 use acklog::sim::{Cluster, ClusterOptions, Network, Rule, RuleAction};
 use acklog::types::{
-    Faults, IdempotencyKey, LogEnd, MessageId, NodeName, Quorum, Rate, WaiterId, parse_duration,
+    Batch, Faults, IdempotencyKey, LogEnd, MessageId, NodeName, Quorum, Rate, WaiterId,
+    parse_duration,
 };
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
@@ -194,9 +195,12 @@ impl World {
     }
 
     fn append(&mut self, args: &mut ArgumentConsumer<'_>) -> Output {
-        let text = args.next_pos().ok_or("a text is missing")?;
+        let mut batch = Batch::from(args.next_pos().ok_or("a text is missing")?);
+        while let Some(text) = args.next_pos() {
+            batch.push(text);
+        }
         let key: Option<IdempotencyKey> = args.take_key("key").map(str::parse).transpose()?;
-        let answer = self.cluster.send(text, key.as_ref(), waits(args)?);
+        let answer = self.cluster.send(&batch, key.as_ref(), waits(args)?);
         Ok(answer.map_or_else(refused, |_| String::new()))
     }
 

@@ -1,4 +1,4 @@
-//! `POST /newMessage`: from a body to a message, and from its outcome to an answer.
+//! `POST /newMessage`: from a body to a message or a batch, and from its outcome to an answer.
 
 pub(super) mod request;
 
@@ -6,19 +6,21 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
+use self::request::Asked;
+use super::accepted::Accepted;
 use super::body::{BodyLimits, ResponseBody};
-use super::problem::{IDEMPOTENT_REPLAYED, Problem, write_receipt};
+use super::problem::{IDEMPOTENT_REPLAYED, Problem};
 use super::read::APPLICATION_JSON;
-use crate::node::{Appender, SenderKey, Stopped};
-use crate::protocol::{Outcome, Receipt};
+use crate::node::{Append, Appender, SenderKey, Stopped};
+use crate::protocol::Outcome;
 use crate::types::IdempotencyKey;
 
 /// The header in which a sender names its message.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Reads a message, appends it, and waits for its outcome, for as long as it takes.
+/// Reads a message or a batch, appends it, and waits for its outcome, for as long as it takes.
 ///
-/// Dropping the future before the body was read drops the message; dropping it later forgets the
+/// Dropping the future before the body was read drops what was sent; dropping it later forgets the
 /// waiter only.
 ///
 /// # Errors
@@ -29,16 +31,16 @@ pub(super) async fn append(
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Response<ResponseBody>, Problem> {
-    let mut append = {
+    let Asked { batch, count, wait } = {
         // Dropped before the wait: a sender that waits holds no share of the bodies.
         let body = limits.collect(body).await?;
         request::parse(&body.bytes, limits.message_bytes)?
     };
-    append.key = sender_key(headers)?.map(Box::new);
-    answer(appender.append(append).await)
+    let key = sender_key(headers)?.map(Box::new);
+    answer(appender.append(Append { batch, key, wait }).await, count)
 }
 
-/// The sender's name for its message.
+/// The sender's name for its message or batch.
 ///
 /// # Errors
 /// When it is none, or there are several.
@@ -55,31 +57,36 @@ fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, Problem> {
 }
 
 /// The answer to an append.
-fn answer(outcome: Result<Outcome, Stopped>) -> Result<Response<ResponseBody>, Problem> {
+fn answer(
+    outcome: Result<Outcome, Stopped>,
+    count: Option<usize>,
+) -> Result<Response<ResponseBody>, Problem> {
     let outcome = outcome.map_err(|Stopped| Problem::AppendLost)?;
-    committed(outcome).map(|receipt| created(&receipt))
+    committed(outcome, count).map(|accepted| created(&accepted))
 }
 
-/// What is known about a message whose write concern holds.
+/// What is known about a message whose write concern holds, or a batch that has so many.
 ///
 /// # Errors
 /// Any other outcome.
-pub(super) fn committed(outcome: Outcome) -> Result<Receipt, Problem> {
+pub(super) fn committed(outcome: Outcome, count: Option<usize>) -> Result<Accepted, Problem> {
+    let told = |receipt| Accepted { receipt, count };
     match outcome {
-        Outcome::Committed(receipt) => Ok(receipt),
-        Outcome::TimedOut(receipt) => Err(Problem::TimedOut(receipt)),
-        Outcome::ShuttingDown(receipt) => Err(Problem::Stopping(receipt)),
-        Outcome::DiskFailed(receipt, fault) => Err(Problem::DiskFailed(receipt, fault)),
-        Outcome::TooManyWaiting(receipt) => Err(Problem::TooManyWaiting(receipt)),
+        Outcome::Committed(receipt) => Ok(told(receipt)),
+        Outcome::TimedOut(receipt) => Err(Problem::TimedOut(told(receipt))),
+        Outcome::ShuttingDown(receipt) => Err(Problem::Stopping(told(receipt))),
+        Outcome::DiskFailed(receipt, fault) => Err(Problem::DiskFailed(told(receipt), fault)),
+        Outcome::TooManyWaiting(receipt) => Err(Problem::TooManyWaiting(told(receipt))),
         Outcome::Refused(refusal) => Err(refusal.into()),
     }
 }
 
-fn created(receipt: &Receipt) -> Response<ResponseBody> {
+fn created(accepted: &Accepted) -> Response<ResponseBody> {
+    let receipt = &accepted.receipt;
     // Room for the names too, in most clusters.
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
-    write_receipt(&mut out, receipt);
+    accepted.write(&mut out);
     out.push(b'}');
     let mut response = Response::new(ResponseBody::full(out));
     *response.status_mut() = StatusCode::CREATED;
@@ -98,6 +105,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::protocol::Receipt;
     use crate::types::MessageId;
 
     fn receipt() -> Receipt {
@@ -107,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_committed_message_is_answered_with_where_it_is() {
-        let response = answer(Ok(Outcome::Committed(receipt()))).unwrap();
+        let response = answer(Ok(Outcome::Committed(receipt())), None).unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         assert_eq!(response.headers()[LOCATION], "/messages/3");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
@@ -115,15 +123,31 @@ mod tests {
         assert_eq!(body, r#"{"id":3,"writeConcern":2,"ackedBy":["master","bonnie"]}"#);
     }
 
+    #[tokio::test]
+    async fn a_batch_is_answered_with_its_first_id_and_its_length() {
+        let body = async |response: Response<ResponseBody>| {
+            response.into_body().collect().await.unwrap().to_bytes()
+        };
+        let response = answer(Ok(Outcome::Committed(receipt())), Some(100)).unwrap();
+        assert_eq!(response.headers()[LOCATION], "/messages/3");
+        let told = r#"{"id":3,"count":100,"writeConcern":2,"ackedBy":["master","bonnie"]}"#;
+        assert_eq!(body(response).await, told);
+        let late = answer(Ok(Outcome::TimedOut(receipt())), Some(100)).err().unwrap();
+        let late = body(late.into_response()).await;
+        let late: serde_json::Value = serde_json::from_slice(&late).unwrap();
+        assert_eq!((&late["id"], &late["count"]), (&3.into(), &100.into()));
+        assert!(late["detail"].as_str().unwrap().contains("had messages 3 to 102"), "{late}");
+    }
+
     #[test]
     fn an_answer_that_repeats_says_so_in_a_header() {
         let replayed = Receipt { replayed: true, ..receipt() };
-        let response = answer(Ok(Outcome::Committed(replayed.clone()))).unwrap();
+        let response = answer(Ok(Outcome::Committed(replayed.clone())), None).unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         assert_eq!(response.headers()[IDEMPOTENT_REPLAYED], "true");
-        let late = answer(Ok(Outcome::TimedOut(replayed))).err().unwrap().into_response();
+        let late = answer(Ok(Outcome::TimedOut(replayed)), None).err().unwrap().into_response();
         assert_eq!(late.headers()[IDEMPOTENT_REPLAYED], "true");
-        let first = answer(Ok(Outcome::Committed(receipt()))).unwrap();
+        let first = answer(Ok(Outcome::Committed(receipt())), None).unwrap();
         assert_eq!(first.headers().get(IDEMPOTENT_REPLAYED), None);
     }
 
@@ -150,13 +174,13 @@ mod tests {
 
     #[test]
     fn every_other_outcome_is_a_problem_of_its_own() {
-        let status = |outcome| answer(outcome).err().unwrap().status().as_u16();
+        let status = |outcome| answer(outcome, None).err().unwrap().status().as_u16();
         assert_eq!(status(Ok(Outcome::TimedOut(receipt()))), 504);
         assert_eq!(status(Ok(Outcome::ShuttingDown(receipt()))), 503);
         assert_eq!(status(Ok(Outcome::TooManyWaiting(receipt()))), 503);
         let fault = crate::types::DiskFault::Failed { detail: "full".to_owned() };
         assert_eq!(status(Ok(Outcome::DiskFailed(receipt(), fault))), 503);
         assert_eq!(status(Err(Stopped)), 503);
-        assert_eq!(answer(Err(Stopped)).err(), Some(Problem::AppendLost));
+        assert_eq!(answer(Err(Stopped), None).err(), Some(Problem::AppendLost));
     }
 }

@@ -142,7 +142,7 @@ impl Drop for Charge {
 
 /// The body of an answer.
 pub(super) enum ResponseBody {
-    /// The whole of it; none once it was sent.
+    /// The whole of it; none where it is empty or was sent.
     Full(Option<Bytes>),
     /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
     /// large.
@@ -150,9 +150,9 @@ pub(super) enum ResponseBody {
 }
 
 impl ResponseBody {
-    /// A body that is known as a whole. Must not be empty: an answer always says something.
+    /// A body that is known as a whole.
     pub(super) fn full(bytes: Vec<u8>) -> Self {
-        Self::Full(Some(bytes.into()))
+        Self::Full((!bytes.is_empty()).then(|| bytes.into()))
     }
 }
 

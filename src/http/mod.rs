@@ -33,6 +33,7 @@
 //! - The number of connections is bounded by the process's descriptors only, since every sender
 //!   that waits has one.
 
+mod accepted;
 mod append;
 mod body;
 mod connection;
@@ -49,4 +50,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use read::{Form, MessageStream};
 pub use server::{HttpConfig, Node, Server};

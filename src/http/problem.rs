@@ -8,12 +8,13 @@ use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RE
 use hyper::{Response, StatusCode};
 use thiserror::Error;
 
+use super::accepted::Accepted;
 use super::body::ResponseBody;
 use super::json;
 use crate::log::ReadError;
 use crate::node::Stopped;
-use crate::protocol::{ForgetError, Receipt, Refusal};
-use crate::types::{DiskFault, LogEnd};
+use crate::protocol::{ForgetError, Refusal};
+use crate::types::{BATCH_BYTES_MAX, DiskFault, LogEnd};
 
 /// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
 const CLIPPED_CHARS: usize = 64;
@@ -122,6 +123,15 @@ pub(super) enum Problem {
         /// Longest message, in bytes.
         limit: usize,
     },
+    /// The records of a batch are longer than a frame.
+    #[error(
+        "the batch takes {length} bytes in the log and the limit is {BATCH_BYTES_MAX}; send it as \
+         several batches"
+    )]
+    BatchTooLong {
+        /// The length of its records, in bytes.
+        length: usize,
+    },
     /// The client stopped sending in the middle of the body.
     #[error("no byte of the body came for {seconds} s; send the whole body at once")]
     BodyIdle {
@@ -136,25 +146,25 @@ pub(super) enum Problem {
     Refused(#[from] Refusal),
     /// The sender's time limit passed first.
     #[error(
-        "the time limit passed before {} had message {}; {}",
-        nodes(.0.write_concern), .0.id, fate(.0)
+        "the time limit passed before {} had {}; {}",
+        nodes(.0.receipt.write_concern), .0, .0.fate()
     )]
-    TimedOut(Receipt),
+    TimedOut(Accepted),
     /// The node stops first.
     #[error(
-        "the node is stopping before {} had message {}; {}",
-        nodes(.0.write_concern), .0.id, fate(.0)
+        "the node is stopping before {} had {}; {}",
+        nodes(.0.receipt.write_concern), .0, .0.fate()
     )]
-    Stopping(Receipt),
+    Stopping(Accepted),
     /// The disk failed first.
-    #[error("the disk failed with message {} on its way to it: {}; {}", .0.id, .1, fate(.0))]
-    DiskFailed(Receipt, DiskFault),
+    #[error("the disk failed with {} on the way to it: {}; {}", .0, .1, .0.fate())]
+    DiskFailed(Accepted, DiskFault),
     /// Too many senders wait for one more to wait again.
     #[error(
         "as many senders as may wait are waiting for secondaries already, so nobody waits for \
-         message {}; {}", .0.id, fate(.0)
+         {}; {}", .0, .0.fate()
     )]
-    TooManyWaiting(Receipt),
+    TooManyWaiting(Accepted),
     /// What is on the disk is not what was written there.
     #[error("the message cannot be read: {0}; see /health, and read it from another node")]
     Unreadable(String),
@@ -197,15 +207,6 @@ fn nodes(write_concern: u16) -> String {
     }
 }
 
-fn fate(receipt: &Receipt) -> &'static str {
-    if receipt.stored {
-        "it is in the master's log and goes on being replicated from there: do not send it again"
-    } else {
-        "whether it is stored is not known yet: before sending it again, ask for it by its id and \
-         compare the text: if it is not stored, a restarted node gives the id to another message"
-    }
-}
-
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         Self::Unreadable(error.detail)
@@ -240,7 +241,9 @@ impl Problem {
             Self::Method { .. } | Self::NotMaster { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyIdle { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Forget(ForgetError::Live(_)) => StatusCode::CONFLICT,
-            Self::BodyTooLong { .. } | Self::MessageTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLong { .. } | Self::MessageTooLong { .. } | Self::BatchTooLong { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::Refused(Refusal::KeyReused { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -294,13 +297,13 @@ impl Problem {
         )
     }
 
-    /// What is known about the message, where it has an id.
-    fn receipt(&self) -> Option<&Receipt> {
+    /// What is known about the message or the batch, where it has an id.
+    fn accepted(&self) -> Option<&Accepted> {
         match self {
-            Self::TimedOut(receipt)
-            | Self::Stopping(receipt)
-            | Self::DiskFailed(receipt, _)
-            | Self::TooManyWaiting(receipt) => Some(receipt),
+            Self::TimedOut(accepted)
+            | Self::Stopping(accepted)
+            | Self::DiskFailed(accepted, _)
+            | Self::TooManyWaiting(accepted) => Some(accepted),
             _ => None,
         }
     }
@@ -314,7 +317,7 @@ impl Problem {
         if let Some((name, value)) = self.header() {
             headers.insert(name, value);
         }
-        if self.receipt().is_some_and(|receipt| receipt.replayed) {
+        if self.accepted().is_some_and(|accepted| accepted.receipt.replayed) {
             headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
         }
         if self.closes() {
@@ -332,37 +335,15 @@ impl Problem {
         json::write_number(&mut out, status.as_u16().into());
         out.extend_from_slice(b",\"detail\":");
         json::write_string(&mut out, &self.to_string());
-        if let Some(receipt) = self.receipt() {
+        if let Some(accepted) = self.accepted() {
             out.push(b',');
-            write_receipt(&mut out, receipt);
+            accepted.write(&mut out);
             out.extend_from_slice(b",\"outcome\":");
-            json::write_string(&mut out, if receipt.stored { "stored" } else { "unknown" });
+            json::write_string(&mut out, accepted.outcome());
         }
         out.push(b'}');
         out
     }
-}
-
-/// Appends the members that tell of an accepted message: `id`, `writeConcern`, `ackedBy`.
-pub(super) fn write_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
-    out.extend_from_slice(b"\"id\":");
-    json::write_number(out, receipt.id.get());
-    out.push(b',');
-    write_acks(out, receipt);
-}
-
-/// Appends the members that tell who has a message: `writeConcern`, `ackedBy`.
-pub(super) fn write_acks(out: &mut Vec<u8>, receipt: &Receipt) {
-    out.extend_from_slice(b"\"writeConcern\":");
-    json::write_number(out, receipt.write_concern.into());
-    out.extend_from_slice(b",\"ackedBy\":[");
-    for (n, name) in receipt.acked_by.iter().enumerate() {
-        if n > 0 {
-            out.push(b',');
-        }
-        json::write_string(out, name.as_str());
-    }
-    out.push(b']');
 }
 
 #[cfg(test)]

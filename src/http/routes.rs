@@ -204,11 +204,12 @@ impl App {
     ) -> Result<Response<ResponseBody>, Problem> {
         match route {
             Route::Append => append::append(appender, &self.limits, headers, body).await,
-            Route::Messages(selection) => read::messages(master.reader(), selection).await,
+            Route::Messages(selection) => read::messages(master.reader(), selection, headers).await,
             Route::Message(id) => read::message(master.reader(), id).await,
             Route::Wait(id, wait) => {
-                let receipt = append::committed(appender.wait(MessageId::new(id), wait).await?)?;
-                read::acked_message(master.reader(), &receipt).await
+                let outcome = appender.wait(MessageId::new(id), wait).await?;
+                let accepted = append::committed(outcome, None)?;
+                read::acked_message(master.reader(), &accepted.receipt).await
             }
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),
@@ -221,10 +222,11 @@ impl App {
 async fn secondary(
     secondary: &SecondaryHandle,
     route: Route,
+    headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Problem> {
     let address = secondary.master_address();
     match route {
-        Route::Messages(selection) => read::messages(secondary.reader(), selection).await,
+        Route::Messages(selection) => read::messages(secondary.reader(), selection, headers).await,
         Route::Message(id) => read::message(secondary.reader(), id).await,
         Route::Health => Ok(health(&OfSecondary(secondary.health().await?, address))),
         Route::Ready => Ok(ready(&OfSecondary(secondary.health().await?, address))),
@@ -256,7 +258,7 @@ impl Answer for App {
             (Ok(route), Behind::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }
-            (Ok(route), Behind::Secondary(node)) => secondary(node, route).await,
+            (Ok(route), Behind::Secondary(node)) => secondary(node, route, &head.headers).await,
         };
         let response = answer.unwrap_or_else(Problem::into_response);
         // Neither can hold a line break: hyper refuses such heads.

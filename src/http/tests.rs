@@ -51,7 +51,7 @@ impl Answer for Fake {
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         match head.uri.path() {
-            "/messages" => read::messages(&self.log, Selection::ALL).await.unwrap(),
+            "/messages" => read::messages(&self.log, Selection::ALL, &head.headers).await.unwrap(),
             "/thread" => {
                 let thread = std::thread::current().name().unwrap().to_owned();
                 Response::new(ResponseBody::full(thread.into_bytes()))
@@ -83,7 +83,7 @@ const MESSAGE_BYTES: usize = 1024;
 fn fake(messages: usize) -> (Fake, mpsc::UnboundedReceiver<&'static str>, watch::Sender<bool>) {
     let (mut writer, log) = crate::log::in_memory();
     for n in 0..messages {
-        writer.append(0, None, &format!("message {n} \"\n\u{1}"));
+        writer.append(0, None, &format!("message {n} \"\n\u{1}").as_str().into());
     }
     writer.flush();
     let (sender, events) = mpsc::unbounded_channel();

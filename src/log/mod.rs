@@ -32,8 +32,8 @@ use thiserror::Error;
 
 use crate::protocol::{LogView, Unreadable};
 use crate::types::{
-    Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, MessageId, NodeName,
-    Records, Run,
+    Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, MessageId,
+    NodeName, Records, Run,
 };
 
 pub use disk::inspect;
@@ -101,17 +101,17 @@ impl LogWriter {
         (Self { shared: shared.clone(), log, appended_bytes: 0 }, LogReader { shared })
     }
 
-    /// Appends a message and returns its id. It is not visible before it is durable: see [`flush`](Self::flush).
+    /// Appends a batch and returns its first id. It is not visible before it is durable: see [`flush`](Self::flush).
     pub fn append(
         &mut self,
         accepted_ms: u64,
         key: Option<&IdempotencyKey>,
-        text: &str,
+        batch: &Batch,
     ) -> MessageId {
         let mut recent = self.shared.recent_mut();
         let active = recent.active_with_room();
         let before = active.bytes();
-        let id = active.push(accepted_ms, key, text);
+        let id = active.push(accepted_ms, key, batch);
         self.appended_bytes += (active.bytes() - before) as u64;
         id
     }
@@ -189,8 +189,9 @@ impl LogReader {
         self.shared.changed.notified().await;
     }
 
-    /// Reads records from `from` on: below `until` and the durable end, of at most `max_bytes` or a single record,
-    /// and not beyond the end of a segment. Empty when nothing is there (yet).
+    /// Reads records from `from` on: below `until` and the durable end, of at most `max_bytes` or a single record or
+    /// batch, and not beyond the end of a segment. Only `from` and `until` cut a batch. Empty when nothing is there
+    /// (yet).
     ///
     /// # Errors
     /// When what is there cannot be read; the node's core task learns of that by itself.
@@ -203,12 +204,12 @@ impl LogReader {
         self.read_below(from, until.min(self.durable_end()), max_bytes)
     }
 
-    /// Reads one record, also one that is not durable yet. Empty when nothing is there.
+    /// Reads the batch that begins with a message, also one that is not durable yet. Empty when nothing is there.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_appended(&self, id: MessageId) -> Result<Records, ReadError> {
-        self.read_below(id.before(), id.end().min(self.shared.appended_end()), 0)
+        self.read_below(id.before(), self.shared.appended_end(), 0)
     }
 
     /// Reads all records of a range of durable ones, wherever they lie.

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::types::{
-    IdRange, IdempotencyKey, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run, encode_record,
+    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run,
+    encode_record, has_more,
 };
 
 /// Size at which a piece of memory is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last
@@ -15,8 +16,8 @@ pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 struct Offsets {
     start: LogEnd,
-    /// One more than records: the last is the segment's length. `u32`, since a segment holds at most one record more
-    /// than [`SEGMENT_BYTES`], and a record is below 9 MiB.
+    /// One more than records: the last is the segment's length. `u32`, since a segment holds at most one record or
+    /// batch more than [`SEGMENT_BYTES`], and those are below 16 MiB.
     begins: Vec<u32>,
 }
 
@@ -31,14 +32,28 @@ impl Offsets {
     }
 
     /// The longest run from `from` on that ends at `until` or before, at the segment's end or before, and has at most
-    /// `max_bytes`, or a single record.
-    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
+    /// `max_bytes`, or is a single record or batch. Only `until` cuts a batch.
+    fn run_from(
+        &self,
+        bytes: &[u8],
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> (IdRange, usize) {
         let first = (from.get() - self.start.get()) as usize;
         let until = until.min(self.end());
         let last = (until.get() - self.start.get()) as usize;
         let begin = self.offset(from);
         let ends = self.begins.get(first + 1..=last).unwrap_or_default();
-        let fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
+        let mut fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
+        let is_inside_batch = |records: usize| {
+            let last = self.begins.get(first + records - 1).map(|&begin| begin as usize);
+            records < ends.len() && last.and_then(|at| bytes.get(at..)).is_some_and(has_more)
+        };
+        let before = (1..=fits).rev().find(|&records| !is_inside_batch(records));
+        fits = before.unwrap_or_else(|| {
+            (fits..ends.len()).find(|&records| !is_inside_batch(records)).unwrap_or(ends.len())
+        });
         let range = IdRange::new(from, from.plus(fits as u64));
         (range, self.offset(range.end()) - begin)
     }
@@ -91,20 +106,26 @@ impl Active {
         self.bytes.len() >= self.full_at
     }
 
+    /// Appends a batch and returns its first id. The key stands with the first message, for all of them.
     pub(super) fn push(
         &mut self,
         accepted_ms: u64,
         key: Option<&IdempotencyKey>,
-        text: &str,
+        batch: &Batch,
     ) -> MessageId {
-        let id = self.end().next_id();
-        self.reserve(RECORD_HEADER_BYTES + text.len());
-        encode_record(&mut self.bytes, id, accepted_ms, key, text);
-        self.offsets.begins.push(self.bytes.len() as u32);
-        id
+        let first = self.end();
+        self.reserve(batch.len() * RECORD_HEADER_BYTES + batch.text_bytes());
+        let last = batch.len() - 1;
+        for (at, text) in batch.iter().enumerate() {
+            let id = first.plus(at as u64).next_id();
+            let key = key.filter(|_| at == 0);
+            encode_record(&mut self.bytes, id, accepted_ms, key, text, at < last);
+            self.offsets.begins.push(self.bytes.len() as u32);
+        }
+        first.next_id()
     }
 
-    /// A run goes into one segment whole: it is at most a quarter of one, or a single record.
+    /// A run goes into one segment whole: it is at most a quarter of one, or a single record or batch.
     pub(super) fn push_run(&mut self, run: &Records) {
         self.reserve(run.bytes());
         let mut end = self.bytes.len();
@@ -125,12 +146,12 @@ impl Active {
     }
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
-        self.offsets.run_from(from, until, max)
+        self.offsets.run_from(&self.bytes, from, until, max)
     }
 
     /// A copy: the segment's memory is still being written.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
-        let (range, _) = self.offsets.run_from(from, until, max_bytes);
+        let (range, _) = self.offsets.run_from(&self.bytes, from, until, max_bytes);
         let bytes = self.bytes.get(self.offsets.bytes_of(range)).expect("offsets inside");
         Records::trusted(range, Bytes::copy_from_slice(bytes))
     }
@@ -156,12 +177,12 @@ impl Sealed {
     }
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
-        self.offsets.run_from(from, until, max)
+        self.offsets.run_from(&self.bytes, from, until, max)
     }
 
     /// A slice of the segment itself, without a copy.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
-        let (range, _) = self.offsets.run_from(from, until, max_bytes);
+        let (range, _) = self.offsets.run_from(&self.bytes, from, until, max_bytes);
         Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range)))
     }
 }

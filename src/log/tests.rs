@@ -6,7 +6,11 @@ use super::*;
 fn filled(messages: u64) -> (LogWriter, LogReader) {
     let (mut writer, reader) = in_memory();
     for n in 0..messages {
-        let id = writer.append(n, None, &format!("message {n} {}", "x".repeat((n % 997) as usize)));
+        let id = writer.append(
+            n,
+            None,
+            &Batch::new(format!("message {n} {}", "x".repeat((n % 997) as usize))),
+        );
         assert_eq!(id, MessageId::new(n));
     }
     (writer, reader)
@@ -87,10 +91,41 @@ fn a_copy_made_of_runs_is_the_same_log() {
 fn the_largest_message_has_a_place() {
     let (mut writer, reader) = in_memory();
     let large = "x".repeat(crate::types::MESSAGE_BYTES_LIMIT);
-    writer.append(0, None, "before");
-    writer.append(0, None, &large);
-    writer.append(0, None, "behind");
+    writer.append(0, None, &"before".into());
+    writer.append(0, None, &large.as_str().into());
+    writer.append(0, None, &"behind".into());
     writer.flush();
     let texts = read_all(&reader, 1000);
     assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [6, large.len(), 6]);
+}
+
+/// A batch of messages of these sizes, in bytes.
+fn batch(sizes: &[usize]) -> Batch {
+    let text = |size: usize| "x".repeat(size);
+    let mut batch = Batch::new(text(sizes[0]));
+    sizes[1..].iter().for_each(|&size| batch.push(&text(size)));
+    batch
+}
+
+#[test]
+fn a_run_never_ends_inside_a_batch_unless_it_is_asked_to() {
+    let (mut writer, reader) = in_memory();
+    for sizes in [&[10][..], &[10, 10, 10], &[10], &[700_000, 700_000, 10], &[10]] {
+        writer.append(0, None, &batch(sizes));
+    }
+    writer.flush();
+    let end = |from, max_bytes| {
+        let from = LogEnd::new(from);
+        let planned = reader.run_from(from, LogEnd::new(99), max_bytes).unwrap();
+        let read = reader.read(from, LogEnd::new(99), max_bytes).unwrap();
+        assert_eq!(planned, (read.range(), read.bytes()));
+        read.range().end().get()
+    };
+    assert_eq!((end(0, 0), end(0, 100), end(0, 139), end(0, 140)), (1, 1, 1, 4));
+    assert_eq!((end(1, 0), end(1, 70), end(2, 0)), (4, 4, 4), "a batch larger than asked for");
+    assert_eq!((end(4, 1_000), end(5, 0), end(8, 0)), (5, 8, 9), "one larger than a segment");
+    let part = reader.read(LogEnd::new(2), LogEnd::new(3), 0).unwrap();
+    assert_eq!(part.range(), IdRange::new(LogEnd::new(2), LogEnd::new(3)));
+    let whole = reader.read_appended(MessageId::new(5)).unwrap();
+    assert_eq!(whole.range(), IdRange::new(LogEnd::new(5), LogEnd::new(8)));
 }

@@ -22,7 +22,7 @@ use tokio::time::sleep_until;
 
 use self::faults::FaultsCommand;
 use crate::protocol::Wait;
-use crate::types::{IdempotencyKey, KeyHash};
+use crate::types::{Batch, IdempotencyKey, KeyHash};
 
 pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
@@ -41,12 +41,13 @@ const MAILBOX: usize = TURN_MAX;
 #[error("the node has stopped")]
 pub struct Stopped;
 
-/// A message to append.
+/// A batch to append; most have a single message.
 #[derive(Debug)]
 pub struct Append {
-    /// The message; at most `--max-message-bytes`, checked by the caller.
-    pub text: String,
-    /// The sender's name for the message; none where it does not send it again. Boxed, since most have none.
+    /// The messages; each at most `--max-message-bytes`, and the records of several together at most
+    /// [`BATCH_BYTES_MAX`](crate::types::BATCH_BYTES_MAX), checked by the caller.
+    pub batch: Batch,
+    /// The sender's name for the batch; none where it does not send it again. Boxed, since most have none.
     pub key: Option<Box<SenderKey>>,
     /// What the sender waits for.
     pub wait: Wait,

@@ -19,17 +19,17 @@ use crate::types::{
 };
 
 /// Version of the protocol. Any change of a frame's bytes or meaning makes a new one; a master refuses every other.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
-/// Longest frame, in bytes: a single message of the largest size and its head have room. Larger would only let a
-/// broken peer make us hold more.
+/// Longest frame, in bytes: a single message or batch of the largest size and its head have room. Larger would only let
+/// a broken peer make us hold more.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Longest frame until the handshake is done, in bytes: a stranger gets no more of our memory than this.
 pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 64 * 1024;
 
-/// Most bytes of records in one run or page, unless it is a single message. Smaller: more frames and wake-ups for the
-/// same messages. Larger: one frame holds up the heartbeats behind it for longer on a slow line.
+/// Most bytes of records in one run or page, unless it is a single message or batch. Smaller: more frames and wake-ups
+/// for the same messages. Larger: one frame holds up the heartbeats behind it for longer on a slow line.
 pub const RUN_BYTES_MAX: usize = 256 * 1024;
 
 /// Longest explanation in an answer, in bytes; what is longer is cut.

@@ -5,7 +5,7 @@
 
 use hashbrown::HashTable;
 
-use crate::types::{IdempotencyKey, KeyHash, MessageId, Records};
+use crate::types::{Batch, IdempotencyKey, KeyHash, MessageId, Records};
 
 /// The last keyed messages by the hashes of their keys: a window of a fixed number of them, which moves on with each
 /// new one.
@@ -121,17 +121,14 @@ pub enum FirstUse {
 }
 
 impl FirstUse {
-    /// Compares the record of the message that is there with what the sender sends.
-    pub fn of(records: &Records, key: &IdempotencyKey, text: &str) -> Self {
-        match records.iter().next() {
-            Some(first) if first.key == Some(key.as_str()) => {
-                if first.text == text {
-                    Self::SameMessage
-                } else {
-                    Self::OtherMessage
-                }
-            }
-            _ => Self::OtherKey,
+    /// Compares the records of the batch that is there with what the sender sends.
+    pub fn of(records: &Records, key: &IdempotencyKey, batch: &Batch) -> Self {
+        if records.iter().next().is_none_or(|first| first.key != Some(key.as_str())) {
+            Self::OtherKey
+        } else if records.iter().map(|record| record.text).eq(batch.iter()) {
+            Self::SameMessage
+        } else {
+            Self::OtherMessage
         }
     }
 }
@@ -225,14 +222,14 @@ mod tests {
         let key = |text: &str| text.parse::<IdempotencyKey>().unwrap();
         let record = |with: Option<&IdempotencyKey>| {
             let mut bytes = Vec::new();
-            encode_record(&mut bytes, MessageId::new(3), 0, with, "Msg1");
+            encode_record(&mut bytes, MessageId::new(3), 0, with, "Msg1", false);
             let range = IdRange::new(LogEnd::new(3), LogEnd::new(4));
             Records::check(range, bytes.into()).unwrap()
         };
         let keyed = record(Some(&key("a")));
-        assert_eq!(FirstUse::of(&keyed, &key("a"), "Msg1"), FirstUse::SameMessage);
-        assert_eq!(FirstUse::of(&keyed, &key("a"), "Msg2"), FirstUse::OtherMessage);
-        assert_eq!(FirstUse::of(&keyed, &key("b"), "Msg1"), FirstUse::OtherKey);
-        assert_eq!(FirstUse::of(&record(None), &key("a"), "Msg1"), FirstUse::OtherKey);
+        assert_eq!(FirstUse::of(&keyed, &key("a"), &"Msg1".into()), FirstUse::SameMessage);
+        assert_eq!(FirstUse::of(&keyed, &key("a"), &"Msg2".into()), FirstUse::OtherMessage);
+        assert_eq!(FirstUse::of(&keyed, &key("b"), &"Msg1".into()), FirstUse::OtherKey);
+        assert_eq!(FirstUse::of(&record(None), &key("a"), &"Msg1".into()), FirstUse::OtherKey);
     }
 }

@@ -75,7 +75,8 @@ pub use status::{
 /// What the deciding code may ask of its node's log: sizes and checksums, never bytes.
 pub trait LogView {
     /// The longest run of durable records from `from` on that ends at `until` or before and has at most `max_bytes` (or
-    /// is a single record), and its size in bytes. Empty where nothing is there.
+    /// is a single record or batch), and its size in bytes. Empty where nothing is there. Only `from` and `until` cut a
+    /// batch, and so nothing does where they are ends of runs and of what is durable.
     ///
     /// # Errors
     /// When what is there cannot be read.

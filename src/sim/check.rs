@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::log::LogReader;
 use crate::protocol::{Outcome, Receipt};
 use crate::types::{
-    IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId, WriteConcern,
+    Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId, WriteConcern,
 };
 
 /// Watches a cluster from outside. Each method panics, with the facts, when something that must hold does not.
@@ -14,8 +14,8 @@ use crate::types::{
 pub struct Checker {
     /// The log that the master has now.
     log: Option<LogId>,
-    /// The texts that the master accepted, by id, for each log that there ever was.
-    truths: BTreeMap<LogId, Vec<String>>,
+    /// What the master accepted, by id, for each log that there ever was.
+    truths: BTreeMap<LogId, Vec<Accepted>>,
     /// How far each node's visible log was compared with the truth.
     seen: BTreeMap<NodeName, LogEnd>,
     /// The largest visible end that each node ever had of each log, also in earlier lives.
@@ -28,7 +28,15 @@ pub struct Checker {
     released: usize,
 }
 
-/// A message that was accepted.
+/// A message as it was accepted.
+#[derive(Debug)]
+struct Accepted {
+    text: String,
+    /// The next one belongs to the same batch.
+    has_more: bool,
+}
+
+/// What a sender asked for; of a batch, the first message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) id: MessageId,
@@ -37,11 +45,16 @@ pub(super) struct Sent {
 }
 
 impl Checker {
-    /// A message got an id: ids are dense and each is given once.
-    pub(super) fn accepted(&mut self, waiter: WaiterId, sent: Sent, text: &str) {
+    /// A batch got its ids: they are dense and each is given once.
+    pub(super) fn accepted(&mut self, waiter: WaiterId, sent: Sent, batch: &Batch) {
         let truth = self.log.and_then(|log| self.truths.get_mut(&log)).expect("a master runs");
         assert_eq!(sent.id.get(), truth.len() as u64, "ids are given in order without gaps");
-        truth.push(text.to_owned());
+        truth.extend(
+            batch.iter().enumerate().map(|(at, text)| Accepted {
+                text: text.to_owned(),
+                has_more: at + 1 < batch.len(),
+            }),
+        );
         self.joined(waiter, sent);
     }
 
@@ -110,13 +123,16 @@ impl Checker {
             return;
         };
         let truth = self.truths.get(&id).expect("a log that a master had");
+        let last = end.last_id().and_then(|last| truth.get(last.get() as usize));
+        let is_inside = last.is_some_and(|last| last.has_more);
+        assert!(!is_inside, "{name} shows a part of a batch: it shows {end} messages");
         let seen = self.seen.entry(name.clone()).or_default();
         assert!(*seen <= end, "{name} showed {seen} messages and now {end}");
         while *seen < end {
             let records = log.read(*seen, end, usize::MAX).expect("what is shown can be read");
             assert!(!records.range().is_empty(), "{name} shows a gap at {seen}");
             for record in records.iter() {
-                let text = truth.get(record.id.get() as usize).map(String::as_str);
+                let text = truth.get(record.id.get() as usize).map(|accepted| &*accepted.text);
                 assert_eq!(text, Some(record.text), "{name} shows another message {}", record.id);
             }
             *seen = records.range().end();
@@ -207,7 +223,7 @@ mod tests {
                 write_concern: None,
                 deadline: Some(Duration::from_secs(9)),
             };
-            checker.accepted(WaiterId::new(n as u64), sent, text);
+            checker.accepted(WaiterId::new(n as u64), sent, &(*text).into());
         }
         checker
     }
@@ -215,7 +231,7 @@ mod tests {
     fn log(texts: &[&str]) -> (LogWriter, LogReader) {
         let (mut writer, reader) = in_memory();
         texts.iter().for_each(|text| {
-            writer.append(0, None, text);
+            writer.append(0, None, &(*text).into());
         });
         writer.flush();
         (writer, reader)
@@ -253,6 +269,17 @@ mod tests {
     #[should_panic(expected = "shows another message")]
     fn a_doubled_message_is_caught() {
         look(&mut checker(&["a", "b"]), "bonnie", &["a", "a", "b"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "shows a part of a batch")]
+    fn a_part_of_a_batch_is_caught() {
+        let mut checker = checker(&["a"]);
+        let mut batch = Batch::from("b");
+        batch.push("c");
+        let sent = Sent { id: MessageId::new(1), write_concern: None, deadline: None };
+        checker.accepted(WaiterId::new(1), sent, &batch);
+        look(&mut checker, "bonnie", &["a", "b"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! All ranges are half open. A *pointer* into the log is always an *end*: the id of the first message that is not
 //! included. `LogEnd` is such a pointer, `MessageId` names one message.
 
+mod batch;
 mod delay;
 mod disk;
 mod faults;
@@ -12,14 +13,16 @@ mod name;
 mod record;
 mod write_concern;
 
+pub use batch::Batch;
 pub use delay::{DelayRange, DurationError, parse_duration};
 pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use name::{NameError, NodeName};
+pub(crate) use record::has_more;
 pub use record::{
-    MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record, RecordError, Records,
-    encode_record, record_at, record_size,
+    BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record,
+    RecordError, Records, encode_record, record_at, record_size,
 };
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 

@@ -86,6 +86,38 @@ fn reads_select_and_paths_and_methods_are_told_apart() {
 }
 
 #[test]
+fn whoever_prefers_lines_gets_one_object_a_line_from_either_node() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    for n in 0..5 {
+        append(master.http, &format!("line\n{n}"), "2");
+    }
+    for http in [master.http, nodes[0].http] {
+        let list =
+            |method, path, accept: &[&str]| begin_with(http, method, path, accept, "").answer();
+        let lines = "Accept: text/html;q=0.5, Application/X-NDJSON";
+        let answer = list("GET", "/messages?from=3", &[lines]);
+        assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
+        assert_eq!(answer.header("vary"), Some("accept"));
+        let (third, fourth) =
+            (r#"{"id":3,"message":"line\n3"}"#, r#"{"id":4,"message":"line\n4"}"#);
+        assert_eq!(answer.body, format!("{third}\n{fourth}\n"));
+        assert_eq!(list("GET", "/messages?limit=1&from=3", &[lines]).body, format!("{third}\n"));
+        let empty = list("GET", "/messages?from=9", &[lines]);
+        assert_eq!((empty.status, empty.header("content-length")), (200, Some("0")));
+        let head = list("HEAD", "/messages", &[lines]);
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
+        assert_eq!(head.header("content-type"), Some("application/x-ndjson"));
+        let both = ["Accept: application/json;q=0.1", "Accept: application/x-ndjson;q=0.2"];
+        assert!(list("GET", "/messages", &both).body.starts_with("{\"id\":0,"));
+        for other in ["Accept: */*", "Accept: text/html", "Accept: application/x-ndjson;q=0"] {
+            let answer = list("GET", "/messages?from=4", &[other]);
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{other}");
+            assert_eq!(answer.body, format!("[{fourth}]"));
+        }
+    }
+}
+
+#[test]
 fn text_that_would_forge_log_lines_or_json_is_one_line_and_comes_back_as_it_was() {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
     let text = "a\nINFO forged\r\t\"quoted\" \u{1b}[31m \\ \u{2028} 😀 \u{0}";

@@ -26,7 +26,7 @@ async fn append(log: &mut Opened, count: u64) {
     let from = log.reader.durable_end().get();
     for n in 0..from + count {
         let key = n.is_multiple_of(2).then(|| format!("key-{n}").parse().unwrap());
-        source.append(0, key.as_ref(), &format!("Msg{n}\n"));
+        source.append(0, key.as_ref(), &format!("Msg{n}\n").as_str().into());
     }
     source.flush();
     for n in from..from + count {

@@ -1,4 +1,4 @@
-//! The body of `POST /newMessage`: which member may be what.
+//! The body of `POST /newMessage`: a message or a batch of them, and which member may be what.
 //!
 //! Read by hand and not by a derive: a derive takes an array for an object, tells nothing of a
 //! member that is given twice under two names, and repeats the client's text in its errors.
@@ -10,20 +10,32 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::http::problem::{Problem, clip};
-use crate::node::Append;
 use crate::protocol::Wait;
-use crate::types::WriteConcern;
+use crate::types::{
+    BATCH_BYTES_MAX, Batch, IDEMPOTENCY_KEY_BYTES_MAX, RECORD_HEADER_BYTES, WriteConcern,
+};
 
 /// Longest time that a sender waits, so that adding it to a clock reading cannot overflow: a year.
 /// A longer `timeoutMs` is taken for this one; nobody will see the difference.
 const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Reads the message to append from a request's body. Messages are at most `message_bytes_max`
-/// bytes.
+/// What a request's body asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The messages.
+    pub(super) batch: Batch,
+    /// How many there are; none where a single one was sent, and not as a batch.
+    pub(super) count: Option<usize>,
+    /// What the sender waits for.
+    pub(super) wait: Wait,
+}
+
+/// Reads what to append from a request's body. Each message is at most `message_bytes_max` bytes.
 ///
 /// # Errors
-/// [`Problem::Body`] when the body is not what it should be, [`Problem::MessageTooLong`].
-pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Append, Problem> {
+/// [`Problem::Body`] when the body is not what it should be, [`Problem::MessageTooLong`],
+/// [`Problem::BatchTooLong`].
+pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Problem> {
     if body.is_empty() {
         return Err(Problem::Body("the body is empty".to_owned()));
     }
@@ -36,10 +48,28 @@ pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Append, Pro
             Problem::Body(format!("the body is no JSON: {text}"))
         }
     })?;
-    let text = match members.message {
-        Some(Value::Text(text)) => text,
-        Some(other) => return Err(wrong("message", "a string", &other)),
-        None => return Err(Problem::Body("\"message\" is missing".to_owned())),
+    let (batch, count, longest) = match (members.message, members.messages) {
+        (Some(Value::Text(text)), None) => {
+            let length = text.len();
+            (Batch::new(text.into_owned()), None, length)
+        }
+        (Some(other), None) => return Err(wrong("message", "a string", &other)),
+        (None, Some(Value::Array(list))) => {
+            let List { batch, longest, wrong } = list;
+            if let Some(wrong) = wrong {
+                return Err(Problem::Body(format!("\"messages\" are strings; {wrong}")));
+            }
+            let none = || Problem::Body("\"messages\" is empty: send at least one".to_owned());
+            let batch = batch.ok_or_else(none)?;
+            let count = batch.len();
+            (batch, Some(count), longest)
+        }
+        (None, Some(other)) => return Err(wrong("messages", "an array of strings", &other)),
+        (None, None) => return Err(Problem::Body("\"message\" is missing".to_owned())),
+        (Some(_), Some(_)) => {
+            let text = "\"message\" and \"messages\" are both given: send one of them";
+            return Err(Problem::Body(text.to_owned()));
+        }
     };
     let write_concern = one_of_two_names(
         members.write_concern.map(|value| write_concern("writeConcern", &value)).transpose()?,
@@ -51,11 +81,19 @@ pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Append, Pro
         Some(Value::Unsigned(ms)) => Some(timeout_of(ms)),
         Some(other) => return Err(wrong("timeoutMs", "a whole number of milliseconds", &other)),
     };
-    if text.len() > message_bytes_max {
-        return Err(Problem::MessageTooLong { length: text.len(), limit: message_bytes_max });
+    if longest > message_bytes_max {
+        return Err(Problem::MessageTooLong { length: longest, limit: message_bytes_max });
     }
-    let wait = Wait { write_concern, timeout };
-    Ok(Append { text: text.into_owned(), key: None, wait })
+    let length = record_bytes_max(&batch);
+    if batch.len() > 1 && length > BATCH_BYTES_MAX {
+        return Err(Problem::BatchTooLong { length });
+    }
+    Ok(Asked { batch, count, wait: Wait { write_concern, timeout } })
+}
+
+/// Bytes of a batch's records, with the longest key.
+fn record_bytes_max(batch: &Batch) -> usize {
+    batch.len() * RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + batch.text_bytes()
 }
 
 /// The write concern that was given as `writeConcern`, as `w`, or as both.
@@ -97,6 +135,7 @@ fn wrong(member: &str, expected: &str, found: &Value<'_>) -> Problem {
 #[derive(Default)]
 struct Members<'a> {
     message: Option<Value<'a>>,
+    messages: Option<Value<'a>>,
     write_concern: Option<Value<'a>>,
     w: Option<Value<'a>>,
     timeout_ms: Option<Value<'a>>,
@@ -109,8 +148,29 @@ enum Value<'a> {
     /// Negative, with a fraction or an exponent, or beyond 64 bits.
     OtherNumber,
     Bool,
-    Array,
+    Array(List),
     Object,
+}
+
+/// The elements of an array, as far as they are strings.
+#[derive(Default)]
+struct List {
+    /// None while there is no string.
+    batch: Option<Batch>,
+    /// Length of the longest string, in bytes.
+    longest: usize,
+    /// What and where the first element is that is no string; those behind it are not looked at.
+    wrong: Option<String>,
+}
+
+impl List {
+    fn push(&mut self, text: &str) {
+        self.longest = self.longest.max(text.len());
+        match &mut self.batch {
+            Some(batch) => batch.push(text),
+            None => self.batch = Some(text.into()),
+        }
+    }
 }
 
 impl fmt::Display for Value<'_> {
@@ -120,7 +180,7 @@ impl fmt::Display for Value<'_> {
             Self::Unsigned(number) => write!(f, "the number {number}"),
             Self::OtherNumber => f.write_str("a number that is negative, not whole or too large"),
             Self::Bool => f.write_str("a boolean"),
-            Self::Array => f.write_str("an array"),
+            Self::Array(_) => f.write_str("an array"),
             Self::Object => f.write_str("an object"),
         }
     }
@@ -159,10 +219,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 Key::WriteConcern => (&mut members.write_concern, 1),
                 Key::W => (&mut members.w, 2),
                 Key::TimeoutMs => (&mut members.timeout_ms, 3),
+                Key::Messages => (&mut members.messages, 4),
                 Key::Unknown(name) => {
                     return Err(A::Error::custom(format_args!(
-                        "the member {name:?} is not known; known are \"message\", \
-                         \"writeConcern\" (or \"w\") and \"timeoutMs\""
+                        "the member {name:?} is not known; known are \"message\" or \
+                         \"messages\", \"writeConcern\" (or \"w\") and \"timeoutMs\""
                     )));
                 }
             };
@@ -179,6 +240,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 /// A member's name.
 enum Key {
     Message,
+    Messages,
     WriteConcern,
     W,
     TimeoutMs,
@@ -187,7 +249,7 @@ enum Key {
 
 impl Key {
     /// How many names are known.
-    const KNOWN: usize = 4;
+    const KNOWN: usize = 5;
 }
 
 impl<'de> Deserialize<'de> for Key {
@@ -208,6 +270,7 @@ impl Visitor<'_> for KeyVisitor {
     fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
         Ok(match name {
             "message" => Key::Message,
+            "messages" => Key::Messages,
             "writeConcern" => Key::WriteConcern,
             "w" => Key::W,
             "timeoutMs" => Key::TimeoutMs,
@@ -256,8 +319,19 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let (mut list, mut at) = (List::default(), 0);
+        while list.wrong.is_none()
+            && let Some(element) = seq.next_element()?
+        {
+            match element {
+                Some(Value::Text(text)) => list.push(&text),
+                Some(other) => list.wrong = Some(format!("the one at index {at} is {other}")),
+                None => list.wrong = Some(format!("the one at index {at} is null")),
+            }
+            at += 1;
+        }
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Array)
+        Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -3,11 +3,14 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::protocol::Receipt;
 use crate::types::MessageId;
 
-fn receipt(stored: bool) -> Receipt {
+fn accepted(stored: bool) -> Accepted {
     let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
-    Receipt { id: MessageId::new(3), write_concern: 3, acked_by, stored, replayed: false }
+    let id = MessageId::new(3);
+    let receipt = Receipt { id, write_concern: 3, acked_by, stored, replayed: false };
+    Accepted { receipt, count: None }
 }
 
 fn body(problem: &Problem) -> Value {
@@ -16,7 +19,7 @@ fn body(problem: &Problem) -> Value {
 
 #[test]
 fn an_answer_without_the_write_concern_still_tells_the_id() {
-    let body = body(&Problem::TimedOut(receipt(true)));
+    let body = body(&Problem::TimedOut(accepted(true)));
     assert_eq!(body["title"], "Gateway Timeout");
     assert_eq!(body["status"], 504);
     assert!(body["detail"].as_str().unwrap().contains("message 3"));
@@ -24,7 +27,7 @@ fn an_answer_without_the_write_concern_still_tells_the_id() {
     assert_eq!(body["writeConcern"], 3);
     assert_eq!(body["ackedBy"], json!(["master", "bonnie"]));
     assert_eq!(body["outcome"], "stored");
-    assert_eq!(self::body(&Problem::Stopping(receipt(false)))["outcome"], "unknown");
+    assert_eq!(self::body(&Problem::Stopping(accepted(false)))["outcome"], "unknown");
 }
 
 #[test]
@@ -37,10 +40,10 @@ fn retry_after_is_set_exactly_where_nothing_was_stored() {
     assert!(retry(Refusal::DiskBehind { bytes: 1 }.into()));
     let fault = DiskFault::Failed { detail: "no space".to_owned() };
     assert!(retry(Refusal::DiskFault(fault.clone()).into()));
-    assert!(!retry(Problem::DiskFailed(receipt(false), fault)));
-    assert!(!retry(Problem::TooManyWaiting(receipt(true))));
-    assert!(!retry(Problem::Stopping(receipt(true))));
-    assert!(!retry(Problem::TimedOut(receipt(true))));
+    assert!(!retry(Problem::DiskFailed(accepted(false), fault)));
+    assert!(!retry(Problem::TooManyWaiting(accepted(true))));
+    assert!(!retry(Problem::Stopping(accepted(true))));
+    assert!(!retry(Problem::TimedOut(accepted(true))));
     assert!(!retry(Problem::AppendLost));
     let unreadable =
         || Refusal::KeyUnreadable { first: MessageId::new(3), detail: "offset 7".to_owned() };

@@ -1,17 +1,18 @@
 //! Listings and single messages as JSON.
 
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
+use super::stream::PAGE_BYTES;
 use super::*;
 use crate::log::{LogWriter, in_memory};
 
 fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
     let (mut writer, reader) = in_memory();
     for text in texts {
-        writer.append(0, None, text);
+        writer.append(0, None, &text.as_str().into());
     }
     writer.flush();
     (writer, reader)
@@ -20,6 +21,15 @@ fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
 fn expected(texts: &[String]) -> Value {
     let row = |(id, text)| json!({"id": id, "message": text});
     texts.iter().enumerate().map(row).collect()
+}
+
+async fn array(log: &LogReader, selection: Selection) -> Result<Response<ResponseBody>, Problem> {
+    messages(log, selection, &HeaderMap::new()).await
+}
+
+async fn lines(log: &LogReader, selection: Selection) -> Response<ResponseBody> {
+    let headers = HeaderMap::from_iter([(ACCEPT, APPLICATION_NDJSON)]);
+    messages(log, selection, &headers).await.unwrap()
 }
 
 async fn text(response: Response<ResponseBody>) -> String {
@@ -42,7 +52,7 @@ fn texts() -> Vec<String> {
 async fn a_streamed_log_equals_what_serde_json_writes() {
     let texts = texts();
     let (_writer, log) = log_of(&texts);
-    let got = text(messages(&log, Selection::ALL).await.unwrap()).await;
+    let got = text(array(&log, Selection::ALL).await.unwrap()).await;
     assert!(got.len() > 4_000_000);
     assert!(got == serde_json::to_string(&expected(&texts)).unwrap());
 }
@@ -51,7 +61,7 @@ async fn a_streamed_log_equals_what_serde_json_writes() {
 async fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
     let (_writer, log) = log_of(&texts());
     let mut stream =
-        MessageStream::new(log, IdRange::new(LogEnd::ZERO, LogEnd::new(5000)), true, Vec::new());
+        MessageStream::new(log, IdRange::new(LogEnd::ZERO, LogEnd::new(5000)), Form::ARRAY);
     let (mut pieces, mut turns) = (0, 0);
     loop {
         match stream.poll_chunk(&mut Context::from_waker(Waker::noop())) {
@@ -65,7 +75,7 @@ async fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
             Poll::Pending => turns += 1,
         }
     }
-    assert!(turns >= pieces / PAGES_IN_A_ROW - 1, "{turns} turns for others, {pieces} pieces");
+    assert!(turns >= pieces - 1, "{turns} turns for others, {pieces} pieces");
 }
 
 #[tokio::test]
@@ -78,7 +88,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
             let rows = all.as_array().unwrap().iter();
             let rows: Value =
                 rows.skip(from.min(99) as usize).take(limit.min(99) as usize).cloned().collect();
-            let got = text(messages(&log, Selection { from, limit }).await.unwrap()).await;
+            let got = text(array(&log, Selection { from, limit }).await.unwrap()).await;
             assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
         }
     }
@@ -88,8 +98,8 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
 async fn the_end_is_fixed_when_the_request_begins() {
     let texts = texts();
     let (mut writer, log) = log_of(&texts);
-    let response = messages(&log, Selection::ALL).await.unwrap();
-    writer.append(0, None, "late");
+    let response = array(&log, Selection::ALL).await.unwrap();
+    writer.append(0, None, &"late".into());
     writer.flush();
     assert!(!text(response).await.contains("late"));
 }
@@ -130,7 +140,31 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
 async fn what_fits_in_a_page_has_a_length() {
     use hyper::body::Body;
     let (_writer, log) = log_of(&["a".to_owned()]);
-    assert!(messages(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_some());
+    assert!(array(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_some());
     let (_writer, log) = log_of(&texts());
-    assert!(messages(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_none());
+    assert!(array(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_none());
+}
+
+#[tokio::test]
+async fn lines_are_the_rows_of_the_array_each_with_its_line_end() {
+    let texts = texts();
+    let (_writer, log) = log_of(&texts);
+    let rows = expected(&texts);
+    let all: String = rows.as_array().unwrap().iter().map(|row| format!("{row}\n")).collect();
+    assert!(text(lines(&log, Selection::ALL).await).await == all);
+    let some = text(lines(&log, Selection { from: 4998, limit: 1 }).await).await;
+    assert_eq!(some, format!("{}\n", rows[4998]));
+    assert_eq!(text(lines(&log, Selection { from: 5000, limit: 9 }).await).await, "");
+}
+
+#[tokio::test]
+async fn a_listing_says_what_it_is_and_that_this_depends_on_what_was_asked_for() {
+    let (_writer, log) = log_of(&["a".to_owned()]);
+    let list = array(&log, Selection::ALL).await.unwrap();
+    assert_eq!(list.headers()[CONTENT_TYPE], "application/json");
+    assert_eq!(list.headers()[VARY], "accept");
+    let list = lines(&log, Selection::ALL).await;
+    assert_eq!(list.headers()[CONTENT_TYPE], "application/x-ndjson");
+    assert_eq!(list.headers()[VARY], "accept");
+    assert_eq!(message(&log, 0).await.ok().unwrap().headers().get(VARY), None);
 }

@@ -275,6 +275,7 @@ impl Segment {
             until,
             max_bytes,
             bytes: Vec::new(),
+            whole: (from, 0),
         };
         let name = segment_name(self.header.first);
         let gathered = gathering.gather();
@@ -295,6 +296,8 @@ struct Gathering<'a> {
     until: LogEnd,
     max_bytes: usize,
     bytes: Vec<u8>,
+    /// How far the batches are whole, and the bytes up to there.
+    whole: (LogEnd, usize),
 }
 
 impl Gathering<'_> {
@@ -330,12 +333,18 @@ impl Gathering<'_> {
                 let checked = record_at(next.next_id(), rest);
                 let damaged =
                     |error: RecordError| Unread::Damaged(begin + at as u64, error.to_string());
-                let (_, size) = checked.map_err(damaged)?;
-                if !self.bytes.is_empty() && self.bytes.len() + size > self.max_bytes {
+                let (record, size) = checked.map_err(damaged)?;
+                let (end, bytes) = self.whole;
+                if bytes > 0 && self.bytes.len() + size > self.max_bytes {
+                    self.bytes.truncate(bytes);
+                    self.range = self.range.until(end);
                     return Ok(true);
                 }
                 self.bytes.extend_from_slice(rest.get(..size).unwrap_or_default());
                 self.range = IdRange::new(self.range.start(), wanted.plus(1));
+                if !record.has_more {
+                    self.whole = (self.range.end(), self.bytes.len());
+                }
                 if self.range.end() == self.until {
                     return Ok(true);
                 }

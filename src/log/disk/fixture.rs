@@ -48,7 +48,7 @@ fn write(disk: &SimDisk) {
     log.opened.writer.remember(1, members);
     for (at, (text, key)) in MESSAGES.iter().enumerate() {
         let key = key.map(|key| key.parse().unwrap());
-        log.opened.writer.append(1_700_000_000_000 + at as u64, key.as_ref(), text);
+        log.opened.writer.append(1_700_000_000_000 + at as u64, key.as_ref(), &(*text).into());
         // The groups are 0..=1, 2 and 3..=4.
         if [1, 2, 4].contains(&at) {
             log.opened.writer.flush();

@@ -22,7 +22,7 @@
 //!
 //! A file may end in zeros: they were written ahead, since overwriting is cheaper to sync than growing.
 
-use crate::types::{LogEnd, LogId, RECORD_BYTES_MAX};
+use crate::types::{BATCH_BYTES_MAX, LogEnd, LogId, RECORD_BYTES_MAX};
 
 /// Version of the segment files' layout. A file of another version is refused.
 pub(super) const FORMAT_VERSION: u16 = 1;
@@ -174,7 +174,7 @@ impl GroupHeader {
             bytes: u32::from_le_bytes(take(bytes, 24)),
             records: u32::from_le_bytes(take(bytes, 28)),
         })?;
-        let longest = RECORD_BYTES_MAX.max(GROUP_BYTES_MAX);
+        let longest = RECORD_BYTES_MAX.max(BATCH_BYTES_MAX).max(GROUP_BYTES_MAX);
         (header.bytes as usize <= longest && header.records > 0).then_some(header)
     }
 

@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 /// What a segment file holds.
 #[derive(Debug)]
 pub(super) struct Scanned {
-    /// Of the whole records from the front on.
+    /// Of the whole records from the front on, as far as their batches are whole.
     pub(super) index: SparseIndex,
     /// The keyed messages among them, in id order.
     pub(super) keys: Vec<Key>,
@@ -24,7 +24,7 @@ pub(super) struct Scanned {
     pub(super) synced: LogEnd,
     /// What ends the whole records, where it is not the file's end or the zeros that were written ahead.
     pub(super) bad: Option<BadSpot>,
-    /// Where the last group begins whose header counts records that are not whole.
+    /// Where the last group begins whose header counts records that are not kept.
     pub(super) broken_group: Option<u64>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct BadSpot {
     pub(super) what: String,
     /// The messages that begin there, as far as whole group headers tell of them.
     pub(super) ids: IdRange,
-    /// Bytes from there to the last one that is not zero.
+    /// Bytes from there, or from the beginning of the batch that it lies in, to the last one that is not zero.
     pub(super) bytes: u64,
 }
 
@@ -47,6 +47,8 @@ pub(super) type Visit<'a> = &'a mut dyn FnMut(&Record<'_>);
 /// Why the whole records end: where, and what stands there; none for zeros and the file's end.
 struct Stop {
     offset: u64,
+    /// Where what is kept ends: before `offset`, where a batch is broken that began before.
+    cut: u64,
     what: Option<String>,
 }
 
@@ -75,19 +77,19 @@ pub(super) fn scan(
             let is_blank = head.iter().all(|&byte| byte == 0);
             let what =
                 (!is_blank).then(|| "the header of a group of records is damaged".to_owned());
-            break (Stop { offset: at, what }, scanned.index.end());
+            break (Stop { offset: at, cut: at, what }, scanned.index.end());
         };
         if group.first != scanned.index.end() {
             let what =
                 format!("message {} stands where {} should be", group.first, scanned.index.end());
-            break (Stop { offset: at, what: Some(what) }, scanned.index.end());
+            break (Stop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
         }
         scanned.synced = scanned.synced.max(group.synced_end);
         if let Some(stop) = scanned.take_group(&mut window, at, &group, visit)? {
             break (stop, group.end());
         }
     };
-    let behind = look_behind(&mut window, stop.offset, header.mark)?;
+    let behind = look_behind(&mut window, stop.cut, header.mark)?;
     scanned.synced = scanned.synced.max(behind.synced);
     told_end = told_end.max(behind.end);
     if behind.bytes > 0 || scanned.broken_group.is_some() {
@@ -103,7 +105,8 @@ pub(super) fn scan(
 }
 
 impl Scanned {
-    /// Takes in the whole records of a group. Returns where they end, if before the group does.
+    /// Takes in the whole records of a group, but for a batch without its end. Returns where they end, if before the
+    /// group does.
     fn take_group(
         &mut self,
         window: &mut Window<'_>,
@@ -113,17 +116,19 @@ impl Scanned {
     ) -> io::Result<Option<Stop>> {
         let begin = at + GROUP_HEADER_BYTES as u64;
         let bytes = window.get(begin, group.bytes as usize)?;
-        let (mut rest, mut records, mut what) = (bytes, 0, None);
-        while records < group.records {
-            let id = group.first.plus(u64::from(records)).next_id();
-            match record_at(id, rest) {
+        let (mut rest, mut next, mut what) = (bytes, group.first, None);
+        // Up to the last whole batch, and what is behind it.
+        let (mut end, mut kept, mut batch) = (next, 0, Vec::new());
+        while next < group.end() {
+            match record_at(next.next_id(), rest) {
                 Ok((record, size)) => {
-                    if let Some(key) = record.key {
-                        self.keys.push((KeyHash::of(key), id));
-                    }
-                    visit(&record);
                     rest = rest.get(size..).unwrap_or_default();
-                    records += 1;
+                    next = next.plus(1);
+                    batch.push(record);
+                    if !record.has_more {
+                        batch.drain(..).for_each(|record| self.take(&record, visit));
+                        (end, kept) = (next, (bytes.len() - rest.len()) as u64);
+                    }
                 }
                 Err(error) => {
                     what = Some(error.to_string());
@@ -132,16 +137,27 @@ impl Scanned {
             }
         }
         let whole = (bytes.len() - rest.len()) as u64;
-        if what.is_none() && whole < u64::from(group.bytes) {
+        if what.is_none() && !batch.is_empty() {
+            what = Some(format!("a batch is cut off before message {next}"));
+        } else if what.is_none() && whole < u64::from(group.bytes) {
             what = Some("a group has more bytes than its records".to_owned());
         }
-        if records > 0 {
-            self.index.push(records, GROUP_HEADER_BYTES as u64 + whole, whole);
+        if end > group.first {
+            let records = (end.get() - group.first.get()) as u32;
+            self.index.push(records, GROUP_HEADER_BYTES as u64 + kept, kept);
         }
         if what.is_some() {
             self.broken_group = Some(at);
         }
-        Ok(what.map(|what| Stop { offset: begin + whole, what: Some(what) }))
+        let (offset, cut) = (begin + whole, begin + kept);
+        Ok(what.map(|what| Stop { offset, cut, what: Some(what) }))
+    }
+
+    fn take(&mut self, record: &Record<'_>, visit: Visit<'_>) {
+        if let Some(key) = record.key {
+            self.keys.push((KeyHash::of(key), record.id));
+        }
+        visit(record);
     }
 }
 

@@ -48,7 +48,7 @@ fn key(n: u64) -> Option<crate::types::IdempotencyKey> {
 fn append(log: &mut Recovered, count: u64) {
     let from = log.shared.appended_end().get();
     for n in from..from + count {
-        let id = log.opened.writer.append(n, key(n).as_ref(), &text(n));
+        let id = log.opened.writer.append(n, key(n).as_ref(), &text(n).as_str().into());
         assert_eq!(id.get(), n);
     }
     log.opened.writer.flush();

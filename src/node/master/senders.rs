@@ -7,7 +7,7 @@ use tracing::debug;
 use super::task::Core;
 use crate::node::{Append, SenderKey};
 use crate::protocol::{FirstUse, Outcome, Refusal, Wait};
-use crate::types::{IdempotencyKey, MessageId, WaiterId};
+use crate::types::{Batch, IdRange, IdempotencyKey, MessageId, WaiterId};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
@@ -17,7 +17,7 @@ const PREVIEW_BYTES: usize = 64;
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 impl Core {
-    /// Appends a message, or lets its sender join the one that has its key. Returns whether something was appended.
+    /// Appends a batch, or lets its sender join the one that has its key. Returns whether something was appended.
     pub(super) fn append(
         &mut self,
         now: Instant,
@@ -25,9 +25,9 @@ impl Core {
         append: &Append,
         accepted_ms: u64,
     ) -> bool {
-        let Append { text, key, wait } = append;
+        let Append { batch, key, wait } = append;
         if let Some(key) = key
-            && self.is_known(now, waiter, key, text, *wait)
+            && self.is_known(now, waiter, key, batch, *wait)
         {
             return false;
         }
@@ -35,15 +35,23 @@ impl Core {
         let accepted = if bytes > BACKLOG_BYTES_MAX {
             Err(Refusal::DiskBehind { bytes })
         } else {
-            self.machine.append(now, waiter, *wait, key.as_ref().map(|key| key.hash))
+            let hash = key.as_ref().map(|key| key.hash);
+            self.machine.append(now, waiter, *wait, hash, batch.len() as u64)
         };
         match accepted {
             Ok(id) => {
                 let key = key.as_ref().map(|key| &key.key);
-                let appended = self.writer.append(accepted_ms, key, text);
+                let appended = self.writer.append(accepted_ms, key, batch);
                 assert_eq!(appended, id, "the log is the machine's");
                 let key = key.map(IdempotencyKey::as_str);
-                debug!(%id, key, text = preview(text), "accepted a message");
+                let text = preview(batch);
+                match batch.len() {
+                    1 => debug!(%id, key, text, "accepted a message"),
+                    messages => {
+                        let id = IdRange::new(id.before(), id.before().plus(messages as u64));
+                        debug!(%id, key, text, "accepted a batch");
+                    }
+                }
                 true
             }
             Err(refusal) => {
@@ -60,7 +68,7 @@ impl Core {
         now: Instant,
         waiter: WaiterId,
         key: &SenderKey,
-        text: &str,
+        batch: &Batch,
         wait: Wait,
     ) -> bool {
         let SenderKey { key, hash } = key;
@@ -74,7 +82,7 @@ impl Core {
                 return true;
             }
         };
-        match FirstUse::of(&records, key, text) {
+        match FirstUse::of(&records, key, batch) {
             FirstUse::SameMessage => {
                 debug!(id = %first, %key, "sent before, under the same key");
                 self.join(now, waiter, first, wait, true);
@@ -105,8 +113,9 @@ impl Core {
     }
 }
 
-/// The beginning of a message, for a log line.
-fn preview(text: &str) -> &str {
+/// The beginning of the first message, for a log line.
+fn preview(batch: &Batch) -> &str {
+    let text = batch.iter().next().unwrap_or_default();
     let end = text.floor_char_boundary(PREVIEW_BYTES);
     text.get(..end).unwrap_or_default()
 }

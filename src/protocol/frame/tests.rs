@@ -10,7 +10,14 @@ fn name(text: &str) -> NodeName {
 fn run(first: u64, texts: &[&str]) -> Records {
     let mut bytes = Vec::new();
     for (n, text) in texts.iter().enumerate() {
-        encode_record(&mut bytes, MessageId::new(first + n as u64), 1_700_000_000_000, None, text);
+        encode_record(
+            &mut bytes,
+            MessageId::new(first + n as u64),
+            1_700_000_000_000,
+            None,
+            text,
+            false,
+        );
     }
     let end = first + texts.len() as u64;
     Records::check(IdRange::new(LogEnd::new(first), LogEnd::new(end)), bytes.into()).unwrap()
@@ -80,7 +87,7 @@ fn the_document_shows_the_bytes_of_every_frame() {
 fn the_document_shows_the_bytes_of_a_record_with_a_key() {
     let mut bytes = Vec::new();
     let key = "order-17".parse().unwrap();
-    encode_record(&mut bytes, MessageId::new(4), 1_700_000_000_000, Some(&key), "Msg5");
+    encode_record(&mut bytes, MessageId::new(4), 1_700_000_000_000, Some(&key), "Msg5", false);
     let document = include_str!("../../../docs/PROTOCOL.md");
     let block = format!("Keyed record:\n{}\n", dump(&bytes));
     assert!(document.contains(&block), "docs/PROTOCOL.md lacks this dump:\n{block}");

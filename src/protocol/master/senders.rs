@@ -11,20 +11,26 @@ use crate::protocol::write_concern::{Waiter, held_by};
 use crate::types::{KeyHash, LogEnd, MessageId, NODES_MAX, WaiterId, WriteConcern};
 
 impl<L: LogView> Master<L> {
-    /// Takes a message and gives it its id. The caller appends it to the log under that id at once, and tells when it
-    /// is durable. Its sender is answered by a later [`Effect::Release`], exactly once, unless it is canceled.
+    /// Takes a batch of `messages` and gives it its ids, of which the first is returned. The caller appends it to the
+    /// log under those ids at once, and tells when it is durable, all of it together. Its sender is answered by a later
+    /// [`Effect::Release`], exactly once, unless it is canceled.
     ///
-    /// A message with an idempotency key is found again by [`find_key`](Self::find_key), from now on.
+    /// A batch with an idempotency key is found again by [`find_key`](Self::find_key), from now on.
     ///
     /// # Errors
-    /// When the message is refused; then nothing was changed.
+    /// When the batch is refused; then nothing was changed.
+    ///
+    /// # Panics
+    /// When there is no message.
     pub fn append(
         &mut self,
         now: Instant,
         waiter: WaiterId,
         wait: Wait,
         key: Option<KeyHash>,
+        messages: u64,
     ) -> Result<MessageId, Refusal> {
+        assert!(messages > 0, "a batch of no message");
         if self.stopping {
             return Err(Refusal::ShuttingDown);
         }
@@ -37,7 +43,8 @@ impl<L: LogView> Master<L> {
             return Err(Refusal::TooManyWaiting { limit: self.options.max_waiting });
         }
         let id = self.log_end.next_id();
-        self.log_end = id.end();
+        self.log_end = self.log_end.plus(messages);
+        // No pointer ever stops inside a batch: whoever has the first message has all of them, and waits for it alone.
         if let Some(hash) = key {
             self.keys.insert(hash, id);
         }
@@ -50,8 +57,9 @@ impl<L: LogView> Master<L> {
         Ok(id)
     }
 
-    /// The newest message whose idempotency key has this hash, among the last keyed ones. It may still be on its way to
-    /// the disk; and it may have another key of the same hash: see [`FirstUse`](crate::protocol::FirstUse).
+    /// The first message of the newest batch whose idempotency key has this hash, among the last keyed ones. It may
+    /// still be on its way to the disk; and it may have another key of the same hash: see
+    /// [`FirstUse`](crate::protocol::FirstUse).
     pub fn find_key(&self, hash: KeyHash) -> Option<MessageId> {
         self.keys.find(hash)
     }

@@ -101,7 +101,7 @@ impl Node {
 
     fn append(&mut self, waiter: u64, nodes: u64) -> Result<MessageId, Refusal> {
         let wait = Wait { write_concern: Some(WriteConcern::Nodes(nodes)), timeout: None };
-        self.machine.append(self.now, WaiterId::new(waiter), wait, None)
+        self.machine.append(self.now, WaiterId::new(waiter), wait, None, 1)
     }
 }
 

@@ -74,7 +74,7 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     node.step(SecondaryInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0");
+    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", false);
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
     let run = Records::check(range, bytes.into()).unwrap();
     node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
@@ -129,7 +129,7 @@ fn a_restarted_secondary_introduces_itself_with_what_it_has() {
     let mut node = Node::new();
     let mut bytes = Vec::new();
     for id in 0..5 {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg");
+        encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", false);
     }
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(5));
     node.writer.append_run(LogId::new(7), &Records::check(range, bytes.into()).unwrap());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::{FirstUse, Wait};
-use crate::types::{IdempotencyKey, KeyHash};
+use crate::types::{Batch, IdempotencyKey, KeyHash};
 
 impl Cluster {
     /// Sends a message to the master.
@@ -15,16 +15,16 @@ impl Cluster {
         write_concern: Option<WriteConcern>,
         timeout: Option<Duration>,
     ) -> Result<(WaiterId, MessageId), Refusal> {
-        self.send(text, None, Wait { write_concern, timeout })
+        self.send(&text.into(), None, Wait { write_concern, timeout })
     }
 
-    /// Sends a message to the master, perhaps one that was sent before under the same key.
+    /// Sends a batch to the master, perhaps one that was sent before under the same key.
     ///
     /// # Errors
     /// When the master refuses it.
     pub fn send(
         &mut self,
-        text: &str,
+        batch: &Batch,
         key: Option<&IdempotencyKey>,
         wait: Wait,
     ) -> Result<(WaiterId, MessageId), Refusal> {
@@ -35,7 +35,7 @@ impl Cluster {
         {
             let records =
                 master.log.reader.read_appended(first).expect("what is there can be read");
-            match FirstUse::of(&records, key, text) {
+            match FirstUse::of(&records, key, batch) {
                 FirstUse::SameMessage => {
                     return self.join(first, wait, true).map(|waiter| (waiter, first));
                 }
@@ -46,13 +46,15 @@ impl Cluster {
         let waiter = WaiterId::new(self.number());
         let now = self.instant();
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        let id = master.machine.append(now, waiter, wait, hash)?;
-        assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, text), id);
-        self.checker.accepted(waiter, self.sent(id, wait), text);
+        let id = master.machine.append(now, waiter, wait, hash, batch.len() as u64)?;
+        assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
+        self.checker.accepted(waiter, self.sent(id, wait), batch);
         if let Some(key) = key {
             self.checker.keyed(key, id);
         }
-        self.note(&format!("sender {waiter}: {text:?} becomes id={id}"));
+        for (at, text) in batch.iter().enumerate() {
+            self.note(&format!("sender {waiter}: {text:?} becomes id={}", id.get() + at as u64));
+        }
         self.sync(None);
         self.drain_master();
         Ok((waiter, id))

@@ -6,13 +6,13 @@ use rand::RngExt;
 
 use super::Schedule;
 use crate::protocol::{Refusal, Wait};
-use crate::types::{IdempotencyKey, MessageId, WriteConcern};
+use crate::types::{Batch, IdempotencyKey, MessageId, WriteConcern};
 
-/// A message with a key, as its sender knows it.
+/// A batch with a key, as its sender knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Keyed {
     key: IdempotencyKey,
-    text: String,
+    batch: Batch,
 }
 
 impl Schedule {
@@ -29,15 +29,12 @@ impl Schedule {
         };
         let wait = Wait { write_concern, timeout: self.some_timeout() };
         for _ in 0..self.rng.random_range(1..=4) {
-            self.sent += 1;
-            // Now and then one so large that runs are cut and windows fill.
-            let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
-            let text = format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)));
+            let batch = self.some_batch();
             let key = self.rng.random_bool(0.3).then(|| format!("key-{}", self.sent));
             let key: Option<IdempotencyKey> = key.map(|key| key.parse().expect("a key"));
-            self.send(&text, key.as_ref(), wait);
+            self.send(&batch, key.as_ref(), wait);
             if let Some(key) = key {
-                self.keyed.push(Keyed { key, text });
+                self.keyed.push(Keyed { key, batch });
             }
         }
     }
@@ -52,17 +49,34 @@ impl Schedule {
             self.waiters.extend(self.cluster.wait(id, wait));
         } else if !self.keyed.is_empty() {
             let at = self.rng.random_range(0..self.keyed.len());
-            let Keyed { key, text } = self.keyed.get(at).cloned().expect("inside");
-            self.send(&text, Some(&key), wait);
-            let other = self.cluster.send("another text", Some(&key), wait);
+            let Keyed { key, batch } = self.keyed.get(at).cloned().expect("inside");
+            self.send(&batch, Some(&key), wait);
+            let other = self.cluster.send(&"another text".into(), Some(&key), wait);
             let is_refused = matches!(other, Err(Refusal::KeyReused { .. }));
             // Where the first message never got in, this one has its key now.
             self.keyed.retain(|keyed| is_refused || keyed.key != key);
         }
     }
 
-    fn send(&mut self, text: &str, key: Option<&IdempotencyKey>, wait: Wait) {
-        match self.cluster.send(text, key, wait) {
+    /// Mostly a single message, sometimes several that share one fate.
+    fn some_batch(&mut self) -> Batch {
+        let messages = if self.rng.random_bool(0.2) { self.rng.random_range(2..=9) } else { 1 };
+        let mut batch = Batch::new(self.some_text());
+        for _ in 1..messages {
+            batch.push(&self.some_text());
+        }
+        batch
+    }
+
+    fn some_text(&mut self) -> String {
+        self.sent += 1;
+        // Now and then one so large that runs are cut and windows fill.
+        let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
+        format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)))
+    }
+
+    fn send(&mut self, batch: &Batch, key: Option<&IdempotencyKey>, wait: Wait) {
+        match self.cluster.send(batch, key, wait) {
             Ok((waiter, _)) => self.waiters.push(waiter),
             Err(
                 Refusal::WriteConcern { .. }

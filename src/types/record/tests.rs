@@ -6,7 +6,7 @@ fn run(from: u64, texts: &[&str]) -> Records {
     let mut bytes = Vec::new();
     for (n, text) in texts.iter().enumerate() {
         let id = MessageId::new(from + n as u64);
-        encode_record(&mut bytes, id, 1_700_000_000_000, None, text);
+        encode_record(&mut bytes, id, 1_700_000_000_000, None, text, false);
     }
     let range = IdRange::new(LogEnd::new(from), LogEnd::new(from + texts.len() as u64));
     Records::check(range, bytes.into()).unwrap()
@@ -19,10 +19,24 @@ fn what_is_encoded_comes_back() {
     assert_eq!(texts, [(7, "Msg1"), (8, ""), (9, "Повідомлення")]);
 }
 
+#[test]
+fn texts_pass_by_keys_and_are_those_of_the_records() {
+    let mut bytes = Vec::new();
+    let key = "order-17".parse().unwrap();
+    for (n, (key, text)) in
+        [(None, "Msg1"), (Some(&key), "Повідомлення"), (Some(&key), "")].into_iter().enumerate()
+    {
+        encode_record(&mut bytes, MessageId::new(n as u64), 0, key, text, false);
+    }
+    let records = Records::check(IdRange::new(LogEnd::ZERO, LogEnd::new(3)), bytes.into()).unwrap();
+    let whole = records.iter().map(|record| (record.id, record.text.as_bytes()));
+    assert!(records.texts().eq(whole));
+}
+
 /// One keyed record, as bytes.
 fn keyed(key: &str, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(3), 0, Some(&key.parse().unwrap()), text);
+    encode_record(&mut bytes, MessageId::new(3), 0, Some(&key.parse().unwrap()), text, false);
     bytes
 }
 
@@ -97,4 +111,36 @@ fn the_layout_of_a_record_is_pinned() {
             .replace("CRC", &hex[8..16])
     );
     assert_eq!(&hex[8..16], "d4aa2ad5");
+}
+
+/// The records of one batch, as bytes.
+fn batch(from: u64, texts: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (n, text) in texts.iter().enumerate() {
+        let id = MessageId::new(from + n as u64);
+        encode_record(&mut bytes, id, 0, None, text, n + 1 < texts.len());
+    }
+    bytes
+}
+
+#[test]
+fn a_run_that_ends_inside_a_batch_is_refused() {
+    let bytes = batch(7, &["a", "bb", "ccc"]);
+    let upto = |end| IdRange::new(LogEnd::new(7), LogEnd::new(end));
+    let whole = Records::check(upto(10), bytes.clone().into()).unwrap();
+    let has_more: Vec<_> = whole.iter().map(|record| record.has_more).collect();
+    assert_eq!(has_more, [true, true, false]);
+    for (end, length) in [(8, 26), (9, 26 + 27)] {
+        let found = Records::check(upto(end), bytes[..length].to_vec().into());
+        assert_eq!(found, Err(RecordError::BatchCutOff { id: MessageId::new(end - 1) }));
+    }
+}
+
+#[test]
+fn the_first_record_of_a_batch_may_have_a_key() {
+    let mut bytes = Vec::new();
+    encode_record(&mut bytes, MessageId::new(0), 0, Some(&"k".parse().unwrap()), "a", true);
+    assert_eq!(bytes[FLAGS_AT], 3);
+    let (record, _) = record_at(MessageId::new(0), &bytes).unwrap();
+    assert_eq!((record.key, record.has_more), (Some("k"), true));
 }

@@ -7,12 +7,14 @@ const MAX: usize = 1000;
 fn parsed(body: &str) -> (String, Option<WriteConcern>, Option<u64>) {
     let append = parse(body.as_bytes(), MAX).unwrap_or_else(|problem| panic!("{problem}"));
     let millis = append.wait.timeout.map(|timeout| timeout.as_millis() as u64);
-    (append.text, append.wait.write_concern, millis)
+    assert_eq!((append.batch.len(), append.count), (1, None));
+    let text = append.batch.iter().collect();
+    (text, append.wait.write_concern, millis)
 }
 
 fn refused(body: impl AsRef<[u8]>) -> String {
     let body = body.as_ref();
-    let problem = parse(body, MAX).map(|append| append.text).unwrap_err();
+    let problem = parse(body, MAX).unwrap_err();
     assert_eq!(problem.status().as_u16(), 400, "{}", String::from_utf8_lossy(body));
     problem.to_string()
 }
@@ -138,7 +140,49 @@ fn a_message_is_measured_in_bytes_of_the_decoded_string() {
     let longest = format!("{{\"message\":\"{}\"}}", "\\u0041".repeat(MAX));
     assert_eq!(parsed(&longest).0.len(), MAX);
     let longer = format!("{{\"message\":\"{}\"}}", "é".repeat(MAX / 2 + 1));
-    let problem = parse(longer.as_bytes(), MAX).map(|append| append.text).unwrap_err();
+    let problem = parse(longer.as_bytes(), MAX).unwrap_err();
     assert_eq!(problem, Problem::MessageTooLong { length: MAX + 2, limit: MAX });
     assert_eq!(problem.status().as_u16(), 413);
+}
+
+fn batch(body: &str) -> Vec<String> {
+    let asked = parse(body.as_bytes(), MAX).unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(asked.count, Some(asked.batch.len()));
+    asked.batch.iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn several_messages_are_a_batch_and_one_may_be_too() {
+    assert_eq!(batch(r#"{"messages":["a","","\u0062\n"],"w":2}"#), ["a", "", "b\n"]);
+    assert_eq!(batch(r#"{"message":null,"messages":["a"]}"#), ["a"]);
+}
+
+#[test]
+fn a_batch_that_is_none_is_refused_with_what_is_wrong() {
+    for (body, told) in [
+        (r#"{"messages":[]}"#, "\"messages\" is empty"),
+        (r#"{"messages":null}"#, "\"message\" is missing"),
+        (r#"{"messages":"a"}"#, "\"messages\" is an array of strings, not the string \"a\""),
+        (r#"{"messages":["a",7,true]}"#, "the one at index 1 is the number 7"),
+        (r#"{"messages":[["a"]]}"#, "the one at index 0 is an array"),
+        (r#"{"messages":[null]}"#, "the one at index 0 is null"),
+        (r#"{"message":"a","messages":["b"]}"#, "both given"),
+        (r#"{"messages":["a"],"messages":["b"]}"#, "given twice"),
+        (r#"{"message":["a"]}"#, "\"message\" is a string, not an array"),
+    ] {
+        let detail = refused(body);
+        assert!(detail.contains(told), "{detail}");
+    }
+}
+
+#[test]
+fn each_message_of_a_batch_has_the_limit_of_one_and_all_together_that_of_a_frame() {
+    let longer = format!(r#"{{"messages":["a","{}"]}}"#, "x".repeat(MAX + 1));
+    let problem = parse(longer.as_bytes(), MAX).unwrap_err();
+    assert_eq!(problem, Problem::MessageTooLong { length: MAX + 1, limit: MAX });
+    // 600,000 empty messages fit into a body, and not into a frame.
+    let many = format!(r#"{{"messages":[""{}]}}"#, r#","""#.repeat(650_000));
+    let problem = parse(many.as_bytes(), MAX).unwrap_err();
+    assert_eq!(problem.status().as_u16(), 413);
+    assert!(problem.to_string().contains("several batches"), "{problem}");
 }
