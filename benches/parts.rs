@@ -1,8 +1,8 @@
 //! The parts with a budget, each alone: what it costs for a message of 100 bytes. `cargo bench` prints them.
 //!
-//! A budget is what a part may cost at most on a machine of about 3 GHz. Where an append at w=3 in memory has 9 µs of one
-//! core on the master (the 110,000 messages a second that its processor, wake-ups and system calls allow), system calls
-//! take most of it; the parts below may take a tenth together, so that nobody ever has to look for the time here.
+//! A budget is what a part may cost at most on a machine of about 3 GHz. An append at w=3 in memory has some 9 µs of one
+//! core on the master (110,000 messages a second), and system calls take most of it; the parts below may take a tenth
+//! together, so that nobody ever has to look for the time here.
 
 use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
@@ -109,7 +109,7 @@ fn gate_release(bencher: Bencher<'_, '_>, senders: u64) {
     });
 }
 
-/// Runs that come in reverse, so that each one but the last waits, and then go out in order. Budget: 500 ns a run: as
+/// Runs that come in reverse, so that each one but the last waits, and then go out in order. Budget: 300 ns a run: as
 /// much as its frame's head costs.
 #[divan::bench(args = [16, 256])]
 fn gap_buffer(bencher: Bencher<'_, '_>, runs: u64) {

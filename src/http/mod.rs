@@ -15,7 +15,7 @@
 //!   reads the parameters.
 //! - `append`, `read`, `health` and `faults` answer; `body` holds what comes in and what goes out.
 //! - `problem` is the one map from errors to statuses. Every error answer is built there.
-//! - `json` writes strings.
+//! - `json` writes strings. [`MessageStream`] is public so that what it costs can be measured alone.
 //!
 //! # What is limited
 //!

@@ -313,7 +313,7 @@ impl Records {
     }
 
     /// The id and the text of each record in turn, as bytes that are not checked once more: for whoever passes many on
-    /// and has to look at nothing else. It takes a tenth of the time of [`iter`](Self::iter).
+    /// and needs nothing else of them.
     ///
     /// # Panics
     /// When the bytes are no records, although they were checked: memory that changed since is beyond repair.

@@ -13,7 +13,8 @@ use crate::types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
 
 /// How much of the log is read and rendered at once, in bytes of records or of one message's text; the JSON has up to
 /// six times as many. Smaller: more hand-overs between threads where it is read from files, which cost more than the
-/// bytes. Larger: each slow client holds more memory, and each step keeps the thread's other connections waiting longer.
+/// bytes. Larger: each slow client holds more memory, and each step keeps the thread's other connections waiting for
+/// longer.
 pub(super) const PAGE_BYTES: usize = 256 * 1024;
 
 /// Bytes that a message has more in JSON than as a record, at most and without escapes and further members: the name of

@@ -1,0 +1,177 @@
+//! NATS JetStream: a message is published with an inbox of our own as its reply address, and the stream's leader sends
+//! the ack there once a majority of its three replicas has the message. The protocol is lines.
+//!
+//! Clients may share connections: what they publish at the same time is then written together. An ack finds its client
+//! by the last word of its subject.
+
+use std::str::from_utf8;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use acklog::cli::bench::engine::{Failure, Sender, Target};
+use bytes::Bytes;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::pool::{Pool, Shared};
+use crate::wire::{Wire, refused};
+
+/// Without `verbose` a publish is not answered by the server itself; with `no_responders` it tells at once that there
+/// is no stream.
+const CONNECT: &str =
+    "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nPING\r\n";
+
+/// Most requests that are written together.
+const TOGETHER_MAX: usize = 64;
+
+/// The ack of one message, or why there is none.
+type Ack = Result<(), Failure>;
+
+/// A server of the cluster: best the one that leads the stream.
+pub(crate) struct Nats {
+    address: String,
+    message: String,
+    batch: usize,
+    pool: Pool<Connection>,
+}
+
+impl Nats {
+    pub(crate) fn new(address: String, message: String, batch: usize, shared_by: usize) -> Self {
+        Self { address, message, batch, pool: Pool::new(shared_by) }
+    }
+
+    async fn open(&self) -> Result<Connection, Failure> {
+        let mut wire = Wire::connect(&self.address).await?;
+        let inbox = format!("_INBOX.{}.{}", std::process::id(), wire.own_port()?);
+        wire.write(format!("{CONNECT}SUB {inbox}.* 1\r\n").as_bytes()).await?;
+        while wire.line().await? != b"PONG" {}
+        let (write, written) = unbounded_channel();
+        let connection = Connection { inbox: inbox.into(), write, clients: Arc::default() };
+        let clients = Arc::clone(&connection.clients);
+        tokio::spawn(async move {
+            let ended = serve(wire, written, &clients).await;
+            for client in clients.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+                // A client that has gone needs no word.
+                let _ = client.send(ended.clone());
+            }
+        });
+        Ok(connection)
+    }
+}
+
+impl Target for Nats {
+    type Sender = NatsSender;
+
+    async fn connect(&self) -> Result<NatsSender, Failure> {
+        let connection = self.pool.get(self.open()).await?;
+        let (client, acks) = unbounded_channel();
+        let mut clients = connection.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let (inbox, number, bytes) = (&connection.inbox, clients.len(), self.message.len());
+        clients.push(client);
+        let publish = format!("PUB log {inbox}.{number} {bytes}\r\n{}\r\n", self.message);
+        let (request, write) = (publish.repeat(self.batch).into(), connection.write.clone());
+        Ok(NatsSender { request, write, acks, batch: self.batch })
+    }
+}
+
+/// A connection that clients share.
+#[derive(Clone)]
+struct Connection {
+    inbox: Arc<str>,
+    write: UnboundedSender<Bytes>,
+    clients: Arc<Mutex<Vec<UnboundedSender<Ack>>>>,
+}
+
+impl Shared for Connection {
+    fn is_open(&self) -> bool {
+        !self.write.is_closed()
+    }
+}
+
+/// Writes requests, and gives acks to their clients, until the connection or the last client is gone.
+async fn serve(
+    mut wire: Wire,
+    mut requests: UnboundedReceiver<Bytes>,
+    clients: &Mutex<Vec<UnboundedSender<Ack>>>,
+) -> Ack {
+    let mut together = Vec::with_capacity(TOGETHER_MAX);
+    loop {
+        tokio::select! {
+            taken = requests.recv_many(&mut together, TOGETHER_MAX) => match taken {
+                0 => return Ok(()),
+                _ => {
+                    wire.write(&together.concat()).await?;
+                    together.clear();
+                }
+            },
+            filled = wire.fill() => {
+                filled?;
+                while let Some((length, said)) = next(wire.unread())? {
+                    match said {
+                        Said::Ack { client, ack } => {
+                            let clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+                            // An ack for a client that has gone needs no reader.
+                            let _ = clients.get(client).map(|client| client.send(ack));
+                        }
+                        Said::News => {}
+                        Said::Ping => wire.write(b"PONG\r\n").await?,
+                    }
+                    wire.taken(length);
+                }
+            }
+        }
+    }
+}
+
+/// What a server says.
+enum Said {
+    Ack {
+        client: usize,
+        ack: Ack,
+    },
+    Ping,
+    /// Which servers the cluster has now.
+    News,
+}
+
+/// What comes first in the bytes, and how many bytes it has; `None` until it is there.
+fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, Failure> {
+    let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(None) };
+    let (line, rest) = bytes.split_at(end + 1);
+    let line = line.trim_ascii_end();
+    if line == b"PING" {
+        return Ok(Some((end + 1, Said::Ping)));
+    }
+    if line.starts_with(b"INFO ") {
+        return Ok(Some((end + 1, Said::News)));
+    }
+    // MSG <inbox>.<client> <subscription> <bytes>
+    let mut words = from_utf8(line).unwrap_or_default().split(' ');
+    let client = words.nth(1).and_then(|subject| subject.rsplit('.').next()?.parse().ok());
+    let length = words.next_back().and_then(|length| length.parse::<usize>().ok());
+    let (Some(client), Some(length), true) = (client, length, line.starts_with(b"MSG ")) else {
+        return Err(refused(line));
+    };
+    let Some(body) = rest.get(..length + 2) else { return Ok(None) };
+    let ack = match body.starts_with(b"{\"stream\":") {
+        true => Ok(()),
+        false => Err(refused(body)),
+    };
+    Ok(Some((end + 1 + length + 2, Said::Ack { client, ack })))
+}
+
+/// One client.
+pub(crate) struct NatsSender {
+    request: Bytes,
+    write: UnboundedSender<Bytes>,
+    acks: UnboundedReceiver<Ack>,
+    batch: usize,
+}
+
+impl Sender for NatsSender {
+    async fn send(&mut self) -> Result<(), Failure> {
+        self.write.send(self.request.clone()).map_err(|_| Failure::HungUp)?;
+        for _ in 0..self.batch {
+            self.acks.recv().await.ok_or(Failure::HungUp)??;
+        }
+        Ok(())
+    }
+}

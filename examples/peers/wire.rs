@@ -1,0 +1,116 @@
+//! A connection that requests made beforehand are written to, and that answers are read from piece by piece.
+
+use acklog::cli::bench::engine::Failure;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Room for the answers to a batch; more comes in several reads.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// A TCP connection with a buffer of what it sent us.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    begin: usize,
+    end: usize,
+}
+
+impl Wire {
+    /// # Errors
+    /// When nothing listens there.
+    pub(crate) async fn connect(address: &str) -> Result<Self, Failure> {
+        let stream = connect(address).await?;
+        Ok(Self { stream, buffer: vec![0; BUFFER_BYTES], begin: 0, end: 0 })
+    }
+
+    /// The port of our own side, which tells one connection from the others.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub(crate) fn own_port(&self) -> Result<u16, Failure> {
+        Ok(self.stream.local_addr()?.port())
+    }
+
+    /// # Errors
+    /// When the connection is gone.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.stream.write_all(bytes).await?)
+    }
+
+    /// The next line, without its end.
+    ///
+    /// # Errors
+    /// When the connection ends before the line does.
+    pub(crate) async fn line(&mut self) -> Result<&[u8], Failure> {
+        let mut searched = 0;
+        loop {
+            let unread = self.unread();
+            let found = memchr::memchr(b'\n', unread.get(searched..).unwrap_or_default());
+            if let Some(at) = found {
+                let line = self.taken(searched + at + 1);
+                return Ok(line.trim_ascii_end());
+            }
+            searched = unread.len();
+            self.fill().await?;
+        }
+    }
+
+    /// The next `length` bytes.
+    ///
+    /// # Errors
+    /// When the connection ends before that.
+    pub(crate) async fn take(&mut self, length: usize) -> Result<&[u8], Failure> {
+        while self.unread().len() < length {
+            self.fill().await?;
+        }
+        Ok(self.taken(length))
+    }
+
+    /// What has come and was not taken.
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.buffer.get(self.begin..self.end).unwrap_or_default()
+    }
+
+    /// Takes so many of the bytes that have come.
+    pub(crate) fn taken(&mut self, length: usize) -> &[u8] {
+        let from = self.begin;
+        self.begin += length;
+        self.buffer.get(from..self.begin).unwrap_or_default()
+    }
+
+    /// Waits for more to come. Loses nothing when it is dropped.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub(crate) async fn fill(&mut self) -> Result<(), Failure> {
+        self.buffer.copy_within(self.begin..self.end, 0);
+        (self.begin, self.end) = (0, self.end - self.begin);
+        if self.end == self.buffer.len() {
+            return Err(refused(b"an answer longer than any that we know"));
+        }
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        match self.stream.read(room).await? {
+            0 => Err(Failure::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))),
+            read => {
+                self.end += read;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A connection that sends at once what is written.
+///
+/// # Errors
+/// When nothing listens there.
+pub(crate) async fn connect(address: &str) -> Result<TcpStream, Failure> {
+    let failed = |error: std::io::Error| Failure::Connect(error.to_string());
+    let stream = TcpStream::connect(address).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
+}
+
+/// What a server said instead of an ack. More may be on its way, so that the connection is of no further use.
+pub(crate) fn refused(said: &[u8]) -> Failure {
+    Failure::Other(String::from_utf8_lossy(said).into_owned())
+}

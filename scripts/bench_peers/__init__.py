@@ -1,0 +1,1 @@
+"""The parts of scripts/bench-peers. Python's standard library is all they need."""
