@@ -127,8 +127,8 @@ def shared(seen: Seen, there: list[System]) -> str:
     return prose(f"""
         Where the protocol tells answers apart, clients within one process may share a connection. Their requests and
         answers are then written together, which saves most of the system calls and wake-ups that a message costs.
-        Here {SHARED_BY} share each. HTTP/1.1 answers in order, and Redis blocks a connection for `WAIT`: their clients
-        cannot. What acklog offers for many messages of one process is the batch, below.
+        Here {SHARED_BY} share each. HTTP/1.1 and PostgreSQL answer in order, and Redis blocks a connection for `WAIT`:
+        there one client would hold up the others. What acklog offers for many messages of one process is the batch, below.
     """) + "\n\n" + table(["system", "clients", "a connection each", f"{SHARED_BY} to a connection",
                            "acklog with a connection each is", "its rate over that"], rows, 1)
 
