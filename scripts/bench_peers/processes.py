@@ -39,6 +39,8 @@ class Servers:
         for _, process, stop_signal in self._running:
             if process.poll() is None:
                 process.send_signal(stop_signal)
+                # One that was stopped ends once it goes on.
+                process.send_signal(signal.SIGCONT)
         limit = time.monotonic() + STOP_SECONDS
         for _, process, _ in self._running:
             try:
@@ -72,9 +74,20 @@ class Servers:
             time.sleep(0.05)
         raise Failed(f"{what}: not so after {START_SECONDS} s" + (f" ({last})" if last else ""))
 
+    def pids(self) -> list[int]:
+        return [process.pid for _, process, _ in self._running]
+
+    def signal(self, name: str, number: signal.Signals):
+        """Sends a server a signal. One that is killed is no longer watched; one that is stopped goes on to be ended."""
+        for entry in self._running:
+            if entry[0] == name:
+                entry[1].send_signal(number)
+        if number == signal.SIGKILL:
+            self._running = [entry for entry in self._running if entry[0] != name or entry[1].wait() is None]
+
     def cpu_seconds(self) -> float:
         """What the servers have burnt so far, with their children."""
-        family = {process.pid for _, process, _ in self._running}
+        family = set(self.pids())
         stats = [stat for stat in map(process_stat, list_pids()) if stat]
         # Parents have lower ids than their children, but for a wrap of the counter: two passes are enough for us.
         for _ in range(2):

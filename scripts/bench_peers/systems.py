@@ -25,7 +25,7 @@ def start_bare(servers: Servers) -> str:
     return address
 
 
-def start_acklog(servers: Servers, fsync: str | None = None) -> str:
+def start_acklog(servers: Servers, fsync: str | None = None, secondaries: tuple = ("bonnie", "clyde")) -> str:
     """In memory, where nothing is said of syncing."""
     comm = servers.port + 9
 
@@ -33,16 +33,15 @@ def start_acklog(servers: Servers, fsync: str | None = None) -> str:
         common = ["--name", name, "--http-port", servers.port + n, "--log", "warn"]
         return common + (["--data-dir", servers.work / name, "--fsync", fsync] if fsync else [])
 
-    servers.start("acklog-master", [OWN / "master-node", *flags("master", 0),
-                                    "--comm-port", comm, "--cluster-size", 3])
-    for n, name in enumerate(["bonnie", "clyde"], 1):
+    servers.start("acklog-master", [OWN / "master-node", *flags("master", 0), "--comm-port", comm])
+    for n, name in enumerate(secondaries, 1):
         servers.start(f"acklog-{name}", [OWN / "secondary-node", *flags(name, n),
                                          "--master-comm-port", comm])
-    for n in range(3):
+    for n in range(1 + len(secondaries)):
         servers.wait_until("acklog is ready", lambda n=n: http(f"http://127.0.0.1:{servers.port + n}/ready"))
-    # Ready means joined; the write concern of the runs needs both secondaries, so both must count.
-    servers.wait_until("acklog has both secondaries", lambda: http(f"http://127.0.0.1:{servers.port}/health")
-                       .count('"phase":"ready"') == 2)
+    # Ready means joined; the write concern of the runs needs the secondaries, so all must count.
+    servers.wait_until("acklog has its secondaries", lambda: http(f"http://127.0.0.1:{servers.port}/health")
+                       .count('"phase":"ready"') == len(secondaries))
     return f"127.0.0.1:{servers.port}"
 
 
