@@ -1,5 +1,7 @@
 //! Segments: a stretch of the log in one piece of memory.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::types::{
@@ -19,6 +21,11 @@ struct Offsets {
     /// One more than records: the last is the segment's length. `u32`, since a segment holds at most one record or
     /// batch more than [`SEGMENT_BYTES`], and those are below 16 MiB.
     begins: Vec<u32>,
+    /// The batches of several records, by the records' places. So that finding out where a long one ends takes no longer
+    /// for it: the master asks with each turn, while a secondary has no room for it.
+    batches: Vec<Range<u32>>,
+    /// The first record of one that is being appended.
+    open_batch: Option<u32>,
 }
 
 impl Offsets {
@@ -31,34 +38,44 @@ impl Offsets {
         *self.begins.get(index).expect("an id inside the segment") as usize
     }
 
+    /// Notes a record that ends at `end`, relative to the segment.
+    fn push(&mut self, end: usize, has_more: bool) {
+        let record = self.begins.len() as u32 - 1;
+        self.begins.push(end as u32);
+        if has_more {
+            self.open_batch.get_or_insert(record);
+        } else if let Some(first) = self.open_batch.take() {
+            self.batches.push(first..record + 1);
+        }
+    }
+
+    /// The batch that is cut by ending before this record.
+    fn batch_around(&self, record: usize) -> Option<Range<usize>> {
+        let after = self.batches.partition_point(|batch| (batch.start as usize) < record);
+        let batch = self.batches.get(after.checked_sub(1)?)?;
+        let batch = batch.start as usize..batch.end as usize;
+        (record < batch.end).then_some(batch)
+    }
+
     /// The longest run from `from` on that ends at `until` or before, at the segment's end or before, and has at most
     /// `max_bytes`, or is a single record or batch. Only `until` cuts a batch.
-    fn run_from(
-        &self,
-        bytes: &[u8],
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> (IdRange, usize) {
+    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
         let first = (from.get() - self.start.get()) as usize;
         let until = until.min(self.end());
         let last = (until.get() - self.start.get()) as usize;
         let begin = self.offset(from);
         let ends = self.begins.get(first + 1..=last).unwrap_or_default();
-        let mut fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
-        let is_inside_batch = |records: usize| {
-            let last = self.begins.get(first + records - 1).map(|&begin| begin as usize);
-            records < ends.len() && last.and_then(|at| bytes.get(at..)).is_some_and(has_more)
+        let fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
+        let end = match self.batch_around(first + fits) {
+            Some(batch) if batch.start > first => batch.start,
+            Some(batch) => batch.end.min(last),
+            None => first + fits,
         };
-        let before = (1..=fits).rev().find(|&records| !is_inside_batch(records));
-        fits = before.unwrap_or_else(|| {
-            (fits..ends.len()).find(|&records| !is_inside_batch(records)).unwrap_or(ends.len())
-        });
-        let range = IdRange::new(from, from.plus(fits as u64));
+        let range = IdRange::new(from, from.plus((end - first) as u64));
         (range, self.offset(range.end()) - begin)
     }
 
-    fn bytes_of(&self, range: IdRange) -> std::ops::Range<usize> {
+    fn bytes_of(&self, range: IdRange) -> Range<usize> {
         self.offset(range.start())..self.offset(range.end())
     }
 }
@@ -82,7 +99,8 @@ pub(super) struct Sealed {
 impl Active {
     /// An empty segment, full at `full_at` bytes.
     pub(super) fn new(start: LogEnd, full_at: usize) -> Self {
-        Self { offsets: Offsets { start, begins: vec![0] }, bytes: Vec::new(), full_at }
+        let offsets = Offsets { start, begins: vec![0], batches: Vec::new(), open_batch: None };
+        Self { offsets, bytes: Vec::new(), full_at }
     }
 
     /// An empty segment that follows this one.
@@ -120,7 +138,7 @@ impl Active {
             let id = first.plus(at as u64).next_id();
             let key = key.filter(|_| at == 0);
             encode_record(&mut self.bytes, id, accepted_ms, key, text, at < last);
-            self.offsets.begins.push(self.bytes.len() as u32);
+            self.offsets.push(self.bytes.len(), at < last);
         }
         first.next_id()
     }
@@ -128,11 +146,13 @@ impl Active {
     /// A run goes into one segment whole: it is at most a quarter of one, or a single record or batch.
     pub(super) fn push_run(&mut self, run: &Records) {
         self.reserve(run.bytes());
-        let mut end = self.bytes.len();
+        let before = self.bytes.len();
         self.bytes.extend_from_slice(run.as_bytes());
+        let mut at = 0;
         for size in run.sizes() {
-            end += size;
-            self.offsets.begins.push(end as u32);
+            let has_more = run.as_bytes().get(at..).is_some_and(has_more);
+            at += size;
+            self.offsets.push(before + at, has_more);
         }
     }
 
@@ -146,18 +166,19 @@ impl Active {
     }
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
-        self.offsets.run_from(&self.bytes, from, until, max)
+        self.offsets.run_from(from, until, max)
     }
 
     /// A copy: the segment's memory is still being written.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
-        let (range, _) = self.offsets.run_from(&self.bytes, from, until, max_bytes);
+        let (range, _) = self.offsets.run_from(from, until, max_bytes);
         let bytes = self.bytes.get(self.offsets.bytes_of(range)).expect("offsets inside");
         Records::trusted(range, Bytes::copy_from_slice(bytes))
     }
 
     pub(super) fn seal(mut self) -> Sealed {
         self.offsets.begins.shrink_to_fit();
+        self.offsets.batches.shrink_to_fit();
         self.bytes.shrink_to_fit();
         Sealed { offsets: self.offsets, bytes: self.bytes.into() }
     }
@@ -177,12 +198,12 @@ impl Sealed {
     }
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
-        self.offsets.run_from(&self.bytes, from, until, max)
+        self.offsets.run_from(from, until, max)
     }
 
     /// A slice of the segment itself, without a copy.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
-        let (range, _) = self.offsets.run_from(&self.bytes, from, until, max_bytes);
+        let (range, _) = self.offsets.run_from(from, until, max_bytes);
         Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range)))
     }
 }

@@ -114,6 +114,20 @@ fn a_run_never_ends_inside_a_batch_unless_it_is_asked_to() {
         writer.append(0, None, &batch(sizes));
     }
     writer.flush();
+    let (mut copy_writer, copy) = in_memory();
+    let mut from = LogEnd::ZERO;
+    while from < reader.durable_end() {
+        let run = reader.read(from, LogEnd::new(99), 0).unwrap();
+        copy_writer.append_run(LogId::new(7), &run);
+        from = run.range().end();
+    }
+    copy_writer.flush();
+    ends_are_between_batches(&reader);
+    ends_are_between_batches(&copy);
+}
+
+/// Looks at batches of 1, 3, 1, 3 and 1 messages, the fourth longer than a segment.
+fn ends_are_between_batches(reader: &LogReader) {
     let end = |from, max_bytes| {
         let from = LogEnd::new(from);
         let planned = reader.run_from(from, LogEnd::new(99), max_bytes).unwrap();
