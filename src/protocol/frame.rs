@@ -14,8 +14,8 @@ use bytes::{Buf, Bytes};
 use thiserror::Error;
 
 use crate::types::{
-    Checksum, IdRange, InstanceId, LogEnd, LogId, NameError, NodeName, RecordError, Records,
-    RequestId, Run,
+    BATCH_BYTES_MAX, Checksum, IdRange, InstanceId, LogEnd, LogId, NameError, NodeName,
+    RECORD_BYTES_MAX, RecordError, Records, RequestId, Run,
 };
 
 /// Version of the protocol. Any change of a frame's bytes or meaning makes a new one; a master refuses every other.
@@ -37,6 +37,10 @@ const DETAIL_BYTES_MAX: usize = 1024;
 
 /// Longest head, in bytes: what the decoder may allocate for the texts in it.
 const HEAD_BYTES_MAX: usize = 4096;
+
+/// What must travel in one frame does.
+const _: () = assert!(RECORD_BYTES_MAX + HEAD_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX + HEAD_BYTES_MAX <= FRAME_BYTES_MAX);
 
 /// A request or the response to one. `R` stands for a run of messages: [`IdRange`] inside the deciding code,
 /// [`Records`] where the bytes are there.

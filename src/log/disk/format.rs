@@ -22,7 +22,8 @@
 //!
 //! A file may end in zeros: they were written ahead, since overwriting is cheaper to sync than growing.
 
-use crate::types::{BATCH_BYTES_MAX, LogEnd, LogId, RECORD_BYTES_MAX};
+use crate::protocol::frame::FRAME_BYTES_MAX;
+use crate::types::{LogEnd, LogId};
 
 /// Version of the segment files' layout. A file of another version is refused.
 pub(super) const FORMAT_VERSION: u16 = 1;
@@ -33,7 +34,7 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
 /// Size of a group's header, in bytes.
 pub(super) const GROUP_HEADER_BYTES: usize = 36;
 
-/// Most bytes of records in a group, unless it is a single record. Larger: a reader that looks for one record skips
+/// Most bytes of records in a group, unless it is a single record or batch. Larger: a reader that looks for one record skips
 /// more. Smaller: more headers.
 pub(super) const GROUP_BYTES_MAX: usize = 64 * 1024;
 
@@ -174,8 +175,9 @@ impl GroupHeader {
             bytes: u32::from_le_bytes(take(bytes, 24)),
             records: u32::from_le_bytes(take(bytes, 28)),
         })?;
-        let longest = RECORD_BYTES_MAX.max(BATCH_BYTES_MAX).max(GROUP_BYTES_MAX);
-        (header.bytes as usize <= longest && header.records > 0).then_some(header)
+        // The longest one is a batch or a record that came in one frame.
+        let is_possible = header.bytes as usize <= FRAME_BYTES_MAX && header.records > 0;
+        is_possible.then_some(header)
     }
 
     /// The end of the group's messages.
@@ -239,6 +241,8 @@ mod tests {
         };
         assert_eq!(GroupHeader::decode(&group.encode(5), 5), Some(group));
         assert_eq!(GroupHeader::decode(&group.encode(5), 6), None);
+        let longest = GroupHeader { bytes: crate::types::BATCH_BYTES_MAX as u32, ..group };
+        assert_eq!(GroupHeader::decode(&longest.encode(5), 5), Some(longest));
         for bit in 0..GROUP_HEADER_BYTES * 8 {
             let mut bytes = group.encode(5);
             bytes[bit / 8] ^= 1 << (bit % 8);
