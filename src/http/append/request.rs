@@ -48,21 +48,20 @@ pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Prob
             Problem::Body(format!("the body is no JSON: {text}"))
         }
     })?;
-    let (batch, count, longest) = match (members.message, members.messages) {
+    let (batch, count, longest, length) = match (members.message, members.messages) {
         (Some(Value::Text(text)), None) => {
-            let length = text.len();
-            (Batch::new(text.into_owned()), None, length)
+            let longest = text.len();
+            (Batch::new(text.into_owned()), None, longest, 0)
         }
         (Some(other), None) => return Err(wrong("message", "a string", &other)),
         (None, Some(Value::Array(list))) => {
-            let List { batch, longest, wrong } = list;
+            let List { batch, count, longest, text_bytes, wrong } = list;
             if let Some(wrong) = wrong {
                 return Err(Problem::Body(format!("\"messages\" are strings; {wrong}")));
             }
             let none = || Problem::Body("\"messages\" is empty: send at least one".to_owned());
             let batch = batch.ok_or_else(none)?;
-            let count = batch.len();
-            (batch, Some(count), longest)
+            (batch, Some(count), longest, record_bytes_max(count, text_bytes))
         }
         (None, Some(other)) => return Err(wrong("messages", "an array of strings", &other)),
         (None, None) => return Err(Problem::Body("\"message\" is missing".to_owned())),
@@ -84,16 +83,15 @@ pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Prob
     if longest > message_bytes_max {
         return Err(Problem::MessageTooLong { length: longest, limit: message_bytes_max });
     }
-    let length = record_bytes_max(&batch);
-    if batch.len() > 1 && length > BATCH_BYTES_MAX {
+    if count > Some(1) && length > BATCH_BYTES_MAX {
         return Err(Problem::BatchTooLong { length });
     }
     Ok(Asked { batch, count, wait: Wait { write_concern, timeout } })
 }
 
 /// Bytes of a batch's records, with the longest key.
-fn record_bytes_max(batch: &Batch) -> usize {
-    batch.len() * RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + batch.text_bytes()
+fn record_bytes_max(messages: usize, text_bytes: usize) -> usize {
+    messages * RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + text_bytes
 }
 
 /// The write concern that was given as `writeConcern`, as `w`, or as both.
@@ -155,19 +153,28 @@ enum Value<'a> {
 /// The elements of an array, as far as they are strings.
 #[derive(Default)]
 struct List {
-    /// None while there is no string.
+    /// None while there is no string. What makes it longer than a batch may be is counted, and not in here: millions of
+    /// empty messages fit into a body.
     batch: Option<Batch>,
+    count: usize,
     /// Length of the longest string, in bytes.
     longest: usize,
+    /// Length of all of them.
+    text_bytes: usize,
     /// What and where the first element is that is no string; those behind it are not looked at.
     wrong: Option<String>,
 }
 
 impl List {
     fn push(&mut self, text: &str) {
+        self.count += 1;
         self.longest = self.longest.max(text.len());
+        self.text_bytes += text.len();
         match &mut self.batch {
-            Some(batch) => batch.push(text),
+            Some(batch) if record_bytes_max(self.count, self.text_bytes) <= BATCH_BYTES_MAX => {
+                batch.push(text);
+            }
+            Some(_) => {}
             None => self.batch = Some(text.into()),
         }
     }
