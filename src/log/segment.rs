@@ -21,7 +21,7 @@ struct Offsets {
     /// One more than records: the last is the segment's length. `u32`, since a segment holds at most one record or
     /// batch more than [`SEGMENT_BYTES`], and those are below 16 MiB.
     begins: Vec<u32>,
-    /// The batches of several records, by the records' places. So that finding out where a long one ends takes no longer
+    /// The batches of several records, by the records' places. So that finding where a long one ends takes no longer
     /// for it: the master asks with each turn, while a secondary has no room for it.
     batches: Vec<Range<u32>>,
     /// The first record of one that is being appended.

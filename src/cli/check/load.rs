@@ -114,8 +114,8 @@ impl Asked {
     }
 }
 
-/// Sends one message or batch after the other until time or messages are used up. A seed repeats what the sender with this
-/// number asks for.
+/// Sends one message or batch after the other until time or messages are used up. A seed repeats what the sender with
+/// this number asks for.
 pub(super) async fn sender(shared: Arc<Shared>, number: usize, seed: u64) {
     let Some(master) = shared.nodes.first() else { return };
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));

@@ -34,8 +34,8 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
 /// Size of a group's header, in bytes.
 pub(super) const GROUP_HEADER_BYTES: usize = 36;
 
-/// Most bytes of records in a group, unless it is a single record or batch. Larger: a reader that looks for one record skips
-/// more. Smaller: more headers.
+/// Most bytes of records in a group, unless it is a single record or batch. Larger: a reader that looks for one record
+/// skips more. Smaller: more headers.
 pub(super) const GROUP_BYTES_MAX: usize = 64 * 1024;
 
 const MAGIC: [u8; 8] = *b"acklog S";

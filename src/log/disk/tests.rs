@@ -71,8 +71,8 @@ fn commit_batches(log: &mut Recovered, counts: &[u64]) {
     log.committer.sync();
 }
 
-/// Reads everything that is shown; all of it must be what was appended, in whole batches, or unreadable. Returns whether
-/// all was read.
+/// Reads everything that is shown; all of it must be what was appended, in whole batches, or unreadable. Returns
+/// whether all was read.
 fn read_all(reader: &LogReader, max_bytes: usize) -> bool {
     let (mut from, end) = (LogEnd::ZERO, reader.durable_end());
     while from < end {

@@ -1,4 +1,5 @@
-//! Senders that repeat a message, or a batch, under its key until it is acked, or that take the first refusal for an answer.
+//! Senders that repeat a message, or a batch, under its key until it is acked, or that take the first refusal for an
+//! answer.
 
 use std::env;
 use std::io;

@@ -29,7 +29,8 @@ fn names(count: u64) -> Vec<NodeName> {
     (0..count).map(|n| format!("node-{n}").parse().unwrap()).collect()
 }
 
-/// A master's life: it rolls, also in the middle of a write, takes batches, writes indexes and lists of members, and stops.
+/// A master's life: it rolls, also in the middle of a write, takes batches, writes indexes and lists of members, and
+/// stops.
 fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     let mut log = open_with(disk, OPTIONS)?;
     // A master that came back goes on with the members that it had.
