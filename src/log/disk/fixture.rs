@@ -1,4 +1,4 @@
-//! The files of format version 1, byte for byte: `tests/fixtures/log-v1`. A change that cannot read them, or writes
+//! The files of format version 1, byte for byte: `tests/fixtures/log-v1…`. A change that cannot read them, or writes
 //! others, is another version.
 
 use std::path::PathBuf;
@@ -7,17 +7,52 @@ use std::sync::Arc;
 use super::*;
 use crate::log::storage::Storage;
 use crate::sim::SimDisk;
-use crate::types::{LogEnd, NodeName, Run};
+use crate::types::{Batch, LogEnd, NodeName, Run};
 
-const NAMES: [&str; 4] = [
-    "manifest",
-    "00000000000000000000.log",
-    "00000000000000000000.index",
-    "00000000000000000003.log",
-];
+/// A log whose files are kept.
+struct Fixture {
+    folder: &'static str,
+    names: &'static [&'static str],
+    /// What was written together: batches, each with its texts and its key.
+    groups: &'static [&'static [Sent]],
+}
 
-fn path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/log-v1", name].iter().collect()
+/// The texts of a batch and its key.
+type Sent = (&'static [&'static str], Option<&'static str>);
+
+/// Three groups in two segments, two members, not cleanly stopped.
+const SINGLE_MESSAGES: Fixture = Fixture {
+    folder: "log-v1",
+    names: &[
+        "manifest",
+        "00000000000000000000.log",
+        "00000000000000000000.index",
+        "00000000000000000003.log",
+    ],
+    groups: &[
+        &[(&["Msg1"], None), (&["Msg2"], Some("order-17"))],
+        &[(&[""], None)],
+        &[(&["Повідомлення"], Some("order-18")), (&["the last"], None)],
+    ],
+};
+
+/// The same with batches.
+const BATCHES: Fixture = Fixture {
+    folder: "log-v1-batches",
+    names: &[
+        "manifest",
+        "00000000000000000000.log",
+        "00000000000000000000.index",
+        "00000000000000000004.log",
+    ],
+    groups: &[
+        &[(&["Msg1"], None), (&["Msg2", "", "Msg3"], Some("order-17"))],
+        &[(&["Повідомлення", "the last"], None)],
+    ],
+};
+
+fn path(fixture: &Fixture, name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/fixtures", fixture.folder, name].iter().collect()
 }
 
 fn options() -> DiskOptions {
@@ -32,75 +67,75 @@ fn options() -> DiskOptions {
     }
 }
 
-/// The messages of the log: text and key.
-const MESSAGES: [(&str, Option<&str>); 5] = [
-    ("Msg1", None),
-    ("Msg2", Some("order-17")),
-    ("", None),
-    ("Повідомлення", Some("order-18")),
-    ("the last", None),
-];
-
-/// The log that the fixture is of: three groups in two segments, two members, not cleanly stopped.
-fn write(disk: &SimDisk) {
+fn write(fixture: &Fixture, disk: &SimDisk) {
     let mut log = recover(Arc::new(disk.clone()), options()).unwrap();
     let members: Vec<NodeName> = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).into();
     log.opened.writer.remember(1, members);
-    for (at, (text, key)) in MESSAGES.iter().enumerate() {
-        let key = key.map(|key| key.parse().unwrap());
-        log.opened.writer.append(1_700_000_000_000 + at as u64, key.as_ref(), &(*text).into());
-        // The groups are 0..=1, 2 and 3..=4.
-        if [1, 2, 4].contains(&at) {
-            log.opened.writer.flush();
-            log.committer.write();
-            log.committer.sync();
+    let mut at = 1_700_000_000_000;
+    for group in fixture.groups {
+        for (texts, key) in *group {
+            let key = key.map(|key| key.parse().unwrap());
+            let mut batch = Batch::from(texts[0]);
+            texts[1..].iter().for_each(|text| batch.push(text));
+            log.opened.writer.append(at, key.as_ref(), &batch);
+            at += 1;
         }
+        log.opened.writer.flush();
+        log.committer.write();
+        log.committer.sync();
     }
     log.keeper.index_sealed();
 }
 
 #[test]
 fn the_bytes_of_format_version_1_are_pinned() {
+    [SINGLE_MESSAGES, BATCHES].iter().for_each(is_written_as_it_was);
+}
+
+fn is_written_as_it_was(fixture: &Fixture) {
     let disk = SimDisk::new();
-    write(&disk);
+    write(fixture, &disk);
     let mut names = disk.list().unwrap();
     names.sort();
-    let mut pinned = NAMES;
+    let mut pinned = fixture.names.to_vec();
     pinned.sort_unstable();
     assert_eq!(names, pinned);
-    for name in NAMES {
-        let written = disk.bytes(name);
-        if !path(name).exists() {
-            std::fs::create_dir_all(path("")).unwrap();
-            std::fs::write(path(name), &written).unwrap();
+    for name in fixture.names {
+        let (path, written) = (path(fixture, name), disk.bytes(name));
+        if !path.exists() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, &written).unwrap();
             panic!("{name} is written: look at it, and keep it for good");
         }
-        let pinned = std::fs::read(path(name)).unwrap();
+        let pinned = std::fs::read(path).unwrap();
         assert_eq!(written, pinned, "{name} is written differently");
     }
 }
 
 #[test]
 fn a_log_of_format_version_1_is_read() {
+    [SINGLE_MESSAGES, BATCHES].iter().for_each(is_read);
+}
+
+fn is_read(fixture: &Fixture) {
     let disk = SimDisk::new();
-    for name in NAMES {
+    for name in fixture.names {
         let file = disk.create(name).unwrap();
-        file.write_at(0, &std::fs::read(path(name)).unwrap()).unwrap();
+        file.write_at(0, &std::fs::read(path(fixture, name)).unwrap()).unwrap();
         file.sync().unwrap();
     }
     disk.sync_directory().unwrap();
     let log = recover(Arc::new(disk), options()).unwrap();
     assert_eq!(log.opened.members.len(), 2);
-    assert_eq!(log.opened.keys.len(), 2);
-    let (mut from, mut found) = (LogEnd::ZERO, Vec::new());
-    while from < LogEnd::new(5) {
-        let records = log.opened.reader.read(from, LogEnd::new(5), usize::MAX).unwrap();
-        let owned = |record: crate::types::Record<'_>| {
-            (record.text.to_owned(), record.key.map(str::to_owned))
-        };
-        found.extend(records.iter().map(owned));
+    let sent = || fixture.groups.iter().copied().flatten();
+    assert_eq!(log.opened.keys.len(), sent().filter(|(_, key)| key.is_some()).count());
+    let mut from = LogEnd::ZERO;
+    for (texts, key) in sent() {
+        let records = log.opened.reader.read_appended(from.next_id()).unwrap();
+        assert!(records.iter().map(|record| record.text).eq(texts.iter().copied()));
+        let first = records.iter().next();
+        assert_eq!(first.and_then(|first| first.key), *key);
         from = records.range().end();
     }
-    let expected = MESSAGES.map(|(text, key)| (text.to_owned(), key.map(str::to_owned)));
-    assert_eq!(found, expected);
+    assert_eq!(from, log.opened.reader.durable_end());
 }
