@@ -232,4 +232,27 @@ mod tests {
         assert_eq!(FirstUse::of(&keyed, &key("b"), &"Msg1".into()), FirstUse::OtherKey);
         assert_eq!(FirstUse::of(&record(None), &key("a"), &"Msg1".into()), FirstUse::OtherKey);
     }
+
+    #[test]
+    fn a_batch_is_the_same_only_as_a_whole() {
+        let key: IdempotencyKey = "a".parse().unwrap();
+        let batch = |texts: &[&str]| {
+            let mut batch = Batch::from(texts[0]);
+            texts[1..].iter().for_each(|text| batch.push(text));
+            batch
+        };
+        let (sent, mut bytes) = (["a", "b", "c"], Vec::new());
+        for (n, text) in sent.iter().enumerate() {
+            let id = MessageId::new(n as u64);
+            encode_record(&mut bytes, id, 0, Some(&key).filter(|_| n == 0), text, n < 2);
+        }
+        let range = IdRange::new(LogEnd::ZERO, LogEnd::new(3));
+        let records = Records::check(range, bytes.into()).unwrap();
+        assert_eq!(FirstUse::of(&records, &key, &batch(&sent)), FirstUse::SameMessage);
+        for other in
+            [&["a"][..], &["a", "b"], &["a", "b", "x"], &["a", "b", "c", "d"], &["ab", "c"]]
+        {
+            assert_eq!(FirstUse::of(&records, &key, &batch(other)), FirstUse::OtherMessage);
+        }
+    }
 }
