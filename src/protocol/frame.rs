@@ -19,7 +19,7 @@ use crate::types::{
 };
 
 /// Version of the protocol. Any change of a frame's bytes or meaning makes a new one; a master refuses every other.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// Longest frame, in bytes: a single message of the largest size and its head have room. Larger would only let a
 /// broken peer make us hold more.
@@ -55,10 +55,13 @@ pub enum Request<R> {
     Handshake(Handshake),
     /// A handshake of another protocol version; only its version could be read.
     HandshakeOfVersion(u16),
-    /// Secondary: the messages from my contiguous end on.
+    /// Secondary: the next messages, from my contiguous end on.
     GetMessages {
         /// The secondary's contiguous end: it has everything before it.
         from: LogEnd,
+        /// Whether pages sent on this connection were lost: what lies behind `from` is asked for again. Otherwise the
+        /// page continues the one sent before it.
+        again: bool,
     },
     /// Secondary: I have what your last page told of; send me new messages as they come.
     SecondaryNodeReady {
@@ -268,7 +271,7 @@ impl<R> Frame<R> {
                     Request::AddMessage { run } => Request::AddMessage { run: f(run)? },
                     Request::Handshake(handshake) => Request::Handshake(handshake),
                     Request::HandshakeOfVersion(version) => Request::HandshakeOfVersion(version),
-                    Request::GetMessages { from } => Request::GetMessages { from },
+                    Request::GetMessages { from, again } => Request::GetMessages { from, again },
                     Request::SecondaryNodeReady { end } => Request::SecondaryNodeReady { end },
                     Request::Heartbeat { log_end } => Request::Heartbeat { log_end },
                 },
