@@ -114,6 +114,11 @@ pub struct Record<'a> {
     pub checksum: Checksum,
 }
 
+/// The size in bytes of the record of a message.
+pub fn record_bytes(key: Option<&IdempotencyKey>, text: &str) -> usize {
+    RECORD_HEADER_BYTES + key.map_or(0, |key| 1 + key.as_str().len()) + text.len()
+}
+
 /// Appends the record of a message to `out`.
 ///
 /// # Panics
@@ -288,6 +293,9 @@ impl Run for Records {
             "{part} is not inside {}",
             self.range
         );
+        if part == self.range {
+            return self.clone();
+        }
         let before = (part.start().get() - self.range.start().get()) as usize;
         let start: usize = self.sizes().take(before).sum();
         let length: usize = self.sizes().skip(before).take(part.len() as usize).sum();

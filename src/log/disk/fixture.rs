@@ -21,7 +21,7 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn options() -> DiskOptions {
-    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes: 50, ahead_bytes: 128 };
+    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes: 90, ahead_bytes: 128 };
     DiskOptions {
         role: Role::Master,
         fsync: Fsync::Always,
