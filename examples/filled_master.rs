@@ -1,5 +1,5 @@
-//! A master whose log is full already, for `scripts/bench-catch-up`: filling it over HTTP would take longer than what is
-//! measured. It serves secondaries until it is ended, and has no HTTP.
+//! A master whose log is full already, for `scripts/bench-catch-up`: filling it over HTTP would take longer than what
+//! is measured. It serves secondaries until it is ended, and has no HTTP.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! What one TCP stream over loopback carries: the yardstick for `scripts/bench-catch-up`. One thread writes, one reads.
-//! Usage: `tcp_stream [MEGABYTES]`.
+//! What one TCP stream over loopback carries: the yardsticks for `scripts/bench-catch-up`. One thread writes, one
+//! reads. Usage: `tcp_stream [MEGABYTES] [keep]`. With `keep` the reader keeps in memory what it reads, as a log in
+//! memory does: the first touch of fresh memory may cost more than the way there.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +10,9 @@ use std::time::Instant;
 const PIECE_BYTES: usize = 256 * 1024;
 
 fn main() -> anyhow::Result<()> {
-    let megabytes: usize = std::env::args().nth(1).map_or(Ok(4000), |text| text.parse())?;
+    let mut args = std::env::args().skip(1);
+    let megabytes: usize = args.next().map_or(Ok(4000), |text| text.parse())?;
+    let keeps = args.next().is_some_and(|text| text == "keep");
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let address = listener.local_addr()?;
     let writer = std::thread::spawn(move || -> std::io::Result<()> {
@@ -18,12 +21,18 @@ fn main() -> anyhow::Result<()> {
         (0..megabytes * 1_000_000 / PIECE_BYTES).try_for_each(|_| stream.write_all(&piece))
     });
     let (mut stream, _) = listener.accept()?;
-    let (mut piece, mut bytes, begin) = (vec![0; PIECE_BYTES], 0, Instant::now());
+    let (mut kept, mut bytes, begin) = (Vec::new(), 0, Instant::now());
+    let mut piece = Vec::with_capacity(PIECE_BYTES);
     loop {
-        match stream.read(&mut piece)? {
-            0 => break,
-            read => bytes += read,
+        let read = (&mut stream).take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+        bytes += read;
+        if read == 0 {
+            break;
         }
+        if keeps {
+            kept.push(std::mem::replace(&mut piece, Vec::with_capacity(PIECE_BYTES)));
+        }
+        piece.clear();
     }
     let rate = bytes as f64 / begin.elapsed().as_secs_f64() / 1e6;
     writer.join().map_err(|_| anyhow::anyhow!("the writing thread panicked"))??;
