@@ -33,7 +33,7 @@ use thiserror::Error;
 use crate::protocol::{LogView, Unreadable};
 use crate::types::{
     Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, MessageId,
-    NodeName, Records, Run,
+    NodeName, Records, Run, record_bytes,
 };
 
 pub use disk::inspect;
@@ -109,11 +109,9 @@ impl LogWriter {
         batch: &Batch,
     ) -> MessageId {
         let mut recent = self.shared.recent_mut();
-        let active = recent.active_with_room();
-        let before = active.bytes();
-        let id = active.push(accepted_ms, key, batch);
-        self.appended_bytes += (active.bytes() - before) as u64;
-        id
+        let size = record_bytes(key, batch);
+        self.appended_bytes += size as u64;
+        recent.active_with_room(size).push(accepted_ms, key, batch)
     }
 
     /// Appends a run of records of the log `log` as they are. They are not visible before they are durable: see
@@ -126,7 +124,7 @@ impl LogWriter {
         self.appended_bytes += run.bytes() as u64;
         let mut recent = self.shared.recent_mut();
         assert_eq!(run.range().start(), recent.active.end(), "a run must continue the log");
-        recent.active_with_room().push_run(run);
+        recent.active_with_room(run.bytes()).push_run(run);
     }
 
     /// Has everything appended so far made durable and visible: in memory at once, on disk as soon as the disk can.

@@ -5,21 +5,20 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::types::{
-    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, RECORD_HEADER_BYTES, Records, Run,
-    encode_record, has_more,
+    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, Records, encode_record, has_more,
 };
 
-/// Size at which a piece of memory is sealed, in bytes. Larger: fewer allocations, but the untouched rest of the last
-/// one counts towards the node's size. Smaller than a run: runs get cut at segment borders more often than they need
-/// to.
+/// Room of a piece of memory, in bytes, unless a single run needs more. Larger: fewer allocations, but the untouched
+/// rest of the last one counts towards the node's size. Smaller than a run: runs get cut at segment borders more often
+/// than they need to.
 pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// Where each record of a segment begins, relative to the segment, and where the last one ends.
 #[derive(Debug)]
 struct Offsets {
     start: LogEnd,
-    /// One more than records: the last is the segment's length. `u32`, since a segment holds at most one record or
-    /// batch more than [`SEGMENT_BYTES`], and those are below 16 MiB.
+    /// One more than records: the last is the segment's length. `u32`, since a segment has at most
+    /// [`SEGMENT_BYTES`], or is a single run, and that is below 16 MiB.
     begins: Vec<u32>,
     /// The batches of several records, by the records' places. So that finding where a long one ends takes no longer
     /// for it: the master asks with each turn, while a secondary has no room for it.
@@ -85,8 +84,8 @@ impl Offsets {
 pub(super) struct Active {
     offsets: Offsets,
     bytes: Vec<u8>,
-    /// Size at which it is full, in bytes.
-    full_at: usize,
+    /// Bytes that it has room for.
+    room: usize,
 }
 
 /// A segment that never changes again.
@@ -97,15 +96,10 @@ pub(super) struct Sealed {
 }
 
 impl Active {
-    /// An empty segment, full at `full_at` bytes.
-    pub(super) fn new(start: LogEnd, full_at: usize) -> Self {
+    /// An empty segment with room for `room` bytes. It is written into `memory`, where that is large enough.
+    pub(super) fn new(start: LogEnd, room: usize, memory: Vec<u8>) -> Self {
         let offsets = Offsets { start, begins: vec![0], batches: Vec::new(), open_batch: None };
-        Self { offsets, bytes: Vec::new(), full_at }
-    }
-
-    /// An empty segment that follows this one.
-    pub(super) fn next(&self) -> Self {
-        Self::new(self.end(), self.full_at)
+        Self { offsets, bytes: memory, room }
     }
 
     pub(super) fn start(&self) -> LogEnd {
@@ -120,8 +114,9 @@ impl Active {
         self.offsets.end()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= self.full_at
+    /// Whether so many more bytes have room.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.len() + bytes <= self.room
     }
 
     /// Appends a batch and returns its first id. The key stands with the first message, for all of them.
@@ -132,7 +127,7 @@ impl Active {
         batch: &Batch,
     ) -> MessageId {
         let first = self.end();
-        self.reserve(batch.len() * RECORD_HEADER_BYTES + batch.text_bytes());
+        self.take_memory();
         let last = batch.len() - 1;
         for (at, text) in batch.iter().enumerate() {
             let id = first.plus(at as u64).next_id();
@@ -143,9 +138,9 @@ impl Active {
         first.next_id()
     }
 
-    /// A run goes into one segment whole: it is at most a quarter of one, or a single record or batch.
+    /// A run goes into one segment whole: one that needs more room than others have is alone in it.
     pub(super) fn push_run(&mut self, run: &Records) {
-        self.reserve(run.bytes());
+        self.take_memory();
         let before = self.bytes.len();
         self.bytes.extend_from_slice(run.as_bytes());
         let mut at = 0;
@@ -158,11 +153,10 @@ impl Active {
 
     /// Takes the whole segment's memory at the first record: growing in steps would copy it several times, and pages
     /// that are not written to yet cost nothing.
-    fn reserve(&mut self, bytes: usize) {
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve_exact(self.full_at.max(bytes));
+    fn take_memory(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(self.room);
         }
-        self.bytes.reserve(bytes);
     }
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
@@ -179,7 +173,10 @@ impl Active {
     pub(super) fn seal(mut self) -> Sealed {
         self.offsets.begins.shrink_to_fit();
         self.offsets.batches.shrink_to_fit();
-        self.bytes.shrink_to_fit();
+        // A little that is left over is not worth the copy, and the memory may be used again as it is.
+        if self.bytes.len() < self.bytes.capacity() / 8 * 7 {
+            self.bytes.shrink_to_fit();
+        }
         Sealed { offsets: self.offsets, bytes: self.bytes.into() }
     }
 }
@@ -199,6 +196,16 @@ impl Sealed {
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
         self.offsets.run_from(from, until, max)
+    }
+
+    /// The segment's memory, emptied, where no reader holds a slice of it.
+    pub(super) fn into_memory(self) -> Option<Vec<u8>> {
+        let is_unique = self.bytes.is_unique();
+        is_unique.then(|| {
+            let mut memory = Vec::from(self.bytes);
+            memory.clear();
+            memory
+        })
     }
 
     /// A slice of the segment itself, without a copy.

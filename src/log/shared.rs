@@ -35,12 +35,19 @@ pub(super) struct Recent {
     sealed: VecDeque<Sealed>,
     /// Follows the last sealed one.
     pub(super) active: Active,
+    /// Room of a piece, in bytes, unless a single run needs more.
+    chunk_bytes: usize,
+    /// Memory of a piece that was given back, for the next one: the first touch of fresh memory costs more than what is
+    /// written into it.
+    spare: Vec<u8>,
 }
 
 impl Shared {
     /// A log that ends at `end` and has nothing in memory yet. Pieces of memory have `chunk_bytes`.
     pub(super) fn new(end: LogEnd, chunk_bytes: usize, disk: Option<Disk>) -> Self {
-        let recent = Recent { sealed: VecDeque::new(), active: Active::new(end, chunk_bytes) };
+        let active = Active::new(end, chunk_bytes, Vec::new());
+        let (sealed, spare) = (VecDeque::new(), Vec::new());
+        let recent = Recent { sealed, active, chunk_bytes, spare };
         Self {
             recent: RwLock::new(recent),
             durable_end: AtomicU64::new(end.get()),
@@ -124,10 +131,15 @@ impl Recent {
         self.sealed.front().map_or(self.active.start(), Sealed::start)
     }
 
-    pub(super) fn active_with_room(&mut self) -> &mut Active {
-        if self.active.is_full() {
-            let next = self.active.next();
-            self.sealed.push_back(std::mem::replace(&mut self.active, next).seal());
+    /// The piece that the next `bytes` go into.
+    pub(super) fn active_with_room(&mut self, bytes: usize) -> &mut Active {
+        if !self.active.has_room(bytes) {
+            let memory = std::mem::take(&mut self.spare);
+            let next = Active::new(self.active.end(), self.chunk_bytes.max(bytes), memory);
+            let full = std::mem::replace(&mut self.active, next);
+            if full.bytes() > 0 {
+                self.sealed.push_back(full.seal());
+            }
         }
         &mut self.active
     }
@@ -146,7 +158,8 @@ impl Recent {
             && left > bytes
         {
             left -= oldest.bytes();
-            self.sealed.pop_front();
+            let memory = self.sealed.pop_front().and_then(Sealed::into_memory);
+            self.spare = memory.unwrap_or_else(|| std::mem::take(&mut self.spare));
         }
     }
 }

@@ -4,10 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use crate::protocol::frame::{self, FRAME_BYTES_MAX, Frame, FrameError};
 use crate::types::Records;
@@ -17,6 +16,9 @@ const PREFIX_BYTES: usize = 4;
 
 /// Room made for each read, in bytes: some runs of many small messages at once.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Room made for what is missing of a long frame, in bytes at most: a run of full size is read with few system calls.
+const LONG_READ_BYTES: usize = 512 * 1024;
 
 /// Room made for each read of a connection whose handshake is not done, in bytes: a handshake fits, and a thousand
 /// strangers that say nothing cost little.
@@ -58,18 +60,13 @@ pub enum Received {
 pub struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
-    codec: LengthDelimitedCodec,
     limit: Arc<AtomicUsize>,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames of at most `limit` bytes, which may be changed between frames.
     pub fn new(io: R, limit: Arc<AtomicUsize>) -> Self {
-        let codec = LengthDelimitedCodec::builder()
-            .length_field_length(PREFIX_BYTES)
-            .max_frame_length(FRAME_BYTES_MAX)
-            .new_codec();
-        Self { io, buffer: BytesMut::new(), codec, limit }
+        Self { io, buffer: BytesMut::new(), limit }
     }
 
     /// The next frame, or the news that some bytes of one came; none at the end of the connection.
@@ -82,8 +79,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         if let Some(frame) = self.decode()? {
             return Ok(Some(Received::Frame(frame)));
         }
-        let is_stranger = self.limit.load(Ordering::Relaxed) < FRAME_BYTES_MAX;
-        self.buffer.reserve(if is_stranger { STRANGER_READ_BYTES } else { READ_BYTES });
+        self.make_room();
         if self.io.read_buf(&mut self.buffer).await? == 0 {
             return match self.buffer.len() {
                 0 => Ok(None),
@@ -93,11 +89,26 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Some(self.decode()?.map_or(Received::Bytes, Received::Frame)))
     }
 
-    /// Takes a whole frame out of the buffer. The codec makes room for all that a length field claims, so it is asked
-    /// only when the whole frame is here: memory is taken for bytes that came, not for bytes that were promised.
+    /// Makes room for a read: memory is taken for bytes that came, not for bytes that a length field claims. What was
+    /// handed out and is used no more makes room again.
+    fn make_room(&mut self) {
+        let is_stranger = self.limit.load(Ordering::Relaxed) < FRAME_BYTES_MAX;
+        let missing = self.announced().map_or(0, |bytes| PREFIX_BYTES + bytes - self.buffer.len());
+        self.buffer.reserve(match is_stranger {
+            true => STRANGER_READ_BYTES,
+            false => missing.clamp(READ_BYTES, LONG_READ_BYTES),
+        });
+    }
+
+    /// The length of the frame at the front.
+    fn announced(&self) -> Option<usize> {
+        let prefix = self.buffer.first_chunk::<PREFIX_BYTES>()?;
+        Some(u32::from_be_bytes(*prefix) as usize)
+    }
+
+    /// Takes a whole frame out of the buffer.
     fn decode(&mut self) -> Result<Option<Frame<Records>>, ReceiveError> {
-        let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
-        let announced = u32::from_be_bytes(*prefix) as usize;
+        let Some(announced) = self.announced() else { return Ok(None) };
         let limit = self.limit.load(Ordering::Relaxed);
         if announced > limit {
             return Err(ReceiveError::TooLong { announced, limit });
@@ -105,10 +116,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         if self.buffer.len() < PREFIX_BYTES + announced {
             return Ok(None);
         }
-        match self.codec.decode(&mut self.buffer)? {
-            Some(bytes) => Ok(Some(frame::decode(bytes.freeze())?)),
-            None => Ok(None),
-        }
+        self.buffer.advance(PREFIX_BYTES);
+        Ok(Some(frame::decode(self.buffer.split_to(announced).freeze())?))
     }
 }
 
@@ -167,7 +176,7 @@ mod tests {
         assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
         let waited = tokio::time::timeout(Duration::from_millis(1), reader.next()).await;
         assert!(waited.is_err(), "nothing more came");
-        assert!(reader.buffer.capacity() <= 2 * READ_BYTES);
+        assert!(reader.buffer.capacity() <= 2 * LONG_READ_BYTES);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -19,7 +20,7 @@ use super::codec::{FrameReader, Received};
 use crate::protocol::frame::{
     EncodedFrame, FRAME_BYTES_MAX, Frame, HANDSHAKE_FRAME_BYTES_MAX, Response,
 };
-use crate::types::{Records, SessionId};
+use crate::types::{Records, Run, SessionId};
 
 /// Most frames that wait to be written to one peer: many windows of small runs and their answers.
 const OUTBOX_FRAMES: usize = 1024;
@@ -34,6 +35,10 @@ const WRITE_BATCH: usize = 64;
 /// Time to write what is queued once a connection is closed from this side: a refusal should arrive, a stalled peer
 /// should not hold the connection.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Bytes of a run that the node takes before the next is read: its memory is used again then, while it is still in the
+/// processor's cache.
+const LONG_RUN_BYTES: usize = 64 * 1024;
 
 /// Pause between two notes that bytes of an unfinished frame came: far below any silence that counts.
 const HEARD_PAUSE: Duration = Duration::from_millis(20);
@@ -161,8 +166,13 @@ async fn read<E>(
             Ok(None) => return "the peer closed the connection".to_owned(),
             Err(error) => return error.to_string(),
         };
+        let is_long = matches!(&event, SessionEvent::Frame(frame)
+            if frame.run().is_some_and(|run| run.bytes() >= LONG_RUN_BYTES));
         if events.send(wrap(id, event)).await.is_err() {
             return "the node stopped".to_owned();
+        }
+        if is_long {
+            yield_now().await;
         }
     }
 }

@@ -59,10 +59,13 @@ pub enum Request<R> {
     Handshake(Handshake),
     /// A handshake of another protocol version; only its version could be read.
     HandshakeOfVersion(u16),
-    /// Secondary: the messages from my contiguous end on.
+    /// Secondary: the next messages, from my contiguous end on.
     GetMessages {
         /// The secondary's contiguous end: it has everything before it.
         from: LogEnd,
+        /// Whether pages sent on this connection were lost: what lies behind `from` is asked for again. Otherwise the
+        /// page continues the one sent before it.
+        again: bool,
     },
     /// Secondary: I have what your last page told of; send me new messages as they come.
     SecondaryNodeReady {
@@ -272,7 +275,7 @@ impl<R> Frame<R> {
                     Request::AddMessage { run } => Request::AddMessage { run: f(run)? },
                     Request::Handshake(handshake) => Request::Handshake(handshake),
                     Request::HandshakeOfVersion(version) => Request::HandshakeOfVersion(version),
-                    Request::GetMessages { from } => Request::GetMessages { from },
+                    Request::GetMessages { from, again } => Request::GetMessages { from, again },
                     Request::SecondaryNodeReady { end } => Request::SecondaryNodeReady { end },
                     Request::Heartbeat { log_end } => Request::Heartbeat { log_end },
                 },

@@ -105,9 +105,10 @@ impl<T> InFlight<T> {
         self.pending.front().map(|front| front.made_at + self.timeout)
     }
 
-    /// Whether some request waits that `matches`.
-    pub(super) fn any(&self, matches: impl Fn(&T) -> bool) -> bool {
-        self.pending.iter().filter_map(|pending| pending.what.as_ref()).any(matches)
+    /// How many requests wait that `matches`.
+    pub(super) fn count(&self, matches: impl Fn(&T) -> bool) -> usize {
+        let waiting = self.pending.iter().filter_map(|pending| pending.what.as_ref());
+        waiting.filter(|what| matches(what)).count()
     }
 
     /// Keeps a waiting request at the front, so that the deadline there is a real one.
@@ -132,7 +133,7 @@ mod tests {
         let took = Duration::from_millis(3);
         assert_eq!(table.complete(now + took, b), Completed::InTime { what: "b", took });
         assert_eq!(table.complete(now, b), Completed::Late);
-        assert!(table.any(|what| *what == "a"));
+        assert_eq!(table.count(|what| *what == "a"), 1);
         assert!(matches!(table.complete(now, a), Completed::InTime { what: "a", .. }));
         assert_eq!(table.complete(now, RequestId::new(2)), Completed::Unknown);
         assert_eq!(table.next_deadline(), None);

@@ -88,7 +88,9 @@ pub(super) fn describe<R: crate::types::Run>(frame: &Frame<R>) -> String {
         Frame::Request(_, request) => match request {
             Request::Handshake(handshake) => format!(" end={}", handshake.end),
             Request::HandshakeOfVersion(version) => format!(" version={version}"),
-            Request::GetMessages { from } => format!(" from={from}"),
+            Request::GetMessages { from, again } => {
+                format!(" from={from}{}", if *again { " again" } else { "" })
+            }
             Request::SecondaryNodeReady { end } => format!(" end={end}"),
             Request::AddMessage { run } => format!(" id={}", run.range()),
             Request::Heartbeat { log_end } => format!(" log_end={log_end}"),

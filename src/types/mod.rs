@@ -21,7 +21,7 @@ pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyE
 pub use name::{NameError, NodeName};
 pub use record::{
     BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record,
-    RecordError, Records, encode_record, record_at, record_size,
+    RecordError, Records, encode_record, record_at, record_bytes, record_size,
 };
 pub(crate) use record::{checked_records, has_more};
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};

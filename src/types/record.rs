@@ -22,6 +22,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::batch::Batch;
 use super::idempotency::{self, IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey};
 use super::{Checksum, IdRange, LogEnd, MessageId, Run};
 
@@ -133,6 +134,12 @@ pub struct Record<'a> {
     pub has_more: bool,
     /// CRC-32C of the record.
     pub checksum: Checksum,
+}
+
+/// The size in bytes of the records of a batch.
+pub fn record_bytes(key: Option<&IdempotencyKey>, batch: &Batch) -> usize {
+    let key_bytes = key.map_or(0, |key| 1 + key.as_str().len());
+    batch.len() * RECORD_HEADER_BYTES + key_bytes + batch.text_bytes()
 }
 
 /// Appends the record of a message to `out`: the last of its batch, or one that `has_more` behind it.
@@ -380,6 +387,9 @@ impl Run for Records {
             "{part} is not inside {}",
             self.range
         );
+        if part == self.range {
+            return self.clone();
+        }
         let before = (part.start().get() - self.range.start().get()) as usize;
         let start: usize = self.sizes().take(before).sum();
         let length: usize = self.sizes().skip(before).take(part.len() as usize).sum();

@@ -83,7 +83,7 @@ fn a_member_that_lies_about_its_position_is_dropped() {
 fn a_stranger_that_does_not_wait_for_its_welcome_disturbs_nobody_and_its_name_counts() {
     let (master, comm, _nodes) = cluster(&[], &["bonnie"]);
     let mut hasty = handshake("hasty");
-    let request = Request::<Records>::GetMessages { from: LogEnd::ZERO };
+    let request = Request::<Records>::GetMessages { from: LogEnd::ZERO, again: false };
     hasty.extend_from_slice(&encode(&Frame::Request(RequestId::new(1), request)).head);
     let hasty = send(comm, &hasty);
     // Whether it is dropped or served depends on whether both frames came in one turn; it disturbs nobody.

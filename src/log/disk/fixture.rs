@@ -56,7 +56,7 @@ fn path(fixture: &Fixture, name: &str) -> PathBuf {
 }
 
 fn options() -> DiskOptions {
-    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes: 50, ahead_bytes: 128 };
+    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes: 90, ahead_bytes: 128 };
     DiskOptions {
         role: Role::Master,
         fsync: Fsync::Always,

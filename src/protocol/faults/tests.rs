@@ -32,7 +32,7 @@ fn run() -> Frame<IdRange> {
 }
 
 fn get_messages() -> Frame<IdRange> {
-    Frame::Request(RequestId::new(0), Request::GetMessages { from: LogEnd::ZERO })
+    Frame::Request(RequestId::new(0), Request::GetMessages { from: LogEnd::ZERO, again: false })
 }
 
 fn heartbeat() -> Frame<IdRange> {

@@ -45,7 +45,7 @@ fn samples() -> Vec<(&'static str, Frame<Records>)> {
     let page = Response::Page { run: run(2, &["Msg3", "Msg4"]), log_end: LogEnd::new(4) };
     vec![
         ("Handshake", request(0, Request::Handshake(handshake))),
-        ("GetMessages", request(1, Request::GetMessages { from: LogEnd::new(2) })),
+        ("GetMessages", request(1, Request::GetMessages { from: LogEnd::new(2), again: false })),
         ("SecondaryNodeReady", request(2, Request::SecondaryNodeReady { end: LogEnd::new(4) })),
         ("AddMessage", request(7, Request::AddMessage { run: run(4, &["Msg5"]) })),
         ("Heartbeat", request(8, Request::Heartbeat { log_end: LogEnd::new(5) })),

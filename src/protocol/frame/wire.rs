@@ -33,6 +33,7 @@ enum Head {
     GetMessages {
         request: u64,
         from: u64,
+        again: bool,
     },
     SecondaryNodeReady {
         request: u64,
@@ -170,8 +171,8 @@ fn frame_of(head: Head) -> Result<Frame<IdRange>, FrameError> {
                 }),
             )
         }
-        Head::GetMessages { request: id, from } => {
-            request(id, Request::GetMessages { from: LogEnd::new(from) })
+        Head::GetMessages { request: id, from, again } => {
+            request(id, Request::GetMessages { from: LogEnd::new(from), again })
         }
         Head::SecondaryNodeReady { request: id, end } => {
             request(id, Request::SecondaryNodeReady { end: LogEnd::new(end) })
@@ -233,7 +234,9 @@ impl Head {
             Request::HandshakeOfVersion(version) => {
                 unreachable!("a handshake of version {version} is received, never sent")
             }
-            Request::GetMessages { from } => Self::GetMessages { request, from: from.get() },
+            Request::GetMessages { from, again } => {
+                Self::GetMessages { request, from: from.get(), again: *again }
+            }
             Request::SecondaryNodeReady { end } => {
                 Self::SecondaryNodeReady { request, end: end.get() }
             }

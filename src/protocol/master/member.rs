@@ -57,6 +57,8 @@ struct Link {
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
     heartbeat_due: Instant,
+    /// The end of the last page sent.
+    paged: LogEnd,
     /// It was silent until this request, and of those before it some may have been lost; none once that is settled.
     silent_until: Option<RequestId>,
 }
@@ -132,6 +134,7 @@ impl Member {
             delayed: Delayed::new(),
             // The first at once: it measures the round trip.
             heartbeat_due: now,
+            paged: new.end,
             silent_until: None,
         });
     }
@@ -165,6 +168,19 @@ impl Member {
             }
         }
         link.silent_until = Some(silent_until).filter(|&until| heartbeat < until);
+    }
+
+    /// Where the next page begins, asked for by a secondary that has everything before `from`: behind the last page, or
+    /// at `from` where pages were lost.
+    pub(super) fn page_from(&self, from: LogEnd, again: bool) -> LogEnd {
+        self.link.as_ref().filter(|_| !again).map_or(from, |link| link.paged.max(from))
+    }
+
+    /// Notes that a page was sent.
+    pub(super) fn note_page(&mut self, end: LogEnd) {
+        if let Some(link) = &mut self.link {
+            link.paged = end;
+        }
     }
 
     /// The secondary has what the last page told of. Returns whether that is news.

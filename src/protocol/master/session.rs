@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 use super::{Effect, Master, Member, MemberId};
 use crate::protocol::frame::{ErrorCode, Frame, RUN_BYTES_MAX, Request, Response};
 use crate::protocol::{CloseReason, LogView, ProtocolError};
-use crate::types::{LogEnd, Records, RequestId, SessionId};
+use crate::types::{IdRange, LogEnd, Records, RequestId, SessionId};
 
 impl<L: LogView> Master<L> {
     /// A frame arrived. Frames of sessions that are closed already are dropped: nothing counts any more on them.
@@ -42,20 +42,9 @@ impl<L: LogView> Master<L> {
             Request::Handshake(handshake) => {
                 self.receive_repeated_handshake(session, request, &handshake);
             }
-            Request::GetMessages { from } => {
+            Request::GetMessages { from, again } => {
                 self.ack(id, from)?;
-                let peer = self.name_of(id);
-                let response = match self.log.run_from(from, self.durable_end, RUN_BYTES_MAX) {
-                    Ok((run, _)) => {
-                        debug!(peer, %request, %from, id = %run, "asked for messages; sending a page");
-                        Response::Page { run, log_end: self.durable_end }
-                    }
-                    Err(unreadable) => {
-                        warn!(peer, %request, %from, "asked for messages that cannot be read");
-                        let detail = unreadable.to_string();
-                        Response::Failed { code: ErrorCode::Internal, detail }
-                    }
-                };
+                let response = self.page(id, request, from, again);
                 self.respond(session, request, response);
             }
             Request::SecondaryNodeReady { end } => {
@@ -73,6 +62,30 @@ impl<L: LogView> Master<L> {
             }
         }
         Ok(())
+    }
+
+    /// The next page for a member that has everything before `from`.
+    fn page(
+        &mut self,
+        id: MemberId,
+        request: RequestId,
+        from: LogEnd,
+        again: bool,
+    ) -> Response<IdRange> {
+        let Some(member) = self.members.get_mut(&id) else { unreachable!("who asks is a member") };
+        let (peer, first) = (member.name().as_str(), member.page_from(from, again));
+        match self.log.run_from(first, self.durable_end, RUN_BYTES_MAX) {
+            Ok((run, _)) => {
+                debug!(peer, %request, %from, again, id = %run, "asked for messages; sending a page");
+                member.note_page(run.end());
+                Response::Page { run, log_end: self.durable_end }
+            }
+            Err(unreadable) => {
+                warn!(peer, %request, %from, again, "asked for messages that cannot be read");
+                let detail = unreadable.to_string();
+                Response::Failed { code: ErrorCode::Internal, detail }
+            }
+        }
     }
 
     fn receive_response(

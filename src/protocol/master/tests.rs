@@ -210,7 +210,7 @@ fn a_connection_whose_name_is_not_written_down_in_time_is_closed() {
 fn something_else_than_a_handshake_costs_a_waiting_connection() {
     let mut node = Node::restarted(true);
     node.greet(9, "dora", 0);
-    let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO });
+    let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO, again: false });
     assert!(matches!(closed(&effects)[..], [(9, CloseReason::Protocol(_))]), "{effects:?}");
     let mut node = Node::restarted(true);
     node.greet(9, "dora", 0);
@@ -238,7 +238,7 @@ fn forgetting_writes_down_what_is_left_and_who_registers() {
 fn messages_that_cannot_be_read_are_answered_as_failed() {
     let mut node = Node::restarted(false);
     node.greet(9, "bonnie", 0);
-    let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO });
+    let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO, again: false });
     let failed = responses(&effects);
     assert!(matches!(failed[..], [Response::Failed { code: ErrorCode::Internal, .. }]));
     assert_eq!(closed(&effects), []);

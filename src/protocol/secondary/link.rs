@@ -20,8 +20,9 @@ use crate::protocol::health::SILENT_AFTER;
 use crate::protocol::in_flight::{Completed, InFlight};
 use crate::protocol::master::HANDSHAKE_TIMEOUT;
 use crate::protocol::{CloseReason, LogView, ProtocolError};
-use crate::types::{LogEnd, Records, RequestId, Run, SessionId};
+use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
 
+use super::pages::Pages;
 use super::store::Arrived;
 
 /// A connection and all that dies with it.
@@ -33,6 +34,7 @@ pub(super) struct Link {
     /// Without a byte for this long the connection is given up.
     silence_max: Duration,
     in_flight: InFlight<FrameKind>,
+    pub(super) pages: Pages,
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
     /// Pauses between attempts at the same request.
@@ -71,6 +73,7 @@ impl Link {
             last_heard: now,
             silence_max: HANDSHAKE_TIMEOUT,
             in_flight: InFlight::new(request_timeout),
+            pages: Pages::new(),
             delayed: Delayed::new(),
             backoff: Backoff::new(RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX),
             hold_until: None,
@@ -78,6 +81,28 @@ impl Link {
             arrived_bytes: 0,
             gaps: GapBuffer::new(),
             unanswered: VecDeque::new(),
+        }
+    }
+
+    fn waiting(&self, kind: FrameKind) -> usize {
+        self.in_flight.count(|waiting| *waiting == kind)
+    }
+
+    /// Whether a page is to be asked for by a node whose log ends at `log_end`, and if so, whether it is for what was
+    /// asked for before and lost. The master's end is at `goal`, as far as it is known.
+    fn asks_for_page(&self, log_end: LogEnd, goal: Option<LogEnd>) -> Option<bool> {
+        // What has arrived and waits to be stored need not be asked for again.
+        if self.arrived.iter().any(|arrived| arrived.run.range().start() <= log_end) {
+            return None;
+        }
+        let waiting = self.waiting(FrameKind::GetMessages);
+        let reached = self.pages.reached.max(log_end);
+        let missing = goal.map_or(1, |goal| goal.get().saturating_sub(reached.get()));
+        // A page may still close a gap, or come late, while others are under way.
+        let again = waiting == 0 && (self.gaps.bytes() > 0 || missing == 0);
+        match self.pages.lost || again {
+            true => (waiting == 0).then_some(true),
+            false => (waiting < self.pages.allowed(missing)).then_some(false),
         }
     }
 
@@ -135,6 +160,9 @@ impl<L: LogView> Secondary<L> {
         while let Some((request, kind)) = link.in_flight.expire(now) {
             let pause = link.backoff.pause(&mut self.rng);
             link.hold_until = Some(now + pause);
+            if kind == FrameKind::GetMessages {
+                link.pages.lose();
+            }
             debug!(%request, ?kind, ?pause, "request to the master timed out; making it again");
         }
         if link.hold_until.is_some_and(|until| until <= now) {
@@ -143,22 +171,45 @@ impl<L: LogView> Secondary<L> {
         self.make_requests(now);
     }
 
-    /// Makes the one request that the stage calls for, unless it is under way or held back.
+    /// Makes the requests that the stage calls for, unless they are under way or held back.
     pub(super) fn make_requests(&mut self, now: Instant) {
-        let Connection::Up(link) = &mut self.connection else { return };
-        let end = self.contiguous_end;
-        // What is on its way to the disk belongs to this log already: a position below it could take this node into
-        // another log with those messages, and a page from it would be asked for in vain.
-        let is_settled = end == self.log_end;
-        if link.hold_until.is_some() || !is_settled {
-            return;
+        while let Some(request) = self.next_request() {
+            self.make_request(now, request);
         }
+    }
+
+    fn next_request(&mut self) -> Option<Request<IdRange>> {
+        let (end, log_end) = (self.contiguous_end, self.log_end);
+        let Connection::Up(link) = &mut self.connection else { return None };
+        if link.hold_until.is_some() {
+            return None;
+        }
+        // What is on its way to the disk belongs to this log already: a position below it could take this node into
+        // another log with those messages, and what was lost would be asked for with them in vain.
+        let is_settled = end == log_end;
         let request = match &mut link.stage {
-            Stage::Ready => return,
+            Stage::Ready => return None,
+            Stage::CatchingUp { goal, .. } if goal.is_none_or(|goal| log_end < goal) => {
+                let goal = *goal;
+                let again = link.asks_for_page(log_end, goal)?;
+                if again {
+                    if !is_settled {
+                        return None;
+                    }
+                    link.pages.begin_again();
+                }
+                return Some(Request::GetMessages { from: end, again });
+            }
+            _ if !is_settled => return None,
+            Stage::CatchingUp { told_ready, .. } => {
+                *told_ready = true;
+                Request::SecondaryNodeReady { end }
+            }
             Stage::Introducing => {
                 let Ok(last_checksum) = self.log.checksum_before(end) else {
                     // The disk's fault is on its way as an input of its own, and ends the connection.
-                    return warn!(%end, "cannot introduce this node: its last message is unreadable");
+                    warn!(%end, "cannot introduce this node: its last message is unreadable");
+                    return None;
                 };
                 Request::Handshake(Handshake {
                     name: self.options.name.clone(),
@@ -168,22 +219,13 @@ impl<L: LogView> Secondary<L> {
                     last_checksum,
                 })
             }
-            Stage::CatchingUp { goal: Some(goal), told_ready } if *goal <= end => {
-                *told_ready = true;
-                Request::SecondaryNodeReady { end }
-            }
-            // What has arrived and waits to be stored need not be asked for again.
-            Stage::CatchingUp { .. }
-                if link.arrived.iter().any(|arrived| arrived.run.range().start() <= end) =>
-            {
-                return;
-            }
-            Stage::CatchingUp { .. } => Request::GetMessages { from: end },
         };
-        let kind = request.kind();
-        if link.in_flight.any(|pending| *pending == kind) {
-            return;
-        }
+        (link.waiting(request.kind()) == 0).then_some(request)
+    }
+
+    fn make_request(&mut self, now: Instant, request: Request<IdRange>) {
+        let Connection::Up(link) = &mut self.connection else { return };
+        let (end, kind) = (self.contiguous_end, request.kind());
         let id = link.in_flight.make(now, kind);
         let outgoing = self.injector.outgoing(None, Frame::Request(id, request));
         let delay = outgoing.delay;
@@ -213,6 +255,9 @@ impl<L: LogView> Secondary<L> {
                 debug!(request = %id, kind = ?what, ?took, "answered");
                 if failed {
                     link.hold_until = Some(now + link.backoff.pause(&mut self.rng));
+                }
+                if what == FrameKind::GetMessages {
+                    link.pages.answered(failed, took, self.options.request_timeout);
                 }
             }
         }
@@ -277,7 +322,7 @@ impl<L: LogView> Secondary<L> {
         let range = run.range();
         // An empty page with more to come would be asked for again without end.
         let is_stuck = range.is_empty() && range.end() < log_end;
-        if range.end() > log_end || range.start() > self.contiguous_end || is_stuck {
+        if range.end() > log_end || is_stuck {
             return Err(ProtocolError::BadRun(range));
         }
         self.note_master_end(log_end);
@@ -288,7 +333,10 @@ impl<L: LogView> Secondary<L> {
             Stage::Ready => {}
         }
         debug!(id = %range, %log_end, "a page of messages");
-        self.arrive(now, None, run);
+        link.pages.came(&run);
+        if !range.is_empty() {
+            self.arrive(now, None, run);
+        }
         Ok(())
     }
 

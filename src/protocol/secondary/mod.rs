@@ -6,6 +6,7 @@
 mod faults;
 mod interface;
 mod link;
+mod pages;
 mod store;
 
 use std::collections::VecDeque;
@@ -293,6 +294,9 @@ impl<L: LogView> Secondary<L> {
             let id = IdRange::new(self.contiguous_end, end);
             debug!(%id, "stored");
             self.contiguous_end = end;
+            if let Connection::Up(link) = &mut self.connection {
+                link.pages.durable(end);
+            }
         }
         self.act_on_durable(now);
     }
@@ -314,6 +318,9 @@ impl<L: LogView> Secondary<L> {
     fn append(&mut self, run: Records) {
         assert_eq!(run.range().start(), self.log_end, "only what continues the log is appended");
         self.log_end = run.range().end();
+        if let Connection::Up(link) = &mut self.connection {
+            link.pages.appended(self.log_end, run.bytes());
+        }
         self.effects.push_back(SecondaryEffect::Append(run));
     }
 }

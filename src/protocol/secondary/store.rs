@@ -155,6 +155,9 @@ impl<L: LogView> Secondary<L> {
     fn answer_no_room(&mut self, request: Option<RequestId>, held: usize) {
         let detail = format!("{held} bytes wait above a gap or for a delay already");
         debug!(held, "no room for one more run");
+        if let (None, Connection::Up(link)) = (request, &mut self.connection) {
+            link.pages.lose();
+        }
         self.answer(request, Response::Failed { code: ErrorCode::NoRoom, detail });
     }
 
