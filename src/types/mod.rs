@@ -11,6 +11,7 @@ mod faults;
 mod idempotency;
 mod name;
 mod record;
+mod records;
 mod write_concern;
 
 pub use batch::Batch;
@@ -19,11 +20,13 @@ pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use name::{NameError, NodeName};
+pub(crate) use record::has_more;
 pub use record::{
     BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record,
-    RecordError, Records, encode_record, record_at, record_bytes, record_size,
+    RecordError, encode_record, record_at, record_bytes, record_size,
 };
-pub(crate) use record::{checked_records, has_more};
+pub use records::Records;
+pub(crate) use records::checked_records;
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 
 use std::fmt;

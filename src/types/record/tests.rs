@@ -1,6 +1,7 @@
 //! Records as bytes.
 
 use super::*;
+use crate::types::{IdRange, LogEnd, Records, Run};
 
 fn run(from: u64, texts: &[&str]) -> Records {
     let mut bytes = Vec::new();
