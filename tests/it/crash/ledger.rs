@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::{PATIENCE, health, texts};
+
+/// A master counts as up when all that the nodes show was read and compared. With long messages that takes a while.
+const PATIENCE_FOR_A_MASTER: Duration = Duration::from_secs(300);
 
 /// Shared by the senders, who fill it, and the test, which looks at the nodes.
 #[derive(Default)]
@@ -53,9 +56,9 @@ impl Ledger {
     }
 
     /// Waits until the book is as wanted.
-    fn wait(&self, what: &str, is_so: impl Fn(&Book) -> bool) {
+    fn wait(&self, what: &str, patience: Duration, is_so: impl Fn(&Book) -> bool) {
         let mut book = self.book();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         while !is_so(&book) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "waited in vain for: {what}");
@@ -77,13 +80,13 @@ impl Ledger {
 
     /// Waits for a master that runs.
     pub fn wait_for_master(&self) {
-        self.wait("a master", |book| book.is_master_up);
+        self.wait("a master", PATIENCE_FOR_A_MASTER, |book| book.is_master_up);
     }
 
     /// Waits for so many more answers that ack something.
     pub fn wait_for_acks(&self, count: usize) {
         let enough = self.book().answers + count;
-        self.wait("messages to be acked", |book| book.answers >= enough);
+        self.wait("messages to be acked", PATIENCE, |book| book.answers >= enough);
     }
 
     /// A sender was answered 201, with this id for its first message.
