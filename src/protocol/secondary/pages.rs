@@ -16,7 +16,7 @@ const REQUESTS_MAX: usize = WINDOW_BYTES_MAX / RUN_BYTES_MAX;
 
 /// Bytes that may be in the log and not durable when a further page is asked for. Smaller: a disk gets its writes in
 /// pieces so small that the syncs between them count. Larger: more memory.
-const SETTLING_BYTES_MAX: usize = 3 * WINDOW_BYTES_MAX;
+const SETTLING_BYTES_MAX: usize = 2 * WINDOW_BYTES_MAX;
 
 /// What a connection knows of the pages on their way.
 #[derive(Debug)]
