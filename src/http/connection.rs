@@ -21,7 +21,7 @@ use super::linger::Linger;
 /// answer, so it is also how long an idle connection is kept. Shorter: clients that keep
 /// connections open must dial more often. Longer: clients that send nothing hold their descriptors
 /// longer.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 const HEAD_BYTES_MAX: usize = 16 * 1024;

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -208,11 +208,16 @@ impl<M> Worker<M> {
             accepting.spawn_local(acceptor.run());
         }
         let mut connections = JoinSet::new();
+        // A timer that is due before all others wakes the runtime by a system call when it is set. Each
+        // request sets that of the next one's head; beside this one, which is always due sooner, none of
+        // them does.
+        let mut sooner = interval(connection::HEAD_TIMEOUT / 4);
         loop {
             tokio::select! {
                 biased;
                 // An error means that the server was dropped.
                 _ = self.stop.changed() => break,
+                _ = sooner.tick() => {}
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 Some(stream) = self.incoming.recv() => match prepare(stream) {
                     Ok(stream) => {
