@@ -50,11 +50,15 @@ class Servers:
                 process.wait()
 
     def start(self, name: str, argv: list, user: str | None = None, stop_signal=signal.SIGTERM):
-        """Starts a server in a session of its own, so that Ctrl-C ends it when its cluster is ended, not before."""
+        """Starts a server in a process group of its own, so that Ctrl-C ends it when its cluster is ended, not before.
+
+        Not in a session of its own: Linux may share the processors out by sessions, and a server's share would then
+        depend on how many others there are, not on what it has to do.
+        """
         with open(self.logs / f"{name}.log", "ab") as log, undisturbed():
             process = subprocess.Popen(
                 [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd="/", start_new_session=True, **as_user(user),
+                cwd="/", process_group=0, **as_user(user),
             )
             self._running.append((name, process, stop_signal))
 

@@ -12,6 +12,8 @@ use crate::types::{Batch, LogEnd, NodeName, Run};
 /// A log whose files are kept.
 struct Fixture {
     folder: &'static str,
+    /// Size of the pieces of memory; a group on disk is of one piece.
+    chunk_bytes: usize,
     names: &'static [&'static str],
     /// What was written together: batches, each with its texts and its key.
     groups: &'static [&'static [Sent]],
@@ -23,6 +25,7 @@ type Sent = (&'static [&'static str], Option<&'static str>);
 /// Three groups in two segments, two members, not cleanly stopped.
 const SINGLE_MESSAGES: Fixture = Fixture {
     folder: "log-v1",
+    chunk_bytes: 90,
     names: &[
         "manifest",
         "00000000000000000000.log",
@@ -39,6 +42,7 @@ const SINGLE_MESSAGES: Fixture = Fixture {
 /// The same with batches.
 const BATCHES: Fixture = Fixture {
     folder: "log-v1-batches",
+    chunk_bytes: 130,
     names: &[
         "manifest",
         "00000000000000000000.log",
@@ -55,8 +59,9 @@ fn path(fixture: &Fixture, name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/fixtures", fixture.folder, name].iter().collect()
 }
 
-fn options() -> DiskOptions {
-    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes: 90, ahead_bytes: 128 };
+fn options(fixture: &Fixture) -> DiskOptions {
+    let chunk_bytes = fixture.chunk_bytes;
+    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes, ahead_bytes: 128 };
     DiskOptions {
         role: Role::Master,
         fsync: Fsync::Always,
@@ -68,7 +73,7 @@ fn options() -> DiskOptions {
 }
 
 fn write(fixture: &Fixture, disk: &SimDisk) {
-    let mut log = recover(Arc::new(disk.clone()), options()).unwrap();
+    let mut log = recover(Arc::new(disk.clone()), options(fixture)).unwrap();
     let members: Vec<NodeName> = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).into();
     log.opened.writer.remember(1, members);
     let mut at = 1_700_000_000_000;
@@ -125,7 +130,7 @@ fn is_read(fixture: &Fixture) {
         file.sync().unwrap();
     }
     disk.sync_directory().unwrap();
-    let log = recover(Arc::new(disk), options()).unwrap();
+    let log = recover(Arc::new(disk), options(fixture)).unwrap();
     assert_eq!(log.opened.members.len(), 2);
     let sent = || fixture.groups.iter().copied().flatten();
     assert_eq!(log.opened.keys.len(), sent().filter(|(_, key)| key.is_some()).count());

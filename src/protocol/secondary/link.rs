@@ -19,10 +19,11 @@ use crate::protocol::gap_buffer::GapBuffer;
 use crate::protocol::health::SILENT_AFTER;
 use crate::protocol::in_flight::{Completed, InFlight};
 use crate::protocol::master::HANDSHAKE_TIMEOUT;
+use crate::protocol::progress::WINDOW_BYTES_MAX;
 use crate::protocol::{CloseReason, LogView, ProtocolError};
 use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
 
-use super::pages::Pages;
+use super::pages::{COMING_PAUSE, Pages};
 use super::store::Arrived;
 
 /// A connection and all that dies with it.
@@ -38,7 +39,7 @@ pub(super) struct Link {
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
     /// Pauses between attempts at the same request.
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     /// No request is made before.
     hold_until: Option<Instant>,
     /// Runs and pages that wait for their artificial store delay.
@@ -88,11 +89,18 @@ impl Link {
         self.in_flight.count(|waiting| *waiting == kind)
     }
 
+    /// Whether a node whose log ends at `log_end` lacks something that pages bring.
+    fn wants_pages(&self, log_end: LogEnd) -> bool {
+        let Stage::CatchingUp { goal, .. } = self.stage else { return false };
+        goal.is_none_or(|goal| log_end < goal)
+    }
+
     /// Whether a page is to be asked for by a node whose log ends at `log_end`, and if so, whether it is for what was
     /// asked for before and lost. The master's end is at `goal`, as far as it is known.
     fn asks_for_page(&self, log_end: LogEnd, goal: Option<LogEnd>) -> Option<bool> {
         // What has arrived and waits to be stored need not be asked for again.
-        if self.arrived.iter().any(|arrived| arrived.run.range().start() <= log_end) {
+        let continues = |run: IdRange| run.start() <= log_end && log_end < run.end();
+        if self.arrived.iter().any(|arrived| continues(arrived.run.range())) {
             return None;
         }
         let waiting = self.waiting(FrameKind::GetMessages);
@@ -102,8 +110,15 @@ impl Link {
         let again = waiting == 0 && (self.gaps.bytes() > 0 || missing == 0);
         match self.pages.lost || again {
             true => (waiting == 0).then_some(true),
+            // What a gap holds up is not to fill the room of what closes it.
+            false if self.gaps.bytes() > WINDOW_BYTES_MAX => None,
             false => (waiting < self.pages.allowed(missing)).then_some(false),
         }
+    }
+
+    /// Makes no request before `until`, or before a later time that was set already.
+    pub(super) fn hold(&mut self, until: Instant) {
+        self.hold_until = self.hold_until.max(Some(until));
     }
 
     fn silent_until(&self) -> Instant {
@@ -159,9 +174,10 @@ impl<L: LogView> Secondary<L> {
         }
         while let Some((request, kind)) = link.in_flight.expire(now) {
             let pause = link.backoff.pause(&mut self.rng);
-            link.hold_until = Some(now + pause);
+            link.hold(now + pause);
             if kind == FrameKind::GetMessages {
                 link.pages.lose();
+                link.hold_until = link.hold_until.max(link.pages.coming_until());
             }
             debug!(%request, ?kind, ?pause, "request to the master timed out; making it again");
         }
@@ -169,6 +185,16 @@ impl<L: LogView> Secondary<L> {
             link.hold_until = None;
         }
         self.make_requests(now);
+    }
+
+    /// Bytes of a frame came that is not whole yet. Where a page takes longer than its request may, it is likely what
+    /// comes: asking for it again would send it twice over a line that is slow enough without that.
+    pub(super) fn part_came(&mut self, now: Instant) {
+        let Connection::Up(link) = &mut self.connection else { return };
+        link.pages.part_at = Some(now);
+        if link.pages.lost && link.wants_pages(self.log_end) {
+            link.hold(now + COMING_PAUSE);
+        }
     }
 
     /// Makes the requests that the stage calls for, unless they are under way or held back.
@@ -227,6 +253,9 @@ impl<L: LogView> Secondary<L> {
         let Connection::Up(link) = &mut self.connection else { return };
         let (end, kind) = (self.contiguous_end, request.kind());
         let id = link.in_flight.make(now, kind);
+        if kind == FrameKind::GetMessages {
+            link.pages.newest = Some(id);
+        }
         let outgoing = self.injector.outgoing(None, Frame::Request(id, request));
         let delay = outgoing.delay;
         debug!(request = %id, %end, ?delay, "sending {kind:?}");
@@ -246,10 +275,14 @@ impl<L: LogView> Secondary<L> {
     ) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
         let failed = matches!(response, Response::Failed { .. });
+        let mut more_comes = false;
         match link.in_flight.complete(now, id) {
             Completed::Unknown => return Err(ProtocolError::UnexpectedResponse(id)),
             Completed::Late => {
                 debug!(request = %id, "late answer: the request is no longer pending");
+                // Pages that were asked for behind it are likely on their way, and as late.
+                more_comes =
+                    matches!(response, Response::Page { .. }) && Some(id) < link.pages.newest;
             }
             Completed::InTime { what, took } => {
                 debug!(request = %id, kind = ?what, ?took, "answered");
@@ -263,7 +296,7 @@ impl<L: LogView> Secondary<L> {
         }
         if !failed {
             link.backoff.reset();
-            link.hold_until = None;
+            (link.hold_until, link.pages.part_at) = (None, None);
         }
         match response {
             Response::Welcome(welcome) => self.welcomed(welcome)?,
@@ -271,7 +304,15 @@ impl<L: LogView> Secondary<L> {
                 self.refused(now, code, &detail);
                 return Ok(());
             }
-            Response::Page { run, log_end } => self.take_page(now, run, log_end)?,
+            Response::Page { run, log_end } => {
+                self.take_page(now, run, log_end)?;
+                if let Connection::Up(link) = &mut self.connection
+                    && more_comes
+                    && link.wants_pages(self.log_end)
+                {
+                    link.hold(now + COMING_PAUSE);
+                }
+            }
             Response::ReadyNoted => self.become_ready(id)?,
             Response::Failed { code, detail } => {
                 warn!(request = %id, ?code, detail, "the request failed at the master");

@@ -132,7 +132,9 @@ impl<L: LogView> Secondary<L> {
                 }
             }
             SecondaryInput::Heard(session) => {
-                self.hear(now, session);
+                if self.hear(now, session) {
+                    self.part_came(now);
+                }
             }
             SecondaryInput::SessionDown { session, reason } => {
                 if self.session() == Some(session) {

@@ -5,11 +5,11 @@
 //! one, grows while answers come soon, and shrinks before they come too late.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::protocol::frame::RUN_BYTES_MAX;
 use crate::protocol::progress::WINDOW_BYTES_MAX;
-use crate::types::{LogEnd, Records, Run};
+use crate::types::{LogEnd, Records, RequestId, Run};
 
 /// Most requests for pages under way: a master's window of full pages. More would not fill the line better.
 const REQUESTS_MAX: usize = WINDOW_BYTES_MAX / RUN_BYTES_MAX;
@@ -17,6 +17,10 @@ const REQUESTS_MAX: usize = WINDOW_BYTES_MAX / RUN_BYTES_MAX;
 /// Bytes that may be in the log and not durable when a further page is asked for. Smaller: a disk gets its writes in
 /// pieces so small that the syncs between them count. Larger: more memory.
 const SETTLING_BYTES_MAX: usize = 2 * WINDOW_BYTES_MAX;
+
+/// For how long after bytes of an unfinished frame, or an older page, what did not come in time is not asked for again.
+/// Shorter: a line that stutters carries pages twice. Longer: what a broken line lost comes later.
+pub(super) const COMING_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a connection knows of the pages on their way.
 #[derive(Debug)]
@@ -33,6 +37,10 @@ pub(super) struct Pages {
     pub(super) reached: LogEnd,
     /// Whether something that was asked for did not come.
     pub(super) lost: bool,
+    /// The newest request for a page.
+    pub(super) newest: Option<RequestId>,
+    /// When bytes of a frame came last that was not whole yet; none once a frame came.
+    pub(super) part_at: Option<Instant>,
 }
 
 impl Pages {
@@ -45,6 +53,8 @@ impl Pages {
             settling_bytes: 0,
             reached: LogEnd::ZERO,
             lost: false,
+            newest: None,
+            part_at: None,
         }
     }
 
@@ -82,6 +92,11 @@ impl Pages {
             self.last_bytes = page.bytes();
             self.last_messages = page.range().len();
         }
+    }
+
+    /// Until when something that comes in is likely what did not come in time.
+    pub(super) fn coming_until(&self) -> Option<Instant> {
+        self.part_at.map(|part_at| part_at + COMING_PAUSE)
     }
 
     /// What was lost is asked for again, with all that lies behind it.

@@ -54,13 +54,15 @@ impl<L: LogView> Secondary<L> {
         }
         let kind = if request.is_some() { FrameKind::AddMessage } else { FrameKind::Page };
         let delay = self.injector.store_delay(kind);
-        // What continues the log needs no room, and is what makes room where a gap keeps it.
-        if delay.is_zero() && run.range().start() <= self.log_end {
-            return self.store(request, run);
-        }
+        // What continues the log needs no room, and is what makes room where a gap keeps it: stored at once, or the one
+        // such run that waits for its delay.
+        let end = self.log_end;
+        let continues = |run: &Records| run.range().start() <= end;
+        let is_next = continues(&run)
+            && (delay.is_zero() || !link.arrived.iter().any(|arrived| continues(&arrived.run)));
         let held = link.gaps.bytes() + link.arrived_bytes;
-        if held > 0 && held + run.bytes() > HELD_BYTES_MAX {
-            return self.answer_no_room(request, held);
+        if !is_next && held > 0 && held + run.bytes() > HELD_BYTES_MAX {
+            return self.answer_no_room(now, request, held);
         }
         if delay.is_zero() {
             return self.store(request, run);
@@ -152,11 +154,13 @@ impl<L: LogView> Secondary<L> {
         self.answer(request, Response::Added { contiguous_end });
     }
 
-    fn answer_no_room(&mut self, request: Option<RequestId>, held: usize) {
+    fn answer_no_room(&mut self, now: Instant, request: Option<RequestId>, held: usize) {
         let detail = format!("{held} bytes wait above a gap or for a delay already");
         debug!(held, "no room for one more run");
         if let (None, Connection::Up(link)) = (request, &mut self.connection) {
             link.pages.lose();
+            let pause = link.backoff.pause(&mut self.rng);
+            link.hold(now + pause);
         }
         self.answer(request, Response::Failed { code: ErrorCode::NoRoom, detail });
     }

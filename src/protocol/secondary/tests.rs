@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::log::{LogReader, LogWriter, in_memory};
-use crate::protocol::frame::Welcome;
+use crate::protocol::frame::{Request, Welcome};
 use crate::types::{InstanceId, MessageId, RequestId, encode_record};
 
 struct Node {
@@ -165,4 +165,64 @@ fn a_secondary_that_cannot_read_its_last_message_says_nothing_and_stops_with_the
     let failed = DiskFault::Failed { detail: "no space".to_owned() };
     machine.step(now, SecondaryInput::DiskFault(failed.clone()));
     assert_eq!(machine.health().disk, Some(DiskHealth::Faulty(failed)), "the worse one is told");
+}
+
+/// The requests for pages among the effects.
+fn pages_asked_for(effects: &[SecondaryEffect]) -> usize {
+    let asks = |effect: &&SecondaryEffect| {
+        let SecondaryEffect::Send { frame, .. } = effect else { return false };
+        matches!(frame, Frame::Request(_, Request::GetMessages { .. }))
+    };
+    effects.iter().filter(asks).count()
+}
+
+/// How often a page is asked for again within some seconds, while more bytes of a frame come now and then, or none.
+fn asked_again(hears: bool) -> usize {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    assert_eq!(pages_asked_for(&node.answer(1, 0, welcome(7))), 1);
+    let mut asked = 0;
+    // The time limit of the request is a second. Bytes come beside the moments at which something is due.
+    for tick in 0..400 {
+        node.now += Duration::from_millis(10);
+        node.machine.handle_timeout(node.now);
+        let heard = SecondaryInput::Heard(SessionId::new(1));
+        if hears && tick % 30 == 15 {
+            asked += pages_asked_for(&node.step(heard));
+        }
+        while let Some(effect) = node.machine.poll_effect() {
+            asked += pages_asked_for(&[effect]);
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_page_that_comes_in_slowly_is_not_asked_for_again() {
+    assert!(asked_again(false) > 1, "what was lost is asked for again");
+    assert_eq!(asked_again(true), 0, "what comes in is waited for");
+}
+
+/// A page of one message.
+fn page(id: u64, log_end: u64) -> Response<Records> {
+    let mut bytes = Vec::new();
+    encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", false);
+    let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
+    let run = Records::check(range, bytes.into()).unwrap();
+    Response::Page { run, log_end: LogEnd::new(log_end) }
+}
+
+#[test]
+fn late_pages_that_were_asked_for_together_do_not_each_ask_for_more() {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.answer(1, 0, welcome(7));
+    // Quick at first, so that several are under way: requests 2 and 3.
+    assert_eq!(pages_asked_for(&node.answer(1, 1, page(0, 9))), 2);
+    node.now += Duration::from_secs(1);
+    node.machine.handle_timeout(node.now);
+    let late = node.answer(1, 2, page(1, 9));
+    assert_eq!(pages_asked_for(&late), 0, "the one behind it is likely on its way");
+    let newest = node.answer(1, 3, page(2, 9));
+    assert_eq!(pages_asked_for(&newest), 1);
 }
