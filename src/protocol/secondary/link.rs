@@ -111,7 +111,7 @@ impl Link {
         match self.pages.lost || again {
             true => (waiting == 0).then_some(true),
             // What a gap holds up is not to fill the room of what closes it.
-            false if self.gaps.bytes() > WINDOW_BYTES_MAX => None,
+            false if self.gaps.bytes() + self.arrived_bytes > WINDOW_BYTES_MAX => None,
             false => (waiting < self.pages.allowed(missing)).then_some(false),
         }
     }

@@ -13,6 +13,10 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
+        Self::with_faults(Faults::default())
+    }
+
+    fn with_faults(faults: Faults) -> Self {
         let (writer, reader) = in_memory();
         let second = Duration::from_secs(1);
         let options = SecondaryOptions {
@@ -20,7 +24,7 @@ impl Node {
             instance: InstanceId::new(1),
             request_timeout: second,
             reconnect_delay: second,
-            faults: Faults::default(),
+            faults,
             seed: 1,
         };
         let now = Instant::now();
@@ -205,8 +209,12 @@ fn a_page_that_comes_in_slowly_is_not_asked_for_again() {
 
 /// A page of one message.
 fn page(id: u64, log_end: u64) -> Response<Records> {
+    long_page(id, 3, log_end)
+}
+
+fn long_page(id: u64, length: usize, log_end: u64) -> Response<Records> {
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", false);
+    encode_record(&mut bytes, MessageId::new(id), 0, None, &"x".repeat(length), false);
     let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
     let run = Records::check(range, bytes.into()).unwrap();
     Response::Page { run, log_end: LogEnd::new(log_end) }
@@ -225,4 +233,22 @@ fn late_pages_that_were_asked_for_together_do_not_each_ask_for_more() {
     assert_eq!(pages_asked_for(&late), 0, "the one behind it is likely on its way");
     let newest = node.answer(1, 3, page(2, 9));
     assert_eq!(pages_asked_for(&newest), 1);
+}
+
+#[test]
+fn a_page_that_closes_a_gap_has_room_while_it_waits_for_its_store_delay() {
+    let second = Duration::from_secs(1);
+    let store_delay = Some("1s".parse().unwrap());
+    let mut node = Node::with_faults(Faults { store_delay, ..Faults::default() });
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.answer(1, 0, welcome(7));
+    // The first page is lost on its way; those behind it leave no room for a third.
+    let length = HELD_BYTES_MAX * 2 / 5;
+    for id in [1, 2, 0] {
+        node.answer(1, 1, long_page(id, length, 3));
+    }
+    node.now += second;
+    node.machine.handle_timeout(node.now);
+    node.step(SecondaryInput::Heard(SessionId::new(1)));
+    assert_eq!(node.machine.health().log_end, LogEnd::new(3));
 }
