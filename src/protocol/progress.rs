@@ -215,6 +215,15 @@ impl Progress {
         if !range.is_empty() {
             let at = self.missing.partition_point(|other| other.start() < range.start());
             self.missing.insert(at, range);
+            // Lost one by one, sent again as one: small runs that fail again and again must not take all the places
+            // of those under way.
+            self.missing.dedup_by(|next, before| {
+                let follows = before.end() == next.start();
+                if follows {
+                    *before = IdRange::new(before.start(), next.end());
+                }
+                follows
+            });
         }
         !range.is_empty()
     }
