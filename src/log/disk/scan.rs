@@ -126,13 +126,20 @@ impl Scanned {
             match record_at(next.next_id(), rest) {
                 Ok((record, size)) => {
                     rest = rest.get(size..).unwrap_or_default();
+                    let is_alone = next == end;
                     next = next.plus(1);
-                    if !record.has_more {
-                        let at = bytes.len() - rest.len();
+                    if record.has_more {
+                        continue;
+                    }
+                    let at = bytes.len() - rest.len();
+                    if is_alone {
+                        self.take(&record, visit);
+                    } else {
+                        // Read once more rather than kept meanwhile: there may be a million of them.
                         let batch = bytes.get(kept..at).unwrap_or_default();
                         checked_records(end, batch).for_each(|record| self.take(&record, visit));
-                        (end, kept) = (next, at);
                     }
+                    (end, kept) = (next, at);
                 }
                 Err(error) => {
                     what = Some(error.to_string());
