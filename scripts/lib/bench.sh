@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What scripts/bench and scripts/bench-disk share: nodes that end with the script, and one line a measurement. To be sourced
-# from the project's folder, with $seconds set.
+# What the benchmarks in shell share: nodes that end with the script, and one line a measurement. To be sourced from the
+# project's folder.
 bin=target/release
 pids=()
 
@@ -8,6 +8,7 @@ stop() {
   local pid
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
+  pids=()
 }
 trap stop EXIT
 
