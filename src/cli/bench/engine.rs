@@ -246,17 +246,15 @@ fn run_thread<T: Target>(
         Pace::Closed => None,
         Pace::Open { per_second } => Some(Schedule::share(per_second, number, threads)),
     };
-    let is_scheduled = schedule.is_some();
     let shared = Arc::new(Shared {
         target,
         timeout: load.timeout,
+        tally: Mutex::new(Tally::new(from, until, schedule.is_some())),
         turns: Turns::new(schedule, begin, until),
-        tally: Mutex::new(Tally::new(from, until, is_scheduled)),
         progress,
     });
     let ended = runtime?.block_on(drive(&shared, senders))?;
-    let tally = std::mem::replace(&mut *lock(&shared.tally), Tally::new(from, until, is_scheduled));
-    Ok((tally, ended.saturating_duration_since(from).min(load.duration)))
+    Ok((shared.counted(from, until), ended.saturating_duration_since(from).min(load.duration)))
 }
 
 /// Connects all clients once; one without a connection tries again when the load has begun.
@@ -304,7 +302,7 @@ async fn drive<T: Target>(
         () = stop.cancelled() => {}
     }
     let ended = Instant::now();
-    lock(&shared.tally).unsent = shared.turns.end();
+    shared.turns.end();
     let last = async { while clients.join_next().await.is_some() {} };
     let cut_short = async {
         stop.cancelled().await;
@@ -361,6 +359,13 @@ impl<T> Shared<T> {
     fn failed(&self, due: Instant, failure: &Failure) {
         lock(&self.tally).failed(due, failure);
         self.progress.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes what was counted between these times, now that it is over.
+    fn counted(&self, from: Instant, until: Instant) -> Tally {
+        let mut tally = std::mem::replace(&mut *lock(&self.tally), Tally::new(from, until, false));
+        tally.unsent = self.turns.untaken(from);
+        tally
     }
 }
 

@@ -139,12 +139,21 @@ impl Turns {
         self.is_ended.load(Ordering::Relaxed) || Instant::now() >= self.until
     }
 
-    /// Ends all turns; returns how many requests were due and not sent.
-    pub(super) fn end(&self) -> u64 {
+    /// Ends all turns.
+    pub(super) fn end(&self) {
         self.is_ended.store(true, Ordering::Relaxed);
+        if let Some(open) = &self.open {
+            open.due.close();
+        }
+    }
+
+    /// How many requests were due from then on and have not been taken.
+    pub(super) fn untaken(&self, from: Instant) -> u64 {
         let Some(open) = &self.open else { return 0 };
-        open.due.close();
-        open.due.available_permits() as u64
+        let earlier = (from - self.begin).checked_sub(Duration::from_nanos(1));
+        let earlier = earlier.map_or(0, |elapsed| open.schedule.due_by(elapsed));
+        let taken = open.taken.load(Ordering::Relaxed).max(earlier);
+        open.released.load(Ordering::Relaxed).saturating_sub(taken)
     }
 }
 
@@ -200,7 +209,8 @@ mod tests {
         tokio::time::advance(micros(1000)).await;
         assert_eq!(turns.next().await, None);
         let early = Turns::new(None, begin, begin + micros(3000));
-        assert_eq!((early.end(), early.next().await), (0, None));
+        early.end();
+        assert_eq!((early.untaken(begin), early.next().await), (0, None));
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,17 +228,20 @@ mod tests {
         tokio::time::advance(micros(7000)).await;
         turns.release(begin.elapsed());
         assert_eq!(turns.next().await.unwrap().due, begin + micros(4000));
-        assert_eq!((turns.end(), turns.next().await), (0, None));
+        turns.end();
+        assert_eq!((turns.untaken(begin), turns.next().await), (0, None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_due_and_not_sent_is_told() {
+    async fn what_was_due_and_not_taken_is_told_but_for_the_warm_up() {
         let begin = Instant::now();
         let schedule = Schedule::share(1000.0, 0, 1);
         let turns = Turns::new(Some(schedule), begin, begin + micros(5000));
         turns.release(micros(9000));
         assert!(turns.next().await.is_some());
-        assert_eq!(turns.end(), 4);
+        turns.end();
         assert_eq!((turns.next().await, turns.is_over()), (None, true));
+        let untaken = [0, 1000, 1001, 3000, 5000].map(|from| turns.untaken(begin + micros(from)));
+        assert_eq!(untaken, [4, 4, 3, 2, 0]);
     }
 }

@@ -34,7 +34,7 @@ pub struct Report {
     pub failed: u64,
     /// Requests that had neither an answer nor an error when somebody ended the run.
     pub unanswered: u64,
-    /// Requests that were due and not sent, because every client was busy.
+    /// Requests that were due after the warm-up and not sent, because every client was busy.
     pub unsent: u64,
     /// From when a request was due (with answers waited for: sent) to its answer; none where nothing was answered.
     pub latency_us: Option<Percentiles>,

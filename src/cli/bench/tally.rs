@@ -50,6 +50,7 @@ pub(super) struct Tally {
     pub(super) answered_in_time: u64,
     pub(super) failures: BTreeMap<String, Failed>,
     failed_requests: u64,
+    /// Requests that were due in that time, and not sent.
     pub(super) unsent: u64,
 }
 

@@ -56,9 +56,9 @@ async fn counted(schedule: Option<Schedule>, script: impl Script) -> Tally {
         sleep(Duration::from_secs(1)).await;
         shared.turns.release(Duration::from_secs(second));
     }
-    lock(&shared.tally).unsent = shared.turns.end();
+    shared.turns.end();
     client.await.unwrap();
-    std::mem::replace(&mut *lock(&shared.tally), Tally::new(begin, until, true))
+    shared.counted(begin, until)
 }
 
 fn seconds(histogram: &hdrhistogram::Histogram<u64>) -> Vec<u64> {
