@@ -66,6 +66,7 @@ def machine(results: dict) -> str:
         ["memory", f"{facts['memoryGiB']} GiB"],
         ["system", f"{facts['system']}, Linux {facts['kernel']}"],
         ["disk", f"{facts['fileSystem']}; write and fdatasync of 4 KiB: {raw_sync(results['rawSync'])}"],
+        ["packet filter", "tracks connections: each packet costs more" if facts["tracked"] else "off"],
         ["load average before", f"{facts['loadBefore']:.2f}"],
         ["versions", ", ".join(f"{name} {version}" for name, version in versions.items())],
     ]

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shutil
+import socket
 from pathlib import Path
 
 from .catalogue import System, is_there
@@ -29,7 +30,15 @@ def facts(work: Path) -> dict:
         "fileSystem": run(["findmnt", "-no", "FSTYPE", "-T", work]).strip(),
         "virtual": virtualization(),
         "loadBefore": os.getloadavg()[0],
+        "tracked": tracks_connections(),
     }
+
+
+def tracks_connections() -> bool:
+    """Whether the kernel keeps track of connections over loopback, as it does for good once a container engine ran."""
+    count = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        return count.exists() and int(count.read_text()) > 0
 
 
 def virtualization() -> str | None:
