@@ -36,7 +36,8 @@ pub(super) struct Schedule {
 impl Schedule {
     /// The share of one thread out of `threads`, which take turns.
     pub(super) fn share(per_second: f64, thread: usize, threads: usize) -> Self {
-        let interval = ((PICOS_PER_SECOND / per_second) as u128).max(1);
+        // Rounded up: what is due at the very end must not come before it.
+        let interval = ((PICOS_PER_SECOND / per_second).ceil() as u128).max(1);
         Self { first: interval * thread as u128, interval: interval * threads as u128 }
     }
 
@@ -186,6 +187,16 @@ mod tests {
                     assert!(schedule.due_by(before) <= number, "{rate} {number}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn so_many_requests_are_due_as_the_rate_and_the_time_say() {
+        for (rate, millis, expected) in
+            [(600.0, 250, 150), (3.0, 1000, 3), (30_000.0, 2000, 60_000)]
+        {
+            let before_end = Duration::from_millis(millis) - Duration::from_nanos(1);
+            assert_eq!(Schedule::share(rate, 0, 1).due_by(before_end), expected, "{rate}");
         }
     }
 
