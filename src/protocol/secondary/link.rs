@@ -96,8 +96,9 @@ impl Link {
     }
 
     /// Whether a page is to be asked for by a node whose log ends at `log_end`, and if so, whether it is for what was
-    /// asked for before and lost. The master's end is at `goal`, as far as it is known.
-    fn asks_for_page(&self, log_end: LogEnd, goal: Option<LogEnd>) -> Option<bool> {
+    /// asked for before and lost.
+    fn asks_for_page(&self, log_end: LogEnd) -> Option<bool> {
+        let Stage::CatchingUp { goal, .. } = self.stage else { return None };
         // What has arrived and waits to be stored need not be asked for again.
         let continues = |run: IdRange| run.start() <= log_end && log_end < run.end();
         if self.arrived.iter().any(|arrived| continues(arrived.run.range())) {
@@ -213,20 +214,21 @@ impl<L: LogView> Secondary<L> {
         // What is on its way to the disk belongs to this log already: a position below it could take this node into
         // another log with those messages, and what was lost would be asked for with them in vain.
         let is_settled = end == log_end;
+        if link.wants_pages(log_end) {
+            let again = link.asks_for_page(log_end)?;
+            if again {
+                if !is_settled {
+                    return None;
+                }
+                link.pages.begin_again();
+            }
+            return Some(Request::GetMessages { from: end, again });
+        }
+        if !is_settled {
+            return None;
+        }
         let request = match &mut link.stage {
             Stage::Ready => return None,
-            Stage::CatchingUp { goal, .. } if goal.is_none_or(|goal| log_end < goal) => {
-                let goal = *goal;
-                let again = link.asks_for_page(log_end, goal)?;
-                if again {
-                    if !is_settled {
-                        return None;
-                    }
-                    link.pages.begin_again();
-                }
-                return Some(Request::GetMessages { from: end, again });
-            }
-            _ if !is_settled => return None,
             Stage::CatchingUp { told_ready, .. } => {
                 *told_ready = true;
                 Request::SecondaryNodeReady { end }
