@@ -9,7 +9,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,10 +39,6 @@ const STOP_GRACE: Duration = Duration::from_millis(4800);
 /// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
 const BACKLOG: i32 = 4096;
 
-/// Threads that may wait for the disk or for a name server beside the core task, at most. One disk does not read faster
-/// for more of them, and each holds a run's memory.
-const BLOCKING_THREADS_MAX: usize = 8;
-
 /// What ends a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopOn {
@@ -66,7 +61,7 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
-    block_on(runtime, async {
+    runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
@@ -99,10 +94,12 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
         if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
-        let closing = tokio::task::spawn_blocking(move || background.close());
-        server.stop(HTTP_GRACE).await;
-        end(halt, tasks).await;
-        closed(closing, deadline).await;
+        let ended = async {
+            server.stop(HTTP_GRACE).await;
+            end(halt, tasks).await;
+        };
+        tokio::join!(ended, closed(background.end(), deadline));
+        info!("stopped");
         Ok(())
     })
 }
@@ -118,7 +115,7 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
     let unused = LogId::new(0);
     let (log, background) = open_log(config.data_dir.as_deref(), disk, unused)?;
     let http_listener = listen(config.bind, config.http_port)?;
-    block_on(runtime, async {
+    runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
@@ -148,8 +145,8 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
         told_to_stop(stop).await?;
         let deadline = Instant::now() + STOP_GRACE;
         tokio::join!(server.stop(HTTP_GRACE), end(halt, tasks));
-        let closing = tokio::task::spawn_blocking(move || background.close());
-        closed(closing, deadline).await;
+        closed(background.end(), deadline).await;
+        info!("stopped");
         Ok(())
     })
 }
@@ -180,11 +177,10 @@ fn open_log(
 }
 
 /// Waits for the log to be closed.
-async fn closed(closing: JoinHandle<()>, deadline: Instant) {
+async fn closed(closing: impl Future<Output = ()>, deadline: Instant) {
     if tokio::time::timeout_at(deadline, closing).await.is_err() {
         warn!("the disk did not take the log's end in time; the next start looks at it closely");
     }
-    info!("stopped");
 }
 
 /// Ends the core task and the sessions.
@@ -205,10 +201,11 @@ async fn told_to_stop(stop: StopOn) -> anyhow::Result<()> {
     let _held = (stop == StopOn::Signals).then(|| gone.clone());
     if stop == StopOn::SignalsOrStdinEnd {
         // A thread of its own: a read of standard input cannot be given up, and must not hold up the end.
-        std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
             drop(gone);
         });
+        thread.context("cannot listen for the end of standard input")?;
     }
     let cause = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -217,14 +214,6 @@ async fn told_to_stop(stop: StopOn) -> anyhow::Result<()> {
     };
     info!(cause, "stopping");
     Ok(())
-}
-
-/// Runs a node's life. Whoever then still waits for the disk or a name server on a thread of its own is left to the
-/// end of the process: dropping the runtime would wait for it without end.
-fn block_on<T>(runtime: Runtime, life: impl Future<Output = T>) -> T {
-    let ended = runtime.block_on(life);
-    runtime.shutdown_background();
-    ended
 }
 
 /// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
@@ -237,7 +226,6 @@ fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
     if workers > 1 {
         builder.worker_threads(workers).thread_name("comm");
     }
-    builder.max_blocking_threads(BLOCKING_THREADS_MAX);
     builder.enable_all().build().context("cannot start the communication threads")
 }
 
@@ -259,31 +247,5 @@ pub(crate) fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!(%error, ?current, "the limit of open descriptors stays as it is");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-
-    #[test]
-    fn a_disk_that_hangs_does_not_hold_up_the_end() {
-        let (healed, hangs) = channel::<()>();
-        let (ended, end) = channel();
-        std::thread::spawn(move || {
-            let life = async {
-                let closing = tokio::task::spawn_blocking(move || {
-                    let _ = hangs.recv();
-                });
-                closed(closing, Instant::now()).await;
-            };
-            block_on(comm_runtime(1).unwrap(), life);
-            ended.send(()).unwrap();
-        });
-        let waited = end.recv_timeout(Duration::from_secs(20));
-        drop(healed);
-        assert_eq!(waited, Ok(()), "the node waits for its disk");
     }
 }
