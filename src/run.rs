@@ -63,6 +63,14 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
     let new_log = LogId::new(rand::random());
     let disk = Disk { role: Role::Master, fsync: config.fsync, keys: config.idempotency_window };
     let (log, background) = open_log(config.data_dir.as_deref(), disk, new_log)?;
+    if let Err(contradiction) = config.check_registered(&log.members) {
+        background.close();
+        return Err(contradiction.into());
+    }
+    for name in config.unlisted(&log.members) {
+        warn!(peer = %name, "registered, so it counts, but --secondaries does not let it in; \
+            where it is gone, forget it with `acklog forget`");
+    }
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
@@ -78,6 +86,7 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
             faults: Faults { send_delay: config.send_delay, ..Faults::default() },
             heartbeat_interval: config.heartbeat_interval,
             cluster_size: config.cluster_size,
+            secondaries: config.secondaries,
             default_write_concern: config.default_write_concern,
             quorum: config.quorum,
             max_waiting: config.max_waiting,
