@@ -16,5 +16,6 @@ mod members;
 mod proxy;
 mod replication;
 mod senders;
+mod signals;
 mod support;
 mod tool;
