@@ -217,7 +217,7 @@ impl Member {
     }
 
     /// Notes a `SecondaryNodeReady` that is answered once the name is written down.
-    pub(super) fn await_registration(&mut self, request: RequestId) {
+    pub(super) fn hold_ready(&mut self, request: RequestId) {
         if let Some(link) = &mut self.link
             && link.ready_requests.len() < READY_REQUESTS_MAX
         {

@@ -1,8 +1,8 @@
 //! The master: gives ids, replicates, and answers senders when their write concern holds.
 //!
 //! What it is made of: a [`Gate`] for the senders that wait, a [`KeyWindow`] for those that come again, a [`Member`]
-//! for each secondary that was ever ready or is about to be, and the connections that have not introduced themselves yet. See the
-//! module essay in [`crate::protocol`] for how it is driven.
+//! for each secondary that was ever ready or is about to be, and the connections that have not introduced themselves
+//! yet. See the module essay in [`crate::protocol`] for how it is driven.
 
 mod disk;
 mod faults;

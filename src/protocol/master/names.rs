@@ -1,9 +1,9 @@
 //! Who belongs to the cluster: names that register, and names that are forgotten.
 //!
-//! A name counts once it was ready and is on disk: only then for the cluster's size, for majorities, in `/health` and
-//! with its acks. So a connection that never gets ready changes nothing that lasts, and a master that comes back after a
-//! crash never knows of fewer secondaries than it counted before. Until the name is written down, `SecondaryNodeReady` is
-//! not answered.
+//! A name counts once it was ready and is on disk: only then for the cluster's size, for majorities, in `/health`
+//! and with its acks. So a connection that never gets ready changes nothing that lasts, and a master that comes back
+//! after a crash never knows of fewer secondaries than it counted before. Until the name is written down,
+//! `SecondaryNodeReady` is not answered.
 
 use std::time::Instant;
 
@@ -61,7 +61,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn receive_ready(&mut self, id: MemberId, request: RequestId) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let standing = member.standing();
-        member.await_registration(request);
+        member.hold_ready(request);
         match standing {
             Standing::Registered => self.make_ready(id),
             Standing::Registering(_) => {}
