@@ -1,14 +1,17 @@
 //! The only wiring: from a configuration to a running node, and to its clean end.
 
+mod signals;
+
+pub use signals::{StopOn, StopSignals};
+
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +20,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
 use crate::http::{HostNames, HttpConfig, Node, Server};
-use crate::log::disk::{DiskOptions, OpenError, Role, Sizes};
+use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
@@ -44,25 +47,17 @@ const BACKLOG: i32 = 4096;
 /// for more of them, and each holds a run's memory.
 const BLOCKING_THREADS_MAX: usize = 8;
 
-/// What ends a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopOn {
-    /// SIGTERM and SIGINT.
-    Signals,
-    /// These signals, and the end of standard input: whoever holds it open has gone.
-    SignalsOrStdinEnd,
-}
-
 /// Runs a master until it is told to stop.
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
-pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
+pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let new_log = LogId::new(rand::random());
     let disk = Disk { role: Role::Master, fsync: config.fsync, keys: config.idempotency_window };
-    let (log, background) = open_log(config.data_dir.as_deref(), disk, new_log)?;
+    let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
+    let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
@@ -96,7 +91,8 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
         };
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
-        told_to_stop(stop).await?;
+        let cause = stop.stopped().await;
+        info!(cause, "stopping");
         let deadline = Instant::now() + STOP_GRACE;
         // The order of ending: no new messages and every sender answered, then HTTP, then the sessions; beside them the
         // log, which nothing is appended to any more.
@@ -115,12 +111,13 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
-pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
+pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let disk = Disk { role: Role::Secondary, fsync: config.fsync, keys: 0 };
     let unused = LogId::new(0);
-    let (log, background) = open_log(config.data_dir.as_deref(), disk, unused)?;
+    let opening = open_log(config.data_dir.clone(), disk, unused, &mut stop);
+    let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     let http_listener = listen(config.bind, config.http_port)?;
     block_on(runtime, async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -153,7 +150,8 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
         };
         let server = Server::start(http, Node::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
-        told_to_stop(stop).await?;
+        let cause = stop.stopped().await;
+        info!(cause, "stopping");
         let deadline = Instant::now() + STOP_GRACE;
         tokio::join!(server.stop(HTTP_GRACE), end(halt, tasks));
         let closing = tokio::task::spawn_blocking(move || background.close());
@@ -169,22 +167,26 @@ struct Disk {
     keys: usize,
 }
 
-/// Opens the node's log, in its data directory or in memory.
-fn open_log(
-    data_dir: Option<&Path>,
+/// Opens the node's log, in its data directory or in memory; `None` when the node is told to stop meanwhile. A long log
+/// takes a while; opening can be given up at any point, as a crash could end it there.
+async fn open_log(
+    data_dir: Option<PathBuf>,
     disk: Disk,
     new_log: LogId,
-) -> Result<(Opened, Background), OpenError> {
+    stop: &mut StopSignals,
+) -> anyhow::Result<Option<(Opened, Background)>> {
     let Some(data_dir) = data_dir else {
         info!("the log is in memory: it ends with this process; --data-dir keeps it");
-        return Ok((Opened::in_memory(), Background::default()));
+        return Ok(Some((Opened::in_memory(), Background::default())));
     };
     let Disk { role, fsync, keys } = disk;
     if fsync == Fsync::Never {
         warn!("--fsync never: what is acked survives this process, and not the machine");
     }
     let (seed, sizes) = (rand::random(), Sizes::DEFAULT);
-    log::open(data_dir, DiskOptions { role, fsync, new_log, keys, seed, sizes })
+    let options = DiskOptions { role, fsync, new_log, keys, seed, sizes };
+    let opened = stop.unless_stopped(move || log::open(&data_dir, options)).await?;
+    Ok(opened.transpose()?)
 }
 
 /// Waits for the log to be closed.
@@ -202,29 +204,6 @@ async fn end(halt: CancellationToken, tasks: TaskTracker) {
     if tokio::time::timeout(SESSION_GRACE, tasks.wait()).await.is_err() {
         warn!(tasks = tasks.len(), "connections did not close in time");
     }
-}
-
-/// Returns when the node is to stop.
-async fn told_to_stop(stop: StopOn) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let (gone, mut stdin_ended) = tokio::sync::mpsc::channel::<()>(1);
-    // Held while standard input does not count, so that its end is never seen.
-    let _held = (stop == StopOn::Signals).then(|| gone.clone());
-    if stop == StopOn::SignalsOrStdinEnd {
-        // A thread of its own: a read of standard input cannot be given up, and must not hold up the end.
-        std::thread::spawn(move || {
-            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-            drop(gone);
-        });
-    }
-    let cause = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        _ = stdin_ended.recv() => "the end of standard input",
-    };
-    info!(cause, "stopping");
-    Ok(())
 }
 
 /// Runs a node's life. Whoever then still waits for the disk or a name server on a thread of its own is left to the
