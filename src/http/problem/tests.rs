@@ -33,76 +33,64 @@ fn text() -> String {
     "a".to_owned()
 }
 
-/// Each problem, its status and code, `retry` for each of [`KINDS`], and the outcome of an append.
-fn rows() -> Vec<(Problem, u16, &'static str, [bool; 3], &'static str)> {
-    let (never, always, keyed) = ([false; 3], [true; 3], [true, false, true]);
+/// A problem, its status and code, `retry` for each of [`KINDS`], and the outcome of an append.
+type Row = (Problem, u16, &'static str, [bool; 3], &'static str);
+
+fn rows() -> Vec<Row> {
+    let refused = |(problem, status, code)| (problem, status, code, [status == 408; 3], "refused");
+    clients_faults().into_iter().map(refused).chain(nodes_faults()).collect()
+}
+
+/// Only a 408 may be retried as it is, and nothing was stored.
+fn clients_faults() -> Vec<(Problem, u16, &'static str)> {
     let bonnie: NodeName = "bonnie".parse().unwrap();
-    let key_unreadable = Refusal::KeyUnreadable { first: MessageId::new(3), detail: text() };
     let (master, address) = (Some("m1".to_owned()), "10.0.0.1:6000".to_owned());
     let not_here = Problem::NotMastersWait { master: master.clone(), address: address.clone() };
+    let not_master = Problem::NotMaster { allow: "GET", master, address };
+    let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
+    let (end, first) = (LogEnd::new(3), MessageId::new(3));
     vec![
-        (Problem::Query(text()), 400, "bad-request", never, "refused"),
-        (Problem::NoNumber, 400, "bad-request", never, "refused"),
-        (Problem::Name(text()), 400, "bad-request", never, "refused"),
-        (Problem::Body(text()), 400, "bad-request", never, "refused"),
-        (Problem::Faults(text()), 400, "bad-request", never, "refused"),
-        (Problem::Key(text()), 400, "bad-request", never, "refused"),
-        (Problem::BodyBroken, 400, "bad-request", never, "refused"),
-        (Problem::BadHost("b"), 400, "bad-request", never, "refused"),
-        (not_here, 400, "bad-request", never, "refused"),
-        (
-            Refusal::WriteConcern { asked: 9, reachable: 3 }.into(),
-            400,
-            "unsatisfiable-write-concern",
-            never,
-            "refused",
-        ),
-        (Problem::FaultsOff, 403, "faults-off", never, "refused"),
-        (Problem::WrongOrigin(text()), 403, "wrong-origin", never, "refused"),
-        (Problem::NoPath, 404, "not-found", never, "refused"),
-        (Problem::NotAMastersPath, 404, "not-found", never, "refused"),
-        (Problem::NoMessage { end: LogEnd::new(3) }, 404, "no-such-message", never, "refused"),
-        (
-            Refusal::NoMessage { end: LogEnd::new(3) }.into(),
-            404,
-            "no-such-message",
-            never,
-            "refused",
-        ),
-        (ForgetError::Unknown(bonnie.clone()).into(), 404, "unknown-secondary", never, "refused"),
-        (Problem::Method { allow: "GET" }, 405, "method-not-allowed", never, "refused"),
-        (
-            Problem::NotMaster { allow: "GET", master, address },
-            405,
-            "not-the-master",
-            never,
-            "refused",
-        ),
-        (Problem::BodyIdle { seconds: 1 }, 408, "body-too-slow", always, "refused"),
-        (ForgetError::Live(bonnie).into(), 409, "not-unhealthy", never, "refused"),
-        (Problem::BodyTooLong { limit: 1 }, 413, "too-large", never, "refused"),
-        (Problem::MessageTooLong { length: 2, limit: 1 }, 413, "too-large", never, "refused"),
-        (Problem::BatchTooLong { length: 2 }, 413, "too-large", never, "refused"),
-        (Problem::ContentEncoding(text()), 415, "unsupported-encoding", never, "refused"),
-        (Problem::WrongHost { host: text(), name: text() }, 421, "wrong-host", never, "refused"),
-        (
-            Refusal::KeyReused { first: MessageId::new(3) }.into(),
-            422,
-            "key-reused",
-            never,
-            "refused",
-        ),
+        (Problem::Query(text()), 400, "bad-request"),
+        (Problem::NoNumber, 400, "bad-request"),
+        (Problem::Name(text()), 400, "bad-request"),
+        (Problem::Body(text()), 400, "bad-request"),
+        (Problem::Faults(text()), 400, "bad-request"),
+        (Problem::Key(text()), 400, "bad-request"),
+        (Problem::BodyBroken, 400, "bad-request"),
+        (Problem::BadHost("b"), 400, "bad-request"),
+        (not_here, 400, "bad-request"),
+        (too_many.into(), 400, "unsatisfiable-write-concern"),
+        (Problem::FaultsOff, 403, "faults-off"),
+        (Problem::WrongOrigin(text()), 403, "wrong-origin"),
+        (Problem::NoPath, 404, "not-found"),
+        (Problem::NotAMastersPath, 404, "not-found"),
+        (Problem::NoMessage { end }, 404, "no-such-message"),
+        (Refusal::NoMessage { end }.into(), 404, "no-such-message"),
+        (ForgetError::Unknown(bonnie.clone()).into(), 404, "unknown-secondary"),
+        (Problem::Method { allow: "GET" }, 405, "method-not-allowed"),
+        (not_master, 405, "not-the-master"),
+        (Problem::BodyIdle { seconds: 1 }, 408, "body-too-slow"),
+        (ForgetError::Live(bonnie).into(), 409, "not-unhealthy"),
+        (Problem::BodyTooLong { limit: 1 }, 413, "too-large"),
+        (Problem::MessageTooLong { length: 2, limit: 1 }, 413, "too-large"),
+        (Problem::BatchTooLong { length: 2 }, 413, "too-large"),
+        (Problem::ContentEncoding(text()), 415, "unsupported-encoding"),
+        (Problem::WrongHost { host: text(), name: text() }, 421, "wrong-host"),
+        (Refusal::KeyReused { first }.into(), 422, "key-reused"),
+    ]
+}
+
+fn nodes_faults() -> Vec<Row> {
+    let (always, keyed) = ([true; 3], [true, false, true]);
+    let no_quorum = Refusal::NoQuorum { healthy: 1, cluster_size: 3, required: 2 };
+    let key_unreadable = Refusal::KeyUnreadable { first: MessageId::new(3), detail: text() };
+    let too_many = Refusal::TooManyWaiting { limit: 9 };
+    vec![
         (Problem::Unreadable(text()), 500, "unreadable", keyed, "unknown"),
         (key_unreadable.into(), 500, "unreadable", keyed, "unknown"),
         (Problem::AppendLost, 500, "answer-lost", keyed, "unknown"),
-        (
-            Refusal::NoQuorum { healthy: 1, cluster_size: 3, required: 2 }.into(),
-            503,
-            "no-quorum",
-            always,
-            "refused",
-        ),
-        (Refusal::TooManyWaiting { limit: 9 }.into(), 503, "too-many-waiting", always, "refused"),
+        (no_quorum.into(), 503, "no-quorum", always, "refused"),
+        (too_many.into(), 503, "too-many-waiting", always, "refused"),
         (Problem::TooManyWaiting(accepted(true)), 503, "too-many-waiting", keyed, "stored"),
         (Problem::TooManyBodies, 503, "too-busy", always, "refused"),
         (Refusal::DiskBehind { bytes: 1 }.into(), 503, "too-busy", always, "refused"),
