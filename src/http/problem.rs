@@ -195,9 +195,9 @@ pub(super) enum Problem {
     /// What is on the disk is not what was written there.
     #[error("the message cannot be read: {0}; see /health, and read it from another node")]
     Unreadable(String),
-    /// The disk could not be asked for the moment.
-    #[error("the message cannot be read at the moment: {0}; try again")]
-    ReadFailed(String),
+    /// It cannot be read at the moment, which says nothing about what is on the disk.
+    #[error("the message cannot be read at the moment: {0}; try again later")]
+    NotReadNow(String),
     /// The node stopped after it took the message and before it answered.
     #[error(
         "the node stopped before it told what became of the message, which may be in the log or \
@@ -240,9 +240,9 @@ fn nodes(write_concern: u16) -> String {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        match error.is_passing {
-            true => Self::ReadFailed(error.detail),
-            false => Self::Unreadable(error.detail),
+        match error {
+            ReadError::Passing { detail } => Self::NotReadNow(detail),
+            ReadError::Damaged { detail } => Self::Unreadable(detail),
         }
     }
 }

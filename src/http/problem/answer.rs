@@ -76,7 +76,7 @@ impl Problem {
             }
             Self::TooManyBodies | Self::Refused(Refusal::DiskBehind { .. }) => Code::TooBusy,
             Self::DiskFailed(..)
-            | Self::ReadFailed(_)
+            | Self::NotReadNow(_)
             | Self::Refused(Refusal::DiskFault(_))
             | Self::Forget(ForgetError::DiskFault(_)) => Code::DiskFailed,
             Self::Stopping(_) | Self::Stopped | Self::Refused(Refusal::ShuttingDown) => {

@@ -96,7 +96,7 @@ fn nodes_faults() -> Vec<Row> {
         (Refusal::DiskBehind { bytes: 1 }.into(), 503, "too-busy", always, "refused"),
         (Refusal::DiskFault(fault()).into(), 503, "disk-failed", always, "refused"),
         (ForgetError::DiskFault(fault()).into(), 503, "disk-failed", always, "refused"),
-        (Problem::ReadFailed(text()), 503, "disk-failed", always, "refused"),
+        (Problem::NotReadNow(text()), 503, "disk-failed", always, "refused"),
         (Problem::DiskFailed(accepted(false), fault()), 503, "disk-failed", keyed, "unknown"),
         (Refusal::ShuttingDown.into(), 503, "stopping", always, "refused"),
         (Problem::Stopped, 503, "stopping", always, "refused"),
