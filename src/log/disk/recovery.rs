@@ -6,6 +6,7 @@
 //! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
 //! read back proves nothing about the disk.
 
+mod findings;
 pub mod inspect;
 mod snapshot;
 mod walk;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -13,67 +12,11 @@ use super::super::manifest::{MANIFEST, Manifest};
 use super::super::places::{Place, damaged_places};
 use super::super::scan::{Scanned, Visit, read_header, scan_from};
 use super::OpenError;
+pub use super::findings::{DamagedPlace, Findings, Torn};
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look, unknown};
+use super::walk::{Found, Look, Opened, unknown};
 use crate::log::storage::{Directory, Storage, StorageFile};
-use crate::types::{IdRange, LogEnd, LogId, NodeName, Record};
-
-/// What is in a directory, as far as it is whole.
-#[derive(Debug)]
-pub struct Findings {
-    /// Whose directory it is.
-    pub role: Role,
-    /// The log's identity; none while a secondary has none.
-    pub log: Option<LogId>,
-    /// The secondaries that registered (a master's).
-    pub members: Vec<NodeName>,
-    /// Segment files that were read.
-    pub segments: u64,
-    /// Indexes of sealed segments that are missing, damaged or another file's. The next start makes them again.
-    pub bad_indexes: u64,
-    /// The end of the messages: behind the last one that is whole.
-    pub end: LogEnd,
-    /// Bytes of the records in the segments that were read.
-    pub bytes: u64,
-    /// How many of them have an idempotency key.
-    pub keyed: u64,
-    /// All below was synced.
-    pub synced: LogEnd,
-    /// What a crash tore, and a start would cut off; of a node that runs, what it is writing.
-    pub torn: Option<Torn>,
-    /// What a start would say, which refuses at the first damage that it meets.
-    pub damage: Option<OpenError>,
-    /// Every damaged place.
-    pub places: Vec<DamagedPlace>,
-}
-
-/// A damaged place, for people.
-#[derive(Clone, Debug)]
-pub struct DamagedPlace {
-    /// The file.
-    pub file: String,
-    /// Where in the file, in bytes.
-    pub offset: u64,
-    /// The messages that cannot be read because of it. Empty where none is known of.
-    pub ids: IdRange,
-    /// What is wrong there.
-    pub what: String,
-}
-
-/// The end of a log that is not whole, above all that was synced.
-#[derive(Clone, Debug)]
-pub struct Torn {
-    /// The file.
-    pub file: String,
-    /// Where what is kept ends.
-    pub offset: u64,
-    /// Bytes from there on.
-    pub bytes: u64,
-    /// The messages that it had, as far as that can be told.
-    pub ids: IdRange,
-    /// What is wrong there.
-    pub what: String,
-}
+use crate::types::{IdRange, LogEnd, Record};
 
 /// Why a directory cannot be looked into.
 #[derive(Debug, Error)]
@@ -136,20 +79,7 @@ pub fn inspect(
     let storage = Directory::read_only(path);
     let role = role_of(&storage)?;
     let found = Found { storage: &storage, role };
-    let findings = Findings {
-        role,
-        log: None,
-        members: Vec::new(),
-        segments: 0,
-        bad_indexes: 0,
-        end: LogEnd::ZERO,
-        bytes: 0,
-        keyed: 0,
-        synced: LogEnd::ZERO,
-        torn: None,
-        damage: None,
-        places: Vec::new(),
-    };
+    let findings = Findings::new(role);
     let (manifest, firsts) = match found.manifest_and_segments() {
         Ok(known) => known,
         Err(damage @ OpenError::Damaged { .. }) => {
@@ -313,11 +243,7 @@ struct Damaged<'a> {
 
 impl<'a> Inspection<'a> {
     /// Opens a segment; none where it is not the one that should be there, which is noted.
-    fn open(
-        &mut self,
-        name: &str,
-        ids: IdRange,
-    ) -> Result<Option<(Arc<dyn StorageFile>, SegmentHeader)>, OpenError> {
+    fn open(&mut self, name: &str, ids: IdRange) -> Result<Option<Opened>, OpenError> {
         match self.found.open(self.manifest, name, ids.start()) {
             Ok(opened) => Ok(Some(opened)),
             Err(damage @ OpenError::Damaged { .. }) => {

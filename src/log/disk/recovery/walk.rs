@@ -19,6 +19,9 @@ pub(super) struct Found<'a> {
     pub(super) role: Role,
 }
 
+/// A segment's file and its header.
+pub(super) type Opened = (Arc<dyn StorageFile>, SegmentHeader);
+
 /// What is done on the way along the segments.
 pub(super) trait Look {
     /// Looks at a sealed segment, behind which `next` is the next that there is. Returns where it ends.
@@ -166,7 +169,7 @@ impl Found<'_> {
         manifest: &Manifest,
         name: &str,
         first: LogEnd,
-    ) -> Result<(Arc<dyn StorageFile>, SegmentHeader), OpenError> {
+    ) -> Result<Opened, OpenError> {
         let file = self.storage.open(name).map_err(self.failed("open", name))?;
         let header = read_header(&*file).map_err(self.failed("read", name))?;
         let header = header.map_err(|what| self.damaged(name, 0, &what))?;
