@@ -42,7 +42,8 @@ pub(super) struct Entry {
     bytes: u32,
 }
 
-/// What the head of an index file says of its segment. It says so for itself: whoever uses it compares it with the files.
+/// What the head of an index file says of its segment. It says so for itself: whoever uses it compares it with the
+/// files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IndexHead {
     /// The end of its messages.

@@ -104,8 +104,8 @@ struct OldSegment {
 }
 
 impl Look for Start<'_> {
-    /// Takes where a segment ends from the head of its index, if the next file agrees. Else the segment is read, and its
-    /// index written anew.
+    /// Takes where a segment ends from the head of its index, if the next file agrees. Else the segment is read, and
+    /// its index written anew.
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         let found = self.found;
         let (file, header) = found.open(self.manifest, name, first)?;
