@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use crate::log::LogReader;
 use crate::protocol::{Outcome, Receipt};
-use crate::types::{
-    Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId, WriteConcern,
-};
+use crate::types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId};
 
 /// Watches a cluster from outside. Each method panics, with the facts, when something that must hold does not.
 #[derive(Debug, Default)]
@@ -40,7 +38,8 @@ struct Accepted {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) id: MessageId,
-    pub(super) write_concern: Option<WriteConcern>,
+    /// How many nodes must have it: what was asked for, as a number when it was taken.
+    pub(super) wanted: u16,
     pub(super) deadline: Option<Duration>,
 }
 
@@ -77,7 +76,7 @@ impl Checker {
         match outcome {
             Outcome::Committed(receipt) => {
                 self.receipt_is_true(&sent, receipt);
-                let (acked, wanted) = (receipt.acked_by.len(), receipt.write_concern);
+                let (acked, wanted) = (receipt.acked_by.len(), sent.wanted);
                 assert!(acked >= usize::from(wanted), "{wanted} nodes asked for, {receipt:?}");
             }
             Outcome::TimedOut(receipt) => {
@@ -99,6 +98,7 @@ impl Checker {
 
     fn receipt_is_true(&self, sent: &Sent, receipt: &Receipt) {
         assert_eq!(receipt.id, sent.id, "answered with another message's id");
+        assert_eq!(receipt.write_concern, sent.wanted, "another write concern than asked for");
         for (n, name) in receipt.acked_by.iter().enumerate() {
             let held = self.log.and_then(|log| self.held.get(&(log, name.clone())));
             let held = held.copied().unwrap_or_default();
@@ -187,13 +187,24 @@ impl Checker {
         self.released
     }
 
-    /// Whether a sender waits for a number of nodes that is `nodes` at most. Words are numbers by now.
+    /// Whether a sender waits for a number of nodes that is `nodes` at most.
     pub(super) fn waits_for_at_most(&self, nodes: u16) -> bool {
-        let asks = |sent: &Sent| match sent.write_concern {
-            Some(WriteConcern::Nodes(asked)) => asked <= u64::from(nodes),
-            _ => true,
-        };
-        self.waiting.values().any(asks)
+        self.waiting.values().any(|sent| sent.wanted <= nodes)
+    }
+
+    /// The senders that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&WaiterId, &Sent)> {
+        self.waiting.iter()
+    }
+
+    /// Number of senders that wait for more nodes than the master.
+    pub(super) fn waiting_for_secondaries(&self) -> usize {
+        self.waiting.values().filter(|sent| sent.wanted > 1).count()
+    }
+
+    /// The message that has this key.
+    pub(super) fn message_of(&self, key: &IdempotencyKey) -> Option<MessageId> {
+        self.keys.get(key.as_str()).copied()
     }
 
     /// Senders without an answer.
@@ -220,7 +231,7 @@ mod tests {
         for (n, text) in texts.iter().enumerate() {
             let sent = Sent {
                 id: MessageId::new(n as u64),
-                write_concern: None,
+                wanted: 2,
                 deadline: Some(Duration::from_secs(9)),
             };
             checker.accepted(WaiterId::new(n as u64), sent, &(*text).into());
@@ -277,7 +288,7 @@ mod tests {
         let mut checker = checker(&["a"]);
         let mut batch = Batch::from("b");
         batch.push("c");
-        let sent = Sent { id: MessageId::new(1), write_concern: None, deadline: None };
+        let sent = Sent { id: MessageId::new(1), wanted: 1, deadline: None };
         checker.accepted(WaiterId::new(1), sent, &batch);
         look(&mut checker, "bonnie", &["a", "b"]);
     }
@@ -299,6 +310,14 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "another write concern than asked for")]
+    fn a_write_concern_that_is_lowered_in_the_answer_too_is_caught() {
+        let mut checker = checker(&["a"]);
+        look(&mut checker, "master", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
+    }
+
+    #[test]
     #[should_panic(expected = "2 nodes asked for")]
     fn a_lowered_write_concern_is_caught() {
         let mut checker = checker(&["a"]);
@@ -311,8 +330,9 @@ mod tests {
     fn a_second_answer_is_caught() {
         let mut checker = checker(&["a"]);
         look(&mut checker, "master", &["a"]);
-        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
-        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
+        look(&mut checker, "bonnie", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
+        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::disk::SimDisk;
 use super::link::{Link, Network, Rule, RuleAction, describe};
 use super::node::{Found, MasterNode, SecondaryNode, Stalled};
 use super::options::ClusterOptions;
+use super::positions::Positions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
@@ -69,6 +70,9 @@ pub struct Cluster {
     pub network: Network,
     rules: Vec<Rule>,
     checker: Checker,
+    positions: Positions,
+    /// Whether the master was asked to stop.
+    stopping: bool,
     trace: String,
     print_trace: bool,
     master_name: NodeName,
@@ -94,6 +98,8 @@ impl Cluster {
             network: Network::default(),
             rules: Vec::new(),
             checker: Checker::default(),
+            positions: Positions::default(),
+            stopping: false,
             trace: String::new(),
             print_trace: false,
             master_name: "master".parse().expect("a name"),
@@ -129,6 +135,8 @@ impl Cluster {
         };
         *self.lives.entry(None).or_default() += 1;
         self.checker.master_started(&self.master_name, options.log, found.end);
+        self.positions.master_started();
+        self.stopping = false;
         let what = start_of(&found);
         self.master = Some(MasterNode::new(self.instant(), options, log, found));
         self.note(&format!("master starts with {what}"));
@@ -278,6 +286,7 @@ impl Cluster {
 
 mod disks;
 mod failures;
+mod judge;
 mod run;
 mod senders;
 

@@ -1,6 +1,7 @@
 //! The event loop: the shell that production has in threads and sockets, in virtual time.
 
 use super::*;
+use crate::sim::positions::told_by;
 
 impl Cluster {
     /// Does the next thing, if it happens before `end`. Returns whether there was one.
@@ -120,6 +121,7 @@ impl Cluster {
                     return;
                 }
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
+                self.positions.received(self.now, link, &frame);
                 Input::Frame { session: SessionId::new(link), frame }
             }
             Event::Dialed { .. } => return,
@@ -185,6 +187,7 @@ impl Cluster {
             }
         }
         self.look();
+        self.judge_master();
     }
 
     pub(super) fn drain_secondary(&mut self, name: &NodeName) {
@@ -199,6 +202,10 @@ impl Cluster {
                         unreachable!("a secondary sends no messages, but {range}")
                     };
                     let frame = frame.try_map(empty).expect("no run");
+                    if let Some(told) = told_by(&frame) {
+                        let end = node.log.reader.durable_end();
+                        assert!(told <= end, "{name} tells {told} and has {end}");
+                    }
                     self.transmit(session.get(), false, &frame);
                 }
                 SecondaryEffect::Append(run) => {
@@ -218,6 +225,7 @@ impl Cluster {
 
     fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
         self.look();
+        self.note_positions();
         self.checker.released(self.now, waiter, outcome);
         let (what, receipt) = match outcome {
             Outcome::Committed(receipt) => ("committed", receipt),
@@ -227,6 +235,11 @@ impl Cluster {
             Outcome::TooManyWaiting(receipt) => ("too many wait", receipt),
             Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
         };
+        for name in receipt.acked_by.iter().filter(|&name| *name != self.master_name) {
+            let told = self.positions.of(name);
+            let has_told = told.is_some_and(|told| receipt.id.end() <= told);
+            assert!(has_told, "{name} told {told:?}: {receipt:?}");
+        }
         let nodes: Vec<_> = receipt.acked_by.iter().map(NodeName::as_str).collect();
         let (id, w, nodes) = (receipt.id, receipt.write_concern, nodes.join(", "));
         let replayed = if receipt.replayed { " (replayed)" } else { "" };
