@@ -1,6 +1,6 @@
 //! What must hold in every moment of every schedule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::log::LogReader;
@@ -20,6 +20,10 @@ pub struct Checker {
     held: BTreeMap<(LogId, NodeName), LogEnd>,
     /// The messages of the master's log that have a key.
     keys: BTreeMap<String, MessageId>,
+    /// Where they are, in the order in which the master forgets them.
+    keyed: BTreeSet<MessageId>,
+    /// How many keyed messages the master remembers.
+    window: usize,
     /// Senders without an answer.
     waiting: BTreeMap<WaiterId, Sent>,
     /// Answers so far.
@@ -44,6 +48,11 @@ pub(super) struct Sent {
 }
 
 impl Checker {
+    /// Watches a cluster whose master remembers the last `window` keyed messages.
+    pub(super) fn new(window: usize) -> Self {
+        Self { window, ..Self::default() }
+    }
+
     /// A batch got its ids: they are dense and each is given once.
     pub(super) fn accepted(&mut self, waiter: WaiterId, sent: Sent, batch: &Batch) {
         let truth = self.log.and_then(|log| self.truths.get_mut(&log)).expect("a master runs");
@@ -169,12 +178,15 @@ impl Checker {
         assert!(end.get() <= truth.len() as u64, "the master has messages that nobody sent");
         truth.truncate(end.get() as usize);
         self.keys.retain(|_, id| id.end() <= end);
+        self.keyed.retain(|id| id.end() <= end);
     }
 
-    /// A message got an id under a key: none of the messages that are there has it already.
-    pub(super) fn keyed(&mut self, key: &IdempotencyKey, id: MessageId) {
-        let before = self.keys.insert(key.to_string(), id);
+    /// A message got an id under a key: none of those that the master remembers has it already.
+    pub(super) fn took_key(&mut self, key: &IdempotencyKey, id: MessageId) {
+        let before = self.message_of(key);
         assert_eq!(before, None, "the message of key {key} is there twice, also as {id}");
+        self.keys.insert(key.to_string(), id);
+        self.keyed.insert(id);
     }
 
     /// Number of messages accepted in this log.
@@ -202,9 +214,11 @@ impl Checker {
         self.waiting.values().filter(|sent| sent.wanted > 1).count()
     }
 
-    /// The message that has this key.
+    /// The message that has this key, if it is one of those that the master remembers.
     pub(super) fn message_of(&self, key: &IdempotencyKey) -> Option<MessageId> {
-        self.keys.get(key.as_str()).copied()
+        let id = self.keys.get(key.as_str()).copied()?;
+        let is_remembered = self.keyed.range(id..).take(self.window + 1).count() <= self.window;
+        is_remembered.then_some(id)
     }
 
     /// Senders without an answer.

@@ -86,6 +86,7 @@ impl Cluster {
             now: Duration::ZERO,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             disk_rng: ChaCha8Rng::seed_from_u64(!options.seed),
+            checker: Checker::new(options.idempotency_window),
             options,
             next_number: 0,
             master: None,
@@ -97,7 +98,6 @@ impl Cluster {
             events: BTreeMap::new(),
             network: Network::default(),
             rules: Vec::new(),
-            checker: Checker::default(),
             positions: Positions::default(),
             stopping: false,
             trace: String::new(),
@@ -287,6 +287,7 @@ impl Cluster {
 mod disks;
 mod failures;
 mod judge;
+mod network;
 mod run;
 mod senders;
 

@@ -1,7 +1,11 @@
 //! The event loop: the shell that production has in threads and sockets, in virtual time.
 
 use super::*;
+use crate::protocol::frame::Request;
 use crate::sim::positions::told_by;
+
+/// Time within which what comes to a node is taken in together, where a turn takes more than one event.
+const TURN_TIME: Duration = Duration::from_millis(1);
 
 impl Cluster {
     /// Does the next thing, if it happens before `end`. Returns whether there was one.
@@ -10,19 +14,69 @@ impl Cluster {
         let master = self.master.as_ref().and_then(MasterNode::next_deadline);
         let secondaries = self.secondaries.values().filter_map(SecondaryNode::next_deadline);
         let deadline = secondaries.chain(master).min();
-        let deadline = deadline.map(|at| at.saturating_duration_since(self.base).max(self.now));
+        let deadline = deadline.map(|at| at.saturating_duration_since(self.base));
         let Some(next) = event.into_iter().chain(deadline).min().filter(|&next| next <= end) else {
             return false;
         };
-        self.now = next;
-        match self.events.first_entry().filter(|entry| entry.key().0 <= next) {
-            Some(entry) => {
-                let event = entry.remove();
-                self.happen(event);
-            }
+        self.now = next.max(self.now);
+        match self.take_event(next) {
+            Some(event) => self.take_turn(event),
             None => self.time_out(),
         }
         true
+    }
+
+    fn take_event(&mut self, until: Duration) -> Option<Event> {
+        self.events.first_entry().filter(|entry| entry.key().0 <= until).map(|entry| entry.remove())
+    }
+
+    /// Lets an event happen, and with it those for the same node that come next and soon.
+    fn take_turn(&mut self, event: Event) {
+        let (node, mut left) = (self.node_of(&event), self.options.turn_events);
+        let mut event = Some(event);
+        while let Some(next) = event.take() {
+            let more = self.take_in(next);
+            left -= 1;
+            if left == 0 || !more {
+                break;
+            }
+            let soon = self.now + TURN_TIME;
+            let is_next = |event: &Event| self.node_of(event) == node;
+            let follows = self.events.first_key_value().is_some_and(|(_, event)| is_next(event));
+            event = follows.then(|| self.take_event(soon)).flatten();
+        }
+        match node.flatten() {
+            None => self.drain_master(),
+            Some(name) => self.drain_secondary(&name),
+        }
+    }
+
+    /// The node that an event happens to (inside, none: the master); none where it is void.
+    fn node_of(&self, event: &Event) -> Option<Option<NodeName>> {
+        match event {
+            Event::Arrive { link, at_master, .. } | Event::Down { link, at_master } => {
+                let link = self.links.get(link)?;
+                let (master, secondary) = link.lives;
+                match at_master {
+                    true => (self.life(None) == master).then_some(None),
+                    false => {
+                        let lives = self.life(Some(&link.peer)) == secondary;
+                        lives.then(|| Some(link.peer.clone()))
+                    }
+                }
+            }
+            Event::Accepted { link } => {
+                let (master, _) = self.links.get(link)?.lives;
+                (self.life(None) == master).then_some(None)
+            }
+            Event::Dialed { secondary, life, .. } => {
+                (self.life(Some(secondary)) == *life).then(|| Some(secondary.clone()))
+            }
+            Event::Synced { secondary, life } | Event::DiskBroke { secondary, life } => {
+                (self.life(secondary.as_ref()) == *life).then(|| secondary.clone())
+            }
+            Event::Remembered { life, .. } => (self.life(None) == *life).then_some(None),
+        }
     }
 
     fn time_out(&mut self) {
@@ -49,28 +103,19 @@ impl Cluster {
         }
     }
 
+    /// Lets something happen to a node at once.
     pub(super) fn happen(&mut self, event: Event) {
-        let to = match &event {
-            Event::Arrive { link, at_master, .. } | Event::Down { link, at_master } => {
-                let Some(link) = self.links.get(link) else { return };
-                (!at_master).then(|| link.peer.clone())
-            }
-            Event::Accepted { .. } => None,
-            Event::Dialed { secondary, life, .. } if self.life(Some(secondary)) == *life => {
-                Some(secondary.clone())
-            }
-            Event::Synced { secondary, life } | Event::DiskBroke { secondary, life }
-                if self.life(secondary.as_ref()) == *life =>
-            {
-                secondary.clone()
-            }
-            Event::Remembered { life, .. } if self.life(None) == *life => None,
-            // It happened to an earlier life.
-            Event::Dialed { .. }
-            | Event::Synced { .. }
-            | Event::Remembered { .. }
-            | Event::DiskBroke { .. } => return,
-        };
+        let node = self.node_of(&event);
+        self.take_in(event);
+        match node.flatten() {
+            None => self.drain_master(),
+            Some(name) => self.drain_secondary(&name),
+        }
+    }
+
+    /// Lets a node take in an event, without acting on it yet. Returns whether it may take in more before it acts.
+    fn take_in(&mut self, event: Event) -> bool {
+        let Some(to) = self.node_of(&event) else { return false };
         // A node that is paused on demand goes on with its disk and with HTTP, one that hangs with nothing.
         let is_own = matches!(
             event,
@@ -81,52 +126,54 @@ impl Cluster {
             && (stalled.is_hung || is_paused)
         {
             stalled.events.push_back(event);
-            return;
+            return true;
         }
         match to {
-            None => {
-                self.happen_to_master(event);
-                self.drain_master();
-            }
+            None => self.happen_to_master(event),
             Some(name) => {
                 self.happen_to_secondary(&name, event);
-                self.drain_secondary(&name);
+                true
             }
         }
     }
 
-    fn happen_to_master(&mut self, event: Event) {
-        let now = self.instant();
-        let Some(master) = &mut self.master else { return };
+    /// Returns false behind a handshake: what answers to earlier frames say is judged before it counts.
+    fn happen_to_master(&mut self, event: Event) -> bool {
+        let (now, mut may_go_on) = (self.instant(), true);
+        let Some(master) = &mut self.master else { return true };
         let input = match event {
             Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
-                return self.tell_master_of_disk(event);
+                self.tell_master_of_disk(event);
+                return false;
             }
             Event::Accepted { link } => {
                 if !self.links.get(&link).is_some_and(|link| link.master_open) {
-                    return;
+                    return true;
                 }
                 let session = SessionId::new(link);
                 Input::SessionUp { session, address: format!("link {link}") }
             }
             Event::Down { link, .. } => {
                 let Some(state) = self.links.get_mut(&link).filter(|link| link.master_open) else {
-                    return;
+                    return true;
                 };
                 state.master_open = false;
                 Input::SessionDown { session: SessionId::new(link), reason: "cut".to_owned() }
             }
             Event::Arrive { link, bytes, .. } => {
-                if !self.links.get(&link).is_some_and(|link| link.master_open) {
-                    return;
-                }
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
-                self.positions.received(self.now, link, &frame);
+                may_go_on = !matches!(frame, Frame::Request(_, Request::Handshake(_)));
+                // What came before the machine closed the connection waits in a mailbox, and is still handed in.
+                if self.links.get(&link).is_some_and(|link| link.master_open) {
+                    self.positions.received(self.now, link, &frame);
+                }
                 Input::Frame { session: SessionId::new(link), frame }
             }
-            Event::Dialed { .. } => return,
+            Event::Dialed { .. } => return true,
         };
         master.machine.step(now, input);
+        self.note_positions();
+        may_go_on
     }
 
     fn happen_to_secondary(&mut self, name: &NodeName, event: Event) {
@@ -154,9 +201,6 @@ impl Cluster {
                 }
             }
             Event::Arrive { link, bytes, .. } => {
-                if !self.links.get(&link).is_some_and(|link| link.secondary_open) {
-                    return;
-                }
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
                 SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
@@ -260,106 +304,5 @@ impl Cluster {
 
     pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
-    }
-
-    fn dial(&mut self, name: &NodeName) {
-        let (delay, life) = (self.network.delay(&mut self.rng), self.life(Some(name)));
-        let secondary = name.clone();
-        if self.partitioned.contains(name) {
-            let event = Event::Dialed { secondary, life, link: None };
-            return self.schedule(Duration::from_secs(1), event);
-        }
-        let link = self.number();
-        let state = Link {
-            peer: name.clone(),
-            master_open: true,
-            secondary_open: true,
-            last_to_master: self.now + delay,
-            last_to_secondary: self.now + delay,
-        };
-        self.links.insert(link, state);
-        self.schedule(delay, Event::Accepted { link });
-        self.schedule(delay, Event::Dialed { secondary, life, link: Some(link) });
-    }
-
-    /// One end closes a link; the other learns of it behind what is on its way.
-    fn hang_up(&mut self, number: u64, by_master: bool) {
-        let Some(link) = self.links.get_mut(&number) else { return };
-        let last = if by_master {
-            link.master_open = false;
-            link.last_to_secondary
-        } else {
-            link.secondary_open = false;
-            link.last_to_master
-        };
-        if self.partitioned.contains(&link.peer) {
-            return;
-        }
-        let delay = self.network.delay(&mut self.rng).max(last.saturating_sub(self.now));
-        self.schedule(delay, Event::Down { link: number, at_master: !by_master });
-    }
-
-    /// Puts a frame on its way, as the network and the rules will have it.
-    fn transmit(&mut self, number: u64, from_master: bool, frame: &Frame<Records>) {
-        let Some(link) = self.links.get(&number) else { return };
-        let (peer, kind) = (link.peer.clone(), frame.kind());
-        let encoded = frame::encode(frame);
-        let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
-        bytes.extend_from_slice(&encoded.records);
-        let bytes = bytes.freeze();
-        let rule = self.take_rule(&peer, kind);
-        let lost = self.partitioned.contains(&peer)
-            || matches!(rule, Some(RuleAction::Drop))
-            || self.rng.random_bool(self.network.drop_rate);
-        let twice = matches!(rule, Some(RuleAction::Duplicate))
-            || self.rng.random_bool(self.network.duplicate_rate);
-        // Heartbeats would drown what a trace is read for.
-        if !matches!(kind, FrameKind::Heartbeat | FrameKind::Alive) {
-            let fate = if lost {
-                " (lost)"
-            } else if twice {
-                " (twice)"
-            } else {
-                ""
-            };
-            let (from, to) =
-                if from_master { ("master", peer.as_str()) } else { (peer.as_str(), "master") };
-            self.note(&format!("{from} -> {to}: {}{fate}", describe(frame)));
-        }
-        if lost {
-            return;
-        }
-        for _ in 0..=usize::from(twice) {
-            let mut at = self.now
-                + match rule {
-                    Some(RuleAction::Delay(delay)) => delay,
-                    _ => self.network.delay(&mut self.rng),
-                };
-            if !self.network.reorder && !matches!(rule, Some(RuleAction::Delay(_))) {
-                let Some(link) = self.links.get_mut(&number) else { return };
-                let last = if from_master {
-                    &mut link.last_to_secondary
-                } else {
-                    &mut link.last_to_master
-                };
-                at = at.max(*last);
-                *last = at;
-            }
-            let event =
-                Event::Arrive { link: number, at_master: !from_master, bytes: bytes.clone() };
-            self.schedule(at.saturating_sub(self.now), event);
-        }
-    }
-
-    fn take_rule(&mut self, peer: &NodeName, kind: FrameKind) -> Option<RuleAction> {
-        let holds = |rule: &Rule| rule.peer == *peer && rule.kind == format!("{kind:?}");
-        let at = self.rules.iter().position(holds)?;
-        let rule = self.rules.get_mut(at)?;
-        let action = rule.action;
-        rule.times = rule.times.saturating_sub(1);
-        if rule.times == 0 {
-            self.rules.remove(at);
-        }
-        Some(action)
     }
 }

@@ -58,7 +58,7 @@ impl Cluster {
         assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
         self.checker.accepted(waiter, self.sent(id, wanted, wait), batch);
         if let Some(key) = key {
-            self.checker.keyed(key, id);
+            self.checker.took_key(key, id);
         }
         for (at, text) in batch.iter().enumerate() {
             self.note(&format!("sender {waiter}: {text:?} becomes id={}", id.get() + at as u64));
