@@ -32,7 +32,7 @@ const SUMMARY_LINES: usize = 60;
 #[derive(Debug)]
 pub(super) enum Event {
     /// Bytes of one frame arrive at one end of a link.
-    Arrive { link: u64, at_master: bool, bytes: Bytes },
+    Arrive { link: u64, at_master: bool, kind: FrameKind, bytes: Bytes },
     /// One end of a link learns that it is gone.
     Down { link: u64, at_master: bool },
     /// The master accepts a connection.

@@ -89,7 +89,7 @@ impl Cluster {
                 *last = at;
             }
             let event =
-                Event::Arrive { link: number, at_master: !from_master, bytes: bytes.clone() };
+                Event::Arrive { link: number, at_master: !from_master, kind, bytes: bytes.clone() };
             self.schedule(at.saturating_sub(self.now), event);
         }
     }

@@ -1,7 +1,6 @@
 //! The event loop: the shell that production has in threads and sockets, in virtual time.
 
 use super::*;
-use crate::protocol::frame::Request;
 use crate::sim::positions::told_by;
 
 /// Time within which what comes to a node is taken in together, where a turn takes more than one event.
@@ -35,13 +34,13 @@ impl Cluster {
         let (node, mut left) = (self.node_of(&event), self.options.turn_events);
         let mut event = Some(event);
         while let Some(next) = event.take() {
-            let more = self.take_in(next);
+            self.take_in(next);
             left -= 1;
-            if left == 0 || !more {
+            if left == 0 {
                 break;
             }
             let soon = self.now + TURN_TIME;
-            let is_next = |event: &Event| self.node_of(event) == node;
+            let is_next = |event: &Event| self.node_of(event) == node && !may_admit(event);
             let follows = self.events.first_key_value().is_some_and(|(_, event)| is_next(event));
             event = follows.then(|| self.take_event(soon)).flatten();
         }
@@ -113,9 +112,9 @@ impl Cluster {
         }
     }
 
-    /// Lets a node take in an event, without acting on it yet. Returns whether it may take in more before it acts.
-    fn take_in(&mut self, event: Event) -> bool {
-        let Some(to) = self.node_of(&event) else { return false };
+    /// Lets a node take in an event, without acting on it yet.
+    fn take_in(&mut self, event: Event) {
+        let Some(to) = self.node_of(&event) else { return };
         // A node that is paused on demand goes on with its disk and with HTTP, one that hangs with nothing.
         let is_own = matches!(
             event,
@@ -126,54 +125,48 @@ impl Cluster {
             && (stalled.is_hung || is_paused)
         {
             stalled.events.push_back(event);
-            return true;
+            return;
         }
         match to {
             None => self.happen_to_master(event),
-            Some(name) => {
-                self.happen_to_secondary(&name, event);
-                true
-            }
+            Some(name) => self.happen_to_secondary(&name, event),
         }
     }
 
-    /// Returns false behind a handshake: what answers to earlier frames say is judged before it counts.
-    fn happen_to_master(&mut self, event: Event) -> bool {
-        let (now, mut may_go_on) = (self.instant(), true);
-        let Some(master) = &mut self.master else { return true };
+    fn happen_to_master(&mut self, event: Event) {
+        let now = self.instant();
+        let Some(master) = &mut self.master else { return };
         let input = match event {
             Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
                 self.tell_master_of_disk(event);
-                return false;
+                return self.note_positions();
             }
             Event::Accepted { link } => {
                 if !self.links.get(&link).is_some_and(|link| link.master_open) {
-                    return true;
+                    return;
                 }
                 let session = SessionId::new(link);
                 Input::SessionUp { session, address: format!("link {link}") }
             }
             Event::Down { link, .. } => {
                 let Some(state) = self.links.get_mut(&link).filter(|link| link.master_open) else {
-                    return true;
+                    return;
                 };
                 state.master_open = false;
                 Input::SessionDown { session: SessionId::new(link), reason: "cut".to_owned() }
             }
             Event::Arrive { link, bytes, .. } => {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
-                may_go_on = !matches!(frame, Frame::Request(_, Request::Handshake(_)));
                 // What came before the machine closed the connection waits in a mailbox, and is still handed in.
                 if self.links.get(&link).is_some_and(|link| link.master_open) {
                     self.positions.received(self.now, link, &frame);
                 }
                 Input::Frame { session: SessionId::new(link), frame }
             }
-            Event::Dialed { .. } => return true,
+            Event::Dialed { .. } => return,
         };
         master.machine.step(now, input);
         self.note_positions();
-        may_go_on
     }
 
     fn happen_to_secondary(&mut self, name: &NodeName, event: Event) {
@@ -305,4 +298,10 @@ impl Cluster {
     pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
     }
+}
+
+/// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the
+/// position that a handshake tells may be a lower one.
+fn may_admit(event: &Event) -> bool {
+    matches!(event, Event::Arrive { kind: FrameKind::Handshake, .. } | Event::Remembered { .. })
 }
