@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
 use super::connection::{self, Answer};
+use super::host::HostNames;
 use super::routes::App;
 use crate::node::{MasterHandle, SecondaryHandle};
 
@@ -24,17 +25,13 @@ use crate::node::{MasterHandle, SecondaryHandle};
 /// does not, the accept loop waits, and the kernel's own queue fills.
 const CONNECTION_QUEUE: usize = 64;
 
-/// Threads of one HTTP thread that may wait for the disk, at most: one disk is not read faster by
-/// more, and clients beyond those take turns.
-const READERS_MAX: usize = 4;
-
 /// Pause after a failed accept, in time: what fails is mostly the number of descriptors, and only a
 /// connection that ends gives one back. Shorter: a busy loop while there are none. Longer: clients
 /// wait longer than they need to.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the HTTP server is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Threads that serve HTTP; at least one.
     pub workers: usize,
@@ -42,6 +39,11 @@ pub struct HttpConfig {
     pub max_message_bytes: usize,
     /// Whether faults may be scripted.
     pub allow_faults: bool,
+    /// The host names that the node goes by.
+    pub hosts: HostNames,
+    /// Whether the id of a durable message never comes to name another one, so that caches may
+    /// keep the message for ever.
+    pub ids_are_stable: bool,
 }
 
 /// The node that is served.
@@ -95,10 +97,11 @@ impl Server {
         listener: std::net::TcpListener,
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
-        let server = Self::start_with(config.workers, listener, move || {
-            App::new(node.clone(), limits.clone(), config.allow_faults)
+        let workers = config.workers;
+        let server = Self::start_with(workers, listener, move || {
+            App::new(node.clone(), limits.clone(), &config)
         })?;
-        info!(address = %server.address, workers = config.workers, "serving HTTP");
+        info!(address = %server.address, workers, "serving HTTP");
         Ok(server)
     }
 
@@ -170,7 +173,6 @@ where
     let thread = std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
         // Made here: a local runtime cannot be sent to another thread.
         let mut builder = Builder::new_current_thread();
-        builder.max_blocking_threads(READERS_MAX);
         let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -180,8 +182,6 @@ where
         };
         let _ = report.send(Ok(()));
         runtime.block_on(worker.run());
-        // A read that the disk does not answer holds up nobody.
-        runtime.shutdown_background();
         // Last: whoever waits for it may rely on everything else being gone.
         drop(alive);
     })?;

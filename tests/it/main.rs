@@ -6,14 +6,17 @@
 mod batches;
 mod check;
 mod cluster;
+mod contract;
 mod crash;
 mod disk;
 mod faults;
 mod health;
 mod hostile;
 mod http;
+mod members;
 mod proxy;
 mod replication;
 mod senders;
+mod signals;
 mod support;
 mod tool;
