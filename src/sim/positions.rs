@@ -17,6 +17,9 @@ const UNHEALTHY_AFTER: u32 = 5;
 pub(super) struct Positions {
     /// The largest position told on each connection.
     told: BTreeMap<u64, LogEnd>,
+    /// The name that each connection brought, and by name the last connection that was ready.
+    names: BTreeMap<u64, NodeName>,
+    ready: BTreeMap<NodeName, u64>,
     /// When something last came on each connection.
     heard: BTreeMap<u64, Duration>,
     /// The newest connection that the master took for each name, and the position that counts.
@@ -44,6 +47,16 @@ impl Positions {
     /// The master received a frame on a connection.
     pub(super) fn received(&mut self, now: Duration, link: u64, frame: &Frame<Records>) {
         self.heard.insert(link, now);
+        match frame {
+            Frame::Request(_, Request::Handshake(handshake)) => {
+                self.names.insert(link, handshake.name.clone());
+            }
+            Frame::Request(_, Request::SecondaryNodeReady { .. }) => {
+                let name = self.names.get(&link).cloned();
+                self.ready.extend(name.map(|name| (name, link)));
+            }
+            _ => {}
+        }
         let Some(told) = told_by(frame) else { return };
         let before = self.told.entry(link).or_default();
         *before = told.max(*before);
@@ -51,15 +64,15 @@ impl Positions {
 
     /// Takes over which connection is whose, from the rows of the master's health. A new connection replaces what an
     /// earlier one told, also by less; a connection that is gone leaves what it told.
-    pub(super) fn look_at(&mut self, now: Duration, health: &MasterHealth) {
+    pub(super) fn look_at(&mut self, health: &MasterHealth) {
         self.counts.retain(|name, _| health.secondaries.iter().any(|row| row.name == *name));
         for row in &health.secondaries {
-            let Some(link) = link_of(row) else { continue };
+            // A name may be written down after the connection that brought it is gone.
+            let is_new = !self.counts.contains_key(&row.name);
+            let brought = || self.ready.get(&row.name).copied().filter(|_| is_new);
+            let Some(link) = link_of(row).or_else(brought) else { continue };
             let told = self.told.get(&link).copied().unwrap_or_default();
-            let before = self.counts.insert(row.name.clone(), (link, told));
-            if before.is_none_or(|(before, _)| before != link) {
-                self.heard.insert(link, now);
-            }
+            self.counts.insert(row.name.clone(), (link, told));
         }
     }
 

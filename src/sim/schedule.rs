@@ -83,6 +83,7 @@ impl Schedule {
             request_timeout: rarely(&mut rng, 1500, [100, 400, 5000]),
             heartbeat_interval: rarely(&mut rng, 1000, [200, 500, 3000]),
             reconnect_delay: rarely(&mut rng, 3000, [100, 500, 10_000]),
+            ..ClusterOptions::default()
         };
         let mut cluster = Cluster::new(options);
         let name = |n| format!("s{n}").parse().expect("a name");

@@ -22,7 +22,7 @@ impl Cluster {
     /// The master took something in: notes whose connection is whose.
     pub(super) fn note_positions(&mut self) {
         if let Some(health) = self.master_health() {
-            self.positions.look_at(self.now, &health);
+            self.positions.look_at(&health);
         }
     }
 

@@ -139,7 +139,7 @@ impl Cluster {
         let input = match event {
             Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
                 self.tell_master_of_disk(event);
-                return self.note_positions();
+                return self.note_turn();
             }
             Event::Accepted { link } => {
                 if !self.links.get(&link).is_some_and(|link| link.master_open) {
@@ -166,7 +166,14 @@ impl Cluster {
             Event::Dialed { .. } => return,
         };
         master.machine.step(now, input);
-        self.note_positions();
+        self.note_turn();
+    }
+
+    /// Where a turn takes more, what this event changed is noted before the next one hides it.
+    fn note_turn(&mut self) {
+        if self.options.turn_events > 1 {
+            self.note_positions();
+        }
     }
 
     fn happen_to_secondary(&mut self, name: &NodeName, event: Event) {
