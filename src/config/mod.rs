@@ -12,7 +12,7 @@ mod values;
 pub use args::{MasterArgs, NodeArgs, SecondaryArgs};
 pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
 pub use parse::{Stop, parse, parse_node};
-pub(crate) use values::{interval, number, port, port_range_end};
+pub(crate) use values::{interval_with_unit, number, port, port_range_end};
 
 use std::net::IpAddr;
 use std::path::PathBuf;
