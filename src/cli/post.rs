@@ -295,22 +295,16 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn who_waits_is_told_what_ctrl_c_does() {
+    // The node blocks its thread, which must not be that of the client.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_user_who_waits_is_told_what_ctrl_c_does() {
         let node = TestNode::start(|_, _| {
             std::thread::sleep(QUIET + Duration::from_millis(300));
             (201, CREATED.to_owned())
         });
         let args = args(vec![node.await.url()], None);
         let (mut out, mut notes) = (Vec::new(), Vec::new());
-        // The node blocks its thread, which must not be that of the client.
-        let posting = std::thread::spawn(move || {
-            let mut stdin = &b""[..];
-            let posting = run_with(&args, &mut stdin, &mut out, &mut notes);
-            super::super::block_on(posting).unwrap();
-            (out, notes)
-        });
-        let (out, notes) = tokio::task::spawn_blocking(|| posting.join().unwrap()).await.unwrap();
+        run_with(&args, &mut &b""[..], &mut out, &mut notes).await.unwrap();
         let notes = String::from_utf8(notes).unwrap();
         assert!(notes.starts_with("acklog: waiting until 3 nodes have the message; Ctrl-C"));
         assert_eq!(notes.lines().count(), 1, "{notes}");
