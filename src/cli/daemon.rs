@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use tracing::warn;
 
 use super::variables;
-use crate::config::{LogConfig, MasterConfig, SecondaryConfig};
+use crate::config::{BAD_USAGE_STATUS, Contradiction, LogConfig, MasterConfig, SecondaryConfig};
 use crate::run::{self, StopSignals};
 use crate::telemetry;
 use crate::types::NodeName;
 
 /// Runs a master until it is told to stop and returns the exit status: 0 after a clean stop, 1
-/// when it cannot run.
+/// when it cannot run, 2 when its flags contradict its log.
 pub fn master_node(config: MasterConfig, stop: anyhow::Result<StopSignals>) -> ExitCode {
     let (name, log) = (config.name.clone(), config.log.clone());
     logged("master-node", &name, &log, || run::master(config, stop?))
@@ -41,6 +41,9 @@ fn logged(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             super::report(program, &error);
+            if error.is::<Contradiction>() {
+                return ExitCode::from(BAD_USAGE_STATUS);
+            }
             ExitCode::FAILURE
         }
     }
