@@ -242,7 +242,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Passing { detail } => Self::NotReadNow(detail),
-            ReadError::Damaged { detail } => Self::Unreadable(detail),
+            ReadError::Damaged { detail, .. } => Self::Unreadable(detail),
         }
     }
 }

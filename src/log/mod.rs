@@ -16,6 +16,7 @@
 //!
 //! Invariant: `durable_end <= appended end`. Readers never see anything at or above `durable_end`.
 
+mod accept_loss;
 pub mod disk;
 mod open;
 mod reset;
@@ -34,10 +35,11 @@ use crate::protocol::{LogView, Unreadable};
 use crate::threads::{Answer, NoThread};
 use crate::types::{
     Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, MessageId,
-    NodeName, Records, Run, record_bytes,
+    NodeName, Records, Run, RunningChecksum, record_bytes,
 };
 
-pub use disk::inspect;
+pub use accept_loss::{AcceptLossError, accept_loss};
+pub use disk::{backup, inspect, repair};
 pub use open::{Background, open};
 pub use reset::{Moved, ResetError, reset};
 
@@ -70,13 +72,16 @@ pub struct Opened {
     pub members: Vec<NodeName>,
     /// The last keyed messages, in id order, as many as were asked for (a master's log).
     pub keys: Vec<(KeyHash, MessageId)>,
+    /// Where the log ended when an operator accepted by [`accept_loss`] that what lay behind is lost (a master's log).
+    pub accepted_loss: Option<LogEnd>,
 }
 
 impl Opened {
     /// A new, empty log in memory. Its master draws the identity.
     pub fn in_memory() -> Self {
         let (writer, reader) = in_memory();
-        Self { writer, reader, log: None, members: Vec::new(), keys: Vec::new() }
+        let (members, keys) = (Vec::new(), Vec::new());
+        Self { writer, reader, log: None, members, keys, accepted_loss: None }
     }
 }
 
@@ -95,6 +100,8 @@ pub enum ReadError {
     Damaged {
         /// The file, the offset, and what is wrong there.
         detail: String,
+        /// The place; none where the file itself cannot be read.
+        place: Option<Box<disk::Place>>,
     },
 }
 
@@ -106,7 +113,8 @@ impl From<NoThread> for ReadError {
 
 /// A new, empty log in memory.
 pub fn in_memory() -> (LogWriter, LogReader) {
-    let shared = Arc::new(Shared::new(LogEnd::ZERO, segment::SEGMENT_BYTES, None));
+    let start = (LogEnd::ZERO, Some(RunningChecksum::START));
+    let shared = Arc::new(Shared::new(start, segment::SEGMENT_BYTES, None));
     LogWriter::of(shared, None)
 }
 
@@ -268,6 +276,25 @@ impl LogReader {
             from = next.range().end();
         }
         Ok(Records::trusted(range, bytes.freeze()))
+    }
+
+    /// The checksum of all durable records below `end`, by which two logs are compared at a position: where it is the
+    /// same, so is all that lies below. None where it is not known, since a part of the log was written by a release
+    /// that did not keep it, or where `end` lies above the durable end.
+    ///
+    /// What is in memory takes microseconds. For older positions up to a segment of 64 MiB is read: ask where waiting
+    /// for the disk is allowed, never on the core's thread (see [`is_recent`](Self::is_recent)).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn running_checksum(&self, end: LogEnd) -> Result<Option<RunningChecksum>, ReadError> {
+        if end > self.durable_end() {
+            return Ok(None);
+        }
+        match self.shared.running_recent(end) {
+            Some(running) => Ok(running),
+            None => self.on_disk(|files| files.running_checksum(end)),
+        }
     }
 
     fn read_below(

@@ -5,7 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::types::{
-    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, Records, encode_record, has_more,
+    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, Records, RunningChecksum, encode_record,
+    has_more,
 };
 
 /// Room of a piece of memory, in bytes, unless a single run needs more. Larger: fewer allocations, but the untouched
@@ -17,6 +18,8 @@ pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 struct Offsets {
     start: LogEnd,
+    /// The checksum of all records before, where it is known.
+    running: Option<RunningChecksum>,
     /// One more than records: the last is the segment's length. `u32`, since a segment has at most
     /// [`SEGMENT_BYTES`], or is a single run, and that is below 16 MiB.
     begins: Vec<u32>,
@@ -74,6 +77,11 @@ impl Offsets {
         (range, self.offset(range.end()) - begin)
     }
 
+    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    fn running_at(&self, end: LogEnd, bytes: &[u8]) -> Option<RunningChecksum> {
+        self.running?.over(bytes.get(..self.offset(end)).expect("offsets inside"))
+    }
+
     fn bytes_of(&self, range: IdRange) -> Range<usize> {
         self.offset(range.start())..self.offset(range.end())
     }
@@ -97,8 +105,15 @@ pub(super) struct Sealed {
 
 impl Active {
     /// An empty segment with room for `room` bytes. It is written into `memory`, where that is large enough.
-    pub(super) fn new(start: LogEnd, room: usize, memory: Vec<u8>) -> Self {
-        let offsets = Offsets { start, begins: vec![0], batches: Vec::new(), open_batch: None };
+    /// `running` is the checksum of all records before, where it is known.
+    pub(super) fn new(
+        start: LogEnd,
+        running: Option<RunningChecksum>,
+        room: usize,
+        memory: Vec<u8>,
+    ) -> Self {
+        let offsets =
+            Offsets { start, running, begins: vec![0], batches: Vec::new(), open_batch: None };
         Self { offsets, bytes: memory, room }
     }
 
@@ -170,6 +185,11 @@ impl Active {
         Records::trusted(range, Bytes::copy_from_slice(bytes))
     }
 
+    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
+        self.offsets.running_at(end, &self.bytes)
+    }
+
     pub(super) fn seal(mut self) -> Sealed {
         self.offsets.begins.shrink_to_fit();
         self.offsets.batches.shrink_to_fit();
@@ -196,6 +216,11 @@ impl Sealed {
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
         self.offsets.run_from(from, until, max)
+    }
+
+    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
+        self.offsets.running_at(end, &self.bytes)
     }
 
     /// The segment's memory, emptied, where no reader holds a slice of it.

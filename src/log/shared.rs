@@ -10,7 +10,7 @@ use tracing::{error, warn};
 use super::ReadError;
 use super::disk::Disk;
 use super::segment::{Active, Sealed};
-use crate::types::{DiskFault, IdRange, LogEnd, Records};
+use crate::types::{DiskFault, IdRange, LogEnd, Records, RunningChecksum};
 
 /// The state of a log.
 #[derive(Debug)]
@@ -43,9 +43,14 @@ pub(super) struct Recent {
 }
 
 impl Shared {
-    /// A log that ends at `end` and has nothing in memory yet. Pieces of memory have `chunk_bytes`.
-    pub(super) fn new(end: LogEnd, chunk_bytes: usize, disk: Option<Disk>) -> Self {
-        let active = Active::new(end, chunk_bytes, Vec::new());
+    /// A log that ends at `end` and has nothing in memory yet; with the checksum of all that stands before, where it is
+    /// known. Pieces of memory have `chunk_bytes`.
+    pub(super) fn new(
+        (end, running): (LogEnd, Option<RunningChecksum>),
+        chunk_bytes: usize,
+        disk: Option<Disk>,
+    ) -> Self {
+        let active = Active::new(end, running, chunk_bytes, Vec::new());
         let (sealed, spare) = (VecDeque::new(), Vec::new());
         let recent = Recent { sealed, active, chunk_bytes, spare };
         Self {
@@ -89,7 +94,12 @@ impl Shared {
             ReadError::Passing { detail } => {
                 return warn!(detail, "a read of the log failed for the moment");
             }
-            ReadError::Damaged { detail } => detail,
+            ReadError::Damaged { detail, place } => {
+                if let (Some(disk), Some(place)) = (&self.disk, place) {
+                    disk.note_damage(place);
+                }
+                detail
+            }
         };
         let fault = DiskFault::Damaged { detail: detail.to_owned() };
         if self.disk.as_ref().is_some_and(|disk| disk.fail(fault)) {
@@ -109,6 +119,16 @@ impl Shared {
         (recent.start() <= from).then(|| match recent.sealed_at(from) {
             Some(sealed) => sealed.read(from, until, max_bytes),
             None => recent.active.read(from, until, max_bytes),
+        })
+    }
+
+    /// The checksum of all records below `end`, durable or not, where it is known; the outer option is none where `end`
+    /// lies before the records in memory.
+    pub(super) fn running_recent(&self, end: LogEnd) -> Option<Option<RunningChecksum>> {
+        let recent = self.recent();
+        (recent.start() <= end).then(|| match recent.sealed_at(end) {
+            Some(sealed) => sealed.running_at(end),
+            None => recent.active.running_at(end),
         })
     }
 
@@ -137,7 +157,8 @@ impl Recent {
     pub(super) fn active_with_room(&mut self, bytes: usize) -> &mut Active {
         if !self.active.has_room(bytes) {
             let memory = std::mem::take(&mut self.spare);
-            let next = Active::new(self.active.end(), self.chunk_bytes.max(bytes), memory);
+            let (end, running) = (self.active.end(), self.active.running_at(self.active.end()));
+            let next = Active::new(end, running, self.chunk_bytes.max(bytes), memory);
             let full = std::mem::replace(&mut self.active, next);
             if full.bytes() > 0 {
                 self.sealed.push_back(full.seal());

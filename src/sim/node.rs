@@ -56,7 +56,7 @@ impl NodeLog {
                 (Some(recovered.committer), recovered.opened)
             }
         };
-        let Opened { writer, reader, log, members, keys } = opened;
+        let Opened { writer, reader, log, members, keys, .. } = opened;
         let (end, on_disk) = (reader.durable_end(), committer.is_some());
         let found = Found { log, end, members, keys, on_disk };
         (Self { writer, reader, committer, fault: None }, found)

@@ -12,6 +12,7 @@ mod idempotency;
 mod name;
 mod record;
 mod records;
+mod running;
 mod write_concern;
 
 pub use batch::Batch;
@@ -28,6 +29,7 @@ pub use record::{
 };
 pub use records::Records;
 pub(crate) use records::checked_records;
+pub use running::RunningChecksum;
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 
 use std::fmt;

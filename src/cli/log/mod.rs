@@ -1,6 +1,10 @@
-//! `acklog log`: looks into a node's data directory. No node is needed, and only `reset` changes anything.
+//! `acklog log`: looks into a node's data directory. No node is needed; `verify`, `dump` and `backup` change
+//! nothing in it.
 
+mod accept_loss;
+mod backup;
 mod dump;
+mod repair;
 mod reset;
 mod verify;
 
@@ -25,6 +29,12 @@ enum Action {
     Dump(dump::DumpArgs),
     /// Move a secondary's log aside, so that the node fetches everything anew; deletes nothing
     Reset(reset::ResetArgs),
+    /// Copy a log into a new directory, also while its node runs; old segments become hard links where they can
+    Backup(backup::BackupArgs),
+    /// Repair a stopped node's directory: make its manifest again, take damaged messages from another directory
+    Repair(repair::RepairArgs),
+    /// Accept that a stopped master, restored from an older copy, has lost what its secondaries have beyond it
+    AcceptLoss(accept_loss::AcceptLossArgs),
 }
 
 /// Where a node's log is.
@@ -51,9 +61,16 @@ impl LogArgs {
             Action::Verify(args) => verify::run(args, out),
             Action::Dump(args) => dump::run(args, out),
             Action::Reset(args) => reset::run(args, out),
+            Action::Backup(args) => backup::run(args, out),
+            Action::Repair(args) => repair::run(args, out),
+            Action::AcceptLoss(args) => accept_loss::run(args, out),
         }
     }
 }
 
+#[cfg(test)]
+mod copies_tests;
+#[cfg(test)]
+mod repair_tests;
 #[cfg(test)]
 mod tests;

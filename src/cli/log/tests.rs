@@ -15,13 +15,13 @@ use crate::types::{Batch, Fsync, LogEnd, LogId};
 /// So that a few messages make several segments.
 const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
 
-fn opened(dir: &Path, role: Role) -> (Opened, Background) {
+pub(super) fn opened(dir: &Path, role: Role) -> (Opened, Background) {
     let (fsync, new_log) = (Fsync::Always, LogId::new(7));
     open(dir, DiskOptions { role, fsync, new_log, keys: 9, seed: 1, sizes: SIZES }).unwrap()
 }
 
 /// Appends messages, each as a group of its own; every second one has a key.
-async fn append(log: &mut Opened, count: u64) {
+pub(super) async fn append(log: &mut Opened, count: u64) {
     let (mut source, texts) = crate::log::in_memory();
     let from = log.reader.durable_end().get();
     for n in 0..from + count {
@@ -40,7 +40,7 @@ async fn append(log: &mut Opened, count: u64) {
 }
 
 /// The directory of a node that was stopped with twelve messages.
-async fn directory(role: Role) -> TempDir {
+pub(super) async fn directory(role: Role) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(dir.path(), role);
     append(&mut log, 12).await;
@@ -59,7 +59,7 @@ async fn killed(role: Role) -> TempDir {
 }
 
 /// The files of a directory at this moment.
-fn copied(dir: &Path) -> TempDir {
+pub(super) fn copied(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in fs::read_dir(dir).unwrap().map(Result::unwrap) {
         fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
@@ -67,7 +67,7 @@ fn copied(dir: &Path) -> TempDir {
     copy
 }
 
-fn segments(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
     let mut segments: Vec<_> =
         files.filter(|path| path.extension() == Some("log".as_ref())).collect();
@@ -81,7 +81,7 @@ fn written_end(path: &Path) -> u64 {
     bytes.iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1
 }
 
-fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
+pub(super) fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
     File::options().write(true).open(path).unwrap().write_all_at(bytes, offset).unwrap();
 }
 
@@ -105,13 +105,13 @@ fn run_log(words: &[&str], dir: &Path) -> (String, Option<String>) {
 }
 
 /// Runs it where nothing may be wrong.
-fn printed(words: &[&str], dir: &Path) -> String {
+pub(super) fn printed(words: &[&str], dir: &Path) -> String {
     let (out, wrong) = run_log(words, dir);
     assert_eq!(wrong, None, "{out}");
     out
 }
 
-fn refusal(words: &[&str], dir: &Path) -> String {
+pub(super) fn refusal(words: &[&str], dir: &Path) -> String {
     run_log(words, dir).1.unwrap()
 }
 
@@ -188,14 +188,14 @@ async fn a_torn_batch_is_no_part_of_the_log_and_is_told_as_a_whole() {
         table.contains("messages        3\n") && table.contains("keyed messages  1\n"),
         "{table}"
     );
-    // With the header of their group, 36 bytes: a start cuts that off, too.
-    let torn = format!("116 bytes at offset {} of {}, message 3..=5: ", end - 116, last.display());
+    // With the header of their group, 40 bytes: a start cuts that off, too.
+    let torn = format!("120 bytes at offset {} of {}, message 3..=5: ", end - 120, last.display());
     assert!(table.contains(&torn) && table.contains("checksum of message 4"), "{table}");
     assert_eq!(printed(&["dump"], copy.path()), "0\ta\n1\tb\n2\tc\n");
 }
 
 /// Where the text of a message stands in a file.
-fn place_of(path: &Path, text: &str) -> u64 {
+pub(super) fn place_of(path: &Path, text: &str) -> u64 {
     memchr::memmem::find(&fs::read(path).unwrap(), text.as_bytes()).unwrap() as u64
 }
 
@@ -332,9 +332,12 @@ async fn a_reset_secondary_starts_empty_and_its_files_are_kept() {
 async fn what_must_not_be_reset_is_left_as_it_is() {
     let master = directory(Role::Master).await;
     assert!(refusal(&["reset"], master.path()).contains("is a master's directory"));
-    // Also where its manifest is gone: each file tells whose it is.
-    fs::write(master.path().join("manifest"), "gone").unwrap();
+    // Also where its manifest is damaged, and where it is gone.
+    let manifest = master.path().join("manifest");
+    overwrite(&manifest, fs::metadata(&manifest).unwrap().len() - 2, b"X");
     assert!(refusal(&["reset"], master.path()).contains("is a master's directory"));
+    fs::remove_file(&manifest).unwrap();
+    assert!(refusal(&["reset"], master.path()).contains("by hand"));
     assert!(!segments(master.path()).is_empty());
 
     let used = tempfile::tempdir().unwrap();
@@ -354,12 +357,11 @@ async fn what_must_not_be_reset_is_left_as_it_is() {
 #[tokio::test]
 async fn a_directory_that_does_not_tell_whose_it_is_is_left_to_a_person() {
     let dir = directory(Role::Secondary).await;
-    fs::write(dir.path().join("manifest"), "{}").unwrap();
+    let manifest = dir.path().join("manifest");
+    overwrite(&manifest, fs::metadata(&manifest).unwrap().len() - 2, b"X");
     let wrong = refusal(&["verify"], dir.path());
     assert!(wrong.contains("manifest") && wrong.contains("acklog log reset"), "{wrong}");
-    for segment in segments(dir.path()) {
-        overwrite(&segment, 9, &[9]);
-    }
+    fs::write(&manifest, "{}").unwrap();
     for words in [&["reset"], &["verify"]] {
         assert!(refusal(words, dir.path()).contains("by hand"));
     }

@@ -12,9 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info};
 
 use super::files::{Segment, failure};
-use super::format::{
-    GROUP_BYTES_MAX, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
-};
+use super::format::{GROUP_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::index::SparseIndex;
 use super::manifest::Manifest;
 use super::{Disk, DiskOptions};
@@ -195,13 +193,9 @@ impl Committer {
         self.buffer.clear();
         while next < end && self.buffer.len() < WRITE_BYTES {
             let run = self.shared.read_recent(next, end, GROUP_BYTES_MAX).expect("not yet durable");
-            let header = GroupHeader {
-                first: next,
-                synced_end: self.synced_end,
-                bytes: run.bytes() as u32,
-                records: run.range().len() as u32,
-            };
-            self.buffer.extend_from_slice(&header.encode(last.segment.header.mark));
+            let file = &last.segment.header;
+            let header = file.group(run.range(), run.as_bytes(), self.synced_end);
+            header.encode(file.mark, &mut self.buffer);
             self.buffer.extend_from_slice(run.as_bytes());
             groups.push(header);
             next = header.end();
@@ -244,7 +238,8 @@ impl Committer {
         let first = self.written_end;
         // Zero would be found everywhere.
         let mark = self.rng.random_range(1..=u64::MAX);
-        let header = SegmentHeader { role: self.options.role, log, first, mark };
+        let running = self.shared.running_recent(first).flatten();
+        let header = SegmentHeader::new(log, first, mark, running);
         let name = segment_name(first);
         if self.manifest.last == Some(first) {
             // An empty one of another log: while its file is made anew, the manifest must not tell of it.

@@ -3,6 +3,8 @@
 //! The last file is open always; of the others a few, those that were read last. Everything that is served was checked
 //! when it was read: a bad checksum is an error, and never a message.
 
+mod running;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
@@ -14,7 +16,8 @@ use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
-use super::scan::{Scanned, no_visit, read_header, scan};
+use super::places;
+use super::scan::{OF_OTHERS, Scanned, no_visit, read_header, scan};
 use super::window::Window;
 use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
@@ -97,6 +100,13 @@ impl Files {
         segments.sealed.get(skip..).unwrap_or_default().to_vec()
     }
 
+    /// The sealed segment that begins with a message.
+    pub(super) fn sealed_at(&self, first: LogEnd) -> Option<Sealed> {
+        let segments = self.segments.read().expect("no holder of this lock panics");
+        let at = segments.sealed.binary_search_by_key(&first, |sealed| sealed.first).ok()?;
+        segments.sealed.get(at).copied()
+    }
+
     /// Reads a run as [`LogReader::read`](crate::log::LogReader::read) does. There must be something at `from`.
     pub(in crate::log) fn read(
         &self,
@@ -149,7 +159,7 @@ impl Files {
         }
         drop(open);
         let opened = Segment::open(&*self.storage, sealed);
-        let told = |unread: Unread| unread.told(&*self.storage, &segment_name(sealed.first));
+        let told = |unread: Unread| unread.told(&*self.storage, sealed.first);
         let segment = Arc::new(opened.map_err(told)?);
         self.keep_open(segment.clone());
         Ok(segment)
@@ -180,11 +190,7 @@ impl ReadError {
         let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
         let is_passing = Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno));
         let detail = failure(storage, "read", name, error);
-        if is_passing { Self::Passing { detail } } else { Self::Damaged { detail } }
-    }
-
-    fn damaged(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> Self {
-        Self::Damaged { detail: damage(storage, name, offset, what) }
+        if is_passing { Self::Passing { detail } } else { Self::Damaged { detail, place: None } }
     }
 }
 
@@ -192,16 +198,22 @@ impl ReadError {
 pub(super) enum Unread {
     /// The system does not let it be read.
     Failed(io::Error),
-    /// Something is wrong at this place of the file.
-    Damaged(u64, String),
+    /// Something is wrong at this place of the file, with this message first.
+    Damaged(u64, LogEnd, String),
 }
 
 impl Unread {
-    /// In words, for a file of this name.
-    pub(super) fn told(self, storage: &dyn Storage, name: &str) -> ReadError {
+    /// In words, for the segment that begins with this message.
+    pub(super) fn told(self, storage: &dyn Storage, segment: LogEnd) -> ReadError {
+        let name = segment_name(segment);
         match self {
-            Self::Failed(error) => ReadError::failed(storage, name, &error),
-            Self::Damaged(offset, what) => ReadError::damaged(storage, name, offset, &what),
+            Self::Failed(error) => ReadError::failed(storage, &name, &error),
+            Self::Damaged(offset, first, what) => {
+                let detail = damage(storage, &name, offset, &what);
+                let ids = IdRange::new(first, first.plus(1));
+                let place = Some(Box::new(places::Place { segment, offset, ids, what }));
+                ReadError::Damaged { detail, place }
+            }
         }
     }
 }
@@ -213,9 +225,10 @@ pub(super) fn open_sealed(
 ) -> Result<(Arc<dyn StorageFile>, SegmentHeader), Unread> {
     let file = storage.open(&segment_name(sealed.first)).map_err(Unread::Failed)?;
     let header = read_header(&*file).map_err(Unread::Failed)?;
-    let header = header.map_err(|what| Unread::Damaged(0, what))?;
+    let header = header.map_err(|what| Unread::Damaged(0, sealed.first, what))?;
     if header.first != sealed.first {
-        return Err(Unread::Damaged(0, "the header is another segment's".to_owned()));
+        let what = "the header is another segment's".to_owned();
+        return Err(Unread::Damaged(0, sealed.first, what));
     }
     Ok((file, header))
 }
@@ -228,9 +241,10 @@ pub(super) fn scan_sealed(
 ) -> Result<Scanned, Unread> {
     let scanned = scan(file, header, &mut no_visit).map_err(Unread::Failed)?;
     match &scanned.bad {
-        Some(bad) => Err(Unread::Damaged(bad.offset, bad.what.clone())),
+        Some(bad) => Err(Unread::Damaged(bad.offset, bad.ids.start(), bad.what.clone())),
         None if scanned.index.end() != end => {
-            Err(Unread::Damaged(scanned.index.length(), "the file is cut off".to_owned()))
+            let what = "the file is cut off".to_owned();
+            Err(Unread::Damaged(scanned.index.length(), scanned.index.end(), what))
         }
         None => Ok(scanned),
     }
@@ -269,7 +283,7 @@ impl Segment {
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut gathering = Gathering {
             window: Window::new(&*self.file, chunk),
-            mark: self.header.mark,
+            header: &self.header,
             next,
             at,
             range: IdRange::empty(from),
@@ -282,7 +296,7 @@ impl Segment {
             // What is whole before a damaged place is not hidden by it.
             let (end, bytes) = gathering.whole;
             if bytes == 0 {
-                return Err(unread.told(storage, &segment_name(self.header.first)));
+                return Err(unread.told(storage, self.header.first));
             }
             gathering.cut_to(end, bytes);
         }
@@ -293,7 +307,7 @@ impl Segment {
 /// A run that is being read.
 struct Gathering<'a> {
     window: Window<'a>,
-    mark: u64,
+    header: &'a SegmentHeader,
     /// The group to look at next: its first id and its place.
     next: LogEnd,
     at: u64,
@@ -315,10 +329,10 @@ impl Gathering<'_> {
     fn gather(&mut self) -> Result<(), Unread> {
         while self.range.end() < self.until {
             let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
-            let group = head.first_chunk().and_then(|head| GroupHeader::decode(head, self.mark));
+            let group = self.header.decode_group(head);
             let Some(group) = group.filter(|group| group.first == self.next) else {
                 let what = format!("no whole group of records from message {} on", self.next);
-                return Err(Unread::Damaged(self.at, what));
+                return Err(Unread::Damaged(self.at, self.next, what));
             };
             if self.range.end() < group.end() && self.gather_from(&group)? {
                 return Ok(());
@@ -331,8 +345,11 @@ impl Gathering<'_> {
 
     /// Takes what is wanted of a group. Returns whether that is all.
     fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, Unread> {
-        let begin = self.at + GROUP_HEADER_BYTES as u64;
+        let begin = self.at + group.header_bytes() as u64;
         let bytes = self.window.get(begin, group.bytes as usize).map_err(Unread::Failed)?;
+        if group.is_of_others(bytes) {
+            return Err(Unread::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
+        }
         let (mut at, mut next) = (0, group.first);
         while next < group.end() {
             let rest = bytes.get(at..).unwrap_or_default();
@@ -342,8 +359,9 @@ impl Gathering<'_> {
                 record_size(rest).unwrap_or(usize::MAX)
             } else {
                 let checked = record_at(next.next_id(), rest);
-                let damaged =
-                    |error: RecordError| Unread::Damaged(begin + at as u64, error.to_string());
+                let damaged = |error: RecordError| {
+                    Unread::Damaged(begin + at as u64, next, error.to_string())
+                };
                 let (record, size) = checked.map_err(damaged)?;
                 let (end, bytes) = self.whole;
                 if bytes > 0 && self.bytes.len() + size > self.max_bytes {

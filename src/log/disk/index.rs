@@ -5,17 +5,23 @@
 //! to know its last keyed messages.
 //!
 //! ```text
-//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · log id u128 · first id u64 · end u64 ·
-//!                   length u32 · record bytes u32 · entries u32 · keys u32
+//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · mark u64 · first id u64 · end u64 ·
+//!                   length u32 · record bytes u32 · entries u32 · keys u32 · 4 zeros · crc32c of the header u32
 //! entries: id − first u32 · offset u32 · record bytes before u32
 //! crc32c of the header and the entries u32
 //! keys: hash u128 · id − first u32
 //! crc32c of the keys u32
 //! ```
+//!
+//! The mark is that of the segment file: so an index that was left behind by another file of the same name is noticed.
+//! Version 1 had the log id in place of the mark (u128), and no checksum of the header alone; it is read, for segments
+//! of version 1.
 
 use std::io;
 
-use super::format::{FORMAT_VERSION, SEGMENT_HEADER_BYTES, SegmentHeader, index_name};
+use super::format::{
+    FORMAT_VERSION, FORMAT_VERSION_1, SEGMENT_HEADER_BYTES, SegmentHeader, index_name,
+};
 use crate::log::storage::{Storage, StorageFile};
 use crate::types::{IdRange, KeyHash, LogEnd, MessageId};
 
@@ -153,7 +159,7 @@ impl SparseIndex {
         let mut out = Vec::with_capacity(HEADER_BYTES + entries + keys.len() * KEY_BYTES + 8);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&u64::from(FORMAT_VERSION).to_le_bytes());
-        out.extend_from_slice(&segment.log.get().to_le_bytes());
+        out.extend_from_slice(&segment.mark.to_le_bytes());
         out.extend_from_slice(&self.first.get().to_le_bytes());
         out.extend_from_slice(&self.end().get().to_le_bytes());
         for number in [self.end.offset, self.end.bytes] {
@@ -162,6 +168,9 @@ impl SparseIndex {
         for count in [self.entries.len(), keys.len()] {
             out.extend_from_slice(&(count as u32).to_le_bytes());
         }
+        out.extend_from_slice(&[0; 4]);
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
         for Entry { id, offset, bytes } in &self.entries {
             [id, offset, bytes].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
         }
@@ -182,7 +191,8 @@ impl SparseIndex {
     pub(super) fn load_head(storage: &dyn Storage, segment: &SegmentHeader) -> Option<IndexHead> {
         let file = storage.open(&index_name(segment.first)).ok()?;
         let header = Header::read(&*file, segment)?;
-        Some(IndexHead { end: header.end, length: header.length.into(), keys: None })
+        let keys = header.is_checked.then_some(header.keys);
+        Some(IndexHead { end: header.end, length: header.length.into(), keys })
     }
 
     /// Reads the index file of a sealed segment; none where there is no whole one that fits.
@@ -208,7 +218,7 @@ impl SparseIndex {
 
     /// The index, and how many keys stand behind it.
     fn decode(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<(Self, usize)> {
-        let Header { end, length, record_bytes, entries, keys } = Header::read(file, segment)?;
+        let Header { end, length, record_bytes, entries, keys, .. } = Header::read(file, segment)?;
         // Not more than the file has, before memory is taken for it.
         let needed = u64::from(entries) * ENTRY_BYTES as u64 + u64::from(keys) * KEY_BYTES as u64;
         (needed <= file.length().ok()?).then_some(())?;
@@ -232,6 +242,8 @@ struct Header {
     record_bytes: u32,
     entries: u32,
     keys: u32,
+    /// It has a checksum of its own, which fits.
+    is_checked: bool,
 }
 
 impl Header {
@@ -241,18 +253,31 @@ impl Header {
         (file.read_at(0, &mut header).ok()? == HEADER_BYTES).then_some(())?;
         let (magic, rest) = header.split_first_chunk::<8>()?;
         let (version, rest) = rest.split_first_chunk::<8>()?;
-        let (log, rest) = rest.split_first_chunk::<16>()?;
-        let (first, rest) = rest.split_first_chunk::<8>()?;
+        (*magic == MAGIC).then_some(())?;
+        let version = u64::from_le_bytes(*version);
+        let is_checked = version == u64::from(FORMAT_VERSION);
+        let rest = if is_checked {
+            let (body, crc) = header.split_last_chunk::<4>()?;
+            (crc32c::crc32c(body) == u32::from_le_bytes(*crc)).then_some(())?;
+            rest.strip_prefix(&segment.mark.to_le_bytes())?
+        } else {
+            let is_old =
+                version == u64::from(FORMAT_VERSION_1) && segment.version == FORMAT_VERSION_1;
+            is_old.then_some(())?;
+            rest.strip_prefix(&segment.log.get().to_le_bytes())?
+        };
+        let rest = rest.strip_prefix(&segment.first.get().to_le_bytes())?;
         let (end, rest) = rest.split_first_chunk::<8>()?;
-        let fits = *magic == MAGIC
-            && *version == u64::from(FORMAT_VERSION).to_le_bytes()
-            && *log == segment.log.get().to_le_bytes()
-            && *first == segment.first.get().to_le_bytes();
-        fits.then_some(())?;
-        let counts: Vec<u32> = numbers(rest).collect();
-        let &[length, record_bytes, entries, keys] = counts.as_slice() else { return None };
         let end = LogEnd::new(u64::from_le_bytes(*end));
-        Some(Self { end, length, record_bytes, entries, keys })
+        let mut numbers = numbers(rest);
+        Some(Self {
+            end,
+            length: numbers.next()?,
+            record_bytes: numbers.next()?,
+            entries: numbers.next()?,
+            keys: numbers.next()?,
+            is_checked,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one that looks after old segments: writes their indexes, and reads them from time to time to find damage while a
 //! copy may still be had.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,11 @@ use tracing::{debug, warn};
 use super::Disk;
 use super::files::{Sealed, Unread, open_sealed, scan_sealed};
 use super::format::{SegmentHeader, segment_name};
+use super::notes;
 use super::scan::Scanned;
 use crate::log::shared::Shared;
 use crate::log::storage::Storage;
+use crate::types::LogEnd;
 
 /// How fast old segments are read, in bytes a second. Faster: it takes more of the disk from those who wait. Slower:
 /// damage is found later.
@@ -29,11 +32,18 @@ pub(in crate::log) struct Keeper {
     indexed: usize,
     /// The sealed segment to read next.
     scrubbed: usize,
+    /// Segments with a place that was noted as damaged: they are read before all others.
+    noted: VecDeque<LogEnd>,
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Arc<Shared>, storage: Arc<dyn Storage>, indexed: usize) -> Self {
-        Self { shared, storage, indexed, scrubbed: 0 }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        storage: Arc<dyn Storage>,
+        indexed: usize,
+        noted: VecDeque<LogEnd>,
+    ) -> Self {
+        Self { shared, storage, indexed, scrubbed: 0, noted }
     }
 
     fn disk(&self) -> &Disk {
@@ -44,10 +54,25 @@ impl Keeper {
     pub(in crate::log) fn run(&mut self) {
         let mut scrub_at = Instant::now();
         while self.wait_until(scrub_at) {
+            self.note_damage();
             self.index_sealed();
             if scrub_at <= Instant::now() {
                 scrub_at = Instant::now() + self.scrub_next();
             }
+        }
+        self.note_damage();
+    }
+
+    /// Writes down the places that were found damaged since.
+    pub(in crate::log) fn note_damage(&self) {
+        let mut work = self.disk().work();
+        if !std::mem::take(&mut work.noted) {
+            return;
+        }
+        let places = work.damaged.clone();
+        drop(work);
+        if let Err(error) = notes::store(&*self.storage, &places) {
+            warn!(%error, "cannot note a damaged place; the next start does not know of it");
         }
     }
 
@@ -55,9 +80,9 @@ impl Keeper {
     fn wait_until(&self, at: Instant) -> bool {
         let disk = self.disk();
         let timeout = at.saturating_duration_since(Instant::now());
-        let idle = disk
-            .keeper_wanted
-            .wait_timeout_while(disk.work(), timeout, |work| !work.sealed && !work.closing);
+        let idle = disk.keeper_wanted.wait_timeout_while(disk.work(), timeout, |work| {
+            !work.sealed && !work.noted && !work.closing
+        });
         let (mut work, _) = idle.expect("no holder of this lock panics");
         work.sealed = false;
         !work.closing
@@ -77,11 +102,14 @@ impl Keeper {
 
     /// Reads the next old segment. Returns how long to wait until the next.
     pub(in crate::log) fn scrub_next(&mut self) -> Duration {
-        let Some(&sealed) = self.disk().files.sealed(self.scrubbed).first() else {
+        let noted = self.noted.pop_front();
+        let files = &self.disk().files;
+        let noted = noted.and_then(|first| files.sealed_at(first));
+        let Some(sealed) = noted.or_else(|| files.sealed(self.scrubbed).first().copied()) else {
             self.scrubbed = 0;
             return SCRUB_PAUSE;
         };
-        self.scrubbed += 1;
+        self.scrubbed += usize::from(noted.is_none());
         let length = self.read(sealed).map_or(0, |(scanned, _)| scanned.index.length());
         debug!(file = segment_name(sealed.first), bytes = length, "read an old segment");
         Duration::from_millis(length * 1000 / SCRUB_BYTES_PER_SECOND)
@@ -93,7 +121,7 @@ impl Keeper {
             let (file, header) = open_sealed(&*self.storage, sealed)?;
             Ok((scan_sealed(&*file, &header, sealed.end)?, header))
         };
-        let told = |unread: Unread| unread.told(&*self.storage, &segment_name(sealed.first));
+        let told = |unread: Unread| unread.told(&*self.storage, sealed.first);
         read().map_err(|unread| self.shared.unreadable(&told(unread))).ok()
     }
 }

@@ -3,28 +3,31 @@
 //! One line of JSON and one with its checksum, so that a person can read it and damage is noticed:
 //!
 //! ```text
-//! {"format":1,"role":"master","log":"…32 hex digits…","last":0,"synced":42,"secondaries":["bonnie","clyde"]}
+//! {"format":2,"role":"master","log":"…32 hex digits…","start":0,"last":0,"synced":42,"secondaries":["bonnie","clyde"]}
 //! crc32c 1a2b3c4d
 //! ```
 //!
+//! - `role` is the kind of node that opened the directory last.
+//! - `start` is the id of the log's first message. Until logs can be trimmed it is 0, and another one is refused.
 //! - `last` is the first id of the last segment file, so that a missing one is noticed; null while there is none.
 //! - `synced` is an end below which all was synced when the manifest was written: the last segment's first id, or after
 //!   a clean stop the log's end.
 //! - `secondaries` are the names that registered with this master, in that order.
+//! - `acceptedLoss`, where it is there, is where the log ended when an operator accepted that what lay behind is lost.
+//!
+//! A field that a release does not know is one that it must not ignore: it refuses the manifest. So later releases add
+//! fields and leave them out where they say nothing. Version 1 had no `start`; it is read.
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::format::{FORMAT_VERSION, Role};
+use super::format::{FORMAT_VERSION, FORMAT_VERSION_1, Role};
 use crate::log::storage::Storage;
 use crate::types::{LogEnd, LogId, NodeName, is_dots};
 
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest";
-
-/// The name under which the next manifest is written before it takes the place of the one before.
-const MANIFEST_NEXT: &str = "manifest.next";
 
 /// Longest manifest, in bytes: 255 names of 64 bytes, several times.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
@@ -40,6 +43,8 @@ pub(super) struct Manifest {
     /// All below was synced.
     pub(super) synced: LogEnd,
     pub(super) members: Vec<NodeName>,
+    /// Where the log ended when an operator accepted that what lay behind is lost.
+    pub(super) accepted_loss: Option<LogEnd>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,49 +53,63 @@ struct Line {
     format: u16,
     role: String,
     log: Option<String>,
+    #[serde(default)]
+    start: u64,
     last: Option<u64>,
     synced: u64,
     secondaries: Vec<String>,
+    #[serde(default, rename = "acceptedLoss", skip_serializing_if = "Option::is_none")]
+    accepted_loss: Option<u64>,
+}
+
+/// The part that tells whether the rest can be understood.
+#[derive(Deserialize)]
+struct Version {
+    format: u16,
+}
+
+/// The part that tells whose directory it is.
+#[derive(Deserialize)]
+struct Owner {
+    role: String,
 }
 
 impl Manifest {
     pub(super) fn new(role: Role, log: Option<LogId>) -> Self {
-        Self { role, log, last: None, synced: LogEnd::ZERO, members: Vec::new() }
+        let (synced, members) = (LogEnd::ZERO, Vec::new());
+        Self { role, log, last: None, synced, members, accepted_loss: None }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    fn encode(&self) -> String {
         let line = Line {
             format: FORMAT_VERSION,
             role: self.role.as_str().to_owned(),
             log: self.log.map(|log| log.to_string()),
+            start: 0,
             last: self.last.map(LogEnd::get),
             synced: self.synced.get(),
             secondaries: self.members.iter().map(NodeName::to_string).collect(),
+            accepted_loss: self.accepted_loss.map(LogEnd::get),
         };
-        let line = serde_json::to_string(&line).expect("numbers and names");
-        let crc = crc32c::crc32c(line.as_bytes());
-        format!("{line}\ncrc32c {crc:08x}\n").into_bytes()
+        serde_json::to_string(&line).expect("numbers and names")
     }
 
     /// Reads a manifest, or says in words why it is none.
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let text = str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
-        let (line, rest) = text.split_once('\n').ok_or("it is cut off")?;
-        if rest != format!("crc32c {:08x}\n", crc32c::crc32c(line.as_bytes())) {
-            return Err("its checksum is wrong".to_owned());
-        }
-        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        if line.format != FORMAT_VERSION {
+        let line = checked_line(bytes)?;
+        let Version { format } = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        if format != FORMAT_VERSION && format != FORMAT_VERSION_1 {
             return Err(format!(
-                "it has format version {}, and this release reads version {FORMAT_VERSION} only",
-                line.format
+                "it has format version {format}, and this release reads versions \
+                 {FORMAT_VERSION_1} and {FORMAT_VERSION} only"
             ));
         }
-        let role = match line.role.as_str() {
-            "master" => Role::Master,
-            "secondary" => Role::Secondary,
-            other => return Err(format!("the role {other:?} is not known")),
-        };
+        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        if line.start > 0 {
+            return Err(format!("the log begins with message {}, not 0", line.start));
+        }
+        let role = Role::named(&line.role)
+            .ok_or_else(|| format!("the role {:?} is not known", line.role))?;
         let hex = |text: String| u128::from_str_radix(&text, 16).map(LogId::new);
         let log = line.log.map(hex).transpose().map_err(|error| error.to_string())?;
         // Earlier releases let these register. No client can ask for them to be forgotten, so they stop to count here.
@@ -101,7 +120,16 @@ impl Manifest {
             last: line.last.map(LogEnd::new),
             synced: LogEnd::new(line.synced),
             members: names.collect::<Result<_, _>>().map_err(|error| format!("{error}"))?,
+            accepted_loss: line.accepted_loss.map(LogEnd::new),
         })
+    }
+
+    /// The role that a damaged manifest names, if it still does: no few damaged bytes make one word the other.
+    pub(super) fn role_of_damaged(storage: &dyn Storage) -> Option<Role> {
+        let bytes = whole_file(storage, MANIFEST).ok()??;
+        let line = bytes.split(|&byte| byte == b'\n').next()?;
+        let Owner { role } = serde_json::from_slice(line).ok()?;
+        Role::named(&role)
     }
 
     /// Reads the directory's manifest; none where there is none.
@@ -109,14 +137,7 @@ impl Manifest {
     /// # Errors
     /// The system's, with the kind `InvalidData` where the file is no whole manifest.
     pub(super) fn load(storage: &dyn Storage) -> io::Result<Option<Self>> {
-        let file = match storage.open(MANIFEST) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut bytes = vec![0; file.length()?.min(MANIFEST_BYTES_MAX) as usize];
-        let got = file.read_at(0, &mut bytes)?;
-        bytes.truncate(got);
+        let Some(bytes) = whole_file(storage, MANIFEST)? else { return Ok(None) };
         let decoded = Self::decode(&bytes);
         decoded.map(Some).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))
     }
@@ -126,12 +147,54 @@ impl Manifest {
     /// # Errors
     /// The system's. Either of the two is there then.
     pub(super) fn store(&self, storage: &dyn Storage) -> io::Result<()> {
-        let file = storage.create(MANIFEST_NEXT)?;
-        file.write_at(0, &self.encode())?;
-        file.sync()?;
-        storage.rename(MANIFEST_NEXT, MANIFEST)?;
-        storage.sync_directory()
+        replace(storage, MANIFEST, &self.encode())
     }
+}
+
+/// A line with the line behind it that has its checksum.
+fn with_checksum(line: &str) -> Vec<u8> {
+    let crc = crc32c::crc32c(line.as_bytes());
+    format!("{line}\ncrc32c {crc:08x}\n").into_bytes()
+}
+
+/// The line that a file has in front of its checksum, or says in words why it is none.
+pub(super) fn checked_line(bytes: &[u8]) -> Result<&str, String> {
+    let text = str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
+    let (line, _) = text.split_once('\n').ok_or("it is cut off")?;
+    if bytes != with_checksum(line) {
+        return Err("its checksum is wrong".to_owned());
+    }
+    Ok(line)
+}
+
+/// Reads a small file; none where there is none.
+///
+/// # Errors
+/// The system's.
+pub(super) fn whole_file(storage: &dyn Storage, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let file = match storage.open(name) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = vec![0; file.length()?.min(MANIFEST_BYTES_MAX) as usize];
+    let got = file.read_at(0, &mut bytes)?;
+    bytes.truncate(got);
+    Ok(Some(bytes))
+}
+
+/// Puts a small file with a line and its checksum in the place of the one before. When it returns, it survives every
+/// crash.
+///
+/// # Errors
+/// The system's. Either of the two is there then.
+pub(super) fn replace(storage: &dyn Storage, name: &str, line: &str) -> io::Result<()> {
+    let next = format!("{name}.next");
+    let file = storage.create(&next)?;
+    file.write_at(0, &with_checksum(line))?;
+    file.sync()?;
+    storage.rename(&next, name)?;
+    storage.sync_directory()
 }
 
 #[cfg(test)]
@@ -145,6 +208,7 @@ mod tests {
             last: Some(LogEnd::new(100)),
             synced: LogEnd::new(123),
             members: ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec(),
+            accepted_loss: Some(LogEnd::new(7)),
         }
     }
 
@@ -152,7 +216,7 @@ mod tests {
     fn a_manifest_is_read_as_it_was_written() {
         let whole = [manifest(), Manifest::new(Role::Secondary, None)];
         for manifest in whole {
-            assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
+            assert_eq!(Manifest::decode(&with_checksum(&manifest.encode())), Ok(manifest));
         }
     }
 
@@ -161,14 +225,24 @@ mod tests {
         let line = r#"{"format":1,"role":"master","log":null,"last":null,"synced":0,
             "secondaries":[".","bonnie",".."]}"#
             .replace('\n', " ");
-        let crc = crc32c::crc32c(line.as_bytes());
-        let read = Manifest::decode(format!("{line}\ncrc32c {crc:08x}\n").as_bytes()).unwrap();
+        let read = Manifest::decode(&with_checksum(&line)).unwrap();
         assert_eq!(read.members, ["bonnie".parse().unwrap()]);
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_of_a_manifest_is_noticed() {
+    fn what_a_later_release_wrote_is_refused_and_not_ignored() {
         let whole = manifest().encode();
+        let refused = |line: String| Manifest::decode(&with_checksum(&line)).unwrap_err();
+        let newer = refused(whole.replace(r#""format":2"#, r#""epochs":[],"format":3"#));
+        assert!(newer.contains("format version 3"), "{newer}");
+        let unknown = refused(whole.replace(r#""start":0"#, r#""start":0,"epochs":[]"#));
+        assert!(unknown.contains("epochs"), "{unknown}");
+        assert!(refused(whole.replace(r#""start":0"#, r#""start":9"#)).contains("message 9"));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_of_a_manifest_is_noticed() {
+        let whole = with_checksum(&manifest().encode());
         for bit in 0..whole.len() * 8 {
             let mut damaged = whole.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);

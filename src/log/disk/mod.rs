@@ -18,6 +18,7 @@ mod format;
 mod index;
 mod keeper;
 mod manifest;
+mod notes;
 mod places;
 mod recovery;
 mod scan;
@@ -40,8 +41,9 @@ pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
 pub use self::places::Place;
-pub use self::recovery::inspect;
+pub(super) use self::recovery::accept_loss;
 pub(crate) use self::recovery::{Recovered, recover};
+pub use self::recovery::{backup, inspect, repair};
 
 /// Sizes of a log on disk. Tests take small ones.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +116,10 @@ pub(super) struct Work {
     pub(super) members: Option<(u64, Vec<NodeName>)>,
     /// A segment was sealed.
     sealed: bool,
+    /// Places that were found damaged.
+    damaged: Vec<Place>,
+    /// There are more of them than were written down.
+    noted: bool,
     /// The node stops.
     closing: bool,
 }
@@ -148,6 +154,17 @@ impl Disk {
             *told = Some(fault);
         }
         is_news
+    }
+
+    /// Has a damaged place written down, unless it is already.
+    pub(super) fn note_damage(&self, place: &Place) {
+        let mut work = self.work();
+        let is_known = work.damaged.iter().any(|known| known.ids.start() == place.ids.start());
+        if !is_known && work.damaged.len() < notes::NOTES_MAX {
+            work.damaged.push(place.clone());
+            work.noted = true;
+            self.keeper_wanted.notify_one();
+        }
     }
 
     /// Leaves work for the committer.

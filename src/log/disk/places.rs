@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use memchr::memmem;
 
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
-use super::scan::{CHUNK_BYTES, Scanned, Visit};
+use super::scan::{CHUNK_BYTES, OF_OTHERS, Scanned, Visit};
 use super::window::Window;
 use crate::log::storage::StorageFile;
 use crate::types::{IdRange, LogEnd, checked_records, has_more, record_at, record_size};
@@ -97,8 +97,7 @@ impl Survey<'_> {
         loop {
             let piece = self.window.get(at, CHUNK_BYTES)?;
             for found in memmem::find_iter(piece, &needle) {
-                let head = piece.get(found..).and_then(|rest| rest.first_chunk());
-                let header = head.and_then(|head| GroupHeader::decode(head, self.header.mark));
+                let header = self.header.decode_group(piece.get(found..).unwrap_or_default());
                 if let Some(header) = header.filter(|header| header.end() > self.next) {
                     return Ok(Some(Group { at: at + found as u64, header }));
                 }
@@ -113,8 +112,12 @@ impl Survey<'_> {
 
     /// Looks at the records of a group from the next message on.
     fn look_at(&mut self, group: &Group, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
-        let begin = group.at + GROUP_HEADER_BYTES as u64;
+        let begin = group.at + group.header.header_bytes() as u64;
         let bytes = self.window.get(begin, group.header.bytes as usize)?.to_vec();
+        if group.header.is_of_others(&bytes) {
+            self.note(group.at, group.header.end(), OF_OTHERS);
+            return Ok(ControlFlow::Continue(()));
+        }
         let (mut at, mut id) = (0, group.header.first);
         // Where the batch begins that is being read, while all of it is whole.
         let mut batch = Some((at, id));

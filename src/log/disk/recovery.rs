@@ -6,11 +6,14 @@
 //! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
 //! read back proves nothing about the disk.
 
+pub mod backup;
 mod findings;
 pub mod inspect;
+pub mod repair;
 mod snapshot;
 mod walk;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, RwLock};
 
@@ -18,17 +21,18 @@ use tracing::{info, warn};
 
 use self::walk::{Found, Look, unknown};
 use super::files::{Files, Sealed, Segment};
-use super::format::{GROUP_HEADER_BYTES, GroupHeader, Role, SegmentHeader, segment_name};
+use super::format::{Role, SegmentHeader, segment_name};
 use super::index::{Key, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
+use super::notes;
 use super::places::Place;
 use super::scan::{Scanned, no_visit, scan};
 use super::window::Window;
 use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
 use crate::log::shared::Shared;
 use crate::log::storage::{Storage, StorageFile};
-use crate::log::{LogWriter, Opened};
-use crate::types::LogEnd;
+use crate::log::{LogWriter, Opened, ReadError};
+use crate::types::{IdRange, LogEnd, RunningChecksum};
 
 /// Bytes that are written again at once.
 const REWRITE_BYTES: usize = 1024 * 1024;
@@ -53,7 +57,7 @@ pub(crate) fn recover(
     let found = Found { storage: &*storage, role: options.role };
     let firsts = found.segments()?;
     let mut manifest = found.manifest(&options, &firsts)?;
-    let mut start = Start { found: &found, manifest: &manifest, sealed: Vec::new(), last: None };
+    let mut start = Start::new(&found, &manifest);
     found.walk(&manifest, &firsts, &mut start)?;
     let keys = start.keys(options.keys)?;
     let Start { sealed, last, .. } = start;
@@ -63,6 +67,10 @@ pub(crate) fn recover(
     if let Some((segment, scanned)) = &last {
         found.mend(&manifest, segment, scanned)?;
     }
+    let running = match &last {
+        Some((_, scanned)) => scanned.running,
+        None => Some(RunningChecksum::START),
+    };
     let segment = last.map(|(segment, scanned)| {
         Arc::new(Segment { index: RwLock::new(scanned.index), ..segment })
     });
@@ -77,20 +85,59 @@ pub(crate) fn recover(
     info!(dir = found.path(), %end, segments = sealed.len() + usize::from(segment.is_some()),
         log = log_shown, "opened the log on disk");
     let indexed = sealed.len();
-    let disk = Disk::new(Files::new(storage.clone(), sealed, segment.clone()));
-    let shared = Arc::new(Shared::new(end, options.sizes.chunk_bytes, Some(disk)));
-    let members = manifest.members.clone();
-    let keeper = Keeper::new(shared.clone(), storage.clone(), indexed);
+    let files = Files::new(storage.clone(), sealed, segment.clone());
+    let (damage, noted) = known_damage(&*storage, &files, end);
+    let shared = Shared::new((end, running), options.sizes.chunk_bytes, Some(Disk::new(files)));
+    let shared = Arc::new(shared);
+    damage.iter().for_each(|damage| shared.unreadable(damage));
+    let (members, accepted_loss) = (manifest.members.clone(), manifest.accepted_loss);
+    let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
     let (writer, reader) = LogWriter::of(shared.clone(), log);
-    let opened = Opened { writer, reader, log, members, keys };
+    let opened = Opened { writer, reader, log, members, keys, accepted_loss };
     Ok(Recovered { shared, committer, keeper, opened })
+}
+
+/// The noted places of damage that are damaged still, as a read of them tells, and the segments that they are in. The
+/// others were mended since.
+fn known_damage(
+    storage: &dyn Storage,
+    files: &Files,
+    end: LogEnd,
+) -> (Vec<ReadError>, VecDeque<LogEnd>) {
+    let mut noted = notes::load(storage);
+    noted.retain(|place| place.ids.start() < end);
+    let read = |place: &Place| {
+        let from = place.ids.start();
+        files.read(from, from.plus(1), 0).err()
+    };
+    let damage: Vec<ReadError> = noted.iter().filter_map(read).collect();
+    (damage, noted.iter().map(|place| place.segment).collect())
+}
+
+/// Notes in a stopped master's manifest that what lies behind the log's end is lost, and accepted to be. Returns the
+/// end.
+///
+/// # Errors
+/// When the log is damaged, or the directory cannot be read or written to.
+pub(in crate::log) fn accept_loss(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
+    let found = Found { storage, role: Role::Master };
+    let firsts = found.segments()?;
+    let mut manifest = found.stored_manifest()?.ok_or_else(|| found.no_manifest())?;
+    let mut start = Start::new(&found, &manifest);
+    found.walk(&manifest, &firsts, &mut start)?;
+    let end = start.last.map_or(LogEnd::ZERO, |(_, scanned)| scanned.index.end());
+    manifest.accepted_loss = Some(end);
+    manifest.store(storage).map_err(found.failed("write", MANIFEST))?;
+    Ok(end)
 }
 
 /// A start's way along the segments: it ends at the first damage.
 struct Start<'a> {
     found: &'a Found<'a>,
     manifest: &'a Manifest,
+    /// Whether an index that is missing or does not fit is made again.
+    makes_indexes: bool,
     sealed: Vec<OldSegment>,
     last: Option<(Segment, Scanned)>,
 }
@@ -121,7 +168,9 @@ impl Look for Start<'_> {
                 );
                 let scanned = found.read_sealed(name, &*file, &header)?;
                 if scanned.index.end() == next {
-                    found.store_index(name, &header, &scanned);
+                    if self.makes_indexes {
+                        found.store_index(name, &header, &scanned);
+                    }
                 } else if head.is_some() {
                     let what =
                         format!("the file is cut off before message {}", scanned.index.end());
@@ -150,7 +199,11 @@ impl Look for Start<'_> {
     }
 }
 
-impl Start<'_> {
+impl<'a> Start<'a> {
+    fn new(found: &'a Found<'a>, manifest: &'a Manifest) -> Self {
+        Self { found, manifest, makes_indexes: true, sealed: Vec::new(), last: None }
+    }
+
     /// The last `count` keyed messages, in id order. Only as many indexes are read as have them.
     fn keys(&self, count: usize) -> Result<Vec<Key>, OpenError> {
         let Some((_, scanned)) = &self.last else { return Ok(Vec::new()) };
@@ -270,7 +323,7 @@ impl Found<'_> {
         if scanned.bad.is_none() && index.end() == synced {
             return Ok(());
         }
-        let mended = mend_file(&*segment.file, segment.header.mark, scanned, synced);
+        let mended = mend_file(&*segment.file, &segment.header, scanned, synced);
         mended.map_err(self.failed("mend", &name))?;
         info!(file = name, end = %index.end(), synced = %synced, "what is kept of the log's end is synced");
         Ok(())
@@ -279,7 +332,7 @@ impl Found<'_> {
 
 fn mend_file(
     file: &dyn StorageFile,
-    mark: u64,
+    header: &SegmentHeader,
     scanned: &Scanned,
     synced: LogEnd,
 ) -> io::Result<()> {
@@ -294,15 +347,14 @@ fn mend_file(
     }
     // A group of which the front is kept: its header must not count the rest.
     if let Some(group_at) = scanned.broken_group.filter(|&at| at < index.length()) {
-        let mut head = [0; GROUP_HEADER_BYTES];
-        file.read_at(group_at, &mut head)?;
-        let group = GroupHeader::decode(&head, mark).expect("the scan read it");
-        let kept = GroupHeader {
-            bytes: (index.length() - group_at) as u32 - GROUP_HEADER_BYTES as u32,
-            records: (index.end().get() - group.first.get()) as u32,
-            ..group
-        };
-        file.write_at(group_at, &kept.encode(mark))?;
+        let mut kept = vec![0; (index.length() - group_at) as usize];
+        file.read_at(group_at, &mut kept)?;
+        let group = header.decode_group(&kept).expect("the scan read it");
+        let records = kept.get(group.header_bytes()..).unwrap_or_default();
+        let range = IdRange::new(group.first, index.end());
+        let mut head = Vec::new();
+        header.group(range, records, group.synced_end).encode(header.mark, &mut head);
+        file.write_at(group_at, &head)?;
     }
     file.set_length(index.length())?;
     file.sync()

@@ -9,10 +9,13 @@ use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, Segme
 use super::index::{Key, SparseIndex};
 use super::window::Window;
 use crate::log::storage::StorageFile;
-use crate::types::{IdRange, KeyHash, LogEnd, Record, checked_records, record_at};
+use crate::types::{IdRange, KeyHash, LogEnd, Record, RunningChecksum, checked_records, record_at};
 
 /// How much of a file is read at once, in bytes.
 pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// What is wrong with a group whose header's sum is not that of its records.
+pub(super) const OF_OTHERS: &str = "the records here are whole, but not those that were written";
 
 /// What a segment file holds.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Scanned {
     pub(super) index: SparseIndex,
     /// The keyed messages among them, in id order.
     pub(super) keys: Vec<Key>,
+    /// The checksum of all records before its end; none where it is not known.
+    pub(super) running: Option<RunningChecksum>,
     /// The highest end that any whole group header names as synced, also behind a bad spot.
     pub(super) synced: LogEnd,
     /// What ends the whole records, where it is not the file's end or the zeros that were written ahead.
@@ -71,10 +76,10 @@ pub(super) fn scan(
     header: &SegmentHeader,
     visit: Visit<'_>,
 ) -> io::Result<Scanned> {
-    scan_from(file, header, SparseIndex::new(header.first), visit)
+    scan_from(file, header, SparseIndex::new(header.first), header.running, visit)
 }
 
-/// Scans a segment from where `index` ends, that is, where a group begins.
+/// Scans a segment from where `index` ends, that is, where a group begins; `running` is of what stands before.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -82,12 +87,14 @@ pub(super) fn scan_from(
     file: &dyn StorageFile,
     header: &SegmentHeader,
     index: SparseIndex,
+    running: Option<RunningChecksum>,
     visit: Visit<'_>,
 ) -> io::Result<Scanned> {
     let mut window = Window::new(file, CHUNK_BYTES);
     let mut scanned = Scanned {
         index,
         keys: Vec::new(),
+        running,
         synced: LogEnd::ZERO,
         bad: None,
         broken_group: None,
@@ -96,8 +103,7 @@ pub(super) fn scan_from(
     let (stop, mut told_end) = loop {
         let at = scanned.index.length();
         let head = window.get(at, GROUP_HEADER_BYTES)?;
-        let decoded = head.first_chunk().and_then(|head| GroupHeader::decode(head, header.mark));
-        let Some(group) = decoded else {
+        let Some(group) = header.decode_group(head) else {
             let is_blank = head.iter().all(|&byte| byte == 0);
             let what =
                 (!is_blank).then(|| "the header of a group of records is damaged".to_owned());
@@ -116,7 +122,7 @@ pub(super) fn scan_from(
             return Ok(scanned);
         }
     };
-    let behind = look_behind(&mut window, stop.cut, header.mark)?;
+    let behind = look_behind(&mut window, stop.cut, header)?;
     scanned.synced = scanned.synced.max(behind.synced);
     told_end = told_end.max(behind.end);
     if behind.bytes > 0 || scanned.broken_group.is_some() {
@@ -142,8 +148,12 @@ impl Scanned {
         group: &GroupHeader,
         visit: Visit<'_>,
     ) -> io::Result<Option<Stop>> {
-        let begin = at + GROUP_HEADER_BYTES as u64;
+        let begin = at + group.header_bytes() as u64;
         let bytes = window.get(begin, group.bytes as usize)?;
+        if group.is_of_others(bytes) {
+            self.broken_group = Some(at);
+            return Ok(Some(Stop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
+        }
         let (mut rest, mut next, mut what) = (bytes, group.first, None);
         // Up to the last whole batch.
         let (mut end, mut kept) = (next, 0);
@@ -183,7 +193,9 @@ impl Scanned {
         }
         if end > group.first {
             let records = (end.get() - group.first.get()) as u32;
-            self.index.push(records, GROUP_HEADER_BYTES as u64 + kept, kept);
+            self.index.push(records, group.header_bytes() as u64 + kept, kept);
+            let running = |running: RunningChecksum| running.over(bytes.get(..kept as usize)?);
+            self.running = self.running.and_then(running);
         }
         if what.is_some() {
             self.broken_group = Some(at);
@@ -209,9 +221,9 @@ struct Behind {
 }
 
 /// Finds whole groups behind a spot from which nothing leads to them.
-fn look_behind(window: &mut Window<'_>, from: u64, mark: u64) -> io::Result<Behind> {
+fn look_behind(window: &mut Window<'_>, from: u64, header: &SegmentHeader) -> io::Result<Behind> {
     let mut behind = Behind { synced: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
-    let needle = mark.to_le_bytes();
+    let needle = header.mark.to_le_bytes();
     let mut at = from;
     loop {
         let piece = window.get(at, CHUNK_BYTES)?;
@@ -219,8 +231,8 @@ fn look_behind(window: &mut Window<'_>, from: u64, mark: u64) -> io::Result<Behi
             behind.bytes = at + last as u64 + 1 - from;
         }
         for found in memmem::find_iter(piece, &needle) {
-            let head = piece.get(found..).and_then(|rest| rest.first_chunk());
-            if let Some(group) = head.and_then(|head| GroupHeader::decode(head, mark)) {
+            let head = piece.get(found..).unwrap_or_default();
+            if let Some(group) = header.decode_group(head) {
                 behind.synced = behind.synced.max(group.synced_end);
                 behind.end = behind.end.max(group.end());
             }

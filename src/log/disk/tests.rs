@@ -13,6 +13,7 @@ use crate::sim::SimDisk;
 use crate::types::{Batch, KeyHash, LogEnd, MessageId, Run};
 
 mod batches;
+mod belonging;
 mod damage;
 mod failures;
 

@@ -36,6 +36,8 @@ pub struct Findings {
 /// A damaged place, for people.
 #[derive(Clone, Debug)]
 pub struct DamagedPlace {
+    /// The first id of the segment.
+    pub segment: LogEnd,
     /// The file.
     pub file: String,
     /// Where in the file, in bytes.

@@ -16,7 +16,7 @@ pub use super::findings::{DamagedPlace, Findings, Torn};
 use super::snapshot::Snapshot;
 use super::walk::{Found, Look, Opened, unknown};
 use crate::log::storage::{Directory, Storage, StorageFile};
-use crate::types::{IdRange, LogEnd, Record};
+use crate::types::{IdRange, LogEnd, Record, RunningChecksum};
 
 /// Why a directory cannot be looked into.
 #[derive(Debug, Error)]
@@ -34,9 +34,10 @@ pub enum InspectError {
     },
     /// It has files of a log, and none of them tells whose.
     #[error(
-        "nothing in {path} tells whose log it is: its manifest and its segment files are all \
-         damaged; move them to another place by hand, and the node starts with an empty log: a \
-         secondary fetches everything anew, a master begins a new log"
+        "nothing in {path} tells whose log it is: its manifest is missing or damaged. To have it made \
+         again, run `acklog log repair {path} --role master` (or `secondary`); or move the files \
+         to another place by hand, and the node starts with an empty log: a secondary fetches \
+         everything anew, a master begins a new log"
     )]
     NoRole {
         /// The directory.
@@ -79,32 +80,44 @@ pub fn inspect(
     let storage = Directory::read_only(path);
     let role = role_of(&storage)?;
     let found = Found { storage: &storage, role };
-    let findings = Findings::new(role);
     let (manifest, firsts) = match found.manifest_and_segments() {
         Ok(known) => known,
         Err(damage @ OpenError::Damaged { .. }) => {
-            return Ok(Findings { damage: Some(damage), ..findings });
+            return Ok(Findings { damage: Some(damage), ..Findings::new(role) });
         }
         Err(error) => return Err(error.into()),
     };
+    Ok(along(&found, &manifest, &firsts, range, visit, progress)?)
+}
+
+/// The same along the files that a manifest tells of.
+pub(super) fn along(
+    found: &Found<'_>,
+    manifest: &Manifest,
+    firsts: &[LogEnd],
+    range: IdRange,
+    visit: Visit<'_>,
+    progress: &mut dyn FnMut(u64, usize),
+) -> Result<Findings, OpenError> {
     let (log, members) = (manifest.log, manifest.members.clone());
-    let findings = Findings { log, members, synced: manifest.synced, ..findings };
+    let findings = Findings { log, members, synced: manifest.synced, ..Findings::new(found.role) };
     let mut progress = |done| progress(done, firsts.len());
     let mut inspection = Inspection {
-        found: &found,
-        manifest: &manifest,
+        found,
+        manifest,
         range,
         visit,
         is_stopped: false,
+        running: (LogEnd::ZERO, None),
         progress: &mut progress,
         findings,
     };
-    found.walk(&manifest, &firsts, &mut inspection)?;
+    found.walk(manifest, firsts, &mut inspection)?;
     Ok(inspection.findings)
 }
 
-/// Whose directory it is: as the manifest says, and where that is damaged, as the first segment file says that has a
-/// whole header.
+/// Whose directory it is: as the manifest says, also a damaged one that names a role; else as the first segment file of
+/// version 1 says that has a whole header.
 ///
 /// # Errors
 /// When there is no log, nothing tells, or it cannot be read.
@@ -115,14 +128,20 @@ pub(in crate::log) fn role_of(storage: &dyn Storage) -> Result<Role, InspectErro
     let is_missing = match Manifest::load(storage) {
         Ok(Some(manifest)) => return Ok(manifest.role),
         Ok(None) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => false,
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            if let Some(role) = Manifest::role_of_damaged(storage) {
+                return Ok(role);
+            }
+            false
+        }
         Err(error) => return Err(found.failed("read", MANIFEST)(error).into()),
     };
     for &first in &firsts {
         let name = segment_name(first);
         let file = storage.open(&name).map_err(found.failed("open", &name))?;
-        if let Ok(header) = read_header(&*file).map_err(found.failed("read", &name))? {
-            return Ok(header.role);
+        let header = read_header(&*file).map_err(found.failed("read", &name))?;
+        if let Some(role) = header.ok().and_then(|header| header.role) {
+            return Ok(role);
         }
     }
     Err(match is_missing && firsts.is_empty() {
@@ -139,6 +158,8 @@ struct Inspection<'a> {
     visit: Visit<'a>,
     /// The visitor wants no more.
     is_stopped: bool,
+    /// The checksum of all that was read from the first message on, and where that ends; none where it is not known.
+    running: (LogEnd, Option<RunningChecksum>),
     /// Told after each segment how many were read.
     progress: &'a mut dyn FnMut(u64),
     findings: Findings,
@@ -219,6 +240,7 @@ impl Look for Inspection<'_> {
         let (ids, range) = (place.ids, self.range);
         if ids.is_empty() || (ids.start() < range.end() && range.start() < ids.end()) {
             self.findings.places.push(DamagedPlace {
+                segment: place.segment,
                 file: self.found.storage.path_of(&segment_name(place.segment)),
                 offset: place.offset,
                 ids,
@@ -271,9 +293,11 @@ impl<'a> Inspection<'a> {
             }
             None => SparseIndex::new(header.first),
         };
-        let scanned = scan_from(file, header, index, &mut shown(self.range, self.visit));
+        let running = header.running.filter(|_| from <= header.first);
+        let scanned = scan_from(file, header, index, running, &mut shown(self.range, self.visit));
         let scanned = scanned.map_err(self.found.failed("read", name))?;
         self.is_stopped |= scanned.is_stopped;
+        self.compare_running(name, header, &scanned)?;
         let findings = &mut self.findings;
         findings.segments += 1;
         findings.end = findings.end.max(scanned.index.end());
@@ -283,6 +307,25 @@ impl<'a> Inspection<'a> {
         findings.synced = findings.synced.max(scanned.synced);
         (self.progress)(findings.segments);
         Ok(scanned)
+    }
+
+    /// What a segment says of all that stands before it must be so.
+    fn compare_running(
+        &mut self,
+        name: &str,
+        header: &SegmentHeader,
+        scanned: &Scanned,
+    ) -> Result<(), OpenError> {
+        let (end, running) = self.running;
+        self.running = (scanned.index.end(), scanned.running.filter(|_| scanned.bad.is_none()));
+        let is_other = |(found, told)| end == header.first && found != told;
+        if running.zip(header.running).is_some_and(is_other) {
+            let what = "other messages stand before this segment than when it was begun".to_owned();
+            let damage = self.found.damaged(name, 0, &what);
+            let ids = IdRange::empty(header.first);
+            self.damaged(Place { segment: header.first, offset: 0, ids, what }, damage)?;
+        }
+        Ok(())
     }
 
     /// Notes all damaged places of a segment that is not whole, and shows what is whole behind them.

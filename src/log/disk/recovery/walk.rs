@@ -173,7 +173,9 @@ impl Found<'_> {
         let file = self.storage.open(name).map_err(self.failed("open", name))?;
         let header = read_header(&*file).map_err(self.failed("read", name))?;
         let header = header.map_err(|what| self.damaged(name, 0, &what))?;
-        if (header.role, Some(header.log), header.first) != (self.role, manifest.log, first) {
+        // A file of version 1 tells the role, too.
+        let is_other_role = header.role.is_some_and(|role| role != self.role);
+        if is_other_role || (Some(header.log), header.first) != (manifest.log, first) {
             let what = "the file belongs to another log, or another place in it";
             return Err(self.damaged(name, 0, what));
         }

@@ -109,7 +109,9 @@ fn copy(log: &mut Recovered, end: LogEnd) {
 /// returned is known to be synced.
 fn crashed() -> (SimDisk, u64) {
     let disk = SimDisk::new();
-    let mut log = open(&disk);
+    // So that the last commit fills the first segment.
+    let sizes = Sizes { segment_bytes: 750, ..SIZES };
+    let mut log = open_with(&disk, DiskOptions { sizes, ..OPTIONS }).unwrap();
     commit(&mut log, &[4, 4]);
     commit_batches(&mut log, &[4, 1]);
     let names = segments(&disk);

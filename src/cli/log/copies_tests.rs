@@ -1,0 +1,63 @@
+//! Copies of directories, and masters that were put back from older ones.
+
+use std::fs;
+
+use super::tests::{append, directory, opened, printed, refusal, segments};
+use crate::log::disk::Role;
+use crate::types::LogEnd;
+
+#[tokio::test]
+async fn a_running_node_is_backed_up_and_its_copy_starts_with_all_that_was_there() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut log, background) = opened(dir.path(), Role::Master);
+    append(&mut log, 12).await;
+    let target = parent.path().join("copy");
+    let said = printed(&["backup", target.to_str().unwrap()], dir.path());
+    assert!(said.contains("12 messages") && !said.contains(" 0 segments linked"), "{said}");
+    append(&mut log, 5).await;
+    let refused = refusal(&["backup", target.to_str().unwrap()], dir.path());
+    assert!(refused.contains("exists already"), "{refused}");
+    let table = printed(&["verify"], &target);
+    assert!(table.contains("synced end      12\n") && table.ends_with("\nwhole\n"), "{table}");
+    // What is written to the copy is none of the original's, and the other way round.
+    let (mut copy, of_copy) = opened(&target, Role::Master);
+    assert_eq!(copy.reader.durable_end(), LogEnd::new(12));
+    append(&mut copy, 9).await;
+    of_copy.close();
+    background.close();
+    assert!(printed(&["verify"], dir.path()).contains("messages        17\n"));
+    assert!(printed(&["verify"], &target).contains("messages        21\n"));
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_not_backed_up_and_nothing_is_left_of_the_attempt() {
+    let (dir, parent) = (directory(Role::Master).await, tempfile::tempdir().unwrap());
+    fs::remove_file(segments(dir.path()).remove(1)).unwrap();
+    let target = parent.path().join("copy");
+    assert!(refusal(&["backup", target.to_str().unwrap()], dir.path()).contains("is missing"));
+    let other = directory(Role::Master).await;
+    let nowhere = parent.path().join("nowhere/copy");
+    assert!(refusal(&["backup", nowhere.to_str().unwrap()], other.path()).contains("nowhere"));
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_loss_is_accepted_for_a_stopped_master_and_stays_so() {
+    let dir = directory(Role::Master).await;
+    let said = printed(&["accept-loss"], dir.path());
+    assert!(said.contains("from message 12 on"), "{said}");
+    for _ in 0..2 {
+        let (mut log, background) = opened(dir.path(), Role::Master);
+        assert_eq!(log.accepted_loss, Some(LogEnd::new(12)));
+        append(&mut log, 3).await;
+        assert!(refusal(&["accept-loss"], dir.path()).contains("in use"));
+        background.close();
+    }
+    let copy = directory(Role::Secondary).await;
+    let before = fs::read(copy.path().join("manifest")).unwrap();
+    assert!(refusal(&["accept-loss"], copy.path()).contains("is a secondary's directory"));
+    assert_eq!(fs::read(copy.path().join("manifest")).unwrap(), before);
+    let (log, background) = opened(copy.path(), Role::Secondary);
+    assert_eq!(log.accepted_loss, None);
+    background.close();
+}

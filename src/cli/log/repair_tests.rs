@@ -1,0 +1,129 @@
+//! Damaged directories that are repaired from others, and those that must not be.
+
+use std::fs;
+use std::path::Path;
+
+use super::tests::{
+    append, copied, directory, opened, overwrite, place_of, printed, refusal, segments,
+};
+use crate::log::disk::Role;
+use crate::types::LogEnd;
+
+/// The files of a directory and their bytes, but for the lock and indexes.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let mut files: Vec<_> = entries
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .filter(|(name, _)| name != "lock" && !name.ends_with(".index"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Repairs it from another directory; then it is whole, and all twelve messages are there.
+fn repair(dir: &Path, from: &Path) -> String {
+    let said = printed(&["repair", "--from", from.to_str().unwrap()], dir);
+    assert!(printed(&["verify"], dir).ends_with("\nwhole\n"));
+    assert_eq!(printed(&["dump"], dir), printed(&["dump"], from));
+    let (log, background) = opened(dir, Role::Master);
+    assert_eq!(log.reader.durable_end(), LogEnd::new(12));
+    background.close();
+    said
+}
+
+#[tokio::test]
+async fn a_damaged_message_is_taken_from_another_directory() {
+    let whole = directory(Role::Master).await;
+    let dir = copied(whole.path());
+    let all = segments(dir.path());
+    for (file, text) in [(&all[0], "Msg1\n"), (&all[all.len() - 1], "Msg11")] {
+        overwrite(file, place_of(file, text), b"N");
+    }
+    let before = files(dir.path());
+    let lacking = refusal(&["repair"], dir.path());
+    assert!(lacking.contains("2 damaged places") && lacking.contains("--from"), "{lacking}");
+    let url = refusal(&["repair", "--from", "http://127.0.0.1:8000"], dir.path());
+    assert!(url.contains("acklog log backup"), "{url}");
+    assert_eq!(files(dir.path()), before);
+    let said = repair(dir.path(), whole.path());
+    assert!(said.contains("took 2 messages"), "{said}");
+    let damaged = dir.path().join(all[0].with_extension("log.damaged").file_name().unwrap());
+    assert!(damaged.exists(), "the damaged file is kept");
+    assert_eq!(printed(&["repair"], dir.path()), "nothing is damaged\n");
+}
+
+#[tokio::test]
+async fn a_file_that_is_missing_or_has_no_header_is_written_anew() {
+    let whole = directory(Role::Master).await;
+    let dir = copied(whole.path());
+    fs::remove_file(&segments(dir.path())[1]).unwrap();
+    repair(dir.path(), whole.path());
+    let dir = copied(whole.path());
+    overwrite(&segments(dir.path())[1], 20, &[0; 300]);
+    repair(dir.path(), whole.path());
+}
+
+#[tokio::test]
+async fn messages_that_no_checksum_proves_are_not_taken() {
+    let whole = directory(Role::Master).await;
+    let dir = copied(whole.path());
+    // The same log by its name, and another message: as of a master that was put back from a copy.
+    let other = tempfile::tempdir().unwrap();
+    let (mut log, background) = opened(other.path(), Role::Master);
+    for n in 0..12 {
+        let text = format!("Lie{n}\n");
+        log.writer.append(0, None, &text.as_str().into());
+        log.writer.flush();
+        while log.reader.durable_end() == LogEnd::new(n) {
+            log.reader.changed().await;
+        }
+    }
+    background.close();
+    let file = &segments(dir.path())[1];
+    let text = place_of(file, "Msg");
+    overwrite(file, text - 25, &[0; 30]);
+    let before = files(dir.path());
+    let from = ["repair", "--from", other.path().to_str().unwrap()];
+    let refused = refusal(&from, dir.path());
+    assert!(refused.contains("no checksum"), "{refused}");
+    assert_eq!(files(dir.path()), before, "nothing was changed");
+    repair(dir.path(), whole.path());
+}
+
+#[tokio::test]
+async fn a_manifest_is_made_again() {
+    let whole = directory(Role::Master).await;
+    let dir = copied(whole.path());
+    fs::remove_file(dir.path().join("manifest")).unwrap();
+    assert!(refusal(&["repair"], dir.path()).contains("--role master"));
+    assert!(!dir.path().join("manifest").exists());
+    let said = printed(&["repair", "--role", "master"], dir.path());
+    assert!(said.contains("made a manifest") && said.contains("names are lost"), "{said}");
+    let (mut log, background) = opened(dir.path(), Role::Master);
+    assert_eq!(log.reader.durable_end(), LogEnd::new(12));
+    append(&mut log, 1).await;
+    background.close();
+}
+
+#[tokio::test]
+async fn a_copy_with_an_older_manifest_is_made_to_start() {
+    let dir = directory(Role::Master).await;
+    let older = tempfile::tempdir().unwrap();
+    let (mut log, background) = opened(older.path(), Role::Master);
+    append(&mut log, 3).await;
+    background.close();
+    fs::copy(older.path().join("manifest"), dir.path().join("manifest")).unwrap();
+    assert!(refusal(&["verify"], dir.path()).contains("the manifest is older"));
+    printed(&["repair"], dir.path());
+    let (log, background) = opened(dir.path(), Role::Master);
+    assert_eq!(log.reader.durable_end(), LogEnd::new(12));
+    background.close();
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_not_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_log, background) = opened(dir.path(), Role::Master);
+    assert!(refusal(&["repair"], dir.path()).contains("in use"));
+    background.close();
+}

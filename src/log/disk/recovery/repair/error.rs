@@ -1,0 +1,56 @@
+//! Why a directory is not repaired, in words that say what can be done.
+
+use thiserror::Error;
+
+use super::super::OpenError;
+use super::super::inspect::InspectError;
+use crate::types::IdRange;
+
+/// Why a directory was not repaired. No message was changed.
+#[derive(Debug, Error)]
+pub enum RepairError {
+    /// It, or the other one, cannot be looked into.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// It is in use, or cannot be read or written.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Nobody was named who has what is damaged.
+    #[error(
+        "{places} damaged places, the first at {first}; name the directory of a node that has those \
+         messages, or a backup of it, with --from"
+    )]
+    NoSource {
+        /// How many.
+        places: usize,
+        /// The first.
+        first: String,
+    },
+    /// The other directory is of another log.
+    #[error("{path} has another log; name a directory of the same one")]
+    OtherLog {
+        /// The other directory.
+        path: String,
+    },
+    /// The other directory lacks a message.
+    #[error("{path} has no whole message {ids}; name another directory with --from")]
+    Lacking {
+        /// The other directory.
+        path: String,
+        /// The messages.
+        ids: IdRange,
+    },
+    /// No checksum proves that what the other directory has is what was here.
+    #[error(
+        "no checksum in this directory proves that the messages of {path} are those that were in \
+         {file}; nothing was changed. {hint}"
+    )]
+    Unproven {
+        /// The other directory.
+        path: String,
+        /// The file.
+        file: String,
+        /// What can be done.
+        hint: &'static str,
+    },
+}
