@@ -8,7 +8,7 @@ use super::{Effect, Master, Member};
 use crate::protocol::LogView;
 use crate::protocol::outcome::{Outcome, Receipt, Refusal, Wait};
 use crate::protocol::write_concern::{Waiter, held_by};
-use crate::types::{KeyHash, LogEnd, MessageId, NODES_MAX, WaiterId, WriteConcern};
+use crate::types::{KeyHash, LogEnd, MESSAGE_TARGET, MessageId, NODES_MAX, WaiterId, WriteConcern};
 
 impl<L: LogView> Master<L> {
     /// Takes a batch of `messages` and gives it its ids, of which the first is returned. The caller appends it to the
@@ -140,7 +140,7 @@ impl<L: LogView> Master<L> {
         while let Some((name, waiter)) = self.gate.pop_satisfied(|nodes| held_by(&ends, nodes)) {
             let receipt = self.receipt(waiter);
             if waiter.write_concern > 1 {
-                debug!(id = %waiter.id, w = waiter.write_concern, "the write concern holds");
+                debug!(target: MESSAGE_TARGET, id = %waiter.id, w = waiter.write_concern, "the write concern holds");
             }
             self.release(name, Outcome::Committed(receipt));
         }
