@@ -98,6 +98,48 @@ fn a_torn_batch_is_told_as_a_whole_and_what_stands_before_it_in_its_group_stays(
 }
 
 #[test]
+fn a_group_across_the_border_of_two_pieces_is_found_behind_a_damaged_one() {
+    use crate::log::disk::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
+    use crate::log::disk::scan::CHUNK_BYTES;
+    let disk = SimDisk::new();
+    let header = SegmentHeader::new(LogId::new(7), LogEnd::ZERO, 0x0102_0304_0506_0708, None);
+    // Every place of the second group's header around the end of the first piece that is searched.
+    for inside in 1..GROUP_HEADER_BYTES {
+        let room = CHUNK_BYTES - inside - GROUP_HEADER_BYTES - RECORD_HEADER_BYTES;
+        let mut file = header.encode().to_vec();
+        for (n, text) in ["x".repeat(room), "next".to_owned()].iter().enumerate() {
+            let (id, mut record) = (MessageId::new(n as u64), Vec::new());
+            crate::types::encode_record(&mut record, id, 0, None, text, false);
+            let range = IdRange::new(id.before(), id.end());
+            let group = header.group(range, &record, LogEnd::new(n as u64));
+            group.encode(header.mark, &mut file);
+            file.extend_from_slice(&record);
+        }
+        file[SEGMENT_HEADER_BYTES] ^= 1;
+        disk.create("file").unwrap().write_at(0, &file).unwrap();
+        let scanned = scan(&*disk.open("file").unwrap(), &header, &mut no_visit).unwrap();
+        let bad = scanned.bad.unwrap();
+        assert_eq!((scanned.synced, bad.ids), (LogEnd::new(1), range(0, 2)), "{inside} bytes");
+    }
+}
+
+#[test]
+fn all_of_a_long_end_that_was_not_synced_is_synced_before_it_is_shown() {
+    for seed in 0..8 {
+        let disk = SimDisk::new();
+        let mut log = roomy(&disk);
+        commit(&mut log, &[2]);
+        (0..3000).for_each(|_| append(&mut log, 1));
+        log.committer.write();
+        disk.kill();
+        let end = roomy(&disk).opened.reader.durable_end();
+        assert_eq!(end, LogEnd::new(3002), "a kill loses nothing that was written");
+        disk.crash(&mut ChaCha8Rng::seed_from_u64(seed));
+        assert_eq!(roomy(&disk).opened.reader.durable_end(), end, "seed {seed}");
+    }
+}
+
+#[test]
 fn damage_inside_a_synced_batch_is_told_with_its_own_place() {
     let disk = SimDisk::new();
     let mut log = open(&disk);

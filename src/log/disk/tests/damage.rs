@@ -304,6 +304,27 @@ fn a_start_reads_no_more_of_an_old_segment_than_two_heads() {
 }
 
 #[test]
+fn a_pass_of_the_scrub_reads_each_old_segment_and_pauses_behind_each() {
+    use std::time::Duration;
+    let disk = SimDisk::new();
+    let sizes = Sizes { segment_bytes: 100_000, ..SIZES };
+    let mut log = open_with(&disk, DiskOptions { sizes, ..OPTIONS }).unwrap();
+    commit(&mut log, &[500; 8]);
+    let names = segments(&disk);
+    let last_sealed = &names[names.len() - 2];
+    assert!(names.len() > 3);
+    for name in &names[1..names.len() - 1] {
+        let pause = log.keeper.scrub_next();
+        assert!(pause > Duration::ZERO && pause < Duration::from_secs(1), "{pause:?}");
+        assert_eq!(log.opened.reader.disk_fault(), None, "before {name}");
+    }
+    disk.flip_bit(last_sealed, 9999);
+    log.keeper.scrub_next();
+    assert!(log.opened.reader.disk_fault().is_some(), "each segment has its turn");
+    assert!(log.keeper.scrub_next() >= Duration::from_secs(60), "the pass is over");
+}
+
+#[test]
 fn a_read_without_a_free_descriptor_fails_and_is_no_damage() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
