@@ -25,7 +25,7 @@ impl Core {
         append: &Append,
         accepted_ms: u64,
     ) -> bool {
-        let Append { batch, key, wait } = append;
+        let Append { batch, key, wait, share: _ } = append;
         if let Some(key) = key
             && self.is_known(now, waiter, key, batch, *wait)
         {
