@@ -246,6 +246,10 @@ async fn secondary(
 }
 
 impl Answer for App {
+    fn discarded_bytes(&self) -> usize {
+        self.limits.discarded_bytes()
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         let role = match self.node {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
+use super::client;
 use super::connection::{self, Answer};
 use super::routes::App;
 use crate::node::{MasterHandle, SecondaryHandle};
@@ -246,6 +247,7 @@ fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     // Answers are written whole, so there is nothing to collect; waiting for more would only delay
     // them.
     stream.set_nodelay(true)?;
+    client::notice_silence(&stream)?;
     TcpStream::from_std(stream)
 }
 

@@ -1,5 +1,7 @@
 //! The server over real sockets, with an answer of its own in the node's place.
 
+mod presence;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -48,6 +50,10 @@ impl Drop for Ended {
 }
 
 impl Answer for Fake {
+    fn discarded_bytes(&self) -> usize {
+        self.limits.discarded_bytes()
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         match head.uri.path() {
@@ -145,6 +151,10 @@ async fn a_body_that_is_too_long_is_answered_and_not_reset() {
     )
     .into_bytes();
     chunked.resize(chunked.len() + megabyte, b'x');
+    let mut unexpected = b"POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n".to_vec();
+    unexpected.resize(unexpected.len() + 9_000_000, b'x');
+    let answer = raw(address, unexpected).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     for sent in [announced, chunked] {
         let answer = raw(address, sent).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
@@ -292,7 +302,7 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
     let mut answer = String::new();
     near.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    let problem = Problem::BodyIdle { seconds: 10 }.to_string();
+    let problem = Problem::BodyIdle { seconds: 30 }.to_string();
     assert!(answer.contains(&problem), "{answer}");
     // A day is no time for a sender that waits for its write concern.
     let (mut near, far) = tokio::io::duplex(1024);
@@ -309,15 +319,28 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
         drop(near);
     };
     tokio::join!(connection, client);
-    // Nor for one that takes its time with a long listing.
+    // Nor for one that takes its time with a long listing, as long as it takes something.
     let (mut near, far) = tokio::io::duplex(1024);
     near.write_all(b"GET /messages HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
     let connection = serve(far);
     let client = async {
-        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
         let mut listing = Vec::new();
+        for _ in 0..1000 {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            near.read_buf(&mut listing).await.unwrap();
+        }
         near.read_to_end(&mut listing).await.unwrap();
         assert!(listing.ends_with(b"]\r\n0\r\n\r\n"));
     };
     tokio::join!(connection, client);
+    // But for one that takes nothing.
+    let (mut near, far) = tokio::io::duplex(1024);
+    near.write_all(b"GET /messages HTTP/1.1\r\n\r\n").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    serve(far).await;
+    let taken = begun.elapsed().as_secs();
+    assert!((60..62).contains(&taken), "given up after {taken} s");
+    let mut listing = Vec::new();
+    near.read_to_end(&mut listing).await.unwrap();
+    assert_eq!(listing.len(), 1024);
 }
