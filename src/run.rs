@@ -12,7 +12,6 @@ use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,10 +42,6 @@ const STOP_GRACE: Duration = Duration::from_millis(4800);
 /// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
 const BACKLOG: i32 = 4096;
 
-/// Threads that may wait for the disk or for a name server beside the core task, at most. One disk does not read faster
-/// for more of them, and each holds a run's memory.
-const BLOCKING_THREADS_MAX: usize = 8;
-
 /// Runs a master until it is told to stop.
 ///
 /// # Errors
@@ -61,7 +56,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
-    block_on(runtime, async {
+    runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
@@ -95,10 +90,12 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
-        let closing = tokio::task::spawn_blocking(move || background.close());
-        server.stop(HTTP_GRACE).await;
-        end(halt, tasks).await;
-        closed(closing, deadline).await;
+        let ended = async {
+            server.stop(HTTP_GRACE).await;
+            end(halt, tasks).await;
+        };
+        tokio::join!(ended, closed(background.end(), deadline));
+        info!("stopped");
         Ok(())
     })
 }
@@ -115,7 +112,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
     let opening = open_log(config.data_dir.clone(), disk, unused, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     let http_listener = listen(config.bind, config.http_port)?;
-    block_on(runtime, async {
+    runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
@@ -146,8 +143,8 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         info!(cause, "stopping");
         let deadline = Instant::now() + STOP_GRACE;
         tokio::join!(server.stop(HTTP_GRACE), end(halt, tasks));
-        let closing = tokio::task::spawn_blocking(move || background.close());
-        closed(closing, deadline).await;
+        closed(background.end(), deadline).await;
+        info!("stopped");
         Ok(())
     })
 }
@@ -182,11 +179,10 @@ async fn open_log(
 }
 
 /// Waits for the log to be closed.
-async fn closed(closing: JoinHandle<()>, deadline: Instant) {
+async fn closed(closing: impl Future<Output = ()>, deadline: Instant) {
     if tokio::time::timeout_at(deadline, closing).await.is_err() {
         warn!("the disk did not take the log's end in time; the next start looks at it closely");
     }
-    info!("stopped");
 }
 
 /// Ends the core task and the sessions.
@@ -196,14 +192,6 @@ async fn end(halt: CancellationToken, tasks: TaskTracker) {
     if tokio::time::timeout(SESSION_GRACE, tasks.wait()).await.is_err() {
         warn!(tasks = tasks.len(), "connections did not close in time");
     }
-}
-
-/// Runs a node's life. Whoever then still waits for the disk or a name server on a thread of its own is left to the
-/// end of the process: dropping the runtime would wait for it without end.
-fn block_on<T>(runtime: Runtime, life: impl Future<Output = T>) -> T {
-    let ended = runtime.block_on(life);
-    runtime.shutdown_background();
-    ended
 }
 
 /// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
@@ -216,7 +204,6 @@ fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
     if workers > 1 {
         builder.worker_threads(workers).thread_name("comm");
     }
-    builder.max_blocking_threads(BLOCKING_THREADS_MAX);
     builder.enable_all().build().context("cannot start the communication threads")
 }
 
@@ -238,31 +225,5 @@ pub(crate) fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!(%error, ?current, "the limit of open descriptors stays as it is");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-
-    #[test]
-    fn a_disk_that_hangs_does_not_hold_up_the_end() {
-        let (healed, hangs) = channel::<()>();
-        let (ended, end) = channel();
-        std::thread::spawn(move || {
-            let life = async {
-                let closing = tokio::task::spawn_blocking(move || {
-                    let _ = hangs.recv();
-                });
-                closed(closing, Instant::now()).await;
-            };
-            block_on(comm_runtime(1).unwrap(), life);
-            ended.send(()).unwrap();
-        });
-        let waited = end.recv_timeout(Duration::from_secs(20));
-        drop(healed);
-        assert_eq!(waited, Ok(()), "the node waits for its disk");
     }
 }
