@@ -151,7 +151,8 @@ async fn a_body_that_is_too_long_is_answered_and_not_reset() {
     )
     .into_bytes();
     chunked.resize(chunked.len() + megabyte, b'x');
-    let mut unexpected = b"POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n".to_vec();
+    let mut unexpected =
+        b"POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n".to_vec();
     unexpected.resize(unexpected.len() + 9_000_000, b'x');
     let answer = raw(address, unexpected).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
