@@ -22,9 +22,9 @@
 //! # What is limited
 //!
 //! Heads in size and time, bodies in size, in total and in idle time, pages of a listing, the time
-//! that a client takes none of its answer, the time that a closed connection lingers. A sender that waits for its write concern is not limited in
-//! time by anything here: only its own `timeoutMs`, its hanging up, or the node's end stop the
-//! wait.
+//! that a client takes none of its answer, the time that a closed connection lingers. A sender that
+//! waits for its write concern is not limited in time by anything here: only its own `timeoutMs`,
+//! its hanging up, or the node's end stop the wait.
 //!
 //! # Caveats
 //!

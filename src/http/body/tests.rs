@@ -1,3 +1,5 @@
+//! What bodies may be, and what becomes of them where there is no room.
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::task::Waker;

@@ -1,10 +1,10 @@
-//! Clients that hang up, that end their half only, and that read to an end which must be told apart.
+//! Clients that hang up or end their half, and listings that are cut short.
 
 use tokio::net::TcpSocket;
 
 use super::*;
 
-/// A client that sent these bytes and then ends its half, hangs up or breaks the connection.
+/// A client that sent a request and these bytes behind it.
 async fn sent(address: SocketAddr, head: &str, behind: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{head}host: a\r\ncontent-length: 1\r\n\r\n1");
