@@ -78,6 +78,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
+            max_listing_bytes: config.max_listing_bytes,
             allow_faults: config.allow_faults,
         };
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
@@ -135,6 +136,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: 0,
+            max_listing_bytes: config.max_listing_bytes,
             allow_faults: config.allow_faults,
         };
         let server = Server::start(http, Node::Secondary(handle), http_listener)

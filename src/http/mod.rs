@@ -51,5 +51,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use read::{Form, MessageStream};
+pub use read::{Form, LISTING_BYTES_MAX, ListingRoom, MessageStream};
 pub use server::{HttpConfig, Node, Server};

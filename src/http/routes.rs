@@ -12,7 +12,7 @@ use super::faults;
 use super::health::{OfSecondary, health, ready};
 use super::problem::{Problem, clip};
 use super::query;
-use super::read::{self, Selection};
+use super::read::{self, ListingRoom, Selection};
 use super::server::Node;
 use crate::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
 use crate::protocol::Wait;
@@ -149,6 +149,7 @@ fn route(role: Role, method: &Method, uri: &Uri) -> Result<Route, Problem> {
 pub(super) struct App {
     node: Behind,
     limits: BodyLimits,
+    room: ListingRoom,
     allow_faults: bool,
 }
 
@@ -159,7 +160,12 @@ enum Behind {
 
 impl App {
     /// The node behind the calling HTTP thread; must be called inside that thread's runtime.
-    pub(super) fn new(node: Node, limits: BodyLimits, allow_faults: bool) -> Self {
+    pub(super) fn new(
+        node: Node,
+        limits: BodyLimits,
+        room: ListingRoom,
+        allow_faults: bool,
+    ) -> Self {
         let node = match node {
             Node::Master(master) => {
                 let appender = master.appender();
@@ -167,7 +173,7 @@ impl App {
             }
             Node::Secondary(secondary) => Behind::Secondary(secondary),
         };
-        Self { node, limits, allow_faults }
+        Self { node, limits, room, allow_faults }
     }
 
     /// Everything about faults, the same for both kinds of node.
@@ -202,14 +208,15 @@ impl App {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
+        let log = (master.reader(), &self.room);
         match route {
             Route::Append => append::append(appender, &self.limits, headers, body).await,
-            Route::Messages(selection) => read::messages(master.reader(), selection, headers).await,
-            Route::Message(id) => read::message(master.reader(), id).await,
+            Route::Messages(selection) => read::messages(log, selection, headers).await,
+            Route::Message(id) => read::message(log, id).await,
             Route::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
                 let accepted = append::committed(outcome, None)?;
-                read::acked_message(master.reader(), &accepted.receipt).await
+                read::acked_message(log, &accepted.receipt).await
             }
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),
@@ -221,13 +228,15 @@ impl App {
 
 async fn secondary(
     secondary: &SecondaryHandle,
+    room: &ListingRoom,
     route: Route,
     headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Problem> {
     let address = secondary.master_address();
+    let log = (secondary.reader(), room);
     match route {
-        Route::Messages(selection) => read::messages(secondary.reader(), selection, headers).await,
-        Route::Message(id) => read::message(secondary.reader(), id).await,
+        Route::Messages(selection) => read::messages(log, selection, headers).await,
+        Route::Message(id) => read::message(log, id).await,
         Route::Health => Ok(health(&OfSecondary(secondary.health().await?, address))),
         Route::Ready => Ok(ready(&OfSecondary(secondary.health().await?, address))),
         Route::Misdirected(_) | Route::Wait(..) => {
@@ -262,7 +271,9 @@ impl Answer for App {
             (Ok(route), Behind::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }
-            (Ok(route), Behind::Secondary(node)) => secondary(node, route, &head.headers).await,
+            (Ok(route), Behind::Secondary(node)) => {
+                secondary(node, &self.room, route, &head.headers).await
+            }
         };
         let response = answer.unwrap_or_else(Problem::into_response);
         // Neither can hold a line break: hyper refuses such heads.

@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 use super::body::BodyLimits;
 use super::client;
 use super::connection::{self, Answer};
+use super::read::ListingRoom;
 use super::routes::App;
 use crate::node::{MasterHandle, SecondaryHandle};
 
@@ -37,6 +38,8 @@ pub struct HttpConfig {
     pub workers: usize,
     /// Longest message, in bytes of the decoded string.
     pub max_message_bytes: usize,
+    /// Memory of all listings together, in bytes.
+    pub max_listing_bytes: usize,
     /// Whether faults may be scripted.
     pub allow_faults: bool,
 }
@@ -92,8 +95,9 @@ impl Server {
         listener: std::net::TcpListener,
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
+        let room = ListingRoom::new(config.max_listing_bytes);
         let server = Self::start_with(config.workers, listener, move || {
-            App::new(node.clone(), limits.clone(), config.allow_faults)
+            App::new(node.clone(), limits.clone(), room.clone(), config.allow_faults)
         })?;
         info!(address = %server.address, workers = config.workers, "serving HTTP");
         Ok(server)

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::body::{BodyLimits, ResponseBody};
 use super::connection::{self, Answer};
 use super::problem::Problem;
-use super::read::{self, Selection};
+use super::read::{self, ListingRoom, Selection};
 use super::server::Server;
 use crate::log::LogReader;
 
@@ -33,6 +33,7 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Fake {
     limits: BodyLimits,
+    room: ListingRoom,
     log: LogReader,
     /// Told of each handler that begins to wait, and of each that ends.
     events: mpsc::UnboundedSender<&'static str>,
@@ -57,7 +58,9 @@ impl Answer for Fake {
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         match head.uri.path() {
-            "/messages" => read::messages(&self.log, Selection::ALL, &head.headers).await.unwrap(),
+            "/messages" => read::messages((&self.log, &self.room), Selection::ALL, &head.headers)
+                .await
+                .unwrap(),
             "/thread" => {
                 let thread = std::thread::current().name().unwrap().to_owned();
                 Response::new(ResponseBody::full(thread.into_bytes()))
@@ -95,7 +98,8 @@ fn fake(messages: usize) -> (Fake, mpsc::UnboundedReceiver<&'static str>, watch:
     let (sender, events) = mpsc::unbounded_channel();
     let (release, released) = watch::channel(false);
     let limits = BodyLimits::new(MESSAGE_BYTES);
-    (Fake { limits, log, events: sender, release: released }, events, release)
+    let room = ListingRoom::default();
+    (Fake { limits, room, log, events: sender, release: released }, events, release)
 }
 
 fn run(workers: usize, messages: usize) -> Running {
@@ -151,7 +155,8 @@ async fn a_body_that_is_too_long_is_answered_and_not_reset() {
     )
     .into_bytes();
     chunked.resize(chunked.len() + megabyte, b'x');
-    let mut unexpected = b"POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n".to_vec();
+    let mut unexpected =
+        b"POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n".to_vec();
     unexpected.resize(unexpected.len() + 9_000_000, b'x');
     let answer = raw(address, unexpected).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

@@ -170,9 +170,8 @@ async fn without_a_length_the_youngest_is_given_up_and_the_older_ones_come_to_th
     let third = bodies.remove(2).await.unwrap();
     assert_eq!(third.err(), Some(Problem::TooManyBodies));
     drop(senders);
-    let ends: Vec<_> = [bodies.remove(0).await, bodies.remove(0).await]
-        .map(|ended| ended.unwrap().ok())
-        .into();
+    let ends: Vec<_> =
+        [bodies.remove(0).await, bodies.remove(0).await].map(|ended| ended.unwrap().ok()).into();
     assert_eq!(ends, [Some(350_000), Some(450_000)]);
     assert_eq!(used(&limits), (0, 0));
     // The youngest one that asks for more than there is gives up itself.
