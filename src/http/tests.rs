@@ -1,5 +1,6 @@
 //! The server over real sockets, with an answer of its own in the node's place.
 
+mod limits;
 mod presence;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 
 use super::body::{BodyLimits, ResponseBody};
 use super::connection::{self, Answer};
+use super::connections::Connections;
 use super::problem::Problem;
 use super::read::{self, ListingRoom, Selection};
 use super::server::Server;
@@ -103,9 +105,17 @@ fn fake(messages: usize) -> (Fake, mpsc::UnboundedReceiver<&'static str>, watch:
 }
 
 fn run(workers: usize, messages: usize) -> Running {
+    run_with(workers, messages, 1000)
+}
+
+fn run_with(workers: usize, messages: usize, max_connections: usize) -> Running {
     let (fake, events, release) = fake(messages);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server::start_with(workers, listener, move || fake.clone()).unwrap();
+    let server =
+        Server::start_with(workers, Connections::new(max_connections), listener, move || {
+            fake.clone()
+        })
+        .unwrap();
     Running { server, events, release }
 }
 
@@ -290,7 +300,8 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
     let http = connection::http_builder();
     let serve = |stream| {
         let closing = tokio_util::sync::CancellationToken::new();
-        connection::serve(&http, std::rc::Rc::new(fake.clone()), stream, closing)
+        let activity = Connections::new(1).enter().unwrap().activity.clone();
+        connection::serve(&http, std::rc::Rc::new(fake.clone()), stream, activity, closing)
     };
     // Not a whole head, even a byte at a time; not a whole body.
     let (mut near, far) = tokio::io::duplex(1024);
