@@ -20,6 +20,7 @@ use super::body::BodyLimits;
 use super::client;
 use super::connection::{self, Answer};
 use super::connections::{Connections, Slot};
+use super::host::HostNames;
 use super::read::ListingRoom;
 use super::routes::App;
 use crate::node::{MasterHandle, SecondaryHandle};
@@ -34,7 +35,7 @@ const CONNECTION_QUEUE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the HTTP server is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Threads that serve HTTP; at least one.
     pub workers: usize,
@@ -46,6 +47,11 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Whether faults may be scripted.
     pub allow_faults: bool,
+    /// The host names that the node goes by.
+    pub hosts: HostNames,
+    /// Whether the id of a durable message never comes to name another one, so that caches may
+    /// keep the message for ever.
+    pub ids_are_stable: bool,
 }
 
 /// The node that is served.
@@ -104,12 +110,12 @@ impl Server {
         listener: std::net::TcpListener,
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
-        let room = ListingRoom::new(config.max_listing_bytes);
+        let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
         let connections = Connections::new(config.max_connections);
-        let server = Self::start_with(config.workers, connections, listener, move || {
-            App::new(node.clone(), limits.clone(), room.clone(), config.allow_faults)
+        let server = Self::start_with(workers, connections, listener, move || {
+            App::new(node.clone(), limits.clone(), room.clone(), &config)
         })?;
-        info!(address = %server.address, workers = config.workers, "serving HTTP");
+        info!(address = %server.address, workers, "serving HTTP");
         Ok(server)
     }
 

@@ -1,8 +1,9 @@
 //! What a simulated cluster is told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::types::{Faults, Quorum};
+use crate::types::{Faults, NodeName, Quorum};
 
 /// What all nodes of a simulated cluster are told.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct ClusterOptions {
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub cluster_size: Option<u16>,
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
+    pub secondaries: Option<BTreeSet<NodeName>>,
+    /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub max_waiting: usize,
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub idempotency_window: usize,
@@ -27,6 +30,8 @@ pub struct ClusterOptions {
     pub reconnect_delay: Duration,
     /// Whether nodes have their logs on (simulated) disks.
     pub on_disk: bool,
+    /// Most events that a node takes in before it acts on them; at least 1.
+    pub turn_events: usize,
     /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
     pub disk_delay_max: Duration,
 }
@@ -38,12 +43,14 @@ impl Default for ClusterOptions {
             request_timeout: Duration::from_millis(1500),
             heartbeat_interval: Duration::from_secs(1),
             cluster_size: None,
+            secondaries: None,
             max_waiting: 1000,
             idempotency_window: 1000,
             quorum: None,
             faults: Faults::default(),
             reconnect_delay: Duration::from_secs(3),
             on_disk: false,
+            turn_events: 1,
             disk_delay_max: Duration::ZERO,
         }
     }

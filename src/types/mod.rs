@@ -17,10 +17,11 @@ mod write_concern;
 
 pub use batch::Batch;
 pub use budget::{Budget, Share};
-pub use delay::{DelayRange, DurationError, parse_duration};
+pub use delay::{DelayRange, DurationError, parse_duration, parse_duration_with_unit};
 pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
+pub(crate) use name::is_dots;
 pub use name::{NameError, NodeName};
 pub(crate) use record::has_more;
 pub use record::{
