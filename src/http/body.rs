@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::timeout;
 
 use self::unannounced::{Unannounced, Yield};
+use super::connections::Busy;
 use super::problem::Problem;
 use super::read::MessageStream;
 use crate::log::ReadError;
@@ -192,10 +193,24 @@ pub(super) enum ResponseBody {
     Full(Option<Bytes>),
     /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
     /// large.
-    Messages(Box<MessageStream>),
+    Messages(Box<MessageStream>, Option<Busy>),
 }
 
 impl ResponseBody {
+    /// Messages, rendered as the client takes them.
+    pub(super) fn messages(stream: MessageStream) -> Self {
+        Self::Messages(Box::new(stream), None)
+    }
+
+    /// Has the connection count as busy until the answer is complete.
+    pub(super) fn hold(&mut self, busy: Busy) {
+        match self {
+            // It is, but for the writing.
+            Self::Full(_) => drop(busy),
+            Self::Messages(_, held) => *held = Some(busy),
+        }
+    }
+
     /// A body that is known as a whole.
     pub(super) fn full(bytes: Vec<u8>) -> Self {
         Self::Full((!bytes.is_empty()).then(|| bytes.into()))
@@ -213,7 +228,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Messages(stream) => {
+            Self::Messages(stream, _) => {
                 stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
             }
         }
@@ -222,7 +237,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Messages(_) => false,
+            Self::Messages(..) => false,
         }
     }
 
@@ -231,7 +246,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Messages(_) => SizeHint::new(),
+            Self::Messages(..) => SizeHint::new(),
         }
     }
 }

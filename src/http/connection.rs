@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
@@ -15,6 +16,7 @@ use tracing::debug;
 
 use super::body::ResponseBody;
 use super::client::{Client, Stream, Watch};
+use super::connections::Activity;
 use super::linger::Linger;
 
 /// How long a client may take to send a request's head, in time; it counts from the end of the last
@@ -60,6 +62,7 @@ pub(super) async fn serve<A: Answer, S>(
     http: &http1::Builder,
     answer: Rc<A>,
     stream: S,
+    activity: Arc<Activity>,
     closing: CancellationToken,
 ) where
     S: Stream,
@@ -67,8 +70,14 @@ pub(super) async fn serve<A: Answer, S>(
     let (client, watch) = Client::new(stream);
     let client = Linger::new(client, closing.clone(), answer.discarded_bytes());
     let service = service_fn(|request| {
-        let (answer, watch) = (answer.clone(), watch.clone());
-        async move { answer_watched(&*answer, &watch, request).await }
+        let (answer, watch, activity) = (answer.clone(), watch.clone(), activity.clone());
+        async move {
+            let busy = activity.begin().ok_or_else(|| io::Error::other("idle for too long"))?;
+            let mut response = answer_watched(&*answer, &watch, request).await?;
+            // A listing goes on until its body is dropped.
+            response.body_mut().hold(busy);
+            Ok::<_, io::Error>(response)
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(client), service));
     let served = tokio::select! {

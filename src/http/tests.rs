@@ -1,5 +1,6 @@
 //! The server over real sockets, with an answer of its own in the node's place.
 
+mod limits;
 mod presence;
 
 use std::net::SocketAddr;
@@ -18,8 +19,9 @@ use tokio::time::timeout;
 
 use super::body::{BodyLimits, ResponseBody};
 use super::connection::{self, Answer};
+use super::connections::Connections;
 use super::problem::{Kind, Problem};
-use super::read::{self, Selection};
+use super::read::{self, ListingRoom, Selection};
 use super::server::Server;
 use crate::log::LogReader;
 
@@ -33,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Fake {
     limits: BodyLimits,
+    room: ListingRoom,
     log: LogReader,
     /// Told of each handler that begins to wait, and of each that ends.
     events: mpsc::UnboundedSender<&'static str>,
@@ -57,7 +60,9 @@ impl Answer for Fake {
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         match head.uri.path() {
-            "/messages" => read::messages(&self.log, Selection::ALL, &head.headers).await.unwrap(),
+            "/messages" => read::messages((&self.log, &self.room), Selection::ALL, &head.headers)
+                .await
+                .unwrap(),
             "/thread" => {
                 let thread = std::thread::current().name().unwrap().to_owned();
                 Response::new(ResponseBody::full(thread.into_bytes()))
@@ -95,13 +100,22 @@ fn fake(messages: usize) -> (Fake, mpsc::UnboundedReceiver<&'static str>, watch:
     let (sender, events) = mpsc::unbounded_channel();
     let (release, released) = watch::channel(false);
     let limits = BodyLimits::new(MESSAGE_BYTES);
-    (Fake { limits, log, events: sender, release: released }, events, release)
+    let room = ListingRoom::default();
+    (Fake { limits, room, log, events: sender, release: released }, events, release)
 }
 
 fn run(workers: usize, messages: usize) -> Running {
+    run_with(workers, messages, 1000)
+}
+
+fn run_with(workers: usize, messages: usize, max_connections: usize) -> Running {
     let (fake, events, release) = fake(messages);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server::start_with(workers, listener, move || fake.clone()).unwrap();
+    let server =
+        Server::start_with(workers, Connections::new(max_connections), listener, move || {
+            fake.clone()
+        })
+        .unwrap();
     Running { server, events, release }
 }
 
@@ -286,7 +300,8 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
     let http = connection::http_builder();
     let serve = |stream| {
         let closing = tokio_util::sync::CancellationToken::new();
-        connection::serve(&http, std::rc::Rc::new(fake.clone()), stream, closing)
+        let activity = Connections::new(1).enter().unwrap().activity.clone();
+        connection::serve(&http, std::rc::Rc::new(fake.clone()), stream, activity, closing)
     };
     // Not a whole head, even a byte at a time; not a whole body.
     let (mut near, far) = tokio::io::duplex(1024);
