@@ -19,6 +19,7 @@ mod index;
 mod keeper;
 mod manifest;
 mod paging;
+mod places;
 mod recovery;
 mod scan;
 mod window;
@@ -40,6 +41,7 @@ pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
 pub(super) use self::paging::Cursor;
+pub use self::places::Place;
 pub use self::recovery::inspect;
 pub(crate) use self::recovery::{Recovered, recover};
 
