@@ -3,7 +3,7 @@
 //! The last file is open always; of the others a few, those that were read last. Everything that is served was checked
 //! when it was read: a bad checksum is an error, and never a message.
 
-mod running;
+mod reads;
 
 use std::collections::VecDeque;
 use std::io;
