@@ -10,9 +10,14 @@
 mod codec;
 mod dialer;
 mod listener;
+mod outbox;
+mod pace;
 mod session;
+mod unacked;
 
 pub use codec::{FrameReader, ReceiveError, Received};
 pub use dialer::dial;
 pub use listener::accept_all;
-pub use session::{Outbox, SessionEvent, SessionHandle, open};
+pub use outbox::{Outbox, Subject};
+pub use session::{Network, SessionEvent, SessionHandle};
+pub use unacked::Unacked;

@@ -181,6 +181,7 @@ impl Core {
             self.machine.step(now, input);
         }
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.machine.look(now, |session| self.sessions.look(session));
             self.machine.handle_timeout(now);
         }
         self.drain(now);

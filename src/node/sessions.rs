@@ -10,7 +10,8 @@ use tracing::field::display;
 use tracing::{debug, warn};
 
 use crate::log::{LogReader, ReadError};
-use crate::net::{self, Outbox, SessionEvent, SessionHandle};
+use crate::net::{Network, Outbox, SessionEvent, SessionHandle, Subject};
+use crate::protocol::LineView;
 use crate::protocol::frame::{self, ErrorCode, Frame, Response};
 use crate::types::{IdRange, Records, SessionId};
 
@@ -25,6 +26,7 @@ pub(super) struct Sessions {
     next: u64,
     events: mpsc::Sender<(SessionId, SessionEvent)>,
     log: LogReader,
+    network: Network,
     tasks: TaskTracker,
 }
 
@@ -41,7 +43,8 @@ impl Sessions {
         log: LogReader,
         tasks: TaskTracker,
     ) -> Self {
-        Self { open: BTreeMap::new(), next: 0, events, log, tasks }
+        let network = Network::new(tasks.clone());
+        Self { open: BTreeMap::new(), next: 0, events, log, network, tasks }
     }
 
     /// Makes a session of a connection; none when the connection is broken already.
@@ -49,7 +52,7 @@ impl Sessions {
         self.next += 1;
         let id = SessionId::new(self.next);
         let wrap = |id, event| (id, event);
-        match net::open(id, stream, self.events.clone(), wrap, &self.tasks) {
+        match self.network.open(id, stream, self.events.clone(), wrap) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
                 self.open.insert(id, Open { handle, cold_reads });
@@ -68,8 +71,8 @@ impl Sessions {
     /// a frame may be overtaken by later ones.
     pub(super) fn send(&self, session: SessionId, frame: Frame<IdRange>) {
         let Some(open) = self.open.get(&session) else { return };
-        if matches!(frame, Frame::Response(_, Response::Welcome(_))) {
-            open.handle.admit();
+        if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
+            open.handle.admit(welcome.heartbeat_interval);
         }
         let is_cold = |range: &IdRange| !range.is_empty() && !self.log.is_recent(range.start());
         if !frame.run().is_some_and(is_cold) {
@@ -80,10 +83,16 @@ impl Sessions {
             return debug!(%session, ?range, "too many reads for one peer; a frame is dropped");
         };
         let (log, outbox) = (self.log.clone(), open.handle.outbox().clone());
+        outbox.prepare(Subject::of(&frame));
         self.tasks.spawn_blocking(move || {
             write(&log, session, &outbox, frame);
             drop(turn);
         });
+    }
+
+    /// Looks at how far the frames on a session have got.
+    pub(super) fn look(&self, session: SessionId) -> LineView {
+        self.open.get(&session).map_or_else(LineView::default, |open| open.handle.look())
     }
 
     /// Closes a session, after what was sent before.
@@ -99,17 +108,18 @@ fn write(log: &LogReader, session: SessionId, outbox: &Outbox, frame: Frame<IdRa
         Frame::Response(request, Response::Page { .. }) => Some(*request),
         _ => None,
     };
-    let range = frame.run().copied();
+    let (range, subject) = (frame.run().copied(), Subject::of(&frame));
     let frame = match frame.try_map(|range| log.read_range(range)) {
         Ok(frame) => frame,
         Err(error) => {
             let (id, request) = (range.map(display), asked.map(display));
             warn!(%session, request, id, %error, "a run is not sent: it cannot be read");
+            outbox.drop_prepared(subject);
             let Some(request) = asked else { return };
             Frame::Response(request, unreadable(&error))
         }
     };
-    if !outbox.send(frame::encode(&frame)) {
+    if !outbox.send(frame::encode(&frame), subject) {
         debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
     }
 }

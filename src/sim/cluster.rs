@@ -16,8 +16,8 @@ use super::options::ClusterOptions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
-    Effect, ForgetError, Input, MasterOptions, Outcome, Refusal, SecondaryEffect, SecondaryInput,
-    SecondaryOptions, SecondaryPhase,
+    Effect, ForgetError, Input, LineView, MasterOptions, Outcome, Refusal, SecondaryEffect,
+    SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd,
 };
 use crate::types::{
     IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,

@@ -120,8 +120,7 @@ impl Core {
                 SessionEvent::Frame(frame) => {
                     self.machine.step(now, Input::Frame { session, frame });
                 }
-                // A secondary is judged by whole frames.
-                SessionEvent::Heard => {}
+                SessionEvent::Heard => self.machine.step(now, Input::Heard(session)),
                 SessionEvent::Down(reason) => {
                     self.sessions.close(session);
                     self.machine.step(now, Input::SessionDown { session, reason });
@@ -145,6 +144,7 @@ impl Core {
             self.hear_log(now);
         }
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.machine.look(now, |session| self.sessions.look(session));
             self.machine.handle_timeout(now);
         }
         self.drain(now);

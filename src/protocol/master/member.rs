@@ -11,8 +11,9 @@ use crate::protocol::LogView;
 use crate::protocol::delayed::Delayed;
 use crate::protocol::faults::{Injector, Outgoing};
 use crate::protocol::frame::{Frame, Request};
-use crate::protocol::health::Health;
+use crate::protocol::health::{Health, SILENT_AFTER};
 use crate::protocol::in_flight::{Completed, InFlight};
+use crate::protocol::line::{Line, LineView, LongFrameLosses};
 use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
 use crate::types::{IdRange, InstanceId, LogEnd, NodeName, RequestId, SessionId};
@@ -43,6 +44,7 @@ pub(super) struct Member {
     rtt: Option<Duration>,
     /// When it was last heard from, on whatever connection.
     last_seen: Option<Instant>,
+    long_frame_losses: LongFrameLosses,
 }
 
 /// A member's connection. All of it dies with the connection.
@@ -54,6 +56,9 @@ struct Link {
     ready: bool,
     health: Health,
     in_flight: InFlight<Asked>,
+    line: Line,
+    /// When it is given up; none while it is not unhealthy.
+    give_up_at: Option<Instant>,
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
     heartbeat_due: Instant,
@@ -90,6 +95,7 @@ impl Member {
             retries: 0,
             rtt: None,
             last_seen: None,
+            long_frame_losses: LongFrameLosses::default(),
         }
     }
 
@@ -121,6 +127,9 @@ impl Member {
     /// Takes a new connection. The position that its handshake told is the truth, also where it is lower than before:
     /// then the node lost what it had.
     pub(super) fn connect(&mut self, now: Instant, new: NewLink, options: &MasterOptions) {
+        if self.last_seen.is_some() && self.status() == Status::Unhealthy {
+            info!(peer = %self.name, before = ?Status::Unhealthy, "healthy again, over a new connection");
+        }
         self.progress = Progress::new(new.end, options.heartbeat_interval);
         self.is_position_known = true;
         self.last_seen = Some(now);
@@ -131,6 +140,8 @@ impl Member {
             ready: false,
             health: Health::new(now, options.heartbeat_interval),
             in_flight: InFlight::new(options.request_timeout),
+            line: Line::new(options.request_timeout),
+            give_up_at: None,
             delayed: Delayed::new(),
             // The first at once: it measures the round trip.
             heartbeat_due: now,
@@ -139,21 +150,53 @@ impl Member {
         });
     }
 
-    /// Gives up the connection. What was acked stays acked.
-    pub(super) fn disconnect(&mut self, options: &MasterOptions) {
-        self.link = None;
+    /// Gives up the connection. What was acked stays acked. Returns whether it was not unhealthy before.
+    pub(super) fn disconnect(&mut self, options: &MasterOptions) -> bool {
+        let was_live = self.status() != Status::Unhealthy;
+        if let Some(link) = self.link.take()
+            && link.line.view().has_long_frame
+            && self.long_frame_losses.lost()
+        {
+            warn!(peer = %self.name, "connections end again and again while a long frame is under way, \
+                and short frames pass: does the path drop large packets? Look at its MTU");
+        }
         self.progress = Progress::new(self.acked_end(), options.heartbeat_interval);
+        was_live
     }
 
-    /// A frame arrived. Returns whether that changes the status.
+    /// A frame arrived, or a part of a long one, either way. Returns whether that changes the status.
     pub(super) fn hear(&mut self, now: Instant) -> bool {
         self.last_seen = Some(now);
         let Some(link) = &mut self.link else { return false };
         let Some(before) = link.health.hear(now) else { return false };
+        link.give_up_at = None;
         link.silent_until = Some(link.in_flight.next_id());
         info!(peer = %self.name, ?before, "healthy again");
         self.progress.resume();
         true
+    }
+
+    /// Looks at how far the frames to it have got, if that is due.
+    pub(super) fn look(&mut self, now: Instant, look: impl FnOnce(SessionId) -> LineView) {
+        let Some(link) = &mut self.link else { return };
+        let (session, awaits) = (link.session, self.progress.runs_in_flight() > 0);
+        let Some(seen) = link.line.look(now, awaits, || look(session)) else { return };
+        if let Some(first) = seen.view.request {
+            link.in_flight.postpone(first, now);
+        }
+        if seen.long_frame_passed {
+            self.long_frame_losses.passed();
+        }
+        if seen.is_alive {
+            self.hear(now);
+        }
+    }
+
+    /// Whether it was unhealthy for so long that its connection is given up: whatever this node sent is acknowledged by
+    /// the peer's kernel and nothing comes back, or not even that.
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        let give_up_at = self.link.as_ref().and_then(|link| link.give_up_at);
+        give_up_at.is_some_and(|at| at <= now)
     }
 
     /// It answered a heartbeat. Frames arrive in order, so what was sent before that heartbeat, in a silence that is
@@ -176,10 +219,16 @@ impl Member {
         self.link.as_ref().filter(|_| !again).map_or(from, |link| link.paged.max(from))
     }
 
+    /// Whether a page to it is still under way, as far as was seen.
+    pub(super) fn has_page_under_way(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.line.view().has_page)
+    }
+
     /// Notes that a page was sent.
-    pub(super) fn note_page(&mut self, end: LogEnd) {
+    pub(super) fn note_page(&mut self, now: Instant, end: LogEnd) {
         if let Some(link) = &mut self.link {
             link.paged = end;
+            link.line.sent(now);
         }
     }
 
@@ -255,6 +304,7 @@ impl Member {
                 if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
             debug!(peer = %self.name, request = %id, id = %plan.range, ?delay, "{what}");
             if delay.is_zero() {
+                link.line.sent(now);
                 send(context.effects, link.session, outgoing);
             } else {
                 link.delayed.insert(now + delay, outgoing);
@@ -269,9 +319,16 @@ impl Member {
     ) {
         let Some(link) = &mut self.link else { return };
         while let Some(outgoing) = link.delayed.pop(now) {
-            send(context.effects, link.session, outgoing);
+            // Another copy may have brought it meanwhile.
+            if outgoing.run().is_none_or(|run| run.end() > self.progress.acked_end()) {
+                link.line.sent(now);
+                send(context.effects, link.session, outgoing);
+            }
         }
         if let Some(status) = link.health.update(now) {
+            let interval = context.options.heartbeat_interval;
+            link.give_up_at =
+                (status == Status::Unhealthy).then_some(now + interval * SILENT_AFTER);
             let silent = now.saturating_duration_since(link.health.last_seen());
             warn!(peer = %self.name, ?status, ?silent, "not heard from");
         }
@@ -308,6 +365,8 @@ impl Member {
             link.delayed.next_deadline(),
             link.health.next_change(),
             link.in_flight.next_deadline(),
+            link.line.next_look(),
+            link.give_up_at,
             retry,
             Some(link.heartbeat_due),
         ]

@@ -13,6 +13,7 @@ mod names;
 mod quorum;
 mod senders;
 mod session;
+mod strangers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeBounds;
@@ -28,9 +29,11 @@ pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId};
 use self::names::Names;
+use self::strangers::LineBound;
 use super::LogView;
 use super::faults::{Injector, Outgoing};
 use super::idempotency::KeyWindow;
+use super::line::LineView;
 use super::own_time::OwnTime;
 use super::status::{DiskHealth, MasterHealth};
 use super::write_concern::{Gate, Waiter};
@@ -52,6 +55,9 @@ pub struct Master<L> {
     names: Names,
     by_session: BTreeMap<SessionId, MemberId>,
     strangers: BTreeMap<SessionId, Stranger>,
+    stranger_lines: LineBound,
+    /// The node's own time, as of the last call that told the time.
+    now: Instant,
     injector: Injector,
     /// The time of everything but the senders: it stands still while the node is paused, and they go on.
     time: OwnTime,
@@ -89,6 +95,8 @@ impl<L: LogView> Master<L> {
             names: Names::default(),
             by_session: BTreeMap::new(),
             strangers: BTreeMap::new(),
+            stranger_lines: LineBound::default(),
+            now,
             effects: VecDeque::new(),
             stopping: false,
             on_disk: restored.on_disk,
@@ -112,9 +120,13 @@ impl<L: LogView> Master<L> {
     /// When a connection or a frame is handed in while the node is paused.
     pub fn step(&mut self, now: Instant, input: Input) {
         let now = self.time.at(now);
+        self.now = now;
         let of_peers = matches!(
             input,
-            Input::SessionUp { .. } | Input::Frame { .. } | Input::SessionDown { .. }
+            Input::SessionUp { .. }
+                | Input::Frame { .. }
+                | Input::Heard(_)
+                | Input::SessionDown { .. }
         );
         assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
         match input {
@@ -123,6 +135,7 @@ impl<L: LogView> Master<L> {
             Input::DiskFault(fault) => self.disk_failed(fault),
             Input::SessionUp { session, address } => self.meet(now, session, address),
             Input::Frame { session, frame } => self.receive(now, session, frame),
+            Input::Heard(session) => self.hear(now, session),
             Input::SessionDown { session, reason } => self.lose(session, &reason),
             Input::Cancel(waiter) => {
                 if let Some(Waiter { id, .. }) = self.gate.remove(waiter) {
@@ -141,8 +154,24 @@ impl<L: LogView> Master<L> {
             return;
         }
         let now = self.time.at(now);
+        self.now = now;
         self.dismiss_strangers(now);
+        self.count_stranger_lines(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
+        self.give_up_unresponsive(now);
+        self.note_quorum();
+    }
+
+    /// Looks at how far the frames to secondaries have got, where that is due. Call before each
+    /// [`handle_timeout`](Self::handle_timeout).
+    pub fn look(&mut self, now: Instant, mut look: impl FnMut(SessionId) -> LineView) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        for member in self.members.values_mut() {
+            member.look(now, &mut look);
+        }
         self.note_quorum();
     }
 
@@ -158,7 +187,8 @@ impl<L: LogView> Master<L> {
         let members =
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
         let strangers = self.next_stranger().map(|(deadline, _)| deadline);
-        let peers = members.chain(strangers).min().and_then(|deadline| self.time.outside(deadline));
+        let others = strangers.into_iter().chain(self.stranger_lines.next_deadline());
+        let peers = members.chain(others).min().and_then(|deadline| self.time.outside(deadline));
         peers.into_iter().chain(self.gate.next_deadline()).min()
     }
 

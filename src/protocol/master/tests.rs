@@ -6,7 +6,7 @@ use super::*;
 use crate::protocol::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response,
 };
-use crate::protocol::{CloseReason, Outcome, Refusal, Unreadable, Wait};
+use crate::protocol::{CloseReason, Outcome, Refusal, SessionEnd, Unreadable, Wait};
 use crate::types::{
     Checksum, IdRange, InstanceId, KeyHash, MessageId, Quorum, Records, RequestId, WaiterId,
     WriteConcern,
@@ -189,7 +189,7 @@ fn a_name_is_written_down_behind_those_before_and_waits_for_that() {
 fn a_name_on_disk_counts_also_when_its_connection_went_away_meanwhile() {
     let mut node = Node::restarted(true);
     node.greet(9, "dora", 0);
-    let gone = Input::SessionDown { session: SessionId::new(9), reason: String::new() };
+    let gone = Input::SessionDown { session: SessionId::new(9), reason: SessionEnd::Closed };
     assert_eq!(node.step(gone), []);
     assert_eq!(node.step(Input::Remembered(1)), []);
     assert_eq!(node.shown()[2], ("dora".to_owned(), None, None));

@@ -18,9 +18,10 @@ use crate::protocol::frame::{
 use crate::protocol::gap_buffer::GapBuffer;
 use crate::protocol::health::SILENT_AFTER;
 use crate::protocol::in_flight::{Completed, InFlight};
+use crate::protocol::line::{Line, LineView};
 use crate::protocol::master::HANDSHAKE_TIMEOUT;
 use crate::protocol::progress::WINDOW_BYTES_MAX;
-use crate::protocol::{CloseReason, LogView, ProtocolError};
+use crate::protocol::{CloseReason, HEARTBEAT_INTERVAL_MAX, LogView, ProtocolError};
 use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
 
 use super::pages::{COMING_PAUSE, Pages};
@@ -32,9 +33,12 @@ pub(super) struct Link {
     pub(super) session: SessionId,
     pub(super) stage: Stage,
     pub(super) last_heard: Instant,
+    /// When the handshake must be done, whatever comes meanwhile.
+    introduced_by: Instant,
     /// Without a byte for this long the connection is given up.
     silence_max: Duration,
     in_flight: InFlight<FrameKind>,
+    line: Line,
     pub(super) pages: Pages,
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
@@ -72,8 +76,10 @@ impl Link {
             session,
             stage: Stage::Introducing,
             last_heard: now,
+            introduced_by: now + HANDSHAKE_TIMEOUT,
             silence_max: HANDSHAKE_TIMEOUT,
             in_flight: InFlight::new(request_timeout),
+            line: Line::new(request_timeout),
             pages: Pages::new(),
             delayed: Delayed::new(),
             backoff: Backoff::new(RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX),
@@ -140,8 +146,30 @@ impl Link {
         !stood_still
     }
 
+    /// Whether the handshake took too long: bytes that come now and then do not help.
+    pub(super) fn is_introduction_over(&self, now: Instant) -> bool {
+        self.stage == Stage::Introducing && self.introduced_by <= now
+    }
+
+    /// Whether the master was asked for a page, and none has come on this connection.
+    pub(super) fn lacks_first_page(&self) -> bool {
+        matches!(self.stage, Stage::CatchingUp { goal: None, .. })
+    }
+
+    /// Looks at how far this node's requests have got, if that is due.
+    pub(super) fn look(&mut self, now: Instant, look: impl FnOnce(SessionId) -> LineView) {
+        let (session, awaits) = (self.session, self.in_flight.next_deadline().is_some());
+        if let Some(seen) = self.line.look(now, awaits, || look(session))
+            && let Some(first) = seen.view.request
+        {
+            self.in_flight.postpone(first, now);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Instant {
         [
+            (self.stage == Stage::Introducing).then_some(self.introduced_by),
+            self.line.next_look(),
             self.delayed.next_deadline(),
             self.arrived.next_deadline(),
             self.in_flight.next_deadline(),
@@ -171,6 +199,7 @@ impl<L: LogView> Secondary<L> {
         let Connection::Up(link) = &mut self.connection else { return };
         let session = link.session;
         while let Some(outgoing) = link.delayed.pop(now) {
+            link.line.sent(now);
             send(&mut self.effects, session, outgoing);
         }
         while let Some((request, kind)) = link.in_flight.expire(now) {
@@ -262,6 +291,7 @@ impl<L: LogView> Secondary<L> {
         let delay = outgoing.delay;
         debug!(request = %id, %end, ?delay, "sending {kind:?}");
         if delay.is_zero() {
+            link.line.sent(now);
             send(&mut self.effects, link.session, outgoing);
         } else {
             link.delayed.insert(now + delay, outgoing);
@@ -336,14 +366,18 @@ impl<L: LogView> Secondary<L> {
         if self.contiguous_end != LogEnd::ZERO && self.log_id != Some(welcome.log) {
             return Err(ProtocolError::ChangedIdentity);
         }
+        let interval = welcome.heartbeat_interval;
+        if interval.is_zero() || interval > HEARTBEAT_INTERVAL_MAX {
+            return Err(ProtocolError::BadInterval(interval));
+        }
         info!(peer = %welcome.master, end = %self.contiguous_end, log_end = %welcome.log_end,
             "joined; catching up");
         link.stage = Stage::CatchingUp { goal: None, told_ready: false };
-        link.silence_max = welcome.heartbeat_interval * SILENT_AFTER;
+        link.silence_max = interval * SILENT_AFTER;
         self.log_id = Some(welcome.log);
         self.master = Some(welcome.master);
         self.master_log_end = Some(welcome.log_end);
-        self.refusal = None;
+        (self.refusal, self.last_error) = (None, None);
         self.dial_backoff.reset();
         Ok(())
     }
@@ -352,6 +386,7 @@ impl<L: LogView> Secondary<L> {
         let diverged = code.is_divergence();
         let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
         self.refusal = Some(phase);
+        self.last_error = Some(format!("the master refuses this node: {detail}"));
         warn!(?code, detail, ?phase, "the master refuses this node; it keeps trying");
         self.close(now, CloseReason::Refused);
     }
@@ -376,6 +411,7 @@ impl<L: LogView> Secondary<L> {
             Stage::Ready => {}
         }
         debug!(id = %range, %log_end, "a page of messages");
+        self.page_losses.passed();
         link.pages.came(&run);
         if !range.is_empty() {
             self.arrive(now, None, run);

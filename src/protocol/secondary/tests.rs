@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::log::{LogReader, LogWriter, in_memory};
+use crate::protocol::SessionEnd;
 use crate::protocol::frame::{Request, Welcome};
 use crate::types::{InstanceId, MessageId, RequestId, encode_record};
 
@@ -83,7 +84,8 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     let run = Records::check(range, bytes.into()).unwrap();
     node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
     assert_eq!(node.machine.health().log_end, LogEnd::new(1));
-    let down = SecondaryInput::SessionDown { session: SessionId::new(1), reason: String::new() };
+    let down =
+        SecondaryInput::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
     node.step(down);
     node.step(SecondaryInput::Connected(SessionId::new(2)));
     let effects = node.answer(2, 0, welcome(8));
