@@ -15,4 +15,5 @@ pub mod protocol;
 pub mod run;
 pub mod sim;
 pub mod telemetry;
+pub mod threads;
 pub mod types;

@@ -1,15 +1,17 @@
 //! The only wiring: from a configuration to a running node, and to its clean end.
 
+mod signals;
+
+pub use signals::{StopOn, StopSignals};
+
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
 use crate::http::{HttpConfig, Node, Server};
-use crate::log::disk::{DiskOptions, OpenError, Role, Sizes};
+use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
@@ -40,33 +42,21 @@ const STOP_GRACE: Duration = Duration::from_millis(4800);
 /// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
 const BACKLOG: i32 = 4096;
 
-/// Threads that may wait for the disk or for a name server beside the core task, at most. One disk does not read faster
-/// for more of them, and each holds a run's memory.
-const BLOCKING_THREADS_MAX: usize = 8;
-
-/// What ends a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopOn {
-    /// SIGTERM and SIGINT.
-    Signals,
-    /// These signals, and the end of standard input: whoever holds it open has gone.
-    SignalsOrStdinEnd,
-}
-
 /// Runs a master until it is told to stop.
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
-pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
+pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let new_log = LogId::new(rand::random());
     let disk = Disk { role: Role::Master, fsync: config.fsync, keys: config.idempotency_window };
-    let (log, background) = open_log(config.data_dir.as_deref(), disk, new_log)?;
+    let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
+    let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
-    block_on(runtime, async {
+    runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
@@ -92,17 +82,20 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
         };
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
-        told_to_stop(stop).await?;
+        let cause = stop.stopped().await;
+        info!(cause, "stopping");
         let deadline = Instant::now() + STOP_GRACE;
         // The order of ending: no new messages and every sender answered, then HTTP, then the sessions; beside them the
         // log, which nothing is appended to any more.
         if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
-        let closing = tokio::task::spawn_blocking(move || background.close());
-        server.stop(HTTP_GRACE).await;
-        end(halt, tasks).await;
-        closed(closing, deadline).await;
+        let ended = async {
+            server.stop(HTTP_GRACE).await;
+            end(halt, tasks).await;
+        };
+        tokio::join!(ended, closed(background.end(), deadline));
+        info!("stopped");
         Ok(())
     })
 }
@@ -111,14 +104,15 @@ pub fn master(config: MasterConfig, stop: StopOn) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
-pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
+pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let disk = Disk { role: Role::Secondary, fsync: config.fsync, keys: 0 };
     let unused = LogId::new(0);
-    let (log, background) = open_log(config.data_dir.as_deref(), disk, unused)?;
+    let opening = open_log(config.data_dir.clone(), disk, unused, &mut stop);
+    let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     let http_listener = listen(config.bind, config.http_port)?;
-    block_on(runtime, async {
+    runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
@@ -145,11 +139,12 @@ pub fn secondary(config: SecondaryConfig, stop: StopOn) -> anyhow::Result<()> {
         };
         let server = Server::start(http, Node::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
-        told_to_stop(stop).await?;
+        let cause = stop.stopped().await;
+        info!(cause, "stopping");
         let deadline = Instant::now() + STOP_GRACE;
         tokio::join!(server.stop(HTTP_GRACE), end(halt, tasks));
-        let closing = tokio::task::spawn_blocking(move || background.close());
-        closed(closing, deadline).await;
+        closed(background.end(), deadline).await;
+        info!("stopped");
         Ok(())
     })
 }
@@ -161,30 +156,33 @@ struct Disk {
     keys: usize,
 }
 
-/// Opens the node's log, in its data directory or in memory.
-fn open_log(
-    data_dir: Option<&Path>,
+/// Opens the node's log, in its data directory or in memory; `None` when the node is told to stop meanwhile. A long log
+/// takes a while; opening can be given up at any point, as a crash could end it there.
+async fn open_log(
+    data_dir: Option<PathBuf>,
     disk: Disk,
     new_log: LogId,
-) -> Result<(Opened, Background), OpenError> {
+    stop: &mut StopSignals,
+) -> anyhow::Result<Option<(Opened, Background)>> {
     let Some(data_dir) = data_dir else {
         info!("the log is in memory: it ends with this process; --data-dir keeps it");
-        return Ok((Opened::in_memory(), Background::default()));
+        return Ok(Some((Opened::in_memory(), Background::default())));
     };
     let Disk { role, fsync, keys } = disk;
     if fsync == Fsync::Never {
         warn!("--fsync never: what is acked survives this process, and not the machine");
     }
     let (seed, sizes) = (rand::random(), Sizes::DEFAULT);
-    log::open(data_dir, DiskOptions { role, fsync, new_log, keys, seed, sizes })
+    let options = DiskOptions { role, fsync, new_log, keys, seed, sizes };
+    let opened = stop.unless_stopped(move || log::open(&data_dir, options)).await?;
+    Ok(opened.transpose()?)
 }
 
 /// Waits for the log to be closed.
-async fn closed(closing: JoinHandle<()>, deadline: Instant) {
+async fn closed(closing: impl Future<Output = ()>, deadline: Instant) {
     if tokio::time::timeout_at(deadline, closing).await.is_err() {
         warn!("the disk did not take the log's end in time; the next start looks at it closely");
     }
-    info!("stopped");
 }
 
 /// Ends the core task and the sessions.
@@ -194,37 +192,6 @@ async fn end(halt: CancellationToken, tasks: TaskTracker) {
     if tokio::time::timeout(SESSION_GRACE, tasks.wait()).await.is_err() {
         warn!(tasks = tasks.len(), "connections did not close in time");
     }
-}
-
-/// Returns when the node is to stop.
-async fn told_to_stop(stop: StopOn) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let (gone, mut stdin_ended) = tokio::sync::mpsc::channel::<()>(1);
-    // Held while standard input does not count, so that its end is never seen.
-    let _held = (stop == StopOn::Signals).then(|| gone.clone());
-    if stop == StopOn::SignalsOrStdinEnd {
-        // A thread of its own: a read of standard input cannot be given up, and must not hold up the end.
-        std::thread::spawn(move || {
-            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-            drop(gone);
-        });
-    }
-    let cause = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        _ = stdin_ended.recv() => "the end of standard input",
-    };
-    info!(cause, "stopping");
-    Ok(())
-}
-
-/// Runs a node's life. Whoever then still waits for the disk or a name server on a thread of its own is left to the
-/// end of the process: dropping the runtime would wait for it without end.
-fn block_on<T>(runtime: Runtime, life: impl Future<Output = T>) -> T {
-    let ended = runtime.block_on(life);
-    runtime.shutdown_background();
-    ended
 }
 
 /// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
@@ -237,7 +204,6 @@ fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
     if workers > 1 {
         builder.worker_threads(workers).thread_name("comm");
     }
-    builder.max_blocking_threads(BLOCKING_THREADS_MAX);
     builder.enable_all().build().context("cannot start the communication threads")
 }
 
@@ -259,31 +225,5 @@ pub(crate) fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         warn!(%error, ?current, "the limit of open descriptors stays as it is");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-
-    #[test]
-    fn a_disk_that_hangs_does_not_hold_up_the_end() {
-        let (healed, hangs) = channel::<()>();
-        let (ended, end) = channel();
-        std::thread::spawn(move || {
-            let life = async {
-                let closing = tokio::task::spawn_blocking(move || {
-                    let _ = hangs.recv();
-                });
-                closed(closing, Instant::now()).await;
-            };
-            block_on(comm_runtime(1).unwrap(), life);
-            ended.send(()).unwrap();
-        });
-        let waited = end.recv_timeout(Duration::from_secs(20));
-        drop(healed);
-        assert_eq!(waited, Ok(()), "the node waits for its disk");
     }
 }

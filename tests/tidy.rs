@@ -173,6 +173,8 @@ fn line_faults(path: &str, text: &str, textless: &str, code: &str) -> Vec<&'stat
         || code.contains("time::sleep")
         || (code.contains("time::{") && has_word(code, "sleep"));
     fault(path.starts_with("tests/") && sleeps, "tests wait on conditions");
+    let pools = has_word(code, "spawn_blocking") || code.contains("tokio::fs");
+    fault(path.starts_with("src/") && pools, "blocking work runs on a crate::threads::ThreadPool");
     faults
 }
 
@@ -244,6 +246,8 @@ fn each_rule_can_fail() {
         ("tests/a.rs", "std::thread::sleep(x);\n", "tests wait"),
         ("tests/it/a.rs", "use tokio::time::sleep;\n", "tests wait"),
         ("tests/a.rs", "use tokio::time::{Instant, sleep};\n", "tests wait"),
+        ("src/a.rs", "tokio::task::spawn_blocking(f);\n", "blocking work"),
+        ("src/a.rs", "use tokio::fs;\n", "blocking work"),
         ("src/a.rs", "dbg!(x);\n", "a marker"),
         ("benches/a.rs", "todo!()\n", "a marker"),
         ("examples/a.rs", "f(); // TODO: more\n", "a marker"),

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use acklog::cli;
 use acklog::config::{self, MasterArgs};
-use acklog::{cli, run::StopOn};
+use acklog::run::{StopOn, StopSignals};
 
 fn main() -> ExitCode {
+    let stop = StopSignals::install(StopOn::Signals);
     match config::parse::<MasterArgs>(std::env::args_os()) {
-        Ok(args) => cli::master_node(args, StopOn::Signals),
+        Ok(args) => cli::master_node(args, stop),
         Err(stop) => stop.report(),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use acklog::cli;
 use acklog::config::{self, SecondaryArgs};
-use acklog::{cli, run::StopOn};
+use acklog::run::{StopOn, StopSignals};
 
 fn main() -> ExitCode {
+    let stop = StopSignals::install(StopOn::Signals);
     match config::parse::<SecondaryArgs>(std::env::args_os()) {
-        Ok(args) => cli::secondary_node(args, StopOn::Signals),
+        Ok(args) => cli::secondary_node(args, stop),
         Err(stop) => stop.report(),
     }
 }

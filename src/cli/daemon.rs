@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use crate::config::{LogConfig, MasterArgs, NodeArgs, SecondaryArgs};
-use crate::run::{self, StopOn};
+use crate::run::{self, StopSignals};
 use crate::telemetry;
 use crate::types::NodeName;
 
 /// Runs a master until it is told to stop and returns the exit status: 0 after a clean stop, 1
 /// when it cannot run, 2 when its flags contradict each other.
-pub fn master_node(args: MasterArgs, stop: StopOn) -> ExitCode {
+pub fn master_node(args: MasterArgs, stop: anyhow::Result<StopSignals>) -> ExitCode {
     match args.into_config() {
         Ok(config) => {
             let (name, log) = (config.name.clone(), config.log.clone());
-            logged("master-node", &name, &log, || run::master(config, stop))
+            logged("master-node", &name, &log, || run::master(config, stop?))
         }
         Err(stop) => stop.report(),
     }
@@ -21,11 +21,11 @@ pub fn master_node(args: MasterArgs, stop: StopOn) -> ExitCode {
 
 /// Runs a secondary until it is told to stop and returns the exit status: 0 after a clean stop,
 /// 1 when it cannot run, 2 when its flags contradict each other.
-pub fn secondary_node(args: SecondaryArgs, stop: StopOn) -> ExitCode {
+pub fn secondary_node(args: SecondaryArgs, stop: anyhow::Result<StopSignals>) -> ExitCode {
     match args.into_config() {
         Ok(config) => {
             let (name, log) = (config.name.clone(), config.log.clone());
-            logged("secondary-node", &name, &log, || run::secondary(config, stop))
+            logged("secondary-node", &name, &log, || run::secondary(config, stop?))
         }
         Err(stop) => stop.report(),
     }

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{MasterArgs, SecondaryArgs};
-use crate::run::StopOn;
+use crate::run::{StopOn, StopSignals};
 use crate::telemetry::escaped;
 
 /// The command line of `acklog`.
@@ -94,10 +94,15 @@ impl Cli {
             Command::Bench(args) => bench::run(&args),
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
-            Command::MasterNode(args) => master_node(args, StopOn::SignalsOrStdinEnd),
-            Command::SecondaryNode(args) => secondary_node(args, StopOn::SignalsOrStdinEnd),
+            Command::MasterNode(args) => master_node(args, stop_of_child()),
+            Command::SecondaryNode(args) => secondary_node(args, stop_of_child()),
         }
     }
+}
+
+/// The order to stop of a node that `up` started: it also ends when `up` does.
+fn stop_of_child() -> anyhow::Result<StopSignals> {
+    StopSignals::install(StopOn::SignalsOrStdinEnd)
 }
 
 /// Runs a command that talks to a node. The connection is driven by a thread of its own, so that

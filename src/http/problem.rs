@@ -168,6 +168,9 @@ pub(super) enum Problem {
     /// What is on the disk is not what was written there.
     #[error("the message cannot be read: {0}; see /health, and read it from another node")]
     Unreadable(String),
+    /// It cannot be read at the moment, which says nothing about what is on the disk.
+    #[error("the message cannot be read at the moment: {0}; try again later")]
+    NotReadNow(String),
     /// The node stopped while it had the message in hand.
     #[error(
         "the node stopped before it told what became of the message: it may be in the log or not; \
@@ -209,7 +212,10 @@ fn nodes(write_concern: u16) -> String {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        Self::Unreadable(error.detail)
+        match error {
+            ReadError::Passing { detail } => Self::NotReadNow(detail),
+            ReadError::Damaged { detail } => Self::Unreadable(detail),
+        }
     }
 }
 
@@ -260,6 +266,7 @@ impl Problem {
             | Self::Stopping(_)
             | Self::DiskFailed(..)
             | Self::TooManyWaiting(_)
+            | Self::NotReadNow(_)
             | Self::AppendLost
             | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -281,6 +288,7 @@ impl Problem {
                 | Refusal::DiskBehind { .. }
                 | Refusal::ShuttingDown,
             )
+            | Self::NotReadNow(_)
             | Self::Stopped => Some((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => None,
         }

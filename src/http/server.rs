@@ -24,10 +24,6 @@ use crate::node::{MasterHandle, SecondaryHandle};
 /// does not, the accept loop waits, and the kernel's own queue fills.
 const CONNECTION_QUEUE: usize = 64;
 
-/// Threads of one HTTP thread that may wait for the disk, at most: one disk is not read faster by
-/// more, and clients beyond those take turns.
-const READERS_MAX: usize = 4;
-
 /// Pause after a failed accept, in time: what fails is mostly the number of descriptors, and only a
 /// connection that ends gives one back. Shorter: a busy loop while there are none. Longer: clients
 /// wait longer than they need to.
@@ -170,7 +166,6 @@ where
     let thread = std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
         // Made here: a local runtime cannot be sent to another thread.
         let mut builder = Builder::new_current_thread();
-        builder.max_blocking_threads(READERS_MAX);
         let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -180,8 +175,6 @@ where
         };
         let _ = report.send(Ok(()));
         runtime.block_on(worker.run());
-        // A read that the disk does not answer holds up nobody.
-        runtime.shutdown_background();
         // Last: whoever waits for it may rely on everything else being gone.
         drop(alive);
     })?;

@@ -31,6 +31,7 @@ use shared::Shared;
 use thiserror::Error;
 
 use crate::protocol::{LogView, Unreadable};
+use crate::threads::{Answer, NoThread};
 use crate::types::{
     Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, MessageId,
     NodeName, Records, Run, record_bytes,
@@ -79,14 +80,28 @@ impl Opened {
     }
 }
 
-/// A part of the log cannot be read: what is there is not what was written there.
+/// Why a part of the log cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{detail}")]
-pub struct ReadError {
-    /// The file, the offset, and what is wrong there.
-    pub detail: String,
-    /// Nothing is wrong with the file: the process lacks something for the moment, and the same read works later.
-    pub is_passing: bool,
+pub enum ReadError {
+    /// That says nothing about what was written: the process lacks a descriptor, memory or a thread, or the system
+    /// refused. The same read may work later.
+    #[error("{detail}")]
+    Passing {
+        /// The operation, the file and the system's reason.
+        detail: String,
+    },
+    /// What is there is not what was written there.
+    #[error("{detail}")]
+    Damaged {
+        /// The file, the offset, and what is wrong there.
+        detail: String,
+    },
+}
+
+impl From<NoThread> for ReadError {
+    fn from(error: NoThread) -> Self {
+        Self::Passing { detail: format!("cannot read a file of the log: {error}") }
+    }
 }
 
 /// A new, empty log in memory.
@@ -208,6 +223,20 @@ impl LogReader {
     /// As [`read`](Self::read).
     pub fn read_appended(&self, id: MessageId) -> Result<Records, ReadError> {
         self.read_below(id.before(), self.shared.appended_end(), 0)
+    }
+
+    /// Does work that may read files on a thread that may wait for the disk, never on the caller's; for a log in
+    /// memory, which has no files, at once. Where the system has no thread, the answer is [`NoThread`], which becomes
+    /// [`ReadError::Passing`]; see [`ThreadPool::run`](crate::threads::ThreadPool::run).
+    pub fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Answer<T> {
+        let log = self.clone();
+        match &self.shared.disk {
+            None => Answer::ready(work(&log)),
+            Some(disk) => disk.readers.run(move || work(&log)),
+        }
     }
 
     /// Reads all records of a range of durable ones, wherever they lie.

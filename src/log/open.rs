@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use tokio::sync::oneshot;
+
 use super::Opened;
 use super::disk::{DiskOptions, OpenError, recover};
 use super::shared::Shared;
@@ -22,19 +24,36 @@ struct Running {
     shared: Arc<Shared>,
     committer: JoinHandle<()>,
     keeper: JoinHandle<()>,
+    /// Told when the log is on disk as a whole, or never will be.
+    written: oneshot::Receiver<()>,
     _lock: Lock,
 }
 
 impl Background {
-    /// Has all that was appended put on disk and ends cleanly. Returns when that is done: call it where waiting is
+    /// Has all that was appended put on disk, and ends cleanly. Returns when that is done; call it where waiting is
     /// allowed, after the last append.
     pub fn close(self) {
         let Some(running) = self.0 else { return };
-        running.shared.disk.as_ref().expect("a log on disk").close();
+        running.stop();
         for thread in [running.committer, running.keeper] {
             // A panic there has ended the process already.
             let _ = thread.join();
         }
+    }
+
+    /// Has all that was appended put on disk. Returns when that is done, and leaves what else the threads have in hand
+    /// to the end of the process: an index that is half written is made again, and the lock goes with the process.
+    pub async fn end(self) {
+        let Some(running) = self.0 else { return };
+        running.stop();
+        // An error means that it is done, too: the thread has ended.
+        let _ = running.written.await;
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        self.shared.disk.as_ref().expect("a log on disk").close();
     }
 }
 
@@ -50,9 +69,15 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     let failed = |error| OpenError::unusable(path, "start a thread for", &error);
     let shared = recovered.shared;
-    let committer = named("log-writer").spawn(move || committer.run()).map_err(failed)?;
+    shared.disk.as_ref().expect("a log on disk").readers.make_first();
+    let (done, written) = oneshot::channel();
+    let committer = named("log-writer").spawn(move || {
+        committer.run();
+        let _ = done.send(());
+    });
+    let committer = committer.map_err(failed)?;
     let keeper = named("log-keeper").spawn(move || keeper.run()).map_err(failed)?;
-    let background = Background(Some(Running { shared, committer, keeper, _lock: lock }));
+    let background = Background(Some(Running { shared, committer, keeper, written, _lock: lock }));
     Ok((recovered.opened, background))
 }
 

@@ -85,10 +85,12 @@ impl Shared {
 
     /// Notes that what is on disk is not what was written there, unless the error says nothing about that.
     pub(super) fn unreadable(&self, error: &ReadError) {
-        let ReadError { detail, is_passing } = error;
-        if *is_passing {
-            return warn!(detail, "a read of the log failed for the moment");
-        }
+        let detail = match error {
+            ReadError::Passing { detail } => {
+                return warn!(detail, "a read of the log failed for the moment");
+            }
+            ReadError::Damaged { detail } => detail,
+        };
         let fault = DiskFault::Damaged { detail: detail.to_owned() };
         if self.disk.as_ref().is_some_and(|disk| disk.fail(fault)) {
             error!(detail, "the log is damaged; what is damaged is not served");

@@ -18,6 +18,6 @@ mod unacked;
 pub use codec::{FrameReader, ReceiveError, Received};
 pub use dialer::dial;
 pub use listener::accept_all;
-pub use outbox::{Outbox, Subject};
+pub use outbox::{Outbox, Place, Subject};
 pub use session::{Network, SessionEvent, SessionHandle};
 pub use unacked::Unacked;

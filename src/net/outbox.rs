@@ -48,8 +48,8 @@ struct Queue {
     taken: u64,
     /// Frames that are not known to be taken, in the order in which they were queued.
     followed: VecDeque<Followed>,
-    /// Frames whose records are being read.
-    prepared: Vec<Subject>,
+    /// Frames that are being made: their records are read.
+    reserved: Vec<Subject>,
 }
 
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Line {
         self.update(&mut queue);
         let taken = queue.taken;
         let subjects = || {
-            queue.followed.iter().map(|frame| frame.subject).chain(queue.prepared.iter().copied())
+            queue.followed.iter().map(|frame| frame.subject).chain(queue.reserved.iter().copied())
         };
         let request = |subject| match subject {
             Subject::Request(id) => Some(id),
@@ -160,33 +160,37 @@ impl Outbox {
         (Self { frames, line }, queue)
     }
 
-    /// Notes that a frame's records are being read: it is under way from here on. Ends with [`send`](Self::send) or
-    /// [`drop_prepared`](Self::drop_prepared).
-    pub fn prepare(&self, subject: Option<Subject>) {
-        self.line.queue().prepared.extend(subject);
+    /// Notes that a frame is being made: what it brings is under way from here on.
+    pub fn reserve(&self, subject: Option<Subject>) -> Place {
+        self.line.queue().reserved.extend(subject);
+        Place { outbox: self.clone(), subject }
     }
+}
 
-    /// Gives up a frame that was prepared.
-    pub fn drop_prepared(&self, subject: Option<Subject>) {
-        self.line.queue().end_preparing(subject);
-    }
+/// A frame that is being made. Dropped, it is not under way any more.
+#[derive(Debug)]
+pub struct Place {
+    outbox: Outbox,
+    subject: Option<Subject>,
+}
 
-    /// Queues a frame. Returns whether there was room: otherwise the frame is lost.
+impl Place {
+    /// Queues the frame. Returns whether there was room: otherwise the frame is lost.
     #[must_use]
-    pub fn send(&self, frame: EncodedFrame, subject: Option<Subject>) -> bool {
+    pub fn send(self, frame: EncodedFrame) -> bool {
+        let line = &self.outbox.line;
         let bytes = frame.bytes() as u64;
-        let mut queue = self.line.queue();
-        queue.end_preparing(subject);
+        let mut queue = line.queue();
         let start = queue.queued;
-        let waiting = start - self.line.written.load(Ordering::Relaxed);
+        let waiting = start - line.written.load(Ordering::Relaxed);
         let fits = waiting == 0 || waiting + bytes <= OUTBOX_BYTES;
-        if !fits || self.frames.try_send(frame).is_err() {
+        if !fits || self.outbox.frames.try_send(frame).is_err() {
             return false;
         }
         queue.queued += bytes;
-        if let Some(subject) = subject {
+        if let Some(subject) = self.subject {
             if queue.followed.len() >= FOLLOWED_MAX {
-                self.line.update(&mut queue);
+                line.update(&mut queue);
             }
             queue.followed.push_back(Followed { subject, start, end: start + bytes });
         }
@@ -194,10 +198,11 @@ impl Outbox {
     }
 }
 
-impl Queue {
-    fn end_preparing(&mut self, subject: Option<Subject>) {
-        if let Some(at) = self.prepared.iter().position(|other| Some(*other) == subject) {
-            self.prepared.swap_remove(at);
+impl Drop for Place {
+    fn drop(&mut self) {
+        let reserved = &mut self.outbox.line.queue().reserved;
+        if let Some(at) = reserved.iter().position(|other| Some(*other) == self.subject) {
+            reserved.swap_remove(at);
         }
     }
 }
@@ -227,11 +232,11 @@ mod tests {
         let (outbox, _queue) = outbox();
         let line = outbox.line.clone();
         assert_eq!(line.look(), LineView::default());
-        outbox.prepare(request(2));
+        let place = outbox.reserve(request(2));
         assert_eq!(line.look().request, Some(RequestId::new(2)));
-        assert!(outbox.send(frame(30), request(1)));
-        assert!(outbox.send(frame(2000), request(2)));
-        assert!(outbox.send(frame(50), None));
+        assert!(outbox.reserve(request(1)).send(frame(30)));
+        assert!(place.send(frame(2000)));
+        assert!(outbox.reserve(None).send(frame(50)));
         line.wrote(30);
         let view = line.look();
         assert_eq!(
@@ -250,30 +255,28 @@ mod tests {
     #[test]
     fn a_frame_that_is_dropped_is_not_under_way() {
         let (outbox, _queue) = outbox();
-        outbox.prepare(request(1));
-        outbox.drop_prepared(request(1));
+        drop(outbox.reserve(request(1)));
         assert_eq!(outbox.line.look(), LineView::default());
-        assert!(outbox.send(frame(OUTBOX_BYTES as usize), None));
-        outbox.prepare(request(2));
-        assert!(!outbox.send(frame(1), request(2)), "no room");
+        assert!(outbox.reserve(None).send(frame(OUTBOX_BYTES as usize)));
+        assert!(!outbox.reserve(request(2)).send(frame(1)), "no room");
         assert_eq!(outbox.line.look(), LineView::default());
     }
 
     #[test]
     fn room_comes_back_with_each_byte_that_is_written() {
         let (outbox, _queue) = outbox();
-        assert!(outbox.send(frame(OUTBOX_BYTES as usize), None));
-        assert!(!outbox.send(frame(1), None));
+        assert!(outbox.reserve(None).send(frame(OUTBOX_BYTES as usize)));
+        assert!(!outbox.reserve(None).send(frame(1)));
         outbox.line.wrote(1);
-        assert!(outbox.send(frame(1), None));
-        assert!(!outbox.send(frame(1), None));
+        assert!(outbox.reserve(None).send(frame(1)));
+        assert!(!outbox.reserve(None).send(frame(1)));
     }
 
     #[test]
     fn frames_that_are_taken_are_dropped_from_the_list() {
         let (outbox, mut queue) = outbox();
         for id in 0..1000 {
-            assert!(outbox.send(frame(10), request(id)));
+            assert!(outbox.reserve(request(id)).send(frame(10)));
             queue.try_recv().unwrap();
             outbox.line.wrote(10);
         }

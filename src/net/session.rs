@@ -316,7 +316,7 @@ fn ended(error: &ReceiveError, answers: &WeakOutbox) -> SessionEnd {
                 );
                 let answer = EncodedFrame { head: head.into(), records: Bytes::new() };
                 // A full queue: who does not read it does not read an answer.
-                let _ = outbox.send(answer, None);
+                let _ = outbox.reserve(None).send(answer);
             }
             SessionEnd::Garbage(error.to_string())
         }

@@ -18,7 +18,12 @@ use crate::protocol::{
     RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
     SecondaryOptions,
 };
+use crate::threads::ThreadPool;
 use crate::types::{Faults, SessionId};
+
+/// Threads that resolve the master's name, at most. A name server that is silent holds one for some 30 s, and meanwhile
+/// another attempt may find it well again; more would only ask the same.
+const RESOLVERS_MAX: usize = 2;
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -94,6 +99,7 @@ pub fn start_secondary(
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
         master,
         dialed,
+        names: ThreadPool::new("names", RESOLVERS_MAX),
     };
     let inbox = Inbox { questions: question_queue, events: event_queue, dialed: dialed_queue };
     tasks.spawn(core.run(inbox, stop));
@@ -114,6 +120,8 @@ struct Core {
     sessions: Sessions,
     master: MasterAddress,
     dialed: mpsc::Sender<io::Result<TcpStream>>,
+    /// Where the master's name is resolved.
+    names: ThreadPool,
 }
 
 impl Core {
@@ -224,9 +232,10 @@ impl Core {
     }
 
     fn dial(&self) {
-        let (master, dialed) = (self.master.clone(), self.dialed.clone());
+        let (names, master) = (self.names.clone(), self.master.clone());
+        let dialed = self.dialed.clone();
         tokio::spawn(async move {
-            let stream = dial(&master.host, master.port).await;
+            let stream = dial(&names, &master.host, master.port).await;
             // Fails when the node has stopped.
             let _ = dialed.send(stream).await;
         });

@@ -10,10 +10,10 @@ use tracing::field::display;
 use tracing::{debug, warn};
 
 use crate::log::{LogReader, ReadError};
-use crate::net::{Network, Outbox, SessionEvent, SessionHandle, Subject};
+use crate::net::{Network, Place, SessionEvent, SessionHandle, Subject};
 use crate::protocol::LineView;
 use crate::protocol::frame::{self, ErrorCode, Frame, Response};
-use crate::types::{IdRange, Records, SessionId};
+use crate::types::{IdRange, Records, RequestId, SessionId};
 
 /// Reads from files for one session at the same time: a window of runs and the answers to a few requests. More would
 /// only hold memory, and a peer that asks without end would have it.
@@ -76,17 +76,26 @@ impl Sessions {
         }
         let is_cold = |range: &IdRange| !range.is_empty() && !self.log.is_recent(range.start());
         if !frame.run().is_some_and(is_cold) {
-            return write(&self.log, session, open.handle.outbox(), frame);
+            let place = open.handle.outbox().reserve(Subject::of(&frame));
+            return write(&self.log, session, place, frame);
         }
         let Ok(turn) = open.cold_reads.clone().try_acquire_owned() else {
             let range = frame.run();
             return debug!(%session, ?range, "too many reads for one peer; a frame is dropped");
         };
-        let (log, outbox) = (self.log.clone(), open.handle.outbox().clone());
-        outbox.prepare(Subject::of(&frame));
-        self.tasks.spawn_blocking(move || {
-            write(&log, session, &outbox, frame);
+        let (outbox, asked) = (open.handle.outbox(), asked(&frame));
+        let (place, refused) = (outbox.reserve(Subject::of(&frame)), outbox.clone());
+        let written = self.log.aside(move |log| {
+            write(log, session, place, frame);
             drop(turn);
+        });
+        self.tasks.spawn(async move {
+            if let Err(no_thread) = written.await {
+                let error = no_thread.into();
+                if let Some(request) = not_read(session, asked, &error) {
+                    let _ = refused.reserve(None).send(frame::encode(&request));
+                }
+            }
         });
     }
 
@@ -103,27 +112,40 @@ impl Sessions {
 
 /// Puts a frame into a session's queue, with the records that its run names. Where they cannot be read, who asked for
 /// them is told so, and any other frame is dropped: the log has told its node what is wrong.
-fn write(log: &LogReader, session: SessionId, outbox: &Outbox, frame: Frame<IdRange>) {
-    let asked = match &frame {
-        Frame::Response(request, Response::Page { .. }) => Some(*request),
-        _ => None,
-    };
-    let (range, subject) = (frame.run().copied(), Subject::of(&frame));
+fn write(log: &LogReader, session: SessionId, place: Place, frame: Frame<IdRange>) {
+    let asked = asked(&frame);
     let frame = match frame.try_map(|range| log.read_range(range)) {
         Ok(frame) => frame,
-        Err(error) => {
-            let (id, request) = (range.map(display), asked.map(display));
-            warn!(%session, request, id, %error, "a run is not sent: it cannot be read");
-            outbox.drop_prepared(subject);
-            let Some(request) = asked else { return };
-            Frame::Response(request, unreadable(&error))
-        }
+        Err(error) => match not_read(session, asked, &error) {
+            Some(refusal) => refusal,
+            None => return,
+        },
     };
-    if !outbox.send(frame::encode(&frame), subject) {
+    if !place.send(frame::encode(&frame)) {
+        let range = asked.range;
         debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
     }
 }
 
-fn unreadable(error: &ReadError) -> Response<Records> {
-    Response::Failed { code: ErrorCode::Internal, detail: error.to_string() }
+/// The records that a frame is to have, and the request that asked for them, if the peer did.
+#[derive(Clone, Copy)]
+struct Asked {
+    range: Option<IdRange>,
+    request: Option<RequestId>,
+}
+
+fn asked(frame: &Frame<IdRange>) -> Asked {
+    let request = match frame {
+        Frame::Response(request, Response::Page { .. }) => Some(*request),
+        _ => None,
+    };
+    Asked { range: frame.run().copied(), request }
+}
+
+/// Logs that records cannot be read. Returns what the peer is told, if it asked for them.
+fn not_read(session: SessionId, asked: Asked, error: &ReadError) -> Option<Frame<Records>> {
+    let (id, request) = (asked.range.map(display), asked.request.map(display));
+    warn!(%session, request, id, %error, "a run is not sent: it cannot be read");
+    let failed = Response::Failed { code: ErrorCode::Internal, detail: error.to_string() };
+    asked.request.map(|request| Frame::Response(request, failed))
 }

@@ -15,5 +15,6 @@ mod http;
 mod proxy;
 mod replication;
 mod senders;
+mod signals;
 mod support;
 mod tool;

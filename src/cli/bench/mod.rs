@@ -33,6 +33,7 @@ use super::Target;
 use super::post::concern_value;
 use crate::config::{Stop, interval, number};
 use crate::run::raise_descriptor_limit;
+use crate::threads::ThreadPool;
 use crate::types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration};
 
 /// Most clients: each holds a connection.
@@ -165,7 +166,8 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let target = HttpTarget::post(url.clone(), "/messages", &args.body());
     let running = {
         let (load, progress) = (load.clone(), Arc::clone(&progress));
-        tokio::task::spawn_blocking(move || engine::run(target, &load, &progress))
+        let thread = ThreadPool::new("bench", 1);
+        thread.run(move || engine::run(target, &load, &progress))
     };
     let watched = tokio::spawn(watch(Arc::clone(&progress), args.warm_up + args.duration));
     tokio::spawn(stop_on_signals(Arc::clone(&progress))?);

@@ -16,12 +16,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::client::{Client, NodeUrl};
 use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
+use crate::run::{StopOn, StopSignals};
 use crate::types::SECONDARIES_MAX;
 use child::{Ended, Running, Signal};
 use output::{Output, Printer};
@@ -76,11 +76,12 @@ fn secondaries(text: &str) -> Result<u16, String> {
 
 /// Runs the cluster until it is told to end, and returns the exit status.
 pub(super) fn run(args: UpArgs) -> ExitCode {
+    let signals = StopSignals::install(StopOn::Signals);
     let plan = match Plan::new(&args) {
         Ok(plan) => plan,
         Err(stop) => return stop.report(),
     };
-    match plan.probe().and_then(|()| run_plan(plan)) {
+    match plan.probe().and_then(|()| run_plan(plan, signals?)) {
         Ok(status) => status,
         Err(error) => {
             super::report(PROGRAM, &error);
@@ -89,43 +90,20 @@ pub(super) fn run(args: UpArgs) -> ExitCode {
     }
 }
 
-fn run_plan(plan: Plan) -> anyhow::Result<ExitCode> {
+fn run_plan(plan: Plan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let output = Output::start();
     let status = runtime.block_on(async {
-        let mut signals = StopSignals::new()?;
         let mut cluster = Cluster::new(plan, executable, output.printer());
         let status = cluster.run(&mut signals).await;
         cluster.end(&mut signals).await;
-        anyhow::Ok(status)
+        status
     });
     // With it go the tasks that still hold a printer.
     drop(runtime);
     output.finish();
-    status
-}
-
-/// SIGTERM and Ctrl-C.
-struct StopSignals {
-    terminate: Signals,
-    interrupt: Signals,
-}
-
-impl StopSignals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+    Ok(status)
 }
 
 struct Node {
@@ -177,7 +155,7 @@ impl Cluster {
         tokio::pin!(ready);
         loop {
             tokio::select! {
-                () = signals.next() => {
+                _ = signals.stopped() => {
                     self.printer.say("ending all nodes");
                     return ExitCode::SUCCESS;
                 }
@@ -292,7 +270,7 @@ impl Cluster {
                         }
                         Ok(None) | Err(_) => break,
                     },
-                    () = signals.next() => break,
+                    _ = signals.stopped() => break,
                 }
             }
         }

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use tokio::task::{JoinHandle, spawn_blocking};
-
 use crate::http::json;
 use crate::log::{LogReader, ReadError};
+use crate::threads::Answer;
 use crate::types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
+use bytes::{Buf, Bytes};
 
 /// How much of the log is read and rendered at once, in bytes of records or of one message's text; the JSON has up to
 /// six times as many. Smaller: more hand-overs between threads where it is read from files, which cost more than the
@@ -59,7 +58,7 @@ pub struct MessageStream {
     /// What was read and is not rendered: of a batch, it may be many pages.
     unrendered: Records,
     /// A page that is being read from a file.
-    reading: Option<JoinHandle<Result<Records, ReadError>>>,
+    reading: Option<Answer<Result<Records, ReadError>>>,
     /// The rest of a long message's text, whose beginning was rendered.
     text: Bytes,
     form: Form,
@@ -166,10 +165,7 @@ impl MessageStream {
         }
         let reading = self.reading.get_or_insert_with(|| read_aside(&self.log, self.rest));
         let read = ready!(Pin::new(reading).poll(cx));
-        // Cancelled when the node stops, and a panic ends the process.
-        let stopped =
-            |_| Err(ReadError { detail: "the node is stopping".to_owned(), is_passing: true });
-        let read = read.unwrap_or_else(stopped);
+        let read = read.unwrap_or_else(|no_thread| Err(no_thread.into()));
         let behind = read.as_ref().ok().map(|read| self.rest.from(read.range().end()));
         self.reading = behind
             .filter(|behind| !behind.is_empty() && !self.log.is_recent(behind.start()))
@@ -249,7 +245,6 @@ impl MessageStream {
 }
 
 /// Reads the first page of `range` on a thread that may wait for the disk.
-fn read_aside(log: &LogReader, range: IdRange) -> JoinHandle<Result<Records, ReadError>> {
-    let log = log.clone();
-    spawn_blocking(move || log.read(range.start(), range.end(), PAGE_BYTES))
+fn read_aside(log: &LogReader, range: IdRange) -> Answer<Result<Records, ReadError>> {
+    log.aside(move |log| log.read(range.start(), range.end(), PAGE_BYTES))
 }

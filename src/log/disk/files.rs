@@ -179,11 +179,12 @@ impl ReadError {
     fn failed(storage: &dyn Storage, name: &str, error: &io::Error) -> Self {
         let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
         let is_passing = Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno));
-        Self { detail: failure(storage, "read", name, error), is_passing }
+        let detail = failure(storage, "read", name, error);
+        if is_passing { Self::Passing { detail } } else { Self::Damaged { detail } }
     }
 
     fn damaged(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> Self {
-        Self { detail: damage(storage, name, offset, what), is_passing: false }
+        Self::Damaged { detail: damage(storage, name, offset, what) }
     }
 }
 

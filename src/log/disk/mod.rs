@@ -25,7 +25,12 @@ mod window;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
+use crate::threads::ThreadPool;
 use crate::types::{DiskFault, Fsync, LogId, NodeName};
+
+/// Threads that read old messages, at most. One disk does not read faster for more of them, and each holds a run's
+/// memory; with fewer, one slow read holds up more of the others.
+const READERS_MAX: usize = 8;
 
 pub(crate) use self::committer::Committer;
 pub use self::error::OpenError;
@@ -84,6 +89,8 @@ pub struct DiskOptions {
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) files: Files,
+    /// Where others than the background read files.
+    pub(super) readers: ThreadPool,
     fault: Mutex<Option<DiskFault>>,
     work: Mutex<Work>,
     /// Told when there is work for the committer.
@@ -113,6 +120,7 @@ impl Disk {
     fn new(files: Files) -> Self {
         Self {
             files,
+            readers: ThreadPool::new("log-reader", READERS_MAX),
             fault: Mutex::default(),
             work: Mutex::default(),
             work_came: Condvar::new(),

@@ -77,7 +77,7 @@ impl Core {
             Ok(records) => records,
             Err(error) => {
                 // The log tells a fault by itself as well.
-                let detail = error.detail;
+                let detail = error.to_string();
                 self.refuse(waiter, Refusal::KeyUnreadable { first, detail });
                 return true;
             }
