@@ -16,7 +16,7 @@ mod session;
 mod unacked;
 
 pub use codec::{FrameReader, ReceiveError, Received};
-pub use dialer::dial;
+pub use dialer::Dialer;
 pub use listener::accept_all;
 pub use outbox::{Outbox, Place, Subject};
 pub use session::{Network, SessionEvent, SessionHandle};
