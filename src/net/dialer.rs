@@ -62,12 +62,16 @@ impl Dialer {
             self.names.run(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect))
         });
         let Ok(resolved) = timeout(RESOLVE_TIMEOUT, resolving).await else {
-            let reason = format!("the name {} was not resolved within {RESOLVE_TIMEOUT:?}", self.host);
+            let reason =
+                format!("the name {} was not resolved within {RESOLVE_TIMEOUT:?}", self.host);
             return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
         };
         self.resolving = None;
         let failed = |error: io::Error| {
-            io::Error::new(error.kind(), format!("the name {} cannot be resolved: {error}", self.host))
+            io::Error::new(
+                error.kind(),
+                format!("the name {} cannot be resolved: {error}", self.host),
+            )
         };
         match resolved.map_err(io::Error::other).and_then(|addresses| addresses) {
             Ok(addresses) if addresses.is_empty() => {
@@ -123,10 +127,11 @@ async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 }
 
 async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await.unwrap_or_else(|_| {
-        let reason = format!("no connection within {CONNECT_TIMEOUT:?}");
-        Err(io::Error::new(io::ErrorKind::TimedOut, reason))
-    })?;
+    let stream =
+        timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await.unwrap_or_else(|_| {
+            let reason = format!("no connection within {CONNECT_TIMEOUT:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+        })?;
     if stream.local_addr()? == stream.peer_addr()? {
         // The kernel chose the port that it was to connect to. A reset leaves it free for whoever is to listen there.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;

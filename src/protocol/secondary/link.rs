@@ -5,23 +5,18 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::{
-    Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary, SecondaryEffect, SecondaryPhase,
-    send,
-};
+use super::{Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary, send};
 use crate::protocol::backoff::Backoff;
 use crate::protocol::delayed::Delayed;
 use crate::protocol::faults::Outgoing;
-use crate::protocol::frame::{
-    Frame, FrameKind, Handshake, RefusalCode, Request, Response, Welcome,
-};
+use crate::protocol::frame::{Frame, FrameKind, Handshake, Request, Response};
 use crate::protocol::gap_buffer::GapBuffer;
 use crate::protocol::health::SILENT_AFTER;
 use crate::protocol::in_flight::{Completed, InFlight};
 use crate::protocol::line::{Line, LineView};
 use crate::protocol::master::HANDSHAKE_TIMEOUT;
 use crate::protocol::progress::WINDOW_BYTES_MAX;
-use crate::protocol::{CloseReason, HEARTBEAT_INTERVAL_MAX, LogView, ProtocolError};
+use crate::protocol::{LogView, ProtocolError};
 use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
 
 use super::pages::{COMING_PAUSE, Pages};
@@ -71,7 +66,7 @@ pub(super) enum Stage {
 }
 
 impl Link {
-    fn new(now: Instant, session: SessionId, request_timeout: Duration) -> Self {
+    pub(super) fn new(now: Instant, session: SessionId, request_timeout: Duration) -> Self {
         Self {
             session,
             stage: Stage::Introducing,
@@ -146,6 +141,12 @@ impl Link {
         !stood_still
     }
 
+    /// The master let this node in, and its heartbeats come at this interval.
+    pub(super) fn be_welcome(&mut self, heartbeat_interval: Duration) {
+        self.stage = Stage::CatchingUp { goal: None, told_ready: false };
+        self.silence_max = heartbeat_interval * SILENT_AFTER;
+    }
+
     /// Whether the handshake took too long: bytes that come now and then do not help.
     pub(super) fn is_introduction_over(&self, now: Instant) -> bool {
         self.stage == Stage::Introducing && self.introduced_by <= now
@@ -182,19 +183,6 @@ impl Link {
 }
 
 impl<L: LogView> Secondary<L> {
-    pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
-        if matches!(self.connection, Connection::Stopped) {
-            let faulty = self.disk_fault.is_some();
-            let reason = if faulty { CloseReason::DiskFault } else { CloseReason::Stopping };
-            self.effects.push_back(SecondaryEffect::Close { session, reason });
-            return;
-        }
-        let link = Link::new(now, session, self.options.request_timeout);
-        self.connection = Connection::Up(Box::new(link));
-        info!(end = %self.contiguous_end, "connected to the master; introducing this node");
-        self.make_requests(now);
-    }
-
     pub(super) fn link_timeout(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
         let session = link.session;
@@ -357,40 +345,6 @@ impl<L: LogView> Secondary<L> {
         Ok(())
     }
 
-    fn welcomed(&mut self, welcome: Welcome) -> Result<(), ProtocolError> {
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        if link.stage != Stage::Introducing {
-            let same = self.log_id == Some(welcome.log);
-            return if same { Ok(()) } else { Err(ProtocolError::ChangedIdentity) };
-        }
-        if self.contiguous_end != LogEnd::ZERO && self.log_id != Some(welcome.log) {
-            return Err(ProtocolError::ChangedIdentity);
-        }
-        let interval = welcome.heartbeat_interval;
-        if interval.is_zero() || interval > HEARTBEAT_INTERVAL_MAX {
-            return Err(ProtocolError::BadInterval(interval));
-        }
-        info!(peer = %welcome.master, end = %self.contiguous_end, log_end = %welcome.log_end,
-            "joined; catching up");
-        link.stage = Stage::CatchingUp { goal: None, told_ready: false };
-        link.silence_max = interval * SILENT_AFTER;
-        self.log_id = Some(welcome.log);
-        self.master = Some(welcome.master);
-        self.master_log_end = Some(welcome.log_end);
-        (self.refusal, self.last_error) = (None, None);
-        self.dial_backoff.reset();
-        Ok(())
-    }
-
-    fn refused(&mut self, now: Instant, code: RefusalCode, detail: &str) {
-        let diverged = code.is_divergence();
-        let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
-        self.refusal = Some(phase);
-        self.last_error = Some(format!("the master refuses this node: {detail}"));
-        warn!(?code, detail, ?phase, "the master refuses this node; it keeps trying");
-        self.close(now, CloseReason::Refused);
-    }
-
     fn take_page(
         &mut self,
         now: Instant,
@@ -415,20 +369,6 @@ impl<L: LogView> Secondary<L> {
         link.pages.came(&run);
         if !range.is_empty() {
             self.arrive(now, None, run);
-        }
-        Ok(())
-    }
-
-    /// Runs may come from here on.
-    pub(super) fn become_ready(&mut self, request: RequestId) -> Result<(), ProtocolError> {
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        match link.stage {
-            Stage::Ready => {}
-            Stage::CatchingUp { told_ready: true, .. } => {
-                link.stage = Stage::Ready;
-                info!(end = %self.contiguous_end, "ready");
-            }
-            _ => return Err(ProtocolError::UnexpectedResponse(request)),
         }
         Ok(())
     }

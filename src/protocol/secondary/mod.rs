@@ -4,9 +4,11 @@
 //! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
 
 mod faults;
+mod handshake;
 mod interface;
 mod link;
 mod pages;
+mod reasons;
 mod store;
 
 use std::collections::VecDeque;
@@ -17,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
 
 use self::link::{Link, Stage};
+use self::reasons::Reasons;
 use super::backoff::Backoff;
 use super::faults::{Injector, Outgoing};
 use super::frame::{Frame, Request, Response};
@@ -57,8 +60,8 @@ pub struct Secondary<L> {
     refusal: Option<SecondaryPhase>,
     master: Option<NodeName>,
     master_log_end: Option<LogEnd>,
-    /// Why the last attempt to be connected ended, until one gets in.
-    last_error: Option<String>,
+    /// Why this node is not connected.
+    reasons: Reasons,
     /// Connections in a row that ended before the first page came.
     page_losses: LongFrameLosses,
     dial_backoff: Backoff,
@@ -105,7 +108,7 @@ impl<L: LogView> Secondary<L> {
             refusal: None,
             master: None,
             master_log_end: None,
-            last_error: None,
+            reasons: Reasons::default(),
             page_losses: LongFrameLosses::default(),
             effects: VecDeque::new(),
         };
@@ -131,8 +134,7 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::DialFailed { reason } => {
                 let pause = self.dial_later(now);
                 self.refusal = None;
-                info!(reason, ?pause, "cannot reach the master; trying again");
-                self.last_error = Some(reason);
+                self.note_reason(now, "cannot reach the master; trying again", &reason, pause);
             }
             SecondaryInput::Frame { session, frame } => {
                 if self.hear(now, session) {
@@ -147,8 +149,8 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::SessionDown { session, reason } => {
                 if self.session() == Some(session) {
                     let pause = self.dial_later(now);
-                    warn!(%reason, ?pause, "the connection to the master is gone; dialing again");
-                    self.last_error = Some(reason.to_string());
+                    let what = "the connection to the master is gone; dialing again";
+                    self.note_reason(now, what, &reason.to_string(), pause);
                 }
             }
             SecondaryInput::Durable(end) => self.durable(now, end),
@@ -171,7 +173,11 @@ impl<L: LogView> Secondary<L> {
             Connection::Idle { dial_at } if *dial_at <= now => {
                 self.connection = Connection::Dialing;
                 self.effects.push_back(SecondaryEffect::Dial);
-                info!("connecting to the master");
+                if self.reasons.last().is_none() {
+                    info!("connecting to the master");
+                } else {
+                    debug!("connecting to the master");
+                }
             }
             Connection::Up(link) => {
                 if link.is_introduction_over(now) {
@@ -233,7 +239,7 @@ impl<L: LogView> Secondary<L> {
             connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
             master: self.master.clone(),
             master_log_end: self.master_log_end,
-            last_error: self.last_error.clone(),
+            last_error: self.reasons.last().map(str::to_owned),
             disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
         }
     }
@@ -271,12 +277,22 @@ impl<L: LogView> Secondary<L> {
         pause
     }
 
+    /// Notes why this node is not connected, and logs that if it is news or was not logged for long.
+    fn note_reason(&mut self, now: Instant, what: &str, reason: &str, pause: Duration) {
+        match self.reasons.note(now, reason) {
+            Some(0) => warn!(reason, ?pause, "{what}"),
+            Some(left_out) => warn!(reason, ?pause, left_out, "{what}"),
+            None => debug!(reason, ?pause, "{what}"),
+        }
+    }
+
     fn close(&mut self, now: Instant, reason: CloseReason) {
         let Some(session) = self.session() else { return };
         let pause = self.dial_later(now);
-        warn!(%reason, ?pause, "closing the connection to the master; dialing again");
+        // A refusal has a line of its own.
         if reason != CloseReason::Refused {
-            self.last_error = Some(reason.to_string());
+            let what = "closing the connection to the master; dialing again";
+            self.note_reason(now, what, &reason.to_string(), pause);
         }
         self.effects.push_back(SecondaryEffect::Close { session, reason });
     }
