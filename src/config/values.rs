@@ -7,7 +7,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
 use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
-use crate::types::{Fsync, MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern, parse_duration};
+use crate::types::{
+    Fsync, HEARTBEAT_INTERVAL_MAX, MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern,
+    parse_duration,
+};
 
 /// Longest host name, in bytes, that the domain name system allows.
 const HOST_BYTES_MAX: usize = 253;
@@ -62,6 +65,15 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration < INTERVAL_MIN {
         return Err(format!("it must be at least {INTERVAL_MIN:?}"));
+    }
+    Ok(duration)
+}
+
+/// A pause between heartbeats.
+pub(super) fn heartbeat_interval(text: &str) -> Result<Duration, String> {
+    let duration = interval(text)?;
+    if duration > HEARTBEAT_INTERVAL_MAX {
+        return Err("it must be at most 1h".to_owned());
     }
     Ok(duration)
 }

@@ -132,6 +132,11 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
             let reason = format!("no connection within {CONNECT_TIMEOUT:?}");
             Err(io::Error::new(io::ErrorKind::TimedOut, reason))
         })?;
+    refuse_self(stream)
+}
+
+/// Refuses a connection whose two ends are the same.
+fn refuse_self(stream: TcpStream) -> io::Result<TcpStream> {
     if stream.local_addr()? == stream.peer_addr()? {
         // The kernel chose the port that it was to connect to. A reset leaves it free for whoever is to listen there.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
@@ -212,6 +217,17 @@ mod tests {
         let stream = connect(vec![silent, good]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
         assert!(began.elapsed() < CONNECT_TIMEOUT, "beside the first, not behind it");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_reaches_itself_is_told_so_and_leaves_the_port_free() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(at("127.0.0.1:0")).unwrap();
+        let own = socket.local_addr().unwrap();
+        let stream = socket.connect(own).await.unwrap();
+        let refused = refuse_self(stream).unwrap_err().to_string();
+        assert!(refused.contains("this node reached itself"), "{refused}");
+        TcpListener::bind(own).unwrap();
     }
 
     #[tokio::test]

@@ -1,7 +1,6 @@
 //! One connection's life.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use super::batch::Batch;
 use super::codec::{FrameReader, ReceiveError, Received};
 use super::outbox::{Line, Outbox, WeakOutbox};
 use super::pace::Pace;
@@ -25,8 +25,8 @@ use super::unacked::{Ends, Unacked, bound_own_queue};
 use crate::protocol::frame::{
     EncodedFrame, FRAME_BYTES_MAX, Frame, HANDSHAKE_FRAME_BYTES_MAX, Response,
 };
-use crate::protocol::{HEARTBEAT_INTERVAL_MAX, LineView, SessionEnd};
-use crate::types::{Records, Run, SessionId};
+use crate::protocol::{LineView, SessionEnd};
+use crate::types::{HEARTBEAT_INTERVAL_MAX, Records, Run, SessionId};
 
 /// Frames written with one system call at most.
 const WRITE_BATCH: usize = 64;
@@ -354,11 +354,7 @@ impl Writer {
                 set_patience(self.io.as_ref(), interval)?;
                 is_admitted = true;
             }
-            let mut batch = Batch { parts: VecDeque::with_capacity(2 * frames.len()) };
-            for frame in frames.drain(..) {
-                batch.parts.push_back(frame.head);
-                batch.parts.push_back(frame.records);
-            }
+            let mut batch = Batch::new(frames.drain(..));
             while batch.has_remaining() {
                 let bytes = self.io.write_buf(&mut batch).await?;
                 self.line.wrote(bytes);
@@ -368,33 +364,5 @@ impl Writer {
     }
 }
 
-/// Several pieces of memory that are written as one.
-struct Batch {
-    parts: VecDeque<Bytes>,
-}
-
-impl Buf for Batch {
-    fn remaining(&self) -> usize {
-        self.parts.iter().map(Bytes::len).sum()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.parts.iter().find(|part| !part.is_empty()).map_or(&[], |part| part)
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        while let Some(part) = self.parts.front_mut() {
-            if count < part.len() {
-                return part.advance(count);
-            }
-            count -= part.len();
-            self.parts.pop_front();
-        }
-        assert_eq!(count, 0, "advanced beyond the end");
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let parts = self.parts.iter().filter(|part| !part.is_empty());
-        slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count()
-    }
-}
+#[cfg(test)]
+mod tests;

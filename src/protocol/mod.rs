@@ -59,7 +59,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::types::{Checksum, IdRange, LogEnd, RequestId};
+use crate::types::{Checksum, HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
 
 pub use faults::HANDSHAKE_DELAY_MAX;
 pub use idempotency::FirstUse;
@@ -102,10 +102,6 @@ pub trait LogView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a part of this node's log cannot be read")]
 pub struct Unreadable;
-
-/// Longest heartbeat interval. Longer ones would hide a dead peer for hours, and are more likely a damaged number.
-/// Shorter than this is a matter of taste: some want few packets on idle lines.
-pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 /// How a connection ended that this side did not close.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

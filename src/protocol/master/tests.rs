@@ -1,5 +1,7 @@
 //! What a master does with a log that was there before, and with one that cannot be read.
 
+mod lines;
+
 use std::time::Duration;
 
 use super::*;

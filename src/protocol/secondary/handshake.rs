@@ -7,8 +7,8 @@ use tracing::{debug, info, warn};
 use super::link::{Link, Stage};
 use super::{Connection, Secondary, SecondaryEffect, SecondaryPhase};
 use crate::protocol::frame::{RefusalCode, Welcome};
-use crate::protocol::{CloseReason, HEARTBEAT_INTERVAL_MAX, LogView, ProtocolError};
-use crate::types::{LogEnd, RequestId, SessionId};
+use crate::protocol::{CloseReason, LogView, ProtocolError};
+use crate::types::{HEARTBEAT_INTERVAL_MAX, LogEnd, RequestId, SessionId};
 
 impl<L: LogView> Secondary<L> {
     pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
