@@ -53,6 +53,14 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     let disk = Disk { role: Role::Master, fsync: config.fsync, keys: config.idempotency_window };
     let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
+    if let Err(contradiction) = config.check_registered(&log.members) {
+        background.close();
+        return Err(contradiction.into());
+    }
+    for name in config.unlisted(&log.members) {
+        warn!(peer = %name, "registered, so it counts, but --secondaries does not let it in; \
+            where it is gone, forget it with `acklog forget`");
+    }
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
@@ -69,6 +77,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             faults: Faults { send_delay: config.send_delay, ..Faults::default() },
             heartbeat_interval: config.heartbeat_interval,
             cluster_size: config.cluster_size,
+            secondaries: config.secondaries,
             default_write_concern: config.default_write_concern,
             quorum: config.quorum,
             max_waiting: config.max_waiting,

@@ -105,10 +105,15 @@ pub struct MasterArgs {
     #[arg(default_value = defaults::HEARTBEAT_INTERVAL, value_parser = values::heartbeat_interval)]
     heartbeat_interval: Duration,
 
-    /// Number of nodes, the master counted [default: as many as ever registered]
+    /// Number of nodes, the master counted; unset, each new name raises it [default: all ever ready]
     #[arg(long, env = "ACKLOG_CLUSTER_SIZE", value_name = "N")]
     #[arg(value_parser = values::cluster_size)]
     cluster_size: Option<u16>,
+
+    /// Names of the secondaries that are let in, separated by commas [default: any]
+    #[arg(long, env = "ACKLOG_SECONDARIES", value_name = "NAMES")]
+    #[arg(value_parser = values::secondaries)]
+    secondaries: Option<values::Names>,
 
     /// Write concern of requests that name none: a number, majority or all
     #[arg(long, env = "ACKLOG_DEFAULT_WRITE_CONCERN", value_name = "W")]
@@ -200,6 +205,15 @@ impl NodeArgs for MasterArgs {
                 ),
             ));
         }
+        if self.secondaries.as_ref().is_some_and(|names| names.0.contains(&self.name)) {
+            return Err(Stop::bad_usage(
+                "master-node",
+                &format!(
+                    "--secondaries names {}, which is this master's own --name; name other nodes only",
+                    self.name
+                ),
+            ));
+        }
         Ok(MasterConfig {
             name: self.name,
             bind: self.common.bind,
@@ -215,6 +229,7 @@ impl NodeArgs for MasterArgs {
             allow_faults: self.common.allow_faults,
             heartbeat_interval: self.heartbeat_interval,
             cluster_size: self.cluster_size,
+            secondaries: self.secondaries.map(|names| names.0),
             default_write_concern: self.default_write_concern,
             quorum: self.quorum.0,
             max_message_bytes: self.max_message_bytes,

@@ -7,13 +7,17 @@
 mod args;
 mod defaults;
 mod parse;
+mod registered;
 mod values;
 
 pub use args::{MasterArgs, NodeArgs, SecondaryArgs};
 pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
+pub(crate) use parse::BAD_USAGE_STATUS;
 pub use parse::{Stop, parse, parse_node};
+pub use registered::Contradiction;
 pub(crate) use values::{interval, number, port, port_range_end};
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +55,8 @@ pub struct MasterConfig {
     pub heartbeat_interval: Duration,
     /// Number of nodes, the master counted, where it is fixed; 1 to 256.
     pub cluster_size: Option<u16>,
+    /// The only secondaries that are let in, without the master's own name; none: any.
+    pub secondaries: Option<BTreeSet<NodeName>>,
     /// Write concern of requests that name none.
     pub default_write_concern: WriteConcern,
     /// How many nodes must be healthy for it to take messages; none: it always does.

@@ -79,6 +79,8 @@ fn values_are_read_as_people_write_them() {
     assert_eq!(config.default_write_concern, WriteConcern::Nodes(3));
     assert_eq!(config.send_delay.unwrap().max(), Duration::from_secs(2));
     assert_eq!(config.log.format, LogFormat::Json);
+    let listed = master(&["--secondaries=b, a,b"]).unwrap().secondaries.unwrap();
+    assert_eq!(listed.iter().map(NodeName::as_str).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(master(&["--quorum=2"]).unwrap().quorum, Some(Quorum::Nodes(2)));
     assert_eq!(master(&["--quorum=majority"]).unwrap().quorum, Some(Quorum::Majority));
     assert!(secondary(&["--allow-faults"]).unwrap().allow_faults);
@@ -94,8 +96,12 @@ fn values_are_read_as_people_write_them() {
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 28] = [
+    let cases: [(&[&str], &str); 32] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
+        (&["--name", ".."], "but not . or .."),
+        (&["--secondaries", "a,,b"], "1 to 64 of the characters"),
+        (&["--secondaries", ""], "--secondaries"),
+        (&["--secondaries=a,master"], "names master, which is this master's own --name"),
         (&["--bind", "here"], "invalid IP address"),
         (&["--http-port", "65536"], "a whole number from 0 to 65535"),
         (&["--comm-port", "x"], "a whole number from 0 to 65535"),

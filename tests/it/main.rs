@@ -14,6 +14,7 @@ mod health;
 mod hostile;
 mod http;
 mod lines;
+mod members;
 mod proxy;
 mod replication;
 mod senders;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tracing::{debug, info, warn};
 
+use super::member::Standing;
 use super::{Effect, Master, Member, MemberId};
 use crate::protocol::frame::{ErrorCode, Frame, RUN_BYTES_MAX, Request, Response};
 use crate::protocol::status::Status;
@@ -58,11 +59,7 @@ impl<L: LogView> Master<L> {
             }
             Request::SecondaryNodeReady { end } => {
                 self.ack(id, end)?;
-                self.respond(session, request, Response::ReadyNoted);
-                if self.members.get_mut(&id).is_some_and(Member::become_ready) {
-                    info!(peer = self.name_of(id), %end, "a secondary is ready");
-                    self.note_quorum();
-                }
+                self.receive_ready(id, request);
             }
             Request::HandshakeOfVersion(_)
             | Request::AddMessage { .. }
@@ -159,8 +156,8 @@ impl<L: LogView> Master<L> {
     /// Ends a session from this side. Nothing that still comes on it counts.
     pub(super) fn close(&mut self, session: SessionId, reason: CloseReason) {
         let stranger = self.strangers.remove(&session);
-        let (id, was_live) = self.end_session(session);
-        let peer = id.map(|id| self.name_of(id).to_owned());
+        let (peer, was_live) = self.end_session(session).unzip();
+        let was_live = was_live.unwrap_or(false);
         match (&reason, peer) {
             (
                 CloseReason::Protocol(_)
@@ -190,9 +187,8 @@ impl<L: LogView> Master<L> {
     /// A session ended from outside.
     pub(super) fn lose(&mut self, session: SessionId, reason: &SessionEnd) {
         let stranger = self.strangers.remove(&session);
-        match self.end_session(session).0 {
-            Some(id) => {
-                let peer = self.name_of(id);
+        match self.end_session(session) {
+            Some((peer, _)) => {
                 warn!(peer, %reason, status = ?Status::Unhealthy, "a secondary's connection is gone");
             }
             None if matches!(reason, SessionEnd::Garbage(_)) => {
@@ -212,12 +208,15 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Ends a member's session. Returns whose it was, and whether that one was live until now.
-    fn end_session(&mut self, session: SessionId) -> (Option<MemberId>, bool) {
-        let Some(id) = self.by_session.remove(&session) else { return (None, false) };
-        let member = self.members.get_mut(&id);
-        let was_live = member.is_some_and(|member| member.disconnect(&self.options));
+    /// Ends a member's session. Returns its name, and whether it was live until now.
+    fn end_session(&mut self, session: SessionId) -> Option<(String, bool)> {
+        let id = self.by_session.remove(&session)?;
+        let member = self.members.get_mut(&id)?;
+        let ended = (member.name().to_string(), member.disconnect(&self.options));
+        if member.standing() == Standing::Guest {
+            self.members.remove(&id);
+        }
         self.note_quorum();
-        (Some(id), was_live)
+        Some(ended)
     }
 }
