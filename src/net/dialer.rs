@@ -32,6 +32,7 @@ pub struct Dialer {
     host: String,
     port: u16,
     names: ThreadPool,
+    resolve_timeout: Duration,
     /// A resolution that took longer than an attempt waits: its answer counts for the next attempt.
     resolving: Option<Answer<io::Result<Vec<SocketAddr>>>>,
 }
@@ -40,7 +41,8 @@ impl Dialer {
     /// Dials `host` (name or address) at `port`.
     pub fn new(host: String, port: u16) -> Self {
         // A name server that is silent holds a thread for some 30 s; a second one would only ask the same.
-        Self { host, port, names: ThreadPool::new("names", 1), resolving: None }
+        let names = ThreadPool::new("names", 1);
+        Self { host, port, names, resolve_timeout: RESOLVE_TIMEOUT, resolving: None }
     }
 
     /// Connects. All addresses of the name are tried, both families by turns; the first that answers counts.
@@ -61,9 +63,11 @@ impl Dialer {
             let (host, port) = (self.host.clone(), self.port);
             self.names.run(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect))
         });
-        let Ok(resolved) = timeout(RESOLVE_TIMEOUT, resolving).await else {
-            let reason =
-                format!("the name {} was not resolved within {RESOLVE_TIMEOUT:?}", self.host);
+        let Ok(resolved) = timeout(self.resolve_timeout, resolving).await else {
+            let reason = format!(
+                "the name {} was not resolved within {:?}",
+                self.host, self.resolve_timeout
+            );
             return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
         };
         self.resolving = None;
@@ -172,14 +176,16 @@ mod tests {
         assert!(found.contains(&at("127.0.0.1:7")) || found.contains(&at("[::1]:7")), "{found:?}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_name_that_is_resolved_too_late_counts_for_the_next_attempt() {
         let mut dialer = Dialer::new("slow.example".to_owned(), 7);
         let (answer, answered) = std::sync::mpsc::channel();
         let late = dialer.names.run(move || answered.recv().unwrap());
         dialer.resolving = Some(late);
+        dialer.resolve_timeout = Duration::from_millis(1);
         let reason = dialer.dial().await.unwrap_err().to_string();
-        assert_eq!(reason, "the name slow.example was not resolved within 30s");
+        assert_eq!(reason, "the name slow.example was not resolved within 1ms");
+        dialer.resolve_timeout = RESOLVE_TIMEOUT;
         answer.send(Ok(vec![at("127.0.0.1:7")])).unwrap();
         assert_eq!(dialer.resolve().await.unwrap(), [at("127.0.0.1:7")]);
         assert!(dialer.resolving.is_none());

@@ -170,7 +170,7 @@ fn a_request_that_is_under_way_is_not_made_again() {
     let request = Some(RequestId::new(1));
     let mut asked = |view: LineView| {
         let mut asked = 0;
-        for _ in 0..40 {
+        for _ in 0..20 {
             node.now += Duration::from_millis(100);
             node.machine.look(node.now, |_| view);
             node.machine.handle_timeout(node.now);
