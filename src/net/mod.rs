@@ -10,6 +10,7 @@
 mod batch;
 mod codec;
 mod dialer;
+pub mod keep_alive;
 mod listener;
 mod outbox;
 mod pace;

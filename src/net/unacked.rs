@@ -1,8 +1,9 @@
 //! How many bytes of a connection its peer's kernel has not acknowledged yet.
 //!
-//! Linux tells it for each socket over netlink (`sock_diag(7)`), which needs no privilege and no unsafe code. It answers
-//! within the system call, in some microseconds. Where there is no such socket (another system, a kernel or a sandbox
-//! without it), what was handed to the own kernel counts as taken, and [`bound_own_queue`] keeps that difference small.
+//! Linux tells it for each socket over netlink (`sock_diag(7)`), which needs no privilege and no
+//! unsafe code. It answers within the system call, in some microseconds. Where there is no such
+//! socket (another system, a kernel or a sandbox without it), what was handed to the own kernel
+//! counts as taken, and [`bound_own_queue`] keeps that difference small.
 
 use std::io;
 use std::net::SocketAddr;
@@ -104,7 +105,8 @@ mod linux {
             Ok(Self { socket: Mutex::new(socket) })
         }
 
-        /// Returns the bytes that were handed to the own kernel and that the peer's has not acknowledged. Does not wait.
+        /// Returns the bytes that were handed to the own kernel and that the peer's has not
+        /// acknowledged. Does not wait.
         ///
         /// # Errors
         /// When the connection is gone, or the kernel does not answer.

@@ -1,7 +1,7 @@
 //! The request multiplexer's table: which requests of one connection and direction still wait for a response.
 //!
-//! Six verbs, after tarpc's table of the same name: make, complete, expire, postpone, drain, and the next deadline. No timer and
-//! no channel in here: time is an argument.
+//! Six verbs, after tarpc's table of the same name: make, complete, expire, postpone, drain, and
+//! the next deadline. No timer and no channel in here: time is an argument.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

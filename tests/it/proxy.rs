@@ -122,7 +122,7 @@ fn forward(
         }
         count.fetch_add(read as u64, Ordering::SeqCst);
         if let Some(rate) = rate {
-            std::thread::sleep(Duration::from_secs(1) * read as u32 / rate);
+            std::thread::park_timeout(Duration::from_secs(1) * read as u32 / rate);
         }
     }
     let _ = to.shutdown(Shutdown::Both);

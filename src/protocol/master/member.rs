@@ -1,5 +1,7 @@
 //! One secondary as its master knows it: its connection, if there is one, and its progress.
 
+mod signs;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use crate::protocol::faults::{Injector, Outgoing};
 use crate::protocol::frame::{Frame, Request};
 use crate::protocol::health::{Health, SILENT_AFTER};
 use crate::protocol::in_flight::{Completed, InFlight};
-use crate::protocol::line::{Line, LineView, LongFrameLosses};
+use crate::protocol::line::{Line, LongFrameLosses};
 use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
 use crate::types::{IdRange, InstanceId, LogEnd, NodeName, RequestId, SessionId};
@@ -197,64 +199,10 @@ impl Member {
         was_live
     }
 
-    /// A frame arrived, or a part of a long one, either way. Returns whether that changes the status.
-    pub(super) fn hear(&mut self, now: Instant) -> bool {
-        self.last_seen = Some(now);
-        let Some(link) = &mut self.link else { return false };
-        let Some(before) = link.health.hear(now) else { return false };
-        link.give_up_at = None;
-        link.silent_until = Some(link.in_flight.next_id());
-        info!(peer = %self.name, ?before, "healthy again");
-        self.progress.resume();
-        true
-    }
-
-    /// Looks at how far the frames to it have got, if that is due.
-    pub(super) fn look(&mut self, now: Instant, look: impl FnOnce(SessionId) -> LineView) {
-        let Some(link) = &mut self.link else { return };
-        let (session, awaits) = (link.session, self.progress.runs_in_flight() > 0);
-        let Some(seen) = link.line.look(now, awaits, || look(session)) else { return };
-        if let Some(first) = seen.view.request {
-            link.in_flight.postpone(first, now);
-        }
-        if seen.long_frame_passed {
-            self.long_frame_losses.passed();
-        }
-        if seen.is_alive {
-            self.hear(now);
-        }
-    }
-
-    /// Whether it was unhealthy for so long that its connection is given up: whatever this node sent is acknowledged by
-    /// the peer's kernel and nothing comes back, or not even that.
-    pub(super) fn is_given_up(&self, now: Instant) -> bool {
-        let give_up_at = self.link.as_ref().and_then(|link| link.give_up_at);
-        give_up_at.is_some_and(|at| at <= now)
-    }
-
-    /// It answered a heartbeat. Frames arrive in order, so what was sent before that heartbeat, in a silence that is
-    /// over now, and is not answered has been lost. Waiting for it to time out would serve the secondary late.
-    pub(super) fn send_lost_again(&mut self, heartbeat: RequestId) {
-        let Some(link) = &mut self.link else { return };
-        let Some(silent_until) = link.silent_until else { return };
-        let end = silent_until.min(heartbeat);
-        for asked in link.in_flight.drain(end, |asked| matches!(asked, Asked::Run(_))) {
-            if let Asked::Run(run) = asked {
-                self.progress.lose(run);
-            }
-        }
-        link.silent_until = Some(silent_until).filter(|&until| heartbeat < until);
-    }
-
     /// Where the next page begins, asked for by a secondary that has everything before `from`: behind the last page, or
     /// at `from` where pages were lost.
     pub(super) fn page_from(&self, from: LogEnd, again: bool) -> LogEnd {
         self.link.as_ref().filter(|_| !again).map_or(from, |link| link.paged.max(from))
-    }
-
-    /// Whether a page to it is still under way, as far as was seen.
-    pub(super) fn has_page_under_way(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.line.view().has_page)
     }
 
     /// Notes that a page was sent.

@@ -67,6 +67,10 @@ pub struct Master<L> {
     on_disk: bool,
     /// Why the log takes nothing more.
     disk_fault: Option<DiskFault>,
+    /// Whether senders may have to be answered, since a node's acked end changed.
+    release_due: bool,
+    /// The acked ends of all nodes, the largest first, as of the last answer.
+    ends: Vec<LogEnd>,
     /// Whether fewer nodes are healthy than the quorum asks for, as last noted.
     without_quorum: bool,
     /// The last answer to "who has it", since many waiters of one batch share it.
@@ -101,6 +105,8 @@ impl<L: LogView> Master<L> {
             stopping: false,
             on_disk: restored.on_disk,
             disk_fault: None,
+            release_due: false,
+            ends: Vec::new(),
             without_quorum: false,
         };
         for name in restored.members {
@@ -110,7 +116,7 @@ impl<L: LogView> Master<L> {
             master.keys.insert(hash, id);
         }
         master.set_faults(now, master.options.faults);
-        master.note_quorum();
+        master.members_changed();
         master
     }
 
@@ -145,6 +151,7 @@ impl<L: LogView> Master<L> {
             Input::Shutdown => self.shut_down(),
             Input::GiveUp => self.give_up(),
         }
+        self.members_changed();
     }
 
     /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
@@ -159,7 +166,7 @@ impl<L: LogView> Master<L> {
         self.count_stranger_lines(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
         self.give_up_unresponsive(now);
-        self.note_quorum();
+        self.members_changed();
     }
 
     /// Looks at how far the frames to secondaries have got, where that is due. Call before each
@@ -172,14 +179,16 @@ impl<L: LogView> Master<L> {
         for member in self.members.values_mut() {
             member.look(now, &mut look);
         }
-        self.note_quorum();
     }
 
-    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout) until
-    /// it returns none.
+    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout), or
+    /// after several of them, until it returns none.
+    ///
+    /// Senders whose write concern holds come last, so that a caller that stops there and goes on
+    /// later holds up nobody else.
     #[must_use]
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        self.effects.pop_front().or_else(|| self.release_next())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.

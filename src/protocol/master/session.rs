@@ -34,8 +34,8 @@ impl<L: LogView> Master<L> {
     /// Something of a frame arrived, whole or not.
     pub(super) fn hear(&mut self, now: Instant, session: SessionId) {
         let id = self.by_session.get(&session);
-        if id.and_then(|id| self.members.get_mut(id)).is_some_and(|member| member.hear(now)) {
-            self.note_quorum();
+        if let Some(member) = id.and_then(|id| self.members.get_mut(id)) {
+            member.hear(now);
         }
     }
 
@@ -144,7 +144,7 @@ impl<L: LogView> Master<L> {
             return Err(ProtocolError::AckBeyondEnd { told: end, log_end: self.durable_end });
         }
         if self.members.get_mut(&id).is_some_and(|member| member.ack(end)) {
-            self.release_satisfied();
+            self.note_acked();
         }
         Ok(())
     }
@@ -198,8 +198,8 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Gives up the connections of secondaries that stay unhealthy, so that they dial again: what they sent may wait for
-    /// the next attempt of their kernel for minutes.
+    /// Gives up the connections of secondaries that stay unhealthy, so that they dial again: what
+    /// they sent may wait for the next attempt of their kernel for minutes.
     pub(super) fn give_up_unresponsive(&mut self, now: Instant) {
         let given_up = self.members.values().filter(|member| member.is_given_up(now));
         let sessions: Vec<SessionId> = given_up.filter_map(Member::session).collect();
@@ -216,7 +216,6 @@ impl<L: LogView> Master<L> {
         if member.standing() == Standing::Guest {
             self.members.remove(&id);
         }
-        self.note_quorum();
         Some(ended)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Pause between two lines of the same reason. Shorter: a master that is away for a weekend fills the log. Longer: a look
-/// at the log's end does not tell what is wrong.
+/// Pause between two lines of the same reason. Shorter: a master that is away for a weekend fills
+/// the log. Longer: a look at the log's end does not tell what is wrong.
 const REPEAT_PAUSE: Duration = Duration::from_secs(60);
 
 /// What was logged last of the reasons since the node was connected.
