@@ -18,6 +18,7 @@ mod format;
 mod index;
 mod keeper;
 mod manifest;
+mod places;
 mod recovery;
 mod scan;
 mod window;
@@ -38,6 +39,7 @@ pub(super) use self::files::Files;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
+pub use self::places::Place;
 pub use self::recovery::inspect;
 pub(crate) use self::recovery::{Recovered, recover};
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::link::{Link, Stage};
 use super::{Connection, Secondary, SecondaryEffect, SecondaryPhase};
@@ -20,11 +20,7 @@ impl<L: LogView> Secondary<L> {
         }
         let link = Link::new(now, session, self.options.request_timeout);
         self.connection = Connection::Up(Box::new(link));
-        if self.reasons.last().is_none() {
-            info!(end = %self.contiguous_end, "connected to the master; introducing this node");
-        } else {
-            debug!(end = %self.contiguous_end, "connected to the master; introducing this node");
-        }
+        info!(repeats = true, end = %self.contiguous_end, "connected; introducing this node");
         self.make_requests(now);
     }
 
@@ -48,7 +44,7 @@ impl<L: LogView> Secondary<L> {
         self.master = Some(welcome.master);
         self.master_log_end = Some(welcome.log_end);
         self.refusal = None;
-        self.reasons.clear();
+        self.last_error = None;
         self.dial_backoff.reset();
         Ok(())
     }
@@ -57,18 +53,8 @@ impl<L: LogView> Secondary<L> {
         let diverged = code.is_divergence();
         let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
         self.refusal = Some(phase);
-        match self.reasons.note(now, &format!("the master refuses this node: {detail}")) {
-            Some(left_out) => {
-                warn!(
-                    ?code,
-                    detail,
-                    ?phase,
-                    left_out,
-                    "the master refuses this node; it keeps trying"
-                );
-            }
-            None => debug!(?code, detail, "the master refuses this node; it keeps trying"),
-        }
+        self.last_error = Some(format!("the master refuses this node: {detail}"));
+        warn!(repeats = true, ?code, detail, ?phase, "the master refuses this node");
         self.close(now, CloseReason::Refused);
     }
 

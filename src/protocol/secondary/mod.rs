@@ -8,7 +8,6 @@ mod handshake;
 mod interface;
 mod link;
 mod pages;
-mod reasons;
 mod store;
 
 use std::collections::VecDeque;
@@ -19,7 +18,6 @@ use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
 
 use self::link::{Link, Stage};
-use self::reasons::Reasons;
 use super::backoff::Backoff;
 use super::faults::{Injector, Outgoing};
 use super::frame::{Frame, Request, Response};
@@ -27,7 +25,9 @@ use super::line::{LineView, LongFrameLosses};
 use super::own_time::OwnTime;
 use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
 use super::{CloseReason, LogView, ProtocolError};
-use crate::types::{DiskFault, Faults, IdRange, LogEnd, LogId, NodeName, Records, Run, SessionId};
+use crate::types::{
+    DiskFault, Faults, IdRange, LogEnd, LogId, MESSAGE_TARGET, NodeName, Records, Run, SessionId,
+};
 
 pub use interface::{RestoredSecondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
 pub use store::HELD_BYTES_MAX;
@@ -60,8 +60,8 @@ pub struct Secondary<L> {
     refusal: Option<SecondaryPhase>,
     master: Option<NodeName>,
     master_log_end: Option<LogEnd>,
-    /// Why this node is not connected.
-    reasons: Reasons,
+    /// Why the last attempt to be connected failed or ended, until one gets in.
+    last_error: Option<String>,
     /// Connections in a row that ended before the first page came.
     page_losses: LongFrameLosses,
     dial_backoff: Backoff,
@@ -108,7 +108,7 @@ impl<L: LogView> Secondary<L> {
             refusal: None,
             master: None,
             master_log_end: None,
-            reasons: Reasons::default(),
+            last_error: None,
             page_losses: LongFrameLosses::default(),
             effects: VecDeque::new(),
         };
@@ -134,7 +134,8 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::DialFailed { reason } => {
                 let pause = self.dial_later(now);
                 self.refusal = None;
-                self.note_reason(now, "cannot reach the master; trying again", &reason, pause);
+                warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
+                self.last_error = Some(reason);
             }
             SecondaryInput::Frame { session, frame } => {
                 if self.hear(now, session) {
@@ -149,8 +150,9 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::SessionDown { session, reason } => {
                 if self.session() == Some(session) {
                     let pause = self.dial_later(now);
-                    let what = "the connection to the master is gone; dialing again";
-                    self.note_reason(now, what, &reason.to_string(), pause);
+                    warn!(repeats = true, %reason, ?pause,
+                        "the connection to the master is gone; dialing again");
+                    self.last_error = Some(reason.to_string());
                 }
             }
             SecondaryInput::Durable(end) => self.durable(now, end),
@@ -173,11 +175,7 @@ impl<L: LogView> Secondary<L> {
             Connection::Idle { dial_at } if *dial_at <= now => {
                 self.connection = Connection::Dialing;
                 self.effects.push_back(SecondaryEffect::Dial);
-                if self.reasons.last().is_none() {
-                    info!("connecting to the master");
-                } else {
-                    debug!("connecting to the master");
-                }
+                info!(repeats = true, "connecting to the master");
             }
             Connection::Up(link) => {
                 if link.is_introduction_over(now) {
@@ -239,7 +237,7 @@ impl<L: LogView> Secondary<L> {
             connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
             master: self.master.clone(),
             master_log_end: self.master_log_end,
-            last_error: self.reasons.last().map(str::to_owned),
+            last_error: self.last_error.clone(),
             disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
         }
     }
@@ -277,22 +275,13 @@ impl<L: LogView> Secondary<L> {
         pause
     }
 
-    /// Notes why this node is not connected, and logs that if it is news or was not logged for long.
-    fn note_reason(&mut self, now: Instant, what: &str, reason: &str, pause: Duration) {
-        match self.reasons.note(now, reason) {
-            Some(0) => warn!(reason, ?pause, "{what}"),
-            Some(left_out) => warn!(reason, ?pause, left_out, "{what}"),
-            None => debug!(reason, ?pause, "{what}"),
-        }
-    }
-
     fn close(&mut self, now: Instant, reason: CloseReason) {
         let Some(session) = self.session() else { return };
         let pause = self.dial_later(now);
-        // A refusal has a line of its own.
+        warn!(repeats = true, %reason, ?pause, "closing the connection to the master; dialing again");
+        // A refusal has a detail of its own.
         if reason != CloseReason::Refused {
-            let what = "closing the connection to the master; dialing again";
-            self.note_reason(now, what, &reason.to_string(), pause);
+            self.last_error = Some(reason.to_string());
         }
         self.effects.push_back(SecondaryEffect::Close { session, reason });
     }
@@ -345,7 +334,7 @@ impl<L: LogView> Secondary<L> {
         assert!(self.contiguous_end <= end && end <= self.log_end, "durable up to {end}");
         if end > self.contiguous_end {
             let id = IdRange::new(self.contiguous_end, end);
-            debug!(%id, "stored");
+            debug!(target: MESSAGE_TARGET, %id, "stored");
             self.contiguous_end = end;
             if let Connection::Up(link) = &mut self.connection {
                 link.pages.durable(end);
