@@ -258,6 +258,7 @@ impl Problem {
             | Self::Refused(
                 Refusal::TooManyWaiting { .. }
                 | Refusal::NoQuorum { .. }
+                | Refusal::Behind { .. }
                 | Refusal::DiskFault(_)
                 | Refusal::DiskBehind { .. }
                 | Refusal::ShuttingDown,
@@ -284,6 +285,7 @@ impl Problem {
             | Self::Refused(
                 Refusal::TooManyWaiting { .. }
                 | Refusal::NoQuorum { .. }
+                | Refusal::Behind { .. }
                 | Refusal::DiskFault(_)
                 | Refusal::DiskBehind { .. }
                 | Refusal::ShuttingDown,

@@ -46,9 +46,9 @@ impl Core {
         mailboxes: Mailboxes,
         tasks: &TaskTracker,
     ) -> Self {
-        let Opened { writer, reader, members, keys, .. } = log;
+        let Opened { writer, reader, is_old, members, losses, keys, .. } = log;
         let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
-        let restored = RestoredMaster { end, members, keys, on_disk };
+        let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
         Self {
             machine: Master::new(now(), options, restored, reader.clone()),
             writer,
@@ -204,8 +204,8 @@ impl Core {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
                     Effect::Release { waiter, outcome } => self.releases.push(waiter, outcome),
                     Effect::Close { session, .. } => self.sessions.close(session),
-                    Effect::Remember { version, names } => {
-                        self.writer.remember(version, names);
+                    Effect::Remember { version, names, losses } => {
+                        self.writer.remember(version, names, losses);
                         asked = true;
                     }
                 }

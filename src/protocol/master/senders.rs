@@ -38,6 +38,7 @@ impl<L: LogView> Master<L> {
         if let Some(fault) = &self.disk_fault {
             return Err(Refusal::DiskFault(fault.clone()));
         }
+        self.check_losses()?;
         self.check_quorum()?;
         if self.is_crowded(write_concern) {
             return Err(Refusal::TooManyWaiting { limit: self.options.max_waiting });
