@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
-use crate::http::{HttpConfig, Node, Server};
+use crate::http::{HostNames, HttpConfig, Node, Server};
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
 use crate::node::{MasterAddress, start_master, start_secondary};
@@ -69,6 +69,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
         info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
+        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
         let options = MasterOptions {
             name: config.name,
             log: log.log.unwrap_or(new_log),
@@ -88,6 +89,9 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
             allow_faults: config.allow_faults,
+            hosts,
+            // In memory, and with `--fsync never`, the ids of a lost end are given again.
+            ids_are_stable: config.data_dir.is_some() && config.fsync == Fsync::Always,
         };
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
@@ -127,6 +131,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
         info!(master = format!("{}:{}", master.host, master.port), "starting as a secondary");
         debug!(%instance, seed, "drawn for this run");
+        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
         let options = SecondaryOptions {
             name: config.name,
             instance,
@@ -145,6 +150,9 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
             workers: config.http_workers,
             max_message_bytes: 0,
             allow_faults: config.allow_faults,
+            hosts,
+            // A secondary does not know whether its master keeps its log.
+            ids_are_stable: false,
         };
         let server = Server::start(http, Node::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;

@@ -59,6 +59,11 @@ struct CommonArgs {
     #[arg(default_value = defaults::FSYNC, value_parser = values::fsync)]
     fsync: Fsync,
 
+    /// Host names, separated by commas, that HTTP requests may ask for beside its own [default: none]
+    #[arg(long, env = "ACKLOG_ALLOWED_HOSTS", value_name = "NAMES")]
+    #[arg(value_parser = values::host_names)]
+    allowed_hosts: Option<values::HostNames>,
+
     /// Let faults be scripted over HTTP, at /faults [default: off]
     #[arg(long, env = "ACKLOG_ALLOW_FAULTS")]
     allow_faults: bool,
@@ -220,6 +225,7 @@ impl NodeArgs for MasterArgs {
             send_delay: self.common.send_delay,
             data_dir: self.common.data_dir,
             fsync: self.common.fsync,
+            allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             heartbeat_interval: self.heartbeat_interval,
             cluster_size: self.cluster_size,
@@ -251,6 +257,7 @@ impl NodeArgs for SecondaryArgs {
             store_delay: self.store_delay,
             data_dir: self.common.data_dir,
             fsync: self.common.fsync,
+            allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             reconnect_delay: self.reconnect_delay,
             log: LogConfig { filter: self.common.log, format: self.common.log_format },

@@ -47,6 +47,8 @@ pub struct MasterConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Host names that requests may ask for, beside the node's own name.
+    pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Pause between two heartbeats to a secondary.
@@ -96,6 +98,8 @@ pub struct SecondaryConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Host names that requests may ask for, beside the node's own name.
+    pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Longest pause between two attempts to reach the master.

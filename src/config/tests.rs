@@ -34,6 +34,7 @@ fn without_flags_the_defaults_hold() {
     assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
     assert_eq!((config.data_dir, config.fsync), (None, Fsync::Always));
     assert_eq!(config.idempotency_window, 1_000_000);
+    assert!(config.allowed_hosts.is_empty());
 
     let config = secondary(&[]).unwrap();
     assert_eq!(config.name.as_str(), "secondary");
@@ -49,6 +50,17 @@ fn the_last_of_a_flag_given_twice_counts() {
     let config = master(&["--http-port", "1", "--http-port=2", "--log", "off", "--log", "warn"]);
     let config = config.unwrap();
     assert_eq!((config.http_port, config.log.filter.as_str()), (2, "warn"));
+}
+
+#[test]
+fn allowed_hosts_are_names_separated_by_commas() {
+    let hosts = |flags: &[&str]| secondary(flags).unwrap().allowed_hosts;
+    assert_eq!(hosts(&["--allowed-hosts", "a, log.example.org"]), ["a", "log.example.org"]);
+    assert_eq!(hosts(&["--allowed-hosts", "a,b", "--allowed-hosts=c"]), ["c"]);
+    for bad in ["a:8000", "http://a", "a,,b", "a b", "*.example.org"] {
+        let line = refusal(&["--allowed-hosts", bad]);
+        assert!(line.contains("--allowed-hosts") && line.contains("without ports"), "{line}");
+    }
 }
 
 #[test]

@@ -140,6 +140,18 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     Err("it must be an IP address or a host name, without a port".to_owned())
 }
 
+/// A list of host names. Not a vector: of a flag with a vector each occurrence would count.
+#[derive(Clone, Debug)]
+pub(super) struct HostNames(pub(super) Vec<String>);
+
+/// Host names, separated by commas.
+pub(super) fn host_names(text: &str) -> Result<HostNames, String> {
+    let names: Result<_, _> = text.split(',').map(|name| host(name.trim())).collect();
+    names.map(HostNames).map_err(|_| {
+        "it must be host names without ports, separated by commas, like log.example.org".to_owned()
+    })
+}
+
 /// A filter of log lines in the notation of `tracing`.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -6,6 +6,7 @@
 mod batches;
 mod check;
 mod cluster;
+mod contract;
 mod crash;
 mod disk;
 mod faults;
