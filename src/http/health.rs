@@ -296,25 +296,6 @@ mod tests {
             )
         );
         assert_eq!(ready(&health).status(), StatusCode::OK);
-        health.is_emptier = true;
-        let (code, log_end) = (RefusalCode::OtherLog, Some(LogEnd::new(5)));
-        let last_seen = Some(Duration::from_micros(1_400_900));
-        let dora = RefusedHealth { name: Some(name("dora")), code, log_end, last_seen };
-        let unknown = RefusedHealth {
-            name: None,
-            code: RefusalCode::Version,
-            log_end: None,
-            last_seen: None,
-        };
-        health.refused = vec![dora, unknown];
-        let shown = concat!(
-            r#""refused":[{"name":"dora","code":"other-log","logEnd":5,"lastSeenMs":1400},"#,
-            r#"{"name":null,"code":"version","logEnd":null,"lastSeenMs":null}]"#
-        );
-        assert!(text(&health).contains(shown), "{}", text(&health));
-        assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
-        health.is_emptier = false;
-        assert_eq!(ready(&health).status(), StatusCode::OK, "only who began with this start minds");
         health.read_only = true;
         health.quorum = Some(QuorumHealth { required: 2, healthy: 1 });
         assert!(text(&health).contains(r#""mode":"read-only""#));
@@ -328,6 +309,39 @@ mod tests {
             health.disk = Some(disk);
             assert!(text(&health).ends_with(shown), "{}", text(&health));
         }
+    }
+
+    #[test]
+    fn a_master_names_whom_it_refused_and_is_not_ready_where_its_log_is_the_new_one() {
+        let (code, log_end) = (RefusalCode::OtherLog, Some(LogEnd::new(5)));
+        let last_seen = Some(Duration::from_micros(1_400_900));
+        let dora = RefusedHealth { name: Some(name("dora")), code, log_end, last_seen };
+        let unknown = RefusedHealth {
+            name: None,
+            code: RefusalCode::Version,
+            log_end: None,
+            last_seen: None,
+        };
+        let mut health = MasterHealth {
+            name: name("master"),
+            read_only: false,
+            log_end: LogEnd::new(8),
+            cluster_size: 1,
+            quorum: None,
+            waiting_senders: 0,
+            secondaries: Vec::new(),
+            refused: vec![dora, unknown],
+            is_emptier: true,
+            disk: None,
+        };
+        let shown = concat!(
+            r#""refused":[{"name":"dora","code":"other-log","logEnd":5,"lastSeenMs":1400},"#,
+            r#"{"name":null,"code":"version","logEnd":null,"lastSeenMs":null}]"#
+        );
+        assert!(text(&health).contains(shown), "{}", text(&health));
+        assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
+        health.is_emptier = false;
+        assert_eq!(ready(&health).status(), StatusCode::OK, "only who began with this start minds");
     }
 
     #[test]

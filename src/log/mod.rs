@@ -168,7 +168,8 @@ impl LogWriter {
     }
 
     /// Has the names of the secondaries that ever registered written down, and what others were seen with beyond this
-    /// log's end, in place of what was written before, as the `version`th such list; [`LogReader::remembered`] tells when that is done. In memory at once.
+    /// log's end, in place of what was written before, as the `version`th such list; [`LogReader::remembered`] tells
+    /// when that is done. In memory at once.
     pub fn remember(&mut self, version: u64, members: Vec<NodeName>, losses: Losses) {
         match &self.shared.disk {
             None => self.shared.remembered.store(version, Ordering::Release),

@@ -11,8 +11,8 @@
 //! - `synced` is an end below which all was synced when the manifest was written: the last segment's first id, or after
 //!   a clean stop the log's end.
 //! - `secondaries` are the names that registered with this master, in that order.
-//! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end, and
-//!   below which end its operator gave that up.
+//! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end,
+//!   and below which end its operator gave that up.
 
 use std::io;
 
@@ -155,8 +155,8 @@ impl Manifest {
     }
 }
 
-/// Gives up what other nodes have of a master's log beyond what the master has. Returns below which end that is; none where
-/// nothing is known that could be given up.
+/// Gives up what other nodes have of a master's log beyond what the master has. Returns below which end that is; none
+/// where nothing is known that could be given up.
 ///
 /// # Errors
 /// The system's, with the kind `InvalidData` where the manifest is damaged. Either of the two manifests is there then.

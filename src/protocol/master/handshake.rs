@@ -33,8 +33,8 @@ pub(super) const BEGIN_ANEW: &str = "restart it where its log is in memory, or s
     `acklog log reset DIR` on its data directory";
 
 /// What stands before all else where a secondary may have the better copy of this log.
-pub(super) const KEEP_IT: &str = "Keep this node as it is: GET /messages shows what it has, and so does \
-    `acklog log dump DIR` where it has a data directory";
+pub(super) const KEEP_IT: &str = "Keep this node as it is: GET /messages shows what it has, and \
+    `acklog log dump DIR` prints it from its data directory";
 
 /// A refusal: its code and what to tell the person at the other end.
 type Refusal = (RefusalCode, String);
@@ -203,8 +203,8 @@ impl<L: LogView> Master<L> {
         if checksum != *last_checksum {
             let detail = format!(
                 "this node and the master have different messages below {end} of one log: one of the \
-                 two was put back from an older copy, or lost its end. {KEEP_IT}, until it is known \
-                 which of the two is right; only then let it begin anew: {BEGIN_ANEW}"
+                 two was put back from an older copy, or lost its end. {KEEP_IT}. Once it is \
+                 known that the master is right, let it begin anew: {BEGIN_ANEW}"
             );
             return Err((RefusalCode::OtherRecord, detail).into());
         }

@@ -1,8 +1,8 @@
 //! A master that finds out that it was put back from an older copy of its log.
 //!
-//! A secondary with more messages of the very same log can only mean that this master lost what it had. Going on, it would
-//! give the lost messages' ids to others. So it takes nothing until its operator decides, also behind a restart: the end
-//! that was seen is written down. In memory that cannot be: a restart begins another log.
+//! A secondary with more messages of the very same log can only mean that this master lost what it had. Going on, it
+//! would give the lost messages' ids to others. So it takes nothing until its operator decides, also behind a restart:
+//! the end that was seen is written down. In memory that cannot be: a restart begins another log.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::protocol::status::RefusedHealth;
 use crate::types::{LogEnd, Losses, NodeName};
 
 impl<L: LogView> Master<L> {
-    /// Returns how far other nodes have this log, where that is beyond this node's end and the operator has not decided.
+    /// Returns how far other nodes have this log, where that is beyond this node's end and its operator has not decided.
     pub(super) fn missing_end(&self) -> Option<LogEnd> {
         self.losses.missing(self.log_end)
     }
@@ -57,13 +57,13 @@ impl<L: LogView> Master<L> {
         }
         if end <= self.losses.accepted {
             return format!(
-                "{has}: its operator has given up what only other nodes have. {KEEP_IT}; it joins \
+                "{has}: its operator has given up what only other nodes have. {KEEP_IT}. It joins \
                  again when it begins anew: {BEGIN_ANEW}"
             );
         }
         format!(
-            "{has}: this master is behind; was it put back from an older copy? {KEEP_IT}, and that is \
-             missing on the master, which takes no messages until its operator decides"
+            "{has}: this master is behind; was it put back from an older copy? {KEEP_IT}. The \
+             master takes no messages until its operator decides"
         )
     }
 

@@ -69,8 +69,8 @@ impl Cluster {
         self.boot_master();
     }
 
-    /// Kills the master, accepts its loss as `acklog log accept-loss` does, and starts it again. Returns whether there was
-    /// a loss to accept.
+    /// Kills the master, accepts its loss as `acklog log accept-loss` does, and starts it again. Returns whether there
+    /// was a loss to accept.
     ///
     /// # Panics
     /// When the disk fails meanwhile.
