@@ -17,7 +17,7 @@ use crate::protocol::status::RefusedHealth;
 use crate::types::{LogEnd, Losses, NodeName};
 
 impl<L: LogView> Master<L> {
-    /// Returns how far other nodes have this log, where that is beyond this node's end and its operator has not decided.
+    /// Returns how far other nodes have this log, where that is beyond its end here and nobody has decided yet.
     pub(super) fn missing_end(&self) -> Option<LogEnd> {
         self.losses.missing(self.log_end)
     }
