@@ -9,6 +9,7 @@ mod faults;
 mod handshake;
 mod interface;
 mod losses;
+mod majority;
 mod member;
 mod names;
 mod quorum;
@@ -56,6 +57,8 @@ pub struct Master<L> {
     by_session: BTreeMap<SessionId, MemberId>,
     strangers: BTreeMap<SessionId, Stranger>,
     refused: RefusedRows,
+    /// When it is looked again whether a majority can be reached.
+    majority_due: Instant,
     injector: Injector,
     /// The time of everything but the senders: it stands still while the node is paused, and they go on.
     time: OwnTime,
@@ -98,6 +101,7 @@ impl<L: LogView> Master<L> {
             by_session: BTreeMap::new(),
             strangers: BTreeMap::new(),
             refused: RefusedRows::default(),
+            majority_due: Self::first_majority_check(now),
             effects: VecDeque::new(),
             stopping: false,
             on_disk: restored.on_disk,

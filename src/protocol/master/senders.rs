@@ -43,6 +43,9 @@ impl<L: LogView> Master<L> {
         if self.is_crowded(write_concern) {
             return Err(Refusal::TooManyWaiting { limit: self.options.max_waiting });
         }
+        if write_concern > 1 {
+            self.watch_majority(now);
+        }
         let id = self.log_end.next_id();
         self.log_end = self.log_end.plus(messages);
         // No pointer ever stops inside a batch: whoever has the first message has all of them, and waits for it alone.
