@@ -157,6 +157,8 @@ impl Cluster {
         if log.reader.remembered() > machine.remembered_version() {
             machine.step(now, Input::Remembered(log.reader.remembered()));
         }
+        let shown = machine.health(now).log_end;
+        assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");
         if let Some(fault) = fault {
             machine.step(now, Input::DiskFault(fault));
             self.note_fault(None);
