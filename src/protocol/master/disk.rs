@@ -14,7 +14,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn durable(&mut self, now: Instant, end: LogEnd) {
         assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
         self.durable_end = end;
-        self.release_satisfied();
+        self.note_acked();
         if self.stopping {
             self.dismiss_stored();
         }
@@ -34,6 +34,5 @@ impl<L: LogView> Master<L> {
         }
         info!(answered, %end, "senders whose messages were not on disk are told so");
         self.stop_registering();
-        self.note_quorum();
     }
 }

@@ -1,5 +1,5 @@
-//! A warning where messages wait for a majority that cannot come: nodes whose names change with each start raise the number
-//! of those that count, and the old names are never heard from again.
+//! A warning where messages wait for a majority that cannot come: nodes whose names change with each start raise the
+//! number of those that count, and the old names are never heard from again.
 
 use std::time::{Duration, Instant};
 
