@@ -18,6 +18,7 @@ mod format;
 mod index;
 mod keeper;
 mod manifest;
+mod places;
 mod recovery;
 mod scan;
 mod window;
@@ -39,6 +40,7 @@ pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
 pub(crate) use self::manifest::accept_losses;
+pub use self::places::Place;
 pub use self::recovery::inspect;
 pub(crate) use self::recovery::{Recovered, recover};
 
