@@ -63,7 +63,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     }
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
-    let comm_listener = listen(config.bind, config.comm_port)?;
+    let comm_listener = listen(config.comm_bind, config.comm_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;

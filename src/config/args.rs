@@ -27,8 +27,9 @@ pub trait NodeArgs: Parser {
 /// Flags that both daemons have with the same default.
 #[derive(Clone, Debug, Args)]
 struct CommonArgs {
-    /// Address that the ports listen on
+    /// IP address that the ports listen on, as 127.0.0.1 or 0.0.0.0
     #[arg(long, env = "ACKLOG_BIND", value_name = "IP", default_value = defaults::BIND)]
+    #[arg(value_parser = values::ip)]
     bind: IpAddr,
 
     /// Threads that serve HTTP
@@ -96,6 +97,10 @@ pub struct MasterArgs {
     #[arg(long, env = "ACKLOG_COMM_PORT", value_name = "PORT")]
     #[arg(default_value_t = defaults::COMM_PORT, value_parser = values::port)]
     comm_port: u16,
+
+    /// Address that the port for secondaries listens on [default: as --bind]
+    #[arg(long, env = "ACKLOG_COMM_BIND", value_name = "IP", value_parser = values::ip)]
+    comm_bind: Option<IpAddr>,
 
     #[command(flatten)]
     common: CommonArgs,
@@ -217,6 +222,7 @@ impl NodeArgs for MasterArgs {
         Ok(MasterConfig {
             name: self.name,
             bind: self.common.bind,
+            comm_bind: self.comm_bind.unwrap_or(self.common.bind),
             http_port: self.http_port,
             comm_port: self.comm_port,
             http_workers: self.common.http_workers,
@@ -235,7 +241,11 @@ impl NodeArgs for MasterArgs {
             max_message_bytes: self.max_message_bytes,
             max_waiting: self.max_waiting,
             idempotency_window: self.idempotency_window,
-            log: LogConfig { filter: self.common.log, format: self.common.log_format },
+            log: LogConfig {
+                filter: self.common.log,
+                format: self.common.log_format,
+                up_since: None,
+            },
         })
     }
 }
@@ -260,7 +270,11 @@ impl NodeArgs for SecondaryArgs {
             allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             reconnect_delay: self.reconnect_delay,
-            log: LogConfig { filter: self.common.log, format: self.common.log_format },
+            log: LogConfig {
+                filter: self.common.log,
+                format: self.common.log_format,
+                up_since: None,
+            },
         })
     }
 }

@@ -137,6 +137,11 @@ pub(super) fn quorum(text: &str) -> Result<MaybeQuorum, String> {
     }
 }
 
+/// An address to listen on. A name could mean several.
+pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "it must be an IP address, as 127.0.0.1, 0.0.0.0 or ::1".to_owned())
+}
+
 /// An IP address or something that can be a host name. Whether the name exists is found out when
 /// it is dialled: it may come into being later than this node.
 pub(super) fn host(text: &str) -> Result<String, String> {

@@ -4,7 +4,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use super::append;
 use super::body::{BodyLimits, ResponseBody};
@@ -360,12 +360,13 @@ impl Answer for App {
         let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can hold a line break: hyper refuses such heads.
-        debug!(
-            method = %head.method,
-            path = %clip(head.uri.path()),
-            status = response.status().as_u16(),
-            "request answered"
-        );
+        let (method, path) = (&head.method, clip(head.uri.path()));
+        let http_status = response.status().as_u16();
+        match path.as_ref() {
+            // Each prober asks every few seconds.
+            "/health" | "/ready" => trace!(%method, %path, http_status, "request answered"),
+            _ => debug!(%method, %path, http_status, "request answered"),
+        }
         response
     }
 }

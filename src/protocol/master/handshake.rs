@@ -222,7 +222,7 @@ impl<L: LogView> Master<L> {
         let (code, detail) = refused;
         let name = handshake.map(|handshake| handshake.name.clone());
         let peer = name.as_ref().map_or("unknown", NodeName::as_str);
-        warn!(peer, %session, code = code.as_str(), detail, "refused a secondary");
+        warn!(repeats = true, peer, %session, code = code.as_str(), detail, "refused a secondary");
         let is_other = |told: &Handshake| {
             told.end > LogEnd::ZERO && (told.log != Some(self.options.log) || code.is_divergence())
         };
