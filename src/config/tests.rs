@@ -105,7 +105,7 @@ fn values_are_read_as_people_write_them() {
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 32] = [
+    let cases: [(&[&str], &str); 33] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
         (&["--name", ".."], "but not . or .."),
         (&["--secondaries", "a,,b"], "1 to 64 of the characters"),

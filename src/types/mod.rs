@@ -10,6 +10,7 @@ mod delay;
 mod disk;
 mod faults;
 mod idempotency;
+mod losses;
 mod name;
 mod record;
 mod records;
@@ -24,6 +25,7 @@ pub use delay::{
 pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
+pub use losses::Losses;
 pub(crate) use name::is_dots;
 pub use name::{NameError, NodeName};
 pub(crate) use record::has_more;
