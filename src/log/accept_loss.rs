@@ -1,45 +1,54 @@
-//! Accepting a loss: a master whose log is an older copy takes messages again.
+//! The operator of a master that was put back from an older copy gives up what only other nodes have.
 
+use std::io;
 use std::path::Path;
 
 use thiserror::Error;
 
 use super::disk::inspect::{InspectError, role_of};
-use super::disk::{OpenError, Role, accept_loss as note};
+use super::disk::{OpenError, Role, accept_losses};
 use super::open::lock_directory;
 use super::storage::Directory;
 use crate::types::LogEnd;
 
-/// Why a loss was not accepted. Nothing was changed.
+/// Why no loss was accepted. Nothing was changed then.
 #[derive(Debug, Error)]
 pub enum AcceptLossError {
     /// It is a secondary's.
     #[error(
-        "{path} is a secondary's directory; only a master's loss is accepted. A secondary that is \
-         refused keeps its messages until `acklog log reset {path}`"
+        "{path} is a secondary's directory: there is nothing to accept, since a secondary takes what its \
+         master has; nothing was changed"
     )]
     Secondary {
         /// The directory.
         path: String,
     },
+    /// No secondary was seen that has more.
+    #[error(
+        "this master has met no secondary with more of its log than itself, so there is no loss to \
+         accept; nothing was changed"
+    )]
+    NoLoss,
     /// It cannot be looked into.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// It is in use, damaged, or cannot be written to.
+    /// It is in use, or cannot be written to.
     #[error(transparent)]
     Open(#[from] OpenError),
 }
 
-/// Notes in the directory of a stopped master that an operator accepts that what lay behind the log's end is lost, so
-/// that the next start gives those ids to other messages. Returns the end. When it returns, the note survives every
-/// crash.
+/// Lets the log of a stopped master grow again although other nodes have more of it: what they have below the returned
+/// end and the master does not is given up.
 ///
 /// # Errors
-/// When the directory is no master's, is in use, has no whole log, or cannot be written to.
+/// When the directory is no master's, is in use, has no log, or no loss is known.
 pub fn accept_loss(path: &Path) -> Result<LogEnd, AcceptLossError> {
-    if role_of(&Directory::read_only(path))? != Role::Master {
+    let role = role_of(&Directory::read_only(path))?;
+    if role == Role::Secondary {
         return Err(AcceptLossError::Secondary { path: path.display().to_string() });
     }
     let _lock = lock_directory(path, false)?;
-    Ok(note(&Directory::new(path))?)
+    let failed = |error: io::Error| OpenError::unusable(path, "write the manifest of", &error);
+    let accepted = accept_losses(&Directory::new(path)).map_err(failed)?;
+    accepted.ok_or(AcceptLossError::NoLoss)
 }

@@ -20,6 +20,7 @@ mod accept_loss;
 pub mod disk;
 mod open;
 mod reset;
+mod running;
 mod segment;
 mod shared;
 pub mod storage;
@@ -34,7 +35,7 @@ use thiserror::Error;
 use crate::protocol::{LogView, Unreadable};
 use crate::threads::{Answer, NoThread};
 use crate::types::{
-    Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, MessageId,
+    Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId,
     NodeName, Records, Run, RunningChecksum, record_bytes,
 };
 
@@ -68,20 +69,29 @@ pub struct Opened {
     pub reader: LogReader,
     /// The identity of the log; none while a secondary's has no message.
     pub log: Option<LogId>,
+    /// Whether the log existed before it was opened now (a master's log).
+    pub is_old: bool,
     /// The secondaries that ever registered, in that order (a master's log).
     pub members: Vec<NodeName>,
+    /// What other nodes were seen with, beyond this log's end (a master's log).
+    pub losses: Losses,
     /// The last keyed messages, in id order, as many as were asked for (a master's log).
     pub keys: Vec<(KeyHash, MessageId)>,
-    /// Where the log ended when an operator accepted by [`accept_loss`] that what lay behind is lost (a master's log).
-    pub accepted_loss: Option<LogEnd>,
 }
 
 impl Opened {
     /// A new, empty log in memory. Its master draws the identity.
     pub fn in_memory() -> Self {
         let (writer, reader) = in_memory();
-        let (members, keys) = (Vec::new(), Vec::new());
-        Self { writer, reader, log: None, members, keys, accepted_loss: None }
+        Self {
+            writer,
+            reader,
+            log: None,
+            is_old: false,
+            members: Vec::new(),
+            losses: Losses::default(),
+            keys: Vec::new(),
+        }
     }
 }
 
@@ -174,12 +184,13 @@ impl LogWriter {
         }
     }
 
-    /// Has the names of the secondaries that ever registered written down, in place of those before, as the `version`th
-    /// such list; [`LogReader::remembered`] tells when that is done. In memory at once.
-    pub fn remember(&mut self, version: u64, members: Vec<NodeName>) {
+    /// Has the names of the secondaries that ever registered written down, and what others were seen with beyond this
+    /// log's end, in place of what was written before, as the `version`th such list; [`LogReader::remembered`] tells
+    /// when that is done. In memory at once.
+    pub fn remember(&mut self, version: u64, members: Vec<NodeName>, losses: Losses) {
         match &self.shared.disk {
             None => self.shared.remembered.store(version, Ordering::Release),
-            Some(disk) => disk.leave(|work| work.members = Some((version, members))),
+            Some(disk) => disk.leave(|work| work.members = Some((version, members, losses))),
         }
     }
 
@@ -312,25 +323,6 @@ impl LogReader {
             from = next.range().end();
         }
         Ok(Records::trusted(range, bytes.freeze()))
-    }
-
-    /// The checksum of all durable records below `end`, by which two logs are compared at a position: where it is the
-    /// same, so is all that lies below. None where it is not known, since a part of the log was written by a release
-    /// that did not keep it, or where `end` lies above the durable end.
-    ///
-    /// What is in memory takes microseconds. For older positions up to a segment of 64 MiB is read: ask where waiting
-    /// for the disk is allowed, never on the core's thread (see [`is_recent`](Self::is_recent)).
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn running_checksum(&self, end: LogEnd) -> Result<Option<RunningChecksum>, ReadError> {
-        if end > self.durable_end() {
-            return Ok(None);
-        }
-        match self.shared.running_recent(end) {
-            Some(running) => Ok(running),
-            None => self.on_disk(|files| files.running_checksum(end)),
-        }
     }
 
     fn read_below(

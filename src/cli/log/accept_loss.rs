@@ -1,4 +1,4 @@
-//! `acklog log accept-loss`: a master that was restored from an older copy takes messages again.
+//! `acklog log accept-loss`: a master that was put back from an older copy takes messages again.
 
 use std::io::Write;
 
@@ -14,14 +14,21 @@ pub(super) struct AcceptLossArgs {
     data: DataDir,
 }
 
-/// Notes that the loss is accepted, and tells from which id on.
+/// Accepts the loss and tells what that means.
 ///
 /// # Errors
-/// When the directory is no master's, is in use, has no whole log, or cannot be written to.
+/// When the directory is no master's or in use, or there is no loss to accept.
 pub(super) fn run(args: &AcceptLossArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let end = accept_loss(&args.data.dir)?;
-    writeln!(out, "accepted: what this log had from message {end} on is lost")?;
-    writeln!(out, "the next start takes messages, and gives those ids to new ones")?;
-    writeln!(out, "a secondary with more stays refused, and keeps it until `acklog log reset`")?;
+    writeln!(
+        out,
+        "accepted: what other nodes have below id {end} and this master does not is given up"
+    )?;
+    writeln!(
+        out,
+        "when this master is started again, it takes messages and gives those ids to them; secondaries \
+         that have more stay refused and keep their messages until `acklog log reset` is run on their \
+         directories"
+    )?;
     Ok(())
 }

@@ -40,24 +40,3 @@ async fn a_damaged_log_is_not_backed_up_and_nothing_is_left_of_the_attempt() {
     assert!(refusal(&["backup", nowhere.to_str().unwrap()], other.path()).contains("nowhere"));
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 }
-
-#[tokio::test]
-async fn a_loss_is_accepted_for_a_stopped_master_and_stays_so() {
-    let dir = directory(Role::Master).await;
-    let said = printed(&["accept-loss"], dir.path());
-    assert!(said.contains("from message 12 on"), "{said}");
-    for _ in 0..2 {
-        let (mut log, background) = opened(dir.path(), Role::Master);
-        assert_eq!(log.accepted_loss, Some(LogEnd::new(12)));
-        append(&mut log, 3).await;
-        assert!(refusal(&["accept-loss"], dir.path()).contains("in use"));
-        background.close();
-    }
-    let copy = directory(Role::Secondary).await;
-    let before = fs::read(copy.path().join("manifest")).unwrap();
-    assert!(refusal(&["accept-loss"], copy.path()).contains("is a secondary's directory"));
-    assert_eq!(fs::read(copy.path().join("manifest")).unwrap(), before);
-    let (log, background) = opened(copy.path(), Role::Secondary);
-    assert_eq!(log.accepted_loss, None);
-    background.close();
-}

@@ -1,5 +1,5 @@
-//! `acklog log`: looks into a node's data directory. No node is needed; `verify`, `dump` and `backup` change
-//! nothing in it.
+//! `acklog log`: looks into a node's data directory. No node is needed; `verify`, `dump` and `backup` change nothing in
+//! it.
 
 mod accept_loss;
 mod backup;
@@ -27,14 +27,14 @@ enum Action {
     Verify(verify::VerifyArgs),
     /// Print messages of a log as lines, as `acklog messages` does
     Dump(dump::DumpArgs),
+    /// Let a master that was put back from an older copy take messages again, without those that it lacks
+    AcceptLoss(accept_loss::AcceptLossArgs),
     /// Move a secondary's log aside, so that the node fetches everything anew; deletes nothing
     Reset(reset::ResetArgs),
     /// Copy a log into a new directory, also while its node runs; old segments become hard links where they can
     Backup(backup::BackupArgs),
     /// Repair a stopped node's directory: make its manifest again, take damaged messages from another directory
     Repair(repair::RepairArgs),
-    /// Accept that a stopped master, restored from an older copy, has lost what its secondaries have beyond it
-    AcceptLoss(accept_loss::AcceptLossArgs),
 }
 
 /// Where a node's log is.

@@ -13,7 +13,8 @@
 //! - `synced` is an end below which all was synced when the manifest was written: the last segment's first id, or after
 //!   a clean stop the log's end.
 //! - `secondaries` are the names that registered with this master, in that order.
-//! - `acceptedLoss`, where it is there, is where the log ended when an operator accepted that what lay behind is lost.
+//! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end,
+//!   and below which end its operator gave that up.
 //!
 //! A field that a release does not know is one that it must not ignore: it refuses the manifest. So later releases add
 //! fields and leave them out where they say nothing. Version 1 had no `start`; it is read.
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{FORMAT_VERSION, FORMAT_VERSION_1, Role};
 use crate::log::storage::Storage;
-use crate::types::{LogEnd, LogId, NodeName, is_dots};
+use crate::types::{LogEnd, LogId, Losses, NodeName, is_dots};
 
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest";
@@ -43,8 +44,7 @@ pub(super) struct Manifest {
     /// All below was synced.
     pub(super) synced: LogEnd,
     pub(super) members: Vec<NodeName>,
-    /// Where the log ended when an operator accepted that what lay behind is lost.
-    pub(super) accepted_loss: Option<LogEnd>,
+    pub(super) losses: Losses,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,8 +58,14 @@ struct Line {
     last: Option<u64>,
     synced: u64,
     secondaries: Vec<String>,
-    #[serde(default, rename = "acceptedLoss", skip_serializing_if = "Option::is_none")]
-    accepted_loss: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    seen: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    accepted: u64,
+}
+
+fn is_zero(end: &u64) -> bool {
+    *end == 0
 }
 
 /// The part that tells whether the rest can be understood.
@@ -76,8 +82,14 @@ struct Owner {
 
 impl Manifest {
     pub(super) fn new(role: Role, log: Option<LogId>) -> Self {
-        let (synced, members) = (LogEnd::ZERO, Vec::new());
-        Self { role, log, last: None, synced, members, accepted_loss: None }
+        Self {
+            role,
+            log,
+            last: None,
+            synced: LogEnd::ZERO,
+            members: Vec::new(),
+            losses: Losses::default(),
+        }
     }
 
     fn encode(&self) -> String {
@@ -89,7 +101,8 @@ impl Manifest {
             last: self.last.map(LogEnd::get),
             synced: self.synced.get(),
             secondaries: self.members.iter().map(NodeName::to_string).collect(),
-            accepted_loss: self.accepted_loss.map(LogEnd::get),
+            seen: self.losses.seen.get(),
+            accepted: self.losses.accepted.get(),
         };
         serde_json::to_string(&line).expect("numbers and names")
     }
@@ -120,7 +133,7 @@ impl Manifest {
             last: line.last.map(LogEnd::new),
             synced: LogEnd::new(line.synced),
             members: names.collect::<Result<_, _>>().map_err(|error| format!("{error}"))?,
-            accepted_loss: line.accepted_loss.map(LogEnd::new),
+            losses: Losses { seen: LogEnd::new(line.seen), accepted: LogEnd::new(line.accepted) },
         })
     }
 
@@ -197,6 +210,23 @@ pub(super) fn replace(storage: &dyn Storage, name: &str, line: &str) -> io::Resu
     storage.sync_directory()
 }
 
+/// Gives up what other nodes have of a master's log beyond what the master has. Returns below which end that is; none
+/// where nothing is known that could be given up.
+///
+/// # Errors
+/// The system's, with the kind `InvalidData` where the manifest is damaged. Either of the two manifests is there then.
+pub(crate) fn accept_losses(storage: &dyn Storage) -> io::Result<Option<LogEnd>> {
+    let mut manifest = Manifest::load(storage)?.ok_or(io::ErrorKind::NotFound)?;
+    let Losses { seen, accepted } = &mut manifest.losses;
+    if *seen <= *accepted {
+        return Ok(None);
+    }
+    *accepted = *seen;
+    let end = *seen;
+    manifest.store(storage)?;
+    Ok(Some(end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,13 +238,15 @@ mod tests {
             last: Some(LogEnd::new(100)),
             synced: LogEnd::new(123),
             members: ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec(),
-            accepted_loss: Some(LogEnd::new(7)),
+            losses: Losses::default(),
         }
     }
 
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
-        let whole = [manifest(), Manifest::new(Role::Secondary, None)];
+        let losses = Losses { seen: LogEnd::new(9), accepted: LogEnd::new(4) };
+        let behind = Manifest { losses, ..manifest() };
+        let whole = [manifest(), behind, Manifest::new(Role::Secondary, None)];
         for manifest in whole {
             assert_eq!(Manifest::decode(&with_checksum(&manifest.encode())), Ok(manifest));
         }

@@ -40,8 +40,8 @@ impl Cursor {
         self.header == *header && self.next == from
     }
 
-    /// Reads a page of what begins at `from`, and moves behind it. `until` must not lie beyond what was written. What is
-    /// whole before a damaged place is not hidden by it.
+    /// Reads a page of what begins at `from`, and moves behind it. `until` must not lie beyond what was written. What
+    /// is whole before a damaged place is not hidden by it.
     pub(super) fn read(
         &mut self,
         file: &dyn StorageFile,

@@ -90,11 +90,12 @@ pub(crate) fn recover(
     let shared = Shared::new((end, running), options.sizes.chunk_bytes, Some(Disk::new(files)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
-    let (members, accepted_loss) = (manifest.members.clone(), manifest.accepted_loss);
+    let (members, losses) = (manifest.members.clone(), manifest.losses);
+    let is_old = log != Some(options.new_log);
     let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
     let (writer, reader) = LogWriter::of(shared.clone(), log);
-    let opened = Opened { writer, reader, log, members, keys, accepted_loss };
+    let opened = Opened { writer, reader, log, is_old, members, losses, keys };
     Ok(Recovered { shared, committer, keeper, opened })
 }
 
@@ -113,23 +114,6 @@ fn known_damage(
     };
     let damage: Vec<ReadError> = noted.iter().filter_map(read).collect();
     (damage, noted.iter().map(|place| place.segment).collect())
-}
-
-/// Notes in a stopped master's manifest that what lies behind the log's end is lost, and accepted to be. Returns the
-/// end.
-///
-/// # Errors
-/// When the log is damaged, or the directory cannot be read or written to.
-pub(in crate::log) fn accept_loss(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
-    let found = Found { storage, role: Role::Master };
-    let firsts = found.segments()?;
-    let mut manifest = found.stored_manifest()?.ok_or_else(|| found.no_manifest())?;
-    let mut start = Start::new(&found, &manifest);
-    found.walk(&manifest, &firsts, &mut start)?;
-    let end = start.last.map_or(LogEnd::ZERO, |(_, scanned)| scanned.index.end());
-    manifest.accepted_loss = Some(end);
-    manifest.store(storage).map_err(found.failed("write", MANIFEST))?;
-    Ok(end)
 }
 
 /// A start's way along the segments: it ends at the first damage.

@@ -307,7 +307,7 @@ fn a_start_reads_no_more_of_an_old_segment_than_two_heads() {
 fn a_pass_of_the_scrub_reads_each_old_segment_and_pauses_behind_each() {
     use std::time::Duration;
     let disk = SimDisk::new();
-    let sizes = Sizes { segment_bytes: 100_000, ..SIZES };
+    let sizes = Sizes { segment_bytes: 40_000, ..SIZES };
     let mut log = open_with(&disk, DiskOptions { sizes, ..OPTIONS }).unwrap();
     commit(&mut log, &[500; 8]);
     let names = segments(&disk);
