@@ -37,6 +37,11 @@ struct CommonArgs {
     #[arg(default_value = defaults::HTTP_WORKERS, value_parser = values::workers)]
     http_workers: usize,
 
+    /// Memory that all listings and large reads take up at once; those beyond it wait
+    #[arg(long, env = "ACKLOG_MAX_LISTING_BYTES", value_name = "BYTES")]
+    #[arg(default_value = defaults::LISTING_BYTES, value_parser = values::listing_bytes)]
+    max_listing_bytes: usize,
+
     /// Threads for the communication between nodes
     #[arg(long, env = "ACKLOG_COMM_WORKERS", value_name = "N")]
     #[arg(default_value = defaults::COMM_WORKERS, value_parser = values::workers)]
@@ -231,6 +236,7 @@ impl NodeArgs for MasterArgs {
             send_delay: self.common.send_delay,
             data_dir: self.common.data_dir,
             fsync: self.common.fsync,
+            max_listing_bytes: self.common.max_listing_bytes,
             allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             heartbeat_interval: self.heartbeat_interval,
@@ -267,6 +273,7 @@ impl NodeArgs for SecondaryArgs {
             store_delay: self.store_delay,
             data_dir: self.common.data_dir,
             fsync: self.common.fsync,
+            max_listing_bytes: self.common.max_listing_bytes,
             allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             reconnect_delay: self.reconnect_delay,

@@ -49,6 +49,8 @@ pub struct MasterConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Memory of all listings together, in bytes.
+    pub max_listing_bytes: usize,
     /// Host names that requests may ask for, beside the node's own name.
     pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.
@@ -100,6 +102,8 @@ pub struct SecondaryConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Memory of all listings together, in bytes.
+    pub max_listing_bytes: usize,
     /// Host names that requests may ask for, beside the node's own name.
     pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.

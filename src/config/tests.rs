@@ -98,12 +98,14 @@ fn values_are_read_as_people_write_them() {
     );
     assert_eq!(config.data_dir.unwrap().to_str(), Some("/var/lib/acklog"));
     assert_eq!(config.fsync, Fsync::Never);
+    assert_eq!(secondary(&["--max-listing-bytes=16MiB"]).unwrap().max_listing_bytes, 16 << 20);
+    assert_eq!(master(&[]).unwrap().max_listing_bytes, crate::http::LISTING_BYTES_MAX);
     assert_eq!(master(&["--idempotency-window=7"]).unwrap().idempotency_window, 7);
 }
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 31] = [
+    let cases: [(&[&str], &str); 32] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
         (&["--name", ".."], "but not . or .."),
         (&["--secondaries", "a,,b"], "1 to 64 of the characters"),
@@ -127,6 +129,7 @@ fn a_bad_value_is_one_line_that_says_what_is_accepted() {
         (&["--quorum", "all"], "a whole number from 1 to 256, majority or off"),
         (&["--cluster-size=3", "--quorum=4"], "--quorum 4 is more than --cluster-size 3"),
         (&["--max-message-bytes", "9MiB"], "at most 8MiB"),
+        (&["--max-listing-bytes", "4GiB"], "at most 4095MiB"),
         (&["--max-waiting", "0"], "a whole number from 1 to"),
         (&["--idempotency-window", "0"], "a whole number from 1 to 10000000"),
         (&["--idempotency-window", "10000001"], "a whole number from 1 to 10000000"),

@@ -5,6 +5,7 @@
 //! included. `LogEnd` is such a pointer, `MessageId` names one message.
 
 mod batch;
+mod budget;
 mod delay;
 mod disk;
 mod faults;
@@ -16,6 +17,7 @@ mod time;
 mod write_concern;
 
 pub use batch::Batch;
+pub use budget::{Budget, Share};
 pub use delay::{DelayRange, DurationError, parse_duration, parse_duration_with_unit};
 pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};

@@ -40,7 +40,7 @@ impl Core {
         append: Append,
         accepted_ms: u64,
     ) -> bool {
-        let Append { batch, key, wait } = &append;
+        let Append { batch, key, wait, share: _ } = &append;
         let bytes = self.writer.backlog_bytes();
         let accepted = if bytes > BACKLOG_BYTES_MAX {
             Err(Refusal::DiskBehind { bytes })
