@@ -157,7 +157,9 @@ impl LogWriter {
         let mut recent = self.shared.recent_mut();
         let size = record_bytes(key, batch);
         self.appended_bytes += size as u64;
-        recent.active_with_room(size).push(accepted_ms, key, batch)
+        let first = recent.active_with_room(size).push(accepted_ms, key, batch);
+        recent.share_large(size);
+        first
     }
 
     /// Appends a run of records of the log `log` as they are. They are not visible before they are durable: see

@@ -172,15 +172,27 @@ impl Recent {
     /// The piece that the next `bytes` go into.
     pub(super) fn active_with_room(&mut self, bytes: usize) -> &mut Active {
         if !self.active.has_room(bytes) {
-            let memory = std::mem::take(&mut self.spare);
-            let (end, running) = (self.active.end(), self.active.running_at(self.active.end()));
-            let next = Active::new(end, running, self.chunk_bytes.max(bytes), memory);
-            let full = std::mem::replace(&mut self.active, next);
-            if full.bytes() > 0 {
-                self.sealed.push_back(full.seal());
-            }
+            self.begin_piece(bytes);
         }
         &mut self.active
+    }
+
+    /// Seals the piece that the last batch went into, where that batch of so many bytes makes up
+    /// most of it. From then on all secondaries are sent the same memory, instead of a copy each.
+    pub(super) fn share_large(&mut self, bytes: usize) {
+        if bytes >= self.chunk_bytes / 2 {
+            self.begin_piece(0);
+        }
+    }
+
+    fn begin_piece(&mut self, bytes: usize) {
+        let memory = std::mem::take(&mut self.spare);
+        let (end, running) = (self.active.end(), self.active.running_at(self.active.end()));
+        let next = Active::new(end, running, self.chunk_bytes.max(bytes), memory);
+        let full = std::mem::replace(&mut self.active, next);
+        if full.bytes() > 0 {
+            self.sealed.push_back(full.seal());
+        }
     }
 
     fn sealed_at(&self, from: LogEnd) -> Option<&Sealed> {

@@ -143,3 +143,15 @@ fn ends_are_between_batches(reader: &LogReader) {
     let whole = reader.read_appended(MessageId::new(5)).unwrap();
     assert_eq!(whole.range(), IdRange::new(LogEnd::new(5), LogEnd::new(8)));
 }
+
+#[test]
+fn a_large_message_is_read_by_all_from_the_same_memory() {
+    let (mut writer, reader) = in_memory();
+    writer.append(0, None, &"small".into());
+    writer.append(0, None, &"x".repeat(super::segment::SEGMENT_BYTES / 2).as_str().into());
+    writer.append(0, None, &"small".into());
+    writer.flush();
+    let read = || reader.read(LogEnd::new(1), LogEnd::new(2), usize::MAX).unwrap();
+    assert_eq!(read().as_bytes().as_ptr(), read().as_bytes().as_ptr(), "each reader has a copy");
+    assert_eq!(reader.durable_end(), LogEnd::new(3));
+}

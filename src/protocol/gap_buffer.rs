@@ -54,7 +54,10 @@ impl<R: Run> GapBuffer<R> {
         }
     }
 
+    /// Keeps a copy: a run is a slice of what was read with it, which may be many times as long, and
+    /// what is held is bounded by the runs' own bytes.
     fn hold(&mut self, run: R) {
+        let run = run.detached();
         self.bytes += run.bytes();
         self.runs.insert(run.range().start(), run);
     }
@@ -81,6 +84,7 @@ impl<R: Run> GapBuffer<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{MessageId, Records, encode_record};
 
     fn range(start: u64, end: u64) -> IdRange {
         IdRange::new(LogEnd::new(start), LogEnd::new(end))
@@ -120,6 +124,21 @@ mod tests {
             drain(&mut buffer, 4),
             [range(4, 5), range(5, 7), range(7, 9), range(9, 11), range(11, 13)]
         );
+    }
+
+    #[test]
+    fn a_run_that_is_held_keeps_nothing_of_what_was_read_with_it() {
+        let mut bytes = Vec::new();
+        encode_record(&mut bytes, MessageId::new(5), 0, None, "Msg", false);
+        let length = bytes.len();
+        bytes.resize(64 * 1024, 0);
+        let read = bytes::Bytes::from(bytes);
+        let run = Records::check(range(5, 6), read.slice(..length)).unwrap();
+        let mut buffer = GapBuffer::new();
+        buffer.insert(run.clone());
+        drop(run);
+        assert!(read.is_unique(), "the buffer pins 64 KiB for {length} bytes");
+        assert_eq!(buffer.pop(LogEnd::new(5)).unwrap().bytes(), length);
     }
 
     #[test]

@@ -198,6 +198,10 @@ pub trait Run: Clone {
     /// # Panics
     /// When `part` is not inside the run.
     fn slice(&self, part: IdRange) -> Self;
+
+    /// Returns the run in memory of its own, so that keeping it keeps nothing beside it.
+    #[must_use]
+    fn detached(self) -> Self;
 }
 
 /// Bare ids: a run whose bytes are elsewhere. Each message counts as one byte.
@@ -213,6 +217,10 @@ impl Run for IdRange {
     fn slice(&self, part: IdRange) -> Self {
         assert!(self.start <= part.start && part.end <= self.end, "{part} is not inside {self}");
         part
+    }
+
+    fn detached(self) -> Self {
+        self
     }
 }
 

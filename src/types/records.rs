@@ -157,6 +157,10 @@ impl Run for Records {
         let length: usize = self.sizes().skip(before).take(part.len() as usize).sum();
         Self { range: part, bytes: self.bytes.slice(start..start + length) }
     }
+
+    fn detached(self) -> Self {
+        Self { range: self.range, bytes: Bytes::copy_from_slice(&self.bytes) }
+    }
 }
 
 impl std::fmt::Debug for Records {
