@@ -43,6 +43,10 @@ pub struct MasterConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Whether a directory without a log is refused.
+    pub require_log: bool,
+    /// Size of a segment file, in bytes.
+    pub segment_bytes: u64,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Pause between two heartbeats to a secondary.
@@ -90,6 +94,10 @@ pub struct SecondaryConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Whether a directory without a log is refused.
+    pub require_log: bool,
+    /// Size of a segment file, in bytes.
+    pub segment_bytes: u64,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Longest pause between two attempts to reach the master.

@@ -22,6 +22,7 @@ mod reset;
 mod segment;
 mod shared;
 pub mod storage;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -189,6 +190,11 @@ impl LogReader {
     /// What is wrong with the disk; none while nothing is.
     pub fn disk_fault(&self) -> Option<DiskFault> {
         self.shared.disk.as_ref().and_then(disk::Disk::fault)
+    }
+
+    /// The oldest read, write or sync that the disk has not answered yet: its number, which no other has, and what it is.
+    pub fn oldest_disk_call(&self) -> Option<(u64, String)> {
+        self.shared.disk.as_ref().and_then(|disk| disk.files.oldest_call())
     }
 
     /// Whether a read from here on takes no access to a file.

@@ -1,7 +1,19 @@
 //! What a node's log does by itself, as news for the node's machine.
 
+use std::time::Duration;
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
 use crate::log::LogReader;
-use crate::types::{DiskFault, LogEnd};
+use crate::types::{DiskChange, DiskFault, LogEnd};
+
+/// How often it is looked whether the disk answers.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A read, write or sync that is still under way after so many looks has not been answered for more than 5 s: the disk
+/// hangs. Fewer: a busy disk is taken for one that hangs. More: the cluster waits longer for a node that cannot store
+/// anything. Looks are counted rather than time, so that a node that stood still itself does not blame its disk.
+const STALLED_AFTER_LOOKS: u32 = 6;
 
 /// What of its log a machine was told.
 #[derive(Debug)]
@@ -10,6 +22,10 @@ pub(super) struct LogNews {
     end: LogEnd,
     /// The fault that was told last: a failure may follow damage.
     fault: Option<DiskFault>,
+    /// When to look at the disk; none in memory.
+    look: Option<Interval>,
+    /// The oldest call under way at the last look, and how often it was seen by then.
+    under_way: Option<(u64, u32)>,
 }
 
 /// What it is to be told, in this order.
@@ -17,30 +33,59 @@ pub(super) struct LogNews {
 pub(super) struct News {
     /// The log is durable up to here.
     pub(super) durable: Option<LogEnd>,
-    /// The disk has this fault.
-    pub(super) fault: Option<DiskFault>,
+    /// The disk is another way than before.
+    pub(super) disk: Option<DiskChange>,
 }
 
 impl LogNews {
     /// News of a log of which the machine knows what was found in it.
     pub(super) fn new(reader: LogReader) -> Self {
-        Self { end: reader.durable_end(), reader, fault: None }
+        let look = reader.is_on_disk().then(|| {
+            let mut look = interval(LOOK_EVERY);
+            // After a pause of the whole process, one look says nothing.
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            look
+        });
+        Self { end: reader.durable_end(), reader, fault: None, look, under_way: None }
     }
 
     /// Returns when there may be news. Cancel safe.
-    pub(super) async fn come(&self) {
-        self.reader.changed().await;
+    pub(super) async fn come(&mut self) {
+        let Some(look) = &mut self.look else { return self.reader.changed().await };
+        tokio::select! {
+            () = self.reader.changed() => {}
+            _ = look.tick() => self.look_at_calls(),
+        }
+    }
+
+    fn look_at_calls(&mut self) {
+        let oldest = self.reader.oldest_disk_call();
+        self.under_way = oldest.map(|(call, _)| match self.under_way {
+            Some((before, looks)) if before == call => (call, looks + 1),
+            _ => (call, 1),
+        });
+    }
+
+    /// Why the disk is taken for one that hangs, if it is.
+    fn stalled(&self) -> Option<DiskFault> {
+        let (call, _) = self.under_way.filter(|(_, looks)| *looks >= STALLED_AFTER_LOOKS)?;
+        let (oldest, what) = self.reader.oldest_disk_call()?;
+        let detail = format!("the disk has not answered for more than 5 s: cannot {what}");
+        (oldest == call).then_some(DiskFault::Stalled { detail })
     }
 
     /// What is new since the last time.
     pub(super) fn take(&mut self) -> News {
         // The fault is looked at first: what became durable before it is told before it.
-        let fault = self.reader.disk_fault().filter(|fault| self.fault.as_ref() != Some(fault));
+        let fault = self.reader.disk_fault().or_else(|| self.stalled());
         let end = self.reader.durable_end();
         let durable = (end > self.end).then_some(end);
         self.end = end;
-        self.fault = fault.clone().or(self.fault.take());
-        News { durable, fault }
+        let disk = DiskChange::between(self.fault.as_ref(), fault.as_ref());
+        if disk.is_some() {
+            self.fault = fault;
+        }
+        News { durable, disk }
     }
 
     /// The disk's fault, as far as it was told.

@@ -19,7 +19,7 @@ use crate::protocol::{
     SecondaryOptions,
 };
 use crate::threads::ThreadPool;
-use crate::types::{Faults, SessionId};
+use crate::types::{DiskChange, Faults, SessionId};
 
 /// Threads that resolve the master's name, at most. A name server that is silent holds one for some 30 s, and meanwhile
 /// another attempt may find it well again; more would only ask the same.
@@ -196,12 +196,16 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, fault } = self.news.take();
+        let News { durable, disk } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, SecondaryInput::Durable(end));
         }
-        if let Some(fault) = fault {
-            self.machine.step(now, SecondaryInput::DiskFault(fault));
+        match disk {
+            Some(DiskChange::Fault(fault)) => {
+                self.machine.step(now, SecondaryInput::DiskFault(fault));
+            }
+            Some(DiskChange::Well) => self.machine.step(now, SecondaryInput::DiskWell),
+            None => {}
         }
     }
 

@@ -16,7 +16,7 @@ mod write_concern;
 
 pub use batch::Batch;
 pub use delay::{DelayRange, DurationError, parse_duration};
-pub use disk::{DiskFault, Fsync};
+pub use disk::{DiskChange, DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use name::{NameError, NodeName};

@@ -17,7 +17,8 @@ const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
 
 fn opened(dir: &Path, role: Role) -> (Opened, Background) {
     let (fsync, new_log) = (Fsync::Always, LogId::new(7));
-    open(dir, DiskOptions { role, fsync, new_log, keys: 9, seed: 1, sizes: SIZES }).unwrap()
+    let (require_log, sizes) = (false, SIZES);
+    open(dir, DiskOptions { role, fsync, new_log, keys: 9, seed: 1, require_log, sizes }).unwrap()
 }
 
 /// Appends messages, each as a group of its own; every second one has a key.

@@ -3,13 +3,14 @@
 //! The last file is open always; of the others a few, those that were read last. Everything that is served was checked
 //! when it was read: a bad checksum is an error, and never a message.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustix::io::Errno;
 
+use super::cause::{is_io_error, is_loss};
 use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
@@ -52,6 +53,7 @@ pub(in crate::log) struct Files {
     storage: Arc<dyn Storage>,
     segments: RwLock<Segments>,
     open: Mutex<VecDeque<Arc<Segment>>>,
+    suspects: Mutex<Suspects>,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl Files {
         last: Option<Arc<Segment>>,
     ) -> Self {
         let segments = RwLock::new(Segments { sealed, last });
-        Self { storage, segments, open: Mutex::default() }
+        Self { storage, segments, open: Mutex::default(), suspects: Mutex::default() }
     }
 
     /// Takes a new last segment; the one before is sealed, unless it is empty and its place is taken.
@@ -89,6 +91,11 @@ impl Files {
                 self.keep_open(last);
             }
         }
+    }
+
+    /// The oldest call that the disk has not answered yet: its number and what it is.
+    pub(in crate::log) fn oldest_call(&self) -> Option<(u64, String)> {
+        self.storage.oldest_call()
     }
 
     /// The sealed segments from the `skip`th on.
@@ -105,7 +112,38 @@ impl Files {
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
         let place = self.place(from)?;
-        place.segment.read(&*self.storage, from, until.min(place.until), max_bytes)
+        self.read_from(&place, from, until, max_bytes)
+    }
+
+    fn read_from(
+        &self,
+        place: &Place,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<Records, ReadError> {
+        let read = place.segment.read(from, until.min(place.until), max_bytes);
+        read.map_err(|unread| self.told(place.segment.header.first, unread))
+    }
+
+    /// Why a segment cannot be read, in words. What says nothing about its bytes passes.
+    pub(super) fn told(&self, first: LogEnd, unread: Unread) -> ReadError {
+        let name = segment_name(first);
+        match unread {
+            Unread::Damaged(offset, what) => {
+                ReadError::Damaged { detail: damage(&*self.storage, &name, offset, &what) }
+            }
+            Unread::Failed(error) => {
+                let detail = failure(&*self.storage, "read", &name, &error);
+                let mut suspects = self.suspects.lock().expect("no holder of this lock panics");
+                let fails_again = is_io_error(&error) && suspects.note(first, Instant::now());
+                if is_loss(&error) || fails_again {
+                    ReadError::Damaged { detail }
+                } else {
+                    ReadError::Passing { detail }
+                }
+            }
+        }
     }
 
     /// A run that may be read, and its size in bytes.
@@ -121,7 +159,7 @@ impl Files {
         if let Some(planned) = planned {
             return Ok(planned);
         }
-        let records = place.segment.read(&*self.storage, from, until, max_bytes)?;
+        let records = self.read_from(&place, from, until, max_bytes)?;
         Ok((records.range(), records.bytes()))
     }
 
@@ -149,8 +187,7 @@ impl Files {
         }
         drop(open);
         let opened = Segment::open(&*self.storage, sealed);
-        let told = |unread: Unread| unread.told(&*self.storage, &segment_name(sealed.first));
-        let segment = Arc::new(opened.map_err(told)?);
+        let segment = Arc::new(opened.map_err(|unread| self.told(sealed.first, unread))?);
         self.keep_open(segment.clone());
         Ok(segment)
     }
@@ -174,17 +211,20 @@ pub(super) fn failure(storage: &dyn Storage, what: &str, name: &str, error: &io:
     format!("cannot {what} {}: {error}", storage.path_of(name))
 }
 
-impl ReadError {
-    /// A file cannot be read. Without a free descriptor or memory that tells nothing about the file.
-    fn failed(storage: &dyn Storage, name: &str, error: &io::Error) -> Self {
-        let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
-        let is_passing = Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno));
-        let detail = failure(storage, "read", name, error);
-        if is_passing { Self::Passing { detail } } else { Self::Damaged { detail } }
-    }
+/// Time between two failed reads of one segment after which it counts as damaged. Shorter: a line to the disk that is
+/// gone for the moment looks like damage. Longer: a bad sector is told later.
+const FAILS_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-    fn damaged(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> Self {
-        Self::Damaged { detail: damage(storage, name, offset, what) }
+/// Segments of which the disk could not read a part, and when that was first so. A bad sector stays bad; a line to the
+/// disk comes back.
+#[derive(Debug, Default)]
+struct Suspects(BTreeMap<LogEnd, Instant>);
+
+impl Suspects {
+    /// Notes a failed read of the segment that begins at `first`. Returns whether it fails for good.
+    fn note(&mut self, first: LogEnd, now: Instant) -> bool {
+        let since = *self.0.entry(first).or_insert(now);
+        now.saturating_duration_since(since) >= FAILS_AGAIN_AFTER
     }
 }
 
@@ -194,16 +234,6 @@ pub(super) enum Unread {
     Failed(io::Error),
     /// Something is wrong at this place of the file.
     Damaged(u64, String),
-}
-
-impl Unread {
-    /// In words, for a file of this name.
-    pub(super) fn told(self, storage: &dyn Storage, name: &str) -> ReadError {
-        match self {
-            Self::Failed(error) => ReadError::failed(storage, name, &error),
-            Self::Damaged(offset, what) => ReadError::damaged(storage, name, offset, &what),
-        }
-    }
 }
 
 /// Opens a sealed segment's file.
@@ -258,13 +288,7 @@ impl Segment {
     }
 
     /// Reads the records from `from` on. `until` must not lie beyond what was written.
-    fn read(
-        &self,
-        storage: &dyn Storage,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<Records, ReadError> {
+    fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Result<Records, Unread> {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut gathering = Gathering {
@@ -278,9 +302,7 @@ impl Segment {
             bytes: Vec::new(),
             whole: (from, 0),
         };
-        let name = segment_name(self.header.first);
-        let gathered = gathering.gather();
-        gathered.map_err(|unread| unread.told(storage, &name))?;
+        gathering.gather()?;
         Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
     }
 }
@@ -355,5 +377,20 @@ impl Gathering<'_> {
             next = next.plus(1);
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_whose_reads_fail_again_after_a_while_is_damaged() {
+        let (mut suspects, now) = (Suspects::default(), Instant::now());
+        let [first, other] = [LogEnd::ZERO, LogEnd::new(9)];
+        assert!(!suspects.note(first, now));
+        assert!(!suspects.note(first, now + FAILS_AGAIN_AFTER / 2));
+        assert!(!suspects.note(other, now + FAILS_AGAIN_AFTER));
+        assert!(suspects.note(first, now + FAILS_AGAIN_AFTER));
     }
 }

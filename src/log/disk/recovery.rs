@@ -14,6 +14,7 @@ use std::sync::{Arc, RwLock};
 
 use tracing::{info, warn};
 
+use super::cause::is_full;
 use super::files::{Files, Sealed, Segment, damage, failure};
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, Role, SegmentHeader, first_of, segment_name};
 use super::index::{Key, SparseIndex};
@@ -184,8 +185,8 @@ impl Found<'_> {
     /// safe. On a full disk the node starts all the same, since it can be read.
     fn store(&self, manifest: &Manifest) -> Result<(), OpenError> {
         let is_there = self.storage.open(MANIFEST).is_ok();
-        let stored = match manifest.store(self.storage) {
-            Err(error) if is_there && error.kind() == io::ErrorKind::StorageFull => {
+        let stored = match manifest.store(self.storage).map_err(|failed| failed.error) {
+            Err(error) if is_there && is_full(&error) => {
                 warn!(file = MANIFEST, %error, "no room for a new manifest; the one before stays");
                 self.storage.sync_directory()
             }
@@ -243,7 +244,8 @@ impl Found<'_> {
     /// The last segment, read whole: what is missing of it must lie above all that was synced.
     fn last(&self, manifest: &Manifest, first: LogEnd) -> Result<(Segment, Scanned), OpenError> {
         let name = segment_name(first);
-        let (file, header) = self.open(manifest, &name, first)?;
+        let (_, header) = self.open(manifest, &name, first)?;
+        let file = self.storage.open_to_write(&name).map_err(self.failed("open", &name))?;
         let scanned = scan(&*file, &header, &mut |_| {}).map_err(self.failed("read", &name))?;
         self.check_last(manifest, &name, &scanned)?;
         let index = RwLock::new(SparseIndex::new(first));

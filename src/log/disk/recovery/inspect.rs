@@ -9,7 +9,8 @@ use super::super::manifest::Manifest;
 use super::super::scan::{Scanned, Visit, read_header, scan};
 use super::snapshot::Snapshot;
 use super::{Found, MANIFEST, OpenError};
-use crate::log::storage::{Directory, Storage};
+use crate::log::open::open_directory;
+use crate::log::storage::Storage;
 use crate::types::{IdRange, LogEnd, LogId, NodeName};
 
 /// What is in a directory, as far as it is whole.
@@ -81,7 +82,7 @@ pub enum InspectError {
 /// # Errors
 /// When there is no log, or it cannot be read. Damage is no error, but a finding.
 pub fn inspect(path: &Path, range: IdRange, visit: Visit<'_>) -> Result<Findings, InspectError> {
-    let storage = Directory::read_only(path);
+    let storage = open_directory(path)?;
     let role = role_of(&storage)?;
     let found = Found { storage: &storage, role };
     let firsts = found.segments()?;
