@@ -82,6 +82,7 @@ fn master(senders: usize) -> (Master<LogReader>, LogWriter) {
         faults: Faults::default(),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
+        secondaries: None,
         default_write_concern: WriteConcern::Nodes(1),
         quorum: None,
         max_waiting: senders,

@@ -75,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
         faults: Faults::default(),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
+        secondaries: None,
         default_write_concern: WriteConcern::Majority,
         quorum: None,
         max_waiting: 0,

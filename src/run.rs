@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
-use crate::http::{HttpConfig, Node, Server};
+use crate::http::{HostNames, HttpConfig, Node, Server};
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
 use crate::node::{MasterAddress, start_master, start_secondary};
@@ -59,6 +59,14 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     };
     let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
+    if let Err(contradiction) = config.check_registered(&log.members) {
+        background.close();
+        return Err(contradiction.into());
+    }
+    for name in config.unlisted(&log.members) {
+        warn!(peer = %name, "registered, so it counts, but --secondaries does not let it in; \
+            where it is gone, forget it with `acklog forget`");
+    }
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
     let comm_listener = listen(config.bind, config.comm_port)?;
@@ -67,6 +75,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
         info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
+        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
         let options = MasterOptions {
             name: config.name,
             log: log.log.unwrap_or(new_log),
@@ -74,6 +83,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             faults: Faults { send_delay: config.send_delay, ..Faults::default() },
             heartbeat_interval: config.heartbeat_interval,
             cluster_size: config.cluster_size,
+            secondaries: config.secondaries,
             default_write_concern: config.default_write_concern,
             quorum: config.quorum,
             max_waiting: config.max_waiting,
@@ -85,6 +95,9 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
             allow_faults: config.allow_faults,
+            hosts,
+            // In memory, and with `--fsync never`, the ids of a lost end are given again.
+            ids_are_stable: config.data_dir.is_some() && config.fsync == Fsync::Always,
         };
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
@@ -130,6 +143,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
         info!(master = format!("{}:{}", master.host, master.port), "starting as a secondary");
         debug!(%instance, seed, "drawn for this run");
+        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
         let options = SecondaryOptions {
             name: config.name,
             instance,
@@ -148,6 +162,9 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
             workers: config.http_workers,
             max_message_bytes: 0,
             allow_faults: config.allow_faults,
+            hosts,
+            // A secondary does not know whether its master keeps its log.
+            ids_are_stable: false,
         };
         let server = Server::start(http, Node::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;

@@ -5,7 +5,7 @@
 //! | command | effect |
 //! |---|---|
 //! | `cluster [send-delay=R] [store-delay=R] [cluster-size=N] [disk-delay=D] [max-waiting=N]` | a new world with a master |
-//! | `cluster [quorum=Q] [request-timeout=D]` | likewise |
+//! | `cluster [quorum=Q] [request-timeout=D] [secondaries=NAME,…]` | likewise |
 //! | `start NAME [as=OTHER]` | a secondary with an empty log, which registers as OTHER |
 //! | `join NAME…` | starts secondaries and lets them become ready, silently |
 //! | `append TEXT... [w=W] [timeout=D] [key=K]` | a sender; several texts are a batch |
@@ -172,6 +172,10 @@ impl World {
                 "disk" => options.on_disk = value.parse()?,
                 "quorum" if value == "majority" => options.quorum = Some(Quorum::Majority),
                 "quorum" => options.quorum = Some(Quorum::Nodes(value.parse()?)),
+                "secondaries" => {
+                    let names = value.split(',').map(str::parse);
+                    options.secondaries = Some(names.collect::<Result<_, _>>()?);
+                }
                 "cluster-size" => options.cluster_size = Some(value.parse()?),
                 "disk-delay" => options.disk_delay_max = parse_duration(value)?,
                 "max-waiting" => options.max_waiting = value.parse()?,

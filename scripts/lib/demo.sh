@@ -192,11 +192,12 @@ quoted() {
 # request METHOD NODE PATH [BODY]: the status and the body, as `201 {"id":0}`; status 000 means no answer
 request_options=() # more of curl's
 request() {
-  local method=$1 url answer
+  local method=$1 url answer body
   url=$(backend_url "$2")$3
   shift 3
   answer=$(curl -s --max-time 60 -X "$method" -w '\n%{http_code}' "${request_options[@]}" ${1+-d "$1"} "$url") || true
-  echo "${answer##*$'\n'} ${answer%$'\n'*}"
+  body=${answer%$'\n'*}
+  echo "${answer##*$'\n'} ${body%$'\n'}"
 }
 
 # post TEXT W [TIMEOUT_MS]: the answer, as `201 {"id":0,…}`

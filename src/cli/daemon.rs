@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use crate::config::{LogConfig, MasterArgs, NodeArgs, SecondaryArgs};
+use crate::config::{
+    BAD_USAGE_STATUS, Contradiction, LogConfig, MasterArgs, NodeArgs, SecondaryArgs,
+};
 use crate::run::{self, StopSignals};
 use crate::telemetry;
 use crate::types::NodeName;
 
 /// Runs a master until it is told to stop and returns the exit status: 0 after a clean stop, 1
-/// when it cannot run, 2 when its flags contradict each other.
+/// when it cannot run, 2 when its flags contradict each other or its log.
 pub fn master_node(args: MasterArgs, stop: anyhow::Result<StopSignals>) -> ExitCode {
     match args.into_config() {
         Ok(config) => {
@@ -45,6 +47,9 @@ fn logged(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             super::report(program, &error);
+            if error.is::<Contradiction>() {
+                return ExitCode::from(BAD_USAGE_STATUS);
+            }
             ExitCode::FAILURE
         }
     }

@@ -70,6 +70,11 @@ struct CommonArgs {
     #[arg(default_value = defaults::FSYNC, value_parser = values::fsync)]
     fsync: Fsync,
 
+    /// Host names, separated by commas, that HTTP requests may ask for beside its own [default: none]
+    #[arg(long, env = "ACKLOG_ALLOWED_HOSTS", value_name = "NAMES")]
+    #[arg(value_parser = values::host_names)]
+    allowed_hosts: Option<values::HostNames>,
+
     /// Let faults be scripted over HTTP, at /faults [default: off]
     #[arg(long, env = "ACKLOG_ALLOW_FAULTS")]
     allow_faults: bool,
@@ -111,10 +116,15 @@ pub struct MasterArgs {
     #[arg(default_value = defaults::HEARTBEAT_INTERVAL, value_parser = values::interval)]
     heartbeat_interval: Duration,
 
-    /// Number of nodes, the master counted [default: as many as ever registered]
+    /// Number of nodes, the master counted; unset, each new name raises it [default: all ever ready]
     #[arg(long, env = "ACKLOG_CLUSTER_SIZE", value_name = "N")]
     #[arg(value_parser = values::cluster_size)]
     cluster_size: Option<u16>,
+
+    /// Names of the secondaries that are let in, separated by commas [default: any]
+    #[arg(long, env = "ACKLOG_SECONDARIES", value_name = "NAMES")]
+    #[arg(value_parser = values::secondaries)]
+    secondaries: Option<values::Names>,
 
     /// Write concern of requests that name none: a number, majority or all
     #[arg(long, env = "ACKLOG_DEFAULT_WRITE_CONCERN", value_name = "W")]
@@ -206,6 +216,15 @@ impl NodeArgs for MasterArgs {
                 ),
             ));
         }
+        if self.secondaries.as_ref().is_some_and(|names| names.0.contains(&self.name)) {
+            return Err(Stop::bad_usage(
+                "master-node",
+                &format!(
+                    "--secondaries names {}, which is this master's own --name; name other nodes only",
+                    self.name
+                ),
+            ));
+        }
         Ok(MasterConfig {
             name: self.name,
             bind: self.common.bind,
@@ -219,9 +238,11 @@ impl NodeArgs for MasterArgs {
             require_log: self.common.require_log,
             segment_bytes: self.common.segment_bytes,
             fsync: self.common.fsync,
+            allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             heartbeat_interval: self.heartbeat_interval,
             cluster_size: self.cluster_size,
+            secondaries: self.secondaries.map(|names| names.0),
             default_write_concern: self.default_write_concern,
             quorum: self.quorum.0,
             max_message_bytes: self.max_message_bytes,
@@ -251,6 +272,7 @@ impl NodeArgs for SecondaryArgs {
             require_log: self.common.require_log,
             segment_bytes: self.common.segment_bytes,
             fsync: self.common.fsync,
+            allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             reconnect_delay: self.reconnect_delay,
             log: LogConfig { filter: self.common.log, format: self.common.log_format },

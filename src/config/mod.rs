@@ -7,13 +7,17 @@
 mod args;
 mod defaults;
 mod parse;
+mod registered;
 mod values;
 
 pub use args::{MasterArgs, NodeArgs, SecondaryArgs};
 pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
+pub(crate) use parse::BAD_USAGE_STATUS;
 pub use parse::{Stop, parse, parse_node};
+pub use registered::Contradiction;
 pub(crate) use values::{interval, number, port, port_range_end};
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,12 +51,16 @@ pub struct MasterConfig {
     pub require_log: bool,
     /// Size of a segment file, in bytes.
     pub segment_bytes: u64,
+    /// Host names that requests may ask for, beside the node's own name.
+    pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Pause between two heartbeats to a secondary.
     pub heartbeat_interval: Duration,
     /// Number of nodes, the master counted, where it is fixed; 1 to 256.
     pub cluster_size: Option<u16>,
+    /// The only secondaries that are let in, without the master's own name; none: any.
+    pub secondaries: Option<BTreeSet<NodeName>>,
     /// Write concern of requests that name none.
     pub default_write_concern: WriteConcern,
     /// How many nodes must be healthy for it to take messages; none: it always does.
@@ -98,6 +106,8 @@ pub struct SecondaryConfig {
     pub require_log: bool,
     /// Size of a segment file, in bytes.
     pub segment_bytes: u64,
+    /// Host names that requests may ask for, beside the node's own name.
+    pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.
     pub allow_faults: bool,
     /// Longest pause between two attempts to reach the master.

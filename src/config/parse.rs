@@ -12,7 +12,7 @@ use super::args::NodeArgs;
 use crate::telemetry::escaped;
 
 /// Exit status of a command line that cannot be used.
-const BAD_USAGE_STATUS: u8 = 2;
+pub(crate) const BAD_USAGE_STATUS: u8 = 2;
 
 /// How a flag's environment variable is called; shown once instead of behind each flag.
 const ENVIRONMENT_HELP: &str = "Each flag can also be given by an environment variable: \

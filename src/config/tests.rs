@@ -34,6 +34,7 @@ fn without_flags_the_defaults_hold() {
     assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
     assert_eq!((config.data_dir, config.fsync), (None, Fsync::Always));
     assert_eq!(config.idempotency_window, 1_000_000);
+    assert!(config.allowed_hosts.is_empty());
 
     let config = secondary(&[]).unwrap();
     assert_eq!(config.name.as_str(), "secondary");
@@ -52,6 +53,17 @@ fn the_last_of_a_flag_given_twice_counts() {
 }
 
 #[test]
+fn allowed_hosts_are_names_separated_by_commas() {
+    let hosts = |flags: &[&str]| secondary(flags).unwrap().allowed_hosts;
+    assert_eq!(hosts(&["--allowed-hosts", "a, log.example.org"]), ["a", "log.example.org"]);
+    assert_eq!(hosts(&["--allowed-hosts", "a,b", "--allowed-hosts=c"]), ["c"]);
+    for bad in ["a:8000", "http://a", "a,,b", "a b", "*.example.org"] {
+        let line = refusal(&["--allowed-hosts", bad]);
+        assert!(line.contains("--allowed-hosts") && line.contains("without ports"), "{line}");
+    }
+}
+
+#[test]
 fn values_are_read_as_people_write_them() {
     let config = master(&[
         "--bind=::1",
@@ -67,6 +79,8 @@ fn values_are_read_as_people_write_them() {
     assert_eq!(config.default_write_concern, WriteConcern::Nodes(3));
     assert_eq!(config.send_delay.unwrap().max(), Duration::from_secs(2));
     assert_eq!(config.log.format, LogFormat::Json);
+    let listed = master(&["--secondaries=b, a,b"]).unwrap().secondaries.unwrap();
+    assert_eq!(listed.iter().map(NodeName::as_str).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(master(&["--quorum=2"]).unwrap().quorum, Some(Quorum::Nodes(2)));
     assert_eq!(master(&["--quorum=majority"]).unwrap().quorum, Some(Quorum::Majority));
     assert!(secondary(&["--allow-faults"]).unwrap().allow_faults);
@@ -82,8 +96,12 @@ fn values_are_read_as_people_write_them() {
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 27] = [
+    let cases: [(&[&str], &str); 31] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
+        (&["--name", ".."], "but not . or .."),
+        (&["--secondaries", "a,,b"], "1 to 64 of the characters"),
+        (&["--secondaries", ""], "--secondaries"),
+        (&["--secondaries=a,master"], "names master, which is this master's own --name"),
         (&["--bind", "here"], "invalid IP address"),
         (&["--http-port", "65536"], "a whole number from 0 to 65535"),
         (&["--comm-port", "x"], "a whole number from 0 to 65535"),

@@ -1,5 +1,6 @@
 //! Reads the single values of flags. Each error says what is accepted.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -7,7 +8,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
 use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
-use crate::types::{Fsync, MESSAGE_BYTES_LIMIT, NODES_MAX, Quorum, WriteConcern, parse_duration};
+use crate::types::{
+    Fsync, MESSAGE_BYTES_LIMIT, NODES_MAX, NodeName, Quorum, SECONDARIES_MAX, WriteConcern,
+    parse_duration,
+};
 
 /// Longest host name, in bytes, that the domain name system allows.
 const HOST_BYTES_MAX: usize = 253;
@@ -55,6 +59,20 @@ pub(super) fn idempotency_window(text: &str) -> Result<usize, String> {
 
 pub(super) fn cluster_size(text: &str) -> Result<u16, String> {
     number_u16(text, 1, NODES_MAX)
+}
+
+/// Names of secondaries. A type of its own, since the argument parser takes a set for a flag with several values.
+#[derive(Clone, Debug)]
+pub(super) struct Names(pub(super) BTreeSet<NodeName>);
+
+/// Reads names of secondaries, separated by commas.
+pub(super) fn secondaries(text: &str) -> Result<Names, String> {
+    let names = text.split(',').map(|name| name.trim().parse::<NodeName>());
+    let names = names.collect::<Result<BTreeSet<_>, _>>().map_err(|error| error.to_string())?;
+    if names.len() > usize::from(SECONDARIES_MAX) {
+        return Err(format!("a cluster has at most {SECONDARIES_MAX} secondaries"));
+    }
+    Ok(Names(names))
 }
 
 /// A timeout or a pause: a duration that is not too close to zero.
@@ -120,6 +138,18 @@ pub(super) fn host(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("it must be an IP address or a host name, without a port".to_owned())
+}
+
+/// A list of host names. Not a vector: of a flag with a vector each occurrence would count.
+#[derive(Clone, Debug)]
+pub(super) struct HostNames(pub(super) Vec<String>);
+
+/// Host names, separated by commas.
+pub(super) fn host_names(text: &str) -> Result<HostNames, String> {
+    let names: Result<_, _> = text.split(',').map(|name| host(name.trim())).collect();
+    names.map(HostNames).map_err(|_| {
+        "it must be host names without ports, separated by commas, like log.example.org".to_owned()
+    })
 }
 
 /// A filter of log lines in the notation of `tracing`.

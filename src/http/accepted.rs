@@ -5,6 +5,12 @@ use std::fmt;
 use super::json;
 use crate::protocol::Receipt;
 
+/// The outcome of a message that is not in the log, and never will be by this request.
+pub(super) const REFUSED: &str = "refused";
+
+/// The outcome of a message that may be in the log or not.
+pub(super) const UNKNOWN: &str = "unknown";
+
 /// What became of a message, or of a batch that was sent as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
@@ -29,7 +35,7 @@ impl Accepted {
 
     /// `stored` or `unknown`.
     pub(super) fn outcome(&self) -> &'static str {
-        if self.receipt.stored { "stored" } else { "unknown" }
+        if self.receipt.stored { "stored" } else { UNKNOWN }
     }
 
     /// What became of it, and what its sender can do.
@@ -38,9 +44,9 @@ impl Accepted {
             "what was sent is in the master's log and goes on being replicated from there: do not \
              send it again"
         } else {
-            "whether it is stored is not known yet: before sending it again, ask for it by its id \
-             and compare the text: if it is not stored, a restarted node gives the id to another \
-             message"
+            "whether it is stored is not known yet: send it again with its Idempotency-Key if it \
+             has one; otherwise ask for it by its id first, and compare the text, since a restarted \
+             node gives the id of what was not stored to another message"
         }
     }
 }

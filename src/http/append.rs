@@ -11,12 +11,12 @@ use super::accepted::Accepted;
 use super::body::{BodyLimits, ResponseBody};
 use super::problem::{IDEMPOTENT_REPLAYED, Problem};
 use super::read::APPLICATION_JSON;
-use crate::node::{Append, Appender, SenderKey, Stopped};
+use crate::node::{Append, Appender, SenderKey, Unanswered};
 use crate::protocol::Outcome;
 use crate::types::IdempotencyKey;
 
 /// The header in which a sender names its message.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Reads a message or a batch, appends it, and waits for its outcome, for as long as it takes.
 ///
@@ -58,10 +58,13 @@ fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, Problem> {
 
 /// The answer to an append.
 fn answer(
-    outcome: Result<Outcome, Stopped>,
+    outcome: Result<Outcome, Unanswered>,
     count: Option<usize>,
 ) -> Result<Response<ResponseBody>, Problem> {
-    let outcome = outcome.map_err(|Stopped| Problem::AppendLost)?;
+    let outcome = outcome.map_err(|unanswered| match unanswered {
+        Unanswered::NotTaken => Problem::Stopped,
+        Unanswered::Lost => Problem::AppendLost,
+    })?;
     committed(outcome, count).map(|accepted| created(&accepted))
 }
 
@@ -87,7 +90,7 @@ fn created(accepted: &Accepted) -> Response<ResponseBody> {
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
     accepted.write(&mut out);
-    out.push(b'}');
+    out.extend_from_slice(b"}\n");
     let mut response = Response::new(ResponseBody::full(out));
     *response.status_mut() = StatusCode::CREATED;
     let headers = response.headers_mut();
@@ -105,6 +108,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::http::problem::Kind;
     use crate::protocol::Receipt;
     use crate::types::MessageId;
 
@@ -120,7 +124,7 @@ mod tests {
         assert_eq!(response.headers()[LOCATION], "/messages/3");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(body, r#"{"id":3,"writeConcern":2,"ackedBy":["master","bonnie"]}"#);
+        assert_eq!(body, "{\"id\":3,\"writeConcern\":2,\"ackedBy\":[\"master\",\"bonnie\"]}\n");
     }
 
     #[tokio::test]
@@ -131,9 +135,9 @@ mod tests {
         let response = answer(Ok(Outcome::Committed(receipt())), Some(100)).unwrap();
         assert_eq!(response.headers()[LOCATION], "/messages/3");
         let told = r#"{"id":3,"count":100,"writeConcern":2,"ackedBy":["master","bonnie"]}"#;
-        assert_eq!(body(response).await, told);
+        assert_eq!(body(response).await, format!("{told}\n"));
         let late = answer(Ok(Outcome::TimedOut(receipt())), Some(100)).err().unwrap();
-        let late = body(late.into_response()).await;
+        let late = body(late.answer_to(Kind::Append { keyed: false })).await;
         let late: serde_json::Value = serde_json::from_slice(&late).unwrap();
         assert_eq!((&late["id"], &late["count"]), (&3.into(), &100.into()));
         assert!(late["detail"].as_str().unwrap().contains("had messages 3 to 102"), "{late}");
@@ -145,7 +149,10 @@ mod tests {
         let response = answer(Ok(Outcome::Committed(replayed.clone())), None).unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         assert_eq!(response.headers()[IDEMPOTENT_REPLAYED], "true");
-        let late = answer(Ok(Outcome::TimedOut(replayed)), None).err().unwrap().into_response();
+        let late = answer(Ok(Outcome::TimedOut(replayed)), None)
+            .err()
+            .unwrap()
+            .answer_to(Kind::Append { keyed: true });
         assert_eq!(late.headers()[IDEMPOTENT_REPLAYED], "true");
         let first = answer(Ok(Outcome::Committed(receipt())), None).unwrap();
         assert_eq!(first.headers().get(IDEMPOTENT_REPLAYED), None);
@@ -180,7 +187,8 @@ mod tests {
         assert_eq!(status(Ok(Outcome::TooManyWaiting(receipt()))), 503);
         let fault = crate::types::DiskFault::Failed { detail: "full".to_owned() };
         assert_eq!(status(Ok(Outcome::DiskFailed(receipt(), fault))), 503);
-        assert_eq!(status(Err(Stopped)), 503);
-        assert_eq!(answer(Err(Stopped), None).err(), Some(Problem::AppendLost));
+        let unanswered = |unanswered| answer(Err(unanswered), None).err();
+        assert_eq!(unanswered(Unanswered::NotTaken), Some(Problem::Stopped));
+        assert_eq!(unanswered(Unanswered::Lost), Some(Problem::AppendLost));
     }
 }

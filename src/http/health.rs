@@ -134,9 +134,11 @@ fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
-/// A value as the body of an answer.
+/// Returns a value as the body of an answer, with a line feed behind it.
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("numbers and strings always have a JSON form")
+    let mut body = serde_json::to_vec(value).expect("numbers and strings always have a JSON form");
+    body.push(b'\n');
+    body
 }
 
 /// The master's health in the order and under the names of the contract.
@@ -216,7 +218,8 @@ mod tests {
     }
 
     fn text(health: &impl Health) -> String {
-        String::from_utf8(health.json()).unwrap()
+        let text = String::from_utf8(health.json()).unwrap();
+        text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
     }
 
     fn failed(detail: &str) -> DiskHealth {

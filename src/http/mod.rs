@@ -14,7 +14,8 @@
 //! - `routes` is the table of methods and paths; it is plain code over a method and a URI. `query`
 //!   reads the parameters.
 //! - `append`, `read`, `health` and `faults` answer; `body` holds what comes in and what goes out.
-//! - `problem` is the one map from errors to statuses. Every error answer is built there.
+//! - `host` refuses requests for other hosts, and those of foreign web pages.
+//! - `problem` is the one map from errors to codes and statuses. Every error answer is built there.
 //! - `json` writes strings. [`MessageStream`] is public so that what it costs can be measured alone.
 //!
 //! # What is limited
@@ -39,6 +40,7 @@ mod body;
 mod connection;
 mod faults;
 mod health;
+mod host;
 mod json;
 mod linger;
 mod problem;
@@ -50,5 +52,6 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use host::HostNames;
 pub use read::{Form, MessageStream};
 pub use server::{HttpConfig, Node, Server};

@@ -1,32 +1,28 @@
-//! Everything that can be wrong with a request, and the one map from it to a status.
+//! Everything that can be wrong with a request, and the one map from it to an answer.
 //!
 //! An error answer is `application/problem+json` (RFC 9457): `title` is the status in words,
-//! `detail` says what was wrong and what to do. Details never hold more than [`CLIPPED_CHARS`]
-//! characters of what the client sent.
+//! `detail` says what was wrong and what to do, `code` is the reason as a stable word, `retry` says
+//! whether the same request can succeed later. Errors of appends also have `outcome`. Details never
+//! hold more than [`CLIPPED_CHARS`] characters of what the client sent.
+//!
+//! `answer` maps each problem to its code; `code` is the table of codes and their statuses.
+//! `retry`, `outcome` and most headers follow from these by rules.
 
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+mod answer;
+mod code;
+
 use thiserror::Error;
 
 use super::accepted::Accepted;
-use super::body::ResponseBody;
-use super::json;
 use crate::log::ReadError;
 use crate::node::Stopped;
 use crate::protocol::{ForgetError, Refusal};
 use crate::types::{BATCH_BYTES_MAX, DiskFault, LogEnd};
 
+pub(super) use answer::{IDEMPOTENT_REPLAYED, Kind, NO_STORE};
+
 /// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
 const CLIPPED_CHARS: usize = 64;
-
-/// What `Retry-After` says, in seconds: the shortest it can. What stands in the way is mostly gone
-/// within it.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-
-/// Says that an answer is about a message that was sent before under the same key.
-pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Why a request was not done, or not done in time. Its text is the `detail` of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,8 +41,8 @@ pub(super) enum Problem {
     },
     /// A message was posted to a secondary.
     #[error(
-        "this node is a secondary and takes no messages; post them to the HTTP port of the \
-         master{}, whose communication port this node dials at {address}",
+        "this node is a secondary and takes no messages; send them to its master{}: to the HTTP \
+         port of the machine whose port for secondaries this node dials at {address}",
         named(.master)
     )]
     NotMaster {
@@ -59,8 +55,9 @@ pub(super) enum Problem {
     },
     /// A secondary was asked who has a message.
     #[error(
-        "this node is a secondary and does not know who has a message; wait for a write concern at \
-         the HTTP port of the master{}, whose communication port this node dials at {address}",
+        "this node is a secondary and does not know which nodes have a message; wait for a write \
+         concern at its master{}: at the HTTP port of the machine whose port for secondaries this \
+         node dials at {address}",
         named(.master)
     )]
     NotMastersWait {
@@ -69,6 +66,27 @@ pub(super) enum Problem {
         /// Where the master listens for secondaries, as `host:port`.
         address: String,
     },
+    /// The header `Host` is missing, given twice, or cannot name a host.
+    #[error("{0}; send one line like Host: localhost:8000")]
+    BadHost(&'static str),
+    /// The host name is not one of the node's.
+    #[error(
+        "this node does not go by the host name {host:?}: it answers to IP addresses, localhost, \
+         its own name {name:?} and the names given with --allowed-hosts; use one of these, or \
+         start it with that flag"
+    )]
+    WrongHost {
+        /// The name that was asked for.
+        host: String,
+        /// The node's name.
+        name: String,
+    },
+    /// A web page from somewhere else wants to change something.
+    #[error(
+        "requests from web pages of another origin ({0:?}) may only read; send this one from a \
+         program, or from a page of the same host and port"
+    )]
+    WrongOrigin(String),
     /// The query string has something that it must not have, or something twice.
     #[error("{0}")]
     Query(String),
@@ -104,8 +122,17 @@ pub(super) enum Problem {
     )]
     Key(String),
     /// The body did not come in whole.
-    #[error("the body could not be read to its end; send the request again")]
+    #[error(
+        "the body could not be read to its end: it is shorter than announced, or its chunks are \
+         malformed; send all of it"
+    )]
     BodyBroken,
+    /// The body is compressed, or encoded in another way.
+    #[error(
+        "a body with Content-Encoding {0:?} is not understood; send it as it is, without that \
+         header"
+    )]
+    ContentEncoding(String),
     /// The body is longer than any message needs.
     #[error("the body is longer than {limit} bytes, which is the limit; send a shorter one")]
     BodyTooLong {
@@ -171,13 +198,14 @@ pub(super) enum Problem {
     /// It cannot be read at the moment, which says nothing about what is on the disk.
     #[error("the message cannot be read at the moment: {0}; try again later")]
     NotReadNow(String),
-    /// The node stopped while it had the message in hand.
+    /// The node stopped after it took the message and before it answered.
     #[error(
-        "the node stopped before it told what became of the message: it may be in the log or not; \
-         look for it with GET /messages when the node is back, before sending it again"
+        "the node stopped before it told what became of the message, which may be in the log or \
+         not; when the node is back, look for it with GET /messages before sending it again, \
+         unless it has an Idempotency-Key"
     )]
     AppendLost,
-    /// The node stopped; nothing was asked of it that could be half done.
+    /// The node stopped before it took the request.
     #[error("the node has stopped; try again when it is back")]
     Stopped,
     /// The secondary cannot be forgotten.
@@ -198,9 +226,9 @@ fn methods(allow: &str) -> &str {
     if allow.is_empty() { "none on this node" } else { allow }
 }
 
-/// A name behind the word that it belongs to, where it is known.
+/// Returns the master's name, quoted and to be put behind "master", where it is known.
 fn named(name: &Option<String>) -> String {
-    name.as_ref().map(|name| format!(" {name}")).unwrap_or_default()
+    name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default()
 }
 
 fn nodes(write_concern: u16) -> String {
@@ -222,135 +250,6 @@ impl From<ReadError> for Problem {
 impl From<Stopped> for Problem {
     fn from(_: Stopped) -> Self {
         Self::Stopped
-    }
-}
-
-impl Problem {
-    /// The status of the answer.
-    pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Self::Query(_)
-            | Self::NoNumber
-            | Self::Name(_)
-            | Self::Body(_)
-            | Self::Faults(_)
-            | Self::BodyBroken
-            | Self::Key(_)
-            | Self::NotMastersWait { .. }
-            | Self::Refused(Refusal::WriteConcern { .. }) => StatusCode::BAD_REQUEST,
-            Self::FaultsOff => StatusCode::FORBIDDEN,
-            Self::NoPath
-            | Self::NotAMastersPath
-            | Self::NoMessage { .. }
-            | Self::Refused(Refusal::NoMessage { .. })
-            | Self::Forget(ForgetError::Unknown(_)) => StatusCode::NOT_FOUND,
-            Self::Method { .. } | Self::NotMaster { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyIdle { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Forget(ForgetError::Live(_)) => StatusCode::CONFLICT,
-            Self::BodyTooLong { .. } | Self::MessageTooLong { .. } | Self::BatchTooLong { .. } => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
-            Self::Refused(Refusal::KeyReused { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            Self::TooManyBodies
-            | Self::Refused(
-                Refusal::TooManyWaiting { .. }
-                | Refusal::NoQuorum { .. }
-                | Refusal::DiskFault(_)
-                | Refusal::DiskBehind { .. }
-                | Refusal::ShuttingDown,
-            )
-            | Self::Forget(ForgetError::DiskFault(_))
-            | Self::Stopping(_)
-            | Self::DiskFailed(..)
-            | Self::TooManyWaiting(_)
-            | Self::NotReadNow(_)
-            | Self::AppendLost
-            | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
-
-    /// The header that the answer has besides its content type.
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        match self {
-            Self::Method { allow } | Self::NotMaster { allow, .. } => {
-                Some((ALLOW, HeaderValue::from_static(allow)))
-            }
-            // Nothing of the request was done, nor ever will be: safe to send again.
-            Self::TooManyBodies
-            | Self::Refused(
-                Refusal::TooManyWaiting { .. }
-                | Refusal::NoQuorum { .. }
-                | Refusal::DiskFault(_)
-                | Refusal::DiskBehind { .. }
-                | Refusal::ShuttingDown,
-            )
-            | Self::NotReadNow(_)
-            | Self::Stopped => Some((RETRY_AFTER, RETRY_AFTER_SECONDS)),
-            _ => None,
-        }
-    }
-
-    /// Whether the request's body is left unread, so that the connection cannot be used again.
-    fn closes(&self) -> bool {
-        matches!(
-            self,
-            Self::BodyTooLong { .. }
-                | Self::BodyIdle { .. }
-                | Self::BodyBroken
-                | Self::TooManyBodies
-        )
-    }
-
-    /// What is known about the message or the batch, where it has an id.
-    fn accepted(&self) -> Option<&Accepted> {
-        match self {
-            Self::TimedOut(accepted)
-            | Self::Stopping(accepted)
-            | Self::DiskFailed(accepted, _)
-            | Self::TooManyWaiting(accepted) => Some(accepted),
-            _ => None,
-        }
-    }
-
-    /// The answer.
-    pub(super) fn into_response(self) -> Response<ResponseBody> {
-        let mut response = Response::new(ResponseBody::full(self.body()));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
-        if let Some((name, value)) = self.header() {
-            headers.insert(name, value);
-        }
-        if self.accepted().is_some_and(|accepted| accepted.receipt.replayed) {
-            headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
-        }
-        if self.closes() {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
-
-    fn body(&self) -> Vec<u8> {
-        let status = self.status();
-        let mut out = Vec::with_capacity(256);
-        out.extend_from_slice(b"{\"title\":");
-        json::write_string(&mut out, status.canonical_reason().unwrap_or("Error"));
-        out.extend_from_slice(b",\"status\":");
-        json::write_number(&mut out, status.as_u16().into());
-        out.extend_from_slice(b",\"detail\":");
-        json::write_string(&mut out, &self.to_string());
-        if let Some(accepted) = self.accepted() {
-            out.push(b',');
-            accepted.write(&mut out);
-            out.extend_from_slice(b",\"outcome\":");
-            json::write_string(&mut out, accepted.outcome());
-        }
-        out.push(b'}');
-        out
     }
 }
 

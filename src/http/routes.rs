@@ -1,8 +1,9 @@
 //! The table of methods and paths, and the node behind it.
 
 use hyper::body::Incoming;
-use hyper::header::HeaderMap;
-use hyper::{Method, Request, Response, Uri};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use tracing::debug;
 
 use super::append;
@@ -10,10 +11,11 @@ use super::body::{BodyLimits, ResponseBody};
 use super::connection::Answer;
 use super::faults;
 use super::health::{OfSecondary, health, ready};
-use super::problem::{Problem, clip};
+use super::host::HostNames;
+use super::problem::{Kind, NO_STORE, Problem, clip};
 use super::query;
 use super::read::{self, Selection};
-use super::server::Node;
+use super::server::{HttpConfig, Node};
 use crate::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
 use crate::protocol::Wait;
 use crate::types::{Faults, MessageId, NodeName};
@@ -25,9 +27,17 @@ enum Role {
     Secondary,
 }
 
+/// All methods that some path takes, for `OPTIONS *`.
+const ALL_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
+
+/// The value of `Cache-Control` for what can never be different: a year, which stands for ever.
+const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
 /// A path that a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Path<'a> {
+    /// `*` and `/`: the node as a whole, which has nothing to get.
+    Node,
     NewMessage,
     Messages,
     Message(&'a str),
@@ -41,6 +51,8 @@ enum Path<'a> {
 /// What a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
+    /// Which methods there are; the value of `Allow`.
+    Options(&'static str),
     Append,
     /// A message that was sent to a secondary; the answer needs the value of `Allow`.
     Misdirected(&'static str),
@@ -67,6 +79,7 @@ impl<'a> Path<'a> {
     fn parse(path: &'a str) -> Option<Self> {
         let one = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
         match path {
+            "*" | "/" => Some(Self::Node),
             "/newMessage" => Some(Self::NewMessage),
             "/messages" => Some(Self::Messages),
             "/health" => Some(Self::Health),
@@ -80,48 +93,70 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// The methods that the path takes, as the header `Allow` names them.
+    /// Returns the methods that the path takes, as the header `Allow` names them.
     fn allow(self, role: Role) -> &'static str {
         match (self, role) {
-            (Self::NewMessage, Role::Master) | (Self::FaultsDisconnect, _) => "POST",
-            // The path is known and takes nothing: an empty `Allow` says just that.
-            (Self::NewMessage, Role::Secondary) => "",
-            (Self::Messages, Role::Master) => "GET, HEAD, POST",
+            (Self::Node, _) => ALL_METHODS,
+            (Self::NewMessage, Role::Master) | (Self::FaultsDisconnect, _) => "POST, OPTIONS",
+            (Self::NewMessage, Role::Secondary) => "OPTIONS",
+            (Self::Messages, Role::Master) => "GET, HEAD, POST, OPTIONS",
             (Self::Messages, Role::Secondary)
-            | (Self::Message(_) | Self::Health | Self::Ready, _) => "GET, HEAD",
-            (Self::Secondary(_), _) => "DELETE",
-            (Self::Faults, _) => "GET, HEAD, PUT, DELETE",
+            | (Self::Message(_) | Self::Health | Self::Ready, _) => "GET, HEAD, OPTIONS",
+            (Self::Secondary(_), _) => "DELETE, OPTIONS",
+            (Self::Faults, _) => "GET, HEAD, PUT, DELETE, OPTIONS",
         }
     }
 }
 
-/// Finds out what a request asks for.
-///
-/// # Errors
-/// In this order: an unknown path, a method that the path does not take, a bad query, a bad last
-/// part of the path.
-fn route(role: Role, method: &Method, uri: &Uri) -> Result<Route, Problem> {
-    let path = Path::parse(uri.path()).ok_or(Problem::NoPath)?;
-    let allow = path.allow(role);
-    if role == Role::Secondary {
+/// The facts of a node on which the table depends.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    role: Role,
+    allow_faults: bool,
+}
+
+impl Table {
+    /// Finds out what a request asks for.
+    ///
+    /// # Errors
+    /// In this order: an unknown path, a method that the path does not take, faults that are off,
+    /// a bad query, a bad last part of the path.
+    fn route(self, method: &Method, uri: &Uri) -> Result<Route, Problem> {
+        let path = Path::parse(uri.path()).ok_or(Problem::NoPath)?;
+        let allow = path.allow(self.role);
         match path {
-            Path::Secondary(_) => return Err(Problem::NotAMastersPath),
-            Path::NewMessage | Path::Messages if method == Method::POST => {
+            Path::Secondary(_) if self.role == Role::Secondary => {
+                return Err(Problem::NotAMastersPath);
+            }
+            _ if method == Method::OPTIONS => return Ok(Route::Options(allow)),
+            Path::Node => return Err(Problem::NoPath),
+            Path::NewMessage | Path::Messages
+                if self.role == Role::Secondary && method == Method::POST =>
+            {
                 return Ok(Route::Misdirected(allow));
             }
             _ => {}
         }
+        if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
+            return Err(Problem::Method { allow });
+        }
+        if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
+            return Err(Problem::FaultsOff);
+        }
+        resource(path, method, uri.query())
     }
-    if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
-        return Err(Problem::Method { allow });
-    }
+}
+
+/// Finds out what a request asks for whose path takes its method.
+fn resource(path: Path<'_>, method: &Method, query: Option<&str>) -> Result<Route, Problem> {
     let (mut selection, mut wait) = (Selection::ALL, None);
     match path {
-        Path::Messages if method != Method::POST => selection = query::selection(uri.query())?,
-        Path::Message(_) => wait = query::wait(uri.query())?,
-        _ => query::none(uri.query())?,
+        Path::Messages if method != Method::POST => selection = query::selection(query)?,
+        Path::Message(_) => wait = query::wait(query)?,
+        _ => query::none(query)?,
     }
     match path {
+        Path::Node => Err(Problem::NoPath),
         Path::NewMessage => Ok(Route::Append),
         Path::Messages if method == Method::POST => Ok(Route::Append),
         Path::Messages => Ok(Route::Messages(selection)),
@@ -148,8 +183,13 @@ fn route(role: Role, method: &Method, uri: &Uri) -> Result<Route, Problem> {
 /// The node as one HTTP thread sees it: answers what the table finds.
 pub(super) struct App {
     node: Behind,
-    limits: BodyLimits,
+    hosts: HostNames,
+    /// Whether the id of a durable message never comes to name another one.
+    ids_are_stable: bool,
     allow_faults: bool,
+    limits: BodyLimits,
+    /// For faults, which are short whatever messages may be.
+    faults_limits: BodyLimits,
 }
 
 enum Behind {
@@ -159,7 +199,7 @@ enum Behind {
 
 impl App {
     /// The node behind the calling HTTP thread; must be called inside that thread's runtime.
-    pub(super) fn new(node: Node, limits: BodyLimits, allow_faults: bool) -> Self {
+    pub(super) fn new(node: Node, limits: BodyLimits, config: &HttpConfig) -> Self {
         let node = match node {
             Node::Master(master) => {
                 let appender = master.appender();
@@ -167,18 +207,26 @@ impl App {
             }
             Node::Secondary(secondary) => Behind::Secondary(secondary),
         };
-        Self { node, limits, allow_faults }
+        let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
+        let (hosts, faults_limits) = (config.hosts.clone(), BodyLimits::new(0));
+        Self { node, hosts, ids_are_stable, allow_faults, limits, faults_limits }
+    }
+
+    fn table(&self) -> Table {
+        let role = match self.node {
+            Behind::Master(..) => Role::Master,
+            Behind::Secondary(_) => Role::Secondary,
+        };
+        Table { role, allow_faults: self.allow_faults }
     }
 
     /// Everything about faults, the same for both kinds of node.
     async fn faults(
         &self,
         route: FaultsRoute,
+        headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
-        if !self.allow_faults {
-            return Err(Problem::FaultsOff);
-        }
         let node = match &self.node {
             Behind::Master(master, _) => NodeFaults::Master(master),
             Behind::Secondary(secondary) => NodeFaults::Secondary(secondary),
@@ -187,7 +235,8 @@ impl App {
             FaultsRoute::Show => faults::shown(node.show().await?),
             FaultsRoute::Clear => faults::shown(node.set(Faults::default()).await?),
             FaultsRoute::Set => {
-                let wanted = faults::parse(&self.limits.collect(body).await?.bytes)?;
+                refuse_encoded(headers)?;
+                let wanted = faults::parse(&self.faults_limits.collect(body).await?.bytes)?;
                 faults::shown(node.set(wanted).await?)
             }
             FaultsRoute::Disconnect => faults::disconnected(node.disconnect().await?),
@@ -203,9 +252,18 @@ impl App {
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
         match route {
-            Route::Append => append::append(appender, &self.limits, headers, body).await,
+            Route::Append => {
+                refuse_encoded(headers)?;
+                append::append(appender, &self.limits, headers, body).await
+            }
             Route::Messages(selection) => read::messages(master.reader(), selection, headers).await,
-            Route::Message(id) => read::message(master.reader(), id).await,
+            Route::Message(id) => {
+                let mut response = read::message(master.reader(), id).await?;
+                if self.ids_are_stable {
+                    response.headers_mut().insert(CACHE_CONTROL, CACHE_FOR_EVER);
+                }
+                Ok(response)
+            }
             Route::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
                 let accepted = append::committed(outcome, None)?;
@@ -214,7 +272,9 @@ impl App {
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),
             Route::Forget(name) => Ok(health(&master.forget(name).await??)),
-            Route::Misdirected(_) | Route::Faults(_) => unreachable!("answered before"),
+            Route::Options(_) | Route::Misdirected(_) | Route::Faults(_) => {
+                unreachable!("answered before")
+            }
         }
     }
 }
@@ -239,8 +299,56 @@ async fn secondary(
                 _ => Problem::NotMastersWait { master, address },
             })
         }
-        Route::Append | Route::Forget(_) | Route::Faults(_) => {
+        Route::Options(_) | Route::Append | Route::Forget(_) | Route::Faults(_) => {
             unreachable!("a master's only, or answered before")
+        }
+    }
+}
+
+/// Returns the answer to `OPTIONS`.
+fn options(allow: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(Vec::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// Refuses a body that is compressed: nothing here decompresses.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let codings = String::from_utf8_lossy(value.as_bytes());
+        let mut codings = codings.split(',').map(str::trim).filter(|coding| !coding.is_empty());
+        if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Err(Problem::ContentEncoding(clip(coding)));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the kind of a request, as far as its error depends on it.
+fn kind(head: &Parts) -> Kind {
+    match Path::parse(head.uri.path()) {
+        Some(Path::NewMessage | Path::Messages) if head.method == Method::POST => {
+            Kind::Append { keyed: head.headers.contains_key(append::IDEMPOTENCY_KEY) }
+        }
+        _ => Kind::Idempotent,
+    }
+}
+
+impl App {
+    async fn respond(
+        &self,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Problem> {
+        self.hosts.check(head)?;
+        match (self.table().route(&head.method, &head.uri)?, &self.node) {
+            (Route::Options(allow), _) => Ok(options(allow)),
+            (Route::Faults(route), _) => self.faults(route, &head.headers, body).await,
+            (route, Behind::Master(master, appender)) => {
+                self.master(master, appender, route, &head.headers, body).await
+            }
+            (route, Behind::Secondary(node)) => secondary(node, route, &head.headers).await,
         }
     }
 }
@@ -248,19 +356,9 @@ async fn secondary(
 impl Answer for App {
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let role = match self.node {
-            Behind::Master(..) => Role::Master,
-            Behind::Secondary(_) => Role::Secondary,
-        };
-        let answer = match (route(role, &head.method, &head.uri), &self.node) {
-            (Err(problem), _) => Err(problem),
-            (Ok(Route::Faults(route)), _) => self.faults(route, body).await,
-            (Ok(route), Behind::Master(master, appender)) => {
-                self.master(master, appender, route, &head.headers, body).await
-            }
-            (Ok(route), Behind::Secondary(node)) => secondary(node, route, &head.headers).await,
-        };
-        let response = answer.unwrap_or_else(Problem::into_response);
+        let answer = self.respond(&head, body).await;
+        let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can hold a line break: hyper refuses such heads.
         debug!(
             method = %head.method,

@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
 use super::connection::{self, Answer};
+use super::host::HostNames;
 use super::routes::App;
 use crate::node::{MasterHandle, SecondaryHandle};
 
@@ -30,7 +31,7 @@ const CONNECTION_QUEUE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the HTTP server is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Threads that serve HTTP; at least one.
     pub workers: usize,
@@ -38,6 +39,11 @@ pub struct HttpConfig {
     pub max_message_bytes: usize,
     /// Whether faults may be scripted.
     pub allow_faults: bool,
+    /// The host names that the node goes by.
+    pub hosts: HostNames,
+    /// Whether the id of a durable message never comes to name another one, so that caches may
+    /// keep the message for ever.
+    pub ids_are_stable: bool,
 }
 
 /// The node that is served.
@@ -91,10 +97,11 @@ impl Server {
         listener: std::net::TcpListener,
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
-        let server = Self::start_with(config.workers, listener, move || {
-            App::new(node.clone(), limits.clone(), config.allow_faults)
+        let workers = config.workers;
+        let server = Self::start_with(workers, listener, move || {
+            App::new(node.clone(), limits.clone(), &config)
         })?;
-        info!(address = %server.address, workers = config.workers, "serving HTTP");
+        info!(address = %server.address, workers, "serving HTTP");
         Ok(server)
     }
 

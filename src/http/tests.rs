@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::body::{BodyLimits, ResponseBody};
 use super::connection::{self, Answer};
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::read::{self, Selection};
 use super::server::Server;
 use crate::log::LogReader;
@@ -57,7 +57,7 @@ impl Answer for Fake {
                 Response::new(ResponseBody::full(thread.into_bytes()))
             }
             path => match self.limits.collect(body).await {
-                Err(problem) => problem.into_response(),
+                Err(problem) => problem.answer_to(Kind::Idempotent),
                 Ok(body) => {
                     if path == "/wait" {
                         let _ended = Ended(self.events.clone());
@@ -150,7 +150,7 @@ async fn a_body_that_is_too_long_is_answered_and_not_reset() {
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");
         assert!(answer.contains("application/problem+json"), "{answer}");
-        assert!(answer.ends_with('}'), "{answer}");
+        assert!(answer.ends_with("}\n"), "{answer}");
     }
 }
 
@@ -317,7 +317,7 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
         tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
         let mut listing = Vec::new();
         near.read_to_end(&mut listing).await.unwrap();
-        assert!(listing.ends_with(b"]\r\n0\r\n\r\n"));
+        assert!(listing.ends_with(b"]\n\r\n0\r\n\r\n"));
     };
     tokio::join!(connection, client);
 }

@@ -26,7 +26,7 @@ use crate::types::{Batch, IdempotencyKey, KeyHash};
 
 pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
-pub use releases::Appender;
+pub use releases::{Appender, Unanswered};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 
 /// Events or commands taken in one turn of a core task at most: more would delay the effects of the first ones.

@@ -76,6 +76,21 @@ impl Releases {
     }
 }
 
+/// Why nothing is told of a sender's message: the node has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The core task never got it: it is not in the log.
+    NotTaken,
+    /// The core task may have got it: it may be in the log or not.
+    Lost,
+}
+
+impl From<Unanswered> for Stopped {
+    fn from(_: Unanswered) -> Self {
+        Self
+    }
+}
+
 /// One HTTP thread's way to append. It lives on that thread.
 #[derive(Clone, Debug)]
 pub struct Appender {
@@ -105,8 +120,8 @@ impl Appender {
     /// Dropping the future forgets the waiting sender; a message that was handed over stays.
     ///
     /// # Errors
-    /// When the node has stopped.
-    pub async fn append(&self, append: Append) -> Result<Outcome, Stopped> {
+    /// When the node has stopped, and whether it got the message before.
+    pub async fn append(&self, append: Append) -> Result<Outcome, Unanswered> {
         self.ask(|waiter| Command::Append { waiter, append }).await
     }
 
@@ -115,10 +130,10 @@ impl Appender {
     /// # Errors
     /// When the node has stopped.
     pub async fn wait(&self, id: MessageId, wait: Wait) -> Result<Outcome, Stopped> {
-        self.ask(|waiter| Command::Wait { waiter, id, wait }).await
+        Ok(self.ask(|waiter| Command::Wait { waiter, id, wait }).await?)
     }
 
-    async fn ask(&self, command: impl FnOnce(WaiterId) -> Command) -> Result<Outcome, Stopped> {
+    async fn ask(&self, command: impl FnOnce(WaiterId) -> Command) -> Result<Outcome, Unanswered> {
         let (answer, answered) = oneshot::channel();
         let waiter = {
             let mut waiting = self.waiting.borrow_mut();
@@ -128,8 +143,8 @@ impl Appender {
             waiter
         };
         let guard = Forget { appender: self, waiter };
-        self.commands.send(command(waiter)).await?;
-        let outcome = answered.await.map_err(|_| Stopped);
+        self.commands.send(command(waiter)).await.map_err(|Stopped| Unanswered::NotTaken)?;
+        let outcome = answered.await.map_err(|_| Unanswered::Lost);
         drop(guard);
         outcome
     }

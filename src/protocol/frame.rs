@@ -164,6 +164,8 @@ pub enum RefusalCode {
     LongerLog,
     /// The secondary's last record is not the master's record of that id.
     OtherRecord,
+    /// The secondary's name is not among those that the master lets in.
+    NotListed,
 }
 
 impl RefusalCode {

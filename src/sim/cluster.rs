@@ -121,6 +121,7 @@ impl Cluster {
             faults: self.options.faults,
             heartbeat_interval: self.options.heartbeat_interval,
             cluster_size: self.options.cluster_size,
+            secondaries: self.options.secondaries.clone(),
             default_write_concern: WriteConcern::Majority,
             quorum: self.options.quorum,
             max_waiting: self.options.max_waiting,

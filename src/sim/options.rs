@@ -1,8 +1,9 @@
 //! What a simulated cluster is told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::types::{Faults, Quorum};
+use crate::types::{Faults, NodeName, Quorum};
 
 /// What all nodes of a simulated cluster are told.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct ClusterOptions {
     pub heartbeat_interval: Duration,
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub cluster_size: Option<u16>,
+    /// See [`MasterOptions`](crate::protocol::MasterOptions).
+    pub secondaries: Option<BTreeSet<NodeName>>,
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
     pub max_waiting: usize,
     /// See [`MasterOptions`](crate::protocol::MasterOptions).
@@ -38,6 +41,7 @@ impl Default for ClusterOptions {
             request_timeout: Duration::from_millis(1500),
             heartbeat_interval: Duration::from_secs(1),
             cluster_size: None,
+            secondaries: None,
             max_waiting: 1000,
             idempotency_window: 1000,
             quorum: None,

@@ -19,6 +19,7 @@ pub use delay::{DelayRange, DurationError, parse_duration};
 pub use disk::{DiskChange, DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
+pub(crate) use name::is_dots;
 pub use name::{NameError, NodeName};
 pub(crate) use record::has_more;
 pub use record::{

@@ -42,7 +42,7 @@ fn a_batch_has_one_answer_and_every_node_shows_all_of_it() {
     }
     for http in [master.http, nodes[0].http, nodes[1].http] {
         assert_eq!(texts(http), ["a", "", "c", "a", "", "c"]);
-        assert_eq!(get(http, "/messages/4").body, r#"{"id":4,"message":""}"#);
+        assert_eq!(get(http, "/messages/4").body, "{\"id\":4,\"message\":\"\"}\n");
         let part = get(http, "/messages?from=1&limit=3").json();
         assert_eq!(part.as_array().unwrap().len(), 3);
     }

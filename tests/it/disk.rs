@@ -47,7 +47,7 @@ fn damage(directory: &Path, text: &str) {
 fn raw(http: SocketAddr, path: &str, accept: &str) -> String {
     let mut stream = TcpStream::connect(http).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = format!("GET {path} HTTP/1.1\r\nHost: test\r\nAccept: {accept}\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
@@ -116,7 +116,7 @@ fn readers_that_do_not_read_cost_some_pages_each_and_hold_up_nobody() {
     let slow: Vec<_> = (0..60)
         .map(|_| {
             let mut stream = TcpStream::connect(master.http).unwrap();
-            stream.write_all(b"GET /messages HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+            stream.write_all(b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             stream.read_exact(&mut [0; 12]).unwrap();
             stream

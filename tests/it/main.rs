@@ -6,12 +6,14 @@
 mod batches;
 mod check;
 mod cluster;
+mod contract;
 mod crash;
 mod disk;
 mod faults;
 mod health;
 mod hostile;
 mod http;
+mod members;
 mod proxy;
 mod replication;
 mod senders;

@@ -231,6 +231,13 @@ pub fn begin_with(
     try_begin(http, method, path, headers, body).unwrap()
 }
 
+/// Begins a request that is sent as it is; the node must close the connection behind its answer.
+pub fn begin_raw(http: SocketAddr, request: &str) -> Pending {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    Pending(stream)
+}
+
 /// Begins a request to a node that may be gone.
 pub fn try_begin(
     http: SocketAddr,
@@ -242,7 +249,8 @@ pub fn try_begin(
     let mut stream = TcpStream::connect(http)?;
     let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}");
     let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
     stream.write_all(request.as_bytes())?;
     Ok(Pending(stream))

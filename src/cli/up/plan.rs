@@ -57,6 +57,9 @@ impl Plan {
             let (program, extra) = if number == 0 {
                 args.push(flag("comm-port", &comm_port));
                 args.push(flag("cluster-size", &size.to_string()));
+                // Always given, so that a variable that is meant for another cluster does not reach this one.
+                let names: Vec<String> = (1..size).map(node_name).collect();
+                args.extend((size > 1).then(|| flag("secondaries", &names.join(","))));
                 ("master-node", &shared.master)
             } else {
                 args.push(flag("master-ip", &ADDRESS.to_string()));
@@ -212,6 +215,7 @@ mod tests {
                 "master-node",
                 "--comm-port=6000",
                 "--cluster-size=3",
+                "--secondaries=bonnie,clyde",
                 "--name=master",
                 "--bind=127.0.0.1",
                 "--http-port=8000"

@@ -36,6 +36,7 @@ pub(super) struct Asked {
 /// [`Problem::Body`] when the body is not what it should be, [`Problem::MessageTooLong`],
 /// [`Problem::BatchTooLong`].
 pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Problem> {
+    let body = without_byte_order_mark(body);
     if body.is_empty() {
         return Err(Problem::Body("the body is empty".to_owned()));
     }
@@ -87,6 +88,18 @@ pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Prob
         return Err(Problem::BatchTooLong { length });
     }
     Ok(Asked { batch, count, wait: Wait { write_concern, timeout } })
+}
+
+/// Returns a body without the UTF-8 byte order mark that some editors and shells put before it.
+pub(in crate::http) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
+/// Returns a number that was written with a point or an exponent, such as `2.0`, if it is whole.
+pub(in crate::http) fn whole(number: f64) -> Option<u64> {
+    // Above 2^53 not every whole number has a float: a rounded one is not what was sent.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    ((0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 /// Bytes of a batch's records, with the longest key.
@@ -143,7 +156,7 @@ struct Members<'a> {
 enum Value<'a> {
     Text(Cow<'a, str>),
     Unsigned(u64),
-    /// Negative, with a fraction or an exponent, or beyond 64 bits.
+    /// Negative, not whole, or beyond 64 bits.
     OtherNumber,
     Bool,
     Array(List),
@@ -317,8 +330,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::OtherNumber)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Value::OtherNumber)
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(whole(number).map_or(Value::OtherNumber, Value::Unsigned))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {

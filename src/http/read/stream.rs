@@ -36,7 +36,7 @@ pub struct Form {
 impl Form {
     /// One array of all.
     pub const ARRAY: Self =
-        Self { opening: b"[", between: b",", behind: Cow::Borrowed(b"\"}"), closing: b"]" };
+        Self { opening: b"[", between: b",", behind: Cow::Borrowed(b"\"}"), closing: b"]\n" };
 
     /// One object a line.
     pub const LINES: Self =
@@ -44,7 +44,7 @@ impl Form {
 
     /// One message, as an object with further members.
     pub(super) fn object(members: &[u8]) -> Self {
-        let behind = Cow::Owned([b"\"", members, b"}"].concat());
+        let behind = Cow::Owned([b"\"", members, b"}\n"].concat());
         Self { opening: b"", between: b"", behind, closing: b"" }
     }
 }

@@ -45,6 +45,12 @@ async fn text(response: Response<ResponseBody>) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// The text of an answer that is one line of JSON.
+async fn line(response: Response<ResponseBody>) -> String {
+    let text = text(response).await;
+    text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
+}
+
 /// Several megabytes of all sorts of texts, some of them longer than a page.
 fn texts() -> Vec<String> {
     let specials = ["Msg", "\"\\/\u{1}\u{1f}\n\t", "Повідомлення", "🦀\u{2028}", "x"];
@@ -66,7 +72,7 @@ async fn a_streamed_log_equals_what_serde_json_writes() {
     assert!(expected.len() > 4_000_000);
     for length in BATCHES {
         let (_writer, log) = log_of_batches(&texts, length);
-        let got = text(array(&log, Selection::ALL).await.unwrap()).await;
+        let got = line(array(&log, Selection::ALL).await.unwrap()).await;
         assert!(got == expected, "batches of {length}");
     }
 }
@@ -107,7 +113,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
             let rows = all.as_array().unwrap().iter();
             let rows: Value =
                 rows.skip(from.min(99) as usize).take(limit.min(99) as usize).cloned().collect();
-            let got = text(array(&log, Selection { from, limit }).await.unwrap()).await;
+            let got = line(array(&log, Selection { from, limit }).await.unwrap()).await;
             assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
         }
     }
@@ -128,7 +134,7 @@ async fn one_message_is_an_object_whatever_its_length() {
     let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000), "behind".to_owned()];
     let (_writer, log) = log_of(&texts);
     for (id, text_of) in texts.iter().enumerate() {
-        let got = text(message(&log, id as u64).await.ok().unwrap()).await;
+        let got = line(message(&log, id as u64).await.ok().unwrap()).await;
         let expected = json!({"id": id, "message": text_of}).to_string();
         assert!(got == expected, "message {id}");
     }
@@ -146,7 +152,7 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
         let id = MessageId::new(id as u64);
         let receipt = Receipt { id, write_concern: 2, acked_by, stored: true, replayed: false };
-        let got = text(acked_message(&log, &receipt).await.ok().unwrap()).await;
+        let got = line(acked_message(&log, &receipt).await.ok().unwrap()).await;
         let head = format!("{{\"id\":{id},\"message\":\"");
         let tail = r#"","writeConcern":2,"ackedBy":["master","bonnie"]}"#;
         assert!(got.starts_with(&head) && got.ends_with(tail), "message {id}");

@@ -7,11 +7,12 @@ use hyper::header::{ALLOW, HeaderValue};
 use super::*;
 use crate::types::WriteConcern;
 
-const ALL_METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
 
 fn find(role: Role, method: &str, uri: &str) -> Result<Route, Problem> {
     let uri: Uri = uri.parse().unwrap();
-    route(role, &Method::from_bytes(method.as_bytes()).unwrap(), &uri)
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    Table { role, allow_faults: true }.route(&method, &uri)
 }
 
 fn status(role: Role, method: &str, uri: &str) -> u16 {
@@ -22,42 +23,74 @@ fn status(role: Role, method: &str, uri: &str) -> u16 {
 fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
     use Role::{Master, Secondary};
     let table: &[(Role, &str, &str)] = &[
-        (Master, "/newMessage", "POST"),
-        (Master, "/messages", "GET, HEAD, POST"),
-        (Master, "/messages/3", "GET, HEAD"),
-        (Master, "/health", "GET, HEAD"),
-        (Master, "/ready", "GET, HEAD"),
-        (Master, "/secondaries/bonnie", "DELETE"),
-        (Master, "/faults", "GET, HEAD, PUT, DELETE"),
-        (Master, "/faults/disconnect", "POST"),
-        (Secondary, "/newMessage", ""),
-        (Secondary, "/messages", "GET, HEAD"),
-        (Secondary, "/messages/3", "GET, HEAD"),
-        (Secondary, "/health", "GET, HEAD"),
-        (Secondary, "/ready", "GET, HEAD"),
-        (Secondary, "/faults", "GET, HEAD, PUT, DELETE"),
-        (Secondary, "/faults/disconnect", "POST"),
+        (Master, "/newMessage", "POST, OPTIONS"),
+        (Master, "/messages", "GET, HEAD, POST, OPTIONS"),
+        (Master, "/messages/3", "GET, HEAD, OPTIONS"),
+        (Master, "/health", "GET, HEAD, OPTIONS"),
+        (Master, "/ready", "GET, HEAD, OPTIONS"),
+        (Master, "/secondaries/bonnie", "DELETE, OPTIONS"),
+        (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        (Master, "/faults/disconnect", "POST, OPTIONS"),
+        (Secondary, "/newMessage", "OPTIONS"),
+        (Secondary, "/messages", "GET, HEAD, OPTIONS"),
+        (Secondary, "/messages/3", "GET, HEAD, OPTIONS"),
+        (Secondary, "/health", "GET, HEAD, OPTIONS"),
+        (Secondary, "/ready", "GET, HEAD, OPTIONS"),
+        (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        (Secondary, "/faults/disconnect", "POST, OPTIONS"),
     ];
     for &(role, path, allow) in table {
-        for method in ALL_METHODS {
+        for method in METHODS {
+            let is_allowed = allow.split(", ").any(|allowed| allowed == method);
             match find(role, method, path) {
                 Err(problem @ Problem::Method { .. }) => {
-                    let response = problem.into_response();
-                    let allowed = allow.split(", ").any(|allowed| allowed == method);
-                    assert!(!allowed, "{method} {path}");
+                    let response = problem.answer_to(Kind::Idempotent);
+                    assert!(!is_allowed, "{method} {path}");
                     assert_eq!(response.status().as_u16(), 405);
                     assert_eq!(response.headers()[ALLOW], HeaderValue::from_static(allow));
                 }
                 Ok(Route::Misdirected(named)) => {
                     assert_eq!((role, method, named), (Secondary, "POST", allow));
                 }
-                Ok(_) | Err(Problem::FaultsOff) => {
-                    assert!(allow.split(", ").any(|allowed| allowed == method));
-                }
+                Ok(Route::Options(named)) => assert_eq!((method, named), ("OPTIONS", allow)),
+                Ok(_) => assert!(is_allowed, "{method} {path}"),
                 Err(other) => panic!("{method} {path}: {other}"),
             }
         }
     }
+}
+
+#[test]
+fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
+    let options = |path: &str| find(Role::Master, "OPTIONS", path);
+    for path in ["*", "/"] {
+        assert_eq!(options(path), Ok(Route::Options(ALL_METHODS)));
+    }
+    assert!(matches!(options("/messages?from=x"), Ok(Route::Options(_))));
+    let answer = super::options("GET, OPTIONS");
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()[ALLOW]),
+        (204, &"GET, OPTIONS".parse().unwrap())
+    );
+}
+
+#[test]
+fn faults_that_are_off_are_refused_before_anything_else_of_the_request_is_looked_at() {
+    let find = |method: &str, uri: &str| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Table { role: Role::Master, allow_faults: false }.route(&method, &uri.parse().unwrap())
+    };
+    for (method, uri) in [
+        ("GET", "/faults"),
+        ("HEAD", "/faults"),
+        ("PUT", "/faults?x=1"),
+        ("DELETE", "/faults"),
+        ("POST", "/faults/disconnect"),
+    ] {
+        assert_eq!(find(method, uri), Err(Problem::FaultsOff), "{method} {uri}");
+    }
+    assert!(matches!(find("POST", "/faults"), Err(Problem::Method { .. })));
+    assert!(matches!(find("OPTIONS", "/faults"), Ok(Route::Options(_))));
 }
 
 #[test]
@@ -76,8 +109,12 @@ fn head_asks_for_what_get_asks_for() {
 
 #[test]
 fn other_paths_are_unknown() {
+    for method in METHODS.into_iter().filter(|method| *method != "OPTIONS") {
+        for path in ["/", "*"] {
+            assert_eq!(status(Role::Master, method, path), 404, "{method} {path}");
+        }
+    }
     let paths = [
-        "/",
         "/message",
         "/newmessage",
         "/newMessage/",
@@ -91,7 +128,7 @@ fn other_paths_are_unknown() {
         "//health",
     ];
     for path in paths {
-        for method in ALL_METHODS {
+        for method in METHODS {
             assert_eq!(status(Role::Master, method, path), 404, "{method} {path}");
         }
     }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{FORMAT_VERSION, Role};
 use crate::log::storage::Storage;
-use crate::types::{LogEnd, LogId, NodeName};
+use crate::types::{LogEnd, LogId, NodeName, is_dots};
 
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest";
@@ -93,7 +93,8 @@ impl Manifest {
         };
         let hex = |text: String| u128::from_str_radix(&text, 16).map(LogId::new);
         let log = line.log.map(hex).transpose().map_err(|error| error.to_string())?;
-        let names = line.secondaries.iter().map(|name| name.parse());
+        // Earlier releases let these register. No client can ask for them to be forgotten, so they stop to count here.
+        let names = line.secondaries.iter().filter(|name| !is_dots(name)).map(|name| name.parse());
         Ok(Self {
             role,
             log,
@@ -166,6 +167,16 @@ mod tests {
         for manifest in whole {
             assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
         }
+    }
+
+    #[test]
+    fn names_that_no_client_can_forget_are_left_out() {
+        let line = r#"{"format":1,"role":"master","log":null,"last":null,"synced":0,
+            "secondaries":[".","bonnie",".."]}"#
+            .replace('\n', " ");
+        let crc = crc32c::crc32c(line.as_bytes());
+        let read = Manifest::decode(format!("{line}\ncrc32c {crc:08x}\n").as_bytes()).unwrap();
+        assert_eq!(read.members, ["bonnie".parse().unwrap()]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl<L: LogView> Master<L> {
         self.injector.replace(faults, self.rng.random());
         self.time.set_paused(now, faults.paused);
         let now = self.time.at(now);
-        self.decide_waiting(now);
+        self.answer_ready(now);
         self.let_act(.., |member, context| member.pump(now, context));
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::member::NewLink;
-use super::{Master, Member, MemberId, send};
+use super::{Master, Member, MemberId, Standing, send};
 use crate::protocol::frame::{
     Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
@@ -20,24 +20,11 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// secondaries out more easily. Higher: they would hold more of our memory.
 pub const STRANGERS_MAX: usize = 1024;
 
-/// Handshakes repeated on one connection that waits to be let in, at most: ten a second for its whole time. More are
-/// not answered, since nobody waits for them.
-const REPEATS_MAX: usize = 100;
-
 /// A connection that has not finished its handshake.
 #[derive(Debug)]
 pub(super) struct Stranger {
     pub(super) address: String,
     pub(super) deadline: Instant,
-    /// It introduced itself, and waits until its name is written down.
-    waiting: Option<Introduction>,
-}
-
-/// A handshake and the requests that brought it: more than one where it was repeated.
-#[derive(Debug)]
-struct Introduction {
-    handshake: Handshake,
-    requests: Vec<RequestId>,
 }
 
 /// A refusal: its code and what to tell the person at the other end.
@@ -67,7 +54,7 @@ impl<L: LogView> Master<L> {
             self.close(oldest, CloseReason::TooManyHandshakes);
         }
         let deadline = now + HANDSHAKE_TIMEOUT;
-        self.strangers.insert(session, Stranger { address, deadline, waiting: None });
+        self.strangers.insert(session, Stranger { address, deadline });
     }
 
     /// Closes the connections whose time for a handshake is over.
@@ -99,7 +86,7 @@ impl<L: LogView> Master<L> {
                      run the same release on all nodes"
                 );
                 let refused = (RefusalCode::Version, detail);
-                return self.refuse(session, &[request], "unknown", refused);
+                return self.refuse(session, request, "unknown", refused);
             }
             _ => {
                 let reason = CloseReason::Protocol(ProtocolError::HandshakeExpected);
@@ -107,68 +94,20 @@ impl<L: LogView> Master<L> {
             }
         };
         debug!(%session, peer = %handshake.name, %request, end = %handshake.end, "handshake");
-        let Some(stranger) = self.strangers.get_mut(&session) else { return };
-        match &mut stranger.waiting {
-            // What it repeats is the same, and so is the answer.
-            Some(waiting) if waiting.requests.len() < REPEATS_MAX => waiting.requests.push(request),
-            Some(_) => {}
-            None => self.decide(now, session, Introduction { handshake, requests: vec![request] }),
-        }
-    }
-
-    /// Lets a secondary in, refuses it, or lets it wait until its name is written down.
-    fn decide(&mut self, now: Instant, session: SessionId, introduction: Introduction) {
-        let Introduction { handshake, requests } = &introduction;
-        match self.admit(handshake) {
+        match self.admit(&handshake) {
+            Ok(()) => {
+                self.let_in(now, session, &handshake);
+                self.respond(session, request, self.welcome());
+            }
             Err(Denied::Refused(refused)) => {
-                self.refuse(session, requests, handshake.name.as_str(), refused);
+                self.refuse(session, request, handshake.name.as_str(), refused);
             }
             Err(Denied::Closed(reason)) => {
-                let (peer, request) = (&handshake.name, requests.first());
-                warn!(%peer, %session, request = request.map(tracing::field::display), %reason,
+                warn!(peer = %handshake.name, %session, %request, %reason,
                     "cannot let a secondary in");
                 self.close(session, reason);
             }
-            Ok(Some(member)) => {
-                self.let_in(now, session, member, handshake);
-                for &request in requests {
-                    self.respond(session, request, self.welcome());
-                }
-            }
-            Ok(None) => {
-                self.register(&handshake.name);
-                if let Some(stranger) = self.strangers.get_mut(&session) {
-                    stranger.waiting = Some(introduction);
-                }
-            }
         }
-    }
-
-    /// Decides again about those that waited for their names, in the order in which they came, unless the node is
-    /// paused: what was true when they came may have changed.
-    pub(super) fn decide_waiting(&mut self, now: Instant) {
-        if self.is_paused() {
-            return;
-        }
-        let waiting: Vec<SessionId> = self.strangers.keys().copied().collect();
-        for session in waiting {
-            let Some(stranger) = self.strangers.get_mut(&session) else { continue };
-            let names = &self.names;
-            let is_done =
-                |waiting: &mut Introduction| !names.is_registering(&waiting.handshake.name);
-            if let Some(introduction) = stranger.waiting.take_if(is_done) {
-                self.decide(now, session, introduction);
-            }
-        }
-    }
-
-    /// The connections that wait for this name to be written down.
-    pub(super) fn strangers_named(&self, name: &NodeName) -> Vec<SessionId> {
-        let is_named = |stranger: &Stranger| {
-            stranger.waiting.as_ref().is_some_and(|waiting| waiting.handshake.name == *name)
-        };
-        let named = self.strangers.iter().filter(|(_, stranger)| is_named(stranger));
-        named.map(|(&session, _)| session).collect()
     }
 
     /// A member repeats its handshake, because the answer was lost or late.
@@ -191,15 +130,24 @@ impl<L: LogView> Master<L> {
         })
     }
 
-    /// Whether a secondary may join; its member, if its name is registered.
-    fn admit(&self, handshake: &Handshake) -> Result<Option<MemberId>, Denied> {
+    /// Whether a secondary may join.
+    fn admit(&self, handshake: &Handshake) -> Result<(), Denied> {
         let Handshake { name, instance, .. } = handshake;
         if *name == self.options.name {
             let detail = format!("{name} is the master's own name; give this node another --name");
             return Err((RefusalCode::NameTaken, detail).into());
         }
-        let known = self.members.iter().find(|(_, member)| member.name() == name);
-        if let Some((_, member)) = known
+        if let Some(listed) = &self.options.secondaries
+            && !listed.contains(name)
+        {
+            let detail = format!(
+                "{name} is not among the secondaries that this master lets in; add it to the master's \
+                 --secondaries, or give this node one of those names"
+            );
+            return Err((RefusalCode::NotListed, detail).into());
+        }
+        let known = self.members.values().find(|member| member.name() == name);
+        if let Some(member) = known
             && member.status() != Status::Unhealthy
             && !member.is_instance(*instance)
         {
@@ -210,10 +158,7 @@ impl<L: LogView> Master<L> {
         }
         let secondaries_max =
             self.options.cluster_size.map_or(SECONDARIES_MAX, |nodes| nodes.saturating_sub(1));
-        let is_new = known.is_none() && !self.names.is_registering(name);
-        // Those whose names are on their way to the disk have their places already.
-        let taken = self.members.len() + self.names.registering();
-        if is_new && taken >= usize::from(secondaries_max) {
+        if known.is_none() && self.members.len() >= usize::from(secondaries_max) {
             let detail = format!(
                 "the cluster has its {secondaries_max} secondaries already; raise --cluster-size, or \
                  forget one that is gone with DELETE /secondaries/<name>"
@@ -224,7 +169,7 @@ impl<L: LogView> Master<L> {
         if known.is_none() && self.disk_fault.is_some() {
             return Err(Denied::Closed(CloseReason::DiskFault));
         }
-        Ok(known.map(|(&id, _)| id))
+        Ok(())
     }
 
     /// Whether what the secondary has is a prefix of this log. Never by ids alone: another log has the same ids.
@@ -257,23 +202,24 @@ impl<L: LogView> Master<L> {
         Ok(())
     }
 
-    fn refuse(&mut self, session: SessionId, requests: &[RequestId], name: &str, refused: Refused) {
+    fn refuse(&mut self, session: SessionId, request: RequestId, name: &str, refused: Refused) {
         let (code, detail) = refused;
         warn!(peer = %name, %session, ?code, detail, "refused a secondary");
-        for &request in requests {
-            let detail = detail.clone();
-            self.respond(session, request, Response::Refused { code, detail });
-        }
+        self.respond(session, request, Response::Refused { code, detail });
         self.close(session, CloseReason::Refused);
     }
 
-    fn let_in(&mut self, now: Instant, session: SessionId, id: MemberId, handshake: &Handshake) {
+    fn let_in(&mut self, now: Instant, session: SessionId, handshake: &Handshake) {
         let address =
             self.strangers.remove(&session).map(|stranger| stranger.address).unwrap_or_default();
-        let replaced = self.members.get(&id).and_then(Member::session);
-        if let Some(replaced) = replaced {
+        let replaced = self.member_named(&handshake.name).and_then(|id| self.members.get(&id));
+        if let Some(replaced) = replaced.and_then(Member::session) {
             self.close(replaced, CloseReason::Replaced);
         }
+        // A guest went with its connection.
+        let id = self
+            .member_named(&handshake.name)
+            .unwrap_or_else(|| self.add_member(handshake.name.clone(), Standing::Guest));
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.acked_end() > handshake.end {
             let acked = member.acked_end();
@@ -287,6 +233,10 @@ impl<L: LogView> Master<L> {
         self.by_session.insert(session, id);
         self.note_quorum();
         self.release_satisfied();
+    }
+
+    fn member_named(&self, name: &NodeName) -> Option<MemberId> {
+        self.members.iter().find(|(_, member)| member.name() == name).map(|(&id, _)| id)
     }
 
     /// Answers a request at once: responses are never delayed.

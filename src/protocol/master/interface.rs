@@ -1,5 +1,6 @@
 //! What a master is told, and what it wants to be done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::protocol::CloseReason;
@@ -25,6 +26,8 @@ pub struct MasterOptions {
     pub heartbeat_interval: Duration,
     /// Number of nodes, the master counted, where it is fixed.
     pub cluster_size: Option<u16>,
+    /// The only secondaries that are let in; none: any.
+    pub secondaries: Option<BTreeSet<NodeName>>,
     /// The write concern of a message that names none.
     pub default_write_concern: WriteConcern,
     /// How many nodes must be healthy for it to take messages; none: it always does.

@@ -17,7 +17,11 @@ use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
 use crate::types::{IdRange, InstanceId, LogEnd, NodeName, RequestId, SessionId};
 
-/// A registered secondary; numbers grow in the order of registration.
+/// Most `SecondaryNodeReady` requests that wait for a name to be written down. A correct secondary asks again after its
+/// time limit, so these are minutes of a slow disk; more are not answered.
+const READY_REQUESTS_MAX: usize = 100;
+
+/// A secondary that was let in; numbers grow in the order in which their names first came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MemberId(pub(super) u32);
 
@@ -31,10 +35,22 @@ pub(super) struct Context<'a, L> {
     pub(super) effects: &'a mut VecDeque<Effect>,
 }
 
-/// A secondary that registered.
+/// Whether a secondary's name counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Let in, and never ready so far. It counts nowhere, and nothing of it outlives its connection.
+    Guest,
+    /// Ready for the first time. Its name is on its way to the disk, in the list of this version.
+    Registering(u64),
+    /// Its name is written down, and so it counts.
+    Registered,
+}
+
+/// A secondary that was let in.
 #[derive(Debug)]
 pub(super) struct Member {
     name: NodeName,
+    standing: Standing,
     progress: Progress,
     /// Whether it told its position since the master started.
     is_position_known: bool,
@@ -52,6 +68,8 @@ struct Link {
     instance: InstanceId,
     address: String,
     ready: bool,
+    /// The `SecondaryNodeReady` requests that are answered once the name is written down.
+    ready_requests: Vec<RequestId>,
     health: Health,
     in_flight: InFlight<Asked>,
     /// Requests whose artificial delay is not over.
@@ -81,9 +99,10 @@ pub(super) struct NewLink {
 
 impl Member {
     /// A secondary that has no connection yet.
-    pub(super) fn new(name: NodeName, options: &MasterOptions) -> Self {
+    pub(super) fn new(name: NodeName, standing: Standing, options: &MasterOptions) -> Self {
         Self {
             name,
+            standing,
             progress: Progress::new(LogEnd::ZERO, options.heartbeat_interval),
             is_position_known: false,
             link: None,
@@ -95,6 +114,19 @@ impl Member {
 
     pub(super) fn name(&self) -> &NodeName {
         &self.name
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    pub(super) fn set_standing(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
+    /// Returns whether its name is written down: only then do its name and its acks count.
+    pub(super) fn is_registered(&self) -> bool {
+        self.standing == Standing::Registered
     }
 
     pub(super) fn session(&self) -> Option<SessionId> {
@@ -129,6 +161,7 @@ impl Member {
             instance: new.instance,
             address: new.address,
             ready: false,
+            ready_requests: Vec::new(),
             health: Health::new(now, options.heartbeat_interval),
             in_flight: InFlight::new(options.request_timeout),
             delayed: Delayed::new(),
@@ -181,6 +214,22 @@ impl Member {
         if let Some(link) = &mut self.link {
             link.paged = end;
         }
+    }
+
+    /// Notes a `SecondaryNodeReady` that is answered once the name is written down.
+    pub(super) fn hold_ready(&mut self, request: RequestId) {
+        if let Some(link) = &mut self.link
+            && link.ready_requests.len() < READY_REQUESTS_MAX
+        {
+            link.ready_requests.push(request);
+        }
+    }
+
+    /// Takes the requests that waited for the name, if it is written down by now.
+    pub(super) fn take_ready_requests(&mut self) -> Vec<RequestId> {
+        let is_registered = self.is_registered();
+        let link = self.link.as_mut().filter(|_| is_registered);
+        link.map(|link| std::mem::take(&mut link.ready_requests)).unwrap_or_default()
     }
 
     /// The secondary has what the last page told of. Returns whether that is news.

@@ -1,8 +1,8 @@
 //! The master: gives ids, replicates, and answers senders when their write concern holds.
 //!
 //! What it is made of: a [`Gate`] for the senders that wait, a [`KeyWindow`] for those that come again, a [`Member`]
-//! for each secondary that ever registered, and the connections that have not introduced themselves yet. See the
-//! module essay in [`crate::protocol`] for how it is driven.
+//! for each secondary that was ever ready or is about to be, and the connections that have not introduced themselves
+//! yet. See the module essay in [`crate::protocol`] for how it is driven.
 
 mod disk;
 mod faults;
@@ -26,7 +26,7 @@ use tracing::debug;
 use self::handshake::Stranger;
 pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
-use self::member::{Context, Member, MemberId};
+use self::member::{Context, Member, MemberId, Standing};
 use self::names::Names;
 use super::LogView;
 use super::faults::{Injector, Outgoing};
@@ -96,7 +96,7 @@ impl<L: LogView> Master<L> {
             without_quorum: false,
         };
         for name in restored.members {
-            master.add_member(name);
+            master.add_member(name, Standing::Registered);
         }
         for (hash, id) in restored.keys {
             master.keys.insert(hash, id);
@@ -179,8 +179,7 @@ impl<L: LogView> Master<L> {
             quorum: self.quorum_health(),
             waiting_senders: self.gate.waiting_for_secondaries(),
             secondaries: self
-                .members
-                .values()
+                .registered()
                 .map(|member| member.health(now, self.durable_end))
                 .collect(),
             disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
@@ -189,7 +188,12 @@ impl<L: LogView> Master<L> {
 
     fn cluster_size(&self) -> u16 {
         // At most SECONDARIES_MAX members are let in.
-        self.options.cluster_size.unwrap_or(1 + self.members.len() as u16)
+        self.options.cluster_size.unwrap_or_else(|| 1 + self.registered().count() as u16)
+    }
+
+    /// The secondaries that count, in the order in which their names first came.
+    fn registered(&self) -> impl Iterator<Item = &Member> + Clone {
+        self.members.values().filter(|member| member.is_registered())
     }
 
     /// Lets members act, in the order in which they registered, unless the node is paused.

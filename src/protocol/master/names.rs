@@ -1,17 +1,20 @@
 //! Who belongs to the cluster: names that register, and names that are forgotten.
 //!
-//! A name counts once it is on disk, so that a master that comes back after a crash never knows of fewer secondaries
-//! than it counted before. Until then the connection that brought it waits as a stranger.
+//! A name counts once it was ready and is on disk: only then for the cluster's size, for majorities, in `/health`
+//! and with its acks. So a connection that never gets ready changes nothing that lasts, and a master that comes back
+//! after a crash never knows of fewer secondaries than it counted before. Until the name is written down,
+//! `SecondaryNodeReady` is not answered.
 
 use std::time::Instant;
 
 use tracing::{debug, info};
 
-use super::{Effect, Master, Member, MemberId};
+use super::{Effect, Master, Member, MemberId, Standing};
+use crate::protocol::frame::Response;
 use crate::protocol::outcome::ForgetError;
 use crate::protocol::status::Status;
 use crate::protocol::{CloseReason, LogView};
-use crate::types::NodeName;
+use crate::types::{NodeName, RequestId, SessionId};
 
 /// The lists of names on their way to the disk.
 #[derive(Debug, Default)]
@@ -20,20 +23,6 @@ pub(super) struct Names {
     asked: u64,
     /// How many of them are.
     written: u64,
-    /// The names that register, in that order, each with the first list that it is in.
-    registering: Vec<(u64, NodeName)>,
-}
-
-impl Names {
-    /// How many names register.
-    pub(super) fn registering(&self) -> usize {
-        self.registering.len()
-    }
-
-    /// Whether this name does.
-    pub(super) fn is_registering(&self, name: &NodeName) -> bool {
-        self.registering.iter().any(|(_, other)| other == name)
-    }
 }
 
 impl<L: LogView> Master<L> {
@@ -43,9 +32,10 @@ impl<L: LogView> Master<L> {
     /// # Errors
     /// When the name is unknown, the secondary is still heard from, or nothing can be written down any more.
     pub fn forget(&mut self, name: &NodeName) -> Result<u64, ForgetError> {
+        let is_known = |member: &Member| member.is_registered() && member.name() == name;
         let unknown = || ForgetError::Unknown(name.clone());
         let (&id, member) =
-            self.members.iter().find(|(_, member)| member.name() == name).ok_or_else(unknown)?;
+            self.members.iter().find(|(_, member)| is_known(member)).ok_or_else(unknown)?;
         if member.status() != Status::Unhealthy {
             return Err(ForgetError::Live(name.clone()));
         }
@@ -66,51 +56,107 @@ impl<L: LogView> Master<L> {
         self.names.written
     }
 
-    /// Has a new name written down, unless it is on its way already.
-    pub(super) fn register(&mut self, name: &NodeName) {
-        if !self.names.is_registering(name) {
-            debug!(peer = %name, "a new secondary: its name is written down first");
-            self.names.registering.push((self.names.asked + 1, name.clone()));
-            self.write_names();
+    /// A member has what the last page told of. Where its name counts already, it is ready; otherwise the name is
+    /// written down first.
+    pub(super) fn receive_ready(&mut self, id: MemberId, request: RequestId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let standing = member.standing();
+        member.hold_ready(request);
+        match standing {
+            Standing::Registered => self.make_ready(id),
+            Standing::Registering(_) => {}
+            Standing::Guest if self.disk_fault.is_some() => {
+                if let Some(session) = member.session() {
+                    self.close(session, CloseReason::DiskFault);
+                }
+            }
+            Standing::Guest => {
+                debug!(peer = %member.name(), "ready for the first time: its name is written down");
+                member.set_standing(Standing::Registering(self.names.asked + 1));
+                self.write_names();
+            }
         }
     }
 
+    /// Has the names written down that count and that register. Returns the version of this list.
     fn write_names(&mut self) -> u64 {
         self.names.asked += 1;
         let version = self.names.asked;
-        let registering = self.names.registering.iter().map(|(_, name)| name);
-        let names = self.members.values().map(Member::name).chain(registering).cloned().collect();
+        let lasting = self.members.values().filter(|member| member.standing() != Standing::Guest);
+        let names = lasting.map(Member::name).cloned().collect();
         self.effects.push_back(Effect::Remember { version, names });
         version
     }
 
-    /// The names are written down up to this list: those in it count, and who brought them is let in.
+    /// The names are written down up to this list: those in it count.
     pub(super) fn remembered(&mut self, now: Instant, version: u64) {
         assert!(version <= self.names.asked, "list {version} was never asked for");
         self.names.written = version.max(self.names.written);
-        let written = self.names.written;
-        let done = self.names.registering.partition_point(|&(version, _)| version <= written);
-        let names: Vec<_> = self.names.registering.drain(..done).collect();
-        for (_, name) in names {
-            self.add_member(name);
+        for member in self.members.values_mut() {
+            if let Standing::Registering(version) = member.standing()
+                && version <= self.names.written
+            {
+                member.set_standing(Standing::Registered);
+            }
         }
+        let cluster_size = self.cluster_size();
+        debug!(version, cluster_size, "the names of the secondaries are written down");
         self.note_quorum();
-        self.decide_waiting(now);
+        // What they acked before counts from here on.
+        self.release_satisfied();
+        self.answer_ready(now);
     }
 
-    /// Adds a secondary that registered; it has no connection yet.
-    pub(super) fn add_member(&mut self, name: NodeName) {
+    /// Answers the members whose names are written down by now, unless the node is paused.
+    pub(super) fn answer_ready(&mut self, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
+        let members: Vec<MemberId> = self.members.keys().copied().collect();
+        for id in members {
+            self.make_ready(id);
+            self.let_act(id..=id, |member, context| member.pump(now, context));
+        }
+    }
+
+    /// Answers a member's `SecondaryNodeReady` requests, if its name is written down; from then on it is sent runs.
+    fn make_ready(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let (session, requests) = (member.session(), member.take_ready_requests());
+        let Some(session) = session.filter(|_| !requests.is_empty()) else { return };
+        let is_news = member.become_ready();
+        let (peer, end) = (member.name().clone(), member.acked_end());
+        for request in requests {
+            self.respond(session, request, Response::ReadyNoted);
+        }
+        if is_news {
+            info!(%peer, %end, "a secondary is ready");
+            self.note_quorum();
+        }
+    }
+
+    /// Adds a secondary that has no connection yet.
+    pub(super) fn add_member(&mut self, name: NodeName, standing: Standing) -> MemberId {
         let id = MemberId(self.next_member);
         self.next_member += 1;
-        self.members.insert(id, Member::new(name, &self.options));
+        self.members.insert(id, Member::new(name, standing, &self.options));
+        id
     }
 
     /// Nothing is written down any more: who waits for that waits in vain.
     pub(super) fn stop_registering(&mut self) {
-        for (_, name) in std::mem::take(&mut self.names.registering) {
-            for session in self.strangers_named(&name) {
-                self.close(session, CloseReason::DiskFault);
-            }
+        let is_registering =
+            |member: &Member| matches!(member.standing(), Standing::Registering(_));
+        let left = self.members.values_mut().filter(|member| is_registering(member));
+        let sessions: Vec<SessionId> = left
+            .filter_map(|member| {
+                member.set_standing(Standing::Guest);
+                member.session()
+            })
+            .collect();
+        for session in sessions {
+            self.close(session, CloseReason::DiskFault);
         }
+        self.members.retain(|_, member| member.is_registered() || member.session().is_some());
     }
 }

@@ -13,7 +13,7 @@ impl<L: LogView> Master<L> {
         let quorum = self.options.quorum?;
         let counts = |member: &&Member| member.is_ready() && member.status() == Status::Healthy;
         // At most SECONDARIES_MAX members are let in.
-        let members = self.members.values().filter(counts).count() as u16;
+        let members = self.registered().filter(counts).count() as u16;
         // A master that cannot write is no node that keeps what comes.
         let healthy = u16::from(self.disk_fault.is_none()) + members;
         Some(QuorumHealth { required: quorum.required(self.cluster_size()), healthy })

@@ -136,7 +136,7 @@ impl<L: LogView> Master<L> {
 
     /// Answers the senders whose write concern holds.
     pub(super) fn release_satisfied(&mut self) {
-        let mut ends: Vec<LogEnd> = self.members.values().map(Member::acked_end).collect();
+        let mut ends: Vec<LogEnd> = self.registered().map(Member::acked_end).collect();
         ends.push(self.durable_end);
         ends.sort_unstable_by(|a, b| b.cmp(a));
         while let Some((name, waiter)) = self.gate.pop_satisfied(|nodes| held_by(&ends, nodes)) {
@@ -194,7 +194,8 @@ impl<L: LogView> Master<L> {
         let Waiter { id, write_concern, is_replay, .. } = waiter;
         let stored = id.end() <= self.durable_end;
         let master = stored.then_some(&self.options.name);
-        let members = self.members.values().filter(|member| id.end() <= member.acked_end());
+        let has_it = |member: &&Member| member.is_registered() && id.end() <= member.acked_end();
+        let members = self.members.values().filter(has_it);
         let names = || master.into_iter().chain(members.clone().map(Member::name));
         if !names().eq(self.acked_by.iter()) {
             self.acked_by = names().cloned().collect();

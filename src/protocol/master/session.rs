@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
+use super::member::Standing;
 use super::{Effect, Master, Member, MemberId};
 use crate::protocol::frame::{ErrorCode, Frame, RUN_BYTES_MAX, Request, Response};
 use crate::protocol::{CloseReason, LogView, ProtocolError};
@@ -49,11 +50,7 @@ impl<L: LogView> Master<L> {
             }
             Request::SecondaryNodeReady { end } => {
                 self.ack(id, end)?;
-                self.respond(session, request, Response::ReadyNoted);
-                if self.members.get_mut(&id).is_some_and(Member::become_ready) {
-                    info!(peer = self.name_of(id), %end, "a secondary is ready");
-                    self.note_quorum();
-                }
+                self.receive_ready(id, request);
             }
             Request::HandshakeOfVersion(_)
             | Request::AddMessage { .. }
@@ -155,19 +152,22 @@ impl<L: LogView> Master<L> {
 
     /// A session ended from outside.
     pub(super) fn lose(&mut self, session: SessionId, reason: &str) {
-        match self.end_session(session) {
-            Some(id) => warn!(peer = self.name_of(id), reason, "a secondary's connection is gone"),
+        match self.by_session.get(&session) {
+            Some(&id) => warn!(peer = self.name_of(id), reason, "a secondary's connection is gone"),
             None => debug!(%session, reason, "a connection is gone"),
         }
+        self.end_session(session);
     }
 
-    fn end_session(&mut self, session: SessionId) -> Option<MemberId> {
+    fn end_session(&mut self, session: SessionId) {
         self.strangers.remove(&session);
-        let id = self.by_session.remove(&session)?;
+        let Some(id) = self.by_session.remove(&session) else { return };
         if let Some(member) = self.members.get_mut(&id) {
             member.disconnect(&self.options);
+            if member.standing() == Standing::Guest {
+                self.members.remove(&id);
+            }
         }
         self.note_quorum();
-        Some(id)
     }
 }

@@ -48,6 +48,7 @@ fn options() -> MasterOptions {
         faults: Faults::default(),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
+        secondaries: None,
         default_write_concern: WriteConcern::Majority,
         quorum: None,
         max_waiting: 10,
@@ -74,7 +75,28 @@ impl Node {
 
     fn step(&mut self, input: Input) -> Vec<Effect> {
         self.machine.step(self.now, input);
+        self.effects()
+    }
+
+    fn effects(&mut self) -> Vec<Effect> {
         std::iter::from_fn(|| self.machine.poll_effect()).collect()
+    }
+
+    fn lose(&mut self, session: u64) -> Vec<Effect> {
+        let (session, reason) = (SessionId::new(session), String::new());
+        self.step(Input::SessionDown { session, reason })
+    }
+
+    fn ready(&mut self, session: u64, id: u64, end: u64) -> Vec<Effect> {
+        self.ask(session, id, Request::SecondaryNodeReady { end: LogEnd::new(end) })
+    }
+
+    fn cluster_size(&self) -> u16 {
+        self.machine.health(self.now).cluster_size
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.shown().into_iter().map(|(name, ..)| name).collect()
     }
 
     fn meet(&mut self, session: u64) {
@@ -132,6 +154,17 @@ fn responses(effects: &[Effect]) -> Vec<&Response<IdRange>> {
     effects.iter().filter_map(response).collect()
 }
 
+/// The senders whose write concern holds, and who has their message.
+fn released(effects: &[Effect]) -> Vec<(u64, Vec<String>)> {
+    let released = |effect: &Effect| match effect {
+        Effect::Release { waiter, outcome: Outcome::Committed(receipt) } => {
+            Some((waiter.get(), receipt.acked_by.iter().map(NodeName::to_string).collect()))
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(released).collect()
+}
+
 fn closed(effects: &[Effect]) -> Vec<(u64, &CloseReason)> {
     let closed = |effect| match effect {
         &Effect::Close { session, ref reason } => Some((session.get(), reason)),
@@ -172,69 +205,6 @@ fn a_restarted_master_goes_on_with_its_ids_keys_and_secondaries() {
 }
 
 #[test]
-fn a_name_is_written_down_behind_those_before_and_waits_for_that() {
-    let mut node = Node::restarted(true);
-    let effects = node.greet(9, "dora", 0);
-    assert_eq!(remembers(&effects), Some((1, vec!["bonnie", "clyde", "dora"])));
-    assert_eq!((responses(&effects).len(), closed(&effects).len()), (0, 0));
-    let repeated = node.ask(9, 1, Request::Handshake(handshake("dora", 9, 0)));
-    assert_eq!(repeated, []);
-    assert_eq!(node.machine.health(node.now).cluster_size, 3);
-    let effects = node.step(Input::Remembered(1));
-    assert_eq!(responses(&effects).len(), 2, "one for each handshake: {effects:?}");
-    assert_eq!(node.machine.health(node.now).cluster_size, 4);
-}
-
-#[test]
-fn a_name_on_disk_counts_also_when_its_connection_went_away_meanwhile() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    let gone = Input::SessionDown { session: SessionId::new(9), reason: String::new() };
-    assert_eq!(node.step(gone), []);
-    assert_eq!(node.step(Input::Remembered(1)), []);
-    assert_eq!(node.shown()[2], ("dora".to_owned(), None, None));
-    let effects = node.greet(10, "dora", 0);
-    assert_eq!((responses(&effects).len(), remembers(&effects)), (1, None));
-}
-
-#[test]
-fn a_connection_whose_name_is_not_written_down_in_time_is_closed() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    node.machine.handle_timeout(node.now + HANDSHAKE_TIMEOUT);
-    let effects: Vec<_> = std::iter::from_fn(|| node.machine.poll_effect()).collect();
-    assert_eq!(closed(&effects), [(9, &CloseReason::HandshakeTimeout)]);
-}
-
-#[test]
-fn something_else_than_a_handshake_costs_a_waiting_connection() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO, again: false });
-    assert!(matches!(closed(&effects)[..], [(9, CloseReason::Protocol(_))]), "{effects:?}");
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    let effects = node.ask(9, 1, Request::HandshakeOfVersion(PROTOCOL_VERSION + 1));
-    let refused = responses(&effects);
-    assert!(matches!(refused[..], [Response::Refused { code: RefusalCode::Version, .. }]));
-}
-
-#[test]
-fn forgetting_writes_down_what_is_left_and_who_registers() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    assert_eq!(node.machine.forget(&name("bonnie")), Ok(2));
-    let effects: Vec<_> = std::iter::from_fn(|| node.machine.poll_effect()).collect();
-    assert_eq!(remembers(&effects), Some((2, vec!["clyde", "dora"])));
-    assert!(node.machine.forget(&name("dora")).is_err(), "it never registered");
-    // The later list holds both changes.
-    node.step(Input::Remembered(2));
-    assert_eq!(node.machine.remembered_version(), 2);
-    let names: Vec<_> = node.shown().into_iter().map(|(name, ..)| name).collect();
-    assert_eq!(names, ["clyde", "dora"]);
-}
-
-#[test]
 fn messages_that_cannot_be_read_are_answered_as_failed() {
     let mut node = Node::restarted(false);
     node.greet(9, "bonnie", 0);
@@ -260,6 +230,7 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
     node.append(2, 1).unwrap();
     node.step(Input::Durable(LogEnd::new(6)));
     node.greet(9, "dora", 0);
+    node.ready(9, 1, 0);
     let effects = node.step(Input::DiskFault(no_space()));
     assert_eq!(closed(&effects), [(9, &CloseReason::DiskFault)]);
     let released = effects.iter().find_map(|effect| match effect {
@@ -310,3 +281,5 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
         assert_eq!(refused, Err(Refusal::NoMessage { end: LogEnd::new(5) }));
     }
 }
+
+mod membership;

@@ -23,6 +23,7 @@ fn refused(body: impl AsRef<[u8]>) -> String {
 fn a_message_alone_leaves_the_rest_to_the_node() {
     assert_eq!(parsed(r#"{"message": "Msg1"}"#), ("Msg1".to_owned(), None, None));
     assert_eq!(parsed(" \n{\"message\":\"\"}\r\n").0, "");
+    assert_eq!(parsed("\u{feff}{\"message\":\"\u{feff}a\"}").0, "\u{feff}a");
     let nulls = r#"{"writeConcern":null,"w":null,"timeoutMs":null,"message":"a"}"#;
     assert_eq!(parsed(nulls), ("a".to_owned(), None, None));
 }
@@ -37,6 +38,9 @@ fn a_write_concern_is_a_number_or_a_word_under_either_name() {
     assert_eq!(concern(r#""writeConcern":3,"w":3"#), WriteConcern::Nodes(3));
     assert_eq!(concern(r#""writeConcern":null,"w":3"#), WriteConcern::Nodes(3));
     assert_eq!(concern(r#""w":18446744073709551615"#), WriteConcern::Nodes(u64::MAX));
+    for (text, nodes) in [("2.0", 2), ("2e0", 2), ("20E-1", 2), ("-0", 1), ("1e2", 100)] {
+        assert_eq!(concern(&format!("\"w\":{text}")), WriteConcern::Nodes(nodes), "{text}");
+    }
 }
 
 #[test]
@@ -62,7 +66,11 @@ fn what_is_no_object_is_refused() {
     for body in ["message=a", r#"{"message":"a"}x"#, r#"{"message":"a"}{}"#, "{'message':'a'}"] {
         assert!(refused(body).contains("no JSON"), "{body}");
     }
-    for body in [r#"{"message":"a",}"#, r#"{"message":"a"#, "\u{feff}{\"message\":\"a\"}"] {
+    for body in [r#"{"message":"a",}"#, r#"{"message":"a"#] {
+        refused(body);
+    }
+    for body in ["\u{feff}", "\u{feff}\u{feff}{\"message\":\"a\"}", " \u{feff}{\"message\":\"a\"}"]
+    {
         refused(body);
     }
     refused("[".repeat(100_000));
@@ -91,7 +99,8 @@ fn a_message_that_is_missing_or_no_string_is_refused() {
 
 #[test]
 fn an_unknown_write_concern_or_timeout_is_refused() {
-    let bad = ["-1", "-0", "1.0", "1e2", "true", "\"2\"", "\"ALL\"", "\"\"", "[1]", "{}"];
+    let bad =
+        ["-1", "1.5", "1e-2", "1e300", "-1.0", "true", "\"2\"", "\"ALL\"", "\"\"", "[1]", "{}"];
     for member in ["writeConcern", "w", "timeoutMs"] {
         for value in bad.iter().chain(&["18446744073709551616"]) {
             let detail = refused(format!(r#"{{"message":"a","{member}":{value}}}"#));
