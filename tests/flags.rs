@@ -54,7 +54,7 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_bad_command_line_is_one_line_and_status_2() {
-    let cases: [(&str, &[&str]); 34] = [
+    let cases: [(&str, &[&str]); 45] = [
         (MASTER, &["--http-port", "x"]),
         (MASTER, &["--nonsense"]),
         (MASTER, &["--store-delay", "1s"]),
@@ -69,16 +69,27 @@ fn a_bad_command_line_is_one_line_and_status_2() {
         (ACKLOG, &["uo"]),
         (ACKLOG, &["post"]),
         (ACKLOG, &["post", "text", "--write-concern", "most"]),
-        (ACKLOG, &["status", "--url", "127.0.0.1:8000"]),
+        (ACKLOG, &["status", "--url", "https://127.0.0.1:8000"]),
+        (ACKLOG, &["post", "text", "--timeout", "5"]),
+        (ACKLOG, &["post", "text", "more", "--key", "k"]),
+        (ACKLOG, &["check", "--duration", "10"]),
+        (ACKLOG, &["check", "--converge", "10"]),
+        (ACKLOG, &["check", "--disconnect-every", "1"]),
+        (ACKLOG, &["bench", "--duration", "10"]),
+        (ACKLOG, &["bench", "--warm-up", "0"]),
+        (ACKLOG, &["bench", "--timeout", "1"]),
+        (ACKLOG, &["faults", "set", "--send-delay", "0..50ms"]),
+        (ACKLOG, &["faults", "set", "--store-delay", "5"]),
+        (ACKLOG, &["forget"]),
         (ACKLOG, &["check", "--senders", "0"]),
-        (ACKLOG, &["check", "--duration", "0"]),
+        (ACKLOG, &["check", "--duration", "0s"]),
         (ACKLOG, &["check", "--url", "http://a", "--url", "http://a/"]),
         (ACKLOG, &["bench", "--clients", "0"]),
         (ACKLOG, &["bench", "--rate", "0"]),
         (ACKLOG, &["bench", "--size", "0"]),
         (ACKLOG, &["bench", "--batch", "many"]),
         (ACKLOG, &["bench", "--size", "1048576", "--batch", "9"]),
-        (ACKLOG, &["bench", "--duration", "0"]),
+        (ACKLOG, &["bench", "--duration", "0s"]),
         (ACKLOG, &["bench", "--threads", "1000"]),
         (ACKLOG, &["bench", "stray"]),
         (ACKLOG, &["faults", "set"]),
@@ -106,7 +117,15 @@ fn a_missing_subcommand_is_answered_with_those_that_there_are() {
 #[test]
 fn a_variable_counts_where_no_flag_is_given() {
     let bad = [("ACKLOG_HTTP_PORT", "eighty")];
-    assert!(refusal(MASTER, &[], &bad).contains("'eighty' for '--http-port"));
+    let line = refusal(MASTER, &[], &bad);
+    assert!(line.contains("'eighty' for ACKLOG_HTTP_PORT in the environment"), "{line}");
+    // A flag that is given is not taken for its variable.
+    let line = refusal(MASTER, &["--http-port=x"], &[("ACKLOG_HTTP_PORT", "1")]);
+    assert!(line.contains("'x' for '--http-port"), "{line}");
+    let env = [("ACKLOG_CLUSTER_SIZE", "2")];
+    let line = refusal(MASTER, &["--default-write-concern=3"], &env);
+    let expected = "--default-write-concern 3 is more than ACKLOG_CLUSTER_SIZE 2";
+    assert!(line.contains(expected), "{line}");
     // The flag wins, so that only the version is left to show.
     for name in ["HTTP_PORT", "NAME", "LOG", "MAX_WAITING"] {
         let name = format!("ACKLOG_{name}");
@@ -114,9 +133,44 @@ fn a_variable_counts_where_no_flag_is_given() {
         let env = [(name.as_str(), "?!")];
         let good = if flag == "--log" { "info" } else { "1" };
         let line = refusal(MASTER, &[], &env);
-        assert!(line.contains(&flag), "{line}");
+        assert!(line.contains(&name), "{line}");
         let line = refusal(MASTER, &[&flag, good, "--cluster-size", "0"], &env);
         assert!(line.contains("--cluster-size"), "{line}");
+    }
+}
+
+#[test]
+fn a_variable_that_no_program_knows_is_named() {
+    let env = [("ACKLOG_QUORM", "2"), ("ACKLOG_URL", "http://127.0.0.1:1")];
+    let output = run(ACKLOG, &["status"], &env);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.starts_with("acklog: ACKLOG_QUORM: no program of acklog knows"), "{errors}");
+    // A node that cannot start still says so.
+    let env = [("ACKLOG_QUORM", "2"), ("ACKLOG_DATA_DIR", "/dev/null/log")];
+    let output = run(MASTER, &[], &env);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("WARN") && errors.contains("variable=ACKLOG_QUORM"), "{errors}");
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let bad = std::ffi::OsStr::from_bytes(b"a\xff");
+    for program in [MASTER, ACKLOG] {
+        let mut command = Command::new(program);
+        if program == ACKLOG {
+            command.args(["post", "fine"]);
+        } else {
+            command.args(["--fsync", "never", "--name"]);
+        }
+        let output = command.arg(bad).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert!(line.contains("is no UTF-8: \"a\u{fffd}\""), "{line}");
+        assert!(
+            line.contains(if program == ACKLOG { "argument 3" } else { "argument 4" }),
+            "{line}"
+        );
     }
 }
 
@@ -145,7 +199,7 @@ fn a_node_that_is_not_there_is_status_1_and_one_line() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 8] = [
         &["status"],
         &["messages"],
         &["post", "x"],
@@ -153,6 +207,7 @@ fn a_node_that_is_not_there_is_status_1_and_one_line() {
         &["bench"],
         &["faults"],
         &["faults", "set", "--paused"],
+        &["forget", "bonnie"],
     ];
     for args in commands {
         let output = run(ACKLOG, args, &[("ACKLOG_URL", &url)]);

@@ -8,8 +8,8 @@ use acklog::run::{StopOn, StopSignals};
 
 fn main() -> ExitCode {
     let stop = StopSignals::install(StopOn::Signals);
-    match config::parse::<MasterArgs>(std::env::args_os()) {
-        Ok(args) => cli::master_node(args, stop),
+    match config::parse_node::<MasterArgs>(std::env::args_os()) {
+        Ok(config) => cli::master_node(config, stop),
         Err(stop) => stop.report(),
     }
 }

@@ -8,8 +8,8 @@ use acklog::run::{StopOn, StopSignals};
 
 fn main() -> ExitCode {
     let stop = StopSignals::install(StopOn::Signals);
-    match config::parse::<SecondaryArgs>(std::env::args_os()) {
-        Ok(args) => cli::secondary_node(args, stop),
+    match config::parse_node::<SecondaryArgs>(std::env::args_os()) {
+        Ok(config) => cli::secondary_node(config, stop),
         Err(stop) => stop.report(),
     }
 }

@@ -3,11 +3,9 @@
 //! Whatever goes wrong becomes one line that a person can act on: the `detail` of a node's
 //! refusal, or the URL that cannot be reached.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -16,9 +14,12 @@ use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::NodeUrl;
+use crate::net::keep_alive;
 use crate::telemetry::escaped;
 
 /// How long connecting may take: a machine that is there answers at once, and a person waits.
@@ -28,66 +29,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// that is silent for so long hangs.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The header that makes sending a message again safe.
+const KEY_HEADER: &str = "idempotency-key";
+
 /// Longest answer that is taken as a whole: health of 255 secondaries is far below it.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
-
-/// Where a node is: `http://host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeUrl {
-    /// Host and port, as they stand in the `Host` header.
-    authority: String,
-    host: String,
-    port: u16,
-}
-
-impl NodeUrl {
-    /// A node on this machine.
-    pub(super) fn local(port: u16) -> Self {
-        let host = "127.0.0.1".to_owned();
-        Self { authority: format!("{host}:{port}"), host, port }
-    }
-
-    /// Host and port, as they stand in the `Host` header.
-    pub(super) fn authority(&self) -> &str {
-        &self.authority
-    }
-
-    /// Host and port, as they are dialled.
-    pub(super) fn address(&self) -> (&str, u16) {
-        (&self.host, self.port)
-    }
-}
-
-impl FromStr for NodeUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = || "it must be like http://127.0.0.1:8000".to_owned();
-        let uri: hyper::Uri = text.parse().map_err(|_| form())?;
-        let authority = uri.authority().ok_or_else(form)?;
-        let plain = uri.scheme_str() == Some("http")
-            && matches!(uri.path(), "" | "/")
-            && uri.query().is_none()
-            && !authority.as_str().contains('@');
-        if !plain || authority.host().is_empty() {
-            return Err(form());
-        }
-        // An IPv6 address stands in brackets in a URL only.
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = match authority.port() {
-            Some(port) => port.as_u16(),
-            None if authority.as_str().ends_with(':') => return Err(form()),
-            None => 80,
-        };
-        Ok(Self { authority: authority.to_string(), host, port })
-    }
-}
-
-impl fmt::Display for NodeUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
-    }
-}
 
 /// What a node answered, read as a whole.
 #[derive(Clone, Debug)]
@@ -127,6 +73,23 @@ impl Answer {
     }
 }
 
+/// A node, or none of several, can be reached: nothing was sent.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(super) struct Unreachable(String);
+
+impl Unreachable {
+    fn new(url: &NodeUrl, reason: impl std::fmt::Display) -> Self {
+        Self(format!("cannot reach {url}: {reason}"))
+    }
+
+    /// Returns all of them as one; `None` where there is none.
+    pub(super) fn of_all(all: Vec<Self>) -> Option<Self> {
+        let texts: Vec<String> = all.into_iter().map(|one| one.0).collect();
+        (!texts.is_empty()).then(|| Self(texts.join("; ")))
+    }
+}
+
 /// A client of one node.
 pub(super) struct Client {
     url: NodeUrl,
@@ -136,6 +99,11 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(url: NodeUrl) -> Self {
         Self { url, connection: None }
+    }
+
+    /// The node's URL.
+    pub(super) fn url(&self) -> &NodeUrl {
+        &self.url
     }
 
     /// Asks for `path` and takes the whole answer.
@@ -152,7 +120,7 @@ impl Client {
     /// When the node refuses, cannot be reached or falls silent.
     pub(super) async fn list(&mut self, from: u64, limit: u64) -> anyhow::Result<Incoming> {
         let path = format!("/messages?from={from}&limit={limit}");
-        let answer = timeout(READ_TIMEOUT, self.send(Method::GET, &path, Bytes::new())).await;
+        let answer = timeout(READ_TIMEOUT, self.send(Method::GET, &path, None, Bytes::new())).await;
         let response = answer.map_err(|_| self.silent())??;
         match response.status() {
             StatusCode::OK => Ok(response.into_body()),
@@ -172,9 +140,23 @@ impl Client {
         body: impl Into<Bytes>,
         patience: Option<Duration>,
     ) -> anyhow::Result<Answer> {
-        let body = body.into();
+        self.call_with(method, path, None, body.into(), patience).await
+    }
+
+    /// As [`Client::call`], with an idempotency key.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(super) async fn call_with(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Bytes,
+        patience: Option<Duration>,
+    ) -> anyhow::Result<Answer> {
         let exchange = async {
-            let response = self.send(method, path, body).await?;
+            let response = self.send(method, path, key, body).await?;
             self.whole(response).await
         };
         match patience {
@@ -190,14 +172,19 @@ impl Client {
         &mut self,
         method: Method,
         path: &str,
+        key: Option<&str>,
         body: Bytes,
     ) -> anyhow::Result<Response<Incoming>> {
-        let mut request = Request::builder()
+        let head = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &self.url.authority)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
+            .header(HOST, self.url.authority())
+            .header(CONTENT_TYPE, "application/json");
+        let head = match key {
+            Some(key) => head.header(KEY_HEADER, key),
+            None => head,
+        };
+        let mut request = head.body(Full::new(body))?;
         loop {
             let (mut connection, fresh) = match self.connection.take() {
                 Some(kept) if !kept.is_closed() => (kept, false),
@@ -225,15 +212,20 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Unreachable> {
+        let unreachable = |reason: String| Unreachable::new(&self.url, reason);
         let connecting = TcpStream::connect(self.url.address());
         let stream = match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(stream) => stream.with_context(|| format!("cannot reach {}", self.url))?,
-            Err(_) => bail!("cannot reach {}: no answer in {CONNECT_TIMEOUT:?}", self.url),
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(unreachable(self.url.advised(&error))),
+            Err(_) => return Err(unreachable(format!("no answer in {CONNECT_TIMEOUT:?}"))),
         };
         // Without this a small request can wait for the answer to the one before.
         let _ = stream.set_nodelay(true);
-        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        // A wait for other nodes has no end of its own; a line that is cut in the meantime has to be noticed.
+        keep_alive::watch(&stream);
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (connection, driver) = handshake.map_err(|error| unreachable(error.to_string()))?;
         // Its errors come out of the request that they break.
         tokio::spawn(driver);
         Ok(connection)
@@ -280,7 +272,7 @@ impl Client {
     }
 
     fn silent(&self) -> anyhow::Error {
-        anyhow::anyhow!("{} does not answer", self.url)
+        anyhow!("{} does not answer", self.url)
     }
 }
 
@@ -288,18 +280,6 @@ impl Client {
 mod tests {
     use super::*;
     use crate::cli::test_node::TestNode;
-
-    #[test]
-    fn a_url_names_a_host_and_a_port_and_nothing_else() {
-        let url: NodeUrl = "http://[::1]:8000/".parse().unwrap();
-        assert_eq!((url.host.as_str(), url.port), ("::1", 8000));
-        assert_eq!(url.to_string(), "http://[::1]:8000");
-        assert_eq!("http://node".parse::<NodeUrl>().unwrap().port, 80);
-        let bad = ["", "node:8000", "https://a", "http://a/b", "http://u@a", "http://a?b", "a b"];
-        for bad in bad {
-            assert!(bad.parse::<NodeUrl>().is_err(), "{bad:?}");
-        }
-    }
 
     #[tokio::test]
     async fn one_connection_serves_many_requests() {

@@ -89,7 +89,7 @@ struct SetArgs {
 struct Millis(u64, u64);
 
 fn whole_millis(text: &str) -> Result<Millis, String> {
-    let range: DelayRange = text.parse().map_err(|error| format!("{error}"))?;
+    let range = DelayRange::parse_with_unit(text).map_err(|error| error.to_string())?;
     let millis = |delay: Duration| {
         let whole = delay.subsec_nanos().is_multiple_of(1_000_000);
         let millis = u64::try_from(delay.as_millis()).ok().filter(|_| whole);
@@ -279,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_set_goes_out_in_one_request_and_nothing_else() {
-        let args = ["set", "--send-delay", "0..50ms", "--drop-rate", "0.2", "--paused", "--json"];
+        let args = ["set", "--send-delay", "0ms..50ms", "--drop-rate", "0.2", "--paused", "--json"];
         let (requests, out, done) = asked(&args, 200, r#"{"seed":null}"#).await;
         done.unwrap();
         assert_eq!(

@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use super::Target;
-use super::client::Client;
+use super::clients::Clients;
 use super::lines::{Message, Selection};
 use super::objects::Objects;
 
@@ -34,9 +34,10 @@ pub(super) struct MessagesArgs {
 /// # Errors
 /// When the node refuses, cannot be reached or breaks off; what came before is printed.
 pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut client = Client::new(args.target.url.clone());
+    let mut clients = Clients::new(&args.target.urls);
     // The end is fixed now: a log that grows faster than it is printed still has one.
-    let end = log_end(&mut client).await?;
+    let end = log_end(&mut clients).await?;
+    let client = clients.current().context("no node to ask")?;
     let end = args.selection.until(end);
     let mut next = args.selection.from;
     while next < end {
@@ -56,14 +57,14 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
         // What a reader waits for is seen page by page.
         out.flush()?;
         if next == first {
-            bail!("{} shows no message {first} although its log is longer", args.target.url);
+            bail!("{} shows no message {first} although its log is longer", client.url());
         }
     }
     Ok(())
 }
 
-async fn log_end(client: &mut Client) -> anyhow::Result<u64> {
-    let answer = client.get("/health").await?;
+async fn log_end(clients: &mut Clients) -> anyhow::Result<u64> {
+    let answer = clients.get("/health").await?;
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
     }

@@ -6,8 +6,10 @@
 pub mod bench;
 mod check;
 mod client;
+mod clients;
 mod daemon;
 mod faults;
+mod forget;
 mod lines;
 mod log;
 mod messages;
@@ -15,20 +17,23 @@ mod objects;
 mod post;
 mod status;
 mod up;
+mod url;
+mod variables;
 
 #[cfg(test)]
 mod test_node;
 
-pub use client::NodeUrl;
 pub use daemon::{master_node, secondary_node};
+pub use url::NodeUrl;
+use url::Target;
 
 use std::future::Future;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::config::{MasterArgs, SecondaryArgs};
+use crate::config::{MasterArgs, NodeArgs, SecondaryArgs, Stop};
 use crate::run::{StopOn, StopSignals};
 use crate::telemetry::escaped;
 
@@ -56,6 +61,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Show, set or clear the faults of nodes that run with --allow-faults
     Faults(faults::FaultsArgs),
+    /// Forget a secondary that is gone, so that it no longer counts
+    Forget(forget::ForgetArgs),
     /// Look into the data directory of a node, or make a secondary start over
     Log(log::LogArgs),
     /// Run a master that stops when standard input ends; `up` starts it
@@ -66,21 +73,21 @@ enum Command {
     SecondaryNode(SecondaryArgs),
 }
 
-/// Where the node is that a command asks.
-#[derive(Clone, Debug, Args)]
-struct Target {
-    /// URL of the node
-    #[arg(long, env = "ACKLOG_URL", value_name = "URL")]
-    #[arg(default_value = "http://127.0.0.1:8000")]
-    url: NodeUrl,
-}
-
 impl Cli {
     /// Does what the command line asks for and returns the exit status.
     pub fn run(self) -> ExitCode {
+        if !matches!(self.command, Command::MasterNode(_) | Command::SecondaryNode(_)) {
+            for name in variables::unknown() {
+                let line = format!("acklog: {}: {}", escaped(&name), variables::ADVICE);
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+        }
         match self.command {
             Command::Up(args) => up::run(args),
-            Command::Post(args) => finish(block_on(post::run(&args, &mut std::io::stdout()))),
+            Command::Post(args) => match args.unusable() {
+                Some(wrong) => Stop::bad_usage("acklog", &wrong).report(),
+                None => finish(block_on(post::run(&args, &mut std::io::stdout()))),
+            },
             Command::Messages(args) => {
                 // Buffered: a long log is many short lines.
                 let mut out = std::io::BufWriter::new(std::io::stdout());
@@ -93,9 +100,16 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
+            Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
-            Command::MasterNode(args) => master_node(args, stop_of_child()),
-            Command::SecondaryNode(args) => secondary_node(args, stop_of_child()),
+            Command::MasterNode(args) => match args.into_config() {
+                Ok(config) => master_node(config, stop_of_child()),
+                Err(stop) => stop.report(),
+            },
+            Command::SecondaryNode(args) => match args.into_config() {
+                Ok(config) => secondary_node(config, stop_of_child()),
+                Err(stop) => stop.report(),
+            },
         }
     }
 }

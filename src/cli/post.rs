@@ -3,18 +3,24 @@
 use std::io::{BufRead, Read, Write};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 
 use super::Target;
-use super::client::{Answer, Client};
+use super::client::{Answer, Unreachable};
+use super::clients::Clients;
 use crate::telemetry::escaped;
-use crate::types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration};
+use crate::types::{IdempotencyKey, MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
 
 /// What the network may take on top of `--timeout` before the node counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait before saying so. Shorter: a line for answers that come anyway. Longer: the user
+/// wonders and presses Ctrl-C, not knowing what that does.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Flags of `acklog post`.
 #[derive(Clone, Debug, Args)]
@@ -28,8 +34,12 @@ pub(super) struct PostArgs {
     write_concern: Option<WriteConcern>,
 
     /// How long to wait for these nodes, as 250ms or 1.5s [default: as long as it takes]
-    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = parse_duration_with_unit)]
     timeout: Option<Duration>,
+
+    /// Key of the one message, 1 to 128 visible ASCII characters: sent again with it, it is stored once [default: none]
+    #[arg(long, env = "ACKLOG_KEY", value_name = "KEY")]
+    key: Option<IdempotencyKey>,
 
     /// Print the node's answers as JSON, one a line
     #[arg(long, env = "ACKLOG_JSON")]
@@ -44,18 +54,29 @@ pub(super) struct PostArgs {
 /// # Errors
 /// The first thing that goes wrong; the messages behind it are not sent.
 pub(super) async fn run(args: &PostArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    run_with(args, &mut std::io::stdin().lock(), out).await
+    let (mut stdin, mut notes) = (std::io::stdin().lock(), std::io::stderr());
+    run_with(args, &mut stdin, out, &mut notes).await
+}
+
+impl PostArgs {
+    /// What is wrong with the flags as a whole.
+    pub(super) fn unusable(&self) -> Option<String> {
+        let one = matches!(self.texts.as_slice(), [text] if text != "-");
+        (self.key.is_some() && !one)
+            .then(|| "--key names one message: give it with one TEXT, which is not -".to_owned())
+    }
 }
 
 async fn run_with(
     args: &PostArgs,
     stdin: &mut impl BufRead,
     out: &mut impl Write,
+    notes: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut client = Client::new(args.target.url.clone());
+    let mut poster = Poster { args, clients: Clients::new(&args.target.urls), notes: Some(notes) };
     for text in &args.texts {
         if text != "-" {
-            post(args, &mut client, text, out).await?;
+            poster.post(text, out).await?;
             continue;
         }
         let mut number = 0_u64;
@@ -63,34 +84,88 @@ async fn run_with(
             number += 1;
             next_line(stdin).with_context(|| format!("line {number} of standard input"))?
         } {
-            post(args, &mut client, &line, out).await?;
+            poster.post(&line, out).await?;
         }
     }
     Ok(())
 }
 
-async fn post(
-    args: &PostArgs,
-    client: &mut Client,
-    text: &str,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
-    let patience = args.timeout.map(|timeout| timeout + PATIENCE);
-    let body = request_body(args, text).to_string();
-    let answer = client.call(Method::POST, "/messages", body, patience).await?;
-    let created = answer.status == StatusCode::CREATED;
-    if args.json {
-        // Refusals too: a 504 carries the id of a message that is in the log.
-        writeln!(out, "{}", answer.json_line()?)?;
-    } else if created {
-        writeln!(out, "{}", acked_line(&answer)?)?;
+/// Posts one message after the other.
+struct Poster<'a, N> {
+    args: &'a PostArgs,
+    clients: Clients,
+    /// Where to say that an answer is waited for; none once that was said.
+    notes: Option<&'a mut N>,
+}
+
+impl<N: Write> Poster<'_, N> {
+    async fn post(&mut self, text: &str, out: &mut impl Write) -> anyhow::Result<()> {
+        let answer = self.answer(text).await?;
+        let created = answer.status == StatusCode::CREATED;
+        if self.args.json {
+            // Refusals too: a 504 carries the id of a message that is in the log.
+            writeln!(out, "{}", answer.json_line()?)?;
+        } else if created {
+            writeln!(out, "{}", acked_line(&answer)?)?;
+        }
+        // Each line when it is true, also where standard output is a pipe.
+        out.flush()?;
+        if !created {
+            bail!(answer.detail());
+        }
+        Ok(())
     }
-    // Each line when it is true, also where standard output is a pipe.
-    out.flush()?;
-    if !created {
-        bail!(answer.detail());
+
+    /// The node's answer; says on the way that it is waited for.
+    async fn answer(&mut self, text: &str) -> anyhow::Result<Answer> {
+        let args = self.args;
+        let patience = args.timeout.map(|timeout| timeout + PATIENCE);
+        let body = request_body(args, text).to_string().into();
+        let key = args.key.as_ref().map(IdempotencyKey::as_str);
+        let call = self.clients.call(Method::POST, "/messages", key, body, patience);
+        tokio::pin!(call);
+        let answer = tokio::select! {
+            answer = &mut call => answer,
+            () = sleep(QUIET), if self.notes.is_some() => {
+                if let Some(notes) = self.notes.take() {
+                    // A reader that is gone is no reason to fail.
+                    let _ = writeln!(notes, "acklog: {}", waiting_line(args.write_concern));
+                }
+                call.await
+            }
+        };
+        answer.map_err(|error| match error.is::<Unreachable>() {
+            true => error,
+            false => anyhow!("{error:#}; {}", lost_answer(key)),
+        })
     }
-    Ok(())
+}
+
+fn waiting_line(concern: Option<WriteConcern>) -> String {
+    let nodes = match concern {
+        Some(WriteConcern::Nodes(0 | 1)) => "the master".to_owned(),
+        Some(WriteConcern::Nodes(nodes)) => format!("{nodes} nodes"),
+        Some(WriteConcern::Majority) => "a majority of the nodes".to_owned(),
+        Some(WriteConcern::All) => "all nodes".to_owned(),
+        None => "as many nodes as the default asks for".to_owned(),
+    };
+    format!(
+        "waiting until {nodes} have the message; Ctrl-C ends the waiting only: \
+         the message stays in the log"
+    )
+}
+
+/// What to do where the answer to a request is lost.
+fn lost_answer(key: Option<&str>) -> &'static str {
+    match key {
+        Some(_) => {
+            "the message may be in the log: send it again with the same --key, then it is stored once"
+        }
+        None => {
+            "the message may be in the log: look with `acklog messages` before sending it again; \
+             with --key trying again is safe"
+        }
+    }
 }
 
 fn request_body(args: &PostArgs, text: &str) -> Value {
@@ -166,7 +241,9 @@ mod tests {
         }
         let wrapped = crate::config::parse::<Wrapped>(args).unwrap();
         let mut out = Vec::new();
-        let done = run_with(&wrapped.args, &mut stdin.as_bytes(), &mut out).await;
+        let mut notes = Vec::new();
+        let done = run_with(&wrapped.args, &mut stdin.as_bytes(), &mut out, &mut notes).await;
+        assert_eq!(String::from_utf8(notes).unwrap(), "");
         let requests = requests.lock().unwrap().clone();
         (requests, String::from_utf8(out).unwrap(), done)
     }
@@ -205,6 +282,67 @@ mod tests {
         assert_eq!(requests, [r#"POST /messages {"message":"a","writeConcern":"all"}"#]);
         assert_eq!(out, "");
         assert_eq!(done.unwrap_err().to_string(), "stored, w=3 not yet");
+    }
+
+    fn args(urls: Vec<super::super::NodeUrl>, key: Option<&str>) -> PostArgs {
+        PostArgs {
+            texts: vec!["a".to_owned()],
+            write_concern: Some(WriteConcern::Nodes(3)),
+            timeout: None,
+            key: key.map(|key| key.parse().unwrap()),
+            json: false,
+            target: Target { urls },
+        }
+    }
+
+    // The node blocks its thread, which must not be that of the client.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_user_who_waits_is_told_what_ctrl_c_does() {
+        let node = TestNode::start(|_, _| {
+            std::thread::sleep(QUIET + Duration::from_millis(300));
+            (201, CREATED.to_owned())
+        });
+        let args = args(vec![node.await.url()], None);
+        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        run_with(&args, &mut &b""[..], &mut out, &mut notes).await.unwrap();
+        let notes = String::from_utf8(notes).unwrap();
+        assert!(notes.starts_with("acklog: waiting until 3 nodes have the message; Ctrl-C"));
+        assert_eq!(notes.lines().count(), 1, "{notes}");
+        assert_eq!(out, b"id 3, acked by master, bonnie\n");
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_explained_and_sent_to_no_other_node() {
+        for (key, advice) in [(None, "with --key trying again is safe"), (Some("k"), "same --key")]
+        {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = super::super::NodeUrl::local(listener.local_addr().unwrap().port());
+            let (other, requests) = TestNode::recording(201, CREATED).await;
+            let hangs_up = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 4096];
+                let count = tokio::io::AsyncReadExt::read(&mut stream, &mut head).await.unwrap();
+                String::from_utf8(head[..count].to_vec()).unwrap()
+            });
+            let args = args(vec![url, other.url()], key);
+            let (mut out, mut notes) = (Vec::new(), Vec::new());
+            let done = run_with(&args, &mut &b""[..], &mut out, &mut notes).await;
+            let error = done.unwrap_err().to_string();
+            assert!(error.contains("may be in the log") && error.contains(advice), "{error}");
+            assert_eq!(requests.lock().unwrap().len(), 0);
+            let head = hangs_up.await.unwrap();
+            assert_eq!(head.contains("idempotency-key: k"), key.is_some(), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_for_one_message() {
+        let mut args = args(vec![], Some("k"));
+        assert_eq!(args.unusable(), None);
+        args.texts.push("b".to_owned());
+        assert!(args.unusable().is_some());
+        args.texts = vec!["-".to_owned()];
+        assert!(args.unusable().is_some());
     }
 
     #[test]

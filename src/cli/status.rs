@@ -7,8 +7,8 @@ use clap::Args;
 use hyper::StatusCode;
 use serde::Deserialize;
 
-use super::Target;
-use super::client::Client;
+use super::client::{Answer, Client};
+use super::{NodeUrl, Target};
 use crate::telemetry::{escaped, wants_colour};
 
 /// Flags of `acklog status`.
@@ -40,6 +40,7 @@ struct Health {
     quorum: Option<Quorum>,
     waiting_senders: Option<u64>,
     secondaries: Vec<Secondary>,
+    refused: Vec<Refused>,
     master: Option<Master>,
     disk: Option<Disk>,
 }
@@ -65,6 +66,16 @@ struct Secondary {
     last_seen_ms: Option<f64>,
 }
 
+/// A secondary that the master did not let in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Refused {
+    name: Option<String>,
+    code: Option<String>,
+    log_end: Option<u64>,
+    last_seen_ms: Option<f64>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Master {
@@ -72,6 +83,7 @@ struct Master {
     connected: Option<bool>,
     name: Option<String>,
     log_end: Option<u64>,
+    last_error: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,13 +93,49 @@ struct Disk {
     detail: Option<String>,
 }
 
-/// Asks the node and prints what it says.
+/// Asks each node and prints what it says. A node that refuses does not keep the others from being
+/// asked.
 ///
 /// # Errors
-/// When the node refuses, cannot be reached, or is not ready where that is asked for.
+/// When a node refuses, cannot be reached, or is not ready where that is asked for.
 pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let urls = &args.target.urls;
+    let colour = wants_colour(std::io::stdout().is_terminal());
+    let (mut nodes, mut failures) = (Vec::new(), Vec::new());
+    for url in urls {
+        match ask(args, url).await {
+            Ok((answer, _)) if args.json => {
+                out.write_all(&answer.body)?;
+                if !answer.body.ends_with(b"\n") {
+                    writeln!(out)?;
+                }
+            }
+            Ok((_, health)) => nodes.push((url, Some(health))),
+            Err(error) if urls.len() == 1 => return Err(error),
+            Err(error) => {
+                nodes.push((url, None));
+                failures.push(format!("{error:#}"));
+            }
+        }
+    }
+    if !args.json {
+        let text = match nodes.as_slice() {
+            [(_, Some(health))] if urls.len() == 1 => rendered(health, colour),
+            nodes => of_several(nodes, colour),
+        };
+        out.write_all(text.as_bytes())?;
+    }
+    out.flush()?;
+    if !failures.is_empty() {
+        bail!(failures.join("; "));
+    }
+    Ok(())
+}
+
+/// What a node says about itself.
+async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health)> {
     let path = if args.ready { "/ready" } else { "/health" };
-    let answer = Client::new(args.target.url.clone()).get(path).await?;
+    let answer = Client::new(url.clone()).get(path).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE
         && let Ok(health) = serde_json::from_slice::<Health>(&answer.body)
         && health.role.is_some()
@@ -97,17 +145,34 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
     }
-    if args.json {
-        out.write_all(&answer.body)?;
-        if !answer.body.ends_with(b"\n") {
-            writeln!(out)?;
+    let health = serde_json::from_value(answer.json()?)?;
+    Ok((answer, health))
+}
+
+/// A row for each node, and below it what the master says.
+fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
+    let nobody = Health::default();
+    let row = |(url, health): &(&NodeUrl, Option<Health>)| {
+        let health = health.as_ref().unwrap_or(&nobody);
+        let state = health.mode.as_ref().or(health.phase.as_ref());
+        let url = url.to_string();
+        [word(&health.name), word(&health.role), word(&state.cloned()), number(health.log_end), url]
+    };
+    let heads = ["NAME", "ROLE", "STATE", "LOG END", "URL"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heads).chain(nodes.iter().map(row)).collect();
+    let mut text = laid_out(&rows, |column| column != 3, |_, _| None);
+    for health in nodes.iter().filter_map(|(_, health)| health.as_ref()) {
+        if health.role.as_deref() == Some("master") {
+            text.push('\n');
+            text.push_str(&rendered(health, colour));
+        } else {
+            let troubles = troubles(health);
+            if !troubles.is_empty() {
+                text.push_str(&format!("\n{}:\n{troubles}", word(&health.name)));
+            }
         }
-    } else {
-        let health: Health = serde_json::from_value(answer.json()?)?;
-        let colour = wants_colour(std::io::stdout().is_terminal());
-        out.write_all(rendered(&health, colour).as_bytes())?;
     }
-    Ok(out.flush()?)
+    text
 }
 
 fn rendered(health: &Health, colour: bool) -> String {
@@ -128,13 +193,29 @@ fn summary(health: &Health) -> String {
         let (healthy, required) = (number(quorum.healthy), number(quorum.required));
         text.push_str(&format!("quorum: {healthy} healthy of {required} required\n"));
     }
+    text.push_str(&troubles(health));
+    if let Some(master) = &health.master {
+        text.push_str(&master_line(master));
+    }
+    text
+}
+
+/// What is wrong: a line for each thing.
+fn troubles(health: &Health) -> String {
+    let mut text = String::new();
     if let Some(disk) = &health.disk
         && disk.state.as_deref() != Some("ok")
     {
-        text.push_str(&format!("disk: {} {}\n", word(&disk.state), word(&disk.detail)));
+        text.push_str(&format!("disk {}: {}\n", word(&disk.state), word(&disk.detail)));
     }
-    if let Some(master) = &health.master {
-        text.push_str(&master_line(master));
+    for refused in &health.refused {
+        text.push_str(&format!(
+            "refused {}: {}, log end {}, {} ago\n",
+            word(&refused.name),
+            word(&refused.code),
+            number(refused.log_end),
+            refused.last_seen_ms.map_or(UNKNOWN.to_owned(), span),
+        ));
     }
     text
 }
@@ -162,8 +243,12 @@ fn master_line(master: &Master) -> String {
         Some(false) => "not connected",
         None => UNKNOWN,
     };
+    let error = master
+        .last_error
+        .as_ref()
+        .map_or(String::new(), |error| format!("; the last attempt failed: {}", escaped(error)));
     format!(
-        "its master: {} at {}, {connected}, log end {}\n",
+        "its master: {} at {}, {connected}, log end {}{error}\n",
         word(&master.name),
         word(&master.address),
         number(master.log_end),
@@ -183,24 +268,33 @@ const STATUS_COLUMN: usize = 1;
 const WORD_COLUMNS: usize = 3;
 
 fn table(secondaries: &[Secondary], colour: bool) -> String {
-    let rows: Vec<[String; 9]> =
-        std::iter::once(COLUMNS.map(str::to_owned)).chain(secondaries.iter().map(row)).collect();
-    let mut widths = [0; 9];
-    for row in &rows {
+    let heads = COLUMNS.map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heads).chain(secondaries.iter().map(row)).collect();
+    let colour = |column, cell: &str| colour_of(cell).filter(|_| colour && column == STATUS_COLUMN);
+    laid_out(&rows, |column| column < WORD_COLUMNS, colour)
+}
+
+/// Rows as lines of a table: words stand left, numbers right.
+fn laid_out<const N: usize>(
+    rows: &[[String; N]],
+    is_word: impl Fn(usize) -> bool,
+    colour: impl Fn(usize, &str) -> Option<u8>,
+) -> String {
+    let mut widths = [0; N];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let padded = if column < WORD_COLUMNS {
-                format!("{cell:<width$}")
-            } else {
-                format!("{cell:>width$}")
+            let padded = match is_word(column) {
+                true => format!("{cell:<width$}"),
+                false => format!("{cell:>width$}"),
             };
-            match colour_of(cell).filter(|_| colour && column == STATUS_COLUMN) {
+            match colour(column, cell) {
                 Some(number) => line.push_str(&format!("\u{1b}[{number}m{padded}\u{1b}[0m")),
                 None => line.push_str(&padded),
             }
@@ -221,7 +315,7 @@ fn row(secondary: &Secondary) -> [String; 9] {
         number(secondary.lag),
         number(secondary.in_flight),
         number(secondary.retries),
-        secondary.rtt_ms.map_or(UNKNOWN.to_owned(), |ms| format!("{ms:.1} ms")),
+        secondary.rtt_ms.map_or(UNKNOWN.to_owned(), round_trip),
         secondary.last_seen_ms.map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", span(ms))),
     ]
 }
@@ -244,6 +338,11 @@ fn number(number: Option<u64>) -> String {
     number.map_or(UNKNOWN.to_owned(), |number| number.to_string())
 }
 
+/// A round trip; one on the same machine is shorter than what is shown of it.
+fn round_trip(ms: f64) -> String {
+    if ms < 0.05 { "<0.1 ms".to_owned() } else { format!("{ms:.1} ms") }
+}
+
 /// A time span as a person says it: `40 ms`, `2.5 s`, `12 min`, `3 h`.
 fn span(ms: f64) -> String {
     match ms / 1000.0 {
@@ -255,97 +354,4 @@ fn span(ms: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::test_node::TestNode;
-
-    const MASTER: &str = r#"{"name": "master", "role": "master", "mode": "read-write",
-        "logEnd": 42, "clusterSize": 3, "quorum": null, "waitingSenders": 1, "secondaries": [
-        {"name": "bonnie", "status": "healthy", "phase": "ready", "ackedEnd": 42, "lag": 0,
-         "inFlight": 0, "retries": 0, "rttMs": 0.42, "lastSeenMs": 40, "address": "x"},
-        {"name": "clyde", "status": "unhealthy", "phase": "disconnected", "ackedEnd": 7,
-         "lag": 35, "inFlight": 0, "retries": 12, "rttMs": null, "lastSeenMs": 61500,
-         "address": null}], "disk": null}"#;
-
-    fn shown(health: &str, colour: bool) -> String {
-        rendered(&serde_json::from_str(health).unwrap(), colour)
-    }
-
-    #[test]
-    fn a_master_shows_itself_and_a_row_for_each_secondary() {
-        let expected = "\
-master (master): read-write, log end 42, cluster size 3, waiting senders 1
-
-NAME    STATUS     PHASE         ACKED  LAG  IN-FLIGHT  RETRIES     RTT   LAST SEEN
-bonnie  healthy    ready            42    0          0        0  0.4 ms   40 ms ago
-clyde   unhealthy  disconnected      7   35          0       12       -  61.5 s ago
-";
-        assert_eq!(shown(MASTER, false), expected);
-    }
-
-    #[test]
-    fn colour_marks_the_status_and_moves_no_column() {
-        let plain = shown(MASTER, false);
-        let coloured = shown(MASTER, true);
-        assert!(coloured.contains("\u{1b}[32mhealthy  \u{1b}[0m  ready"), "{coloured}");
-        let stripped = ["\u{1b}[32m", "\u{1b}[31m", "\u{1b}[0m"]
-            .iter()
-            .fold(coloured, |text, code| text.replace(code, ""));
-        assert_eq!(stripped, plain);
-    }
-
-    #[test]
-    fn a_secondary_shows_its_own_facts_and_its_master() {
-        let health = r#"{"name": "bonnie", "role": "secondary", "phase": "catching-up",
-            "logEnd": 3, "buffered": 2, "master": {"address": "127.0.0.1:6000",
-            "connected": true, "name": "master", "logEnd": 9}, "disk": null}"#;
-        assert_eq!(
-            shown(health, false),
-            "bonnie (secondary): catching-up, log end 3, buffered 2\n\
-             its master: master at 127.0.0.1:6000, connected, log end 9\n"
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_is_a_dash_and_trouble_is_told() {
-        let health = r#"{"name": "m", "role": "master", "quorum": {"required": 2, "healthy": 1},
-            "disk": {"state": "failed", "detail": "no\nspace"}}"#;
-        assert_eq!(
-            shown(health, false),
-            "m (master): -, log end -, cluster size -, waiting senders -\n\
-             quorum: 1 healthy of 2 required\n\
-             disk: failed no\\nspace\n\
-             no secondary has registered yet\n"
-        );
-    }
-
-    async fn ready(status: u16, body: &'static str) -> Result<String, String> {
-        let node = TestNode::start(move |line, _| match line {
-            "GET /ready" => (status, body.to_owned()),
-            _ => (404, "{}".to_owned()),
-        });
-        let target = Target { url: node.await.url() };
-        let mut out = Vec::new();
-        let done = run(&StatusArgs { json: false, ready: true, target }, &mut out).await;
-        let out = String::from_utf8(out).unwrap();
-        done.map(|()| out.clone()).map_err(|error| format!("{out}{error:#}"))
-    }
-
-    #[tokio::test]
-    async fn a_node_that_is_not_ready_says_in_one_line_what_it_lacks() {
-        let head = "master (master): read-write, log end 42";
-        assert!(ready(200, MASTER).await.unwrap().starts_with(head));
-        let read_only = r#"{"name": "m", "role": "master", "mode": "read-only", "logEnd": 3,
-            "clusterSize": 3, "waitingSenders": 0, "quorum": {"required": 2, "healthy": 1},
-            "secondaries": [{"name": "bonnie"}]}"#;
-        let expected = "not ready: m (master): read-only, log end 3, cluster size 3, \
-            waiting senders 0; quorum: 1 healthy of 2 required";
-        assert_eq!(ready(503, read_only).await.unwrap_err(), expected);
-        let cut_off = r#"{"name": "bonnie", "role": "secondary", "phase": "ready", "logEnd": 3,
-            "buffered": 0, "master": {"name": "m", "address": "a:1", "connected": false}}"#;
-        let expected = "not ready: bonnie (secondary): ready, log end 3, buffered 0; \
-            its master: m at a:1, not connected, log end -";
-        assert_eq!(ready(503, cut_off).await.unwrap_err(), expected);
-        assert_eq!(ready(503, r#"{"detail": "stopping"}"#).await.unwrap_err(), "stopping");
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::client::NodeUrl;
+use super::NodeUrl;
 
 /// From the request's line (`GET /health`) and its body to status and body.
 type Answer = dyn Fn(&str, &str) -> (u16, String) + Send + Sync;

@@ -15,7 +15,7 @@ pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
 pub(crate) use parse::BAD_USAGE_STATUS;
 pub use parse::{Stop, parse, parse_node};
 pub use registered::Contradiction;
-pub(crate) use values::{interval, number, port, port_range_end};
+pub(crate) use values::{interval_with_unit, number, port, port_range_end};
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, Parser};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, Parser};
 
 use super::args::NodeArgs;
 use crate::telemetry::escaped;
@@ -48,7 +49,7 @@ impl Stop {
         }
     }
 
-    fn from_clap(program: &str, hidden: &[String], error: &clap::Error) -> Self {
+    fn from_clap(program: &str, hidden: &[String], error: &clap::Error, args: &[OsString]) -> Self {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Shown(text),
@@ -64,6 +65,9 @@ impl Stop {
             }
             kind => {
                 let mut reason = one_line(&text);
+                if let Some((shown, variable)) = from_environment(error, args) {
+                    reason = reason.replace(&shown, &format!("{variable} in the environment"));
+                }
                 if matches!(kind, ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
                     reason.push_str("; --help lists what is accepted");
                 }
@@ -80,14 +84,7 @@ impl Stop {
 pub fn parse<T: Parser>(
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<T, Stop> {
-    let command = prepared(T::command()).after_help(ENVIRONMENT_HELP);
-    let program = command.get_name().to_owned();
-    let hidden = command.get_subcommands().filter(|command| command.is_hide_set());
-    let hidden: Vec<String> = hidden.map(|command| command.get_name().to_owned()).collect();
-    command
-        .try_get_matches_from(args)
-        .and_then(|matches| T::from_arg_matches(&matches))
-        .map_err(|error| Stop::from_clap(&program, &hidden, &error))
+    Ok(parse_with_sources(args)?.0)
 }
 
 /// Reads the command line of a daemon and checks it as a whole.
@@ -97,7 +94,50 @@ pub fn parse<T: Parser>(
 pub fn parse_node<T: NodeArgs>(
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<T::Config, Stop> {
-    parse::<T>(args)?.into_config()
+    let (flags, matches): (T, _) = parse_with_sources(args)?;
+    flags.into_config().map_err(|stop| match stop {
+        Stop::BadUsage(line) => Stop::BadUsage(with_variables(&T::command(), &matches, line)),
+        shown => shown,
+    })
+}
+
+fn parse_with_sources<T: Parser>(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<(T, ArgMatches), Stop> {
+    let command = prepared(T::command()).after_help(ENVIRONMENT_HELP);
+    let program = command.get_name().to_owned();
+    let hidden = command.get_subcommands().filter(|command| command.is_hide_set());
+    let hidden: Vec<String> = hidden.map(|command| command.get_name().to_owned()).collect();
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let stop = |error: &clap::Error| match error.kind() {
+        ErrorKind::InvalidUtf8 => Stop::bad_usage(&program, &not_utf8(&args)),
+        _ => Stop::from_clap(&program, &hidden, error, &args),
+    };
+    let matches = command.try_get_matches_from(&args).map_err(|error| stop(&error))?;
+    let flags = T::from_arg_matches(&matches).map_err(|error| stop(&error))?;
+    Ok((flags, matches))
+}
+
+/// Names the argument that is no UTF-8: a file's name may be, nothing else.
+fn not_utf8(args: &[OsString]) -> String {
+    let bad = args.iter().enumerate().skip(1).find(|(_, arg)| arg.to_str().is_none());
+    match bad {
+        Some((number, arg)) => {
+            format!("argument {number} is no UTF-8: {:?}", arg.to_string_lossy())
+        }
+        None => "a value in the environment is no UTF-8".to_owned(),
+    }
+}
+
+/// The line with each flag whose value came from the environment named by its variable.
+fn with_variables(command: &Command, matches: &ArgMatches, line: String) -> String {
+    let from_environment = command
+        .get_arguments()
+        .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable))
+        .filter_map(|arg| {
+            Some((format!("--{}", arg.get_long()?), arg.get_env()?.to_str()?.to_owned()))
+        });
+    from_environment.fold(line, |line, (flag, variable)| line.replace(&flag, &variable))
 }
 
 /// What holds for every command and flag alike, so that no definition can forget it.
@@ -117,6 +157,19 @@ fn prepared(command: Command) -> Command {
         .mut_subcommands(prepared)
 }
 
+/// The flag of a bad value, as clap shows it, and the variable that the value came from.
+fn from_environment(error: &clap::Error, args: &[OsString]) -> Option<(String, String)> {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = shown.split([' ', '=']).next()?;
+    let is_given = args.iter().filter_map(|arg| arg.to_str()).any(|arg| {
+        arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    let variable = flag.strip_prefix("--")?.to_uppercase().replace('-', "_");
+    let variable = format!("ACKLOG_{variable}");
+    let is_set = std::env::var_os(&variable).is_some_and(|value| !value.is_empty());
+    (!is_given && is_set).then(|| (format!("'{shown}'"), variable))
+}
+
 /// Clap's message without usage and advice, in one line.
 fn one_line(text: &str) -> String {
     let ends = ["\n\nUsage:", "\n\nFor more information"];
@@ -125,7 +178,8 @@ fn one_line(text: &str) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     text.split("\n\n")
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|paragraph| !paragraph.is_empty())
+        // Advice on values that look like flags, which nobody has.
+        .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("tip: to pass"))
         .collect::<Vec<_>>()
         .join("; ")
 }

@@ -10,7 +10,7 @@ use super::LogFormat;
 use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
 use crate::types::{
     Fsync, MESSAGE_BYTES_LIMIT, NODES_MAX, NodeName, Quorum, SECONDARIES_MAX, WriteConcern,
-    parse_duration,
+    parse_duration, parse_duration_with_unit,
 };
 
 /// Longest host name, in bytes, that the domain name system allows.
@@ -76,8 +76,16 @@ pub(super) fn secondaries(text: &str) -> Result<Names, String> {
 }
 
 /// A timeout or a pause: a duration that is not too close to zero.
-pub(crate) fn interval(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    not_too_short(parse_duration(text).map_err(|error| error.to_string())?)
+}
+
+/// The same on the tool's command line, where a bare number is refused.
+pub(crate) fn interval_with_unit(text: &str) -> Result<Duration, String> {
+    not_too_short(parse_duration_with_unit(text).map_err(|error| error.to_string())?)
+}
+
+fn not_too_short(duration: Duration) -> Result<Duration, String> {
     if duration < INTERVAL_MIN {
         return Err(format!("it must be at least {INTERVAL_MIN:?}"));
     }

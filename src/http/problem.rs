@@ -41,8 +41,8 @@ pub(super) enum Problem {
     },
     /// A message was posted to a secondary.
     #[error(
-        "this node is a secondary and takes no messages; send them to its master{}: to the HTTP \
-         port of the machine whose port for secondaries this node dials at {address}",
+        "this node is a secondary and takes no messages; send them to the HTTP port of its \
+         master{}. This node knows only the master's port for secondaries: {address}",
         named(.master)
     )]
     NotMaster {
@@ -56,8 +56,8 @@ pub(super) enum Problem {
     /// A secondary was asked who has a message.
     #[error(
         "this node is a secondary and does not know which nodes have a message; wait for a write \
-         concern at its master{}: at the HTTP port of the machine whose port for secondaries this \
-         node dials at {address}",
+         concern at the HTTP port of its master{}. This node knows only the master's port for \
+         secondaries: {address}",
         named(.master)
     )]
     NotMastersWait {

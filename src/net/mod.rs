@@ -9,6 +9,7 @@
 
 mod codec;
 mod dialer;
+pub mod keep_alive;
 mod listener;
 mod session;
 

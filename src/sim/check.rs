@@ -1,13 +1,11 @@
 //! What must hold in every moment of every schedule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::log::LogReader;
 use crate::protocol::{Outcome, Receipt};
-use crate::types::{
-    Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId, WriteConcern,
-};
+use crate::types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId};
 
 /// Watches a cluster from outside. Each method panics, with the facts, when something that must hold does not.
 #[derive(Debug, Default)]
@@ -22,6 +20,10 @@ pub struct Checker {
     held: BTreeMap<(LogId, NodeName), LogEnd>,
     /// The messages of the master's log that have a key.
     keys: BTreeMap<String, MessageId>,
+    /// Where they are, in the order in which the master forgets them.
+    keyed: BTreeSet<MessageId>,
+    /// How many keyed messages the master remembers.
+    window: usize,
     /// Senders without an answer.
     waiting: BTreeMap<WaiterId, Sent>,
     /// Answers so far.
@@ -40,11 +42,17 @@ struct Accepted {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) id: MessageId,
-    pub(super) write_concern: Option<WriteConcern>,
+    /// How many nodes must have it: what was asked for, as a number when it was taken.
+    pub(super) wanted: u16,
     pub(super) deadline: Option<Duration>,
 }
 
 impl Checker {
+    /// Watches a cluster whose master remembers the last `window` keyed messages.
+    pub(super) fn new(window: usize) -> Self {
+        Self { window, ..Self::default() }
+    }
+
     /// A batch got its ids: they are dense and each is given once.
     pub(super) fn accepted(&mut self, waiter: WaiterId, sent: Sent, batch: &Batch) {
         let truth = self.log.and_then(|log| self.truths.get_mut(&log)).expect("a master runs");
@@ -77,7 +85,7 @@ impl Checker {
         match outcome {
             Outcome::Committed(receipt) => {
                 self.receipt_is_true(&sent, receipt);
-                let (acked, wanted) = (receipt.acked_by.len(), receipt.write_concern);
+                let (acked, wanted) = (receipt.acked_by.len(), sent.wanted);
                 assert!(acked >= usize::from(wanted), "{wanted} nodes asked for, {receipt:?}");
             }
             Outcome::TimedOut(receipt) => {
@@ -99,6 +107,7 @@ impl Checker {
 
     fn receipt_is_true(&self, sent: &Sent, receipt: &Receipt) {
         assert_eq!(receipt.id, sent.id, "answered with another message's id");
+        assert_eq!(receipt.write_concern, sent.wanted, "another write concern than asked for");
         for (n, name) in receipt.acked_by.iter().enumerate() {
             let held = self.log.and_then(|log| self.held.get(&(log, name.clone())));
             let held = held.copied().unwrap_or_default();
@@ -169,12 +178,15 @@ impl Checker {
         assert!(end.get() <= truth.len() as u64, "the master has messages that nobody sent");
         truth.truncate(end.get() as usize);
         self.keys.retain(|_, id| id.end() <= end);
+        self.keyed.retain(|id| id.end() <= end);
     }
 
-    /// A message got an id under a key: none of the messages that are there has it already.
-    pub(super) fn keyed(&mut self, key: &IdempotencyKey, id: MessageId) {
-        let before = self.keys.insert(key.to_string(), id);
+    /// A message got an id under a key: none of those that the master remembers has it already.
+    pub(super) fn took_key(&mut self, key: &IdempotencyKey, id: MessageId) {
+        let before = self.message_of(key);
         assert_eq!(before, None, "the message of key {key} is there twice, also as {id}");
+        self.keys.insert(key.to_string(), id);
+        self.keyed.insert(id);
     }
 
     /// Number of messages accepted in this log.
@@ -187,13 +199,26 @@ impl Checker {
         self.released
     }
 
-    /// Whether a sender waits for a number of nodes that is `nodes` at most. Words are numbers by now.
+    /// Whether a sender waits for a number of nodes that is `nodes` at most.
     pub(super) fn waits_for_at_most(&self, nodes: u16) -> bool {
-        let asks = |sent: &Sent| match sent.write_concern {
-            Some(WriteConcern::Nodes(asked)) => asked <= u64::from(nodes),
-            _ => true,
-        };
-        self.waiting.values().any(asks)
+        self.waiting.values().any(|sent| sent.wanted <= nodes)
+    }
+
+    /// The senders that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&WaiterId, &Sent)> {
+        self.waiting.iter()
+    }
+
+    /// Number of senders that wait for more nodes than the master.
+    pub(super) fn waiting_for_secondaries(&self) -> usize {
+        self.waiting.values().filter(|sent| sent.wanted > 1).count()
+    }
+
+    /// The message that has this key, if it is one of those that the master remembers.
+    pub(super) fn message_of(&self, key: &IdempotencyKey) -> Option<MessageId> {
+        let id = self.keys.get(key.as_str()).copied()?;
+        let is_remembered = self.keyed.range(id..).take(self.window + 1).count() <= self.window;
+        is_remembered.then_some(id)
     }
 
     /// Senders without an answer.
@@ -220,7 +245,7 @@ mod tests {
         for (n, text) in texts.iter().enumerate() {
             let sent = Sent {
                 id: MessageId::new(n as u64),
-                write_concern: None,
+                wanted: 2,
                 deadline: Some(Duration::from_secs(9)),
             };
             checker.accepted(WaiterId::new(n as u64), sent, &(*text).into());
@@ -277,7 +302,7 @@ mod tests {
         let mut checker = checker(&["a"]);
         let mut batch = Batch::from("b");
         batch.push("c");
-        let sent = Sent { id: MessageId::new(1), write_concern: None, deadline: None };
+        let sent = Sent { id: MessageId::new(1), wanted: 1, deadline: None };
         checker.accepted(WaiterId::new(1), sent, &batch);
         look(&mut checker, "bonnie", &["a", "b"]);
     }
@@ -299,6 +324,14 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "another write concern than asked for")]
+    fn a_write_concern_that_is_lowered_in_the_answer_too_is_caught() {
+        let mut checker = checker(&["a"]);
+        look(&mut checker, "master", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
+    }
+
+    #[test]
     #[should_panic(expected = "2 nodes asked for")]
     fn a_lowered_write_concern_is_caught() {
         let mut checker = checker(&["a"]);
@@ -311,8 +344,9 @@ mod tests {
     fn a_second_answer_is_caught() {
         let mut checker = checker(&["a"]);
         look(&mut checker, "master", &["a"]);
-        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
-        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
+        look(&mut checker, "bonnie", &["a"]);
+        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
+        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
     }
 
     #[test]

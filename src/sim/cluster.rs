@@ -13,6 +13,7 @@ use super::disk::SimDisk;
 use super::link::{Link, Network, Rule, RuleAction, describe};
 use super::node::{Found, MasterNode, SecondaryNode, Stalled};
 use super::options::ClusterOptions;
+use super::positions::Positions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
@@ -31,7 +32,7 @@ const SUMMARY_LINES: usize = 60;
 #[derive(Debug)]
 pub(super) enum Event {
     /// Bytes of one frame arrive at one end of a link.
-    Arrive { link: u64, at_master: bool, bytes: Bytes },
+    Arrive { link: u64, at_master: bool, kind: FrameKind, bytes: Bytes },
     /// One end of a link learns that it is gone.
     Down { link: u64, at_master: bool },
     /// The master accepts a connection.
@@ -69,6 +70,9 @@ pub struct Cluster {
     pub network: Network,
     rules: Vec<Rule>,
     checker: Checker,
+    positions: Positions,
+    /// Whether the master was asked to stop.
+    stopping: bool,
     trace: String,
     print_trace: bool,
     master_name: NodeName,
@@ -82,6 +86,7 @@ impl Cluster {
             now: Duration::ZERO,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             disk_rng: ChaCha8Rng::seed_from_u64(!options.seed),
+            checker: Checker::new(options.idempotency_window),
             options,
             next_number: 0,
             master: None,
@@ -93,7 +98,8 @@ impl Cluster {
             events: BTreeMap::new(),
             network: Network::default(),
             rules: Vec::new(),
-            checker: Checker::default(),
+            positions: Positions::default(),
+            stopping: false,
             trace: String::new(),
             print_trace: false,
             master_name: "master".parse().expect("a name"),
@@ -130,6 +136,8 @@ impl Cluster {
         };
         *self.lives.entry(None).or_default() += 1;
         self.checker.master_started(&self.master_name, options.log, found.end);
+        self.positions.master_started();
+        self.stopping = false;
         let what = start_of(&found);
         self.master = Some(MasterNode::new(self.instant(), options, log, found));
         self.note(&format!("master starts with {what}"));
@@ -279,6 +287,8 @@ impl Cluster {
 
 mod disks;
 mod failures;
+mod judge;
+mod network;
 mod run;
 mod senders;
 

@@ -73,6 +73,8 @@ pub enum RuleAction {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) peer: NodeName,
+    /// Which life of the master and of the secondary this is: a later one never had the connection.
+    pub(super) lives: (u64, u64),
     /// Whether each end still thinks that it is connected.
     pub(super) master_open: bool,
     pub(super) secondary_open: bool,

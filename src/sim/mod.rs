@@ -17,6 +17,7 @@ mod disk;
 mod link;
 mod node;
 mod options;
+mod positions;
 mod schedule;
 
 pub use check::Checker;

@@ -30,6 +30,8 @@ pub struct ClusterOptions {
     pub reconnect_delay: Duration,
     /// Whether nodes have their logs on (simulated) disks.
     pub on_disk: bool,
+    /// Most events that a node takes in before it acts on them; at least 1.
+    pub turn_events: usize,
     /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
     pub disk_delay_max: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for ClusterOptions {
             faults: Faults::default(),
             reconnect_delay: Duration::from_secs(3),
             on_disk: false,
+            turn_events: 1,
             disk_delay_max: Duration::ZERO,
         }
     }

@@ -14,9 +14,9 @@ use super::options::ClusterOptions;
 use crate::protocol::SecondaryPhase;
 use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId};
 
-/// Within this virtual time after the last fault a cluster must be whole again: many times the longest delay, timeout
-/// and pause that a schedule draws.
-const CONVERGENCE_LIMIT: Duration = Duration::from_secs(300);
+/// Within this virtual time after the last fault a cluster must be whole again. A heartbeat interval decides how soon a
+/// dead connection is noticed, and the longest one that a schedule draws is 3 s.
+const CONVERGENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A delay that is never over before [`CONVERGENCE_LIMIT`]: only its end as a fault ends it.
 const ENDLESS: &str = "1000s";
@@ -27,6 +27,8 @@ pub struct Schedule {
     rng: ChaCha8Rng,
     cluster: Cluster,
     secondaries: Vec<NodeName>,
+    /// A further node, which comes under a name that is taken.
+    namesake: NodeName,
     waiters: Vec<WaiterId>,
     partitioned: Vec<NodeName>,
     master_paused: bool,
@@ -37,6 +39,12 @@ pub struct Schedule {
 
 fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
     rng.random_bool(0.25).then(|| range.parse().expect("a range"))
+}
+
+/// Mostly the usual time, sometimes another, in milliseconds.
+fn rarely(rng: &mut ChaCha8Rng, usual: u64, others: [u64; 3]) -> Duration {
+    let other = others.get(rng.random_range(0..others.len())).copied().unwrap_or(usual);
+    Duration::from_millis(if rng.random_bool(0.3) { other } else { usual })
 }
 
 /// What came out of a schedule that held.
@@ -70,6 +78,11 @@ impl Schedule {
             max_waiting: if rng.random_bool(0.2) { 5 } else { 1000 },
             on_disk: rng.random_bool(0.5),
             disk_delay_max: Duration::from_millis(if rng.random_bool(0.5) { 0 } else { 50 }),
+            turn_events: if rng.random_bool(0.5) { 1 } else { rng.random_range(2..=16) },
+            idempotency_window: if rng.random_bool(0.3) { rng.random_range(1..=5) } else { 1000 },
+            request_timeout: rarely(&mut rng, 1500, [100, 400, 5000]),
+            heartbeat_interval: rarely(&mut rng, 1000, [200, 500, 3000]),
+            reconnect_delay: rarely(&mut rng, 3000, [100, 500, 10_000]),
             ..ClusterOptions::default()
         };
         let mut cluster = Cluster::new(options);
@@ -84,6 +97,7 @@ impl Schedule {
             rng,
             cluster,
             secondaries,
+            namesake: "namesake".parse().expect("a name"),
             waiters: Vec::new(),
             partitioned: Vec::new(),
             master_paused: false,
@@ -167,6 +181,8 @@ impl Schedule {
                 let name = self.some_secondary();
                 // Refused while the secondary is live; either answer is fine.
                 let _ = self.cluster.forget(&name);
+                let registers_as = self.some_secondary();
+                self.cluster.start_namesake(&self.namesake, &registers_as);
             }
             _ => {
                 self.master_paused = false;
@@ -265,6 +281,7 @@ impl Schedule {
             self.heal_one();
         }
         self.mend_disk(None);
+        self.cluster.wipe(&self.namesake);
         for name in self.secondaries.clone() {
             self.cluster.go_on(Some(&name));
             self.mend_disk(Some(&name));
@@ -328,7 +345,12 @@ impl Schedule {
             "senders wait, or the master is read-only, although all nodes have everything\n{}",
             self.cluster.summary()
         );
+        if self.rng.random_bool(0.5) {
+            self.append();
+        }
         self.cluster.shut_down_master();
+        self.cluster.run_for(Duration::from_secs(1));
+        self.cluster.give_up_master();
         assert_eq!(self.cluster.checker().waiting_count(), 0, "a sender was never answered");
         Report {
             messages: self.cluster.checker().accepted_count(),

@@ -18,6 +18,9 @@ pub enum DurationError {
     /// The number is out of reach.
     #[error("{0:?} is longer than a year")]
     TooLong(String),
+    /// The text is a number without a unit where one is needed.
+    #[error("{0:?} has no unit: write {0}s for seconds or {0}ms for milliseconds")]
+    NoUnit(String),
     /// The range ends before it starts.
     #[error("the range {0:?} ends before it starts")]
     Backwards(String),
@@ -52,6 +55,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(duration)
 }
 
+/// Reads `250ms`, `1.5s` or `3s`. A bare number is refused: people who type it mean seconds, and programs milliseconds.
+///
+/// # Errors
+/// As [`parse_duration`], and when the unit is missing.
+pub fn parse_duration_with_unit(text: &str) -> Result<Duration, DurationError> {
+    let duration = parse_duration(text)?;
+    let number = text.trim();
+    match number.ends_with('s') {
+        true => Ok(duration),
+        false => Err(DurationError::NoUnit(number.to_owned())),
+    }
+}
+
 /// A range of artificial delays, both ends included; each delay is drawn from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DelayRange {
@@ -69,20 +85,33 @@ impl DelayRange {
     pub const fn max(self) -> Duration {
         self.max
     }
+
+    /// Reads `2s` or `0ms..50ms`, each time with its unit.
+    ///
+    /// # Errors
+    /// When a time has no unit or another form, or the range ends before it starts.
+    pub fn parse_with_unit(text: &str) -> Result<Self, DurationError> {
+        Self::parse_by(text, parse_duration_with_unit)
+    }
+
+    fn parse_by(
+        text: &str,
+        time: impl Fn(&str) -> Result<Duration, DurationError>,
+    ) -> Result<Self, DurationError> {
+        let (min, max) = text.split_once("..").unwrap_or((text, text));
+        let range = Self { min: time(min)?, max: time(max)? };
+        if range.min > range.max {
+            return Err(DurationError::Backwards(text.to_owned()));
+        }
+        Ok(range)
+    }
 }
 
 impl FromStr for DelayRange {
     type Err = DurationError;
 
     fn from_str(text: &str) -> Result<Self, DurationError> {
-        let (min, max) = match text.split_once("..") {
-            Some((min, max)) => (parse_duration(min)?, parse_duration(max)?),
-            None => (parse_duration(text)?, parse_duration(text)?),
-        };
-        if min > max {
-            return Err(DurationError::Backwards(text.to_owned()));
-        }
-        Ok(Self { min, max })
+        Self::parse_by(text, parse_duration)
     }
 }
 
@@ -108,6 +137,18 @@ mod tests {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
         assert!(matches!(parse_duration("99999999999999s"), Err(DurationError::TooLong(_))));
+    }
+
+    #[test]
+    fn a_time_with_a_unit_is_told_from_a_bare_number() {
+        assert_eq!(parse_duration_with_unit(" 1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration_with_unit("0ms"), Ok(Duration::ZERO));
+        let error = parse_duration_with_unit("10").unwrap_err();
+        assert_eq!(error, DurationError::NoUnit("10".to_owned()));
+        assert!(error.to_string().contains("write 10s for seconds or 10ms"), "{error}");
+        assert!(DelayRange::parse_with_unit("0..50ms").is_err());
+        let range = DelayRange::parse_with_unit("0ms..2s").unwrap();
+        assert_eq!((range.min(), range.max()), (Duration::ZERO, Duration::from_secs(2)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod records;
 mod write_concern;
 
 pub use batch::Batch;
-pub use delay::{DelayRange, DurationError, parse_duration};
+pub use delay::{DelayRange, DurationError, parse_duration, parse_duration_with_unit};
 pub use disk::{DiskChange, DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};

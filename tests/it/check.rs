@@ -237,7 +237,7 @@ fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
     nodes.iter().for_each(wait_ready);
     let urls: Vec<_> = nodes.iter().map(|node| node.http).collect();
     let faults =
-        "faults set --error-rate 0.3 --drop-rate 0.1 --duplicate-rate 0.3 --send-delay 0..20ms";
+        "faults set --error-rate 0.3 --drop-rate 0.1 --duplicate-rate 0.3 --send-delay 0ms..20ms";
     let set = acklog(&urls, &faults.split(' ').collect::<Vec<_>>()).output().unwrap();
     let lines = String::from_utf8(set.stdout).unwrap();
     assert_eq!((set.status.code(), lines.lines().count()), (Some(0), 12), "{lines}");

@@ -134,7 +134,7 @@ fn a_message_can_be_waited_for_by_its_id() {
         refused.json()["detail"]
             .as_str()
             .unwrap()
-            .contains("its master \"master\": at the HTTP port")
+            .contains("the HTTP port of its master \"master\"")
     );
     assert_eq!(get(nodes[0].http, "/messages/0").status, 200);
 }

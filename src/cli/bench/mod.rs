@@ -22,19 +22,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::engine::{Failure, Load, Pace, Progress};
-use super::Target;
+use super::client::Client;
 use super::post::concern_value;
-use crate::config::{Stop, interval, number};
+use super::{NodeUrl, Target};
+use crate::config::{Stop, interval_with_unit, number};
 use crate::run::raise_descriptor_limit;
 use crate::threads::ThreadPool;
-use crate::types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration};
+use crate::types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
 
 /// Most clients: each holds a connection.
 const CLIENTS_MAX: usize = 10_000;
@@ -70,17 +71,17 @@ pub(super) struct BenchArgs {
     batch: usize,
 
     /// How long to measure
-    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval)]
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     duration: Duration,
 
     /// How long to send before that
-    #[arg(long, env = "ACKLOG_WARM_UP", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, env = "ACKLOG_WARM_UP", value_name = "DURATION", value_parser = parse_duration_with_unit)]
     #[arg(default_value = "1s")]
     warm_up: Duration,
 
     /// How long an answer may take; then the client hangs up
-    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = interval)]
+    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     timeout: Duration,
 
@@ -151,7 +152,7 @@ impl BenchArgs {
     }
 }
 
-/// Measures and returns the exit status: 0 when anything was answered as it should.
+/// Measures and returns the exit status: 0 when every request was answered as it should be.
 pub(super) fn run(args: &BenchArgs) -> ExitCode {
     if let Some(wrong) = args.unusable() {
         return Stop::bad_usage("acklog", &wrong).report();
@@ -161,7 +162,7 @@ pub(super) fn run(args: &BenchArgs) -> ExitCode {
 }
 
 async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let url = &args.target.url;
+    let url = &master_of(&args.target.urls).await?;
     let (load, progress) = (args.load(), Arc::new(Progress::default()));
     let target = HttpTarget::post(url.clone(), "/messages", &args.body());
     let running = {
@@ -178,12 +179,33 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
         Err(Failure::Connect(why)) => bail!("cannot reach {url}: {why}"),
         Err(failure) => bail!("{url}: {failure}"),
     };
-    table::print(args, &report, out)?;
+    table::print(args, url, &report, out)?;
     match report.errors.first() {
-        _ if report.answered > 0 => Ok(()),
+        Some(most) if report.answered > 0 => {
+            bail!("{} failed; most often: {}", report.failed, most.line())
+        }
         Some(most) => bail!("no request was answered as it should be: {}", most.line()),
+        None if report.answered > 0 => Ok(()),
         None => bail!("no request was answered in the time that was measured"),
     }
+}
+
+/// The first of several nodes that is a master, else the first that can be reached, which then says why it takes
+/// nothing. A single node is taken as it is.
+async fn master_of(urls: &[NodeUrl]) -> anyhow::Result<NodeUrl> {
+    let mut reached = None;
+    for url in urls {
+        let answer = match urls.len() {
+            1 => return Ok(url.clone()),
+            _ => Client::new(url.clone()).get("/health").await,
+        };
+        let health = answer.and_then(|answer| answer.json()).unwrap_or_default();
+        if health.get("role").and_then(Value::as_str) == Some("master") {
+            return Ok(url.clone());
+        }
+        reached = reached.or_else(|| (!health.is_null()).then(|| url.clone()));
+    }
+    reached.context("no node can be reached: is the cluster up?")
 }
 
 /// Shows on a terminal how far the run is.

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{BenchArgs, Failures, Percentiles, Report};
+use super::{BenchArgs, Failures, NodeUrl, Percentiles, Report};
 use crate::cli::post::concern_value;
 
 /// Times below this many microseconds are shown as such.
@@ -30,11 +30,12 @@ struct Run<'a> {
 /// When nobody takes it.
 pub(super) fn print(
     args: &BenchArgs,
+    url: &NodeUrl,
     report: &Report,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let run = Run {
-        url: args.target.url.to_string(),
+        url: url.to_string(),
         message_bytes: args.size,
         write_concern: args.write_concern.map(concern_value),
         report,
@@ -178,7 +179,7 @@ mod tests {
 
     fn printed(args: &BenchArgs, report: &Report) -> String {
         let mut out = Vec::new();
-        print(args, report, &mut out).unwrap();
+        print(args, &NodeUrl::local(8000), report, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -193,12 +193,15 @@ fn said(answer: &Answer, count: u64) -> Said {
         (201, Some(receipt), _) => Said::Committed(receipt),
         (503 | 504, Some(receipt), Some("stored")) => Said::Stored(receipt),
         (503 | 504, Some(receipt), Some("unknown")) => Said::Unknown(receipt),
-        (503, None, _) if body.id.is_none() => match answer.retry_after {
+        (400..=503 | 505..=599, None, Some("refused")) if body.id.is_none() => Said::Refused,
+        (500..=503 | 505..=599, None, Some("unknown")) if body.id.is_none() => Said::Nothing,
+        // From here on, of a node that tells no outcome of what it refuses.
+        (503, None, None) if body.id.is_none() => match answer.retry_after {
             true => Said::Refused,
             false => Said::Nothing,
         },
-        (400..=499, None, _) => Said::Refused,
-        (500..=502 | 505..=599, None, _) => Said::Nothing,
+        (400..=499, None, None) => Said::Refused,
+        (500..=502 | 505..=599, None, None) => Said::Nothing,
         _ => {
             let body: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
             Said::Malformed(format!("{status} {}", crate::telemetry::escaped(&body)))
@@ -235,6 +238,16 @@ mod tests {
         assert_eq!(of(503, false, r#"{"detail":"stopped in between"}"#), Said::Nothing);
         assert_eq!(of(400, false, "{}"), Said::Refused);
         assert_eq!(of(500, false, ""), Said::Nothing);
+        let refused = r#"{"code":"c","retry":true,"outcome":"refused"}"#;
+        let lost = r#"{"code":"c","retry":false,"outcome":"unknown"}"#;
+        for status in [400, 408, 422, 503] {
+            assert_eq!(of(status, false, refused), Said::Refused);
+        }
+        assert_eq!(of(500, false, lost), Said::Nothing);
+        let wrong = [(422, r#"{"outcome":"stored"}"#), (400, lost), (504, refused)];
+        for (status, body) in wrong {
+            assert!(matches!(of(status, false, body), Said::Malformed(_)), "{status} {body}");
+        }
         for (status, body) in
             [(201, "{}"), (504, "{}"), (504, created), (200, created), (503, r#"{"id":3}"#)]
         {

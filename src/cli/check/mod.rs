@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{NodeUrl, faults};
-use crate::config::{Stop, interval, number};
+use crate::config::{Stop, interval_with_unit, number};
 use crate::types::NODES_MAX;
 
 /// Most messages of one run: what they take of memory stays below a gigabyte.
@@ -34,7 +34,7 @@ pub(super) struct CheckArgs {
     url: Vec<NodeUrl>,
 
     /// How long to send
-    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval)]
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     duration: Duration,
 
@@ -53,13 +53,13 @@ pub(super) struct CheckArgs {
     rate: Option<u32>,
 
     /// How long all nodes may take to show the same log, once the load and the faults are over
-    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = interval)]
+    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     converge: Duration,
 
     /// Drop the connections of a random secondary that often; needs --allow-faults [default: never]
     #[arg(long, env = "ACKLOG_DISCONNECT_EVERY", value_name = "DURATION")]
-    #[arg(value_parser = interval)]
+    #[arg(value_parser = interval_with_unit)]
     disconnect_every: Option<Duration>,
 
     /// Leave the nodes' faults on at the end [default: they are cleared]

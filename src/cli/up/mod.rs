@@ -19,7 +19,8 @@ use clap::builder::NonEmptyStringValueParser;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::client::{Client, NodeUrl};
+use super::NodeUrl;
+use super::client::Client;
 use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
 use crate::run::{StopOn, StopSignals};
 use crate::types::SECONDARIES_MAX;

@@ -210,7 +210,7 @@ fn a_secondary_names_its_master() {
         address: "[::1]:6000".to_owned(),
     };
     let named = problem(Some("master")).to_string();
-    assert!(named.contains("its master \"master\": to the HTTP port"), "{named}");
-    assert!(named.ends_with("dials at [::1]:6000"), "{named}");
-    assert!(problem(None).to_string().contains("its master: to the HTTP port"));
+    assert!(named.contains("the HTTP port of its master \"master\". "), "{named}");
+    assert!(named.ends_with("port for secondaries: [::1]:6000"), "{named}");
+    assert!(problem(None).to_string().contains("the HTTP port of its master. "));
 }

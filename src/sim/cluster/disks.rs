@@ -138,6 +138,8 @@ impl Cluster {
         if log.reader.remembered() > machine.remembered_version() {
             machine.step(now, Input::Remembered(log.reader.remembered()));
         }
+        let shown = machine.health(now).log_end;
+        assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");
         if let Some(change) = change {
             self.note_change(None, &change);
             let Some(MasterNode { machine, .. }) = &mut self.master else { return };

@@ -73,6 +73,7 @@ impl Cluster {
     pub fn hang(&mut self, name: Option<&NodeName>) {
         let shown = name.unwrap_or(&self.master_name).clone();
         self.note(&format!("{shown} hangs"));
+        self.note_standstill(name);
         if let Some(stalled) = self.stalled(name) {
             stalled.is_hung = true;
         }
@@ -82,6 +83,7 @@ impl Cluster {
     pub fn go_on(&mut self, name: Option<&NodeName>) {
         let shown = name.unwrap_or(&self.master_name).clone();
         self.note(&format!("{shown} goes on"));
+        self.note_standstill(name);
         if let Some(stalled) = self.stalled(name) {
             stalled.is_hung = false;
         }
@@ -102,6 +104,7 @@ impl Cluster {
         let shown = name.unwrap_or(&self.master_name).clone();
         self.note(&format!("{shown} has faults: {faults}"));
         let now = self.instant();
+        self.note_standstill(name);
         match name {
             None => {
                 if let Some(node) = &mut self.master {

@@ -1,6 +1,10 @@
 //! The event loop: the shell that production has in threads and sockets, in virtual time.
 
 use super::*;
+use crate::sim::positions::told_by;
+
+/// Time within which what comes to a node is taken in together, where a turn takes more than one event.
+const TURN_TIME: Duration = Duration::from_millis(1);
 
 impl Cluster {
     /// Does the next thing, if it happens before `end`. Returns whether there was one.
@@ -9,19 +13,69 @@ impl Cluster {
         let master = self.master.as_ref().and_then(MasterNode::next_deadline);
         let secondaries = self.secondaries.values().filter_map(SecondaryNode::next_deadline);
         let deadline = secondaries.chain(master).min();
-        let deadline = deadline.map(|at| at.saturating_duration_since(self.base).max(self.now));
+        let deadline = deadline.map(|at| at.saturating_duration_since(self.base));
         let Some(next) = event.into_iter().chain(deadline).min().filter(|&next| next <= end) else {
             return false;
         };
-        self.now = next;
-        match self.events.first_entry().filter(|entry| entry.key().0 <= next) {
-            Some(entry) => {
-                let event = entry.remove();
-                self.happen(event);
-            }
+        self.now = next.max(self.now);
+        match self.take_event(next) {
+            Some(event) => self.take_turn(event),
             None => self.time_out(),
         }
         true
+    }
+
+    fn take_event(&mut self, until: Duration) -> Option<Event> {
+        self.events.first_entry().filter(|entry| entry.key().0 <= until).map(|entry| entry.remove())
+    }
+
+    /// Lets an event happen, and with it those for the same node that come next and soon.
+    fn take_turn(&mut self, event: Event) {
+        let (node, mut left) = (self.node_of(&event), self.options.turn_events);
+        let mut event = Some(event);
+        while let Some(next) = event.take() {
+            self.take_in(next);
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+            let soon = self.now + TURN_TIME;
+            let is_next = |event: &Event| self.node_of(event) == node && !may_admit(event);
+            let follows = self.events.first_key_value().is_some_and(|(_, event)| is_next(event));
+            event = follows.then(|| self.take_event(soon)).flatten();
+        }
+        match node.flatten() {
+            None => self.drain_master(),
+            Some(name) => self.drain_secondary(&name),
+        }
+    }
+
+    /// The node that an event happens to (inside, none: the master); none where it is void.
+    fn node_of(&self, event: &Event) -> Option<Option<NodeName>> {
+        match event {
+            Event::Arrive { link, at_master, .. } | Event::Down { link, at_master } => {
+                let link = self.links.get(link)?;
+                let (master, secondary) = link.lives;
+                match at_master {
+                    true => (self.life(None) == master).then_some(None),
+                    false => {
+                        let lives = self.life(Some(&link.peer)) == secondary;
+                        lives.then(|| Some(link.peer.clone()))
+                    }
+                }
+            }
+            Event::Accepted { link } => {
+                let (master, _) = self.links.get(link)?.lives;
+                (self.life(None) == master).then_some(None)
+            }
+            Event::Dialed { secondary, life, .. } => {
+                (self.life(Some(secondary)) == *life).then(|| Some(secondary.clone()))
+            }
+            Event::Synced { secondary, life } | Event::DiskBroke { secondary, life } => {
+                (self.life(secondary.as_ref()) == *life).then(|| secondary.clone())
+            }
+            Event::Remembered { life, .. } => (self.life(None) == *life).then_some(None),
+        }
     }
 
     fn time_out(&mut self) {
@@ -48,28 +102,19 @@ impl Cluster {
         }
     }
 
+    /// Lets something happen to a node at once.
     pub(super) fn happen(&mut self, event: Event) {
-        let to = match &event {
-            Event::Arrive { link, at_master, .. } | Event::Down { link, at_master } => {
-                let Some(link) = self.links.get(link) else { return };
-                (!at_master).then(|| link.peer.clone())
-            }
-            Event::Accepted { .. } => None,
-            Event::Dialed { secondary, life, .. } if self.life(Some(secondary)) == *life => {
-                Some(secondary.clone())
-            }
-            Event::Synced { secondary, life } | Event::DiskBroke { secondary, life }
-                if self.life(secondary.as_ref()) == *life =>
-            {
-                secondary.clone()
-            }
-            Event::Remembered { life, .. } if self.life(None) == *life => None,
-            // It happened to an earlier life.
-            Event::Dialed { .. }
-            | Event::Synced { .. }
-            | Event::Remembered { .. }
-            | Event::DiskBroke { .. } => return,
-        };
+        let node = self.node_of(&event);
+        self.take_in(event);
+        match node.flatten() {
+            None => self.drain_master(),
+            Some(name) => self.drain_secondary(&name),
+        }
+    }
+
+    /// Lets a node take in an event, without acting on it yet.
+    fn take_in(&mut self, event: Event) {
+        let Some(to) = self.node_of(&event) else { return };
         // A node that is paused on demand goes on with its disk and with HTTP, one that hangs with nothing.
         let is_own = matches!(
             event,
@@ -83,14 +128,8 @@ impl Cluster {
             return;
         }
         match to {
-            None => {
-                self.happen_to_master(event);
-                self.drain_master();
-            }
-            Some(name) => {
-                self.happen_to_secondary(&name, event);
-                self.drain_secondary(&name);
-            }
+            None => self.happen_to_master(event),
+            Some(name) => self.happen_to_secondary(&name, event),
         }
     }
 
@@ -99,7 +138,8 @@ impl Cluster {
         let Some(master) = &mut self.master else { return };
         let input = match event {
             Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
-                return self.tell_master_of_disk(event);
+                self.tell_master_of_disk(event);
+                return self.note_turn();
             }
             Event::Accepted { link } => {
                 if !self.links.get(&link).is_some_and(|link| link.master_open) {
@@ -116,15 +156,24 @@ impl Cluster {
                 Input::SessionDown { session: SessionId::new(link), reason: "cut".to_owned() }
             }
             Event::Arrive { link, bytes, .. } => {
-                if !self.links.get(&link).is_some_and(|link| link.master_open) {
-                    return;
-                }
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
+                // What came before the machine closed the connection waits in a mailbox, and is still handed in.
+                if self.links.get(&link).is_some_and(|link| link.master_open) {
+                    self.positions.received(self.now, link, &frame);
+                }
                 Input::Frame { session: SessionId::new(link), frame }
             }
             Event::Dialed { .. } => return,
         };
         master.machine.step(now, input);
+        self.note_turn();
+    }
+
+    /// Where a turn takes more, what this event changed is noted before the next one hides it.
+    fn note_turn(&mut self) {
+        if self.options.turn_events > 1 {
+            self.note_positions();
+        }
     }
 
     fn happen_to_secondary(&mut self, name: &NodeName, event: Event) {
@@ -152,9 +201,6 @@ impl Cluster {
                 }
             }
             Event::Arrive { link, bytes, .. } => {
-                if !self.links.get(&link).is_some_and(|link| link.secondary_open) {
-                    return;
-                }
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
                 SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
@@ -185,6 +231,7 @@ impl Cluster {
             }
         }
         self.look();
+        self.judge_master();
     }
 
     pub(super) fn drain_secondary(&mut self, name: &NodeName) {
@@ -199,6 +246,10 @@ impl Cluster {
                         unreachable!("a secondary sends no messages, but {range}")
                     };
                     let frame = frame.try_map(empty).expect("no run");
+                    if let Some(told) = told_by(&frame) {
+                        let end = node.log.reader.durable_end();
+                        assert!(told <= end, "{name} tells {told} and has {end}");
+                    }
                     self.transmit(session.get(), false, &frame);
                 }
                 SecondaryEffect::Append(run) => {
@@ -218,6 +269,7 @@ impl Cluster {
 
     fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
         self.look();
+        self.note_positions();
         self.checker.released(self.now, waiter, outcome);
         let (what, receipt) = match outcome {
             Outcome::Committed(receipt) => ("committed", receipt),
@@ -227,6 +279,11 @@ impl Cluster {
             Outcome::TooManyWaiting(receipt) => ("too many wait", receipt),
             Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
         };
+        for name in receipt.acked_by.iter().filter(|&name| *name != self.master_name) {
+            let told = self.positions.of(name);
+            let has_told = told.is_some_and(|told| receipt.id.end() <= told);
+            assert!(has_told, "{name} told {told:?}: {receipt:?}");
+        }
         let nodes: Vec<_> = receipt.acked_by.iter().map(NodeName::as_str).collect();
         let (id, w, nodes) = (receipt.id, receipt.write_concern, nodes.join(", "));
         let replayed = if receipt.replayed { " (replayed)" } else { "" };
@@ -248,105 +305,10 @@ impl Cluster {
     pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
     }
+}
 
-    fn dial(&mut self, name: &NodeName) {
-        let (delay, life) = (self.network.delay(&mut self.rng), self.life(Some(name)));
-        let secondary = name.clone();
-        if self.partitioned.contains(name) {
-            let event = Event::Dialed { secondary, life, link: None };
-            return self.schedule(Duration::from_secs(1), event);
-        }
-        let link = self.number();
-        let state = Link {
-            peer: name.clone(),
-            master_open: true,
-            secondary_open: true,
-            last_to_master: self.now + delay,
-            last_to_secondary: self.now + delay,
-        };
-        self.links.insert(link, state);
-        self.schedule(delay, Event::Accepted { link });
-        self.schedule(delay, Event::Dialed { secondary, life, link: Some(link) });
-    }
-
-    /// One end closes a link; the other learns of it behind what is on its way.
-    fn hang_up(&mut self, number: u64, by_master: bool) {
-        let Some(link) = self.links.get_mut(&number) else { return };
-        let last = if by_master {
-            link.master_open = false;
-            link.last_to_secondary
-        } else {
-            link.secondary_open = false;
-            link.last_to_master
-        };
-        if self.partitioned.contains(&link.peer) {
-            return;
-        }
-        let delay = self.network.delay(&mut self.rng).max(last.saturating_sub(self.now));
-        self.schedule(delay, Event::Down { link: number, at_master: !by_master });
-    }
-
-    /// Puts a frame on its way, as the network and the rules will have it.
-    fn transmit(&mut self, number: u64, from_master: bool, frame: &Frame<Records>) {
-        let Some(link) = self.links.get(&number) else { return };
-        let (peer, kind) = (link.peer.clone(), frame.kind());
-        let encoded = frame::encode(frame);
-        let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
-        bytes.extend_from_slice(&encoded.records);
-        let bytes = bytes.freeze();
-        let rule = self.take_rule(&peer, kind);
-        let lost = self.partitioned.contains(&peer)
-            || matches!(rule, Some(RuleAction::Drop))
-            || self.rng.random_bool(self.network.drop_rate);
-        let twice = matches!(rule, Some(RuleAction::Duplicate))
-            || self.rng.random_bool(self.network.duplicate_rate);
-        // Heartbeats would drown what a trace is read for.
-        if !matches!(kind, FrameKind::Heartbeat | FrameKind::Alive) {
-            let fate = if lost {
-                " (lost)"
-            } else if twice {
-                " (twice)"
-            } else {
-                ""
-            };
-            let (from, to) =
-                if from_master { ("master", peer.as_str()) } else { (peer.as_str(), "master") };
-            self.note(&format!("{from} -> {to}: {}{fate}", describe(frame)));
-        }
-        if lost {
-            return;
-        }
-        for _ in 0..=usize::from(twice) {
-            let mut at = self.now
-                + match rule {
-                    Some(RuleAction::Delay(delay)) => delay,
-                    _ => self.network.delay(&mut self.rng),
-                };
-            if !self.network.reorder && !matches!(rule, Some(RuleAction::Delay(_))) {
-                let Some(link) = self.links.get_mut(&number) else { return };
-                let last = if from_master {
-                    &mut link.last_to_secondary
-                } else {
-                    &mut link.last_to_master
-                };
-                at = at.max(*last);
-                *last = at;
-            }
-            let event =
-                Event::Arrive { link: number, at_master: !from_master, bytes: bytes.clone() };
-            self.schedule(at.saturating_sub(self.now), event);
-        }
-    }
-
-    fn take_rule(&mut self, peer: &NodeName, kind: FrameKind) -> Option<RuleAction> {
-        let holds = |rule: &Rule| rule.peer == *peer && rule.kind == format!("{kind:?}");
-        let at = self.rules.iter().position(holds)?;
-        let rule = self.rules.get_mut(at)?;
-        let action = rule.action;
-        rule.times = rule.times.saturating_sub(1);
-        if rule.times == 0 {
-            self.rules.remove(at);
-        }
-        Some(action)
-    }
+/// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the
+/// position that a handshake tells may be a lower one.
+fn may_admit(event: &Event) -> bool {
+    matches!(event, Event::Arrive { kind: FrameKind::Handshake, .. } | Event::Remembered { .. })
 }

@@ -39,18 +39,26 @@ impl Cluster {
                 FirstUse::SameMessage => {
                     return self.join(first, wait, true).map(|waiter| (waiter, first));
                 }
-                FirstUse::OtherMessage => return Err(Refusal::KeyReused { first }),
+                FirstUse::OtherMessage => {
+                    let refusal = Refusal::KeyReused { first };
+                    self.judge_refusal(0, Some(key), &refusal);
+                    return Err(refusal);
+                }
                 FirstUse::OtherKey => {}
             }
         }
         let waiter = WaiterId::new(self.number());
         let now = self.instant();
+        let (wanted, before) = (self.wanted(wait), self.master_health());
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        let id = master.machine.append(now, waiter, wait, hash, batch.len() as u64)?;
+        let taken = master.machine.append(now, waiter, wait, hash, batch.len() as u64);
+        let id = taken.inspect_err(|refusal| self.judge_refusal(wanted, key, refusal))?;
+        before.iter().for_each(|before| self.judge_taken(wanted, before));
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
-        self.checker.accepted(waiter, self.sent(id, wait), batch);
+        self.checker.accepted(waiter, self.sent(id, wanted, wait), batch);
         if let Some(key) = key {
-            self.checker.keyed(key, id);
+            self.checker.took_key(key, id);
         }
         for (at, text) in batch.iter().enumerate() {
             self.note(&format!("sender {waiter}: {text:?} becomes id={}", id.get() + at as u64));
@@ -71,18 +79,21 @@ impl Cluster {
     fn join(&mut self, id: MessageId, wait: Wait, is_replay: bool) -> Result<WaiterId, Refusal> {
         let waiter = WaiterId::new(self.number());
         let now = self.instant();
+        let wanted = self.wanted(wait);
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        master.machine.join(now, waiter, id, wait, is_replay)?;
-        self.checker.joined(waiter, self.sent(id, wait));
+        let joined = master.machine.join(now, waiter, id, wait, is_replay);
+        joined.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
+        self.checker.joined(waiter, self.sent(id, wanted, wait));
         let why = if is_replay { "sent before, as" } else { "waits again for" };
         self.note(&format!("sender {waiter}: {why} id={id}"));
         self.drain_master();
         Ok(waiter)
     }
 
-    fn sent(&self, id: MessageId, wait: Wait) -> Sent {
+    fn sent(&self, id: MessageId, wanted: u64, wait: Wait) -> Sent {
         let deadline = wait.timeout.map(|timeout| self.now + timeout);
-        Sent { id, write_concern: wait.write_concern, deadline }
+        let wanted = u16::try_from(wanted).expect("no cluster has more nodes");
+        Sent { id, wanted, deadline }
     }
 
     /// A sender hangs up.
@@ -119,6 +130,7 @@ impl Cluster {
     }
 
     fn tell_master(&mut self, input: Input) {
+        self.stopping = true;
         let now = self.instant();
         if let Some(master) = &mut self.master {
             master.machine.step(now, input);

@@ -76,16 +76,8 @@ impl Schedule {
     }
 
     fn send(&mut self, batch: &Batch, key: Option<&IdempotencyKey>, wait: Wait) {
-        match self.cluster.send(batch, key, wait) {
-            Ok((waiter, _)) => self.waiters.push(waiter),
-            Err(
-                Refusal::WriteConcern { .. }
-                | Refusal::TooManyWaiting { .. }
-                | Refusal::NoQuorum { .. }
-                | Refusal::DiskFault { .. },
-            ) => {}
-            Err(refusal) => panic!("no reason for that: {refusal}"),
-        }
+        // Whether a refusal has a reason is judged where the master refuses.
+        self.waiters.extend(self.cluster.send(batch, key, wait).map(|(waiter, _)| waiter));
     }
 
     fn some_timeout(&mut self) -> Option<Duration> {

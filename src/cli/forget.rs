@@ -1,0 +1,76 @@
+//! `acklog forget`: removes a secondary that is gone from the cluster.
+
+use std::io::Write;
+
+use anyhow::bail;
+use bytes::Bytes;
+use clap::Args;
+use hyper::Method;
+use serde_json::Value;
+
+use super::Target;
+use super::client::READ_TIMEOUT;
+use super::clients::Clients;
+use crate::types::NodeName;
+
+/// Flags of `acklog forget`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ForgetArgs {
+    /// Name of the secondary; it must be unhealthy
+    name: NodeName,
+
+    /// Print the master's answer as JSON: its health without that secondary
+    #[arg(long, env = "ACKLOG_JSON")]
+    json: bool,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Asks the master to forget the secondary.
+///
+/// # Errors
+/// When the master refuses or cannot be reached.
+pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let path = format!("/secondaries/{}", args.name);
+    let mut clients = Clients::new(&args.target.urls);
+    let patience = Some(READ_TIMEOUT);
+    let answer = clients.call(Method::DELETE, &path, None, Bytes::new(), patience).await?;
+    if !answer.status.is_success() {
+        bail!(answer.detail());
+    }
+    if args.json {
+        writeln!(out, "{}", answer.json_line()?)?;
+        return Ok(());
+    }
+    match answer.json()?.get("clusterSize").and_then(Value::as_u64) {
+        Some(size) => writeln!(out, "forgot {}; the cluster size is {size}", args.name)?,
+        None => writeln!(out, "forgot {}", args.name)?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::test_node::TestNode;
+
+    async fn forgotten(status: u16, answer: &'static str) -> Result<(String, String), String> {
+        let (node, requests) = TestNode::recording(status, answer).await;
+        let target = Target { urls: vec![node.url()] };
+        let args = ForgetArgs { name: "clyde".parse().unwrap(), json: false, target };
+        let mut out = Vec::new();
+        run(&args, &mut out).await.map_err(|error| error.to_string())?;
+        let requests = requests.lock().unwrap().join("; ");
+        Ok((requests, String::from_utf8(out).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_secondary_is_forgotten_by_its_name() {
+        let (request, out) = forgotten(200, r#"{"clusterSize": 2}"#).await.unwrap();
+        assert_eq!(request, "DELETE /secondaries/clyde ");
+        assert_eq!(out, "forgot clyde; the cluster size is 2\n");
+        let refused = forgotten(409, r#"{"detail": "clyde is healthy"}"#).await;
+        assert_eq!(refused.unwrap_err(), "clyde is healthy");
+    }
+}

@@ -1,0 +1,128 @@
+//! The positions that the master was told, written down beside it: from the frames that it received, not from what it
+//! made of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::protocol::frame::{Frame, Request, Response};
+use crate::protocol::{MasterHealth, MemberHealth, Status};
+use crate::types::{LogEnd, NodeName, Records};
+
+/// Heartbeat intervals of silence after which a secondary is suspected, and unhealthy.
+const SUSPECTED_AFTER: u32 = 2;
+const UNHEALTHY_AFTER: u32 = 5;
+
+/// What the master's secondaries told it, by connection and by name.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    /// The largest position told on each connection.
+    told: BTreeMap<u64, LogEnd>,
+    /// The name that each connection brought, and by name the last connection that was ready.
+    names: BTreeMap<u64, NodeName>,
+    ready: BTreeMap<NodeName, u64>,
+    /// When something last came on each connection.
+    heard: BTreeMap<u64, Duration>,
+    /// The newest connection that the master took for each name, and the position that counts.
+    counts: BTreeMap<NodeName, (u64, LogEnd)>,
+    /// When the master last stood still: silences before that cannot be judged.
+    stood_still: Option<Duration>,
+}
+
+impl Positions {
+    /// The master started: it knows of no position.
+    pub(super) fn master_started(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The master stands still, or goes on just now.
+    pub(super) fn stands_still(&mut self, now: Duration) {
+        self.stood_still = Some(now);
+    }
+
+    /// Whether the master stood still at some time after `since`.
+    pub(super) fn stood_still(&self, since: Duration) -> bool {
+        self.stood_still.is_some_and(|stood| stood >= since)
+    }
+
+    /// The master received a frame on a connection.
+    pub(super) fn received(&mut self, now: Duration, link: u64, frame: &Frame<Records>) {
+        self.heard.insert(link, now);
+        match frame {
+            Frame::Request(_, Request::Handshake(handshake)) => {
+                self.names.insert(link, handshake.name.clone());
+            }
+            Frame::Request(_, Request::SecondaryNodeReady { .. }) => {
+                let name = self.names.get(&link).cloned();
+                self.ready.extend(name.map(|name| (name, link)));
+            }
+            _ => {}
+        }
+        let Some(told) = told_by(frame) else { return };
+        let before = self.told.entry(link).or_default();
+        *before = told.max(*before);
+    }
+
+    /// Takes over which connection is whose, from the rows of the master's health. A new connection replaces what an
+    /// earlier one told, also by less; a connection that is gone leaves what it told.
+    pub(super) fn look_at(&mut self, health: &MasterHealth) {
+        self.counts.retain(|name, _| health.secondaries.iter().any(|row| row.name == *name));
+        for row in &health.secondaries {
+            // A name may be written down after the connection that brought it is gone.
+            let is_new = !self.counts.contains_key(&row.name);
+            let brought = || self.ready.get(&row.name).copied().filter(|_| is_new);
+            let Some(link) = link_of(row).or_else(brought) else { continue };
+            let told = self.told.get(&link).copied().unwrap_or_default();
+            self.counts.insert(row.name.clone(), (link, told));
+        }
+    }
+
+    /// The position that counts for a name; none where none was told since the master started.
+    pub(super) fn of(&self, name: &NodeName) -> Option<LogEnd> {
+        self.counts.get(name).map(|&(_, told)| told)
+    }
+
+    /// Number of secondaries that told `end` or more.
+    pub(super) fn at_least(&self, end: LogEnd) -> usize {
+        self.counts.values().filter(|&&(_, told)| end <= told).count()
+    }
+
+    /// The status that the master must show for a secondary; none where both neighbours would be right.
+    pub(super) fn status(
+        &self,
+        now: Duration,
+        interval: Duration,
+        row: &MemberHealth,
+    ) -> Option<Status> {
+        let Some(link) = link_of(row) else { return Some(Status::Unhealthy) };
+        let heard = self.heard.get(&link).copied().unwrap_or_default();
+        if self.stood_still(heard) {
+            return None;
+        }
+        let silent = now - heard;
+        if silent < interval * SUSPECTED_AFTER {
+            Some(Status::Healthy)
+        } else if silent > interval * UNHEALTHY_AFTER {
+            Some(Status::Unhealthy)
+        } else {
+            let is_border =
+                silent == interval * SUSPECTED_AFTER || silent == interval * UNHEALTHY_AFTER;
+            (!is_border).then_some(Status::Suspected)
+        }
+    }
+}
+
+/// The position that a secondary tells by a frame, if it tells one.
+pub(super) fn told_by(frame: &Frame<Records>) -> Option<LogEnd> {
+    match frame {
+        Frame::Request(_, Request::Handshake(handshake)) => Some(handshake.end),
+        Frame::Request(_, Request::GetMessages { from, .. }) => Some(*from),
+        Frame::Request(_, Request::SecondaryNodeReady { end }) => Some(*end),
+        Frame::Response(_, Response::Added { contiguous_end }) => Some(*contiguous_end),
+        _ => None,
+    }
+}
+
+/// The connection that a row of the master's health is about.
+fn link_of(row: &MemberHealth) -> Option<u64> {
+    row.address.as_deref()?.strip_prefix("link ")?.parse().ok()
+}
