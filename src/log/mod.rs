@@ -17,6 +17,8 @@
 //! Invariant: `durable_end <= appended end`. Readers never see anything at or above `durable_end`.
 
 pub mod disk;
+#[cfg(test)]
+mod freezing;
 mod open;
 mod reset;
 mod segment;
@@ -39,6 +41,10 @@ use crate::types::{
 };
 
 pub use disk::inspect;
+#[cfg(test)]
+pub(crate) use freezing::FreezingDisk;
+#[cfg(test)]
+pub(crate) use open::open_on;
 pub use open::{Background, open};
 pub use reset::{Moved, ResetError, reset};
 

@@ -1,6 +1,7 @@
 //! Opening a log in a directory, and the threads that work for it.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::Opened;
-use super::disk::{DiskOptions, OpenError, is_of_log, recover};
+use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
 use super::shared::Shared;
 use super::storage::{Directory, Storage};
 use super::watched::Watched;
@@ -28,7 +29,7 @@ struct Running {
     keeper: JoinHandle<()>,
     /// Told when the log is on disk as a whole, or never will be.
     written: oneshot::Receiver<()>,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Background {
@@ -76,24 +77,35 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
     }
     let lock = lock(&directory, path)?;
     directory.reserve_descriptors();
-    let recovered = recover(Arc::new(Watched::new(directory)), options)?;
-    if is_new {
+    let opened = start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock));
+    if is_new && opened.is_ok() {
         info!(dir = %path.display(), "a new, empty log begins here");
     }
-    let (mut committer, mut keeper) = (recovered.committer, recovered.keeper);
+    opened.map_err(|error| OpenError::unusable(path, "start a thread for", &error))
+}
+
+/// Opens the log of any storage, as [`open`] does.
+#[cfg(test)]
+pub(crate) fn open_on(
+    storage: impl Storage + 'static,
+    options: DiskOptions,
+) -> Result<(Opened, Background), OpenError> {
+    Ok(start(recover(Arc::new(Watched::new(storage)), options)?, None).unwrap())
+}
+
+/// Starts the threads that work for a log.
+fn start(recovered: Recovered, lock: Option<Lock>) -> io::Result<(Opened, Background)> {
+    let Recovered { shared, mut committer, mut keeper, opened } = recovered;
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    let failed = |error| OpenError::unusable(path, "start a thread for", &error);
-    let shared = recovered.shared;
     shared.disk.as_ref().expect("a log on disk").readers.make_first();
     let (done, written) = oneshot::channel();
     let committer = named("log-writer").spawn(move || {
         committer.run();
         let _ = done.send(());
-    });
-    let committer = committer.map_err(failed)?;
-    let keeper = named("log-keeper").spawn(move || keeper.run()).map_err(failed)?;
+    })?;
+    let keeper = named("log-keeper").spawn(move || keeper.run())?;
     let background = Background(Some(Running { shared, committer, keeper, written, _lock: lock }));
-    Ok((recovered.opened, background))
+    Ok((opened, background))
 }
 
 /// A directory's lock, for as long as this is held.

@@ -126,62 +126,34 @@ impl StorageFile for WatchedFile {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread;
 
     use super::*;
-    use crate::sim::SimDisk;
-
-    /// A file that answers a read when it is told to.
-    #[derive(Debug)]
-    struct Hanging(Mutex<(Sender<()>, Receiver<()>)>);
-
-    impl StorageFile for Hanging {
-        fn read_at(&self, _offset: u64, _into: &mut [u8]) -> io::Result<usize> {
-            let both = self.0.lock().unwrap();
-            both.0.send(()).unwrap();
-            both.1.recv().unwrap();
-            Ok(0)
-        }
-
-        fn write_at(&self, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn length(&self) -> io::Result<u64> {
-            Ok(0)
-        }
-
-        fn set_length(&self, _length: u64) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn sync(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::log::FreezingDisk;
 
     #[test]
     fn a_call_is_known_until_it_is_answered() {
-        let storage = Watched::new(SimDisk::new());
-        let (begins, begun) = channel();
-        let (answer, answers) = channel();
-        let file = storage.file("a.log", Arc::new(Hanging(Mutex::new((begins, answers)))));
+        let disk = FreezingDisk::default();
+        let storage = Watched::new(disk.clone());
+        let file = storage.create("a.log").unwrap();
         file.sync().unwrap();
         assert_eq!(storage.oldest_call(), None);
-        let reads = {
+        disk.freeze(true);
+        let syncs = {
             let file = Arc::clone(&file);
-            thread::spawn(move || file.read_at(0, &mut []).unwrap())
+            thread::spawn(move || file.sync())
         };
-        begun.recv().unwrap();
+        while storage.oldest_call().is_none() {
+            thread::yield_now();
+        }
         let (number, what) = storage.oldest_call().unwrap();
-        assert_eq!(what, "read a.log");
+        assert_eq!(what, "sync a.log");
         // Others come and go beside it.
         file.write_at(0, b"x").unwrap();
         storage.create("b.log").unwrap().write_at(0, b"x").unwrap();
         assert_eq!(storage.oldest_call(), Some((number, what)));
-        answer.send(()).unwrap();
-        reads.join().unwrap();
+        disk.freeze(false);
+        syncs.join().unwrap().unwrap();
         assert_eq!(storage.oldest_call(), None);
     }
 }

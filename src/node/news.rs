@@ -93,3 +93,86 @@ impl LogNews {
         self.fault.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread::yield_now;
+
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+    use crate::log::disk::{DiskOptions, Role, Sizes};
+    use crate::log::{Background, FreezingDisk, Opened, open_on};
+    use crate::types::{Batch, Fsync, LogId};
+
+    fn frozen_log() -> (FreezingDisk, Opened, Background) {
+        let disk = FreezingDisk::default();
+        let options = DiskOptions {
+            role: Role::Master,
+            fsync: Fsync::Always,
+            new_log: LogId::new(7),
+            keys: 0,
+            seed: 1,
+            require_log: false,
+            sizes: Sizes::DEFAULT,
+        };
+        let (mut opened, background) = open_on(disk.clone(), options).unwrap();
+        disk.freeze(true);
+        opened.writer.append(1, None, &Batch::from("Msg1"));
+        opened.writer.flush();
+        while opened.reader.oldest_disk_call().is_none() {
+            yield_now();
+        }
+        (disk, opened, background)
+    }
+
+    async fn next_change(news: &mut LogNews) -> DiskChange {
+        loop {
+            news.come().await;
+            if let Some(change) = news.take().disk {
+                return change;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_does_not_answer_is_told_and_so_is_that_it_does_again() {
+        let (disk, opened, background) = frozen_log();
+        let mut news = LogNews::new(opened.reader.clone());
+        let begun = Instant::now();
+        let DiskChange::Fault(fault) = next_change(&mut news).await else { panic!("well") };
+        let waited = begun.elapsed();
+        assert!((5..=7).contains(&waited.as_secs()), "told after {waited:?}");
+        assert!(matches!(fault, DiskFault::Stalled { .. }) && fault.is_passing());
+        assert!(fault.to_string().contains("cannot sync 00000000000000000000.log"), "{fault}");
+        assert_eq!(news.fault(), Some(&fault));
+        // It is told once.
+        assert!(timeout(Duration::from_secs(60), next_change(&mut news)).await.is_err());
+        disk.freeze(false);
+        assert_eq!(next_change(&mut news).await, DiskChange::Well);
+        while opened.reader.durable_end() < LogEnd::new(1) {
+            yield_now();
+        }
+        background.close();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_stood_still_does_not_blame_its_disk() {
+        let (disk, opened, background) = frozen_log();
+        let mut news = LogNews::new(opened.reader.clone());
+        news.come().await;
+        // All of its own time passes at once, as after a SIGSTOP.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        news.come().await;
+        assert_eq!(news.take().disk, None);
+        disk.freeze(false);
+        background.close();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_hangs_does_not_hold_up_the_end() {
+        let (disk, _opened, background) = frozen_log();
+        assert!(timeout(Duration::from_secs(1), background.end()).await.is_err());
+        disk.freeze(false);
+    }
+}

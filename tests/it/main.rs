@@ -19,4 +19,5 @@ mod replication;
 mod senders;
 mod signals;
 mod support;
+mod syscalls;
 mod tool;

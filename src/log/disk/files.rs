@@ -98,6 +98,12 @@ impl Files {
         self.storage.oldest_call()
     }
 
+    /// How many sealed segments are open.
+    #[cfg(test)]
+    pub(super) fn open_segments(&self) -> usize {
+        self.open.lock().unwrap().len()
+    }
+
     /// The sealed segments from the `skip`th on.
     pub(super) fn sealed(&self, skip: usize) -> Vec<Sealed> {
         let segments = self.segments.read().expect("no holder of this lock panics");

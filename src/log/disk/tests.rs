@@ -15,6 +15,7 @@ use crate::types::{Batch, KeyHash, LogEnd, MessageId, Run};
 mod batches;
 mod damage;
 mod failures;
+mod keeper;
 mod passing;
 
 /// So small that a few messages make several segments, and hardly anything is left in memory.
