@@ -59,19 +59,35 @@ fn the_scrub_takes_its_time() {
 }
 
 #[test]
-fn the_thread_writes_indexes_finds_damage_and_ends_when_told() {
+fn the_thread_writes_indexes_and_ends_when_told() {
     let (disk, log) = with_damage(1);
-    let Recovered { shared, mut keeper, opened, .. } = log;
+    let Recovered { shared, mut keeper, .. } = log;
     let thread = thread::spawn(move || keeper.run());
     let index = |at: usize| segments(&disk)[at].replace(".log", ".index");
     let exists = |name: &String| {
         let names = crate::log::storage::Storage::list(&disk).unwrap();
         names.contains(name) && !disk.bytes(name).is_empty()
     };
-    while !(exists(&index(0)) && exists(&index(2)) && opened.reader.disk_fault().is_some()) {
+    while !(exists(&index(0)) && exists(&index(2))) {
         thread::yield_now();
     }
     assert!(!exists(&index(1)), "a damaged segment has no index");
+    shared.disk.as_ref().unwrap().close();
+    thread.join().unwrap();
+}
+
+#[test]
+fn the_thread_finds_damage_behind_a_whole_index() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    assert!(log.keeper.index_sealed());
+    disk.flip_bit(&segments(&disk)[1], 1500);
+    let Recovered { shared, mut keeper, opened, .. } = log;
+    let thread = thread::spawn(move || keeper.run());
+    while opened.reader.disk_fault().is_none() {
+        thread::yield_now();
+    }
     shared.disk.as_ref().unwrap().close();
     thread.join().unwrap();
 }
