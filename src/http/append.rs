@@ -1,6 +1,6 @@
 //! `POST /newMessage`: from a body to a message or a batch, and from its outcome to an answer.
 
-pub(super) mod request;
+mod request;
 
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};

@@ -12,7 +12,7 @@
 //!   reaches the node.
 //! - `connection` serves one connection; `linger` closes it so that its last answer arrives.
 //! - `routes` is the table of methods and paths; it is plain code over a method and a URI. `query`
-//!   reads the parameters.
+//!   reads the parameters; `params` holds the rules that queries and bodies share.
 //! - `append`, `read`, `health` and `faults` answer; `body` holds what comes in and what goes out.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
 //! - `problem` is the one map from errors to codes and statuses. Every error answer is built there.
@@ -43,6 +43,7 @@ mod health;
 mod host;
 mod json;
 mod linger;
+mod params;
 mod problem;
 mod query;
 mod read;

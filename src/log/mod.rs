@@ -237,6 +237,13 @@ impl LogReader {
         self.read_below(id.before(), self.shared.appended_end(), 0)
     }
 
+    /// Returns the bytes of the records of the batch that begins with a message, as far as they lie
+    /// in one piece of memory; none where it is not in memory. Takes no access to a file.
+    pub fn size_in_memory(&self, id: MessageId) -> Option<usize> {
+        let (_, bytes) = self.shared.plan_recent(id.before(), self.shared.appended_end(), 0)?;
+        Some(bytes)
+    }
+
     /// Does work that may read files on a thread that may wait for the disk, never on the caller's; for a log in
     /// memory, which has no files, at once. Where the system has no thread, the answer is [`NoThread`], which becomes
     /// [`ReadError::Passing`]; see [`ThreadPool::run`](crate::threads::ThreadPool::run).

@@ -1,5 +1,7 @@
 //! A running master: how it is started, and its handle.
 
+mod comparing;
+mod large;
 mod senders;
 mod task;
 
@@ -107,8 +109,9 @@ pub fn start_master(
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (accepted, accepted_queue) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
-    let core = Core::new(options, log, events, mailboxes.clone(), tasks);
-    let inbox = Inbox { commands: command_queue, events: event_queue, accepted: accepted_queue };
+    let (core, compared) = Core::new(options, log, events, mailboxes.clone(), tasks);
+    let (commands_in, events_in, accepted_in) = (command_queue, event_queue, accepted_queue);
+    let inbox = Inbox { commands: commands_in, events: events_in, accepted: accepted_in, compared };
     let stopped = stop.clone();
     tasks.spawn(async move {
         let take = async |stream: TcpStream, address: std::net::SocketAddr| {
@@ -122,3 +125,6 @@ pub fn start_master(
     tasks.spawn(core.run(inbox, stop));
     MasterHandle { commands, mailboxes, reader }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,13 @@ pub struct SenderKey {
     hash: KeyHash,
 }
 
+impl SenderKey {
+    /// Returns the key itself.
+    pub(crate) fn key(&self) -> &IdempotencyKey {
+        &self.key
+    }
+}
+
 impl From<IdempotencyKey> for SenderKey {
     fn from(key: IdempotencyKey) -> Self {
         Self { hash: KeyHash::of(key.as_str()), key }

@@ -3,10 +3,10 @@
 //! The last file is open always; of the others a few, those that were read last. Everything that is served was checked
 //! when it was read: a bad checksum is an error, and never a message.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -15,7 +15,8 @@ use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
-use super::scan::{Scanned, read_header, scan};
+use super::scan::{Scanned, no_visit, read_header, scan};
+use super::suspects::Suspects;
 use super::window::Window;
 use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
@@ -217,23 +218,6 @@ pub(super) fn failure(storage: &dyn Storage, what: &str, name: &str, error: &io:
     format!("cannot {what} {}: {error}", storage.path_of(name))
 }
 
-/// Time between two failed reads of one segment after which it counts as damaged. Shorter: a line to the disk that is
-/// gone for the moment looks like damage. Longer: a bad sector is told later.
-const FAILS_AGAIN_AFTER: Duration = Duration::from_secs(60);
-
-/// Segments of which the disk could not read a part, and when that was first so. A bad sector stays bad; a line to the
-/// disk comes back.
-#[derive(Debug, Default)]
-struct Suspects(BTreeMap<LogEnd, Instant>);
-
-impl Suspects {
-    /// Notes a failed read of the segment that begins at `first`. Returns whether it fails for good.
-    fn note(&mut self, first: LogEnd, now: Instant) -> bool {
-        let since = *self.0.entry(first).or_insert(now);
-        now.saturating_duration_since(since) >= FAILS_AGAIN_AFTER
-    }
-}
-
 /// Why a part of a file was not read.
 pub(super) enum Unread {
     /// The system does not let it be read.
@@ -262,7 +246,7 @@ pub(super) fn scan_sealed(
     header: &SegmentHeader,
     end: LogEnd,
 ) -> Result<Scanned, Unread> {
-    let scanned = scan(file, header, &mut |_| {}).map_err(Unread::Failed)?;
+    let scanned = scan(file, header, &mut no_visit).map_err(Unread::Failed)?;
     match &scanned.bad {
         Some(bad) => Err(Unread::Damaged(bad.offset, bad.what.clone())),
         None if scanned.index.end() != end => {
@@ -308,7 +292,14 @@ impl Segment {
             bytes: Vec::new(),
             whole: (from, 0),
         };
-        gathering.gather()?;
+        if let Err(unread) = gathering.gather() {
+            // What is whole before a damaged place is not hidden by it.
+            let (end, bytes) = gathering.whole;
+            if bytes == 0 {
+                return Err(unread);
+            }
+            gathering.cut_to(end, bytes);
+        }
         Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
     }
 }
@@ -330,6 +321,11 @@ struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
+    fn cut_to(&mut self, end: LogEnd, bytes: usize) {
+        self.bytes.truncate(bytes);
+        self.range = self.range.until(end);
+    }
+
     fn gather(&mut self) -> Result<(), Unread> {
         while self.range.end() < self.until {
             let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
@@ -365,8 +361,7 @@ impl Gathering<'_> {
                 let (record, size) = checked.map_err(damaged)?;
                 let (end, bytes) = self.whole;
                 if bytes > 0 && self.bytes.len() + size > self.max_bytes {
-                    self.bytes.truncate(bytes);
-                    self.range = self.range.until(end);
+                    self.cut_to(end, bytes);
                     return Ok(true);
                 }
                 self.bytes.extend_from_slice(rest.get(..size).unwrap_or_default());
@@ -383,20 +378,5 @@ impl Gathering<'_> {
             next = next.plus(1);
         }
         Ok(false)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_segment_whose_reads_fail_again_after_a_while_is_damaged() {
-        let (mut suspects, now) = (Suspects::default(), Instant::now());
-        let [first, other] = [LogEnd::ZERO, LogEnd::new(9)];
-        assert!(!suspects.note(first, now));
-        assert!(!suspects.note(first, now + FAILS_AGAIN_AFTER / 2));
-        assert!(!suspects.note(other, now + FAILS_AGAIN_AFTER));
-        assert!(suspects.note(first, now + FAILS_AGAIN_AFTER));
     }
 }

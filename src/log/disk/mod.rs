@@ -20,8 +20,10 @@ mod index;
 mod keeper;
 mod last;
 mod manifest;
+mod places;
 mod recovery;
 mod scan;
+mod suspects;
 mod window;
 
 use std::sync::atomic::AtomicU64;
@@ -40,6 +42,7 @@ pub(super) use self::files::Files;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
+pub use self::places::Place;
 pub use self::recovery::inspect;
 pub(crate) use self::recovery::{Recovered, recover};
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::task::Core;
-use crate::node::{Append, SenderKey};
-use crate::protocol::{FirstUse, Outcome, Refusal, Wait};
+use crate::node::Append;
+use crate::protocol::{Outcome, Refusal, Wait};
 use crate::types::{Batch, IdRange, IdempotencyKey, MessageId, WaiterId};
 
 /// Bytes of a message that a log line shows.
@@ -17,20 +17,30 @@ const PREVIEW_BYTES: usize = 64;
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 impl Core {
-    /// Appends a batch, or lets its sender join the one that has its key. Returns whether something was appended.
+    /// Takes an append: lets its sender join the batch that has its key, or wait until it is known
+    /// whether one has it, or appends it. Returns whether something was appended.
     pub(super) fn append(
         &mut self,
         now: Instant,
         waiter: WaiterId,
-        append: &Append,
+        append: Append,
         accepted_ms: u64,
     ) -> bool {
-        let Append { batch, key, wait } = append;
-        if let Some(key) = key
-            && self.is_known(now, waiter, key, batch, *wait)
-        {
-            return false;
+        match self.find_first(now, waiter, append, None) {
+            Some(append) => self.append_new(now, waiter, append, accepted_ms),
+            None => false,
         }
+    }
+
+    /// Appends a batch that is not there yet. Returns whether it was taken.
+    pub(super) fn append_new(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: Append,
+        accepted_ms: u64,
+    ) -> bool {
+        let Append { batch, key, wait } = &append;
         let bytes = self.writer.backlog_bytes();
         let accepted = if bytes > BACKLOG_BYTES_MAX {
             Err(Refusal::DiskBehind { bytes })
@@ -61,38 +71,6 @@ impl Core {
         }
     }
 
-    /// Whether the sender's key is one of the last keyed messages'. Then nothing is appended, and the sender joins that
-    /// message or is refused.
-    fn is_known(
-        &mut self,
-        now: Instant,
-        waiter: WaiterId,
-        key: &SenderKey,
-        batch: &Batch,
-        wait: Wait,
-    ) -> bool {
-        let SenderKey { key, hash } = key;
-        let Some(first) = self.machine.find_key(*hash) else { return false };
-        let records = match self.reader.read_appended(first) {
-            Ok(records) => records,
-            Err(error) => {
-                // The log tells a fault by itself as well.
-                let detail = error.to_string();
-                self.refuse(waiter, Refusal::KeyUnreadable { first, detail });
-                return true;
-            }
-        };
-        match FirstUse::of(&records, key, batch) {
-            FirstUse::SameMessage => {
-                debug!(id = %first, %key, "sent before, under the same key");
-                self.join(now, waiter, first, wait, true);
-            }
-            FirstUse::OtherMessage => self.refuse(waiter, Refusal::KeyReused { first }),
-            FirstUse::OtherKey => return false,
-        }
-        true
-    }
-
     /// Lets a sender wait for a message that is there.
     pub(super) fn join(
         &mut self,
@@ -107,7 +85,7 @@ impl Core {
         }
     }
 
-    fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
         debug!(%refusal, "refused a sender");
         self.releases.push(waiter, Outcome::Refused(refusal));
     }

@@ -1,12 +1,16 @@
 //! The master's core task.
 
-use std::time::{Instant, SystemTime};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::comparing::{Compared, Comparing};
+use super::large::{Large, TURN_WORK, work_of};
 use crate::log::{LogReader, LogWriter, Opened};
 use crate::net::SessionEvent;
 use crate::node::commands::{Command, Forgotten, Queued};
@@ -18,11 +22,27 @@ use crate::node::{TURN_MAX, now, sleep_to};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
 use crate::types::{DiskChange, Faults, SessionId};
 
+/// Senders answered in one turn at most. Fewer: more turns where thousands are answered. More:
+/// others wait for longer behind them.
+const RELEASES_MAX: usize = 512;
+
+/// A turn that took this long lets the sessions, which share the thread, have theirs.
+const LONG_TURN: Duration = Duration::from_micros(200);
+
 /// Where things come to the core task.
 pub(super) struct Inbox {
     pub(super) commands: mpsc::UnboundedReceiver<Queued>,
     pub(super) events: mpsc::Receiver<(SessionId, SessionEvent)>,
     pub(super) accepted: mpsc::Receiver<(TcpStream, String)>,
+    pub(super) compared: mpsc::UnboundedReceiver<Compared>,
+}
+
+/// What came and is not dealt with yet.
+#[derive(Default)]
+struct Came {
+    events: Vec<(SessionId, SessionEvent)>,
+    commands: VecDeque<Queued>,
+    compared: Vec<Compared>,
 }
 
 pub(super) struct Core {
@@ -30,6 +50,8 @@ pub(super) struct Core {
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
     pub(super) releases: Releases,
+    pub(super) comparing: Comparing,
+    large: Large,
     sessions: Sessions,
     news: LogNews,
     /// Who is answered when the list of names of that version is written down.
@@ -45,11 +67,12 @@ impl Core {
         events: mpsc::Sender<(SessionId, SessionEvent)>,
         mailboxes: Mailboxes,
         tasks: &TaskTracker,
-    ) -> Self {
+    ) -> (Self, mpsc::UnboundedReceiver<Compared>) {
         let Opened { writer, reader, members, keys, .. } = log;
         let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
         let restored = RestoredMaster { end, members, keys, on_disk };
-        Self {
+        let (comparing, compared) = Comparing::new(tasks.clone());
+        let core = Self {
             machine: Master::new(now(), options, restored, reader.clone()),
             writer,
             releases: Releases::new(mailboxes),
@@ -58,48 +81,82 @@ impl Core {
             reader,
             forgetting: Vec::new(),
             stopping: Vec::new(),
-        }
+            comparing,
+            large: Large::new(now()),
+        };
+        (core, compared)
     }
 
     pub(super) async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
-        let mut events = Vec::with_capacity(TURN_MAX);
-        let mut commands = Vec::with_capacity(TURN_MAX);
+        let mut came = Came::default();
+        let mut goes_on = false;
         loop {
-            let deadline = self.machine.next_deadline();
+            let deadline = self.next_deadline();
             // A node that is paused on demand leaves what its peers send where it is.
             let hears = !self.machine.is_paused();
-            let mut changed = false;
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                () = sleep_to(deadline) => {}
-                () = self.news.come() => changed = true,
-                Some((stream, address)) = inbox.accepted.recv(), if hears => {
-                    self.meet(stream, address);
+            if goes_on {
+                yield_now().await;
+                if stop.is_cancelled() {
+                    break;
                 }
-                _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
-                _ = inbox.commands.recv_many(&mut commands, TURN_MAX) => {}
-            }
-            // Whatever woke the task: all that waits by now belongs to the same turn. So a disk or a clock that
-            // always has something to tell cannot keep the others from being heard.
-            if hears {
-                if let Ok((stream, address)) = inbox.accepted.try_recv() {
-                    self.meet(stream, address);
-                }
-                while events.len() < TURN_MAX
-                    && let Ok(event) = inbox.events.try_recv()
-                {
-                    events.push(event);
+            } else {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break,
+                    () = sleep_to(deadline) => {}
+                    () = self.news.come() => {}
+                    Some((stream, address)) = inbox.accepted.recv(), if hears => {
+                        self.meet(stream, address);
+                    }
+                    Some(event) = inbox.events.recv(), if hears => came.events.push(event),
+                    Some(compared) = inbox.compared.recv() => came.compared.push(compared),
+                    Some(command) = inbox.commands.recv() => came.commands.push_back(command),
                 }
             }
-            while commands.len() < TURN_MAX
-                && let Ok(command) = inbox.commands.try_recv()
-            {
-                commands.push(command);
+            self.collect(&mut inbox, &mut came, hears);
+            let now = now();
+            let took_large = self.turn(now, deadline, &mut came);
+            goes_on = self.drain(now) || !came.commands.is_empty();
+            let end = crate::node::now();
+            let took = end.saturating_duration_since(now);
+            if took_large {
+                self.large.note_taken(end, took);
             }
-            self.turn(&mut events, &mut commands, changed);
+            if took >= LONG_TURN {
+                yield_now().await;
+            }
         }
-        self.end(inbox);
+        self.end(inbox, came.commands);
+    }
+
+    /// Whatever woke the task: all that waits by now belongs to the same turn. So a disk or a clock that
+    /// always has something to tell cannot keep the others from being heard.
+    fn collect(&mut self, inbox: &mut Inbox, came: &mut Came, hears: bool) {
+        if hears {
+            if let Ok((stream, address)) = inbox.accepted.try_recv() {
+                self.meet(stream, address);
+            }
+            while came.events.len() < TURN_MAX
+                && let Ok(event) = inbox.events.try_recv()
+            {
+                came.events.push(event);
+            }
+        }
+        while came.compared.len() < TURN_MAX
+            && let Ok(compared) = inbox.compared.try_recv()
+        {
+            came.compared.push(compared);
+        }
+        while came.commands.len() < TURN_MAX
+            && let Ok(command) = inbox.commands.try_recv()
+        {
+            came.commands.push_back(command);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let own = [self.comparing.next_deadline(), self.large.next_deadline()];
+        own.into_iter().flatten().chain(self.machine.next_deadline()).min()
     }
 
     fn meet(&mut self, stream: TcpStream, address: String) {
@@ -108,14 +165,9 @@ impl Core {
         }
     }
 
-    fn turn(
-        &mut self,
-        events: &mut Vec<(SessionId, SessionEvent)>,
-        commands: &mut Vec<Queued>,
-        changed: bool,
-    ) {
-        let now = now();
-        for (session, event) in events.drain(..) {
+    /// Deals with what came. Returns whether a large append was taken.
+    fn turn(&mut self, now: Instant, deadline: Option<Instant>, came: &mut Came) -> bool {
+        for (session, event) in came.events.drain(..) {
             match event {
                 SessionEvent::Frame(frame) => {
                     self.machine.step(now, Input::Frame { session, frame });
@@ -128,26 +180,56 @@ impl Core {
                 }
             }
         }
-        let mut appended = false;
         let accepted_ms = wall_clock_ms();
-        for (command, _room) in commands.drain(..) {
-            match command {
-                Command::Append { waiter, append } => {
-                    appended |= self.append(now, waiter, &append, accepted_ms);
-                }
-                other => self.follow(now, other),
-            }
+        let mut appended = false;
+        for compared in came.compared.drain(..) {
+            appended |= self.compared(now, compared, accepted_ms);
+        }
+        appended |= self.take_commands(now, &mut came.commands, accepted_ms);
+        let large = self.large.pop_due(now);
+        let took_large = large.is_some();
+        if let Some((waiter, append)) = large {
+            appended |= self.append(now, waiter, append, accepted_ms);
         }
         if appended {
             self.writer.flush();
         }
-        if appended || changed {
-            self.hear_log(now);
-        }
-        if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+        // Before any time limit is judged: a message that is stored by now is told as such.
+        self.hear_log(now);
+        if deadline.is_some_and(|deadline| deadline <= now) {
             self.machine.handle_timeout(now);
+            self.expire_comparing(now);
         }
-        self.drain(now);
+        took_large
+    }
+
+    /// Takes commands in the order in which they came, until the appends among them are work enough
+    /// for a turn. Returns whether something was appended.
+    fn take_commands(
+        &mut self,
+        now: Instant,
+        commands: &mut VecDeque<Queued>,
+        accepted_ms: u64,
+    ) -> bool {
+        let (mut appended, mut work) = (false, 0);
+        while work < TURN_WORK
+            && let Some((command, _room)) = commands.pop_front()
+        {
+            match command {
+                Command::Append { waiter, append } => {
+                    let more = work_of(&append);
+                    if more > TURN_WORK {
+                        self.large.push(waiter, append);
+                        continue;
+                    }
+                    work += more;
+                    self.large.note_small(now);
+                    appended |= self.append(now, waiter, append, accepted_ms);
+                }
+                other => self.follow(now, other),
+            }
+        }
+        appended
     }
 
     /// Does what is asked, but for appends.
@@ -155,7 +237,11 @@ impl Core {
         match command {
             Command::Append { .. } => unreachable!("taken before"),
             Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait, false),
-            Command::Cancel(waiter) => self.machine.step(now, Input::Cancel(waiter)),
+            Command::Cancel(waiter) => {
+                if !self.comparing.cancel(waiter) && !self.large.cancel(waiter) {
+                    self.machine.step(now, Input::Cancel(waiter));
+                }
+            }
             Command::Health(answer) => {
                 let _ = answer.send(self.machine.health(now));
             }
@@ -168,14 +254,28 @@ impl Core {
             Command::Faults(command) => self.obey(now, command),
             Command::Shutdown(answer) => {
                 self.machine.step(now, Input::Shutdown);
+                self.refuse_large(now);
                 self.stopping.push(answer);
             }
             Command::GiveUp(answer) => {
                 // Whatever is durable by now is told as such.
                 self.hear_log(now);
-                self.machine.step(now, Input::GiveUp);
+                self.give_up(now);
                 self.stopping.push(answer);
             }
+        }
+    }
+
+    fn give_up(&mut self, now: Instant) {
+        self.machine.step(now, Input::GiveUp);
+        self.give_up_comparing();
+        self.refuse_large(now);
+    }
+
+    /// Has the large appends that wait refused, since the node stops: their senders need not wait.
+    fn refuse_large(&mut self, now: Instant) {
+        while let Some((waiter, append)) = self.large.pop() {
+            self.append(now, waiter, append, wall_clock_ms());
         }
     }
 
@@ -197,14 +297,20 @@ impl Core {
     }
 
     /// Carries out the effects. In memory names are written down at once, and what that lets the machine do is carried
-    /// out too.
-    fn drain(&mut self, now: Instant) {
+    /// out too. Returns whether more are left: no turn answers more than some hundred senders.
+    fn drain(&mut self, now: Instant) -> bool {
+        let mut released = 0;
         loop {
             let mut asked = false;
-            while let Some(effect) = self.machine.poll_effect() {
+            while released < RELEASES_MAX
+                && let Some(effect) = self.machine.poll_effect()
+            {
                 match effect {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
-                    Effect::Release { waiter, outcome } => self.releases.push(waiter, outcome),
+                    Effect::Release { waiter, outcome } => {
+                        self.releases.push(waiter, outcome);
+                        released += 1;
+                    }
                     Effect::Close { session, .. } => self.sessions.close(session),
                     Effect::Remember { version, names } => {
                         self.writer.remember(version, names);
@@ -221,11 +327,14 @@ impl Core {
         if !self.forgetting.is_empty() {
             self.answer_forgetting(now);
         }
-        if !self.stopping.is_empty() && !self.machine.has_waiters() {
+        let waiting =
+            self.machine.has_waiters() || !self.comparing.is_empty() || !self.large.is_empty();
+        if !self.stopping.is_empty() && !waiting {
             for answer in self.stopping.drain(..) {
                 let _ = answer.send(());
             }
         }
+        released == RELEASES_MAX
     }
 
     /// Answers those whose secondary is forgotten for good, or never will be.
@@ -243,24 +352,24 @@ impl Core {
     }
 
     /// The task ends: whoever still waits or wrote to it meanwhile is answered, and nobody can write any more.
-    fn end(mut self, mut inbox: Inbox) {
+    fn end(mut self, mut inbox: Inbox, mut commands: VecDeque<Queued>) {
         let now = now();
         self.hear_log(now);
-        self.machine.step(now, Input::GiveUp);
-        self.drain(now);
+        self.give_up(now);
         inbox.commands.close();
-        while let Ok((command, _)) = inbox.commands.try_recv() {
+        commands.extend(std::iter::from_fn(|| inbox.commands.try_recv().ok()));
+        for (command, _room) in commands {
             match command {
                 // Refused, unless it was sent before: then it may be in the log, and its sender is told so.
                 Command::Append { waiter, append } => {
-                    self.append(now, waiter, &append, wall_clock_ms());
+                    self.append(now, waiter, append, wall_clock_ms());
                 }
                 Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait, false),
                 _ => {}
             }
         }
-        self.machine.step(now, Input::GiveUp);
-        self.drain(now);
+        self.give_up(now);
+        while self.drain(now) {}
     }
 }
 

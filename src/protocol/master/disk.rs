@@ -14,7 +14,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn durable(&mut self, now: Instant, end: LogEnd) {
         assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
         self.durable_end = end;
-        self.release_satisfied();
+        self.note_acked();
         if self.stopping {
             self.dismiss_stored();
         }
@@ -29,19 +29,17 @@ impl<L: LogView> Master<L> {
         let (from, to) = (self.durable_end, self.log_end);
         warn!(%fault, %from, %to, "read-only for the moment: messages [from, to) wait for the disk");
         self.disk_fault = Some(fault);
-        self.note_quorum();
     }
 
     /// What kept the disk from taking anything has passed.
     pub(super) fn disk_well(&mut self) {
         if self.disk_fault.take_if(|fault| fault.is_passing()).is_some() {
             info!("the disk takes messages again");
-            self.note_quorum();
         }
     }
 
-    /// The disk takes nothing more until a restart. What is durable goes on being replicated, and who waits for that goes on waiting;
-    /// the fate of the rest is not known, and nobody will tell: its senders are answered now.
+    /// The disk takes nothing more until a restart. What is durable goes on being replicated, and who waits for that
+    /// goes on waiting; the fate of the rest is not known, and nobody will tell: its senders are answered now.
     fn disk_failed(&mut self, fault: DiskFault) {
         error!(%fault, "read-only until a restart: the disk has a fault");
         self.disk_fault = Some(fault.clone());
@@ -53,6 +51,5 @@ impl<L: LogView> Master<L> {
         }
         info!(answered, %end, "senders whose messages were not on disk are told so");
         self.stop_registering();
-        self.note_quorum();
     }
 }

@@ -17,6 +17,7 @@ impl<L: LogView> Master<L> {
         let now = self.time.at(now);
         self.answer_ready(now);
         self.let_act(.., |member, context| member.pump(now, context));
+        self.members_changed();
     }
 
     /// The faults in force.
@@ -37,6 +38,7 @@ impl<L: LogView> Master<L> {
         for &session in &sessions {
             self.close(session, CloseReason::OnDemand);
         }
+        self.members_changed();
         sessions.len()
     }
 }

@@ -231,8 +231,7 @@ impl<L: LogView> Master<L> {
         let (end, instance) = (handshake.end, handshake.instance);
         member.connect(now, NewLink { session, instance, address, end }, &self.options);
         self.by_session.insert(session, id);
-        self.note_quorum();
-        self.release_satisfied();
+        self.note_acked();
     }
 
     fn member_named(&self, name: &NodeName) -> Option<MemberId> {

@@ -61,6 +61,10 @@ pub struct Master<L> {
     on_disk: bool,
     /// Why the log takes nothing more.
     disk_fault: Option<DiskFault>,
+    /// Whether senders may have to be answered, since a node's acked end changed.
+    release_due: bool,
+    /// The acked ends of all nodes, the largest first, as of the last answer.
+    ends: Vec<LogEnd>,
     /// Whether fewer nodes are healthy than the quorum asks for, as last noted.
     without_quorum: bool,
     /// The last answer to "who has it", since many waiters of one batch share it.
@@ -93,6 +97,8 @@ impl<L: LogView> Master<L> {
             stopping: false,
             on_disk: restored.on_disk,
             disk_fault: None,
+            release_due: false,
+            ends: Vec::new(),
             without_quorum: false,
         };
         for name in restored.members {
@@ -102,7 +108,7 @@ impl<L: LogView> Master<L> {
             master.keys.insert(hash, id);
         }
         master.set_faults(now, master.options.faults);
-        master.note_quorum();
+        master.members_changed();
         master
     }
 
@@ -133,6 +139,7 @@ impl<L: LogView> Master<L> {
             Input::Shutdown => self.shut_down(),
             Input::GiveUp => self.give_up(),
         }
+        self.members_changed();
     }
 
     /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
@@ -144,14 +151,17 @@ impl<L: LogView> Master<L> {
         let now = self.time.at(now);
         self.dismiss_strangers(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
-        self.note_quorum();
+        self.members_changed();
     }
 
-    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout) until
-    /// it returns none.
+    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout), or
+    /// after several of them, until it returns none.
+    ///
+    /// Senders whose write concern holds come last, so that a caller that stops there and goes on
+    /// later holds up nobody else.
     #[must_use]
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        self.effects.pop_front().or_else(|| self.release_next())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.

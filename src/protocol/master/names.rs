@@ -46,7 +46,7 @@ impl<L: LogView> Master<L> {
             self.close(session, CloseReason::Forgotten);
         }
         self.members.remove(&id);
-        self.note_quorum();
+        self.members_changed();
         info!(peer = %name, cluster_size = self.cluster_size(), "forgot the secondary");
         Ok(self.write_names())
     }
@@ -101,9 +101,8 @@ impl<L: LogView> Master<L> {
         }
         let cluster_size = self.cluster_size();
         debug!(version, cluster_size, "the names of the secondaries are written down");
-        self.note_quorum();
         // What they acked before counts from here on.
-        self.release_satisfied();
+        self.note_acked();
         self.answer_ready(now);
     }
 
@@ -131,7 +130,6 @@ impl<L: LogView> Master<L> {
         }
         if is_news {
             info!(%peer, %end, "a secondary is ready");
-            self.note_quorum();
         }
     }
 

@@ -35,8 +35,16 @@ impl<L: LogView> Master<L> {
         Ok(())
     }
 
-    /// Notes whether there is a quorum, and tells when that changes. Call where a member may have changed.
-    pub(super) fn note_quorum(&mut self) {
+    /// Brings up to date what is derived from the members. Call at the end of each way in from
+    /// outside that may change one.
+    pub(super) fn members_changed(&mut self) {
+        // Their acked ends: sorted anew where a sender may have to be answered.
+        self.ends.clear();
+        self.note_quorum();
+    }
+
+    /// Notes whether there is a quorum, and tells when that changes.
+    fn note_quorum(&mut self) {
         let Some(quorum) = self.quorum_health() else { return };
         let (healthy, required) = (quorum.healthy, quorum.required);
         if std::mem::replace(&mut self.without_quorum, !quorum.is_there()) == self.without_quorum {

@@ -8,7 +8,11 @@ use super::{Effect, Master, Member};
 use crate::protocol::LogView;
 use crate::protocol::outcome::{Outcome, Receipt, Refusal, Wait};
 use crate::protocol::write_concern::{Waiter, held_by};
-use crate::types::{KeyHash, LogEnd, MessageId, NODES_MAX, WaiterId, WriteConcern};
+use crate::types::{KeyHash, MessageId, NODES_MAX, WaiterId, WriteConcern};
+
+/// Senders whose time is up that are answered at once, at most; the others are due immediately
+/// afterwards. Fewer: more turns. More: other senders wait for longer behind them.
+const EXPIRED_MAX: usize = 512;
 
 impl<L: LogView> Master<L> {
     /// Takes a batch of `messages` and gives it its ids, of which the first is returned. The caller appends it to the
@@ -134,27 +138,56 @@ impl<L: LogView> Master<L> {
         self.gate.insert(name, Waiter { deadline, ..waiter });
     }
 
-    /// Answers the senders whose write concern holds.
-    pub(super) fn release_satisfied(&mut self) {
-        let mut ends: Vec<LogEnd> = self.registered().map(Member::acked_end).collect();
-        ends.push(self.durable_end);
-        ends.sort_unstable_by(|a, b| b.cmp(a));
-        while let Some((name, waiter)) = self.gate.pop_satisfied(|nodes| held_by(&ends, nodes)) {
-            let receipt = self.receipt(waiter);
-            if waiter.write_concern > 1 {
-                debug!(id = %waiter.id, w = waiter.write_concern, "the write concern holds");
-            }
-            self.release(name, Outcome::Committed(receipt));
+    /// Notes that the acked end of a node changed: the senders whose write concern holds now are
+    /// answered when there is nothing else to do.
+    pub(super) fn note_acked(&mut self) {
+        self.release_due = true;
+    }
+
+    /// The answer to the next sender whose write concern holds.
+    pub(super) fn release_next(&mut self) -> Option<Effect> {
+        if !self.release_due {
+            return None;
+        }
+        if self.ends.is_empty() {
+            let acked = self.members.values().filter(|member| member.is_registered());
+            self.ends.extend(acked.map(Member::acked_end));
+            self.ends.push(self.durable_end);
+            self.ends.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        let Some((name, waiter)) = self.gate.pop_satisfied(|nodes| held_by(&self.ends, nodes))
+        else {
+            self.release_due = false;
+            return None;
+        };
+        let receipt = self.receipt(waiter);
+        if waiter.write_concern > 1 {
+            debug!(id = %waiter.id, w = waiter.write_concern, "the write concern holds");
+        }
+        Some(Effect::Release { waiter: name, outcome: Outcome::Committed(receipt) })
+    }
+
+    /// Answers the senders whose own time is up, some hundred at a time. Their time goes on while
+    /// the node is paused.
+    pub(super) fn expire_senders(&mut self, now: Instant) {
+        for _ in 0..EXPIRED_MAX {
+            let Some((name, waiter)) = self.gate.pop_expired(now) else { return };
+            debug!(id = %waiter.id, "the sender's time is up");
+            self.answer(name, waiter, Outcome::TimedOut);
         }
     }
 
-    /// Answers the senders whose own time is up. Their time goes on while the node is paused.
-    pub(super) fn expire_senders(&mut self, now: Instant) {
-        while let Some((name, waiter)) = self.gate.pop_expired(now) {
-            let receipt = self.receipt(waiter);
-            debug!(id = %waiter.id, acked = receipt.acked_by.len(), "the sender's time is up");
-            self.release(name, Outcome::TimedOut(receipt));
-        }
+    /// Answers a sender: that its write concern holds, where it does by now, or else as given.
+    fn answer(
+        &mut self,
+        name: WaiterId,
+        waiter: Waiter,
+        otherwise: impl FnOnce(Receipt) -> Outcome,
+    ) {
+        let receipt = self.receipt(waiter);
+        let holds = receipt.acked_by.len() >= usize::from(waiter.write_concern);
+        let outcome = if holds { Outcome::Committed(receipt) } else { otherwise(receipt) };
+        self.release(name, outcome);
     }
 
     /// Takes no more messages, and answers those that wait for secondaries only. The others are answered as soon as the
@@ -170,8 +203,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn dismiss_stored(&mut self) -> usize {
         let (mut answered, end) = (0, self.durable_end);
         while let Some((name, waiter)) = self.gate.pop_satisfied(|_| end) {
-            let receipt = self.receipt(waiter);
-            self.release(name, Outcome::ShuttingDown(receipt));
+            self.answer(name, waiter, Outcome::ShuttingDown);
             answered += 1;
         }
         answered
@@ -181,8 +213,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn give_up(&mut self) {
         self.stopping = true;
         while let Some((name, waiter)) = self.gate.pop_any() {
-            let receipt = self.receipt(waiter);
-            self.release(name, Outcome::ShuttingDown(receipt));
+            self.answer(name, waiter, Outcome::ShuttingDown);
         }
     }
 

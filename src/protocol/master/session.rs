@@ -19,8 +19,8 @@ impl<L: LogView> Master<L> {
             }
             return;
         };
-        if self.members.get_mut(&id).is_some_and(|member| member.hear(now)) {
-            self.note_quorum();
+        if let Some(member) = self.members.get_mut(&id) {
+            member.hear(now);
         }
         let received = match frame {
             Frame::Request(request, body) => self.receive_request(session, id, request, body),
@@ -129,7 +129,7 @@ impl<L: LogView> Master<L> {
             return Err(ProtocolError::AckBeyondEnd { told: end, log_end: self.durable_end });
         }
         if self.members.get_mut(&id).is_some_and(|member| member.ack(end)) {
-            self.release_satisfied();
+            self.note_acked();
         }
         Ok(())
     }
@@ -168,6 +168,5 @@ impl<L: LogView> Master<L> {
                 self.members.remove(&id);
             }
         }
-        self.note_quorum();
     }
 }

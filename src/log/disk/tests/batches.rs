@@ -1,8 +1,8 @@
 //! Batches on disk: written, read, torn and damaged as a whole.
 
 use super::*;
-use crate::log::disk::format::{GROUP_BYTES_MAX, segment_name};
-use crate::log::disk::scan::{BadSpot, read_header, scan};
+use crate::log::disk::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, segment_name};
+use crate::log::disk::scan::{BadSpot, no_visit, read_header, scan};
 use crate::log::storage::Storage;
 use crate::types::{IdRange, RECORD_HEADER_BYTES};
 
@@ -20,7 +20,7 @@ fn roomy(disk: &SimDisk) -> Recovered {
 fn bad_spot(disk: &SimDisk) -> Option<BadSpot> {
     let file = disk.open(&segment_name(LogEnd::ZERO)).unwrap();
     let header = read_header(&*file).unwrap().unwrap();
-    scan(&*file, &header, &mut |_| {}).unwrap().bad
+    scan(&*file, &header, &mut no_visit).unwrap().bad
 }
 
 /// Where the text of a message stands in the first segment's file.
@@ -77,7 +77,9 @@ fn a_torn_batch_is_told_as_a_whole_and_what_stands_before_it_in_its_group_stays(
     let bytes = disk.bytes(&segment_name(LogEnd::ZERO));
     let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1;
     disk.kill();
-    let (cut, offset) = (place_of(&disk, 5), place_of(&disk, 7));
+    // Nothing of their group is kept, and so not its header either.
+    let cut = place_of(&disk, 5) - GROUP_HEADER_BYTES as u64;
+    let offset = place_of(&disk, 7);
     damage_text(&disk, 7);
     let bad = BadSpot {
         offset,

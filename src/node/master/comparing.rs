@@ -1,0 +1,205 @@
+//! Comparing what a sender sends again with the batch that has its idempotency key.
+//!
+//! A small batch that is in memory is compared at once. Any other is read and compared on a thread
+//! that may wait, so that neither the disk nor a batch of megabytes holds up the core task. Its
+//! sender waits meanwhile; nobody else does.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use super::task::Core;
+use crate::log::{LogReader, ReadError};
+use crate::node::{Append, SenderKey};
+use crate::protocol::{FirstUse, Refusal, Wait};
+use crate::threads::{NoThread, ThreadPool};
+use crate::types::{IdempotencyKey, MessageId, WaiterId};
+
+/// Threads that compare, at most. More would take the processor from those that send something new;
+/// one alone would let a single read that hangs hold up all others.
+const THREADS_MAX: usize = 2;
+
+/// Bytes of the records of a batch that is compared by the core task itself, at most: it takes less
+/// time than handing it over. Larger ones would be felt by other senders.
+const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
+
+/// The senders whose batches are being compared.
+#[derive(Debug)]
+pub(super) struct Comparing {
+    threads: ThreadPool,
+    senders: BTreeMap<WaiterId, Pending>,
+    done: mpsc::UnboundedSender<Compared>,
+    tasks: TaskTracker,
+}
+
+/// A sender that waits for a comparison.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    /// The first message of the batch that has its key.
+    first: MessageId,
+    since: Instant,
+    /// When the sender stops waiting; none: never.
+    deadline: Option<Instant>,
+}
+
+/// A comparison that is done: what the sender sends, and what the batch that is there is to it.
+#[derive(Debug)]
+pub(super) struct Compared {
+    waiter: WaiterId,
+    result: Result<(Append, FirstUse), ReadError>,
+}
+
+impl Comparing {
+    /// Returns one in which nobody waits, and where results come out: at most one for each sender.
+    pub(super) fn new(tasks: TaskTracker) -> (Self, mpsc::UnboundedReceiver<Compared>) {
+        let (done, results) = mpsc::unbounded_channel();
+        let threads = ThreadPool::new("keys", THREADS_MAX);
+        (Self { threads, senders: BTreeMap::new(), done, tasks }, results)
+    }
+
+    /// Returns whether no sender waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.senders.is_empty()
+    }
+
+    /// Returns when the next sender's time is up.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.senders.values().filter_map(|pending| pending.deadline).min()
+    }
+
+    /// Forgets a sender that hung up. Returns whether it waited here.
+    pub(super) fn cancel(&mut self, waiter: WaiterId) -> bool {
+        self.senders.remove(&waiter).is_some()
+    }
+
+    fn begin(
+        &mut self,
+        now: Instant,
+        log: LogReader,
+        waiter: WaiterId,
+        append: Append,
+        first: MessageId,
+    ) {
+        let deadline = append.wait.timeout.and_then(|timeout| now.checked_add(timeout));
+        self.senders.insert(waiter, Pending { first, since: now, deadline });
+        let compared = self.threads.run(move || compare(&log, append, first));
+        let done = self.done.clone();
+        self.tasks.spawn(async move {
+            let result = compared.await.unwrap_or_else(|no_thread: NoThread| Err(no_thread.into()));
+            // Fails when the node has stopped.
+            let _ = done.send(Compared { waiter, result });
+        });
+    }
+
+    fn take_due(&mut self, now: Instant) -> Vec<(WaiterId, Pending)> {
+        let is_due = |pending: &Pending| pending.deadline.is_some_and(|deadline| deadline <= now);
+        self.senders.extract_if(.., |_, pending| is_due(pending)).collect()
+    }
+}
+
+fn compare(
+    log: &LogReader,
+    append: Append,
+    first: MessageId,
+) -> Result<(Append, FirstUse), ReadError> {
+    let records = log.read_appended(first)?;
+    let key = append.key.as_deref().map(SenderKey::key);
+    let first_use =
+        key.map_or(FirstUse::OtherKey, |key| FirstUse::of(&records, key, &append.batch));
+    Ok((append, first_use))
+}
+
+impl Core {
+    /// Lets a sender with a key join the batch that has it, refuses it, or lets it wait until that
+    /// is known. Returns what it sends where no batch has the key, so that it is to be appended.
+    ///
+    /// `compared` names the batch that is known to have another key of the same hash.
+    pub(super) fn find_first(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: Append,
+        compared: Option<MessageId>,
+    ) -> Option<Append> {
+        let Some(key) = &append.key else { return Some(append) };
+        let first = self.machine.find_key(key.hash).filter(|&first| Some(first) != compared);
+        let Some(first) = first else { return Some(append) };
+        let size = self.reader.size_in_memory(first);
+        if size.is_none_or(|bytes| bytes > AT_ONCE_BYTES_MAX) {
+            self.comparing.begin(now, self.reader.clone(), waiter, append, first);
+            return None;
+        }
+        match compare(&self.reader, append, first) {
+            Ok((append, FirstUse::OtherKey)) => return Some(append),
+            Ok((append, first_use)) => self.settle(now, waiter, &append, first, first_use),
+            Err(error) => self.refuse_unreadable(waiter, first, error.to_string()),
+        }
+        None
+    }
+
+    /// A comparison is done. Returns whether something was appended.
+    pub(super) fn compared(&mut self, now: Instant, compared: Compared, accepted_ms: u64) -> bool {
+        let Compared { waiter, result } = compared;
+        let Some(Pending { first, since, .. }) = self.comparing.senders.remove(&waiter) else {
+            debug!(%waiter, "a comparison is done, and its sender no longer waits");
+            return false;
+        };
+        let (mut append, first_use) = match result {
+            Ok(compared) => compared,
+            Err(error) => {
+                self.refuse_unreadable(waiter, first, error.to_string());
+                return false;
+            }
+        };
+        let waited = now.saturating_duration_since(since);
+        append.wait.timeout = append.wait.timeout.map(|timeout| timeout.saturating_sub(waited));
+        if first_use == FirstUse::OtherKey {
+            // Meanwhile a batch with the sender's own key may have come.
+            return match self.find_first(now, waiter, append, Some(first)) {
+                Some(append) => self.append_new(now, waiter, append, accepted_ms),
+                None => false,
+            };
+        }
+        self.settle(now, waiter, &append, first, first_use);
+        false
+    }
+
+    fn settle(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: &Append,
+        first: MessageId,
+        first_use: FirstUse,
+    ) {
+        if first_use == FirstUse::OtherMessage {
+            return self.refuse(waiter, Refusal::KeyReused { first });
+        }
+        let key = append.key.as_deref().map(SenderKey::key).map(IdempotencyKey::as_str);
+        debug!(id = %first, key, "sent before, under the same key");
+        let Wait { write_concern, timeout } = append.wait;
+        self.join(now, waiter, first, Wait { write_concern, timeout }, true);
+    }
+
+    /// Refuses the senders whose own time is up before the comparison was done.
+    pub(super) fn expire_comparing(&mut self, now: Instant) {
+        for (waiter, Pending { first, .. }) in self.comparing.take_due(now) {
+            let detail = "the disk did not answer within the sender's time".to_owned();
+            self.refuse_unreadable(waiter, first, detail);
+        }
+    }
+
+    /// Refuses the senders whose comparison is not done: the node stops now.
+    pub(super) fn give_up_comparing(&mut self) {
+        for (waiter, Pending { first, .. }) in std::mem::take(&mut self.comparing.senders) {
+            self.refuse_unreadable(waiter, first, "the node is stopping".to_owned());
+        }
+    }
+
+    fn refuse_unreadable(&mut self, waiter: WaiterId, first: MessageId, detail: String) {
+        self.refuse(waiter, Refusal::KeyUnreadable { first, detail });
+    }
+}

@@ -1,0 +1,138 @@
+//! Large appends wait while small ones come, so that they take half of the core task's time at most.
+//!
+//! A batch of a hundred thousand messages takes as long as some thousand single messages. Taken as
+//! they come, a few clients with such batches would leave all others next to nothing. So after a
+//! large append, small ones have as much time as it took; where none come, the next one is taken at
+//! once.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::node::Append;
+use crate::types::{WaiterId, record_bytes};
+
+/// Work for a record besides its bytes, as bytes that take as long to copy.
+const RECORD_WORK: usize = 64;
+
+/// Work of the appends of one turn, in bytes, and of a small append: a fraction of a millisecond.
+/// Smaller: more turns and so more overhead for messages of some kilobytes. Larger: others wait for
+/// longer.
+pub(super) const TURN_WORK: usize = 256 * 1024;
+
+/// Time without a small append after which nobody is taken to send any: clients that have just been
+/// answered send their next ones within it.
+const QUIET: Duration = Duration::from_millis(1);
+
+/// The large appends that wait for their turn. Their bodies are charged until they are taken, so
+/// that their number is bounded by the room for bodies.
+#[derive(Debug)]
+pub(super) struct Large {
+    waiting: VecDeque<(WaiterId, Append)>,
+    /// Until when small ones have the time that the last large one took.
+    rest_until: Instant,
+    /// When nobody is taken to send small ones any more.
+    quiet_at: Instant,
+}
+
+/// Returns how much work an append is for the core task, in bytes that take as long to copy.
+pub(super) fn work_of(append: &Append) -> usize {
+    record_bytes(None, &append.batch) + RECORD_WORK * append.batch.len()
+}
+
+impl Large {
+    /// Returns one in which nobody waits.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { waiting: VecDeque::new(), rest_until: now, quiet_at: now }
+    }
+
+    /// Returns whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Lets a large append wait for its turn.
+    pub(super) fn push(&mut self, waiter: WaiterId, append: Append) {
+        self.waiting.push_back((waiter, append));
+    }
+
+    /// Notes that a small append was taken.
+    pub(super) fn note_small(&mut self, now: Instant) {
+        self.quiet_at = now + QUIET;
+    }
+
+    /// Notes how long the turn of a large append took.
+    pub(super) fn note_taken(&mut self, now: Instant, took: Duration) {
+        self.rest_until = now + took;
+    }
+
+    /// Returns when the next one's turn comes; none where none waits.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        (!self.is_empty()).then(|| self.rest_until.min(self.quiet_at))
+    }
+
+    /// Takes the next one, if its turn has come.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(WaiterId, Append)> {
+        self.next_deadline().filter(|&due| due <= now)?;
+        self.waiting.pop_front()
+    }
+
+    /// Takes the next one, whether its turn has come or not.
+    pub(super) fn pop(&mut self) -> Option<(WaiterId, Append)> {
+        self.waiting.pop_front()
+    }
+
+    /// Forgets an append whose sender hung up before its turn came. Returns whether it was here.
+    pub(super) fn cancel(&mut self, waiter: WaiterId) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|(other, _)| *other != waiter);
+        self.waiting.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Wait;
+
+    fn large() -> Append {
+        let batch = "x".repeat(TURN_WORK).as_str().into();
+        Append { batch, key: None, wait: Wait::default() }
+    }
+
+    #[test]
+    fn after_a_large_append_small_ones_have_as_much_time_as_it_took() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut queue = Large::new(start);
+        queue.push(WaiterId::new(1), large());
+        queue.push(WaiterId::new(2), large());
+        assert!(queue.pop_due(start).is_some());
+        queue.note_taken(start + ms(20), ms(20));
+        // Small ones come all the time.
+        for passed in 20..40 {
+            queue.note_small(start + ms(passed));
+            assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
+        }
+        assert_eq!(queue.next_deadline(), Some(start + ms(40)));
+        assert!(queue.pop_due(start + ms(40)).is_some());
+        assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn where_no_small_append_comes_a_large_one_need_not_wait() {
+        let start = Instant::now();
+        let mut queue = Large::new(start);
+        queue.push(WaiterId::new(1), large());
+        queue.note_small(start);
+        queue.note_taken(start, Duration::from_secs(1));
+        assert!(queue.pop_due(start).is_none());
+        assert!(queue.pop_due(start + QUIET).is_some());
+    }
+
+    #[test]
+    fn a_large_append_whose_sender_hung_up_is_never_taken() {
+        let mut queue = Large::new(Instant::now());
+        queue.push(WaiterId::new(1), large());
+        assert!(!queue.cancel(WaiterId::new(2)));
+        assert!(queue.cancel(WaiterId::new(1)) && queue.is_empty());
+    }
+}
