@@ -15,11 +15,12 @@ use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
+use super::paging::Cursor;
 use super::scan::{Scanned, no_visit, read_header, scan};
 use super::suspects::Suspects;
 use super::window::Window;
-use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
+use crate::log::{Page, ReadError};
 use crate::types::{IdRange, LogEnd, RecordError, Records, Run, record_at, record_size};
 
 /// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
@@ -151,6 +152,28 @@ impl Files {
                 }
             }
         }
+    }
+
+    /// Reads a page as [`LogReader::read_page`](crate::log::LogReader::read_page) does. There must be something at
+    /// `from`.
+    pub(in crate::log) fn page(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+        cursor: &mut Option<Cursor>,
+    ) -> Result<Page, ReadError> {
+        let place = self.place(from)?;
+        let segment = &place.segment;
+        let (first, mark) = (segment.header.first, segment.header.mark);
+        let here = cursor.take().filter(|cursor| cursor.leads_to(first, mark, from));
+        let mut here = here.unwrap_or_else(|| {
+            let (next, at) = segment.index().before(from);
+            Cursor::before_group(first, mark, next, at)
+        });
+        let page = here.read(&*segment.file, from, until.min(place.until), max_bytes);
+        *cursor = Some(here);
+        page.map_err(|unread| unread.told(&*self.storage, &segment_name(first)))
     }
 
     /// A run that may be read, and its size in bytes.
