@@ -54,7 +54,7 @@ pub(super) struct Sealed {
 pub(in crate::log) struct Files {
     storage: Arc<dyn Storage>,
     segments: RwLock<Segments>,
-    open: Mutex<VecDeque<Arc<Segment>>>,
+    pub(super) open: Mutex<VecDeque<Arc<Segment>>>,
     suspects: Mutex<Suspects>,
 }
 
@@ -98,12 +98,6 @@ impl Files {
     /// The oldest call that the disk has not answered yet: its number and what it is.
     pub(in crate::log) fn oldest_call(&self) -> Option<(u64, String)> {
         self.storage.oldest_call()
-    }
-
-    /// How many sealed segments are open.
-    #[cfg(test)]
-    pub(super) fn open_segments(&self) -> usize {
-        self.open.lock().unwrap().len()
     }
 
     /// The sealed segments from the `skip`th on.
@@ -173,7 +167,7 @@ impl Files {
         });
         let page = here.read(&*segment.file, from, until.min(place.until), max_bytes);
         *cursor = Some(here);
-        page.map_err(|unread| unread.told(&*self.storage, &segment_name(first)))
+        page.map_err(|unread| self.told(first, unread))
     }
 
     /// A run that may be read, and its size in bytes.
