@@ -1,6 +1,8 @@
 //! The secondary's core task and its handle.
 
+use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
@@ -32,6 +34,17 @@ pub struct MasterAddress {
     pub host: String,
     /// The port for secondaries.
     pub port: u16,
+}
+
+impl fmt::Display for MasterAddress {
+    /// Writes `host:port`, an IPv6 address in brackets as in a URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.parse::<Ipv6Addr>() {
+            Ok(_) => write!(f, "[{host}]:{port}"),
+            Err(_) => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// What HTTP asks of the core task.
@@ -91,7 +104,7 @@ pub fn start_secondary(
     let (questions, question_queue) = mpsc::channel(MAILBOX);
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (dialed, dialed_queue) = mpsc::channel(1);
-    let master_address = format!("{}:{}", master.host, master.port);
+    let master_address = master.to_string();
     let core = Core {
         machine: Secondary::new(now(), options, restored, reader.clone()),
         news: LogNews::new(reader.clone()),
@@ -256,5 +269,22 @@ impl Faulty for Core {
 
     fn disconnect(&mut self, now: Instant) -> usize {
         self.machine.disconnect(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        for (host, shown) in [
+            ("::1", "[::1]:6000"),
+            ("10.5.0.100", "10.5.0.100:6000"),
+            ("master.local", "master.local:6000"),
+        ] {
+            let address = MasterAddress { host: host.to_owned(), port: 6000 };
+            assert_eq!(address.to_string(), shown);
+        }
     }
 }

@@ -68,8 +68,8 @@ pub use secondary::{
     HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions,
 };
 pub use status::{
-    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, SecondaryHealth,
-    SecondaryPhase, Status,
+    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,
+    SecondaryHealth, SecondaryPhase, Status,
 };
 
 /// What the deciding code may ask of its node's log: sizes and checksums, never bytes.

@@ -71,6 +71,7 @@ impl Problem {
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
             Self::AppendLost => Code::AnswerLost,
             Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
+            Self::Refused(Refusal::Behind { .. }) => Code::Behind,
             Self::TooManyWaiting(_) | Self::Refused(Refusal::TooManyWaiting { .. }) => {
                 Code::TooManyWaiting
             }

@@ -73,6 +73,8 @@ codes! {
     AnswerLost = "answer-lost", INTERNAL_SERVER_ERROR;
     /// Too few nodes are healthy.
     NoQuorum = "no-quorum", SERVICE_UNAVAILABLE;
+    /// A secondary has more of the log than the master.
+    Behind = "behind", SERVICE_UNAVAILABLE;
     /// Too many senders wait.
     TooManyWaiting = "too-many-waiting", SERVICE_UNAVAILABLE;
     /// No room for the body, or for what it holds.

@@ -21,7 +21,7 @@ use super::manifest::{Manifest, NotStored};
 use super::{Disk, DiskOptions, Work};
 use crate::log::shared::Shared;
 use crate::log::storage::{Storage, StorageFile};
-use crate::types::{DiskFault, Fsync, LogEnd, LogId, NodeName, Run};
+use crate::types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
 
 /// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
@@ -45,7 +45,7 @@ pub(crate) struct Committer {
     /// Bytes of records that were written and not published.
     unpublished_bytes: u64,
     /// A list of members that is not written down yet, and its version.
-    members: Option<(u64, Vec<NodeName>)>,
+    members: Option<(u64, Vec<NodeName>, Losses)>,
     /// How long to wait before the next attempt; none while nothing holds writing up.
     pause: Option<Duration>,
     buffer: Vec<u8>,
@@ -193,9 +193,9 @@ impl Committer {
             (work.log, work.members.take())
         };
         self.members = members.or(self.members.take());
-        if let Some((version, members)) = &self.members {
-            let (version, members) = (*version, members.clone());
-            self.store_manifest(Manifest { members, ..self.manifest.clone() })?;
+        if let Some((version, members, losses)) = &self.members {
+            let (version, members, losses) = (*version, members.clone(), *losses);
+            self.store_manifest(Manifest { members, losses, ..self.manifest.clone() })?;
             self.members = None;
             self.shared.remembered.store(version, Ordering::Release);
             self.shared.changed.notify_one();

@@ -68,9 +68,9 @@ impl Core {
         mailboxes: Mailboxes,
         tasks: &TaskTracker,
     ) -> (Self, mpsc::UnboundedReceiver<Compared>) {
-        let Opened { writer, reader, members, keys, .. } = log;
+        let Opened { writer, reader, is_old, members, losses, keys, .. } = log;
         let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
-        let restored = RestoredMaster { end, members, keys, on_disk };
+        let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
         let (comparing, compared) = Comparing::new(tasks.clone());
         let core = Self {
             machine: Master::new(now(), options, restored, reader.clone()),
@@ -312,8 +312,8 @@ impl Core {
                         released += 1;
                     }
                     Effect::Close { session, .. } => self.sessions.close(session),
-                    Effect::Remember { version, names } => {
-                        self.writer.remember(version, names);
+                    Effect::Remember { version, names, losses } => {
+                        self.writer.remember(version, names, losses);
                         asked = true;
                     }
                 }

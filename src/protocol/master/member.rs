@@ -129,6 +129,11 @@ impl Member {
         self.standing == Standing::Registered
     }
 
+    /// Returns whether it was heard from since then, on whatever connection.
+    pub(super) fn is_seen_since(&self, then: Instant) -> bool {
+        self.last_seen.is_some_and(|seen| seen >= then)
+    }
+
     pub(super) fn session(&self) -> Option<SessionId> {
         self.link.as_ref().map(|link| link.session)
     }

@@ -8,9 +8,12 @@ mod disk;
 mod faults;
 mod handshake;
 mod interface;
+mod losses;
+mod majority;
 mod member;
 mod names;
 mod quorum;
+mod refused;
 mod senders;
 mod session;
 
@@ -28,13 +31,14 @@ pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId, Standing};
 use self::names::Names;
+use self::refused::RefusedRows;
 use super::LogView;
 use super::faults::{Injector, Outgoing};
 use super::idempotency::KeyWindow;
 use super::own_time::OwnTime;
 use super::status::{DiskHealth, MasterHealth};
 use super::write_concern::{Gate, Waiter};
-use crate::types::{DiskFault, Faults, LogEnd, LogId, NodeName, SessionId};
+use crate::types::{DiskFault, Faults, LogEnd, LogId, Losses, NodeName, SessionId};
 
 /// The master's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -52,6 +56,9 @@ pub struct Master<L> {
     names: Names,
     by_session: BTreeMap<SessionId, MemberId>,
     strangers: BTreeMap<SessionId, Stranger>,
+    refused: RefusedRows,
+    /// When it is looked again whether a majority can be reached.
+    majority_due: Instant,
     injector: Injector,
     /// The time of everything but the senders: it stands still while the node is paused, and they go on.
     time: OwnTime,
@@ -59,6 +66,10 @@ pub struct Master<L> {
     effects: VecDeque<Effect>,
     stopping: bool,
     on_disk: bool,
+    /// Whether the log began with this start.
+    is_new: bool,
+    /// What other nodes were seen with, beyond this log's end.
+    losses: Losses,
     /// Why the log takes nothing more.
     disk_fault: Option<DiskFault>,
     /// Whether senders may have to be answered, since a node's acked end changed.
@@ -93,9 +104,13 @@ impl<L: LogView> Master<L> {
             names: Names::default(),
             by_session: BTreeMap::new(),
             strangers: BTreeMap::new(),
+            refused: RefusedRows::default(),
+            majority_due: Self::first_majority_check(now),
             effects: VecDeque::new(),
             stopping: false,
             on_disk: restored.on_disk,
+            is_new: !restored.is_old,
+            losses: restored.losses,
             disk_fault: None,
             release_due: false,
             ends: Vec::new(),
@@ -183,7 +198,11 @@ impl<L: LogView> Master<L> {
         let now = self.time.at(now);
         MasterHealth {
             name: self.options.name.clone(),
-            read_only: self.stopping || self.without_quorum || self.disk_fault.is_some(),
+            read_only: self.stopping
+                || self.without_quorum
+                || self.disk_fault.is_some()
+                || self.missing_end().is_some(),
+            is_emptier: self.is_new && self.refused.has_other_messages(now),
             log_end: self.durable_end,
             cluster_size: self.cluster_size(),
             quorum: self.quorum_health(),
@@ -192,6 +211,7 @@ impl<L: LogView> Master<L> {
                 .registered()
                 .map(|member| member.health(now, self.durable_end))
                 .collect(),
+            refused: self.refused_health(now),
             disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
         }
     }

@@ -93,6 +93,29 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
 }
 
 #[test]
+fn frames_of_a_connection_that_is_gone_are_not_taken() {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.answer(1, 0, welcome(7));
+    let gone = SecondaryInput::SessionDown { session: SessionId::new(1), reason: String::new() };
+    node.step(gone);
+    node.step(SecondaryInput::Connected(SessionId::new(2)));
+    node.answer(2, 0, welcome(7));
+    let mut bytes = Vec::new();
+    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", false);
+    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
+    let run = Records::check(range, bytes.into()).unwrap();
+    let page = || Response::Page { run: run.clone(), log_end: LogEnd::new(1) };
+    assert_eq!(node.answer(1, 1, page()), [], "a late page of the connection before");
+    let heartbeat = Frame::Request(RequestId::new(0), Request::Heartbeat { log_end: LogEnd::ZERO });
+    let session = SessionId::new(1);
+    assert_eq!(node.step(SecondaryInput::Frame { session, frame: heartbeat }), []);
+    assert_eq!(node.machine.health().log_end, LogEnd::ZERO);
+    node.answer(2, 1, page());
+    assert_eq!(node.machine.health().log_end, LogEnd::new(1));
+}
+
+#[test]
 fn an_empty_page_with_more_to_come_costs_the_connection() {
     let mut node = Node::new();
     node.step(SecondaryInput::Connected(SessionId::new(1)));

@@ -1,7 +1,7 @@
 //! What the master's answers, refusals and health are held to: what it was asked, and what it was told.
 
 use super::*;
-use crate::protocol::{MasterHealth, Wait};
+use crate::protocol::{MasterHealth, RefusedHealth, Wait};
 use crate::types::{IdempotencyKey, NODES_MAX};
 
 impl Cluster {
@@ -114,6 +114,10 @@ impl Cluster {
             }
             Refusal::DiskFault(_) => {
                 self.master.as_ref().is_some_and(|node| node.log.fault.is_some())
+            }
+            Refusal::Behind { end, seen } => {
+                let has_more = |row: &RefusedHealth| row.log_end == Some(*seen);
+                health.log_end == *end && end < seen && health.refused.iter().any(has_more)
             }
             Refusal::ShuttingDown => self.stopping,
             Refusal::KeyReused { first } => {

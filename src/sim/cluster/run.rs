@@ -220,8 +220,8 @@ impl Cluster {
                     self.transmit(session.get(), true, &frame);
                 }
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
-                Effect::Remember { version, names } => {
-                    let event = Event::Remembered { version, names, life: self.life(None) };
+                Effect::Remember { version, names, losses } => {
+                    let event = Event::Remembered { version, names, losses, life: self.life(None) };
                     self.write_down(None, event);
                 }
                 Effect::Close { session, reason } => {

@@ -1,7 +1,7 @@
 //! What passes is not a failed disk: the log waits, and goes on by itself.
 
 use super::*;
-use crate::types::{DiskFault, NodeName};
+use crate::types::{DiskFault, Losses, NodeName};
 
 /// Tries again what waits, as the committer's thread does by itself.
 fn try_again(log: &mut Recovered) {
@@ -15,7 +15,7 @@ fn fault(log: &Recovered) -> Option<DiskFault> {
 
 fn remember(log: &mut Recovered, count: u64) {
     let names: Vec<NodeName> = (0..count).map(|n| format!("node-{n}").parse().unwrap()).collect();
-    log.opened.writer.remember(count, names);
+    log.opened.writer.remember(count, names, Losses::default());
     try_again(log);
 }
 
