@@ -356,6 +356,7 @@ mod tests {
             connected: true,
             master: Some(name("master")),
             master_log_end: Some(LogEnd::new(9)),
+            last_error: None,
             disk: None,
         };
         assert_eq!(

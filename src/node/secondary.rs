@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,17 +16,12 @@ use super::news::{LogNews, News};
 use super::sessions::Sessions;
 use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
 use crate::log::{LogReader, LogWriter, Opened};
-use crate::net::{SessionEvent, dial};
+use crate::net::{Dialer, SessionEvent};
 use crate::protocol::{
     RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
-    SecondaryOptions,
+    SecondaryOptions, SessionEnd,
 };
-use crate::threads::ThreadPool;
 use crate::types::{DiskChange, Faults, SessionId};
-
-/// Threads that resolve the master's name, at most. A name server that is silent holds one for some 30 s, and meanwhile
-/// another attempt may find it well again; more would only ask the same.
-const RESOLVERS_MAX: usize = 2;
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -110,9 +106,9 @@ pub fn start_secondary(
         news: LogNews::new(reader.clone()),
         writer,
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
-        master,
+        master_port: master.port,
+        dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
         dialed,
-        names: ThreadPool::new("names", RESOLVERS_MAX),
     };
     let inbox = Inbox { questions: question_queue, events: event_queue, dialed: dialed_queue };
     tasks.spawn(core.run(inbox, stop));
@@ -131,10 +127,9 @@ struct Core {
     news: LogNews,
     writer: LogWriter,
     sessions: Sessions,
-    master: MasterAddress,
+    master_port: u16,
+    dialer: Arc<Mutex<Dialer>>,
     dialed: mpsc::Sender<io::Result<TcpStream>>,
-    /// Where the master's name is resolved.
-    names: ThreadPool,
 }
 
 impl Core {
@@ -196,12 +191,14 @@ impl Core {
                 SessionEvent::Heard => SecondaryInput::Heard(session),
                 SessionEvent::Down(reason) => {
                     self.sessions.close(session);
+                    let reason = explained(reason, self.master_port);
                     SecondaryInput::SessionDown { session, reason }
                 }
             };
             self.machine.step(now, input);
         }
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.machine.look(now, |session| self.sessions.look(session));
             self.machine.handle_timeout(now);
         }
         self.drain(now);
@@ -248,13 +245,24 @@ impl Core {
     }
 
     fn dial(&self) {
-        let (names, master) = (self.names.clone(), self.master.clone());
-        let dialed = self.dialed.clone();
+        let (dialer, dialed) = (self.dialer.clone(), self.dialed.clone());
         tokio::spawn(async move {
-            let stream = dial(&names, &master.host, master.port).await;
+            // One attempt at a time: the next begins when this one has told how it went.
+            let stream = dialer.lock().await.dial().await;
             // Fails when the node has stopped.
             let _ = dialed.send(stream).await;
         });
+    }
+}
+
+/// Tells what answers at the wrong port.
+fn explained(end: SessionEnd, port: u16) -> SessionEnd {
+    match end {
+        SessionEnd::HttpServer => SessionEnd::Garbage(format!(
+            "an HTTP server answers there: is {port} the master's HTTP port? --master-comm-port is the one for \
+             secondaries (6000)"
+        )),
+        other => other,
     }
 }
 

@@ -65,7 +65,7 @@ pub struct MemberHealth {
     pub retries: u64,
     /// Round-trip time of the last answered heartbeat.
     pub rtt: Option<Duration>,
-    /// Time since the last frame from it.
+    /// Time since the last sign of life: a frame from it, or a part of a long one, either way.
     pub last_seen: Option<Duration>,
     /// Where its connection comes from; none without a connection.
     pub address: Option<String>,
@@ -167,6 +167,8 @@ pub struct SecondaryHealth {
     pub master: Option<NodeName>,
     /// The master's log end as last told; none before the first handshake.
     pub master_log_end: Option<LogEnd>,
+    /// Why the last attempt to be connected to the master failed or ended; none while it is connected.
+    pub last_error: Option<String>,
     /// Its disk; none: the log is in memory.
     pub disk: Option<DiskHealth>,
 }

@@ -17,8 +17,8 @@ use super::positions::Positions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
-    Effect, ForgetError, Input, MasterOptions, Outcome, Refusal, SecondaryEffect, SecondaryInput,
-    SecondaryOptions, SecondaryPhase,
+    Effect, ForgetError, Input, LineView, MasterOptions, Outcome, Refusal, SecondaryEffect,
+    SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd,
 };
 use crate::types::{
     IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,

@@ -19,7 +19,9 @@ mod write_concern;
 
 pub use batch::Batch;
 pub use budget::{Budget, Share};
-pub use delay::{DelayRange, DurationError, parse_duration, parse_duration_with_unit};
+pub use delay::{
+    DelayRange, DurationError, HEARTBEAT_INTERVAL_MAX, parse_duration, parse_duration_with_unit,
+};
 pub use disk::{DiskChange, DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};

@@ -172,8 +172,7 @@ impl Core {
                 SessionEvent::Frame(frame) => {
                     self.machine.step(now, Input::Frame { session, frame });
                 }
-                // A secondary is judged by whole frames.
-                SessionEvent::Heard => {}
+                SessionEvent::Heard => self.machine.step(now, Input::Heard(session)),
                 SessionEvent::Down(reason) => {
                     self.sessions.close(session);
                     self.machine.step(now, Input::SessionDown { session, reason });
@@ -197,6 +196,7 @@ impl Core {
         // Before any time limit is judged: a message that is stored by now is told as such.
         self.hear_log(now);
         if deadline.is_some_and(|deadline| deadline <= now) {
+            self.machine.look(now, |session| self.sessions.look(session));
             self.machine.handle_timeout(now);
             self.expire_comparing(now);
         }

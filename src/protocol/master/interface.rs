@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::protocol::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::protocol::outcome::Outcome;
+use crate::protocol::{CloseReason, SessionEnd};
 use crate::types::{
     DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName, Quorum,
     Records, SessionId, WaiterId, WriteConcern,
@@ -82,12 +82,14 @@ pub enum Input {
         /// The frame.
         frame: Frame<Records>,
     },
+    /// Bytes of a frame arrived that is not whole yet.
+    Heard(SessionId),
     /// A connection is gone.
     SessionDown {
         /// Its session.
         session: SessionId,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: SessionEnd,
     },
     /// A sender no longer waits.
     Cancel(WaiterId),

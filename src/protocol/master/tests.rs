@@ -1,12 +1,14 @@
 //! What a master does with a log that was there before, and with one that cannot be read.
 
+mod lines;
+
 use std::time::Duration;
 
 use super::*;
 use crate::protocol::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response,
 };
-use crate::protocol::{CloseReason, Outcome, Refusal, Unreadable, Wait};
+use crate::protocol::{CloseReason, Outcome, Refusal, SessionEnd, Unreadable, Wait};
 use crate::types::{
     Checksum, IdRange, InstanceId, KeyHash, Losses, MessageId, Quorum, Records, RequestId,
     WaiterId, WriteConcern,
@@ -83,7 +85,7 @@ impl Node {
     }
 
     fn lose(&mut self, session: u64) -> Vec<Effect> {
-        let (session, reason) = (SessionId::new(session), String::new());
+        let (session, reason) = (SessionId::new(session), SessionEnd::Closed);
         self.step(Input::SessionDown { session, reason })
     }
 

@@ -83,6 +83,7 @@ impl Cluster {
         if let Some(master) = &mut self.master
             && master.next_deadline().is_some_and(|at| at <= now)
         {
+            master.machine.look(now, |_| LineView::default());
             master.machine.handle_timeout(now);
             let later = master.machine.next_deadline();
             assert!(later.is_none_or(|at| at > now), "the master's deadline stays in the past");
@@ -94,6 +95,7 @@ impl Cluster {
         let due: Vec<NodeName> = self.secondaries.iter().filter_map(is_due).collect();
         for name in due {
             if let Some(node) = self.secondaries.get_mut(&name) {
+                node.machine.look(now, |_| LineView::default());
                 node.machine.handle_timeout(now);
                 let later = node.machine.next_deadline();
                 assert!(later.is_none_or(|at| at > now), "{name}'s deadline stays in the past");
@@ -153,7 +155,10 @@ impl Cluster {
                     return;
                 };
                 state.master_open = false;
-                Input::SessionDown { session: SessionId::new(link), reason: "cut".to_owned() }
+                Input::SessionDown {
+                    session: SessionId::new(link),
+                    reason: SessionEnd::Lost("cut".to_owned()),
+                }
             }
             Event::Arrive { link, bytes, .. } => {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
@@ -197,7 +202,7 @@ impl Cluster {
                 state.secondary_open = false;
                 SecondaryInput::SessionDown {
                     session: SessionId::new(link),
-                    reason: "cut".to_owned(),
+                    reason: SessionEnd::Lost("cut".to_owned()),
                 }
             }
             Event::Arrive { link, bytes, .. } => {
