@@ -8,16 +8,18 @@ mod reads;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use bytes::Bytes;
-use rustix::io::Errno;
 
+use super::cause::{is_io_error, is_loss};
 use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
 use super::places;
 use super::scan::{OF_OTHERS, Scanned, no_visit, read_header, scan};
+use super::suspects::Suspects;
 use super::window::Window;
 use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
@@ -54,7 +56,8 @@ pub(super) struct Sealed {
 pub(in crate::log) struct Files {
     storage: Arc<dyn Storage>,
     segments: RwLock<Segments>,
-    open: Mutex<VecDeque<Arc<Segment>>>,
+    pub(super) open: Mutex<VecDeque<Arc<Segment>>>,
+    suspects: Mutex<Suspects>,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,7 @@ impl Files {
         last: Option<Arc<Segment>>,
     ) -> Self {
         let segments = RwLock::new(Segments { sealed, last });
-        Self { storage, segments, open: Mutex::default() }
+        Self { storage, segments, open: Mutex::default(), suspects: Mutex::default() }
     }
 
     /// Takes a new last segment; the one before is sealed, unless it is empty and its place is taken.
@@ -92,6 +95,11 @@ impl Files {
                 self.keep_open(last);
             }
         }
+    }
+
+    /// The oldest call that the disk has not answered yet: its number and what it is.
+    pub(in crate::log) fn oldest_call(&self) -> Option<(u64, String)> {
+        self.storage.oldest_call()
     }
 
     /// The sealed segments from the `skip`th on.
@@ -115,7 +123,41 @@ impl Files {
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
         let place = self.place(from)?;
-        place.segment.read(&*self.storage, from, until.min(place.until), max_bytes)
+        self.read_from(&place, from, until, max_bytes)
+    }
+
+    fn read_from(
+        &self,
+        place: &Place,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<Records, ReadError> {
+        let read = place.segment.read(from, until.min(place.until), max_bytes);
+        read.map_err(|unread| self.told(place.segment.header.first, unread))
+    }
+
+    /// Why a segment cannot be read, in words. What says nothing about its bytes passes.
+    pub(super) fn told(&self, first: LogEnd, unread: Unread) -> ReadError {
+        let name = segment_name(first);
+        match unread {
+            Unread::Damaged(offset, at, what) => {
+                let detail = damage(&*self.storage, &name, offset, &what);
+                let ids = IdRange::new(at, at.plus(1));
+                let place = places::Place { segment: first, offset, ids, what };
+                ReadError::Damaged { detail, place: Some(Box::new(place)) }
+            }
+            Unread::Failed(error) => {
+                let detail = failure(&*self.storage, "read", &name, &error);
+                let mut suspects = self.suspects.lock().expect("no holder of this lock panics");
+                let fails_again = is_io_error(&error) && suspects.note(first, Instant::now());
+                if is_loss(&error) || fails_again {
+                    ReadError::Damaged { detail, place: None }
+                } else {
+                    ReadError::Passing { detail }
+                }
+            }
+        }
     }
 
     /// A run that may be read, and its size in bytes.
@@ -131,7 +173,7 @@ impl Files {
         if let Some(planned) = planned {
             return Ok(planned);
         }
-        let records = place.segment.read(&*self.storage, from, until, max_bytes)?;
+        let records = self.read_from(&place, from, until, max_bytes)?;
         Ok((records.range(), records.bytes()))
     }
 
@@ -159,8 +201,7 @@ impl Files {
         }
         drop(open);
         let opened = Segment::open(&*self.storage, sealed);
-        let told = |unread: Unread| unread.told(&*self.storage, sealed.first);
-        let segment = Arc::new(opened.map_err(told)?);
+        let segment = Arc::new(opened.map_err(|unread| self.told(sealed.first, unread))?);
         self.keep_open(segment.clone());
         Ok(segment)
     }
@@ -184,38 +225,12 @@ pub(super) fn failure(storage: &dyn Storage, what: &str, name: &str, error: &io:
     format!("cannot {what} {}: {error}", storage.path_of(name))
 }
 
-impl ReadError {
-    /// A file cannot be read. Without a free descriptor or memory that tells nothing about the file.
-    fn failed(storage: &dyn Storage, name: &str, error: &io::Error) -> Self {
-        let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
-        let is_passing = Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno));
-        let detail = failure(storage, "read", name, error);
-        if is_passing { Self::Passing { detail } } else { Self::Damaged { detail, place: None } }
-    }
-}
-
 /// Why a part of a file was not read.
 pub(super) enum Unread {
     /// The system does not let it be read.
     Failed(io::Error),
     /// Something is wrong at this place of the file, with this message first.
     Damaged(u64, LogEnd, String),
-}
-
-impl Unread {
-    /// In words, for the segment that begins with this message.
-    pub(super) fn told(self, storage: &dyn Storage, segment: LogEnd) -> ReadError {
-        let name = segment_name(segment);
-        match self {
-            Self::Failed(error) => ReadError::failed(storage, &name, &error),
-            Self::Damaged(offset, first, what) => {
-                let detail = damage(storage, &name, offset, &what);
-                let ids = IdRange::new(first, first.plus(1));
-                let place = Some(Box::new(places::Place { segment, offset, ids, what }));
-                ReadError::Damaged { detail, place }
-            }
-        }
-    }
 }
 
 /// Opens a sealed segment's file.
@@ -272,13 +287,7 @@ impl Segment {
     }
 
     /// Reads the records from `from` on. `until` must not lie beyond what was written.
-    fn read(
-        &self,
-        storage: &dyn Storage,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<Records, ReadError> {
+    fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Result<Records, Unread> {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut gathering = Gathering {
@@ -296,7 +305,7 @@ impl Segment {
             // What is whole before a damaged place is not hidden by it.
             let (end, bytes) = gathering.whole;
             if bytes == 0 {
-                return Err(unread.told(storage, self.header.first));
+                return Err(unread);
             }
             gathering.cut_to(end, bytes);
         }

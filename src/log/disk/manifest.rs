@@ -159,7 +159,7 @@ impl Manifest {
     ///
     /// # Errors
     /// The system's. Either of the two is there then.
-    pub(super) fn store(&self, storage: &dyn Storage) -> io::Result<()> {
+    pub(super) fn store(&self, storage: &dyn Storage) -> Result<(), NotStored> {
         replace(storage, MANIFEST, &self.encode())
     }
 }
@@ -201,13 +201,26 @@ pub(super) fn whole_file(storage: &dyn Storage, name: &str) -> io::Result<Option
 ///
 /// # Errors
 /// The system's. Either of the two is there then.
-pub(super) fn replace(storage: &dyn Storage, name: &str, line: &str) -> io::Result<()> {
-    let next = format!("{name}.next");
-    let file = storage.create(&next)?;
-    file.write_at(0, &with_checksum(line))?;
-    file.sync()?;
-    storage.rename(&next, name)?;
-    storage.sync_directory()
+pub(super) fn replace(storage: &dyn Storage, name: &str, line: &str) -> Result<(), NotStored> {
+    let replace = || {
+        let next = format!("{name}.next");
+        let file = storage.create(&next)?;
+        file.write_at(0, &with_checksum(line))?;
+        file.sync()?;
+        // Its descriptor may be one of those in reserve.
+        drop(file);
+        storage.rename(&next, name)
+    };
+    replace().map_err(|error| NotStored { error, in_doubt: false })?;
+    storage.sync_directory().map_err(|error| NotStored { error, in_doubt: true })
+}
+
+/// Why a small file is not in its place, or may not be after a crash.
+#[derive(Debug)]
+pub(super) struct NotStored {
+    pub(super) error: io::Error,
+    /// Whether either of the two may be there. Otherwise it is the one before, and the new one may be stored later.
+    pub(super) in_doubt: bool,
 }
 
 /// Gives up what other nodes have of a master's log beyond what the master has. Returns below which end that is; none
@@ -223,7 +236,7 @@ pub(crate) fn accept_losses(storage: &dyn Storage) -> io::Result<Option<LogEnd>>
     }
     *accepted = *seen;
     let end = *seen;
-    manifest.store(storage)?;
+    manifest.store(storage).map_err(|failed| failed.error)?;
     Ok(Some(end))
 }
 

@@ -61,5 +61,6 @@ pub(super) fn store(storage: &dyn Storage, places: &[Place]) -> io::Result<()> {
         what: place.what.clone(),
     };
     let notes: Vec<Note> = places.iter().map(note).collect();
-    replace(storage, NOTES, &serde_json::to_string(&notes).expect("numbers and words"))
+    let line = serde_json::to_string(&notes).expect("numbers and words");
+    replace(storage, NOTES, &line).map_err(|failed| failed.error)
 }

@@ -24,7 +24,7 @@ impl Files {
         });
         let page = here.read(&*segment.file, from, until.min(place.until), max_bytes);
         *cursor = Some(here);
-        page.map_err(|unread| unread.told(&*self.storage, segment.header.first))
+        page.map_err(|unread| self.told(segment.header.first, unread))
     }
 
     /// The checksum of all records below a durable position, where it is known. Reads a segment up to there.
@@ -35,10 +35,11 @@ impl Files {
         if end == LogEnd::ZERO {
             return Ok(Some(RunningChecksum::START));
         }
-        let segment = self.place(end)?.segment;
-        let (mut running, mut from) = (segment.header.running, segment.header.first);
+        let place = self.place(end)?;
+        let header = place.segment.header;
+        let (mut running, mut from) = (header.running, header.first);
         while let Some(before) = running.filter(|_| from < end) {
-            let records = segment.read(&*self.storage, from, end, READ_AHEAD_BYTES_MAX)?;
+            let records = self.read_from(&place, from, end, READ_AHEAD_BYTES_MAX)?;
             running = before.over(records.as_bytes());
             from = records.range().end();
         }

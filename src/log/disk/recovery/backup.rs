@@ -16,7 +16,8 @@ use super::inspect::{InspectError, role_of};
 use super::snapshot::Snapshot;
 use super::walk::{Found, Look};
 use super::{OpenError, Start, mend_file};
-use crate::log::storage::{Directory, Storage, StorageFile};
+use crate::log::open::open_directory;
+use crate::log::storage::{Storage, StorageFile};
 use crate::types::LogEnd;
 
 /// Why a log was not copied. Nothing was changed.
@@ -91,7 +92,7 @@ pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
     if target.symlink_metadata().is_ok() {
         return Err(BackupError::Exists { target: target.display().to_string() });
     }
-    let storage = Directory::read_only(path);
+    let storage = open_directory(path)?;
     let found = Found { storage: &storage, role: role_of(&storage)? };
     let (manifest, firsts) = found.manifest_and_segments()?;
     let start = Start { makes_indexes: false, ..Start::new(&found, &manifest) };
@@ -150,7 +151,7 @@ impl Copying<'_> {
         }
         let notes = into.join(NOTES);
         copy_if_there(&from.join(NOTES), &notes).map_err(failed(&notes))?;
-        let storage = Directory::new(into);
+        let storage = open_directory(into)?;
         if let Some((snapshot, header, scanned)) = &self.last {
             let name = segment_name(header.first);
             let copy = || {
@@ -166,7 +167,7 @@ impl Copying<'_> {
             done.copied += 1;
         }
         let manifest = Manifest { synced: done.end, ..self.start.manifest.clone() };
-        manifest.store(&storage).map_err(failed(into))?;
+        manifest.store(&storage).map_err(|failed| failed.error).map_err(failed(into))?;
         Ok(done)
     }
 }

@@ -22,8 +22,7 @@ use super::findings::{DamagedPlace, Findings};
 use super::inspect::{self, InspectError, role_of};
 use super::walk::Found;
 use super::{MANIFEST, OpenError};
-use crate::log::open::lock_directory;
-use crate::log::storage::Directory;
+use crate::log::open::{lock, open_directory};
 use crate::types::{
     IdRange, IdempotencyKey, LogEnd, LogId, Record, RunningChecksum, encode_record, record_at,
 };
@@ -60,8 +59,8 @@ pub fn repair(
     role: Option<Role>,
     from: Option<&Path>,
 ) -> Result<Repaired, RepairError> {
-    let _lock = lock_directory(path, false)?;
-    let storage = Directory::new(path);
+    let storage = open_directory(path)?;
+    let _lock = lock(&storage, path)?;
     let told = role_of(&storage);
     let role = match (role, told) {
         (Some(role), Err(InspectError::NoRole { .. })) => role,
@@ -92,7 +91,10 @@ pub fn repair(
         repaired.messages += segment.taken;
     }
     if is_new {
-        manifest.store(&storage).map_err(found.failed("write", MANIFEST))?;
+        manifest
+            .store(&storage)
+            .map_err(|failed| failed.error)
+            .map_err(found.failed("write", MANIFEST))?;
     }
     if !rebuilt.is_empty() {
         let cleared = notes::store(&storage, &[]);
@@ -171,7 +173,7 @@ struct Repair<'a> {
 impl Repair<'_> {
     /// Makes all segments with damaged places again, in memory.
     fn all(&self, findings: &Findings) -> Result<Vec<Rebuilt>, RepairError> {
-        let other = Directory::read_only(self.from);
+        let other = open_directory(self.from)?;
         let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
         if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
             return Err(RepairError::OtherLog { path: self.from.display().to_string() });
