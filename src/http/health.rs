@@ -90,6 +90,7 @@ impl Health for OfSecondary<'_> {
                 connected: health.connected,
                 name: health.master.as_ref().map(|name| name.as_str()),
                 log_end: health.master_log_end.map(|end| end.get()),
+                last_error: health.last_error.as_deref(),
             },
             disk: disk(health.disk.as_ref()),
         })
@@ -224,6 +225,7 @@ struct ItsMasterJson<'a> {
     connected: bool,
     name: Option<&'a str>,
     log_end: Option<u64>,
+    last_error: Option<&'a str>,
 }
 
 #[cfg(test)]
@@ -354,7 +356,7 @@ mod tests {
             connected: true,
             master: Some(name("master")),
             master_log_end: Some(LogEnd::new(9)),
-            last_error: None,
+            last_error: Some("Connection refused".to_owned()),
             disk: None,
         };
         assert_eq!(
@@ -362,7 +364,7 @@ mod tests {
             concat!(
                 r#"{"name":"bonnie","role":"secondary","phase":"catching-up","logEnd":5,"#,
                 r#""buffered":2,"master":{"address":"127.0.0.1:6000","connected":true,"#,
-                r#""name":"master","logEnd":9},"disk":null}"#,
+                r#""name":"master","logEnd":9,"lastError":"Connection refused"},"disk":null}"#,
             )
         );
         for (phase, connected, status) in [
