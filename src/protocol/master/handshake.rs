@@ -170,7 +170,7 @@ impl<L: LogView> Master<L> {
         if known.is_none() && self.members.len() >= usize::from(secondaries_max) {
             let detail = format!(
                 "the cluster has its {secondaries_max} secondaries already; raise --cluster-size, or \
-                 forget one that is gone with DELETE /secondaries/<name>"
+                 forget one that is gone with `acklog forget NAME`"
             );
             return Err((RefusalCode::ClusterFull, detail).into());
         }
