@@ -134,6 +134,8 @@ fn disk(disk: Option<&DiskHealth>) -> Option<DiskJson<'_>> {
         DiskHealth::Ok => ("ok", None),
         DiskHealth::Faulty(DiskFault::Failed { detail }) => ("failed", Some(detail.as_str())),
         DiskHealth::Faulty(DiskFault::Damaged { detail }) => ("damaged", Some(detail.as_str())),
+        DiskHealth::Faulty(DiskFault::Full { detail }) => ("full", Some(detail.as_str())),
+        DiskHealth::Faulty(DiskFault::Stalled { detail }) => ("stalled", Some(detail.as_str())),
     };
     Some(DiskJson { state, detail })
 }
