@@ -51,13 +51,9 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let new_log = LogId::new(rand::random());
-    let disk = Disk {
-        role: Role::Master,
-        fsync: config.fsync,
-        keys: config.idempotency_window,
-        require_log: config.require_log,
-        segment_bytes: config.segment_bytes,
-    };
+    let (require_log, segment_bytes) = (config.require_log, config.segment_bytes);
+    let (role, fsync, keys) = (Role::Master, config.fsync, config.idempotency_window);
+    let disk = Disk { role, fsync, keys, require_log, segment_bytes };
     let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     if let Err(contradiction) = config.check_registered(&log.members) {
@@ -114,11 +110,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
-        let ended = async {
-            server.stop(HTTP_GRACE).await;
-            end(halt, tasks).await;
-        };
-        tokio::join!(ended, closed(background.end(), deadline));
+        tokio::join!(end_all(server, halt, tasks), closed(background.end(), deadline));
         info!("stopped");
         Ok(())
     })
@@ -222,6 +214,12 @@ async fn closed(closing: impl Future<Output = ()>, deadline: Instant) {
     if tokio::time::timeout_at(deadline, closing).await.is_err() {
         warn!("the disk did not take the log's end in time; the next start looks at it closely");
     }
+}
+
+/// Ends HTTP, and then the core task and the sessions.
+async fn end_all(server: Server, halt: CancellationToken, tasks: TaskTracker) {
+    server.stop(HTTP_GRACE).await;
+    end(halt, tasks).await;
 }
 
 /// Ends the core task and the sessions.

@@ -232,7 +232,7 @@ impl LogReader {
         self.shared.disk.as_ref().and_then(disk::Disk::fault)
     }
 
-    /// The oldest read, write or sync that the disk has not answered yet: its number, which no other has, and what it is.
+    /// The oldest call that the disk has not answered yet: its number, which no other has, and what it is.
     pub fn oldest_disk_call(&self) -> Option<(u64, String)> {
         self.shared.disk.as_ref().and_then(|disk| disk.files.oldest_call())
     }

@@ -110,7 +110,7 @@ impl Keeper {
             if let Err(error) = scanned.index.store(&*self.storage, &header, &scanned.keys) {
                 let file = segment_name(sealed.first);
                 let passes = is_lack(&error) || is_full(&error) || is_refused(&error);
-                warn!(file, %error, passes, "cannot write a segment's index; without one the next start reads the segment");
+                warn!(file, %error, passes, "cannot write a segment's index: a start without one reads it all");
                 if passes {
                     return false;
                 }

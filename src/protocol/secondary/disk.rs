@@ -15,7 +15,7 @@ impl<L: LogView> Secondary<L> {
         let passes = fault.is_passing();
         if passes {
             let (from, to) = (self.contiguous_end, self.log_end);
-            warn!(%fault, %from, %to, "not a part of the cluster for the moment: messages [from, to) wait for the disk");
+            warn!(%fault, %from, %to, "leaving the master for the moment: messages [from, to) wait for the disk");
         } else {
             error!(%fault, "no longer a part of the cluster until a restart: the disk has a fault");
         }
