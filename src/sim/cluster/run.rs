@@ -225,6 +225,7 @@ impl Cluster {
                     self.write_down(None, event);
                 }
                 Effect::Close { session, reason } => {
+                    self.judge_close(session, &reason);
                     self.note(&format!("master closes connection {session}: {reason}"));
                     self.hang_up(session.get(), true);
                 }
