@@ -287,6 +287,7 @@ impl Cluster {
 
 mod disks;
 mod failures;
+mod forgery;
 mod judge;
 mod network;
 mod run;

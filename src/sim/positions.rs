@@ -1,7 +1,7 @@
 //! The positions that the master was told, written down beside it: from the frames that it received, not from what it
 //! made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::protocol::frame::{Frame, Request, Response};
@@ -24,6 +24,8 @@ pub(super) struct Positions {
     heard: BTreeMap<u64, Duration>,
     /// The newest connection that the master took for each name, and the position that counts.
     counts: BTreeMap<NodeName, (u64, LogEnd)>,
+    /// Names whose frames are drawn: what they tell is not true.
+    liars: BTreeSet<NodeName>,
     /// When the master last stood still: silences before that cannot be judged.
     stood_still: Option<Duration>,
 }
@@ -31,7 +33,17 @@ pub(super) struct Positions {
 impl Positions {
     /// The master started: it knows of no position.
     pub(super) fn master_started(&mut self) {
-        *self = Self::default();
+        *self = Self { liars: std::mem::take(&mut self.liars), ..Self::default() };
+    }
+
+    /// From now on, what comes under this name is not judged.
+    pub(super) fn does_lie(&mut self, name: NodeName) {
+        self.liars.insert(name);
+    }
+
+    /// Whether what comes under this name is not judged.
+    pub(super) fn is_liar(&self, name: &NodeName) -> bool {
+        self.liars.contains(name)
     }
 
     /// The master stands still, or goes on just now.
@@ -81,9 +93,11 @@ impl Positions {
         self.counts.get(name).map(|&(_, told)| told)
     }
 
-    /// Number of secondaries that told `end` or more.
+    /// Number of secondaries that told `end` or more, and did not lie.
     pub(super) fn at_least(&self, end: LogEnd) -> usize {
-        self.counts.values().filter(|&&(_, told)| end <= told).count()
+        let told =
+            |(name, (_, told)): &(&NodeName, &(u64, LogEnd))| end <= *told && !self.is_liar(name);
+        self.counts.iter().filter(told).count()
     }
 
     /// Whether a connection may be replaced by another one of its name: by the same process, or where nothing was heard

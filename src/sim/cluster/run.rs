@@ -271,7 +271,8 @@ impl Cluster {
     fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
         self.look();
         self.note_positions();
-        self.checker.released(self.now, waiter, outcome);
+        let is_liar = |name: &NodeName| self.positions.is_liar(name);
+        self.checker.released(self.now, waiter, outcome, is_liar);
         let (what, receipt) = match outcome {
             Outcome::Committed(receipt) => ("committed", receipt),
             Outcome::TimedOut(receipt) => ("timed out", receipt),
@@ -280,7 +281,9 @@ impl Cluster {
             Outcome::TooManyWaiting(receipt) => ("too many wait", receipt),
             Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
         };
-        for name in receipt.acked_by.iter().filter(|&name| *name != self.master_name) {
+        let is_judged =
+            |name: &&NodeName| **name != self.master_name && !self.positions.is_liar(name);
+        for name in receipt.acked_by.iter().filter(is_judged) {
             let told = self.positions.of(name);
             let has_told = told.is_some_and(|told| receipt.id.end() <= told);
             assert!(has_told, "{name} told {told:?}: {receipt:?}");
