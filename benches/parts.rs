@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use acklog::http::{Form, MessageStream};
+use acklog::http::{Form, ListingRoom, MessageStream};
 use acklog::log::{LogReader, LogWriter, in_memory};
 use acklog::protocol::frame::{Frame, Request, decode, encode};
 use acklog::protocol::gap_buffer::GapBuffer;
@@ -175,7 +175,8 @@ fn json_streaming(bencher: Bencher<'_, '_>, form: &str) {
 
 /// Takes a listing as fast as it comes, and returns its bytes.
 fn stream(log: &LogReader, messages: u64, form: &Form) -> usize {
-    let mut stream = MessageStream::new(log.clone(), range(0, messages), form.clone());
+    let mut stream =
+        MessageStream::new(log.clone(), ListingRoom::default(), range(0, messages), form.clone());
     let mut context = Context::from_waker(Waker::noop());
     let mut bytes = 0;
     loop {

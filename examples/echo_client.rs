@@ -1,20 +1,21 @@
 //! Iteration 0: sends messages to the echo server, each on a connection of its own.
 //!
-//! `cargo run --example echo_client [ADDRESS [MESSAGE…]]`
+//! `rustc --edition 2024 -O examples/echo_client.rs` builds it, with nothing but the standard library; then
+//! `./echo_client [ADDRESS [MESSAGE…]]`.
 
 mod echo_log;
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
+use std::thread;
 
 use echo_log::{ADDRESS, log};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 /// What is sent when no message is given.
 const MESSAGES: [&str; 2] = ["Test Message 1 from client", "Another Message from client"];
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let address = args.next().unwrap_or_else(|| ADDRESS.to_owned());
     let mut messages: Vec<_> = args.collect();
@@ -23,7 +24,7 @@ async fn main() -> ExitCode {
     }
     for message in messages {
         log("CLIENT", &format!("Sending: '{message}'"));
-        match exchange(&address, &message).await {
+        match exchange(&address, &message) {
             Ok(echo) => log("CLIENT", &format!("Received echo: '{echo}'")),
             Err(error) => {
                 eprintln!("echo_client: {address}: {error}");
@@ -35,19 +36,21 @@ async fn main() -> ExitCode {
 }
 
 /// Sends the message and reads until the server has sent all of it back and closed.
-async fn exchange(address: &str, message: &str) -> std::io::Result<String> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut reader, mut writer) = stream.into_split();
-    let send = async {
-        writer.write_all(message.as_bytes()).await?;
-        // Tells the server that nothing more comes.
-        writer.shutdown().await
-    };
+fn exchange(address: &str, message: &str) -> std::io::Result<String> {
+    let stream = &TcpStream::connect(address)?;
     let mut echo = Vec::new();
     // At the same time: a long message fills the buffers of both sides, and the server goes on
     // only when its echo is taken.
-    let (sent, received) = tokio::join!(send, reader.read_to_end(&mut echo));
-    sent?;
-    received?;
+    thread::scope(|scope| {
+        let mut writer = stream;
+        let sending = scope.spawn(move || {
+            writer.write_all(message.as_bytes())?;
+            // Tells the server that nothing more comes.
+            writer.shutdown(Shutdown::Write)
+        });
+        let mut reader = stream;
+        let received = reader.read_to_end(&mut echo);
+        sending.join().unwrap_or(Ok(())).and(received)
+    })?;
     Ok(String::from_utf8_lossy(&echo).into_owned())
 }

@@ -1,22 +1,23 @@
-//! Stands between a secondary and its master, so that the way between them can be cut without either being told.
+//! Stands between a secondary and its master, so that the way between them can be cut without either
+//! being told.
 //!
-//! `cargo run --example relay -- LISTEN_PORT TARGET_PORT` prints the port that it listens on (0 takes a free one) and
-//! copies what comes both ways. Stop the process (SIGSTOP) and the network is cut: connections stay half-open, new ones
-//! get nowhere. Let it go on (SIGCONT) and the network is healed.
+//! `rustc --edition 2024 -O examples/relay.rs` builds it, with nothing but the standard library. `relay
+//! LISTEN_PORT TARGET_PORT` prints the port that it listens on (0 takes a free one) and copies what
+//! comes both ways. Stop the process (SIGSTOP) and the network is cut: connections stay half-open, new
+//! ones get nowhere. Let it go on (SIGCONT) and the network is healed.
 
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::thread;
 
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let ports: Option<Vec<u16>> = std::env::args().skip(1).map(|port| port.parse().ok()).collect();
     let Some([listen, target]) = ports.as_deref() else {
         eprintln!("usage: relay LISTEN_PORT TARGET_PORT");
         return ExitCode::from(2);
     };
-    match relay(*listen, *target).await {
+    match relay(*listen, *target) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("relay: cannot listen on port {listen}: {error}");
@@ -25,14 +26,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn relay(listen: u16, target: u16) -> std::io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", listen)).await?;
+fn relay(listen: u16, target: u16) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", listen))?;
     println!("{}", listener.local_addr()?.port());
     loop {
-        match listener.accept().await {
+        match listener.accept() {
             Ok((stream, _)) => {
-                tokio::spawn(async move {
-                    if let Err(error) = connection(stream, target).await {
+                thread::spawn(move || {
+                    if let Err(error) = connection(&stream, target) {
                         eprintln!("relay: a connection to port {target} broke: {error}");
                     }
                 });
@@ -40,18 +41,32 @@ async fn relay(listen: u16, target: u16) -> std::io::Result<()> {
             // It concerns one client that has gone again, or it passes when others go.
             Err(error) => {
                 eprintln!("relay: cannot accept: {error}");
-                tokio::task::yield_now().await;
+                thread::yield_now();
             }
         }
     }
 }
 
 /// Ends when both sides have ended, or one is broken: then the other one is closed as well.
-async fn connection(mut near: TcpStream, target: u16) -> std::io::Result<()> {
-    let mut far = TcpStream::connect(("127.0.0.1", target)).await?;
+fn connection(near: &TcpStream, target: u16) -> io::Result<()> {
+    let far = &TcpStream::connect(("127.0.0.1", target))?;
     // As it came: no waiting for more bytes to send along.
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
-    copy_bidirectional(&mut near, &mut far).await?;
-    Ok(())
+    thread::scope(|scope| {
+        let back = scope.spawn(|| copy(far, near));
+        let there = copy(near, far);
+        there.and(back.join().unwrap_or(Ok(())))
+    })
+}
+
+/// Copies until one side has ended and tells the other, or closes both where one is broken.
+fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    let copied = io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Write));
+    if copied.is_err() {
+        // It may be closed already.
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+    }
+    copied
 }

@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod config;
+mod descriptors;
 pub mod http;
 pub mod log;
 pub mod net;

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::config::{MasterConfig, SecondaryConfig};
+use crate::descriptors;
 use crate::http::{HostNames, HttpConfig, Node, Server};
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
@@ -63,7 +64,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     }
     // The log first: nobody is left waiting at an open port while it is read.
     let http_listener = listen(config.bind, config.http_port)?;
-    let comm_listener = listen(config.bind, config.comm_port)?;
+    let comm_listener = listen(config.comm_bind, config.comm_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
@@ -84,10 +85,14 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             idempotency_window: config.idempotency_window,
             seed: rand::random(),
         };
+        let max_connections = descriptors::http_connections_of_master();
+        tell_if_too_few(max_connections, config.max_waiting);
         let handle = start_master(options, log, comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
+            max_listing_bytes: config.max_listing_bytes,
+            max_connections,
             allow_faults: config.allow_faults,
             hosts,
             // In memory, and with `--fsync never`, the ids of a lost end are given again.
@@ -144,11 +149,14 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
             },
             seed,
         };
+        let max_connections = descriptors::http_connections_of_secondary();
         let handle = start_secondary(options, log, master, halt.clone(), &tasks);
         // A secondary takes no messages, so there is nothing to limit.
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: 0,
+            max_listing_bytes: config.max_listing_bytes,
+            max_connections,
             allow_faults: config.allow_faults,
             hosts,
             // A secondary does not know whether its master keeps its log.
@@ -235,6 +243,14 @@ fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
         Ok(socket.into())
     };
     listener().with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Says so where fewer senders can be connected than may wait.
+fn tell_if_too_few(max_connections: usize, max_waiting: usize) {
+    if max_waiting > max_connections {
+        let why = "each has a connection, and the limit of open descriptors allows no more";
+        info!(max_waiting, max_connections, why, "fewer senders can wait than --max-waiting says");
+    }
 }
 
 /// Each sender has a connection, and so a descriptor: as many as the system allows.

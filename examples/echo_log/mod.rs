@@ -2,8 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use acklog::telemetry::escaped;
-
 /// Where the server listens and the client dials when no address is given.
 pub(crate) const ADDRESS: &str = "127.0.0.1:65432";
 
@@ -17,6 +15,15 @@ pub(crate) fn log(who: &str, text: &str) {
         timestamp(now.as_secs(), now.subsec_millis()),
         escaped(text)
     );
+}
+
+/// The text in one line: control characters as `\n`, `\u{1b}`, ….
+fn escaped(text: &str) -> String {
+    let one = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(one).collect()
 }
 
 /// The point in time that lies this long after the beginning of 1970, in UTC.

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use acklog::{cli::Cli, config};
+use acklog::cli::Cli;
 
 fn main() -> ExitCode {
-    match config::parse::<Cli>(std::env::args_os()) {
+    match Cli::parse_args(std::env::args_os()) {
         Ok(cli) => cli.run(),
         Err(stop) => stop.report(),
     }

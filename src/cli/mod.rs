@@ -27,11 +27,13 @@ pub use daemon::{master_node, secondary_node};
 pub use url::NodeUrl;
 use url::Target;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::config::{MasterArgs, NodeArgs, SecondaryArgs, Stop};
 use crate::run::{StopOn, StopSignals};
@@ -67,13 +69,21 @@ enum Command {
     Log(log::LogArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
-    MasterNode(MasterArgs),
+    MasterNode(ChildArgs<MasterArgs>),
     /// Run a secondary that stops when standard input ends; `up` starts it
     #[command(hide = true)]
-    SecondaryNode(SecondaryArgs),
+    SecondaryNode(ChildArgs<SecondaryArgs>),
 }
 
 impl Cli {
+    /// Reads the command line of the tool, the program's name first.
+    ///
+    /// # Errors
+    /// When help or the version is asked for, and when the command line is unusable.
+    pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        crate::config::parse(up::with_dashes(args.into_iter().collect()))
+    }
+
     /// Does what the command line asks for and returns the exit status.
     pub fn run(self) -> ExitCode {
         if !matches!(self.command, Command::MasterNode(_) | Command::SecondaryNode(_)) {
@@ -102,15 +112,38 @@ impl Cli {
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
-            Command::MasterNode(args) => match args.into_config() {
-                Ok(config) => master_node(config, stop_of_child()),
+            Command::MasterNode(args) => match args.node.clone().into_config() {
+                Ok(mut config) => {
+                    config.log.up_since = args.up_since();
+                    master_node(config, stop_of_child())
+                }
                 Err(stop) => stop.report(),
             },
-            Command::SecondaryNode(args) => match args.into_config() {
-                Ok(config) => secondary_node(config, stop_of_child()),
+            Command::SecondaryNode(args) => match args.node.clone().into_config() {
+                Ok(mut config) => {
+                    config.log.up_since = args.up_since();
+                    secondary_node(config, stop_of_child())
+                }
                 Err(stop) => stop.report(),
             },
         }
+    }
+}
+
+/// The flags of a node that `up` starts.
+#[derive(Clone, Debug, Args)]
+struct ChildArgs<A: Args> {
+    #[command(flatten)]
+    node: A,
+
+    /// When `up` began, in milliseconds since 1970: the one clock of all its nodes
+    #[arg(long, hide = true, value_name = "MS")]
+    up_since: Option<u64>,
+}
+
+impl<A: Args> ChildArgs<A> {
+    fn up_since(&self) -> Option<SystemTime> {
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(self.up_since?))
     }
 }
 

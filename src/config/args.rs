@@ -27,14 +27,20 @@ pub trait NodeArgs: Parser {
 /// Flags that both daemons have with the same default.
 #[derive(Clone, Debug, Args)]
 struct CommonArgs {
-    /// Address that the ports listen on
+    /// IP address that the ports listen on, as 127.0.0.1 or 0.0.0.0
     #[arg(long, env = "ACKLOG_BIND", value_name = "IP", default_value = defaults::BIND)]
+    #[arg(value_parser = values::ip)]
     bind: IpAddr,
 
     /// Threads that serve HTTP
     #[arg(long, env = "ACKLOG_HTTP_WORKERS", value_name = "N")]
     #[arg(default_value = defaults::HTTP_WORKERS, value_parser = values::workers)]
     http_workers: usize,
+
+    /// Memory that all listings and large reads take up at once; those beyond it wait
+    #[arg(long, env = "ACKLOG_MAX_LISTING_BYTES", value_name = "BYTES")]
+    #[arg(default_value = defaults::LISTING_BYTES, value_parser = values::listing_bytes)]
+    max_listing_bytes: usize,
 
     /// Threads for the communication between nodes
     #[arg(long, env = "ACKLOG_COMM_WORKERS", value_name = "N")]
@@ -96,6 +102,10 @@ pub struct MasterArgs {
     #[arg(long, env = "ACKLOG_COMM_PORT", value_name = "PORT")]
     #[arg(default_value_t = defaults::COMM_PORT, value_parser = values::port)]
     comm_port: u16,
+
+    /// Address that the port for secondaries listens on [default: as --bind]
+    #[arg(long, env = "ACKLOG_COMM_BIND", value_name = "IP", value_parser = values::ip)]
+    comm_bind: Option<IpAddr>,
 
     #[command(flatten)]
     common: CommonArgs,
@@ -217,6 +227,7 @@ impl NodeArgs for MasterArgs {
         Ok(MasterConfig {
             name: self.name,
             bind: self.common.bind,
+            comm_bind: self.comm_bind.unwrap_or(self.common.bind),
             http_port: self.http_port,
             comm_port: self.comm_port,
             http_workers: self.common.http_workers,
@@ -225,6 +236,7 @@ impl NodeArgs for MasterArgs {
             send_delay: self.common.send_delay,
             data_dir: self.common.data_dir,
             fsync: self.common.fsync,
+            max_listing_bytes: self.common.max_listing_bytes,
             allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             heartbeat_interval: self.heartbeat_interval,
@@ -235,7 +247,11 @@ impl NodeArgs for MasterArgs {
             max_message_bytes: self.max_message_bytes,
             max_waiting: self.max_waiting,
             idempotency_window: self.idempotency_window,
-            log: LogConfig { filter: self.common.log, format: self.common.log_format },
+            log: LogConfig {
+                filter: self.common.log,
+                format: self.common.log_format,
+                up_since: None,
+            },
         })
     }
 }
@@ -257,10 +273,15 @@ impl NodeArgs for SecondaryArgs {
             store_delay: self.store_delay,
             data_dir: self.common.data_dir,
             fsync: self.common.fsync,
+            max_listing_bytes: self.common.max_listing_bytes,
             allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
             allow_faults: self.common.allow_faults,
             reconnect_delay: self.reconnect_delay,
-            log: LogConfig { filter: self.common.log, format: self.common.log_format },
+            log: LogConfig {
+                filter: self.common.log,
+                format: self.common.log_format,
+                up_since: None,
+            },
         })
     }
 }

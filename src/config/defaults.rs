@@ -28,6 +28,7 @@ pub const COMM_PORT: u16 = 6000;
 
 /// Threads that serve HTTP. Two to three keep a four-core machine busy; more only take turns.
 pub(super) const HTTP_WORKERS: &str = "3";
+pub(super) const LISTING_BYTES: &str = "128MiB";
 
 /// Threads for the internal communication. One is the fastest while there are few secondaries:
 /// no hand-over between threads is needed.

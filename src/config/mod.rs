@@ -20,7 +20,7 @@ pub(crate) use values::{interval_with_unit, number, port, port_range_end};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
 
@@ -29,8 +29,10 @@ use crate::types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
 pub struct MasterConfig {
     /// Friendly name, shown in logs, health and `ackedBy`.
     pub name: NodeName,
-    /// Address that both ports listen on.
+    /// Address that the HTTP port listens on.
     pub bind: IpAddr,
+    /// Address that the communication port listens on.
+    pub comm_bind: IpAddr,
     /// HTTP port; 0 takes a free one.
     pub http_port: u16,
     /// Port that secondaries dial; 0 takes a free one.
@@ -47,6 +49,8 @@ pub struct MasterConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Memory of all listings together, in bytes.
+    pub max_listing_bytes: usize,
     /// Host names that requests may ask for, beside the node's own name.
     pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.
@@ -98,6 +102,8 @@ pub struct SecondaryConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Memory of all listings together, in bytes.
+    pub max_listing_bytes: usize,
     /// Host names that requests may ask for, beside the node's own name.
     pub allowed_hosts: Vec<String>,
     /// Whether faults may be scripted over HTTP.
@@ -115,6 +121,9 @@ pub struct LogConfig {
     pub filter: String,
     /// The form of a line.
     pub format: LogFormat,
+    /// When the cluster began that this node was started with by `acklog up`; none for a node that
+    /// was started by itself.
+    pub up_since: Option<SystemTime>,
 }
 
 /// The form of a log line.

@@ -89,20 +89,29 @@ fn values_are_read_as_people_write_them() {
     assert_eq!(config.master_ip, "replicated-log_master.local");
     assert!(secondary(&["--master-ip", "::1"]).is_ok());
     let config = secondary(&["--data-dir", "/var/lib/acklog", "--fsync=never"]).unwrap();
+    let config_of = |flags: &[&str]| master(flags).unwrap();
+    assert_eq!(config_of(&["--bind=10.0.0.1"]).comm_bind.to_string(), "10.0.0.1");
+    let apart = config_of(&["--bind=127.0.0.1", "--comm-bind=10.0.0.1"]);
+    assert_eq!(
+        (apart.bind.to_string().as_str(), apart.comm_bind.to_string().as_str()),
+        ("127.0.0.1", "10.0.0.1")
+    );
     assert_eq!(config.data_dir.unwrap().to_str(), Some("/var/lib/acklog"));
     assert_eq!(config.fsync, Fsync::Never);
+    assert_eq!(secondary(&["--max-listing-bytes=16MiB"]).unwrap().max_listing_bytes, 16 << 20);
+    assert_eq!(master(&[]).unwrap().max_listing_bytes, crate::http::LISTING_BYTES_MAX);
     assert_eq!(master(&["--idempotency-window=7"]).unwrap().idempotency_window, 7);
 }
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 31] = [
+    let cases: [(&[&str], &str); 32] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
         (&["--name", ".."], "but not . or .."),
         (&["--secondaries", "a,,b"], "1 to 64 of the characters"),
         (&["--secondaries", ""], "--secondaries"),
         (&["--secondaries=a,master"], "names master, which is this master's own --name"),
-        (&["--bind", "here"], "invalid IP address"),
+        (&["--bind", "localhost"], "it must be an IP address, as 127.0.0.1"),
         (&["--http-port", "65536"], "a whole number from 0 to 65535"),
         (&["--comm-port", "x"], "a whole number from 0 to 65535"),
         (&["--http-workers", "0"], "a whole number from 1 to 64"),
@@ -120,6 +129,7 @@ fn a_bad_value_is_one_line_that_says_what_is_accepted() {
         (&["--quorum", "all"], "a whole number from 1 to 256, majority or off"),
         (&["--cluster-size=3", "--quorum=4"], "--quorum 4 is more than --cluster-size 3"),
         (&["--max-message-bytes", "9MiB"], "at most 8MiB"),
+        (&["--max-listing-bytes", "4GiB"], "at most 4095MiB"),
         (&["--max-waiting", "0"], "a whole number from 1 to"),
         (&["--idempotency-window", "0"], "a whole number from 1 to 10000000"),
         (&["--idempotency-window", "10000001"], "a whole number from 1 to 10000000"),

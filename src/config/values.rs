@@ -13,6 +13,9 @@ use crate::types::{
     parse_duration, parse_duration_with_unit,
 };
 
+/// Most memory that listings may be given, in bytes; their counter has 32 bits.
+const LISTING_BYTES_LIMIT: usize = 4095 << 20;
+
 /// Longest host name, in bytes, that the domain name system allows.
 const HOST_BYTES_MAX: usize = 253;
 
@@ -92,8 +95,18 @@ fn not_too_short(duration: Duration) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// A number of bytes: `65536`, `64KiB`, `1MiB`.
+/// Reads the longest message: `65536`, `64KiB`, `1MiB`.
 pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
+    bytes(text, MESSAGE_BYTES_LIMIT)
+}
+
+/// Reads how much memory all listings may take up.
+pub(super) fn listing_bytes(text: &str) -> Result<usize, String> {
+    bytes(text, LISTING_BYTES_LIMIT)
+}
+
+/// Reads a number of bytes of at most `limit`, which is whole MiB.
+fn bytes(text: &str, limit: usize) -> Result<usize, String> {
     let (digits, unit) = if let Some(digits) = text.strip_suffix("MiB") {
         (digits, 1 << 20)
     } else if let Some(digits) = text.strip_suffix("KiB") {
@@ -101,12 +114,10 @@ pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
     } else {
         (text, 1)
     };
-    number(digits.trim_end(), 1, MESSAGE_BYTES_LIMIT / unit).map(|count| count * unit).map_err(
-        |_| {
-            let limit = MESSAGE_BYTES_LIMIT >> 20;
-            format!("it must be a number of bytes like 65536, 64KiB or 1MiB, at most {limit}MiB")
-        },
-    )
+    number(digits.trim_end(), 1, limit / unit).map(|count| count * unit).map_err(|_| {
+        let limit = limit >> 20;
+        format!("it must be a number of bytes like 65536, 64KiB or 1MiB, at most {limit}MiB")
+    })
 }
 
 /// A write concern that some cluster could fulfil.
@@ -135,6 +146,11 @@ pub(super) fn quorum(text: &str) -> Result<MaybeQuorum, String> {
             }
         },
     }
+}
+
+/// An address to listen on. A name could mean several.
+pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "it must be an IP address, as 127.0.0.1, 0.0.0.0 or ::1".to_owned())
 }
 
 /// An IP address or something that can be a host name. Whether the name exists is found out when

@@ -1,6 +1,6 @@
 //! `POST /newMessage`: from a body to a message or a batch, and from its outcome to an answer.
 
-pub(super) mod request;
+mod request;
 
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 
 use self::request::Asked;
 use super::accepted::Accepted;
-use super::body::{BodyLimits, ResponseBody};
+use super::body::{BodyLimits, Collected, ResponseBody};
 use super::problem::{IDEMPOTENT_REPLAYED, Problem};
 use super::read::APPLICATION_JSON;
 use crate::node::{Append, Appender, SenderKey, Unanswered};
@@ -31,13 +31,13 @@ pub(super) async fn append(
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Response<ResponseBody>, Problem> {
-    let Asked { batch, count, wait } = {
-        // Dropped before the wait: a sender that waits holds no share of the bodies.
-        let body = limits.collect(body).await?;
-        request::parse(&body.bytes, limits.message_bytes)?
-    };
+    let Collected { bytes, share } = limits.collect(body).await?;
+    let Asked { batch, count, wait } = request::parse(&bytes, limits.message_bytes)?;
+    drop(bytes);
     let key = sender_key(headers)?.map(Box::new);
-    answer(appender.append(Append { batch, key, wait }).await, count)
+    // The share goes along: what was parsed takes up memory until the core task has taken it, and
+    // a sender that waits behind that holds none.
+    answer(appender.append(Append { batch, key, wait, share }).await, count)
 }
 
 /// The sender's name for its message or batch.

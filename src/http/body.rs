@@ -1,8 +1,9 @@
 //! Bodies: what comes in, bounded in size, in total and in idle time, and what goes out.
 
+mod unannounced;
+
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,9 +12,12 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::timeout;
 
+use self::unannounced::{Unannounced, Yield};
+use super::connections::Busy;
 use super::problem::Problem;
 use super::read::MessageStream;
 use crate::log::ReadError;
+use crate::types::{Budget, Share};
 
 /// How many bytes of JSON one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
@@ -22,39 +26,47 @@ const JSON_BYTES_PER_BYTE: usize = 6;
 /// space.
 const BODY_BYTES_BESIDES: usize = 4096;
 
-/// Most bytes of all request bodies that are being received, together. Smaller: few senders of the
-/// largest messages at a time. Larger: hostile senders take that much memory, twice while a buffer
-/// grows.
+/// Most bytes of all request bodies, from their announcement until the core task took what was in
+/// them. Smaller: few senders of the largest messages at a time. Larger: hostile senders take that
+/// much memory, twice while a body is parsed.
 const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// How long a sender may send nothing in the middle of a body, in time. Shorter: bad lines lose
-/// their requests. Longer: silent senders hold their share of [`BODIES_BYTES_MAX`].
-const BODY_IDLE_MAX: Duration = Duration::from_secs(10);
+/// Longest body that counts as a small one, in bytes.
+const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// What request bodies may be, for all threads of a server together. A clone shares the total.
+/// Most bytes of all small bodies; those that find no room here share that of the others. Smaller:
+/// a few hundred slow senders of small messages take all of it. Larger: it adds to the worst case.
+const SMALL_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long a sender may send nothing in the middle of a body, in time. Shorter: senders that share
+/// a slow line, where one is starved for a while, lose their requests. Longer: silent senders hold
+/// their share of [`BODIES_BYTES_MAX`].
+const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Least bytes of a refused body that are thrown away, so that its sender can read the answer:
+/// twice the longest body where messages are as long as by default.
+const DISCARDED_BYTES_MIN: usize = 2 * (JSON_BYTES_PER_BYTE * 1024 * 1024 + BODY_BYTES_BESIDES);
+
+/// What request bodies may be, for all threads of a server together. A clone shares the totals.
 #[derive(Clone, Debug)]
 pub(super) struct BodyLimits {
     /// Longest message, in bytes of the decoded string.
     pub(super) message_bytes: usize,
     /// Longest body, in bytes.
     body_bytes: usize,
-    /// Most bytes of all bodies together; never less than one body's.
-    total_bytes: usize,
-    /// Bytes of the bodies that are being received now.
-    charged: Arc<AtomicUsize>,
+    small: Budget,
+    /// Has room for at least one longest body.
+    all: Budget,
+    /// The bodies that come without a length.
+    unannounced: Arc<Unannounced>,
 }
 
-/// A whole body, and its share of the total, which is given back when this is dropped.
+/// A whole body, and the room that it takes up, which is given back when that is dropped.
 pub(super) struct Collected {
     /// The body.
     pub(super) bytes: Bytes,
-    _charge: Option<Charge>,
-}
-
-/// A share of the total.
-struct Charge {
-    bytes: usize,
-    charged: Arc<AtomicUsize>,
+    /// None where the body is empty.
+    pub(super) share: Option<Share>,
 }
 
 impl BodyLimits {
@@ -64,40 +76,94 @@ impl BodyLimits {
         Self {
             message_bytes,
             body_bytes,
-            total_bytes: BODIES_BYTES_MAX.max(body_bytes),
-            charged: Arc::default(),
+            small: Budget::new(SMALL_BODIES_BYTES_MAX),
+            all: Budget::new(BODIES_BYTES_MAX.max(body_bytes)),
+            unannounced: Arc::default(),
         }
+    }
+
+    /// Returns how many bytes of a body that is not taken are thrown away at most.
+    pub(super) fn discarded_bytes(&self) -> usize {
+        (2 * self.body_bytes).max(DISCARDED_BYTES_MIN)
     }
 
     /// Reads a body to its end.
     ///
-    /// A body that comes in one piece is not counted in the total: it is parsed before anything
-    /// else runs on its thread. Bodies never wait for each other, so they cannot lock each other
-    /// out; one that finds no room is given up. Dropping the future gives back what it held.
+    /// A body of announced length has its room before its first byte is read, or is refused at
+    /// once. One without a length takes room as it comes; where there is none, the youngest of
+    /// these bodies is given up. Dropping the future gives back what it held.
     ///
     /// # Errors
-    /// When the body is too long, idle for too long or broken off, or all bodies together are too
-    /// long.
-    pub(super) async fn collect<B>(&self, mut body: B) -> Result<Collected, Problem>
+    /// When the body is too long, idle for too long or broken off, or there is no room for it.
+    pub(super) async fn collect<B>(&self, body: B) -> Result<Collected, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        // The announced length, or at least 0; it is compared, never allocated.
-        if body.size_hint().lower() > self.body_bytes as u64 {
+        let hint = body.size_hint();
+        // The announced length, or at least 0.
+        if hint.lower() > self.body_bytes as u64 {
             return Err(Problem::BodyTooLong { limit: self.body_bytes });
+        }
+        match hint.exact() {
+            Some(0) => Ok(Collected { bytes: Bytes::new(), share: None }),
+            Some(bytes) => self.collect_announced(body, bytes as usize).await,
+            None => self.collect_unannounced(body).await,
+        }
+    }
+
+    async fn collect_announced<B>(&self, mut body: B, bytes: usize) -> Result<Collected, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let mut share = None;
+        if !self.hold(&mut share, bytes) {
+            return Err(Problem::TooManyBodies);
         }
         let first = self.chunk(&mut body, 0).await?.unwrap_or_default();
         if body.is_end_stream() {
-            return Ok(Collected { bytes: first, _charge: None });
+            return Ok(Collected { bytes: first, share });
         }
-        let mut charge = Charge { bytes: 0, charged: self.charged.clone() };
-        charge.add(first.len(), self.total_bytes)?;
-        let mut all = BytesMut::from(first);
+        let mut all = BytesMut::with_capacity(bytes);
+        all.extend_from_slice(&first);
+        drop(first);
         while let Some(chunk) = self.chunk(&mut body, all.len()).await? {
-            charge.add(chunk.len(), self.total_bytes)?;
             all.extend_from_slice(&chunk);
         }
-        Ok(Collected { bytes: all.freeze(), _charge: Some(charge) })
+        Ok(Collected { bytes: all.freeze(), share })
+    }
+
+    async fn collect_unannounced<B>(&self, mut body: B) -> Result<Collected, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        // The place is given up last, so that whoever waits for it finds the room.
+        let place = self.unannounced.enter();
+        let mut share = None;
+        let mut all = BytesMut::new();
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = place.given_up() => return Err(Problem::TooManyBodies),
+                chunk = self.chunk(&mut body, all.len()) => chunk?,
+            };
+            let Some(chunk) = chunk else {
+                return Ok(Collected { bytes: all.freeze(), share });
+            };
+            let bytes = all.len() + chunk.len();
+            while !self.hold(&mut share, bytes) {
+                match place.ask_for_room(|| self.hold(&mut share, bytes)).await {
+                    Yield::Other => {}
+                    Yield::This => return Err(Problem::TooManyBodies),
+                }
+            }
+            all.extend_from_slice(&chunk);
+        }
+    }
+
+    /// Has a body take up room for `bytes` bytes. Returns whether there is.
+    fn hold(&self, share: &mut Option<Share>, bytes: usize) -> bool {
+        (bytes <= SMALL_BODY_BYTES_MAX && self.small.hold(share, bytes))
+            || self.all.hold(share, bytes)
     }
 
     /// The next piece of a body of which there are `before` bytes already; none at its end.
@@ -121,35 +187,30 @@ impl BodyLimits {
     }
 }
 
-impl Charge {
-    /// Counts `bytes` more.
-    fn add(&mut self, bytes: usize, total_bytes: usize) -> Result<(), Problem> {
-        // Relaxed: the number stands for itself, nothing else is read by it.
-        let before = self.charged.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes += bytes;
-        if before.saturating_add(bytes) > total_bytes {
-            return Err(Problem::TooManyBodies);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.charged.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 /// The body of an answer.
 pub(super) enum ResponseBody {
     /// The whole of it; none where it is empty or was sent.
     Full(Option<Bytes>),
     /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
     /// large.
-    Messages(Box<MessageStream>),
+    Messages(Box<MessageStream>, Option<Busy>),
 }
 
 impl ResponseBody {
+    /// Messages, rendered as the client takes them.
+    pub(super) fn messages(stream: MessageStream) -> Self {
+        Self::Messages(Box::new(stream), None)
+    }
+
+    /// Has the connection count as busy until the answer is complete.
+    pub(super) fn hold(&mut self, busy: Busy) {
+        match self {
+            // It is, but for the writing.
+            Self::Full(_) => drop(busy),
+            Self::Messages(_, held) => *held = Some(busy),
+        }
+    }
+
     /// A body that is known as a whole.
     pub(super) fn full(bytes: Vec<u8>) -> Self {
         Self::Full((!bytes.is_empty()).then(|| bytes.into()))
@@ -167,7 +228,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Messages(stream) => {
+            Self::Messages(stream, _) => {
                 stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
             }
         }
@@ -176,7 +237,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Messages(_) => false,
+            Self::Messages(..) => false,
         }
     }
 
@@ -185,92 +246,10 @@ impl Body for ResponseBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Messages(_) => SizeHint::new(),
+            Self::Messages(..) => SizeHint::new(),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-    use std::convert::Infallible;
-
-    use http_body_util::Full;
-
-    use super::*;
-
-    /// A body that comes in pieces, and then ends or says nothing more.
-    struct Pieces {
-        pieces: VecDeque<Bytes>,
-        stalls: bool,
-    }
-
-    impl Body for Pieces {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            match self.pieces.pop_front() {
-                None if self.stalls => Poll::Pending,
-                piece => Poll::Ready(piece.map(|piece| Ok(Frame::data(piece)))),
-            }
-        }
-    }
-
-    fn pieces(count: usize, bytes: usize, stalls: bool) -> Pieces {
-        Pieces { pieces: (0..count).map(|_| Bytes::from(vec![b'x'; bytes])).collect(), stalls }
-    }
-
-    #[tokio::test]
-    async fn a_body_in_one_piece_is_taken_as_it_is() {
-        let limits = BodyLimits::new(100);
-        let sent = Bytes::from_static(b"{}");
-        let got = limits.collect(Full::new(sent.clone())).await.ok().unwrap();
-        assert_eq!(got.bytes.as_ptr(), sent.as_ptr());
-        assert!(limits.collect(Full::new(Bytes::new())).await.ok().unwrap().bytes.is_empty());
-    }
-
-    #[tokio::test]
-    async fn reading_stops_where_the_limit_is() {
-        let limits = BodyLimits::new(100);
-        let limit = 600 + 4096;
-        let problem = Problem::BodyTooLong { limit };
-        assert_eq!(limits.collect(pieces(limit, 1, false)).await.ok().unwrap().bytes.len(), limit);
-        // Not announced: it stalls after the limit, and the answer comes all the same.
-        assert_eq!(limits.collect(pieces(limit + 1, 1, true)).await.err(), Some(problem.clone()));
-        let announced = Full::new(Bytes::from(vec![0; limit + 1]));
-        assert_eq!(limits.collect(announced).await.err(), Some(problem));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_sender_that_falls_silent_is_told_so() {
-        let limits = BodyLimits::new(100);
-        let got = limits.collect(pieces(3, 10, true)).await;
-        assert_eq!(got.err(), Some(Problem::BodyIdle { seconds: 10 }));
-        assert_eq!(limits.charged.load(Ordering::Relaxed), 0);
-    }
-
-    #[tokio::test]
-    async fn all_bodies_together_are_bounded_and_give_back_what_they_held() {
-        let limits = BodyLimits { total_bytes: 5000, ..BodyLimits::new(100) };
-        let held = limits.collect(pieces(2, 2000, false)).await.ok().unwrap();
-        assert_eq!(limits.charged.load(Ordering::Relaxed), 4000);
-        let refused = limits.collect(pieces(2, 2000, false)).await;
-        assert_eq!(refused.err(), Some(Problem::TooManyBodies));
-        assert_eq!(limits.charged.load(Ordering::Relaxed), 4000);
-        drop(held);
-        assert!(limits.collect(pieces(2, 2000, false)).await.is_ok());
-        assert_eq!(limits.charged.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn one_largest_body_always_has_room() {
-        for message_bytes in [1, 1024 * 1024, 1024 * 1024 * 1024] {
-            let limits = BodyLimits::new(message_bytes);
-            assert!(limits.total_bytes >= limits.body_bytes);
-        }
-    }
-}
+mod tests;

@@ -1,27 +1,29 @@
 //! One connection, from its first byte to its close.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::body::ResponseBody;
+use super::client::{Client, Stream, Watch};
+use super::connections::Activity;
 use super::linger::Linger;
 
 /// How long a client may take to send a request's head, in time; it counts from the end of the last
-/// answer, so it is also how long an idle connection is kept. Shorter: clients that keep
-/// connections open must dial more often. Longer: clients that send nothing hold their descriptors
-/// longer.
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// answer, so it is also how long an idle connection is kept. Longer than the 60 s for which common
+/// proxies keep theirs: the side that closes first must be the one that sends the next request.
+/// Much longer: clients that send nothing hold their descriptors longer.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -32,8 +34,11 @@ const CONNECTION_BUFFER_BYTES: usize = 128 * 1024;
 
 /// Answers requests. The node behind the routes does in production; tests bring their own.
 pub(super) trait Answer: 'static {
-    /// Answers one request. The future is dropped when the client hangs up.
+    /// Answers one request. The future is dropped when the client is gone.
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>>;
+
+    /// Returns how many bytes of a request that is not taken are thrown away at most.
+    fn discarded_bytes(&self) -> usize;
 }
 
 /// How connections are served: the same for all of a thread.
@@ -43,8 +48,8 @@ pub(super) fn http_builder() -> http1::Builder {
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(CONNECTION_BUFFER_BYTES)
-        // A client that hangs up while its handler waits is noticed, and the handler is dropped.
-        .half_close(false);
+        // A client may end its half and wait for the answer. `client` looks whether it is there.
+        .half_close(true);
     http
 }
 
@@ -57,16 +62,24 @@ pub(super) async fn serve<A: Answer, S>(
     http: &http1::Builder,
     answer: Rc<A>,
     stream: S,
+    activity: Arc<Activity>,
     closing: CancellationToken,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Stream,
 {
+    let (client, watch) = Client::new(stream);
+    let client = Linger::new(client, closing.clone(), answer.discarded_bytes());
     let service = service_fn(|request| {
-        let answer = answer.clone();
-        async move { Ok::<_, Infallible>(answer.answer(request).await) }
+        let (answer, watch, activity) = (answer.clone(), watch.clone(), activity.clone());
+        async move {
+            let busy = activity.begin().ok_or_else(|| io::Error::other("idle for too long"))?;
+            let mut response = answer_watched(&*answer, &watch, request).await?;
+            // A listing goes on until its body is dropped.
+            response.body_mut().hold(busy);
+            Ok::<_, io::Error>(response)
+        }
     });
-    let io = TokioIo::new(Linger::new(stream, closing.clone()));
-    let mut connection = pin!(http.serve_connection(io, service));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(client), service));
     let served = tokio::select! {
         biased;
         served = connection.as_mut() => served,
@@ -76,6 +89,28 @@ pub(super) async fn serve<A: Answer, S>(
         }
     };
     if let Err(error) = served {
-        debug!(%error, "connection ended");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        debug!(%error, cause, "connection ended");
     }
+}
+
+/// Answers one request, unless its client goes away first.
+///
+/// # Errors
+/// When it did. The connection then ends without an answer.
+async fn answer_watched<A: Answer, S: Stream>(
+    answer: &A,
+    watch: &Watch<S>,
+    request: Request<Incoming>,
+) -> io::Result<Response<ResponseBody>> {
+    let version = request.version();
+    let response = tokio::select! {
+        biased;
+        response = answer.answer(request) => response,
+        gone = watch.gone(version) => return Err(gone),
+    };
+    if version < Version::HTTP_11 && response.body().size_hint().exact().is_none() {
+        watch.ends_answer();
+    }
+    Ok(response)
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, json};
 
-use super::append::request::{whole, without_byte_order_mark};
 use super::body::ResponseBody;
 use super::health::to_json;
+use super::params::{whole, without_byte_order_mark};
 use super::problem::{Problem, clip};
 use super::read::APPLICATION_JSON;
 use crate::types::{DelayRange, Faults, Rate};

@@ -3,7 +3,7 @@
 //! A socket that is closed while bytes from the client are still unread is reset, and the reset can
 //! overtake the answer: the client of a body that is too long would see "connection reset" where a
 //! 413 was sent. So the sending half is closed first, and what the client still sends is read and
-//! thrown away, for a short time.
+//! thrown away, for a short time and up to a number of bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a closed connection is read from before it is dropped, in time. Shorter: a client that
 /// sends its whole body before it looks for the answer may not see the answer. Longer: descriptors
 /// of silent clients are held.
-pub(super) const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(8);
 
 /// How much is read and thrown away at once, in bytes: it lies on the stack.
 const DISCARD_BYTES: usize = 8 * 1024;
@@ -27,13 +27,16 @@ pub(super) struct Linger<S> {
     stream: S,
     /// Once this is cancelled the server stops and does not wait for clients that say nothing.
     closing: CancellationToken,
+    /// How many bytes more are thrown away.
+    discards: usize,
     /// Set once the sending half is closed.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Linger<S> {
-    pub(super) fn new(stream: S, closing: CancellationToken) -> Self {
-        Self { stream, closing, deadline: None }
+    /// A stream of which at most `discards` bytes are thrown away.
+    pub(super) fn new(stream: S, closing: CancellationToken, discards: usize) -> Self {
+        Self { stream, closing, discards, deadline: None }
     }
 }
 
@@ -88,10 +91,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
             }
             let mut buf = ReadBuf::new(&mut discarded);
             let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf));
+            let bytes = buf.filled().len();
             // The client closed its half, or is gone: either way there is nothing left to wait for.
-            if read.is_err() || buf.filled().is_empty() {
+            if read.is_err() || bytes == 0 || bytes >= this.discards {
                 return Poll::Ready(Ok(()));
             }
+            this.discards -= bytes;
         }
     }
 }

@@ -10,9 +10,11 @@
 //! - `server` owns the threads. Each runs a current-thread runtime; a connection is dealt
 //!   to one of them and stays there, so that nothing of a request crosses a thread before it
 //!   reaches the node.
-//! - `connection` serves one connection; `linger` closes it so that its last answer arrives.
+//! - `connection` serves one connection; `client` knows whether its client is still there, and
+//!   `linger` closes it so that its last answer arrives.
+//! - `connections` bounds their number; the one that has been idle longest makes room.
 //! - `routes` is the table of methods and paths; it is plain code over a method and a URI. `query`
-//!   reads the parameters.
+//!   reads the parameters; `params` holds the rules that queries and bodies share.
 //! - `append`, `read`, `health` and `faults` answer; `body` holds what comes in and what goes out.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
 //! - `problem` is the one map from errors to codes and statuses. Every error answer is built there.
@@ -20,29 +22,29 @@
 //!
 //! # What is limited
 //!
-//! Heads in size and time, bodies in size, in total and in idle time, pages of a listing, the time
-//! that a closed connection lingers. A sender that waits for its write concern is not limited in
-//! time by anything here: only its own `timeoutMs`, its hanging up, or the node's end stop the
-//! wait.
+//! Connections in number, heads in size and time, bodies in size, in total and in idle time,
+//! listings in memory, the time that a client takes none of its answer, the time that a closed
+//! connection lingers. A sender that waits for its write concern is not limited in time by anything
+//! here: only its own `timeoutMs`, its hanging up, or the node's end stop the wait.
 //!
 //! # Caveats
 //!
 //! - A request that is no HTTP is answered by hyper with a bare 400 or 431, without a problem body.
-//! - A client that shuts down its sending half counts as one that hung up.
-//! - A client that sends its next request while the last one waits, and then hangs up, is noticed
-//!   only when the last one is answered: its waiter lives until then.
-//! - The number of connections is bounded by the process's descriptors only, since every sender
-//!   that waits has one.
+//! - An HTTP/1.0 client that shuts down its sending half and waits for longer than two seconds
+//!   counts as one that hung up: it cannot be asked whether it is there.
 
 mod accepted;
 mod append;
 mod body;
+mod client;
 mod connection;
+mod connections;
 mod faults;
 mod health;
 mod host;
 mod json;
 mod linger;
+mod params;
 mod problem;
 mod query;
 mod read;
@@ -53,5 +55,5 @@ mod server;
 mod tests;
 
 pub use host::HostNames;
-pub use read::{Form, MessageStream};
+pub use read::{Form, LISTING_BYTES_MAX, ListingRoom, MessageStream};
 pub use server::{HttpConfig, Node, Server};

@@ -160,13 +160,19 @@ pub(super) enum Problem {
         length: usize,
     },
     /// The client stopped sending in the middle of the body.
-    #[error("no byte of the body came for {seconds} s; send the whole body at once")]
+    #[error(
+        "no byte of the body came for {seconds} s; send it again over a line that is less busy, or \
+         in smaller messages; with an Idempotency-Key it is stored once"
+    )]
     BodyIdle {
         /// How long was waited.
         seconds: u64,
     },
     /// All bodies that are being received have too many bytes together.
-    #[error("the node is receiving too many large messages at once; nothing was stored, try again")]
+    #[error(
+        "the bodies that the node is receiving leave no room for this one; nothing was stored, try \
+         again"
+    )]
     TooManyBodies,
     /// The node refused the message before it stored anything.
     #[error(transparent)]

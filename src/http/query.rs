@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::append::request::{one_of_two_names, timeout_of};
+use super::params::{one_of_two_names, timeout_of};
 use super::problem::{Problem, clip};
 use super::read::Selection;
 use crate::protocol::Wait;

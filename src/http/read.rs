@@ -3,11 +3,14 @@
 //! A listing is one array, or one object a line where the client rather has that ([`accept`]).
 //!
 //! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
-//! client takes it, so that it never needs more than a few pages' memory, however long the log is,
-//! besides the batch or the long message that it is at. Pages that lie in files are read on threads
-//! that may wait for the disk: a slow one holds up the client that asked, and nobody else.
+//! client takes it, so that it never needs more than one page's memory, however long the log and
+//! its batches are, or that of the long message that it is at. All listings share a number of
+//! bytes ([`ListingRoom`]), and one that finds none waits. Pages that lie in files are read on
+//! threads that may wait for the disk: a slow one holds up the client that asked, and nobody else.
 
 mod accept;
+mod piece;
+mod room;
 mod stream;
 
 use std::future::poll_fn;
@@ -22,6 +25,7 @@ use crate::log::LogReader;
 use crate::protocol::Receipt;
 use crate::types::{IdRange, LogEnd, MessageId};
 
+pub use room::{LISTING_BYTES_MAX, ListingRoom};
 pub use stream::{Form, MessageStream};
 
 /// The content type of every answer that is no problem, except listings in lines.
@@ -49,7 +53,7 @@ impl Selection {
 /// # Errors
 /// When its beginning cannot be read.
 pub(super) async fn messages(
-    log: &LogReader,
+    (log, room): (&LogReader, &ListingRoom),
     selection: Selection,
     headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Problem> {
@@ -59,7 +63,7 @@ pub(super) async fn messages(
     let end = log.durable_end();
     let until = LogEnd::new(selection.from.saturating_add(selection.limit)).min(end);
     let from = LogEnd::new(selection.from).min(until);
-    let stream = MessageStream::new(log.clone(), IdRange::new(from, until), form);
+    let stream = MessageStream::new(log.clone(), room.clone(), IdRange::new(from, until), form);
     let mut response = respond(stream, content_type).await?;
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
@@ -69,12 +73,15 @@ pub(super) async fn messages(
 ///
 /// # Errors
 /// When the node does not show a message of that id, or cannot read it.
-pub(super) async fn message(log: &LogReader, id: u64) -> Result<Response<ResponseBody>, Problem> {
+pub(super) async fn message(
+    (log, room): (&LogReader, &ListingRoom),
+    id: u64,
+) -> Result<Response<ResponseBody>, Problem> {
     let end = log.durable_end();
     if id >= end.get() {
         return Err(Problem::NoMessage { end });
     }
-    one(log, MessageId::new(id), &[]).await
+    one((log, room), MessageId::new(id), &[]).await
 }
 
 /// One message, as an object that also tells who has it.
@@ -82,21 +89,21 @@ pub(super) async fn message(log: &LogReader, id: u64) -> Result<Response<Respons
 /// # Errors
 /// When it cannot be read.
 pub(super) async fn acked_message(
-    log: &LogReader,
+    (log, room): (&LogReader, &ListingRoom),
     receipt: &Receipt,
 ) -> Result<Response<ResponseBody>, Problem> {
     let mut tail = b",".to_vec();
     write_acks(&mut tail, receipt);
-    one(log, receipt.id, &tail).await
+    one((log, room), receipt.id, &tail).await
 }
 
 async fn one(
-    log: &LogReader,
+    (log, room): (&LogReader, &ListingRoom),
     id: MessageId,
     members: &[u8],
 ) -> Result<Response<ResponseBody>, Problem> {
-    let range = IdRange::new(id.before(), id.end());
-    respond(MessageStream::new(log.clone(), range, Form::object(members)), APPLICATION_JSON).await
+    let form = Form::object(members);
+    respond(MessageStream::one(log.clone(), room.clone(), id, form), APPLICATION_JSON).await
 }
 
 /// What fits in one page goes out whole, with its length; the rest is streamed.
@@ -106,10 +113,10 @@ async fn respond(
 ) -> Result<Response<ResponseBody>, Problem> {
     let first = poll_fn(|cx| stream.poll_render(cx)).await?;
     let body = if stream.is_done() {
-        ResponseBody::full(first)
+        ResponseBody::Full((!first.is_empty()).then_some(first))
     } else {
         stream.put_back(first);
-        ResponseBody::Messages(Box::new(stream))
+        ResponseBody::messages(stream)
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -4,7 +4,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use super::append;
 use super::body::{BodyLimits, ResponseBody};
@@ -14,7 +14,7 @@ use super::health::{OfSecondary, health, ready};
 use super::host::HostNames;
 use super::problem::{Kind, NO_STORE, Problem, clip};
 use super::query;
-use super::read::{self, Selection};
+use super::read::{self, ListingRoom, Selection};
 use super::server::{HttpConfig, Node};
 use crate::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
 use crate::protocol::Wait;
@@ -186,6 +186,7 @@ pub(super) struct App {
     hosts: HostNames,
     /// Whether the id of a durable message never comes to name another one.
     ids_are_stable: bool,
+    room: ListingRoom,
     allow_faults: bool,
     limits: BodyLimits,
     /// For faults, which are short whatever messages may be.
@@ -199,7 +200,12 @@ enum Behind {
 
 impl App {
     /// The node behind the calling HTTP thread; must be called inside that thread's runtime.
-    pub(super) fn new(node: Node, limits: BodyLimits, config: &HttpConfig) -> Self {
+    pub(super) fn new(
+        node: Node,
+        limits: BodyLimits,
+        room: ListingRoom,
+        config: &HttpConfig,
+    ) -> Self {
         let node = match node {
             Node::Master(master) => {
                 let appender = master.appender();
@@ -209,7 +215,7 @@ impl App {
         };
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let (hosts, faults_limits) = (config.hosts.clone(), BodyLimits::new(0));
-        Self { node, hosts, ids_are_stable, allow_faults, limits, faults_limits }
+        Self { node, hosts, ids_are_stable, room, allow_faults, limits, faults_limits }
     }
 
     fn table(&self) -> Table {
@@ -251,14 +257,15 @@ impl App {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
+        let log = (master.reader(), &self.room);
         match route {
             Route::Append => {
                 refuse_encoded(headers)?;
                 append::append(appender, &self.limits, headers, body).await
             }
-            Route::Messages(selection) => read::messages(master.reader(), selection, headers).await,
+            Route::Messages(selection) => read::messages(log, selection, headers).await,
             Route::Message(id) => {
-                let mut response = read::message(master.reader(), id).await?;
+                let mut response = read::message(log, id).await?;
                 if self.ids_are_stable {
                     response.headers_mut().insert(CACHE_CONTROL, CACHE_FOR_EVER);
                 }
@@ -267,7 +274,7 @@ impl App {
             Route::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
                 let accepted = append::committed(outcome, None)?;
-                read::acked_message(master.reader(), &accepted.receipt).await
+                read::acked_message(log, &accepted.receipt).await
             }
             Route::Health => Ok(health(&master.health().await?)),
             Route::Ready => Ok(ready(&master.health().await?)),
@@ -281,13 +288,15 @@ impl App {
 
 async fn secondary(
     secondary: &SecondaryHandle,
+    room: &ListingRoom,
     route: Route,
     headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Problem> {
     let address = secondary.master_address();
+    let log = (secondary.reader(), room);
     match route {
-        Route::Messages(selection) => read::messages(secondary.reader(), selection, headers).await,
-        Route::Message(id) => read::message(secondary.reader(), id).await,
+        Route::Messages(selection) => read::messages(log, selection, headers).await,
+        Route::Message(id) => read::message(log, id).await,
         Route::Health => Ok(health(&OfSecondary(secondary.health().await?, address))),
         Route::Ready => Ok(ready(&OfSecondary(secondary.health().await?, address))),
         Route::Misdirected(_) | Route::Wait(..) => {
@@ -348,24 +357,31 @@ impl App {
             (route, Behind::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }
-            (route, Behind::Secondary(node)) => secondary(node, route, &head.headers).await,
+            (route, Behind::Secondary(node)) => {
+                secondary(node, &self.room, route, &head.headers).await
+            }
         }
     }
 }
 
 impl Answer for App {
+    fn discarded_bytes(&self) -> usize {
+        self.limits.discarded_bytes()
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         let answer = self.respond(&head, body).await;
         let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can hold a line break: hyper refuses such heads.
-        debug!(
-            method = %head.method,
-            path = %clip(head.uri.path()),
-            status = response.status().as_u16(),
-            "request answered"
-        );
+        let (method, path) = (&head.method, clip(head.uri.path()));
+        let http_status = response.status().as_u16();
+        match path.as_ref() {
+            // Each prober asks every few seconds.
+            "/health" | "/ready" => trace!(%method, %path, http_status, "request answered"),
+            _ => debug!(%method, %path, http_status, "request answered"),
+        }
         response
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
+use super::client;
 use super::connection::{self, Answer};
+use super::connections::{Connections, Slot};
 use super::host::HostNames;
+use super::read::ListingRoom;
 use super::routes::App;
 use crate::node::{MasterHandle, SecondaryHandle};
 
@@ -37,6 +41,10 @@ pub struct HttpConfig {
     pub workers: usize,
     /// Longest message, in bytes of the decoded string.
     pub max_message_bytes: usize,
+    /// Memory of all listings together, in bytes.
+    pub max_listing_bytes: usize,
+    /// Most connections at once.
+    pub max_connections: usize,
     /// Whether faults may be scripted.
     pub allow_faults: bool,
     /// The host names that the node goes by.
@@ -69,8 +77,9 @@ pub struct Server {
 /// What one HTTP thread needs.
 struct Worker<M> {
     make: M,
+    connections: Arc<Connections>,
     /// Where this thread's connections come from.
-    incoming: mpsc::Receiver<std::net::TcpStream>,
+    incoming: mpsc::Receiver<Accepted>,
     stop: watch::Receiver<Option<Duration>>,
     /// The first thread accepts for all.
     acceptor: Option<Acceptor>,
@@ -79,8 +88,12 @@ struct Worker<M> {
 /// The accept loop.
 struct Acceptor {
     listener: std::net::TcpListener,
-    workers: Vec<mpsc::Sender<std::net::TcpStream>>,
+    connections: Arc<Connections>,
+    workers: Vec<mpsc::Sender<Accepted>>,
 }
+
+/// A new connection, with its place.
+type Accepted = (std::net::TcpStream, Slot);
 
 impl Server {
     /// Serves `node` on `listener` with threads of its own, and returns once they run.
@@ -97,9 +110,10 @@ impl Server {
         listener: std::net::TcpListener,
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
-        let workers = config.workers;
-        let server = Self::start_with(workers, listener, move || {
-            App::new(node.clone(), limits.clone(), &config)
+        let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
+        let connections = Connections::new(config.max_connections);
+        let server = Self::start_with(workers, connections, listener, move || {
+            App::new(node.clone(), limits.clone(), room.clone(), &config)
         })?;
         info!(address = %server.address, workers, "serving HTTP");
         Ok(server)
@@ -108,6 +122,7 @@ impl Server {
     /// Serves whatever `make` makes, once on each thread.
     pub(super) fn start_with<A, M>(
         workers: usize,
+        connections: Arc<Connections>,
         listener: std::net::TcpListener,
         make: M,
     ) -> io::Result<Self>
@@ -122,11 +137,13 @@ impl Server {
         let (alive, done) = mpsc::channel(1);
         let (queues, incoming): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| mpsc::channel(CONNECTION_QUEUE)).unzip();
-        let mut acceptor = Some(Acceptor { listener, workers: queues });
+        let acceptor = Acceptor { listener, connections: connections.clone(), workers: queues };
+        let mut acceptor = Some(acceptor);
         let mut threads = Vec::with_capacity(workers);
         for (number, incoming) in incoming.into_iter().enumerate() {
             let worker = Worker {
                 make: make.clone(),
+                connections: connections.clone(),
                 incoming,
                 stop: stopped.clone(),
                 acceptor: acceptor.take(),
@@ -219,13 +236,16 @@ impl<M> Worker<M> {
                 _ = self.stop.changed() => break,
                 _ = sooner.tick() => {}
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                Some(stream) = self.incoming.recv() => match prepare(stream) {
+                Some((stream, slot)) = self.incoming.recv() => match prepare(stream) {
                     Ok(stream) => {
                         let (http, answer) = (http.clone(), answer.clone());
-                        let closing = closing.clone();
-                        connections.spawn_local(async move {
-                            connection::serve(&http, answer, stream, closing).await;
+                        let (closing, number) = (closing.clone(), slot.number());
+                        let task = connections.spawn_local(async move {
+                            let activity = slot.activity.clone();
+                            connection::serve(&http, answer, stream, activity, closing).await;
+                            drop(slot);
                         });
+                        self.connections.served_by(number, task);
                     }
                     Err(error) => debug!(%error, "a connection was lost before it was served"),
                 },
@@ -246,6 +266,7 @@ fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     // Answers are written whole, so there is nothing to collect; waiting for more would only delay
     // them.
     stream.set_nodelay(true)?;
+    client::notice_silence(&stream)?;
     TcpStream::from_std(stream)
 }
 
@@ -261,8 +282,11 @@ impl Acceptor {
         };
         let mut failing = false;
         for worker in self.workers.iter().cycle() {
-            let Some(stream) = accept(&listener, &mut failing).await else { continue };
-            if worker.send(stream).await.is_err() {
+            let Some(stream) = accept(&listener, &self.connections, &mut failing).await else {
+                continue;
+            };
+            let Some(slot) = self.connections.enter() else { continue };
+            if worker.send((stream, slot)).await.is_err() {
                 return;
             }
         }
@@ -270,7 +294,11 @@ impl Acceptor {
 }
 
 /// Accepts one connection; none when it was gone before it was taken over.
-async fn accept(listener: &TcpListener, failing: &mut bool) -> Option<std::net::TcpStream> {
+async fn accept(
+    listener: &TcpListener,
+    connections: &Connections,
+    failing: &mut bool,
+) -> Option<std::net::TcpStream> {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -284,6 +312,8 @@ async fn accept(listener: &TcpListener, failing: &mut bool) -> Option<std::net::
             Err(error) => {
                 if !std::mem::replace(failing, true) {
                     warn!(%error, "HTTP connections cannot be accepted; trying on");
+                    // Whatever took the descriptors, the log may need one.
+                    connections.make_room();
                 }
                 sleep(ACCEPT_PAUSE).await;
             }

@@ -1,5 +1,8 @@
 //! The server over real sockets, with an answer of its own in the node's place.
 
+mod limits;
+mod presence;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,8 +19,9 @@ use tokio::time::timeout;
 
 use super::body::{BodyLimits, ResponseBody};
 use super::connection::{self, Answer};
+use super::connections::Connections;
 use super::problem::{Kind, Problem};
-use super::read::{self, Selection};
+use super::read::{self, ListingRoom, Selection};
 use super::server::Server;
 use crate::log::LogReader;
 
@@ -31,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Fake {
     limits: BodyLimits,
+    room: ListingRoom,
     log: LogReader,
     /// Told of each handler that begins to wait, and of each that ends.
     events: mpsc::UnboundedSender<&'static str>,
@@ -48,10 +53,16 @@ impl Drop for Ended {
 }
 
 impl Answer for Fake {
+    fn discarded_bytes(&self) -> usize {
+        self.limits.discarded_bytes()
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         match head.uri.path() {
-            "/messages" => read::messages(&self.log, Selection::ALL, &head.headers).await.unwrap(),
+            "/messages" => read::messages((&self.log, &self.room), Selection::ALL, &head.headers)
+                .await
+                .unwrap(),
             "/thread" => {
                 let thread = std::thread::current().name().unwrap().to_owned();
                 Response::new(ResponseBody::full(thread.into_bytes()))
@@ -89,13 +100,22 @@ fn fake(messages: usize) -> (Fake, mpsc::UnboundedReceiver<&'static str>, watch:
     let (sender, events) = mpsc::unbounded_channel();
     let (release, released) = watch::channel(false);
     let limits = BodyLimits::new(MESSAGE_BYTES);
-    (Fake { limits, log, events: sender, release: released }, events, release)
+    let room = ListingRoom::default();
+    (Fake { limits, room, log, events: sender, release: released }, events, release)
 }
 
 fn run(workers: usize, messages: usize) -> Running {
+    run_with(workers, messages, 1000)
+}
+
+fn run_with(workers: usize, messages: usize, max_connections: usize) -> Running {
     let (fake, events, release) = fake(messages);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server::start_with(workers, listener, move || fake.clone()).unwrap();
+    let server =
+        Server::start_with(workers, Connections::new(max_connections), listener, move || {
+            fake.clone()
+        })
+        .unwrap();
     Running { server, events, release }
 }
 
@@ -145,6 +165,11 @@ async fn a_body_that_is_too_long_is_answered_and_not_reset() {
     )
     .into_bytes();
     chunked.resize(chunked.len() + megabyte, b'x');
+    let mut unexpected =
+        b"POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n".to_vec();
+    unexpected.resize(unexpected.len() + 9_000_000, b'x');
+    let answer = raw(address, unexpected).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     for sent in [announced, chunked] {
         let answer = raw(address, sent).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
@@ -275,7 +300,8 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
     let http = connection::http_builder();
     let serve = |stream| {
         let closing = tokio_util::sync::CancellationToken::new();
-        connection::serve(&http, std::rc::Rc::new(fake.clone()), stream, closing)
+        let activity = Connections::new(1).enter().unwrap().activity.clone();
+        connection::serve(&http, std::rc::Rc::new(fake.clone()), stream, activity, closing)
     };
     // Not a whole head, even a byte at a time; not a whole body.
     let (mut near, far) = tokio::io::duplex(1024);
@@ -292,7 +318,7 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
     let mut answer = String::new();
     near.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    let problem = Problem::BodyIdle { seconds: 10 }.to_string();
+    let problem = Problem::BodyIdle { seconds: 30 }.to_string();
     assert!(answer.contains(&problem), "{answer}");
     // A day is no time for a sender that waits for its write concern.
     let (mut near, far) = tokio::io::duplex(1024);
@@ -309,15 +335,28 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
         drop(near);
     };
     tokio::join!(connection, client);
-    // Nor for one that takes its time with a long listing.
+    // Nor for one that takes its time with a long listing, as long as it takes something.
     let (mut near, far) = tokio::io::duplex(1024);
     near.write_all(b"GET /messages HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
     let connection = serve(far);
     let client = async {
-        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
         let mut listing = Vec::new();
+        for _ in 0..1000 {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            near.read_buf(&mut listing).await.unwrap();
+        }
         near.read_to_end(&mut listing).await.unwrap();
         assert!(listing.ends_with(b"]\n\r\n0\r\n\r\n"));
     };
     tokio::join!(connection, client);
+    // But for one that takes nothing.
+    let (mut near, far) = tokio::io::duplex(1024);
+    near.write_all(b"GET /messages HTTP/1.1\r\n\r\n").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    serve(far).await;
+    let taken = begun.elapsed().as_secs();
+    assert!((60..62).contains(&taken), "given up after {taken} s");
+    let mut listing = Vec::new();
+    near.read_to_end(&mut listing).await.unwrap();
+    assert_eq!(listing.len(), 1024);
 }

@@ -104,6 +104,19 @@ impl From<NoThread> for ReadError {
     }
 }
 
+/// What a read of a page finds.
+#[derive(Debug)]
+pub enum Page {
+    /// Records, of a batch some of them as well.
+    Records(Records),
+    /// A record of so many bytes, which is more than was asked for.
+    Longer(usize),
+}
+
+/// Where the next page of a reader is, so that it need not be looked for. The default knows nothing.
+#[derive(Debug, Default)]
+pub struct PageCursor(Option<disk::Cursor>);
+
 /// A new, empty log in memory.
 pub fn in_memory() -> (LogWriter, LogReader) {
     let shared = Arc::new(Shared::new(LogEnd::ZERO, segment::SEGMENT_BYTES, None));
@@ -215,6 +228,29 @@ impl LogReader {
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
         self.read_below(from, until.min(self.durable_end()), max_bytes)
+    }
+
+    /// Reads records from `from` on for a reader that needs no whole batches: below `until` and the durable end, of at
+    /// most `max_bytes` where they are copied, and not beyond the end of a segment. The cursor is that of the page
+    /// before, or a new one. Empty when nothing is there (yet).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_page(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+        cursor: &mut PageCursor,
+    ) -> Result<Page, ReadError> {
+        let until = until.min(self.durable_end());
+        if from >= until {
+            return Ok(Page::Records(Records::empty(from)));
+        }
+        match self.shared.page_recent(from, until, max_bytes) {
+            Some(page) => Ok(page),
+            None => self.on_disk(|files| files.page(from, until, max_bytes, &mut cursor.0)),
+        }
     }
 
     /// Reads the batch that begins with a message, also one that is not durable yet. Empty when nothing is there.

@@ -61,7 +61,7 @@ impl Running {
 /// crash left unfinished at the log's end is cut off.
 ///
 /// # Errors
-/// When the directory cannot be used, or its log is damaged; then it was not changed.
+/// When the directory cannot be used, or its log is damaged; then no message was changed.
 pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), OpenError> {
     let lock = lock_directory(path, true)?;
     let recovered = recover(Arc::new(Directory::new(path)), options)?;

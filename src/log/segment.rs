@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::Page;
 use crate::types::{
     Batch, IdRange, IdempotencyKey, LogEnd, MessageId, Records, encode_record, has_more,
 };
@@ -71,6 +72,27 @@ impl Offsets {
             None => first + fits,
         };
         let range = IdRange::new(from, from.plus((end - first) as u64));
+        (range, self.offset(range.end()) - begin)
+    }
+
+    /// A page of what begins at `from` and stands in `bytes`, copied.
+    fn page(&self, bytes: &[u8], from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        let (range, size) = self.part_from(from, until, max_bytes);
+        if size > max_bytes {
+            return Page::Longer(size);
+        }
+        let bytes = bytes.get(self.bytes_of(range)).expect("offsets inside");
+        Page::Records(Records::trusted(range, Bytes::copy_from_slice(bytes)))
+    }
+
+    /// As [`run_from`](Self::run_from), but that `max_bytes` cuts a batch.
+    fn part_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
+        let first = (from.get() - self.start.get()) as usize;
+        let last = (until.min(self.end()).get() - self.start.get()) as usize;
+        let begin = self.offset(from);
+        let ends = self.begins.get(first + 1..=last).unwrap_or_default();
+        let fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
+        let range = IdRange::new(from, from.plus(fits as u64));
         (range, self.offset(range.end()) - begin)
     }
 
@@ -170,6 +192,11 @@ impl Active {
         Records::trusted(range, Bytes::copy_from_slice(bytes))
     }
 
+    /// A page of what begins at `from`.
+    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        self.offsets.page(&self.bytes, from, until, max_bytes)
+    }
+
     pub(super) fn seal(mut self) -> Sealed {
         self.offsets.begins.shrink_to_fit();
         self.offsets.batches.shrink_to_fit();
@@ -206,6 +233,17 @@ impl Sealed {
             memory.clear();
             memory
         })
+    }
+
+    /// A copy of a page of what begins at `from`, so that the segment's memory can be given back.
+    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        self.offsets.page(&self.bytes, from, until, max_bytes)
+    }
+
+    /// A page as a slice of the segment itself: also one record that is longer.
+    pub(super) fn page_shared(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        let (range, _) = self.offsets.part_from(from, until, max_bytes);
+        Page::Records(Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range))))
     }
 
     /// A slice of the segment itself, without a copy.

@@ -7,9 +7,9 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
-use super::ReadError;
 use super::disk::Disk;
 use super::segment::{Active, Sealed};
+use super::{Page, ReadError};
 use crate::types::{DiskFault, IdRange, LogEnd, Records};
 
 /// The state of a log.
@@ -109,6 +109,22 @@ impl Shared {
         (recent.start() <= from).then(|| match recent.sealed_at(from) {
             Some(sealed) => sealed.read(from, until, max_bytes),
             None => recent.active.read(from, until, max_bytes),
+        })
+    }
+
+    /// Reads a page of what is in memory, durable or not; none where `from` lies before that.
+    pub(super) fn page_recent(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Option<Page> {
+        let recent = self.recent();
+        (recent.start() <= from).then(|| match recent.sealed_at(from) {
+            // Its memory is never given back.
+            Some(sealed) if self.disk.is_none() => sealed.page_shared(from, until, max_bytes),
+            Some(sealed) => sealed.page(from, until, max_bytes),
+            None => recent.active.page(from, until, max_bytes),
         })
     }
 

@@ -24,7 +24,7 @@ where
                 }
             }
             Err(error) => {
-                warn!(%error, "cannot accept a connection; trying again");
+                warn!(repeats = true, %error, "cannot accept a connection; trying again");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -22,7 +22,7 @@ use tokio::time::sleep_until;
 
 use self::faults::FaultsCommand;
 use crate::protocol::Wait;
-use crate::types::{Batch, IdempotencyKey, KeyHash};
+use crate::types::{Batch, IdempotencyKey, KeyHash, Share};
 
 pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
@@ -51,6 +51,8 @@ pub struct Append {
     pub key: Option<Box<SenderKey>>,
     /// What the sender waits for.
     pub wait: Wait,
+    /// The memory that the batch counts for, until the core task has taken it.
+    pub share: Option<Share>,
 }
 
 /// An idempotency key with its hash, which is made where the sender is served: the core task has no time for that.

@@ -5,65 +5,103 @@
 //! carry what they are about themselves.
 
 use std::fmt::{self, Write};
-use std::time::Duration;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
-use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::Clock;
+use super::clock::Clock;
 use super::escape::{escaped, value};
+use super::few::Few;
+use super::fields::Fields;
+use super::repeats::Repeats;
 use crate::config::LogFormat;
-use crate::types::NodeName;
+use crate::types::{MESSAGE_TARGET, NodeName, rfc3339};
 
-/// Longest message or field value of a line, in bytes: whole for everything that a person reads,
-/// and bounded where a peer chose the text.
-const VALUE_BYTES_MAX: usize = 2048;
-
-/// What each line tells besides its event.
-pub(super) struct Facts {
-    name: NodeName,
-    colour: bool,
-    clock: Clock,
-}
-
-impl Facts {
-    /// The node's name, whether levels are coloured, and the time since the node's start.
-    pub(super) fn new(
-        name: &NodeName,
+/// Which time a line of text begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Seconds since the start, for a person at a terminal; levels may be coloured.
+    Terminal {
+        /// Whether levels are coloured.
         colour: bool,
-        clock: impl Fn() -> Duration + Send + Sync + 'static,
-    ) -> Self {
-        Self { name: name.clone(), colour, clock: Box::new(clock) }
-    }
+    },
+    /// The time of day in UTC: the line is kept, or read beside those of other nodes.
+    Kept,
+    /// Seconds since the cluster's start, and neither the node's name, which `up` puts before the
+    /// line, nor, from `info` on, the module.
+    Up,
 }
 
 /// Writes one event as one line.
 pub(super) struct LineFormat {
     format: LogFormat,
-    facts: Facts,
+    style: Style,
+    name: NodeName,
+    clock: Clock,
+    /// Where lines on messages are not all let through.
+    pub(super) few: Option<Few>,
+    repeats: Repeats,
 }
 
 impl LineFormat {
-    pub(super) fn new(format: LogFormat, facts: Facts) -> Self {
-        Self { format, facts }
+    pub(super) fn new(format: LogFormat, style: Style, name: &NodeName, clock: Clock) -> Self {
+        Self { format, style, name: name.clone(), clock, few: None, repeats: Repeats::default() }
     }
 
-    fn text(&self, out: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let seconds = (self.facts.clock)().as_secs_f64();
-        let level = *event.metadata().level();
-        write!(out, "[{seconds:>8.3}s] ")?;
-        if self.facts.colour {
-            write!(out, "\u{1b}[{}m{level:<5}\u{1b}[0m", colour_of(level))?;
-        } else {
-            write!(out, "{level:<5}")?;
+    /// The line that tells of lines that were lost.
+    pub(super) fn of_lost(&self, count: u64) -> String {
+        let message = "log lines were lost: they came faster than standard error took them";
+        let fields =
+            Fields { message: message.to_owned(), others: vec![("lost", Value::from(count))] };
+        let mut line = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut line, Level::WARN, "telemetry", fields);
+        line
+    }
+
+    fn write(
+        &self,
+        out: &mut impl Write,
+        level: Level,
+        module: &str,
+        fields: Fields,
+    ) -> fmt::Result {
+        let now = self.clock.now();
+        match self.format {
+            LogFormat::Text => self.text(out, now, level, module, &fields),
+            LogFormat::Json => self.json(out, now, level, module, fields),
         }
-        write!(out, " {} {}:", self.facts.name, module_of(event))?;
+    }
+
+    fn text(
+        &self,
+        out: &mut impl Write,
+        now: SystemTime,
+        level: Level,
+        module: &str,
+        fields: &Fields,
+    ) -> fmt::Result {
+        let seconds = self.clock.elapsed(now).as_secs_f64();
+        match self.style {
+            Style::Terminal { .. } => write!(out, "[{seconds:>8.3}s] ")?,
+            Style::Kept => write!(out, "{} ", rfc3339(now))?,
+            Style::Up => write!(out, "{seconds:>7.3} ")?,
+        }
+        match self.style {
+            Style::Terminal { colour: true } => {
+                write!(out, "\u{1b}[{}m{level:<5}\u{1b}[0m", colour_of(level))?;
+            }
+            _ => write!(out, "{level:<5}")?,
+        }
+        match self.style {
+            Style::Up if level <= Level::INFO || module == "message" => {}
+            Style::Up => write!(out, " {module}:")?,
+            _ => write!(out, " {} {module}:", self.name)?,
+        }
         if !fields.message.is_empty() {
             write!(out, " {}", escaped(&fields.message))?;
         }
@@ -76,22 +114,27 @@ impl LineFormat {
         writeln!(out)
     }
 
-    fn json(&self, out: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let seconds = (self.facts.clock)().as_secs_f64();
-        let others: Map<_, _> =
-            fields.others.into_iter().map(|(name, field)| (name.to_owned(), field)).collect();
+    fn json(
+        &self,
+        out: &mut impl Write,
+        now: SystemTime,
+        level: Level,
+        module: &str,
+        mut fields: Fields,
+    ) -> fmt::Result {
+        let message = std::mem::take(&mut fields.message);
+        let others: Map<_, _> = fields.typed().into_iter().collect();
         // Written by hand so that the facts stand in the order in which one reads them; each
         // value's own `Display` is JSON.
         writeln!(
             out,
-            "{{\"t\":{seconds:.3},\"level\":{},\"node\":{},\"module\":{},\"message\":{},\
+            "{{\"timestamp\":\"{}\",\"level\":{},\"node\":{},\"module\":{},\"message\":{},\
              \"fields\":{}}}",
-            Value::from(event.metadata().level().as_str()),
-            Value::from(self.facts.name.as_str()),
-            Value::from(module_of(event)),
-            Value::from(fields.message),
+            rfc3339(now),
+            Value::from(level.as_str()),
+            Value::from(self.name.as_str()),
+            Value::from(module),
+            Value::from(message),
             Value::from(others),
         )
     }
@@ -108,10 +151,49 @@ where
         mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        match self.format {
-            LogFormat::Text => self.text(&mut out, event),
-            LogFormat::Json => self.json(&mut out, event),
+        let level = *event.metadata().level();
+        let now = self.clock.elapsed(self.clock.now());
+        if let Some(few) = &self.few {
+            if let Some(count) = few.left_out(now) {
+                self.write(&mut out, Level::DEBUG, "message", left_out(count))?;
+            }
+            if event.metadata().target() == MESSAGE_TARGET && !few.lets_through(now) {
+                return Ok(());
+            }
         }
+        let mut fields = Fields::of(event);
+        if let Some(condition) = fields.take_condition() {
+            match self.repeats.times(condition, now) {
+                None => return Ok(()),
+                Some(1) => {}
+                Some(times) => fields.others.push(("times", times.into())),
+            }
+        }
+        self.write(&mut out, level, module_of(event), fields)
+    }
+}
+
+/// Tells of lines on messages that were left out.
+fn left_out(count: u64) -> Fields {
+    let message = format!("{count} more lines on messages; -- --log debug shows all");
+    Fields { message, others: Vec::new() }
+}
+
+/// A format that is shared with what tells of lost lines.
+pub(super) struct Shared(pub(super) std::sync::Arc<LineFormat>);
+
+impl<S, N> FormatEvent<S, N> for Shared
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        self.0.format_event(context, out, event)
     }
 }
 
@@ -121,88 +203,12 @@ fn module_of<'a>(event: &Event<'a>) -> &'a str {
 }
 
 /// The number of a terminal's colour: loud for what asks for attention.
-fn colour_of(level: Level) -> u8 {
+pub(super) fn colour_of(level: Level) -> u8 {
     match level {
         Level::ERROR => 31,
         Level::WARN => 33,
         Level::INFO => 32,
         Level::DEBUG => 36,
         Level::TRACE => 35,
-    }
-}
-
-/// The fields of one event, in the order in which they were given.
-#[derive(Default)]
-struct Fields {
-    message: String,
-    others: Vec<(&'static str, Value)>,
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = Bounded::default();
-        // A `Debug` that fails has written what it could; a log line is no place to fail.
-        let _ = write!(text, "{value:?}");
-        self.add_text(field, text);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        let mut text = Bounded::default();
-        let _ = text.write_str(value);
-        self.add_text(field, text);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.others.push((field.name(), value.into()));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.others.push((field.name(), value.into()));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.others.push((field.name(), value.into()));
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.others.push((field.name(), value.into()));
-    }
-}
-
-impl Fields {
-    fn add_text(&mut self, field: &Field, text: Bounded) {
-        if field.name() == "message" {
-            self.message = text.finish();
-        } else {
-            self.others.push((field.name(), Value::String(text.finish())));
-        }
-    }
-}
-
-/// Text that stops growing at [`VALUE_BYTES_MAX`], so that a huge value is never built.
-#[derive(Default)]
-struct Bounded {
-    text: String,
-    cut: bool,
-}
-
-impl Bounded {
-    fn finish(mut self) -> String {
-        if self.cut {
-            self.text.push('…');
-        }
-        self.text
-    }
-}
-
-impl Write for Bounded {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        let room = VALUE_BYTES_MAX.saturating_sub(self.text.len());
-        let whole = |end: &usize| part.is_char_boundary(*end);
-        let fits = (0..=room.min(part.len())).rev().find(whole).unwrap_or_default();
-        let end = if self.cut { 0 } else { fits };
-        self.cut |= end < part.len();
-        self.text.push_str(part.get(..end).unwrap_or_default());
-        Ok(())
     }
 }

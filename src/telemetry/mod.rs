@@ -3,15 +3,21 @@
 //! A terminal that takes nothing (Ctrl-S, a stopped pager) must not block a node, so lines go
 //! through a bounded buffer; when it is full, further lines are dropped and the node goes on.
 
+mod clock;
 mod escape;
+mod few;
+mod fields;
 mod format;
+mod repeats;
+mod writer;
 
 pub use escape::escaped;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -19,32 +25,67 @@ use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::LogConfig;
 use crate::types::NodeName;
-use format::{Facts, LineFormat};
+use clock::Clock;
+use few::Few;
+use format::{LineFormat, Shared, Style};
+use writer::Lines;
 
 /// Lines that wait for standard error. At about 200 bytes a line this is less than 4 MiB; fewer
 /// would lose lines in a burst of `debug`, more would only delay what is lost anyway.
 const BUFFERED_LINES_MAX: usize = 16_384;
 
-/// Keeps logging alive. Dropping it writes what still waits, for about a second at most.
+/// How long the line that tells of lost ones may take at the end: standard error that takes nothing
+/// must not keep a node from ending.
+const LAST_LINE_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// Pause between two attempts to hand that line over.
+const LAST_LINE_PAUSE: Duration = Duration::from_millis(10);
+
+/// What nodes log that `up` started, where nothing else is asked for: beside the life of the cluster
+/// that of each message: accepted, stored, acked, above a gap, doubled.
+pub const UP_FILTER: &str = "info,acklog::message=debug";
+
+/// Keeps logging alive. Dropping it tells of lines that were lost, and writes what still waits, for
+/// about a second at most.
 #[must_use = "dropping the guard ends logging"]
-pub struct Guard(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
+pub struct Guard {
+    lines: Lines,
+    #[expect(dead_code, reason = "held for its drop, which comes after this one's")]
+    worker: WorkerGuard,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let give_up = Instant::now() + LAST_LINE_TIMEOUT;
+        while !self.lines.tell_lost() && Instant::now() < give_up {
+            std::thread::sleep(LAST_LINE_PAUSE);
+        }
+    }
+}
 
 /// Starts logging for this process. To be called once, before anything is logged.
 ///
 /// # Panics
 /// When the process has a log already: that is a bug of the caller.
 pub fn init(name: &NodeName, config: &LogConfig) -> Guard {
-    let (writer, guard) = NonBlockingBuilder::default()
+    let (writer, worker) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(BUFFERED_LINES_MAX)
         .thread_name("log")
         .finish(std::io::stderr());
-    let colour = wants_colour(std::io::stderr().is_terminal());
-    let started = Instant::now();
-    let facts = Facts::new(name, colour, move || started.elapsed());
-    tracing::subscriber::set_global_default(subscriber(config, facts, writer))
+    let is_terminal = std::io::stderr().is_terminal();
+    let style = match config.up_since {
+        Some(_) => Style::Up,
+        None if is_terminal => Style::Terminal { colour: wants_colour(true) },
+        None => Style::Kept,
+    };
+    let mut format = LineFormat::new(config.format, style, name, Clock::start(config.up_since));
+    format.few = (config.up_since.is_some() && config.filter == UP_FILTER).then(Few::default);
+    let format = Arc::new(format);
+    let lines = Lines::new(writer, Arc::clone(&format));
+    tracing::subscriber::set_global_default(subscriber(&config.filter, format, lines.clone()))
         .expect("logging starts once");
-    Guard(guard)
+    Guard { lines, worker }
 }
 
 /// Whether output that goes to a terminal or not is coloured: see <https://no-color.org>.
@@ -52,20 +93,36 @@ pub fn wants_colour(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn subscriber<W>(config: &LogConfig, facts: Facts, writer: W) -> impl Subscriber + Send + Sync
+/// Returns the line of a node under `up` with its level coloured, as a terminal shows it.
+pub fn with_coloured_level(line: &str) -> String {
+    let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ' '));
+    let (time, rest) = line.split_at(line.len() - rest.len());
+    let level = levels
+        .into_iter()
+        .find(|level| rest.strip_prefix(level.as_str()).is_some_and(|rest| rest.starts_with(' ')));
+    match level {
+        Some(level) => {
+            let rest = rest.get(level.as_str().len()..).unwrap_or_default();
+            format!("{time}\u{1b}[{}m{level}\u{1b}[0m{rest}", format::colour_of(level))
+        }
+        None => line.to_owned(),
+    }
+}
+
+fn subscriber<W>(
+    filter: &str,
+    format: Arc<LineFormat>,
+    writer: W,
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     // The filter was checked when the configuration was made.
-    let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer()
-        .event_format(LineFormat::new(config.format, facts))
-        .with_writer(writer);
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer().event_format(Shared(format)).with_writer(writer);
     Registry::default().with(filter).with(lines)
 }
-
-/// Tells how long the process has been running.
-type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 
 #[cfg(test)]
 mod tests;

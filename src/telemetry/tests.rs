@@ -1,7 +1,7 @@
 //! The form of log lines, with a captured writer.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use tracing::{debug, info, warn};
 
@@ -21,20 +21,19 @@ impl Write for Captured {
     }
 }
 
-fn lines_of(format: LogFormat, filter: &str, colour: bool, log: impl FnOnce()) -> String {
+fn lines_of(format: LogFormat, filter: &str, style: Style, log: impl FnOnce()) -> String {
     let captured = Captured::default();
     let writer = captured.clone();
-    let config = LogConfig { filter: filter.to_owned(), format };
     let name = "bonnie".parse().unwrap();
-    let facts = Facts::new(&name, colour, || Duration::from_millis(12_345));
-    let subscriber = subscriber(&config, facts, move || writer.clone());
+    let format = Arc::new(LineFormat::new(format, style, &name, Clock::stopped(12_345)));
+    let subscriber = subscriber(filter, format, move || writer.clone());
     tracing::subscriber::with_default(subscriber, log);
     let bytes = captured.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }
 
 fn text(log: impl FnOnce()) -> String {
-    lines_of(LogFormat::Text, "info", false, log)
+    lines_of(LogFormat::Text, "info", Style::Terminal { colour: false }, log)
 }
 
 #[test]
@@ -77,13 +76,13 @@ fn a_huge_value_is_cut() {
 
 #[test]
 fn json_lines_carry_the_same_facts() {
-    let line = lines_of(LogFormat::Json, "info", false, || {
+    let line = lines_of(LogFormat::Json, "info", Style::Kept, || {
         info!(target: "acklog::node", id = 3_u64, peer = "a\n\"b", rtt = 0.5, "stored {}", "it");
     });
     assert_eq!(
         line,
         concat!(
-            r#"{"t":12.345,"level":"INFO","node":"bonnie","module":"node","#,
+            r#"{"timestamp":"1970-01-01T00:00:12.345Z","level":"INFO","node":"bonnie","module":"node","#,
             r#""message":"stored it","fields":{"id":3,"peer":"a\n\"b","rtt":0.5}}"#,
             "\n"
         )
@@ -98,12 +97,101 @@ fn only_what_the_filter_lets_through_is_logged() {
         debug!(target: "acklog::net", "seen");
         debug!(target: "acklog::http", "hidden");
     };
-    let lines = lines_of(LogFormat::Text, "info,acklog::net=debug", false, log);
+    let lines =
+        lines_of(LogFormat::Text, "info,acklog::net=debug", Style::Terminal { colour: false }, log);
     assert_eq!(lines, "[  12.345s] DEBUG bonnie net: seen\n");
 }
 
 #[test]
 fn colour_marks_the_level_alone() {
-    let line = lines_of(LogFormat::Text, "info", true, || warn!(target: "t", "x"));
+    let line = lines_of(
+        LogFormat::Text,
+        "info",
+        Style::Terminal { colour: true },
+        || warn!(target: "t", "x"),
+    );
     assert_eq!(line, "[  12.345s] \u{1b}[33mWARN \u{1b}[0m bonnie t: x\n");
+}
+
+#[test]
+fn a_line_that_is_kept_bears_the_time_of_day_and_one_under_up_neither_name_nor_module() {
+    let log = || {
+        info!(target: "acklog::node", id = 3, "x");
+        debug!(target: "acklog::node", "y");
+    };
+    let kept = lines_of(LogFormat::Text, "info", Style::Kept, log);
+    assert_eq!(kept, "1970-01-01T00:00:12.345Z INFO  bonnie node: x id=3\n");
+    let up = lines_of(LogFormat::Text, "debug", Style::Up, log);
+    assert_eq!(up, " 12.345 INFO  x id=3\n 12.345 DEBUG node: y\n");
+    let coloured: Vec<_> = up.lines().map(with_coloured_level).collect();
+    assert_eq!(coloured[0], " 12.345 \u{1b}[32mINFO\u{1b}[0m  x id=3");
+    assert_eq!(coloured[1], " 12.345 \u{1b}[36mDEBUG\u{1b}[0m node: y");
+    for other in ["thread panicked", "", " 12 INFORMED", "INF"] {
+        assert_eq!(with_coloured_level(other), other);
+    }
+}
+
+#[test]
+fn json_has_numbers_as_numbers_and_leaves_out_what_is_absent() {
+    let (some, none) = (Some(Duration::from_secs(2)), None::<Duration>);
+    let line = lines_of(LogFormat::Json, "info", Style::Kept, || {
+        info!(target: "t", id = %7_u64, run = %"3..=5", took = ?Duration::from_micros(1500),
+            timeout = ?some, pause = ?none, peer = %7, reason = "5", request = ?Some(4), "x");
+    });
+    let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let expected = serde_json::json!({"id": 7, "run": 3, "last": 5, "took_ms": 1.5,
+        "timeout_ms": 2000.0, "peer": "7", "reason": "5", "request": 4});
+    assert_eq!(parsed["fields"], expected);
+    let text = text(|| info!(target: "t", timeout = ?some, pause = ?none, "x"));
+    assert!(text.ends_with("t: x timeout=2s\n"), "{text}");
+}
+
+#[test]
+fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
+    #[derive(Clone, Default)]
+    struct Stuck(Captured, Arc<Mutex<()>>);
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _free = self.1.lock().unwrap();
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let stuck = Stuck::default();
+    let (writer, worker) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(4).finish(stuck.clone());
+    let name = "bonnie".parse().unwrap();
+    let format = LineFormat::new(LogFormat::Text, Style::Kept, &name, Clock::stopped(0));
+    let mut lines = Lines::new(writer, Arc::new(format));
+    let held = stuck.1.lock().unwrap();
+    let count = 100;
+    for number in 0..count {
+        lines.write_all(format!("line {number}\n").as_bytes()).unwrap();
+    }
+    drop(held);
+    drop(Guard { lines, worker });
+    let bytes = stuck.0.0.lock().unwrap().clone();
+    let text = String::from_utf8(bytes).unwrap();
+    let written = text.lines().filter(|line| line.starts_with("line ")).count();
+    let told = text.lines().filter_map(|line| line.split_once("lost="));
+    let told: usize = told.map(|(_, count)| count.parse::<usize>().unwrap()).sum();
+    assert!(told > 0, "{text}");
+    assert_eq!(written + told, count, "{text}");
+}
+
+#[test]
+fn an_attempt_that_fails_again_and_again_is_logged_when_its_reason_changes() {
+    let lines = text(|| {
+        for pause in 0..10 {
+            info!(target: "t", repeats = true, reason = "refused", pause, "cannot reach it");
+        }
+        info!(target: "t", repeats = true, reason = "no route", pause = 1, "cannot reach it");
+        info!(target: "t", reason = "no route", "cannot reach it");
+        info!(target: "t", reason = "no route", "cannot reach it");
+    });
+    let ends = lines.lines().map(|line| line.split_once("it ").unwrap().1);
+    let expected = ["reason=refused pause=0", "reason=\"no route\" pause=1", "reason=\"no route\""];
+    assert_eq!(ends.collect::<Vec<_>>(), [&expected[..], &expected[2..]].concat());
 }

@@ -5,6 +5,7 @@
 //! included. `LogEnd` is such a pointer, `MessageId` names one message.
 
 mod batch;
+mod budget;
 mod delay;
 mod disk;
 mod faults;
@@ -12,9 +13,11 @@ mod idempotency;
 mod name;
 mod record;
 mod records;
+mod time;
 mod write_concern;
 
 pub use batch::Batch;
+pub use budget::{Budget, Share};
 pub use delay::{DelayRange, DurationError, parse_duration, parse_duration_with_unit};
 pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
@@ -28,6 +31,7 @@ pub use record::{
 };
 pub use records::Records;
 pub(crate) use records::checked_records;
+pub use time::rfc3339;
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 
 use std::fmt;
@@ -169,6 +173,10 @@ impl fmt::Display for IdRange {
         }
     }
 }
+
+/// The target of log lines that tell of a message: accepted, stored, acked. Not a module's name, so that these lines
+/// can be asked for by themselves: `--log info,acklog::message=debug`.
+pub const MESSAGE_TARGET: &str = "acklog::message";
 
 /// Something that stands for a run of consecutive messages: bare ids inside the deciding code, ids with their
 /// encoded records around it.

@@ -135,6 +135,13 @@ pub struct Record<'a> {
     pub checksum: Checksum,
 }
 
+impl Record<'_> {
+    /// The size in bytes of the record.
+    pub fn size(&self) -> usize {
+        RECORD_HEADER_BYTES + self.key.map_or(0, |key| 1 + key.len()) + self.text.len()
+    }
+}
+
 /// The size in bytes of the records of a batch.
 pub fn record_bytes(key: Option<&IdempotencyKey>, batch: &Batch) -> usize {
     let key_bytes = key.map_or(0, |key| 1 + key.as_str().len());

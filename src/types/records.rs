@@ -97,6 +97,17 @@ impl Records {
         })
     }
 
+    /// Leaves out so many records at the front.
+    #[must_use]
+    pub fn without(&self, records: u64) -> Self {
+        if records == self.range.len() {
+            return Self::empty(self.range.end());
+        }
+        let bytes: usize = self.sizes().take(records as usize).sum();
+        let start = self.range.start().plus(records);
+        Self { range: self.range.from(start), bytes: self.bytes.slice(bytes..) }
+    }
+
     /// Takes off those records at the front that have at most `max_bytes`, or the first one.
     #[must_use]
     pub fn take_front(&mut self, max_bytes: usize) -> Self {

@@ -1,5 +1,7 @@
 //! The tables of `docs/HTTP.md` against real nodes: codes, `retry`, outcomes, headers, hosts.
 
+use std::os::unix::fs::FileExt;
+
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -116,6 +118,29 @@ fn without_a_quorum_an_append_is_refused_and_may_be_retried() {
     let (master, _) = master(&["--quorum", "2", "--cluster-size", "3"]);
     let refused = begin_append(master.http, "a", "1").answer();
     assert_problem(&refused, 503, "no-quorum", true, json!("refused"));
+}
+
+#[test]
+fn a_damaged_message_is_unreadable_and_the_disk_takes_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let long = "x".repeat(300_000);
+    {
+        let (mut first, _) = master(&["--data-dir", path]);
+        append(first.http, &long, "1");
+        first.process.signal(rustix::process::Signal::TERM);
+        assert_eq!(first.process.wait(), Some(0));
+    }
+    let (again, _) = master(&["--data-dir", path]);
+    let file = directory.path().join("00000000000000000000.log");
+    let at = std::fs::read(&file).unwrap().iter().rposition(|byte| *byte == b'x').unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    file.write_all_at(b"y", at as u64).unwrap();
+    let refused = get(again.http, "/messages/0");
+    assert_problem(&refused, 500, "unreadable", true, Value::Null);
+    wait_until("it takes no more", || health(again.http)["mode"] == "read-only");
+    let refused = begin_append(again.http, "a", "1").answer();
+    assert_problem(&refused, 503, "disk-failed", true, json!("refused"));
 }
 
 #[test]

@@ -79,6 +79,12 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Types a line into the process.
+    pub fn type_line(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
     /// Waits for the end and returns the exit status.
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()

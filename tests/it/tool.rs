@@ -34,6 +34,14 @@ fn post_messages_and_status_speak_with_real_nodes() {
     let late = acklog(&master, &["post", "Msg3", "--write-concern", "3", "--timeout", "100ms"]);
     assert_eq!(late.status.code(), Some(1));
     assert!(text(&late.stderr).contains("3 nodes"), "{late:?}");
+    // The first of several that takes the request.
+    let both = format!("{},http://{}/newMessage", nodes[0].http, master.http);
+    let posted = acklog(&master, &["post", "Msg4", "--url", &both, "--key", "k"]);
+    assert!(text(&posted.stdout).starts_with("id 3, acked by master"), "{posted:?}");
+    let again = acklog(&master, &["post", "Msg4", "--url", &both, "--key", "k"]);
+    assert!(text(&again.stdout).starts_with("id 3, acked by master"), "{again:?}");
+    let status = acklog(&master, &["status", "--url", &both]);
+    assert!(text(&status.stdout).contains("bonnie  secondary"), "{status:?}");
     let refused = acklog(&nodes[0], &["post", "Msg4"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("master"), "{refused:?}");
@@ -123,6 +131,49 @@ fn up_starts_a_cluster_and_leaves_no_child() {
     for http in nodes {
         assert!(std::net::TcpStream::connect(http).is_err(), "a child outlived up");
     }
+}
+
+#[test]
+fn up_shows_the_life_of_a_message_on_each_node() {
+    let (up, nodes) = up(&[]);
+    append(nodes[0], "Msg1", "\"all\"");
+    for (name, event) in [
+        ("master", "accepted a message id=0"),
+        ("bonnie", "stored id=0"),
+        ("clyde", "stored id=0"),
+        ("master", "acked peer=bonnie id=0"),
+    ] {
+        up.log.find(event, |line| {
+            let (node, rest) = line.split_once('|')?;
+            (node.trim_end() == name && rest.contains(event)).then_some(())
+        });
+    }
+    // The time since `up` began, the level, the event: the name stands before the line.
+    let ready = up.log.find("ready", |line| line.contains("ready end=0").then(|| line.to_owned()));
+    let words: Vec<_> = ready.split_whitespace().collect();
+    assert!(words[2].parse::<f64>().unwrap() < 60.0 && words[3] == "INFO", "{ready}");
+}
+
+#[test]
+fn faults_can_be_typed_into_up_and_nodes_flags_need_no_dashes() {
+    let (mut up, nodes) = up(&["--allow-faults", "--heartbeat-interval", "100ms"]);
+    up.type_line("slow clyde 1ms");
+    wait_until("clyde to be slow", || {
+        get(nodes[2], "/faults").json()["storeDelayMs"] == serde_json::json!([1, 1])
+    });
+    up.type_line("pause clyde");
+    let faults = || get(nodes[2], "/faults").json();
+    wait_until("clyde to be paused", || faults()["paused"] == true);
+    assert_eq!(faults()["storeDelayMs"], serde_json::json!([1, 1]));
+    up.type_line("cut bonnie");
+    wait_until("bonnie to be cut off", || row(nodes[0], "bonnie")["phase"] == "disconnected");
+    assert_eq!(get(nodes[1], "/faults").json()["dropRate"], 1.0);
+    up.type_line("heal");
+    wait_until("all to be ready", || {
+        ["bonnie", "clyde"].iter().all(|name| row(nodes[0], name)["phase"] == "ready")
+    });
+    up.type_line("slow bonnie soon");
+    up.log.wait_for("Nodes: master, bonnie, clyde");
 }
 
 #[test]

@@ -165,9 +165,10 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let url = &master_of(&args.target.urls).await?;
     let (load, progress) = (args.load(), Arc::new(Progress::default()));
     let target = HttpTarget::post(url.clone(), "/messages", &args.body());
+    // Held until the end: without its pool the work would not be begun.
+    let thread = ThreadPool::new("bench", 1);
     let running = {
         let (load, progress) = (load.clone(), Arc::clone(&progress));
-        let thread = ThreadPool::new("bench", 1);
         thread.run(move || engine::run(target, &load, &progress))
     };
     let watched = tokio::spawn(watch(Arc::clone(&progress), args.warm_up + args.duration));

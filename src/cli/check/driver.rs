@@ -30,6 +30,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Most nodes whose ends the line of progress names one by one. More do not fit on a line of 80 columns.
+const ENDS_MAX: usize = 4;
+
 /// The part of `/health` that is needed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -294,16 +297,39 @@ async fn progress(shared: Arc<Shared>, begin: Instant) {
         ticks.tick().await;
         let line = {
             let state = shared.lock();
-            let ends = (0..shared.nodes.len()).map(|node| state.history.end(node).to_string());
+            let ends = (0..shared.nodes.len()).map(|node| state.history.end(node));
             format!(
                 "{:4.0} s: {} messages sent, shown {}, {} violations",
                 begin.elapsed().as_secs_f64(),
                 state.history.sent_count(),
-                ends.collect::<Vec<_>>().join(" / "),
+                shown_ends(&ends.collect::<Vec<_>>()),
                 state.history.violations().count()
             )
         };
         clear_line();
         let _ = write!(std::io::stderr(), "{line}");
+    }
+}
+
+/// How far the nodes' lists are: each by itself, or of many the shortest and the longest, so that the line stays one
+/// line of a terminal.
+fn shown_ends<T: Copy + Ord + std::fmt::Display>(ends: &[T]) -> String {
+    match (ends.len(), ends.iter().min(), ends.iter().max()) {
+        (count, Some(shortest), Some(longest)) if count > ENDS_MAX => {
+            format!("{shortest} to {longest} by {count} nodes")
+        }
+        _ => ends.iter().map(T::to_string).collect::<Vec<_>>().join(" / "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_nodes_are_told_in_one_short_line() {
+        assert_eq!(shown_ends(&[3, 1, 2]), "3 / 1 / 2");
+        let many: Vec<u64> = (0..256).collect();
+        assert_eq!(shown_ends(&many), "0 to 255 by 256 nodes");
     }
 }

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use clap::Args;
 
 use super::DataDir;
 use crate::cli::lines::{Message, Selection};
 use crate::log::inspect::inspect;
-use crate::types::{IdRange, LogEnd};
+use crate::types::{IdRange, LogEnd, Record};
 
 /// Flags of `acklog log dump`.
 #[derive(Clone, Debug, Args)]
@@ -20,24 +21,21 @@ pub(super) struct DumpArgs {
     selection: Selection,
 }
 
-/// Prints the messages.
+/// Prints the messages, also those behind a damaged place.
 ///
 /// # Errors
-/// When something is damaged, or the directory cannot be read; what stands before the damage is printed.
+/// When something that was asked for is damaged, when the directory cannot be read, or when nobody takes the lines:
+/// then reading ends.
 pub(super) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let (from, until) = (args.selection.from, args.selection.until(u64::MAX));
     let range = IdRange::new(LogEnd::new(from), LogEnd::new(until));
     let mut printed = Ok(());
-    let findings = inspect(&args.data.dir, range, &mut |record| {
-        if printed.is_ok() {
-            let message = Message { id: record.id.get(), message: Cow::Borrowed(record.text) };
-            printed = args.selection.print(&message, out);
-        }
-    })?;
+    let mut print = |record: &Record<'_>| {
+        let message = Message { id: record.id.get(), message: Cow::Borrowed(record.text) };
+        printed = args.selection.print(&message, out);
+        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let findings = inspect(&args.data.dir, range, &mut print, &mut |_, _| {})?;
     printed?;
-    match findings.damage {
-        // What lies behind it was not asked for.
-        Some(damage) if findings.end < range.end() => Err(damage.into()),
-        _ => Ok(()),
-    }
+    findings.damage.map_or(Ok(()), |damage| Err(damage.into()))
 }

@@ -85,8 +85,7 @@ fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
     File::options().write(true).open(path).unwrap().write_all_at(bytes, offset).unwrap();
 }
 
-/// Runs `acklog log`; returns what it printed and what is wrong.
-fn run_log(words: &[&str], dir: &Path) -> (String, Option<String>) {
+fn log_args(words: &[&str], dir: &Path) -> LogArgs {
     #[derive(clap::Parser)]
     struct Wrapped {
         #[command(flatten)]
@@ -95,8 +94,13 @@ fn run_log(words: &[&str], dir: &Path) -> (String, Option<String>) {
     let dir = dir.to_str().unwrap();
     let line = [&["log", words[0], dir], &words[1..]].concat();
     let wrapped: Wrapped = parse(line).unwrap();
+    wrapped.args
+}
+
+/// Runs `acklog log`; returns what it printed and what is wrong.
+fn run_log(words: &[&str], dir: &Path) -> (String, Option<String>) {
     let mut out = Vec::new();
-    let done = wrapped.args.act(&mut out);
+    let done = log_args(words, dir).act(&mut out);
     (String::from_utf8(out).unwrap(), done.err().map(|error| format!("{error:#}")))
 }
 
@@ -184,31 +188,126 @@ async fn a_torn_batch_is_no_part_of_the_log_and_is_told_as_a_whole() {
         table.contains("messages        3\n") && table.contains("keyed messages  1\n"),
         "{table}"
     );
-    let torn = format!("80 bytes at offset {} of {}, message 3..=5: ", end - 80, last.display());
+    // With the header of their group, 36 bytes: a start cuts that off, too.
+    let torn = format!("116 bytes at offset {} of {}, message 3..=5: ", end - 116, last.display());
     assert!(table.contains(&torn) && table.contains("checksum of message 4"), "{table}");
     assert_eq!(printed(&["dump"], copy.path()), "0\ta\n1\tb\n2\tc\n");
 }
 
+/// Where the text of a message stands in a file.
+fn place_of(path: &Path, text: &str) -> u64 {
+    memchr::memmem::find(&fs::read(path).unwrap(), text.as_bytes()).unwrap() as u64
+}
+
 #[tokio::test]
-async fn damage_is_told_with_its_place_and_what_stands_before_it_is_printed() {
+async fn every_damaged_place_is_told_and_what_stands_beside_it_is_printed() {
     let dir = directory(Role::Secondary).await;
-    let first = segments(dir.path()).remove(0);
-    let bytes = fs::read(&first).unwrap();
-    let at = bytes.windows(4).position(|part| part == b"Msg1").unwrap() as u64;
-    overwrite(&first, at, b"N");
+    let files = segments(dir.path());
+    let (first, last) = (&files[0], &files[files.len() - 1]);
+    for (path, text) in [(first, "Msg1\n"), (last, "Msg11")] {
+        overwrite(path, place_of(path, text), b"N");
+    }
     let (table, wrong) = run_log(&["verify"], dir.path());
     let wrong = wrong.unwrap();
-    assert!(table.contains("messages        1\n") && table.contains("damaged;"), "{table}");
+    assert!(table.contains("messages        11\n") && table.contains("damaged;"), "{table}");
+    let places: Vec<_> = table.lines().filter(|row| row.starts_with("damaged  ")).collect();
+    assert!(places.len() == 2 && places[0].contains("message 1:"), "{table}");
+    assert!(places[1].contains(last.to_str().unwrap()) && places[1].contains("message 11"));
+    // The start says the same of the first one.
     assert!(wrong.contains(first.to_str().unwrap()) && wrong.contains("offset"), "{wrong}");
     assert!(wrong.contains("acklog log reset"), "{wrong}");
-    let (lines, wrong) = run_log(&["dump"], dir.path());
-    assert!(lines == "0\tMsg0\\n\n" && wrong.is_some(), "{lines}");
-    assert_eq!(printed(&["dump", "--limit", "1"], dir.path()), lines);
-    // What lies in other files is not behind it.
-    assert_eq!(printed(&["dump", "--from", "11"], dir.path()), "11\tMsg11\\n\n");
+    let (lines, told) = run_log(&["dump"], dir.path());
+    assert_eq!(lines.lines().count(), 10, "{lines}");
+    assert!(lines.starts_with("0\tMsg0\\n\n2\tMsg2\\n\n"), "{lines}");
+    assert_eq!(told, Some(wrong));
+    assert_eq!(printed(&["dump", "--limit", "1"], dir.path()), "0\tMsg0\\n\n");
+    assert_eq!(printed(&["dump", "--from", "10", "--limit", "1"], dir.path()), "10\tMsg10\\n\n");
+    let (json, _) = run_log(&["verify", "--json"], dir.path());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["damagedPlaces"][0]["ids"], serde_json::json!([1, 2]));
+}
+
+#[tokio::test]
+async fn a_missing_segment_hides_nothing_behind_it() {
+    let dir = directory(Role::Secondary).await;
     fs::remove_file(segments(dir.path()).remove(1)).unwrap();
-    fs::write(&first, bytes).unwrap();
     assert!(refusal(&["verify"], dir.path()).contains("is missing"));
+    let (lines, wrong) = run_log(&["dump"], dir.path());
+    assert!(lines.starts_with("0\t") && lines.contains("\n11\t") && wrong.is_some(), "{lines}");
+}
+
+#[tokio::test]
+async fn verify_refuses_what_the_start_refuses() {
+    let dir = directory(Role::Master).await;
+    let (older, newer) = (tempfile::tempdir().unwrap(), copied(dir.path()));
+    let (mut log, background) = opened(older.path(), Role::Master);
+    append(&mut log, 3).await;
+    background.close();
+    // A copy that took the manifest before the segments.
+    fs::copy(older.path().join("manifest"), newer.path().join("manifest")).unwrap();
+    let refused = open_err(newer.path());
+    assert!(refused.contains("the manifest is older than this file"), "{refused}");
+    assert_eq!(refusal(&["verify"], newer.path()), refused);
+}
+
+/// What a start refuses a master's directory with.
+fn open_err(dir: &Path) -> String {
+    let (fsync, new_log) = (Fsync::Always, LogId::new(7));
+    let options =
+        DiskOptions { role: Role::Master, fsync, new_log, keys: 9, seed: 1, sizes: SIZES };
+    open(dir, options).unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn indexes_that_do_not_fit_are_counted_and_no_damage() {
+    let dir = directory(Role::Master).await;
+    let first = dir.path().join("00000000000000000000.index");
+    assert!(!printed(&["verify"], dir.path()).contains("indexes"));
+    let bytes = fs::read(&first).unwrap();
+    overwrite(&first, bytes.len() as u64 - 1, &[!bytes[bytes.len() - 1]]);
+    let table = printed(&["verify"], dir.path());
+    assert!(table.contains("indexes         1 missing, damaged") && table.ends_with("whole\n"));
+}
+
+#[tokio::test]
+async fn a_dump_whose_reader_is_gone_reads_no_further() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let dir = directory(Role::Master).await;
+    // What lies behind would be told, if it were read.
+    fs::remove_file(segments(dir.path()).remove(1)).unwrap();
+    let all = crate::types::IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
+    let (mut seen, mut read) = (0, 0);
+    let mut stop = |_: &crate::types::Record<'_>| {
+        seen += 1;
+        std::ops::ControlFlow::Break(())
+    };
+    let inspected =
+        crate::log::inspect::inspect(dir.path(), all, &mut stop, &mut |done, _| read = done);
+    inspected.unwrap();
+    assert_eq!((seen, read), (1, 1));
+    let args = log_args(&["dump"], dir.path());
+    let wrong = super::super::seen_enough(args.act(&mut Gone));
+    assert!(wrong.is_ok(), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn the_directories_with_a_log_are_named() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = directory(Role::Master).await;
+    fs::create_dir(parent.path().join("other")).unwrap();
+    let inside = parent.path().join("bonnie");
+    fs::rename(dir.path(), &inside).unwrap();
+    fs::create_dir(dir.path()).unwrap();
+    let wrong = refusal(&["verify"], parent.path());
+    assert!(wrong.contains(inside.to_str().unwrap()) && !wrong.contains("other"), "{wrong}");
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! `acklog log verify`: reads all of a log and tells what is there, and what is wrong with it.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 
 use clap::Args;
 use serde_json::json;
 
 use super::DataDir;
-use crate::log::inspect::{Findings, Torn, inspect};
+use crate::log::inspect::{DamagedPlace, Findings, Torn, inspect};
 use crate::telemetry::escaped;
 use crate::types::{IdRange, LogEnd};
 
@@ -27,7 +28,18 @@ pub(super) struct VerifyArgs {
 /// When something is damaged, or the directory cannot be read.
 pub(super) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let all = IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
-    let findings = inspect(&args.data.dir, all, &mut |_| {})?;
+    let mut shown = std::io::stderr().is_terminal().then(std::io::stderr);
+    let mut progress = |done: u64, of: usize| {
+        if let Some(terminal) = &mut shown {
+            // A terminal that takes no line is no reason to stop.
+            let _ = write!(terminal, "\r\x1b[Kread {done} of {of} segments");
+        }
+    };
+    let read = inspect(&args.data.dir, all, &mut |_| ControlFlow::Continue(()), &mut progress);
+    if let Some(terminal) = &mut shown {
+        let _ = write!(terminal, "\r\x1b[K");
+    }
+    let findings = read?;
     if args.json {
         writeln!(out, "{}", as_json(&findings))?;
     } else {
@@ -57,6 +69,13 @@ fn as_json(found: &Findings) -> serde_json::Value {
             "what": torn.what,
         })),
         "damage": found.damage.as_ref().map(ToString::to_string),
+        "damagedPlaces": found.places.iter().map(|place| json!({
+            "file": place.file,
+            "offset": place.offset,
+            "ids": [place.ids.start().get(), place.ids.end().get()],
+            "what": place.what,
+        })).collect::<Vec<_>>(),
+        "badIndexes": found.bad_indexes,
     })
 }
 
@@ -72,16 +91,37 @@ fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
     row("messages", &found.end)?;
     row("record bytes", &found.bytes)?;
     row("keyed messages", &found.keyed)?;
-    row("synced end", &found.synced)?;
+    let note = match found.synced < found.end && found.damage.is_none() {
+        true => {
+            " (the last writes: only a clean stop, or a later write, tells that they were synced)"
+        }
+        false => "",
+    };
+    row("synced end", &format_args!("{}{note}", found.synced))?;
+    if found.bad_indexes > 0 {
+        let note = "missing, damaged or being written; the next start makes them again";
+        row("indexes", &format_args!("{} {note}", found.bad_indexes))?;
+    }
+    for place in &found.places {
+        row("damaged", &described(place))?;
+    }
     if let Some(torn) = &found.torn {
         row("torn tail", &told(torn))?;
     }
     let verdict = match (&found.damage, &found.torn) {
-        (Some(_), _) => "damaged; the figures are of what stands before the damage",
+        (Some(_), _) => "damaged; the figures count what is whole",
         (None, Some(_)) => "whole, but for the torn tail, which the next start cuts off",
         (None, None) => "whole",
     };
     writeln!(out, "{verdict}")
+}
+
+fn described(place: &DamagedPlace) -> String {
+    let ids = match place.ids.is_empty() {
+        true => String::new(),
+        false => format!(", message {}", place.ids),
+    };
+    format!("offset {} of {}{ids}: {}", place.offset, escaped(&place.file), place.what)
 }
 
 fn told(torn: &Torn) -> String {

@@ -55,7 +55,14 @@ pub(super) fn start(
     (printer, prefix): (Printer, String),
     ended: mpsc::Sender<Ended>,
 ) -> std::io::Result<Running> {
-    let mut child = Command::new(executable)
+    let mut command = Command::new(executable);
+    // What `up` was told by them is in the flags; a node would take them for its own.
+    for variable in
+        ["ACKLOG_SECONDARIES", "ACKLOG_HTTP_PORT", "ACKLOG_COMM_PORT", "ACKLOG_DATA_DIR"]
+    {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .args(args)
         .process_group(0)
         .stdin(Stdio::piped())

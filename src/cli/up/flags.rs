@@ -1,12 +1,26 @@
 //! Deals the flags behind `--` to the kinds of nodes that have them.
 
-use clap::{Command, CommandFactory};
+use std::ffi::OsString;
+
+use clap::{Command, CommandFactory, Parser};
 
 use crate::config::{MasterArgs, SecondaryArgs};
 
 /// What `up` decides itself; given twice they would contradict each other.
-const OWN_FLAGS: [&str; 7] =
-    ["name", "bind", "http-port", "comm-port", "master-ip", "master-comm-port", "data-dir"];
+const OWN_FLAGS: [&str; 9] = [
+    "name",
+    "bind",
+    "comm-bind",
+    "http-port",
+    "comm-port",
+    "master-ip",
+    "master-comm-port",
+    "data-dir",
+    "secondaries",
+];
+
+/// The name of the subcommand.
+const UP: &str = "up";
 
 /// The flags for each kind of node, in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +53,8 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         let kinds = [takes_value(&master, name), takes_value(&secondary, name)];
         let Some(takes_value) = kinds.iter().flatten().next() else {
             return Err(format!(
-                "no node has a flag --{name}; master-node --help and secondary-node --help \
-                 list them"
+                "no node has a flag --{name}; `acklog master-node --help` and \
+                 `acklog secondary-node --help` list what there is"
             ));
         };
         let mut words = vec![given.clone()];
@@ -54,6 +68,45 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         }
     }
     Ok(shared)
+}
+
+/// Puts flags of nodes that stand before the `--` of `up` behind it: most people try that first.
+pub(in crate::cli) fn with_dashes(args: Vec<OsString>) -> Vec<OsString> {
+    #[derive(Parser)]
+    struct Own {
+        #[command(flatten)]
+        _args: super::UpArgs,
+    }
+    if args.get(1).and_then(|arg| arg.to_str()) != Some(UP) {
+        return args;
+    }
+    let own = Own::command();
+    let nodes = [MasterArgs::command(), SecondaryArgs::command()];
+    let (mut before, mut behind) = (Vec::new(), Vec::new());
+    let mut rest = args.into_iter();
+    while let Some(arg) = rest.next() {
+        let long = arg.to_str().and_then(|arg| arg.strip_prefix("--")).unwrap_or_default();
+        let name = long.split_once('=').map_or(long, |(name, _)| name).to_owned();
+        let is_alone = name == long;
+        if arg == "--" {
+            break;
+        }
+        let of_nodes = nodes.iter().find_map(|node| takes_value(node, &name));
+        let (taker, takes_value) = match (takes_value(&own, &name), of_nodes) {
+            (None, Some(takes_value)) => (&mut behind, takes_value),
+            (own, _) => (&mut before, own.unwrap_or(false)),
+        };
+        taker.push(arg);
+        if takes_value && is_alone {
+            taker.extend(rest.next());
+        }
+    }
+    behind.extend(rest);
+    if !behind.is_empty() {
+        before.push("--".into());
+    }
+    before.extend(behind);
+    before
 }
 
 /// Whether a flag of this command takes a value; `None` when it has no such flag.
@@ -77,6 +130,26 @@ mod tests {
         assert_eq!(shared.master, ["--log", "debug", "--heartbeat-interval", "200ms"]);
         assert_eq!(shared.secondary, ["--log", "debug", "--store-delay=1s..2s"]);
         assert_eq!(dealt(&[]).unwrap(), Shared::default());
+    }
+
+    #[test]
+    fn flags_of_nodes_need_no_dashes_before_them() {
+        let moved = |line: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            let moved = with_dashes(words).into_iter().map(|word| word.into_string().unwrap());
+            moved.collect::<Vec<_>>().join(" ")
+        };
+        for (line, expected) in [
+            ("acklog up --log debug --secondaries 3", "acklog up --secondaries 3 -- --log debug"),
+            ("acklog up --allow-faults -- --log=debug", "acklog up -- --allow-faults --log=debug"),
+            ("acklog up --http-port 1 --log=x", "acklog up --http-port 1 -- --log=x"),
+            ("acklog up --nonsense 1", "acklog up --nonsense 1"),
+            ("acklog up -- --help", "acklog up -- --help"),
+            ("acklog up", "acklog up"),
+            ("acklog post --log up", "acklog post --log up"),
+        ] {
+            assert_eq!(moved(line), expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `typing` understands what a person types, and this file lets them act on each other.
 
 mod child;
+mod fault;
 mod flags;
 mod output;
 mod plan;
@@ -11,7 +12,7 @@ mod typing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::Args;
@@ -25,6 +26,7 @@ use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
 use crate::run::{StopOn, StopSignals};
 use crate::types::SECONDARIES_MAX;
 use child::{Ended, Running, Signal};
+pub(super) use flags::with_dashes;
 use output::{Output, Printer};
 use plan::{NodePlan, PROGRAM, Plan};
 use typing::Typed;
@@ -126,6 +128,8 @@ struct Cluster {
     starting: bool,
     /// Somebody may still type.
     typing: bool,
+    /// When `up` began, in milliseconds since 1970: the clock of all nodes.
+    since: u128,
 }
 
 impl Cluster {
@@ -141,7 +145,9 @@ impl Cluster {
         // Room for the end of each node: none of them ever waits for being heard.
         let (ended_sender, ended) = mpsc::channel(nodes.len().max(1));
         let (starting, typing) = (true, true);
-        Self { plan, nodes, executable, printer, ended, ended_sender, starting, typing }
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = since.as_millis();
+        Self { plan, nodes, executable, printer, ended, ended_sender, starting, typing, since }
     }
 
     /// Starts all nodes and lets them run until a signal, or until one fails to start.
@@ -185,7 +191,9 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(number) else { return false };
         let lines = (self.printer.clone(), node.prefix.clone());
         let ended = self.ended_sender.clone();
-        match child::start(number, &self.executable, &node.plan.args, lines, ended) {
+        let mut args = node.plan.args.clone();
+        args.push(format!("--up-since={}", self.since));
+        match child::start(number, &self.executable, &args, lines, ended) {
             Ok(running) => {
                 node.running = Some(running);
                 node.killed = false;
@@ -240,12 +248,43 @@ impl Cluster {
                     None => self.printer.say(&format!("{} is not running", node.plan.name)),
                 }
             }
+            Typed::Fault(number, fault) => {
+                let Some(node) = self.nodes.get(number) else { return };
+                let (name, port) = (node.plan.name.clone(), node.plan.http_port);
+                self.tell_done(name, async move { fault::add(port, fault).await });
+            }
+            Typed::Heal => {
+                for node in self.nodes.iter().filter(|node| node.running.is_some()) {
+                    let (name, port) = (node.plan.name.clone(), node.plan.http_port);
+                    self.tell_done(name, async move { fault::clear(port).await });
+                }
+            }
             Typed::Nothing => {}
             Typed::Unknown => {
-                let names = names_of(&self.plan.nodes);
-                self.printer.say(&format!("{}. Nodes: {names}", typing::HELP));
+                let (help, names) =
+                    (typing::help(self.plan.allow_faults), names_of(&self.plan.nodes));
+                self.printer.say(&format!("{help}. Nodes: {names}"));
             }
         }
+    }
+
+    /// Does what was typed beside everything else, and tells where it fails. Where it does not, the
+    /// node's own log tells of it.
+    fn tell_done(
+        &self,
+        name: String,
+        what: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        let printer = self.printer.clone();
+        let advice = match self.plan.allow_faults {
+            true => "",
+            false => "; start with `acklog up --allow-faults`",
+        };
+        tokio::spawn(async move {
+            if let Err(error) = what.await {
+                printer.say(&format!("{name}: {error:#}{advice}"));
+            }
+        });
     }
 
     /// Ends all nodes: asks first, and kills what has not ended in time or when a person asks

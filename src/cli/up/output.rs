@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::telemetry::{escaped, wants_colour};
+use crate::telemetry::{escaped, wants_colour, with_coloured_level};
 
 /// Lines that wait for the terminal. When it is full, the children's logs wait in their pipes,
 /// and behind these each child drops lines by itself.
@@ -27,7 +27,11 @@ enum Line {
 
 /// A way to write lines. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Printer(mpsc::Sender<Line>);
+pub(super) struct Printer {
+    lines: mpsc::Sender<Line>,
+    /// Whether levels are coloured.
+    colour: bool,
+}
 
 /// The thread that writes.
 pub(super) struct Output {
@@ -51,7 +55,8 @@ impl Output {
             }
             let _ = end.send(());
         });
-        Self { printer: Printer(sender), ended }
+        let colour = wants_colour(std::io::stderr().is_terminal());
+        Self { printer: Printer { lines: sender, colour }, ended }
     }
 
     pub(super) fn printer(&self) -> Printer {
@@ -69,17 +74,19 @@ impl Printer {
     /// Writes a line of `up` itself to standard error. Never waits: while the terminal takes
     /// nothing, the line is dropped.
     pub(super) fn say(&self, text: &str) {
-        let _ = self.0.try_send(Line::Err(format!("up: {}\n", escaped(text))));
+        let _ = self.lines.try_send(Line::Err(format!("up: {}\n", escaped(text))));
     }
 
     /// Writes text to standard output. Never waits.
     pub(super) fn show(&self, text: String) {
-        let _ = self.0.try_send(Line::Out(text));
+        let _ = self.lines.try_send(Line::Out(text));
     }
 
     /// Writes a line of a node's log to standard error, and waits until there is room.
     pub(super) async fn log(&self, prefix: &str, line: &str) {
-        let _ = self.0.send(Line::Err(format!("{prefix}{}\n", escaped(line)))).await;
+        let line = escaped(line);
+        let line = if self.colour { with_coloured_level(&line) } else { line.into_owned() };
+        let _ = self.lines.send(Line::Err(format!("{prefix}{line}\n"))).await;
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 
-use anyhow::Context;
+use anyhow::anyhow;
 
 use super::UpArgs;
 use super::flags::{Shared, distribute};
 use crate::config::{MasterArgs, SecondaryArgs, Stop, parse_node, port_range_end};
+use crate::telemetry::UP_FILTER;
 
 /// How this program is called where its command line is at fault.
 pub(super) const PROGRAM: &str = "acklog up";
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     comm_port: u16,
     /// Number of nodes, the master counted.
     pub(super) cluster_size: u16,
+    /// Faults can be asked of the nodes.
+    pub(super) allow_faults: bool,
 }
 
 /// One node to start.
@@ -49,6 +52,7 @@ impl Plan {
 
     fn laid_out(size: u16, ports: &Ports, data_dir: Option<&str>, shared: &Shared) -> Self {
         let flag = |name: &str, value: &str| format!("--{name}={value}");
+        let is_log_chosen = std::env::var_os("ACKLOG_LOG").is_some_and(|filter| !filter.is_empty());
         let nodes = (0..size).zip(&ports.http).map(|(number, &http_port)| {
             let name = node_name(number);
             let mut args = Vec::new();
@@ -57,6 +61,10 @@ impl Plan {
             let (program, extra) = if number == 0 {
                 args.push(flag("comm-port", &comm_port));
                 args.push(flag("cluster-size", &size.to_string()));
+                let names: Vec<String> = (1..size).map(node_name).collect();
+                if !names.is_empty() {
+                    args.push(flag("secondaries", &names.join(",")));
+                }
                 // Always given, so that a variable that is meant for another cluster does not reach this one.
                 let names: Vec<String> = (1..size).map(node_name).collect();
                 args.extend((size > 1).then(|| flag("secondaries", &names.join(","))));
@@ -72,10 +80,18 @@ impl Plan {
             args.push(flag("http-port", &http_port.to_string()));
             // Its own one: two nodes in one directory would refuse each other.
             args.extend(data_dir.map(|dir| flag("data-dir", &format!("{dir}/{name}"))));
+            if !is_log_chosen {
+                args.push(flag("log", UP_FILTER));
+            }
             args.extend(extra.iter().cloned());
             NodePlan { name, http_port, args }
         });
-        Self { nodes: nodes.collect(), comm_port: ports.comm, cluster_size: size }
+        Self {
+            nodes: nodes.collect(),
+            comm_port: ports.comm,
+            cluster_size: size,
+            allow_faults: false,
+        }
     }
 
     /// Reads each node's flags as the node will, and takes over what they change.
@@ -83,8 +99,10 @@ impl Plan {
         for (number, node) in self.nodes.iter().enumerate() {
             if number > 0 {
                 parse_node::<SecondaryArgs>(&node.args)?;
-            } else if let Some(size) = parse_node::<MasterArgs>(&node.args)?.cluster_size {
-                self.cluster_size = size;
+            } else {
+                let master = parse_node::<MasterArgs>(&node.args)?;
+                self.cluster_size = master.cluster_size.unwrap_or(self.cluster_size);
+                self.allow_faults = master.allow_faults;
             }
         }
         Ok(self)
@@ -97,8 +115,12 @@ impl Plan {
     /// When a port is in use.
     pub(super) fn probe(&self) -> anyhow::Result<()> {
         for port in self.nodes.iter().map(|node| node.http_port).chain([self.comm_port]) {
-            TcpListener::bind((ADDRESS, port))
-                .with_context(|| format!("cannot listen on {ADDRESS}:{port}"))?;
+            TcpListener::bind((ADDRESS, port)).map_err(|error| {
+                anyhow!(
+                    "cannot listen on {ADDRESS}:{port}: {error}; end the cluster that is up, or \
+                     take free ports with --http-port 0 --comm-port 0"
+                )
+            })?;
         }
         Ok(())
     }
@@ -122,7 +144,7 @@ impl Plan {
         // As this program was called: it need not be on the search path.
         let program = std::env::args().next().unwrap_or_else(|| "acklog".to_owned());
         text.push_str(&format!("  {program} status --url {master}\n"));
-        text.push_str(&format!("{}. Ctrl-C ends all.\n", super::typing::HELP));
+        text.push_str(&format!("{}. Ctrl-C ends all.\n", super::typing::help(self.allow_faults)));
         text
     }
 }
@@ -216,9 +238,11 @@ mod tests {
                 "--comm-port=6000",
                 "--cluster-size=3",
                 "--secondaries=bonnie,clyde",
+                "--secondaries=bonnie,clyde",
                 "--name=master",
                 "--bind=127.0.0.1",
-                "--http-port=8000"
+                "--http-port=8000",
+                "--log=info,acklog::message=debug"
             ]
         );
         assert_eq!(
@@ -229,7 +253,8 @@ mod tests {
                 "--master-comm-port=6000",
                 "--name=clyde",
                 "--bind=127.0.0.1",
-                "--http-port=8002"
+                "--http-port=8002",
+                "--log=info,acklog::message=debug"
             ]
         );
     }

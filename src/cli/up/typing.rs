@@ -1,15 +1,37 @@
 //! What a person types while the cluster runs.
 
-use std::io::BufRead;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::getpgrp;
+use rustix::stdio::stdin;
+use rustix::termios::tcgetpgrp;
 use tokio::sync::mpsc;
 
+use crate::types::parse_duration_with_unit;
+
 /// What can be typed, in one line.
-pub(super) const HELP: &str =
-    "Type a node's name to start it again after it died, \"kill NAME\" to kill it";
+pub(super) fn help(allow_faults: bool) -> String {
+    let start = "Type a node's name to start it again after it died, \"kill NAME\" to kill it";
+    match allow_faults {
+        true => format!("{start}, \"slow NAME 2s\", \"pause NAME\", \"cut NAME\", \"heal\""),
+        false => start.to_owned(),
+    }
+}
 
 /// Lines that were typed and not yet acted on. Nobody types ahead of this.
 const LINES_MAX: usize = 16;
+
+/// How slow `slow NAME` makes a node: slow enough to see, and shorter than the time after which a
+/// request is sent again.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Pause between two looks whether the terminal is this program's again.
+const FOREGROUND_POLL: Duration = Duration::from_millis(300);
+
+/// Bytes that are read at once. A terminal gives a line at most.
+const READ_BYTES: usize = 4096;
 
 /// What one line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +40,25 @@ pub(super) enum Typed {
     Start(usize),
     /// Kill this node.
     Kill(usize),
+    /// Have this node fail on purpose.
+    Fault(usize, Fault),
+    /// Clear the faults of all nodes.
+    Heal,
     /// An empty line: nothing.
     Nothing,
     /// Anything else.
     Unknown,
+}
+
+/// How a node fails on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It takes this long to store messages.
+    Slow(Duration),
+    /// It neither reads nor writes frames.
+    Pause,
+    /// Its connection is dropped, and no frame of it gets out.
+    Cut,
 }
 
 /// Understands a line; nodes are given by their place among `names`.
@@ -29,8 +66,18 @@ pub(super) fn understood<'a>(line: &str, names: impl IntoIterator<Item = &'a str
     let words: Vec<_> = line.split_whitespace().collect();
     let mut names = names.into_iter();
     let mut place = |name: &str| names.position(|known| known == name);
+    let mut fault =
+        |name, fault| place(name).map_or(Typed::Unknown, |node| Typed::Fault(node, fault));
     match words.as_slice() {
         [] => Typed::Nothing,
+        ["heal"] => Typed::Heal,
+        ["slow", name] => fault(name, Fault::Slow(SLOW)),
+        ["slow", name, delay] => match parse_duration_with_unit(delay) {
+            Ok(delay) => fault(name, Fault::Slow(delay)),
+            Err(_) => Typed::Unknown,
+        },
+        ["pause", name] => fault(name, Fault::Pause),
+        ["cut", name] => fault(name, Fault::Cut),
         ["kill", name] => place(name).map_or(Typed::Unknown, Typed::Kill),
         [name] => place(name).map_or(Typed::Unknown, Typed::Start),
         _ => Typed::Unknown,
@@ -43,15 +90,49 @@ pub(super) fn understood<'a>(line: &str, names: impl IntoIterator<Item = &'a str
 /// end of the program must not wait for it.
 pub(super) fn lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(LINES_MAX);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines() {
-            let Ok(line) = line else { break };
-            if sender.blocking_send(line).is_err() {
-                break;
+    // Without a thread nobody can type, and the cluster runs.
+    let _ = std::thread::Builder::new().name("typing".to_owned()).spawn(move || {
+        let mut typed = Vec::new();
+        while let Ok(true) = read_more(&mut typed) {
+            while let Some(end) = typed.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = typed.drain(..=end).collect();
+                if sender.blocking_send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                    return;
+                }
             }
         }
     });
     receiver
+}
+
+/// Reads what is there; false at the end of input.
+///
+/// A read from a terminal whose foreground this program is not in would stop the program (`up &` in a
+/// shell). So it reads only what is there, and only while it is in the foreground.
+fn read_more(typed: &mut Vec<u8>) -> io::Result<bool> {
+    let mut buffer = [0; READ_BYTES];
+    let pause = Timespec { tv_sec: 0, tv_nsec: i64::from(FOREGROUND_POLL.subsec_nanos()) };
+    loop {
+        if io::stdin().is_terminal() && tcgetpgrp(stdin()).ok() != Some(getpgrp()) {
+            std::thread::sleep(FOREGROUND_POLL);
+            continue;
+        }
+        let mut waited_for = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
+        match poll(&mut waited_for, Some(&pause)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match rustix::io::read(stdin(), &mut buffer) {
+            Ok(0) => return Ok(false),
+            Ok(count) => {
+                typed.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                return Ok(true);
+            }
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -64,8 +145,21 @@ mod tests {
         assert_eq!(understood(" bonnie "), Typed::Start(1));
         assert_eq!(understood("kill master"), Typed::Kill(0));
         assert_eq!(understood(""), Typed::Nothing);
-        for unknown in ["clyde", "kill", "kill clyde", "kill bonnie now", "quit"] {
+        let unknown =
+            ["clyde", "kill", "kill clyde", "kill bonnie now", "quit", "slow", "cut clyde"];
+        for unknown in unknown.into_iter().chain(["slow bonnie 2", "heal bonnie", "pause"]) {
             assert_eq!(understood(unknown), Typed::Unknown, "{unknown}");
         }
+    }
+
+    #[test]
+    fn faults_can_be_typed() {
+        let understood = |line| understood(line, ["master", "bonnie"]);
+        assert_eq!(understood("slow bonnie"), Typed::Fault(1, Fault::Slow(SLOW)));
+        let slow = Fault::Slow(Duration::from_millis(1500));
+        assert_eq!(understood("slow bonnie 1.5s"), Typed::Fault(1, slow));
+        assert_eq!(understood("pause bonnie"), Typed::Fault(1, Fault::Pause));
+        assert_eq!(understood("cut master"), Typed::Fault(0, Fault::Cut));
+        assert_eq!(understood("heal"), Typed::Heal);
     }
 }

@@ -5,19 +5,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::http::params::{one_of_two_names, timeout_of, whole, without_byte_order_mark};
 use crate::http::problem::{Problem, clip};
 use crate::protocol::Wait;
 use crate::types::{
     BATCH_BYTES_MAX, Batch, IDEMPOTENCY_KEY_BYTES_MAX, RECORD_HEADER_BYTES, WriteConcern,
 };
-
-/// Longest time that a sender waits, so that adding it to a clock reading cannot overflow: a year.
-/// A longer `timeoutMs` is taken for this one; nobody will see the difference.
-const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// What a request's body asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,42 +86,9 @@ pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Prob
     Ok(Asked { batch, count, wait: Wait { write_concern, timeout } })
 }
 
-/// Returns a body without the UTF-8 byte order mark that some editors and shells put before it.
-pub(in crate::http) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
-}
-
-/// Returns a number that was written with a point or an exponent, such as `2.0`, if it is whole.
-pub(in crate::http) fn whole(number: f64) -> Option<u64> {
-    // Above 2^53 not every whole number has a float: a rounded one is not what was sent.
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    ((0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0).then_some(number as u64)
-}
-
 /// Bytes of a batch's records, with the longest key.
 fn record_bytes_max(messages: usize, text_bytes: usize) -> usize {
     messages * RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + text_bytes
-}
-
-/// The write concern that was given as `writeConcern`, as `w`, or as both.
-///
-/// # Errors
-/// When the two differ.
-pub(in crate::http) fn one_of_two_names(
-    write_concern: Option<WriteConcern>,
-    w: Option<WriteConcern>,
-) -> Result<Option<WriteConcern>, &'static str> {
-    match (write_concern, w) {
-        (Some(one), Some(other)) if one != other => {
-            Err("\"w\" is another name of \"writeConcern\", and they differ: give one of them")
-        }
-        (one, other) => Ok(one.or(other)),
-    }
-}
-
-/// A time limit in milliseconds, as far as anybody waits.
-pub(in crate::http) fn timeout_of(ms: u64) -> Duration {
-    Duration::from_millis(ms).min(TIMEOUT_MAX)
 }
 
 fn write_concern(member: &str, value: &Value<'_>) -> Result<WriteConcern, Problem> {

@@ -2,10 +2,11 @@
 
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use super::stream::PAGE_BYTES;
+use super::room::PAGE_BYTES_MAX;
 use super::*;
 use crate::log::{LogWriter, in_memory};
 use crate::types::Batch;
@@ -32,17 +33,21 @@ fn expected(texts: &[String]) -> Value {
 }
 
 async fn array(log: &LogReader, selection: Selection) -> Result<Response<ResponseBody>, Problem> {
-    messages(log, selection, &HeaderMap::new()).await
+    messages((log, &ListingRoom::default()), selection, &HeaderMap::new()).await
 }
 
 async fn lines(log: &LogReader, selection: Selection) -> Response<ResponseBody> {
     let headers = HeaderMap::from_iter([(ACCEPT, APPLICATION_NDJSON)]);
-    messages(log, selection, &headers).await.unwrap()
+    messages((log, &ListingRoom::default()), selection, &headers).await.unwrap()
 }
 
 async fn text(response: Response<ResponseBody>) -> String {
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(bytes.to_vec()).unwrap()
+    let (mut body, mut bytes) = (response.into_body(), Vec::new());
+    // Each piece is dropped before the next one is made, as it is when it was written.
+    while let Some(frame) = body.frame().await {
+        bytes.extend_from_slice(&frame.unwrap().into_data().unwrap());
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 /// The text of an answer that is one line of JSON.
@@ -77,23 +82,34 @@ async fn a_streamed_log_equals_what_serde_json_writes() {
     }
 }
 
-#[tokio::test]
-async fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
+#[test]
+fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
     for length in BATCHES {
         look_at_pieces(log_of_batches(&texts(), length).1);
     }
 }
 
+/// The first so many messages as an array.
+fn stream(log: &LogReader, room: &ListingRoom, messages: u64) -> MessageStream {
+    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(messages));
+    MessageStream::new(log.clone(), room.clone(), range, Form::ARRAY)
+}
+
+/// Polls once.
+fn next(stream: &mut MessageStream) -> Poll<Option<Bytes>> {
+    let polled = stream.poll_chunk(&mut Context::from_waker(Waker::noop()));
+    polled.map(|piece| piece.map(Result::unwrap))
+}
+
 fn look_at_pieces(log: LogReader) {
-    let mut stream =
-        MessageStream::new(log, IdRange::new(LogEnd::ZERO, LogEnd::new(5000)), Form::ARRAY);
+    let mut stream = stream(&log, &ListingRoom::default(), 5000);
     let (mut pieces, mut turns) = (0, 0);
     loop {
         match stream.poll_chunk(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(piece)) => {
                 let piece = piece.unwrap();
                 assert!(!piece.is_empty());
-                assert!(piece.len() < 6 * PAGE_BYTES + 1000, "{}", piece.len());
+                assert!(piece.len() < 2 * PAGE_BYTES_MAX + 1000, "{}", piece.len());
                 pieces += 1;
             }
             Poll::Ready(None) => break,
@@ -134,12 +150,13 @@ async fn one_message_is_an_object_whatever_its_length() {
     let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000), "behind".to_owned()];
     let (_writer, log) = log_of(&texts);
     for (id, text_of) in texts.iter().enumerate() {
-        let got = line(message(&log, id as u64).await.ok().unwrap()).await;
+        let got =
+            line(message((&log, &ListingRoom::default()), id as u64).await.ok().unwrap()).await;
         let expected = json!({"id": id, "message": text_of}).to_string();
         assert!(got == expected, "message {id}");
     }
     for id in [3, u64::MAX] {
-        let problem = message(&log, id).await.err();
+        let problem = message((&log, &ListingRoom::default()), id).await.err();
         assert_eq!(problem, Some(Problem::NoMessage { end: LogEnd::new(3) }));
     }
 }
@@ -152,7 +169,9 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
         let id = MessageId::new(id as u64);
         let receipt = Receipt { id, write_concern: 2, acked_by, stored: true, replayed: false };
-        let got = line(acked_message(&log, &receipt).await.ok().unwrap()).await;
+        let got =
+            line(acked_message((&log, &ListingRoom::default()), &receipt).await.ok().unwrap())
+                .await;
         let head = format!("{{\"id\":{id},\"message\":\"");
         let tail = r#"","writeConcern":2,"ackedBy":["master","bonnie"]}"#;
         assert!(got.starts_with(&head) && got.ends_with(tail), "message {id}");
@@ -191,5 +210,101 @@ async fn a_listing_says_what_it_is_and_that_this_depends_on_what_was_asked_for()
     let list = lines(&log, Selection::ALL).await;
     assert_eq!(list.headers()[CONTENT_TYPE], "application/x-ndjson");
     assert_eq!(list.headers()[VARY], "accept");
-    assert_eq!(message(&log, 0).await.ok().unwrap().headers().get(VARY), None);
+    assert_eq!(
+        message((&log, &ListingRoom::default()), 0).await.ok().unwrap().headers().get(VARY),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_holds_one_page_and_nothing_is_read_ahead() {
+    let (_writer, log) = log_of(&texts());
+    let room = ListingRoom::new(16 << 20);
+    let mut stream = stream(&log, &room, 5000);
+    let Poll::Ready(Some(piece)) = next(&mut stream) else { panic!("a piece") };
+    let held = room.held_bytes();
+    assert!(held > 0 && held <= 4 * PAGE_BYTES_MAX + 1000, "{held}");
+    for _ in 0..3 {
+        assert!(next(&mut stream).is_pending());
+        assert_eq!(room.held_bytes(), held);
+    }
+    // What is on its way counts, also when nobody makes more of it.
+    drop(stream);
+    assert!(room.held_bytes() >= piece.len(), "{}", room.held_bytes());
+    drop(piece);
+    assert_eq!(room.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
+    let texts = texts();
+    let expected = expected(&texts).to_string();
+    let (_writer, log) = log_of(&texts);
+    // For one page and less than another.
+    let room = ListingRoom::new(16_600);
+    let mut first = stream(&log, &room, 5000);
+    let Poll::Ready(Some(piece)) = next(&mut first) else { panic!("a piece") };
+    let mut second = stream(&log, &room, 5000);
+    assert!(next(&mut second).is_pending());
+    drop((first, piece));
+    let headers = HeaderMap::new();
+    let readers = (0..8).map(|_| async {
+        text(messages((&log, &room), Selection::ALL, &headers).await.unwrap()).await
+    });
+    drop(second);
+    let readers: Vec<_> = readers.map(Box::pin).collect();
+    let all = futures_of(readers).await;
+    assert!(all.iter().all(|got| got.trim_end() == expected));
+    assert_eq!(room.held_bytes(), 0);
+}
+
+/// Runs futures side by side.
+async fn futures_of<F: Future<Output = String> + Unpin>(mut futures: Vec<F>) -> Vec<String> {
+    let mut done = Vec::new();
+    poll_fn(|cx| {
+        futures.retain_mut(|future| match std::pin::Pin::new(future).poll(cx) {
+            Poll::Ready(got) => {
+                done.push(got);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done
+}
+
+#[tokio::test]
+async fn small_messages_wait_for_no_listing_and_large_ones_have_their_room() {
+    let texts = ["short".to_owned(), "x".repeat(100_000), "y".repeat(1000)];
+    let (_writer, log) = log_of(&texts);
+    let room = ListingRoom::new(20_000);
+    let held = room.clone().hold(20_000).await;
+    for id in [0, 2] {
+        assert!(message((&log, &room), id).await.is_ok());
+    }
+    let mut large = Box::pin(message((&log, &room), 1));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(large.as_mut().poll(&mut context).is_pending());
+    drop(held);
+    // More than there is room for: it then has all of it.
+    assert!(text(large.await.ok().unwrap()).await.contains(&texts[1]));
+    assert_eq!(room.held_bytes(), 0);
+}
+
+#[test]
+fn pages_shrink_as_readers_add_up_so_that_thousands_have_room() {
+    let (_writer, log) = log_of(&vec!["x".repeat(1000); 200]);
+    let room = ListingRoom::default();
+    let mut held = Vec::new();
+    loop {
+        let mut stream = stream(&log, &room, 200);
+        let Poll::Ready(Some(piece)) = next(&mut stream) else { break };
+        held.push((stream, piece));
+        assert!(room.held_bytes() <= LISTING_BYTES_MAX);
+    }
+    let readers = held.len();
+    assert!((1500..6000).contains(&readers), "{readers}");
+    assert!(held[0].1.len() > 8 * held[readers - 1].1.len());
 }

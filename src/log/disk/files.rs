@@ -14,10 +14,11 @@ use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
-use super::scan::{Scanned, read_header, scan};
+use super::paging::Cursor;
+use super::scan::{Scanned, no_visit, read_header, scan};
 use super::window::Window;
-use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
+use crate::log::{Page, ReadError};
 use crate::types::{IdRange, LogEnd, RecordError, Records, Run, record_at, record_size};
 
 /// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
@@ -106,6 +107,28 @@ impl Files {
     ) -> Result<Records, ReadError> {
         let place = self.place(from)?;
         place.segment.read(&*self.storage, from, until.min(place.until), max_bytes)
+    }
+
+    /// Reads a page as [`LogReader::read_page`](crate::log::LogReader::read_page) does. There must be something at
+    /// `from`.
+    pub(in crate::log) fn page(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+        cursor: &mut Option<Cursor>,
+    ) -> Result<Page, ReadError> {
+        let place = self.place(from)?;
+        let segment = &place.segment;
+        let (first, mark) = (segment.header.first, segment.header.mark);
+        let here = cursor.take().filter(|cursor| cursor.leads_to(first, mark, from));
+        let mut here = here.unwrap_or_else(|| {
+            let (next, at) = segment.index().before(from);
+            Cursor::before_group(first, mark, next, at)
+        });
+        let page = here.read(&*segment.file, from, until.min(place.until), max_bytes);
+        *cursor = Some(here);
+        page.map_err(|unread| unread.told(&*self.storage, &segment_name(first)))
     }
 
     /// A run that may be read, and its size in bytes.
@@ -226,7 +249,7 @@ pub(super) fn scan_sealed(
     header: &SegmentHeader,
     end: LogEnd,
 ) -> Result<Scanned, Unread> {
-    let scanned = scan(file, header, &mut |_| {}).map_err(Unread::Failed)?;
+    let scanned = scan(file, header, &mut no_visit).map_err(Unread::Failed)?;
     match &scanned.bad {
         Some(bad) => Err(Unread::Damaged(bad.offset, bad.what.clone())),
         None if scanned.index.end() != end => {
@@ -278,9 +301,14 @@ impl Segment {
             bytes: Vec::new(),
             whole: (from, 0),
         };
-        let name = segment_name(self.header.first);
-        let gathered = gathering.gather();
-        gathered.map_err(|unread| unread.told(storage, &name))?;
+        if let Err(unread) = gathering.gather() {
+            // What is whole before a damaged place is not hidden by it.
+            let (end, bytes) = gathering.whole;
+            if bytes == 0 {
+                return Err(unread.told(storage, &segment_name(self.header.first)));
+            }
+            gathering.cut_to(end, bytes);
+        }
         Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
     }
 }
@@ -302,6 +330,11 @@ struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
+    fn cut_to(&mut self, end: LogEnd, bytes: usize) {
+        self.bytes.truncate(bytes);
+        self.range = self.range.until(end);
+    }
+
     fn gather(&mut self) -> Result<(), Unread> {
         while self.range.end() < self.until {
             let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
@@ -337,8 +370,7 @@ impl Gathering<'_> {
                 let (record, size) = checked.map_err(damaged)?;
                 let (end, bytes) = self.whole;
                 if bytes > 0 && self.bytes.len() + size > self.max_bytes {
-                    self.bytes.truncate(bytes);
-                    self.range = self.range.until(end);
+                    self.cut_to(end, bytes);
                     return Ok(true);
                 }
                 self.bytes.extend_from_slice(rest.get(..size).unwrap_or_default());

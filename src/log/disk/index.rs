@@ -42,6 +42,18 @@ pub(super) struct Entry {
     bytes: u32,
 }
 
+/// What the head of an index file says of its segment. It says so for itself: whoever uses it compares it with the
+/// files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct IndexHead {
+    /// The end of its messages.
+    pub(super) end: LogEnd,
+    /// Where its groups end in the file.
+    pub(super) length: u64,
+    /// How many keyed messages it has; none where no checksum of the head's own vouches for that.
+    pub(super) keys: Option<u32>,
+}
+
 /// Where the groups of one segment begin: the first, and then one every few kilobytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SparseIndex {
@@ -54,8 +66,7 @@ pub(super) struct SparseIndex {
 impl SparseIndex {
     /// The index of an empty segment.
     pub(super) fn new(first: LogEnd) -> Self {
-        let end = Entry { id: 0, offset: SEGMENT_HEADER_BYTES as u32, bytes: 0 };
-        Self { first, entries: Vec::new(), end }
+        Self::starting_at(first, SEGMENT_HEADER_BYTES as u64)
     }
 
     /// Notes a group at the segment's end: with its header it has `size` bytes, its records have `bytes`.
@@ -68,6 +79,12 @@ impl SparseIndex {
         // A segment is rolled long before it has 4 GiB.
         self.end.offset += size as u32;
         self.end.bytes += bytes as u32;
+    }
+
+    /// An index of what lies from a group on that begins with message `first` at `offset`, and of nothing yet.
+    pub(super) fn starting_at(first: LogEnd, offset: u64) -> Self {
+        let end = Entry { id: 0, offset: offset as u32, bytes: 0 };
+        Self { first, entries: Vec::new(), end }
     }
 
     /// The end of its messages.
@@ -160,6 +177,14 @@ impl SparseIndex {
         out
     }
 
+    /// Reads the head of a sealed segment's index file; none where there is none that fits. So a start need not read
+    /// the rest of it.
+    pub(super) fn load_head(storage: &dyn Storage, segment: &SegmentHeader) -> Option<IndexHead> {
+        let file = storage.open(&index_name(segment.first)).ok()?;
+        let header = Header::read(&*file, segment)?;
+        Some(IndexHead { end: header.end, length: header.length.into(), keys: None })
+    }
+
     /// Reads the index file of a sealed segment; none where there is no whole one that fits.
     pub(super) fn load(storage: &dyn Storage, segment: &SegmentHeader) -> Option<Self> {
         let file = storage.open(&index_name(segment.first)).ok()?;
@@ -183,20 +208,7 @@ impl SparseIndex {
 
     /// The index, and how many keys stand behind it.
     fn decode(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<(Self, usize)> {
-        let mut header = [0; HEADER_BYTES];
-        (file.read_at(0, &mut header).ok()? == HEADER_BYTES).then_some(())?;
-        let (magic, rest) = header.split_first_chunk::<8>()?;
-        let (version, rest) = rest.split_first_chunk::<8>()?;
-        let (log, rest) = rest.split_first_chunk::<16>()?;
-        let (first, rest) = rest.split_first_chunk::<8>()?;
-        let (_, rest) = rest.split_first_chunk::<8>()?;
-        let fits = *magic == MAGIC
-            && *version == u64::from(FORMAT_VERSION).to_le_bytes()
-            && *log == segment.log.get().to_le_bytes()
-            && *first == segment.first.get().to_le_bytes();
-        fits.then_some(())?;
-        let counts: Vec<u32> = numbers(rest).collect();
-        let &[offset, bytes, entries, keys] = counts.as_slice() else { return None };
+        let Header { end, length, record_bytes, entries, keys } = Header::read(file, segment)?;
         // Not more than the file has, before memory is taken for it.
         let needed = u64::from(entries) * ENTRY_BYTES as u64 + u64::from(keys) * KEY_BYTES as u64;
         (needed <= file.length().ok()?).then_some(())?;
@@ -207,10 +219,40 @@ impl SparseIndex {
             Some(Entry { id: numbers.next()?, offset: numbers.next()?, bytes: numbers.next()? })
         });
         let entries: Vec<Entry> = entries.collect();
-        let end = u64::from_le_bytes(*header.get(40..)?.first_chunk()?);
-        let id = u32::try_from(end.checked_sub(segment.first.get())?).ok()?;
-        let index = Self { first: segment.first, entries, end: Entry { id, offset, bytes } };
-        Some((index, keys as usize))
+        let id = u32::try_from(end.get().checked_sub(segment.first.get())?).ok()?;
+        let end = Entry { id, offset: length, bytes: record_bytes };
+        Some((Self { first: segment.first, entries, end }, keys as usize))
+    }
+}
+
+/// What stands in the head of an index file.
+struct Header {
+    end: LogEnd,
+    length: u32,
+    record_bytes: u32,
+    entries: u32,
+    keys: u32,
+}
+
+impl Header {
+    /// Reads it; none where it is none of this segment's.
+    fn read(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<Self> {
+        let mut header = [0; HEADER_BYTES];
+        (file.read_at(0, &mut header).ok()? == HEADER_BYTES).then_some(())?;
+        let (magic, rest) = header.split_first_chunk::<8>()?;
+        let (version, rest) = rest.split_first_chunk::<8>()?;
+        let (log, rest) = rest.split_first_chunk::<16>()?;
+        let (first, rest) = rest.split_first_chunk::<8>()?;
+        let (end, rest) = rest.split_first_chunk::<8>()?;
+        let fits = *magic == MAGIC
+            && *version == u64::from(FORMAT_VERSION).to_le_bytes()
+            && *log == segment.log.get().to_le_bytes()
+            && *first == segment.first.get().to_le_bytes();
+        fits.then_some(())?;
+        let counts: Vec<u32> = numbers(rest).collect();
+        let &[length, record_bytes, entries, keys] = counts.as_slice() else { return None };
+        let end = LogEnd::new(u64::from_le_bytes(*end));
+        Some(Self { end, length, record_bytes, entries, keys })
     }
 }
 

@@ -18,6 +18,8 @@ mod format;
 mod index;
 mod keeper;
 mod manifest;
+mod paging;
+mod places;
 mod recovery;
 mod scan;
 mod window;
@@ -38,6 +40,8 @@ pub(super) use self::files::Files;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
+pub(super) use self::paging::Cursor;
+pub use self::places::Place;
 pub use self::recovery::inspect;
 pub(crate) use self::recovery::{Recovered, recover};
 

@@ -6,19 +6,23 @@
 //! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
 //! read back proves nothing about the disk.
 
+mod findings;
 pub mod inspect;
 mod snapshot;
+mod walk;
 
 use std::io;
 use std::sync::{Arc, RwLock};
 
 use tracing::{info, warn};
 
-use super::files::{Files, Sealed, Segment, damage, failure};
-use super::format::{GROUP_HEADER_BYTES, GroupHeader, Role, SegmentHeader, first_of, segment_name};
+use self::walk::{Found, Look, unknown};
+use super::files::{Files, Sealed, Segment};
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, Role, SegmentHeader, segment_name};
 use super::index::{Key, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
-use super::scan::{Scanned, read_header, scan};
+use super::places::Place;
+use super::scan::{Scanned, no_visit, scan};
 use super::window::Window;
 use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
 use crate::log::shared::Shared;
@@ -49,20 +53,16 @@ pub(crate) fn recover(
     let found = Found { storage: &*storage, role: options.role };
     let firsts = found.segments()?;
     let mut manifest = found.manifest(&options, &firsts)?;
-    let sealed = found.sealed(&manifest, &firsts)?;
-    let last = match manifest.last {
-        Some(first) => Some(found.last(&manifest, first)?),
-        None => None,
-    };
+    let mut start = Start { found: &found, manifest: &manifest, sealed: Vec::new(), last: None };
+    found.walk(&manifest, &firsts, &mut start)?;
+    let keys = start.keys(options.keys)?;
+    let Start { sealed, last, .. } = start;
+    let sealed: Vec<Sealed> = sealed.iter().map(|old| old.sealed).collect();
+    // Up to here nothing was changed but indexes.
     found.set_aside(&manifest, &firsts)?;
-    let mut keys = match &last {
-        Some((segment, scanned)) => {
-            found.mend(&manifest, segment, scanned)?;
-            found.keys(&manifest, &sealed, &scanned.keys, options.keys)?
-        }
-        None => Vec::new(),
-    };
-    keys.reverse();
+    if let Some((segment, scanned)) = &last {
+        found.mend(&manifest, segment, scanned)?;
+    }
     let segment = last.map(|(segment, scanned)| {
         Arc::new(Segment { index: RwLock::new(scanned.index), ..segment })
     });
@@ -87,40 +87,101 @@ pub(crate) fn recover(
     Ok(Recovered { shared, committer, keeper, opened })
 }
 
-/// A directory that is being looked at.
-struct Found<'a> {
-    storage: &'a dyn Storage,
-    role: Role,
+/// A start's way along the segments: it ends at the first damage.
+struct Start<'a> {
+    found: &'a Found<'a>,
+    manifest: &'a Manifest,
+    sealed: Vec<OldSegment>,
+    last: Option<(Segment, Scanned)>,
+}
+
+/// A sealed segment that a start came by.
+struct OldSegment {
+    sealed: Sealed,
+    header: SegmentHeader,
+    /// How many keyed messages it has; none where its index does not vouch for that.
+    keys: Option<u32>,
+}
+
+impl Look for Start<'_> {
+    /// Takes where a segment ends from the head of its index, if the next file agrees. Else the segment is read, and
+    /// its index written anew.
+    fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
+        let found = self.found;
+        let (file, header) = found.open(self.manifest, name, first)?;
+        let length = file.length().map_err(found.failed("read", name))?;
+        let head = SparseIndex::load_head(found.storage, &header);
+        let head = head.filter(|head| head.end == next);
+        let (end, keys) = match head.filter(|head| head.length <= length) {
+            Some(head) => (head.end, head.keys),
+            None => {
+                warn!(
+                    file = name,
+                    "a sealed segment has no index that fits; it is read to make one"
+                );
+                let scanned = found.read_sealed(name, &*file, &header)?;
+                if scanned.index.end() == next {
+                    found.store_index(name, &header, &scanned);
+                } else if head.is_some() {
+                    let what =
+                        format!("the file is cut off before message {}", scanned.index.end());
+                    return Err(found.damaged(name, length, &what));
+                }
+                (scanned.index.end(), Some(scanned.keys.len() as u32))
+            }
+        };
+        self.sealed.push(OldSegment { sealed: Sealed { first, end }, header, keys });
+        Ok(end)
+    }
+
+    /// The last segment is read whole: what is missing of it must lie above all that was synced.
+    fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError> {
+        let (file, header) = self.found.open(self.manifest, name, first)?;
+        let scanned =
+            scan(&*file, &header, &mut no_visit).map_err(self.found.failed("read", name))?;
+        self.found.check_last(self.manifest, name, &scanned)?;
+        let index = RwLock::new(SparseIndex::new(first));
+        self.last = Some((Segment { header, file, index }, scanned));
+        Ok(())
+    }
+
+    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+        Err(damage)
+    }
+}
+
+impl Start<'_> {
+    /// The last `count` keyed messages, in id order. Only as many indexes are read as have them.
+    fn keys(&self, count: usize) -> Result<Vec<Key>, OpenError> {
+        let Some((_, scanned)) = &self.last else { return Ok(Vec::new()) };
+        let mut keys: Vec<Key> = scanned.keys.iter().rev().take(count).copied().collect();
+        for old in self.sealed.iter().rev().filter(|old| old.keys != Some(0)) {
+            if keys.len() >= count {
+                break;
+            }
+            let of_segment = match SparseIndex::load_keys(self.found.storage, &old.header) {
+                Some(of_segment) => of_segment,
+                None => {
+                    let name = segment_name(old.sealed.first);
+                    let (file, header) = self.found.open(self.manifest, &name, old.sealed.first)?;
+                    warn!(
+                        file = name,
+                        "the keys of a segment's index are damaged; it is read to make one"
+                    );
+                    let scanned = self.found.read_sealed(&name, &*file, &header)?;
+                    self.found.store_index(&name, &header, &scanned);
+                    scanned.keys
+                }
+            };
+            let wanted = count - keys.len();
+            keys.extend(of_segment.iter().rev().take(wanted));
+        }
+        keys.reverse();
+        Ok(keys)
+    }
 }
 
 impl Found<'_> {
-    fn path(&self) -> String {
-        self.storage.path_of("").trim_end_matches('/').to_owned()
-    }
-
-    fn damaged(&self, name: &str, offset: u64, what: &str) -> OpenError {
-        let detail = damage(self.storage, name, offset, what);
-        OpenError::Damaged { path: self.path(), detail, role: self.role }
-    }
-
-    fn missing(&self, name: &str, what: &str) -> OpenError {
-        let detail = format!("{} is missing: {what}", self.storage.path_of(name));
-        OpenError::Damaged { path: self.path(), detail, role: self.role }
-    }
-
-    fn failed(&self, what: &str, name: &str) -> impl Fn(io::Error) -> OpenError {
-        let (storage, what, name) = (self.storage, what.to_owned(), name.to_owned());
-        move |error| OpenError::Unusable { detail: failure(storage, &what, &name, &error) }
-    }
-
-    /// The first ids of the segment files, in order.
-    fn segments(&self) -> Result<Vec<LogEnd>, OpenError> {
-        let names = self.storage.list().map_err(self.failed("list", ""))?;
-        let mut firsts: Vec<LogEnd> = names.iter().filter_map(|name| first_of(name)).collect();
-        firsts.sort_unstable();
-        Ok(firsts)
-    }
-
     /// The manifest; a new one where the directory has nothing yet.
     fn manifest(&self, options: &DiskOptions, firsts: &[LogEnd]) -> Result<Manifest, OpenError> {
         match self.stored_manifest()? {
@@ -131,53 +192,12 @@ impl Found<'_> {
             }),
             Some(manifest) => Ok(manifest),
             None if firsts.is_empty() => {
+                info!(dir = self.path(), "the directory has no log; a new, empty one begins here");
                 let log = (self.role == Role::Master).then_some(options.new_log);
                 Ok(Manifest::new(self.role, log))
             }
             None => Err(self.no_manifest()),
         }
-    }
-
-    fn stored_manifest(&self) -> Result<Option<Manifest>, OpenError> {
-        Manifest::load(self.storage).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => self.damaged(MANIFEST, 0, &error.to_string()),
-            _ => self.failed("read", MANIFEST)(error),
-        })
-    }
-
-    fn no_manifest(&self) -> OpenError {
-        self.missing(MANIFEST, "there are segment files, and it belongs to them")
-    }
-
-    /// The sealed segments: all are there, one behind the other from the first message on.
-    fn sealed(&self, manifest: &Manifest, firsts: &[LogEnd]) -> Result<Vec<Sealed>, OpenError> {
-        let Some(last) = manifest.last else { return Ok(Vec::new()) };
-        let (mut sealed, mut next) = (Vec::new(), LogEnd::ZERO);
-        while next < last {
-            let name = segment_name(next);
-            self.check_is_there(firsts, next)?;
-            let end = self.end_of_sealed(manifest, &name, next)?;
-            if end <= next || end > last {
-                return Err(self.leads_nowhere(&name, 0, end));
-            }
-            sealed.push(Sealed { first: next, end });
-            next = end;
-        }
-        if firsts.binary_search(&last).is_err() {
-            return Err(self.missing(&segment_name(last), "the manifest names it as the last one"));
-        }
-        Ok(sealed)
-    }
-
-    fn check_is_there(&self, firsts: &[LogEnd], first: LogEnd) -> Result<(), OpenError> {
-        let missing = |_| self.missing(&segment_name(first), "the log goes on behind it");
-        firsts.binary_search(&first).map(|_| ()).map_err(missing)
-    }
-
-    /// A sealed segment's end must be where the next one begins.
-    fn leads_nowhere(&self, name: &str, offset: u64, end: LogEnd) -> OpenError {
-        let what = format!("it ends before message {end}, where no segment begins");
-        self.damaged(name, offset, &what)
     }
 
     /// Puts a manifest in place, also one that is as it was: its name may be one that no sync of the directory has made
@@ -194,97 +214,39 @@ impl Found<'_> {
         stored.map_err(self.failed("write", MANIFEST))
     }
 
-    /// Where a sealed segment ends, from its index; without one the segment is read and its index written.
-    fn end_of_sealed(
+    /// Reads a sealed segment, all of whose records must be whole.
+    fn read_sealed(
         &self,
-        manifest: &Manifest,
         name: &str,
-        first: LogEnd,
-    ) -> Result<LogEnd, OpenError> {
-        let (file, header) = self.open(manifest, name, first)?;
-        if let Some(index) = SparseIndex::load(self.storage, &header) {
-            let length = file.length().map_err(self.failed("read", name))?;
-            if length < index.length() {
-                let what = format!("the file is cut off, it should have {} bytes", index.length());
-                return Err(self.damaged(name, length, &what));
-            }
-            return Ok(index.end());
+        file: &dyn StorageFile,
+        header: &SegmentHeader,
+    ) -> Result<Scanned, OpenError> {
+        let scanned = scan(file, header, &mut no_visit).map_err(self.failed("read", name))?;
+        match &scanned.bad {
+            Some(bad) => Err(self.damaged(name, bad.offset, &bad.what)),
+            None => Ok(scanned),
         }
-        warn!(file = name, "a sealed segment has no whole index; reading the segment to make one");
-        let scanned = scan(&*file, &header, &mut |_| {}).map_err(self.failed("read", name))?;
-        if let Some(bad) = scanned.bad {
-            return Err(self.damaged(name, bad.offset, &bad.what));
-        }
-        if let Err(error) = scanned.index.store(self.storage, &header, &scanned.keys) {
+    }
+
+    fn store_index(&self, name: &str, header: &SegmentHeader, scanned: &Scanned) {
+        if let Err(error) = scanned.index.store(self.storage, header, &scanned.keys) {
             warn!(file = name, %error, "cannot write the index; the next start reads the segment again");
         }
-        Ok(scanned.index.end())
     }
 
-    fn open(
-        &self,
-        manifest: &Manifest,
-        name: &str,
-        first: LogEnd,
-    ) -> Result<(Arc<dyn StorageFile>, SegmentHeader), OpenError> {
-        let file = self.storage.open(name).map_err(self.failed("open", name))?;
-        let header = read_header(&*file).map_err(self.failed("read", name))?;
-        let header = header.map_err(|what| self.damaged(name, 0, &what))?;
-        if (header.role, Some(header.log), header.first) != (self.role, manifest.log, first) {
-            return Err(self.damaged(
-                name,
-                0,
-                "the file belongs to another log, or another place in it",
-            ));
-        }
-        Ok((file, header))
-    }
-
-    /// The last segment, read whole: what is missing of it must lie above all that was synced.
-    fn last(&self, manifest: &Manifest, first: LogEnd) -> Result<(Segment, Scanned), OpenError> {
-        let name = segment_name(first);
-        let (file, header) = self.open(manifest, &name, first)?;
-        let scanned = scan(&*file, &header, &mut |_| {}).map_err(self.failed("read", &name))?;
-        self.check_last(manifest, &name, &scanned)?;
-        let index = RwLock::new(SparseIndex::new(first));
-        Ok((Segment { header, file, index }, scanned))
-    }
-
-    /// What is missing of the last segment must lie above all that was synced.
-    fn check_last(
-        &self,
-        manifest: &Manifest,
-        name: &str,
-        scanned: &Scanned,
-    ) -> Result<(), OpenError> {
-        let (end, synced) = (scanned.index.end(), scanned.synced.max(manifest.synced));
-        if end >= synced {
-            return Ok(());
-        }
-        let (offset, what) = match &scanned.bad {
-            Some(bad) => (bad.offset, bad.what.clone()),
-            None => (scanned.index.length(), format!("the file ends before message {end}")),
-        };
-        let what = format!("{what}, and everything below message {synced} was synced");
-        Err(self.damaged(name, offset, &what))
-    }
-
-    /// A crash while a segment was begun leaves a file that the manifest does not tell of. It has no messages; its name
-    /// is made free.
+    /// Makes the names free of the files that the manifest does not tell of. They have no messages: the walk saw to it.
     fn set_aside(&self, manifest: &Manifest, firsts: &[LogEnd]) -> Result<(), OpenError> {
-        for &first in firsts.iter().filter(|&&first| manifest.last.is_none_or(|last| first > last))
-        {
+        let mut names = None;
+        for first in unknown(manifest, firsts) {
             let name = segment_name(first);
-            let file = self.storage.open(&name).map_err(self.failed("open", &name))?;
-            if let Ok(header) = read_header(&*file).map_err(self.failed("read", &name))? {
-                let read =
-                    scan(&*file, &header, &mut |_| {}).map_err(self.failed("read", &name))?;
-                if read.index.end() > first || read.bad.is_some() {
-                    let what = "the manifest is older than this file; is it from a copy?";
-                    return Err(self.damaged(&name, 0, what));
-                }
-            }
-            let aside = format!("{name}.unused");
+            let names: &Vec<String> = match &names {
+                Some(names) => names,
+                None => names.insert(self.storage.list().map_err(self.failed("list", ""))?),
+            };
+            let numbered = (2..).map(|number| format!("{name}.unused-{number}"));
+            let aside = std::iter::once(format!("{name}.unused")).chain(numbered);
+            let aside = aside.into_iter().find(|aside| !names.contains(aside));
+            let aside = aside.expect("there are more numbers than files");
             let renamed = self.storage.rename(&name, &aside);
             renamed.map_err(self.failed("rename", &name))?;
             info!(file = name, aside, "a segment was begun and never used; it is set aside");
@@ -312,33 +274,6 @@ impl Found<'_> {
         mended.map_err(self.failed("mend", &name))?;
         info!(file = name, end = %index.end(), synced = %synced, "what is kept of the log's end is synced");
         Ok(())
-    }
-
-    /// The last `count` keyed messages, the last one first.
-    fn keys(
-        &self,
-        manifest: &Manifest,
-        sealed: &[Sealed],
-        last: &[Key],
-        count: usize,
-    ) -> Result<Vec<Key>, OpenError> {
-        let mut keys: Vec<Key> = last.iter().rev().take(count).copied().collect();
-        for segment in sealed.iter().rev() {
-            if keys.len() >= count {
-                break;
-            }
-            let name = segment_name(segment.first);
-            let (file, header) = self.open(manifest, &name, segment.first)?;
-            let of_segment = match SparseIndex::load_keys(self.storage, &header) {
-                Some(of_segment) => of_segment,
-                None => {
-                    scan(&*file, &header, &mut |_| {}).map_err(self.failed("read", &name))?.keys
-                }
-            };
-            let wanted = count - keys.len();
-            keys.extend(of_segment.iter().rev().take(wanted));
-        }
-        Ok(keys)
     }
 }
 

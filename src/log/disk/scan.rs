@@ -1,6 +1,7 @@
 //! Reading a segment file from front to end: what start-up, the scrub and the offline inspection do.
 
 use std::io;
+use std::ops::ControlFlow;
 
 use memchr::memmem;
 
@@ -11,7 +12,7 @@ use crate::log::storage::StorageFile;
 use crate::types::{IdRange, KeyHash, LogEnd, Record, checked_records, record_at};
 
 /// How much of a file is read at once, in bytes.
-const CHUNK_BYTES: usize = 1024 * 1024;
+pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// What a segment file holds.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Scanned {
     pub(super) bad: Option<BadSpot>,
     /// Where the last group begins whose header counts records that are not kept.
     pub(super) broken_group: Option<u64>,
+    /// The visitor wanted no more. What lies behind was not read.
+    pub(super) is_stopped: bool,
 }
 
 /// A place in a file that is not what was written there.
@@ -43,8 +46,13 @@ pub(super) struct BadSpot {
     pub(super) bytes: u64,
 }
 
-/// What to do with each whole record.
-pub(super) type Visit<'a> = &'a mut dyn FnMut(&Record<'_>);
+/// What to do with each whole record. `Break` ends the reading.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&Record<'_>) -> ControlFlow<()>;
+
+/// Looks at no record.
+pub(super) fn no_visit(_: &Record<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 /// Why the whole records end: where, and what stands there; none for zeros and the file's end.
 struct Stop {
@@ -63,13 +71,27 @@ pub(super) fn scan(
     header: &SegmentHeader,
     visit: Visit<'_>,
 ) -> io::Result<Scanned> {
+    scan_from(file, header, SparseIndex::new(header.first), visit)
+}
+
+/// Scans a segment from where `index` ends, that is, where a group begins.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn scan_from(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    index: SparseIndex,
+    visit: Visit<'_>,
+) -> io::Result<Scanned> {
     let mut window = Window::new(file, CHUNK_BYTES);
     let mut scanned = Scanned {
-        index: SparseIndex::new(header.first),
+        index,
         keys: Vec::new(),
         synced: LogEnd::ZERO,
         bad: None,
         broken_group: None,
+        is_stopped: false,
     };
     let (stop, mut told_end) = loop {
         let at = scanned.index.length();
@@ -89,6 +111,9 @@ pub(super) fn scan(
         scanned.synced = scanned.synced.max(group.synced_end);
         if let Some(stop) = scanned.take_group(&mut window, at, &group, visit)? {
             break (stop, group.end());
+        }
+        if scanned.is_stopped {
+            return Ok(scanned);
         }
     };
     let behind = look_behind(&mut window, stop.cut, header.mark)?;
@@ -122,7 +147,7 @@ impl Scanned {
         let (mut rest, mut next, mut what) = (bytes, group.first, None);
         // Up to the last whole batch.
         let (mut end, mut kept) = (next, 0);
-        while next < group.end() {
+        while next < group.end() && !self.is_stopped {
             match record_at(next.next_id(), rest) {
                 Ok((record, size)) => {
                     rest = rest.get(size..).unwrap_or_default();
@@ -148,6 +173,9 @@ impl Scanned {
             }
         }
         let (kept, whole) = (kept as u64, (bytes.len() - rest.len()) as u64);
+        if self.is_stopped {
+            return Ok(None);
+        }
         if what.is_none() && end < next {
             what = Some(format!("a batch is cut off before message {next}"));
         } else if what.is_none() && whole < u64::from(group.bytes) {
@@ -160,7 +188,8 @@ impl Scanned {
         if what.is_some() {
             self.broken_group = Some(at);
         }
-        let (offset, cut) = (begin + whole, begin + kept);
+        let cut = if kept == 0 { at } else { begin + kept };
+        let offset = begin + whole;
         Ok(what.map(|what| Stop { offset, cut, what: Some(what) }))
     }
 
@@ -168,7 +197,7 @@ impl Scanned {
         if let Some(key) = record.key {
             self.keys.push((KeyHash::of(key), record.id));
         }
-        visit(record);
+        self.is_stopped |= visit(record).is_break();
     }
 }
 

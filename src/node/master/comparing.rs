@@ -16,7 +16,7 @@ use crate::log::{LogReader, ReadError};
 use crate::node::{Append, SenderKey};
 use crate::protocol::{FirstUse, Refusal, Wait};
 use crate::threads::{NoThread, ThreadPool};
-use crate::types::{IdempotencyKey, MessageId, WaiterId};
+use crate::types::{IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId};
 
 /// Threads that compare, at most. More would take the processor from those that send something new;
 /// one alone would let a single read that hangs hold up all others.
@@ -179,7 +179,7 @@ impl Core {
             return self.refuse(waiter, Refusal::KeyReused { first });
         }
         let key = append.key.as_deref().map(SenderKey::key).map(IdempotencyKey::as_str);
-        debug!(id = %first, key, "sent before, under the same key");
+        debug!(target: MESSAGE_TARGET, id = %first, key, "sent before, under the same key");
         let Wait { write_concern, timeout } = append.wait;
         self.join(now, waiter, first, Wait { write_concern, timeout }, true);
     }

@@ -96,7 +96,7 @@ mod tests {
 
     fn large() -> Append {
         let batch = "x".repeat(TURN_WORK).as_str().into();
-        Append { batch, key: None, wait: Wait::default() }
+        Append { batch, key: None, wait: Wait::default(), share: None }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tracing::debug;
 use super::task::Core;
 use crate::node::Append;
 use crate::protocol::{Outcome, Refusal, Wait};
-use crate::types::{Batch, IdRange, IdempotencyKey, MessageId, WaiterId};
+use crate::types::{Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
@@ -40,7 +40,7 @@ impl Core {
         append: Append,
         accepted_ms: u64,
     ) -> bool {
-        let Append { batch, key, wait } = &append;
+        let Append { batch, key, wait, share: _ } = &append;
         let bytes = self.writer.backlog_bytes();
         let accepted = if bytes > BACKLOG_BYTES_MAX {
             Err(Refusal::DiskBehind { bytes })
@@ -56,10 +56,10 @@ impl Core {
                 let key = key.map(IdempotencyKey::as_str);
                 let text = preview(batch);
                 match batch.len() {
-                    1 => debug!(%id, key, text, "accepted a message"),
+                    1 => debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a message"),
                     messages => {
                         let id = IdRange::new(id.before(), id.before().plus(messages as u64));
-                        debug!(%id, key, text, "accepted a batch");
+                        debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a batch");
                     }
                 }
                 true

@@ -59,7 +59,7 @@ fn batch(messages: usize, text: &str) -> Batch {
 fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> Append {
     let key = key.map(|key| Box::new(key.parse::<crate::types::IdempotencyKey>().unwrap().into()));
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(write_concern)), timeout: None };
-    Append { batch, key, wait }
+    Append { batch, key, wait, share: None }
 }
 
 fn receipt(outcome: Outcome) -> (u64, bool) {
@@ -141,7 +141,7 @@ fn thousands_of_senders_are_answered_once_each_and_health_is_answered_among_them
                     write_concern: Some(WriteConcern::Nodes(2)),
                     timeout: Some(Duration::from_millis(200)),
                 };
-                let append = Append { batch: "Msg".into(), key: None, wait };
+                let append = Append { batch: "Msg".into(), key: None, wait, share: None };
                 let outcome = appender.append(append).await.unwrap();
                 answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 matches!(outcome, Outcome::TimedOut(_))

@@ -204,7 +204,7 @@ impl<L: LogView> Master<L> {
 
     fn refuse(&mut self, session: SessionId, request: RequestId, name: &str, refused: Refused) {
         let (code, detail) = refused;
-        warn!(peer = %name, %session, ?code, detail, "refused a secondary");
+        warn!(repeats = true, peer = %name, %session, ?code, detail, "refused a secondary");
         self.respond(session, request, Response::Refused { code, detail });
         self.close(session, CloseReason::Refused);
     }

@@ -15,7 +15,7 @@ use crate::protocol::health::Health;
 use crate::protocol::in_flight::{Completed, InFlight};
 use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
-use crate::types::{IdRange, InstanceId, LogEnd, NodeName, RequestId, SessionId};
+use crate::types::{IdRange, InstanceId, LogEnd, MESSAGE_TARGET, NodeName, RequestId, SessionId};
 
 /// Most `SecondaryNodeReady` requests that wait for a name to be written down. A correct secondary asks again after its
 /// time limit, so these are minutes of a slow disk; more are not answered.
@@ -243,7 +243,7 @@ impl Member {
         let before = self.acked_end();
         let is_news = self.progress.ack(end);
         if is_news {
-            debug!(peer = %self.name, id = %IdRange::new(before, end), "acked");
+            debug!(target: MESSAGE_TARGET, peer = %self.name, id = %IdRange::new(before, end), "acked");
         }
         is_news
     }

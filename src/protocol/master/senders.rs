@@ -8,7 +8,7 @@ use super::{Effect, Master, Member};
 use crate::protocol::LogView;
 use crate::protocol::outcome::{Outcome, Receipt, Refusal, Wait};
 use crate::protocol::write_concern::{Waiter, held_by};
-use crate::types::{KeyHash, MessageId, NODES_MAX, WaiterId, WriteConcern};
+use crate::types::{KeyHash, MESSAGE_TARGET, MessageId, NODES_MAX, WaiterId, WriteConcern};
 
 /// Senders whose time is up that are answered at once, at most; the others are due immediately
 /// afterwards. Fewer: more turns. More: other senders wait for longer behind them.
@@ -160,7 +160,7 @@ impl<L: LogView> Master<L> {
         };
         let receipt = self.receipt(waiter);
         if waiter.write_concern > 1 {
-            debug!(id = %waiter.id, w = waiter.write_concern, "the write concern holds");
+            debug!(target: MESSAGE_TARGET, id = %waiter.id, w = waiter.write_concern, "the write concern holds");
         }
         Some(Effect::Release { waiter: name, outcome: Outcome::Committed(receipt) })
     }

@@ -163,7 +163,7 @@ impl<L: LogView> Secondary<L> {
         }
         let link = Link::new(now, session, self.options.request_timeout);
         self.connection = Connection::Up(Box::new(link));
-        info!(end = %self.contiguous_end, "connected to the master; introducing this node");
+        info!(repeats = true, end = %self.contiguous_end, "connected; introducing this node");
         self.make_requests(now);
     }
 
@@ -352,7 +352,7 @@ impl<L: LogView> Secondary<L> {
         let diverged = code.is_divergence();
         let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
         self.refusal = Some(phase);
-        warn!(?code, detail, ?phase, "the master refuses this node; it keeps trying");
+        warn!(repeats = true, ?code, detail, ?phase, "the master refuses this node");
         self.close(now, CloseReason::Refused);
     }
 

@@ -23,7 +23,9 @@ use super::frame::{Frame, Request, Response};
 use super::own_time::OwnTime;
 use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
 use super::{CloseReason, LogView, ProtocolError};
-use crate::types::{DiskFault, Faults, IdRange, LogEnd, LogId, NodeName, Records, Run, SessionId};
+use crate::types::{
+    DiskFault, Faults, IdRange, LogEnd, LogId, MESSAGE_TARGET, NodeName, Records, Run, SessionId,
+};
 
 pub use interface::{RestoredSecondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
 pub use store::HELD_BYTES_MAX;
@@ -124,7 +126,7 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::DialFailed { reason } => {
                 let pause = self.dial_later(now);
                 self.refusal = None;
-                info!(reason, ?pause, "cannot reach the master; trying again");
+                warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
             }
             SecondaryInput::Frame { session, frame } => {
                 if self.hear(now, session) {
@@ -162,7 +164,7 @@ impl<L: LogView> Secondary<L> {
             Connection::Idle { dial_at } if *dial_at <= now => {
                 self.connection = Connection::Dialing;
                 self.effects.push_back(SecondaryEffect::Dial);
-                info!("connecting to the master");
+                info!(repeats = true, "connecting to the master");
             }
             Connection::Up(link) => {
                 if link.is_silent(now) {
@@ -242,7 +244,7 @@ impl<L: LogView> Secondary<L> {
     fn close(&mut self, now: Instant, reason: CloseReason) {
         let Some(session) = self.session() else { return };
         let pause = self.dial_later(now);
-        warn!(%reason, ?pause, "closing the connection to the master; dialing again");
+        warn!(repeats = true, %reason, ?pause, "closing the connection to the master; dialing again");
         self.effects.push_back(SecondaryEffect::Close { session, reason });
     }
 
@@ -294,7 +296,7 @@ impl<L: LogView> Secondary<L> {
         assert!(self.contiguous_end <= end && end <= self.log_end, "durable up to {end}");
         if end > self.contiguous_end {
             let id = IdRange::new(self.contiguous_end, end);
-            debug!(%id, "stored");
+            debug!(target: MESSAGE_TARGET, %id, "stored");
             self.contiguous_end = end;
             if let Connection::Up(link) = &mut self.connection {
                 link.pages.durable(end);

@@ -9,7 +9,7 @@ use super::{Connection, Secondary};
 use crate::protocol::frame::{ErrorCode, Frame, FrameKind, Response};
 use crate::protocol::progress::WINDOW_BYTES_MAX;
 use crate::protocol::{LogView, ProtocolError};
-use crate::types::{IdRange, LogEnd, MESSAGE_BYTES_LIMIT, Records, RequestId, Run};
+use crate::types::{IdRange, LogEnd, MESSAGE_BYTES_LIMIT, MESSAGE_TARGET, Records, RequestId, Run};
 
 /// Most bytes that wait above a gap or for a store delay, unless it is a single run. A master's whole window and some
 /// of it sent again have room; a run beyond that is answered with an error and comes again.
@@ -48,7 +48,7 @@ impl<L: LogView> Secondary<L> {
         if run.range().end() <= self.log_end {
             // Also an empty page comes here: there is nothing to store.
             if !run.range().is_empty() {
-                debug!(id = %run.range(), "already present");
+                debug!(target: MESSAGE_TARGET, id = %run.range(), "already present");
             }
             return self.answer_when_durable(request, run.range().end());
         }
@@ -88,12 +88,12 @@ impl<L: LogView> Secondary<L> {
         if range.start() > self.log_end {
             let Connection::Up(link) = &mut self.connection else { return };
             link.gaps.insert(run);
-            debug!(id = %range, end = %self.log_end, "above a gap: held back");
+            debug!(target: MESSAGE_TARGET, id = %range, end = %self.log_end, "above a gap: held back");
             return self.answer_now(request);
         }
         let new = range.from(self.log_end);
         if new != range {
-            debug!(id = %range.until(self.log_end), "already present");
+            debug!(target: MESSAGE_TARGET, id = %range.until(self.log_end), "already present");
         }
         let mut end = range.end();
         if !new.is_empty() {
@@ -110,7 +110,7 @@ impl<L: LogView> Secondary<L> {
         loop {
             let Connection::Up(link) = &mut self.connection else { return };
             let Some(run) = link.gaps.pop(self.log_end) else { return };
-            debug!(id = %run.range(), "the gap is closed");
+            debug!(target: MESSAGE_TARGET, id = %run.range(), "the gap is closed");
             self.append(run);
         }
     }

@@ -1,6 +1,7 @@
 //! What is a message to append, and what is not.
 
 use super::*;
+use crate::http::params::TIMEOUT_MAX;
 
 const MAX: usize = 1000;
 

@@ -1,65 +1,36 @@
 //! Looking into a directory without opening its log: all of it is read, nothing is changed, and no lock is taken.
 
+use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use thiserror::Error;
 
-use super::super::format::{Role, segment_name};
-use super::super::manifest::Manifest;
-use super::super::scan::{Scanned, Visit, read_header, scan};
+use super::super::format::{Role, SegmentHeader, segment_name};
+use super::super::index::SparseIndex;
+use super::super::manifest::{MANIFEST, Manifest};
+use super::super::places::{Place, damaged_places};
+use super::super::scan::{Scanned, Visit, read_header, scan_from};
+use super::OpenError;
+pub use super::findings::{DamagedPlace, Findings, Torn};
 use super::snapshot::Snapshot;
-use super::{Found, MANIFEST, OpenError};
-use crate::log::storage::{Directory, Storage};
-use crate::types::{IdRange, LogEnd, LogId, NodeName};
-
-/// What is in a directory, as far as it is whole.
-#[derive(Debug)]
-pub struct Findings {
-    /// Whose directory it is.
-    pub role: Role,
-    /// The log's identity; none while a secondary has none.
-    pub log: Option<LogId>,
-    /// The secondaries that registered (a master's).
-    pub members: Vec<NodeName>,
-    /// Segment files that were read.
-    pub segments: u64,
-    /// The end of the whole messages.
-    pub end: LogEnd,
-    /// Bytes of their records.
-    pub bytes: u64,
-    /// How many of them have an idempotency key.
-    pub keyed: u64,
-    /// All below was synced.
-    pub synced: LogEnd,
-    /// What a crash tore, and a start would cut off; of a node that runs, what it is writing.
-    pub torn: Option<Torn>,
-    /// The first damage. What stands behind it was not looked at.
-    pub damage: Option<OpenError>,
-}
-
-/// The end of a log that is not whole, above all that was synced.
-#[derive(Clone, Debug)]
-pub struct Torn {
-    /// The file.
-    pub file: String,
-    /// Where what is kept ends.
-    pub offset: u64,
-    /// Bytes from there on.
-    pub bytes: u64,
-    /// The messages that it had, as far as that can be told.
-    pub ids: IdRange,
-    /// What is wrong there.
-    pub what: String,
-}
+use super::walk::{Found, Look, Opened, unknown};
+use crate::log::storage::{Directory, Storage, StorageFile};
+use crate::types::{IdRange, LogEnd, Record};
 
 /// Why a directory cannot be looked into.
 #[derive(Debug, Error)]
 pub enum InspectError {
     /// It has neither a manifest nor segment files.
-    #[error("{path} has no log: name a node's data directory, the one with the file `manifest`")]
+    #[error(
+        "{path} has no log: name a node's data directory, the one with the file `manifest`{}",
+        told(inside)
+    )]
     NoLog {
         /// The directory.
         path: String,
+        /// The directories in it that have one.
+        inside: Vec<String>,
     },
     /// It has files of a log, and none of them tells whose.
     #[error(
@@ -76,41 +47,60 @@ pub enum InspectError {
     Open(#[from] OpenError),
 }
 
+/// The directories in a directory that have a log, in order.
+fn logs_in(path: &str) -> Vec<String> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let folders = entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST).is_file());
+    let mut inside: Vec<String> = folders.map(|path| path.display().to_string()).collect();
+    inside.sort();
+    inside
+}
+
+fn told(inside: &[String]) -> String {
+    match inside {
+        [] => String::new(),
+        [one] => format!("; perhaps {one}"),
+        several => format!("; perhaps one of {}", several.join(", ")),
+    }
+}
+
 /// Reads a log's segments that have messages of `range`, shows those that are whole, and tells what it found in them.
+/// Where a batch has a damaged record, none of it is shown. After each segment `progress` is told how many were read,
+/// and how many there are.
 ///
 /// # Errors
 /// When there is no log, or it cannot be read. Damage is no error, but a finding.
-pub fn inspect(path: &Path, range: IdRange, visit: Visit<'_>) -> Result<Findings, InspectError> {
+pub fn inspect(
+    path: &Path,
+    range: IdRange,
+    visit: Visit<'_>,
+    progress: &mut dyn FnMut(u64, usize),
+) -> Result<Findings, InspectError> {
     let storage = Directory::read_only(path);
     let role = role_of(&storage)?;
     let found = Found { storage: &storage, role };
-    let firsts = found.segments()?;
-    let mut findings = Findings {
-        role,
-        log: None,
-        members: Vec::new(),
-        segments: 0,
-        end: LogEnd::ZERO,
-        bytes: 0,
-        keyed: 0,
-        synced: LogEnd::ZERO,
-        torn: None,
-        damage: None,
-    };
-    let walked = found.stored_manifest().and_then(|manifest| {
-        let manifest = manifest.ok_or_else(|| found.no_manifest())?;
-        findings.log = manifest.log;
-        findings.members = manifest.members.clone();
-        findings.synced = manifest.synced;
-        found.walk(&manifest, &firsts, range, visit, &mut findings)
-    });
-    match walked {
-        Ok(()) => Ok(findings),
+    let findings = Findings::new(role);
+    let (manifest, firsts) = match found.manifest_and_segments() {
+        Ok(known) => known,
         Err(damage @ OpenError::Damaged { .. }) => {
-            Ok(Findings { damage: Some(damage), ..findings })
+            return Ok(Findings { damage: Some(damage), ..findings });
         }
-        Err(error) => Err(error.into()),
-    }
+        Err(error) => return Err(error.into()),
+    };
+    let (log, members) = (manifest.log, manifest.members.clone());
+    let findings = Findings { log, members, synced: manifest.synced, ..findings };
+    let mut progress = |done| progress(done, firsts.len());
+    let mut inspection = Inspection {
+        found: &found,
+        manifest: &manifest,
+        range,
+        visit,
+        is_stopped: false,
+        progress: &mut progress,
+        findings,
+    };
+    found.walk(&manifest, &firsts, &mut inspection)?;
+    Ok(inspection.findings)
 }
 
 /// Whose directory it is: as the manifest says, and where that is damaged, as the first segment file says that has a
@@ -136,74 +126,207 @@ pub(in crate::log) fn role_of(storage: &dyn Storage) -> Result<Role, InspectErro
         }
     }
     Err(match is_missing && firsts.is_empty() {
-        true => InspectError::NoLog { path: found.path() },
+        true => InspectError::NoLog { inside: logs_in(&found.path()), path: found.path() },
         false => InspectError::NoRole { path: found.path() },
     })
 }
 
+/// A reader's way along the segments: it goes on behind each damage.
+struct Inspection<'a> {
+    found: &'a Found<'a>,
+    manifest: &'a Manifest,
+    range: IdRange,
+    visit: Visit<'a>,
+    /// The visitor wants no more.
+    is_stopped: bool,
+    /// Told after each segment how many were read.
+    progress: &'a mut dyn FnMut(u64),
+    findings: Findings,
+}
+
 impl Found<'_> {
-    /// Reads one segment after the other.
-    fn walk(
-        &self,
-        manifest: &Manifest,
-        firsts: &[LogEnd],
-        range: IdRange,
-        visit: Visit<'_>,
-        findings: &mut Findings,
-    ) -> Result<(), OpenError> {
-        let Some(last) = manifest.last else { return Ok(()) };
-        let begin = firsts.iter().copied().filter(|&first| first <= range.start().min(last)).max();
-        let mut next = begin.unwrap_or(LogEnd::ZERO);
+    /// The manifest, and the segment files that there were afterwards. A node that runs may begin a segment in between;
+    /// then its manifest has changed by now, and is read again.
+    pub(super) fn manifest_and_segments(&self) -> Result<(Manifest, Vec<LogEnd>), OpenError> {
         loop {
-            let name = segment_name(next);
-            self.check_is_there(firsts, next)?;
-            let (file, header) = self.open(manifest, &name, next)?;
-            let mut show = |record: &crate::types::Record<'_>| {
-                let at = record.id.before();
-                if range.start() <= at && at < range.end() {
-                    visit(record);
-                }
-            };
-            let scanned = match next == last {
-                // It may be written meanwhile.
-                true => Snapshot::take(&*file).and_then(|file| scan(&file, &header, &mut show)),
-                false => scan(&*file, &header, &mut show),
-            };
-            let scanned = scanned.map_err(self.failed("read", &name))?;
-            findings.take(&scanned);
-            let end = scanned.index.end();
-            if next == last {
-                self.check_last(manifest, &name, &scanned)?;
-                findings.torn = scanned.bad.map(|bad| Torn {
-                    file: self.storage.path_of(&name),
-                    offset: bad.cut,
-                    bytes: bad.bytes,
-                    ids: bad.ids,
-                    what: bad.what,
-                });
-                return Ok(());
+            let manifest = self.stored_manifest()?.ok_or_else(|| self.no_manifest())?;
+            let firsts = self.segments()?;
+            let is_settled = unknown(&manifest, &firsts).next().is_none()
+                || self.stored_manifest()?.is_some_and(|now| now.last == manifest.last);
+            if is_settled {
+                return Ok((manifest, firsts));
             }
-            if let Some(bad) = &scanned.bad {
-                return Err(self.damaged(&name, bad.offset, &bad.what));
-            }
-            if end <= next || end > last {
-                return Err(self.leads_nowhere(&name, scanned.index.length(), end));
-            }
-            if end >= range.end() {
-                return Ok(());
-            }
-            next = end;
         }
     }
 }
 
-impl Findings {
-    fn take(&mut self, scanned: &Scanned) {
-        self.segments += 1;
-        self.end = scanned.index.end();
-        self.bytes += scanned.index.record_bytes();
-        self.keyed += scanned.keys.len() as u64;
+impl Look for Inspection<'_> {
+    fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
+        if self.is_stopped || next <= self.range.start() || self.range.end() <= first {
+            return Ok(next);
+        }
+        let ids = IdRange::new(first, next);
+        let Some((file, header)) = self.open(name, ids)? else { return Ok(next) };
+        let scanned = self.scan(name, &*file, &header)?;
+        if scanned.bad.is_some() {
+            let damage = |place: &Place| self.found.damaged(name, place.offset, &place.what);
+            let found =
+                Damaged { name, file: &*file, header: &header, scanned: &scanned, end: next };
+            self.go_on_behind(&found, &damage)?;
+            return Ok(next);
+        }
+        if self.is_stopped {
+            return Ok(next);
+        }
+        if self.range.start() <= first {
+            self.findings.bad_indexes += u64::from(!self.is_index_of(&header, &scanned));
+        }
+        Ok(scanned.index.end())
+    }
+
+    fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError> {
+        if self.is_stopped || self.range.end() <= first {
+            return Ok(());
+        }
+        let ids = IdRange::new(first, self.manifest.synced.max(first));
+        let Some((file, header)) = self.open(name, ids)? else { return Ok(()) };
+        // It may be written meanwhile.
+        let file = Snapshot::take(&*file).map_err(self.found.failed("read", name))?;
+        let scanned = self.scan(name, &file, &header)?;
+        if self.is_stopped {
+            return Ok(());
+        }
+        if self.found.check_last(self.manifest, name, &scanned).is_ok() {
+            self.findings.torn = scanned.bad.map(|bad| Torn {
+                file: self.found.storage.path_of(name),
+                offset: bad.cut,
+                bytes: bad.bytes,
+                ids: bad.ids,
+                what: bad.what,
+            });
+            return Ok(());
+        }
+        let end = scanned.synced.max(self.manifest.synced);
+        let damage = |place: &Place| {
+            let what = format!("{}, and everything below message {end} was synced", place.what);
+            self.found.damaged(name, place.offset, &what)
+        };
+        let found = Damaged { name, file: &file, header: &header, scanned: &scanned, end };
+        self.go_on_behind(&found, &damage)
+    }
+
+    fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError> {
+        let (ids, range) = (place.ids, self.range);
+        if ids.is_empty() || (ids.start() < range.end() && range.start() < ids.end()) {
+            self.findings.places.push(DamagedPlace {
+                file: self.found.storage.path_of(&segment_name(place.segment)),
+                offset: place.offset,
+                ids,
+                what: place.what,
+            });
+            self.findings.damage.get_or_insert(damage);
+        }
+        Ok(())
+    }
+}
+
+/// A segment that is not whole.
+struct Damaged<'a> {
+    name: &'a str,
+    file: &'a dyn StorageFile,
+    header: &'a SegmentHeader,
+    /// What stands before the first damaged place.
+    scanned: &'a Scanned,
+    /// Where it should end.
+    end: LogEnd,
+}
+
+impl<'a> Inspection<'a> {
+    /// Opens a segment; none where it is not the one that should be there, which is noted.
+    fn open(&mut self, name: &str, ids: IdRange) -> Result<Option<Opened>, OpenError> {
+        match self.found.open(self.manifest, name, ids.start()) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(damage @ OpenError::Damaged { .. }) => {
+                let what = "the segment's header is damaged, or another file's".to_owned();
+                let place = Place { segment: ids.start(), offset: 0, ids, what };
+                self.damaged(place, damage).map(|()| None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a segment, from the group on that the range begins in, where its index tells where that is.
+    fn scan(
+        &mut self,
+        name: &str,
+        file: &dyn StorageFile,
+        header: &SegmentHeader,
+    ) -> Result<Scanned, OpenError> {
+        let from = self.range.start();
+        let sought = (from > header.first).then(|| SparseIndex::load(self.found.storage, header));
+        let index = match sought.flatten().filter(|index| from < index.end()) {
+            Some(index) => {
+                let (first, at) = index.before(from);
+                SparseIndex::starting_at(first, at)
+            }
+            None => SparseIndex::new(header.first),
+        };
+        let scanned = scan_from(file, header, index, &mut shown(self.range, self.visit));
+        let scanned = scanned.map_err(self.found.failed("read", name))?;
+        self.is_stopped |= scanned.is_stopped;
+        let findings = &mut self.findings;
+        findings.segments += 1;
+        findings.end = findings.end.max(scanned.index.end());
+        findings.bytes += scanned.index.record_bytes();
+        findings.keyed += scanned.keys.len() as u64;
         // A segment is sealed when all of it is synced.
-        self.synced = self.synced.max(scanned.synced);
+        findings.synced = findings.synced.max(scanned.synced);
+        (self.progress)(findings.segments);
+        Ok(scanned)
+    }
+
+    /// Notes all damaged places of a segment that is not whole, and shows what is whole behind them.
+    fn go_on_behind(
+        &mut self,
+        segment: &Damaged<'_>,
+        damage: &dyn Fn(&Place) -> OpenError,
+    ) -> Result<(), OpenError> {
+        let Damaged { name, file, header, scanned, end } = *segment;
+        let places = {
+            let (findings, is_stopped) = (&mut self.findings, &mut self.is_stopped);
+            let mut show = shown(self.range, self.visit);
+            damaged_places(file, header, scanned, end, &mut |record| {
+                findings.end = findings.end.max(record.id.end());
+                findings.bytes += record.size() as u64;
+                findings.keyed += u64::from(record.key.is_some());
+                let shown = show(record);
+                *is_stopped |= shown.is_break();
+                shown
+            })
+        };
+        for place in places.map_err(self.found.failed("read", name))? {
+            let damage = damage(&place);
+            self.damaged(place, damage)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a sealed segment has an index that says what is in it.
+    fn is_index_of(&self, header: &SegmentHeader, scanned: &Scanned) -> bool {
+        let storage = self.found.storage;
+        SparseIndex::load(storage, header).is_some_and(|index| index == scanned.index)
+            && SparseIndex::load_keys(storage, header).is_some_and(|keys| keys == scanned.keys)
+    }
+}
+
+/// Shows the records of a range, and ends the reading behind them.
+fn shown<'a>(
+    range: IdRange,
+    visit: &'a mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
+) -> impl FnMut(&Record<'_>) -> ControlFlow<()> + use<'a> {
+    move |record| match record.id.before() {
+        at if at < range.start() => ControlFlow::Continue(()),
+        at if at >= range.end() => ControlFlow::Break(()),
+        _ => visit(record),
     }
 }

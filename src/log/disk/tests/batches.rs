@@ -1,9 +1,10 @@
 //! Batches on disk: written, read, torn and damaged as a whole.
 
 use super::*;
-use crate::log::disk::format::{GROUP_BYTES_MAX, segment_name};
-use crate::log::disk::scan::{BadSpot, read_header, scan};
+use crate::log::disk::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, segment_name};
+use crate::log::disk::scan::{BadSpot, no_visit, read_header, scan};
 use crate::log::storage::Storage;
+use crate::log::{LogReader, Page, PageCursor};
 use crate::types::{IdRange, RECORD_HEADER_BYTES};
 
 /// Messages whose records are longer than a group may be, unless they are a batch.
@@ -20,7 +21,7 @@ fn roomy(disk: &SimDisk) -> Recovered {
 fn bad_spot(disk: &SimDisk) -> Option<BadSpot> {
     let file = disk.open(&segment_name(LogEnd::ZERO)).unwrap();
     let header = read_header(&*file).unwrap().unwrap();
-    scan(&*file, &header, &mut |_| {}).unwrap().bad
+    scan(&*file, &header, &mut no_visit).unwrap().bad
 }
 
 /// Where the text of a message stands in the first segment's file.
@@ -64,8 +65,44 @@ fn look_at(log: &Recovered) {
     assert!(planned == batch && bytes > GROUP_BYTES_MAX, "{planned}, {bytes} bytes");
     assert_eq!(reader.read(batch.start(), end, bytes - 1).unwrap().range(), batch);
     assert_eq!(reader.read_appended(MessageId::new(3)).unwrap().range(), batch);
+    look_at_pages(reader, end);
     // One that was asked for by its id is all that is read.
     assert_eq!(reader.read(LogEnd::new(7), LogEnd::new(8), 0).unwrap().range(), range(7, 8));
+}
+
+/// Reads all in pages, which cut the batch.
+fn look_at_pages(reader: &LogReader, end: LogEnd) {
+    let all = |max_bytes: usize| {
+        let (mut at, mut pages, mut bytes) = (LogEnd::ZERO, 0, Vec::new());
+        let mut cursor = PageCursor::default();
+        while at < end {
+            match reader.read_page(at, end, max_bytes, &mut cursor).unwrap() {
+                Page::Records(page) => {
+                    assert!(page.bytes() <= max_bytes && page.range().start() == at);
+                    bytes.extend_from_slice(page.as_bytes());
+                    (at, pages) = (page.range().end(), pages + 1);
+                }
+                Page::Longer(size) => panic!("{size} bytes at {at}"),
+            }
+        }
+        (bytes, pages)
+    };
+    let (small, pages) = all(1000);
+    let (large, few) = all(100_000);
+    assert!(pages > GROUP_BYTES_MAX / 1000 && few < 10, "{pages} pages, {few} pages");
+    assert!(small == large);
+    // A page can begin anywhere, with and without a cursor that fits.
+    let mut cursor = PageCursor::default();
+    for from in [MANY / 2, 3, 0, MANY + 8, 4] {
+        let from = LogEnd::new(from);
+        let Page::Records(page) = reader.read_page(from, end, 100, &mut cursor).unwrap() else {
+            panic!("records");
+        };
+        assert_eq!(page.range().start(), from);
+        assert_eq!(page.as_bytes(), reader.read(from, page.range().end(), 100).unwrap().as_bytes());
+    }
+    let longer = reader.read_page(LogEnd::new(3), end, 5, &mut PageCursor::default()).unwrap();
+    assert!(matches!(longer, Page::Longer(size) if size > RECORD_HEADER_BYTES), "{longer:?}");
 }
 
 #[test]
@@ -77,7 +114,9 @@ fn a_torn_batch_is_told_as_a_whole_and_what_stands_before_it_in_its_group_stays(
     let bytes = disk.bytes(&segment_name(LogEnd::ZERO));
     let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1;
     disk.kill();
-    let (cut, offset) = (place_of(&disk, 5), place_of(&disk, 7));
+    // Nothing of their group is kept, and so not its header either.
+    let cut = place_of(&disk, 5) - GROUP_HEADER_BYTES as u64;
+    let offset = place_of(&disk, 7);
     damage_text(&disk, 7);
     let bad = BadSpot {
         offset,

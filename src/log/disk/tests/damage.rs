@@ -154,6 +154,155 @@ fn the_scrub_finds_damage_in_old_segments() {
     assert!(detail.contains(&first) && detail.contains("offset"), "{detail}");
 }
 
+/// Where the text of a message stands in the files: the file and the bit.
+fn bit_of(disk: &SimDisk, n: u64) -> (String, u64) {
+    let found = segments(disk).into_iter().find_map(|name| {
+        let at = memchr::memmem::find(&disk.bytes(&name), text(n).as_bytes())?;
+        Some((name, at as u64 * 8))
+    });
+    found.unwrap()
+}
+
+#[test]
+fn a_damaged_record_hides_neither_its_neighbours_nor_the_page_before_it() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[2, 5, 10, 10]);
+    commit_batches(&mut log, &[1; 30]);
+    let (name, bit) = bit_of(&disk, 4);
+    disk.flip_bit(&name, bit);
+    let reader = &log.opened.reader;
+    let read = |from, until| reader.read(LogEnd::new(from), LogEnd::new(until), 100_000);
+    let before = read(2, 40).unwrap();
+    assert_eq!(before.range(), crate::types::IdRange::new(LogEnd::new(2), LogEnd::new(4)));
+    assert_eq!(reader.read_appended(MessageId::new(3)).unwrap().range().len(), 1);
+    assert_eq!(reader.disk_fault(), None);
+    assert!(read(4, 5).is_err());
+    assert!(!read(5, 7).unwrap().range().is_empty());
+    assert!(matches!(reader.disk_fault(), Some(DiskFault::Damaged { .. })));
+}
+
+#[test]
+fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    log.keeper.index_sealed();
+    disk.kill();
+    let index = segments(&disk)[0].replace(".log", ".index");
+    // Of another life of the directory, in which the segment ended elsewhere.
+    let other = SimDisk::new();
+    let mut log = open(&other);
+    commit(&mut log, &[1; 40]);
+    log.keeper.index_sealed();
+    assert_ne!(segments(&other)[1], segments(&disk)[1]);
+    let file = crate::log::storage::Storage::create(&disk, &index).unwrap();
+    file.write_at(0, &other.bytes(&index)).unwrap();
+    assert_whole(&open(&disk), 50);
+    let log = open(&disk);
+    assert_eq!(log.opened.keys.len(), 17);
+}
+
+#[test]
+fn damaged_keys_of_an_index_are_made_again_and_damage_met_meanwhile_is_told() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    log.keeper.index_sealed();
+    disk.kill();
+    let index = segments(&disk)[0].replace(".log", ".index");
+    let whole = disk.bytes(&index);
+    disk.flip_bit(&index, whole.len() as u64 * 8 - 1);
+    let mended = disk.snapshot();
+    assert_eq!(open(&mended).opened.keys.len(), 17);
+    assert_eq!(mended.bytes(&index), whole);
+    let (name, bit) = bit_of(&disk, 4);
+    disk.flip_bit(&name, bit);
+    let refused = open_with(&disk, OPTIONS).unwrap_err();
+    assert!(refused.to_string().contains("checksum of message 4"), "{refused}");
+}
+
+#[test]
+fn only_a_file_with_no_more_than_a_header_is_set_aside() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[3]);
+    let manifest = disk.bytes("manifest");
+    commit(&mut log, &[10; 5]);
+    disk.kill();
+    let last = segments(&disk).pop().unwrap();
+    let file = crate::log::storage::Storage::create(&disk, "manifest").unwrap();
+    file.write_at(0, &manifest).unwrap();
+    disk.flip_bit(&last, 33 * 8);
+    let refused = open_with(&disk, OPTIONS).unwrap_err().to_string();
+    assert!(refused.contains("the manifest is older than this file"), "{refused}");
+    assert!(segments(&disk).contains(&last), "nothing was set aside");
+}
+
+#[test]
+fn files_that_were_set_aside_before_are_kept() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[3]);
+    disk.kill();
+    let begun = "00000000000000000003.log";
+    for (number, aside) in ["", "-2", "-3"].iter().enumerate() {
+        let file = crate::log::storage::Storage::create(&disk, begun).unwrap();
+        file.write_at(0, &[7; 9][..number]).unwrap();
+        assert_whole(&open(&disk), 3);
+        assert_eq!(disk.bytes(&format!("{begun}.unused{aside}")).len(), number);
+    }
+}
+
+#[test]
+fn a_sealed_file_that_is_cut_off_is_found_at_the_start() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    log.keeper.index_sealed();
+    disk.kill();
+    let name = &segments(&disk)[0];
+    let length = disk.bytes(name).len() as u64;
+    for cut in [1, 40, 300, length - 64] {
+        let disk = disk.snapshot();
+        disk.cut(name, length - cut);
+        let refused = open_with(&disk, OPTIONS).unwrap_err().to_string();
+        assert!(refused.contains(name), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_that_changed_places_with_another_is_not_read() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    disk.kill();
+    let log = open(&disk);
+    let [first, second] = [0, 1].map(|at| segments(&disk)[at].clone());
+    let bytes = disk.bytes(&second);
+    let file = crate::log::storage::Storage::create(&disk, &first).unwrap();
+    file.write_at(0, &bytes).unwrap();
+    assert!(!read_all(&log.opened.reader, 333));
+    let Some(DiskFault::Damaged { detail }) = log.opened.reader.disk_fault() else {
+        panic!("it was read");
+    };
+    assert!(detail.contains("another segment's"), "{detail}");
+}
+
+#[test]
+fn a_start_reads_no_more_of_an_old_segment_than_two_heads() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[40; 30]);
+    log.keeper.index_sealed();
+    disk.kill();
+    let before = disk.counts().reads;
+    let log = open_with(&disk, DiskOptions { keys: 0, ..OPTIONS }).unwrap();
+    let (segments, reads) = (segments(&disk).len() as u64, disk.counts().reads - before);
+    assert_whole(&log, 1200);
+    assert!(segments >= 30 && reads < 2 * segments + 10, "{reads} reads of {segments} segments");
+}
+
 #[test]
 fn a_read_without_a_free_descriptor_fails_and_is_no_damage() {
     let disk = SimDisk::new();

@@ -1,0 +1,55 @@
+//! How the process's descriptors are divided.
+//!
+//! Clients decide how many connections there are, so these get what the parts leave that must not
+//! lack: a log that cannot open its next file takes no more messages, and a secondary that cannot
+//! be let in counts for nothing.
+
+use rustix::process::{Resource, getrlimit};
+
+/// For the process itself: standard streams, listeners, and a few for each thread's runtime.
+const PROCESS: u64 = 64 + 4 * 64;
+
+/// For the log: 32 old segments and the last one, the manifest, indexes, and those that are made
+/// beside them.
+const LOG: u64 = 64;
+
+/// For members of the cluster: most secondaries, each with a connection that may be replaced.
+const MEMBERS: u64 = 2 * 255;
+
+/// For connections to the communication port that have not told who they are.
+const STRANGERS: u64 = 1024;
+
+/// Returns how many HTTP connections a master may have: at least half of all descriptors, since a
+/// small limit leaves little for anything.
+pub(crate) fn http_connections_of_master() -> usize {
+    http_connections(MEMBERS + STRANGERS)
+}
+
+/// Returns the same for a secondary, which dials one connection.
+pub(crate) fn http_connections_of_secondary() -> usize {
+    http_connections(2)
+}
+
+fn http_connections(peers: u64) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    of_limit(limit, peers)
+}
+
+fn of_limit(limit: u64, peers: u64) -> usize {
+    let left = limit.saturating_sub(PROCESS + LOG + peers).max(limit / 2);
+    usize::try_from(left).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_node_needs_is_left_of_any_limit() {
+        assert_eq!(of_limit(40, MEMBERS + STRANGERS), 20);
+        assert_eq!(of_limit(1024, MEMBERS + STRANGERS), 512);
+        assert_eq!(of_limit(20_000, MEMBERS + STRANGERS), 20_000 - 64 - 256 - 64 - 510 - 1024);
+        assert_eq!(of_limit(1024, 2), 1024 - 64 - 256 - 64 - 2);
+        assert!(of_limit(u64::MAX, 2) > 1 << 40);
+    }
+}

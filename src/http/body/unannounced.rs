@@ -1,0 +1,97 @@
+//! Bodies that come without a length, in the order in which they began.
+//!
+//! None of them knows how much room it will need, so together they may need more than there is.
+//! Then the youngest is given up, and the older ones come to their end: were each of them refused
+//! that asks for room, all of them could come far and none to its end.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Unannounced {
+    bodies: Mutex<Bodies>,
+    /// Told when one of them has ended, whichever way.
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Bodies {
+    next: u64,
+    /// By their age, the oldest first; each is told when it is given up.
+    by_age: BTreeMap<u64, Arc<Notify>>,
+}
+
+/// One of them.
+pub(super) struct Place {
+    all: Arc<Unannounced>,
+    number: u64,
+    given_up: Arc<Notify>,
+}
+
+/// Which body makes room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Yield {
+    /// Another one did: there may be room now.
+    Other,
+    /// The one that asked is the youngest.
+    This,
+}
+
+impl Unannounced {
+    /// Adds a body that begins now.
+    pub(super) fn enter(self: &Arc<Self>) -> Place {
+        let given_up = Arc::new(Notify::new());
+        let mut bodies = self.bodies();
+        let number = bodies.next;
+        bodies.next += 1;
+        bodies.by_age.insert(number, given_up.clone());
+        drop(bodies);
+        Place { all: self.clone(), number, given_up }
+    }
+
+    fn bodies(&self) -> MutexGuard<'_, Bodies> {
+        self.bodies.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Place {
+    /// Returns when this body is to make room. Cancel safe.
+    pub(super) async fn given_up(&self) {
+        self.given_up.notified().await;
+    }
+
+    /// Has the youngest body make room, and returns once it did, or `has_room` says that there is
+    /// enough. Cancel safe.
+    pub(super) async fn ask_for_room(&self, has_room: impl FnOnce() -> bool) -> Yield {
+        let mut ended = pin!(self.all.ended.notified());
+        // From here on no end is missed.
+        ended.as_mut().enable();
+        let youngest = {
+            let bodies = self.all.bodies();
+            bodies.by_age.last_key_value().map(|(&number, told)| (number, told.clone()))
+        };
+        match youngest {
+            Some((number, told)) if number != self.number => told.notify_one(),
+            _ => return Yield::This,
+        }
+        if has_room() {
+            return Yield::Other;
+        }
+        tokio::select! {
+            biased;
+            () = self.given_up() => Yield::This,
+            () = ended => Yield::Other,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.bodies().by_age.remove(&self.number);
+        self.all.ended.notify_waiters();
+    }
+}

@@ -1,0 +1,374 @@
+//! The connection to one client: the bytes for hyper, and whether the client is still there.
+//!
+//! hyper looks for the end of a connection only while it has nothing else to read. A client that
+//! sends its next request early, or a stray line end, and then hangs up would stay unnoticed for as
+//! long as its request waits. So a handler that waits looks at the socket's state itself, beside
+//! hyper and without taking a byte from it ([`Watch`]).
+//!
+//! The end of the client's half alone does not tell whether it still reads: some clients shut down
+//! their sending half behind the request and wait for the answer. Whoever has closed the socket
+//! altogether answers anything that is sent with a reset. So a client whose half has ended gets an
+//! interim `100 Continue` now and then, which every HTTP/1.1 client passes over (RFC 9110, 15.2).
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use hyper::Version;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How long a connection may be silent before the system asks the peer whether it is there, in
+/// time. Shorter: idle clients are woken more often. Longer: vanished ones are noticed later.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+
+/// Time between two such questions.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// Questions without an answer after which the connection counts as broken.
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// How long sent bytes may stay unacknowledged before the system gives the connection up, in time.
+/// Longer than [`UNREAD_MAX`], which tells why in the log; below two minutes, within which a client
+/// that vanished is to be noticed.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(90);
+
+/// How long a client may take none of the bytes that wait for it, in time. Shorter: a reader that
+/// stops for a while loses its listing. Longer: readers that stopped hold memory that others wait
+/// for.
+const UNREAD_MAX: Duration = Duration::from_secs(60);
+
+/// How long an answer is awaited after the client's half has ended before the client is asked
+/// whether it is there, in time. Shorter: clients that shut down their sending half see interim
+/// answers where the final one is a moment away. Longer: clients that hung up are noticed later.
+const HALF_CLOSED_GRACE: Duration = Duration::from_secs(2);
+
+/// Time between two looks at a connection of which the system sends no more news.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Time between two interim answers to a client whose half has ended. Shorter: more bytes for
+/// clients that do read. Longer: one that hangs up later is noticed later.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
+/// Unread bytes behind a waiting request from which on the end of the client's half may be hidden:
+/// it does not arrive before what was sent before it, and for that there may be no room. Less than
+/// any window that the system grants; more than what a client sends by mistake.
+const UNREAD_BYTES_HIDE_END: u64 = 16 * 1024;
+
+/// What a client that may be gone is sent.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A stream to a client.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the client's half has ended, or the connection is broken. Pending while there is
+    /// neither that nor something to read.
+    fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>;
+
+    /// Sends bytes without waiting, and returns how many were taken.
+    ///
+    /// # Errors
+    /// When the connection is broken, or takes nothing now.
+    fn try_send(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Fails when the connection is broken.
+    ///
+    /// # Errors
+    /// Why it is broken.
+    fn check(&self) -> io::Result<()>;
+
+    /// Returns how many bytes came that nobody has read.
+    ///
+    /// # Errors
+    /// The system's.
+    fn unread_bytes(&self) -> io::Result<u64>;
+
+    /// Has the connection reset when it is dropped, so that the client sees that something lacks.
+    fn reset_on_drop(&self);
+}
+
+impl Stream for TcpStream {
+    fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        ready!(self.poll_read_ready(cx))?;
+        // Is there at once, since the socket is ready; what this waker misses the next look sees.
+        let state = pin!(self.ready(Interest::READABLE));
+        match state.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(state) => Poll::Ready(state.map(|state| state.is_read_closed())),
+            Poll::Pending => Poll::Ready(Ok(false)),
+        }
+    }
+
+    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(bytes)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.take_error()?.map_or(Ok(()), Err)
+    }
+
+    fn unread_bytes(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(self)?)
+    }
+
+    fn reset_on_drop(&self) {
+        // Fails when the connection is broken, and then it ends with an error anyway.
+        let _ = self.set_zero_linger();
+    }
+}
+
+/// Has the system notice a client that vanished without a word.
+///
+/// # Errors
+/// The system's: the connection is gone.
+pub(super) fn notice_silence(stream: &std::net::TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_RETRIES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    Ok(())
+}
+
+/// What hyper's end and the watching end of a connection share.
+struct Shared<S> {
+    stream: RefCell<S>,
+    /// Whether all that hyper wrote was taken, so that an interim answer comes between two answers
+    /// and not into the middle of one.
+    is_flushed: Cell<bool>,
+    /// The rest of an interim answer that was sent in part.
+    interim: Cell<&'static [u8]>,
+    /// Whether the end of the connection tells the client where the answer ends.
+    ends_answer: Cell<bool>,
+}
+
+/// hyper's end of a connection.
+pub(super) struct Client<S: Stream> {
+    shared: Rc<Shared<S>>,
+    /// Set while the client takes nothing.
+    unread: Option<Unread>,
+    is_shut_down: bool,
+}
+
+/// A client takes nothing of what waits for it.
+struct Unread {
+    /// When it took something last.
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// The watching end of a connection.
+pub(super) struct Watch<S>(Rc<Shared<S>>);
+
+impl<S> Clone for Watch<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: Stream> Client<S> {
+    pub(super) fn new(stream: S) -> (Self, Watch<S>) {
+        let shared = Rc::new(Shared {
+            stream: RefCell::new(stream),
+            is_flushed: Cell::new(true),
+            interim: Cell::new(&[]),
+            ends_answer: Cell::new(false),
+        });
+        let watch = Watch(shared.clone());
+        (Self { shared, unread: None, is_shut_down: false }, watch)
+    }
+
+    /// Fails once the client took nothing for [`UNREAD_MAX`].
+    fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let unread = self.unread.get_or_insert_with(|| Unread {
+            since: Instant::now(),
+            timer: Box::pin(sleep(UNREAD_MAX)),
+        });
+        loop {
+            ready!(unread.timer.as_mut().poll(cx));
+            let due = unread.since + UNREAD_MAX;
+            if due <= Instant::now() {
+                let seconds = UNREAD_MAX.as_secs();
+                let text = format!("the client took nothing of its answer for {seconds} s");
+                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            unread.timer.as_mut().reset(due);
+        }
+    }
+
+    /// Writes what `write` writes, behind the rest of an interim answer.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.shared.is_flushed.set(false);
+        let mut stream = self.shared.stream.borrow_mut();
+        while let rest @ [_, ..] = self.shared.interim.get() {
+            match Pin::new(&mut *stream).poll_write(cx, rest) {
+                Poll::Ready(sent) => {
+                    self.shared.interim.set(rest.get(sent?..).unwrap_or_default());
+                }
+                Poll::Pending => {
+                    drop(stream);
+                    return self.poll_unread(cx).map(Err);
+                }
+            }
+        }
+        let sent = write(Pin::new(&mut *stream), cx);
+        drop(stream);
+        match sent {
+            Poll::Ready(sent) => {
+                if let Some(unread) = &mut self.unread {
+                    unread.since = Instant::now();
+                }
+                Poll::Ready(sent)
+            }
+            Poll::Pending => self.poll_unread(cx).map(Err),
+        }
+    }
+}
+
+impl<S: Stream> Drop for Client<S> {
+    fn drop(&mut self) {
+        if self.shared.ends_answer.get() && !self.is_shut_down {
+            self.shared.stream.borrow().reset_on_drop();
+        }
+    }
+}
+
+impl<S: Stream> AsyncRead for Client<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.shared.stream.borrow_mut()).poll_read(cx, buf)
+    }
+}
+
+impl<S: Stream> AsyncWrite for Client<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |stream, cx| stream.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.shared.stream.borrow().is_write_vectored()
+    }
+
+    /// Called by hyper once all of an answer was written.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.is_flushed.set(true);
+        Pin::new(&mut *self.shared.stream.borrow_mut()).poll_flush(cx)
+    }
+
+    /// Called by hyper once the last answer is complete, and never after an error.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_shut_down = true;
+        Pin::new(&mut *self.shared.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}
+
+impl<S: Stream> Watch<S> {
+    /// Has the connection reset if it ends before hyper closes it: for an answer that only the end
+    /// of the connection ends, as a listing's for an HTTP/1.0 client. A clean end would make what
+    /// came until then look like all of it.
+    pub(super) fn ends_answer(&self) {
+        self.0.ends_answer.set(true);
+    }
+
+    /// Returns once the client of a waiting request is gone: its connection is broken or, where its
+    /// half has ended, it does not answer for its other half. Cancel safe.
+    ///
+    /// HTTP/1.0 knows no interim answers: such a client counts as gone [`HALF_CLOSED_GRACE`] after
+    /// the end of its half.
+    pub(super) async fn gone(&self, version: Version) -> io::Error {
+        let mut in_doubt: Option<Instant> = None;
+        let mut ask = HALF_CLOSED_GRACE;
+        loop {
+            let state = poll_fn(|cx| self.0.stream.borrow().poll_is_closed(cx)).await;
+            let closed = match state.and_then(|closed| self.may_be_gone(closed)) {
+                Err(error) => return error,
+                Ok(doubt) => doubt,
+            };
+            if let Some(closed) = closed {
+                let since = *in_doubt.get_or_insert_with(Instant::now);
+                if since.elapsed() >= ask {
+                    ask += ASK_EVERY;
+                    if let Err(error) = self.ask(version, closed) {
+                        return error;
+                    }
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Returns whether the client's half has ended where it may be gone; none where it is there.
+    fn may_be_gone(&self, closed: bool) -> io::Result<Option<bool>> {
+        let stream = self.0.stream.borrow();
+        if closed {
+            return stream.check().map(|()| Some(true));
+        }
+        Ok((stream.unread_bytes()? >= UNREAD_BYTES_HIDE_END).then_some(false))
+    }
+
+    /// Sends an interim answer, unless one is on its way or other bytes are.
+    fn ask(&self, version: Version, closed: bool) -> io::Result<()> {
+        if version < Version::HTTP_11 {
+            let hung_up = || io::Error::new(io::ErrorKind::UnexpectedEof, "the client hung up");
+            return if closed { Err(hung_up()) } else { Ok(()) };
+        }
+        if !self.0.is_flushed.get() || !self.0.interim.get().is_empty() {
+            return Ok(());
+        }
+        match self.0.stream.borrow().try_send(INTERIM) {
+            Ok(sent) => self.0.interim.set(INTERIM.get(sent..).unwrap_or_default()),
+            // A full line has bytes on it that tell the same.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Stream for tokio::io::DuplexStream {
+    fn poll_is_closed(&self, _: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        Poll::Pending
+    }
+
+    fn try_send(&self, _: &[u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unread_bytes(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn reset_on_drop(&self) {}
+}

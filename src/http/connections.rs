@@ -1,0 +1,182 @@
+//! The connections of a server: how many there may be, and which of them makes room for a new one.
+//!
+//! Each connection has a descriptor. Without a limit below that of the process, clients that only
+//! connect would leave none for the log and for the other nodes. At the limit the connections that
+//! have been idle longest are closed; where none is idle, the new one is.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use tokio::task::AbortHandle;
+use tracing::{info, warn};
+
+/// The part of the connections that makes room at once when there are too many: looking for the
+/// longest idle one means looking at all.
+const EVICTED_PART: usize = 64;
+
+/// A request is being answered.
+const BUSY: u64 = 0;
+
+/// The connection is closed for another one.
+const EVICTED: u64 = u64::MAX;
+
+/// All connections of a server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    max: usize,
+    began: Instant,
+    table: Mutex<Table>,
+    /// Whether the last new connection found no room.
+    full: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: HashMap<u64, Open>,
+}
+
+/// A connection that is being served.
+#[derive(Debug)]
+struct Open {
+    activity: Arc<Activity>,
+    /// What serves it, once it is known.
+    task: Option<AbortHandle>,
+}
+
+/// Whether a connection is idle, and since when.
+#[derive(Debug)]
+pub(super) struct Activity {
+    began: Instant,
+    /// Milliseconds since then, [`BUSY`] or [`EVICTED`].
+    idle_since: AtomicU64,
+}
+
+/// A connection is busy as long as this is there.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Activity>);
+
+/// The place of one connection. Dropping it makes room for another one.
+#[derive(Debug)]
+pub(super) struct Slot {
+    all: Arc<Connections>,
+    number: u64,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl Connections {
+    /// Returns a table of at most `max` connections.
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            max,
+            began: Instant::now(),
+            table: Mutex::default(),
+            full: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns a place for a new connection, after closing idle ones where there are too many; none
+    /// where no connection is idle.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<Slot> {
+        let max = self.max;
+        if self.table().open.len() >= max && !self.make_room() {
+            if !self.full.swap(true, Ordering::Relaxed) {
+                let why = "the limit of open descriptors allows no more, and none is idle";
+                warn!(max, why, "refusing HTTP connections");
+            }
+            return None;
+        }
+        if self.full.swap(false, Ordering::Relaxed) {
+            info!(max, "HTTP connections are taken again");
+        }
+        let activity = Arc::new(Activity { began: self.began, idle_since: AtomicU64::new(BUSY) });
+        activity.rest();
+        let mut table = self.table();
+        let number = table.next;
+        table.next += 1;
+        table.open.insert(number, Open { activity: activity.clone(), task: None });
+        Some(Slot { all: self.clone(), number, activity })
+    }
+
+    /// Tells which task serves a connection, so that it can be closed.
+    pub(super) fn served_by(&self, number: u64, task: AbortHandle) {
+        // It may have ended meanwhile.
+        if let Some(open) = self.table().open.get_mut(&number) {
+            open.task = Some(task);
+        }
+    }
+
+    /// Closes the connections that have been idle longest. Returns whether there was one.
+    pub(super) fn make_room(&self) -> bool {
+        let table = self.table();
+        let mut idle: Vec<(u64, &Open)> = table
+            .open
+            .values()
+            .filter(|open| open.task.is_some())
+            .map(|open| (open.activity.idle_since.load(Ordering::Relaxed), open))
+            .filter(|(since, _)| ![BUSY, EVICTED].contains(since))
+            .collect();
+        let wanted = (self.max / EVICTED_PART).max(1).min(idle.len());
+        if wanted == 0 {
+            return false;
+        }
+        idle.select_nth_unstable_by_key(wanted - 1, |(since, _)| *since);
+        let evicted = idle.iter().take(wanted).filter(|(since, open)| open.evict(*since)).count();
+        info!(evicted, max = self.max, "closed idle HTTP connections to make room");
+        evicted > 0
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Open {
+    /// Closes the connection if it has been idle since then. Returns whether it was.
+    fn evict(&self, since: u64) -> bool {
+        let state = &self.activity.idle_since;
+        let evicted = state.compare_exchange(since, EVICTED, Ordering::Relaxed, Ordering::Relaxed);
+        if let (Ok(_), Some(task)) = (evicted, &self.task) {
+            task.abort();
+        }
+        evicted.is_ok()
+    }
+}
+
+impl Slot {
+    /// Returns the connection's number, for [`Connections::served_by`].
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.all.table().open.remove(&self.number);
+    }
+}
+
+impl Activity {
+    /// Notes that a request is being answered; none where the connection was just given up, so that
+    /// nothing of the request is done.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Busy> {
+        if self.idle_since.swap(BUSY, Ordering::Relaxed) == EVICTED {
+            self.idle_since.store(EVICTED, Ordering::Relaxed);
+            return None;
+        }
+        Some(Busy(self.clone()))
+    }
+
+    fn rest(&self) {
+        let now = self.began.elapsed().as_millis() as u64;
+        self.idle_since.store(now + 1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
+}

@@ -1,0 +1,166 @@
+//! Every damaged place of a segment file: what lies behind one is looked for and looked at.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use memchr::memmem;
+
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
+use super::scan::{CHUNK_BYTES, Scanned, Visit};
+use super::window::Window;
+use crate::log::storage::StorageFile;
+use crate::types::{IdRange, LogEnd, checked_records, has_more, record_at, record_size};
+
+/// A place in a segment file that is not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The first id of the segment, which is in its file's name.
+    pub segment: LogEnd,
+    /// Where in the file.
+    pub offset: u64,
+    /// The messages that cannot be read because of it. Empty where none is known of.
+    pub ids: IdRange,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// A group that begins at `at`, so far as one is known to.
+struct Group {
+    at: u64,
+    header: GroupHeader,
+}
+
+/// Looks for damaged places.
+struct Survey<'a> {
+    window: Window<'a>,
+    header: &'a SegmentHeader,
+    /// The next message.
+    next: LogEnd,
+    /// What lies below was shown before.
+    shown: LogEnd,
+    /// The place that the scan found, and what is wrong there, until it is noted.
+    first: Option<(u64, String)>,
+    places: Vec<Place>,
+}
+
+/// Lists the damaged places of a segment in which a scan found one, and shows the whole batches that the scan did not
+/// show. `end` is where the segment should end.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn damaged_places(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    scanned: &Scanned,
+    end: LogEnd,
+    visit: Visit<'_>,
+) -> io::Result<Vec<Place>> {
+    let mut at = scanned.broken_group.unwrap_or(scanned.index.length());
+    let window = Window::new(file, CHUNK_BYTES);
+    let (next, first) = (scanned.index.end(), scanned.bad.clone());
+    let first = first.map(|bad| (bad.offset, bad.what));
+    let mut survey = Survey { window, header, next, shown: next, first, places: Vec::new() };
+    while survey.next < end {
+        let Some(group) = survey.find_group(at)? else {
+            survey.note(at, end, "no whole group of records stands behind this place");
+            break;
+        };
+        if group.header.first > survey.next {
+            let what = "no whole group of records stands here";
+            survey.note(at, group.header.first, what);
+        }
+        if survey.look_at(&group, visit)?.is_break() {
+            break;
+        }
+        at = group.at + group.header.size();
+    }
+    // It may be of a kind that loses no message.
+    if let Some((offset, what)) = survey.first.take() {
+        let ids = IdRange::empty(scanned.index.end());
+        survey.places.insert(0, Place { segment: header.first, offset, ids, what });
+    }
+    Ok(survey.places)
+}
+
+impl Survey<'_> {
+    /// Notes that what lies between the next message and `until` cannot be read.
+    fn note(&mut self, offset: u64, until: LogEnd, what: &str) {
+        let ids = IdRange::new(self.next, until);
+        let (offset, what) = self.first.take().unwrap_or_else(|| (offset, what.to_owned()));
+        self.places.push(Place { segment: self.header.first, offset, ids, what });
+        self.next = until;
+    }
+
+    /// The first whole group header at or behind a place whose group has messages that were not looked at yet.
+    fn find_group(&mut self, mut at: u64) -> io::Result<Option<Group>> {
+        let needle = self.header.mark.to_le_bytes();
+        loop {
+            let piece = self.window.get(at, CHUNK_BYTES)?;
+            for found in memmem::find_iter(piece, &needle) {
+                let head = piece.get(found..).and_then(|rest| rest.first_chunk());
+                let header = head.and_then(|head| GroupHeader::decode(head, self.header.mark));
+                if let Some(header) = header.filter(|header| header.end() > self.next) {
+                    return Ok(Some(Group { at: at + found as u64, header }));
+                }
+            }
+            if piece.len() < CHUNK_BYTES {
+                return Ok(None);
+            }
+            // A header may lie across the border of two pieces.
+            at += (piece.len() - (GROUP_HEADER_BYTES - 1)) as u64;
+        }
+    }
+
+    /// Looks at the records of a group from the next message on.
+    fn look_at(&mut self, group: &Group, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
+        let begin = group.at + GROUP_HEADER_BYTES as u64;
+        let bytes = self.window.get(begin, group.header.bytes as usize)?.to_vec();
+        let (mut at, mut id) = (0, group.header.first);
+        // Where the batch begins that is being read, while all of it is whole.
+        let mut batch = Some((at, id));
+        while id < group.header.end() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let size = match record_at(id.next_id(), rest) {
+                Ok((_, size)) => size,
+                Err(error) => {
+                    let size = whole_behind(rest, id, group.header.end());
+                    let until = size.map_or(group.header.end(), |_| id.plus(1));
+                    if until > self.next {
+                        self.next = self.next.max(id);
+                        self.note(begin + at as u64, until, &error.to_string());
+                    }
+                    batch = None;
+                    let Some(size) = size else { break };
+                    size
+                }
+            };
+            let is_last = !has_more(rest);
+            (at, id) = (at + size, id.plus(1));
+            if is_last {
+                if let Some((start, first)) = batch.filter(|&(_, first)| first >= self.shown) {
+                    let batch = bytes.get(start..at).unwrap_or_default();
+                    for record in checked_records(first, batch) {
+                        if visit(&record).is_break() {
+                            return Ok(ControlFlow::Break(()));
+                        }
+                    }
+                }
+                batch = Some((at, id));
+            }
+            self.next = self.next.max(id);
+        }
+        self.next = self.next.max(group.header.end());
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The size of a damaged record, where its length field leads to the whole record behind it or to the group's end.
+fn whole_behind(bytes: &[u8], id: LogEnd, end: LogEnd) -> Option<usize> {
+    let size = record_size(bytes)?;
+    let behind = bytes.get(size..)?;
+    let fits = match id.plus(1) < end {
+        true => record_at(id.plus(1).next_id(), behind).is_ok(),
+        false => behind.is_empty(),
+    };
+    fits.then_some(size)
+}

@@ -1,0 +1,84 @@
+//! Conditions that last: logged when they begin or change, and counted from then on.
+//!
+//! An event with the field `repeats = true` tells of an attempt that is made again and again: to reach a
+//! master that is away, to join one that refuses. Such an event is left out where the last one of its kind
+//! said the same a moment ago; once a minute one is let through, with the number of `times`.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Pause after which a condition counts as a new one. Shorter: attempts that are far apart are all logged.
+/// Longer: a condition that was over and is back may go unnoticed.
+const NEW_AFTER: Duration = Duration::from_secs(30);
+
+/// How often a condition that lasts is told.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Conditions that are remembered. Peers choose some of the texts; with more at once, the memory is begun
+/// anew, and each is logged once more.
+const CONDITIONS_MAX: usize = 256;
+
+/// What lasts at the moment.
+#[derive(Debug, Default)]
+pub(super) struct Repeats(Mutex<HashMap<String, Seen>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    last: Duration,
+    told: Duration,
+    left_out: u64,
+}
+
+impl Repeats {
+    /// Whether an event is logged at this time, and for how many it stands; none where it is left out.
+    pub(super) fn times(&self, condition: String, now: Duration) -> Option<u64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= CONDITIONS_MAX && !all.contains_key(&condition) {
+            all.clear();
+        }
+        let fresh = Seen { last: now, told: now, left_out: 0 };
+        let seen = match all.get_mut(&condition) {
+            Some(seen) if now.saturating_sub(seen.last) < NEW_AFTER => seen,
+            _ => {
+                all.insert(condition, fresh);
+                return Some(1);
+            }
+        };
+        seen.last = now;
+        if now.saturating_sub(seen.told) < TELL_EVERY {
+            seen.left_out += 1;
+            return None;
+        }
+        let times = seen.left_out + 1;
+        *seen = fresh;
+        Some(times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_logged_once_and_then_counted_by_the_minute() {
+        let repeats = Repeats::default();
+        let logged =
+            |condition: &str, at: u64| repeats.times(condition.to_owned(), Duration::from_secs(at));
+        let times: Vec<_> = (0..=40).filter_map(|n| logged("away", n * 3)).collect();
+        assert_eq!(times, [1, 20, 20]);
+        // It changes, and is what it was before, much later.
+        assert_eq!(logged("refused", 121), Some(1));
+        assert_eq!(logged("away", 200), Some(1));
+        assert_eq!(logged("away", 203), None);
+    }
+
+    #[test]
+    fn the_memory_of_conditions_is_bounded() {
+        let repeats = Repeats::default();
+        for number in 0..10_000 {
+            assert_eq!(repeats.times(number.to_string(), Duration::ZERO), Some(1));
+        }
+        assert!(repeats.0.lock().unwrap().len() <= CONDITIONS_MAX);
+    }
+}

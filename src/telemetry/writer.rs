@@ -1,0 +1,72 @@
+//! The way of lines to standard error, with a count of those that are lost on it.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::format::LineFormat;
+
+/// Hands lines to the thread that writes them. Lines that it has no room for are dropped, and the next
+/// line that gets through tells how many.
+#[derive(Clone)]
+pub(super) struct Lines {
+    inner: NonBlocking,
+    lost: ErrorCounter,
+    /// How many of them were told.
+    told: Arc<AtomicU64>,
+    format: Arc<LineFormat>,
+}
+
+impl Lines {
+    pub(super) fn new(inner: NonBlocking, format: Arc<LineFormat>) -> Self {
+        let lost = inner.error_counter();
+        Self { inner, lost, told: Arc::default(), format }
+    }
+
+    fn lost(&self) -> u64 {
+        self.lost.dropped_lines() as u64
+    }
+
+    /// Tells what is lost and was not told yet. Returns whether the line got through, or there is
+    /// nothing to tell.
+    pub(super) fn tell_lost(&mut self) -> bool {
+        let (lost, told) = (self.lost(), self.told.load(Ordering::Relaxed));
+        if lost <= told {
+            return true;
+        }
+        let line = self.format.of_lost(lost - told);
+        let is_through = self.inner.write_all(line.as_bytes()).is_ok() && self.lost() == lost;
+        if is_through {
+            self.told.store(lost, Ordering::Relaxed);
+        } else {
+            // This very line was lost, and is none of the node's.
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        is_through
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if line.is_empty() {
+            return Ok(0);
+        }
+        self.tell_lost();
+        self.inner.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,86 @@
+//! A number of bytes that many share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many bytes may be held at once, by all holders together. A clone is the same budget.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    max: usize,
+    used: AtomicUsize,
+}
+
+/// Bytes of a budget that somebody holds. Dropping it gives them back.
+#[derive(Debug)]
+pub struct Share {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Returns a budget of `max` bytes, none of which is used.
+    pub fn new(max: usize) -> Self {
+        Self(Arc::new(Inner { max, used: AtomicUsize::new(0) }))
+    }
+
+    /// Returns how many bytes are held now.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Has `held` be of `bytes` bytes of this budget, whatever it was before. Returns whether there is room; without,
+    /// nothing changes.
+    pub fn hold(&self, held: &mut Option<Share>, bytes: usize) -> bool {
+        match held {
+            Some(share) if Arc::ptr_eq(&share.budget.0, &self.0) => {
+                let more = bytes.saturating_sub(share.bytes);
+                let has_room = self.take(more);
+                share.bytes += if has_room { more } else { 0 };
+                has_room
+            }
+            _ => {
+                let has_room = self.take(bytes);
+                if has_room {
+                    *held = Some(Share { budget: self.clone(), bytes });
+                }
+                has_room
+            }
+        }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let room = |used: usize| used.checked_add(bytes).filter(|&used| used <= self.0.max);
+        // Relaxed: the number stands for itself, nothing else is read by it.
+        self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_grows_and_moves_and_is_given_back() {
+        let (small, large) = (Budget::new(10), Budget::new(100));
+        let mut held = None;
+        assert!(small.hold(&mut held, 4) && small.hold(&mut held, 10));
+        assert!(!small.hold(&mut held, 11));
+        assert_eq!((small.used(), large.used()), (10, 0));
+        assert!(!large.hold(&mut held, 101));
+        assert_eq!((small.used(), large.used()), (10, 0));
+        assert!(large.hold(&mut held, 100));
+        assert_eq!((small.used(), large.used()), (0, 100));
+        assert!(!large.hold(&mut None, usize::MAX));
+        drop(held);
+        assert_eq!(large.used(), 0);
+    }
+}
