@@ -134,7 +134,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
-        info!(master = format!("{}:{}", master.host, master.port), "starting as a secondary");
+        info!(%master, "starting as a secondary");
         debug!(%instance, seed, "drawn for this run");
         let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
         let options = SecondaryOptions {

@@ -19,6 +19,9 @@
 //! | `drop-connections NAME` | the node closes its connections, as `POST /faults/disconnect` does |
 //! | `cluster [disk=true]` | likewise: every node has its log on a disk of its own, and starts from it again |
 //! | `restart-master` | the master is killed and starts again from its disk |
+//! | `copy-master`, `put-back` | keeps a copy of the master's disk; the master is killed and starts from that copy |
+//! | `accept-loss` | the master is killed, its loss is accepted, and it starts again |
+//! | `wipe NAME` | its disk is taken away, as `acklog log reset` does |
 //! | `new-master` | the master is killed and comes back with an empty log |
 //! | `lose NAME KIND [N]`, `double NAME KIND [N]`, `delay NAME KIND D` | the next frames of that kind |
 //! | `slow D` | every frame takes D from here on |
@@ -134,6 +137,13 @@ impl World {
                 self.cluster.disconnect_peers(node_or_master(&name(args)?));
             }
             "new-master" => self.cluster.start_master(),
+            "copy-master" => self.cluster.copy_master(),
+            "put-back" => self.cluster.put_master_back(),
+            "accept-loss" => {
+                let accepted = self.cluster.accept_loss();
+                return Ok(if accepted { "done\n" } else { "no loss\n" }.to_owned());
+            }
+            "wipe" => self.cluster.wipe(&name(args)?),
             "restart-master" => self.cluster.restart_master(),
             "lose" | "double" | "delay" => self.add_rule(command, args)?,
             "slow" => {
@@ -267,7 +277,8 @@ impl World {
             let (end, size) = (health.log_end, health.cluster_size);
             let waiting = health.waiting_senders;
             let mode = if health.read_only { " read-only" } else { "" };
-            writeln!(out, "master: end={end} cluster-size={size} waiting={waiting}{mode}")
+            let ready = if health.is_ready() || health.read_only { "" } else { " not-ready" };
+            writeln!(out, "master: end={end} cluster-size={size} waiting={waiting}{mode}{ready}")
                 .expect("a string takes all");
             for row in health.secondaries {
                 let (status, phase) = (row.status, row.phase);
@@ -276,6 +287,17 @@ impl World {
                 writeln!(out, "  {}: {status:?} {phase:?} acked={acked} lag={lag}", row.name)
                     .expect("a string takes all");
             }
+        }
+        for row in self
+            .cluster
+            .master()
+            .map(|node| node.health(self.cluster.instant()).refused)
+            .unwrap_or_default()
+        {
+            let name = row.name.map_or("?".to_owned(), |name| name.to_string());
+            let end = row.log_end.map_or("?".to_owned(), |end| end.to_string());
+            writeln!(out, "  {name}: refused {} end={end}", row.code.as_str())
+                .expect("a string takes all");
         }
         for (name, node) in self.cluster.secondaries() {
             let health = node.health();

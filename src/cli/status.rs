@@ -178,7 +178,7 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
 fn rendered(health: &Health, colour: bool) -> String {
     let mut text = summary(health);
     if health.master.is_none() && health.secondaries.is_empty() {
-        text.push_str("no secondary has registered yet\n");
+        text.push_str("no secondary was ever ready\n");
     } else if health.master.is_none() {
         text.push('\n');
         text.push_str(&table(&health.secondaries, colour));
@@ -209,13 +209,20 @@ fn troubles(health: &Health) -> String {
         text.push_str(&format!("disk {}: {}\n", word(&disk.state), word(&disk.detail)));
     }
     for refused in &health.refused {
-        text.push_str(&format!(
-            "refused {}: {}, log end {}, {} ago\n",
-            word(&refused.name),
-            word(&refused.code),
-            number(refused.log_end),
-            refused.last_seen_ms.map_or(UNKNOWN.to_owned(), span),
-        ));
+        let when = match refused.last_seen_ms {
+            Some(ms) => format!("{} ago", span(ms)),
+            None => "before this start".to_owned(),
+        };
+        let (name, code) = (word(&refused.name), word(&refused.code));
+        let end = number(refused.log_end);
+        text.push_str(&format!("refused {name}: {code}, log end {end}, {when}\n"));
+    }
+    let is_longer = |refused: &Refused| refused.code.as_deref() == Some("longer-log");
+    if health.mode.as_deref() == Some("read-only") && health.refused.iter().any(is_longer) {
+        text.push_str(
+            "behind: a secondary has more of this log; was this master put back from an older copy? \
+             Keep that secondary, and see acklog log accept-loss --help\n",
+        );
     }
     text
 }
@@ -310,7 +317,7 @@ fn row(secondary: &Secondary) -> [String; 9] {
     [
         word(&secondary.name),
         word(&secondary.status),
-        word(&secondary.phase),
+        phase(secondary),
         number(secondary.acked_end),
         number(secondary.lag),
         number(secondary.in_flight),
@@ -318,6 +325,15 @@ fn row(secondary: &Secondary) -> [String; 9] {
         secondary.rtt_ms.map_or(UNKNOWN.to_owned(), round_trip),
         secondary.last_seen_ms.map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", span(ms))),
     ]
+}
+
+/// How far it is in joining. One that has a connection and does not answer on it is neither ready nor catching up.
+fn phase(secondary: &Secondary) -> String {
+    let is_unhealthy = secondary.status.as_deref() == Some("unhealthy");
+    match secondary.phase.as_deref() {
+        Some("ready" | "catching-up") if is_unhealthy => "silent".to_owned(),
+        _ => word(&secondary.phase),
+    }
 }
 
 /// The number of a status' colour on a terminal; only the words of a status have one.

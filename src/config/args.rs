@@ -112,7 +112,7 @@ pub struct MasterArgs {
 
     /// Pause between two heartbeats to a secondary
     #[arg(long, env = "ACKLOG_HEARTBEAT_INTERVAL", value_name = "DURATION")]
-    #[arg(default_value = defaults::HEARTBEAT_INTERVAL, value_parser = values::interval)]
+    #[arg(default_value = defaults::HEARTBEAT_INTERVAL, value_parser = values::heartbeat_interval)]
     heartbeat_interval: Duration,
 
     /// Number of nodes, the master counted; unset, each new name raises it [default: all ever ready]

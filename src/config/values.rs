@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 use super::LogFormat;
 use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
 use crate::types::{
-    Fsync, MESSAGE_BYTES_LIMIT, NODES_MAX, NodeName, Quorum, SECONDARIES_MAX, WriteConcern,
-    parse_duration, parse_duration_with_unit,
+    Fsync, HEARTBEAT_INTERVAL_MAX, MESSAGE_BYTES_LIMIT, NODES_MAX, NodeName, Quorum,
+    SECONDARIES_MAX, WriteConcern, parse_duration, parse_duration_with_unit,
 };
 
 /// Most memory that listings may be given, in bytes; their counter has 32 bits.
@@ -91,6 +91,15 @@ pub(crate) fn interval_with_unit(text: &str) -> Result<Duration, String> {
 fn not_too_short(duration: Duration) -> Result<Duration, String> {
     if duration < INTERVAL_MIN {
         return Err(format!("it must be at least {INTERVAL_MIN:?}"));
+    }
+    Ok(duration)
+}
+
+/// A pause between heartbeats.
+pub(super) fn heartbeat_interval(text: &str) -> Result<Duration, String> {
+    let duration = interval(text)?;
+    if duration > HEARTBEAT_INTERVAL_MAX {
+        return Err("it must be at most 1h".to_owned());
     }
     Ok(duration)
 }

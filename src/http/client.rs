@@ -10,6 +10,8 @@
 //! altogether answers anything that is sent with a reset. So a client whose half has ended gets an
 //! interim `100 Continue` now and then, which every HTTP/1.1 client passes over (RFC 9110, 15.2).
 
+mod refusal;
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -23,6 +25,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use self::refusal::refusal;
 
 /// How long a connection may be silent before the system asks the peer whether it is there, in
 /// time. Shorter: idle clients are woken more often. Longer: vanished ones are noticed later.
@@ -156,6 +160,10 @@ pub(super) struct Client<S: Stream> {
     /// Set while the client takes nothing.
     unread: Option<Unread>,
     is_shut_down: bool,
+    /// Bytes of hyper's that something else is sent in place of.
+    replaced: Option<usize>,
+    /// Bytes of the request line that came; none once its end did.
+    line_bytes: Option<usize>,
 }
 
 /// A client takes nothing of what waits for it.
@@ -183,7 +191,8 @@ impl<S: Stream> Client<S> {
             ends_answer: Cell::new(false),
         });
         let watch = Watch(shared.clone());
-        (Self { shared, unread: None, is_shut_down: false }, watch)
+        let (replaced, line_bytes) = (None, Some(0));
+        (Self { shared, unread: None, is_shut_down: false, replaced, line_bytes }, watch)
     }
 
     /// Fails once the client took nothing for [`UNREAD_MAX`].
@@ -208,9 +217,16 @@ impl<S: Stream> Client<S> {
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
+        bytes: &[u8],
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         self.shared.is_flushed.set(false);
+        if self.replaced.is_none()
+            && let Some(refusal) = refusal(bytes, self.line_bytes)
+        {
+            self.shared.interim.set(refusal);
+            self.replaced = Some(bytes.len());
+        }
         let mut stream = self.shared.stream.borrow_mut();
         while let rest @ [_, ..] = self.shared.interim.get() {
             match Pin::new(&mut *stream).poll_write(cx, rest) {
@@ -222,6 +238,9 @@ impl<S: Stream> Client<S> {
                     return self.poll_unread(cx).map(Err);
                 }
             }
+        }
+        if let Some(written) = self.replaced.take() {
+            return Poll::Ready(Ok(written));
         }
         let sent = write(Pin::new(&mut *stream), cx);
         drop(stream);
@@ -247,11 +266,19 @@ impl<S: Stream> Drop for Client<S> {
 
 impl<S: Stream> AsyncRead for Client<S> {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.shared.stream.borrow_mut()).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut *self.shared.stream.borrow_mut()).poll_read(cx, buf);
+        refusal::misspell_http2(buf.filled_mut().get_mut(before..).unwrap_or_default());
+        if let Some(line) = self.line_bytes {
+            let fresh = buf.filled().get(before..).unwrap_or_default();
+            let ended = memchr::memchr(b'\n', fresh).is_some();
+            self.line_bytes = (!ended).then_some(line + fresh.len());
+        }
+        read
     }
 }
 
@@ -261,7 +288,7 @@ impl<S: Stream> AsyncWrite for Client<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_send(cx, |stream, cx| stream.poll_write(cx, buf))
+        self.poll_send(cx, buf, |stream, cx| stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -269,7 +296,8 @@ impl<S: Stream> AsyncWrite for Client<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_send(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
+        let first = bufs.first().map_or(&[][..], |first| first);
+        self.poll_send(cx, first, |stream, cx| stream.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -277,8 +305,10 @@ impl<S: Stream> AsyncWrite for Client<S> {
     }
 
     /// Called by hyper once all of an answer was written.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.shared.is_flushed.set(true);
+        // The next line that comes is that of the next request.
+        self.line_bytes = Some(0);
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_flush(cx)
     }
 
@@ -350,25 +380,4 @@ impl<S: Stream> Watch<S> {
         }
         Ok(())
     }
-}
-
-#[cfg(test)]
-impl Stream for tokio::io::DuplexStream {
-    fn poll_is_closed(&self, _: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        Poll::Pending
-    }
-
-    fn try_send(&self, _: &[u8]) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    fn check(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn unread_bytes(&self) -> io::Result<u64> {
-        Ok(0)
-    }
-
-    fn reset_on_drop(&self) {}
 }

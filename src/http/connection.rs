@@ -82,11 +82,12 @@ pub(super) async fn serve<A: Answer, S>(
     let mut connection = pin!(http.serve_connection(TokioIo::new(client), service));
     let served = tokio::select! {
         biased;
-        served = connection.as_mut() => served,
+        // First: an answer that gets ready at the same moment says that the connection closes.
         () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        served = connection.as_mut() => served,
     };
     if let Err(error) = served {
         let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::body::ResponseBody;
 use super::read::APPLICATION_JSON;
 use crate::protocol::{
-    DiskHealth, MasterHealth, MemberHealth, MemberPhase, SecondaryHealth, SecondaryPhase, Status,
+    DiskHealth, MasterHealth, MemberHealth, MemberPhase, RefusedHealth, SecondaryHealth,
+    SecondaryPhase, Status,
 };
-use crate::types::{DiskFault, LogEnd};
+use crate::types::{DiskFault, LogEnd, NodeName};
 
 /// What a node tells about itself, ready to be sent.
 pub(super) trait Health {
@@ -40,7 +41,7 @@ pub(super) fn ready(node: &impl Health) -> Response<ResponseBody> {
 
 impl Health for MasterHealth {
     fn is_ready(&self) -> bool {
-        !self.read_only
+        Self::is_ready(self)
     }
 
     fn json(&self) -> Vec<u8> {
@@ -55,6 +56,7 @@ impl Health for MasterHealth {
                 .map(|quorum| QuorumJson { required: quorum.required, healthy: quorum.healthy }),
             waiting_senders: self.waiting_senders,
             secondaries: self.secondaries.iter().map(member).collect(),
+            refused: self.refused.iter().map(refused).collect(),
             disk: disk(self.disk.as_ref()),
         })
     }
@@ -117,6 +119,15 @@ fn member(member: &MemberHealth) -> MemberJson<'_> {
     }
 }
 
+fn refused(refused: &RefusedHealth) -> RefusedJson<'_> {
+    RefusedJson {
+        name: refused.name.as_ref().map(NodeName::as_str),
+        code: refused.code.as_str(),
+        log_end: refused.log_end.map(LogEnd::get),
+        last_seen_ms: refused.last_seen.map(|ago| ago.as_millis()),
+    }
+}
+
 fn disk(disk: Option<&DiskHealth>) -> Option<DiskJson<'_>> {
     let (state, detail) = match disk? {
         DiskHealth::Ok => ("ok", None),
@@ -151,6 +162,7 @@ struct MasterJson<'a> {
     quorum: Option<QuorumJson>,
     waiting_senders: usize,
     secondaries: Vec<MemberJson<'a>>,
+    refused: Vec<RefusedJson<'a>>,
     /// Null: the log is in memory.
     disk: Option<DiskJson<'a>>,
 }
@@ -165,6 +177,15 @@ struct DiskJson<'a> {
 struct QuorumJson {
     required: u16,
     healthy: u16,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RefusedJson<'a> {
+    name: Option<&'a str>,
+    code: &'static str,
+    log_end: Option<u64>,
+    last_seen_ms: Option<u128>,
 }
 
 #[derive(Serialize)]
@@ -209,7 +230,7 @@ struct ItsMasterJson<'a> {
 mod tests {
     use super::*;
     use crate::protocol::QuorumHealth;
-    use crate::types::NodeName;
+    use crate::protocol::frame::RefusalCode;
 
     fn name(text: &str) -> NodeName {
         text.parse().unwrap()
@@ -257,6 +278,8 @@ mod tests {
             quorum: None,
             waiting_senders: 4,
             secondaries: vec![bonnie, clyde],
+            refused: Vec::new(),
+            is_emptier: false,
             disk: None,
         };
         assert_eq!(
@@ -269,7 +292,7 @@ mod tests {
                 r#""address":"127.0.0.1:41000"},"#,
                 r#"{"name":"clyde","status":"unhealthy","phase":"disconnected","ackedEnd":null,"#,
                 r#""lag":null,"inFlight":2,"retries":3,"rttMs":null,"lastSeenMs":null,"#,
-                r#""address":null}],"disk":null}"#,
+                r#""address":null}],"refused":[],"disk":null}"#,
             )
         );
         assert_eq!(ready(&health).status(), StatusCode::OK);
@@ -289,6 +312,39 @@ mod tests {
     }
 
     #[test]
+    fn a_master_names_whom_it_refused_and_is_not_ready_where_its_log_is_the_new_one() {
+        let (code, log_end) = (RefusalCode::OtherLog, Some(LogEnd::new(5)));
+        let last_seen = Some(Duration::from_micros(1_400_900));
+        let dora = RefusedHealth { name: Some(name("dora")), code, log_end, last_seen };
+        let unknown = RefusedHealth {
+            name: None,
+            code: RefusalCode::Version,
+            log_end: None,
+            last_seen: None,
+        };
+        let mut health = MasterHealth {
+            name: name("master"),
+            read_only: false,
+            log_end: LogEnd::new(8),
+            cluster_size: 1,
+            quorum: None,
+            waiting_senders: 0,
+            secondaries: Vec::new(),
+            refused: vec![dora, unknown],
+            is_emptier: true,
+            disk: None,
+        };
+        let shown = concat!(
+            r#""refused":[{"name":"dora","code":"other-log","logEnd":5,"lastSeenMs":1400},"#,
+            r#"{"name":null,"code":"version","logEnd":null,"lastSeenMs":null}]"#
+        );
+        assert!(text(&health).contains(shown), "{}", text(&health));
+        assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
+        health.is_emptier = false;
+        assert_eq!(ready(&health).status(), StatusCode::OK, "only who began with this start minds");
+    }
+
+    #[test]
     fn a_secondarys_health_has_the_members_of_the_contract_in_order() {
         let health = SecondaryHealth {
             name: name("bonnie"),
@@ -298,6 +354,7 @@ mod tests {
             connected: true,
             master: Some(name("master")),
             master_log_end: Some(LogEnd::new(9)),
+            last_error: None,
             disk: None,
         };
         assert_eq!(

@@ -29,7 +29,6 @@
 //!
 //! # Caveats
 //!
-//! - A request that is no HTTP is answered by hyper with a bare 400 or 431, without a problem body.
 //! - An HTTP/1.0 client that shuts down its sending half and waits for longer than two seconds
 //!   counts as one that hung up: it cannot be asked whether it is there.
 

@@ -121,6 +121,21 @@ pub(super) enum Problem {
          characters, or leave it out"
     )]
     Key(String),
+    /// The bytes are no request.
+    #[error(
+        "this is no HTTP/1.1 request: the request line, a header or a length is malformed, or it \
+         is another protocol, such as TLS or HTTP/2; this port speaks plain HTTP/1.1"
+    )]
+    NoRequest,
+    /// The request's head is too long.
+    #[error(
+        "the head of the request is longer than 16 KiB, or has 100 headers or more; send fewer or \
+         shorter headers"
+    )]
+    HeadTooLong,
+    /// The request's target alone is too long.
+    #[error("the path and the query are longer than 16 KiB; send a shorter one")]
+    TargetTooLong,
     /// The body did not come in whole.
     #[error(
         "the body could not be read to its end: it is shorter than announced, or its chunks are \

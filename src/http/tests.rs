@@ -286,12 +286,27 @@ async fn a_long_log_arrives_whole_and_head_leaves_the_connection_usable() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_refused() {
+async fn what_is_no_request_is_refused_with_a_reason() {
     let running = run(1, 0);
     let mut sent = b"GET /thread HTTP/1.1\r\nhost: a\r\nx: ".to_vec();
     sent.resize(200_000, b'x');
-    let answer = raw(running.server.address(), sent).await;
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let line = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(60_000));
+    let cases = [
+        (sent, "431", "head-too-long"),
+        (line.into_bytes(), "414", "target-too-long"),
+        (b"GET /thread HTTP/1.1\r\nhost : a\r\n\r\n".to_vec(), "400", "bad-request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00".to_vec(), "400", "bad-request"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), "400", "bad-request"),
+    ];
+    for (sent, status, code) in cases {
+        let answer = raw(running.server.address(), sent).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-type: application/problem+json"), "{answer}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&problem["code"], &problem["retry"]), (&code.into(), &false.into()));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@
 //!
 //! Invariant: `durable_end <= appended end`. Readers never see anything at or above `durable_end`.
 
+mod accept_loss;
 pub mod disk;
 mod open;
 mod reset;
@@ -33,10 +34,11 @@ use thiserror::Error;
 use crate::protocol::{LogView, Unreadable};
 use crate::threads::{Answer, NoThread};
 use crate::types::{
-    Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, MessageId,
+    Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId,
     NodeName, Records, Run, record_bytes,
 };
 
+pub use accept_loss::{AcceptLossError, accept_loss};
 pub use disk::inspect;
 pub use open::{Background, open};
 pub use reset::{Moved, ResetError, reset};
@@ -66,8 +68,12 @@ pub struct Opened {
     pub reader: LogReader,
     /// The identity of the log; none while a secondary's has no message.
     pub log: Option<LogId>,
+    /// Whether the log existed before it was opened now (a master's log).
+    pub is_old: bool,
     /// The secondaries that ever registered, in that order (a master's log).
     pub members: Vec<NodeName>,
+    /// What other nodes were seen with, beyond this log's end (a master's log).
+    pub losses: Losses,
     /// The last keyed messages, in id order, as many as were asked for (a master's log).
     pub keys: Vec<(KeyHash, MessageId)>,
 }
@@ -76,7 +82,15 @@ impl Opened {
     /// A new, empty log in memory. Its master draws the identity.
     pub fn in_memory() -> Self {
         let (writer, reader) = in_memory();
-        Self { writer, reader, log: None, members: Vec::new(), keys: Vec::new() }
+        Self {
+            writer,
+            reader,
+            log: None,
+            is_old: false,
+            members: Vec::new(),
+            losses: Losses::default(),
+            keys: Vec::new(),
+        }
     }
 }
 
@@ -166,12 +180,13 @@ impl LogWriter {
         }
     }
 
-    /// Has the names of the secondaries that ever registered written down, in place of those before, as the `version`th
-    /// such list; [`LogReader::remembered`] tells when that is done. In memory at once.
-    pub fn remember(&mut self, version: u64, members: Vec<NodeName>) {
+    /// Has the names of the secondaries that ever registered written down, and what others were seen with beyond this
+    /// log's end, in place of what was written before, as the `version`th such list; [`LogReader::remembered`] tells
+    /// when that is done. In memory at once.
+    pub fn remember(&mut self, version: u64, members: Vec<NodeName>, losses: Losses) {
         match &self.shared.disk {
             None => self.shared.remembered.store(version, Ordering::Release),
-            Some(disk) => disk.leave(|work| work.members = Some((version, members))),
+            Some(disk) => disk.leave(|work| work.members = Some((version, members, losses))),
         }
     }
 

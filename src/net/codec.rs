@@ -24,6 +24,10 @@ const LONG_READ_BYTES: usize = 512 * 1024;
 /// strangers that say nothing cost little.
 const STRANGER_READ_BYTES: usize = 1024;
 
+/// Bytes a second of an unfinished frame at least, counted over some heartbeat intervals. Lower: heartbeats, which a
+/// damaged length swallows, would pass for a frame. Higher: a line of 9,600 bits a second could not be used.
+pub(super) const FRAME_RATE_MIN: u64 = 1024;
+
 /// Why a connection cannot be read any further.
 #[derive(Debug, Error)]
 pub enum ReceiveError {
@@ -35,6 +39,22 @@ pub enum ReceiveError {
         /// Bytes that are taken.
         limit: usize,
     },
+    /// The peer speaks HTTP: it sends a request.
+    #[error(
+        "an HTTP request came: this is the port for secondaries (--comm-port), HTTP is served at --http-port"
+    )]
+    HttpRequest,
+    /// The peer speaks HTTP: it answers.
+    #[error("an HTTP server answers there")]
+    HttpServer,
+    /// The peer speaks another protocol that is known by its first bytes.
+    #[error("the peer speaks {0}, not this protocol")]
+    OtherProtocol(&'static str),
+    /// An unfinished frame stands still, or nearly so.
+    #[error(
+        "a frame that has begun comes at less than {FRAME_RATE_MIN} bytes a second; is its length damaged?"
+    )]
+    Slow,
     /// The bytes are no frame.
     #[error("undecodable frame: {0}")]
     Frame(#[from] FrameError),
@@ -61,12 +81,13 @@ pub struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
     limit: Arc<AtomicUsize>,
+    came: u64,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames of at most `limit` bytes, which may be changed between frames.
     pub fn new(io: R, limit: Arc<AtomicUsize>) -> Self {
-        Self { io, buffer: BytesMut::new(), limit }
+        Self { io, buffer: BytesMut::new(), limit, came: 0 }
     }
 
     /// The next frame, or the news that some bytes of one came; none at the end of the connection.
@@ -80,13 +101,30 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Ok(Some(Received::Frame(frame)));
         }
         self.make_room();
-        if self.io.read_buf(&mut self.buffer).await? == 0 {
+        let read = self.io.read_buf(&mut self.buffer).await?;
+        self.came += read as u64;
+        if read == 0 {
             return match self.buffer.len() {
                 0 => Ok(None),
                 bytes => Err(ReceiveError::CutOff(bytes)),
             };
         }
         Ok(Some(self.decode()?.map_or(Received::Bytes, Received::Frame)))
+    }
+
+    /// The connection's end that is read.
+    pub fn io(&self) -> &R {
+        &self.io
+    }
+
+    /// Returns how many bytes came so far.
+    pub fn came(&self) -> u64 {
+        self.came
+    }
+
+    /// Returns whether a frame has begun and is not complete.
+    pub fn is_within_frame(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     /// Makes room for a read: memory is taken for bytes that came, not for bytes that a length field claims. What was
@@ -111,13 +149,27 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let Some(announced) = self.announced() else { return Ok(None) };
         let limit = self.limit.load(Ordering::Relaxed);
         if announced > limit {
-            return Err(ReceiveError::TooLong { announced, limit });
+            let first = self.buffer.first_chunk().copied().unwrap_or_default();
+            return Err(other_protocol(first).unwrap_or(ReceiveError::TooLong { announced, limit }));
         }
         if self.buffer.len() < PREFIX_BYTES + announced {
             return Ok(None);
         }
         self.buffer.advance(PREFIX_BYTES);
         Ok(Some(frame::decode(self.buffer.split_to(announced).freeze())?))
+    }
+}
+
+/// Tells another protocol by the bytes that begin it. Read as a length they are all beyond any limit.
+fn other_protocol(first: [u8; PREFIX_BYTES]) -> Option<ReceiveError> {
+    match &first {
+        b"HTTP" => Some(ReceiveError::HttpServer),
+        b"GET " | b"HEAD" | b"POST" | b"PUT " | b"DELE" | b"OPTI" | b"PATC" | b"PRI " | b"CONN" => {
+            Some(ReceiveError::HttpRequest)
+        }
+        [0x16, 0x03, ..] => Some(ReceiveError::OtherProtocol("TLS")),
+        b"SSH-" => Some(ReceiveError::OtherProtocol("SSH")),
+        _ => None,
     }
 }
 
@@ -166,6 +218,19 @@ mod tests {
         let mut reader = reader(io);
         let error = reader.next().await.unwrap_err();
         assert!(matches!(error, ReceiveError::TooLong { announced: 0x7fff_ffff, limit: 100 }));
+    }
+
+    #[tokio::test]
+    async fn other_protocols_are_told_by_their_first_bytes() {
+        for (bytes, told) in [
+            (&b"GET / HTTP/1.1\r\n"[..], "an HTTP request came"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "an HTTP server answers there"),
+            (&[0x16, 0x03, 0x01, 0x02, 0x00], "the peer speaks TLS"),
+            (b"SSH-2.0-OpenSSH", "the peer speaks SSH"),
+        ] {
+            let error = reader(bytes).next().await.unwrap_err().to_string();
+            assert!(error.starts_with(told), "{error}");
+        }
     }
 
     #[tokio::test]

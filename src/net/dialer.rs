@@ -1,57 +1,247 @@
 //! The dialing end.
 
+use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-use crate::threads::ThreadPool;
+use crate::threads::{Answer, ThreadPool};
 
-/// Time for one attempt to connect. An address that swallows packets would otherwise hold the next attempt back for
-/// minutes.
+/// Time for a name to be resolved. Shorter: a silent name server takes 5 s of it and more before the next one is asked.
+/// Longer: whoever waits learns of the trouble later.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time for one address. An address that swallows packets would otherwise take minutes. Shorter: a lost first packet,
+/// which is sent again after 1 s and 3 s, or a round trip of 2 s would fail the attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connects to a host (name or address) and port. A name is resolved on a thread of `names`.
-///
-/// # Errors
-/// When the name cannot be resolved, nobody listens there, or it takes too long.
-pub async fn dial(names: &ThreadPool, host: &str, port: u16) -> io::Result<TcpStream> {
-    let connected = async {
-        let addresses = resolve(names, host, port).await?;
-        TcpStream::connect(addresses.as_slice()).await
-    };
-    timeout(CONNECT_TIMEOUT, connected).await.unwrap_or_else(|_| {
-        let reason = format!("no connection within {CONNECT_TIMEOUT:?}");
-        Err(io::Error::new(io::ErrorKind::TimedOut, reason))
-    })
+/// Time after which the next address is tried beside the ones before, as RFC 8305 recommends.
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// Addresses of a name that are tried in one attempt. A name with more has them for other purposes.
+const ADDRESSES_MAX: usize = 16;
+
+/// Dials one host and port again and again.
+#[derive(Debug)]
+pub struct Dialer {
+    host: String,
+    port: u16,
+    names: ThreadPool,
+    resolve_timeout: Duration,
+    /// A resolution that took longer than an attempt waits: its answer counts for the next attempt.
+    resolving: Option<Answer<io::Result<Vec<SocketAddr>>>>,
 }
 
-/// Returns all addresses of a host. An address is its own.
-async fn resolve(names: &ThreadPool, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+impl Dialer {
+    /// Dials `host` (name or address) at `port`.
+    pub fn new(host: String, port: u16) -> Self {
+        // A name server that is silent holds a thread for some 30 s; a second one would only ask the same.
+        let names = ThreadPool::new("names", 1);
+        Self { host, port, names, resolve_timeout: RESOLVE_TIMEOUT, resolving: None }
     }
-    let host = host.to_owned();
-    let resolved =
-        names.run(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect));
-    resolved.await.map_err(io::Error::other)?
+
+    /// Connects. All addresses of the name are tried, both families by turns; the first that answers counts.
+    ///
+    /// # Errors
+    /// When the name cannot be resolved, or no address answers; then with what was wrong with each.
+    pub async fn dial(&mut self) -> io::Result<TcpStream> {
+        let addresses = self.resolve().await?;
+        connect(by_turns(addresses)).await
+    }
+
+    /// Returns all addresses of the host. An address is its own.
+    async fn resolve(&mut self) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = self.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, self.port)]);
+        }
+        let resolving = self.resolving.get_or_insert_with(|| {
+            let (host, port) = (self.host.clone(), self.port);
+            self.names.run(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect))
+        });
+        let Ok(resolved) = timeout(self.resolve_timeout, resolving).await else {
+            let reason = format!(
+                "the name {} was not resolved within {:?}",
+                self.host, self.resolve_timeout
+            );
+            return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+        };
+        self.resolving = None;
+        let failed = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("the name {} cannot be resolved: {error}", self.host),
+            )
+        };
+        match resolved.map_err(io::Error::other).and_then(|addresses| addresses) {
+            Ok(addresses) if addresses.is_empty() => {
+                Err(failed(io::Error::other("it has no address")))
+            }
+            Ok(addresses) => Ok(addresses),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// Puts addresses of the two families by turns, beginning with that of the first: the resolver's order tells which it
+/// prefers, and a family that does not work must not hold up the other.
+fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_first = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == is_first);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut turns = Vec::new();
+    loop {
+        let before = turns.len();
+        turns.extend(first.next());
+        turns.extend(second.next());
+        if turns.len() == before {
+            turns.truncate(ADDRESSES_MAX);
+            return turns;
+        }
+    }
+}
+
+/// Connects to the first address that answers.
+async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut left = addresses.into_iter();
+    let (mut attempts, mut reasons) = (JoinSet::new(), String::new());
+    loop {
+        match left.next() {
+            Some(address) => drop(attempts.spawn(async move { (address, attempt(address).await) })),
+            None if attempts.is_empty() => return Err(io::Error::other(reasons)),
+            None => {}
+        }
+        tokio::select! {
+            Some(Ok((address, connected))) = attempts.join_next() => match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => {
+                    let comma = if reasons.is_empty() { "" } else { ", " };
+                    // Writing to a string does not fail.
+                    let _ = write!(reasons, "{comma}{address}: {error}");
+                }
+            },
+            () = sleep(NEXT_ADDRESS), if left.len() > 0 => {}
+        }
+    }
+}
+
+async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream =
+        timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await.unwrap_or_else(|_| {
+            let reason = format!("no connection within {CONNECT_TIMEOUT:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+        })?;
+    refuse_self(stream)
+}
+
+/// Refuses a connection whose two ends are the same.
+fn refuse_self(stream: TcpStream) -> io::Result<TcpStream> {
+    if stream.local_addr()? == stream.peer_addr()? {
+        // The kernel chose the port that it was to connect to. A reset leaves it free for whoever is to listen there.
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        let reason = "nobody listens there (this node reached itself)";
+        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, reason));
+    }
+    Ok(stream)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
+    use tokio::net::TcpSocket;
+
     use super::*;
+
+    fn at(address: &str) -> SocketAddr {
+        address.parse().unwrap()
+    }
 
     #[tokio::test]
     async fn a_name_is_resolved_and_an_address_needs_no_thread() {
-        let (none, one) = (ThreadPool::new("names", 0), ThreadPool::new("names", 1));
-        let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 7);
-        assert_eq!(resolve(&none, "127.0.0.2", 7).await.unwrap(), [at("127.0.0.2")]);
-        assert_eq!(resolve(&none, "::1", 7).await.unwrap(), [at("::1")]);
-        let found = resolve(&one, "localhost", 7).await.unwrap();
-        assert!(found.contains(&at("127.0.0.1")) || found.contains(&at("::1")), "{found:?}");
-        let refused = resolve(&none, "localhost", 7).await.unwrap_err();
-        assert!(refused.to_string().contains("no thread"), "{refused}");
+        let mut dialer = Dialer::new("127.0.0.2".to_owned(), 7);
+        dialer.names = ThreadPool::new("names", 0);
+        assert_eq!(dialer.resolve().await.unwrap(), [at("127.0.0.2:7")]);
+        dialer.host = "::1".to_owned();
+        assert_eq!(dialer.resolve().await.unwrap(), [at("[::1]:7")]);
+        dialer.host = "localhost".to_owned();
+        let refused = dialer.resolve().await.unwrap_err().to_string();
+        assert!(refused.contains("localhost") && refused.contains("no thread"), "{refused}");
+        let found = Dialer::new("localhost".to_owned(), 7).resolve().await.unwrap();
+        assert!(found.contains(&at("127.0.0.1:7")) || found.contains(&at("[::1]:7")), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_resolved_too_late_counts_for_the_next_attempt() {
+        let mut dialer = Dialer::new("slow.example".to_owned(), 7);
+        let (answer, answered) = std::sync::mpsc::channel();
+        let late = dialer.names.run(move || answered.recv().unwrap());
+        dialer.resolving = Some(late);
+        dialer.resolve_timeout = Duration::from_millis(1);
+        let reason = dialer.dial().await.unwrap_err().to_string();
+        assert_eq!(reason, "the name slow.example was not resolved within 1ms");
+        dialer.resolve_timeout = RESOLVE_TIMEOUT;
+        answer.send(Ok(vec![at("127.0.0.1:7")])).unwrap();
+        assert_eq!(dialer.resolve().await.unwrap(), [at("127.0.0.1:7")]);
+        assert!(dialer.resolving.is_none());
+    }
+
+    #[test]
+    fn families_are_tried_by_turns() {
+        let all = ["[::1]:1", "[::2]:1", "[::3]:1", "1.0.0.1:1"].map(at);
+        let turns = ["[::1]:1", "1.0.0.1:1", "[::2]:1", "[::3]:1"].map(at);
+        assert_eq!(by_turns(all.to_vec()), turns);
+        assert_eq!(by_turns(Vec::new()), []);
+    }
+
+    /// An address whose queue of connections is full: it swallows packets. Lives as long as what it returns.
+    async fn silent() -> (SocketAddr, TcpSocket, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(at("127.0.0.1:0")).unwrap();
+        let address = socket.local_addr().unwrap();
+        SockRef::from(&socket).listen(0).unwrap();
+        let mut queued = Vec::new();
+        while let Ok(Ok(stream)) =
+            timeout(Duration::from_millis(100), TcpStream::connect(address)).await
+        {
+            queued.push(stream);
+        }
+        (address, socket, queued)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_packets_does_not_hold_up_the_next() {
+        let (silent, _socket, _queued) = silent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        let began = tokio::time::Instant::now();
+        let stream = connect(vec![silent, good]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        assert!(began.elapsed() < CONNECT_TIMEOUT, "beside the first, not behind it");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_reaches_itself_is_told_so_and_leaves_the_port_free() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(at("127.0.0.1:0")).unwrap();
+        let own = socket.local_addr().unwrap();
+        let stream = socket.connect(own).await.unwrap();
+        let refused = refuse_self(stream).unwrap_err().to_string();
+        assert!(refused.contains("this node reached itself"), "{refused}");
+        TcpListener::bind(own).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_wrong_with_each_address_is_told() {
+        let nobody = ["127.0.0.1:1", "127.0.0.2:1"].map(at);
+        let reason = connect(nobody.to_vec()).await.unwrap_err().to_string();
+        for address in nobody {
+            assert!(reason.contains(&format!("{address}: Connection refused")), "{reason}");
+        }
     }
 }

@@ -7,13 +7,19 @@
 //!
 //! All network types of the communication between nodes come through here.
 
+mod batch;
 mod codec;
 mod dialer;
 pub mod keep_alive;
 mod listener;
+mod outbox;
+mod pace;
 mod session;
+mod unacked;
 
 pub use codec::{FrameReader, ReceiveError, Received};
-pub use dialer::dial;
+pub use dialer::Dialer;
 pub use listener::accept_all;
-pub use session::{Outbox, SessionEvent, SessionHandle, open};
+pub use outbox::{Outbox, Place, Subject};
+pub use session::{Network, SessionEvent, SessionHandle};
+pub use unacked::Unacked;

@@ -1,12 +1,12 @@
 //! One connection's life.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -15,19 +15,18 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tracing::info;
 
-use super::codec::{FrameReader, Received};
+use super::batch::Batch;
+use super::codec::{FrameReader, ReceiveError, Received};
+use super::outbox::{Line, Outbox, WeakOutbox};
+use super::pace::Pace;
+use super::unacked::{Ends, Unacked, bound_own_queue};
 use crate::protocol::frame::{
     EncodedFrame, FRAME_BYTES_MAX, Frame, HANDSHAKE_FRAME_BYTES_MAX, Response,
 };
-use crate::types::{Records, Run, SessionId};
-
-/// Most frames that wait to be written to one peer: many windows of small runs and their answers.
-const OUTBOX_FRAMES: usize = 1024;
-
-/// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer holds no more of our
-/// memory than this.
-const OUTBOX_BYTES: usize = FRAME_BYTES_MAX;
+use crate::protocol::{LineView, SessionEnd};
+use crate::types::{HEARTBEAT_INTERVAL_MAX, Records, Run, SessionId};
 
 /// Frames written with one system call at most.
 const WRITE_BATCH: usize = 64;
@@ -43,6 +42,23 @@ const LONG_RUN_BYTES: usize = 64 * 1024;
 /// Pause between two notes that bytes of an unfinished frame came: far below any silence that counts.
 const HEARD_PAUSE: Duration = Duration::from_millis(20);
 
+/// Least time for which sent bytes may stay unacknowledged. Shorter: ordinary loss would end connections.
+const UNACKED_MIN: Duration = Duration::from_secs(2);
+
+/// Heartbeat intervals for which sent bytes may stay unacknowledged.
+const UNACKED_INTERVALS: u32 = 5;
+
+/// The heartbeat interval that counts until the handshake tells it: the default one.
+const INTERVAL_BEFORE_HANDSHAKE: Duration = Duration::from_secs(1);
+
+/// TCP keep-alive, for a connection on which nothing is under way: first probe after this much silence, next ones after
+/// a third of it. A dead peer is noticed within a minute; the protocol's own heartbeats mostly are faster.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// What an HTTP client at this port is told.
+const HTTP_ANSWER: &str =
+    "this is the port for secondaries (--comm-port); HTTP is served at another one (--http-port)\n";
+
 /// What a session tells its node.
 #[derive(Debug)]
 pub enum SessionEvent {
@@ -51,36 +67,39 @@ pub enum SessionEvent {
     /// Bytes of a frame arrived that is not whole yet.
     Heard,
     /// The connection is gone, for this reason.
-    Down(String),
+    Down(SessionEnd),
 }
 
 /// The node's end of a session. Dropping it closes the connection, after what was sent before.
 #[derive(Debug)]
 pub struct SessionHandle {
     outbox: Outbox,
-    frame_limit: Arc<AtomicUsize>,
+    line: Arc<Line>,
+    limits: Arc<Limits>,
     _close: DropGuard,
 }
 
-/// The queue of frames that wait to be written to one peer. Cheap to clone; it outlives its session without harm.
-#[derive(Clone, Debug)]
-pub struct Outbox {
-    frames: mpsc::Sender<EncodedFrame>,
-    queued_bytes: Arc<AtomicUsize>,
+/// What the handshake changes for the tasks of a session.
+#[derive(Debug)]
+struct Limits {
+    /// Longest frame that is taken, in bytes.
+    frame: Arc<AtomicUsize>,
+    /// The heartbeat interval in milliseconds; 0 until the handshake is done.
+    heartbeat_ms: AtomicU64,
 }
 
-impl Outbox {
-    /// Queues a frame. Returns whether there was room: otherwise the frame is lost.
-    #[must_use]
-    pub fn send(&self, frame: EncodedFrame) -> bool {
-        let bytes = frame.bytes();
-        let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let fits = queued == 0 || queued + bytes <= OUTBOX_BYTES;
-        if fits && self.frames.try_send(frame).is_ok() {
-            return true;
-        }
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        false
+impl Limits {
+    fn admit(&self, heartbeat_interval: Duration) {
+        self.frame.store(FRAME_BYTES_MAX, Ordering::Relaxed);
+        let ms = u64::try_from(heartbeat_interval.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.heartbeat_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// The heartbeat interval, once the handshake told it.
+    fn heartbeat_interval(&self) -> Option<Duration> {
+        Some(self.heartbeat_ms.load(Ordering::Relaxed))
+            .filter(|&ms| ms > 0)
+            .map(Duration::from_millis)
     }
 }
 
@@ -90,97 +109,226 @@ impl SessionHandle {
         &self.outbox
     }
 
-    /// The handshake is done: frames of full length are taken from here on.
-    pub fn admit(&self) {
-        self.frame_limit.store(FRAME_BYTES_MAX, Ordering::Relaxed);
+    /// The handshake is done: frames of full length are taken from here on, and heartbeats come at this interval.
+    pub fn admit(&self, heartbeat_interval: Duration) {
+        self.limits.admit(heartbeat_interval);
+    }
+
+    /// Looks at how far the frames to the peer have got.
+    pub fn look(&self) -> LineView {
+        self.line.look()
     }
 }
 
-/// Starts the tasks of a session on `stream`; what happens on it goes to `events`.
-///
-/// # Errors
-/// When the socket cannot be set up.
-pub fn open<E: Send + 'static>(
-    id: SessionId,
-    stream: TcpStream,
-    events: mpsc::Sender<E>,
-    wrap: fn(SessionId, SessionEvent) -> E,
-    tasks: &TaskTracker,
-) -> io::Result<SessionHandle> {
-    // A frame is written whole; waiting for more to join it would only delay it.
-    stream.set_nodelay(true)?;
-    let (read_half, write_half) = stream.into_split();
-    let (frames, queue) = mpsc::channel(OUTBOX_FRAMES);
-    let queued_bytes = Arc::new(AtomicUsize::new(0));
-    let frame_limit = Arc::new(AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX));
-    // `close`: this side wants to end the connection. `gone`: it is over, for the reader too.
-    let (close, gone) = (CancellationToken::new(), CancellationToken::new());
-    let writer =
-        Writer { io: write_half, queue, queued_bytes: queued_bytes.clone(), close: close.clone() };
-    let limit = frame_limit.clone();
-    let (reader_gone, writer_gone) = (gone.clone(), gone.drop_guard());
-    let down = events.clone();
-    tasks.spawn(async move {
-        let written = writer.run().await;
-        if let Err(error) = written {
-            // Fails when the node has stopped.
-            let _ = down.send(wrap(id, SessionEvent::Down(error.to_string()))).await;
-        }
-        drop(writer_gone);
-    });
-    tasks.spawn(async move {
-        let read = read(id, read_half, limit, &events, wrap);
-        let reason = tokio::select! {
-            reason = read => reason,
-            () = reader_gone.cancelled() => return,
-        };
-        let _ = events.send(wrap(id, SessionEvent::Down(reason))).await;
-    });
-    let outbox = Outbox { frames, queued_bytes };
-    Ok(SessionHandle { outbox, frame_limit, _close: close.drop_guard() })
+/// Makes sessions of connections.
+#[derive(Clone, Debug)]
+pub struct Network {
+    unacked: Option<Arc<Unacked>>,
+    tasks: TaskTracker,
 }
 
-/// Reads frames until the connection ends, and tells why it did.
-async fn read<E>(
-    id: SessionId,
-    io: OwnedReadHalf,
-    limit: Arc<AtomicUsize>,
-    events: &mpsc::Sender<E>,
-    wrap: fn(SessionId, SessionEvent) -> E,
-) -> String {
-    let mut reader = FrameReader::new(io, limit.clone());
-    let mut heard = Instant::now();
-    loop {
-        let event = match reader.next().await {
-            Ok(Some(Received::Frame(frame))) => {
-                if matches!(frame, Frame::Response(_, Response::Welcome(_))) {
-                    limit.store(FRAME_BYTES_MAX, Ordering::Relaxed);
-                }
-                SessionEvent::Frame(frame)
+impl Network {
+    /// Makes sessions whose tasks are counted by `tasks`.
+    pub fn new(tasks: TaskTracker) -> Self {
+        let unacked = match Unacked::open() {
+            Ok(unacked) => Some(Arc::new(unacked)),
+            Err(error) => {
+                info!(%error, "this system does not tell what a peer's kernel has taken; what is handed to \
+                    this one counts");
+                None
             }
-            Ok(Some(Received::Bytes)) if heard.elapsed() < HEARD_PAUSE => continue,
-            Ok(Some(Received::Bytes)) => {
-                heard = Instant::now();
-                SessionEvent::Heard
-            }
-            Ok(None) => return "the peer closed the connection".to_owned(),
-            Err(error) => return error.to_string(),
         };
-        let is_long = matches!(&event, SessionEvent::Frame(frame)
-            if frame.run().is_some_and(|run| run.bytes() >= LONG_RUN_BYTES));
-        if events.send(wrap(id, event)).await.is_err() {
-            return "the node stopped".to_owned();
+        Self { unacked, tasks }
+    }
+
+    /// Starts the tasks of a session on `stream`; what happens on it goes to `events`.
+    ///
+    /// # Errors
+    /// When the socket cannot be set up.
+    pub fn open<E: Send + 'static>(
+        &self,
+        id: SessionId,
+        stream: TcpStream,
+        events: mpsc::Sender<E>,
+        wrap: fn(SessionId, SessionEvent) -> E,
+    ) -> io::Result<SessionHandle> {
+        // A frame is written whole; waiting for more to join it would only delay it.
+        stream.set_nodelay(true)?;
+        set_patience(&stream, INTERVAL_BEFORE_HANDSHAKE)?;
+        let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 3);
+        SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
+        if self.unacked.is_none() {
+            bound_own_queue(&stream)?;
         }
-        if is_long {
-            yield_now().await;
+        let ends = Ends { local: stream.local_addr()?, peer: stream.peer_addr()? };
+        let line = Arc::new(Line::new(ends, self.unacked.clone()));
+        let (outbox, queue) = Outbox::new(line.clone());
+        let frame = Arc::new(AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX));
+        let limits = Arc::new(Limits { frame, heartbeat_ms: AtomicU64::new(0) });
+        // `close`: this side wants to end the connection. `gone`: it is over, for the reader too.
+        let (close, gone) = (CancellationToken::new(), CancellationToken::new());
+        let (read_half, write_half) = stream.into_split();
+        let writer = Writer {
+            io: write_half,
+            queue,
+            line: line.clone(),
+            limits: limits.clone(),
+            close: close.clone(),
+        };
+        let (reader_gone, writer_gone) = (gone.clone(), gone.drop_guard());
+        let down = events.clone();
+        self.tasks.spawn(async move {
+            let written = writer.run().await;
+            if let Err(error) = written {
+                // Fails when the node has stopped.
+                let _ = down.send(wrap(id, SessionEvent::Down(lost(&error)))).await;
+            }
+            drop(writer_gone);
+        });
+        let reader = Reader {
+            frames: FrameReader::new(read_half, limits.frame.clone()),
+            limits: limits.clone(),
+            pace: None,
+        };
+        let answers = outbox.downgrade();
+        self.tasks.spawn(async move {
+            let read = reader.run(|event| events.send(wrap(id, event)), answers);
+            let reason = tokio::select! {
+                reason = read => reason,
+                () = reader_gone.cancelled() => return,
+            };
+            let _ = events.send(wrap(id, SessionEvent::Down(reason))).await;
+        });
+        Ok(SessionHandle { outbox, line, limits, _close: close.drop_guard() })
+    }
+}
+
+/// Lets the kernel end a connection on which bytes stay unacknowledged for some heartbeat intervals. Its own limit is
+/// above ten minutes, and its pauses between attempts grow to two.
+fn set_patience(stream: &TcpStream, heartbeat_interval: Duration) -> io::Result<()> {
+    let patience = (heartbeat_interval * UNACKED_INTERVALS).max(UNACKED_MIN);
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_user_timeout(Some(patience))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, patience);
+    Ok(())
+}
+
+/// Tells why a connection broke.
+fn lost(error: &io::Error) -> SessionEnd {
+    SessionEnd::Lost(match error.kind() {
+        io::ErrorKind::TimedOut => "what was sent is not acknowledged: the line is dead".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+struct Reader {
+    frames: FrameReader<OwnedReadHalf>,
+    limits: Arc<Limits>,
+    /// None until the handshake is done.
+    pace: Option<Pace>,
+}
+
+impl Reader {
+    /// Reads frames until the connection ends, and tells why it did.
+    async fn run<T, E>(
+        mut self,
+        tell: impl Fn(SessionEvent) -> T,
+        answers: WeakOutbox,
+    ) -> SessionEnd
+    where
+        T: Future<Output = Result<(), E>>,
+    {
+        let mut heard = Instant::now();
+        loop {
+            let event = match self.next().await {
+                Ok(Some(Received::Frame(frame))) => {
+                    if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
+                        self.welcomed(welcome.heartbeat_interval);
+                    }
+                    SessionEvent::Frame(frame)
+                }
+                Ok(Some(Received::Bytes)) if heard.elapsed() < HEARD_PAUSE => continue,
+                Ok(Some(Received::Bytes)) => {
+                    heard = Instant::now();
+                    SessionEvent::Heard
+                }
+                Ok(None) => return SessionEnd::Closed,
+                Err(error) => return ended(&error, &answers),
+            };
+            let is_whole = matches!(event, SessionEvent::Frame(_));
+            let is_long = matches!(&event, SessionEvent::Frame(frame)
+                if frame.run().is_some_and(|run| run.bytes() >= LONG_RUN_BYTES));
+            if tell(event).await.is_err() {
+                return SessionEnd::Lost("the node stopped".to_owned());
+            }
+            if let Some(pace) = self.pace.as_mut().filter(|_| is_whole) {
+                pace.restart();
+            }
+            if is_long {
+                yield_now().await;
+            }
         }
+    }
+
+    /// The next frame, or news of one, unless it comes too slowly.
+    async fn next(&mut self) -> Result<Option<Received>, ReceiveError> {
+        if self.pace.is_none() {
+            self.pace = self.limits.heartbeat_interval().map(Pace::new);
+        }
+        let Some(pace) = &mut self.pace else { return self.frames.next().await };
+        loop {
+            tokio::select! {
+                // What has come is read before it is judged.
+                biased;
+                received = self.frames.next() => return received,
+                () = pace.tick() => {
+                    let within = self.frames.is_within_frame().then(|| self.frames.came());
+                    if pace.is_too_slow(within) {
+                        return Err(ReceiveError::Slow);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The master let this node in. An interval that is not plausible ends the connection elsewhere.
+    fn welcomed(&self, heartbeat_interval: Duration) {
+        let interval = heartbeat_interval.min(HEARTBEAT_INTERVAL_MAX);
+        self.limits.admit(interval);
+        // Fails only for a connection that is gone, which the next read tells.
+        let _ = set_patience(self.frames.io().as_ref(), interval);
+    }
+}
+
+/// Tells why a connection cannot be read any further. HTTP gets an answer.
+fn ended(error: &ReceiveError, answers: &WeakOutbox) -> SessionEnd {
+    match error {
+        ReceiveError::Io(error) => lost(error),
+        ReceiveError::CutOff(_) => SessionEnd::Lost(error.to_string()),
+        ReceiveError::HttpServer => SessionEnd::HttpServer,
+        ReceiveError::HttpRequest => {
+            if let Some(outbox) = answers.upgrade() {
+                let head = format!(
+                    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
+                     Connection: close\r\n\r\n{HTTP_ANSWER}",
+                    HTTP_ANSWER.len()
+                );
+                let answer = EncodedFrame { head: head.into(), records: Bytes::new() };
+                // A full queue: who does not read it does not read an answer.
+                let _ = outbox.reserve(None).send(answer);
+            }
+            SessionEnd::Garbage(error.to_string())
+        }
+        _ => SessionEnd::Garbage(error.to_string()),
     }
 }
 
 struct Writer {
     io: OwnedWriteHalf,
     queue: mpsc::Receiver<EncodedFrame>,
-    queued_bytes: Arc<AtomicUsize>,
+    line: Arc<Line>,
+    limits: Arc<Limits>,
     close: CancellationToken,
 }
 
@@ -200,47 +348,21 @@ impl Writer {
 
     async fn write_all(&mut self) -> io::Result<()> {
         let mut frames = Vec::with_capacity(WRITE_BATCH);
+        let mut is_admitted = false;
         while self.queue.recv_many(&mut frames, WRITE_BATCH).await > 0 {
-            let mut batch = Batch { parts: VecDeque::with_capacity(2 * frames.len()) };
-            for frame in frames.drain(..) {
-                batch.parts.push_back(frame.head);
-                batch.parts.push_back(frame.records);
+            if let Some(interval) = self.limits.heartbeat_interval().filter(|_| !is_admitted) {
+                set_patience(self.io.as_ref(), interval)?;
+                is_admitted = true;
             }
-            let bytes = batch.remaining();
-            self.io.write_all_buf(&mut batch).await?;
-            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let mut batch = Batch::new(frames.drain(..));
+            while batch.has_remaining() {
+                let bytes = self.io.write_buf(&mut batch).await?;
+                self.line.wrote(bytes);
+            }
         }
         self.io.shutdown().await
     }
 }
 
-/// Several pieces of memory that are written as one.
-struct Batch {
-    parts: VecDeque<Bytes>,
-}
-
-impl Buf for Batch {
-    fn remaining(&self) -> usize {
-        self.parts.iter().map(Bytes::len).sum()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.parts.iter().find(|part| !part.is_empty()).map_or(&[], |part| part)
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        while let Some(part) = self.parts.front_mut() {
-            if count < part.len() {
-                return part.advance(count);
-            }
-            count -= part.len();
-            self.parts.pop_front();
-        }
-        assert_eq!(count, 0, "advanced beyond the end");
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let parts = self.parts.iter().filter(|part| !part.is_empty());
-        slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -127,4 +127,7 @@ pub fn start_master(
 }
 
 #[cfg(test)]
+mod forget_tests;
+
+#[cfg(test)]
 mod tests;

@@ -1,10 +1,13 @@
 //! The secondary's core task and its handle.
 
+use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,17 +16,12 @@ use super::news::{LogNews, News};
 use super::sessions::Sessions;
 use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
 use crate::log::{LogReader, LogWriter, Opened};
-use crate::net::{SessionEvent, dial};
+use crate::net::{Dialer, SessionEvent};
 use crate::protocol::{
     RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
-    SecondaryOptions,
+    SecondaryOptions, SessionEnd,
 };
-use crate::threads::ThreadPool;
 use crate::types::{Faults, SessionId};
-
-/// Threads that resolve the master's name, at most. A name server that is silent holds one for some 30 s, and meanwhile
-/// another attempt may find it well again; more would only ask the same.
-const RESOLVERS_MAX: usize = 2;
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -32,6 +30,17 @@ pub struct MasterAddress {
     pub host: String,
     /// The port for secondaries.
     pub port: u16,
+}
+
+impl fmt::Display for MasterAddress {
+    /// Writes `host:port`, an IPv6 address in brackets as in a URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.parse::<Ipv6Addr>() {
+            Ok(_) => write!(f, "[{host}]:{port}"),
+            Err(_) => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// What HTTP asks of the core task.
@@ -91,15 +100,15 @@ pub fn start_secondary(
     let (questions, question_queue) = mpsc::channel(MAILBOX);
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (dialed, dialed_queue) = mpsc::channel(1);
-    let master_address = format!("{}:{}", master.host, master.port);
+    let master_address = master.to_string();
     let core = Core {
         machine: Secondary::new(now(), options, restored, reader.clone()),
         news: LogNews::new(reader.clone()),
         writer,
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
-        master,
+        master_port: master.port,
+        dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
         dialed,
-        names: ThreadPool::new("names", RESOLVERS_MAX),
     };
     let inbox = Inbox { questions: question_queue, events: event_queue, dialed: dialed_queue };
     tasks.spawn(core.run(inbox, stop));
@@ -118,10 +127,9 @@ struct Core {
     news: LogNews,
     writer: LogWriter,
     sessions: Sessions,
-    master: MasterAddress,
+    master_port: u16,
+    dialer: Arc<Mutex<Dialer>>,
     dialed: mpsc::Sender<io::Result<TcpStream>>,
-    /// Where the master's name is resolved.
-    names: ThreadPool,
 }
 
 impl Core {
@@ -183,12 +191,14 @@ impl Core {
                 SessionEvent::Heard => SecondaryInput::Heard(session),
                 SessionEvent::Down(reason) => {
                     self.sessions.close(session);
+                    let reason = explained(reason, self.master_port);
                     SecondaryInput::SessionDown { session, reason }
                 }
             };
             self.machine.step(now, input);
         }
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.machine.look(now, |session| self.sessions.look(session));
             self.machine.handle_timeout(now);
         }
         self.drain(now);
@@ -231,13 +241,24 @@ impl Core {
     }
 
     fn dial(&self) {
-        let (names, master) = (self.names.clone(), self.master.clone());
-        let dialed = self.dialed.clone();
+        let (dialer, dialed) = (self.dialer.clone(), self.dialed.clone());
         tokio::spawn(async move {
-            let stream = dial(&names, &master.host, master.port).await;
+            // One attempt at a time: the next begins when this one has told how it went.
+            let stream = dialer.lock().await.dial().await;
             // Fails when the node has stopped.
             let _ = dialed.send(stream).await;
         });
+    }
+}
+
+/// Tells what answers at the wrong port.
+fn explained(end: SessionEnd, port: u16) -> SessionEnd {
+    match end {
+        SessionEnd::HttpServer => SessionEnd::Garbage(format!(
+            "an HTTP server answers there: is {port} the master's HTTP port? --master-comm-port is the one for \
+             secondaries (6000)"
+        )),
+        other => other,
     }
 }
 
@@ -252,5 +273,22 @@ impl Faulty for Core {
 
     fn disconnect(&mut self, now: Instant) -> usize {
         self.machine.disconnect(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        for (host, shown) in [
+            ("::1", "[::1]:6000"),
+            ("10.5.0.100", "10.5.0.100:6000"),
+            ("master.local", "master.local:6000"),
+        ] {
+            let address = MasterAddress { host: host.to_owned(), port: 6000 };
+            assert_eq!(address.to_string(), shown);
+        }
     }
 }

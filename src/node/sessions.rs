@@ -10,7 +10,8 @@ use tracing::field::display;
 use tracing::{debug, warn};
 
 use crate::log::{LogReader, ReadError};
-use crate::net::{self, Outbox, SessionEvent, SessionHandle};
+use crate::net::{Network, Place, SessionEvent, SessionHandle, Subject};
+use crate::protocol::LineView;
 use crate::protocol::frame::{self, ErrorCode, Frame, Response};
 use crate::types::{IdRange, Records, RequestId, SessionId};
 
@@ -25,6 +26,7 @@ pub(super) struct Sessions {
     next: u64,
     events: mpsc::Sender<(SessionId, SessionEvent)>,
     log: LogReader,
+    network: Network,
     tasks: TaskTracker,
 }
 
@@ -41,7 +43,8 @@ impl Sessions {
         log: LogReader,
         tasks: TaskTracker,
     ) -> Self {
-        Self { open: BTreeMap::new(), next: 0, events, log, tasks }
+        let network = Network::new(tasks.clone());
+        Self { open: BTreeMap::new(), next: 0, events, log, network, tasks }
     }
 
     /// Makes a session of a connection; none when the connection is broken already.
@@ -49,7 +52,7 @@ impl Sessions {
         self.next += 1;
         let id = SessionId::new(self.next);
         let wrap = |id, event| (id, event);
-        match net::open(id, stream, self.events.clone(), wrap, &self.tasks) {
+        match self.network.open(id, stream, self.events.clone(), wrap) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
                 self.open.insert(id, Open { handle, cold_reads });
@@ -68,31 +71,37 @@ impl Sessions {
     /// a frame may be overtaken by later ones.
     pub(super) fn send(&self, session: SessionId, frame: Frame<IdRange>) {
         let Some(open) = self.open.get(&session) else { return };
-        if matches!(frame, Frame::Response(_, Response::Welcome(_))) {
-            open.handle.admit();
+        if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
+            open.handle.admit(welcome.heartbeat_interval);
         }
         let is_cold = |range: &IdRange| !range.is_empty() && !self.log.is_recent(range.start());
         if !frame.run().is_some_and(is_cold) {
-            return write(&self.log, session, open.handle.outbox(), frame);
+            let place = open.handle.outbox().reserve(Subject::of(&frame));
+            return write(&self.log, session, place, frame);
         }
         let Ok(turn) = open.cold_reads.clone().try_acquire_owned() else {
             let range = frame.run();
             return debug!(%session, ?range, "too many reads for one peer; a frame is dropped");
         };
-        let (outbox, asked) = (open.handle.outbox().clone(), asked(&frame));
-        let refused = outbox.clone();
+        let (outbox, asked) = (open.handle.outbox(), asked(&frame));
+        let (place, refused) = (outbox.reserve(Subject::of(&frame)), outbox.clone());
         let written = self.log.aside(move |log| {
-            write(log, session, &outbox, frame);
+            write(log, session, place, frame);
             drop(turn);
         });
         self.tasks.spawn(async move {
             if let Err(no_thread) = written.await {
                 let error = no_thread.into();
                 if let Some(request) = not_read(session, asked, &error) {
-                    let _ = refused.send(frame::encode(&request));
+                    let _ = refused.reserve(None).send(frame::encode(&request));
                 }
             }
         });
+    }
+
+    /// Looks at how far the frames on a session have got.
+    pub(super) fn look(&self, session: SessionId) -> LineView {
+        self.open.get(&session).map_or_else(LineView::default, |open| open.handle.look())
     }
 
     /// Closes a session, after what was sent before.
@@ -103,7 +112,7 @@ impl Sessions {
 
 /// Puts a frame into a session's queue, with the records that its run names. Where they cannot be read, who asked for
 /// them is told so, and any other frame is dropped: the log has told its node what is wrong.
-fn write(log: &LogReader, session: SessionId, outbox: &Outbox, frame: Frame<IdRange>) {
+fn write(log: &LogReader, session: SessionId, place: Place, frame: Frame<IdRange>) {
     let asked = asked(&frame);
     let frame = match frame.try_map(|range| log.read_range(range)) {
         Ok(frame) => frame,
@@ -112,7 +121,7 @@ fn write(log: &LogReader, session: SessionId, outbox: &Outbox, frame: Frame<IdRa
             None => return,
         },
     };
-    if !outbox.send(frame::encode(&frame)) {
+    if !place.send(frame::encode(&frame)) {
         let range = asked.range;
         debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
     }

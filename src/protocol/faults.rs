@@ -49,6 +49,11 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// The messages that the frame carries.
+    pub(super) fn run(&self) -> Option<IdRange> {
+        self.frame.run().copied()
+    }
+
     /// The frame, as often as it is to be written.
     pub(super) fn frames(self) -> impl Iterator<Item = Frame<IdRange>> {
         std::iter::repeat_n(self.frame, self.copies)

@@ -169,6 +169,19 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// Returns the code's word, as `/health` and log lines have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::NameTaken => "name-taken",
+            Self::ClusterFull => "cluster-full",
+            Self::OtherLog => "other-log",
+            Self::LongerLog => "longer-log",
+            Self::OtherRecord => "other-record",
+            Self::NotListed => "not-listed",
+        }
+    }
+
     /// Whether the secondary's messages, not its name or number, are the reason.
     pub fn is_divergence(self) -> bool {
         matches!(self, Self::OtherLog | Self::LongerLog | Self::OtherRecord)

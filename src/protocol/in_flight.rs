@@ -1,7 +1,7 @@
 //! The request multiplexer's table: which requests of one connection and direction still wait for a response.
 //!
-//! Five verbs, after tarpc's table of the same name: make, complete, expire, drain, and the next deadline. No timer and
-//! no channel in here: time is an argument.
+//! Six verbs, after tarpc's table of the same name: make, complete, expire, postpone, drain, and
+//! the next deadline. No timer and no channel in here: time is an argument.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ pub(super) struct InFlight<T> {
 struct Pending<T> {
     id: RequestId,
     made_at: Instant,
+    /// When its time limit began. Later than `made_at` where its frame was under way for long.
+    since: Instant,
     /// None once completed; entries leave the queue from the front.
     what: Option<T>,
 }
@@ -55,8 +57,8 @@ impl<T> InFlight<T> {
     pub(super) fn make(&mut self, now: Instant, what: T) -> RequestId {
         let id = RequestId::new(self.next);
         self.next += 1;
-        assert!(self.pending.back().is_none_or(|last| last.made_at <= now), "time went back");
-        self.pending.push_back(Pending { id, made_at: now, what: Some(what) });
+        assert!(self.pending.back().is_none_or(|last| last.since <= now), "time went back");
+        self.pending.push_back(Pending { id, made_at: now, since: now, what: Some(what) });
         id
     }
 
@@ -87,6 +89,15 @@ impl<T> InFlight<T> {
         Some((front.id, front.what.take()?))
     }
 
+    /// Lets the time limit of `first` and of all requests behind it begin now: the frame of `first` is still under way,
+    /// and so is what was sent behind it.
+    pub(super) fn postpone(&mut self, first: RequestId, now: Instant) {
+        let later = self.pending.iter_mut().rev().take_while(|pending| pending.id >= first);
+        for pending in later {
+            pending.since = pending.since.max(now);
+        }
+    }
+
     /// The number that the next request gets.
     pub(super) fn next_id(&self) -> RequestId {
         RequestId::new(self.next)
@@ -102,7 +113,7 @@ impl<T> InFlight<T> {
 
     /// When the next request times out.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.pending.front().map(|front| front.made_at + self.timeout)
+        self.pending.front().map(|front| front.since + self.timeout)
     }
 
     /// How many requests wait that `matches`.
@@ -149,6 +160,21 @@ mod tests {
         assert_eq!(table.expire(now + TIMEOUT), Some((ids[1], "heartbeat")));
         assert_eq!(table.expire(now + TIMEOUT), Some((ids[3], "run")));
         assert_eq!(table.next_deadline(), None);
+    }
+
+    #[test]
+    fn what_is_under_way_does_not_time_out_nor_does_what_is_behind_it() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let ids = ["a", "long", "b"].map(|what| table.make(now, what));
+        let later = now + TIMEOUT;
+        table.postpone(ids[1], later);
+        assert_eq!(table.expire(later), Some((ids[0], "a")));
+        assert_eq!(table.expire(later), None);
+        assert_eq!(table.next_deadline(), Some(later + TIMEOUT));
+        let answered = table.complete(later, ids[1]);
+        assert_eq!(answered, Completed::InTime { what: "long", took: TIMEOUT });
+        assert_eq!(table.expire(later + TIMEOUT), Some((ids[2], "b")));
     }
 
     #[test]

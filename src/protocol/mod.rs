@@ -46,6 +46,7 @@ pub mod gap_buffer;
 mod health;
 mod idempotency;
 mod in_flight;
+mod line;
 mod master;
 mod outcome;
 mod own_time;
@@ -54,12 +55,15 @@ mod secondary;
 mod status;
 mod write_concern;
 
+use std::time::Duration;
+
 use thiserror::Error;
 
-use crate::types::{Checksum, IdRange, LogEnd, RequestId};
+use crate::types::{Checksum, HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
 
 pub use faults::HANDSHAKE_DELAY_MAX;
 pub use idempotency::FirstUse;
+pub use line::{LONG_FRAME_BYTES, LineView};
 pub use master::{
     Effect, HANDSHAKE_TIMEOUT, Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX,
 };
@@ -68,8 +72,8 @@ pub use secondary::{
     HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions,
 };
 pub use status::{
-    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, SecondaryHealth,
-    SecondaryPhase, Status,
+    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,
+    SecondaryHealth, SecondaryPhase, Status,
 };
 
 /// What the deciding code may ask of its node's log: sizes and checksums, never bytes.
@@ -99,6 +103,23 @@ pub trait LogView {
 #[error("a part of this node's log cannot be read")]
 pub struct Unreadable;
 
+/// How a connection ended that this side did not close.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SessionEnd {
+    /// The peer closed it, between two frames.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// It broke, or was too slow or too long without a sign of life.
+    #[error("{0}")]
+    Lost(String),
+    /// The peer sent bytes that are no frames of this protocol.
+    #[error("{0}")]
+    Garbage(String),
+    /// An HTTP server answered.
+    #[error("an HTTP server answers there")]
+    HttpServer,
+}
+
 /// What a peer did that no correct peer does. Ends its connection, never the node.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProtocolError {
@@ -122,6 +143,11 @@ pub enum ProtocolError {
     /// A run that a page or `AddMessage` cannot have.
     #[error("a run of the ids {0} makes no sense here")]
     BadRun(IdRange),
+    /// A heartbeat interval that no node may have: damage, or a broken master.
+    #[error(
+        "a heartbeat interval of {0:?} is not plausible: it is above 0 and at most {HEARTBEAT_INTERVAL_MAX:?}"
+    )]
+    BadInterval(Duration),
     /// The master welcomed a node with messages into another log, or changed its log within a connection.
     #[error("the master's log is not the one that this node has messages of")]
     ChangedIdentity,
@@ -148,6 +174,9 @@ pub enum CloseReason {
     /// The secondary was forgotten.
     #[error("the secondary was forgotten")]
     Forgotten,
+    /// A secondary that stays unhealthy.
+    #[error("nothing was heard from the secondary for too long")]
+    Unresponsive,
     /// Not a byte for too long.
     #[error("nothing was heard from the master for too long")]
     Silent,

@@ -82,6 +82,19 @@ pub enum Refusal {
         /// How many must be.
         required: u16,
     },
+    /// Another node has more of this log: ids would be given twice.
+    #[error(
+        "the master is behind: its log ends at {end}, and a secondary has {seen} messages of the same \
+         log. Was the master put back from an older copy? Put the newer copy back; or keep that \
+         secondary's messages (acklog log dump), stop the master, and give up what it lacks with \
+         acklog log accept-loss DIR"
+    )]
+    Behind {
+        /// The master's log end.
+        end: LogEnd,
+        /// The end that the other node was seen with.
+        seen: LogEnd,
+    },
     /// The node is stopping.
     #[error("the node is shutting down; send the message again when it is back")]
     ShuttingDown,

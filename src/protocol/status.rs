@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::frame::RefusalCode;
 use crate::types::{DiskFault, LogEnd, NodeName};
 
 /// How a node's disk is.
@@ -64,10 +65,23 @@ pub struct MemberHealth {
     pub retries: u64,
     /// Round-trip time of the last answered heartbeat.
     pub rtt: Option<Duration>,
-    /// Time since the last frame from it.
+    /// Time since the last sign of life: a frame from it, or a part of a long one, either way.
     pub last_seen: Option<Duration>,
     /// Where its connection comes from; none without a connection.
     pub address: Option<String>,
+}
+
+/// A secondary that the master refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedHealth {
+    /// Its name; none where that is not known.
+    pub name: Option<NodeName>,
+    /// Why.
+    pub code: RefusalCode,
+    /// The end of its log; none where that is not known.
+    pub log_end: Option<LogEnd>,
+    /// Time since it was refused last; none: not since the master started.
+    pub last_seen: Option<Duration>,
 }
 
 /// How many nodes must be healthy for the master to take messages, and how many are. The master counts.
@@ -86,12 +100,20 @@ impl QuorumHealth {
     }
 }
 
+impl MasterHealth {
+    /// Returns whether the node does its whole job.
+    pub fn is_ready(&self) -> bool {
+        !self.read_only && !self.is_emptier
+    }
+}
+
 /// The master's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterHealth {
     /// Its name.
     pub name: NodeName,
-    /// Whether it refuses appends: it is stopping, its disk has a fault, or too few nodes are healthy.
+    /// Whether it refuses appends: it is stopping, its disk has a fault, too few nodes are healthy, or a secondary has
+    /// more of its log than itself.
     pub read_only: bool,
     /// The end of its log.
     pub log_end: LogEnd,
@@ -103,6 +125,10 @@ pub struct MasterHealth {
     pub waiting_senders: usize,
     /// Every secondary that ever registered, in that order.
     pub secondaries: Vec<MemberHealth>,
+    /// The secondaries that were refused lately.
+    pub refused: Vec<RefusedHealth>,
+    /// Whether its log began with this start, and lately it refused a secondary with messages of another.
+    pub is_emptier: bool,
     /// Its disk; none: the log is in memory.
     pub disk: Option<DiskHealth>,
 }
@@ -141,6 +167,8 @@ pub struct SecondaryHealth {
     pub master: Option<NodeName>,
     /// The master's log end as last told; none before the first handshake.
     pub master_log_end: Option<LogEnd>,
+    /// Why the last attempt to be connected to the master failed or ended; none while it is connected.
+    pub last_error: Option<String>,
     /// Its disk; none: the log is in memory.
     pub disk: Option<DiskHealth>,
 }

@@ -160,6 +160,11 @@ impl Checker {
         *held = end.max(*held);
     }
 
+    /// A node's disk was put back to what it was before: it shows less than it did.
+    pub(super) fn put_back(&mut self, name: &NodeName) {
+        self.seen.remove(name);
+    }
+
     /// A node starts with an empty log.
     pub(super) fn started_empty(&mut self, name: &NodeName) {
         self.seen.remove(name);

@@ -17,11 +17,11 @@ use super::positions::Positions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
-    Effect, ForgetError, Input, MasterOptions, Outcome, Refusal, SecondaryEffect, SecondaryInput,
-    SecondaryOptions, SecondaryPhase,
+    Effect, ForgetError, Input, LineView, MasterOptions, Outcome, Refusal, SecondaryEffect,
+    SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd,
 };
 use crate::types::{
-    IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
+    IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,
     WriteConcern,
 };
 
@@ -42,7 +42,7 @@ pub(super) enum Event {
     /// A node's log made durable what it had (none: the master's).
     Synced { secondary: Option<NodeName>, life: u64 },
     /// The master wrote down a list of names.
-    Remembered { version: u64, names: Vec<NodeName>, life: u64 },
+    Remembered { version: u64, names: Vec<NodeName>, losses: Losses, life: u64 },
     /// A node's disk takes nothing more (none: the master's).
     DiskBroke { secondary: Option<NodeName>, life: u64 },
 }
@@ -63,6 +63,8 @@ pub struct Cluster {
     lives: BTreeMap<Option<NodeName>, u64>,
     /// What each node has its log on, if nodes have disks (none: the master's).
     disks: BTreeMap<Option<NodeName>, SimDisk>,
+    /// A copy of the master's disk.
+    copy: Option<SimDisk>,
     links: BTreeMap<u64, Link>,
     partitioned: Vec<NodeName>,
     events: BTreeMap<(Duration, u64), Event>,
@@ -93,6 +95,7 @@ impl Cluster {
             secondaries: BTreeMap::new(),
             lives: BTreeMap::new(),
             disks: BTreeMap::new(),
+            copy: None,
             links: BTreeMap::new(),
             partitioned: Vec::new(),
             events: BTreeMap::new(),

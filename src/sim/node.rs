@@ -12,7 +12,7 @@ use crate::protocol::{
     Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
     SecondaryHealth, SecondaryOptions, SecondaryPhase,
 };
-use crate::types::{DiskFault, KeyHash, LogEnd, LogId, MessageId, NodeName};
+use crate::types::{DiskFault, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName};
 
 /// A master with its log.
 #[derive(Debug)]
@@ -56,9 +56,9 @@ impl NodeLog {
                 (Some(recovered.committer), recovered.opened)
             }
         };
-        let Opened { writer, reader, log, members, keys } = opened;
+        let Opened { writer, reader, log, is_old, members, losses, keys } = opened;
         let (end, on_disk) = (reader.durable_end(), committer.is_some());
-        let found = Found { log, end, members, keys, on_disk };
+        let found = Found { log, end, is_old, members, losses, keys, on_disk };
         (Self { writer, reader, committer, fault: None }, found)
     }
 
@@ -104,7 +104,9 @@ fn start_from(disk: &SimDisk, options: DiskOptions) -> Recovered {
 pub(super) struct Found {
     pub(super) log: Option<LogId>,
     pub(super) end: LogEnd,
+    is_old: bool,
     members: Vec<NodeName>,
+    losses: Losses,
     keys: Vec<(KeyHash, MessageId)>,
     on_disk: bool,
 }
@@ -118,8 +120,8 @@ pub(super) struct Stalled {
 
 impl MasterNode {
     pub(super) fn new(now: Instant, options: MasterOptions, log: NodeLog, found: Found) -> Self {
-        let Found { end, members, keys, on_disk, .. } = found;
-        let restored = RestoredMaster { end, members, keys, on_disk };
+        let Found { end, is_old, members, losses, keys, on_disk, .. } = found;
+        let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
         let machine = Master::new(now, options, restored, log.reader.clone());
         Self { machine, log, stalled: Stalled::default() }
     }

@@ -12,18 +12,28 @@ use tracing::field::{Field, Visit};
 const VALUE_BYTES_MAX: usize = 2048;
 
 /// Fields that are texts whatever they look like: a node may be called 7.
-const TEXTS: [&str; 11] = [
-    "address", "cause", "code", "detail", "error", "file", "key", "kind", "name", "peer", "reason",
+const TEXTS: [&str; 12] = [
+    "address", "cause", "code", "detail", "error", "file", "instance", "key", "kind", "name",
+    "peer", "reason",
 ];
+
+/// How an empty range of ids shows itself.
+const NO_IDS: &str = "none";
 
 /// The fields of one event, in the order in which they were given. What is absent is left out.
 #[derive(Default)]
 pub(super) struct Fields {
     pub(super) message: String,
     pub(super) others: Vec<(&'static str, Value)>,
+    /// Names of the texts that were given as such, not as the look of a number or a time.
+    exact: Vec<&'static str>,
 }
 
 impl Fields {
+    pub(super) fn new(message: String, others: Vec<(&'static str, Value)>) -> Self {
+        Self { message, others, exact: Vec::new() }
+    }
+
     pub(super) fn of(event: &Event<'_>) -> Self {
         let mut fields = Self::default();
         event.record(&mut fields);
@@ -53,15 +63,17 @@ impl Fields {
                 typed.push((name.to_owned(), value));
                 continue;
             };
-            if TEXTS.contains(&name) {
+            if TEXTS.contains(&name) || self.exact.contains(&name) {
                 typed.push((name.to_owned(), value));
+            } else if name == "id" && text == NO_IDS {
+                // Absent, as everything that is not there.
             } else if let Ok(number) = text.parse::<u64>() {
                 typed.push((name.to_owned(), number.into()));
             } else if let Some((first, last)) = range(text) {
                 typed.push((name.to_owned(), first.into()));
                 typed.push(("last".to_owned(), last.into()));
             } else if let Some(time) = duration(text) {
-                typed.push((format!("{name}_ms"), (time.as_secs_f64() * 1000.0).into()));
+                typed.push((format!("{name}_ms"), (time.as_nanos() as f64 / 1e6).into()));
             } else {
                 typed.push((name.to_owned(), value));
             }
@@ -113,6 +125,7 @@ impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         let mut text = Bounded::default();
         let _ = text.write_str(value);
+        self.exact.push(field.name());
         self.add_text(field, text);
     }
 

@@ -55,8 +55,7 @@ impl LineFormat {
     /// The line that tells of lines that were lost.
     pub(super) fn of_lost(&self, count: u64) -> String {
         let message = "log lines were lost: they came faster than standard error took them";
-        let fields =
-            Fields { message: message.to_owned(), others: vec![("lost", Value::from(count))] };
+        let fields = Fields::new(message.to_owned(), vec![("lost", Value::from(count))]);
         let mut line = String::new();
         // Writing to a string cannot fail.
         let _ = self.write(&mut line, Level::WARN, "telemetry", fields);
@@ -176,7 +175,7 @@ where
 /// Tells of lines on messages that were left out.
 fn left_out(count: u64) -> Fields {
     let message = format!("{count} more lines on messages; -- --log debug shows all");
-    Fields { message, others: Vec::new() }
+    Fields::new(message, Vec::new())
 }
 
 /// A format that is shared with what tells of lost lines.

@@ -136,11 +136,14 @@ fn json_has_numbers_as_numbers_and_leaves_out_what_is_absent() {
     let (some, none) = (Some(Duration::from_secs(2)), None::<Duration>);
     let line = lines_of(LogFormat::Json, "info", Style::Kept, || {
         info!(target: "t", id = %7_u64, run = %"3..=5", took = ?Duration::from_micros(1500),
-            timeout = ?some, pause = ?none, peer = %7, reason = "5", request = ?Some(4), "x");
+            timeout = ?some, pause = ?none, peer = %7, text = "5s", request = ?Some(4), "x");
+        info!(target: "t", id = %"none", "y");
     });
-    let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let (line, empty) = line.split_once('\n').unwrap();
+    assert!(empty.contains(r#""message":"y","fields":{}}"#), "{empty}");
+    let parsed: serde_json::Value = serde_json::from_str(line).unwrap();
     let expected = serde_json::json!({"id": 7, "run": 3, "last": 5, "took_ms": 1.5,
-        "timeout_ms": 2000.0, "peer": "7", "reason": "5", "request": 4});
+        "timeout_ms": 2000.0, "peer": "7", "text": "5s", "request": 4});
     assert_eq!(parsed["fields"], expected);
     let text = text(|| info!(target: "t", timeout = ?some, pause = ?none, "x"));
     assert!(text.ends_with("t: x timeout=2s\n"), "{text}");

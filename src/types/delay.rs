@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+/// Longest heartbeat interval. Longer ones would hide a dead peer for hours, and are more likely a
+/// damaged number. Shorter is a matter of taste: some want few packets on idle lines.
+pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
 /// Longest duration that is taken, so that adding one to a clock reading can never overflow: a year.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 

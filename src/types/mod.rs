@@ -10,6 +10,7 @@ mod delay;
 mod disk;
 mod faults;
 mod idempotency;
+mod losses;
 mod name;
 mod record;
 mod records;
@@ -18,10 +19,13 @@ mod write_concern;
 
 pub use batch::Batch;
 pub use budget::{Budget, Share};
-pub use delay::{DelayRange, DurationError, parse_duration, parse_duration_with_unit};
+pub use delay::{
+    DelayRange, DurationError, HEARTBEAT_INTERVAL_MAX, parse_duration, parse_duration_with_unit,
+};
 pub use disk::{DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
+pub use losses::Losses;
 pub(crate) use name::is_dots;
 pub use name::{NameError, NodeName};
 pub(crate) use record::has_more;

@@ -41,8 +41,9 @@ fn broken_peers_are_told_apart_and_disturb_nobody() {
     let before = master.process.rss_kib();
     let _idle: Vec<_> = (0..200).map(|_| TcpStream::connect(comm).unwrap()).collect();
 
-    rest(send(comm, b"GET / HTTP/1.1\r\n\r\n"));
-    log.wait_for("a frame of 1195725856 bytes was announced, the limit is 65536");
+    let answer = rest(send(comm, b"GET / HTTP/1.1\r\n\r\n"));
+    assert!(answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
+    log.wait_for("an HTTP request came: this is the port for secondaries");
     rest(send(comm, &[0xff; 4]));
     log.wait_for("a frame of 4294967295 bytes was announced");
     rest(send(comm, &[0, 0, 0, 4, 99, 0, 0, 0]));
@@ -105,4 +106,15 @@ fn a_handshake_that_comes_byte_by_byte_is_taken() {
         append(master.http, "meanwhile", "2");
     }
     master.process.log.wait_for("a secondary joins peer=slow");
+}
+
+#[test]
+fn a_secondary_that_dials_the_http_port_says_so() {
+    let (master, _) = master(&[]);
+    let bonnie = secondary("bonnie", master.http, &[]);
+    let port = master.http.port();
+    bonnie
+        .process
+        .log
+        .wait_for(&format!("an HTTP server answers there: is {port} the master's HTTP"));
 }

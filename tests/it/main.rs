@@ -13,6 +13,7 @@ mod faults;
 mod health;
 mod hostile;
 mod http;
+mod lines;
 mod members;
 mod proxy;
 mod replication;

@@ -1,4 +1,7 @@
-//! Whose name counts, and what a master refuses to start with.
+//! Whose name counts, what a master refuses to start with, and what it does when it is older than its secondaries.
+
+use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -55,4 +58,73 @@ fn only_listed_secondaries_are_let_in() {
     clyde.process.log.wait_for("add it to the master's --secondaries");
     assert_eq!(health(clyde.http)["phase"], "refused");
     assert_eq!(health(master.http)["clusterSize"], 2);
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+/// Runs `acklog log accept-loss`, and returns its exit status.
+fn accept_loss(dir: &str) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
+    command.args(["log", "accept-loss", dir]).output().unwrap().status.code()
+}
+
+#[test]
+fn a_master_put_back_from_an_older_copy_takes_nothing_until_its_loss_is_accepted() {
+    let (kept, data) = directory();
+    let (dir, old) = (kept.path().join("data"), kept.path().join("old"));
+    let (mut first, comm) = master(&["--data-dir", &data]);
+    let port = comm.port().to_string();
+    let bonnie = secondary("bonnie", comm, &[]);
+    wait_ready(&bonnie);
+    append(first.http, "one", "2");
+    copy(&dir, &old);
+    append(first.http, "two", "2");
+    assert_eq!(accept_loss(&data), Some(1), "in use");
+    first.process.kill();
+    copy(&old, &dir);
+    assert_eq!(accept_loss(&data), Some(1), "nobody was met that has more");
+    let (mut behind, _) = master_at(&port, &["--data-dir", &data]);
+    wait_until("bonnie to come", || health(behind.http)["mode"] == "read-only");
+    let refused = request(behind.http, "POST", "/messages", &append_body("other", "1"));
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (503, Some("behind")));
+    assert_eq!(refused.json()["outcome"], "refused");
+    assert_eq!(get(behind.http, "/ready").status, 503);
+    let row = health(behind.http)["refused"][0].clone();
+    assert_eq!((&row["name"], &row["code"]), (&"bonnie".into(), &"longer-log".into()));
+    assert_eq!(row["logEnd"], 2);
+    behind.process.kill();
+    // Behind a restart it knows without bonnie.
+    let (mut again, _) = master(&["--data-dir", &data]);
+    assert_eq!(health(again.http)["mode"], "read-only");
+    again.process.kill();
+    assert_eq!(accept_loss(&data), Some(0));
+    let (accepted, _) = master_at(&port, &["--data-dir", &data]);
+    wait_until("bonnie to be refused", || health(accepted.http)["refused"][0]["name"] == "bonnie");
+    assert_eq!(append(accepted.http, "other", "1").0, 1);
+    assert_eq!(get(accepted.http, "/ready").status, 200);
+    assert_eq!(texts(bonnie.http), ["one", "two"], "nobody takes what is left of it");
+}
+
+#[test]
+fn a_master_with_a_new_log_is_not_ready_while_it_refuses_secondaries_with_messages() {
+    let (mut first, comm) = master(&[]);
+    let port = comm.port().to_string();
+    let mut bonnie = secondary("bonnie", comm, &[]);
+    wait_ready(&bonnie);
+    append(first.http, "one", "2");
+    first.process.kill();
+    let (second, comm) = master_at(&port, &[]);
+    wait_until("bonnie to be refused", || get(second.http, "/ready").status == 503);
+    assert_eq!(health(second.http)["refused"][0]["code"], "other-log");
+    assert_eq!(health(second.http)["mode"], "read-write");
+    bonnie.process.kill();
+    let again = secondary("bonnie", comm, &[]);
+    wait_ready(&again);
+    wait_ready(&second);
 }

@@ -1,5 +1,6 @@
-//! `acklog log`: looks into a node's data directory. No node is needed, and only `reset` changes anything.
+//! `acklog log`: looks into a node's data directory. No node is needed; only `reset` and `accept-loss` change anything.
 
+mod accept_loss;
 mod dump;
 mod reset;
 mod verify;
@@ -23,6 +24,8 @@ enum Action {
     Verify(verify::VerifyArgs),
     /// Print messages of a log as lines, as `acklog messages` does
     Dump(dump::DumpArgs),
+    /// Let a master that was put back from an older copy take messages again, without those that it lacks
+    AcceptLoss(accept_loss::AcceptLossArgs),
     /// Move a secondary's log aside, so that the node fetches everything anew; deletes nothing
     Reset(reset::ResetArgs),
 }
@@ -48,6 +51,7 @@ pub(super) fn run(args: &LogArgs) -> ExitCode {
 impl LogArgs {
     fn act(&self, out: &mut impl Write) -> anyhow::Result<()> {
         match &self.action {
+            Action::AcceptLoss(args) => accept_loss::run(args, out),
             Action::Verify(args) => verify::run(args, out),
             Action::Dump(args) => dump::run(args, out),
             Action::Reset(args) => reset::run(args, out),

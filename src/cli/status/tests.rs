@@ -28,6 +28,12 @@ clyde   unhealthy  disconnected      7   35          0       12       -  61.5 s 
 }
 
 #[test]
+fn one_that_does_not_answer_on_its_connection_is_not_shown_as_ready() {
+    let cut_off = MASTER.replace("disconnected", "ready");
+    assert!(shown(&cut_off, false).contains("clyde   unhealthy  silent "));
+}
+
+#[test]
 fn colour_marks_the_status_and_moves_no_column() {
     let plain = shown(MASTER, false);
     let coloured = shown(MASTER, true);
@@ -59,7 +65,7 @@ fn what_is_not_known_is_a_dash_and_trouble_is_told() {
         "m (master): -, log end -, cluster size -, waiting senders -\n\
          quorum: 1 healthy of 2 required\n\
          disk failed: no\\nspace\n\
-         no secondary has registered yet\n"
+         no secondary was ever ready\n"
     );
 }
 
@@ -130,8 +136,13 @@ fn a_refused_secondary_and_a_failed_attempt_are_told() {
         shown(master, false),
         "m (master): read-write, log end 1, cluster size 1, waiting senders 0\n\
          refused bonnie: other-log, log end 5, 1.2 s ago\n\
-         no secondary has registered yet\n"
+         no secondary was ever ready\n"
     );
+    let behind = r#"{"name": "m", "role": "master", "mode": "read-only", "refused": [
+        {"name": null, "code": "longer-log", "logEnd": 5, "lastSeenMs": null}]}"#;
+    let behind = shown(behind, false);
+    assert!(behind.contains("refused -: longer-log, log end 5, before this start\n"), "{behind}");
+    assert!(behind.contains("put back from an older copy?"), "{behind}");
     let secondary = r#"{"name": "b", "role": "secondary", "phase": "connecting", "logEnd": 0,
         "buffered": 0, "master": {"address": "a:1", "connected": false, "lastError": "x\ny"}}"#;
     assert!(shown(secondary, false).contains("; the last attempt failed: x\\ny\n"));

@@ -1,8 +1,8 @@
 //! From a problem to its answer: code, `retry`, `outcome`, headers and body.
 
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, RETRY_AFTER,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, RETRY_AFTER,
 };
 use hyper::{Response, StatusCode};
 
@@ -47,6 +47,7 @@ impl Problem {
             | Self::Body(_)
             | Self::Faults(_)
             | Self::BodyBroken
+            | Self::NoRequest
             | Self::Key(_)
             | Self::BadHost(_)
             | Self::NotMastersWait { .. } => Code::BadRequest,
@@ -65,12 +66,15 @@ impl Problem {
             Self::BodyTooLong { .. } | Self::MessageTooLong { .. } | Self::BatchTooLong { .. } => {
                 Code::TooLarge
             }
+            Self::TargetTooLong => Code::TargetTooLong,
+            Self::HeadTooLong => Code::HeadTooLong,
             Self::ContentEncoding(_) => Code::UnsupportedEncoding,
             Self::WrongHost { .. } => Code::WrongHost,
             Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
             Self::AppendLost => Code::AnswerLost,
             Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
+            Self::Refused(Refusal::Behind { .. }) => Code::Behind,
             Self::TooManyWaiting(_) | Self::Refused(Refusal::TooManyWaiting { .. }) => {
                 Code::TooManyWaiting
             }
@@ -124,6 +128,9 @@ impl Problem {
             Self::BodyTooLong { .. }
                 | Self::BodyIdle { .. }
                 | Self::BodyBroken
+                | Self::NoRequest
+                | Self::HeadTooLong
+                | Self::TargetTooLong
                 | Self::TooManyBodies
         )
     }
@@ -145,6 +152,25 @@ impl Problem {
         *response.status_mut() = self.status();
         self.write_headers(response.headers_mut());
         response
+    }
+
+    /// Returns the answer as it is sent, where hyper found that what came is no request.
+    pub(in crate::http) fn sent(self) -> Vec<u8> {
+        let status = self.status();
+        let body = self.body(Kind::Idempotent);
+        let mut headers = HeaderMap::new();
+        self.write_headers(&mut headers);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let mut out = format!("HTTP/1.1 {status}\r\n").into_bytes();
+        for (name, value) in &headers {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&body);
+        out
     }
 
     fn write_headers(&self, headers: &mut HeaderMap) {

@@ -61,18 +61,24 @@ codes! {
     NotUnhealthy = "not-unhealthy", CONFLICT;
     /// The body or a message is too long.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE;
+    /// The target is too long.
+    TargetTooLong = "target-too-long", URI_TOO_LONG;
     /// The body is compressed.
     UnsupportedEncoding = "unsupported-encoding", UNSUPPORTED_MEDIA_TYPE;
     /// The node does not go by that host name.
     WrongHost = "wrong-host", MISDIRECTED_REQUEST;
     /// The idempotency key belongs to another message.
     KeyReused = "key-reused", UNPROCESSABLE_ENTITY;
+    /// The head is too long.
+    HeadTooLong = "head-too-long", REQUEST_HEADER_FIELDS_TOO_LARGE;
     /// A part of the log is damaged.
     Unreadable = "unreadable", INTERNAL_SERVER_ERROR;
     /// The node stopped while it had the message.
     AnswerLost = "answer-lost", INTERNAL_SERVER_ERROR;
     /// Too few nodes are healthy.
     NoQuorum = "no-quorum", SERVICE_UNAVAILABLE;
+    /// A secondary has more of the log than the master.
+    Behind = "behind", SERVICE_UNAVAILABLE;
     /// Too many senders wait.
     TooManyWaiting = "too-many-waiting", SERVICE_UNAVAILABLE;
     /// No room for the body, or for what it holds.

@@ -57,6 +57,9 @@ fn clients_faults() -> Vec<(Problem, u16, &'static str)> {
         (Problem::Faults(text()), 400, "bad-request"),
         (Problem::Key(text()), 400, "bad-request"),
         (Problem::BodyBroken, 400, "bad-request"),
+        (Problem::NoRequest, 400, "bad-request"),
+        (Problem::TargetTooLong, 414, "target-too-long"),
+        (Problem::HeadTooLong, 431, "head-too-long"),
         (Problem::BadHost("b"), 400, "bad-request"),
         (not_here, 400, "bad-request"),
         (too_many.into(), 400, "unsatisfiable-write-concern"),
@@ -83,6 +86,7 @@ fn clients_faults() -> Vec<(Problem, u16, &'static str)> {
 fn nodes_faults() -> Vec<Row> {
     let (always, keyed) = ([true; 3], [true, false, true]);
     let no_quorum = Refusal::NoQuorum { healthy: 1, cluster_size: 3, required: 2 };
+    let behind = Refusal::Behind { end: LogEnd::new(1), seen: LogEnd::new(3) };
     let key_unreadable = Refusal::KeyUnreadable { first: MessageId::new(3), detail: text() };
     let too_many = Refusal::TooManyWaiting { limit: 9 };
     vec![
@@ -90,6 +94,7 @@ fn nodes_faults() -> Vec<Row> {
         (key_unreadable.into(), 500, "unreadable", keyed, "unknown"),
         (Problem::AppendLost, 500, "answer-lost", keyed, "unknown"),
         (no_quorum.into(), 503, "no-quorum", always, "refused"),
+        (behind.into(), 503, "behind", always, "refused"),
         (too_many.into(), 503, "too-many-waiting", always, "refused"),
         (Problem::TooManyWaiting(accepted(true)), 503, "too-many-waiting", keyed, "stored"),
         (Problem::TooManyBodies, 503, "too-busy", always, "refused"),

@@ -1,8 +1,12 @@
 //! Clients that hang up or end their half, and listings that are cut short.
 
+use std::io;
+use std::task::{Context, Poll};
+
 use tokio::net::TcpSocket;
 
 use super::*;
+use crate::http::client::Stream;
 
 /// A client that sent a request and these bytes behind it.
 async fn sent(address: SocketAddr, head: &str, behind: &[u8]) -> TcpStream {
@@ -81,7 +85,7 @@ async fn what_is_there_at_once_is_always_answered_to_a_client_that_ended_its_hal
 }
 
 /// Reads a listing of which the server sends only a part, and returns how it ended.
-async fn cut_listing(version: &str) -> std::io::Result<usize> {
+async fn cut_listing(version: &str) -> io::Result<usize> {
     let running = run(1, 250_000);
     // Takes less than the listing before somebody reads.
     let socket = TcpSocket::new_v4().unwrap();
@@ -100,7 +104,28 @@ async fn cut_listing(version: &str) -> std::io::Result<usize> {
 #[tokio::test]
 async fn a_cut_listing_is_a_reset_where_only_the_end_of_the_connection_ends_it() {
     let error = cut_listing("1.0").await.expect_err("no clean end");
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     // Here the last chunk is missing, and all that was sent arrives.
     cut_listing("1.1").await.expect("a clean end");
+}
+
+/// A stream in memory, whose ends are always there.
+impl Stream for tokio::io::DuplexStream {
+    fn poll_is_closed(&self, _: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        Poll::Pending
+    }
+
+    fn try_send(&self, _: &[u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unread_bytes(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn reset_on_drop(&self) {}
 }

@@ -166,8 +166,8 @@ impl Committer {
             work.dirty = false;
             (work.log, work.members.take())
         };
-        if let Some((version, members)) = members {
-            self.manifest.members = members;
+        if let Some((version, members, losses)) = members {
+            (self.manifest.members, self.manifest.losses) = (members, losses);
             self.store_manifest()?;
             self.shared.remembered.store(version, Ordering::Release);
             self.shared.changed.notify_one();

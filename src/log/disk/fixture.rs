@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::*;
 use crate::log::storage::Storage;
 use crate::sim::SimDisk;
-use crate::types::{Batch, LogEnd, NodeName, Run};
+use crate::types::{Batch, LogEnd, Losses, NodeName, Run};
 
 /// A log whose files are kept.
 struct Fixture {
@@ -75,7 +75,7 @@ fn options(fixture: &Fixture) -> DiskOptions {
 fn write(fixture: &Fixture, disk: &SimDisk) {
     let mut log = recover(Arc::new(disk.clone()), options(fixture)).unwrap();
     let members: Vec<NodeName> = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).into();
-    log.opened.writer.remember(1, members);
+    log.opened.writer.remember(1, members, Losses::default());
     let mut at = 1_700_000_000_000;
     for group in fixture.groups {
         for (texts, key) in *group {

@@ -11,6 +11,8 @@
 //! - `synced` is an end below which all was synced when the manifest was written: the last segment's first id, or after
 //!   a clean stop the log's end.
 //! - `secondaries` are the names that registered with this master, in that order.
+//! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end,
+//!   and below which end its operator gave that up.
 
 use std::io;
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{FORMAT_VERSION, Role};
 use crate::log::storage::Storage;
-use crate::types::{LogEnd, LogId, NodeName, is_dots};
+use crate::types::{LogEnd, LogId, Losses, NodeName, is_dots};
 
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest";
@@ -40,6 +42,7 @@ pub(super) struct Manifest {
     /// All below was synced.
     pub(super) synced: LogEnd,
     pub(super) members: Vec<NodeName>,
+    pub(super) losses: Losses,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,11 +54,26 @@ struct Line {
     last: Option<u64>,
     synced: u64,
     secondaries: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    seen: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    accepted: u64,
+}
+
+fn is_zero(end: &u64) -> bool {
+    *end == 0
 }
 
 impl Manifest {
     pub(super) fn new(role: Role, log: Option<LogId>) -> Self {
-        Self { role, log, last: None, synced: LogEnd::ZERO, members: Vec::new() }
+        Self {
+            role,
+            log,
+            last: None,
+            synced: LogEnd::ZERO,
+            members: Vec::new(),
+            losses: Losses::default(),
+        }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -66,6 +84,8 @@ impl Manifest {
             last: self.last.map(LogEnd::get),
             synced: self.synced.get(),
             secondaries: self.members.iter().map(NodeName::to_string).collect(),
+            seen: self.losses.seen.get(),
+            accepted: self.losses.accepted.get(),
         };
         let line = serde_json::to_string(&line).expect("numbers and names");
         let crc = crc32c::crc32c(line.as_bytes());
@@ -101,6 +121,7 @@ impl Manifest {
             last: line.last.map(LogEnd::new),
             synced: LogEnd::new(line.synced),
             members: names.collect::<Result<_, _>>().map_err(|error| format!("{error}"))?,
+            losses: Losses { seen: LogEnd::new(line.seen), accepted: LogEnd::new(line.accepted) },
         })
     }
 
@@ -134,6 +155,23 @@ impl Manifest {
     }
 }
 
+/// Gives up what other nodes have of a master's log beyond what the master has. Returns below which end that is; none
+/// where nothing is known that could be given up.
+///
+/// # Errors
+/// The system's, with the kind `InvalidData` where the manifest is damaged. Either of the two manifests is there then.
+pub(crate) fn accept_losses(storage: &dyn Storage) -> io::Result<Option<LogEnd>> {
+    let mut manifest = Manifest::load(storage)?.ok_or(io::ErrorKind::NotFound)?;
+    let Losses { seen, accepted } = &mut manifest.losses;
+    if *seen <= *accepted {
+        return Ok(None);
+    }
+    *accepted = *seen;
+    let end = *seen;
+    manifest.store(storage)?;
+    Ok(Some(end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,12 +183,15 @@ mod tests {
             last: Some(LogEnd::new(100)),
             synced: LogEnd::new(123),
             members: ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec(),
+            losses: Losses::default(),
         }
     }
 
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
-        let whole = [manifest(), Manifest::new(Role::Secondary, None)];
+        let losses = Losses { seen: LogEnd::new(9), accepted: LogEnd::new(4) };
+        let behind = Manifest { losses, ..manifest() };
+        let whole = [manifest(), behind, Manifest::new(Role::Secondary, None)];
         for manifest in whole {
             assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
         }

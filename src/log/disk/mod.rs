@@ -28,7 +28,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::threads::ThreadPool;
-use crate::types::{DiskFault, Fsync, LogId, NodeName};
+use crate::types::{DiskFault, Fsync, LogId, Losses, NodeName};
 
 /// Threads that read old messages, at most. One disk does not read faster for more of them, and each holds a run's
 /// memory; with fewer, one slow read holds up more of the others.
@@ -40,6 +40,7 @@ pub(super) use self::files::Files;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub(super) use self::keeper::Keeper;
+pub(crate) use self::manifest::accept_losses;
 pub(super) use self::paging::Cursor;
 pub use self::places::Place;
 pub use self::recovery::inspect;
@@ -112,8 +113,8 @@ pub(super) struct Work {
     pub(super) dirty: bool,
     /// The log that it belongs to.
     pub(super) log: Option<LogId>,
-    /// A list of members to write down, and its version.
-    pub(super) members: Option<(u64, Vec<NodeName>)>,
+    /// A list of members and the losses to write down, and its version.
+    pub(super) members: Option<(u64, Vec<NodeName>, Losses)>,
     /// A segment was sealed.
     sealed: bool,
     /// The node stops.

@@ -79,11 +79,12 @@ pub(crate) fn recover(
     let indexed = sealed.len();
     let disk = Disk::new(Files::new(storage.clone(), sealed, segment.clone()));
     let shared = Arc::new(Shared::new(end, options.sizes.chunk_bytes, Some(disk)));
-    let members = manifest.members.clone();
+    let (members, losses) = (manifest.members.clone(), manifest.losses);
+    let is_old = log != Some(options.new_log);
     let keeper = Keeper::new(shared.clone(), storage.clone(), indexed);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
     let (writer, reader) = LogWriter::of(shared.clone(), log);
-    let opened = Opened { writer, reader, log, members, keys };
+    let opened = Opened { writer, reader, log, is_old, members, losses, keys };
     Ok(Recovered { shared, committer, keeper, opened })
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::log::LogReader;
 use crate::protocol::LogView;
 use crate::sim::SimDisk;
-use crate::types::{Batch, KeyHash, LogEnd, MessageId, Run};
+use crate::types::{Batch, KeyHash, LogEnd, Losses, MessageId, Run};
 
 mod batches;
 mod damage;
@@ -220,12 +220,14 @@ fn members_are_remembered() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     let names = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec();
-    log.opened.writer.remember(3, names.clone());
+    let losses = Losses { seen: LogEnd::new(7), accepted: LogEnd::new(3) };
+    log.opened.writer.remember(3, names.clone(), losses);
     assert_eq!(log.opened.reader.remembered(), 0);
     log.committer.write();
     assert_eq!(log.opened.reader.remembered(), 3);
     disk.crash(&mut ChaCha8Rng::seed_from_u64(1));
-    assert_eq!(open(&disk).opened.members, names);
+    let again = open(&disk).opened;
+    assert_eq!((again.members, again.losses), (names, losses));
 }
 
 #[test]

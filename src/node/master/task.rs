@@ -68,9 +68,9 @@ impl Core {
         mailboxes: Mailboxes,
         tasks: &TaskTracker,
     ) -> (Self, mpsc::UnboundedReceiver<Compared>) {
-        let Opened { writer, reader, members, keys, .. } = log;
+        let Opened { writer, reader, is_old, members, losses, keys, .. } = log;
         let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
-        let restored = RestoredMaster { end, members, keys, on_disk };
+        let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
         let (comparing, compared) = Comparing::new(tasks.clone());
         let core = Self {
             machine: Master::new(now(), options, restored, reader.clone()),
@@ -172,8 +172,7 @@ impl Core {
                 SessionEvent::Frame(frame) => {
                     self.machine.step(now, Input::Frame { session, frame });
                 }
-                // A secondary is judged by whole frames.
-                SessionEvent::Heard => {}
+                SessionEvent::Heard => self.machine.step(now, Input::Heard(session)),
                 SessionEvent::Down(reason) => {
                     self.sessions.close(session);
                     self.machine.step(now, Input::SessionDown { session, reason });
@@ -197,6 +196,7 @@ impl Core {
         // Before any time limit is judged: a message that is stored by now is told as such.
         self.hear_log(now);
         if deadline.is_some_and(|deadline| deadline <= now) {
+            self.machine.look(now, |session| self.sessions.look(session));
             self.machine.handle_timeout(now);
             self.expire_comparing(now);
         }
@@ -310,8 +310,8 @@ impl Core {
                         released += 1;
                     }
                     Effect::Close { session, .. } => self.sessions.close(session),
-                    Effect::Remember { version, names } => {
-                        self.writer.remember(version, names);
+                    Effect::Remember { version, names, losses } => {
+                        self.writer.remember(version, names, losses);
                         asked = true;
                     }
                 }

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::member::NewLink;
+use super::refused::Refused;
 use super::{Master, Member, MemberId, Standing, send};
 use crate::protocol::frame::{
     Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
 use crate::protocol::status::Status;
 use crate::protocol::{CloseReason, LogView, ProtocolError};
-use crate::types::{IdRange, NodeName, Records, RequestId, SECONDARIES_MAX, SessionId};
+use crate::types::{IdRange, LogEnd, NodeName, Records, RequestId, SECONDARIES_MAX, SessionId};
 
 /// Time for a connection to finish its handshake: the longest artificial delay of one, twice.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,19 +28,27 @@ pub(super) struct Stranger {
     pub(super) deadline: Instant,
 }
 
+/// How a secondary begins anew.
+pub(super) const BEGIN_ANEW: &str = "restart it where its log is in memory, or stop it and run \
+    `acklog log reset DIR` on its data directory";
+
+/// What stands before all else where a secondary may have the better copy of this log.
+pub(super) const KEEP_IT: &str = "Keep this node as it is: GET /messages shows what it has, and \
+    `acklog log dump DIR` prints it from its data directory";
+
 /// A refusal: its code and what to tell the person at the other end.
-type Refused = (RefusalCode, String);
+type Refusal = (RefusalCode, String);
 
 /// Why a secondary is not let in.
 enum Denied {
     /// For a reason of its own: it is told.
-    Refused(Refused),
+    Refused(Refusal),
     /// For one that lies in this node: it may try again.
     Closed(CloseReason),
 }
 
-impl From<Refused> for Denied {
-    fn from(refused: Refused) -> Self {
+impl From<Refusal> for Denied {
+    fn from(refused: Refusal) -> Self {
         Self::Refused(refused)
     }
 }
@@ -86,7 +95,7 @@ impl<L: LogView> Master<L> {
                      run the same release on all nodes"
                 );
                 let refused = (RefusalCode::Version, detail);
-                return self.refuse(session, request, "unknown", refused);
+                return self.refuse(now, session, request, None, refused);
             }
             _ => {
                 let reason = CloseReason::Protocol(ProtocolError::HandshakeExpected);
@@ -100,7 +109,7 @@ impl<L: LogView> Master<L> {
                 self.respond(session, request, self.welcome());
             }
             Err(Denied::Refused(refused)) => {
-                self.refuse(session, request, handshake.name.as_str(), refused);
+                self.refuse(now, session, request, Some(&handshake), refused);
             }
             Err(Denied::Closed(reason)) => {
                 warn!(peer = %handshake.name, %session, %request, %reason,
@@ -161,7 +170,7 @@ impl<L: LogView> Master<L> {
         if known.is_none() && self.members.len() >= usize::from(secondaries_max) {
             let detail = format!(
                 "the cluster has its {secondaries_max} secondaries already; raise --cluster-size, or \
-                 forget one that is gone with DELETE /secondaries/<name>"
+                 forget one that is gone with `acklog forget NAME`"
             );
             return Err((RefusalCode::ClusterFull, detail).into());
         }
@@ -178,33 +187,53 @@ impl<L: LogView> Master<L> {
         if end.get() == 0 {
             return Ok(());
         }
-        let what_to_do = "it keeps its messages; to join this master it must begin anew: restart it \
-            where its log is in memory, or stop it and run `acklog log reset DIR` on its data directory";
         if *log != Some(self.options.log) {
-            let detail = format!("this node has {end} messages of another log; {what_to_do}");
+            let detail = format!(
+                "this node has {end} messages of another log; it keeps its messages; to join this \
+                 master it must begin anew: {BEGIN_ANEW}"
+            );
             return Err((RefusalCode::OtherLog, detail).into());
         }
         if *end > self.durable_end {
-            let detail = format!(
-                "this node has {end} messages, more than the master's {}; {what_to_do}",
-                self.durable_end
-            );
-            return Err((RefusalCode::LongerLog, detail).into());
+            return Err((RefusalCode::LongerLog, self.longer_detail(*end)).into());
         }
         let Ok(checksum) = self.log.checksum_before(*end) else {
             return Err(Denied::Closed(CloseReason::DiskFault));
         };
         if checksum != *last_checksum {
-            let detail =
-                format!("this node's last message before {end} is not the master's; {what_to_do}");
+            let detail = format!(
+                "this node and the master have different messages below {end} of one log: one of the \
+                 two was put back from an older copy, or lost its end. {KEEP_IT}. Once it is \
+                 known that the master is right, let it begin anew: {BEGIN_ANEW}"
+            );
             return Err((RefusalCode::OtherRecord, detail).into());
         }
         Ok(())
     }
 
-    fn refuse(&mut self, session: SessionId, request: RequestId, name: &str, refused: Refused) {
+    fn refuse(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        request: RequestId,
+        handshake: Option<&Handshake>,
+        refused: Refusal,
+    ) {
         let (code, detail) = refused;
-        warn!(repeats = true, peer = %name, %session, ?code, detail, "refused a secondary");
+        let name = handshake.map(|handshake| handshake.name.clone());
+        let peer = name.as_ref().map_or("unknown", NodeName::as_str);
+        warn!(repeats = true, peer, %session, code = code.as_str(), detail, "refused a secondary");
+        let is_other = |told: &Handshake| {
+            told.end > LogEnd::ZERO && (told.log != Some(self.options.log) || code.is_divergence())
+        };
+        let has_other_messages = handshake.is_some_and(is_other);
+        let log_end = handshake.map(|handshake| handshake.end);
+        self.refused.insert(now, Refused { name, code, log_end, has_other_messages });
+        if let Some(handshake) = handshake
+            && code == RefusalCode::LongerLog
+        {
+            self.note_longer(&handshake.name, handshake.end);
+        }
         self.respond(session, request, Response::Refused { code, detail });
         self.close(session, CloseReason::Refused);
     }
@@ -220,6 +249,7 @@ impl<L: LogView> Master<L> {
         let id = self
             .member_named(&handshake.name)
             .unwrap_or_else(|| self.add_member(handshake.name.clone(), Standing::Guest));
+        self.refused.remove(&handshake.name);
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.acked_end() > handshake.end {
             let acked = member.acked_end();

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::protocol::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::protocol::outcome::Outcome;
+use crate::protocol::{CloseReason, SessionEnd};
 use crate::types::{
-    DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, MessageId, NodeName, Quorum, Records,
-    SessionId, WaiterId, WriteConcern,
+    DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName, Quorum,
+    Records, SessionId, WaiterId, WriteConcern,
 };
 
 /// What a master is told once.
@@ -51,6 +51,10 @@ pub struct RestoredMaster {
     pub keys: Vec<(KeyHash, MessageId)>,
     /// Whether the log is on a disk.
     pub on_disk: bool,
+    /// Whether the log existed before this start.
+    pub is_old: bool,
+    /// What other nodes were seen with, beyond this log's end.
+    pub losses: Losses,
 }
 
 /// What happens to a master.
@@ -76,12 +80,14 @@ pub enum Input {
         /// The frame.
         frame: Frame<Records>,
     },
+    /// Bytes of a frame arrived that is not whole yet.
+    Heard(SessionId),
     /// A connection is gone.
     SessionDown {
         /// Its session.
         session: SessionId,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: SessionEnd,
     },
     /// A sender no longer waits.
     Cancel(WaiterId),
@@ -101,13 +107,15 @@ pub enum Effect {
         /// The frame.
         frame: Frame<IdRange>,
     },
-    /// Write down the names of the secondaries that ever registered, in place of those before, and tell
-    /// [`Input::Remembered`] when that is done.
+    /// Write down the names of the secondaries that ever registered, and what they were seen with, in place of what was
+    /// written down before, and tell [`Input::Remembered`] when that is done.
     Remember {
         /// Counts these lists, from 1 on.
         version: u64,
         /// The names, in the order in which they registered.
         names: Vec<NodeName>,
+        /// What other nodes were seen with, beyond this log's end.
+        losses: Losses,
     },
     /// Answer a sender.
     Release {

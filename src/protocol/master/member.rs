@@ -1,5 +1,7 @@
 //! One secondary as its master knows it: its connection, if there is one, and its progress.
 
+mod signs;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -11,8 +13,9 @@ use crate::protocol::LogView;
 use crate::protocol::delayed::Delayed;
 use crate::protocol::faults::{Injector, Outgoing};
 use crate::protocol::frame::{Frame, Request};
-use crate::protocol::health::Health;
+use crate::protocol::health::{Health, SILENT_AFTER};
 use crate::protocol::in_flight::{Completed, InFlight};
+use crate::protocol::line::{Line, LongFrameLosses};
 use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
 use crate::types::{IdRange, InstanceId, LogEnd, MESSAGE_TARGET, NodeName, RequestId, SessionId};
@@ -59,6 +62,7 @@ pub(super) struct Member {
     rtt: Option<Duration>,
     /// When it was last heard from, on whatever connection.
     last_seen: Option<Instant>,
+    long_frame_losses: LongFrameLosses,
 }
 
 /// A member's connection. All of it dies with the connection.
@@ -72,6 +76,9 @@ struct Link {
     ready_requests: Vec<RequestId>,
     health: Health,
     in_flight: InFlight<Asked>,
+    line: Line,
+    /// When it is given up; none while it is not unhealthy.
+    give_up_at: Option<Instant>,
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
     heartbeat_due: Instant,
@@ -109,6 +116,7 @@ impl Member {
             retries: 0,
             rtt: None,
             last_seen: None,
+            long_frame_losses: LongFrameLosses::default(),
         }
     }
 
@@ -127,6 +135,11 @@ impl Member {
     /// Returns whether its name is written down: only then do its name and its acks count.
     pub(super) fn is_registered(&self) -> bool {
         self.standing == Standing::Registered
+    }
+
+    /// Returns whether it was heard from since then, on whatever connection.
+    pub(super) fn is_seen_since(&self, then: Instant) -> bool {
+        self.last_seen.is_some_and(|seen| seen >= then)
     }
 
     pub(super) fn session(&self) -> Option<SessionId> {
@@ -153,6 +166,9 @@ impl Member {
     /// Takes a new connection. The position that its handshake told is the truth, also where it is lower than before:
     /// then the node lost what it had.
     pub(super) fn connect(&mut self, now: Instant, new: NewLink, options: &MasterOptions) {
+        if self.last_seen.is_some() && self.status() == Status::Unhealthy {
+            info!(peer = %self.name, before = ?Status::Unhealthy, "healthy again, over a new connection");
+        }
         self.progress = Progress::new(new.end, options.heartbeat_interval);
         self.is_position_known = true;
         self.last_seen = Some(now);
@@ -164,6 +180,8 @@ impl Member {
             ready_requests: Vec::new(),
             health: Health::new(now, options.heartbeat_interval),
             in_flight: InFlight::new(options.request_timeout),
+            line: Line::new(options.request_timeout),
+            give_up_at: None,
             delayed: Delayed::new(),
             // The first at once: it measures the round trip.
             heartbeat_due: now,
@@ -172,35 +190,18 @@ impl Member {
         });
     }
 
-    /// Gives up the connection. What was acked stays acked.
-    pub(super) fn disconnect(&mut self, options: &MasterOptions) {
-        self.link = None;
-        self.progress = Progress::new(self.acked_end(), options.heartbeat_interval);
-    }
-
-    /// A frame arrived. Returns whether that changes the status.
-    pub(super) fn hear(&mut self, now: Instant) -> bool {
-        self.last_seen = Some(now);
-        let Some(link) = &mut self.link else { return false };
-        let Some(before) = link.health.hear(now) else { return false };
-        link.silent_until = Some(link.in_flight.next_id());
-        info!(peer = %self.name, ?before, "healthy again");
-        self.progress.resume();
-        true
-    }
-
-    /// It answered a heartbeat. Frames arrive in order, so what was sent before that heartbeat, in a silence that is
-    /// over now, and is not answered has been lost. Waiting for it to time out would serve the secondary late.
-    pub(super) fn send_lost_again(&mut self, heartbeat: RequestId) {
-        let Some(link) = &mut self.link else { return };
-        let Some(silent_until) = link.silent_until else { return };
-        let end = silent_until.min(heartbeat);
-        for asked in link.in_flight.drain(end, |asked| matches!(asked, Asked::Run(_))) {
-            if let Asked::Run(run) = asked {
-                self.progress.lose(run);
-            }
+    /// Gives up the connection. What was acked stays acked. Returns whether it was not unhealthy before.
+    pub(super) fn disconnect(&mut self, options: &MasterOptions) -> bool {
+        let was_live = self.status() != Status::Unhealthy;
+        if let Some(link) = self.link.take()
+            && link.line.view().has_long_frame
+            && self.long_frame_losses.lost()
+        {
+            warn!(peer = %self.name, "connections end again and again while a long frame is under way, \
+                and short frames pass: does the path drop large packets? Look at its MTU");
         }
-        link.silent_until = Some(silent_until).filter(|&until| heartbeat < until);
+        self.progress = Progress::new(self.acked_end(), options.heartbeat_interval);
+        was_live
     }
 
     /// Where the next page begins, asked for by a secondary that has everything before `from`: behind the last page, or
@@ -210,9 +211,10 @@ impl Member {
     }
 
     /// Notes that a page was sent.
-    pub(super) fn note_page(&mut self, end: LogEnd) {
+    pub(super) fn note_page(&mut self, now: Instant, end: LogEnd) {
         if let Some(link) = &mut self.link {
             link.paged = end;
+            link.line.sent(now);
         }
     }
 
@@ -304,6 +306,7 @@ impl Member {
                 if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
             debug!(peer = %self.name, request = %id, id = %plan.range, ?delay, "{what}");
             if delay.is_zero() {
+                link.line.sent(now);
                 send(context.effects, link.session, outgoing);
             } else {
                 link.delayed.insert(now + delay, outgoing);
@@ -318,9 +321,16 @@ impl Member {
     ) {
         let Some(link) = &mut self.link else { return };
         while let Some(outgoing) = link.delayed.pop(now) {
-            send(context.effects, link.session, outgoing);
+            // Another copy may have brought it meanwhile.
+            if outgoing.run().is_none_or(|run| run.end() > self.progress.acked_end()) {
+                link.line.sent(now);
+                send(context.effects, link.session, outgoing);
+            }
         }
         if let Some(status) = link.health.update(now) {
+            let interval = context.options.heartbeat_interval;
+            link.give_up_at =
+                (status == Status::Unhealthy).then_some(now + interval * SILENT_AFTER);
             let silent = now.saturating_duration_since(link.health.last_seen());
             warn!(peer = %self.name, ?status, ?silent, "not heard from");
         }
@@ -357,6 +367,8 @@ impl Member {
             link.delayed.next_deadline(),
             link.health.next_change(),
             link.in_flight.next_deadline(),
+            link.line.next_look(),
+            link.give_up_at,
             retry,
             Some(link.heartbeat_due),
         ]

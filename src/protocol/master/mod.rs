@@ -8,11 +8,15 @@ mod disk;
 mod faults;
 mod handshake;
 mod interface;
+mod losses;
+mod majority;
 mod member;
 mod names;
 mod quorum;
+mod refused;
 mod senders;
 mod session;
+mod strangers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeBounds;
@@ -28,13 +32,16 @@ pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId, Standing};
 use self::names::Names;
+use self::refused::RefusedRows;
+use self::strangers::LineBound;
 use super::LogView;
 use super::faults::{Injector, Outgoing};
 use super::idempotency::KeyWindow;
+use super::line::LineView;
 use super::own_time::OwnTime;
 use super::status::{DiskHealth, MasterHealth};
 use super::write_concern::{Gate, Waiter};
-use crate::types::{DiskFault, Faults, LogEnd, LogId, NodeName, SessionId};
+use crate::types::{DiskFault, Faults, LogEnd, LogId, Losses, NodeName, SessionId};
 
 /// The master's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -52,6 +59,12 @@ pub struct Master<L> {
     names: Names,
     by_session: BTreeMap<SessionId, MemberId>,
     strangers: BTreeMap<SessionId, Stranger>,
+    stranger_lines: LineBound,
+    /// The node's own time, as of the last call that told the time.
+    now: Instant,
+    refused: RefusedRows,
+    /// When it is looked again whether a majority can be reached.
+    majority_due: Instant,
     injector: Injector,
     /// The time of everything but the senders: it stands still while the node is paused, and they go on.
     time: OwnTime,
@@ -59,6 +72,10 @@ pub struct Master<L> {
     effects: VecDeque<Effect>,
     stopping: bool,
     on_disk: bool,
+    /// Whether the log began with this start.
+    is_new: bool,
+    /// What other nodes were seen with, beyond this log's end.
+    losses: Losses,
     /// Why the log takes nothing more.
     disk_fault: Option<DiskFault>,
     /// Whether senders may have to be answered, since a node's acked end changed.
@@ -93,9 +110,15 @@ impl<L: LogView> Master<L> {
             names: Names::default(),
             by_session: BTreeMap::new(),
             strangers: BTreeMap::new(),
+            stranger_lines: LineBound::default(),
+            now,
+            refused: RefusedRows::default(),
+            majority_due: Self::first_majority_check(now),
             effects: VecDeque::new(),
             stopping: false,
             on_disk: restored.on_disk,
+            is_new: !restored.is_old,
+            losses: restored.losses,
             disk_fault: None,
             release_due: false,
             ends: Vec::new(),
@@ -118,9 +141,13 @@ impl<L: LogView> Master<L> {
     /// When a connection or a frame is handed in while the node is paused.
     pub fn step(&mut self, now: Instant, input: Input) {
         let now = self.time.at(now);
+        self.now = now;
         let of_peers = matches!(
             input,
-            Input::SessionUp { .. } | Input::Frame { .. } | Input::SessionDown { .. }
+            Input::SessionUp { .. }
+                | Input::Frame { .. }
+                | Input::Heard(_)
+                | Input::SessionDown { .. }
         );
         assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
         match input {
@@ -129,6 +156,7 @@ impl<L: LogView> Master<L> {
             Input::DiskFault(fault) => self.disk_failed(fault),
             Input::SessionUp { session, address } => self.meet(now, session, address),
             Input::Frame { session, frame } => self.receive(now, session, frame),
+            Input::Heard(session) => self.hear(now, session),
             Input::SessionDown { session, reason } => self.lose(session, &reason),
             Input::Cancel(waiter) => {
                 if let Some(Waiter { id, .. }) = self.gate.remove(waiter) {
@@ -148,9 +176,24 @@ impl<L: LogView> Master<L> {
             return;
         }
         let now = self.time.at(now);
+        self.now = now;
         self.dismiss_strangers(now);
+        self.count_stranger_lines(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
+        self.give_up_unresponsive(now);
         self.members_changed();
+    }
+
+    /// Looks at how far the frames to secondaries have got, where that is due. Call before each
+    /// [`handle_timeout`](Self::handle_timeout).
+    pub fn look(&mut self, now: Instant, mut look: impl FnMut(SessionId) -> LineView) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        for member in self.members.values_mut() {
+            member.look(now, &mut look);
+        }
     }
 
     /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout), or
@@ -168,7 +211,8 @@ impl<L: LogView> Master<L> {
         let members =
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
         let strangers = self.next_stranger().map(|(deadline, _)| deadline);
-        let peers = members.chain(strangers).min().and_then(|deadline| self.time.outside(deadline));
+        let others = strangers.into_iter().chain(self.stranger_lines.next_deadline());
+        let peers = members.chain(others).min().and_then(|deadline| self.time.outside(deadline));
         peers.into_iter().chain(self.gate.next_deadline()).min()
     }
 
@@ -182,7 +226,11 @@ impl<L: LogView> Master<L> {
         let now = self.time.at(now);
         MasterHealth {
             name: self.options.name.clone(),
-            read_only: self.stopping || self.without_quorum || self.disk_fault.is_some(),
+            read_only: self.stopping
+                || self.without_quorum
+                || self.disk_fault.is_some()
+                || self.missing_end().is_some(),
+            is_emptier: self.is_new && self.refused.has_other_messages(now),
             log_end: self.durable_end,
             cluster_size: self.cluster_size(),
             quorum: self.quorum_health(),
@@ -191,6 +239,7 @@ impl<L: LogView> Master<L> {
                 .registered()
                 .map(|member| member.health(now, self.durable_end))
                 .collect(),
+            refused: self.refused_health(now),
             disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
         }
     }

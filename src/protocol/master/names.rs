@@ -78,13 +78,13 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Has the names written down that count and that register. Returns the version of this list.
-    fn write_names(&mut self) -> u64 {
+    /// Has the names written down that count and that register, and the losses. Returns the version of this list.
+    pub(super) fn write_names(&mut self) -> u64 {
         self.names.asked += 1;
         let version = self.names.asked;
         let lasting = self.members.values().filter(|member| member.standing() != Standing::Guest);
         let names = lasting.map(Member::name).cloned().collect();
-        self.effects.push_back(Effect::Remember { version, names });
+        self.effects.push_back(Effect::Remember { version, names, losses: self.losses });
         version
     }
 

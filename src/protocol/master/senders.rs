@@ -42,9 +42,13 @@ impl<L: LogView> Master<L> {
         if let Some(fault) = &self.disk_fault {
             return Err(Refusal::DiskFault(fault.clone()));
         }
+        self.check_losses()?;
         self.check_quorum()?;
         if self.is_crowded(write_concern) {
             return Err(Refusal::TooManyWaiting { limit: self.options.max_waiting });
+        }
+        if write_concern > 1 {
+            self.watch_majority(now);
         }
         let id = self.log_end.next_id();
         self.log_end = self.log_end.plus(messages);

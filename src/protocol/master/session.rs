@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::member::Standing;
 use super::{Effect, Master, Member, MemberId};
 use crate::protocol::frame::{ErrorCode, Frame, RUN_BYTES_MAX, Request, Response};
-use crate::protocol::{CloseReason, LogView, ProtocolError};
+use crate::protocol::status::Status;
+use crate::protocol::{CloseReason, LogView, ProtocolError, SessionEnd};
 use crate::types::{IdRange, LogEnd, Records, RequestId, SessionId};
 
 impl<L: LogView> Master<L> {
@@ -19,11 +20,9 @@ impl<L: LogView> Master<L> {
             }
             return;
         };
-        if let Some(member) = self.members.get_mut(&id) {
-            member.hear(now);
-        }
+        self.hear(now, session);
         let received = match frame {
-            Frame::Request(request, body) => self.receive_request(session, id, request, body),
+            Frame::Request(request, body) => self.receive_request(now, session, id, request, body),
             Frame::Response(request, body) => self.receive_response(now, id, request, body),
         };
         match received {
@@ -32,8 +31,17 @@ impl<L: LogView> Master<L> {
         }
     }
 
+    /// Something of a frame arrived, whole or not.
+    pub(super) fn hear(&mut self, now: Instant, session: SessionId) {
+        let id = self.by_session.get(&session);
+        if let Some(member) = id.and_then(|id| self.members.get_mut(id)) {
+            member.hear(now);
+        }
+    }
+
     fn receive_request(
         &mut self,
+        now: Instant,
         session: SessionId,
         id: MemberId,
         request: RequestId,
@@ -45,8 +53,9 @@ impl<L: LogView> Master<L> {
             }
             Request::GetMessages { from, again } => {
                 self.ack(id, from)?;
-                let response = self.page(id, request, from, again);
-                self.respond(session, request, response);
+                if let Some(response) = self.page(now, id, request, from, again) {
+                    self.respond(session, request, response);
+                }
             }
             Request::SecondaryNodeReady { end } => {
                 self.ack(id, end)?;
@@ -61,20 +70,26 @@ impl<L: LogView> Master<L> {
         Ok(())
     }
 
-    /// The next page for a member that has everything before `from`.
+    /// The next page for a member that has everything before `from`. None where the last one is still under way: who
+    /// asks again gets that one.
     fn page(
         &mut self,
+        now: Instant,
         id: MemberId,
         request: RequestId,
         from: LogEnd,
         again: bool,
-    ) -> Response<IdRange> {
+    ) -> Option<Response<IdRange>> {
         let Some(member) = self.members.get_mut(&id) else { unreachable!("who asks is a member") };
         let (peer, first) = (member.name().as_str(), member.page_from(from, again));
-        match self.log.run_from(first, self.durable_end, RUN_BYTES_MAX) {
+        if again && member.has_page_under_way() {
+            debug!(peer, %request, %from, "asked again for a page that is still under way");
+            return None;
+        }
+        Some(match self.log.run_from(first, self.durable_end, RUN_BYTES_MAX) {
             Ok((run, _)) => {
                 debug!(peer, %request, %from, again, id = %run, "asked for messages; sending a page");
-                member.note_page(run.end());
+                member.note_page(now, run.end());
                 Response::Page { run, log_end: self.durable_end }
             }
             Err(unreadable) => {
@@ -82,7 +97,7 @@ impl<L: LogView> Master<L> {
                 let detail = unreadable.to_string();
                 Response::Failed { code: ErrorCode::Internal, detail }
             }
-        }
+        })
     }
 
     fn receive_response(
@@ -140,33 +155,67 @@ impl<L: LogView> Master<L> {
 
     /// Ends a session from this side. Nothing that still comes on it counts.
     pub(super) fn close(&mut self, session: SessionId, reason: CloseReason) {
-        if let CloseReason::Protocol(error) = &reason {
-            let peer = self.by_session.get(&session).map_or("unknown", |&id| self.name_of(id));
-            warn!(peer, %session, %error, "closing a connection: the peer is broken");
-        } else {
-            debug!(%session, %reason, "closing a connection");
+        let stranger = self.strangers.remove(&session);
+        let (peer, was_live) = self.end_session(session).unzip();
+        let was_live = was_live.unwrap_or(false);
+        match (&reason, peer) {
+            (
+                CloseReason::Protocol(_)
+                | CloseReason::HandshakeTimeout
+                | CloseReason::TooManyHandshakes,
+                None,
+            ) => self.note_stranger(session, stranger, &reason),
+            (CloseReason::Protocol(error), Some(peer)) => {
+                warn!(peer, %session, %error, status = ?Status::Unhealthy,
+                    "closing a connection: the peer is broken");
+            }
+            (CloseReason::Unresponsive, Some(peer)) => {
+                warn!(peer, %session, %reason, "closing a connection");
+            }
+            // Its place is taken at once.
+            (CloseReason::Replaced, _) | (_, None) => {
+                debug!(%session, %reason, "closing a connection");
+            }
+            (_, Some(peer)) if was_live => {
+                info!(peer, %session, %reason, status = ?Status::Unhealthy, "closing a connection");
+            }
+            (_, Some(peer)) => debug!(peer, %session, %reason, "closing a connection"),
         }
-        self.end_session(session);
         self.effects.push_back(Effect::Close { session, reason });
     }
 
     /// A session ended from outside.
-    pub(super) fn lose(&mut self, session: SessionId, reason: &str) {
-        match self.by_session.get(&session) {
-            Some(&id) => warn!(peer = self.name_of(id), reason, "a secondary's connection is gone"),
-            None => debug!(%session, reason, "a connection is gone"),
+    pub(super) fn lose(&mut self, session: SessionId, reason: &SessionEnd) {
+        let stranger = self.strangers.remove(&session);
+        match self.end_session(session) {
+            Some((peer, _)) => {
+                warn!(peer, %reason, status = ?Status::Unhealthy, "a secondary's connection is gone");
+            }
+            None if matches!(reason, SessionEnd::Garbage(_)) => {
+                self.note_stranger(session, stranger, reason);
+            }
+            None => debug!(%session, %reason, "a connection is gone"),
         }
-        self.end_session(session);
     }
 
-    fn end_session(&mut self, session: SessionId) {
-        self.strangers.remove(&session);
-        let Some(id) = self.by_session.remove(&session) else { return };
-        if let Some(member) = self.members.get_mut(&id) {
-            member.disconnect(&self.options);
-            if member.standing() == Standing::Guest {
-                self.members.remove(&id);
-            }
+    /// Gives up the connections of secondaries that stay unhealthy, so that they dial again: what
+    /// they sent may wait for the next attempt of their kernel for minutes.
+    pub(super) fn give_up_unresponsive(&mut self, now: Instant) {
+        let given_up = self.members.values().filter(|member| member.is_given_up(now));
+        let sessions: Vec<SessionId> = given_up.filter_map(Member::session).collect();
+        for session in sessions {
+            self.close(session, CloseReason::Unresponsive);
         }
+    }
+
+    /// Ends a member's session. Returns its name, and whether it was live until now.
+    fn end_session(&mut self, session: SessionId) -> Option<(String, bool)> {
+        let id = self.by_session.remove(&session)?;
+        let member = self.members.get_mut(&id)?;
+        let ended = (member.name().to_string(), member.disconnect(&self.options));
+        if member.standing() == Standing::Guest {
+            self.members.remove(&id);
+        }
+        Some(ended)
     }
 }

@@ -1,15 +1,17 @@
 //! What a master does with a log that was there before, and with one that cannot be read.
 
+mod lines;
+
 use std::time::Duration;
 
 use super::*;
 use crate::protocol::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response,
 };
-use crate::protocol::{CloseReason, Outcome, Refusal, Unreadable, Wait};
+use crate::protocol::{CloseReason, Outcome, Refusal, SessionEnd, Unreadable, Wait};
 use crate::types::{
-    Checksum, IdRange, InstanceId, KeyHash, MessageId, Quorum, Records, RequestId, WaiterId,
-    WriteConcern,
+    Checksum, IdRange, InstanceId, KeyHash, Losses, MessageId, Quorum, Records, RequestId,
+    WaiterId, WriteConcern,
 };
 
 const LOG: LogId = LogId::new(7);
@@ -83,7 +85,7 @@ impl Node {
     }
 
     fn lose(&mut self, session: u64) -> Vec<Effect> {
-        let (session, reason) = (SessionId::new(session), String::new());
+        let (session, reason) = (SessionId::new(session), SessionEnd::Closed);
         self.step(Input::SessionDown { session, reason })
     }
 
@@ -133,6 +135,8 @@ fn restored() -> RestoredMaster {
         members: vec![name("bonnie"), name("clyde")],
         keys: vec![(KeyHash::new(1), MessageId::new(2)), (KeyHash::new(2), MessageId::new(4))],
         on_disk: true,
+        is_old: true,
+        losses: Losses::default(),
     }
 }
 
@@ -175,7 +179,7 @@ fn closed(effects: &[Effect]) -> Vec<(u64, &CloseReason)> {
 
 fn remembers(effects: &[Effect]) -> Option<(u64, Vec<&str>)> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Remember { version, names } => {
+        Effect::Remember { version, names, .. } => {
             Some((*version, names.iter().map(NodeName::as_str).collect()))
         }
         _ => None,
@@ -282,4 +286,5 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
     }
 }
 
+mod losses;
 mod membership;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::protocol::CloseReason;
 use crate::protocol::frame::Frame;
+use crate::protocol::{CloseReason, SessionEnd};
 use crate::types::{
     DiskFault, Faults, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, SessionId,
 };
@@ -59,8 +59,8 @@ pub enum SecondaryInput {
     SessionDown {
         /// Its session.
         session: SessionId,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: SessionEnd,
     },
     /// The log is durable up to here.
     Durable(LogEnd),

@@ -5,22 +5,18 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::{
-    Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary, SecondaryEffect, SecondaryPhase,
-    send,
-};
+use super::{Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary, send};
 use crate::protocol::backoff::Backoff;
 use crate::protocol::delayed::Delayed;
 use crate::protocol::faults::Outgoing;
-use crate::protocol::frame::{
-    Frame, FrameKind, Handshake, RefusalCode, Request, Response, Welcome,
-};
+use crate::protocol::frame::{Frame, FrameKind, Handshake, Request, Response};
 use crate::protocol::gap_buffer::GapBuffer;
 use crate::protocol::health::SILENT_AFTER;
 use crate::protocol::in_flight::{Completed, InFlight};
+use crate::protocol::line::{Line, LineView};
 use crate::protocol::master::HANDSHAKE_TIMEOUT;
 use crate::protocol::progress::WINDOW_BYTES_MAX;
-use crate::protocol::{CloseReason, LogView, ProtocolError};
+use crate::protocol::{LogView, ProtocolError};
 use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
 
 use super::pages::{COMING_PAUSE, Pages};
@@ -32,9 +28,12 @@ pub(super) struct Link {
     pub(super) session: SessionId,
     pub(super) stage: Stage,
     pub(super) last_heard: Instant,
+    /// When the handshake must be done, whatever comes meanwhile.
+    introduced_by: Instant,
     /// Without a byte for this long the connection is given up.
     silence_max: Duration,
     in_flight: InFlight<FrameKind>,
+    line: Line,
     pub(super) pages: Pages,
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
@@ -67,13 +66,15 @@ pub(super) enum Stage {
 }
 
 impl Link {
-    fn new(now: Instant, session: SessionId, request_timeout: Duration) -> Self {
+    pub(super) fn new(now: Instant, session: SessionId, request_timeout: Duration) -> Self {
         Self {
             session,
             stage: Stage::Introducing,
             last_heard: now,
+            introduced_by: now + HANDSHAKE_TIMEOUT,
             silence_max: HANDSHAKE_TIMEOUT,
             in_flight: InFlight::new(request_timeout),
+            line: Line::new(request_timeout),
             pages: Pages::new(),
             delayed: Delayed::new(),
             backoff: Backoff::new(RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX),
@@ -140,8 +141,36 @@ impl Link {
         !stood_still
     }
 
+    /// The master let this node in, and its heartbeats come at this interval.
+    pub(super) fn be_welcome(&mut self, heartbeat_interval: Duration) {
+        self.stage = Stage::CatchingUp { goal: None, told_ready: false };
+        self.silence_max = heartbeat_interval * SILENT_AFTER;
+    }
+
+    /// Whether the handshake took too long: bytes that come now and then do not help.
+    pub(super) fn is_introduction_over(&self, now: Instant) -> bool {
+        self.stage == Stage::Introducing && self.introduced_by <= now
+    }
+
+    /// Whether the master was asked for a page, and none has come on this connection.
+    pub(super) fn lacks_first_page(&self) -> bool {
+        matches!(self.stage, Stage::CatchingUp { goal: None, .. })
+    }
+
+    /// Looks at how far this node's requests have got, if that is due.
+    pub(super) fn look(&mut self, now: Instant, look: impl FnOnce(SessionId) -> LineView) {
+        let (session, awaits) = (self.session, self.in_flight.next_deadline().is_some());
+        if let Some(seen) = self.line.look(now, awaits, || look(session))
+            && let Some(first) = seen.view.request
+        {
+            self.in_flight.postpone(first, now);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Instant {
         [
+            (self.stage == Stage::Introducing).then_some(self.introduced_by),
+            self.line.next_look(),
             self.delayed.next_deadline(),
             self.arrived.next_deadline(),
             self.in_flight.next_deadline(),
@@ -154,23 +183,11 @@ impl Link {
 }
 
 impl<L: LogView> Secondary<L> {
-    pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
-        if matches!(self.connection, Connection::Stopped) {
-            let faulty = self.disk_fault.is_some();
-            let reason = if faulty { CloseReason::DiskFault } else { CloseReason::Stopping };
-            self.effects.push_back(SecondaryEffect::Close { session, reason });
-            return;
-        }
-        let link = Link::new(now, session, self.options.request_timeout);
-        self.connection = Connection::Up(Box::new(link));
-        info!(repeats = true, end = %self.contiguous_end, "connected; introducing this node");
-        self.make_requests(now);
-    }
-
     pub(super) fn link_timeout(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
         let session = link.session;
         while let Some(outgoing) = link.delayed.pop(now) {
+            link.line.sent(now);
             send(&mut self.effects, session, outgoing);
         }
         while let Some((request, kind)) = link.in_flight.expire(now) {
@@ -262,6 +279,7 @@ impl<L: LogView> Secondary<L> {
         let delay = outgoing.delay;
         debug!(request = %id, %end, ?delay, "sending {kind:?}");
         if delay.is_zero() {
+            link.line.sent(now);
             send(&mut self.effects, link.session, outgoing);
         } else {
             link.delayed.insert(now + delay, outgoing);
@@ -327,35 +345,6 @@ impl<L: LogView> Secondary<L> {
         Ok(())
     }
 
-    fn welcomed(&mut self, welcome: Welcome) -> Result<(), ProtocolError> {
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        if link.stage != Stage::Introducing {
-            let same = self.log_id == Some(welcome.log);
-            return if same { Ok(()) } else { Err(ProtocolError::ChangedIdentity) };
-        }
-        if self.contiguous_end != LogEnd::ZERO && self.log_id != Some(welcome.log) {
-            return Err(ProtocolError::ChangedIdentity);
-        }
-        info!(peer = %welcome.master, end = %self.contiguous_end, log_end = %welcome.log_end,
-            "joined; catching up");
-        link.stage = Stage::CatchingUp { goal: None, told_ready: false };
-        link.silence_max = welcome.heartbeat_interval * SILENT_AFTER;
-        self.log_id = Some(welcome.log);
-        self.master = Some(welcome.master);
-        self.master_log_end = Some(welcome.log_end);
-        self.refusal = None;
-        self.dial_backoff.reset();
-        Ok(())
-    }
-
-    fn refused(&mut self, now: Instant, code: RefusalCode, detail: &str) {
-        let diverged = code.is_divergence();
-        let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
-        self.refusal = Some(phase);
-        warn!(repeats = true, ?code, detail, ?phase, "the master refuses this node");
-        self.close(now, CloseReason::Refused);
-    }
-
     fn take_page(
         &mut self,
         now: Instant,
@@ -376,23 +365,10 @@ impl<L: LogView> Secondary<L> {
             Stage::Ready => {}
         }
         debug!(id = %range, %log_end, "a page of messages");
+        self.page_losses.passed();
         link.pages.came(&run);
         if !range.is_empty() {
             self.arrive(now, None, run);
-        }
-        Ok(())
-    }
-
-    /// Runs may come from here on.
-    pub(super) fn become_ready(&mut self, request: RequestId) -> Result<(), ProtocolError> {
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        match link.stage {
-            Stage::Ready => {}
-            Stage::CatchingUp { told_ready: true, .. } => {
-                link.stage = Stage::Ready;
-                info!(end = %self.contiguous_end, "ready");
-            }
-            _ => return Err(ProtocolError::UnexpectedResponse(request)),
         }
         Ok(())
     }

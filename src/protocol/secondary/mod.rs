@@ -4,6 +4,7 @@
 //! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
 
 mod faults;
+mod handshake;
 mod interface;
 mod link;
 mod pages;
@@ -20,6 +21,7 @@ use self::link::{Link, Stage};
 use super::backoff::Backoff;
 use super::faults::{Injector, Outgoing};
 use super::frame::{Frame, Request, Response};
+use super::line::{LineView, LongFrameLosses};
 use super::own_time::OwnTime;
 use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
 use super::{CloseReason, LogView, ProtocolError};
@@ -58,6 +60,10 @@ pub struct Secondary<L> {
     refusal: Option<SecondaryPhase>,
     master: Option<NodeName>,
     master_log_end: Option<LogEnd>,
+    /// Why the last attempt to be connected failed or ended, until one gets in.
+    last_error: Option<String>,
+    /// Connections in a row that ended before the first page came.
+    page_losses: LongFrameLosses,
     dial_backoff: Backoff,
     injector: Injector,
     /// The node's time: it stands still while the node is paused.
@@ -102,6 +108,8 @@ impl<L: LogView> Secondary<L> {
             refusal: None,
             master: None,
             master_log_end: None,
+            last_error: None,
+            page_losses: LongFrameLosses::default(),
             effects: VecDeque::new(),
         };
         secondary.set_faults(now, secondary.options.faults);
@@ -127,6 +135,7 @@ impl<L: LogView> Secondary<L> {
                 let pause = self.dial_later(now);
                 self.refusal = None;
                 warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
+                self.last_error = Some(reason);
             }
             SecondaryInput::Frame { session, frame } => {
                 if self.hear(now, session) {
@@ -141,7 +150,9 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::SessionDown { session, reason } => {
                 if self.session() == Some(session) {
                     let pause = self.dial_later(now);
-                    warn!(reason, ?pause, "the connection to the master is gone; dialing again");
+                    warn!(repeats = true, %reason, ?pause,
+                        "the connection to the master is gone; dialing again");
+                    self.last_error = Some(reason.to_string());
                 }
             }
             SecondaryInput::Durable(end) => self.durable(now, end),
@@ -167,6 +178,9 @@ impl<L: LogView> Secondary<L> {
                 info!(repeats = true, "connecting to the master");
             }
             Connection::Up(link) => {
+                if link.is_introduction_over(now) {
+                    return self.close(now, CloseReason::HandshakeTimeout);
+                }
                 if link.is_silent(now) {
                     return self.close(now, CloseReason::Silent);
                 }
@@ -174,6 +188,18 @@ impl<L: LogView> Secondary<L> {
                 self.link_timeout(now);
             }
             _ => {}
+        }
+    }
+
+    /// Looks at how far this node's requests have got, where that is due. Call before each
+    /// [`handle_timeout`](Self::handle_timeout).
+    pub fn look(&mut self, now: Instant, look: impl FnOnce(SessionId) -> LineView) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        if let Connection::Up(link) = &mut self.connection {
+            link.look(now, look);
         }
     }
 
@@ -211,6 +237,7 @@ impl<L: LogView> Secondary<L> {
             connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
             master: self.master.clone(),
             master_log_end: self.master_log_end,
+            last_error: self.last_error.clone(),
             disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
         }
     }
@@ -236,6 +263,13 @@ impl<L: LogView> Secondary<L> {
         if matches!(self.connection, Connection::Stopped) {
             return Duration::ZERO;
         }
+        let lost_page = self.link().is_some_and(Link::lacks_first_page);
+        if lost_page && self.page_losses.lost() {
+            warn!(
+                "connections end again and again before the first page of messages comes, while short \
+                frames pass: does the path drop large packets? Look at its MTU"
+            );
+        }
         let pause = self.dial_backoff.pause(&mut self.rng);
         self.connection = Connection::Idle { dial_at: now + pause };
         pause
@@ -245,6 +279,10 @@ impl<L: LogView> Secondary<L> {
         let Some(session) = self.session() else { return };
         let pause = self.dial_later(now);
         warn!(repeats = true, %reason, ?pause, "closing the connection to the master; dialing again");
+        // A refusal has a detail of its own.
+        if reason != CloseReason::Refused {
+            self.last_error = Some(reason.to_string());
+        }
         self.effects.push_back(SecondaryEffect::Close { session, reason });
     }
 

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::log::{LogReader, LogWriter, in_memory};
+use crate::protocol::SessionEnd;
 use crate::protocol::frame::{Request, Welcome};
-use crate::types::{InstanceId, MessageId, RequestId, encode_record};
+use crate::types::{HEARTBEAT_INTERVAL_MAX, InstanceId, MessageId, RequestId, encode_record};
 
 struct Node {
     machine: Secondary<LogReader>,
@@ -83,13 +84,128 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     let run = Records::check(range, bytes.into()).unwrap();
     node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
     assert_eq!(node.machine.health().log_end, LogEnd::new(1));
-    let down = SecondaryInput::SessionDown { session: SessionId::new(1), reason: String::new() };
+    let down =
+        SecondaryInput::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
     node.step(down);
     node.step(SecondaryInput::Connected(SessionId::new(2)));
     let effects = node.answer(2, 0, welcome(8));
     assert!(closed_for(&effects, &ProtocolError::ChangedIdentity), "{effects:?}");
     assert_eq!(node.machine.health().log_end, LogEnd::new(1));
     assert_eq!(node.machine.log_id(), Some(LogId::new(7)));
+}
+
+#[test]
+fn an_interval_that_no_master_has_costs_the_connection() {
+    for interval in [Duration::ZERO, HEARTBEAT_INTERVAL_MAX + Duration::from_millis(1)] {
+        let mut node = Node::new();
+        node.step(SecondaryInput::Connected(SessionId::new(1)));
+        let Response::Welcome(good) = welcome(7) else { unreachable!("it is one") };
+        let damaged = Welcome { heartbeat_interval: interval, ..good };
+        let effects = node.answer(1, 0, Response::Welcome(damaged));
+        assert!(closed_for(&effects, &ProtocolError::BadInterval(interval)), "{effects:?}");
+        let health = node.machine.health();
+        assert_eq!((health.connected, node.machine.log_id()), (false, None));
+        assert!(health.last_error.unwrap().contains("not plausible"));
+    }
+}
+
+#[test]
+fn a_secondary_that_stood_still_listens_again_before_it_judges() {
+    let (interval, session) = (Duration::from_secs(1), SessionId::new(1));
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(session));
+    node.answer(1, 0, welcome(7));
+    let closes = |node: &mut Node, after: Duration| {
+        node.now += after;
+        node.machine.handle_timeout(node.now);
+        let effects: Vec<_> = std::iter::from_fn(|| node.machine.poll_effect()).collect();
+        let silent = SecondaryEffect::Close { session, reason: CloseReason::Silent };
+        effects.contains(&silent)
+    };
+    assert!(!closes(&mut node, 9 * interval), "what came meanwhile waits to be read");
+    assert!(!closes(&mut node, 4 * interval));
+    assert!(closes(&mut node, interval), "silence that it was there for");
+}
+
+#[test]
+fn a_handshake_that_dribbles_is_given_up_after_ten_seconds() {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    let mut closed = None;
+    for second in 1..=20 {
+        node.now += Duration::from_secs(1);
+        node.machine.handle_timeout(node.now);
+        while let Some(effect) = node.machine.poll_effect() {
+            if let SecondaryEffect::Close { reason, .. } = effect {
+                closed = closed.or(Some((second, reason)));
+            }
+        }
+        node.step(SecondaryInput::Heard(SessionId::new(1)));
+    }
+    assert_eq!(closed, Some((10, CloseReason::HandshakeTimeout)));
+    let reason = node.machine.health().last_error;
+    assert_eq!(reason.as_deref(), Some("no handshake within 10s"));
+}
+
+#[test]
+fn why_it_is_not_connected_is_told_until_it_is() {
+    let mut node = Node::new();
+    let reason = || "the name is unknown".to_owned();
+    node.step(SecondaryInput::DialFailed { reason: reason() });
+    assert_eq!(node.machine.health().last_error, Some(reason()));
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    assert_eq!(node.machine.health().last_error, Some(reason()), "it is not let in yet");
+    node.answer(1, 0, welcome(7));
+    assert_eq!(node.machine.health().last_error, None);
+    let (session, reason) = (SessionId::new(1), SessionEnd::Lost("cut".to_owned()));
+    node.step(SecondaryInput::SessionDown { session, reason });
+    assert_eq!(node.machine.health().last_error.as_deref(), Some("cut"));
+}
+
+#[test]
+fn a_request_that_is_under_way_is_not_made_again() {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    assert_eq!(pages_asked_for(&node.answer(1, 0, welcome(7))), 1);
+    let request = Some(RequestId::new(1));
+    let mut asked = |view: LineView| {
+        let mut asked = 0;
+        for _ in 0..20 {
+            node.now += Duration::from_millis(100);
+            node.machine.look(node.now, |_| view);
+            node.machine.handle_timeout(node.now);
+            while let Some(effect) = node.machine.poll_effect() {
+                asked += pages_asked_for(&[effect]);
+            }
+        }
+        asked
+    };
+    assert_eq!(asked(LineView { request, ..LineView::default() }), 0);
+    assert!(asked(LineView::default()) > 0, "taken, and not answered");
+}
+
+#[test]
+fn frames_of_a_connection_that_is_gone_are_not_taken() {
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.answer(1, 0, welcome(7));
+    let gone =
+        SecondaryInput::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
+    node.step(gone);
+    node.step(SecondaryInput::Connected(SessionId::new(2)));
+    node.answer(2, 0, welcome(7));
+    let mut bytes = Vec::new();
+    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", false);
+    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
+    let run = Records::check(range, bytes.into()).unwrap();
+    let page = || Response::Page { run: run.clone(), log_end: LogEnd::new(1) };
+    assert_eq!(node.answer(1, 1, page()), [], "a late page of the connection before");
+    let heartbeat = Frame::Request(RequestId::new(0), Request::Heartbeat { log_end: LogEnd::ZERO });
+    let session = SessionId::new(1);
+    assert_eq!(node.step(SecondaryInput::Frame { session, frame: heartbeat }), []);
+    assert_eq!(node.machine.health().log_end, LogEnd::ZERO);
+    node.answer(2, 1, page());
+    assert_eq!(node.machine.health().log_end, LogEnd::new(1));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The nodes' disks: how nodes start from them, and what they tell.
 
 use super::*;
-use crate::log::disk::{DiskOptions, Role, Sizes};
+use crate::log::disk::{DiskOptions, Role, Sizes, accept_losses};
 use crate::sim::SimDisk;
 use crate::sim::node::{Found, NodeLog};
 use crate::types::{DiskFault, Fsync};
@@ -51,6 +51,35 @@ impl Cluster {
         self.note("master crashes");
         self.crash_disk(None);
         self.boot_master();
+    }
+
+    /// Keeps a copy of the master's disk as it is now.
+    pub fn copy_master(&mut self) {
+        self.copy = self.disk(None).map(SimDisk::snapshot);
+    }
+
+    /// Kills the master and starts it again from the copy of its disk, if there is one.
+    pub fn put_master_back(&mut self) {
+        let Some(copy) = self.copy.as_ref().map(SimDisk::snapshot) else { return };
+        self.note("master is put back from the copy");
+        self.crash_disk(None);
+        self.disks.insert(None, copy);
+        let name = self.master_name.clone();
+        self.checker.put_back(&name);
+        self.boot_master();
+    }
+
+    /// Kills the master, accepts its loss as `acklog log accept-loss` does, and starts it again. Returns whether there
+    /// was a loss to accept.
+    ///
+    /// # Panics
+    /// When the disk fails meanwhile.
+    pub fn accept_loss(&mut self) -> bool {
+        self.note("master crashes, and its loss is accepted");
+        self.crash_disk(None);
+        let accepted = self.disk(None).map(|disk| accept_losses(&disk.mounted()).expect("a disk"));
+        self.boot_master();
+        accepted.flatten().is_some()
     }
 
     /// Kills a secondary and takes its disk away: `acklog log reset`.
@@ -113,10 +142,10 @@ impl Cluster {
                 log.fault = fault.clone();
             }
             Event::Remembered { .. } if log.fault.is_some() => return,
-            Event::Remembered { version, names, .. } => {
+            Event::Remembered { version, names, losses, .. } => {
                 // A later list may be written already.
                 if version > log.reader.remembered() {
-                    log.writer.remember(version, names);
+                    log.writer.remember(version, names, losses);
                     if log.reader.is_on_disk() {
                         fault = log.commit();
                     }

@@ -74,12 +74,14 @@ impl Cluster {
 
     fn some_handshake(&mut self) -> Handshake {
         let log = self.master.as_ref().map(|node| node.machine.log_id());
-        let is_empty = self.rng.random_bool(0.7);
+        let end = self.master.as_ref().map(|node| node.log.reader.durable_end());
+        let (is_empty, end) = (self.rng.random_bool(0.7), end.unwrap_or_default());
         Handshake {
             name: Self::stray(),
             instance: InstanceId::new(self.rng.random()),
             log: log.filter(|_| self.rng.random_bool(0.9)),
-            end: if is_empty { LogEnd::ZERO } else { self.some_end() },
+            // One that claims more than the master has would make it read-only: that is told elsewhere.
+            end: if is_empty { LogEnd::ZERO } else { self.some_end().min(end) },
             last_checksum: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::{
-    CloseReason, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, Status, Wait,
+    CloseReason, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth, Status, Wait,
 };
 use crate::types::{IdempotencyKey, NODES_MAX};
 
@@ -147,6 +147,10 @@ impl Cluster {
             }
             Refusal::DiskFault(_) => {
                 self.master.as_ref().is_some_and(|node| node.log.fault.is_some())
+            }
+            Refusal::Behind { end, seen } => {
+                let has_more = |row: &RefusedHealth| row.log_end == Some(*seen);
+                health.log_end == *end && end < seen && health.refused.iter().any(has_more)
             }
             Refusal::ShuttingDown => self.stopping,
             Refusal::KeyReused { first } => {

@@ -83,6 +83,7 @@ impl Cluster {
         if let Some(master) = &mut self.master
             && master.next_deadline().is_some_and(|at| at <= now)
         {
+            master.machine.look(now, |_| LineView::default());
             master.machine.handle_timeout(now);
             let later = master.machine.next_deadline();
             assert!(later.is_none_or(|at| at > now), "the master's deadline stays in the past");
@@ -94,6 +95,7 @@ impl Cluster {
         let due: Vec<NodeName> = self.secondaries.iter().filter_map(is_due).collect();
         for name in due {
             if let Some(node) = self.secondaries.get_mut(&name) {
+                node.machine.look(now, |_| LineView::default());
                 node.machine.handle_timeout(now);
                 let later = node.machine.next_deadline();
                 assert!(later.is_none_or(|at| at > now), "{name}'s deadline stays in the past");
@@ -153,7 +155,10 @@ impl Cluster {
                     return;
                 };
                 state.master_open = false;
-                Input::SessionDown { session: SessionId::new(link), reason: "cut".to_owned() }
+                Input::SessionDown {
+                    session: SessionId::new(link),
+                    reason: SessionEnd::Lost("cut".to_owned()),
+                }
             }
             Event::Arrive { link, bytes, .. } => {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
@@ -197,7 +202,7 @@ impl Cluster {
                 state.secondary_open = false;
                 SecondaryInput::SessionDown {
                     session: SessionId::new(link),
-                    reason: "cut".to_owned(),
+                    reason: SessionEnd::Lost("cut".to_owned()),
                 }
             }
             Event::Arrive { link, bytes, .. } => {
@@ -207,7 +212,7 @@ impl Cluster {
                     // As a session ends on a frame that it cannot read: such a one was forged.
                     Err(error) => {
                         self.hang_up(link, false);
-                        let reason = error.to_string();
+                        let reason = SessionEnd::Garbage(error.to_string());
                         return self
                             .end_session_of(name, SecondaryInput::SessionDown { session, reason });
                     }
@@ -236,8 +241,8 @@ impl Cluster {
                     self.transmit(session.get(), true, &frame);
                 }
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
-                Effect::Remember { version, names } => {
-                    let event = Event::Remembered { version, names, life: self.life(None) };
+                Effect::Remember { version, names, losses } => {
+                    let event = Event::Remembered { version, names, losses, life: self.life(None) };
                     self.write_down(None, event);
                 }
                 Effect::Close { session, reason } => {

@@ -5,7 +5,7 @@
 //! any crash.
 
 use super::*;
-use crate::types::NodeName;
+use crate::types::{Losses, NodeName};
 
 /// Crashes after each failure. Few for each, since there are many failures.
 const SEEDS: u64 = 4;
@@ -49,7 +49,7 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
         }
         if step % 2 == 0 {
             let version = shown.members + 1;
-            log.opened.writer.remember(version, names(version));
+            log.opened.writer.remember(version, names(version), Losses::default());
         }
         log.committer.write();
         shown.look(&log);

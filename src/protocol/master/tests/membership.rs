@@ -132,6 +132,44 @@ fn one_that_is_only_suspected_keeps_its_name_its_place_and_no_quorum() {
 }
 
 #[test]
+fn a_majority_that_cannot_be_reached_is_looked_for_once_in_a_while() {
+    let mut node = Node::restarted(true);
+    let due = |node: &Node| node.machine.majority_due - node.now;
+    let (minute, pause) = (Duration::from_secs(60), Duration::from_secs(300));
+    node.append(1, 2).unwrap();
+    assert_eq!(due(&node), minute, "a master that has just started knows nothing");
+    node.now += minute;
+    node.append(2, 1).unwrap();
+    assert_eq!(due(&node), Duration::ZERO, "this one waits for nobody");
+    node.append(3, 2).unwrap();
+    assert_eq!(due(&node), pause, "it warned");
+    node.now += pause;
+    node.greet(1, "bonnie", 5);
+    node.append(4, 2).unwrap();
+    assert_eq!(due(&node), minute, "two of three are a majority");
+    let cluster_size = Some(3);
+    let mut fixed = Node::new(MasterOptions { cluster_size, ..options() }, restored(), true);
+    fixed.now += minute;
+    fixed.append(1, 2).unwrap();
+    assert_eq!(due(&fixed), Duration::ZERO, "no name raises it");
+}
+
+#[test]
+fn frames_of_a_connection_that_was_replaced_count_no_more() {
+    let mut node = Node::restarted(true);
+    node.append(1, 2).unwrap();
+    node.step(Input::Durable(LogEnd::new(6)));
+    node.greet(1, "bonnie", 5);
+    // The same instance comes again, with less.
+    node.meet(2);
+    let effects = node.ask(2, 0, Request::Handshake(handshake("bonnie", 1, 3)));
+    assert_eq!(closed(&effects), [(1, &CloseReason::Replaced)]);
+    let late = node.ask(1, 1, Request::GetMessages { from: LogEnd::new(6), again: false });
+    assert_eq!(late, []);
+    assert_eq!(node.shown()[0], ("bonnie".to_owned(), Some(3), Some(3)));
+}
+
+#[test]
 fn something_else_than_a_handshake_costs_a_new_connection() {
     let mut node = Node::restarted(true);
     node.meet(9);

@@ -1,0 +1,34 @@
+//! `acklog log accept-loss`: a master that was put back from an older copy takes messages again.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::DataDir;
+use crate::log::accept_loss;
+
+/// Flags of `acklog log accept-loss`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct AcceptLossArgs {
+    #[command(flatten)]
+    data: DataDir,
+}
+
+/// Accepts the loss and tells what that means.
+///
+/// # Errors
+/// When the directory is no master's or in use, or there is no loss to accept.
+pub(super) fn run(args: &AcceptLossArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let end = accept_loss(&args.data.dir)?;
+    writeln!(
+        out,
+        "accepted: what other nodes have below id {end} and this master does not is given up"
+    )?;
+    writeln!(
+        out,
+        "when this master is started again, it takes messages and gives those ids to them; secondaries \
+         that have more stay refused and keep their messages until `acklog log reset` is run on their \
+         directories"
+    )?;
+    Ok(())
+}

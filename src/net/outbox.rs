@@ -1,0 +1,285 @@
+//! The queue of frames to one peer, and how far they have got.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::unacked::{Ends, Unacked};
+use crate::protocol::frame::{EncodedFrame, FRAME_BYTES_MAX, Frame, Request, Response};
+use crate::protocol::{LONG_FRAME_BYTES, LineView};
+use crate::types::{IdRange, RequestId};
+
+/// Most frames that wait to be written to one peer: many windows of small runs and their answers.
+const OUTBOX_FRAMES: usize = 1024;
+
+/// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer holds no more of our
+/// memory than this.
+const OUTBOX_BYTES: u64 = FRAME_BYTES_MAX as u64;
+
+/// Frames that are followed before those taken meanwhile are dropped from the list: more than are sent and unanswered
+/// at once. Fewer: more system calls. More: a longer list.
+const FOLLOWED_MAX: usize = 64;
+
+/// The queue of frames that wait to be written to one peer. Cheap to clone; it outlives its session without harm.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    frames: mpsc::Sender<EncodedFrame>,
+    line: Arc<Line>,
+}
+
+/// How far the frames to one peer have got. Positions count the bytes of the connection from its beginning.
+#[derive(Debug)]
+pub(super) struct Line {
+    ends: Ends,
+    /// None where the kernel does not tell; then what it was handed counts as taken.
+    unacked: Option<Arc<Unacked>>,
+    /// Bytes handed to the own kernel.
+    written: AtomicU64,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// The end of the last frame that was queued.
+    queued: u64,
+    /// The end of what the peer's kernel has taken, as last seen.
+    taken: u64,
+    /// Frames that are not known to be taken, in the order in which they were queued.
+    followed: VecDeque<Followed>,
+    /// Frames that are being made: their records are read.
+    reserved: Vec<Subject>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    subject: Subject,
+    start: u64,
+    end: u64,
+}
+
+/// What a frame that is followed brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A request other than a heartbeat.
+    Request(RequestId),
+    /// A page with messages.
+    Page(RequestId),
+}
+
+impl Subject {
+    /// Returns what a frame brings, if it is followed.
+    pub fn of(frame: &Frame<IdRange>) -> Option<Self> {
+        match frame {
+            Frame::Request(_, Request::Heartbeat { .. }) => None,
+            Frame::Request(id, _) => Some(Self::Request(*id)),
+            Frame::Response(id, Response::Page { run, .. }) if !run.is_empty() => {
+                Some(Self::Page(*id))
+            }
+            Frame::Response(..) => None,
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn new(ends: Ends, unacked: Option<Arc<Unacked>>) -> Self {
+        Self { ends, unacked, written: AtomicU64::new(0), queue: Mutex::default() }
+    }
+
+    /// Notes that bytes were handed to the own kernel.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Release);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Whoever panicked held it for a few lines that leave nothing half done.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings `taken` up to date and drops the frames that are taken as a whole.
+    fn update(&self, queue: &mut Queue) {
+        let written = self.written.load(Ordering::Acquire);
+        // Without an answer what is handed to the own kernel counts. So it does when the connection is gone.
+        let held =
+            self.unacked.as_ref().and_then(|unacked| unacked.of(self.ends).ok()).unwrap_or(0);
+        queue.taken = queue.taken.max(written.saturating_sub(held));
+        while queue.followed.front().is_some_and(|frame| frame.end <= queue.taken) {
+            queue.followed.pop_front();
+        }
+    }
+
+    /// Looks at how far the frames have got.
+    pub(super) fn look(&self) -> LineView {
+        let mut queue = self.queue();
+        self.update(&mut queue);
+        let taken = queue.taken;
+        let subjects = || {
+            queue.followed.iter().map(|frame| frame.subject).chain(queue.reserved.iter().copied())
+        };
+        let request = |subject| match subject {
+            Subject::Request(id) => Some(id),
+            Subject::Page(_) => None,
+        };
+        LineView {
+            taken,
+            is_within_frame: queue.followed.front().is_some_and(|frame| frame.start < taken),
+            request: subjects().filter_map(request).min(),
+            has_page: subjects().any(|subject| matches!(subject, Subject::Page(_))),
+            has_long_frame: queue
+                .followed
+                .front()
+                .is_some_and(|frame| frame.end - frame.start > LONG_FRAME_BYTES),
+        }
+    }
+}
+
+/// An outbox that does not keep its session open.
+#[derive(Debug)]
+pub(super) struct WeakOutbox {
+    frames: mpsc::WeakSender<EncodedFrame>,
+    line: Arc<Line>,
+}
+
+impl WeakOutbox {
+    /// Returns the outbox, while its session is open.
+    pub(super) fn upgrade(&self) -> Option<Outbox> {
+        Some(Outbox { frames: self.frames.upgrade()?, line: self.line.clone() })
+    }
+}
+
+impl Outbox {
+    /// Makes a reference that does not keep the session open.
+    pub(super) fn downgrade(&self) -> WeakOutbox {
+        WeakOutbox { frames: self.frames.downgrade(), line: self.line.clone() }
+    }
+
+    /// Makes a queue and the end that is read.
+    pub(super) fn new(line: Arc<Line>) -> (Self, mpsc::Receiver<EncodedFrame>) {
+        let (frames, queue) = mpsc::channel(OUTBOX_FRAMES);
+        (Self { frames, line }, queue)
+    }
+
+    /// Notes that a frame is being made: what it brings is under way from here on.
+    pub fn reserve(&self, subject: Option<Subject>) -> Place {
+        self.line.queue().reserved.extend(subject);
+        Place { outbox: self.clone(), subject }
+    }
+}
+
+/// A frame that is being made. Dropped, it is not under way any more.
+#[derive(Debug)]
+pub struct Place {
+    outbox: Outbox,
+    subject: Option<Subject>,
+}
+
+impl Place {
+    /// Queues the frame. Returns whether there was room: otherwise the frame is lost.
+    #[must_use]
+    pub fn send(self, frame: EncodedFrame) -> bool {
+        let line = &self.outbox.line;
+        let bytes = frame.bytes() as u64;
+        let mut queue = line.queue();
+        let start = queue.queued;
+        let waiting = start - line.written.load(Ordering::Relaxed);
+        let fits = waiting == 0 || waiting + bytes <= OUTBOX_BYTES;
+        if !fits || self.outbox.frames.try_send(frame).is_err() {
+            return false;
+        }
+        queue.queued += bytes;
+        if let Some(subject) = self.subject {
+            if queue.followed.len() >= FOLLOWED_MAX {
+                line.update(&mut queue);
+            }
+            queue.followed.push_back(Followed { subject, start, end: start + bytes });
+        }
+        true
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let reserved = &mut self.outbox.line.queue().reserved;
+        if let Some(at) = reserved.iter().position(|other| Some(*other) == self.subject) {
+            reserved.swap_remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// A line whose own kernel's word is all that counts, and what stands in for its writer.
+    fn outbox() -> (Outbox, mpsc::Receiver<EncodedFrame>) {
+        let nowhere = "127.0.0.1:1".parse().unwrap();
+        Outbox::new(Arc::new(Line::new(Ends { local: nowhere, peer: nowhere }, None)))
+    }
+
+    fn frame(bytes: usize) -> EncodedFrame {
+        EncodedFrame { head: Bytes::new(), records: vec![0; bytes].into() }
+    }
+
+    fn request(id: u64) -> Option<Subject> {
+        Some(Subject::Request(RequestId::new(id)))
+    }
+
+    #[test]
+    fn a_frame_is_under_way_from_its_reading_until_its_last_byte_is_taken() {
+        let (outbox, _queue) = outbox();
+        let line = outbox.line.clone();
+        assert_eq!(line.look(), LineView::default());
+        let place = outbox.reserve(request(2));
+        assert_eq!(line.look().request, Some(RequestId::new(2)));
+        assert!(outbox.reserve(request(1)).send(frame(30)));
+        assert!(place.send(frame(2000)));
+        assert!(outbox.reserve(None).send(frame(50)));
+        line.wrote(30);
+        let view = line.look();
+        assert_eq!(
+            (view.taken, view.request, view.is_within_frame),
+            (30, Some(RequestId::new(2)), false)
+        );
+        assert!(view.has_long_frame);
+        line.wrote(1999);
+        let view = line.look();
+        assert_eq!((view.taken, view.is_within_frame), (2029, true));
+        line.wrote(1);
+        let all = LineView { taken: 2030, ..LineView::default() };
+        assert_eq!(line.look(), all);
+    }
+
+    #[test]
+    fn a_frame_that_is_dropped_is_not_under_way() {
+        let (outbox, _queue) = outbox();
+        drop(outbox.reserve(request(1)));
+        assert_eq!(outbox.line.look(), LineView::default());
+        assert!(outbox.reserve(None).send(frame(OUTBOX_BYTES as usize)));
+        assert!(!outbox.reserve(request(2)).send(frame(1)), "no room");
+        assert_eq!(outbox.line.look(), LineView::default());
+    }
+
+    #[test]
+    fn room_comes_back_with_each_byte_that_is_written() {
+        let (outbox, _queue) = outbox();
+        assert!(outbox.reserve(None).send(frame(OUTBOX_BYTES as usize)));
+        assert!(!outbox.reserve(None).send(frame(1)));
+        outbox.line.wrote(1);
+        assert!(outbox.reserve(None).send(frame(1)));
+        assert!(!outbox.reserve(None).send(frame(1)));
+    }
+
+    #[test]
+    fn frames_that_are_taken_are_dropped_from_the_list() {
+        let (outbox, mut queue) = outbox();
+        for id in 0..1000 {
+            assert!(outbox.reserve(request(id)).send(frame(10)));
+            queue.try_recv().unwrap();
+            outbox.line.wrote(10);
+        }
+        assert!(outbox.line.queue().followed.len() <= FOLLOWED_MAX);
+    }
+}

@@ -1,0 +1,102 @@
+//! What ends a session that stands still, over real sockets.
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::protocol::frame::{Welcome, encode};
+use crate::types::{LogEnd, LogId, RequestId};
+
+/// Longest wait; a good run needs a small part of it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Pair {
+    handle: SessionHandle,
+    events: mpsc::Receiver<(SessionId, SessionEvent)>,
+    peer: TcpStream,
+}
+
+/// A session, and the bare connection of its peer.
+async fn pair() -> Pair {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let (events, queue) = mpsc::channel(16);
+    let network = Network::new(TaskTracker::new());
+    let handle = network.open(SessionId::new(1), stream, events, |id, event| (id, event)).unwrap();
+    Pair { handle, events: queue, peer }
+}
+
+impl Pair {
+    /// How the session ends.
+    async fn end(&mut self) -> SessionEnd {
+        let ends = async {
+            loop {
+                if let (_, SessionEvent::Down(end)) = self.events.recv().await.unwrap() {
+                    return end;
+                }
+            }
+        };
+        timeout(PATIENCE, ends).await.expect("the session ends")
+    }
+}
+
+fn welcome(heartbeat_interval: Duration) -> EncodedFrame {
+    let (master, log, log_end) = ("master".parse().unwrap(), LogId::new(1), LogEnd::ZERO);
+    let welcome = Welcome { master, log, log_end, heartbeat_interval };
+    encode(&Frame::Response(RequestId::new(0), Response::Welcome(welcome)))
+}
+
+/// A frame that is announced with 8 MiB, and a part of it.
+const DAMAGED: [u8; 6] = [0, 0x80, 0, 0, 1, 2];
+
+#[tokio::test]
+async fn a_frame_whose_length_was_damaged_ends_the_connection_of_a_secondary() {
+    let mut pair = pair().await;
+    pair.peer.write_all(&welcome(Duration::from_millis(10)).head).await.unwrap();
+    pair.peer.write_all(&DAMAGED).await.unwrap();
+    assert!(matches!(pair.end().await, SessionEnd::Garbage(reason) if reason.contains("damaged")));
+}
+
+#[tokio::test]
+async fn a_frame_whose_length_was_damaged_ends_the_connection_of_a_master() {
+    let mut pair = pair().await;
+    pair.handle.admit(Duration::from_millis(10));
+    pair.peer.write_all(&DAMAGED).await.unwrap();
+    assert!(matches!(pair.end().await, SessionEnd::Garbage(reason) if reason.contains("damaged")));
+}
+
+#[tokio::test]
+async fn a_peer_that_speaks_http_is_answered_in_http() {
+    let mut pair = pair().await;
+    pair.peer.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert!(matches!(pair.end().await, SessionEnd::Garbage(reason) if reason.contains("HTTP")));
+    drop(pair.handle);
+    let mut answer = String::new();
+    pair.peer.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.ends_with(HTTP_ANSWER), "{answer}");
+}
+
+#[tokio::test]
+async fn what_a_peers_kernel_does_not_take_is_under_way() {
+    use crate::net::Subject;
+    let mut pair = pair().await;
+    assert_eq!(pair.handle.look(), LineView::default());
+    let (subject, bytes) = (Subject::Request(RequestId::new(7)), FRAME_BYTES_MAX / 2);
+    let frame = EncodedFrame { head: Bytes::new(), records: vec![0; bytes].into() };
+    assert!(pair.handle.outbox().reserve(Some(subject)).send(frame));
+    let until = async |done: fn(LineView) -> bool| {
+        let seen = async {
+            while !done(pair.handle.look()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, seen).await.expect("it comes to that");
+    };
+    until(|view| view.is_within_frame).await;
+    assert_eq!(pair.handle.look().request, Some(RequestId::new(7)));
+    let mut taken = vec![0; bytes];
+    pair.peer.read_exact(&mut taken).await.unwrap();
+    until(|view| view.request.is_none()).await;
+    assert_eq!(pair.handle.look().taken, bytes as u64);
+}
