@@ -59,7 +59,10 @@ async fn main() -> anyhow::Result<()> {
         Some(dir) => {
             let (fsync, seed, sizes) = (Fsync::Always, rand::random(), Sizes::DEFAULT);
             let role = Role::Master;
-            log::open(dir, DiskOptions { role, fsync, new_log, keys: 0, seed, sizes })?
+            log::open(
+                dir,
+                DiskOptions { role, fsync, new_log, keys: 0, seed, require_log: false, sizes },
+            )?
         }
     };
     fill(&mut log, &args).await;

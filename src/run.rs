@@ -51,7 +51,9 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let new_log = LogId::new(rand::random());
-    let disk = Disk { role: Role::Master, fsync: config.fsync, keys: config.idempotency_window };
+    let (require_log, segment_bytes) = (config.require_log, config.segment_bytes);
+    let (role, fsync, keys) = (Role::Master, config.fsync, config.idempotency_window);
+    let disk = Disk { role, fsync, keys, require_log, segment_bytes };
     let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     if let Err(contradiction) = config.check_registered(&log.members) {
@@ -108,11 +110,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
-        let ended = async {
-            server.stop(HTTP_GRACE).await;
-            end(halt, tasks).await;
-        };
-        tokio::join!(ended, closed(background.end(), deadline));
+        tokio::join!(end_all(server, halt, tasks), closed(background.end(), deadline));
         info!("stopped");
         Ok(())
     })
@@ -125,7 +123,13 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
 pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
-    let disk = Disk { role: Role::Secondary, fsync: config.fsync, keys: 0 };
+    let disk = Disk {
+        role: Role::Secondary,
+        fsync: config.fsync,
+        keys: 0,
+        require_log: config.require_log,
+        segment_bytes: config.segment_bytes,
+    };
     let unused = LogId::new(0);
     let opening = open_log(config.data_dir.clone(), disk, unused, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
@@ -179,6 +183,8 @@ struct Disk {
     role: Role,
     fsync: Fsync,
     keys: usize,
+    require_log: bool,
+    segment_bytes: u64,
 }
 
 /// Opens the node's log, in its data directory or in memory; `None` when the node is told to stop meanwhile. A long log
@@ -193,12 +199,12 @@ async fn open_log(
         info!("the log is in memory: it ends with this process; --data-dir keeps it");
         return Ok(Some((Opened::in_memory(), Background::default())));
     };
-    let Disk { role, fsync, keys } = disk;
+    let Disk { role, fsync, keys, require_log, segment_bytes } = disk;
     if fsync == Fsync::Never {
         warn!("--fsync never: what is acked survives this process, and not the machine");
     }
-    let (seed, sizes) = (rand::random(), Sizes::DEFAULT);
-    let options = DiskOptions { role, fsync, new_log, keys, seed, sizes };
+    let (seed, sizes) = (rand::random(), Sizes::of_segments(segment_bytes));
+    let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };
     let opened = stop.unless_stopped(move || log::open(&data_dir, options)).await?;
     Ok(opened.transpose()?)
 }
@@ -208,6 +214,12 @@ async fn closed(closing: impl Future<Output = ()>, deadline: Instant) {
     if tokio::time::timeout_at(deadline, closing).await.is_err() {
         warn!("the disk did not take the log's end in time; the next start looks at it closely");
     }
+}
+
+/// Ends HTTP, and then the core task and the sessions.
+async fn end_all(server: Server, halt: CancellationToken, tasks: TaskTracker) {
+    server.stop(HTTP_GRACE).await;
+    end(halt, tasks).await;
 }
 
 /// Ends the core task and the sessions.

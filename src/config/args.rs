@@ -10,6 +10,7 @@ use clap::{Args, Parser};
 
 use super::parse::Stop;
 use super::{LogConfig, LogFormat, MasterConfig, SecondaryConfig, defaults, values};
+use crate::log::disk::Sizes;
 use crate::types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
 
 /// The flags of a daemon, and the way from them to its configuration.
@@ -59,6 +60,16 @@ struct CommonArgs {
     /// Directory of the log on disk, made where there is none [default: none, in memory]
     #[arg(long, env = "ACKLOG_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+
+    /// Refuse to start where the directory holds no log, instead of beginning a new one [default: off]
+    #[arg(long, env = "ACKLOG_REQUIRE_LOG", requires = "data_dir")]
+    require_log: bool,
+
+    /// Size of a segment file, in bytes. Hidden: small ones make many files, which tests want and nobody else
+    #[arg(long, env = "ACKLOG_SEGMENT_BYTES", value_name = "BYTES", hide = true)]
+    #[arg(default_value_t = Sizes::DEFAULT.segment_bytes)]
+    #[arg(value_parser = clap::value_parser!(u64).range(4096..=Sizes::DEFAULT.segment_bytes))]
+    segment_bytes: u64,
 
     /// When acked messages are synced to the disk: always (before the ack) or never
     #[arg(long, env = "ACKLOG_FSYNC", value_name = "WHEN")]
@@ -235,6 +246,8 @@ impl NodeArgs for MasterArgs {
             request_timeout: self.common.request_timeout,
             send_delay: self.common.send_delay,
             data_dir: self.common.data_dir,
+            require_log: self.common.require_log,
+            segment_bytes: self.common.segment_bytes,
             fsync: self.common.fsync,
             max_listing_bytes: self.common.max_listing_bytes,
             allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),
@@ -272,6 +285,8 @@ impl NodeArgs for SecondaryArgs {
             send_delay: self.common.send_delay,
             store_delay: self.store_delay,
             data_dir: self.common.data_dir,
+            require_log: self.common.require_log,
+            segment_bytes: self.common.segment_bytes,
             fsync: self.common.fsync,
             max_listing_bytes: self.common.max_listing_bytes,
             allowed_hosts: self.common.allowed_hosts.map(|names| names.0).unwrap_or_default(),

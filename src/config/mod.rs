@@ -49,6 +49,10 @@ pub struct MasterConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Whether a directory without a log is refused.
+    pub require_log: bool,
+    /// Size of a segment file, in bytes.
+    pub segment_bytes: u64,
     /// Memory of all listings together, in bytes.
     pub max_listing_bytes: usize,
     /// Host names that requests may ask for, beside the node's own name.
@@ -102,6 +106,10 @@ pub struct SecondaryConfig {
     pub data_dir: Option<PathBuf>,
     /// When what is acked has to be on the disk; of no meaning in memory.
     pub fsync: Fsync,
+    /// Whether a directory without a log is refused.
+    pub require_log: bool,
+    /// Size of a segment file, in bytes.
+    pub segment_bytes: u64,
     /// Memory of all listings together, in bytes.
     pub max_listing_bytes: usize,
     /// Host names that requests may ask for, beside the node's own name.

@@ -90,6 +90,7 @@ impl Health for OfSecondary<'_> {
                 connected: health.connected,
                 name: health.master.as_ref().map(|name| name.as_str()),
                 log_end: health.master_log_end.map(|end| end.get()),
+                last_error: health.last_error.as_deref(),
             },
             disk: disk(health.disk.as_ref()),
         })
@@ -133,6 +134,8 @@ fn disk(disk: Option<&DiskHealth>) -> Option<DiskJson<'_>> {
         DiskHealth::Ok => ("ok", None),
         DiskHealth::Faulty(DiskFault::Failed { detail }) => ("failed", Some(detail.as_str())),
         DiskHealth::Faulty(DiskFault::Damaged { detail }) => ("damaged", Some(detail.as_str())),
+        DiskHealth::Faulty(DiskFault::Full { detail }) => ("full", Some(detail.as_str())),
+        DiskHealth::Faulty(DiskFault::Stalled { detail }) => ("stalled", Some(detail.as_str())),
     };
     Some(DiskJson { state, detail })
 }
@@ -224,6 +227,8 @@ struct ItsMasterJson<'a> {
     connected: bool,
     name: Option<&'a str>,
     log_end: Option<u64>,
+    /// Why the last attempt to reach it failed; null while connected.
+    last_error: Option<&'a str>,
 }
 
 #[cfg(test)]
@@ -362,7 +367,7 @@ mod tests {
             concat!(
                 r#"{"name":"bonnie","role":"secondary","phase":"catching-up","logEnd":5,"#,
                 r#""buffered":2,"master":{"address":"127.0.0.1:6000","connected":true,"#,
-                r#""name":"master","logEnd":9},"disk":null}"#,
+                r#""name":"master","logEnd":9,"lastError":null},"disk":null}"#,
             )
         );
         for (phase, connected, status) in [
@@ -375,6 +380,10 @@ mod tests {
             let health = SecondaryHealth { phase, connected, ..health.clone() };
             assert_eq!(ready(&OfSecondary(health, "m:1")).status().as_u16(), status);
         }
+        let last_error = Some("no connection within 5s".to_owned());
+        let failing = SecondaryHealth { last_error, ..health.clone() };
+        let shown = text(&OfSecondary(failing, "m:1"));
+        assert!(shown.contains(r#""lastError":"no connection within 5s"}"#), "{shown}");
         let detail = "00000000000000000000.log at 17".to_owned();
         let damaged = Some(DiskHealth::Faulty(DiskFault::Damaged { detail }));
         let health = SecondaryHealth { disk: damaged, ..health };

@@ -7,8 +7,7 @@ use thiserror::Error;
 
 use super::disk::inspect::{InspectError, role_of};
 use super::disk::{OpenError, Role, accept_losses};
-use super::open::lock_directory;
-use super::storage::Directory;
+use super::open::{lock, open_directory};
 use crate::types::LogEnd;
 
 /// Why no loss was accepted. Nothing was changed then.
@@ -43,12 +42,13 @@ pub enum AcceptLossError {
 /// # Errors
 /// When the directory is no master's, is in use, has no log, or no loss is known.
 pub fn accept_loss(path: &Path) -> Result<LogEnd, AcceptLossError> {
-    let role = role_of(&Directory::read_only(path))?;
+    let directory = open_directory(path)?;
+    let role = role_of(&directory)?;
     if role == Role::Secondary {
         return Err(AcceptLossError::Secondary { path: path.display().to_string() });
     }
-    let _lock = lock_directory(path, false)?;
+    let _lock = lock(&directory, path)?;
     let failed = |error: io::Error| OpenError::unusable(path, "write the manifest of", &error);
-    let accepted = accept_losses(&Directory::new(path)).map_err(failed)?;
+    let accepted = accept_losses(&directory).map_err(failed)?;
     accepted.ok_or(AcceptLossError::NoLoss)
 }

@@ -18,11 +18,14 @@
 
 mod accept_loss;
 pub mod disk;
+#[cfg(test)]
+mod freezing;
 mod open;
 mod reset;
 mod segment;
 mod shared;
 pub mod storage;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +43,10 @@ use crate::types::{
 
 pub use accept_loss::{AcceptLossError, accept_loss};
 pub use disk::inspect;
+#[cfg(test)]
+pub(crate) use freezing::FreezingDisk;
+#[cfg(test)]
+pub(crate) use open::open_on;
 pub use open::{Background, open};
 pub use reset::{Moved, ResetError, reset};
 
@@ -217,6 +224,11 @@ impl LogReader {
     /// What is wrong with the disk; none while nothing is.
     pub fn disk_fault(&self) -> Option<DiskFault> {
         self.shared.disk.as_ref().and_then(disk::Disk::fault)
+    }
+
+    /// The oldest call that the disk has not answered yet: its number, which no other has, and what it is.
+    pub fn oldest_disk_call(&self) -> Option<(u64, String)> {
+        self.shared.disk.as_ref().and_then(|disk| disk.files.oldest_call())
     }
 
     /// Whether a read from here on takes no access to a file.

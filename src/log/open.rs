@@ -1,16 +1,19 @@
 //! Opening a log in a directory, and the threads that work for it.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
+use tracing::info;
 
 use super::Opened;
-use super::disk::{DiskOptions, OpenError, recover};
+use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
 use super::shared::Shared;
-use super::storage::Directory;
+use super::storage::{Directory, Storage};
+use super::watched::Watched;
 
 /// The name of the file that tells other processes that a directory is in use.
 const LOCK: &str = "lock";
@@ -26,7 +29,7 @@ struct Running {
     keeper: JoinHandle<()>,
     /// Told when the log is on disk as a whole, or never will be.
     written: oneshot::Receiver<()>,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Background {
@@ -63,22 +66,46 @@ impl Running {
 /// # Errors
 /// When the directory cannot be used, or its log is damaged; then no message was changed.
 pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), OpenError> {
-    let lock = lock_directory(path, true)?;
-    let recovered = recover(Arc::new(Directory::new(path)), options)?;
-    let (mut committer, mut keeper) = (recovered.committer, recovered.keeper);
+    if !options.require_log {
+        make_directory(path)?;
+    }
+    let directory = open_directory(path)?;
+    let names = directory.list().map_err(|error| OpenError::unusable(path, "list", &error))?;
+    let is_new = !names.iter().any(|name| is_of_log(name));
+    if is_new && options.require_log {
+        return Err(OpenError::NoLog { path: path.display().to_string() });
+    }
+    let lock = lock(&directory, path)?;
+    directory.reserve_descriptors();
+    let opened = start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock));
+    if is_new && opened.is_ok() {
+        info!(dir = %path.display(), "a new, empty log begins here");
+    }
+    opened.map_err(|error| OpenError::unusable(path, "start a thread for", &error))
+}
+
+/// Opens the log of any storage, as [`open`] does.
+#[cfg(test)]
+pub(crate) fn open_on(
+    storage: impl Storage + 'static,
+    options: DiskOptions,
+) -> Result<(Opened, Background), OpenError> {
+    Ok(start(recover(Arc::new(Watched::new(storage)), options)?, None).unwrap())
+}
+
+/// Starts the threads that work for a log.
+fn start(recovered: Recovered, lock: Option<Lock>) -> io::Result<(Opened, Background)> {
+    let Recovered { shared, mut committer, mut keeper, opened } = recovered;
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    let failed = |error| OpenError::unusable(path, "start a thread for", &error);
-    let shared = recovered.shared;
     shared.disk.as_ref().expect("a log on disk").readers.make_first();
     let (done, written) = oneshot::channel();
     let committer = named("log-writer").spawn(move || {
         committer.run();
         let _ = done.send(());
-    });
-    let committer = committer.map_err(failed)?;
-    let keeper = named("log-keeper").spawn(move || keeper.run()).map_err(failed)?;
+    })?;
+    let keeper = named("log-keeper").spawn(move || keeper.run())?;
     let background = Background(Some(Running { shared, committer, keeper, written, _lock: lock }));
-    Ok((recovered.opened, background))
+    Ok((opened, background))
 }
 
 /// A directory's lock, for as long as this is held.
@@ -90,31 +117,44 @@ pub(super) struct Lock {
     _directory: File,
 }
 
-/// Takes a directory's lock.
+/// Opens a directory that exists.
 ///
 /// # Errors
-/// When another process has it, or the directory is not there and not to be made, or cannot be written to.
-pub(super) fn lock_directory(path: &Path, make: bool) -> Result<Lock, OpenError> {
-    if make && !path.exists() {
-        let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-        let made: Vec<&Path> = path.ancestors().take_while(is_new).collect();
-        fs::create_dir_all(path).map_err(|error| OpenError::unusable(path, "make", &error))?;
-        // The new directories' own names must survive a crash, too.
-        for parent in made.iter().filter_map(|made| made.parent()) {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            let synced = File::open(parent).and_then(|parent| parent.sync_all());
-            synced.map_err(|error| OpenError::unusable(parent, "sync", &error))?;
-        }
+/// When it cannot be opened.
+pub(super) fn open_directory(path: &Path) -> Result<Directory, OpenError> {
+    Directory::open(path).map_err(|error| OpenError::unusable(path, "open", &error))
+}
+
+/// Makes a directory where it is missing, so that it survives a crash.
+///
+/// # Errors
+/// When the system refuses.
+fn make_directory(path: &Path) -> Result<(), OpenError> {
+    let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+    fs::create_dir_all(path).map_err(|error| OpenError::unusable(path, "make", &error))?;
+    // The new directories' own names must survive a crash, too.
+    for parent in made.iter().filter_map(|made| made.parent()) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let synced = File::open(parent).and_then(|parent| parent.sync_all());
+        synced.map_err(|error| OpenError::unusable(parent, "sync", &error))?;
     }
-    let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
+    Ok(())
+}
+
+/// Takes the lock of the directory that was opened at `path`.
+///
+/// # Errors
+/// When another process has it, or the directory cannot be written to.
+pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError> {
+    let refused = |error| match error {
+        TryLockError::WouldBlock => OpenError::InUse { path: path.display().to_string() },
+        TryLockError::Error(error) => OpenError::unusable(path, "lock", &error),
+    };
+    let file = directory.open_or_create(LOCK);
     let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;
-    let directory = File::open(path).map_err(|error| OpenError::unusable(path, "open", &error))?;
-    for lock in [&file, &directory] {
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenError::InUse { path: path.display().to_string() },
-            TryLockError::Error(error) => OpenError::unusable(path, "lock", &error),
-        })?;
-    }
+    file.try_lock().map_err(refused)?;
+    let directory = directory.lock().map_err(refused)?;
     Ok(Lock { _file: file, _directory: directory })
 }
 
@@ -133,6 +173,7 @@ mod tests {
             new_log: LogId::new(7),
             keys: 0,
             seed: 1,
+            require_log: false,
             sizes: Sizes::DEFAULT,
         };
         let open = || open(directory.path(), options);

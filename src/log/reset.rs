@@ -1,6 +1,5 @@
 //! Starting over: a secondary's files are moved aside, so that the node fetches everything anew.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,7 +8,7 @@ use thiserror::Error;
 
 use super::disk::inspect::{InspectError, role_of};
 use super::disk::{OpenError, Role, is_of_log};
-use super::open::lock_directory;
+use super::open::{lock, open_directory};
 use super::storage::{Directory, Storage};
 use crate::types::rfc3339;
 
@@ -59,40 +58,40 @@ pub struct Moved {
 /// When the directory is a master's, is in use, has no log, or cannot be written to; files that were moved before it
 /// failed stay where they are.
 pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
-    let storage = Directory::read_only(path);
+    let storage = open_directory(path)?;
     if role_of(&storage)? == Role::Master {
         return Err(ResetError::Master { path: path.display().to_string() });
     }
-    let _lock = lock_directory(path, false)?;
+    let _lock = lock(&storage, path)?;
     let failed = |what: &str, error: &io::Error| OpenError::unusable(path, what, error);
     let mut names = storage.list().map_err(|error| failed("list", &error))?;
     names.retain(|name| is_of_log(name));
     // The manifest last: while it is there, a reset that was broken off can be made once more.
     names.sort_by_key(|name| (!name.ends_with(".log"), name.starts_with("manifest")));
-    let into = make_folder(path, now).map_err(|error| failed("make a folder in", &error))?;
+    let made = make_folder(&storage, now);
+    let (folder, into) = made.map_err(|error| failed("make a folder in", &error))?;
+    let into = path.join(into);
     for name in &names {
-        fs::rename(path.join(name), into.join(name)).map_err(|source| ResetError::Move {
+        storage.move_to(name, &folder).map_err(|source| ResetError::Move {
             file: path.join(name).display().to_string(),
             into: into.display().to_string(),
             source,
         })?;
     }
-    for folder in [&into, path] {
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| failed("sync", &error))?;
+    for folder in [&folder, &storage] {
+        folder.sync_directory().map_err(|error| failed("sync", &error))?;
     }
     Ok(Moved { files: names.len(), into })
 }
 
 /// A new folder, `reset-<time>`; a second one in the same second gets a number.
-fn make_folder(path: &Path, now: SystemTime) -> io::Result<PathBuf> {
+fn make_folder(storage: &Directory, now: SystemTime) -> io::Result<(Directory, String)> {
     let name = format!("reset-{}", timestamp(now));
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     for name in std::iter::once(name.clone()).chain(numbered) {
-        let folder = path.join(name);
-        match fs::create_dir(&folder) {
+        match storage.make_folder(&name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => return made.map(|()| folder),
+            made => return made.map(|folder| (folder, name)),
         }
     }
     unreachable!("there are more numbers than folders")

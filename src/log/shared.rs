@@ -78,7 +78,8 @@ impl Shared {
     pub(super) fn publish(&self, end: LogEnd, recent_bytes: usize) {
         self.durable_end.store(end.get(), Ordering::Release);
         if self.disk.is_some() {
-            self.recent_mut().forget(end, recent_bytes);
+            // Of what readers see by now, and no more.
+            self.recent_mut().forget(self.durable_end(), recent_bytes);
             self.changed.notify_one();
         }
     }

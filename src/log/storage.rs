@@ -4,11 +4,15 @@
 //! what was not synced, tears writes, and fails at any byte. Nothing else in the log touches a file.
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, TryLockError};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, statat};
+use rustix::io::Errno;
 
 /// A directory of files. Names are plain: the log has no directories in its own.
 pub trait Storage: Debug + Send + Sync {
@@ -18,11 +22,19 @@ pub trait Storage: Debug + Send + Sync {
     /// The system's.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Opens a file that exists.
+    /// Opens a file that exists, for reading only: also where nothing can be written any more.
     ///
     /// # Errors
     /// The system's; `NotFound` where there is none.
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
+
+    /// Opens a file that exists, for reading and writing. Where there is no difference, as [`open`](Self::open).
+    ///
+    /// # Errors
+    /// The system's; `NotFound` where there is none.
+    fn open_to_write(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.open(name)
+    }
 
     /// Makes an empty file; one of that name is emptied. It survives a crash after
     /// [`sync_directory`](Self::sync_directory).
@@ -45,6 +57,12 @@ pub trait Storage: Debug + Send + Sync {
 
     /// Where a file is, for people.
     fn path_of(&self, name: &str) -> String;
+
+    /// The oldest call that was not answered yet, where that is known: its number, which no other has, and what it is
+    /// (`sync data/0….log`).
+    fn oldest_call(&self) -> Option<(u64, String)> {
+        None
+    }
 }
 
 /// One file. Reads and writes may come from several threads at once.
@@ -81,56 +99,154 @@ pub trait StorageFile: Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A directory of the operating system.
-#[derive(Clone, Debug)]
+/// Descriptors that a log keeps in reserve. A segment that is begun or a manifest that is replaced needs two at once.
+/// More: fewer for clients. Fewer: a node whose clients have all others cannot go on.
+const RESERVED_DESCRIPTORS: usize = 4;
+
+/// A directory of the operating system. It is opened once, and all work is done relative to that descriptor: whatever
+/// happens to the path meanwhile, a log stays in the directory that it locked.
+#[derive(Debug)]
 pub struct Directory {
+    /// Where it was found, for people.
     path: PathBuf,
-    is_writable: bool,
+    handle: File,
+    /// Descriptors that are given up when a file cannot be opened for want of one; none: nothing is reserved.
+    reserved: Mutex<Option<Vec<OwnedFd>>>,
 }
 
 impl Directory {
-    /// The directory at `path`, which exists.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), is_writable: true }
+    /// Opens the directory at `path`, which exists.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = File::from(openat(CWD, path, flags, Mode::empty())?);
+        Ok(Self { path: path.to_owned(), handle, reserved: Mutex::default() })
     }
 
-    /// The directory at `path`, of which nothing can be changed.
-    pub fn read_only(path: &Path) -> Self {
-        Self { path: path.to_owned(), is_writable: false }
+    /// Keeps descriptors in reserve for this directory's files from now on, so that clients cannot take the last ones.
+    pub fn reserve_descriptors(&self) {
+        let mut reserved = self.reserved();
+        self.fill(reserved.get_or_insert_default());
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, Option<Vec<OwnedFd>>> {
+        self.reserved.lock().expect("no holder of this lock panics")
+    }
+
+    fn fill(&self, reserved: &mut Vec<OwnedFd>) {
+        while reserved.len() < RESERVED_DESCRIPTORS
+            && let Ok(spare) = self.handle.try_clone()
+        {
+            reserved.push(spare.into());
+        }
+    }
+
+    /// Takes the lock of the directory itself, which no other process can have then. It is held by what is returned.
+    ///
+    /// # Errors
+    /// When another process has it, or the system refuses.
+    pub(super) fn lock(&self) -> Result<File, TryLockError> {
+        // An open file of its own: a lock ends with the last copy of a descriptor.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let own = self.open_at(".", flags).map_err(TryLockError::Error)?;
+        own.try_lock().map(|()| own)
+    }
+
+    /// Opens a file to write to it, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn open_or_create(&self, name: &str) -> io::Result<File> {
+        self.open_at(name, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    /// Makes a new folder in this directory.
+    ///
+    /// # Errors
+    /// The system's; `AlreadyExists` where the name is taken.
+    pub(super) fn make_folder(&self, name: &str) -> io::Result<Self> {
+        mkdirat(&self.handle, name, Mode::from_raw_mode(0o777))?;
+        let handle = self.open_at(name, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        Ok(Self { path: self.path.join(name), handle, reserved: Mutex::default() })
+    }
+
+    /// Moves a file into another directory of the same file system.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn move_to(&self, name: &str, into: &Self) -> io::Result<()> {
+        Ok(renameat(&self.handle, name, &into.handle, name)?)
+    }
+
+    /// Opens a file of the directory. Without a free descriptor, one of the reserved ones is given up for it; they are
+    /// taken back with the next sync of the directory.
+    fn open_at(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let mode = Mode::from_raw_mode(0o666);
+        loop {
+            match openat(&self.handle, name, flags | OFlags::CLOEXEC, mode) {
+                Ok(file) => return Ok(file.into()),
+                Err(Errno::INTR) => {}
+                Err(error @ (Errno::MFILE | Errno::NFILE)) => {
+                    if self.reserved().as_mut().and_then(Vec::pop).is_none() {
+                        return Err(error.into());
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
 impl Storage for Directory {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
+        for entry in Dir::read_from(&self.handle)? {
             let entry = entry?;
+            let name = entry.file_name();
+            let is_file = match entry.file_type() {
+                FileType::RegularFile => true,
+                // Not every file system tells what an entry is.
+                FileType::Symlink | FileType::Unknown => {
+                    statat(&self.handle, name, AtFlags::empty())
+                        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file())
+                }
+                _ => false,
+            };
             // A name that is no UTF-8 is none of ours.
-            if let Some(name) = entry.file_name().to_str().filter(|_| entry.path().is_file()) {
-                names.push(name.to_owned());
+            if let Ok(name) = name.to_str().map(str::to_owned)
+                && is_file
+            {
+                names.push(name);
             }
         }
         Ok(names)
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let file =
-            OpenOptions::new().read(true).write(self.is_writable).open(self.path.join(name))?;
-        Ok(Arc::new(file))
+        Ok(Arc::new(self.open_at(name, OFlags::RDONLY)?))
+    }
+
+    fn open_to_write(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        Ok(Arc::new(self.open_at(name, OFlags::RDWR)?))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        Ok(Arc::new(options.open(self.path.join(name))?))
+        Ok(Arc::new(self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path.join(from), self.path.join(to))
+        Ok(renameat(&self.handle, from, &self.handle, to)?)
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        self.handle.sync_all()?;
+        // The file that needed one is closed by now, as a rule.
+        if let Some(reserved) = &mut *self.reserved() {
+            self.fill(reserved);
+        }
+        Ok(())
     }
 
     fn path_of(&self, name: &str) -> String {

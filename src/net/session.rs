@@ -157,11 +157,13 @@ impl Network {
         set_patience(&stream, INTERVAL_BEFORE_HANDSHAKE)?;
         let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 3);
         SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
-        if self.unacked.is_none() {
+        let ends = Ends { local: stream.local_addr()?, peer: stream.peer_addr()? };
+        // A kernel may have the socket that asks and nobody who answers.
+        let unacked = self.unacked.clone().filter(|unacked| unacked.of(ends).is_ok());
+        if unacked.is_none() {
             bound_own_queue(&stream)?;
         }
-        let ends = Ends { local: stream.local_addr()?, peer: stream.peer_addr()? };
-        let line = Arc::new(Line::new(ends, self.unacked.clone()));
+        let line = Arc::new(Line::new(ends, unacked));
         let (outbox, queue) = Outbox::new(line.clone());
         let frame = Arc::new(AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX));
         let limits = Arc::new(Limits { frame, heartbeat_ms: AtomicU64::new(0) });

@@ -21,7 +21,7 @@ use crate::protocol::{
     RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
     SecondaryOptions, SessionEnd,
 };
-use crate::types::{Faults, SessionId};
+use crate::types::{DiskChange, Faults, SessionId};
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -206,12 +206,16 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, fault } = self.news.take();
+        let News { durable, disk } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, SecondaryInput::Durable(end));
         }
-        if let Some(fault) = fault {
-            self.machine.step(now, SecondaryInput::DiskFault(fault));
+        match disk {
+            Some(DiskChange::Fault(fault)) => {
+                self.machine.step(now, SecondaryInput::DiskFault(fault));
+            }
+            Some(DiskChange::Well) => self.machine.step(now, SecondaryInput::DiskWell),
+            None => {}
         }
     }
 

@@ -98,7 +98,7 @@ pub enum Refusal {
     /// The node is stopping.
     #[error("the node is shutting down; send the message again when it is back")]
     ShuttingDown,
-    /// The disk takes nothing more.
+    /// The disk takes nothing.
     #[error("the node takes no messages: {0}; {help}", help = help_with(.0))]
     DiskFault(DiskFault),
     /// The disk is too far behind.
@@ -140,6 +140,10 @@ pub(super) fn help_with(fault: &DiskFault) -> &'static str {
         DiskFault::Failed { .. } => "make room or replace the disk, then restart this node",
         DiskFault::Damaged { .. } => {
             "put the damaged file back from a copy, or replace the disk, then restart this node"
+        }
+        DiskFault::Full { .. } => "make room; it takes messages again by itself then",
+        DiskFault::Stalled { .. } => {
+            "it takes messages again by itself when the disk can be used again"
         }
     }
 }

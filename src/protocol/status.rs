@@ -10,7 +10,7 @@ use crate::types::{DiskFault, LogEnd, NodeName};
 pub enum DiskHealth {
     /// Nothing is wrong with it, as far as the node knows.
     Ok,
-    /// It takes nothing more.
+    /// It takes nothing: for the moment, or for good.
     Faulty(DiskFault),
 }
 
@@ -146,7 +146,7 @@ pub enum SecondaryPhase {
     Refused,
     /// The master refuses it because its messages are not a part of the master's log.
     Diverged,
-    /// Its disk takes nothing more: it does not dial again before it is restarted.
+    /// Its disk takes nothing more until it is restarted, and so it does not dial again.
     Failed,
 }
 

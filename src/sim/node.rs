@@ -12,7 +12,7 @@ use crate::protocol::{
     Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
     SecondaryHealth, SecondaryOptions, SecondaryPhase,
 };
-use crate::types::{DiskFault, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName};
+use crate::types::{DiskChange, DiskFault, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName};
 
 /// A master with its log.
 #[derive(Debug)]
@@ -70,8 +70,8 @@ impl NodeLog {
         }
     }
 
-    /// Makes durable what was appended, if the disk can. Returns its fault, if that is news.
-    pub(super) fn commit(&mut self) -> Option<DiskFault> {
+    /// Makes durable what was appended, if the disk can. Returns how the disk is, if that is news.
+    pub(super) fn commit(&mut self) -> Option<DiskChange> {
         if self.committer.is_none() && self.fault.is_some() {
             return None;
         }
@@ -80,9 +80,12 @@ impl NodeLog {
             committer.write();
             committer.sync();
         }
-        let fault = self.reader.disk_fault().filter(|_| self.fault.is_none());
-        self.fault = self.fault.take().or(fault.clone());
-        fault
+        let fault = self.reader.disk_fault();
+        let change = DiskChange::between(self.fault.as_ref(), fault.as_ref());
+        if change.is_some() {
+            self.fault = fault;
+        }
+        change
     }
 }
 

@@ -211,11 +211,14 @@ impl Schedule {
 
     fn let_a_disk_fail(&mut self) {
         let node = self.some_node();
-        let (room, full) = (self.rng.random_range(0..3000), self.rng.random_bool(0.5));
+        let (room, how) = (self.rng.random_range(0..3000), self.rng.random_range(0..5));
         if let Some(disk) = self.cluster.disk(node.as_ref()) {
-            match full {
-                true => disk.fail_writes_after(room),
-                false => disk.fail_next_syncs(1),
+            match how {
+                0 => disk.fail_writes_after(room),
+                1 => disk.fail_next_syncs(1),
+                2 => disk.take_descriptors(),
+                // Room, or descriptors again: what was held up goes on by itself.
+                _ => disk.heal(),
             }
         }
     }

@@ -12,11 +12,11 @@ pub enum Fsync {
     Never,
 }
 
-/// Why a node's log takes nothing more until the node is restarted. What it shows stays readable as far as it can be
-/// read.
+/// Why a node's log takes nothing: for the moment, or until the node is restarted. What it shows stays readable as far
+/// as it can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DiskFault {
-    /// A write or a sync failed: the disk is full, or broken.
+    /// A write or a sync failed: what the disk holds then is not known. Only a restart looks.
     #[error("{detail}")]
     Failed {
         /// The operation, the file and the system's reason.
@@ -28,4 +28,50 @@ pub enum DiskFault {
         /// The file, the offset, and what is wrong there.
         detail: String,
     },
+    /// There is no room. Nothing is in doubt: what waits is written as soon as there is.
+    #[error("{detail}")]
+    Full {
+        /// The operation, the file and the system's reason.
+        detail: String,
+    },
+    /// The disk does not answer, or the node lacks a descriptor or memory to use it. Nothing is in doubt: what waits is
+    /// written as soon as it can be.
+    #[error("{detail}")]
+    Stalled {
+        /// The operation, the file and, where there is one, the system's reason.
+        detail: String,
+    },
+}
+
+impl DiskFault {
+    /// Whether the node is well again by itself once the condition is over.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Stalled { .. })
+    }
+
+    /// Whether another fault is of the same kind.
+    pub fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// How a disk is now, where it was another way before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskChange {
+    /// It has this fault.
+    Fault(DiskFault),
+    /// It has none any more.
+    Well,
+}
+
+impl DiskChange {
+    /// Compares what was told last with what is; a fault is told once, whatever its details.
+    pub fn between(told: Option<&DiskFault>, now: Option<&DiskFault>) -> Option<Self> {
+        match (told, now) {
+            (Some(told), Some(now)) if now.is_like(told) => None,
+            (_, Some(now)) => Some(Self::Fault(now.clone())),
+            (Some(_), None) => Some(Self::Well),
+            (None, None) => None,
+        }
+    }
 }

@@ -20,4 +20,5 @@ mod replication;
 mod senders;
 mod signals;
 mod support;
+mod syscalls;
 mod tool;

@@ -124,6 +124,11 @@ fn address(log: &Lines, event: &str) -> SocketAddr {
     })
 }
 
+/// Where a process serves HTTP.
+pub fn http_address(process: &Process) -> SocketAddr {
+    address(&process.log, "serving HTTP")
+}
+
 /// Starts a master on free ports; returns where secondaries dial.
 pub fn master(args: &[&str]) -> (Node, SocketAddr) {
     master_at("0", args)

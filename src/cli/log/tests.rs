@@ -17,7 +17,8 @@ const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
 
 fn opened(dir: &Path, role: Role) -> (Opened, Background) {
     let (fsync, new_log) = (Fsync::Always, LogId::new(7));
-    open(dir, DiskOptions { role, fsync, new_log, keys: 9, seed: 1, sizes: SIZES }).unwrap()
+    let (require_log, sizes) = (false, SIZES);
+    open(dir, DiskOptions { role, fsync, new_log, keys: 9, seed: 1, require_log, sizes }).unwrap()
 }
 
 /// Appends messages, each as a group of its own; every second one has a key.
@@ -253,8 +254,15 @@ async fn verify_refuses_what_the_start_refuses() {
 /// What a start refuses a master's directory with.
 fn open_err(dir: &Path) -> String {
     let (fsync, new_log) = (Fsync::Always, LogId::new(7));
-    let options =
-        DiskOptions { role: Role::Master, fsync, new_log, keys: 9, seed: 1, sizes: SIZES };
+    let options = DiskOptions {
+        role: Role::Master,
+        fsync,
+        new_log,
+        keys: 9,
+        seed: 1,
+        require_log: false,
+        sizes: SIZES,
+    };
     open(dir, options).unwrap_err().to_string()
 }
 

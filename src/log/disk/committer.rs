@@ -6,27 +6,29 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
+use super::cause::{is_full, is_refused};
 use super::files::{Segment, failure};
-use super::format::{
-    GROUP_BYTES_MAX, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
-};
+use super::format::{GROUP_BYTES_MAX, GroupHeader, SegmentHeader, segment_name};
 use super::index::SparseIndex;
-use super::manifest::Manifest;
-use super::{Disk, DiskOptions};
+use super::last::{Failed, Last};
+use super::manifest::{Manifest, NotStored};
+use super::{Disk, DiskOptions, Work};
 use crate::log::shared::Shared;
-use crate::log::storage::Storage;
-use crate::types::{DiskFault, Fsync, LogEnd, Run};
+use crate::log::storage::{Storage, StorageFile};
+use crate::types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
 
 /// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Files are lengthened to multiples of this, in bytes: what file systems give out.
-const BLOCK_BYTES: u64 = 4096;
+/// Pauses between two attempts to write while something passes that keeps it from being done: the first, and the
+/// longest. Shorter: more work for nothing. Longer: the node is well again later than it could be.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// The writing end of the files.
 #[derive(Debug)]
@@ -42,23 +44,12 @@ pub(crate) struct Committer {
     synced_end: LogEnd,
     /// Bytes of records that were written and not published.
     unpublished_bytes: u64,
+    /// A list of members that is not written down yet, and its version.
+    members: Option<(u64, Vec<NodeName>, Losses)>,
+    /// How long to wait before the next attempt; none while nothing holds writing up.
+    pause: Option<Duration>,
     buffer: Vec<u8>,
 }
-
-/// The segment that is being written.
-#[derive(Debug)]
-struct Last {
-    segment: Arc<Segment>,
-    /// Where the next group goes.
-    at: u64,
-    /// The file has zeros up to here.
-    blank_until: u64,
-    /// Whether zeros can be written ahead: not once that failed.
-    ahead: bool,
-}
-
-/// A failed operation: the words for a person.
-type Failed = String;
 
 impl Committer {
     pub(super) fn new(
@@ -69,12 +60,7 @@ impl Committer {
         last: Option<Arc<Segment>>,
     ) -> Self {
         let end = shared.durable_end();
-        let last = last.map(|segment| {
-            let at = segment.index().length();
-            // Behind the records there is nothing but zeros: else it would have been cut off.
-            let blank_until = segment.file.length().unwrap_or(at);
-            Last { segment, at, blank_until, ahead: true }
-        });
+        let last = last.map(Last::new);
         Self {
             shared,
             storage,
@@ -85,6 +71,8 @@ impl Committer {
             written_end: end,
             synced_end: end,
             unpublished_bytes: 0,
+            members: None,
+            pause: None,
             buffer: Vec::new(),
         }
     }
@@ -96,14 +84,7 @@ impl Committer {
     /// Works until the log is closed.
     pub(in crate::log) fn run(&mut self) {
         loop {
-            let is_sound = self.is_sound();
-            let disk = self.disk();
-            let idle = disk.work_came.wait_while(disk.work(), |work| {
-                let wants = is_sound && (work.dirty || work.members.is_some());
-                !wants && !work.closing
-            });
-            let closing = idle.expect("no holder of this lock panics").closing;
-            if closing {
+            if self.wait_for_work() {
                 return self.close();
             }
             self.write();
@@ -111,18 +92,40 @@ impl Committer {
         }
     }
 
+    /// Waits until something is to be written, or tried again. Returns whether the log is to be closed instead.
+    fn wait_for_work(&self) -> bool {
+        let (is_sound, disk) = (self.is_sound(), self.disk());
+        let work = match self.pause.filter(|_| is_sound) {
+            Some(pause) => {
+                let paused =
+                    disk.work_came.wait_timeout_while(disk.work(), pause, |work| !work.closing);
+                paused.map(|(work, _)| work).ok()
+            }
+            None => {
+                let is_idle = |work: &mut Work| {
+                    let wants = is_sound && (work.dirty || work.members.is_some());
+                    !wants && !work.closing
+                };
+                disk.work_came.wait_while(disk.work(), is_idle).ok()
+            }
+        };
+        work.expect("no holder of this lock panics").closing
+    }
+
     /// Whether writing goes on. After a failure nothing more is written: what the disk holds then is not known, and a
     /// later success would prove nothing.
     fn is_sound(&self) -> bool {
-        !matches!(self.disk().fault(), Some(DiskFault::Failed { .. }))
+        !self.disk().has_failed()
     }
 
-    /// Writes all that waits. It is not durable before [`sync`](Self::sync).
+    /// Writes all that waits. It is not durable before [`sync`](Self::sync). What only passes is tried again with the
+    /// next call.
     pub(crate) fn write(&mut self) {
-        if self.is_sound()
-            && let Err(detail) = self.try_write()
-        {
-            self.poison(detail);
+        if self.is_sound() {
+            match self.try_write() {
+                Ok(()) => self.go_on(),
+                Err(failed) => self.note(failed),
+            }
         }
     }
 
@@ -130,9 +133,9 @@ impl Committer {
     pub(crate) fn sync(&mut self) {
         if self.is_sound()
             && self.shared.durable_end() < self.written_end
-            && let Err(detail) = self.try_sync(self.options.fsync)
+            && let Err(failed) = self.try_sync(self.options.fsync)
         {
-            self.poison(detail);
+            self.note(failed);
         }
     }
 
@@ -142,20 +145,43 @@ impl Committer {
         if self.is_sound() {
             match self.try_close() {
                 Ok(()) => info!(end = %self.synced_end, "the log is on disk as a whole"),
-                Err(detail) => self.poison(detail),
+                Err(failed) => self.note(failed),
             }
         }
     }
 
-    fn poison(&self, detail: Failed) {
-        let fault = DiskFault::Failed { detail: detail.clone() };
-        if self.disk().fail(fault) {
-            error!(detail, "the disk failed; nothing more is written until this node is restarted");
+    fn note(&mut self, failed: Failed) {
+        match failed {
+            Failed::Passing(fault) => {
+                let (first, longest) = RETRY_PAUSES;
+                self.pause = Some(self.pause.map_or(first, |pause| longest.min(pause * 2)));
+                let before = self.disk().hold_up(Some(fault.clone()));
+                if before.is_none_or(|before| !before.is_like(&fault)) {
+                    warn!(%fault, "nothing can be written for the moment; trying again");
+                }
+            }
+            Failed::Final(detail) => {
+                if self.disk().fail(DiskFault::Failed { detail: detail.clone() }) {
+                    error!(
+                        detail,
+                        "the disk failed; nothing more is written until this node is restarted"
+                    );
+                }
+            }
         }
         self.shared.changed.notify_one();
     }
 
-    fn failed(&self, what: &str, error: &io::Error) -> Failed {
+    /// Writing works: whatever held it up is over.
+    fn go_on(&mut self) {
+        self.pause = None;
+        if self.disk().hold_up(None).is_some() {
+            info!("what waited for the disk is written");
+            self.shared.changed.notify_one();
+        }
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> String {
         let first = self.last.as_ref().map_or(LogEnd::ZERO, |last| last.segment.header.first);
         failure(&*self.storage, what, &segment_name(first), error)
     }
@@ -166,22 +192,22 @@ impl Committer {
             work.dirty = false;
             (work.log, work.members.take())
         };
-        if let Some((version, members, losses)) = members {
-            (self.manifest.members, self.manifest.losses) = (members, losses);
-            self.store_manifest()?;
+        self.members = members.or(self.members.take());
+        if let Some((version, members, losses)) = &self.members {
+            let (version, members, losses) = (*version, members.clone(), *losses);
+            self.store_manifest(Manifest { members, losses, ..self.manifest.clone() })?;
+            self.members = None;
             self.shared.remembered.store(version, Ordering::Release);
             self.shared.changed.notify_one();
         }
+        self.cut_torn()?;
         let end = self.shared.appended_end();
         while self.written_end < end {
             let is_full = |last: &Last| last.at >= self.options.sizes.segment_bytes;
             // A secondary whose log is empty may have begun with another log.
             let is_other = self.written_end == LogEnd::ZERO && log != self.manifest.log;
             if self.last.as_ref().is_none_or(is_full) || is_other {
-                if log.is_some() {
-                    self.manifest.log = log;
-                }
-                self.roll()?;
+                self.roll(log.or(self.manifest.log).expect("messages belong to a log"))?;
             }
             self.write_some(end)?;
         }
@@ -206,11 +232,17 @@ impl Committer {
             groups.push(header);
             next = header.end();
         }
-        let written = last.segment.file.write_at(last.at, &self.buffer);
-        written.map_err(|error| {
+        if let Err(error) = last.segment.file.write_at(last.at, &self.buffer) {
+            last.torn = true;
             let what = format!("write at offset {} of", last.at);
-            failure(&*self.storage, &what, &segment_name(last.segment.header.first), &error)
-        })?;
+            let name = segment_name(last.segment.header.first);
+            let detail = failure(&*self.storage, &what, &name, &error);
+            // A file system that is read-only now may have lost what it was given before.
+            return Err(match is_refused(&error) {
+                true => Failed::Final(detail),
+                false => Failed::of(detail, &error),
+            });
+        }
         let mut index = last.segment.index.write().expect("no holder of this lock panics");
         for group in groups {
             index.push(group.records, group.size(), group.bytes.into());
@@ -227,7 +259,8 @@ impl Committer {
         if let Some(last) = &self.last
             && fsync == Fsync::Always
         {
-            last.segment.file.sync().map_err(|error| self.failed("sync", &error))?;
+            let synced = last.segment.file.sync();
+            synced.map_err(|error| Failed::Final(self.failed("sync", &error)))?;
             self.synced_end = self.written_end;
         }
         self.disk().published_bytes.fetch_add(self.unpublished_bytes, Ordering::Relaxed);
@@ -237,10 +270,10 @@ impl Committer {
     }
 
     /// Seals the last segment, if there is one, and begins the next. Only a synced segment is sealed, so that what is
-    /// missing from one is damage. The new file is there, name and all, before the manifest tells of it.
-    fn roll(&mut self) -> Result<(), Failed> {
+    /// missing from one is damage. The new file is there, name and all, before the manifest tells of it. Where that is
+    /// held up, it is all done again later: a file that the manifest does not tell of is made anew.
+    fn roll(&mut self, log: LogId) -> Result<(), Failed> {
         self.settle()?;
-        let log = self.manifest.log.expect("messages belong to a log");
         let first = self.written_end;
         // Zero would be found everywhere.
         let mark = self.rng.random_range(1..=u64::MAX);
@@ -248,24 +281,14 @@ impl Committer {
         let name = segment_name(first);
         if self.manifest.last == Some(first) {
             // An empty one of another log: while its file is made anew, the manifest must not tell of it.
-            self.manifest.last = None;
-            self.store_manifest()?;
+            self.store_manifest(Manifest { last: None, ..self.manifest.clone() })?;
         }
-        let create = || {
-            let file = self.storage.create(&name)?;
-            file.write_at(0, &header.encode())?;
-            file.sync()?;
-            self.storage.sync_directory()?;
-            Ok(file)
-        };
-        let file = create().map_err(|error| failure(&*self.storage, "create", &name, &error))?;
-        self.manifest.last = Some(first);
-        self.manifest.synced = first;
-        self.store_manifest()?;
+        let file = self.create(&name, &header)?;
+        let (last, log) = (Some(first), Some(log));
+        self.store_manifest(Manifest { last, log, synced: first, ..self.manifest.clone() })?;
         let index = RwLock::new(SparseIndex::new(first));
         let segment = Arc::new(Segment { header, file, index });
-        let at = SEGMENT_HEADER_BYTES as u64;
-        self.last = Some(Last { segment: segment.clone(), at, blank_until: at, ahead: true });
+        self.last = Some(Last::new(segment.clone()));
         debug!(file = name, "began a segment");
         let disk = self.disk();
         disk.files.roll(segment);
@@ -274,42 +297,66 @@ impl Committer {
         Ok(())
     }
 
+    /// Makes a segment's file, so that it survives a crash.
+    fn create(&self, name: &str, header: &SegmentHeader) -> Result<Arc<dyn StorageFile>, Failed> {
+        let detail = |error: &io::Error| failure(&*self.storage, "create", name, error);
+        let made = self.storage.create(name).and_then(|file| {
+            file.write_at(0, &header.encode())?;
+            Ok(file)
+        });
+        let file = made.map_err(|error| Failed::of(detail(&error), &error))?;
+        let synced = file.sync().and_then(|()| self.storage.sync_directory());
+        synced.map_err(|error| Failed::Final(detail(&error)))?;
+        Ok(file)
+    }
+
+    /// Cuts off what a failed write left behind the records.
+    fn cut_torn(&mut self) -> Result<(), Failed> {
+        if self.last.as_ref().is_some_and(|last| last.torn) {
+            self.cut_end()?;
+        }
+        Ok(())
+    }
+
+    /// Cuts everything off behind the records: the zeros, or what a failed write left.
+    fn cut_end(&mut self) -> Result<(), Failed> {
+        let Some(last) = &mut self.last else { return Ok(()) };
+        if let Err(error) = last.segment.file.set_length(last.at) {
+            let detail = self.failed("cut the zeros off", &error);
+            return Err(Failed::of(detail, &error));
+        }
+        (last.blank_until, last.torn) = (last.at, false);
+        Ok(())
+    }
+
     /// Cuts the zeros off the last segment and syncs it, whatever the options say.
     fn settle(&mut self) -> Result<(), Failed> {
-        let Some(last) = &self.last else { return Ok(()) };
-        if last.at < last.blank_until {
-            let cut = last.segment.file.set_length(last.at);
-            cut.map_err(|error| self.failed("cut the zeros off", &error))?;
+        if self.last.as_ref().is_some_and(|last| last.torn || last.at < last.blank_until) {
+            self.cut_end()?;
         }
         self.try_sync(Fsync::Always)
     }
 
     fn try_close(&mut self) -> Result<(), Failed> {
         self.settle()?;
-        self.manifest.synced = self.synced_end;
-        self.store_manifest()
+        self.store_manifest(Manifest { synced: self.synced_end, ..self.manifest.clone() })
     }
 
-    fn store_manifest(&self) -> Result<(), Failed> {
-        let stored = self.manifest.store(&*self.storage);
-        stored.map_err(|error| failure(&*self.storage, "write", super::manifest::MANIFEST, &error))
-    }
-}
-
-impl Last {
-    /// Writes zeros ahead of the end, where the file has none left and small writes come: overwriting them needs no new
-    /// blocks and no new length, which makes the next syncs about twice as fast. Where it fails, the disk is nearly
-    /// full, and it goes on without.
-    fn blank(&mut self, written: usize, ahead_bytes: usize) {
-        if self.at <= self.blank_until {
-            return;
+    /// Puts a manifest in the place of the one before. Where there is no room for it, the zeros ahead make some.
+    fn store_manifest(&mut self, manifest: Manifest) -> Result<(), Failed> {
+        let mut stored = manifest.store(&*self.storage);
+        if stored.as_ref().is_err_and(|failed| is_full(&failed.error))
+            && let Some(last) = self.last.as_mut().filter(|last| last.at < last.blank_until)
+        {
+            last.ahead = false;
+            self.cut_end()?;
+            stored = manifest.store(&*self.storage);
         }
-        self.blank_until = self.at;
-        if self.ahead && written < ahead_bytes {
-            let until = (self.at + ahead_bytes as u64).next_multiple_of(BLOCK_BYTES);
-            let zeros = vec![0; (until - self.at) as usize];
-            self.ahead = self.segment.file.write_at(self.at, &zeros).is_ok();
-            self.blank_until = until;
-        }
+        stored.map_err(|NotStored { error, in_doubt }| {
+            let detail = failure(&*self.storage, "write", super::manifest::MANIFEST, &error);
+            if in_doubt { Failed::Final(detail) } else { Failed::of(detail, &error) }
+        })?;
+        self.manifest = manifest;
+        Ok(())
     }
 }

@@ -35,6 +35,15 @@ pub enum OpenError {
         /// Who asked.
         wanted: Role,
     },
+    /// It has no log, and one was required.
+    #[error(
+        "the data directory {path} holds no log, and --require-log is given: is its file system \
+         mounted? To begin a new, empty log there, start once without --require-log"
+    )]
+    NoLog {
+        /// The directory.
+        path: String,
+    },
     /// What is on the disk is not what was written there.
     #[error("{detail}; the log was left as it is. {}", .role.way_out(.path))]
     Damaged {

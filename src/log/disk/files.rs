@@ -6,16 +6,18 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use bytes::Bytes;
-use rustix::io::Errno;
 
+use super::cause::{is_io_error, is_loss};
 use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
 use super::paging::Cursor;
 use super::scan::{Scanned, no_visit, read_header, scan};
+use super::suspects::Suspects;
 use super::window::Window;
 use crate::log::storage::{Storage, StorageFile};
 use crate::log::{Page, ReadError};
@@ -52,7 +54,8 @@ pub(super) struct Sealed {
 pub(in crate::log) struct Files {
     storage: Arc<dyn Storage>,
     segments: RwLock<Segments>,
-    open: Mutex<VecDeque<Arc<Segment>>>,
+    pub(super) open: Mutex<VecDeque<Arc<Segment>>>,
+    suspects: Mutex<Suspects>,
 }
 
 #[derive(Debug)]
@@ -76,7 +79,7 @@ impl Files {
         last: Option<Arc<Segment>>,
     ) -> Self {
         let segments = RwLock::new(Segments { sealed, last });
-        Self { storage, segments, open: Mutex::default() }
+        Self { storage, segments, open: Mutex::default(), suspects: Mutex::default() }
     }
 
     /// Takes a new last segment; the one before is sealed, unless it is empty and its place is taken.
@@ -90,6 +93,11 @@ impl Files {
                 self.keep_open(last);
             }
         }
+    }
+
+    /// The oldest call that the disk has not answered yet: its number and what it is.
+    pub(in crate::log) fn oldest_call(&self) -> Option<(u64, String)> {
+        self.storage.oldest_call()
     }
 
     /// The sealed segments from the `skip`th on.
@@ -106,7 +114,38 @@ impl Files {
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
         let place = self.place(from)?;
-        place.segment.read(&*self.storage, from, until.min(place.until), max_bytes)
+        self.read_from(&place, from, until, max_bytes)
+    }
+
+    fn read_from(
+        &self,
+        place: &Place,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<Records, ReadError> {
+        let read = place.segment.read(from, until.min(place.until), max_bytes);
+        read.map_err(|unread| self.told(place.segment.header.first, unread))
+    }
+
+    /// Why a segment cannot be read, in words. What says nothing about its bytes passes.
+    pub(super) fn told(&self, first: LogEnd, unread: Unread) -> ReadError {
+        let name = segment_name(first);
+        match unread {
+            Unread::Damaged(offset, what) => {
+                ReadError::Damaged { detail: damage(&*self.storage, &name, offset, &what) }
+            }
+            Unread::Failed(error) => {
+                let detail = failure(&*self.storage, "read", &name, &error);
+                let mut suspects = self.suspects.lock().expect("no holder of this lock panics");
+                let fails_again = is_io_error(&error) && suspects.note(first, Instant::now());
+                if is_loss(&error) || fails_again {
+                    ReadError::Damaged { detail }
+                } else {
+                    ReadError::Passing { detail }
+                }
+            }
+        }
     }
 
     /// Reads a page as [`LogReader::read_page`](crate::log::LogReader::read_page) does. There must be something at
@@ -128,7 +167,7 @@ impl Files {
         });
         let page = here.read(&*segment.file, from, until.min(place.until), max_bytes);
         *cursor = Some(here);
-        page.map_err(|unread| unread.told(&*self.storage, &segment_name(first)))
+        page.map_err(|unread| self.told(first, unread))
     }
 
     /// A run that may be read, and its size in bytes.
@@ -144,7 +183,7 @@ impl Files {
         if let Some(planned) = planned {
             return Ok(planned);
         }
-        let records = place.segment.read(&*self.storage, from, until, max_bytes)?;
+        let records = self.read_from(&place, from, until, max_bytes)?;
         Ok((records.range(), records.bytes()))
     }
 
@@ -172,8 +211,7 @@ impl Files {
         }
         drop(open);
         let opened = Segment::open(&*self.storage, sealed);
-        let told = |unread: Unread| unread.told(&*self.storage, &segment_name(sealed.first));
-        let segment = Arc::new(opened.map_err(told)?);
+        let segment = Arc::new(opened.map_err(|unread| self.told(sealed.first, unread))?);
         self.keep_open(segment.clone());
         Ok(segment)
     }
@@ -197,36 +235,12 @@ pub(super) fn failure(storage: &dyn Storage, what: &str, name: &str, error: &io:
     format!("cannot {what} {}: {error}", storage.path_of(name))
 }
 
-impl ReadError {
-    /// A file cannot be read. Without a free descriptor or memory that tells nothing about the file.
-    fn failed(storage: &dyn Storage, name: &str, error: &io::Error) -> Self {
-        let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
-        let is_passing = Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno));
-        let detail = failure(storage, "read", name, error);
-        if is_passing { Self::Passing { detail } } else { Self::Damaged { detail } }
-    }
-
-    fn damaged(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> Self {
-        Self::Damaged { detail: damage(storage, name, offset, what) }
-    }
-}
-
 /// Why a part of a file was not read.
 pub(super) enum Unread {
     /// The system does not let it be read.
     Failed(io::Error),
     /// Something is wrong at this place of the file.
     Damaged(u64, String),
-}
-
-impl Unread {
-    /// In words, for a file of this name.
-    pub(super) fn told(self, storage: &dyn Storage, name: &str) -> ReadError {
-        match self {
-            Self::Failed(error) => ReadError::failed(storage, name, &error),
-            Self::Damaged(offset, what) => ReadError::damaged(storage, name, offset, &what),
-        }
-    }
 }
 
 /// Opens a sealed segment's file.
@@ -281,13 +295,7 @@ impl Segment {
     }
 
     /// Reads the records from `from` on. `until` must not lie beyond what was written.
-    fn read(
-        &self,
-        storage: &dyn Storage,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<Records, ReadError> {
+    fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Result<Records, Unread> {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut gathering = Gathering {
@@ -305,7 +313,7 @@ impl Segment {
             // What is whole before a damaged place is not hidden by it.
             let (end, bytes) = gathering.whole;
             if bytes == 0 {
-                return Err(unread.told(storage, &segment_name(self.header.first)));
+                return Err(unread);
             }
             gathering.cut_to(end, bytes);
         }

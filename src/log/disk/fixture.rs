@@ -68,6 +68,7 @@ fn options(fixture: &Fixture) -> DiskOptions {
         new_log: LogId::new(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
         keys: 10,
         seed: 42,
+        require_log: false,
         sizes,
     }
 }

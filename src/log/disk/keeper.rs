@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use super::Disk;
-use super::files::{Sealed, Unread, open_sealed, scan_sealed};
+use super::cause::{is_full, is_lack, is_refused};
+use super::files::{Sealed, open_sealed, scan_sealed};
 use super::format::{SegmentHeader, segment_name};
 use super::scan::Scanned;
+use crate::log::ReadError;
 use crate::log::shared::Shared;
 use crate::log::storage::Storage;
 
@@ -19,6 +21,10 @@ const SCRUB_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
 
 /// From the end of one look at all old segments to the beginning of the next.
 const SCRUB_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Pause before what passes is tried again: longer than the time in which a failed read counts as damage. Shorter: more
+/// lines about one condition.
+const AGAIN_AFTER: Duration = Duration::from_secs(65);
 
 /// Looks after old segments.
 #[derive(Debug)]
@@ -43,8 +49,9 @@ impl Keeper {
     /// Works until the log is closed.
     pub(in crate::log) fn run(&mut self) {
         let mut scrub_at = Instant::now();
-        while self.wait_until(scrub_at) {
-            self.index_sealed();
+        let mut index_at = None;
+        while self.wait_until(index_at.map_or(scrub_at, |at| scrub_at.min(at))) {
+            index_at = (!self.index_sealed()).then(|| Instant::now() + AGAIN_AFTER);
             if scrub_at <= Instant::now() {
                 scrub_at = Instant::now() + self.scrub_next();
             }
@@ -63,16 +70,29 @@ impl Keeper {
         !work.closing
     }
 
-    /// Writes the indexes of the segments that were sealed since.
-    pub(in crate::log) fn index_sealed(&mut self) {
+    /// Writes the indexes of the segments that were sealed since. Returns whether that is done; otherwise what kept it
+    /// from being done passes.
+    pub(in crate::log) fn index_sealed(&mut self) -> bool {
         for sealed in self.disk().files.sealed(self.indexed) {
-            self.indexed += 1;
-            let Some((scanned, header)) = self.read(sealed) else { continue };
+            let (scanned, header) = match self.read(sealed) {
+                Ok(read) => read,
+                Err(ReadError::Passing { .. }) => return false,
+                Err(ReadError::Damaged { .. }) => {
+                    self.indexed += 1;
+                    continue;
+                }
+            };
             if let Err(error) = scanned.index.store(&*self.storage, &header, &scanned.keys) {
                 let file = segment_name(sealed.first);
-                warn!(file, %error, "cannot write a segment's index; the next start reads the segment");
+                let passes = is_lack(&error) || is_full(&error) || is_refused(&error);
+                warn!(file, %error, passes, "cannot write a segment's index: a start without one reads it all");
+                if passes {
+                    return false;
+                }
             }
+            self.indexed += 1;
         }
+        true
     }
 
     /// Reads the next old segment. Returns how long to wait until the next.
@@ -81,19 +101,26 @@ impl Keeper {
             self.scrubbed = 0;
             return SCRUB_PAUSE;
         };
+        let length = match self.read(sealed) {
+            Ok((scanned, _)) => scanned.index.length(),
+            Err(ReadError::Passing { .. }) => return AGAIN_AFTER,
+            Err(ReadError::Damaged { .. }) => 0,
+        };
         self.scrubbed += 1;
-        let length = self.read(sealed).map_or(0, |(scanned, _)| scanned.index.length());
         debug!(file = segment_name(sealed.first), bytes = length, "read an old segment");
         Duration::from_millis(length * 1000 / SCRUB_BYTES_PER_SECOND)
     }
 
     /// Reads a sealed segment. What is wrong with it is noted.
-    fn read(&self, sealed: Sealed) -> Option<(Scanned, SegmentHeader)> {
+    fn read(&self, sealed: Sealed) -> Result<(Scanned, SegmentHeader), ReadError> {
         let read = || {
             let (file, header) = open_sealed(&*self.storage, sealed)?;
             Ok((scan_sealed(&*file, &header, sealed.end)?, header))
         };
-        let told = |unread: Unread| unread.told(&*self.storage, &segment_name(sealed.first));
-        read().map_err(|unread| self.shared.unreadable(&told(unread))).ok()
+        read().map_err(|unread| {
+            let error = self.disk().files.told(sealed.first, unread);
+            self.shared.unreadable(&error);
+            error
+        })
     }
 }

@@ -146,13 +146,26 @@ impl Manifest {
     ///
     /// # Errors
     /// The system's. Either of the two is there then.
-    pub(super) fn store(&self, storage: &dyn Storage) -> io::Result<()> {
-        let file = storage.create(MANIFEST_NEXT)?;
-        file.write_at(0, &self.encode())?;
-        file.sync()?;
-        storage.rename(MANIFEST_NEXT, MANIFEST)?;
-        storage.sync_directory()
+    pub(super) fn store(&self, storage: &dyn Storage) -> Result<(), NotStored> {
+        let replace = || {
+            let file = storage.create(MANIFEST_NEXT)?;
+            file.write_at(0, &self.encode())?;
+            file.sync()?;
+            // Its descriptor may be one of those in reserve.
+            drop(file);
+            storage.rename(MANIFEST_NEXT, MANIFEST)
+        };
+        replace().map_err(|error| NotStored { error, in_doubt: false })?;
+        storage.sync_directory().map_err(|error| NotStored { error, in_doubt: true })
     }
+}
+
+/// Why a manifest is not in its place, or may not be after a crash.
+#[derive(Debug)]
+pub(super) struct NotStored {
+    pub(super) error: io::Error,
+    /// Whether either of the two may be there. Otherwise it is the one before, and the new one may be stored later.
+    pub(super) in_doubt: bool,
 }
 
 /// Gives up what other nodes have of a master's log beyond what the master has. Returns below which end that is; none
@@ -168,7 +181,7 @@ pub(crate) fn accept_losses(storage: &dyn Storage) -> io::Result<Option<LogEnd>>
     }
     *accepted = *seen;
     let end = *seen;
-    manifest.store(storage)?;
+    manifest.store(storage).map_err(|failed| failed.error)?;
     Ok(Some(end))
 }
 

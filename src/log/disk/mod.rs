@@ -11,17 +11,20 @@
 //!
 //! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
 
+mod cause;
 mod committer;
 mod error;
 mod files;
 mod format;
 mod index;
 mod keeper;
+mod last;
 mod manifest;
 mod paging;
 mod places;
 mod recovery;
 mod scan;
+mod suspects;
 mod window;
 
 use std::sync::atomic::AtomicU64;
@@ -71,6 +74,18 @@ impl Sizes {
         chunk_bytes: super::segment::SEGMENT_BYTES,
         ahead_bytes: 256 * 1024,
     };
+
+    /// Returns the default sizes with segment files of `segment_bytes`, and nothing else larger than one of them.
+    pub fn of_segments(segment_bytes: u64) -> Self {
+        let at_most = |bytes: usize| bytes.min(segment_bytes as usize);
+        let Self { recent_bytes, chunk_bytes, ahead_bytes, .. } = Self::DEFAULT;
+        Self {
+            segment_bytes,
+            recent_bytes: at_most(recent_bytes),
+            chunk_bytes: at_most(chunk_bytes),
+            ahead_bytes: at_most(ahead_bytes),
+        }
+    }
 }
 
 /// How a log on disk is opened.
@@ -86,6 +101,8 @@ pub struct DiskOptions {
     pub keys: usize,
     /// What the files' marks are drawn from; nobody outside may know it.
     pub seed: u64,
+    /// Whether a directory without a log is refused, rather than a new log begun in it.
+    pub require_log: bool,
     /// Sizes.
     pub sizes: Sizes,
 }
@@ -96,7 +113,10 @@ pub(super) struct Disk {
     pub(super) files: Files,
     /// Where others than the background read files.
     pub(super) readers: ThreadPool,
+    /// What is wrong until a restart.
     fault: Mutex<Option<DiskFault>>,
+    /// Why nothing can be written for the moment.
+    held_up: Mutex<Option<DiskFault>>,
     work: Mutex<Work>,
     /// Told when there is work for the committer.
     work_came: Condvar,
@@ -127,6 +147,7 @@ impl Disk {
             files,
             readers: ThreadPool::new("log-reader", READERS_MAX),
             fault: Mutex::default(),
+            held_up: Mutex::default(),
             work: Mutex::default(),
             work_came: Condvar::new(),
             keeper_wanted: Condvar::new(),
@@ -134,9 +155,21 @@ impl Disk {
         }
     }
 
-    /// What is wrong; none while nothing is.
+    /// What is wrong; none while nothing is. What lasts until a restart is told before what passes.
     pub(super) fn fault(&self) -> Option<DiskFault> {
-        self.fault.lock().expect("no holder of this lock panics").clone()
+        let lasting = self.fault.lock().expect("no holder of this lock panics").clone();
+        lasting.or_else(|| self.held_up.lock().expect("no holder of this lock panics").clone())
+    }
+
+    /// Whether a write or a sync failed, so that nothing more is written.
+    fn has_failed(&self) -> bool {
+        let fault = self.fault.lock().expect("no holder of this lock panics");
+        matches!(*fault, Some(DiskFault::Failed { .. }))
+    }
+
+    /// Notes why nothing can be written for the moment, or that it can be again (none). Returns what was noted before.
+    fn hold_up(&self, why: Option<DiskFault>) -> Option<DiskFault> {
+        std::mem::replace(&mut *self.held_up.lock().expect("no holder of this lock panics"), why)
     }
 
     /// Notes that something is wrong. Returns whether that is news: the first fault is the one that is told, but one of

@@ -17,6 +17,7 @@ use std::sync::{Arc, RwLock};
 use tracing::{info, warn};
 
 use self::walk::{Found, Look, unknown};
+use super::cause::is_full;
 use super::files::{Files, Sealed, Segment};
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, Role, SegmentHeader, segment_name};
 use super::index::{Key, SparseIndex};
@@ -137,7 +138,9 @@ impl Look for Start<'_> {
 
     /// The last segment is read whole: what is missing of it must lie above all that was synced.
     fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError> {
-        let (file, header) = self.found.open(self.manifest, name, first)?;
+        let (_, header) = self.found.open(self.manifest, name, first)?;
+        let file = self.found.storage.open_to_write(name);
+        let file = file.map_err(self.found.failed("open", name))?;
         let scanned =
             scan(&*file, &header, &mut no_visit).map_err(self.found.failed("read", name))?;
         self.found.check_last(self.manifest, name, &scanned)?;
@@ -205,8 +208,8 @@ impl Found<'_> {
     /// safe. On a full disk the node starts all the same, since it can be read.
     fn store(&self, manifest: &Manifest) -> Result<(), OpenError> {
         let is_there = self.storage.open(MANIFEST).is_ok();
-        let stored = match manifest.store(self.storage) {
-            Err(error) if is_there && error.kind() == io::ErrorKind::StorageFull => {
+        let stored = match manifest.store(self.storage).map_err(|failed| failed.error) {
+            Err(error) if is_there && is_full(&error) => {
                 warn!(file = MANIFEST, %error, "no room for a new manifest; the one before stays");
                 self.storage.sync_directory()
             }

@@ -15,6 +15,8 @@ use crate::types::{Batch, KeyHash, LogEnd, Losses, MessageId, Run};
 mod batches;
 mod damage;
 mod failures;
+mod keeper;
+mod passing;
 
 /// So small that a few messages make several segments, and hardly anything is left in memory.
 const SIZES: Sizes =
@@ -26,6 +28,7 @@ const OPTIONS: DiskOptions = DiskOptions {
     new_log: LogId::new(7),
     keys: 1000,
     seed: 1,
+    require_log: false,
     sizes: SIZES,
 };
 
@@ -260,32 +263,6 @@ fn another_roles_directory_is_refused_untouched() {
 }
 
 #[test]
-fn a_full_disk_ends_appending_and_loses_nothing_that_was_acked() {
-    let probe = SimDisk::new();
-    let mut log = open(&probe);
-    commit(&mut log, &[4, 4, 20, 4]);
-    let all = probe.counts().written_bytes;
-    for room in 0..all {
-        let disk = SimDisk::new();
-        disk.fail_writes_after(room);
-        let Ok(mut log) = open_with(&disk, OPTIONS) else { continue };
-        commit(&mut log, &[4, 4, 20, 4]);
-        let acked = log.opened.reader.durable_end();
-        assert_whole(&log, acked.get());
-        if acked < LogEnd::new(32) {
-            assert!(matches!(log.opened.reader.disk_fault(), Some(DiskFault::Failed { .. })));
-        }
-        disk.heal();
-        // Room again: the log takes nothing more until the node is restarted.
-        commit(&mut log, &[0]);
-        assert_eq!(log.opened.reader.durable_end(), acked);
-        disk.kill();
-        let found = open(&disk).opened.reader.durable_end();
-        assert!(found >= acked, "{found} of {acked} with room for {room} bytes");
-    }
-}
-
-#[test]
 fn a_failed_sync_is_final_and_what_it_was_for_is_never_acked() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
@@ -336,7 +313,7 @@ fn live_through_crashes(seed: u64, fsync: Fsync) {
             4..7 => append_batch(&mut log, rng.random_range(1..15)),
             7..11 => log.committer.write(),
             11..15 => log.committer.sync(),
-            15 => log.keeper.index_sealed(),
+            15 => drop(log.keeper.index_sealed()),
             16 => disk.fail_next_syncs(rng.random_range(0..2)),
             17 => disk.fail_writes_after(rng.random_range(0..2000)),
             end => {

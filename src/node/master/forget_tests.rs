@@ -11,7 +11,8 @@ const LOG: LogId = LogId::new(7);
 
 fn opened(disk: &SimDisk) -> Recovered {
     let (role, fsync, sizes) = (Role::Master, Fsync::Always, Sizes::DEFAULT);
-    let options = DiskOptions { role, fsync, new_log: LOG, keys: 0, seed: 1, sizes };
+    let require_log = false;
+    let options = DiskOptions { role, fsync, new_log: LOG, keys: 0, seed: 1, require_log, sizes };
     recover(Arc::new(disk.mounted()), options).unwrap()
 }
 

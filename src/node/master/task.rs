@@ -20,7 +20,7 @@ use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::Sessions;
 use crate::node::{TURN_MAX, now, sleep_to};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
-use crate::types::{Faults, SessionId};
+use crate::types::{DiskChange, Faults, SessionId};
 
 /// Senders answered in one turn at most. Fewer: more turns where thousands are answered. More:
 /// others wait for longer behind them.
@@ -281,7 +281,7 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, fault } = self.news.take();
+        let News { durable, disk } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, Input::Durable(end));
         }
@@ -289,8 +289,10 @@ impl Core {
         if remembered > self.machine.remembered_version() {
             self.machine.step(now, Input::Remembered(remembered));
         }
-        if let Some(fault) = fault {
-            self.machine.step(now, Input::DiskFault(fault));
+        match disk {
+            Some(DiskChange::Fault(fault)) => self.machine.step(now, Input::DiskFault(fault)),
+            Some(DiskChange::Well) => self.machine.step(now, Input::DiskWell),
+            None => {}
         }
     }
 
@@ -341,7 +343,7 @@ impl Core {
         for (version, answer) in std::mem::take(&mut self.forgetting) {
             if version <= written {
                 let _ = answer.send(Ok(self.machine.health(now)));
-            } else if let Some(fault) = self.news.fault() {
+            } else if let Some(fault) = self.news.fault().filter(|fault| !fault.is_passing()) {
                 let _ = answer.send(Err(ForgetError::DiskFault(fault.clone())));
             } else {
                 self.forgetting.push((version, answer));

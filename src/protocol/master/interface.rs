@@ -64,8 +64,10 @@ pub enum Input {
     Durable(LogEnd),
     /// The names of [`Effect::Remember`] are written down, up to this version.
     Remembered(u64),
-    /// The disk takes nothing more.
+    /// The disk takes nothing, for the moment or until a restart.
     DiskFault(DiskFault),
+    /// The disk can be used again, after a fault that passes.
+    DiskWell,
     /// A connection was accepted.
     SessionUp {
         /// The new session.

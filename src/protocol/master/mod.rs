@@ -153,7 +153,8 @@ impl<L: LogView> Master<L> {
         match input {
             Input::Durable(end) => self.durable(now, end),
             Input::Remembered(version) => self.remembered(now, version),
-            Input::DiskFault(fault) => self.disk_failed(fault),
+            Input::DiskFault(fault) => self.disk_faulty(fault),
+            Input::DiskWell => self.disk_well(),
             Input::SessionUp { session, address } => self.meet(now, session, address),
             Input::Frame { session, frame } => self.receive(now, session, frame),
             Input::Heard(session) => self.hear(now, session),

@@ -96,7 +96,9 @@ impl<L: LogView> Master<L> {
             Outcome::Committed(receipt)
         } else if receipt.stored && self.stopping {
             Outcome::ShuttingDown(receipt)
-        } else if let Some(fault) = self.disk_fault.as_ref().filter(|_| !receipt.stored) {
+        } else if let Some(fault) =
+            self.disk_fault.as_ref().filter(|fault| !receipt.stored && !fault.is_passing())
+        {
             Outcome::DiskFailed(receipt, fault.clone())
         } else if self.is_crowded(write_concern) {
             Outcome::TooManyWaiting(receipt)

@@ -12,10 +12,11 @@ use crate::types::{HEARTBEAT_INTERVAL_MAX, LogEnd, RequestId, SessionId};
 
 impl<L: LogView> Secondary<L> {
     pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
-        if matches!(self.connection, Connection::Stopped) {
-            let faulty = self.disk_fault.is_some();
+        let faulty = self.disk_fault.is_some();
+        if faulty || matches!(self.connection, Connection::Stopped) {
             let reason = if faulty { CloseReason::DiskFault } else { CloseReason::Stopping };
             self.effects.push_back(SecondaryEffect::Close { session, reason });
+            self.dial_later(now);
             return;
         }
         let link = Link::new(now, session, self.options.request_timeout);

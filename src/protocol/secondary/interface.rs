@@ -64,8 +64,10 @@ pub enum SecondaryInput {
     },
     /// The log is durable up to here.
     Durable(LogEnd),
-    /// The disk takes nothing more.
+    /// The disk takes nothing, for the moment or until a restart.
     DiskFault(DiskFault),
+    /// The disk can be used again, after a fault that passes.
+    DiskWell,
     /// The node stops.
     Shutdown,
 }

@@ -3,6 +3,7 @@
 //! It is driven like the [master](super::Master). Its state outside a connection is small: its log's identity and ends,
 //! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
 
+mod disk;
 mod faults;
 mod handshake;
 mod interface;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use self::link::{Link, Stage};
 use super::backoff::Backoff;
@@ -124,7 +125,10 @@ impl<L: LogView> Secondary<L> {
         let now = self.time.at(now);
         let is_own = matches!(
             input,
-            SecondaryInput::Durable(_) | SecondaryInput::DiskFault(_) | SecondaryInput::Shutdown
+            SecondaryInput::Durable(_)
+                | SecondaryInput::DiskFault(_)
+                | SecondaryInput::DiskWell
+                | SecondaryInput::Shutdown
         );
         assert!(is_own || !self.is_paused(), "a paused node hears nothing");
         match input {
@@ -156,11 +160,8 @@ impl<L: LogView> Secondary<L> {
                 }
             }
             SecondaryInput::Durable(end) => self.durable(now, end),
-            SecondaryInput::DiskFault(fault) => {
-                error!(%fault, "no longer a part of the cluster until a restart: the disk has a fault");
-                self.disk_fault = Some(fault);
-                self.end(CloseReason::DiskFault);
-            }
+            SecondaryInput::DiskFault(fault) => self.disk_faulty(now, fault),
+            SecondaryInput::DiskWell => self.disk_well(now),
             SecondaryInput::Shutdown => self.end(CloseReason::Stopping),
         }
     }
@@ -172,6 +173,7 @@ impl<L: LogView> Secondary<L> {
         }
         let now = self.time.at(now);
         match &mut self.connection {
+            Connection::Idle { .. } if self.disk_fault.is_some() => {}
             Connection::Idle { dial_at } if *dial_at <= now => {
                 self.connection = Connection::Dialing;
                 self.effects.push_back(SecondaryEffect::Dial);
@@ -213,6 +215,7 @@ impl<L: LogView> Secondary<L> {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadline = match &self.connection {
+            Connection::Idle { .. } if self.disk_fault.is_some() => return None,
             Connection::Idle { dial_at } => *dial_at,
             Connection::Dialing | Connection::Stopped => return None,
             Connection::Up(link) => link.next_deadline(),
@@ -224,7 +227,7 @@ impl<L: LogView> Secondary<L> {
     pub fn health(&self) -> SecondaryHealth {
         let link = self.link();
         let phase = match link.map(|link| &link.stage) {
-            _ if self.disk_fault.is_some() => SecondaryPhase::Failed,
+            _ if self.has_failed() => SecondaryPhase::Failed,
             Some(Stage::CatchingUp { .. }) => SecondaryPhase::CatchingUp,
             Some(Stage::Ready) => SecondaryPhase::Ready,
             Some(Stage::Introducing) | None => self.refusal.unwrap_or(SecondaryPhase::Connecting),

@@ -4,7 +4,10 @@ use super::*;
 use crate::log::disk::{DiskOptions, Role, Sizes, accept_losses};
 use crate::sim::SimDisk;
 use crate::sim::node::{Found, NodeLog};
-use crate::types::{DiskFault, Fsync};
+use crate::types::{DiskChange, DiskFault, Fsync};
+
+/// Pause before a node tries again what its disk could not do for the moment.
+const DISK_RETRY: Duration = Duration::from_millis(200);
 
 /// Sizes with which a few messages make several segments, and most reads go to files.
 const SIZES: Sizes =
@@ -21,7 +24,8 @@ impl Cluster {
             }
             Some(_) => (Role::Secondary, LogId::new(0), 0),
         };
-        let options = DiskOptions { role, fsync: Fsync::Always, new_log, keys, seed, sizes: SIZES };
+        let (fsync, require_log, sizes) = (Fsync::Always, false, SIZES);
+        let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };
         let disk = self.disks.entry(name.cloned()).or_default();
         let (log, mut found) = NodeLog::open(self.options.on_disk.then_some((&*disk, options)));
         if name.is_none() {
@@ -100,7 +104,11 @@ impl Cluster {
             None => self.master.as_ref().map(|node| &node.log),
             Some(name) => self.secondaries.get(name).map(|node| &node.log),
         };
-        log.is_some_and(|log| log.fault.is_some() || log.reader.disk_fault().is_some())
+        let lasts = |fault: &DiskFault| !fault.is_passing();
+        log.is_some_and(|log| {
+            log.fault.as_ref().is_some_and(lasts)
+                || log.reader.disk_fault().is_some_and(|f| lasts(&f))
+        })
     }
 
     /// Makes a node's appends durable, at once or after a while.
@@ -135,23 +143,25 @@ impl Cluster {
     pub(super) fn tell_master_of_disk(&mut self, event: Event) {
         let now = self.instant();
         let Some(MasterNode { machine, log, .. }) = &mut self.master else { return };
-        let mut fault = None;
+        let mut change = None;
         match event {
             Event::DiskBroke { .. } => {
-                fault = Some(broken_disk());
-                log.fault = fault.clone();
+                log.fault = Some(broken_disk());
+                change = log.fault.clone().map(DiskChange::Fault);
             }
-            Event::Remembered { .. } if log.fault.is_some() => return,
+            Event::Remembered { .. } if log.fault.as_ref().is_some_and(|f| !f.is_passing()) => {
+                return;
+            }
             Event::Remembered { version, names, losses, .. } => {
                 // A later list may be written already.
                 if version > log.reader.remembered() {
                     log.writer.remember(version, names, losses);
                     if log.reader.is_on_disk() {
-                        fault = log.commit();
+                        change = log.commit();
                     }
                 }
             }
-            _ => fault = log.commit(),
+            _ => change = log.commit(),
         }
         machine.step(now, Input::Durable(log.reader.durable_end()));
         if log.reader.remembered() > machine.remembered_version() {
@@ -159,35 +169,67 @@ impl Cluster {
         }
         let shown = machine.health(now).log_end;
         assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");
-        if let Some(fault) = fault {
-            machine.step(now, Input::DiskFault(fault));
-            self.note_fault(None);
+        if let Some(change) = change {
+            self.note_change(None, &change);
+            let Some(MasterNode { machine, .. }) = &mut self.master else { return };
+            machine.step(
+                now,
+                match change {
+                    DiskChange::Fault(fault) => Input::DiskFault(fault),
+                    DiskChange::Well => Input::DiskWell,
+                },
+            );
         }
+        self.try_again(None);
     }
 
     pub(super) fn tell_secondary_of_disk(&mut self, name: &NodeName, event: &Event) {
         let now = self.instant();
         let Some(node) = self.secondaries.get_mut(name) else { return };
-        let fault = match event {
+        let change = match event {
             Event::DiskBroke { .. } => {
                 node.log.fault = Some(broken_disk());
-                node.log.fault.clone()
+                node.log.fault.clone().map(DiskChange::Fault)
             }
             _ => node.log.commit(),
         };
         let end = node.log.reader.durable_end();
         node.machine.step(now, SecondaryInput::Durable(end));
-        if let Some(fault) = fault {
-            node.machine.step(now, SecondaryInput::DiskFault(fault));
-            self.note_fault(Some(name));
+        if let Some(change) = change {
+            node.machine.step(
+                now,
+                match &change {
+                    DiskChange::Fault(fault) => SecondaryInput::DiskFault(fault.clone()),
+                    DiskChange::Well => SecondaryInput::DiskWell,
+                },
+            );
+            self.note_change(Some(name), &change);
+        }
+        self.try_again(Some(name));
+    }
+
+    /// Has a node try again what its disk could not do for the moment.
+    fn try_again(&mut self, name: Option<&NodeName>) {
+        let log = match name {
+            None => self.master.as_ref().map(|node| &node.log),
+            Some(name) => self.secondaries.get(name).map(|node| &node.log),
+        };
+        if log.is_some_and(|log| log.fault.as_ref().is_some_and(DiskFault::is_passing)) {
+            let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
+            self.schedule(DISK_RETRY, event);
         }
     }
 
     /// One without a simulated disk was told to fail by a line of its own.
-    fn note_fault(&mut self, name: Option<&NodeName>) {
+    fn note_change(&mut self, name: Option<&NodeName>, change: &DiskChange) {
         if self.options.on_disk {
             let shown = name.unwrap_or(&self.master_name).clone();
-            self.note(&format!("{shown}'s disk failed"));
+            let how = match change {
+                DiskChange::Fault(fault) if fault.is_passing() => "takes nothing for the moment",
+                DiskChange::Fault(_) => "failed",
+                DiskChange::Well => "is well again",
+            };
+            self.note(&format!("{shown}'s disk {how}"));
         }
     }
 }

@@ -248,6 +248,9 @@ impl Storage for SimDisk {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let mut state = self.used()?;
+        if state.without_descriptors {
+            return Err(Errno::MFILE.into());
+        }
         state.change()?;
         let number = match state.number(name) {
             Ok(number) => {

@@ -15,7 +15,8 @@ use super::OpenError;
 pub use super::findings::{DamagedPlace, Findings, Torn};
 use super::snapshot::Snapshot;
 use super::walk::{Found, Look, Opened, unknown};
-use crate::log::storage::{Directory, Storage, StorageFile};
+use crate::log::open::open_directory;
+use crate::log::storage::{Storage, StorageFile};
 use crate::types::{IdRange, LogEnd, Record};
 
 /// Why a directory cannot be looked into.
@@ -76,7 +77,7 @@ pub fn inspect(
     visit: Visit<'_>,
     progress: &mut dyn FnMut(u64, usize),
 ) -> Result<Findings, InspectError> {
-    let storage = Directory::read_only(path);
+    let storage = open_directory(path)?;
     let role = role_of(&storage)?;
     let found = Found { storage: &storage, role };
     let findings = Findings::new(role);

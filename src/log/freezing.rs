@@ -1,0 +1,87 @@
+//! A disk that stops answering when it is told to, for tests with threads.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::storage::{Storage, StorageFile};
+use crate::sim::SimDisk;
+
+/// A simulated disk whose syncs hang while it is frozen. A clone is the same disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FreezingDisk {
+    inner: SimDisk,
+    state: Arc<(Mutex<bool>, Condvar)>,
+}
+
+#[derive(Debug)]
+struct FreezingFile {
+    inner: Arc<dyn StorageFile>,
+    disk: FreezingDisk,
+}
+
+impl FreezingDisk {
+    /// Lets all syncs hang from now on, or go on.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        *self.state.0.lock().unwrap() = is_frozen;
+        self.state.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let frozen = self.state.0.lock().unwrap();
+        drop(self.state.1.wait_while(frozen, |is_frozen| *is_frozen).unwrap());
+    }
+
+    fn file(&self, inner: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {
+        Arc::new(FreezingFile { inner, disk: self.clone() })
+    }
+}
+
+impl Storage for FreezingDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.inner.list()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.inner.open(name).map(|file| self.file(file))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.inner.create(name).map(|file| self.file(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.wait();
+        self.inner.sync_directory()
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        self.inner.path_of(name)
+    }
+}
+
+impl StorageFile for FreezingFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.inner.read_at(offset, into)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.inner.write_at(offset, bytes)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.inner.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.inner.set_length(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.wait();
+        self.inner.sync()
+    }
+}
