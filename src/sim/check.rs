@@ -78,37 +78,47 @@ impl Checker {
     }
 
     /// A sender was answered: once, at the right time, and the nodes named really had the message by then.
-    pub(super) fn released(&mut self, now: Duration, waiter: WaiterId, outcome: &Outcome) {
+    /// What liars told is not known, and they do not count.
+    pub(super) fn released(
+        &mut self,
+        now: Duration,
+        waiter: WaiterId,
+        outcome: &Outcome,
+        is_liar: impl Fn(&NodeName) -> bool + Copy,
+    ) {
         let sent = self.waiting.remove(&waiter);
         let Some(sent) = sent else { panic!("waiter {waiter} was answered twice or never asked") };
         self.released += 1;
         match outcome {
             Outcome::Committed(receipt) => {
-                self.receipt_is_true(&sent, receipt);
+                self.receipt_is_true(&sent, receipt, is_liar);
                 let (acked, wanted) = (receipt.acked_by.len(), sent.wanted);
                 assert!(acked >= usize::from(wanted), "{wanted} nodes asked for, {receipt:?}");
             }
             Outcome::TimedOut(receipt) => {
-                self.receipt_is_true(&sent, receipt);
+                self.receipt_is_true(&sent, receipt, is_liar);
                 let is_over = sent.deadline.is_some_and(|deadline| deadline <= now);
                 assert!(is_over, "timed out before its time: {receipt:?}");
                 assert!(receipt.acked_by.len() < usize::from(receipt.write_concern));
             }
             Outcome::ShuttingDown(receipt) | Outcome::TooManyWaiting(receipt) => {
-                self.receipt_is_true(&sent, receipt);
+                self.receipt_is_true(&sent, receipt, is_liar);
             }
             Outcome::DiskFailed(receipt, _) => {
-                self.receipt_is_true(&sent, receipt);
+                self.receipt_is_true(&sent, receipt, is_liar);
                 assert!(!receipt.stored, "it is stored, so the disk is no reason: {receipt:?}");
             }
             Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
         }
     }
 
-    fn receipt_is_true(&self, sent: &Sent, receipt: &Receipt) {
+    fn receipt_is_true(&self, sent: &Sent, receipt: &Receipt, is_liar: impl Fn(&NodeName) -> bool) {
         assert_eq!(receipt.id, sent.id, "answered with another message's id");
         assert_eq!(receipt.write_concern, sent.wanted, "another write concern than asked for");
         for (n, name) in receipt.acked_by.iter().enumerate() {
+            if is_liar(name) {
+                continue;
+            }
             let held = self.log.and_then(|log| self.held.get(&(log, name.clone())));
             let held = held.copied().unwrap_or_default();
             assert!(receipt.id.end() <= held, "{name} never had the message of {receipt:?}");
@@ -277,7 +287,7 @@ mod tests {
     }
 
     fn release(checker: &mut Checker, outcome: Outcome) {
-        checker.released(Duration::from_secs(1), WaiterId::new(0), &outcome);
+        checker.released(Duration::from_secs(1), WaiterId::new(0), &outcome, |_| false);
     }
 
     #[test]

@@ -290,6 +290,7 @@ impl Cluster {
 
 mod disks;
 mod failures;
+mod forgery;
 mod judge;
 mod network;
 mod run;

@@ -1,12 +1,12 @@
 //! The positions that the master was told, written down beside it: from the frames that it received, not from what it
 //! made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::protocol::frame::{Frame, Request, Response};
 use crate::protocol::{MasterHealth, MemberHealth, Status};
-use crate::types::{LogEnd, NodeName, Records};
+use crate::types::{InstanceId, LogEnd, NodeName, Records};
 
 /// Heartbeat intervals of silence after which a secondary is suspected, and unhealthy.
 const SUSPECTED_AFTER: u32 = 2;
@@ -17,13 +17,15 @@ const UNHEALTHY_AFTER: u32 = 5;
 pub(super) struct Positions {
     /// The largest position told on each connection.
     told: BTreeMap<u64, LogEnd>,
-    /// The name that each connection brought, and by name the last connection that was ready.
-    names: BTreeMap<u64, NodeName>,
+    /// The name and the process that each connection brought, and by name the last connection that was ready.
+    names: BTreeMap<u64, (NodeName, InstanceId)>,
     ready: BTreeMap<NodeName, u64>,
     /// When something last came on each connection.
     heard: BTreeMap<u64, Duration>,
     /// The newest connection that the master took for each name, and the position that counts.
     counts: BTreeMap<NodeName, (u64, LogEnd)>,
+    /// Names whose frames are drawn: what they tell is not true.
+    liars: BTreeSet<NodeName>,
     /// When the master last stood still: silences before that cannot be judged.
     stood_still: Option<Duration>,
 }
@@ -31,7 +33,17 @@ pub(super) struct Positions {
 impl Positions {
     /// The master started: it knows of no position.
     pub(super) fn master_started(&mut self) {
-        *self = Self::default();
+        *self = Self { liars: std::mem::take(&mut self.liars), ..Self::default() };
+    }
+
+    /// From now on, what comes under this name is not judged.
+    pub(super) fn does_lie(&mut self, name: NodeName) {
+        self.liars.insert(name);
+    }
+
+    /// Whether what comes under this name is not judged.
+    pub(super) fn is_liar(&self, name: &NodeName) -> bool {
+        self.liars.contains(name)
     }
 
     /// The master stands still, or goes on just now.
@@ -49,10 +61,10 @@ impl Positions {
         self.heard.insert(link, now);
         match frame {
             Frame::Request(_, Request::Handshake(handshake)) => {
-                self.names.insert(link, handshake.name.clone());
+                self.names.insert(link, (handshake.name.clone(), handshake.instance));
             }
             Frame::Request(_, Request::SecondaryNodeReady { .. }) => {
-                let name = self.names.get(&link).cloned();
+                let name = self.names.get(&link).map(|(name, _)| name.clone());
                 self.ready.extend(name.map(|name| (name, link)));
             }
             _ => {}
@@ -81,9 +93,21 @@ impl Positions {
         self.counts.get(name).map(|&(_, told)| told)
     }
 
-    /// Number of secondaries that told `end` or more.
+    /// Number of secondaries that told `end` or more, and did not lie.
     pub(super) fn at_least(&self, end: LogEnd) -> usize {
-        self.counts.values().filter(|&&(_, told)| end <= told).count()
+        let told =
+            |(name, (_, told)): &(&NodeName, &(u64, LogEnd))| end <= *told && !self.is_liar(name);
+        self.counts.iter().filter(told).count()
+    }
+
+    /// Whether a connection may be replaced by another one of its name: by the same process, or where nothing was heard
+    /// on it for so long that it is unhealthy.
+    pub(super) fn may_be_replaced(&self, now: Duration, interval: Duration, link: u64) -> bool {
+        let process = |link| self.names.get(&link).map(|(_, instance)| *instance);
+        let name = self.names.get(&link).map(|(name, _)| name);
+        let newer = name.and_then(|name| self.counts.get(name)).map(|&(newer, _)| newer);
+        let is_same = newer.is_none_or(|newer| process(newer) == process(link));
+        is_same || self.status_of(now, interval, link).is_none_or(|it| it == Status::Unhealthy)
     }
 
     /// The status that the master must show for a secondary; none where both neighbours would be right.
@@ -93,7 +117,10 @@ impl Positions {
         interval: Duration,
         row: &MemberHealth,
     ) -> Option<Status> {
-        let Some(link) = link_of(row) else { return Some(Status::Unhealthy) };
+        link_of(row).map_or(Some(Status::Unhealthy), |link| self.status_of(now, interval, link))
+    }
+
+    fn status_of(&self, now: Duration, interval: Duration, link: u64) -> Option<Status> {
         let heard = self.heard.get(&link).copied().unwrap_or_default();
         if self.stood_still(heard) {
             return None;

@@ -18,6 +18,9 @@ use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId};
 /// dead connection is noticed, and the longest one that a schedule draws is 3 s.
 const CONVERGENCE_LIMIT: Duration = Duration::from_secs(60);
 
+/// Time after which the last stray connection is over.
+const STRAY_TIME: Duration = Duration::from_secs(11);
+
 /// A delay that is never over before [`CONVERGENCE_LIMIT`]: only its end as a fault ends it.
 const ENDLESS: &str = "1000s";
 
@@ -127,7 +130,7 @@ impl Schedule {
     }
 
     fn act(&mut self) {
-        match self.rng.random_range(0..100) {
+        match self.rng.random_range(0..101) {
             0..45 => self.append(),
             45..49 => self.send_again(),
             49..51 => self.let_a_disk_fail(),
@@ -183,6 +186,11 @@ impl Schedule {
                 let _ = self.cluster.forget(&name);
                 let registers_as = self.some_secondary();
                 self.cluster.start_namesake(&self.namesake, &registers_as);
+            }
+            99..100 => {
+                let name = self.some_secondary();
+                self.cluster.forge(&name);
+                self.cluster.dial_stray();
             }
             _ => {
                 self.master_paused = false;
@@ -282,6 +290,9 @@ impl Schedule {
         }
         self.mend_disk(None);
         self.cluster.wipe(&self.namesake);
+        self.cluster.run_for(STRAY_TIME);
+        // Refused where it never got ready.
+        let _ = self.cluster.forget(&Cluster::stray());
         for name in self.secondaries.clone() {
             self.cluster.go_on(Some(&name));
             self.mend_disk(Some(&name));

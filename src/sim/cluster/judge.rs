@@ -1,7 +1,9 @@
 //! What the master's answers, refusals and health are held to: what it was asked, and what it was told.
 
 use super::*;
-use crate::protocol::{MasterHealth, RefusedHealth, Wait};
+use crate::protocol::{
+    CloseReason, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth, Status, Wait,
+};
 use crate::types::{IdempotencyKey, NODES_MAX};
 
 impl Cluster {
@@ -69,7 +71,8 @@ impl Cluster {
     fn judge_health(&self, health: &MasterHealth) {
         let waiting = self.checker.waiting_for_secondaries();
         assert_eq!(health.waiting_senders, waiting, "the master counts other senders that wait");
-        for row in &health.secondaries {
+        let judged = health.secondaries.iter().filter(|row| !self.positions.is_liar(&row.name));
+        for row in judged {
             let name = &row.name;
             assert_eq!(row.acked_end, self.positions.of(name), "what {name} acked");
             let status = self.positions.status(self.now, self.options.heartbeat_interval, row);
@@ -78,6 +81,36 @@ impl Cluster {
                 "{name} should be {status:?}: {row:?}"
             );
         }
+        let counts =
+            |row: &&MemberHealth| row.phase == MemberPhase::Ready && row.status == Status::Healthy;
+        let ready = health.secondaries.iter().filter(counts).count();
+        let is_more = |quorum: QuorumHealth| usize::from(quorum.healthy) > 1 + ready;
+        assert!(
+            !health.quorum.is_some_and(is_more),
+            "nodes count that are not healthy: {health:?}"
+        );
+    }
+
+    /// Judges that the master may close a connection for another one of its name.
+    ///
+    /// # Panics
+    /// When the node at its other end lives.
+    pub(super) fn judge_close(&mut self, session: SessionId, reason: &CloseReason) {
+        self.note_positions();
+        let (interval, link) = (self.options.heartbeat_interval, session.get());
+        let is_replaced = matches!(reason, CloseReason::Replaced);
+        let may_be = || self.positions.may_be_replaced(self.now, interval, link);
+        assert!(!is_replaced || may_be(), "connection {link} of a live node is replaced");
+    }
+
+    /// Judges that the master forgot a secondary, by its health before.
+    ///
+    /// # Panics
+    /// When the secondary was still heard from.
+    pub(super) fn judge_forgotten(&self, name: &NodeName, before: &MasterHealth) {
+        let row = before.secondaries.iter().find(|row| row.name == *name);
+        let is_gone = row.is_some_and(|row| row.status == Status::Unhealthy);
+        assert!(is_gone, "{name} is forgotten: {row:?}");
     }
 
     /// Judges that the master took a message, by its health before.

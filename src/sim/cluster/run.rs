@@ -206,12 +206,28 @@ impl Cluster {
                 }
             }
             Event::Arrive { link, bytes, .. } => {
-                let frame = frame::decode(bytes).expect("what was encoded is decoded");
-                SecondaryInput::Frame { session: SessionId::new(link), frame }
+                let session = SessionId::new(link);
+                match frame::decode(bytes) {
+                    Ok(frame) => SecondaryInput::Frame { session, frame },
+                    // As a session ends on a frame that it cannot read: such a one was forged.
+                    Err(error) => {
+                        self.hang_up(link, false);
+                        let reason = SessionEnd::Garbage(error.to_string());
+                        return self
+                            .end_session_of(name, SecondaryInput::SessionDown { session, reason });
+                    }
+                }
             }
             Event::Accepted { .. } | Event::Remembered { .. } => return,
         };
         node.machine.step(now, input);
+    }
+
+    fn end_session_of(&mut self, name: &NodeName, input: SecondaryInput) {
+        let now = self.instant();
+        if let Some(node) = self.secondaries.get_mut(name) {
+            node.machine.step(now, input);
+        }
     }
 
     pub(super) fn drain_master(&mut self) {
@@ -230,6 +246,7 @@ impl Cluster {
                     self.write_down(None, event);
                 }
                 Effect::Close { session, reason } => {
+                    self.judge_close(session, &reason);
                     self.note(&format!("master closes connection {session}: {reason}"));
                     self.hang_up(session.get(), true);
                 }
@@ -275,7 +292,8 @@ impl Cluster {
     fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
         self.look();
         self.note_positions();
-        self.checker.released(self.now, waiter, outcome);
+        let is_liar = |name: &NodeName| self.positions.is_liar(name);
+        self.checker.released(self.now, waiter, outcome, is_liar);
         let (what, receipt) = match outcome {
             Outcome::Committed(receipt) => ("committed", receipt),
             Outcome::TimedOut(receipt) => ("timed out", receipt),
@@ -284,7 +302,9 @@ impl Cluster {
             Outcome::TooManyWaiting(receipt) => ("too many wait", receipt),
             Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
         };
-        for name in receipt.acked_by.iter().filter(|&name| *name != self.master_name) {
+        let is_judged =
+            |name: &&NodeName| **name != self.master_name && !self.positions.is_liar(name);
+        for name in receipt.acked_by.iter().filter(is_judged) {
             let told = self.positions.of(name);
             let has_told = told.is_some_and(|told| receipt.id.end() <= told);
             assert!(has_told, "{name} told {told:?}: {receipt:?}");

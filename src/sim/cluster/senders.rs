@@ -111,10 +111,14 @@ impl Cluster {
     /// # Errors
     /// As the master's.
     pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
+        let before = self.master_health();
         let forgotten = match &mut self.master {
             Some(master) => master.machine.forget(name).map(|_| ()),
             None => Ok(()),
         };
+        if let (Ok(()), Some(before)) = (&forgotten, &before) {
+            self.judge_forgotten(name, before);
+        }
         self.drain_master();
         forgotten
     }

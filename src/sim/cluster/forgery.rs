@@ -1,0 +1,136 @@
+//! Peers that break the protocol: frames that no node of ours sends, or not now.
+
+use super::*;
+use crate::protocol::frame::{ErrorCode, Handshake, Request, Response, Welcome};
+use crate::types::{LogEnd, RequestId};
+
+/// The name of the secondary whose frames are drawn. What it tells is not true, and is not judged.
+const STRAY: &str = "stray";
+
+/// Frames of one stray connection, at most.
+const FRAMES_MAX: u64 = 30;
+
+impl Cluster {
+    /// The name of the peer that draws its frames.
+    pub fn stray() -> NodeName {
+        STRAY.parse().expect("a name")
+    }
+
+    /// Lets a peer that draws its frames dial the master, and send them.
+    pub fn dial_stray(&mut self) {
+        let (link, life) = (self.number(), self.life(None));
+        let peer = Self::stray();
+        self.positions.does_lie(peer.clone());
+        let (master_open, secondary_open) = (true, false);
+        let (last_to_master, last_to_secondary) = (self.now, self.now);
+        let lives = (life, self.life(Some(&peer)));
+        let link_state =
+            Link { peer, lives, master_open, secondary_open, last_to_master, last_to_secondary };
+        self.links.insert(link, link_state);
+        self.note(&format!("a stray peer dials, as connection {link}"));
+        self.schedule(Duration::ZERO, Event::Accepted { link });
+        for at in 1..=self.rng.random_range(1..=FRAMES_MAX) {
+            let frame = if at == 1 && self.rng.random_bool(0.8) {
+                Frame::Request(RequestId::new(0), Request::Handshake(self.some_handshake()))
+            } else {
+                self.some_frame_of_a_secondary()
+            };
+            self.deliver(link, true, Duration::from_millis(at), &frame);
+        }
+        let end = Duration::from_millis(self.rng.random_range(1..10_000));
+        self.schedule(end, Event::Down { link, at_master: true });
+    }
+
+    /// Puts a frame on a secondary's connections that its master never sent.
+    pub fn forge(&mut self, name: &NodeName) {
+        let is_its = |(&link, state): (&u64, &Link)| {
+            (state.peer == *name && state.secondary_open).then_some(link)
+        };
+        let links: Vec<u64> = self.links.iter().filter_map(is_its).collect();
+        let frame = self.some_frame_of_a_master();
+        self.note(&format!("forged for {name}: {}", describe(&frame)));
+        for link in links {
+            self.deliver(link, false, Duration::ZERO, &frame);
+        }
+    }
+
+    fn deliver(&mut self, link: u64, at_master: bool, delay: Duration, frame: &Frame<Records>) {
+        let encoded = frame::encode(frame);
+        let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
+        bytes.extend_from_slice(&encoded.records);
+        let (kind, bytes) = (frame.kind(), bytes.freeze());
+        self.schedule(delay, Event::Arrive { link, at_master, kind, bytes });
+    }
+
+    /// A position: mostly one that exists.
+    fn some_end(&mut self) -> LogEnd {
+        let end = self.master.as_ref().map_or(0, |node| node.log.reader.durable_end().get());
+        LogEnd::new(self.rng.random_range(0..=end + 2))
+    }
+
+    fn some_request(&mut self) -> RequestId {
+        RequestId::new(self.rng.random_range(0..20))
+    }
+
+    fn some_handshake(&mut self) -> Handshake {
+        let log = self.master.as_ref().map(|node| node.machine.log_id());
+        let end = self.master.as_ref().map(|node| node.log.reader.durable_end());
+        let (is_empty, end) = (self.rng.random_bool(0.7), end.unwrap_or_default());
+        Handshake {
+            name: Self::stray(),
+            instance: InstanceId::new(self.rng.random()),
+            log: log.filter(|_| self.rng.random_bool(0.9)),
+            // One that claims more than the master has would make it read-only: that is told elsewhere.
+            end: if is_empty { LogEnd::ZERO } else { self.some_end().min(end) },
+            last_checksum: None,
+        }
+    }
+
+    fn some_frame_of_a_secondary(&mut self) -> Frame<Records> {
+        let (id, end) = (self.some_request(), self.some_end());
+        match self.rng.random_range(0..8) {
+            0 => Frame::Request(id, Request::Handshake(self.some_handshake())),
+            1 | 2 => {
+                Frame::Request(id, Request::GetMessages { from: end, again: self.rng.random() })
+            }
+            3 | 4 => Frame::Request(id, Request::SecondaryNodeReady { end }),
+            5 => Frame::Response(id, Response::Added { contiguous_end: end }),
+            6 => Frame::Response(id, Response::Alive),
+            _ => self.some_failure(id),
+        }
+    }
+
+    /// Messages in it are the master's, in any cut.
+    fn some_frame_of_a_master(&mut self) -> Frame<Records> {
+        let (id, end) = (self.some_request(), self.some_end());
+        let run = self.some_run();
+        match self.rng.random_range(0..6) {
+            0 | 1 if !run.range().is_empty() => Frame::Request(id, Request::AddMessage { run }),
+            2 => Frame::Response(id, Response::Page { run, log_end: end }),
+            3 => Frame::Response(id, Response::ReadyNoted),
+            4 => match self.master.as_ref().map(|node| node.machine.log_id()) {
+                Some(log) => {
+                    let master = self.master_name.clone();
+                    let heartbeat_interval = self.options.heartbeat_interval;
+                    let welcome = Welcome { master, log, log_end: end, heartbeat_interval };
+                    Frame::Response(id, Response::Welcome(welcome))
+                }
+                None => self.some_failure(id),
+            },
+            _ => self.some_failure(id),
+        }
+    }
+
+    fn some_failure(&mut self, id: RequestId) -> Frame<Records> {
+        let code = if self.rng.random() { ErrorCode::Internal } else { ErrorCode::NoRoom };
+        Frame::Response(id, Response::Failed { code, detail: "drawn".to_owned() })
+    }
+
+    fn some_run(&mut self) -> Records {
+        let (a, b) = (self.some_end(), self.some_end());
+        let (from, until) = (a.min(b), a.max(b));
+        let log = self.master.as_ref().map(|node| &node.log.reader);
+        let run = log.and_then(|log| log.read(from, until, usize::MAX).ok());
+        run.unwrap_or_else(|| Records::empty(from))
+    }
+}
