@@ -90,15 +90,8 @@ impl Opened {
     /// A new, empty log in memory. Its master draws the identity.
     pub fn in_memory() -> Self {
         let (writer, reader) = in_memory();
-        Self {
-            writer,
-            reader,
-            log: None,
-            is_old: false,
-            members: Vec::new(),
-            losses: Losses::default(),
-            keys: Vec::new(),
-        }
+        let (members, losses, keys) = (Vec::new(), Losses::default(), Vec::new());
+        Self { writer, reader, log: None, is_old: false, members, losses, keys }
     }
 }
 
