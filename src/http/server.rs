@@ -29,6 +29,12 @@ use crate::node::{MasterHandle, SecondaryHandle};
 /// does not, the accept loop waits, and the kernel's own queue fills.
 const CONNECTION_QUEUE: usize = 64;
 
+/// About how many bytes the kernel takes of an answer before it sends them. Smaller: more wake-ups
+/// for a listing. Larger: for each reader that takes nothing, that much is copied; without a limit
+/// it is megabytes, and thousands of such readers keep all others waiting.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
 /// Pause after a failed accept, in time: what fails is mostly the number of descriptors, and only a
 /// connection that ends gives one back. Shorter: a busy loop while there are none. Longer: clients
 /// wait longer than they need to.
@@ -267,6 +273,9 @@ fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     // them.
     stream.set_nodelay(true)?;
     client::notice_silence(&stream)?;
+    // On other systems the kernel keeps more; nothing else is different.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     TcpStream::from_std(stream)
 }
 
