@@ -162,7 +162,7 @@ fn a_value_of_several_lines_stays_one_line() {
 #[test]
 fn help_explains_each_flag_in_one_line_with_its_default() {
     let Err(Stop::Shown(help)) = master(&["--help"]) else { panic!("no help") };
-    for arg in MasterArgs::command().get_arguments() {
+    for arg in MasterArgs::command().get_arguments().filter(|arg| !arg.is_hide_set()) {
         let long = format!("--{} ", arg.get_long().unwrap());
         let line = help.lines().find(|line| line.contains(&long)).expect(&long);
         assert!(line.contains("[default: "), "{line}");
