@@ -49,6 +49,7 @@ mod query;
 mod read;
 mod routes;
 mod server;
+mod transfer;
 
 #[cfg(test)]
 mod tests;

@@ -148,6 +148,15 @@ pub(super) enum Problem {
          header"
     )]
     ContentEncoding(String),
+    /// The body is sent in a coding other than chunks.
+    #[error(
+        "a body with Transfer-Encoding {0:?} is not understood; send it with Transfer-Encoding: \
+         chunked or Content-Length alone"
+    )]
+    TransferEncoding(String),
+    /// The body is said to be cut into chunks more than once.
+    #[error("Transfer-Encoding names chunked more than once; send it once")]
+    ChunkedTwice,
     /// The body is longer than any message needs.
     #[error("the body is longer than {limit} bytes, which is the limit; send a shorter one")]
     BodyTooLong {

@@ -16,6 +16,7 @@ use super::problem::{Kind, NO_STORE, Problem, clip};
 use super::query;
 use super::read::{self, ListingRoom, Selection};
 use super::server::{HttpConfig, Node};
+use super::transfer;
 use crate::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
 use crate::protocol::Wait;
 use crate::types::{Faults, MessageId, NodeName};
@@ -350,6 +351,7 @@ impl App {
         head: &Parts,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
+        transfer::check(&head.headers)?;
         self.hosts.check(head)?;
         match (self.table().route(&head.method, &head.uri)?, &self.node) {
             (Route::Options(allow), _) => Ok(options(allow)),

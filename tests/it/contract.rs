@@ -30,6 +30,7 @@ fn each_refused_append_has_its_code_and_is_told_as_refused() {
     let first = begin_with(master.http, "POST", "/messages", &[key], r#"{"message":"a"}"#);
     assert_eq!(first.answer().status, 201);
     let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(101));
+    let chunks = "f\r\n{\"message\":\"a\"}\r\n0\r\n\r\n";
     let rows: &[(&str, &[&str], &str, u16, &str)] = &[
         ("/newMessage", &[], "[]", 400, "bad-request"),
         ("/messages", &[], "", 400, "bad-request"),
@@ -43,6 +44,14 @@ fn each_refused_append_has_its_code_and_is_told_as_refused() {
         ("/messages", &["Origin: http://evil.example"], "{}", 403, "wrong-origin"),
         ("/messages", &[], &long, 413, "too-large"),
         ("/messages", &["Content-Encoding: gzip"], "\x1f", 415, "unsupported-encoding"),
+        (
+            "/messages",
+            &["Transfer-Encoding: gzip, chunked"],
+            chunks,
+            501,
+            "unsupported-transfer-encoding",
+        ),
+        ("/messages", &["Transfer-Encoding: chunked, chunked"], chunks, 400, "bad-request"),
         ("/messages", &[key], r#"{"message":"b"}"#, 422, "key-reused"),
     ];
     for &(path, headers, body, status, code) in rows {

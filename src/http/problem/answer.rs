@@ -48,6 +48,7 @@ impl Problem {
             | Self::Faults(_)
             | Self::BodyBroken
             | Self::NoRequest
+            | Self::ChunkedTwice
             | Self::Key(_)
             | Self::BadHost(_)
             | Self::NotMastersWait { .. } => Code::BadRequest,
@@ -69,6 +70,7 @@ impl Problem {
             Self::TargetTooLong => Code::TargetTooLong,
             Self::HeadTooLong => Code::HeadTooLong,
             Self::ContentEncoding(_) => Code::UnsupportedEncoding,
+            Self::TransferEncoding(_) => Code::UnknownTransfer,
             Self::WrongHost { .. } => Code::WrongHost,
             Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
@@ -102,7 +104,7 @@ impl Problem {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
             // A message that may be in the log is sent again safely only under its key.
             Kind::Append { keyed } if self.outcome(kind) != Some(REFUSED) => keyed,
-            _ => status.is_server_error(),
+            _ => status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED,
         }
     }
 
@@ -129,6 +131,8 @@ impl Problem {
                 | Self::BodyIdle { .. }
                 | Self::BodyBroken
                 | Self::NoRequest
+                | Self::ChunkedTwice
+                | Self::TransferEncoding(_)
                 | Self::HeadTooLong
                 | Self::TargetTooLong
                 | Self::TooManyBodies

@@ -75,6 +75,8 @@ codes! {
     Unreadable = "unreadable", INTERNAL_SERVER_ERROR;
     /// The node stopped while it had the message.
     AnswerLost = "answer-lost", INTERNAL_SERVER_ERROR;
+    /// The body is sent in a coding other than chunks.
+    UnknownTransfer = "unsupported-transfer-encoding", NOT_IMPLEMENTED;
     /// Too few nodes are healthy.
     NoQuorum = "no-quorum", SERVICE_UNAVAILABLE;
     /// A secondary has more of the log than the master.

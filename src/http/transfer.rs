@@ -1,0 +1,29 @@
+//! The header `Transfer-Encoding`.
+//!
+//! hyper refuses all requests whose last coding is not `chunked`. It takes whatever stands before
+//! that, and hands out the body still encoded; here such requests are refused (RFC 9112, 6.1 and
+//! 7).
+
+use hyper::header::{HeaderMap, TRANSFER_ENCODING};
+
+use super::problem::{Problem, clip};
+
+/// Checks that a body is sent as it is or in chunks.
+///
+/// # Errors
+/// When there is another coding, or `chunked` more than once.
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut is_chunked = false;
+    for value in headers.get_all(TRANSFER_ENCODING) {
+        let codings = String::from_utf8_lossy(value.as_bytes());
+        for coding in codings.split(',').map(str::trim).filter(|coding| !coding.is_empty()) {
+            if !coding.eq_ignore_ascii_case("chunked") {
+                return Err(Problem::TransferEncoding(clip(coding)));
+            }
+            if std::mem::replace(&mut is_chunked, true) {
+                return Err(Problem::ChunkedTwice);
+            }
+        }
+    }
+    Ok(())
+}
