@@ -69,7 +69,7 @@ fn acklog(urls: &[SocketAddr], args: &[&str]) -> Command {
 }
 
 fn check(urls: [SocketAddr; 2], flags: &[&str]) -> Output {
-    let args = ["check", "--duration", "500ms", "--senders", "4", "--messages", "400"];
+    let args = ["check", "--duration", "500ms", "--senders", "4", "--messages", "4000"];
     acklog(&urls, &[&args, flags].concat()).output().unwrap()
 }
 
@@ -270,7 +270,8 @@ fn who_interrupts_a_check_gets_its_report_and_nodes_without_faults() {
     assert_eq!(request(master.http, "PUT", "/faults", r#"{"duplicateRate":1}"#).status, 200);
     let mut command = acklog(&[master.http, nodes[0].http], &["check", "--duration", "1000s"]);
     let checking = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("a load", || health(master.http)["logEnd"].as_u64() > Some(0));
+    // Enough for a verdict, whatever part of it comes in batches.
+    wait_until("a load", || health(master.http)["logEnd"].as_u64() > Some(5000));
     kill_process(Pid::from_child(&checking), Signal::INT).unwrap();
     let output = checking.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

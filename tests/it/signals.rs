@@ -15,9 +15,9 @@ fn handles(pid: u32, signal: Signal) -> bool {
     mask >> (signal.as_raw() - 1) & 1 == 1
 }
 
-/// A directory whose opening never comes to an end: its lock is a pipe that nobody reads.
+/// A directory whose opening never comes to an end: its manifest is a pipe that nobody writes.
 fn endless(dir: &Path) -> String {
-    let path = dir.join("lock");
+    let path = dir.join("manifest");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     dir.to_str().unwrap().to_owned()
 }

@@ -28,6 +28,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// What the last messages may take on top, where the first wait used up all the time.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Answered appends below which a check says nothing about a cluster. Fewer would pass for a proof; more would refuse
+/// short checks of slow clusters.
+const ANSWERS_MIN: u64 = 100;
+
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Most nodes whose ends the line of progress names one by one. More do not fit on a line of 80 columns.
@@ -107,6 +111,13 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     if report.accepted == 0 {
         let why = state.refusal.clone().unwrap_or_else(|| "no sender was answered".to_owned());
         bail!("nothing was checked, since no message was accepted: {why}");
+    }
+    let answers = state.history.answer_count();
+    if report.holds() && answers < ANSWERS_MIN {
+        bail!(
+            "only {answers} appends were answered, too few to say that anything holds: let it run \
+             longer (--duration 10s), or send more at once (--senders, --rate, --messages)"
+        );
     }
     Ok(report.holds())
 }

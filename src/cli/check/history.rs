@@ -96,6 +96,8 @@ pub(super) struct History {
     prefix: String,
     /// The first node is the master.
     nodes: Vec<Node>,
+    /// Whether these are all nodes that the cluster has, so that no other can have acked.
+    has_all_nodes: bool,
     /// What stands under each id, and which node showed it first.
     contents: Vec<u64>,
     shown_by: Vec<u8>,
@@ -104,6 +106,8 @@ pub(super) struct History {
     fates: Vec<Fate>,
     /// How many messages each batch of several has, by the number of its first one.
     batches: BTreeMap<u64, u64>,
+    /// How many requests were answered.
+    answers: u64,
     /// Answered ids that no node has shown yet, and the numbers of their messages.
     awaited: HashMap<u64, u64>,
     /// Smallest number that was answered for each word, and for which id.
@@ -113,17 +117,24 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Nothing has happened yet. The first name is the master's; there are at most 256.
-    pub(super) fn new(prefix: String, names: impl IntoIterator<Item = String>) -> Self {
+    /// Nothing has happened yet, in a cluster of so many nodes. The first name is the master's; there are at most 256.
+    pub(super) fn new(
+        prefix: String,
+        names: impl IntoIterator<Item = String>,
+        cluster_size: u64,
+    ) -> Self {
         let node = |name| Node { name, end: 0, acked_end: 0 };
+        let nodes: Vec<Node> = names.into_iter().map(node).collect();
         Self {
             prefix,
-            nodes: names.into_iter().map(node).collect(),
+            has_all_nodes: nodes.len() as u64 >= cluster_size,
+            nodes,
             contents: Vec::new(),
             shown_by: Vec::new(),
             places: Vec::new(),
             fates: Vec::new(),
             batches: BTreeMap::new(),
+            answers: 0,
             awaited: HashMap::new(),
             smallest_majority: None,
             smallest_all: None,
@@ -156,6 +167,11 @@ impl History {
     pub(super) fn accepted_count(&self) -> u64 {
         let accepted = |fate: &&Fate| matches!(fate, Fate::Promised | Fate::Perhaps);
         self.fates.iter().filter(accepted).count() as u64
+    }
+
+    /// How many requests were answered, a refusal counted.
+    pub(super) fn answer_count(&self) -> u64 {
+        self.answers
     }
 
     /// The end of what a node showed so far.

@@ -71,7 +71,11 @@ impl Shared {
         // Another word each time: the log may hold messages of an earlier run.
         let prefix = format!("check {:08x} ", rand::random::<u32>());
         let state = State {
-            history: History::new(prefix, nodes.iter().map(|node| node.name.clone())),
+            history: History::new(
+                prefix,
+                nodes.iter().map(|node| node.name.clone()),
+                load.mix.cluster_size,
+            ),
             requests: 0,
             answers: BTreeMap::new(),
             refusal: None,

@@ -60,7 +60,8 @@ impl Cluster {
             let is_over = |deadline| deadline < self.now && !self.positions.stood_still(deadline);
             let is_late = sent.deadline.is_some_and(is_over);
             assert!(!is_late, "{waiter} waits longer than it asked for");
-            let is_lost = durable < end && master.log.fault.is_some();
+            let fault = master.log.fault.as_ref();
+            let is_lost = durable < end && fault.is_some_and(|fault| !fault.is_passing());
             assert!(!is_lost, "{waiter} waits for a disk that failed");
             let is_stopped = self.stopping && end <= durable;
             assert!(!is_stopped, "{waiter} waits for a master that stops");

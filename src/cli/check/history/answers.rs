@@ -19,6 +19,7 @@ impl History {
         asked: Option<WriteConcern>,
         said: Said,
     ) {
+        self.answers += u64::from(!matches!(said, Said::Nothing));
         match said {
             Said::Committed(receipt) => {
                 self.check_write_concern(asked, &receipt);
@@ -26,10 +27,13 @@ impl History {
                 self.all_promised(numbers, Fate::Promised, &receipt);
             }
             Said::Stored(receipt) => {
+                self.check_number(asked, &receipt);
+                self.check_shortage(&receipt);
                 self.check_receipt(&receipt);
                 self.all_promised(numbers, Fate::Promised, &receipt);
             }
             Said::Unknown(receipt) => {
+                self.check_number(asked, &receipt);
                 self.check_receipt(&receipt);
                 self.all_promised(numbers, Fate::Perhaps, &receipt);
             }
@@ -52,6 +56,7 @@ impl History {
         }
     }
 
+    /// Checks a 201: the number of nodes is the one asked for, and so many are named.
     fn check_write_concern(&mut self, asked: Option<WriteConcern>, receipt: &Receipt) {
         let (id, told) = (receipt.id, receipt.write_concern);
         let word = match asked {
@@ -64,25 +69,49 @@ impl History {
         {
             *smallest = Some((told, id));
         }
-        let least = match asked {
-            Some(WriteConcern::Nodes(nodes)) => nodes.max(1),
-            _ => told.max(1),
-        };
-        if told != least {
-            let expected = format!("write concern {least}");
-            self.add(Kind::WriteConcern, 0, Some(id), expected, told.to_string());
-        } else if (receipt.acked_by.len() as u64) < told {
+        if self.check_number(asked, receipt) && (receipt.acked_by.len() as u64) < told {
             let (expected, seen) = (format!("{told} names in ackedBy"), listed(&receipt.acked_by));
             self.add(Kind::WriteConcern, 0, Some(id), expected, seen);
         }
     }
 
-    /// What holds for every answer with an id: the names are the master's, then others, each once.
+    /// Checks that an answer tells the number of nodes that was asked for. Returns whether it does.
+    fn check_number(&mut self, asked: Option<WriteConcern>, receipt: &Receipt) -> bool {
+        let told = receipt.write_concern;
+        let right = match asked {
+            Some(WriteConcern::Nodes(nodes)) => nodes.max(1),
+            _ => told.max(1),
+        };
+        if told != right {
+            let expected = format!("write concern {right}");
+            self.add(Kind::WriteConcern, 0, Some(receipt.id), expected, told.to_string());
+        }
+        told == right
+    }
+
+    /// Checks an answer that says that a message is stored, and its write concern does not hold yet: the master has it,
+    /// and fewer nodes than were asked for.
+    fn check_shortage(&mut self, receipt: &Receipt) {
+        let (id, told) = (receipt.id, receipt.write_concern);
+        let named = receipt.acked_by.len() as u64;
+        if named == 0 || named >= told {
+            let expected = format!("1 to {} names in ackedBy", told.saturating_sub(1));
+            self.add(Kind::WriteConcern, 0, Some(id), expected, listed(&receipt.acked_by));
+        }
+    }
+
+    /// Checks what holds for every answer with an id: the names are the master's, then others, each once, and none
+    /// that no node of the cluster has.
     fn check_receipt(&mut self, receipt: &Receipt) {
         let names = &receipt.acked_by;
         let master = self.name(0);
         if names.first().is_some_and(|first| *first != master) {
             let expected = format!("{master} first in ackedBy");
+            self.add(Kind::WriteConcern, 0, Some(receipt.id), expected, listed(names));
+        }
+        let is_nodes = |name: &String| self.nodes.iter().any(|node| node.name == *name);
+        if self.has_all_nodes && !names.iter().all(is_nodes) {
+            let expected = "names of nodes in ackedBy".to_owned();
             self.add(Kind::WriteConcern, 0, Some(receipt.id), expected, listed(names));
         }
         let twice =

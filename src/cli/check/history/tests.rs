@@ -10,7 +10,7 @@ const CLYDE: usize = 2;
 /// A history of three nodes in which this many messages were sent.
 fn history(sent: u64) -> History {
     let names = ["master", "bonnie", "clyde"].map(str::to_owned);
-    let mut history = History::new("check x ".to_owned(), names);
+    let mut history = History::new("check x ".to_owned(), names, 3);
     (0..sent).for_each(|_| {
         history.sent(1);
     });
@@ -362,4 +362,34 @@ fn a_batch_of_which_a_part_was_lost_or_that_was_refused_is_found() {
     see(&mut history, MASTER, 0, &WITH_BATCH);
     let refused = [1, 2, 3].map(|id| (Kind::Refused, Some(id), "master"));
     assert_eq!(found(&history), refused);
+}
+
+#[test]
+fn a_name_that_no_node_has_is_found_where_all_nodes_are_watched() {
+    let mut history = history(1);
+    commit(&mut history, 0, 0, &["master", "ghost"]);
+    finds(&history, Kind::WriteConcern, 0, "master");
+    let names = ["master", "bonnie"].map(str::to_owned);
+    let mut history = History::new("check x ".to_owned(), names, 3);
+    history.sent(1);
+    commit(&mut history, 0, 0, &["master", "clyde"]);
+    assert_eq!(history.violations().count(), 0);
+}
+
+#[test]
+fn a_message_said_to_be_stored_on_too_few_nodes_though_enough_are_named_is_found() {
+    for names in [&["master", "bonnie"][..], &[]] {
+        let mut history = history(1);
+        history.answered(0..1, Some(WriteConcern::Nodes(2)), Said::Stored(receipt(0, 2, names)));
+        finds(&history, Kind::WriteConcern, 0, "master");
+    }
+}
+
+#[test]
+fn another_write_concern_than_asked_for_is_found_in_every_answer() {
+    for said in [Said::Stored, Said::Unknown] {
+        let mut history = history(1);
+        history.answered(0..1, Some(WriteConcern::Nodes(3)), said(receipt(0, 2, &["master"])));
+        finds(&history, Kind::WriteConcern, 0, "master");
+    }
 }
