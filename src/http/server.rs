@@ -339,3 +339,20 @@ fn is_the_peers(error: &io::Error) -> bool {
             | io::ErrorKind::Interrupted
     )
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_takes_little_for_a_reader_that_takes_nothing() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let prepared = prepare(accepted).unwrap();
+        let limit = socket2::SockRef::from(&prepared).tcp_notsent_lowat().unwrap();
+        assert_eq!(limit, UNSENT_BYTES_MAX);
+        drop(client);
+    }
+}
