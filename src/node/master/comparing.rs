@@ -14,7 +14,7 @@ use tracing::debug;
 use super::task::Core;
 use crate::log::{LogReader, ReadError};
 use crate::node::{Append, SenderKey};
-use crate::protocol::{FirstUse, Refusal, Wait};
+use crate::protocol::{FirstUse, Outcome, Receipt, Refusal, Wait};
 use crate::threads::{NoThread, ThreadPool};
 use crate::types::{IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId};
 
@@ -43,6 +43,7 @@ struct Pending {
     since: Instant,
     /// When the sender stops waiting; none: never.
     deadline: Option<Instant>,
+    wait: Wait,
 }
 
 /// A comparison that is done: what the sender sends, and what the batch that is there is to it.
@@ -84,7 +85,8 @@ impl Comparing {
         first: MessageId,
     ) {
         let deadline = append.wait.timeout.and_then(|timeout| now.checked_add(timeout));
-        self.senders.insert(waiter, Pending { first, since: now, deadline });
+        let wait = append.wait;
+        self.senders.insert(waiter, Pending { first, since: now, deadline, wait });
         let compared = self.threads.run(move || compare(&log, append, first));
         let done = self.done.clone();
         self.tasks.spawn(async move {
@@ -184,18 +186,31 @@ impl Core {
         self.join(now, waiter, first, Wait { write_concern, timeout }, true);
     }
 
-    /// Refuses the senders whose own time is up before the comparison was done.
+    /// Answers the senders whose own time is up before the comparison was done.
     pub(super) fn expire_comparing(&mut self, now: Instant) {
-        for (waiter, Pending { first, .. }) in self.comparing.take_due(now) {
-            let detail = "the disk did not answer within the sender's time".to_owned();
-            self.refuse_unreadable(waiter, first, detail);
+        for (waiter, pending) in self.comparing.take_due(now) {
+            self.answer_uncompared(waiter, pending, Outcome::TimedOut);
         }
     }
 
-    /// Refuses the senders whose comparison is not done: the node stops now.
+    /// Answers the senders whose comparison is not done: the node stops now.
     pub(super) fn give_up_comparing(&mut self) {
-        for (waiter, Pending { first, .. }) in std::mem::take(&mut self.comparing.senders) {
-            self.refuse_unreadable(waiter, first, "the node is stopping".to_owned());
+        for (waiter, pending) in std::mem::take(&mut self.comparing.senders) {
+            self.answer_uncompared(waiter, pending, Outcome::ShuttingDown);
+        }
+    }
+
+    /// Answers a sender that its message may be the one that has its key: that is not known.
+    fn answer_uncompared(
+        &mut self,
+        waiter: WaiterId,
+        pending: Pending,
+        outcome: impl FnOnce(Receipt) -> Outcome,
+    ) {
+        let Pending { first, wait, .. } = pending;
+        match self.machine.receipt_of_unknown(first, wait) {
+            Ok(receipt) => self.releases.push(waiter, outcome(receipt)),
+            Err(refusal) => self.refuse(waiter, refusal),
         }
     }
 

@@ -109,6 +109,20 @@ fn a_stop_waits_for_comparisons_and_answers_their_senders() {
 }
 
 #[test]
+fn a_sender_whose_time_is_up_before_its_batch_is_compared_is_told_the_id_that_it_may_have() {
+    with_master(async |master| {
+        let appender = master.appender();
+        let first = appender.append(append(batch(20_000, "Msg"), Some("a"), 1)).await;
+        assert_eq!(receipt(first.unwrap()), (0, false));
+        let mut again = append(batch(20_000, "Msg"), Some("a"), 9);
+        again.wait.timeout = Some(Duration::ZERO);
+        let outcome = appender.append(again).await.unwrap();
+        let Outcome::TimedOut(receipt) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((receipt.id.get(), receipt.write_concern), (0, 9));
+    });
+}
+
+#[test]
 fn a_sender_that_hangs_up_while_it_is_compared_or_waits_for_its_turn_leaves_nothing() {
     with_master(async |master| {
         let appender = master.appender();

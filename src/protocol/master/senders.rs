@@ -115,6 +115,15 @@ impl<L: LogView> Master<L> {
         !self.gate.is_empty()
     }
 
+    /// Returns what can be told about a message of which nothing is known yet but the id that it may have.
+    ///
+    /// # Errors
+    /// When the write concern can never hold.
+    pub fn receipt_of_unknown(&self, id: MessageId, wait: Wait) -> Result<Receipt, Refusal> {
+        let write_concern = self.resolve(wait.write_concern)?;
+        Ok(Receipt { id, write_concern, acked_by: [].into(), stored: false, replayed: false })
+    }
+
     /// A write concern as a number of nodes.
     fn resolve(&self, write_concern: Option<WriteConcern>) -> Result<u16, Refusal> {
         let asked = write_concern
