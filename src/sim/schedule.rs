@@ -2,6 +2,7 @@
 
 mod senders;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -32,6 +33,8 @@ pub struct Schedule {
     secondaries: Vec<NodeName>,
     /// A further node, which comes under a name that is taken.
     namesake: NodeName,
+    /// Those that were told what their master never said.
+    deceived: BTreeSet<NodeName>,
     waiters: Vec<WaiterId>,
     partitioned: Vec<NodeName>,
     master_paused: bool,
@@ -101,6 +104,7 @@ impl Schedule {
             cluster,
             secondaries,
             namesake: "namesake".parse().expect("a name"),
+            deceived: BTreeSet::new(),
             waiters: Vec::new(),
             partitioned: Vec::new(),
             master_paused: false,
@@ -190,6 +194,7 @@ impl Schedule {
             99..100 => {
                 let name = self.some_secondary();
                 self.cluster.forge(&name);
+                self.deceived.insert(name);
                 self.cluster.dial_stray();
             }
             _ => {
@@ -291,6 +296,10 @@ impl Schedule {
         self.mend_disk(None);
         self.cluster.wipe(&self.namesake);
         self.cluster.run_for(STRAY_TIME);
+        // What was forged on a connection is believed until it ends.
+        for name in std::mem::take(&mut self.deceived) {
+            self.cluster.disconnect(&name);
+        }
         // Refused where it never got ready.
         let _ = self.cluster.forget(&Cluster::stray());
         for name in self.secondaries.clone() {
