@@ -82,7 +82,13 @@ impl Positions {
             // A name may be written down after the connection that brought it is gone.
             let is_new = !self.counts.contains_key(&row.name);
             let brought = || self.ready.get(&row.name).copied().filter(|_| is_new);
-            let Some(link) = link_of(row).or_else(brought) else { continue };
+            let before = || self.counts.get(&row.name).map(|&(link, _)| link);
+            let Some(link) = link_of(row).or_else(brought).or_else(before) else { continue };
+            // A master that stood still lets in at once all that waited, one for the other: which of them counted in
+            // between is not seen here, so its word is taken.
+            if let Some(end) = row.acked_end.filter(|_| self.stood_still.is_some()) {
+                self.told.insert(link, end);
+            }
             let told = self.told.get(&link).copied().unwrap_or_default();
             self.counts.insert(row.name.clone(), (link, told));
         }

@@ -2,7 +2,6 @@
 
 mod senders;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -33,8 +32,6 @@ pub struct Schedule {
     secondaries: Vec<NodeName>,
     /// A further node, which comes under a name that is taken.
     namesake: NodeName,
-    /// Those that were told what their master never said.
-    deceived: BTreeSet<NodeName>,
     waiters: Vec<WaiterId>,
     partitioned: Vec<NodeName>,
     master_paused: bool,
@@ -104,7 +101,6 @@ impl Schedule {
             cluster,
             secondaries,
             namesake: "namesake".parse().expect("a name"),
-            deceived: BTreeSet::new(),
             waiters: Vec::new(),
             partitioned: Vec::new(),
             master_paused: false,
@@ -191,12 +187,7 @@ impl Schedule {
                 let registers_as = self.some_secondary();
                 self.cluster.start_namesake(&self.namesake, &registers_as);
             }
-            99..100 => {
-                let name = self.some_secondary();
-                self.cluster.forge(&name);
-                self.deceived.insert(name);
-                self.cluster.dial_stray();
-            }
+            99..100 => self.cluster.dial_stray(),
             _ => {
                 self.master_paused = false;
                 self.cluster.start_master();
@@ -296,10 +287,6 @@ impl Schedule {
         self.mend_disk(None);
         self.cluster.wipe(&self.namesake);
         self.cluster.run_for(STRAY_TIME);
-        // What was forged on a connection is believed until it ends.
-        for name in std::mem::take(&mut self.deceived) {
-            self.cluster.disconnect(&name);
-        }
         // Refused where it never got ready.
         let _ = self.cluster.forget(&Cluster::stray());
         for name in self.secondaries.clone() {

@@ -1,7 +1,7 @@
-//! Peers that break the protocol: frames that no node of ours sends, or not now.
+//! A secondary that breaks the protocol: it sends frames that no node of ours sends, or not now.
 
 use super::*;
-use crate::protocol::frame::{ErrorCode, Handshake, Request, Response, Welcome};
+use crate::protocol::frame::{ErrorCode, Handshake, Request, Response};
 use crate::types::{LogEnd, RequestId};
 
 /// The name of the secondary whose frames are drawn. What it tells is not true, and is not judged.
@@ -35,31 +35,18 @@ impl Cluster {
             } else {
                 self.some_frame_of_a_secondary()
             };
-            self.deliver(link, true, Duration::from_millis(at), &frame);
+            self.deliver(link, Duration::from_millis(at), &frame);
         }
         let end = Duration::from_millis(self.rng.random_range(1..10_000));
         self.schedule(end, Event::Down { link, at_master: true });
     }
 
-    /// Puts a frame on a secondary's connections that its master never sent.
-    pub fn forge(&mut self, name: &NodeName) {
-        let is_its = |(&link, state): (&u64, &Link)| {
-            (state.peer == *name && state.secondary_open).then_some(link)
-        };
-        let links: Vec<u64> = self.links.iter().filter_map(is_its).collect();
-        let frame = self.some_frame_of_a_master();
-        self.note(&format!("forged for {name}: {}", describe(&frame)));
-        for link in links {
-            self.deliver(link, false, Duration::ZERO, &frame);
-        }
-    }
-
-    fn deliver(&mut self, link: u64, at_master: bool, delay: Duration, frame: &Frame<Records>) {
+    fn deliver(&mut self, link: u64, delay: Duration, frame: &Frame<Records>) {
         let encoded = frame::encode(frame);
         let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
         bytes.extend_from_slice(&encoded.records);
         let (kind, bytes) = (frame.kind(), bytes.freeze());
-        self.schedule(delay, Event::Arrive { link, at_master, kind, bytes });
+        self.schedule(delay, Event::Arrive { link, at_master: true, kind, bytes });
     }
 
     /// A position: mostly one that exists.
@@ -100,37 +87,8 @@ impl Cluster {
         }
     }
 
-    /// Messages in it are the master's, in any cut.
-    fn some_frame_of_a_master(&mut self) -> Frame<Records> {
-        let (id, end) = (self.some_request(), self.some_end());
-        let run = self.some_run();
-        match self.rng.random_range(0..6) {
-            0 | 1 if !run.range().is_empty() => Frame::Request(id, Request::AddMessage { run }),
-            2 => Frame::Response(id, Response::Page { run, log_end: end }),
-            3 => Frame::Response(id, Response::ReadyNoted),
-            4 => match self.master.as_ref().map(|node| node.machine.log_id()) {
-                Some(log) => {
-                    let master = self.master_name.clone();
-                    let heartbeat_interval = self.options.heartbeat_interval;
-                    let welcome = Welcome { master, log, log_end: end, heartbeat_interval };
-                    Frame::Response(id, Response::Welcome(welcome))
-                }
-                None => self.some_failure(id),
-            },
-            _ => self.some_failure(id),
-        }
-    }
-
     fn some_failure(&mut self, id: RequestId) -> Frame<Records> {
         let code = if self.rng.random() { ErrorCode::Internal } else { ErrorCode::NoRoom };
         Frame::Response(id, Response::Failed { code, detail: "drawn".to_owned() })
-    }
-
-    fn some_run(&mut self) -> Records {
-        let (a, b) = (self.some_end(), self.some_end());
-        let (from, until) = (a.min(b), a.max(b));
-        let log = self.master.as_ref().map(|node| &node.log.reader);
-        let run = log.and_then(|log| log.read(from, until, usize::MAX).ok());
-        run.unwrap_or_else(|| Records::empty(from))
     }
 }

@@ -206,28 +206,12 @@ impl Cluster {
                 }
             }
             Event::Arrive { link, bytes, .. } => {
-                let session = SessionId::new(link);
-                match frame::decode(bytes) {
-                    Ok(frame) => SecondaryInput::Frame { session, frame },
-                    // As a session ends on a frame that it cannot read: such a one was forged.
-                    Err(error) => {
-                        self.hang_up(link, false);
-                        let reason = SessionEnd::Garbage(error.to_string());
-                        return self
-                            .end_session_of(name, SecondaryInput::SessionDown { session, reason });
-                    }
-                }
+                let frame = frame::decode(bytes).expect("what was encoded is decoded");
+                SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
             Event::Accepted { .. } | Event::Remembered { .. } => return,
         };
         node.machine.step(now, input);
-    }
-
-    fn end_session_of(&mut self, name: &NodeName, input: SecondaryInput) {
-        let now = self.instant();
-        if let Some(node) = self.secondaries.get_mut(name) {
-            node.machine.step(now, input);
-        }
     }
 
     pub(super) fn drain_master(&mut self) {

@@ -33,8 +33,13 @@ impl Cluster {
         if let (Some(key), Some(hash)) = (key, hash)
             && let Some(first) = master.machine.find_key(hash)
         {
-            let records =
-                master.log.reader.read_appended(first).expect("what is there can be read");
+            let records = match master.log.reader.read_appended(first) {
+                Ok(records) => records,
+                Err(error) => {
+                    let detail = error.to_string();
+                    return Err(Refusal::KeyUnreadable { first, detail });
+                }
+            };
             match FirstUse::of(&records, key, batch) {
                 FirstUse::SameMessage => {
                     return self.join(first, wait, true).map(|waiter| (waiter, first));
