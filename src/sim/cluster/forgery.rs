@@ -1,5 +1,6 @@
 //! A secondary that breaks the protocol: it sends frames that no node of ours sends, or not now.
 
+use super::network::payload_of;
 use super::*;
 use crate::protocol::frame::{ErrorCode, Handshake, Request, Response};
 use crate::types::{LogEnd, RequestId};
@@ -42,10 +43,7 @@ impl Cluster {
     }
 
     fn deliver(&mut self, link: u64, delay: Duration, frame: &Frame<Records>) {
-        let encoded = frame::encode(frame);
-        let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
-        bytes.extend_from_slice(&encoded.records);
-        let (kind, bytes) = (frame.kind(), bytes.freeze());
+        let (kind, bytes) = (frame.kind(), payload_of(frame));
         self.schedule(delay, Event::Arrive { link, at_master: true, kind, bytes });
     }
 

@@ -46,10 +46,7 @@ impl Cluster {
     pub(super) fn transmit(&mut self, number: u64, from_master: bool, frame: &Frame<Records>) {
         let Some(link) = self.links.get(&number) else { return };
         let (peer, kind) = (link.peer.clone(), frame.kind());
-        let encoded = frame::encode(frame);
-        let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
-        bytes.extend_from_slice(&encoded.records);
-        let bytes = bytes.freeze();
+        let bytes = payload_of(frame);
         let rule = self.take_rule(&peer, kind);
         let lost = self.partitioned.contains(&peer)
             || matches!(rule, Some(RuleAction::Drop))
@@ -105,4 +102,12 @@ impl Cluster {
         }
         Some(action)
     }
+}
+
+/// Returns the bytes of a frame as its receiver decodes them: without the length.
+pub(super) fn payload_of(frame: &Frame<Records>) -> Bytes {
+    let encoded = frame::encode(frame);
+    let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
+    bytes.extend_from_slice(&encoded.records);
+    bytes.freeze()
 }
