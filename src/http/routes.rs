@@ -138,7 +138,7 @@ impl Table {
             }
             _ => {}
         }
-        if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
+        if !is_listed(method, allow) {
             return Err(Problem::Method { allow });
         }
         if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
@@ -146,6 +146,12 @@ impl Table {
         }
         resource(path, method, uri.query())
     }
+}
+
+/// Returns whether a method is one of those that a value of `Allow` names.
+fn is_listed(method: &Method, allow: &str) -> bool {
+    let mut listed = allow.as_bytes().split(|&byte| byte == b',');
+    listed.any(|listed| listed.trim_ascii_start() == method.as_str().as_bytes())
 }
 
 /// Finds out what a request asks for whose path takes its method.
@@ -339,7 +345,7 @@ fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
 fn kind(head: &Parts) -> Kind {
     match Path::parse(head.uri.path()) {
         Some(Path::NewMessage | Path::Messages) if head.method == Method::POST => {
-            Kind::Append { keyed: head.headers.contains_key(append::IDEMPOTENCY_KEY) }
+            Kind::Append { keyed: head.headers.contains_key(&append::IDEMPOTENCY_KEY) }
         }
         _ => Kind::Idempotent,
     }
@@ -377,12 +383,13 @@ impl Answer for App {
         let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can hold a line break: hyper refuses such heads.
-        let (method, path) = (&head.method, clip(head.uri.path()));
-        let http_status = response.status().as_u16();
-        match path.as_ref() {
+        let (method, http_status) = (&head.method, response.status().as_u16());
+        match head.uri.path() {
             // Each prober asks every few seconds.
-            "/health" | "/ready" => trace!(%method, %path, http_status, "request answered"),
-            _ => debug!(%method, %path, http_status, "request answered"),
+            path @ ("/health" | "/ready") => {
+                trace!(%method, %path, http_status, "request answered");
+            }
+            path => debug!(%method, path = %clip(path), http_status, "request answered"),
         }
         response
     }
