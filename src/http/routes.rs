@@ -11,7 +11,7 @@ use super::body::{BodyLimits, ResponseBody};
 use super::connection::Answer;
 use super::faults;
 use super::health::{OfSecondary, health, ready};
-use super::host::HostNames;
+use super::host::HostCheck;
 use super::problem::{Kind, NO_STORE, Problem, clip};
 use super::query;
 use super::read::{self, ListingRoom, Selection};
@@ -190,7 +190,7 @@ fn resource(path: Path<'_>, method: &Method, query: Option<&str>) -> Result<Rout
 /// The node as one HTTP thread sees it: answers what the table finds.
 pub(super) struct App {
     node: Behind,
-    hosts: HostNames,
+    hosts: HostCheck,
     /// Whether the id of a durable message never comes to name another one.
     ids_are_stable: bool,
     room: ListingRoom,
@@ -221,7 +221,8 @@ impl App {
             Node::Secondary(secondary) => Behind::Secondary(secondary),
         };
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
-        let (hosts, faults_limits) = (config.hosts.clone(), BodyLimits::new(0));
+        let hosts = HostCheck::new(config.hosts.clone());
+        let faults_limits = BodyLimits::new(0);
         Self { node, hosts, ids_are_stable, room, allow_faults, limits, faults_limits }
     }
 
