@@ -121,12 +121,12 @@ impl From<NoThread> for ReadError {
     }
 }
 
-/// What a read of a page finds.
+/// What a read of bounded length finds.
 #[derive(Debug)]
 pub enum Page {
-    /// Records, of a batch some of them as well.
+    /// Records: of a batch some of them as well, unless whole ones are asked for.
     Records(Records),
-    /// A record of so many bytes, which is more than was asked for.
+    /// A record or, where whole ones are asked for, a batch of so many bytes, which is more than may be read.
     Longer(usize),
 }
 
@@ -256,6 +256,28 @@ impl LogReader {
         self.read_below(from, until.min(self.durable_end()), max_bytes)
     }
 
+    /// As [`read`](Self::read), but that a batch in a file of more than `longest_batch` bytes is not read, and no
+    /// memory is taken for it: so a caller can first see to it that there is room.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_run(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+        longest_batch: usize,
+    ) -> Result<Page, ReadError> {
+        let until = until.min(self.durable_end());
+        if from >= until {
+            return Ok(Page::Records(Records::empty(from)));
+        }
+        match self.shared.read_recent(from, until, max_bytes) {
+            Some(records) => Ok(Page::Records(records)),
+            None => self.on_disk(|files| files.read_run(from, until, max_bytes, longest_batch)),
+        }
+    }
+
     /// Reads records from `from` on for a reader that needs no whole batches: below `until` and the durable end, of at
     /// most `max_bytes` where they are copied, and not beyond the end of a segment. The cursor is that of the page
     /// before, or a new one. Empty when nothing is there (yet).
@@ -366,23 +388,12 @@ impl LogReader {
 }
 
 impl LogView for LogReader {
-    fn run_from(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<(IdRange, usize), Unreadable> {
+    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<(IdRange, usize)> {
         let until = until.min(self.durable_end());
         if from >= until {
-            return Ok((IdRange::empty(from), 0));
+            return Some((IdRange::empty(from), 0));
         }
-        match self.shared.plan_recent(from, until, max_bytes) {
-            Some(planned) => Ok(planned),
-            None => {
-                let planned = self.on_disk(|files| files.plan(from, until, max_bytes));
-                planned.map_err(|_| Unreadable)
-            }
-        }
+        self.shared.plan_recent(from, until, max_bytes)
     }
 
     fn checksum_before(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable> {

@@ -10,7 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -19,7 +19,7 @@ use tracing::info;
 
 use super::batch::Batch;
 use super::codec::{FrameReader, ReceiveError, Received};
-use super::outbox::{Line, Outbox, WeakOutbox};
+use super::outbox::{Line, LineRoom, Outbox, WeakOutbox};
 use super::pace::Pace;
 use super::unacked::{Ends, Unacked, bound_own_queue};
 use crate::protocol::frame::{
@@ -38,6 +38,10 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// Bytes of a run that the node takes before the next is read: its memory is used again then, while it is still in the
 /// processor's cache.
 const LONG_RUN_BYTES: usize = 64 * 1024;
+
+/// Events of one session that wait for its node at the same time, and so are dealt with in one turn. More: a peer that
+/// sends without end holds up the others for longer. Fewer: more turns where answers come in crowds.
+const EVENTS_WAITING_MAX: usize = 32;
 
 /// Pause between two notes that bytes of an unfinished frame came: far below any silence that counts.
 const HEARD_PAUSE: Duration = Duration::from_millis(20);
@@ -70,13 +74,24 @@ pub enum SessionEvent {
     Down(SessionEnd),
 }
 
+/// What a session tells its node, with its place among what waits for the node.
+#[derive(Debug)]
+pub struct Told {
+    /// The session.
+    pub session: SessionId,
+    /// What it tells.
+    pub event: SessionEvent,
+    /// Given up when the node has dealt with it.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
 /// The node's end of a session. Dropping it closes the connection, after what was sent before.
 #[derive(Debug)]
 pub struct SessionHandle {
     outbox: Outbox,
     line: Arc<Line>,
     limits: Arc<Limits>,
-    _close: DropGuard,
+    close: DropGuard,
 }
 
 /// What the handshake changes for the tasks of a session.
@@ -107,6 +122,11 @@ impl SessionHandle {
     /// The queue of frames to the peer.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// The room that the line to the peer has.
+    pub fn room(&self) -> LineRoom {
+        LineRoom::new(self.line.clone(), self.close.token().clone())
     }
 
     /// The handshake is done: frames of full length are taken from here on, and heartbeats come at this interval.
@@ -145,12 +165,11 @@ impl Network {
     ///
     /// # Errors
     /// When the socket cannot be set up.
-    pub fn open<E: Send + 'static>(
+    pub fn open(
         &self,
         id: SessionId,
         stream: TcpStream,
-        events: mpsc::Sender<E>,
-        wrap: fn(SessionId, SessionEvent) -> E,
+        events: mpsc::Sender<Told>,
     ) -> io::Result<SessionHandle> {
         // A frame is written whole; waiting for more to join it would only delay it.
         stream.set_nodelay(true)?;
@@ -178,12 +197,13 @@ impl Network {
             close: close.clone(),
         };
         let (reader_gone, writer_gone) = (gone.clone(), gone.drop_guard());
+        let events =
+            Events { session: id, events, places: Arc::new(Semaphore::new(EVENTS_WAITING_MAX)) };
         let down = events.clone();
         self.tasks.spawn(async move {
             let written = writer.run().await;
             if let Err(error) = written {
-                // Fails when the node has stopped.
-                let _ = down.send(wrap(id, SessionEvent::Down(lost(&error)))).await;
+                down.end(lost(&error)).await;
             }
             drop(writer_gone);
         });
@@ -194,14 +214,37 @@ impl Network {
         };
         let answers = outbox.downgrade();
         self.tasks.spawn(async move {
-            let read = reader.run(|event| events.send(wrap(id, event)), answers);
+            let read = reader.run(&events, answers);
             let reason = tokio::select! {
                 reason = read => reason,
                 () = reader_gone.cancelled() => return,
             };
-            let _ = events.send(wrap(id, SessionEvent::Down(reason))).await;
+            events.end(reason).await;
         });
-        Ok(SessionHandle { outbox, line, limits, _close: close.drop_guard() })
+        Ok(SessionHandle { outbox, line, limits, close: close.drop_guard() })
+    }
+}
+
+/// Where a session tells its node what happens.
+#[derive(Clone)]
+struct Events {
+    session: SessionId,
+    events: mpsc::Sender<Told>,
+    places: Arc<Semaphore>,
+}
+
+impl Events {
+    /// Tells what came, once there is a place for it. Returns whether the node still listens.
+    async fn tell(&self, event: SessionEvent) -> bool {
+        let place = self.places.clone().acquire_owned().await.ok();
+        self.events.send(Told { session: self.session, event, _place: place }).await.is_ok()
+    }
+
+    /// Tells that the session is over.
+    async fn end(&self, reason: SessionEnd) {
+        let told = Told { session: self.session, event: SessionEvent::Down(reason), _place: None };
+        // Fails when the node has stopped.
+        let _ = self.events.send(told).await;
     }
 }
 
@@ -233,14 +276,7 @@ struct Reader {
 
 impl Reader {
     /// Reads frames until the connection ends, and tells why it did.
-    async fn run<T, E>(
-        mut self,
-        tell: impl Fn(SessionEvent) -> T,
-        answers: WeakOutbox,
-    ) -> SessionEnd
-    where
-        T: Future<Output = Result<(), E>>,
-    {
+    async fn run(mut self, events: &Events, answers: WeakOutbox) -> SessionEnd {
         let mut heard = Instant::now();
         loop {
             let event = match self.next().await {
@@ -261,7 +297,7 @@ impl Reader {
             let is_whole = matches!(event, SessionEvent::Frame(_));
             let is_long = matches!(&event, SessionEvent::Frame(frame)
                 if frame.run().is_some_and(|run| run.bytes() >= LONG_RUN_BYTES));
-            if tell(event).await.is_err() {
+            if !events.tell(event).await {
                 return SessionEnd::Lost("the node stopped".to_owned());
             }
             if let Some(pace) = self.pace.as_mut().filter(|_| is_whole) {

@@ -21,9 +21,9 @@ use super::places;
 use super::scan::{OF_OTHERS, Scanned, no_visit, read_header, scan};
 use super::suspects::Suspects;
 use super::window::Window;
-use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
-use crate::types::{IdRange, LogEnd, RecordError, Records, Run, record_at, record_size};
+use crate::log::{Page, ReadError};
+use crate::types::{IdRange, LogEnd, RecordError, Records, record_at, record_size};
 
 /// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
 /// places of a long log open files again and again.
@@ -126,6 +126,20 @@ impl Files {
         self.read_from(&place, from, until, max_bytes)
     }
 
+    /// Reads a run as [`LogReader::read_run`](crate::log::LogReader::read_run) does. There must be something at `from`.
+    pub(in crate::log) fn read_run(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+        longest_batch: usize,
+    ) -> Result<Page, ReadError> {
+        let place = self.place(from)?;
+        let limits = (max_bytes, longest_batch);
+        let found = place.segment.read(from, until.min(place.until), limits);
+        found.map_err(|unread| self.told(place.segment.header.first, unread))
+    }
+
     fn read_from(
         &self,
         place: &Place,
@@ -133,8 +147,11 @@ impl Files {
         until: LogEnd,
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
-        let read = place.segment.read(from, until.min(place.until), max_bytes);
-        read.map_err(|unread| self.told(place.segment.header.first, unread))
+        match place.segment.read(from, until.min(place.until), (max_bytes, usize::MAX)) {
+            Ok(Page::Records(records)) => Ok(records),
+            Ok(Page::Longer(_)) => unreachable!("no batch is too long"),
+            Err(unread) => Err(self.told(place.segment.header.first, unread)),
+        }
     }
 
     /// Why a segment cannot be read, in words. What says nothing about its bytes passes.
@@ -158,23 +175,6 @@ impl Files {
                 }
             }
         }
-    }
-
-    /// A run that may be read, and its size in bytes.
-    pub(in crate::log) fn plan(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<(IdRange, usize), ReadError> {
-        let place = self.place(from)?;
-        let until = until.min(place.until);
-        let planned = place.segment.index().plan(from, until, max_bytes);
-        if let Some(planned) = planned {
-            return Ok(planned);
-        }
-        let records = self.read_from(&place, from, until, max_bytes)?;
-        Ok((records.range(), records.bytes()))
     }
 
     fn place(&self, from: LogEnd) -> Result<Place, ReadError> {
@@ -287,7 +287,12 @@ impl Segment {
     }
 
     /// Reads the records from `from` on. `until` must not lie beyond what was written.
-    fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Result<Records, Unread> {
+    fn read(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        (max_bytes, longest_batch): (usize, usize),
+    ) -> Result<Page, Unread> {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut gathering = Gathering {
@@ -298,18 +303,23 @@ impl Segment {
             range: IdRange::empty(from),
             until,
             max_bytes,
+            longest_batch,
             bytes: Vec::new(),
             whole: (from, 0),
         };
-        if let Err(unread) = gathering.gather() {
-            // What is whole before a damaged place is not hidden by it.
-            let (end, bytes) = gathering.whole;
-            if bytes == 0 {
-                return Err(unread);
+        match gathering.gather() {
+            Ok(None) => {}
+            Ok(Some(longer)) => return Ok(Page::Longer(longer)),
+            Err(unread) => {
+                // What is whole before a damaged place is not hidden by it.
+                let (end, bytes) = gathering.whole;
+                if bytes == 0 {
+                    return Err(unread);
+                }
+                gathering.cut_to(end, bytes);
             }
-            gathering.cut_to(end, bytes);
         }
-        Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
+        Ok(Page::Records(Records::trusted(gathering.range, Bytes::from(gathering.bytes))))
     }
 }
 
@@ -324,6 +334,7 @@ struct Gathering<'a> {
     range: IdRange,
     until: LogEnd,
     max_bytes: usize,
+    longest_batch: usize,
     bytes: Vec<u8>,
     /// How far the batches are whole, and the bytes up to there.
     whole: (LogEnd, usize),
@@ -335,7 +346,8 @@ impl Gathering<'_> {
         self.range = self.range.until(end);
     }
 
-    fn gather(&mut self) -> Result<(), Unread> {
+    /// Takes what is wanted. Returns the size of the first group, where it is one batch that is too long.
+    fn gather(&mut self) -> Result<Option<usize>, Unread> {
         while self.range.end() < self.until {
             let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
             let group = self.header.decode_group(head);
@@ -343,13 +355,20 @@ impl Gathering<'_> {
                 let what = format!("no whole group of records from message {} on", self.next);
                 return Err(Unread::Damaged(self.at, self.next, what));
             };
-            if self.range.end() < group.end() && self.gather_from(&group)? {
-                return Ok(());
+            if self.range.end() < group.end() {
+                // Only a single batch makes a group that long; a run ends before it or is that batch.
+                let bytes = group.bytes as usize;
+                if bytes > self.longest_batch.max(GROUP_BYTES_MAX) {
+                    return Ok(self.range.is_empty().then_some(bytes));
+                }
+                if self.gather_from(&group)? {
+                    return Ok(None);
+                }
             }
             self.at += group.size();
             self.next = group.end();
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Takes what is wanted of a group. Returns whether that is all.

@@ -226,13 +226,8 @@ fn an_empty_page_with_more_to_come_costs_the_connection() {
 struct Unreadable;
 
 impl LogView for Unreadable {
-    fn run_from(
-        &self,
-        _: LogEnd,
-        _: LogEnd,
-        _: usize,
-    ) -> Result<(IdRange, usize), crate::protocol::Unreadable> {
-        Err(crate::protocol::Unreadable)
+    fn run_from(&self, _: LogEnd, _: LogEnd, _: usize) -> Option<(IdRange, usize)> {
+        None
     }
 
     fn checksum_before(

@@ -64,7 +64,7 @@ impl Cluster {
                     }
                 }
             }
-            Event::Accepted { link } => {
+            Event::Accepted { link } | Event::Read { link, .. } => {
                 let (master, _) = self.links.get(link)?.lives;
                 (self.life(None) == master).then_some(None)
             }
@@ -150,6 +150,10 @@ impl Cluster {
                 let session = SessionId::new(link);
                 Input::SessionUp { session, address: format!("link {link}") }
             }
+            Event::Read { link, order } => {
+                let found = read(&master.log.reader, order);
+                Input::Read { session: SessionId::new(link), found }
+            }
             Event::Down { link, .. } => {
                 let Some(state) = self.links.get_mut(&link).filter(|link| link.master_open) else {
                     return;
@@ -209,7 +213,7 @@ impl Cluster {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
                 SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
-            Event::Accepted { .. } | Event::Remembered { .. } => return,
+            Event::Accepted { .. } | Event::Remembered { .. } | Event::Read { .. } => return,
         };
         node.machine.step(now, input);
     }
@@ -224,6 +228,7 @@ impl Cluster {
                     let Ok(frame) = frame.try_map(|range| log.read_range(range)) else { continue };
                     self.transmit(session.get(), true, &frame);
                 }
+                Effect::Read { session, order } => self.begin_read(session, order),
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
                 Effect::Remember { version, names, losses } => {
                     let event = Event::Remembered { version, names, losses, life: self.life(None) };
@@ -238,6 +243,18 @@ impl Cluster {
         }
         self.look();
         self.judge_master();
+    }
+
+    /// Reads what the master asked for: at once, or as soon as its disk got to it.
+    fn begin_read(&mut self, session: SessionId, order: ReadOrder) {
+        let event = Event::Read { link: session.get(), order };
+        let max = self.options.disk_delay_max.as_micros() as u64;
+        if self.options.on_disk && max > 0 {
+            let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
+            self.schedule(delay, event);
+        } else {
+            self.take_in(event);
+        }
     }
 
     pub(super) fn drain_secondary(&mut self, name: &NodeName) {
@@ -314,6 +331,11 @@ impl Cluster {
     pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
     }
+}
+
+fn read(log: &LogReader, order: ReadOrder) -> Result<(IdRange, usize), Unreadable> {
+    let records = log.read(order.from, order.until, order.max_bytes);
+    records.map(|records| (records.range(), records.bytes())).map_err(|_| Unreadable)
 }
 
 /// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the
