@@ -142,8 +142,8 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Nothing has happened yet, in a cluster of so many nodes whose log ends at `base`. The first name is the master's;
-    /// there are at most 256. Each name comes with the end of what its node has.
+    /// Nothing has happened yet, in a cluster of so many nodes whose log ends at `base`. The first name is the
+    /// master's; there are at most 256. Each name comes with the end of what its node has.
     pub(super) fn new(
         prefix: String,
         nodes: impl IntoIterator<Item = (String, u64)>,

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::history::Found;
 use super::shared::Shared;
-use crate::cli::client::Client;
+use crate::cli::client::{Answer, Client};
 use crate::telemetry::escaped;
 
 /// Pause between two requests.
@@ -75,10 +75,13 @@ async fn found(client: &mut Client, id: u64) -> Found {
             Ok(body) => Found::Message(body.id, body.message),
             Err(error) => Found::Malformed(error.to_string()),
         },
-        404 if answer.json().is_ok_and(|problem| problem["code"] == "no-such-message") => {
-            Found::Absent
-        }
+        404 if is_no_such_message(&answer) => Found::Absent,
         500.. => Found::Nothing,
         status => Found::Malformed(format!("{status}: {}", escaped(&answer.detail()))),
     }
+}
+
+fn is_no_such_message(answer: &Answer) -> bool {
+    let problem = answer.json().unwrap_or_default();
+    problem.get("code").is_some_and(|code| code == "no-such-message")
 }

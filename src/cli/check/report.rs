@@ -199,6 +199,10 @@ impl Report {
                 writeln!(out, "{count} nodes did not clear their faults: see `acklog faults`")?
             }
         }
+        self.print_violations(out)
+    }
+
+    fn print_violations(&self, out: &mut impl Write) -> std::io::Result<()> {
         match self.violations {
             0 => return writeln!(out, "no violation"),
             1 => writeln!(out, "1 violation:")?,
