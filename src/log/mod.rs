@@ -26,6 +26,7 @@ mod running;
 mod segment;
 mod shared;
 pub mod storage;
+mod view;
 mod watched;
 
 use std::sync::Arc;
@@ -35,11 +36,10 @@ use bytes::BytesMut;
 use shared::Shared;
 use thiserror::Error;
 
-use crate::protocol::{LogView, Unreadable};
 use crate::threads::{Answer, NoThread};
 use crate::types::{
-    Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId,
-    NodeName, Records, Run, RunningChecksum, record_bytes,
+    Batch, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+    Records, Run, RunningChecksum, record_bytes,
 };
 
 pub use accept_loss::{AcceptLossError, accept_loss};
@@ -384,22 +384,6 @@ impl LogReader {
             self.shared.unreadable(error);
         }
         asked
-    }
-}
-
-impl LogView for LogReader {
-    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<(IdRange, usize)> {
-        let until = until.min(self.durable_end());
-        if from >= until {
-            return Some((IdRange::empty(from), 0));
-        }
-        self.shared.plan_recent(from, until, max_bytes)
-    }
-
-    fn checksum_before(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable> {
-        let Some(last) = end.last_id() else { return Ok(None) };
-        let records = self.read(last.before(), end, 0).map_err(|_| Unreadable)?;
-        Ok(records.iter().next().map(|record| record.checksum))
     }
 }
 

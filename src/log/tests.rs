@@ -1,6 +1,7 @@
 //! The log as its users see it.
 
 use super::*;
+use crate::protocol::LogView;
 
 /// Enough messages for several segments.
 fn filled(messages: u64) -> (LogWriter, LogReader) {

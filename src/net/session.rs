@@ -1,5 +1,7 @@
 //! One connection's life.
 
+mod events;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,13 +12,15 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use self::events::Events;
+pub use self::events::{SessionEvent, Told};
 use super::batch::Batch;
 use super::codec::{FrameReader, ReceiveError, Received};
 use super::outbox::{Line, LineRoom, Outbox, WeakOutbox};
@@ -26,7 +30,7 @@ use crate::protocol::frame::{
     EncodedFrame, FRAME_BYTES_MAX, Frame, HANDSHAKE_FRAME_BYTES_MAX, Response,
 };
 use crate::protocol::{LineView, SessionEnd};
-use crate::types::{HEARTBEAT_INTERVAL_MAX, Records, Run, SessionId};
+use crate::types::{HEARTBEAT_INTERVAL_MAX, Run, SessionId};
 
 /// Frames written with one system call at most.
 const WRITE_BATCH: usize = 64;
@@ -38,10 +42,6 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// Bytes of a run that the node takes before the next is read: its memory is used again then, while it is still in the
 /// processor's cache.
 const LONG_RUN_BYTES: usize = 64 * 1024;
-
-/// Events of one session that wait for its node at the same time, and so are dealt with in one turn. More: a peer that
-/// sends without end holds up the others for longer. Fewer: more turns where answers come in crowds.
-const EVENTS_WAITING_MAX: usize = 32;
 
 /// Pause between two notes that bytes of an unfinished frame came: far below any silence that counts.
 const HEARD_PAUSE: Duration = Duration::from_millis(20);
@@ -62,28 +62,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// What an HTTP client at this port is told.
 const HTTP_ANSWER: &str =
     "this is the port for secondaries (--comm-port); HTTP is served at another one (--http-port)\n";
-
-/// What a session tells its node.
-#[derive(Debug)]
-pub enum SessionEvent {
-    /// A frame arrived.
-    Frame(Frame<Records>),
-    /// Bytes of a frame arrived that is not whole yet.
-    Heard,
-    /// The connection is gone, for this reason.
-    Down(SessionEnd),
-}
-
-/// What a session tells its node, with its place among what waits for the node.
-#[derive(Debug)]
-pub struct Told {
-    /// The session.
-    pub session: SessionId,
-    /// What it tells.
-    pub event: SessionEvent,
-    /// Given up when the node has dealt with it.
-    _place: Option<OwnedSemaphorePermit>,
-}
 
 /// The node's end of a session. Dropping it closes the connection, after what was sent before.
 #[derive(Debug)]
@@ -197,8 +175,7 @@ impl Network {
             close: close.clone(),
         };
         let (reader_gone, writer_gone) = (gone.clone(), gone.drop_guard());
-        let events =
-            Events { session: id, events, places: Arc::new(Semaphore::new(EVENTS_WAITING_MAX)) };
+        let events = Events::new(id, events);
         let down = events.clone();
         self.tasks.spawn(async move {
             let written = writer.run().await;
@@ -222,29 +199,6 @@ impl Network {
             events.end(reason).await;
         });
         Ok(SessionHandle { outbox, line, limits, close: close.drop_guard() })
-    }
-}
-
-/// Where a session tells its node what happens.
-#[derive(Clone)]
-struct Events {
-    session: SessionId,
-    events: mpsc::Sender<Told>,
-    places: Arc<Semaphore>,
-}
-
-impl Events {
-    /// Tells what came, once there is a place for it. Returns whether the node still listens.
-    async fn tell(&self, event: SessionEvent) -> bool {
-        let place = self.places.clone().acquire_owned().await.ok();
-        self.events.send(Told { session: self.session, event, _place: place }).await.is_ok()
-    }
-
-    /// Tells that the session is over.
-    async fn end(&self, reason: SessionEnd) {
-        let told = Told { session: self.session, event: SessionEvent::Down(reason), _place: None };
-        // Fails when the node has stopped.
-        let _ = self.events.send(told).await;
     }
 }
 

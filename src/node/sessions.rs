@@ -167,8 +167,8 @@ impl Sessions {
     }
 }
 
-/// Puts a frame into a session's queue, with the records that its run names; an empty run has none. Where they cannot be
-/// read, who asked for them is told so, and any other frame is dropped: the log has told its node what is wrong.
+/// Puts a frame into a session's queue, with the records that its run names; an empty run has none. Where they cannot
+/// be read, who asked for them is told so, and any other frame is dropped: the log has told its node what is wrong.
 fn write(
     session: SessionId,
     place: Place,

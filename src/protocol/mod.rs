@@ -81,8 +81,8 @@ pub use status::{
 pub trait LogView {
     /// The longest run of durable records from `from` on that ends at `until` or before and has at most `max_bytes` (or
     /// is a single record or batch), and its size in bytes. Empty where nothing is there. Only `from` and `until` cut a
-    /// batch, and so nothing does where they are ends of runs and of what is durable. None where `from` lies before what
-    /// is in memory: nobody waits for a file here, so that is asked for by an effect.
+    /// batch, and so nothing does where they are ends of runs and of what is durable. None where `from` lies before
+    /// what is in memory: nobody waits for a file here, so that is asked for by an effect.
     fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<(IdRange, usize)>;
 
     /// The checksum of the last durable record before `end`; none at the log's beginning.

@@ -3,6 +3,7 @@
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
+use super::events::EVENTS_WAITING_MAX;
 use super::*;
 use crate::protocol::frame::{Welcome, encode};
 use crate::types::{LogEnd, LogId, RequestId};

@@ -16,8 +16,9 @@ use tokio::time::{Instant, sleep_until};
 /// too little. More: they catch up later than they could.
 const RESTS: u32 = 3;
 
-/// A page that takes longer is waited for no longer before the next: it waits for a disk or for a slow line, and not for
-/// this machine. Shorter: pages come too close where the machine is busy. Longer: one slow line holds the others up.
+/// A page that takes longer is waited for no longer before the next: it waits for a disk or a slow line, and not
+/// for this machine. Shorter: pages come too close where the machine is busy. Longer: one slow line holds the others
+/// up.
 const TURN_MAX: Duration = Duration::from_millis(2);
 
 /// Time without an append after which pages do not wait: a client that sends one message after the other sends one
