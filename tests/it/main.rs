@@ -13,6 +13,8 @@ mod faults;
 mod health;
 mod hostile;
 mod http;
+#[cfg(target_os = "linux")]
+mod limits;
 mod lines;
 mod members;
 mod proxy;
