@@ -11,6 +11,7 @@ pub mod config;
 mod descriptors;
 pub mod http;
 pub mod log;
+mod memory;
 pub mod net;
 pub mod node;
 pub mod protocol;

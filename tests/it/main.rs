@@ -17,6 +17,8 @@ mod http;
 mod limits;
 mod lines;
 mod members;
+#[cfg(target_os = "linux")]
+mod memory;
 mod proxy;
 mod replication;
 mod senders;
