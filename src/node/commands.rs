@@ -68,3 +68,27 @@ impl Commands {
         let _ = self.queue.send((command, None));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_finds_no_room_waits_and_a_cancel_needs_none() {
+        let (commands, mut taken) = queue();
+        let cancel = || Command::Cancel(WaiterId::new(1));
+        for _ in 0..MAILBOX {
+            commands.send(cancel()).await.unwrap();
+        }
+        let mut next = pin!(commands.send(cancel()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        commands.send_now(cancel());
+        assert_eq!(taken.len(), MAILBOX + 1);
+        drop(taken.recv().await);
+        assert!(next.as_mut().poll(&mut context).is_ready());
+    }
+}
