@@ -25,12 +25,16 @@ use tracing::warn;
 /// # Errors
 /// The system's, where it does not give that many.
 pub(crate) fn ask_for(count: usize) -> io::Result<()> {
+    ask_for_like(count, thread::Builder::new)
+}
+
+fn ask_for_like(count: usize, thread: impl Fn() -> thread::Builder) -> io::Result<()> {
     let gate = RwLock::new(());
     thread::scope(|scope| {
         // They wait for each other until this is dropped, with or without all of them.
         let _closed = gate.write();
         for _ in 0..count {
-            thread::Builder::new().spawn_scoped(scope, || drop(gate.read()))?;
+            thread().spawn_scoped(scope, || drop(gate.read()))?;
         }
         Ok(())
     })
@@ -209,9 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_are_asked_for_end() {
+    fn threads_that_are_asked_for_end_whether_there_are_enough_or_not() {
         ask_for(0).unwrap();
         ask_for(3).unwrap();
+        // A stack that no system has.
+        let asked = std::cell::Cell::new(0);
+        let third_too_large = || {
+            asked.set(asked.get() + 1);
+            let bytes = if asked.get() == 3 { usize::MAX / 2 } else { 64 * 1024 };
+            thread::Builder::new().stack_size(bytes)
+        };
+        ask_for_like(5, third_too_large).unwrap_err();
+        assert_eq!(asked.get(), 3);
     }
 
     #[tokio::test]

@@ -57,11 +57,3 @@ fn without_descriptors_each_port_says_so_once_and_goes_on_when_there_are_some() 
     drop(waiting);
     assert_eq!(append(master.http, "after", "1").0, 0);
 }
-
-#[test]
-fn without_threads_a_start_ends_with_one_line_that_says_so() {
-    let start = "ulimit -v 120000; exec \"$0\" --http-port 0 --comm-port 0 --comm-workers 64";
-    let mut node = Process::start("sh", &["-c", start, env!("CARGO_BIN_EXE_master-node")]);
-    node.log.wait_for("master-node: cannot start the communication threads");
-    assert_eq!(node.wait(), Some(1));
-}
