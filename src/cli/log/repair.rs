@@ -23,7 +23,7 @@ pub(super) struct RepairArgs {
     #[command(flatten)]
     data: DataDir,
 
-    /// The data directory of another node of this log, a backup of it, or the URL of a node, that has the damaged messages
+    /// Another node's data directory, a backup of one, or a node's URL, that has the damaged messages
     #[arg(long, env = "ACKLOG_FROM", value_name = "DIR|URL")]
     from: Option<PathBuf>,
 

@@ -16,7 +16,8 @@
 //! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end,
 //!   and below which end its operator gave that up.
 //!
-//! Later releases add what they need without another version, in two more fields that are left out where they are empty:
+//! Later releases add what they need without another version, in two more fields that are left out where they are
+//! empty:
 //!
 //! - `optional` has sections by name that a release which does not know them may ignore. It keeps them as they are.
 //! - `required` has sections that it must not ignore: where it does not know one, it refuses the manifest. So it does

@@ -163,15 +163,13 @@ impl Member {
         self.link.as_ref().is_some_and(|link| link.ready)
     }
 
-    /// Takes a new connection. A position below the one before counts at once: then the node lost what it had. A higher
-    /// one counts with the first request behind the handshake: that one may have waited in a connection whose process is
-    /// gone, and what it had with it.
+    /// Takes a new connection. A lower position counts at once: the node lost what it had. A higher one counts with the
+    /// first request behind the handshake, which may be of a process that is gone, with what it had.
     pub(super) fn connect(&mut self, now: Instant, new: NewLink, options: &MasterOptions) {
         if self.last_seen.is_some() && self.status() == Status::Unhealthy {
             info!(peer = %self.name, before = ?Status::Unhealthy, "healthy again, over a new connection");
         }
-        let acked_end = new.end.min(self.acked_end());
-        self.progress = Progress::new(acked_end, options.heartbeat_interval);
+        self.progress = Progress::new(new.end.min(self.acked_end()), options.heartbeat_interval);
         self.last_seen = Some(now);
         self.link = Some(Link {
             session: new.session,
