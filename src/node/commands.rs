@@ -72,23 +72,27 @@ impl Commands {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::task::{Context, Waker};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
-    #[tokio::test]
-    async fn whoever_finds_no_room_waits_and_a_cancel_needs_none() {
+    /// Sends a command, if that need not wait.
+    fn send_at_once(commands: &Commands) -> Poll<Result<(), Stopped>> {
+        let health = Command::Health(oneshot::channel().0);
+        pin!(commands.send(health)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    // Outside of a runtime, which would have a task that sends so much pause.
+    #[test]
+    fn some_hundred_commands_have_room_and_who_comes_then_waits() {
         let (commands, mut taken) = queue();
-        let cancel = || Command::Cancel(WaiterId::new(1));
-        for _ in 0..MAILBOX {
-            commands.send(cancel()).await.unwrap();
-        }
-        let mut next = pin!(commands.send(cancel()));
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(next.as_mut().poll(&mut context).is_pending());
-        commands.send_now(cancel());
-        assert_eq!(taken.len(), MAILBOX + 1);
-        drop(taken.recv().await);
-        assert!(next.as_mut().poll(&mut context).is_ready());
+        let sent = (0..10_000).take_while(|_| send_at_once(&commands).is_ready());
+        assert_eq!(sent.count(), 256);
+        commands.send_now(Command::Cancel(WaiterId::new(1)));
+        assert!(send_at_once(&commands).is_pending(), "a cancel makes no room");
+        drop(taken.try_recv().unwrap());
+        assert!(matches!(send_at_once(&commands), Poll::Ready(Ok(()))), "one was taken");
+        drop(taken);
+        assert!(matches!(send_at_once(&commands), Poll::Ready(Err(Stopped))));
     }
 }

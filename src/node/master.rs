@@ -133,6 +133,9 @@ pub fn start_master(
 }
 
 #[cfg(test)]
+mod disk_tests;
+
+#[cfg(test)]
 mod forget_tests;
 
 #[cfg(test)]

@@ -101,8 +101,9 @@ pub struct Handshake {
     pub log: Option<LogId>,
     /// Its contiguous end.
     pub end: LogEnd,
-    /// The checksum of its last record before that end; none where it has no record.
-    pub last_checksum: Option<Checksum>,
+    /// The checksum of all its records before that end or, where that is not known, of the last one; none where it has
+    /// no record. Earlier releases tell that of the last one always.
+    pub checksum: Option<Checksum>,
 }
 
 /// What the other side answers.

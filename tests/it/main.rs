@@ -10,6 +10,7 @@ mod contract;
 mod crash;
 mod disk;
 mod faults;
+mod handshake;
 mod health;
 mod hostile;
 mod http;
