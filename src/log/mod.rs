@@ -22,7 +22,6 @@ pub mod disk;
 mod freezing;
 mod open;
 mod reset;
-mod running;
 mod segment;
 mod shared;
 pub mod storage;
@@ -33,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
-use shared::Shared;
+use shared::{Before, Shared};
 use thiserror::Error;
 
 use crate::threads::{Answer, NoThread};
@@ -136,8 +135,8 @@ pub struct PageCursor(Option<disk::Cursor>);
 
 /// A new, empty log in memory.
 pub fn in_memory() -> (LogWriter, LogReader) {
-    let start = (LogEnd::ZERO, Some(RunningChecksum::START));
-    let shared = Arc::new(Shared::new(start, segment::SEGMENT_BYTES, None));
+    let before = Before { end: LogEnd::ZERO, running: Some(RunningChecksum::START), last: None };
+    let shared = Arc::new(Shared::new(before, segment::SEGMENT_BYTES, None));
     LogWriter::of(shared, None)
 }
 
