@@ -14,8 +14,12 @@ mod handshake;
 mod health;
 mod hostile;
 mod http;
+#[cfg(target_os = "linux")]
+mod limits;
 mod lines;
 mod members;
+#[cfg(target_os = "linux")]
+mod memory;
 mod proxy;
 mod replication;
 mod senders;
