@@ -1,9 +1,9 @@
 //! A handshake whose comparison reads files, on a disk that takes its time.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::tests::{append, batch, options, receipt, with_master_of};
-use super::*;
 use crate::log::disk::DiskOptions;
 use crate::log::{FreezingDisk, open_on};
 use crate::protocol::frame::{Frame, FrameKind, Handshake, Request, encode};
