@@ -16,6 +16,7 @@ mod http;
 mod lines;
 mod members;
 mod proxy;
+mod repair;
 mod replication;
 mod senders;
 mod signals;

@@ -281,7 +281,7 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, disk } = self.news.take();
+        let News { durable, disk, damage } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, Input::Durable(end));
         }
@@ -293,6 +293,9 @@ impl Core {
             Some(DiskChange::Fault(fault)) => self.machine.step(now, Input::DiskFault(fault)),
             Some(DiskChange::Well) => self.machine.step(now, Input::DiskWell),
             None => {}
+        }
+        if let Some(damage) = damage {
+            self.machine.step(now, Input::Damage(damage));
         }
     }
 
@@ -312,6 +315,7 @@ impl Core {
                         released += 1;
                     }
                     Effect::Close { session, .. } => self.sessions.close(session),
+                    Effect::Mend { peer, run } => self.reader.mend(&peer, &run),
                     Effect::Remember { version, names, losses } => {
                         self.writer.remember(version, names, losses);
                         asked = true;

@@ -7,8 +7,8 @@ use crate::protocol::frame::Frame;
 use crate::protocol::outcome::Outcome;
 use crate::protocol::{CloseReason, SessionEnd};
 use crate::types::{
-    DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName, Quorum,
-    Records, SessionId, WaiterId, WriteConcern,
+    Damage, DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+    Quorum, Records, SessionId, WaiterId, WriteConcern,
 };
 
 /// What a master is told once.
@@ -68,6 +68,8 @@ pub enum Input {
     DiskFault(DiskFault),
     /// The disk can be used again, after a fault that passes.
     DiskWell,
+    /// What of the log is damaged, or how far the repair of it is, changed; none: the log is whole again.
+    Damage(Option<Damage>),
     /// A connection was accepted.
     SessionUp {
         /// The new session.
@@ -118,6 +120,13 @@ pub enum Effect {
         names: Vec<NodeName>,
         /// What other nodes were seen with, beyond this log's end.
         losses: Losses,
+    },
+    /// Give the log what a secondary has of the messages that are damaged here.
+    Mend {
+        /// The secondary.
+        peer: NodeName,
+        /// The messages.
+        run: Records,
     },
     /// Answer a sender.
     Release {
