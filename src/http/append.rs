@@ -3,7 +3,7 @@
 mod request;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
 use self::request::Asked;
@@ -16,7 +16,7 @@ use crate::protocol::Outcome;
 use crate::types::IdempotencyKey;
 
 /// The header in which a sender names its message.
-pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Reads a message or a batch, appends it, and waits for its outcome, for as long as it takes.
 ///
@@ -45,7 +45,7 @@ pub(super) async fn append(
 /// # Errors
 /// When it is none, or there are several.
 fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Problem::Key("it is given more than once".to_owned()));
@@ -163,7 +163,7 @@ mod tests {
         let found = |values: &[&[u8]]| {
             let mut headers = HeaderMap::new();
             for value in values {
-                headers.append(IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
+                headers.append(&IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
             }
             sender_key(&headers)
         };

@@ -5,6 +5,7 @@
 //! name in `Host` must be one of the node's. A page may send a form or a plain `POST` to any
 //! address without asking: so an `Origin` of another host may only read.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -20,6 +21,15 @@ use crate::types::NodeName;
 pub struct HostNames {
     node: NodeName,
     allowed: Arc<[String]>,
+}
+
+/// The check of all requests of one HTTP thread. Clients go on with the host that they began with,
+/// and most of them ask for the same one: it is not read anew for each request.
+#[derive(Debug)]
+pub(super) struct HostCheck {
+    names: HostNames,
+    /// The value of `Host` in the last request that was let in because of it alone.
+    last: RefCell<Option<HeaderValue>>,
 }
 
 /// Host and port, as they stand in `Host`, in `Origin` or in the target of a request.
@@ -53,11 +63,7 @@ impl HostNames {
         Self { node, allowed: allowed.into_iter().collect() }
     }
 
-    /// Checks that a request is for this node, and that it comes from no foreign web page.
-    ///
-    /// # Errors
-    /// [`Problem::BadHost`] by RFC 9112, 3.2, [`Problem::WrongHost`], [`Problem::WrongOrigin`].
-    pub(super) fn check(&self, head: &Parts) -> Result<(), Problem> {
+    fn check(&self, head: &Parts) -> Result<(), Problem> {
         let asked = asked_for(head)?;
         if let Some(Authority { host: Host::Name(host), .. }) = asked
             && !self.has(host)
@@ -82,6 +88,39 @@ impl HostNames {
         let is = |name: &str| host.eq_ignore_ascii_case(name);
         is("localhost") || is(self.node.as_str()) || self.allowed.iter().any(|name| is(name))
     }
+}
+
+impl HostCheck {
+    pub(super) fn new(names: HostNames) -> Self {
+        Self { names, last: RefCell::new(None) }
+    }
+
+    /// Checks that a request is for this node, and that it comes from no foreign web page.
+    ///
+    /// # Errors
+    /// [`Problem::BadHost`] by RFC 9112, 3.2, [`Problem::WrongHost`], [`Problem::WrongOrigin`].
+    pub(super) fn check(&self, head: &Parts) -> Result<(), Problem> {
+        let plain = plain_host(head);
+        if plain.is_some() && self.last.borrow().as_ref() == plain {
+            return Ok(());
+        }
+        self.names.check(head)?;
+        if plain.is_some() {
+            self.last.replace(plain.cloned());
+        }
+        Ok(())
+    }
+}
+
+/// Returns the header `Host` where it alone decides: it is there once, the target names no host,
+/// and no web page sent the request.
+fn plain_host(head: &Parts) -> Option<&HeaderValue> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = hosts.next()?;
+    let is_plain = hosts.next().is_none()
+        && head.uri.authority().is_none()
+        && !head.headers.contains_key(ORIGIN);
+    is_plain.then_some(host)
 }
 
 /// Returns the host that the request is for; none where an HTTP/1.0 request names none.

@@ -11,7 +11,7 @@ use super::body::{BodyLimits, ResponseBody};
 use super::connection::Answer;
 use super::faults;
 use super::health::{OfSecondary, health, ready};
-use super::host::HostNames;
+use super::host::HostCheck;
 use super::problem::{Kind, NO_STORE, Problem, clip};
 use super::query;
 use super::read::{self, ListingRoom, Selection};
@@ -138,7 +138,7 @@ impl Table {
             }
             _ => {}
         }
-        if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
+        if !is_listed(method, allow) {
             return Err(Problem::Method { allow });
         }
         if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
@@ -146,6 +146,12 @@ impl Table {
         }
         resource(path, method, uri.query())
     }
+}
+
+/// Returns whether a method is one of those that a value of `Allow` names.
+fn is_listed(method: &Method, allow: &str) -> bool {
+    let mut listed = allow.as_bytes().split(|&byte| byte == b',');
+    listed.any(|listed| listed.trim_ascii_start() == method.as_str().as_bytes())
 }
 
 /// Finds out what a request asks for whose path takes its method.
@@ -184,7 +190,7 @@ fn resource(path: Path<'_>, method: &Method, query: Option<&str>) -> Result<Rout
 /// The node as one HTTP thread sees it: answers what the table finds.
 pub(super) struct App {
     node: Behind,
-    hosts: HostNames,
+    hosts: HostCheck,
     /// Whether the id of a durable message never comes to name another one.
     ids_are_stable: bool,
     room: ListingRoom,
@@ -215,7 +221,8 @@ impl App {
             Node::Secondary(secondary) => Behind::Secondary(secondary),
         };
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
-        let (hosts, faults_limits) = (config.hosts.clone(), BodyLimits::new(0));
+        let hosts = HostCheck::new(config.hosts.clone());
+        let faults_limits = BodyLimits::new(0);
         Self { node, hosts, ids_are_stable, room, allow_faults, limits, faults_limits }
     }
 
@@ -339,7 +346,7 @@ fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
 fn kind(head: &Parts) -> Kind {
     match Path::parse(head.uri.path()) {
         Some(Path::NewMessage | Path::Messages) if head.method == Method::POST => {
-            Kind::Append { keyed: head.headers.contains_key(append::IDEMPOTENCY_KEY) }
+            Kind::Append { keyed: head.headers.contains_key(&append::IDEMPOTENCY_KEY) }
         }
         _ => Kind::Idempotent,
     }
@@ -377,12 +384,13 @@ impl Answer for App {
         let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can hold a line break: hyper refuses such heads.
-        let (method, path) = (&head.method, clip(head.uri.path()));
-        let http_status = response.status().as_u16();
-        match path.as_ref() {
+        let (method, http_status) = (&head.method, response.status().as_u16());
+        match head.uri.path() {
             // Each prober asks every few seconds.
-            "/health" | "/ready" => trace!(%method, %path, http_status, "request answered"),
-            _ => debug!(%method, %path, http_status, "request answered"),
+            path @ ("/health" | "/ready") => {
+                trace!(%method, %path, http_status, "request answered");
+            }
+            path => debug!(%method, path = %clip(path), http_status, "request answered"),
         }
         response
     }

@@ -9,13 +9,24 @@ fn names() -> HostNames {
     HostNames::new("Master-1".parse().unwrap(), allowed)
 }
 
-/// Checks a request with these header lines.
+/// Checks a request with these header lines: by a check that is new, and by one that has let in a
+/// request for `localhost` before.
 fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), Problem> {
+    let head = parts(method, target, headers);
+    let used = HostCheck::new(names());
+    used.check(&parts("GET", "/", &[("host", "localhost")])).unwrap();
+    let checked = used.check(&head);
+    assert_eq!(used.check(&head), checked);
+    assert_eq!(HostCheck::new(names()).check(&head), checked);
+    checked
+}
+
+fn parts(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    names().check(&request.body(()).unwrap().into_parts().0)
+    request.body(()).unwrap().into_parts().0
 }
 
 fn host(host: &str) -> Result<(), Problem> {
