@@ -305,6 +305,18 @@ impl Schedule {
                 self.cluster.start_secondary(&name);
             }
         }
+        self.find_damage();
+    }
+
+    /// Has all damage found. What the master cannot get back, a person puts there.
+    fn find_damage(&mut self) {
+        self.cluster.scrub(None);
+        for name in &self.secondaries {
+            self.cluster.scrub(Some(name));
+        }
+        if self.cluster.is_only_copy_damaged() {
+            self.restart_master();
+        }
     }
 
     /// Makes room, and starts a node again whose disk failed.

@@ -42,7 +42,13 @@ impl Cluster {
         self.note(&format!("{shown}'s disk damages {file}"));
         self.flipped = Some(Flipped { node: name.cloned(), file, bit, header });
         self.checker.let_reads_fail();
-        let segments = disk.segments().len();
+        self.scrub(name);
+        true
+    }
+
+    /// Has a node (none: the master) read its old segments. It is told what it finds.
+    pub fn scrub(&mut self, name: Option<&NodeName>) {
+        let Some(segments) = self.disk(name).map(|disk| disk.segments().len()) else { return };
         match name {
             None => self.master.iter_mut().for_each(|node| node.log.scrub(segments)),
             Some(name) => {
@@ -51,7 +57,6 @@ impl Cluster {
             }
         }
         self.sync(name);
-        true
     }
 
     /// Whether a node that runs has damage that is not repaired.
@@ -59,6 +64,18 @@ impl Cluster {
         let logs = self.secondaries.values().map(|node| &node.log);
         let mut logs = logs.chain(self.master.iter().map(|node| &node.log));
         logs.any(|log| log.reader.damage().is_some())
+    }
+
+    /// Whether something of the master's log is damaged that it cannot get: no secondary that runs has it, or only one
+    /// that it cannot let in, since the last message of that one is what it would compare.
+    pub fn is_only_copy_damaged(&self) -> bool {
+        let Some(master) = &self.master else { return false };
+        let Some(damage) = master.log.reader.damage() else { return false };
+        let log = Some(master.machine.log_id());
+        let has_it = |node: &SecondaryNode| {
+            node.machine.log_id() == log && node.log.reader.durable_end() > damage.until
+        };
+        !self.secondaries.values().any(has_it)
     }
 
     /// A start refuses what is damaged and was not repaired: a person puts the file back from a copy before it.

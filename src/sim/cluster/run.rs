@@ -220,8 +220,11 @@ impl Cluster {
                 Effect::Send { session, frame } => {
                     let Some(master) = &self.master else { return };
                     let log = master.log.reader.clone();
-                    // What cannot be read is not sent; the disk's fault is told otherwise.
-                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else { continue };
+                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
+                        // What cannot be read is not sent, and the node is told why.
+                        self.sync(None);
+                        continue;
+                    };
                     self.transmit(session.get(), true, &frame);
                 }
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
@@ -257,8 +260,10 @@ impl Cluster {
                 SecondaryEffect::Dial => self.dial(name),
                 SecondaryEffect::Send { session, frame } => {
                     let log = node.log.reader.clone();
-                    // What cannot be read is not sent; the damage is told otherwise.
-                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else { continue };
+                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
+                        self.sync(Some(name));
+                        continue;
+                    };
                     if let Some(told) = told_by(&frame) {
                         let end = node.log.reader.durable_end();
                         assert!(told <= end, "{name} tells {told} and has {end}");

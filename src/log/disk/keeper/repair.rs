@@ -17,8 +17,8 @@ use super::super::recovery::rebuild::{Rebuild, RebuildError, Survey};
 use super::Keeper;
 use crate::types::{IdRange, LogEnd, Records, Run};
 
-/// Pause before what kept a segment from being repaired is tried again: a full disk, most likely. Shorter: more reads of
-/// whole segments for nothing. Longer: what is damaged stays so for longer.
+/// Pause before what kept a segment from being repaired is tried again: a full disk, most likely.
+/// Shorter: more reads of whole segments for nothing. Longer: what is damaged stays so for longer.
 const REPAIR_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 impl Keeper {
@@ -44,8 +44,8 @@ impl Keeper {
         }
     }
 
-    /// Looks what is left of a damaged segment, and has what is missing fetched. Returns whether there may be more to do
-    /// at once.
+    /// Looks what is left of a damaged segment, and has what is missing fetched. Returns whether there
+    /// may be more to do at once.
     fn survey(&mut self, first: LogEnd) -> io::Result<bool> {
         let Some(rebuild) = self.rebuild(first) else {
             debug!(file = segment_name(first), "a damaged file is sealed, to be repaired");

@@ -39,12 +39,15 @@ fn asked(effects: &[SecondaryEffect]) -> Option<(u64, u64, bool)> {
     })
 }
 
+/// Lets time pass, in which the master's heartbeats come.
 fn pass(node: &mut Node, time: Duration) -> Vec<SecondaryEffect> {
     let (end, mut effects) = (node.now + time, Vec::new());
     while node.now < end {
         node.now += Duration::from_millis(50);
         node.machine.handle_timeout(node.now);
-        effects.extend(node.step(SecondaryInput::Heard(SESSION)));
+        let heartbeat = Request::Heartbeat { log_end: LogEnd::new(5) };
+        let frame = Frame::Request(RequestId::new(0), heartbeat);
+        effects.extend(node.step(SecondaryInput::Frame { session: SESSION, frame }));
     }
     effects
 }
