@@ -6,11 +6,17 @@ use std::sync::{Arc, Condvar, Mutex};
 use super::storage::{Storage, StorageFile};
 use crate::sim::SimDisk;
 
-/// A simulated disk whose syncs hang while it is frozen. A clone is the same disk.
+/// A simulated disk whose syncs, or reads, hang while it is frozen. A clone is the same disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FreezingDisk {
     inner: SimDisk,
-    state: Arc<(Mutex<bool>, Condvar)>,
+    state: Arc<(Mutex<Frozen>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Frozen {
+    syncs: bool,
+    reads: bool,
 }
 
 #[derive(Debug)]
@@ -22,13 +28,19 @@ struct FreezingFile {
 impl FreezingDisk {
     /// Lets all syncs hang from now on, or go on.
     pub(crate) fn freeze(&self, is_frozen: bool) {
-        *self.state.0.lock().unwrap() = is_frozen;
+        self.state.0.lock().unwrap().syncs = is_frozen;
         self.state.1.notify_all();
     }
 
-    fn wait(&self) {
+    /// Lets all reads of files hang from now on, or go on.
+    pub(crate) fn freeze_reads(&self, is_frozen: bool) {
+        self.state.0.lock().unwrap().reads = is_frozen;
+        self.state.1.notify_all();
+    }
+
+    fn wait(&self, hangs: impl Fn(&Frozen) -> bool) {
         let frozen = self.state.0.lock().unwrap();
-        drop(self.state.1.wait_while(frozen, |is_frozen| *is_frozen).unwrap());
+        drop(self.state.1.wait_while(frozen, |frozen| hangs(frozen)).unwrap());
     }
 
     fn file(&self, inner: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {
@@ -54,7 +66,7 @@ impl Storage for FreezingDisk {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        self.wait();
+        self.wait(|frozen| frozen.syncs);
         self.inner.sync_directory()
     }
 
@@ -65,6 +77,7 @@ impl Storage for FreezingDisk {
 
 impl StorageFile for FreezingFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.disk.wait(|frozen| frozen.reads);
         self.inner.read_at(offset, into)
     }
 
@@ -81,7 +94,7 @@ impl StorageFile for FreezingFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.wait();
+        self.disk.wait(|frozen| frozen.syncs);
         self.inner.sync()
     }
 }

@@ -273,6 +273,15 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_wait_are_bounded_also_where_they_are_short() {
+        let (outbox, mut queue) = outbox();
+        let sent = (0..100_000).take_while(|_| outbox.reserve(None).send(frame(1)));
+        assert_eq!(sent.count(), 1024);
+        queue.try_recv().unwrap();
+        assert!(outbox.reserve(None).send(frame(1)), "one is being written");
+    }
+
+    #[test]
     fn frames_that_are_taken_are_dropped_from_the_list() {
         let (outbox, mut queue) = outbox();
         for id in 0..1000 {

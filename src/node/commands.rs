@@ -68,3 +68,31 @@ impl Commands {
         let _ = self.queue.send((command, None));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Sends a command, if that need not wait.
+    fn send_at_once(commands: &Commands) -> Poll<Result<(), Stopped>> {
+        let health = Command::Health(oneshot::channel().0);
+        pin!(commands.send(health)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    // Outside of a runtime, which would have a task that sends so much pause.
+    #[test]
+    fn some_hundred_commands_have_room_and_who_comes_then_waits() {
+        let (commands, mut taken) = queue();
+        let sent = (0..10_000).take_while(|_| send_at_once(&commands).is_ready());
+        assert_eq!(sent.count(), 256);
+        commands.send_now(Command::Cancel(WaiterId::new(1)));
+        assert!(send_at_once(&commands).is_pending(), "a cancel makes no room");
+        drop(taken.try_recv().unwrap());
+        assert!(matches!(send_at_once(&commands), Poll::Ready(Ok(()))), "one was taken");
+        drop(taken);
+        assert!(matches!(send_at_once(&commands), Poll::Ready(Err(Stopped))));
+    }
+}

@@ -127,6 +127,9 @@ pub fn start_master(
 }
 
 #[cfg(test)]
+mod disk_tests;
+
+#[cfg(test)]
 mod forget_tests;
 
 #[cfg(test)]

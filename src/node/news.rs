@@ -80,12 +80,10 @@ impl LogNews {
 
     /// What is new since the last time.
     pub(super) fn take(&mut self) -> News {
-        // The fault is looked at first: what became durable before it is told before it.
         // Damage is news of its own: beside it the log takes messages.
-        let is_damage = |fault: &DiskFault| matches!(fault, DiskFault::Damaged { .. });
-        let fault = self.reader.disk_fault().filter(|fault| !is_damage(fault));
-        let fault = fault.or_else(|| self.stalled());
-        let end = self.reader.durable_end();
+        let is_other = |fault: &DiskFault| !matches!(fault, DiskFault::Damaged { .. });
+        let fault = || self.reader.disk_fault().filter(is_other).or_else(|| self.stalled());
+        let (fault, end) = look_at(fault, || self.reader.durable_end());
         let durable = (end > self.end).then_some(end);
         self.end = end;
         let disk = DiskChange::between(self.fault.as_ref(), fault.as_ref());
@@ -106,8 +104,18 @@ impl LogNews {
     }
 }
 
+/// Looks at the fault first: whatever became durable before it is seen with it, and told before it.
+fn look_at(
+    fault: impl FnOnce() -> Option<DiskFault>,
+    end: impl FnOnce() -> LogEnd,
+) -> (Option<DiskFault>, LogEnd) {
+    let fault = fault();
+    (fault, end())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::thread::yield_now;
 
     use tokio::time::{Instant, timeout};
@@ -166,6 +174,21 @@ mod tests {
             yield_now();
         }
         background.close();
+    }
+
+    #[test]
+    fn what_becomes_durable_before_a_fault_is_seen_with_it() {
+        let failed = DiskFault::Failed { detail: "no space".to_owned() };
+        // Whatever is looked at first, between the two looks message 0 becomes durable and the disk fails.
+        let looks = Cell::new(0);
+        let is_later = || looks.replace(looks.get() + 1) > 0;
+        let fault = || is_later().then(|| failed.clone());
+        let end = || LogEnd::new(u64::from(is_later()));
+        let (fault, end) = look_at(fault, end);
+        assert!(
+            fault.is_none() || end == LogEnd::new(1),
+            "the fault is seen, and not what it follows"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -149,3 +149,52 @@ fn not_read(session: SessionId, asked: Asked, error: &ReadError) -> Option<Frame
     let failed = Response::Failed { code: ErrorCode::Internal, detail: error.to_string() };
     asked.request.map(|request| Frame::Response(request, failed))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::log::disk::{DiskOptions, Role, Sizes};
+    use crate::log::{FreezingDisk, open_on};
+    use crate::types::{Batch, Fsync, LogEnd, LogId};
+
+    #[tokio::test]
+    async fn a_peer_has_some_reads_at_once_and_not_one_more() {
+        let disk = FreezingDisk::default();
+        let (role, fsync, new_log, require_log) =
+            (Role::Master, Fsync::Always, LogId::new(7), false);
+        let sizes = Sizes::of_segments(4096);
+        let options = DiskOptions { role, fsync, new_log, keys: 0, seed: 1, require_log, sizes };
+        let (mut opened, background) = open_on(disk.clone(), options).unwrap();
+        for _ in 0..10 {
+            opened.writer.append(1, None, &Batch::from("x".repeat(2000).as_str()));
+        }
+        opened.writer.flush();
+        while opened.reader.is_recent(LogEnd::ZERO) {
+            thread::yield_now();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (events, _queue) = mpsc::channel(10);
+        let tasks = TaskTracker::new();
+        let mut sessions = Sessions::new(events, opened.reader.clone(), tasks.clone());
+        let session = sessions.open(stream).unwrap();
+        let before = tasks.len();
+        disk.freeze_reads(true);
+        for request in 0..1000 {
+            let (first, log_end) = (LogEnd::ZERO, LogEnd::new(10));
+            let page = Response::Page { run: IdRange::new(first, LogEnd::new(1)), log_end };
+            sessions.send(session, Frame::Response(RequestId::new(request), page));
+        }
+        assert_eq!(tasks.len() - before, 16);
+        disk.freeze_reads(false);
+        while tasks.len() > before {
+            tokio::task::yield_now().await;
+        }
+        background.close();
+    }
+}

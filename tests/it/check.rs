@@ -1,6 +1,9 @@
 //! `acklog check` against real nodes: a healthy cluster passes, one that lies is found out. The lies are told by an
 //! HTTP proxy in front of a node.
 
+mod lies;
+mod runs;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
@@ -12,13 +15,13 @@ use serde_json::Value;
 
 use crate::support::*;
 
-/// Changes an answer: the request's method, and status and body of the answer.
-type Lie = dyn Fn(&str, u16, &mut Value) + Send + Sync;
+/// Changes an answer: the request's line with the headers that are passed on, and status and body of the answer.
+type Lie = dyn Fn(&str, &mut u16, &mut Value) + Send + Sync;
 
 /// Starts a proxy that changes the JSON of each answer; returns where it listens.
 fn lying(
     to: SocketAddr,
-    lie: impl Fn(&str, u16, &mut Value) + Send + Sync + 'static,
+    lie: impl Fn(&str, &mut u16, &mut Value) + Send + Sync + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -35,27 +38,43 @@ fn lying(
 /// Passes one request on and its answer back; nothing once the client is gone.
 fn pass_on(mut client: &TcpStream, to: SocketAddr, lie: &Lie) -> Option<()> {
     let mut reader = BufReader::new(client);
-    let (mut line, mut length) = (String::new(), 0);
+    let (mut line, mut length, mut headers) = (String::new(), 0, Vec::new());
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
     }
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
+        let header = header.trim().to_ascii_lowercase();
+        let Some((name, value)) = header.split_once(": ") else { break };
+        match name {
+            "content-length" => length = value.parse().ok()?,
+            "accept" | "idempotency-key" => headers.push(header),
+            _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let mut words = line.split(' ');
     let (method, path) = (words.next()?, words.next()?);
-    let answer = request(to, method, path, std::str::from_utf8(&body).ok()?);
-    let mut json = answer.json();
-    lie(method, answer.status, &mut json);
-    let (status, body) = (answer.status, json.to_string());
-    let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let kept: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let answer = begin_with(to, method, path, &kept, std::str::from_utf8(&body).ok()?);
+    let answer = answer.try_answer().ok()?;
+    let is_lines = answer.header("content-type") == Some("application/x-ndjson");
+    let mut json: Value = match is_lines {
+        true => {
+            answer.body.lines().map(|line| line.parse::<Value>().ok()).collect::<Option<_>>()?
+        }
+        false => serde_json::from_str(&answer.body).ok()?,
+    };
+    let mut status = answer.status;
+    lie(&format!("{} {}", line.trim(), headers.join(" ")), &mut status, &mut json);
+    let body: String = match &json {
+        Value::Array(rows) if is_lines => rows.iter().map(|row| format!("{row}\n")).collect(),
+        other => format!("{other}\n"),
+    };
+    let retry = answer.header("retry-after").map_or("", |_| "Retry-After: 1\r\n");
+    let head = format!("HTTP/1.1 {status} x\r\n{retry}Content-Length: {}\r\n\r\n", body.len());
     client.write_all((head + &body).as_bytes()).ok()
 }
 
@@ -104,8 +123,8 @@ fn finds_in_lists(
 #[track_caller]
 fn finds_in_answers(lie: impl Fn(&mut Value) + Send + Sync + 'static, kind: &str, id: Option<u64>) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let proxy = lying(master.http, move |method, status, answer| {
-        if (method, status) == ("POST", 201) {
+    let proxy = lying(master.http, move |line, status, answer| {
+        if line.starts_with("POST") && *status == 201 {
             lie(answer);
         }
     });

@@ -16,9 +16,9 @@ use crate::protocol::{MasterOptions, Outcome, Refusal, Wait};
 use crate::types::{Batch, Faults, LogEnd, LogId, WriteConcern};
 
 /// Longest that a test waits for what must happen; never waited out when all is well.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-fn options() -> MasterOptions {
+pub(super) fn options() -> MasterOptions {
     MasterOptions {
         name: "master".parse().unwrap(),
         log: LogId::new(1),
@@ -50,13 +50,13 @@ fn with_master(test: impl AsyncFnOnce(MasterHandle)) {
 }
 
 /// A batch of so many messages, each with this text.
-fn batch(messages: usize, text: &str) -> Batch {
+pub(super) fn batch(messages: usize, text: &str) -> Batch {
     let mut batch = Batch::from(text);
     (1..messages).for_each(|_| batch.push(text));
     batch
 }
 
-fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> Append {
+pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> Append {
     let key = key.map(|key| Box::new(key.parse::<crate::types::IdempotencyKey>().unwrap().into()));
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(write_concern)), timeout: None };
     Append { batch, key, wait, share: None }

@@ -1,5 +1,6 @@
 //! What a master does with a log that was there before, and with one that cannot be read.
 
+mod bounds;
 mod lines;
 
 use std::time::Duration;

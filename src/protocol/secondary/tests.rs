@@ -1,5 +1,8 @@
 //! What a broken master may do to a secondary: cost it the connection, and nothing else.
 
+mod bounds;
+mod forged;
+
 use super::*;
 use crate::log::{LogReader, LogWriter, in_memory};
 use crate::protocol::SessionEnd;
