@@ -67,13 +67,15 @@ impl Cluster {
     }
 
     /// Whether something of the master's log is damaged that it cannot get: no secondary that runs has it, or only one
-    /// that it cannot let in, since the last message of that one is what it would compare.
+    /// that it cannot let in, since what it would compare is damaged.
     pub fn is_only_copy_damaged(&self) -> bool {
         let Some(master) = &self.master else { return false };
         let Some(damage) = master.log.reader.damage() else { return false };
         let log = Some(master.machine.log_id());
         let has_it = |node: &SecondaryNode| {
-            node.machine.log_id() == log && node.log.reader.durable_end() > damage.until
+            let end = node.log.reader.durable_end();
+            let is_comparable = || master.log.reader.running_checksum(end).is_ok();
+            node.machine.log_id() == log && end >= damage.until && is_comparable()
         };
         !self.secondaries.values().any(has_it)
     }

@@ -2,18 +2,20 @@
 //! from its own whole records and those that another node has of the others (see `rebuild.rs`).
 
 mod error;
+mod source;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use self::error::RepairError;
+pub use self::source::Source;
 use super::super::format::{
     Role, SEGMENT_HEADER_BYTES, SegmentHeader, repaired_name, segment_name,
 };
 use super::super::manifest::Manifest;
 use super::super::notes;
 use super::super::scan::read_header;
-use super::findings::Findings;
+use super::findings::{DamagedPlace, Findings};
 use super::inspect::{self, InspectError, role_of};
 use super::rebuild::{Rebuild, RebuildError, Survey};
 use super::walk::Found;
@@ -30,12 +32,14 @@ pub struct Repaired {
     pub has_lost_members: bool,
     /// Segment files that were written anew. What stood there is kept beside them, under another name.
     pub segments: Vec<String>,
-    /// The messages that were taken from the other directory.
+    /// The messages that were taken from the other directory or node.
     pub messages: u64,
 }
 
 /// A segment that can be made anew.
 struct Proven<'a> {
+    /// The damaged places, as they were found.
+    places: Vec<&'a DamagedPlace>,
     rebuild: Rebuild<'a>,
     survey: Survey,
     header: SegmentHeader,
@@ -48,7 +52,7 @@ struct Proven<'a> {
 pub fn repair(
     path: &Path,
     role: Option<Role>,
-    from: Option<&Path>,
+    from: Option<Source<'_>>,
 ) -> Result<Repaired, RepairError> {
     let storage = open_directory(path)?;
     let _lock = lock(&storage, path)?;
@@ -138,23 +142,31 @@ struct Repair<'a> {
     found: &'a Found<'a>,
     manifest: &'a Manifest,
     firsts: &'a [LogEnd],
-    from: &'a Path,
+    from: Source<'a>,
 }
 
 impl Repair<'_> {
     /// Looks whether all segments with damaged places can be made anew.
-    fn prove_all(&self, findings: &Findings) -> Result<Vec<Proven<'_>>, RepairError> {
-        let other = open_directory(self.from)?;
-        let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
-        if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
-            return Err(RepairError::OtherLog { path: self.from.display().to_string() });
+    fn prove_all<'a>(&'a self, findings: &'a Findings) -> Result<Vec<Proven<'a>>, RepairError> {
+        if let Source::Directory(path) = self.from {
+            let other = open_directory(path)?;
+            let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
+            if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
+                return Err(RepairError::OtherLog { path: self.from.to_string() });
+            }
         }
         let mut segments: Vec<LogEnd> = findings.places.iter().map(|place| place.segment).collect();
         segments.dedup();
-        segments.into_iter().map(|first| self.prove(first, findings.synced)).collect()
+        segments.into_iter().map(|first| self.prove(first, findings)).collect()
     }
 
-    fn prove(&self, first: LogEnd, synced: LogEnd) -> Result<Proven<'_>, RepairError> {
+    fn prove<'a>(
+        &'a self,
+        first: LogEnd,
+        findings: &'a Findings,
+    ) -> Result<Proven<'a>, RepairError> {
+        let is_here = |place: &&DamagedPlace| place.segment == first;
+        let places: Vec<&DamagedPlace> = findings.places.iter().filter(is_here).collect();
         let behind = self.firsts.partition_point(|&known| known <= first);
         let next = self.firsts.get(behind).copied();
         let next = next.filter(|&next| Some(next) <= self.manifest.last);
@@ -163,24 +175,24 @@ impl Repair<'_> {
             storage: self.found.storage,
             log: self.manifest.log.expect("a log with messages has an identity"),
             first,
-            end: next.unwrap_or(synced),
+            end: next.unwrap_or(findings.synced),
             before: before.and_then(|at| self.firsts.get(at)).copied(),
             next,
         };
         let survey = rebuild.survey().map_err(self.found.failed("read", &segment_name(first)))?;
         // Not to be guessed, and not zero, which would be found everywhere.
         let mark = rand::random::<u64>().max(1);
-        let proven = rebuild.prove(&survey, &mut |ids| self.others(ids), mark);
+        let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), mark);
         let header = proven.map_err(|error| self.told(first, error))?;
-        Ok(Proven { rebuild, survey, header })
+        Ok(Proven { places, rebuild, survey, header })
     }
 
     /// Puts a segment in the place of a damaged one, which keeps its bytes under another name. Returns its path.
     fn replace(&self, proven: &Proven<'_>) -> Result<String, RepairError> {
-        let Proven { rebuild, survey, header } = proven;
+        let Proven { places, rebuild, survey, header } = proven;
         let (storage, name) = (self.found.storage, segment_name(header.first));
         let next = repaired_name(header.first);
-        let scanned = rebuild.write(&next, header, survey, &mut |ids| self.others(ids));
+        let scanned = rebuild.write(&next, header, survey, &mut |ids| self.others(places, ids));
         let scanned = scanned.map_err(|error| self.told(header.first, error))?;
         let swap = || {
             let names = storage.list()?;
@@ -207,7 +219,7 @@ impl Repair<'_> {
             RebuildError::Others(error) => error,
             RebuildError::System(error) => self.found.failed("repair", &name)(error).into(),
             RebuildError::Unproven => RepairError::Unproven {
-                path: self.from.display().to_string(),
+                path: self.from.to_string(),
                 file: self.found.storage.path_of(&name),
                 hint: "Name another node's directory with --from; or, on a secondary, start over \
                        with `acklog log reset`",
@@ -215,8 +227,20 @@ impl Repair<'_> {
         }
     }
 
-    /// The records that the other directory has of a range: all of them.
-    fn others(&self, ids: IdRange) -> Result<Vec<Records>, RepairError> {
+    /// The records of a range as the other directory or node has them: all of them.
+    fn others(&self, places: &[&DamagedPlace], ids: IdRange) -> Result<Vec<Records>, RepairError> {
+        let path = match self.from {
+            Source::Directory(path) => path,
+            Source::Node { text_of, .. } => {
+                let each = (ids.start().get()..ids.end().get()).map(LogEnd::new);
+                let record = |id: LogEnd| {
+                    let record = self.found.record_with_text(places, id, || text_of(id))?;
+                    let record = record.ok_or(RepairError::HeadLost { ids })?;
+                    Ok(Records::trusted(IdRange::new(id, id.plus(1)), record.into()))
+                };
+                return each.map(record).collect();
+            }
+        };
         let (mut bytes, mut at) = (Vec::new(), ids.start());
         let mut take = |record: &Record<'_>| {
             if record.id.before() == at && at < ids.end() {
@@ -228,10 +252,10 @@ impl Repair<'_> {
             }
             ControlFlow::Continue(())
         };
-        inspect::inspect(self.from, ids, &mut take, &mut |_, _| {})?;
+        inspect::inspect(path, ids, &mut take, &mut |_, _| {})?;
         if at == ids.end() {
             return Ok(vec![Records::trusted(ids, bytes.into())]);
         }
-        Err(RepairError::Lacking { path: self.from.display().to_string(), ids })
+        Err(RepairError::Lacking { path: self.from.to_string(), ids })
     }
 }
