@@ -1,7 +1,7 @@
 //! The master's core task.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -18,7 +18,7 @@ use crate::node::faults::Faulty;
 use crate::node::news::{LogNews, News};
 use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::Sessions;
-use crate::node::{TURN_MAX, now, sleep_to};
+use crate::node::{TURN_MAX, now, sleep_to, wall_clock_ms};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
 use crate::types::{DiskChange, Faults, SessionId};
 
@@ -395,10 +395,4 @@ impl Faulty for Core {
     fn disconnect(&mut self, _: Instant) -> usize {
         self.machine.disconnect()
     }
-}
-
-/// Milliseconds since 1970; 0 for a clock before that.
-fn wall_clock_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }

@@ -1,7 +1,7 @@
 //! Damaged messages of the master's own log: fetched from a secondary that has them.
 //!
-//! A master takes messages while a ready secondary has all that is damaged here: nothing is lost then. Without one it is
-//! read-only until there is one, or the damage is mended another way.
+//! A master takes messages while a ready secondary has all that is damaged here: nothing is lost then. Without one it
+//! is read-only until there is one, or the damage is mended another way.
 
 use std::time::Instant;
 
@@ -84,7 +84,7 @@ impl<L: LogView> Master<L> {
         repair.comes_until = None;
         if let Some(last) = repair.last.filter(|_| repair.is_asked) {
             let member = self.members.get(&last);
-            if member.is_some_and(Member::awaits_page) {
+            if member.is_some_and(Member::owes_page) {
                 return;
             }
             let comes_until = member.and_then(Member::page_comes_until);

@@ -1,6 +1,7 @@
 //! Disks that return other bytes than they were given.
 
 use super::*;
+use crate::log::storage::Storage;
 
 /// A bit of a node's disk that was flipped.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Cluster {
             return false;
         }
         let Some(disk) = self.disk(name).cloned() else { return false };
-        let mut files = disk.segments();
+        let mut files = segments(&disk);
         // The last one is being written.
         files.pop();
         let runs = match name {
@@ -48,7 +49,7 @@ impl Cluster {
 
     /// Has a node (none: the master) read its old segments. It is told what it finds.
     pub fn scrub(&mut self, name: Option<&NodeName>) {
-        let Some(segments) = self.disk(name).map(|disk| disk.segments().len()) else { return };
+        let Some(segments) = self.disk(name).map(|disk| segments(disk).len()) else { return };
         match name {
             None => self.master.iter_mut().for_each(|node| node.log.scrub(segments)),
             Some(name) => {
@@ -86,11 +87,19 @@ impl Cluster {
             return;
         };
         let Some(disk) = self.disk(name) else { return };
-        let is_there = disk.segments().contains(&flipped.file);
+        let is_there = segments(disk).contains(&flipped.file);
         if is_there && disk.bytes(&flipped.file).starts_with(&flipped.header) {
             disk.flip_bit(&flipped.file, flipped.bit);
         }
     }
+}
+
+/// The names of a disk's segment files, in order.
+fn segments(disk: &SimDisk) -> Vec<String> {
+    let mut names = disk.list().unwrap_or_default();
+    names.retain(|name| name.ends_with(".log"));
+    names.sort();
+    names
 }
 
 #[cfg(test)]

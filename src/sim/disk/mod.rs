@@ -184,14 +184,6 @@ impl SimDisk {
         self.lock().named(name).seen().0.clone()
     }
 
-    /// The names of the segment files, in order.
-    pub fn segments(&self) -> Vec<String> {
-        let mut names = self.list().unwrap_or_default();
-        names.retain(|name| name.ends_with(".log"));
-        names.sort();
-        names
-    }
-
     /// Damages a file, on the disk and at once: flips one bit of it, counted from the lowest of its first byte.
     ///
     /// # Panics

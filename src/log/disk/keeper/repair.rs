@@ -76,7 +76,8 @@ impl Keeper {
         Some(Rebuild { storage, log, first, end: sealed.end, before, next })
     }
 
-    /// Writes a segment anew, of which all that was missing is fetched. Returns whether there may be more to do at once.
+    /// Writes a segment anew, of which all that was missing is fetched. Returns whether there may be
+    /// more to do at once.
     fn write_anew(&mut self, first: LogEnd, fetched: &Fetched) -> io::Result<bool> {
         // Zero would be found everywhere.
         let mark = self.rng.random_range(1..=u64::MAX);

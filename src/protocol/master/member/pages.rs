@@ -40,7 +40,7 @@ impl Member {
     }
 
     /// Whether an answer to a request for a page is awaited.
-    pub(in crate::protocol::master) fn awaits_page(&self) -> bool {
+    pub(in crate::protocol::master) fn owes_page(&self) -> bool {
         let link = self.link.as_ref();
         link.is_some_and(|link| link.in_flight.count(|asked| *asked == Asked::Page) > 0)
     }
@@ -76,7 +76,7 @@ impl Member {
     /// The peer closed the connection; a line that breaks says nothing.
     pub(in crate::protocol::master) fn note_closed(&mut self) {
         let Some(instance) = self.link.as_ref().map(|link| link.instance) else { return };
-        if !self.awaits_page() {
+        if !self.owes_page() {
             return;
         }
         let before = self.unanswered.0.filter(|(known, _)| *known == instance);
