@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::basic;
 use super::lookup::look_up_some;
-use super::nodes::{health, master_health};
+use super::nodes::end_of;
 use super::shared::Shared;
 use super::watch::read_all;
 
@@ -26,27 +27,25 @@ pub(super) struct Converged {
 
 /// Waits until all nodes have what the master has by now, by their own word: reading it may take longer than having
 /// it.
-pub(super) async fn converge(shared: &Shared, deadline: Instant) -> Converged {
-    let (begin, nodes) = (Instant::now(), shared.nodes());
-    let mut reached = vec![false; nodes.len()];
+pub(super) async fn converge(shared: &Arc<Shared>, deadline: Instant) -> Converged {
+    let begin = Instant::now();
+    let mut reached = vec![false; shared.nodes().len()];
     let target = loop {
-        match timeout_at(deadline, master_health(shared)).await {
-            Ok(Ok(health)) => break health.log_end,
+        match timeout_at(deadline, end_of(shared, 0)).await {
+            Ok(Ok(end)) => break end,
             Ok(Err(_)) => sleep(PAUSE).await,
             Err(_) => return Converged { took: None, target: None, reached },
         }
     };
     loop {
         let mut asked = JoinSet::new();
-        for (number, node) in nodes.iter().enumerate() {
-            if reached.get(number) == Some(&false) {
-                let url = node.url.clone();
-                asked.spawn(async move { (number, timeout_at(deadline, health(&url)).await) });
-            }
+        for (node, _) in reached.iter().enumerate().filter(|(_, reached)| !**reached) {
+            let shared = Arc::clone(shared);
+            asked.spawn(async move { (node, timeout_at(deadline, end_of(&shared, node)).await) });
         }
-        for (number, answer) in asked.join_all().await {
-            let has_all = matches!(answer, Ok(Ok(health)) if health.log_end >= target);
-            if let Some(reached) = reached.get_mut(number) {
+        for (node, answer) in asked.join_all().await {
+            let has_all = matches!(answer, Ok(Ok(end)) if end >= target);
+            if let Some(reached) = reached.get_mut(node) {
                 *reached = has_all;
             }
         }
@@ -65,7 +64,9 @@ pub(super) async fn look_at_everything(shared: &Arc<Shared>, converged: &Converg
     let Some(target) = converged.target else { return };
     let mut readers = JoinSet::new();
     for (node, reached) in converged.reached.iter().enumerate() {
-        if *reached {
+        if *reached && shared.load.is_basic {
+            readers.spawn(basic::read_all(Arc::clone(shared), node, target));
+        } else if *reached {
             readers.spawn(read_all(Arc::clone(shared), node, target));
             readers.spawn(look_up_some(Arc::clone(shared), node));
         }

@@ -10,12 +10,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout_at};
 
 use super::CheckArgs;
+use super::basic;
 use super::converge::{converge, look_at_everything};
 use super::history::Ending;
 use super::load::{Mix, Sender};
 use super::lookup::look_up;
 use super::nodes::{
-    Introduced, clear_faults, disconnects, faults_are_allowed, introductions, master_health,
+    Introduced, clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, introductions,
 };
 use super::report::{Ran, Report};
 use super::restart::restart;
@@ -40,16 +41,20 @@ const ENDS_MAX: usize = 4;
 /// When there is nothing to check: a node cannot be reached at the start, none or several are masters, too few messages
 /// were accepted, the restart failed.
 pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<bool> {
-    let Introduced { nodes, cluster_size, down } =
-        introductions(&args.url, args.allow_down).await?;
+    let introduced = match args.basic {
+        true => basic::introductions(&args.url, args.allow_down).await?,
+        false => introductions(&args.url, args.allow_down).await?,
+    };
+    let Introduced { nodes, cluster_size: size, down } = introduced;
     if args.disconnect_every.is_some() {
         faults_are_allowed(&nodes).await?;
     }
     let seed = args.seed.unwrap_or_else(rand::random);
     let begin = Instant::now();
-    let messages_max = args.messages as u64;
-    let mix = Mix::new(cluster_size, messages_max, args.rate);
-    let load = Load { mix, begin, messages_max, rate: args.rate };
+    let most = if args.basic { basic::MESSAGES_MAX } else { u64::MAX };
+    let messages_max = most.min(args.messages as u64);
+    let mix = Mix::new(size, messages_max, args.rate);
+    let load = Load { mix, begin, messages_max, rate: args.rate, is_basic: args.basic };
     let shared = Arc::new(Shared::new(nodes, load, begin + args.duration));
     let mut watchers = watchers(&shared);
     let mut senders = JoinSet::new();
@@ -60,7 +65,10 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         let ends = (0..shared.nodes().len()).map(|node| state.history.end(node));
         state.load_ends = ends.collect();
     }
-    let cleared = if args.keep_faults { None } else { Some(clear_faults(&shared).await) };
+    let cleared = match args.keep_faults || args.basic {
+        true => None,
+        false => Some(clear_faults(&shared).await),
+    };
 
     let deadline = Instant::now() + args.converge;
     let first = converge(&shared, deadline).await;
@@ -78,15 +86,14 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     watchers.shutdown().await;
     clear_line();
     look_at_everything(&shared, &converged).await;
-    let last = master_health(&shared).await.ok();
-    let size = last.as_ref().and_then(|last| last.cluster_size).unwrap_or(cluster_size);
+    let last_size = cluster_size(&shared).await.unwrap_or(size);
     let ending = Ending {
         target: converged.target,
         in_time: converged.took.is_some(),
         without_faults: cleared.is_some_and(|cleared| cleared.failed == 0),
-        master_end: last.map(|last| last.log_end),
-        cluster_size: size.min(cluster_size),
-        cluster_size_max: size.max(cluster_size),
+        master_end: end_of(&shared, 0).await.ok(),
+        cluster_size: last_size.min(size),
+        cluster_size_max: last_size.max(size),
     };
     shared.lock().history.finish(ending);
     let restart = loaded.restart.as_ref().and_then(|it| it.as_ref().ok()).copied();
@@ -130,6 +137,10 @@ fn verdict(
 fn watchers(shared: &Arc<Shared>) -> JoinSet<()> {
     let mut watchers = JoinSet::new();
     for node in 0..shared.nodes().len() {
+        if shared.load.is_basic {
+            watchers.spawn(basic::watch(Arc::clone(shared), node));
+            continue;
+        }
         watchers.spawn(watch(Arc::clone(shared), node));
         watchers.spawn(look_up(Arc::clone(shared), node));
     }
@@ -164,7 +175,12 @@ async fn run_load(
         }
     };
     for number in 0..args.senders {
-        senders.spawn(Sender::new(Arc::clone(shared), number, seed).run());
+        let shared = Arc::clone(shared);
+        if shared.load.is_basic {
+            senders.spawn(basic::send(shared, number, seed));
+        } else {
+            senders.spawn(Sender::new(shared, number, seed).run());
+        }
     }
     let chaos = tokio::spawn(disconnects(Arc::clone(shared), args.disconnect_every));
     let restart = async {

@@ -6,6 +6,7 @@
 
 mod answers;
 mod batches;
+mod claims;
 mod content;
 mod ending;
 mod single;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
+use self::claims::Claim;
 use self::content::FOREIGN;
 pub(super) use self::ending::Ending;
 pub(super) use self::single::Found;
@@ -51,6 +53,8 @@ pub(super) struct Question {
 pub(super) enum Said {
     /// 201: the write concern holds.
     Committed(Receipt),
+    /// So many nodes have it; which, and under which id, is not told.
+    Accepted { nodes: u64 },
     /// In the log, the write concern does not hold yet.
     Stored(Receipt),
     /// It has an id, whether it is in the log is not known.
@@ -85,6 +89,8 @@ struct Node {
     end: u64,
     /// End of what it acked, by the master's word.
     acked_end: u64,
+    /// How many claims one of its lists was compared with.
+    judged: usize,
 }
 
 /// A list that is being read.
@@ -98,6 +104,8 @@ pub(super) struct Read {
     shown_end: u64,
     /// The same for what it had acked.
     acked_end: u64,
+    /// How many claims there were when the list was asked for.
+    claims: usize,
     /// Something is wrong with the list itself; the rest of it tells nothing.
     is_broken: bool,
 }
@@ -135,6 +143,10 @@ pub(super) struct History {
     floor: u64,
     /// Answered ids that no node has shown yet, and the numbers of their messages.
     awaited: HashMap<u64, u64>,
+    /// What was answered without ids and names, in this order.
+    claims: Vec<Claim>,
+    /// How many nodes there are, those counted that are not watched.
+    cluster_size: u64,
     /// Smallest number that was answered for each word, and for which id.
     smallest_majority: Option<(u64, u64)>,
     smallest_all: Option<(u64, u64)>,
@@ -149,7 +161,8 @@ impl History {
         nodes: impl IntoIterator<Item = (String, u64)>,
         base: u64,
     ) -> Self {
-        let node = |(name, end): (_, u64)| Node { name, end: end.min(base), acked_end: 0 };
+        let node =
+            |(name, end): (_, u64)| Node { name, end: end.min(base), acked_end: 0, judged: 0 };
         let nodes: Vec<Node> = nodes.into_iter().map(node).collect();
         Self {
             texts: Texts::new(prefix),
@@ -165,10 +178,19 @@ impl History {
             answers: 0,
             floor: base,
             awaited: HashMap::new(),
+            claims: Vec::new(),
+            cluster_size: 0,
             smallest_majority: None,
             smallest_all: None,
             violations: Violations::default(),
         }
+    }
+
+    /// Only short texts of plain ASCII are sent, and answers tell nothing but that they hold, in a cluster of so many
+    /// nodes.
+    pub(super) fn basic(mut self, cluster_size: u64) -> Self {
+        (self.texts, self.cluster_size) = (self.texts.plain(), cluster_size);
+        self
     }
 
     /// So many messages are about to be sent as one; returns their numbers.
@@ -241,6 +263,7 @@ impl History {
             until,
             shown_end: shown.min(until),
             acked_end: acked.min(until),
+            claims: self.claim_count(),
             is_broken: false,
         }
     }
@@ -310,7 +333,10 @@ impl History {
 
     /// The list came to its end: nothing that the node had may be missing in it.
     pub(super) fn end_read(&mut self, read: Read) {
-        let Read { node, next, until, shown_end, acked_end, is_broken } = read;
+        let Read { node, next, until, shown_end, acked_end, claims, is_broken } = read;
+        if !is_broken {
+            self.judge_claims(node, next, claims);
+        }
         if !is_broken && next < until {
             self.check_last_batch(node, next);
         }
@@ -330,7 +356,7 @@ impl History {
         }
         // From here on it is looked at anew.
         if let Some(node) = self.nodes.get_mut(node) {
-            *node = Node { name: std::mem::take(&mut node.name), end: 0, acked_end: 0 };
+            (node.end, node.acked_end) = (0, 0);
         }
     }
 

@@ -1,9 +1,11 @@
 //! `acklog check`: sends a load to a running cluster and verifies, from outside, what the cluster promises.
 //!
 //! `history` judges and does no I/O. `load` sends, `watch` and `lookup` read, `restart` restarts nodes in the middle,
+//! `basic` asks for less, of other programs,
 //! `driver` lets them run and end, `report` tells.
 
 mod answer;
+mod basic;
 mod converge;
 mod driver;
 mod history;
@@ -76,6 +78,11 @@ pub(super) struct CheckArgs {
     /// Leave out nodes that cannot be reached at the start [default: the check does not begin]
     #[arg(long, env = "ACKLOG_ALLOW_DOWN")]
     allow_down: bool,
+
+    /// Ask only for POST /messages (or /newMessage) and GET /messages, of somebody's own solution of the exercise; the
+    /// first URL is the master's
+    #[arg(long, env = "ACKLOG_BASIC", conflicts_with_all = ["disconnect_every", "keep_faults"])]
+    basic: bool,
 
     /// Leave the nodes' faults on at the end [default: they are cleared]
     #[arg(long, env = "ACKLOG_KEEP_FAULTS")]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
+use super::basic;
 use super::report::Cleared;
 use super::shared::{Node, Shared};
 use crate::cli::NodeUrl;
@@ -19,11 +20,11 @@ use crate::cli::faults;
 /// The part of `/health` that is needed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Health {
+struct Health {
     name: String,
     role: String,
-    pub(super) log_end: u64,
-    pub(super) cluster_size: Option<u64>,
+    log_end: u64,
+    cluster_size: Option<u64>,
 }
 
 /// The nodes that are checked.
@@ -92,17 +93,33 @@ async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<An
 ///
 /// # Errors
 /// When it cannot be reached or is no node.
-pub(super) async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
+async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
     let answer = request(url, Method::GET, "/health").await?;
     if !answer.status.is_success() {
-        bail!("GET {url}/health: {}", answer.detail());
+        bail!("GET {url}/health: {}; --basic checks programs without it", answer.detail());
     }
-    serde_json::from_slice(&answer.body).with_context(|| format!("GET {url}/health: no node's"))
+    let wanted = || format!("GET {url}/health: no node's; --basic checks other programs");
+    serde_json::from_slice(&answer.body).with_context(wanted)
 }
 
-/// As [`health`], of the master.
-pub(super) async fn master_health(shared: &Shared) -> anyhow::Result<Health> {
-    health(&shared.master().url).await
+/// Asks a node how many messages it has.
+///
+/// # Errors
+/// When it cannot be reached, or does not tell.
+pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> {
+    if shared.load.is_basic {
+        return basic::end_of(shared, node).await;
+    }
+    let node = shared.nodes().get(node).context("there is such a node")?;
+    Ok(health(&node.url).await?.log_end)
+}
+
+/// Asks the master for the size of its cluster, where it tells.
+pub(super) async fn cluster_size(shared: &Shared) -> Option<u64> {
+    if shared.load.is_basic {
+        return None;
+    }
+    health(&shared.master().url).await.ok()?.cluster_size
 }
 
 /// Whether all secondaries let their connections be dropped.

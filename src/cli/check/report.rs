@@ -24,6 +24,8 @@ pub(super) struct Report {
     /// Senders that still waited at the end.
     waiting: u64,
     answers: Vec<Row>,
+    #[serde(skip)]
+    is_basic: bool,
     tried: Tried,
     nodes: Vec<NodeRow>,
     /// Nodes that were left out, in words.
@@ -115,6 +117,7 @@ impl Report {
                     end: state.history.end(n),
                 })
                 .collect(),
+            is_basic: shared.load.is_basic,
             tried: state.tried,
             down: ran.down,
             disconnects: state.disconnects,
@@ -154,7 +157,9 @@ impl Report {
         if self.waiting > 0 {
             writeln!(out, "{} senders still waited at the end", self.waiting)?;
         }
-        self.print_tried(out)?;
+        if !self.is_basic {
+            self.print_tried(out)?;
+        }
         writeln!(
             out,
             "\nMessages that each node showed when the load ended and at last, and what was read:"
@@ -186,6 +191,7 @@ impl Report {
             Some(0) => "after the load, there were no faults to clear".to_owned(),
             Some(1) => "after the faults of 1 node were cleared".to_owned(),
             Some(count) => format!("after the faults of {count} nodes were cleared"),
+            None if self.is_basic => "after the load".to_owned(),
             None => "after the load, with the faults left on".to_owned(),
         };
         match self.converged_seconds {

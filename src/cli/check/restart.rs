@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::load::Sender;
-use super::nodes::master_health;
+use super::nodes::end_of;
 use super::shared::Shared;
 use crate::telemetry::escaped;
 
@@ -50,8 +50,8 @@ pub(super) async fn restart(
     let took = begin.elapsed();
     let deadline = Instant::now() + patience;
     let end = loop {
-        match master_health(shared).await {
-            Ok(health) => break health.log_end,
+        match end_of(shared, 0).await {
+            Ok(end) => break end,
             Err(error) if Instant::now() >= deadline => {
                 return Err(error.context(format!(
                     "the master was not back {patience:?} after --restart-command (--converge \
@@ -107,7 +107,7 @@ async fn run(command: &str, limit: Duration) -> anyhow::Result<()> {
         },
         Err(_) => format!("did not end within {limit:?}"),
     };
-    bail!("--restart-command {wrong}; its output: {}", end_of(&mut output)?)
+    bail!("--restart-command {wrong}; its output: {}", last_lines(&mut output)?)
 }
 
 fn ended_with(status: ExitStatus) -> String {
@@ -124,7 +124,7 @@ fn unnamed_file() -> anyhow::Result<File> {
 }
 
 /// The end of a command's output, in one line.
-fn end_of(output: &mut File) -> anyhow::Result<String> {
+fn last_lines(output: &mut File) -> anyhow::Result<String> {
     let begin = output.metadata()?.len().saturating_sub(SHOWN_BYTES);
     output.seek(SeekFrom::Start(begin))?;
     let mut bytes = Vec::new();

@@ -118,6 +118,8 @@ pub(super) struct Load {
     /// Most messages altogether, and most a second.
     pub(super) messages_max: u64,
     pub(super) rate: Option<u32>,
+    /// Whether nothing is asked for but to take messages and to show lists of them.
+    pub(super) is_basic: bool,
 }
 
 /// A run of the check.
@@ -143,12 +145,13 @@ impl Shared {
         // Another word each time: the log may hold messages of an earlier run.
         let word = format!("{:08x}", rand::random::<u32>());
         let base = nodes.first().expect("a cluster has a master").end;
+        let names = nodes.iter().map(|node| (node.name.clone(), node.end));
+        let mut history = History::new(format!("check {word} "), names, base);
+        if load.is_basic {
+            history = history.basic(load.mix.cluster_size);
+        }
         let state = State {
-            history: History::new(
-                format!("check {word} "),
-                nodes.iter().map(|node| (node.name.clone(), node.end)),
-                base,
-            ),
+            history,
             until,
             requests: 0,
             answers: BTreeMap::new(),

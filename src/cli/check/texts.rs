@@ -33,6 +33,8 @@ const JSON: &str = " \"}],[{\"id\":0,\"message\":\"\\u0041";
 pub(super) struct Texts {
     /// Begins each of them.
     prefix: String,
+    /// Whether all of them are short and plain ASCII.
+    is_plain: bool,
 }
 
 /// Whose a text is.
@@ -48,12 +50,20 @@ pub(super) enum Origin {
 
 impl Texts {
     pub(super) fn new(prefix: String) -> Self {
-        Self { prefix }
+        Self { prefix, is_plain: false }
+    }
+
+    /// Returns the same, all of them short and plain ASCII.
+    pub(super) fn plain(self) -> Self {
+        Self { is_plain: true, ..self }
     }
 
     /// Returns the text with this number.
     pub(super) fn text(&self, number: u64) -> String {
         let mut text = format!("{}{number}", self.prefix);
+        if self.is_plain {
+            return text;
+        }
         match number % 16 {
             7 => text.push_str(FOREIGN),
             9 => text.push_str(CONTROLS),

@@ -89,7 +89,7 @@ fn a_bad_request_that_is_accepted_is_found() {
     // One answer out of fifty is followed by a bad request.
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
     let urls = [lying(master.http, lie), nodes[0].http];
-    let flags = "check --json --duration 100s --senders 8 --messages 3000 --rate 1000000";
+    let flags = "check --json --duration 100s --senders 8 --messages 1500";
     let output = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(found["tried"]["badRequests"].as_u64().unwrap() > 0, "{found}");
@@ -142,7 +142,7 @@ fn a_wait_that_ends_with_too_few_nodes_is_found() {
         }
     };
     let urls = [lying(master.http, lie), nodes[0].http];
-    let flags = ["check", "--json", "--duration", "3s", "--senders", "8"];
+    let flags = ["check", "--json", "--duration", "100s", "--senders", "8", "--messages", "1500"];
     let output = acklog(&urls, &flags).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(found["tried"]["waits"].as_u64().unwrap() > 0, "{found}");

@@ -26,7 +26,7 @@ fn a_long_log_is_not_read_from_its_beginning() {
         assert_eq!(request(master.http, "POST", "/messages", &batch).status, 201);
     }
     let urls = [master.http, nodes[0].http];
-    let (status, report, error) = run(&urls, "--duration 300ms --senders 4 --messages 1000");
+    let (status, report, error) = run(&urls, "--duration 100s --senders 4 --messages 600");
     assert_eq!((status, &report["violations"]), (Some(0), &0.into()), "{report} {error}");
     for node in report["nodes"].as_array().unwrap() {
         assert!(node["end"].as_u64().unwrap() > OLD, "{node}");
@@ -61,7 +61,8 @@ fn a_node_that_is_down_is_left_out_where_that_is_allowed() {
     let (status, _, error) = run(&urls, "--duration 300ms");
     assert_eq!(status, Some(1), "{error}");
     assert!(error.contains("--allow-down") && error.contains("cannot reach"), "{error}");
-    let (status, report, error) = run(&urls, "--duration 500ms --allow-down --converge 3s");
+    let (status, report, error) =
+        run(&urls, "--duration 2s --senders 16 --allow-down --converge 3s");
     assert_eq!(status, Some(0), "{report} {error}");
     assert_eq!(report["nodes"].as_array().unwrap().len(), 2);
     assert!(report["down"][0].as_str().unwrap().contains(&down.to_string()), "{report}");
@@ -119,7 +120,7 @@ fn check_restarted(has_dir: bool) -> (Option<i32>, Value, String) {
     let bonnie = secondary("bonnie", comm, &[]);
     wait_ready(&bonnie);
     let command = master.restart_command();
-    let args = ["check", "--json", "--duration", "2s", "--senders", "8", "--rate", "1000"];
+    let args = ["check", "--json", "--duration", "3s", "--senders", "8", "--rate", "1000"];
     let restart = ["--restart-command", &command, "--converge", "20s"];
     run_with(&[http, bonnie.http], &[&args[..], &restart].concat())
 }

@@ -19,9 +19,13 @@ impl History {
         asked: Question,
         said: Said,
     ) {
-        let has_id = matches!(said, Said::Committed(_) | Said::Stored(_) | Said::Unknown(_));
-        self.answers += u64::from(has_id);
+        let is_there = match said {
+            Said::Committed(_) | Said::Stored(_) | Said::Unknown(_) | Said::Accepted { .. } => 1,
+            _ => 0,
+        };
+        self.answers += is_there;
         match said {
+            Said::Accepted { nodes } => numbers.for_each(|number| self.claimed(number, nodes)),
             Said::Refused => numbers.for_each(|number| self.refused(number)),
             Said::KeyReused => {
                 self.key_reused(numbers.start);

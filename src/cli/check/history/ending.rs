@@ -61,6 +61,7 @@ impl History {
         }
         if self.end(0) >= target {
             self.check_lost();
+            self.check_claims_lost();
         }
         // Where a node of the cluster is not watched, it may be the one that senders wait for.
         let all_have_it = self.nodes.iter().all(|node| node.end >= target);

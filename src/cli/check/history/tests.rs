@@ -2,6 +2,7 @@
 
 mod answers;
 mod batches;
+mod claims;
 
 use super::*;
 
