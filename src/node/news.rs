@@ -121,22 +121,13 @@ mod tests {
     use tokio::time::{Instant, timeout};
 
     use super::*;
-    use crate::log::disk::{DiskOptions, Role, Sizes};
+    use crate::log::disk::DiskOptions;
     use crate::log::{Background, FreezingDisk, Opened, open_on};
-    use crate::types::{Batch, Fsync, LogId};
+    use crate::types::Batch;
 
     fn frozen_log() -> (FreezingDisk, Opened, Background) {
         let disk = FreezingDisk::default();
-        let options = DiskOptions {
-            role: Role::Master,
-            fsync: Fsync::Always,
-            new_log: LogId::new(7),
-            keys: 0,
-            seed: 1,
-            require_log: false,
-            sizes: Sizes::DEFAULT,
-        };
-        let (mut opened, background) = open_on(disk.clone(), options).unwrap();
+        let (mut opened, background) = open_on(disk.clone(), DiskOptions::OF_TESTS).unwrap();
         disk.freeze(true);
         opened.writer.append(1, None, &Batch::from("Msg1"));
         opened.writer.flush();

@@ -171,17 +171,15 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::log::disk::{DiskOptions, Role, Sizes};
+    use crate::log::disk::{DiskOptions, Sizes};
     use crate::log::{FreezingDisk, open_on};
-    use crate::types::{Batch, Fsync, LogEnd, LogId};
+    use crate::types::{Batch, LogEnd};
 
     #[tokio::test]
     async fn a_peer_has_some_reads_at_once_and_not_one_more() {
         let disk = FreezingDisk::default();
-        let (role, fsync, new_log, require_log) =
-            (Role::Master, Fsync::Always, LogId::new(7), false);
         let sizes = Sizes::of_segments(4096);
-        let options = DiskOptions { role, fsync, new_log, keys: 0, seed: 1, require_log, sizes };
+        let options = DiskOptions { sizes, ..DiskOptions::OF_TESTS };
         let (mut opened, background) = open_on(disk.clone(), options).unwrap();
         for _ in 0..10 {
             opened.writer.append(1, None, &Batch::from("x".repeat(2000).as_str()));

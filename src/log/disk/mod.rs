@@ -111,6 +111,20 @@ pub struct DiskOptions {
     pub sizes: Sizes,
 }
 
+#[cfg(test)]
+impl DiskOptions {
+    /// A master's, with the sizes of a real node.
+    pub(crate) const OF_TESTS: Self = Self {
+        role: Role::Master,
+        fsync: Fsync::Always,
+        new_log: LogId::new(7),
+        keys: 0,
+        seed: 1,
+        require_log: false,
+        sizes: Sizes::DEFAULT,
+    };
+}
+
 /// What readers, the writer and the background share of a log on disk.
 #[derive(Debug)]
 pub(super) struct Disk {

@@ -143,6 +143,7 @@ impl Cluster {
 
     /// Has the master's files compared with a secondary's log; what they say is told when the disk has had its time.
     pub(super) fn compare(&mut self, session: SessionId, end: LogEnd, told: Checksum) {
+        self.note(&format!("master reads its files for connection {session}, up to {end}"));
         let Some(master) = &self.master else { return };
         let is_same = master.log.reader.compare_below(end, told).map_err(|_| Unreadable);
         let max = self.options.disk_delay_max.as_micros() as u64;
