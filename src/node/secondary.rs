@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::faults::{FaultsCommand, Faulty};
 use super::news::{LogNews, News};
-use super::sessions::Sessions;
+use super::sessions::{Read, Sessions};
 use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
 use crate::log::{LogReader, LogWriter, Opened};
 use crate::net::{Dialer, SessionEvent, Told};
@@ -101,18 +101,19 @@ pub fn start_secondary(
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (dialed, dialed_queue) = mpsc::channel(1);
     let master_address = master.to_string();
-    // Nothing is read for a master: it has all that a secondary has.
-    let (sessions, _) = Sessions::new(events, reader.clone(), tasks.clone());
+    let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
     let core = Core {
         machine: Secondary::new(now(), options, restored, reader.clone()),
         news: LogNews::new(reader.clone()),
+        reader: reader.clone(),
         writer,
         sessions,
         master_port: master.port,
         dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
         dialed,
     };
-    let inbox = Inbox { questions: question_queue, events: event_queue, dialed: dialed_queue };
+    let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
+    let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
     tasks.spawn(core.run(inbox, stop));
     SecondaryHandle { questions, reader, master_address }
 }
@@ -121,11 +122,13 @@ pub fn start_secondary(
 struct Inbox {
     questions: mpsc::Receiver<Question>,
     events: mpsc::Receiver<Told>,
+    reads: mpsc::UnboundedReceiver<Read>,
     dialed: mpsc::Receiver<io::Result<TcpStream>>,
 }
 
 struct Core {
     machine: Secondary<LogReader>,
+    reader: LogReader,
     news: LogNews,
     writer: LogWriter,
     sessions: Sessions,
@@ -148,6 +151,7 @@ impl Core {
                 () = self.news.come() => {}
                 Some(dialed) = inbox.dialed.recv(), if hears => self.take_dialed(dialed),
                 Some(question) = inbox.questions.recv() => self.answer(question),
+                Some(read) = inbox.reads.recv(), if hears => self.take_read(read),
                 _ = inbox.events.recv_many(&mut came, TURN_MAX), if hears => {}
             }
             self.collect(&mut inbox, &mut came);
@@ -172,6 +176,9 @@ impl Core {
         if let Ok(dialed) = inbox.dialed.try_recv() {
             self.take_dialed(dialed);
         }
+        while let Ok(read) = inbox.reads.try_recv() {
+            self.take_read(read);
+        }
         while came.len() < TURN_MAX
             && let Ok(told) = inbox.events.try_recv()
         {
@@ -186,6 +193,13 @@ impl Core {
             }
             Question::Faults(command) => self.obey(now(), command),
         }
+    }
+
+    /// Records were read for the master, or cannot be.
+    fn take_read(&mut self, read: Read) {
+        let (session, found) = (read.session, read.found());
+        self.sessions.take_read(read);
+        self.machine.step(now(), SecondaryInput::Read { session, found });
     }
 
     fn take_dialed(&mut self, dialed: io::Result<TcpStream>) {
@@ -224,7 +238,7 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, disk } = self.news.take();
+        let News { durable, disk, damage } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, SecondaryInput::Durable(end));
         }
@@ -234,6 +248,9 @@ impl Core {
             }
             Some(DiskChange::Well) => self.machine.step(now, SecondaryInput::DiskWell),
             None => {}
+        }
+        if let Some(damage) = damage {
+            self.machine.step(now, SecondaryInput::Damage(damage));
         }
     }
 
@@ -247,6 +264,8 @@ impl Core {
                     SecondaryEffect::Dial => self.dial(),
                     SecondaryEffect::Send { session, frame } => self.sessions.send(session, frame),
                     SecondaryEffect::Close { session, .. } => self.sessions.close(session),
+                    SecondaryEffect::Read { session, order } => self.sessions.read(session, order),
+                    SecondaryEffect::Mend { peer, run } => self.reader.mend(&peer, &run),
                     SecondaryEffect::Append(run) => {
                         let log = self.machine.log_id().expect("messages come from a log");
                         self.writer.append_run(log, &run);
@@ -255,7 +274,7 @@ impl Core {
                 }
             }
             if !appended {
-                return;
+                return self.sessions.end_turn();
             }
             self.writer.flush();
             self.hear_log(now);

@@ -3,6 +3,7 @@
 mod pace;
 mod reads;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,10 +15,9 @@ use tracing::{debug, warn};
 
 pub(super) use self::reads::Read;
 use self::reads::Reads;
-
 use crate::log::{LogReader, ReadError};
 use crate::net::{Network, Place, SessionHandle, Subject, Told};
-use crate::protocol::frame::{self, ErrorCode, Frame, Response};
+use crate::protocol::frame::{self, ErrorCode, Frame, Request, Response};
 use crate::protocol::{LineView, ReadOrder};
 use crate::types::{IdRange, LogEnd, Records, Run, SessionId};
 
@@ -43,6 +43,8 @@ pub(super) struct Sessions {
 struct Open {
     handle: SessionHandle,
     cold_reads: Arc<Semaphore>,
+    /// Whether the peer was asked for messages.
+    is_asked: Cell<bool>,
 }
 
 impl Sessions {
@@ -66,7 +68,7 @@ impl Sessions {
         match self.network.open(id, stream, self.events.clone()) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
-                self.open.insert(id, Open { handle, cold_reads });
+                self.open.insert(id, Open { handle, cold_reads, is_asked: Cell::new(false) });
                 Some(id)
             }
             Err(error) => {
@@ -106,6 +108,10 @@ impl Sessions {
         let Some(open) = self.open.get(&session) else { return };
         if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
             open.handle.admit(welcome.heartbeat_interval);
+        }
+        if let Frame::Request(_, Request::GetMessages { .. }) = &frame {
+            open.handle.expect_messages(true);
+            open.is_asked.set(true);
         }
         let outbox = open.handle.outbox();
         let range = frame.run().copied().filter(|range| !range.is_empty());
@@ -154,6 +160,13 @@ impl Sessions {
             write(session, place, frame, records);
             drop(turn);
         });
+    }
+
+    /// Takes no more frames with messages from peers, since none of them is asked for any.
+    pub(super) fn expect_no_messages(&self) {
+        for open in self.open.values().filter(|open| open.is_asked.take()) {
+            open.handle.expect_messages(false);
+        }
     }
 
     /// Looks at how far the frames on a session have got.

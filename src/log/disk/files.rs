@@ -3,23 +3,21 @@
 //! The last file is open always; of the others a few, those that were read last. Everything that is served was checked
 //! when it was read: a bad checksum is an error, and never a message.
 
+mod damage;
 mod gathering;
 mod reads;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
-use std::time::Instant;
 
-use super::cause::{is_io_error, is_loss};
 use super::format::{SegmentHeader, segment_name};
 use super::index::SparseIndex;
-use super::places;
 use super::scan::{Scanned, no_visit, read_header, scan};
 use super::suspects::Suspects;
 use crate::log::storage::{Storage, StorageFile};
 use crate::log::{Page, ReadError};
-use crate::types::{IdRange, LogEnd, Records, RunningChecksum};
+use crate::types::{LogEnd, Records, RunningChecksum};
 
 /// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
 /// places of a long log open files again and again.
@@ -144,29 +142,6 @@ impl Files {
             Ok(Page::Records(records)) => Ok(records),
             Ok(Page::Longer(_)) => unreachable!("no batch is too long"),
             Err(unread) => Err(self.told(place.segment.header.first, unread)),
-        }
-    }
-
-    /// Why a segment cannot be read, in words. What says nothing about its bytes passes.
-    pub(super) fn told(&self, first: LogEnd, unread: Unread) -> ReadError {
-        let name = segment_name(first);
-        match unread {
-            Unread::Damaged(offset, at, what) => {
-                let detail = damage(&*self.storage, &name, offset, &what);
-                let ids = IdRange::new(at, at.plus(1));
-                let place = places::Place { segment: first, offset, ids, what };
-                ReadError::Damaged { detail, place: Some(Box::new(place)) }
-            }
-            Unread::Failed(error) => {
-                let detail = failure(&*self.storage, "read", &name, &error);
-                let mut suspects = self.suspects.lock().expect("no holder of this lock panics");
-                let fails_again = is_io_error(&error) && suspects.note(first, Instant::now());
-                if is_loss(&error) || fails_again {
-                    ReadError::Damaged { detail, place: None }
-                } else {
-                    ReadError::Passing { detail }
-                }
-            }
         }
     }
 

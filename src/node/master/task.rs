@@ -3,14 +3,13 @@
 mod ending;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
 
 use super::comparing::{Compared, Comparing};
 use super::large::{Large, TURN_WORK, work_of};
@@ -21,11 +20,9 @@ use crate::node::faults::Faulty;
 use crate::node::news::{LogNews, News};
 use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::{Read, Sessions};
-use crate::node::{TURN_MAX, now, sleep_to};
-use crate::protocol::{
-    Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster, Unreadable,
-};
-use crate::types::{DiskChange, Faults, Run};
+use crate::node::{TURN_MAX, now, sleep_to, wall_clock_ms};
+use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
+use crate::types::{DiskChange, Faults};
 
 /// Senders answered in one turn at most. Fewer: more turns where thousands are answered. More:
 /// others wait for longer behind them.
@@ -227,11 +224,7 @@ impl Core {
 
     /// Records were read for a peer, or cannot be.
     fn take_read(&mut self, now: Instant, read: Read) {
-        let (session, records) = (read.session, read.records.as_ref());
-        let found = records.map(|records| (records.range(), records.bytes())).map_err(|error| {
-            warn!(%session, %error, "records for a peer cannot be read");
-            Unreadable
-        });
+        let (session, found) = (read.session, read.found());
         self.sessions.take_read(read);
         self.machine.step(now, Input::Read { session, found });
     }
@@ -301,7 +294,7 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, disk } = self.news.take();
+        let News { durable, disk, damage } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, Input::Durable(end));
         }
@@ -313,6 +306,12 @@ impl Core {
             Some(DiskChange::Fault(fault)) => self.machine.step(now, Input::DiskFault(fault)),
             Some(DiskChange::Well) => self.machine.step(now, Input::DiskWell),
             None => {}
+        }
+        if let Some(damage) = damage {
+            if damage.is_none() {
+                self.sessions.expect_no_messages();
+            }
+            self.machine.step(now, Input::Damage(damage));
         }
     }
 
@@ -333,6 +332,7 @@ impl Core {
                         released += 1;
                     }
                     Effect::Close { session, .. } => self.hang_up(session),
+                    Effect::Mend { peer, run } => self.reader.mend(&peer, &run),
                     Effect::Compare { session, end, told } => {
                         self.comparing.begin_log(self.reader.clone(), session, end, told);
                     }
@@ -389,10 +389,4 @@ impl Faulty for Core {
     fn disconnect(&mut self, _: Instant) -> usize {
         self.machine.disconnect()
     }
-}
-
-/// Milliseconds since 1970; 0 for a clock before that.
-fn wall_clock_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }

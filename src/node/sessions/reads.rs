@@ -9,12 +9,13 @@ use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use super::pace::{Pace, Turn};
 use crate::log::{LogReader, Page, ReadError};
 use crate::net::LineRoom;
-use crate::protocol::ReadOrder;
 use crate::protocol::frame::{FRAME_BYTES_MAX, RUN_BYTES_MAX};
+use crate::protocol::{ReadOrder, Unreadable};
 use crate::types::{IdRange, Records, Run, SessionId};
 
 /// Memory for all that is being read for peers, in bytes, from the beginning of a read until its frame is queued. Less:
@@ -51,6 +52,18 @@ pub(in crate::node) struct Read {
     _memory: Option<OwnedSemaphorePermit>,
     /// Dropped when the node has dealt with it.
     _taken: oneshot::Sender<()>,
+}
+
+impl Read {
+    /// What the machine is told.
+    pub(in crate::node) fn found(&self) -> Result<(IdRange, usize), Unreadable> {
+        let session = self.session;
+        let records = self.records.as_ref();
+        records.map(|records| (records.range(), records.bytes())).map_err(|error| {
+            warn!(%session, %error, "records for a peer cannot be read");
+            Unreadable
+        })
+    }
 }
 
 impl Reads {
