@@ -18,6 +18,7 @@ mod damage;
 mod failures;
 mod keeper;
 mod passing;
+mod repair;
 
 /// So small that a few messages make several segments, and hardly anything is left in memory.
 const SIZES: Sizes =
