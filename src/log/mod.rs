@@ -269,28 +269,6 @@ impl LogReader {
         self.read_below(from, until.min(self.durable_end()), max_bytes)
     }
 
-    /// As [`read`](Self::read), but that a batch in a file of more than `longest_batch` bytes is not read, and no
-    /// memory is taken for it: so a caller can first see to it that there is room.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn read_run(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-        longest_batch: usize,
-    ) -> Result<Page, ReadError> {
-        let until = until.min(self.durable_end());
-        if from >= until {
-            return Ok(Page::Records(Records::empty(from)));
-        }
-        match self.shared.read_recent(from, until, max_bytes) {
-            Some(records) => Ok(Page::Records(records)),
-            None => self.on_disk(|files| files.read_run(from, until, max_bytes, longest_batch)),
-        }
-    }
-
     /// Reads records from `from` on for a reader that needs no whole batches: below `until` and the durable end, of at
     /// most `max_bytes` where they are copied, and not beyond the end of a segment. The cursor is that of the page
     /// before, or a new one. Empty when nothing is there (yet).
