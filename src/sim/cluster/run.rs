@@ -175,6 +175,7 @@ impl Cluster {
                 Input::Frame { session: SessionId::new(link), frame }
             }
             Event::Compared { link, is_same, .. } => {
+                self.positions.compared(self.now, link);
                 Input::Compared { session: SessionId::new(link), is_same }
             }
             Event::Dialed { .. } => return,
