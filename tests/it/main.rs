@@ -19,6 +19,7 @@ mod proxy;
 mod replication;
 mod senders;
 mod signals;
+mod small;
 mod support;
 mod syscalls;
 mod tool;
