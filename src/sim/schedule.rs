@@ -35,6 +35,8 @@ pub struct Schedule {
     waiters: Vec<WaiterId>,
     partitioned: Vec<NodeName>,
     master_paused: bool,
+    /// Whether its network is a slow one.
+    is_slow: bool,
     sent: u64,
     /// Keyed messages that were sent, and may be sent again.
     keyed: Vec<Keyed>,
@@ -48,6 +50,12 @@ fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
 fn rarely(rng: &mut ChaCha8Rng, usual: u64, others: [u64; 3]) -> Duration {
     let other = others.get(rng.random_range(0..others.len())).copied().unwrap_or(usual);
     Duration::from_millis(if rng.random_bool(0.3) { other } else { usual })
+}
+
+/// Bytes a second, on a network that is slow: a long message takes some seconds, and all that a schedule sends no longer
+/// than it may take to converge.
+fn some_rate(rng: &mut ChaCha8Rng, is_slow: bool) -> Option<u64> {
+    is_slow.then(|| rng.random_range(20_000..200_000))
 }
 
 /// What came out of a schedule that held.
@@ -89,6 +97,8 @@ impl Schedule {
             ..ClusterOptions::default()
         };
         let mut cluster = Cluster::new(options);
+        let is_slow = rng.random_bool(0.3);
+        cluster.network.bytes_per_second = some_rate(&mut rng, is_slow);
         let name = |n| format!("s{n}").parse().expect("a name");
         let secondaries: Vec<NodeName> = (0..count).map(name).collect();
         for name in &secondaries {
@@ -104,6 +114,7 @@ impl Schedule {
             waiters: Vec::new(),
             partitioned: Vec::new(),
             master_paused: false,
+            is_slow,
             sent: 0,
             keyed: Vec::new(),
         }
@@ -228,6 +239,7 @@ impl Schedule {
             reorder: self.rng.random_bool(0.5),
             drop_rate: if bad { self.rng.random_range(0.0..0.5) } else { 0.0 },
             duplicate_rate: if bad { self.rng.random_range(0.0..0.5) } else { 0.0 },
+            bytes_per_second: some_rate(&mut self.rng, self.is_slow),
         };
     }
 

@@ -70,8 +70,9 @@ impl Schedule {
 
     fn some_text(&mut self) -> String {
         self.sent += 1;
-        // Now and then one so large that runs are cut and windows fill.
-        let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
+        // Now and then one so large that runs are cut and windows fill, or that takes its time on a slow line.
+        let (share, longest) = if self.is_slow { (0.1, 100_000) } else { (0.02, 300_000) };
+        let filler = if self.rng.random_bool(share) { longest } else { 10 };
         format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)))
     }
 
