@@ -20,6 +20,8 @@ ARG BINARIES=target/docker
 COPY LICENSE ${BINARIES}/*-node ${BINARIES}/ackl*g /
 
 FROM ${RUST_IMAGE} AS build
+# The allocator is written in C; the image has a compiler and no make.
+RUN command -v make || { apt-get update -qq && apt-get install -y -qq --no-install-recommends make; }
 WORKDIR /src
 COPY . .
 RUN scripts/static-binaries /out

@@ -5,11 +5,13 @@
 //! `node`, whose core task steps the state machine of `protocol` and carries out its effects on `net` (connections) and
 //! `log` (records). `sim` drives the same state machines in virtual time. `docs/ARCHITECTURE.md` gives the reasons.
 
+mod accepting;
 pub mod cli;
 pub mod config;
 mod descriptors;
 pub mod http;
 pub mod log;
+mod memory;
 pub mod net;
 pub mod node;
 pub mod protocol;

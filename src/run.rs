@@ -22,8 +22,10 @@ use crate::descriptors;
 use crate::http::{HostNames, HttpConfig, Node, Server};
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
+use crate::memory;
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
+use crate::threads;
 use crate::types::{Faults, Fsync, InstanceId, LogId};
 
 /// Time for a stopping master's disk to take what was accepted, so that its senders learn that it is stored.
@@ -48,6 +50,7 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    memory::give_back_soon();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let new_log = LogId::new(rand::random());
@@ -121,6 +124,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    memory::give_back_soon();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let disk = Disk {
@@ -234,14 +238,18 @@ async fn end(halt: CancellationToken, tasks: TaskTracker) {
 /// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
 /// they bring while there are few secondaries.
 fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
-    let mut builder = match workers {
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
+    let build = || {
+        let mut builder = match workers {
+            1 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        if workers > 1 {
+            threads::ask_for(workers)?;
+            builder.worker_threads(workers).thread_name("comm");
+        }
+        builder.enable_all().build()
     };
-    if workers > 1 {
-        builder.worker_threads(workers).thread_name("comm");
-    }
-    builder.enable_all().build().context("cannot start the communication threads")
+    build().context("cannot start the communication threads (--comm-workers)")
 }
 
 fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {

@@ -9,14 +9,36 @@
 //! What reads the log runs on the log's own threads: see [`LogReader::aside`](crate::log::LogReader::aside).
 
 use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::task::{Context, Poll};
 use std::thread;
 
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tracing::warn;
+
+/// Asks the system for `count` threads at once, and lets them end. For what makes threads later and panics where there
+/// are none, as a runtime of several threads does, and the log lines' own thread: asked before, that is one clear line.
+///
+/// # Errors
+/// The system's, where it does not give that many.
+pub(crate) fn ask_for(count: usize) -> io::Result<()> {
+    ask_for_like(count, thread::Builder::new)
+}
+
+fn ask_for_like(count: usize, thread: impl Fn() -> thread::Builder) -> io::Result<()> {
+    let gate = RwLock::new(());
+    thread::scope(|scope| {
+        // They wait for each other until this is dropped, with or without all of them.
+        let _closed = gate.write();
+        for _ in 0..count {
+            thread().spawn_scoped(scope, || drop(gate.read()))?;
+        }
+        Ok(())
+    })
+}
 
 /// The system has no thread for the work, or the pool is gone. The work was not done; it may be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -188,6 +210,21 @@ mod tests {
         assert_eq!(third.await, Ok(3));
         to_first.send(1).unwrap();
         assert_eq!(first.await, Ok(1));
+    }
+
+    #[test]
+    fn threads_that_are_asked_for_end_whether_there_are_enough_or_not() {
+        ask_for(0).unwrap();
+        ask_for(3).unwrap();
+        // A stack that no system has.
+        let asked = std::cell::Cell::new(0);
+        let third_too_large = || {
+            asked.set(asked.get() + 1);
+            let bytes = if asked.get() == 3 { usize::MAX / 2 } else { 64 * 1024 };
+            thread::Builder::new().stack_size(bytes)
+        };
+        ask_for_like(5, third_too_large).unwrap_err();
+        assert_eq!(asked.get(), 3);
     }
 
     #[tokio::test]

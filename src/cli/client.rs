@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -119,9 +119,22 @@ impl Client {
     /// # Errors
     /// When the node refuses, cannot be reached or falls silent.
     pub(super) async fn list(&mut self, from: u64, limit: u64) -> anyhow::Result<Incoming> {
+        self.list_as(from, limit, "application/json").await
+    }
+
+    /// As [`Client::list`], in the form that `accept` names.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub(super) async fn list_as(
+        &mut self,
+        from: u64,
+        limit: u64,
+        accept: &'static str,
+    ) -> anyhow::Result<Incoming> {
         let path = format!("/messages?from={from}&limit={limit}");
-        let answer = timeout(READ_TIMEOUT, self.send(Method::GET, &path, None, Bytes::new())).await;
-        let response = answer.map_err(|_| self.silent())??;
+        let sending = self.send(Method::GET, &path, Some((ACCEPT, accept)), Bytes::new());
+        let response = timeout(READ_TIMEOUT, sending).await.map_err(|_| self.silent())??;
         match response.status() {
             StatusCode::OK => Ok(response.into_body()),
             _ => Err(self.refusal(response).await),
@@ -156,7 +169,8 @@ impl Client {
         patience: Option<Duration>,
     ) -> anyhow::Result<Answer> {
         let exchange = async {
-            let response = self.send(method, path, key, body).await?;
+            let header = key.map(|key| (HeaderName::from_static(KEY_HEADER), key));
+            let response = self.send(method, path, header, body).await?;
             self.whole(response).await
         };
         match patience {
@@ -172,7 +186,7 @@ impl Client {
         &mut self,
         method: Method,
         path: &str,
-        key: Option<&str>,
+        header: Option<(HeaderName, &str)>,
         body: Bytes,
     ) -> anyhow::Result<Response<Incoming>> {
         let head = Request::builder()
@@ -180,8 +194,8 @@ impl Client {
             .uri(path)
             .header(HOST, self.url.authority())
             .header(CONTENT_TYPE, "application/json");
-        let head = match key {
-            Some(key) => head.header(KEY_HEADER, key),
+        let head = match header {
+            Some((name, value)) => head.header(name, value),
             None => head,
         };
         let mut request = head.body(Full::new(body))?;

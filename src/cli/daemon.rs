@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use tracing::warn;
 
 use super::variables;
@@ -30,7 +31,13 @@ fn logged(
     log: &LogConfig,
     node: impl FnOnce() -> anyhow::Result<()>,
 ) -> ExitCode {
-    let guard = telemetry::init(name, log);
+    let guard = match telemetry::init(name, log).context("cannot start a thread for log lines") {
+        Ok(guard) => guard,
+        Err(error) => {
+            super::report(program, &error);
+            return ExitCode::FAILURE;
+        }
+    };
     for variable in variables::unknown() {
         warn!(variable, "{}", variables::ADVICE);
     }

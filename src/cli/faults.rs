@@ -10,7 +10,7 @@ use hyper::Method;
 use serde_json::{Map, Value, json};
 
 use super::NodeUrl;
-use super::client::{Answer, Client, READ_TIMEOUT};
+use super::client::{Answer, Client, READ_TIMEOUT, Unreachable};
 use crate::telemetry::escaped;
 use crate::types::{DelayRange, Rate};
 
@@ -121,6 +121,8 @@ pub(super) async fn run(args: &FaultsArgs, out: &mut impl Write) -> anyhow::Resu
     for url in &args.url {
         match ask(args, url).await {
             Ok(answer) => print(args, url, &answer, out)?,
+            // It names the node already.
+            Err(error) if error.is::<Unreachable>() => failures.push(error.to_string()),
             Err(error) if several => failures.push(format!("{url}: {error:#}")),
             Err(error) => return Err(error),
         }
@@ -314,6 +316,11 @@ mod tests {
         let done = run(&parsed(&[&args]).unwrap(), &mut out).await;
         assert_eq!(String::from_utf8(out).unwrap(), format!("{}: no faults\n", node.url()));
         assert_eq!(done.unwrap_err().to_string(), format!("{refusing}: not enabled"));
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let gone = NodeUrl::local(nobody.port());
+        let args = format!("--url={gone},{}", node.url());
+        let done = run(&parsed(&[&args]).unwrap(), &mut Vec::new()).await.unwrap_err().to_string();
+        assert_eq!(done.matches(&gone.to_string()).count(), 1, "{done}");
         let (_, out, done) = asked(&["show"], 403, r#"{"detail": "not enabled"}"#).await;
         assert_eq!((out.as_str(), done.unwrap_err().to_string().as_str()), ("", "not enabled"));
     }

@@ -33,11 +33,13 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{MasterArgs, NodeArgs, SecondaryArgs, Stop};
 use crate::run::{StopOn, StopSignals};
 use crate::telemetry::escaped;
+use crate::threads;
 
 /// The command line of `acklog`.
 #[derive(Clone, Debug, Parser)]
@@ -155,6 +157,7 @@ fn stop_of_child() -> anyhow::Result<StopSignals> {
 /// Runs a command that talks to a node. The connection is driven by a thread of its own, so that
 /// the command may block on its standard input and output.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    threads::ask_for(1).context("cannot start a thread")?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build()?.block_on(command)
 }

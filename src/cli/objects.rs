@@ -5,7 +5,7 @@ use anyhow::bail;
 use crate::types::MESSAGE_BYTES_LIMIT;
 
 /// Longest JSON text of one message: each byte of it can be written as six (`\u0000`).
-const OBJECT_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;
+pub(super) const OBJECT_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;
 
 /// Cuts a JSON list of objects into its objects while it arrives.
 #[derive(Default)]

@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use self::refusal::refusal;
+use self::refusal::{Head, refusal};
 
 /// How long a connection may be silent before the system asks the peer whether it is there, in
 /// time. Shorter: idle clients are woken more often. Longer: vanished ones are noticed later.
@@ -162,8 +162,8 @@ pub(super) struct Client<S: Stream> {
     is_shut_down: bool,
     /// Bytes of hyper's that something else is sent in place of.
     replaced: Option<usize>,
-    /// Bytes of the request line that came; none once its end did.
-    line_bytes: Option<usize>,
+    /// What is known of the head that comes.
+    head: Head,
 }
 
 /// A client takes nothing of what waits for it.
@@ -191,8 +191,8 @@ impl<S: Stream> Client<S> {
             ends_answer: Cell::new(false),
         });
         let watch = Watch(shared.clone());
-        let (replaced, line_bytes) = (None, Some(0));
-        (Self { shared, unread: None, is_shut_down: false, replaced, line_bytes }, watch)
+        let (replaced, head) = (None, Head::default());
+        (Self { shared, unread: None, is_shut_down: false, replaced, head }, watch)
     }
 
     /// Fails once the client took nothing for [`UNREAD_MAX`].
@@ -222,7 +222,7 @@ impl<S: Stream> Client<S> {
     ) -> Poll<io::Result<usize>> {
         self.shared.is_flushed.set(false);
         if self.replaced.is_none()
-            && let Some(refusal) = refusal(bytes, self.line_bytes)
+            && let Some(refusal) = refusal(bytes, &self.head)
         {
             self.shared.interim.set(refusal);
             self.replaced = Some(bytes.len());
@@ -273,11 +273,7 @@ impl<S: Stream> AsyncRead for Client<S> {
         let before = buf.filled().len();
         let read = Pin::new(&mut *self.shared.stream.borrow_mut()).poll_read(cx, buf);
         refusal::misspell_http2(buf.filled_mut().get_mut(before..).unwrap_or_default());
-        if let Some(line) = self.line_bytes {
-            let fresh = buf.filled().get(before..).unwrap_or_default();
-            let ended = memchr::memchr(b'\n', fresh).is_some();
-            self.line_bytes = (!ended).then_some(line + fresh.len());
-        }
+        self.head.note(buf.filled().get(before..).unwrap_or_default());
         read
     }
 }
@@ -307,8 +303,8 @@ impl<S: Stream> AsyncWrite for Client<S> {
     /// Called by hyper once all of an answer was written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.shared.is_flushed.set(true);
-        // The next line that comes is that of the next request.
-        self.line_bytes = Some(0);
+        // What comes next is the next request.
+        self.head = Head::default();
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_flush(cx)
     }
 

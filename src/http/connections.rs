@@ -50,7 +50,7 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
-    /// Milliseconds since then, [`BUSY`] or [`EVICTED`].
+    /// Nanoseconds since then, [`BUSY`] or [`EVICTED`].
     idle_since: AtomicU64,
 }
 
@@ -170,7 +170,7 @@ impl Activity {
     }
 
     fn rest(&self) {
-        let now = self.began.elapsed().as_millis() as u64;
+        let now = self.began.elapsed().as_nanos() as u64;
         self.idle_since.store(now + 1, Ordering::Relaxed);
     }
 }

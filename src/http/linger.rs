@@ -100,3 +100,71 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// The room between both ends, in bytes.
+    const ROOM: usize = 1000;
+
+    fn pair(discards: usize) -> (Linger<DuplexStream>, DuplexStream) {
+        let (near, far) = duplex(ROOM);
+        (Linger::new(near, CancellationToken::new(), discards), far)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_on_slowly_or_nothing_is_read_from_for_eight_seconds() {
+        for sends in [false, true] {
+            let (mut linger, mut far) = pair(ROOM);
+            let begin = Instant::now();
+            let slowly = async {
+                loop {
+                    sleep(Duration::from_millis(300)).await;
+                    if sends {
+                        far.write_all(b"x").await.unwrap();
+                    }
+                }
+            };
+            tokio::select! {
+                closed = linger.shutdown() => closed.unwrap(),
+                () = slowly => {}
+            }
+            let took = begin.elapsed();
+            assert!((LINGER..LINGER + Duration::from_millis(10)).contains(&took), "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_on_fast_is_read_from_up_to_a_number_of_bytes() {
+        let discards = 10 * DISCARD_BYTES;
+        let (mut linger, mut far) = pair(discards);
+        let begin = Instant::now();
+        let fast = async {
+            let mut sent = 0;
+            while let Ok(bytes) = far.write(&[0; ROOM]).await {
+                sent += bytes;
+            }
+            sent
+        };
+        let closes = async {
+            linger.shutdown().await.unwrap();
+            drop(linger);
+        };
+        let (sent, ()) = tokio::join!(fast, closes);
+        assert!((discards..=discards + 2 * ROOM).contains(&sent), "{sent} bytes");
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stops_waits_for_no_more_bytes() {
+        let (mut linger, _far) = pair(ROOM);
+        linger.closing.cancel();
+        let begin = Instant::now();
+        linger.shutdown().await.unwrap();
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+}

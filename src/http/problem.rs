@@ -157,6 +157,9 @@ pub(super) enum Problem {
     /// The body is said to be cut into chunks more than once.
     #[error("Transfer-Encoding names chunked more than once; send it once")]
     ChunkedTwice,
+    /// The length that is announced for the body is longer than any number of bytes that can come.
+    #[error("a body of the announced length cannot be taken; send a shorter one")]
+    LengthTooLong,
     /// The body is longer than any message needs.
     #[error("the body is longer than {limit} bytes, which is the limit; send a shorter one")]
     BodyTooLong {

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -23,6 +23,7 @@ use super::connections::{Connections, Slot};
 use super::host::HostNames;
 use super::read::ListingRoom;
 use super::routes::App;
+use crate::accepting::Accepting;
 use crate::node::{MasterHandle, SecondaryHandle};
 
 /// Connections that wait for their thread to take them over. A thread takes them at once; when it
@@ -34,11 +35,6 @@ const CONNECTION_QUEUE: usize = 64;
 /// it is megabytes, and thousands of such readers keep all others waiting.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-
-/// Pause after a failed accept, in time: what fails is mostly the number of descriptors, and only a
-/// connection that ends gives one back. Shorter: a busy loop while there are none. Longer: clients
-/// wait longer than they need to.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the HTTP server is told.
 #[derive(Clone, Debug)]
@@ -289,55 +285,19 @@ impl Acceptor {
                 return;
             }
         };
-        let mut failing = false;
+        let mut accepting = Accepting::new(listener, "HTTP");
         for worker in self.workers.iter().cycle() {
-            let Some(stream) = accept(&listener, &self.connections, &mut failing).await else {
-                continue;
-            };
+            // Whatever took the descriptors, the log may need one.
+            let make_room = || _ = self.connections.make_room();
+            let (stream, _) = accepting.next(make_room).await;
+            // Out of this thread's runtime: it may be served by another one.
+            let Ok(stream) = stream.into_std() else { continue };
             let Some(slot) = self.connections.enter() else { continue };
             if worker.send((stream, slot)).await.is_err() {
                 return;
             }
         }
     }
-}
-
-/// Accepts one connection; none when it was gone before it was taken over.
-async fn accept(
-    listener: &TcpListener,
-    connections: &Connections,
-    failing: &mut bool,
-) -> Option<std::net::TcpStream> {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                if std::mem::take(failing) {
-                    info!("HTTP connections are accepted again");
-                }
-                // Out of this thread's runtime: it may be served by another one.
-                return stream.into_std().ok();
-            }
-            Err(error) if is_the_peers(&error) => debug!(%error, "a connection ended early"),
-            Err(error) => {
-                if !std::mem::replace(failing, true) {
-                    warn!(%error, "HTTP connections cannot be accepted; trying on");
-                    // Whatever took the descriptors, the log may need one.
-                    connections.make_room();
-                }
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Whether an accept failed because of that one connection, so that the next may well succeed.
-fn is_the_peers(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
 }
 
 #[cfg(all(test, target_os = "linux"))]

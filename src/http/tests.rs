@@ -291,7 +291,23 @@ async fn what_is_no_request_is_refused_with_a_reason() {
     let mut sent = b"GET /thread HTTP/1.1\r\nhost: a\r\nx: ".to_vec();
     sent.resize(200_000, b'x');
     let line = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(60_000));
+    let length = |value: &str| {
+        let head = format!("POST /upload HTTP/1.1\r\nhost: a\r\nContent-length: {value}\r\n\r\n");
+        head.into_bytes()
+    };
     let cases = [
+        // 2^64 and what is beyond it, and the last two numbers below, which no counter of bytes has.
+        (length("18446744073709551614"), "413", "too-large"),
+        (length("18446744073709551615"), "413", "too-large"),
+        (length("0018446744073709551616"), "413", "too-large"),
+        (length(&"9".repeat(1000)), "413", "too-large"),
+        (length("18446744073709551613"), "413", "too-large"),
+        (length("+5"), "400", "bad-request"),
+        (length("-1"), "400", "bad-request"),
+        (length("5, 6"), "400", "bad-request"),
+        (length("0x10"), "400", "bad-request"),
+        (length(""), "400", "bad-request"),
+        (length("99999999999999999999x"), "400", "bad-request"),
         (sent, "431", "head-too-long"),
         (line.into_bytes(), "414", "target-too-long"),
         (b"GET /thread HTTP/1.1\r\nhost : a\r\n\r\n".to_vec(), "400", "bad-request"),

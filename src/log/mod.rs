@@ -22,24 +22,23 @@ pub mod disk;
 mod freezing;
 mod open;
 mod reset;
-mod running;
 mod segment;
 mod shared;
 pub mod storage;
+mod view;
 mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
-use shared::Shared;
+use shared::{Before, Shared};
 use thiserror::Error;
 
-use crate::protocol::{LogView, Unreadable};
 use crate::threads::{Answer, NoThread};
 use crate::types::{
-    Batch, Checksum, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId,
-    NodeName, Records, Run, RunningChecksum, record_bytes,
+    Batch, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+    Records, Run, RunningChecksum, record_bytes,
 };
 
 pub use accept_loss::{AcceptLossError, accept_loss};
@@ -136,8 +135,8 @@ pub struct PageCursor(Option<disk::Cursor>);
 
 /// A new, empty log in memory.
 pub fn in_memory() -> (LogWriter, LogReader) {
-    let start = (LogEnd::ZERO, Some(RunningChecksum::START));
-    let shared = Arc::new(Shared::new(start, segment::SEGMENT_BYTES, None));
+    let before = Before { end: LogEnd::ZERO, running: Some(RunningChecksum::START), last: None };
+    let shared = Arc::new(Shared::new(before, segment::SEGMENT_BYTES, None));
     LogWriter::of(shared, None)
 }
 
@@ -362,33 +361,6 @@ impl LogReader {
             self.shared.unreadable(error);
         }
         asked
-    }
-}
-
-impl LogView for LogReader {
-    fn run_from(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<(IdRange, usize), Unreadable> {
-        let until = until.min(self.durable_end());
-        if from >= until {
-            return Ok((IdRange::empty(from), 0));
-        }
-        match self.shared.plan_recent(from, until, max_bytes) {
-            Some(planned) => Ok(planned),
-            None => {
-                let planned = self.on_disk(|files| files.plan(from, until, max_bytes));
-                planned.map_err(|_| Unreadable)
-            }
-        }
-    }
-
-    fn checksum_before(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable> {
-        let Some(last) = end.last_id() else { return Ok(None) };
-        let records = self.read(last.before(), end, 0).map_err(|_| Unreadable)?;
-        Ok(records.iter().next().map(|record| record.checksum))
     }
 }
 

@@ -10,13 +10,15 @@ use tracing::{error, warn};
 use super::disk::Disk;
 use super::segment::{Active, Sealed};
 use super::{Page, ReadError};
-use crate::types::{DiskFault, IdRange, LogEnd, Records, RunningChecksum};
+use crate::types::{Checksum, DiskFault, IdRange, LogEnd, Records, RunningChecksum};
 
 /// The state of a log.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// Held for the time of one append or of one read of at most a run's size, never across an await.
     recent: RwLock<Recent>,
+    /// What was there at the start.
+    before: Before,
     /// Stored after the records below it are in memory or in files; loaded before they are read. Grows only.
     durable_end: AtomicU64,
     /// The version of the list of members that is written down.
@@ -25,6 +27,16 @@ pub(super) struct Shared {
     pub(super) changed: Notify,
     /// None for a log in memory.
     pub(super) disk: Option<Disk>,
+}
+
+/// What stands before the records that come after a start, and is not in memory.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) end: LogEnd,
+    /// The checksum of all of its records, where it is known.
+    pub(super) running: Option<RunningChecksum>,
+    /// The checksum of the last one, where there is one that can be read.
+    pub(super) last: Option<Checksum>,
 }
 
 /// The newest records, in pieces. A log in memory has all of its records here; one on disk those that are not durable
@@ -43,18 +55,15 @@ pub(super) struct Recent {
 }
 
 impl Shared {
-    /// A log that ends at `end` and has nothing in memory yet; with the checksum of all that stands before, where it is
-    /// known. Pieces of memory have `chunk_bytes`.
-    pub(super) fn new(
-        (end, running): (LogEnd, Option<RunningChecksum>),
-        chunk_bytes: usize,
-        disk: Option<Disk>,
-    ) -> Self {
+    /// A log that has nothing in memory yet. Pieces of memory have `chunk_bytes`.
+    pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<Disk>) -> Self {
+        let Before { end, running, .. } = before;
         let active = Active::new(end, running, chunk_bytes, Vec::new());
         let (sealed, spare) = (VecDeque::new(), Vec::new());
         let recent = Recent { sealed, active, chunk_bytes, spare };
         Self {
             recent: RwLock::new(recent),
+            before,
             durable_end: AtomicU64::new(end.get()),
             remembered: AtomicU64::new(0),
             changed: Notify::new(),
@@ -123,14 +132,24 @@ impl Shared {
         })
     }
 
-    /// The checksum of all records below `end`, durable or not, where it is known; the outer option is none where `end`
-    /// lies before the records in memory.
-    pub(super) fn running_recent(&self, end: LogEnd) -> Option<Option<RunningChecksum>> {
+    /// The checksum of all records below `end`, durable or not; none where it is not known, or `end` lies before the
+    /// records in memory.
+    pub(super) fn running_recent(&self, end: LogEnd) -> Option<RunningChecksum> {
         let recent = self.recent();
-        (recent.start() <= end).then(|| match recent.sealed_at(end) {
+        match recent.sealed_at(end) {
+            _ if end < recent.start() => None,
             Some(sealed) => sealed.running_at(end),
             None => recent.active.running_at(end),
-        })
+        }
+    }
+
+    /// The checksum of the last record below `end`, durable or not; none where there is none, or it is not in memory.
+    pub(super) fn last_recent(&self, end: LogEnd) -> Option<Checksum> {
+        if end == self.before.end {
+            return self.before.last;
+        }
+        let records = self.read_recent(end.last_id()?.before(), end, 0)?;
+        records.iter().next().map(|record| record.checksum)
     }
 
     /// Reads a page of what is in memory, durable or not; none where `from` lies before that.

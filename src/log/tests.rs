@@ -1,6 +1,7 @@
 //! The log as its users see it.
 
 use super::*;
+use crate::protocol::LogView;
 
 /// Enough messages for several segments.
 fn filled(messages: u64) -> (LogWriter, LogReader) {
@@ -81,10 +82,10 @@ fn a_copy_made_of_runs_is_the_same_log() {
     copy_writer.flush();
     assert_eq!(read_all(&copy, 9999), read_all(&reader, 256 * 1024));
     let end = LogEnd::new(6000);
-    assert!(copy.checksum_before(end).unwrap().is_some());
-    assert_eq!(copy.checksum_before(end), reader.checksum_before(end));
-    assert_ne!(copy.checksum_before(end), reader.checksum_before(LogEnd::new(5999)));
-    assert_eq!(copy.checksum_before(LogEnd::ZERO), Ok(None));
+    assert!(copy.checksum_below(end).unwrap().is_some());
+    assert_eq!(copy.checksum_below(end), reader.checksum_below(end));
+    assert_ne!(copy.checksum_below(end), reader.checksum_below(LogEnd::new(5999)));
+    assert_eq!(copy.checksum_below(LogEnd::ZERO), Ok(None));
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::{Buf, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::protocol::frame::{self, FRAME_BYTES_MAX, Frame, FrameError};
+use crate::protocol::frame::{
+    self, FRAME_BYTES_MAX, Frame, FrameError, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX,
+};
 use crate::types::Records;
 
 /// Bytes of the length before each frame: `u32`, big-endian.
@@ -75,18 +77,48 @@ pub enum Received {
     Bytes,
 }
 
+/// How long the frames are that are taken from a peer. It holds from the next frame on that begins.
+#[derive(Debug)]
+pub struct FrameLimit {
+    bytes: AtomicUsize,
+    is_admitted: AtomicBool,
+}
+
+impl FrameLimit {
+    /// Takes what a handshake needs.
+    pub fn of_handshake() -> Self {
+        let bytes = AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX);
+        Self { bytes, is_admitted: AtomicBool::new(false) }
+    }
+
+    /// The handshake is done: takes frames without messages, and with `messages` those with messages too.
+    pub fn admit(&self, messages: bool) {
+        self.is_admitted.store(true, Ordering::Relaxed);
+        let bytes = if messages { FRAME_BYTES_MAX } else { HEAD_FRAME_BYTES_MAX };
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn is_stranger(&self) -> bool {
+        !self.is_admitted.load(Ordering::Relaxed)
+    }
+}
+
 /// Reads frames from one direction of a connection.
 #[derive(Debug)]
 pub struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
-    limit: Arc<AtomicUsize>,
+    limit: Arc<FrameLimit>,
     came: u64,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    /// Reads frames of at most `limit` bytes, which may be changed between frames.
-    pub fn new(io: R, limit: Arc<AtomicUsize>) -> Self {
+    /// Reads frames that are not longer than `limit`.
+    pub fn new(io: R, limit: Arc<FrameLimit>) -> Self {
         Self { io, buffer: BytesMut::new(), limit, came: 0 }
     }
 
@@ -130,9 +162,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Makes room for a read: memory is taken for bytes that came, not for bytes that a length field claims. What was
     /// handed out and is used no more makes room again.
     fn make_room(&mut self) {
-        let is_stranger = self.limit.load(Ordering::Relaxed) < FRAME_BYTES_MAX;
         let missing = self.announced().map_or(0, |bytes| PREFIX_BYTES + bytes - self.buffer.len());
-        self.buffer.reserve(match is_stranger {
+        self.buffer.reserve(match self.limit.is_stranger() {
             true => STRANGER_READ_BYTES,
             false => missing.clamp(READ_BYTES, LONG_READ_BYTES),
         });
@@ -147,7 +178,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Takes a whole frame out of the buffer.
     fn decode(&mut self) -> Result<Option<Frame<Records>>, ReceiveError> {
         let Some(announced) = self.announced() else { return Ok(None) };
-        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = self.limit.bytes();
         if announced > limit {
             let first = self.buffer.first_chunk().copied().unwrap_or_default();
             return Err(other_protocol(first).unwrap_or(ReceiveError::TooLong { announced, limit }));
@@ -189,7 +220,7 @@ mod tests {
     }
 
     fn reader<R: AsyncRead + Unpin>(io: R) -> FrameReader<R> {
-        FrameReader::new(io, Arc::new(AtomicUsize::new(100)))
+        FrameReader::new(io, Arc::new(FrameLimit::of_handshake()))
     }
 
     #[tokio::test]
@@ -217,7 +248,9 @@ mod tests {
         end.write_all(&[0x7f, 0xff, 0xff, 0xff]).await.unwrap();
         let mut reader = reader(io);
         let error = reader.next().await.unwrap_err();
-        assert!(matches!(error, ReceiveError::TooLong { announced: 0x7fff_ffff, limit: 100 }));
+        let limit_is = HANDSHAKE_FRAME_BYTES_MAX;
+        assert!(matches!(error, ReceiveError::TooLong { announced: 0x7fff_ffff, limit }
+            if limit == limit_is));
     }
 
     #[tokio::test]
@@ -233,10 +266,44 @@ mod tests {
         }
     }
 
+    /// Polls a reader that is promised a frame until nothing more comes.
+    async fn promised(reader: &mut FrameReader<&[u8]>) -> Result<Option<Received>, ReceiveError> {
+        loop {
+            match reader.next().await {
+                Ok(Some(Received::Bytes)) => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn each_role_has_its_longest_frame() {
+        for (admitted, limit) in [
+            (None, HANDSHAKE_FRAME_BYTES_MAX),
+            (Some(false), HEAD_FRAME_BYTES_MAX),
+            (Some(true), FRAME_BYTES_MAX),
+        ] {
+            let limits = Arc::new(FrameLimit::of_handshake());
+            if let Some(messages) = admitted {
+                // Whatever was expected before.
+                limits.admit(!messages);
+                limits.admit(messages);
+            }
+            let longest = (limit as u32).to_be_bytes();
+            let mut taken = FrameReader::new(&longest[..], limits.clone());
+            assert!(matches!(promised(&mut taken).await, Err(ReceiveError::CutOff(4))));
+            let longer = (limit as u32 + 1).to_be_bytes();
+            let error = promised(&mut FrameReader::new(&longer[..], limits)).await.unwrap_err();
+            assert!(matches!(error, ReceiveError::TooLong { limit: told, .. } if told == limit));
+        }
+    }
+
     #[tokio::test]
     async fn memory_is_taken_for_bytes_that_came_not_for_those_promised() {
         let (mut end, io) = tokio::io::duplex(64);
-        let mut reader = FrameReader::new(io, Arc::new(AtomicUsize::new(FRAME_BYTES_MAX)));
+        let limit = Arc::new(FrameLimit::of_handshake());
+        limit.admit(true);
+        let mut reader = FrameReader::new(io, limit);
         end.write_all(&(FRAME_BYTES_MAX as u32).to_be_bytes()).await.unwrap();
         assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
         let waited = tokio::time::timeout(Duration::from_millis(1), reader.next()).await;

@@ -11,7 +11,6 @@ mod batch;
 mod codec;
 mod dialer;
 pub mod keep_alive;
-mod listener;
 mod outbox;
 mod pace;
 mod session;
@@ -19,7 +18,6 @@ mod unacked;
 
 pub use codec::{FrameReader, ReceiveError, Received};
 pub use dialer::Dialer;
-pub use listener::accept_all;
 pub use outbox::{Outbox, Place, Subject};
 pub use session::{Network, SessionEvent, SessionHandle};
 pub use unacked::Unacked;

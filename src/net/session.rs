@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -18,13 +18,11 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::batch::Batch;
-use super::codec::{FrameReader, ReceiveError, Received};
+use super::codec::{FrameLimit, FrameReader, ReceiveError, Received};
 use super::outbox::{Line, Outbox, WeakOutbox};
 use super::pace::Pace;
 use super::unacked::{Ends, Unacked, bound_own_queue};
-use crate::protocol::frame::{
-    EncodedFrame, FRAME_BYTES_MAX, Frame, HANDSHAKE_FRAME_BYTES_MAX, Response,
-};
+use crate::protocol::frame::{EncodedFrame, Frame, Response};
 use crate::protocol::{LineView, SessionEnd};
 use crate::types::{HEARTBEAT_INTERVAL_MAX, Records, Run, SessionId};
 
@@ -82,15 +80,14 @@ pub struct SessionHandle {
 /// What the handshake changes for the tasks of a session.
 #[derive(Debug)]
 struct Limits {
-    /// Longest frame that is taken, in bytes.
-    frame: Arc<AtomicUsize>,
+    frame: Arc<FrameLimit>,
     /// The heartbeat interval in milliseconds; 0 until the handshake is done.
     heartbeat_ms: AtomicU64,
 }
 
 impl Limits {
-    fn admit(&self, heartbeat_interval: Duration) {
-        self.frame.store(FRAME_BYTES_MAX, Ordering::Relaxed);
+    fn admit(&self, heartbeat_interval: Duration, messages: bool) {
+        self.frame.admit(messages);
         let ms = u64::try_from(heartbeat_interval.as_millis()).unwrap_or(u64::MAX).max(1);
         self.heartbeat_ms.store(ms, Ordering::Relaxed);
     }
@@ -109,9 +106,16 @@ impl SessionHandle {
         &self.outbox
     }
 
-    /// The handshake is done: frames of full length are taken from here on, and heartbeats come at this interval.
+    /// The handshake of a secondary is done: heartbeats go to it at this interval, and it is not expected to send
+    /// messages.
     pub fn admit(&self, heartbeat_interval: Duration) {
-        self.limits.admit(heartbeat_interval);
+        self.limits.admit(heartbeat_interval, false);
+    }
+
+    /// Takes frames with messages from the peer from here on, up to the longest; or no longer, and then one that is
+    /// under way ends the connection.
+    pub fn expect_messages(&self, expected: bool) {
+        self.limits.frame.admit(expected);
     }
 
     /// Looks at how far the frames to the peer have got.
@@ -165,7 +169,7 @@ impl Network {
         }
         let line = Arc::new(Line::new(ends, unacked));
         let (outbox, queue) = Outbox::new(line.clone());
-        let frame = Arc::new(AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX));
+        let frame = Arc::new(FrameLimit::of_handshake());
         let limits = Arc::new(Limits { frame, heartbeat_ms: AtomicU64::new(0) });
         // `close`: this side wants to end the connection. `gone`: it is over, for the reader too.
         let (close, gone) = (CancellationToken::new(), CancellationToken::new());
@@ -297,7 +301,7 @@ impl Reader {
     /// The master let this node in. An interval that is not plausible ends the connection elsewhere.
     fn welcomed(&self, heartbeat_interval: Duration) {
         let interval = heartbeat_interval.min(HEARTBEAT_INTERVAL_MAX);
-        self.limits.admit(interval);
+        self.limits.admit(interval, true);
         // Fails only for a connection that is gone, which the next read tells.
         let _ = set_patience(self.frames.io().as_ref(), interval);
     }

@@ -7,7 +7,7 @@ mod task;
 
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +18,8 @@ use super::commands::{self, Command, Commands};
 use super::faults::FaultsCommand;
 use super::releases::{Appender, Mailboxes};
 use super::{MAILBOX, Stopped};
+use crate::accepting::Accepting;
 use crate::log::{LogReader, Opened};
-use crate::net::accept_all;
 use crate::protocol::{ForgetError, MasterHealth, MasterOptions};
 use crate::types::NodeName;
 
@@ -114,11 +114,17 @@ pub fn start_master(
     let inbox = Inbox { commands: commands_in, events: events_in, accepted: accepted_in, compared };
     let stopped = stop.clone();
     tasks.spawn(async move {
-        let take = async |stream: TcpStream, address: std::net::SocketAddr| {
-            accepted.send((stream, address.to_string())).await.is_ok()
+        let mut accepting = Accepting::new(listener, "secondaries");
+        let accept_all = async {
+            loop {
+                let (stream, address) = accepting.next(|| ()).await;
+                if accepted.send((stream, address.to_string())).await.is_err() {
+                    return;
+                }
+            }
         };
         tokio::select! {
-            () = accept_all(listener, take) => {}
+            () = accept_all => {}
             () = stopped.cancelled() => {}
         }
     });

@@ -28,6 +28,11 @@ pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest frame until the handshake is done, in bytes: a stranger gets no more of our memory than this.
 pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest frame without messages once the handshake is done, in bytes, and so the longest that a master takes from a
+/// secondary. Far more than a head needs, so that a later one has room; longer ones would only let a broken peer make a
+/// master hold more.
+pub const HEAD_FRAME_BYTES_MAX: usize = 64 * 1024;
+
 /// Most bytes of records in one run or page, unless it is a single message or batch. Smaller: more frames and wake-ups
 /// for the same messages. Larger: one frame holds up the heartbeats behind it for longer on a slow line.
 pub const RUN_BYTES_MAX: usize = 256 * 1024;
@@ -41,6 +46,7 @@ const HEAD_BYTES_MAX: usize = 4096;
 /// What must travel in one frame does.
 const _: () = assert!(RECORD_BYTES_MAX + HEAD_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + HEAD_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(HEAD_BYTES_MAX <= HEAD_FRAME_BYTES_MAX);
 
 /// A request or the response to one. `R` stands for a run of messages: [`IdRange`] inside the deciding code,
 /// [`Records`] where the bytes are there.
@@ -95,8 +101,9 @@ pub struct Handshake {
     pub log: Option<LogId>,
     /// Its contiguous end.
     pub end: LogEnd,
-    /// The checksum of its last record before that end; none where it has no record.
-    pub last_checksum: Option<Checksum>,
+    /// The checksum of all its records before that end or, where that is not known, of the last one; none where it has
+    /// no record. Earlier releases tell that of the last one always.
+    pub checksum: Option<Checksum>,
 }
 
 /// What the other side answers.

@@ -91,11 +91,17 @@ pub trait LogView {
         max_bytes: usize,
     ) -> Result<(IdRange, usize), Unreadable>;
 
-    /// The checksum of the last durable record before `end`; none at the log's beginning.
+    /// Returns the checksum by which a secondary tells its log below `end`: of all records or, where that is not known,
+    /// of the last one; none at the log's beginning.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn checksum_before(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable>;
+    fn checksum_below(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable>;
+
+    /// Returns whether a secondary that tells this checksum has the same records below `end`, which is durable here:
+    /// whether it is the one of all records, or the one of the last record alone, which earlier releases tell. None
+    /// where only a file can tell.
+    fn is_same_below(&self, end: LogEnd, told: Checksum) -> Option<bool>;
 }
 
 /// A part of the node's own log cannot be read. The disk's fault is told by an input of its own.

@@ -18,7 +18,7 @@ use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
     Effect, ForgetError, Input, LineView, MasterOptions, Outcome, Refusal, SecondaryEffect,
-    SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd,
+    SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd, Unreadable,
 };
 use crate::types::{
     IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,
@@ -45,6 +45,8 @@ pub(super) enum Event {
     Synced { secondary: Option<NodeName>, life: u64 },
     /// The master wrote down a list of names.
     Remembered { version: u64, names: Vec<NodeName>, losses: Losses, life: u64 },
+    /// The master's files told whether a secondary's log is the same.
+    Compared { link: u64, is_same: Result<bool, Unreadable>, life: u64 },
     /// A node's disk takes nothing more (none: the master's).
     DiskBroke { secondary: Option<NodeName>, life: u64 },
 }

@@ -15,7 +15,8 @@ const UNHEALTHY_AFTER: u32 = 5;
 /// What the master's secondaries told it, by connection and by name.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
-    /// The largest position told on each connection.
+    /// The position that each connection's handshake told, and the largest one that was told behind it.
+    introduced: BTreeMap<u64, LogEnd>,
     told: BTreeMap<u64, LogEnd>,
     /// The name and the process that each connection brought, and by name the last connection that was ready.
     names: BTreeMap<u64, (NodeName, InstanceId)>,
@@ -25,7 +26,7 @@ pub(super) struct Positions {
     /// Until when a frame to the secondary takes its time on each connection: its parts are signs of life, too.
     busy: BTreeMap<u64, Duration>,
     /// The newest connection that the master took for each name, and the position that counts.
-    counts: BTreeMap<NodeName, (u64, LogEnd)>,
+    counts: BTreeMap<NodeName, (u64, Option<LogEnd>)>,
     /// Names whose frames are drawn: what they tell is not true.
     liars: BTreeSet<NodeName>,
     /// When the master last stood still: silences before that cannot be judged.
@@ -74,6 +75,8 @@ impl Positions {
         match frame {
             Frame::Request(_, Request::Handshake(handshake)) => {
                 self.names.insert(link, (handshake.name.clone(), handshake.instance));
+                self.introduced.entry(link).or_insert(handshake.end);
+                return;
             }
             Frame::Request(_, Request::SecondaryNodeReady { .. }) => {
                 let name = self.names.get(&link).map(|(name, _)| name.clone());
@@ -87,7 +90,7 @@ impl Positions {
     }
 
     /// Takes over which connection is whose, from the rows of the master's health. A new connection replaces what an
-    /// earlier one told, also by less; a connection that is gone leaves what it told.
+    /// earlier one told: by less at once, by more with its first request. One that is gone leaves what it told.
     pub(super) fn look_at(&mut self, health: &MasterHealth) {
         self.counts.retain(|name, _| health.secondaries.iter().any(|row| row.name == *name));
         for row in &health.secondaries {
@@ -101,20 +104,25 @@ impl Positions {
             if let Some(end) = row.acked_end.filter(|_| self.stood_still.is_some()) {
                 self.told.insert(link, end);
             }
-            let told = self.told.get(&link).copied().unwrap_or_default();
+            let lowered = || {
+                let (_, counted) = self.counts.get(&row.name)?;
+                Some((*counted)?.min(*self.introduced.get(&link)?))
+            };
+            let told = self.told.get(&link).copied().or_else(lowered);
             self.counts.insert(row.name.clone(), (link, told));
         }
     }
 
     /// The position that counts for a name; none where none was told since the master started.
     pub(super) fn of(&self, name: &NodeName) -> Option<LogEnd> {
-        self.counts.get(name).map(|&(_, told)| told)
+        self.counts.get(name).and_then(|&(_, told)| told)
     }
 
     /// Number of secondaries that told `end` or more, and did not lie.
     pub(super) fn at_least(&self, end: LogEnd) -> usize {
-        let told =
-            |(name, (_, told)): &(&NodeName, &(u64, LogEnd))| end <= *told && !self.is_liar(name);
+        let told = |(name, (_, told)): &(&NodeName, &(u64, Option<LogEnd>))| {
+            told.is_some_and(|told| end <= told) && !self.is_liar(name)
+        };
         self.counts.iter().filter(told).count()
     }
 

@@ -47,7 +47,7 @@ impl Fields {
         self.others.remove(place);
         let mut condition = self.message.clone();
         for (name, value) in &self.others {
-            if matches!(*name, "code" | "detail" | "error" | "peer" | "reason") {
+            if matches!(*name, "code" | "detail" | "error" | "peer" | "port" | "reason") {
                 condition.push_str(&format!(" {name}={value}"));
             }
         }

@@ -13,7 +13,7 @@ mod writer;
 
 pub use escape::escaped;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::LogConfig;
+use crate::threads;
 use crate::types::NodeName;
 use clock::Clock;
 use few::Few;
@@ -65,15 +66,19 @@ impl Drop for Guard {
 
 /// Starts logging for this process. To be called once, before anything is logged.
 ///
+/// # Errors
+/// When the system has no thread for it.
+///
 /// # Panics
 /// When the process has a log already: that is a bug of the caller.
-pub fn init(name: &NodeName, config: &LogConfig) -> Guard {
+pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
+    threads::ask_for(1)?;
     let (writer, worker) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(BUFFERED_LINES_MAX)
         .thread_name("log")
-        .finish(std::io::stderr());
-    let is_terminal = std::io::stderr().is_terminal();
+        .finish(io::stderr());
+    let is_terminal = io::stderr().is_terminal();
     let style = match config.up_since {
         Some(_) => Style::Up,
         None if is_terminal => Style::Terminal { colour: wants_colour(true) },
@@ -85,7 +90,7 @@ pub fn init(name: &NodeName, config: &LogConfig) -> Guard {
     let lines = Lines::new(writer, Arc::clone(&format));
     tracing::subscriber::set_global_default(subscriber(&config.filter, format, lines.clone()))
         .expect("logging starts once");
-    Guard { lines, worker }
+    Ok(Guard { lines, worker })
 }
 
 /// Whether output that goes to a terminal or not is coloured: see <https://no-color.org>.

@@ -12,11 +12,11 @@ use crate::config::LogFormat;
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -154,11 +154,11 @@ fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
     #[derive(Clone, Default)]
     struct Stuck(Captured, Arc<Mutex<()>>);
     impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _free = self.1.lock().unwrap();
             self.0.write(bytes)
         }
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }

@@ -31,8 +31,9 @@ pub(crate) use name::is_dots;
 pub use name::{NameError, NodeName};
 pub(crate) use record::has_more;
 pub use record::{
-    BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, Record,
-    RecordError, encode_record, record_at, record_bytes, record_size,
+    BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEAD_BYTES_MAX,
+    RECORD_HEADER_BYTES, Record, RecordError, RecordHead, encode_record, record_at, record_bytes,
+    record_head, record_size,
 };
 pub use records::Records;
 pub(crate) use records::checked_records;
@@ -275,7 +276,7 @@ number! {
     KeyHash(u128), "{:032x}"
 }
 number! {
-    /// CRC-32C of a record.
+    /// CRC-32C of a record, or the lower half of a [`RunningChecksum`].
     Checksum(u32), "{:08x}"
 }
 

@@ -142,6 +142,37 @@ impl Record<'_> {
     }
 }
 
+/// What a record has beside its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordHead {
+    /// The message's id.
+    pub id: MessageId,
+    /// As [`Record::accepted_ms`].
+    pub accepted_ms: u64,
+    /// As [`Record::key`].
+    pub key: Option<IdempotencyKey>,
+    /// As [`Record::has_more`].
+    pub has_more: bool,
+}
+
+/// Bytes of the longest head.
+pub const RECORD_HEAD_BYTES_MAX: usize = RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX;
+
+/// Reads the head of the record at the front of `bytes`, which its checksum does not prove: the text need not be whole.
+/// None where no head stands there.
+pub fn record_head(bytes: &[u8]) -> Option<RecordHead> {
+    let (head, body) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>()?;
+    let number = |at| head.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    let [.., flags] = *head;
+    let (key, _) = split_key(flags, body).filter(|_| flags & !FLAGS_KNOWN == 0)?;
+    Some(RecordHead {
+        id: MessageId::new(number(8)?),
+        accepted_ms: number(16)?,
+        key: key.map(|key| key.parse().expect("a checked key")),
+        has_more: flags & FLAG_MORE != 0,
+    })
+}
+
 /// The size in bytes of the records of a batch.
 pub fn record_bytes(key: Option<&IdempotencyKey>, batch: &Batch) -> usize {
     let key_bytes = key.map_or(0, |key| 1 + key.as_str().len());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Checksum;
 use super::record::record_size;
 
 /// A checksum of all records of a log below a position. It goes on over the checksum of each record in turn, so that
@@ -23,6 +24,11 @@ impl RunningChecksum {
     /// The number that it is stored as.
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// Returns its lower half, for where there is room for 32 bits only.
+    pub const fn short(self) -> Checksum {
+        Checksum::new(self.0 as u32)
     }
 
     /// Goes on over one record, by its CRC-32C.

@@ -1,6 +1,10 @@
 //! `acklog check` against real nodes: a healthy cluster passes, one that lies is found out. The lies are told by an
 //! HTTP proxy in front of a node.
 
+mod basic;
+mod lies;
+mod runs;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
@@ -12,13 +16,13 @@ use serde_json::Value;
 
 use crate::support::*;
 
-/// Changes an answer: the request's method, and status and body of the answer.
-type Lie = dyn Fn(&str, u16, &mut Value) + Send + Sync;
+/// Changes an answer: the request's line with the headers that are passed on, and status and body of the answer.
+type Lie = dyn Fn(&str, &mut u16, &mut Value) + Send + Sync;
 
 /// Starts a proxy that changes the JSON of each answer; returns where it listens.
 fn lying(
     to: SocketAddr,
-    lie: impl Fn(&str, u16, &mut Value) + Send + Sync + 'static,
+    lie: impl Fn(&str, &mut u16, &mut Value) + Send + Sync + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -33,29 +37,55 @@ fn lying(
 }
 
 /// Passes one request on and its answer back; nothing once the client is gone.
-fn pass_on(mut client: &TcpStream, to: SocketAddr, lie: &Lie) -> Option<()> {
+fn pass_on(client: &TcpStream, to: SocketAddr, lie: &Lie) -> Option<()> {
+    pass_on_changed(client, to, &|body| body, lie)
+}
+
+/// The same, with the request's body changed.
+fn pass_on_changed(
+    mut client: &TcpStream,
+    to: SocketAddr,
+    change: &dyn Fn(String) -> String,
+    lie: &Lie,
+) -> Option<()> {
     let mut reader = BufReader::new(client);
-    let (mut line, mut length) = (String::new(), 0);
+    let (mut line, mut length, mut headers) = (String::new(), 0, Vec::new());
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
     }
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
+        let header = header.trim().to_ascii_lowercase();
+        let Some((name, value)) = header.split_once(": ") else { break };
+        match name {
+            "content-length" => length = value.parse().ok()?,
+            "accept" | "idempotency-key" => headers.push(header),
+            _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let mut words = line.split(' ');
     let (method, path) = (words.next()?, words.next()?);
-    let answer = request(to, method, path, std::str::from_utf8(&body).ok()?);
-    let mut json = answer.json();
-    lie(method, answer.status, &mut json);
-    let (status, body) = (answer.status, json.to_string());
-    let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let kept: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let answer = begin_with(to, method, path, &kept, &change(String::from_utf8(body).ok()?));
+    let answer = answer.try_answer().ok()?;
+    let is_lines = answer.header("content-type") == Some("application/x-ndjson");
+    let mut json: Value = match is_lines {
+        true => {
+            answer.body.lines().map(|line| line.parse::<Value>().ok()).collect::<Option<_>>()?
+        }
+        false => serde_json::from_str(&answer.body).ok()?,
+    };
+    let mut status = answer.status;
+    lie(&format!("{} {}", line.trim(), headers.join(" ")), &mut status, &mut json);
+    let body: String = match &json {
+        Value::Array(rows) if is_lines => rows.iter().map(|row| format!("{row}\n")).collect(),
+        other => format!("{other}\n"),
+    };
+    let retry = answer.header("retry-after").map_or("", |_| "Retry-After: 1\r\n");
+    let head = format!("HTTP/1.1 {status} x\r\n{retry}Content-Length: {}\r\n\r\n", body.len());
     client.write_all((head + &body).as_bytes()).ok()
 }
 
@@ -69,7 +99,8 @@ fn acklog(urls: &[SocketAddr], args: &[&str]) -> Command {
 }
 
 fn check(urls: [SocketAddr; 2], flags: &[&str]) -> Output {
-    let args = ["check", "--duration", "500ms", "--senders", "4", "--messages", "4000"];
+    // So many messages, however long they take: each machine has enough answers for a verdict.
+    let args = ["check", "--duration", "100s", "--senders", "4", "--messages", "600"];
     acklog(&urls, &[&args, flags].concat()).output().unwrap()
 }
 
@@ -104,8 +135,8 @@ fn finds_in_lists(
 #[track_caller]
 fn finds_in_answers(lie: impl Fn(&mut Value) + Send + Sync + 'static, kind: &str, id: Option<u64>) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let proxy = lying(master.http, move |method, status, answer| {
-        if (method, status) == ("POST", 201) {
+    let proxy = lying(master.http, move |line, status, answer| {
+        if line.starts_with("POST") && *status == 201 {
             lie(answer);
         }
     });
@@ -241,7 +272,7 @@ fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
     let set = acklog(&urls, &faults.split(' ').collect::<Vec<_>>()).output().unwrap();
     let lines = String::from_utf8(set.stdout).unwrap();
     assert_eq!((set.status.code(), lines.lines().count()), (Some(0), 12), "{lines}");
-    let flags = "check --json --duration 1s --rate 500 --disconnect-every 300ms";
+    let flags = "check --json --duration 2s --rate 500 --disconnect-every 300ms";
     let checked = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
@@ -258,7 +289,10 @@ fn a_node_that_acks_nothing_because_of_its_faults_is_not_accused_while_they_stay
     wait_ready(&bonnie);
     assert_eq!(request(bonnie.http, "PUT", "/faults", r#"{"errorRate":1}"#).status, 200);
     // A run that is never acked is followed by the next one after a pause of up to a second.
-    let output = check([master.http, bonnie.http], &["--keep-faults", "--converge", "3s"]);
+    let output = check(
+        [master.http, bonnie.http],
+        &["--keep-faults", "--converge", "3s", "--duration", "3s"],
+    );
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("senders still waited at the end\n"), "{text}");
@@ -283,7 +317,7 @@ fn who_interrupts_a_check_gets_its_report_and_nodes_without_faults() {
 #[test]
 fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
     let (master, _, mut nodes) = cluster(&[], &["bonnie"]);
-    let flags = "check --json --duration 500ms --converge 300ms --senders 4";
+    let flags = "check --json --duration 500ms --converge 1s --senders 4";
     let urls = [master.http, nodes[0].http];
     let child = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).spawn().unwrap();
     wait_until("the load to run", || health(master.http)["logEnd"].as_u64().unwrap() > 100);

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -189,4 +190,66 @@ fn a_secondary_is_told_that_its_master_cannot_read_what_it_asks_for() {
     bonnie.process.log.wait_for("the checksum of message 1 is wrong");
     assert_eq!(texts(bonnie.http).len(), 1, "what stands before the damage is there");
     assert_eq!(get(bonnie.http, "/ready").status, 503);
+}
+
+fn acklog(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_acklog")).args(args).env_clear().output().unwrap()
+}
+
+#[test]
+fn a_damaged_message_is_taken_from_a_running_node_where_its_checksum_proves_it() {
+    let (_kept, hers) = directory();
+    let (master, comm) = master(&["--cluster-size", "2"]);
+    let flags = ["--data-dir", &hers];
+    let bonnie = secondary("bonnie", comm, &flags);
+    wait_ready(&bonnie);
+    keyed(master.http, "first", "order-1");
+    keyed(master.http, "next \u{0} \u{2028}", "order-2");
+    append(master.http, "third", "2");
+    append(master.http, "the fourth", "2");
+    stop(bonnie);
+    let file = Path::new(&hers).join("00000000000000000000.log");
+    let whole = fs::read(&file).unwrap();
+    let url = format!("http://{}", master.http);
+    let repair = || acklog(&["log", "repair", &hers, "--from", &url]);
+    // Its id is gone, so that its time could be another's.
+    let mut headless = whole.clone();
+    let third = headless.windows(5).position(|bytes| bytes == b"third").unwrap();
+    headless[third - 17] ^= 8;
+    fs::write(&file, &headless).unwrap();
+    let refused = repair();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("of messages 2 the times and keys are damaged"), "{said}");
+    // Its time is another one.
+    headless = whole.clone();
+    headless[third - 9] ^= 8;
+    fs::write(&file, &headless).unwrap();
+    let said = String::from_utf8(repair().stderr).unwrap();
+    assert!(said.contains("no checksum in this directory proves"), "{said}");
+    assert_eq!(fs::read(&file).unwrap(), headless, "nothing was changed");
+    fs::write(&file, &whole).unwrap();
+    damage(Path::new(&hers), "next");
+    damage(Path::new(&hers), "the fourth");
+    let repaired = repair();
+    let said = String::from_utf8([repaired.stdout, repaired.stderr].concat()).unwrap();
+    assert!(said.contains("took 2 messages, and a checksum proves that they fit"), "{said}");
+    let bonnie = secondary("bonnie", comm, &flags);
+    wait_ready(&bonnie);
+    assert_eq!(texts(bonnie.http), texts(master.http));
+}
+
+#[test]
+fn a_node_that_requires_a_log_begins_none_where_there_is_none() {
+    let (_kept, data) = directory();
+    for program in [env!("CARGO_BIN_EXE_master-node"), env!("CARGO_BIN_EXE_secondary-node")] {
+        let refused = Command::new(program).args(["--data-dir", &data, "--require-log"]).output();
+        let refused = refused.unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&data) && said.contains("--require-log"), "{said}");
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "nothing was put there");
+    }
+    stop(master_at("0", &["--data-dir", &data]).0);
+    stop(master_at("0", &["--data-dir", &data, "--require-log"]).0);
 }

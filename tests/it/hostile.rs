@@ -14,7 +14,7 @@ fn handshake(name: &str) -> Vec<u8> {
         instance: InstanceId::new(1),
         log: None,
         end: LogEnd::ZERO,
-        last_checksum: None,
+        checksum: None,
     };
     let frame: Frame<Records> = Frame::Request(RequestId::new(0), Request::Handshake(handshake));
     encode(&frame).head.to_vec()

@@ -10,11 +10,16 @@ mod contract;
 mod crash;
 mod disk;
 mod faults;
+mod handshake;
 mod health;
 mod hostile;
 mod http;
+#[cfg(target_os = "linux")]
+mod limits;
 mod lines;
 mod members;
+#[cfg(target_os = "linux")]
+mod memory;
 mod proxy;
 mod replication;
 mod senders;

@@ -96,8 +96,17 @@ impl Process {
     }
 
     pub fn rss_kib(&self) -> u64 {
+        self.status("VmRSS")
+    }
+
+    /// Memory that belongs to no file.
+    pub fn anonymous_kib(&self) -> u64 {
+        self.status("RssAnon")
+    }
+
+    fn status(&self, key: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }

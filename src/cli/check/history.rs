@@ -1,21 +1,27 @@
 //! What was sent, answered and seen, and whether it fits together. No I/O: the driver tells, this judges.
 //!
 //! Memory stays small however long a run is: a message's text follows from its number, so that a number, or a hash
-//! where the text is somebody else's, stands for it: 18 bytes a message, and some more a batch.
+//! where the text is somebody else's, stands for it: 18 bytes a message, and some more a batch. What was in the log
+//! before the run is not read, except for some places, which all nodes must show alike.
 
 mod answers;
 mod batches;
+mod claims;
+mod content;
 mod ending;
+mod single;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::time::Duration;
 
+use self::claims::Claim;
+use self::content::FOREIGN;
 pub(super) use self::ending::Ending;
+pub(super) use self::single::Found;
+use super::texts::Texts;
 use super::violation::{Kind, Violation, Violations, quoted};
-
-/// Marks the hash of a text that is not from this run; without it, a content is a message's number.
-const FOREIGN: u64 = 1 << 63;
+use crate::types::WriteConcern;
 
 /// No place yet.
 const NOWHERE: u64 = u64::MAX;
@@ -26,6 +32,20 @@ pub(super) struct Receipt {
     pub(super) id: u64,
     pub(super) write_concern: u64,
     pub(super) acked_by: Vec<String>,
+    /// The node says that the time limit passed.
+    pub(super) timed_out: bool,
+}
+
+/// What a sender asked for, and how long its answer took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    /// None where the request named none.
+    pub(super) concern: Option<WriteConcern>,
+    pub(super) timeout: Option<Duration>,
+    /// From before the request was sent until after the answer came.
+    pub(super) took: Duration,
+    /// [`History::floor`] before the request was sent; 0 where the message may have an id already.
+    pub(super) floor: u64,
 }
 
 /// What a sender learned.
@@ -33,12 +53,16 @@ pub(super) struct Receipt {
 pub(super) enum Said {
     /// 201: the write concern holds.
     Committed(Receipt),
+    /// So many nodes have it; which, and under which id, is not told.
+    Accepted { nodes: u64 },
     /// In the log, the write concern does not hold yet.
     Stored(Receipt),
     /// It has an id, whether it is in the log is not known.
     Unknown(Receipt),
-    /// Not in the log, and never will be.
+    /// Not in the log, and never will be by this request.
     Refused,
+    /// Refused, since the key is another message's.
+    KeyReused,
     /// The request broke off, or its answer does not tell what became of the message.
     Nothing,
     /// The answer lacks something: what.
@@ -65,6 +89,8 @@ struct Node {
     end: u64,
     /// End of what it acked, by the master's word.
     acked_end: u64,
+    /// How many claims one of its lists was compared with.
+    judged: usize,
 }
 
 /// A list that is being read.
@@ -78,6 +104,8 @@ pub(super) struct Read {
     shown_end: u64,
     /// The same for what it had acked.
     acked_end: u64,
+    /// How many claims there were when the list was asked for.
+    claims: usize,
     /// Something is wrong with the list itself; the rest of it tells nothing.
     is_broken: bool,
 }
@@ -92,24 +120,33 @@ impl Read {
 /// The history of a cluster, seen from outside.
 #[derive(Debug)]
 pub(super) struct History {
-    /// Begins the texts of this run.
-    prefix: String,
+    texts: Texts,
+    /// Where the log ended when the run began: the messages of this run stand from here on.
+    base: u64,
     /// The first node is the master.
     nodes: Vec<Node>,
-    /// Whether these are all nodes that the cluster has, so that no other can have acked.
-    has_all_nodes: bool,
-    /// What stands under each id, and which node showed it first.
+    /// The first name in an `ackedBy` that none of them has, and for which id.
+    unknown_name: Option<(u64, String)>,
+    /// What stands under each id from `base` on, and which node showed it first.
     contents: Vec<u64>,
     shown_by: Vec<u8>,
+    /// The same for the ids below `base` that were read.
+    old: HashMap<u64, (u64, u8)>,
     /// Where each message stands, by its number, and what is known of it.
     places: Vec<u64>,
     fates: Vec<Fate>,
     /// How many messages each batch of several has, by the number of its first one.
     batches: BTreeMap<u64, u64>,
-    /// How many requests were answered.
+    /// How many requests were answered with an id.
     answers: u64,
+    /// Behind the last id that was answered and shown: what is sent from now on gets this one or a later one.
+    floor: u64,
     /// Answered ids that no node has shown yet, and the numbers of their messages.
     awaited: HashMap<u64, u64>,
+    /// What was answered without ids and names, in this order.
+    claims: Vec<Claim>,
+    /// How many nodes there are, those counted that are not watched.
+    cluster_size: u64,
     /// Smallest number that was answered for each word, and for which id.
     smallest_majority: Option<(u64, u64)>,
     smallest_all: Option<(u64, u64)>,
@@ -117,29 +154,43 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Nothing has happened yet, in a cluster of so many nodes. The first name is the master's; there are at most 256.
+    /// Nothing has happened yet, in a cluster of so many nodes whose log ends at `base`. The first name is the
+    /// master's; there are at most 256. Each name comes with the end of what its node has.
     pub(super) fn new(
         prefix: String,
-        names: impl IntoIterator<Item = String>,
-        cluster_size: u64,
+        nodes: impl IntoIterator<Item = (String, u64)>,
+        base: u64,
     ) -> Self {
-        let node = |name| Node { name, end: 0, acked_end: 0 };
-        let nodes: Vec<Node> = names.into_iter().map(node).collect();
+        let node =
+            |(name, end): (_, u64)| Node { name, end: end.min(base), acked_end: 0, judged: 0 };
+        let nodes: Vec<Node> = nodes.into_iter().map(node).collect();
         Self {
-            prefix,
-            has_all_nodes: nodes.len() as u64 >= cluster_size,
+            texts: Texts::new(prefix),
+            base,
+            unknown_name: None,
             nodes,
             contents: Vec::new(),
             shown_by: Vec::new(),
+            old: HashMap::new(),
             places: Vec::new(),
             fates: Vec::new(),
             batches: BTreeMap::new(),
             answers: 0,
+            floor: base,
             awaited: HashMap::new(),
+            claims: Vec::new(),
+            cluster_size: 0,
             smallest_majority: None,
             smallest_all: None,
             violations: Violations::default(),
         }
+    }
+
+    /// Only short texts of plain ASCII are sent, and answers tell nothing but that they hold, in a cluster of so many
+    /// nodes.
+    pub(super) fn basic(mut self, cluster_size: u64) -> Self {
+        (self.texts, self.cluster_size) = (self.texts.plain(), cluster_size);
+        self
     }
 
     /// So many messages are about to be sent as one; returns their numbers.
@@ -156,7 +207,7 @@ impl History {
 
     /// The text of a message.
     pub(super) fn text(&self, number: u64) -> String {
-        format!("{}{number}", self.prefix)
+        self.texts.text(number)
     }
 
     pub(super) fn sent_count(&self) -> u64 {
@@ -169,9 +220,19 @@ impl History {
         self.fates.iter().filter(accepted).count() as u64
     }
 
-    /// How many requests were answered, a refusal counted.
+    /// How many requests were answered with an id. A refusal says nothing about a log.
     pub(super) fn answer_count(&self) -> u64 {
         self.answers
+    }
+
+    /// Where the log ended when the run began.
+    pub(super) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The smallest id that a message can get which is sent from now on.
+    pub(super) fn floor(&self) -> u64 {
+        self.floor
     }
 
     /// The end of what a node showed so far.
@@ -202,6 +263,7 @@ impl History {
             until,
             shown_end: shown.min(until),
             acked_end: acked.min(until),
+            claims: self.claim_count(),
             is_broken: false,
         }
     }
@@ -235,14 +297,15 @@ impl History {
 
     /// No node has shown this id before.
     fn first_seen(&mut self, node: usize, id: u64, content: u64, text: &str) {
-        // Every list is read without gaps from what its node showed before, so ids come in order here.
-        debug_assert_eq!(id, self.contents.len() as u64);
-        self.contents.push(content);
-        self.shown_by.push(u8::try_from(node).unwrap_or(u8::MAX));
+        self.set_content(id, content, node);
         self.check_order_in_batch(node, id, content);
-        if let Some(number) = self.awaited.remove(&id).filter(|number| *number != content) {
-            let expected = format!("{}, which was answered this id", self.quoted(number));
-            self.add(Kind::AnswerId, node, Some(id), expected, quoted(text));
+        match self.awaited.remove(&id) {
+            Some(number) if number == content => self.floor = self.floor.max(id + 1),
+            Some(number) => {
+                let expected = format!("{}, which was answered this id", self.quoted(number));
+                self.add(Kind::AnswerId, node, Some(id), expected, quoted(text));
+            }
+            None => {}
         }
         if content & FOREIGN != 0 {
             return;
@@ -270,7 +333,10 @@ impl History {
 
     /// The list came to its end: nothing that the node had may be missing in it.
     pub(super) fn end_read(&mut self, read: Read) {
-        let Read { node, next, until, shown_end, acked_end, is_broken } = read;
+        let Read { node, next, until, shown_end, acked_end, claims, is_broken } = read;
+        if !is_broken {
+            self.judge_claims(node, next, claims);
+        }
         if !is_broken && next < until {
             self.check_last_batch(node, next);
         }
@@ -290,49 +356,13 @@ impl History {
         }
         // From here on it is looked at anew.
         if let Some(node) = self.nodes.get_mut(node) {
-            *node = Node { name: std::mem::take(&mut node.name), end: 0, acked_end: 0 };
+            (node.end, node.acked_end) = (0, 0);
         }
     }
 
     /// An answer to a read that is no list of messages.
     pub(super) fn malformed(&mut self, node: usize, expected: &str, seen: String) {
         self.add(Kind::Malformed, node, None, expected.to_owned(), seen);
-    }
-
-    /// What stands for a text.
-    fn content_of(&mut self, node: usize, id: u64, text: &str) -> u64 {
-        let digits = text.strip_prefix(&self.prefix);
-        // Written as this run writes it: `+7` and `007` are other texts.
-        let plain =
-            |digits: &&str| *digits == "0" || digits.starts_with(|c| matches!(c, '1'..='9'));
-        let number = digits.filter(plain).and_then(|digits| digits.parse::<u64>().ok());
-        if let Some(number) = number {
-            if number < self.sent_count() {
-                return number;
-            }
-            let expected = "a message that was sent".to_owned();
-            self.add(Kind::Invented, node, Some(id), expected, quoted(text));
-        }
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        hasher.finish() | FOREIGN
-    }
-
-    /// A content in words.
-    fn quoted(&self, content: u64) -> String {
-        match content & FOREIGN {
-            0 => quoted(&self.text(content)),
-            _ => format!("somebody else's text with the hash {:016x}", content & !FOREIGN),
-        }
-    }
-
-    fn content(&self, id: u64) -> Option<u64> {
-        self.contents.get(usize::try_from(id).ok()?).copied()
-    }
-
-    fn shown(&self, id: u64) -> usize {
-        let node = usize::try_from(id).ok().and_then(|id| self.shown_by.get(id));
-        node.copied().unwrap_or_default().into()
     }
 
     fn place(&self, number: u64) -> Option<u64> {

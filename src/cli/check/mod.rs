@@ -1,12 +1,21 @@
 //! `acklog check`: sends a load to a running cluster and verifies, from outside, what the cluster promises.
 //!
-//! `history` judges and does no I/O. `load` sends, `watch` reads, `driver` lets them run and end, `report` tells.
+//! `history` judges and does no I/O. `load` sends, `watch` and `lookup` read, `restart` restarts nodes in the middle,
+//! `basic` asks for less, of other programs,
+//! `driver` lets them run and end, `report` tells.
 
+mod answer;
+mod basic;
+mod converge;
 mod driver;
 mod history;
 mod load;
+mod lookup;
+mod nodes;
 mod report;
+mod restart;
 mod shared;
+mod texts;
 mod violation;
 mod watch;
 
@@ -61,6 +70,19 @@ pub(super) struct CheckArgs {
     #[arg(long, env = "ACKLOG_DISCONNECT_EVERY", value_name = "DURATION")]
     #[arg(value_parser = interval_with_unit)]
     disconnect_every: Option<Duration>,
+
+    /// Command that restarts nodes, run once with `sh -c` in the middle; what was acked must still be there
+    #[arg(long, env = "ACKLOG_RESTART_COMMAND", value_name = "CMD")]
+    restart_command: Option<String>,
+
+    /// Leave out nodes that cannot be reached at the start [default: the check does not begin]
+    #[arg(long, env = "ACKLOG_ALLOW_DOWN")]
+    allow_down: bool,
+
+    /// Ask only for POST /messages (or /newMessage) and GET /messages, of somebody's own solution of the exercise; the
+    /// first URL is the master's
+    #[arg(long, env = "ACKLOG_BASIC", conflicts_with_all = ["disconnect_every", "keep_faults"])]
+    basic: bool,
 
     /// Leave the nodes' faults on at the end [default: they are cleared]
     #[arg(long, env = "ACKLOG_KEEP_FAULTS")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::shared::{Shared, State};
+use super::shared::{Shared, State, Tried};
 use super::violation::Violation;
 
 /// What a run did and found.
@@ -24,8 +24,15 @@ pub(super) struct Report {
     /// Senders that still waited at the end.
     waiting: u64,
     answers: Vec<Row>,
+    #[serde(skip)]
+    is_basic: bool,
+    tried: Tried,
     nodes: Vec<NodeRow>,
+    /// Nodes that were left out, in words.
+    down: Vec<String>,
     disconnects: u64,
+    /// How long the restart command took; none where there was none, or it failed.
+    restart_seconds: Option<f64>,
     /// Nodes whose faults were cleared; none: they were to stay.
     faults_cleared: Option<usize>,
     /// Nodes that did not clear theirs although they were asked to.
@@ -42,6 +49,18 @@ pub(super) struct Cleared {
     pub(super) nodes: usize,
     /// Nodes that did not answer, or not as they should: they may still have theirs.
     pub(super) failed: usize,
+}
+
+/// How a run went, beside what the history tells.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) seed: u64,
+    pub(super) senders: usize,
+    pub(super) load: Duration,
+    pub(super) restart: Option<Duration>,
+    pub(super) cleared: Option<Cleared>,
+    pub(super) converged: Option<Duration>,
+    pub(super) down: Vec<String>,
 }
 
 /// The answers to one kind of request.
@@ -68,15 +87,7 @@ struct NodeRow {
 }
 
 impl Report {
-    pub(super) fn new(
-        shared: &Shared,
-        state: &State,
-        seed: u64,
-        senders: usize,
-        load: Duration,
-        cleared: Option<Cleared>,
-        converged: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(shared: &Shared, state: &State, ran: Ran) -> Self {
         let mut kinds: BTreeMap<usize, BTreeMap<u16, u64>> = BTreeMap::new();
         for ((kind, status), count) in &state.answers {
             kinds.entry(*kind).or_default().insert(*status, *count);
@@ -84,12 +95,12 @@ impl Report {
         let word = |kind: usize| shared.load.mix.concern(kind).map(|concern| concern.to_string());
         let answers =
             kinds.into_iter().map(|(kind, statuses)| Row { write_concern: word(kind), statuses });
-        let nodes = shared.nodes.iter().zip(&state.reads).enumerate();
+        let nodes = shared.nodes().iter().zip(&state.reads).enumerate();
         let violations = state.history.violations();
         Self {
-            seed,
-            senders,
-            load_seconds: load.as_secs_f64(),
+            seed: ran.seed,
+            senders: ran.senders,
+            load_seconds: ran.load.as_secs_f64(),
             sent: state.history.sent_count(),
             requests: state.requests,
             accepted: state.history.accepted_count(),
@@ -106,10 +117,14 @@ impl Report {
                     end: state.history.end(n),
                 })
                 .collect(),
+            is_basic: shared.load.is_basic,
+            tried: state.tried,
+            down: ran.down,
             disconnects: state.disconnects,
-            faults_cleared: cleared.map(|cleared| cleared.nodes),
-            faults_not_cleared: cleared.map_or(0, |cleared| cleared.failed),
-            converged_seconds: converged.map(|time| time.as_secs_f64()),
+            restart_seconds: ran.restart.map(|time| time.as_secs_f64()),
+            faults_cleared: ran.cleared.map(|cleared| cleared.nodes),
+            faults_not_cleared: ran.cleared.map_or(0, |cleared| cleared.failed),
+            converged_seconds: ran.converged.map(|time| time.as_secs_f64()),
             violations: violations.count(),
             first_violations: violations.first().to_vec(),
         }
@@ -142,6 +157,9 @@ impl Report {
         if self.waiting > 0 {
             writeln!(out, "{} senders still waited at the end", self.waiting)?;
         }
+        if !self.is_basic {
+            self.print_tried(out)?;
+        }
         writeln!(
             out,
             "\nMessages that each node showed when the load ended and at last, and what was read:"
@@ -165,11 +183,15 @@ impl Report {
                 node.url
             )?;
         }
+        for down in &self.down {
+            writeln!(out, "left out: {down}")?;
+        }
         let after = match self.faults_cleared {
             Some(0) if self.faults_not_cleared > 0 => "after the load".to_owned(),
             Some(0) => "after the load, there were no faults to clear".to_owned(),
             Some(1) => "after the faults of 1 node were cleared".to_owned(),
             Some(count) => format!("after the faults of {count} nodes were cleared"),
+            None if self.is_basic => "after the load".to_owned(),
             None => "after the load, with the faults left on".to_owned(),
         };
         match self.converged_seconds {
@@ -183,6 +205,10 @@ impl Report {
                 writeln!(out, "{count} nodes did not clear their faults: see `acklog faults`")?
             }
         }
+        self.print_violations(out)
+    }
+
+    fn print_violations(&self, out: &mut impl Write) -> std::io::Result<()> {
         match self.violations {
             0 => return writeln!(out, "no violation"),
             1 => writeln!(out, "1 violation:")?,
@@ -195,6 +221,24 @@ impl Report {
             0 => Ok(()),
             more => writeln!(out, "  and {more} more"),
         }
+    }
+
+    /// What was tried beside sending and listing.
+    fn print_tried(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let Tried { repeats, reused_keys, waits, bad_requests, lookups, after_restart } =
+            self.tried;
+        writeln!(
+            out,
+            "\nalso tried: {repeats} repeats with a key, {reused_keys} uses of another's key, \
+             {waits} waits, {bad_requests} bad requests, {lookups} single messages"
+        )?;
+        if let Some(seconds) = self.restart_seconds {
+            writeln!(
+                out,
+                "restarted in {seconds:.1} s in the middle, then {after_restart} keys sent again"
+            )?;
+        }
+        Ok(())
     }
 
     /// A row for each write concern, a column for each status.

@@ -1,21 +1,41 @@
 //! What senders and watchers share: the history and the counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::history::History;
-use super::load::Mix;
+use super::load::{Asked, Mix};
 use crate::cli::NodeUrl;
+
+/// Places of the log from before the run that are read. Few, so that a check of a long log takes no longer than one
+/// of an empty log.
+const OLD_PLACES: u64 = 8;
+
+/// Messages that are read at each of them.
+pub(super) const OLD_PLACE_MESSAGES: u64 = 100;
+
+/// Keys that are remembered, to be tried once more after a restart.
+const KEYS_KEPT: usize = 100;
+
+/// Stands for no end of sending while nodes are restarted: longer than that takes.
+const HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// How often it is looked at whether sending is over.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A node that is checked.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) url: NodeUrl,
     pub(super) name: String,
+    /// Where its log ended when the run began.
+    pub(super) end: u64,
 }
 
 /// What was asked of a node's list.
@@ -27,21 +47,67 @@ pub(super) struct Reads {
     pub(super) failed: u64,
 }
 
+/// What was tried beside sending and listing messages.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tried {
+    /// Messages that were sent once more under their key.
+    pub(super) repeats: u64,
+    /// Messages that were sent under another one's key.
+    pub(super) reused_keys: u64,
+    /// Waits for a message that was there.
+    pub(super) waits: u64,
+    /// Requests that must be refused.
+    pub(super) bad_requests: u64,
+    /// Messages that were asked for one by one.
+    pub(super) lookups: u64,
+    /// Keys that were sent once more after a restart.
+    pub(super) after_restart: u64,
+}
+
+/// Messages that have their ids, and a key.
+#[derive(Clone, Debug)]
+pub(super) struct Keyed {
+    pub(super) key: String,
+    pub(super) numbers: Range<u64>,
+    pub(super) asked: Asked,
+}
+
 /// What changes during a run.
 pub(super) struct State {
     pub(super) history: History,
+    /// When sending ends.
+    until: Instant,
     /// How many were sent; a batch is one.
     pub(super) requests: u64,
     /// How often each kind of request, by its number in the mix, got each status; 0: no answer.
     pub(super) answers: BTreeMap<(usize, u16), u64>,
+    pub(super) tried: Tried,
     /// What the last refusal said.
     pub(super) refusal: Option<String>,
     pub(super) reads: Vec<Reads>,
     /// Each node's end when the load was over.
     pub(super) load_ends: Vec<u64>,
     pub(super) disconnects: u64,
+    /// The last keys whose messages have ids.
+    keyed: VecDeque<Keyed>,
     /// Turns that were given to senders: one a message.
     turns: u64,
+}
+
+impl State {
+    /// Hands out the keys that are remembered.
+    pub(super) fn take_keys(&mut self) -> Vec<Keyed> {
+        self.keyed.drain(..).collect()
+    }
+
+    /// Remembers a key for a while.
+    pub(super) fn keep_key(&mut self, keyed: Keyed) {
+        if self.keyed.len() == KEYS_KEPT {
+            self.keyed.pop_front();
+        }
+        self.keyed.push_back(keyed);
+    }
 }
 
 /// How much is sent.
@@ -49,42 +115,70 @@ pub(super) struct State {
 pub(super) struct Load {
     pub(super) mix: Mix,
     pub(super) begin: Instant,
-    /// When sending ends.
-    pub(super) until: Instant,
     /// Most messages altogether, and most a second.
     pub(super) messages_max: u64,
     pub(super) rate: Option<u32>,
+    /// Whether nothing is asked for but to take messages and to show lists of them.
+    pub(super) is_basic: bool,
 }
 
 /// A run of the check.
 pub(super) struct Shared {
     /// The master is the first.
-    pub(super) nodes: Vec<Node>,
+    nodes: Vec<Node>,
     pub(super) load: Load,
+    /// Begins the keys of this run.
+    pub(super) key_prefix: String,
+    /// Where the log from before the run is read.
+    pub(super) old_places: Vec<u64>,
     /// The load is over, whatever is left of its time.
-    pub(super) stop: CancellationToken,
+    stop: CancellationToken,
     state: Mutex<State>,
 }
 
 impl Shared {
-    pub(super) fn new(nodes: Vec<Node>, load: Load) -> Self {
+    /// A run that has not begun. The first node is the master.
+    ///
+    /// # Panics
+    /// When there is no node.
+    pub(super) fn new(nodes: Vec<Node>, load: Load, until: Instant) -> Self {
         // Another word each time: the log may hold messages of an earlier run.
-        let prefix = format!("check {:08x} ", rand::random::<u32>());
+        let word = format!("{:08x}", rand::random::<u32>());
+        let base = nodes.first().expect("a cluster has a master").end;
+        let names = nodes.iter().map(|node| (node.name.clone(), node.end));
+        let mut history = History::new(format!("check {word} "), names, base);
+        if load.is_basic {
+            history = history.basic(load.mix.cluster_size);
+        }
         let state = State {
-            history: History::new(
-                prefix,
-                nodes.iter().map(|node| node.name.clone()),
-                load.mix.cluster_size,
-            ),
+            history,
+            until,
             requests: 0,
             answers: BTreeMap::new(),
+            tried: Tried::default(),
             refusal: None,
             reads: vec![Reads::default(); nodes.len()],
             load_ends: Vec::new(),
             disconnects: 0,
+            keyed: VecDeque::new(),
             turns: 0,
         };
-        Self { nodes, load, stop: CancellationToken::new(), state: Mutex::new(state) }
+        Self {
+            nodes,
+            load,
+            key_prefix: format!("check-{word}-"),
+            old_places: old_places(base),
+            stop: CancellationToken::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(super) fn master(&self) -> &Node {
+        self.nodes.first().expect("a cluster has a master")
     }
 
     /// When the sender that asks may send so many messages, where there is a rate to keep.
@@ -95,8 +189,81 @@ impl Shared {
         Some(self.load.begin + Duration::from_secs(*turns) / rate)
     }
 
+    /// When sending ends, as far as is known.
+    pub(super) fn until(&self) -> Instant {
+        self.lock().until
+    }
+
+    /// Whether sending is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.stop.is_cancelled() || Instant::now() >= self.until()
+    }
+
+    /// Waits until sending is over.
+    pub(super) async fn until_over(&self) {
+        while !self.is_over() {
+            // Its end can be moved to and fro meanwhile.
+            let next = self.until().min(Instant::now() + LOOK);
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Whether half of the time has passed, or half of the messages were sent.
+    pub(super) fn is_half_over(&self) -> bool {
+        let state = self.lock();
+        let now = Instant::now();
+        let sent = state.history.sent_count();
+        self.stop.is_cancelled()
+            || sent >= self.load.messages_max / 2
+            || now.duration_since(self.load.begin) >= state.until.duration_since(now)
+    }
+
+    /// Lets sending go on until [`Shared::resume`]; returns what was left of its time.
+    pub(super) fn hold(&self) -> Duration {
+        let (now, until) = (Instant::now(), &mut self.lock().until);
+        let left = until.duration_since(now);
+        *until = now + HOLD;
+        left
+    }
+
+    /// Lets sending end after so much time.
+    pub(super) fn resume(&self, left: Duration) {
+        self.lock().until = Instant::now() + left;
+    }
+
+    /// Ends sending.
+    pub(super) fn end_load(&self) {
+        self.stop.cancel();
+    }
+
     /// Held for a moment only, never across an `await`.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a log is read that ended at `base`: just below that, and here and there.
+fn old_places(base: u64) -> Vec<u64> {
+    let last = base.saturating_sub(OLD_PLACE_MESSAGES);
+    let mut places: Vec<u64> = (0..OLD_PLACES).map(|n| last / OLD_PLACES * n).collect();
+    places.push(last);
+    places.dedup();
+    if base == 0 { Vec::new() } else { places }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_log_is_read_in_as_few_places_as_a_short_one() {
+        assert!(old_places(0).is_empty());
+        assert_eq!(old_places(1), [0]);
+        assert_eq!(old_places(OLD_PLACE_MESSAGES + 8), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let places = old_places(1 << 40);
+        assert_eq!((places.len(), places[8]), (9, (1 << 40) - OLD_PLACE_MESSAGES));
     }
 }

@@ -10,6 +10,9 @@ use crate::telemetry::escaped;
 /// Violations that are kept in full; the others are counted.
 const KEPT_MAX: usize = 10;
 
+/// How many of them are of one kind and node, so that one fault does not hide the others.
+const KEPT_OF_A_KIND: usize = 3;
+
 /// Places that are remembered, so that what is wrong in one place counts once however often it is read.
 const PLACES_MAX: usize = 10_000;
 
@@ -42,8 +45,16 @@ pub(super) enum Kind {
     Lost,
     /// A message that was never sent.
     Invented,
-    /// An answer that lacks what it must have.
+    /// An answer that lacks what it must have, or contradicts itself.
     Malformed,
+    /// An outcome that the rest of the answer contradicts.
+    Outcome,
+    /// A time limit that is said to have passed before it has.
+    Early,
+    /// An idempotency key that does not stand for its message.
+    Key,
+    /// A message that is not found by its id as it is in the list.
+    Single,
     /// A sender that is not answered although all nodes have its message.
     Unanswered,
     /// A node that shows more than its master.
@@ -67,6 +78,10 @@ impl Kind {
             Self::Lost => "lost",
             Self::Invented => "invented",
             Self::Malformed => "malformed",
+            Self::Outcome => "outcome",
+            Self::Early => "early",
+            Self::Key => "key",
+            Self::Single => "single",
             Self::Unanswered => "unanswered",
             Self::Ahead => "ahead",
             Self::NotConverged => "not-converged",
@@ -114,7 +129,9 @@ impl Violations {
             self.places.insert(place);
         }
         self.count += 1;
-        if self.first.len() < KEPT_MAX {
+        let is_alike = |it: &&Violation| it.kind == violation.kind && it.node == violation.node;
+        let alike = self.first.iter().filter(is_alike).count();
+        if self.first.len() < KEPT_MAX && alike < KEPT_OF_A_KIND {
             self.first.push(violation);
         }
     }
@@ -142,18 +159,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_place_counts_once_and_the_first_are_kept() {
+    fn one_place_counts_once_and_the_first_of_each_kind_and_node_are_kept() {
         let mut violations = Violations::default();
         for n in 0..100_u64 {
             violations.add(Violation {
                 kind: Kind::Content,
                 id: Some(n / 2),
-                node: "bonnie".to_owned(),
+                node: if n < 10 { "bonnie".to_owned() } else { n.to_string() },
                 expected: quoted("a\nb"),
                 seen: quoted(&"x".repeat(100)),
             });
         }
-        assert_eq!((violations.count(), violations.first().len()), (50, KEPT_MAX));
+        assert_eq!((violations.count(), violations.first().len()), (95, KEPT_MAX));
+        let of_bonnie = violations.first().iter().filter(|it| it.node == "bonnie").count();
+        assert_eq!(of_bonnie, KEPT_OF_A_KIND);
         let line = violations.first()[0].to_string();
         let expected = r#"content: id 0, bonnie: expected "a\nb"; seen: "xxx"#;
         assert!(line.starts_with(expected) && line.ends_with("x…\""), "{line}");

@@ -1,17 +1,17 @@
 //! Reading the nodes' lists, while the load runs and once more when it is over.
 
-use std::borrow::Cow;
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use serde::Deserialize;
 use tokio::time::sleep;
 
+use self::rows::{Form, Rows};
 use super::history::Read;
-use super::shared::Shared;
+use super::shared::{OLD_PLACE_MESSAGES, Shared};
 use crate::cli::client::Client;
-use crate::cli::objects::Objects;
 use crate::telemetry::escaped;
 
 /// Most messages of one read.
@@ -29,24 +29,26 @@ const READS_PER_LOOK_BACK: u64 = 20;
 /// How often a page is asked for at the end before its node counts as unreadable.
 const ATTEMPTS_MAX: u32 = 5;
 
-#[derive(Deserialize)]
-struct Row<'a> {
-    id: u64,
-    #[serde(borrow)]
-    message: Cow<'a, str>,
+/// A reader of one node's lists.
+struct Reader<'a> {
+    shared: &'a Shared,
+    node: usize,
+    client: Client,
 }
 
 /// Reads what is new, and now and then what is old, until it is aborted.
 pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
-    let Some(url) = shared.nodes.get(node).map(|node| node.url.clone()) else { return };
-    let mut client = Client::new(url);
+    let Some(mut reader) = Reader::new(&shared, node) else { return };
+    let base = shared.lock().history.base();
     for round in 1_u64.. {
-        let end = shared.lock().history.end(node);
-        let looks_back = round.is_multiple_of(READS_PER_LOOK_BACK) && end > 0;
+        let end = shared.lock().history.end(node).max(base);
+        let looks_back = round.is_multiple_of(READS_PER_LOOK_BACK) && end > base;
         // The last message once more: a list that became shorter would look like one without news.
-        let from =
-            if looks_back { rand::rng().random_range(0..end) } else { end.saturating_sub(1) };
-        match read(&shared, &mut client, node, from).await {
+        let from = match looks_back {
+            true => rand::rng().random_range(base..end),
+            false => end.saturating_sub(1).max(base),
+        };
+        match reader.read(from, PAGE_MESSAGES).await {
             Ok(next) if next - from >= PAGE_MESSAGES => {}
             Ok(_) => sleep(PAUSE).await,
             Err(_) => sleep(PAUSE_FAILED).await,
@@ -54,76 +56,92 @@ pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
     }
 }
 
-/// Reads the list of a node from its beginning up to `target`.
+/// Reads the places of the log from before the run that all nodes must show alike, and all that came with the run, up
+/// to `target`.
 pub(super) async fn read_all(shared: Arc<Shared>, node: usize, target: u64) {
-    let Some(url) = shared.nodes.get(node).map(|node| node.url.clone()) else { return };
-    let mut client = Client::new(url);
-    let (mut from, mut attempts) = (0, 0);
-    while from < target {
-        match read(&shared, &mut client, node, from).await {
-            // What is missing was noted.
-            Ok(next) if next == from => return,
-            Ok(next) => (from, attempts) = (next, 0),
-            Err(error) if attempts == ATTEMPTS_MAX => {
-                shared.lock().history.unread(node, target, format!("{error:#}"));
-                return;
-            }
-            Err(_) => {
-                attempts += 1;
-                sleep(PAUSE_FAILED).await;
-            }
-        }
+    let Some(mut reader) = Reader::new(&shared, node) else { return };
+    for place in &shared.old_places {
+        let until = (place + OLD_PLACE_MESSAGES).min(shared.lock().history.base());
+        reader.read_range(*place, until).await;
     }
+    let base = shared.lock().history.base();
+    reader.read_range(base, target).await;
 }
 
-/// Reads a page and returns the id behind its last message.
-///
-/// # Errors
-/// When there is no whole answer.
-async fn read(shared: &Shared, client: &mut Client, node: usize, from: u64) -> anyhow::Result<u64> {
-    let mut read = shared.lock().history.begin_read(node, from, PAGE_MESSAGES);
-    let done = stream(shared, client, node, &mut read, from).await;
-    let mut state = shared.lock();
-    let next = read.next();
-    if let Some(reads) = state.reads.get_mut(node) {
-        reads.reads += 1;
-        reads.messages += next - from;
-        reads.failed += u64::from(done.is_err());
+impl<'a> Reader<'a> {
+    fn new(shared: &'a Shared, node: usize) -> Option<Self> {
+        let url = shared.nodes().get(node)?.url.clone();
+        Some(Self { shared, node, client: Client::new(url) })
     }
-    match done {
-        Ok(true) => state.history.end_read(read),
-        Ok(false) => {
-            let seen = format!("{} messages and no end of the list", next - from);
-            state.history.malformed(node, "a list of messages", seen);
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(next)
-}
 
-/// Hands a page to the history while it arrives; whether the list has come to its end.
-async fn stream(
-    shared: &Shared,
-    client: &mut Client,
-    node: usize,
-    read: &mut Read,
-    from: u64,
-) -> anyhow::Result<bool> {
-    let mut body = client.list(from, PAGE_MESSAGES).await?;
-    let mut objects = Objects::default();
-    while let Some(piece) = client.next_piece(&mut body).await? {
-        let history = &mut shared.lock().history;
-        objects.add(&piece, |object| {
-            match serde_json::from_slice::<Row<'_>>(object) {
-                Ok(row) => history.row(read, row.id, &row.message),
+    /// Reads from one id to another, page by page. What cannot be read is noted.
+    async fn read_range(&mut self, mut from: u64, until: u64) {
+        let mut attempts = 0;
+        while from < until {
+            match self.read(from, PAGE_MESSAGES.min(until - from)).await {
+                // What is missing was noted.
+                Ok(next) if next == from => return,
+                Ok(next) => (from, attempts) = (next, 0),
+                Err(error) if attempts == ATTEMPTS_MAX => {
+                    let why = format!("{error:#}");
+                    self.shared.lock().history.unread(self.node, until, why);
+                    return;
+                }
                 Err(_) => {
-                    let part: String = String::from_utf8_lossy(object).chars().take(200).collect();
-                    let seen = escaped(&part).into_owned();
-                    history.malformed(node, "messages with id and message", seen);
+                    attempts += 1;
+                    sleep(PAUSE_FAILED).await;
                 }
             }
-            Ok(())
-        })?;
+        }
     }
-    Ok(objects.is_whole())
+
+    /// Reads a page, in one form or the other, and returns the id behind its last message.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    async fn read(&mut self, from: u64, limit: u64) -> anyhow::Result<u64> {
+        let form = if rand::random() { Form::Array } else { Form::Lines };
+        let mut read = self.shared.lock().history.begin_read(self.node, from, limit);
+        let done = self.stream(&mut read, from, limit, form).await;
+        let mut state = self.shared.lock();
+        let next = read.next();
+        if let Some(reads) = state.reads.get_mut(self.node) {
+            reads.reads += 1;
+            reads.messages += next - from;
+            reads.failed += u64::from(done.is_err());
+        }
+        match done {
+            Ok(true) => state.history.end_read(read),
+            Ok(false) => {
+                let seen = format!("{} messages and no end of the list", next - from);
+                state.history.malformed(self.node, form.expected(), seen);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(next)
+    }
+
+    /// Hands a page to the history while it arrives; whether the list has come to its end.
+    async fn stream(
+        &mut self,
+        read: &mut Read,
+        from: u64,
+        limit: u64,
+        form: Form,
+    ) -> anyhow::Result<bool> {
+        let mut body = self.client.list_as(from, limit, form.accept()).await?;
+        let mut rows = Rows::new(form);
+        while let Some(piece) = self.client.next_piece(&mut body).await? {
+            let history = &mut self.shared.lock().history;
+            rows.add(&piece, |row| match row {
+                Ok(row) => history.row(read, row.id, &row.message),
+                Err(text) => {
+                    let part: String = String::from_utf8_lossy(text).chars().take(200).collect();
+                    let seen = escaped(&part).into_owned();
+                    history.malformed(self.node, form.expected(), seen);
+                }
+            })?;
+        }
+        Ok(rows.is_whole())
+    }
 }

@@ -33,7 +33,7 @@ enum Action {
     Reset(reset::ResetArgs),
     /// Copy a log into a new directory, also while its node runs; old segments become hard links where they can
     Backup(backup::BackupArgs),
-    /// Repair a stopped node's directory: make its manifest again, take damaged messages from another directory
+    /// Repair a stopped node's directory: make its manifest again, take damaged messages from another directory or node
     Repair(repair::RepairArgs),
 }
 

@@ -1,13 +1,21 @@
-//! `acklog log repair`: makes a manifest again, and takes the messages of damaged places from another node's directory.
+//! `acklog log repair`: makes a manifest again, and takes the messages of damaged places from another node's
+//! directory, or from a node.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
 use super::DataDir;
+use crate::cli::NodeUrl;
+use crate::cli::client::Client;
+use crate::cli::lines::Message;
+use crate::cli::objects::Objects;
 use crate::log::disk::Role;
-use crate::log::repair::repair;
+use crate::log::repair::{Source, repair};
+use crate::types::LogEnd;
 
 /// Flags of `acklog log repair`.
 #[derive(Clone, Debug, Args)]
@@ -15,8 +23,8 @@ pub(super) struct RepairArgs {
     #[command(flatten)]
     data: DataDir,
 
-    /// The data directory of another node of this log, or a backup of it, that has the damaged messages
-    #[arg(long, env = "ACKLOG_FROM", value_name = "DIR")]
+    /// Another node's data directory, a backup of one, or a node's URL, that has the damaged messages
+    #[arg(long, env = "ACKLOG_FROM", value_name = "DIR|URL")]
     from: Option<PathBuf>,
 
     /// Whose directory it is; only looked at where its manifest is gone and nothing else tells
@@ -35,19 +43,23 @@ enum RoleArg {
 /// # Errors
 /// When not all of it can be repaired; then no message was changed.
 pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    if let Some(url) = args.from.as_deref().filter(|from| is_url(from)) {
-        anyhow::bail!(
-            "{} is a URL, and over HTTP a node tells neither the times nor the keys of its messages, \
-             without which no checksum proves that they fit; name its data directory, or a backup \
-             of it (`acklog log backup`)",
-            url.display()
-        );
-    }
     let role = args.role.map(|role| match role {
         RoleArg::Master => Role::Master,
         RoleArg::Secondary => Role::Secondary,
     });
-    let repaired = repair(&args.data.dir, role, args.from.as_deref())?;
+    let from = args.from.as_deref();
+    let url = from.and_then(Path::to_str).filter(|from| is_url(from));
+    let node = url.map(|url| NodeUrl::from_str(url).map_err(|error| anyhow!("{url}: {error}")));
+    let node = node.transpose()?;
+    let text_of = |id| match &node {
+        Some(node) => text_of(node, id).map_err(|error| format!("{error:#}")),
+        None => Err("no node was named".to_owned()),
+    };
+    let from = match url {
+        Some(url) => Some(Source::Node { url, text_of: &text_of }),
+        None => from.map(Source::Directory),
+    };
+    let repaired = repair(&args.data.dir, role, from)?;
     if repaired.manifest {
         writeln!(out, "made a manifest from the segment files")?;
     }
@@ -66,7 +78,24 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
     Ok(())
 }
 
-fn is_url(from: &Path) -> bool {
-    let text = from.to_string_lossy();
-    text.starts_with("http://") || text.starts_with("https://")
+fn is_url(from: &str) -> bool {
+    from.starts_with("http://") || from.starts_with("https://")
+}
+
+/// Asks a node for the text of a message.
+fn text_of(node: &NodeUrl, id: LogEnd) -> anyhow::Result<String> {
+    crate::cli::block_on(async {
+        let mut client = Client::new(node.clone());
+        let mut body = client.list(id.get(), 1).await?;
+        let (mut objects, mut text) = (Objects::default(), None);
+        while let Some(piece) = client.next_piece(&mut body).await? {
+            objects.add(&piece, |object| {
+                let message: Message<'_> =
+                    serde_json::from_slice(object).context("the answer is no list of messages")?;
+                text = (message.id == id.get()).then(|| message.message.into_owned());
+                Ok(())
+            })?;
+        }
+        text.with_context(|| format!("{node} has no message {id}"))
+    })
 }

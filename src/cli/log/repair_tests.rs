@@ -42,8 +42,8 @@ async fn a_damaged_message_is_taken_from_another_directory() {
     let before = files(dir.path());
     let lacking = refusal(&["repair"], dir.path());
     assert!(lacking.contains("2 damaged places") && lacking.contains("--from"), "{lacking}");
-    let url = refusal(&["repair", "--from", "http://127.0.0.1:8000"], dir.path());
-    assert!(url.contains("acklog log backup"), "{url}");
+    let url = refusal(&["repair", "--from", "https://127.0.0.1:8000"], dir.path());
+    assert!(url.contains("no TLS"), "{url}");
     assert_eq!(files(dir.path()), before);
     let said = repair(dir.path(), whole.path());
     assert!(said.contains("took 2 messages"), "{said}");

@@ -127,7 +127,7 @@ mod tests {
     async fn run_shell(script: &str, signal: Option<Signal>) -> ExitStatus {
         let (sender, mut ended) = mpsc::channel(1);
         let args = ["-c".to_owned(), script.to_owned()];
-        let printer = Output::start().printer();
+        let printer = Output::start().unwrap().printer();
         let shell = Path::new("/bin/sh");
         let running = start(7, shell, &args, (printer, "test | ".to_owned()), sender).unwrap();
         if let Some(signal) = signal {

@@ -96,7 +96,7 @@ pub(super) fn run(args: UpArgs) -> ExitCode {
 fn run_plan(plan: Plan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let output = Output::start();
+    let output = Output::start().context("cannot start a thread for what is printed")?;
     let status = runtime.block_on(async {
         let mut cluster = Cluster::new(plan, executable, output.printer());
         let status = cluster.run(&mut signals).await;

@@ -3,7 +3,7 @@
 //! A thread of its own: a terminal that takes nothing must not keep `up` from ending its
 //! children.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -40,23 +40,27 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn start() -> Self {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system's: it has no thread to give.
+    pub(super) fn start() -> io::Result<Self> {
         let (sender, mut lines) = mpsc::channel(LINES_MAX);
         let (end, ended) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
+        std::thread::Builder::new().name("output".to_owned()).spawn(move || {
             while let Some(line) = lines.blocking_recv() {
                 // A reader that is gone is no reason to end the cluster.
                 let _ = match line {
                     Line::Out(text) => {
-                        write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush())
+                        write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush())
                     }
-                    Line::Err(text) => std::io::stderr().write_all(text.as_bytes()),
+                    Line::Err(text) => io::stderr().write_all(text.as_bytes()),
                 };
             }
             let _ = end.send(());
-        });
-        let colour = wants_colour(std::io::stderr().is_terminal());
-        Self { printer: Printer { lines: sender, colour }, ended }
+        })?;
+        let colour = wants_colour(io::stderr().is_terminal());
+        Ok(Self { printer: Printer { lines: sender, colour }, ended })
     }
 
     pub(super) fn printer(&self) -> Printer {
@@ -92,7 +96,7 @@ impl Printer {
 
 /// What stands before each line of a node: its name, as wide as the widest.
 pub(super) fn prefixes<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
-    let colour = wants_colour(std::io::stderr().is_terminal());
+    let colour = wants_colour(io::stderr().is_terminal());
     prefixes_with(names, colour)
 }
 

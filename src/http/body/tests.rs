@@ -182,6 +182,13 @@ async fn without_a_length_the_youngest_is_given_up_and_the_older_ones_come_to_th
 }
 
 #[test]
+fn what_is_thrown_away_is_twice_the_longest_body() {
+    assert_eq!(BodyLimits::new(1).discarded_bytes(), DISCARDED_BYTES_MIN);
+    let large = BodyLimits::new(8 * 1024 * 1024);
+    assert_eq!(large.discarded_bytes(), 2 * (6 * 8 * 1024 * 1024 + 4096));
+}
+
+#[test]
 fn one_largest_body_always_has_room() {
     for message_bytes in [1, 1024 * 1024, 1024 * 1024 * 1024] {
         let limits = BodyLimits::new(message_bytes);

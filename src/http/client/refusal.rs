@@ -8,8 +8,9 @@ use std::sync::LazyLock;
 use crate::http::problem::Problem;
 
 /// The answers to what is no request, in place of hyper's own, which have no body.
-static REFUSALS: LazyLock<[(&str, Vec<u8>); 3]> = LazyLock::new(|| {
+static REFUSALS: LazyLock<[(&str, Vec<u8>); 4]> = LazyLock::new(|| {
     [
+        ("HTTP/1.1 4", Problem::LengthTooLong.sent()),
         ("HTTP/1.1 400 ", Problem::NoRequest.sent()),
         ("HTTP/1.1 414 ", Problem::TargetTooLong.sent()),
         ("HTTP/1.1 431 ", Problem::HeadTooLong.sent()),
@@ -19,22 +20,69 @@ static REFUSALS: LazyLock<[(&str, Vec<u8>); 3]> = LazyLock::new(|| {
 /// How a client begins that speaks HTTP/2 without asking.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
+/// The longest body that hyper reads, in bytes: the two numbers above it have a meaning of their own.
+const LENGTH_MAX: &[u8] = b"18446744073709551613";
+
+/// What is known of a request's head while it comes.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// Whether the end of the request line came.
+    has_line: bool,
+    /// Whether the end of the head came.
+    is_whole: bool,
+    /// Whether it announces a body that is longer than any that hyper reads.
+    is_length_too_long: bool,
+}
+
+impl Head {
+    /// Notes what came. A line that comes in parts is not looked into: what becomes of it does not
+    /// depend on that, only the words of a refusal do.
+    pub(super) fn note(&mut self, fresh: &[u8]) {
+        let mut rest = fresh;
+        while !self.is_whole {
+            let Some(end) = memchr::memchr(b'\n', rest) else { break };
+            let (line, behind) = rest.split_at(end + 1);
+            rest = behind;
+            let line = line.trim_ascii();
+            if self.has_line {
+                self.is_whole = line.is_empty();
+                self.is_length_too_long |= is_length_too_long(line);
+            }
+            self.has_line = true;
+        }
+    }
+}
+
+/// Whether a line of a head announces a body of a length beyond [`LENGTH_MAX`].
+fn is_length_too_long(line: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length:";
+    let Some((name, value)) = line.split_at_checked(NAME.len()) else { return false };
+    let value = value.trim_ascii();
+    if !name.eq_ignore_ascii_case(NAME) || !value.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let zeros = value.iter().take_while(|digit| **digit == b'0').count();
+    let digits = value.get(zeros..).unwrap_or_default();
+    (digits.len(), digits) > (LENGTH_MAX.len(), LENGTH_MAX)
+}
+
 /// Returns what is sent in place of an answer of hyper's own: one without a body, that is, and so
-/// without a type. `line_bytes` came of the request line, unless its end came.
-pub(super) fn refusal(bytes: &[u8], line_bytes: Option<usize>) -> Option<&'static [u8]> {
+/// without a type. `head` is what came of the request.
+pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
     let is_bare = bytes.starts_with(b"HTTP/1.1 4")
         && memchr::memmem::find(bytes, b"\r\ncontent-length: 0\r\n").is_some();
     if !is_bare {
         return None;
     }
-    let [bad, line, head] = &*REFUSALS;
+    let [length, bad, line, long] = &*REFUSALS;
     let is = |(status, _): &(&str, Vec<u8>)| bytes.starts_with(status.as_bytes());
-    let found = match line_bytes {
+    let found = match head.has_line {
+        _ if head.is_length_too_long && is(length) => length,
         _ if is(bad) => bad,
         _ if is(line) => line,
         // All that came is the request line.
-        Some(_) if is(head) => line,
-        None if is(head) => head,
+        false if is(long) => line,
+        true if is(long) => long,
         _ => return None,
     };
     Some(&found.1)

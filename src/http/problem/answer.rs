@@ -64,9 +64,10 @@ impl Problem {
             Self::NotMaster { .. } => Code::NotTheMaster,
             Self::BodyIdle { .. } => Code::BodyTooSlow,
             Self::Forget(ForgetError::Live(_)) => Code::NotUnhealthy,
-            Self::BodyTooLong { .. } | Self::MessageTooLong { .. } | Self::BatchTooLong { .. } => {
-                Code::TooLarge
-            }
+            Self::LengthTooLong
+            | Self::BodyTooLong { .. }
+            | Self::MessageTooLong { .. }
+            | Self::BatchTooLong { .. } => Code::TooLarge,
             Self::TargetTooLong => Code::TargetTooLong,
             Self::HeadTooLong => Code::HeadTooLong,
             Self::ContentEncoding(_) => Code::UnsupportedEncoding,
@@ -127,7 +128,8 @@ impl Problem {
     pub(super) fn closes(&self) -> bool {
         matches!(
             self,
-            Self::BodyTooLong { .. }
+            Self::LengthTooLong
+                | Self::BodyTooLong { .. }
                 | Self::BodyIdle { .. }
                 | Self::BodyBroken
                 | Self::NoRequest

@@ -76,6 +76,7 @@ fn clients_faults() -> Vec<(Problem, u16, &'static str)> {
         (not_master, 405, "not-the-master"),
         (Problem::BodyIdle { seconds: 1 }, 408, "body-too-slow"),
         (ForgetError::Live(bonnie).into(), 409, "not-unhealthy"),
+        (Problem::LengthTooLong, 413, "too-large"),
         (Problem::BodyTooLong { limit: 1 }, 413, "too-large"),
         (Problem::MessageTooLong { length: 2, limit: 1 }, 413, "too-large"),
         (Problem::BatchTooLong { length: 2 }, 413, "too-large"),

@@ -11,9 +11,10 @@ pub(super) fn is_lack(error: &io::Error) -> bool {
     is_one_of(error, &lacks)
 }
 
-/// Whether there is no room, on the disk or in somebody's share of it.
+/// Whether there is no room: on the disk, in somebody's share of it, or below the limit of file sizes, which can be
+/// raised while the node runs.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    is_one_of(error, &[Errno::NOSPC, Errno::DQUOT])
+    is_one_of(error, &[Errno::NOSPC, Errno::DQUOT, Errno::FBIG])
 }
 
 /// Whether the system did not let the file be opened or changed: the file system is read-only, or permissions were

@@ -273,7 +273,7 @@ impl Committer {
         let first = self.written_end;
         // Zero would be found everywhere.
         let mark = self.rng.random_range(1..=u64::MAX);
-        let running = self.shared.running_recent(first).flatten();
+        let running = self.shared.running_recent(first);
         let header = SegmentHeader::new(log, first, mark, running);
         let name = segment_name(first);
         if self.manifest.last == Some(first) {

@@ -5,7 +5,7 @@
 
 mod reads;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Instant;
@@ -23,7 +23,9 @@ use super::suspects::Suspects;
 use super::window::Window;
 use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
-use crate::types::{IdRange, LogEnd, RecordError, Records, Run, record_at, record_size};
+use crate::types::{
+    IdRange, LogEnd, RecordError, Records, Run, RunningChecksum, record_at, record_size,
+};
 
 /// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
 /// places of a long log open files again and again.
@@ -58,6 +60,8 @@ pub(in crate::log) struct Files {
     segments: RwLock<Segments>,
     pub(super) open: Mutex<VecDeque<Arc<Segment>>>,
     suspects: Mutex<Suspects>,
+    /// The checksums of all records before positions at which segments begin that do not tell it themselves.
+    running: Mutex<BTreeMap<LogEnd, RunningChecksum>>,
 }
 
 #[derive(Debug)]
@@ -81,7 +85,8 @@ impl Files {
         last: Option<Arc<Segment>>,
     ) -> Self {
         let segments = RwLock::new(Segments { sealed, last });
-        Self { storage, segments, open: Mutex::default(), suspects: Mutex::default() }
+        let (open, suspects, running) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { storage, segments, open, suspects, running }
     }
 
     /// Takes a new last segment; the one before is sealed, unless it is empty and its place is taken.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::log::storage::Storage;
+use crate::protocol::LogView;
 use crate::sim::SimDisk;
-use crate::types::{Batch, LogEnd, Losses, NodeName, Run};
+use crate::types::{Batch, LogEnd, Losses, NodeName, Run, RunningChecksum};
 
 /// A log whose files are kept.
 #[derive(Clone, Copy)]
@@ -163,9 +164,21 @@ fn is_read(fixture: &Fixture, version: u16) {
     let versions: Vec<u8> = names.iter().map(|name| disk.bytes(name)[8]).collect();
     let old = [version as u8; 2];
     assert!(versions.starts_with(&old) && versions.last() == Some(&2), "{versions:?}");
-    // Of what an earlier release wrote behind its first file, the checksum of all is not known.
-    let running = log.opened.reader.running_checksum(end.plus(3)).unwrap();
-    assert_eq!(running.is_some(), version == 2);
+    // Of what an earlier release wrote behind its first file, only files tell the checksum of all.
+    let (reader, end) = (&log.opened.reader, end.plus(3));
+    let (mut all, mut from) = (RunningChecksum::START, LogEnd::ZERO);
+    while from < end {
+        let run = reader.read(from, end, 0).unwrap();
+        all = all.over(run.as_bytes()).unwrap();
+        from = run.range().end();
+    }
+    for end in [end, end] {
+        assert_eq!(reader.running_checksum(end), Ok(Some(all)));
+        assert_eq!(reader.compare_below(end, all.short()), Ok(true));
+    }
+    let told = reader.checksum_below(end).unwrap();
+    assert_eq!(told == Some(all.short()), version == 2);
+    assert_eq!(reader.compare_below(end, told.unwrap()), Ok(true));
 }
 
 /// Reads what was sent, and returns where it ends.

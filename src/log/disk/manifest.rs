@@ -16,8 +16,14 @@
 //! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end,
 //!   and below which end its operator gave that up.
 //!
-//! A field that a release does not know is one that it must not ignore: it refuses the manifest. So later releases add
-//! fields and leave them out where they say nothing. Version 1 had no `start`; it is read.
+//! Later releases add what they need without another version, in two more fields that are left out where they are
+//! empty:
+//!
+//! - `optional` has sections by name that a release which does not know them may ignore. It keeps them as they are.
+//! - `required` has sections that it must not ignore: where it does not know one, it refuses the manifest. So it does
+//!   with any other field that it does not know.
+//!
+//! Version 1 had no `start`; it is read.
 
 use std::io;
 
@@ -45,7 +51,12 @@ pub(super) struct Manifest {
     pub(super) synced: LogEnd,
     pub(super) members: Vec<NodeName>,
     pub(super) losses: Losses,
+    /// What a later release added, and this one need not understand.
+    pub(super) optional: Sections,
 }
+
+/// Parts of a manifest that are not known here, by name.
+pub(super) type Sections = serde_json::Map<String, serde_json::Value>;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +73,10 @@ struct Line {
     seen: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     accepted: u64,
+    #[serde(default, skip_serializing_if = "Sections::is_empty")]
+    optional: Sections,
+    #[serde(default, skip_serializing_if = "Sections::is_empty")]
+    required: Sections,
 }
 
 fn is_zero(end: &u64) -> bool {
@@ -89,6 +104,7 @@ impl Manifest {
             synced: LogEnd::ZERO,
             members: Vec::new(),
             losses: Losses::default(),
+            optional: Sections::new(),
         }
     }
 
@@ -103,6 +119,8 @@ impl Manifest {
             secondaries: self.members.iter().map(NodeName::to_string).collect(),
             seen: self.losses.seen.get(),
             accepted: self.losses.accepted.get(),
+            optional: self.optional.clone(),
+            required: Sections::new(),
         };
         serde_json::to_string(&line).expect("numbers and names")
     }
@@ -117,9 +135,20 @@ impl Manifest {
                  {FORMAT_VERSION_1} and {FORMAT_VERSION} only"
             ));
         }
-        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let line: Line = serde_json::from_str(line)
+            .map_err(|error| format!("a newer release may have written it: {error}"))?;
+        if let Some((name, _)) = line.required.iter().next() {
+            return Err(format!(
+                "a newer release wrote it, with a part {name:?} that this one does not know and must \
+                 not ignore; use that release"
+            ));
+        }
         if line.start > 0 {
-            return Err(format!("the log begins with message {}, not 0", line.start));
+            return Err(format!(
+                "the log begins with message {}, not 0: a newer release cut its front off; use that \
+                 release",
+                line.start
+            ));
         }
         let role = Role::named(&line.role)
             .ok_or_else(|| format!("the role {:?} is not known", line.role))?;
@@ -134,6 +163,7 @@ impl Manifest {
             synced: LogEnd::new(line.synced),
             members: names.collect::<Result<_, _>>().map_err(|error| format!("{error}"))?,
             losses: Losses { seen: LogEnd::new(line.seen), accepted: LogEnd::new(line.accepted) },
+            optional: line.optional,
         })
     }
 
@@ -252,6 +282,7 @@ mod tests {
             synced: LogEnd::new(123),
             members: ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec(),
             losses: Losses::default(),
+            optional: Sections::new(),
         }
     }
 
@@ -283,6 +314,24 @@ mod tests {
         let unknown = refused(whole.replace(r#""start":0"#, r#""start":0,"epochs":[]"#));
         assert!(unknown.contains("epochs"), "{unknown}");
         assert!(refused(whole.replace(r#""start":0"#, r#""start":9"#)).contains("message 9"));
+    }
+
+    #[test]
+    fn a_part_of_a_later_release_is_kept_where_it_is_optional_and_refused_where_it_is_required() {
+        let with = |field: &str| {
+            let part = format!(r#""start":0,"{field}":{{"epochs":{{"rows":[[1,0,"a0"]]}}}}"#);
+            with_checksum(&manifest().encode().replace(r#""start":0"#, &part))
+        };
+        let kept = Manifest::decode(&with("optional")).unwrap();
+        assert_eq!(kept, Manifest { optional: kept.optional.clone(), ..manifest() });
+        assert_eq!(kept.optional["epochs"]["rows"][0][2], "a0");
+        let rewritten = Manifest { synced: LogEnd::new(200), ..kept.clone() }.encode();
+        let read = Manifest::decode(&with_checksum(&rewritten)).unwrap();
+        assert_eq!(read.optional, kept.optional);
+        let refused = Manifest::decode(&with("required")).unwrap_err();
+        let says = |words| refused.contains(words);
+        assert!(says("a newer release wrote it") && says("\"epochs\""), "{refused}");
+        assert!(Manifest::decode(&with("other")).unwrap_err().contains("newer release"));
     }
 
     #[test]

@@ -30,10 +30,10 @@ use super::places::Place;
 use super::scan::{Scanned, no_visit, scan};
 use super::window::Window;
 use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
-use crate::log::shared::Shared;
+use crate::log::shared::{Before, Shared};
 use crate::log::storage::{Storage, StorageFile};
 use crate::log::{LogWriter, Opened, ReadError};
-use crate::types::{IdRange, LogEnd, RunningChecksum};
+use crate::types::{Checksum, IdRange, LogEnd, RunningChecksum};
 
 /// Bytes that are written again at once.
 const REWRITE_BYTES: usize = 1024 * 1024;
@@ -88,7 +88,8 @@ pub(crate) fn recover(
     let indexed = sealed.len();
     let files = Files::new(storage.clone(), sealed, segment.clone());
     let (damage, noted) = known_damage(&*storage, &files, end);
-    let shared = Shared::new((end, running), options.sizes.chunk_bytes, Some(Disk::new(files)));
+    let before = Before { end, running, last: last_checksum(&files, end) };
+    let shared = Shared::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses);
@@ -98,6 +99,12 @@ pub(crate) fn recover(
     let (writer, reader) = LogWriter::of(shared.clone(), log);
     let opened = Opened { writer, reader, log, is_old, members, losses, keys };
     Ok(Recovered { shared, committer, keeper, opened })
+}
+
+/// The checksum of the last record of a log; none where there is none, or it cannot be read now.
+fn last_checksum(files: &Files, end: LogEnd) -> Option<Checksum> {
+    let records = files.read(end.last_id()?.before(), end, 0).ok()?;
+    records.iter().next().map(|record| record.checksum)
 }
 
 /// The noted places of damage that are damaged still, as a read of them tells, and the segments that they are in. The

@@ -4,7 +4,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::protocol::frame::{Welcome, encode};
+use crate::protocol::frame::{FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Welcome, encode};
 use crate::types::{LogEnd, LogId, RequestId};
 
 /// Longest wait; a good run needs a small part of it.
@@ -47,8 +47,8 @@ fn welcome(heartbeat_interval: Duration) -> EncodedFrame {
     encode(&Frame::Response(RequestId::new(0), Response::Welcome(welcome)))
 }
 
-/// A frame that is announced with 8 MiB, and a part of it.
-const DAMAGED: [u8; 6] = [0, 0x80, 0, 0, 1, 2];
+/// A frame that is announced with 32 KiB, and a part of it.
+const DAMAGED: [u8; 6] = [0, 0, 0x80, 0, 1, 2];
 
 #[tokio::test]
 async fn a_frame_whose_length_was_damaged_ends_the_connection_of_a_secondary() {
@@ -64,6 +64,37 @@ async fn a_frame_whose_length_was_damaged_ends_the_connection_of_a_master() {
     pair.handle.admit(Duration::from_millis(10));
     pair.peer.write_all(&DAMAGED).await.unwrap();
     assert!(matches!(pair.end().await, SessionEnd::Garbage(reason) if reason.contains("damaged")));
+}
+
+/// The announcement of a frame that is one byte longer than a secondary's are.
+fn long_for_a_secondary() -> [u8; 4] {
+    (HEAD_FRAME_BYTES_MAX as u32 + 1).to_be_bytes()
+}
+
+#[tokio::test]
+async fn a_master_takes_no_long_frames_unless_it_expects_messages() {
+    let mut waits = pair().await;
+    waits.handle.admit(Duration::from_secs(60));
+    waits.handle.expect_messages(true);
+    waits.peer.write_all(&long_for_a_secondary()).await.unwrap();
+    waits.peer.shutdown().await.unwrap();
+    assert!(matches!(waits.end().await, SessionEnd::Lost(reason) if reason.contains("inside")));
+    let mut refuses = pair().await;
+    refuses.handle.admit(Duration::from_secs(60));
+    refuses.handle.expect_messages(true);
+    refuses.handle.expect_messages(false);
+    refuses.peer.write_all(&long_for_a_secondary()).await.unwrap();
+    assert!(matches!(refuses.end().await,
+        SessionEnd::Garbage(reason) if reason.contains("the limit is 65536")));
+}
+
+#[tokio::test]
+async fn a_secondary_takes_long_frames_once_it_is_welcome() {
+    let mut pair = pair().await;
+    pair.peer.write_all(&welcome(Duration::from_secs(60)).head).await.unwrap();
+    pair.peer.write_all(&(FRAME_BYTES_MAX as u32).to_be_bytes()).await.unwrap();
+    pair.peer.shutdown().await.unwrap();
+    assert!(matches!(pair.end().await, SessionEnd::Lost(reason) if reason.contains("inside")));
 }
 
 #[tokio::test]

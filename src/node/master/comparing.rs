@@ -1,22 +1,26 @@
-//! Comparing what a sender sends again with the batch that has its idempotency key.
+//! Comparisons that read the log's files: of what a sender sends again with the batch that has its
+//! idempotency key, and of a secondary's log with this one.
 //!
-//! A small batch that is in memory is compared at once. Any other is read and compared on a thread
-//! that may wait, so that neither the disk nor a batch of megabytes holds up the core task. Its
-//! sender waits meanwhile; nobody else does.
+//! What is in memory and small is compared at once. Anything else is read and compared on a thread
+//! that may wait, so that neither the disk nor a batch of megabytes holds up the core task. The
+//! sender or the secondary waits meanwhile; nobody else does.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::task::Core;
 use crate::log::{LogReader, ReadError};
 use crate::node::{Append, SenderKey};
-use crate::protocol::{FirstUse, Outcome, Receipt, Refusal, Wait};
+use crate::protocol::{FirstUse, Input, Outcome, Receipt, Refusal, Unreadable, Wait};
 use crate::threads::{NoThread, ThreadPool};
-use crate::types::{IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId};
+use crate::types::{
+    Checksum, IdempotencyKey, LogEnd, MESSAGE_TARGET, MessageId, SessionId, WaiterId,
+};
 
 /// Threads that compare, at most. More would take the processor from those that send something new;
 /// one alone would let a single read that hangs hold up all others.
@@ -26,10 +30,13 @@ const THREADS_MAX: usize = 2;
 /// time than handing it over. Larger ones would be felt by other senders.
 const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
-/// The senders whose batches are being compared.
+/// The senders whose batches are being compared, and the secondaries whose logs are.
 #[derive(Debug)]
 pub(super) struct Comparing {
     threads: ThreadPool,
+    /// Of their own, so that secondaries and senders never wait for each other.
+    log_threads: ThreadPool,
+    logs: BTreeMap<SessionId, AbortHandle>,
     senders: BTreeMap<WaiterId, Pending>,
     done: mpsc::UnboundedSender<Compared>,
     tasks: TaskTracker,
@@ -46,19 +53,23 @@ struct Pending {
     wait: Wait,
 }
 
-/// A comparison that is done: what the sender sends, and what the batch that is there is to it.
+/// A comparison that is done.
 #[derive(Debug)]
-pub(super) struct Compared {
-    waiter: WaiterId,
-    result: Result<(Append, FirstUse), ReadError>,
+pub(super) enum Compared {
+    /// What a sender sends, and what the batch that is there is to it.
+    Batch(WaiterId, Result<(Append, FirstUse), ReadError>),
+    /// Whether a secondary's log is the same as this one.
+    Log(SessionId, Result<bool, Unreadable>),
 }
 
 impl Comparing {
     /// Returns one in which nobody waits, and where results come out: at most one for each sender.
     pub(super) fn new(tasks: TaskTracker) -> (Self, mpsc::UnboundedReceiver<Compared>) {
         let (done, results) = mpsc::unbounded_channel();
-        let threads = ThreadPool::new("keys", THREADS_MAX);
-        (Self { threads, senders: BTreeMap::new(), done, tasks }, results)
+        let [threads, log_threads] =
+            ["keys", "handshakes"].map(|n| ThreadPool::new(n, THREADS_MAX));
+        let (logs, senders) = (BTreeMap::new(), BTreeMap::new());
+        (Self { threads, log_threads, logs, senders, done, tasks }, results)
     }
 
     /// Returns whether no sender waits.
@@ -92,8 +103,36 @@ impl Comparing {
         self.tasks.spawn(async move {
             let result = compared.await.unwrap_or_else(|no_thread: NoThread| Err(no_thread.into()));
             // Fails when the node has stopped.
-            let _ = done.send(Compared { waiter, result });
+            let _ = done.send(Compared::Batch(waiter, result));
         });
+    }
+
+    /// Compares a secondary's log with this one, as [`LogReader::compare_below`].
+    pub(super) fn begin_log(
+        &mut self,
+        log: LogReader,
+        session: SessionId,
+        end: LogEnd,
+        told: Checksum,
+    ) {
+        let compared = self.log_threads.run(move || log.compare_below(end, told));
+        let done = self.done.clone();
+        let task = self.tasks.spawn(async move {
+            let is_same = compared.await.unwrap_or_else(|no_thread| Err(no_thread.into()));
+            let is_same = is_same.map_err(|error| {
+                warn!(%session, %end, %error, "a secondary's log cannot be compared");
+                Unreadable
+            });
+            let _ = done.send(Compared::Log(session, is_same));
+        });
+        self.logs.insert(session, task.abort_handle());
+    }
+
+    /// Forgets a connection that is gone: what was not begun for it is not done.
+    pub(super) fn forget_log(&mut self, session: SessionId) {
+        if let Some(task) = self.logs.remove(&session) {
+            task.abort();
+        }
     }
 
     fn take_due(&mut self, now: Instant) -> Vec<(WaiterId, Pending)> {
@@ -115,6 +154,12 @@ fn compare(
 }
 
 impl Core {
+    /// Closes a session, and forgets what was to be found out for it.
+    pub(super) fn hang_up(&mut self, session: SessionId) {
+        self.sessions.close(session);
+        self.comparing.forget_log(session);
+    }
+
     /// Lets a sender with a key join the batch that has it, refuses it, or lets it wait until that
     /// is known. Returns what it sends where no batch has the key, so that it is to be appended.
     ///
@@ -144,7 +189,14 @@ impl Core {
 
     /// A comparison is done. Returns whether something was appended.
     pub(super) fn compared(&mut self, now: Instant, compared: Compared, accepted_ms: u64) -> bool {
-        let Compared { waiter, result } = compared;
+        let (waiter, result) = match compared {
+            Compared::Batch(waiter, result) => (waiter, result),
+            Compared::Log(session, is_same) => {
+                self.comparing.logs.remove(&session);
+                self.machine.step(now, Input::Compared { session, is_same });
+                return false;
+            }
+        };
         let Some(Pending { first, since, .. }) = self.comparing.senders.remove(&waiter) else {
             debug!(%waiter, "a comparison is done, and its sender no longer waits");
             return false;

@@ -52,7 +52,7 @@ pub(super) struct Core {
     pub(super) releases: Releases,
     pub(super) comparing: Comparing,
     large: Large,
-    sessions: Sessions,
+    pub(super) sessions: Sessions,
     news: LogNews,
     /// Who is answered when the list of names of that version is written down.
     forgetting: Vec<(u64, Forgotten)>,
@@ -174,7 +174,7 @@ impl Core {
                 }
                 SessionEvent::Heard => self.machine.step(now, Input::Heard(session)),
                 SessionEvent::Down(reason) => {
-                    self.sessions.close(session);
+                    self.hang_up(session);
                     self.machine.step(now, Input::SessionDown { session, reason });
                 }
             }
@@ -311,7 +311,10 @@ impl Core {
                         self.releases.push(waiter, outcome);
                         released += 1;
                     }
-                    Effect::Close { session, .. } => self.sessions.close(session),
+                    Effect::Close { session, .. } => self.hang_up(session),
+                    Effect::Compare { session, end, told } => {
+                        self.comparing.begin_log(self.reader.clone(), session, end, told);
+                    }
                     Effect::Remember { version, names, losses } => {
                         self.writer.remember(version, names, losses);
                         asked = true;

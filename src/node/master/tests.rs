@@ -1,6 +1,7 @@
 //! A master's core task over its real mailboxes, with a log in memory.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -13,7 +14,7 @@ use super::*;
 use crate::log::Opened;
 use crate::node::Append;
 use crate::protocol::{MasterOptions, Outcome, Refusal, Wait};
-use crate::types::{Batch, Faults, LogEnd, LogId, WriteConcern};
+use crate::types::{Batch, Budget, Faults, LogEnd, LogId, WriteConcern};
 
 /// Longest that a test waits for what must happen; never waited out when all is well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,6 +68,28 @@ fn receipt(outcome: Outcome) -> (u64, bool) {
         Outcome::Committed(receipt) => (receipt.id.get(), receipt.replayed),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_body_counts_until_the_core_has_taken_its_messages_also_where_its_sender_is_gone() {
+    with_master(async |master| {
+        let (room, appender) = (Budget::new(1000), master.appender());
+        let mut senders = [600, 400].map(|bytes| {
+            let mut share = None;
+            assert!(room.hold(&mut share, bytes));
+            let append = Append { share, ..append("Msg".into(), None, 1) };
+            Box::pin(appender.append(append))
+        });
+        // The core has no turn meanwhile.
+        for sender in &mut senders {
+            assert!(sender.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        let [stays, gone] = senders;
+        drop(gone);
+        assert!(!room.hold(&mut None, 1), "{} bytes of 1000 count", room.used());
+        assert_eq!(receipt(stays.await.unwrap()), (0, false));
+        assert_eq!(room.used(), 0);
+    });
 }
 
 #[test]

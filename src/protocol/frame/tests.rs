@@ -32,7 +32,7 @@ fn samples() -> Vec<(&'static str, Frame<Records>)> {
         instance: InstanceId::new(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10),
         log: Some(LogId::new(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf)),
         end: LogEnd::new(2),
-        last_checksum: Some(Checksum::new(0xdead_beef)),
+        checksum: Some(Checksum::new(0xdead_beef)),
     };
     let welcome = Welcome {
         master: name("master"),

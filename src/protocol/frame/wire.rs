@@ -28,7 +28,7 @@ enum Head {
         instance: u128,
         log: Option<u128>,
         end: u64,
-        last_checksum: Option<u32>,
+        checksum: Option<u32>,
     },
     GetMessages {
         request: u64,
@@ -159,18 +159,16 @@ fn frame_of(head: Head) -> Result<Frame<IdRange>, FrameError> {
     let request = |id, request| Frame::Request(RequestId::new(id), request);
     let response = |id, response| Frame::Response(RequestId::new(id), response);
     Ok(match head {
-        Head::Handshake { request: id, version: _, name, instance, log, end, last_checksum } => {
-            request(
-                id,
-                Request::Handshake(Handshake {
-                    name: name.parse()?,
-                    instance: InstanceId::new(instance),
-                    log: log.map(LogId::new),
-                    end: LogEnd::new(end),
-                    last_checksum: last_checksum.map(Checksum::new),
-                }),
-            )
-        }
+        Head::Handshake { request: id, version: _, name, instance, log, end, checksum } => request(
+            id,
+            Request::Handshake(Handshake {
+                name: name.parse()?,
+                instance: InstanceId::new(instance),
+                log: log.map(LogId::new),
+                end: LogEnd::new(end),
+                checksum: checksum.map(Checksum::new),
+            }),
+        ),
         Head::GetMessages { request: id, from, again } => {
             request(id, Request::GetMessages { from: LogEnd::new(from), again })
         }
@@ -229,7 +227,7 @@ impl Head {
                 instance: handshake.instance.get(),
                 log: handshake.log.map(LogId::get),
                 end: handshake.end.get(),
-                last_checksum: handshake.last_checksum.map(Checksum::get),
+                checksum: handshake.checksum.map(Checksum::get),
             },
             Request::HandshakeOfVersion(version) => {
                 unreachable!("a handshake of version {version} is received, never sent")

@@ -6,13 +6,15 @@ use tracing::{debug, info, warn};
 
 use super::member::NewLink;
 use super::refused::Refused;
-use super::{Master, Member, MemberId, Standing, send};
+use super::{Effect, Master, Member, MemberId, Standing, send};
 use crate::protocol::frame::{
     Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
 use crate::protocol::status::Status;
-use crate::protocol::{CloseReason, LogView, ProtocolError};
-use crate::types::{IdRange, LogEnd, NodeName, Records, RequestId, SECONDARIES_MAX, SessionId};
+use crate::protocol::{CloseReason, LogView, ProtocolError, Unreadable};
+use crate::types::{
+    Checksum, IdRange, LogEnd, NodeName, Records, RequestId, SECONDARIES_MAX, SessionId,
+};
 
 /// Time for a connection to finish its handshake: the longest artificial delay of one, twice.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +28,8 @@ pub const STRANGERS_MAX: usize = 1024;
 pub(super) struct Stranger {
     pub(super) address: String,
     pub(super) deadline: Instant,
+    /// Its handshake and the number of the request, while its log is compared with this one.
+    uncompared: Option<(RequestId, Handshake)>,
 }
 
 /// How a secondary begins anew.
@@ -45,6 +49,8 @@ enum Denied {
     Refused(Refusal),
     /// For one that lies in this node: it may try again.
     Closed(CloseReason),
+    /// That is not known before a file was read.
+    Uncompared { end: LogEnd, told: Checksum },
 }
 
 impl From<Refusal> for Denied {
@@ -63,7 +69,7 @@ impl<L: LogView> Master<L> {
             self.close(oldest, CloseReason::TooManyHandshakes);
         }
         let deadline = now + HANDSHAKE_TIMEOUT;
-        self.strangers.insert(session, Stranger { address, deadline });
+        self.strangers.insert(session, Stranger { address, deadline, uncompared: None });
     }
 
     /// Closes the connections whose time for a handshake is over.
@@ -103,7 +109,44 @@ impl<L: LogView> Master<L> {
             }
         };
         debug!(%session, peer = %handshake.name, %request, end = %handshake.end, "handshake");
-        match self.admit(&handshake) {
+        let Some(stranger) = self.strangers.get_mut(&session) else { return };
+        match &mut stranger.uncompared {
+            // Repeated, as after a time limit: the answer is to the last one.
+            Some((pending, _)) => *pending = request,
+            None => self.judge(now, session, request, handshake, None),
+        }
+    }
+
+    /// A secondary's log is compared with this one. What is true of its name may have changed meanwhile, so that all
+    /// checks are made again.
+    pub(super) fn compared(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        is_same: Result<bool, Unreadable>,
+    ) {
+        let stranger = self.strangers.get_mut(&session);
+        match stranger.and_then(|stranger| stranger.uncompared.take()) {
+            Some(_) if self.is_paused() => {
+                debug!(%session, "this node is paused; the secondary asks again later");
+            }
+            Some((request, handshake)) => {
+                self.judge(now, session, request, handshake, Some(is_same));
+            }
+            None => debug!(%session, "a log is compared, and its connection is gone"),
+        }
+    }
+
+    /// Lets a secondary in, refuses it, or has its log compared first.
+    fn judge(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        request: RequestId,
+        handshake: Handshake,
+        is_same: Option<Result<bool, Unreadable>>,
+    ) {
+        match self.admit(&handshake, is_same) {
             Ok(()) => {
                 self.let_in(now, session, &handshake);
                 self.respond(session, request, self.welcome());
@@ -115,6 +158,12 @@ impl<L: LogView> Master<L> {
                 warn!(peer = %handshake.name, %session, %request, %reason,
                     "cannot let a secondary in");
                 self.close(session, reason);
+            }
+            Err(Denied::Uncompared { end, told }) => {
+                if let Some(stranger) = self.strangers.get_mut(&session) {
+                    stranger.uncompared = Some((request, handshake));
+                    self.effects.push_back(Effect::Compare { session, end, told });
+                }
             }
         }
     }
@@ -140,7 +189,11 @@ impl<L: LogView> Master<L> {
     }
 
     /// Whether a secondary may join.
-    fn admit(&self, handshake: &Handshake) -> Result<(), Denied> {
+    fn admit(
+        &self,
+        handshake: &Handshake,
+        is_same: Option<Result<bool, Unreadable>>,
+    ) -> Result<(), Denied> {
         let Handshake { name, instance, .. } = handshake;
         if *name == self.options.name {
             let detail = format!("{name} is the master's own name; give this node another --name");
@@ -174,7 +227,7 @@ impl<L: LogView> Master<L> {
             );
             return Err((RefusalCode::ClusterFull, detail).into());
         }
-        self.compare_logs(handshake)?;
+        self.compare_logs(handshake, is_same)?;
         if known.is_none() && self.disk_fault.is_some() {
             return Err(Denied::Closed(CloseReason::DiskFault));
         }
@@ -182,25 +235,31 @@ impl<L: LogView> Master<L> {
     }
 
     /// Whether what the secondary has is a prefix of this log. Never by ids alone: another log has the same ids.
-    fn compare_logs(&self, handshake: &Handshake) -> Result<(), Denied> {
-        let Handshake { end, log, last_checksum, .. } = handshake;
+    /// `is_same` is what a comparison that was asked for has found.
+    fn compare_logs(
+        &self,
+        handshake: &Handshake,
+        is_same: Option<Result<bool, Unreadable>>,
+    ) -> Result<(), Denied> {
+        let &Handshake { end, log, checksum, .. } = handshake;
         if end.get() == 0 {
             return Ok(());
         }
-        if *log != Some(self.options.log) {
+        if log != Some(self.options.log) {
             let detail = format!(
                 "this node has {end} messages of another log; it keeps its messages; to join this \
                  master it must begin anew: {BEGIN_ANEW}"
             );
             return Err((RefusalCode::OtherLog, detail).into());
         }
-        if *end > self.durable_end {
-            return Err((RefusalCode::LongerLog, self.longer_detail(*end)).into());
+        if end > self.durable_end {
+            return Err((RefusalCode::LongerLog, self.longer_detail(end)).into());
         }
-        let Ok(checksum) = self.log.checksum_before(*end) else {
-            return Err(Denied::Closed(CloseReason::DiskFault));
+        let found = |told| match is_same {
+            Some(found) => found.map_err(|_| Denied::Closed(CloseReason::DiskFault)),
+            None => self.log.is_same_below(end, told).ok_or(Denied::Uncompared { end, told }),
         };
-        if checksum != *last_checksum {
+        if !checksum.map_or(Ok(false), found)? {
             let detail = format!(
                 "this node and the master have different messages below {end} of one log: one of the \
                  two was put back from an older copy, or lost its end. {KEEP_IT}. Once it is \
@@ -242,7 +301,17 @@ impl<L: LogView> Master<L> {
         let address =
             self.strangers.remove(&session).map(|stranger| stranger.address).unwrap_or_default();
         let replaced = self.member_named(&handshake.name).and_then(|id| self.members.get(&id));
-        if let Some(replaced) = replaced.and_then(Member::session) {
+        let replaced = replaced.and_then(Member::session);
+        // Of an earlier connection of the same process nothing is to come any more.
+        let is_earlier = |stranger: &Stranger| {
+            let pending = stranger.uncompared.as_ref().map(|(_, pending)| pending);
+            pending.is_some_and(|pending| {
+                (&pending.name, pending.instance) == (&handshake.name, handshake.instance)
+            })
+        };
+        let earlier = self.strangers.range(..session).filter(|(_, stranger)| is_earlier(stranger));
+        let earlier: Vec<SessionId> = earlier.map(|(&earlier, _)| earlier).collect();
+        for replaced in earlier.into_iter().chain(replaced) {
             self.close(replaced, CloseReason::Replaced);
         }
         // A guest went with its connection.

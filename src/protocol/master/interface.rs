@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::protocol::frame::Frame;
 use crate::protocol::outcome::Outcome;
-use crate::protocol::{CloseReason, SessionEnd};
+use crate::protocol::{CloseReason, SessionEnd, Unreadable};
 use crate::types::{
-    DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName, Quorum,
-    Records, SessionId, WaiterId, WriteConcern,
+    Checksum, DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+    Quorum, Records, SessionId, WaiterId, WriteConcern,
 };
 
 /// What a master is told once.
@@ -91,6 +91,13 @@ pub enum Input {
         /// Why.
         reason: SessionEnd,
     },
+    /// What [`Effect::Compare`] asked for is known, or cannot be read.
+    Compared {
+        /// The session that it was asked for; it may be gone.
+        session: SessionId,
+        /// Whether the secondary's log is the same up to there.
+        is_same: Result<bool, Unreadable>,
+    },
     /// A sender no longer waits.
     Cancel(WaiterId),
     /// The node stops: no append is taken any more, and every waiter is answered as soon as its message is durable.
@@ -118,6 +125,17 @@ pub enum Effect {
         names: Vec<NodeName>,
         /// What other nodes were seen with, beyond this log's end.
         losses: Losses,
+    },
+    /// Find out by the log's files whether a secondary has the same records below `end`, without keeping anything else
+    /// waiting, and tell [`Input::Compared`]. Its handshake is answered then. At most one for each session at a time;
+    /// void once the session is closed.
+    Compare {
+        /// The session that the handshake came on.
+        session: SessionId,
+        /// Where the secondary's log ends; below the durable end.
+        end: LogEnd,
+        /// The checksum that it told: of all records below, or of the last one.
+        told: Checksum,
     },
     /// Answer a sender.
     Release {

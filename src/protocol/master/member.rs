@@ -163,14 +163,13 @@ impl Member {
         self.link.as_ref().is_some_and(|link| link.ready)
     }
 
-    /// Takes a new connection. The position that its handshake told is the truth, also where it is lower than before:
-    /// then the node lost what it had.
+    /// Takes a new connection. A lower position counts at once: the node lost what it had. A higher one counts with the
+    /// first request behind the handshake, which may be of a process that is gone, with what it had.
     pub(super) fn connect(&mut self, now: Instant, new: NewLink, options: &MasterOptions) {
         if self.last_seen.is_some() && self.status() == Status::Unhealthy {
             info!(peer = %self.name, before = ?Status::Unhealthy, "healthy again, over a new connection");
         }
-        self.progress = Progress::new(new.end, options.heartbeat_interval);
-        self.is_position_known = true;
+        self.progress = Progress::new(new.end.min(self.acked_end()), options.heartbeat_interval);
         self.last_seen = Some(now);
         self.link = Some(Link {
             session: new.session,
@@ -243,6 +242,7 @@ impl Member {
     /// Notes a position that the secondary told. Returns whether it is news.
     pub(super) fn ack(&mut self, end: LogEnd) -> bool {
         let before = self.acked_end();
+        self.is_position_known = true;
         let is_news = self.progress.ack(end);
         if is_news {
             debug!(target: MESSAGE_TARGET, peer = %self.name, id = %IdRange::new(before, end), "acked");

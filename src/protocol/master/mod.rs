@@ -159,6 +159,7 @@ impl<L: LogView> Master<L> {
             Input::Frame { session, frame } => self.receive(now, session, frame),
             Input::Heard(session) => self.hear(now, session),
             Input::SessionDown { session, reason } => self.lose(session, &reason),
+            Input::Compared { session, is_same } => self.compared(now, session, is_same),
             Input::Cancel(waiter) => {
                 if let Some(Waiter { id, .. }) = self.gate.remove(waiter) {
                     debug!(%id, "the sender no longer waits");

@@ -251,7 +251,7 @@ impl<L: LogView> Secondary<L> {
                 Request::SecondaryNodeReady { end }
             }
             Stage::Introducing => {
-                let Ok(last_checksum) = self.log.checksum_before(end) else {
+                let Ok(checksum) = self.log.checksum_below(end) else {
                     // The disk's fault is on its way as an input of its own, and ends the connection.
                     warn!(%end, "cannot introduce this node: its last message is unreadable");
                     return None;
@@ -261,7 +261,7 @@ impl<L: LogView> Secondary<L> {
                     instance: self.options.instance,
                     log: self.log_id,
                     end,
-                    last_checksum,
+                    checksum,
                 })
             }
         };

@@ -4,7 +4,7 @@ use super::*;
 use crate::log::disk::{DiskOptions, Role, Sizes, accept_losses};
 use crate::sim::SimDisk;
 use crate::sim::node::{Found, NodeLog};
-use crate::types::{DiskChange, DiskFault, Fsync};
+use crate::types::{Checksum, DiskChange, DiskFault, Fsync, LogEnd};
 
 /// Pause before a node tries again what its disk could not do for the moment.
 const DISK_RETRY: Duration = Duration::from_millis(200);
@@ -138,6 +138,16 @@ impl Cluster {
             let delay = Duration::from_micros(self.rng.random_range(0..=max));
             self.schedule(delay, event);
         }
+    }
+
+    /// Has the master's files compared with a secondary's log; what they say is told when the disk has had its time.
+    pub(super) fn compare(&mut self, session: SessionId, end: LogEnd, told: Checksum) {
+        let Some(master) = &self.master else { return };
+        let is_same = master.log.reader.compare_below(end, told).map_err(|_| Unreadable);
+        let max = self.options.disk_delay_max.as_micros() as u64;
+        let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
+        let life = self.life(None);
+        self.schedule(delay, Event::Compared { link: session.get(), is_same, life });
     }
 
     pub(super) fn tell_master_of_disk(&mut self, event: Event) {

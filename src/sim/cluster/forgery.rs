@@ -77,7 +77,7 @@ impl Cluster {
             log: log.filter(|_| self.rng.random_bool(0.9)),
             // One that claims more than the master has would make it read-only: that is told elsewhere.
             end: if is_empty { LogEnd::ZERO } else { self.some_end().min(end) },
-            last_checksum: None,
+            checksum: None,
         }
     }
 

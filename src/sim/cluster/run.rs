@@ -76,7 +76,9 @@ impl Cluster {
             Event::Synced { secondary, life } | Event::DiskBroke { secondary, life } => {
                 (self.life(secondary.as_ref()) == *life).then(|| secondary.clone())
             }
-            Event::Remembered { life, .. } => (self.life(None) == *life).then_some(None),
+            Event::Remembered { life, .. } | Event::Compared { life, .. } => {
+                (self.life(None) == *life).then_some(None)
+            }
         }
     }
 
@@ -178,6 +180,9 @@ impl Cluster {
                 }
                 Input::Heard(SessionId::new(link))
             }
+            Event::Compared { link, is_same, .. } => {
+                Input::Compared { session: SessionId::new(link), is_same }
+            }
             Event::Dialed { .. } => return,
         };
         master.machine.step(now, input);
@@ -220,7 +225,7 @@ impl Cluster {
                 SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
             Event::Part { link, .. } => SecondaryInput::Heard(SessionId::new(link)),
-            Event::Accepted { .. } | Event::Remembered { .. } => return,
+            Event::Accepted { .. } | Event::Remembered { .. } | Event::Compared { .. } => return,
         };
         node.machine.step(now, input);
     }
@@ -240,6 +245,7 @@ impl Cluster {
                     let event = Event::Remembered { version, names, losses, life: self.life(None) };
                     self.write_down(None, event);
                 }
+                Effect::Compare { session, end, told } => self.compare(session, end, told),
                 Effect::Close { session, reason } => {
                     self.judge_close(session, &reason);
                     self.note(&format!("master closes connection {session}: {reason}"));
@@ -330,5 +336,10 @@ impl Cluster {
 /// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the
 /// position that a handshake tells may be a lower one.
 fn may_admit(event: &Event) -> bool {
-    matches!(event, Event::Arrive { kind: FrameKind::Handshake, .. } | Event::Remembered { .. })
+    matches!(
+        event,
+        Event::Arrive { kind: FrameKind::Handshake, .. }
+            | Event::Remembered { .. }
+            | Event::Compared { .. }
+    )
 }

@@ -2,6 +2,7 @@
 
 use super::{Fate, History};
 use crate::cli::check::violation::Kind;
+use crate::telemetry::escaped;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug)]
@@ -16,9 +17,20 @@ pub(in crate::cli::check) struct Ending {
     pub(in crate::cli::check) master_end: Option<u64>,
     /// The smallest cluster size that the master told.
     pub(in crate::cli::check) cluster_size: u64,
+    /// The largest one.
+    pub(in crate::cli::check) cluster_size_max: u64,
 }
 
 impl History {
+    /// Nodes were restarted, and the master is back with a log of this end. `floor`: [`History::floor`] before that.
+    pub(in crate::cli::check) fn restarted(&mut self, master_end: u64, floor: u64) {
+        if master_end < floor {
+            let expected = format!("{floor} messages, as they were answered before the restart");
+            let seen = format!("{master_end} messages (without --data-dir a node forgets its log)");
+            self.add(Kind::Lost, 0, Some(master_end), expected, seen);
+        }
+    }
+
     /// A node could not be read to the end when all was over.
     pub(in crate::cli::check) fn unread(&mut self, node: usize, target: u64, why: String) {
         let expected = format!("its {target} messages, to be read once more");
@@ -27,8 +39,10 @@ impl History {
 
     /// The run is over, all nodes were waited for.
     pub(in crate::cli::check) fn finish(&mut self, ending: Ending) {
-        let Ending { target, in_time, without_faults, master_end, cluster_size } = ending;
+        let Ending { target, in_time, without_faults, master_end, cluster_size, cluster_size_max } =
+            ending;
         self.check_words(cluster_size);
+        self.check_names(cluster_size_max);
         let Some(target) = target else {
             let (expected, seen) = ("the end of the master's log", "no answer to /health");
             self.add(Kind::NotConverged, 0, None, expected.to_owned(), seen.to_owned());
@@ -47,6 +61,7 @@ impl History {
         }
         if self.end(0) >= target {
             self.check_lost();
+            self.check_claims_lost();
         }
         // Where a node of the cluster is not watched, it may be the one that senders wait for.
         let all_have_it = self.nodes.iter().all(|node| node.end >= target);
@@ -71,6 +86,16 @@ impl History {
                 let expected = format!("\"{word}\" of {cluster_size} nodes to mean {least}");
                 self.add(Kind::WriteConcern, 0, Some(id), expected, told.to_string());
             }
+        }
+    }
+
+    /// A name that no watched node has is nobody's, where all nodes were watched and none joined meanwhile.
+    fn check_names(&mut self, cluster_size_max: u64) {
+        if let Some((id, name)) = self.unknown_name.take()
+            && self.nodes.len() as u64 >= cluster_size_max
+        {
+            let expected = "names of nodes in ackedBy".to_owned();
+            self.add(Kind::WriteConcern, 0, Some(id), expected, escaped(&name).into_owned());
         }
     }
 

@@ -1,7 +1,10 @@
 //! Each kind of violation is found, and nothing else is.
 
+mod answers;
+mod batches;
+mod claims;
+
 use super::*;
-use crate::types::WriteConcern;
 
 const MASTER: usize = 0;
 const BONNIE: usize = 1;
@@ -9,8 +12,8 @@ const CLYDE: usize = 2;
 
 /// A history of three nodes in which this many messages were sent.
 fn history(sent: u64) -> History {
-    let names = ["master", "bonnie", "clyde"].map(str::to_owned);
-    let mut history = History::new("check x ".to_owned(), names, 3);
+    let nodes = ["master", "bonnie", "clyde"].map(|name| (name.to_owned(), 0));
+    let mut history = History::new("check x ".to_owned(), nodes, 0);
     (0..sent).for_each(|_| {
         history.sent(1);
     });
@@ -25,20 +28,34 @@ fn see(history: &mut History, node: usize, from: u64, rows: &[(u64, &str)]) {
 }
 
 fn receipt(id: u64, write_concern: u64, names: &[&str]) -> Receipt {
-    Receipt { id, write_concern, acked_by: names.iter().map(|name| (*name).to_owned()).collect() }
+    let acked_by = names.iter().map(|name| (*name).to_owned()).collect();
+    Receipt { id, write_concern, acked_by, timed_out: false }
+}
+
+/// Asks without a time limit, and is answered at once.
+fn asked(concern: Option<WriteConcern>) -> Question {
+    Question { concern, timeout: None, took: Duration::ZERO, floor: 0 }
 }
 
 /// 201 for a message that asked for as many nodes as acked.
 fn commit(history: &mut History, number: u64, id: u64, names: &[&str]) {
     let nodes = names.len() as u64;
     let said = Said::Committed(receipt(id, nodes, names));
-    history.answered(number..number + 1, Some(WriteConcern::Nodes(nodes)), said);
+    history.answered(number..number + 1, asked(Some(WriteConcern::Nodes(nodes))), said);
 }
 
 /// All nodes could show that many messages in time.
 fn ending(target: u64) -> Ending {
     let (target, master_end) = (Some(target), Some(target));
-    Ending { target, in_time: true, without_faults: true, master_end, cluster_size: 3 }
+    let (cluster_size, cluster_size_max) = (3, 3);
+    Ending {
+        target,
+        in_time: true,
+        without_faults: true,
+        master_end,
+        cluster_size,
+        cluster_size_max,
+    }
 }
 
 fn finish(history: &mut History, target: u64) {
@@ -68,10 +85,10 @@ fn what_is_true_passes() {
     see(&mut history, CLYDE, 0, &list);
     see(&mut history, CLYDE, 3, &list[3..]);
     let all = Some(WriteConcern::All);
-    history.answered(1..2, all, Said::Stored(receipt(3, 3, &["master", "clyde"])));
-    history.answered(2..3, all, Said::Nothing);
-    history.answered(3..4, None, Said::Refused);
-    history.answered(4..5, None, Said::Unknown(receipt(4, 2, &[])));
+    history.answered(1..2, asked(all), Said::Stored(receipt(3, 3, &["master", "clyde"])));
+    history.answered(2..3, asked(all), Said::Nothing);
+    history.answered(3..4, asked(None), Said::Refused);
+    history.answered(4..5, asked(None), Said::Unknown(receipt(4, 2, &[])));
     see(&mut history, BONNIE, 1, &list[1..]);
     finish(&mut history, 4);
     assert!(found(&history).is_empty(), "{:?}", history.violations());
@@ -195,7 +212,7 @@ fn acks_that_are_too_few_doubled_or_not_the_master_s_are_found() {
     for names in wrong {
         let mut history = history(1);
         let said = Said::Committed(receipt(0, 2, names));
-        history.answered(0..1, Some(WriteConcern::Nodes(2)), said);
+        history.answered(0..1, asked(Some(WriteConcern::Nodes(2))), said);
         finds(&history, Kind::WriteConcern, 0, "master");
     }
 }
@@ -204,13 +221,13 @@ fn acks_that_are_too_few_doubled_or_not_the_master_s_are_found() {
 fn a_write_concern_that_is_lowered_is_found() {
     let mut history = history(1);
     let said = || Said::Committed(receipt(0, 1, &["master"]));
-    history.answered(0..1, Some(WriteConcern::Nodes(2)), said());
+    history.answered(0..1, asked(Some(WriteConcern::Nodes(2))), said());
     finds(&history, Kind::WriteConcern, 0, "master");
     for (word, is_wrong) in
         [(Some(WriteConcern::Majority), true), (Some(WriteConcern::All), true), (None, false)]
     {
         let mut history = self::history(1);
-        history.answered(0..1, word, said());
+        history.answered(0..1, asked(word), said());
         see(&mut history, MASTER, 0, &TWO[..1]);
         assert!(found(&history).is_empty());
         history.finish(Ending { master_end: Some(1), ..ending(0) });
@@ -222,12 +239,12 @@ fn a_write_concern_that_is_lowered_is_found() {
 #[test]
 fn a_refused_message_that_is_there_is_found_whichever_comes_first() {
     let mut history = history(1);
-    history.answered(0..1, None, Said::Refused);
+    history.answered(0..1, asked(None), Said::Refused);
     see(&mut history, CLYDE, 0, &TWO[..1]);
     finds(&history, Kind::Refused, 0, "clyde");
     let mut history = self::history(1);
     see(&mut history, CLYDE, 0, &TWO[..1]);
-    history.answered(0..1, None, Said::Refused);
+    history.answered(0..1, asked(None), Said::Refused);
     finds(&history, Kind::Refused, 0, "master");
 }
 
@@ -242,8 +259,8 @@ fn a_message_that_was_never_sent_is_found() {
 fn an_answered_message_that_is_nowhere_is_found_and_a_doubtful_one_may_be_missing() {
     let mut history = history(3);
     commit(&mut history, 0, 2, &["master"]);
-    history.answered(1..2, None, Said::Unknown(receipt(3, 2, &[])));
-    history.answered(2..3, None, Said::Nothing);
+    history.answered(1..2, asked(None), Said::Unknown(receipt(3, 2, &[])));
+    history.answered(2..3, asked(None), Said::Nothing);
     // Only then it is known that nothing more comes.
     finish(&mut history, 0);
     finds(&history, Kind::Lost, 2, "master");
@@ -252,7 +269,7 @@ fn an_answered_message_that_is_nowhere_is_found_and_a_doubtful_one_may_be_missin
 #[test]
 fn an_answer_that_lacks_something_is_found() {
     let mut history = history(1);
-    history.answered(0..1, None, Said::Malformed("201 without an id".to_owned()));
+    history.answered(0..1, asked(None), Said::Malformed("201 without an id".to_owned()));
     assert_eq!(found(&history), [(Kind::Malformed, None, "master")]);
 }
 
@@ -290,106 +307,4 @@ fn a_sender_that_waits_although_all_have_its_message_is_found() {
     assert!(found(&history).is_empty(), "an error after storing acks nothing");
     finish(&mut history, 2);
     finds(&history, Kind::Unanswered, 0, "master");
-}
-
-/// Three nodes, and messages sent one, three, and one at a time.
-fn with_batch() -> History {
-    let mut history = history(1);
-    assert_eq!((history.sent(3), history.sent(1)), (1..4, 4..5));
-    history
-}
-
-const WITH_BATCH: [(u64, &str); 5] =
-    [(0, "check x 0"), (1, "check x 1"), (2, "check x 2"), (3, "check x 3"), (4, "check x 4")];
-
-#[test]
-fn a_batch_that_is_there_as_a_whole_passes_and_a_limit_may_cut_it() {
-    let mut history = with_batch();
-    let said = Said::Committed(receipt(1, 1, &["master"]));
-    history.answered(1..4, Some(WriteConcern::Nodes(1)), said);
-    see(&mut history, MASTER, 0, &WITH_BATCH);
-    see(&mut history, BONNIE, 0, &WITH_BATCH[..1]);
-    for limit in 1..4 {
-        let mut read = history.begin_read(CLYDE, 0, limit);
-        WITH_BATCH[..limit as usize].iter().for_each(|(id, text)| {
-            history.row(&mut read, *id, text);
-        });
-        history.end_read(read);
-    }
-    assert!(found(&history).is_empty(), "{:?}", history.violations());
-}
-
-#[test]
-fn a_list_that_ends_inside_a_batch_is_found_also_where_others_showed_all_of_it() {
-    for is_seen_elsewhere in [false, true] {
-        for end in 2..4 {
-            let mut history = with_batch();
-            if is_seen_elsewhere {
-                see(&mut history, MASTER, 0, &WITH_BATCH);
-            }
-            see(&mut history, BONNIE, 0, &WITH_BATCH[..end]);
-            finds(&history, Kind::Batch, end as u64, "bonnie");
-        }
-    }
-}
-
-#[test]
-fn a_batch_with_something_else_in_it_or_in_another_order_is_found() {
-    let lists: [(&[&str], u64); 4] = [
-        (&["check x 1", "check x 2", "check x 0", "check x 3"], 2),
-        (&["check x 1", "check x 3", "check x 2"], 1),
-        (&["check x 0", "check x 2", "check x 3"], 1),
-        (&["check x 1", "somebody else's"], 1),
-    ];
-    for (texts, id) in lists {
-        let mut history = with_batch();
-        let rows: Vec<_> = (0..).zip(texts.iter().copied()).collect();
-        see(&mut history, CLYDE, 0, &rows);
-        assert_eq!(found(&history)[0], (Kind::Batch, Some(id), "clyde"), "{texts:?}");
-    }
-}
-
-#[test]
-fn a_batch_of_which_a_part_was_lost_or_that_was_refused_is_found() {
-    let mut history = with_batch();
-    let said = Said::Committed(receipt(1, 1, &["master"]));
-    history.answered(1..4, Some(WriteConcern::Nodes(1)), said);
-    see(&mut history, MASTER, 0, &WITH_BATCH[..2]);
-    assert_eq!(found(&history), [(Kind::Batch, Some(2), "master"), (Kind::Ack, Some(3), "master")]);
-
-    let mut history = with_batch();
-    history.answered(1..4, None, Said::Refused);
-    see(&mut history, MASTER, 0, &WITH_BATCH);
-    let refused = [1, 2, 3].map(|id| (Kind::Refused, Some(id), "master"));
-    assert_eq!(found(&history), refused);
-}
-
-#[test]
-fn a_name_that_no_node_has_is_found_where_all_nodes_are_watched() {
-    let mut history = history(1);
-    commit(&mut history, 0, 0, &["master", "ghost"]);
-    finds(&history, Kind::WriteConcern, 0, "master");
-    let names = ["master", "bonnie"].map(str::to_owned);
-    let mut history = History::new("check x ".to_owned(), names, 3);
-    history.sent(1);
-    commit(&mut history, 0, 0, &["master", "clyde"]);
-    assert_eq!(history.violations().count(), 0);
-}
-
-#[test]
-fn a_message_said_to_be_stored_on_too_few_nodes_though_enough_are_named_is_found() {
-    for names in [&["master", "bonnie"][..], &[]] {
-        let mut history = history(1);
-        history.answered(0..1, Some(WriteConcern::Nodes(2)), Said::Stored(receipt(0, 2, names)));
-        finds(&history, Kind::WriteConcern, 0, "master");
-    }
-}
-
-#[test]
-fn another_write_concern_than_asked_for_is_found_in_every_answer() {
-    for said in [Said::Stored, Said::Unknown] {
-        let mut history = history(1);
-        history.answered(0..1, Some(WriteConcern::Nodes(3)), said(receipt(0, 2, &["master"])));
-        finds(&history, Kind::WriteConcern, 0, "master");
-    }
 }

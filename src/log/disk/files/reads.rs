@@ -1,7 +1,7 @@
 //! Reads that are no runs: pages for listings, and the checksum of all records.
 
 use super::super::paging::Cursor;
-use super::{Files, READ_AHEAD_BYTES_MAX};
+use super::{Files, Place, READ_AHEAD_BYTES_MAX};
 use crate::log::{Page, ReadError};
 use crate::types::{LogEnd, Run, RunningChecksum};
 
@@ -27,20 +27,48 @@ impl Files {
         page.map_err(|unread| self.told(segment.header.first, unread))
     }
 
-    /// The checksum of all records below a durable position, where it is known. Reads a segment up to there.
+    /// The checksum of all records below a durable position. Reads a segment up to there; and once all before it that
+    /// an earlier release wrote, which did not note the checksum.
     pub(in crate::log) fn running_checksum(
         &self,
         end: LogEnd,
-    ) -> Result<Option<RunningChecksum>, ReadError> {
-        if end == LogEnd::ZERO {
-            return Ok(Some(RunningChecksum::START));
-        }
+    ) -> Result<RunningChecksum, ReadError> {
         let place = self.place(end)?;
         let header = place.segment.header;
-        let (mut running, mut from) = (header.running, header.first);
-        while let Some(before) = running.filter(|_| from < end) {
-            let records = self.read_from(&place, from, end, READ_AHEAD_BYTES_MAX)?;
-            running = before.over(records.as_bytes());
+        let before = match header.running {
+            Some(running) => running,
+            None => self.running_before(header.first)?,
+        };
+        self.running_over(&place, before, end)
+    }
+
+    /// The checksum of all records before a segment that does not tell it.
+    fn running_before(&self, first: LogEnd) -> Result<RunningChecksum, ReadError> {
+        // One at a time: the next one finds what this one read.
+        let mut known = self.running.lock().expect("no holder of this lock panics");
+        let nearest = known.range(..=first).next_back().map(|(&at, &running)| (at, running));
+        let (mut at, mut running) = nearest.unwrap_or((LogEnd::ZERO, RunningChecksum::START));
+        while at < first {
+            let place = self.place(at)?;
+            let before = place.segment.header.running.unwrap_or(running);
+            running = self.running_over(&place, before, place.until)?;
+            at = place.until;
+            known.insert(at, running);
+        }
+        Ok(running)
+    }
+
+    /// Goes on over the records of a segment, from its first to `end`.
+    fn running_over(
+        &self,
+        place: &Place,
+        mut running: RunningChecksum,
+        end: LogEnd,
+    ) -> Result<RunningChecksum, ReadError> {
+        let mut from = place.segment.header.first;
+        while from < end {
+            let records = self.read_from(place, from, end, READ_AHEAD_BYTES_MAX)?;
+            running = running.over(records.as_bytes()).expect("checked records are whole");
             from = records.range().end();
         }
         Ok(running)

@@ -6,11 +6,13 @@
 //! single record, its own checksum that still stands at the damaged place.
 
 mod error;
+mod source;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use self::error::RepairError;
+pub use self::source::Source;
 use super::super::format::{
     GROUP_BYTES_MAX, Role, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
 };
@@ -36,7 +38,7 @@ pub struct Repaired {
     pub has_lost_members: bool,
     /// Segment files that were written anew. What stood there is kept beside them, under another name.
     pub segments: Vec<String>,
-    /// The messages that were taken from the other directory.
+    /// The messages that were taken from the other directory or node.
     pub messages: u64,
 }
 
@@ -57,7 +59,7 @@ type Whole = (LogEnd, Vec<u8>);
 pub fn repair(
     path: &Path,
     role: Option<Role>,
-    from: Option<&Path>,
+    from: Option<Source<'_>>,
 ) -> Result<Repaired, RepairError> {
     let storage = open_directory(path)?;
     let _lock = lock(&storage, path)?;
@@ -167,16 +169,18 @@ struct Repair<'a> {
     found: &'a Found<'a>,
     manifest: &'a Manifest,
     firsts: &'a [LogEnd],
-    from: &'a Path,
+    from: Source<'a>,
 }
 
 impl Repair<'_> {
     /// Makes all segments with damaged places again, in memory.
     fn all(&self, findings: &Findings) -> Result<Vec<Rebuilt>, RepairError> {
-        let other = open_directory(self.from)?;
-        let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
-        if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
-            return Err(RepairError::OtherLog { path: self.from.display().to_string() });
+        if let Source::Directory(path) = self.from {
+            let other = open_directory(path)?;
+            let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
+            if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
+                return Err(RepairError::OtherLog { path: self.from.to_string() });
+            }
         }
         let mut segments: Vec<LogEnd> = findings.places.iter().map(|place| place.segment).collect();
         segments.dedup();
@@ -208,7 +212,7 @@ impl Repair<'_> {
                 continue;
             }
             let until = own.peek().map_or(end, |(id, _)| *id);
-            for (id, bytes) in self.others_records(IdRange::new(at, until))? {
+            for (id, bytes) in self.others_records(&name, places, IdRange::new(at, until))? {
                 is_each_proven &= self.is_proven(&name, places, id, &bytes)?;
                 records.extend_from_slice(&bytes);
                 taken += 1;
@@ -226,7 +230,7 @@ impl Repair<'_> {
         };
         if !is_proven {
             return Err(RepairError::Unproven {
-                path: self.from.display().to_string(),
+                path: self.from.to_string(),
                 file: self.found.storage.path_of(&name),
                 hint: "Name another node's directory with --from; or, on a secondary, start over \
                        with `acklog log reset`",
@@ -265,20 +269,37 @@ impl Repair<'_> {
         Ok((Some(header), own))
     }
 
-    /// The records that the other directory has of a range: all of them.
-    fn others_records(&self, ids: IdRange) -> Result<Vec<Whole>, RepairError> {
+    /// The records of a range as the other directory or node has them: all of them.
+    fn others_records(
+        &self,
+        name: &str,
+        places: &[&DamagedPlace],
+        ids: IdRange,
+    ) -> Result<Vec<Whole>, RepairError> {
+        let path = match self.from {
+            Source::Directory(path) => path,
+            Source::Node { text_of, .. } => {
+                let each = (ids.start().get()..ids.end().get()).map(LogEnd::new);
+                let record = |id| {
+                    let record = self.found.record_with_text(name, places, id, || text_of(id))?;
+                    let record = record.ok_or(RepairError::HeadLost { ids })?;
+                    Ok((id, record))
+                };
+                return each.map(record).collect();
+            }
+        };
         let mut records = Vec::new();
         let mut take = |record: &Record<'_>| {
             records.push((record.id.before(), encoded(record)));
             ControlFlow::Continue(())
         };
-        inspect::inspect(self.from, ids, &mut take, &mut |_, _| {})?;
+        inspect::inspect(path, ids, &mut take, &mut |_, _| {})?;
         let is_all = records.len() as u64 == ids.len()
             && records.iter().zip(ids.start().get()..).all(|((id, _), n)| id.get() == n);
         if is_all {
             return Ok(records);
         }
-        Err(RepairError::Lacking { path: self.from.display().to_string(), ids })
+        Err(RepairError::Lacking { path: self.from.to_string(), ids })
     }
 
     /// Whether the checksum that still stands at a damaged place is that of a record.

@@ -107,18 +107,42 @@ fn the_checksum_of_all_records_is_the_same_in_memory_in_files_and_after_a_restar
 
 #[test]
 fn logs_with_another_old_record_differ_although_they_end_alike() {
-    let running = |delays: [u64; 3]| {
-        let mut log = open(&SimDisk::new());
+    let log_with = |delays: [u64; 3]| {
+        let disk = SimDisk::new();
+        let mut log = open(&disk);
         for (count, delay) in [8, 1, 8].into_iter().zip(delays) {
             commit_later(&mut log, &[count], delay);
         }
-        let reader = &log.opened.reader;
-        let last = reader.checksum_before(LogEnd::new(17)).unwrap();
-        (last, reader.running_checksum(LogEnd::new(17)).unwrap().unwrap())
+        (disk, log)
     };
-    let (one, other) = (running([0, 0, 0]), running([0, 5, 0]));
-    assert_eq!(one.0, other.0, "the last records are the same");
-    assert_ne!(one.1, other.1);
+    let end = LogEnd::new(17);
+    let last = |log: &Recovered| {
+        let records = log.opened.reader.read(LogEnd::new(16), end, 0).unwrap();
+        records.iter().next().unwrap().checksum
+    };
+    let told = |log: &Recovered| log.opened.reader.checksum_below(end).unwrap().unwrap();
+    let ((_, one), (disk, mut other)) = (log_with([0, 0, 0]), log_with([0, 5, 0]));
+    assert_eq!(last(&one), last(&other), "the last records are the same");
+    let differ = |other: &Recovered, in_memory: bool| {
+        let reader = &other.opened.reader;
+        assert_eq!(reader.compare_below(end, told(&one)), Ok(false));
+        // What the other one tells itself, and what earlier releases and other programs tell.
+        for same in [told(other), last(&one)] {
+            assert_eq!(reader.compare_below(end, same), Ok(true));
+            assert_eq!(reader.is_same_below(end, same), in_memory.then_some(true));
+        }
+        assert_eq!(reader.is_same_below(end, told(&one)), in_memory.then_some(false));
+    };
+    differ(&other, true);
+    disk.kill();
+    other = open(&disk);
+    differ(&other, true);
+    let told_then = told(&other);
+    commit(&mut other, &[9; 9]);
+    let reader = &other.opened.reader;
+    assert_eq!(reader.compare_below(end, told(&one)), Ok(false));
+    assert_eq!(reader.compare_below(end, told_then), Ok(true));
+    assert_eq!(reader.is_same_below(end, told_then), None, "only files can tell");
 }
 
 #[test]

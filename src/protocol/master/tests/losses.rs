@@ -80,7 +80,7 @@ fn a_master_in_memory_only_refuses() {
 fn other_messages_of_this_log_are_refused_without_advice_to_throw_them_away_first() {
     let mut node = Node::restarted(true);
     node.meet(9);
-    let other = Handshake { last_checksum: Some(Checksum::new(2)), ..handshake("bonnie", 9, 5) };
+    let other = Handshake { checksum: Some(Checksum::new(2)), ..handshake("bonnie", 9, 5) };
     let effects = node.ask(9, 0, Request::Handshake(other));
     let (code, detail) = refusal(&effects);
     assert_eq!(code, RefusalCode::OtherRecord);

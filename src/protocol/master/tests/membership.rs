@@ -1,7 +1,7 @@
 //! Whose name counts, from when on, and who is not let in.
 
 use super::*;
-use crate::protocol::{ForgetError, Status};
+use crate::protocol::{ForgetError, STRANGERS_MAX, Status};
 
 #[test]
 fn a_stray_handshake_changes_nothing_that_lasts() {
@@ -160,11 +160,12 @@ fn frames_of_a_connection_that_was_replaced_count_no_more() {
     node.append(1, 2).unwrap();
     node.step(Input::Durable(LogEnd::new(6)));
     node.greet(1, "bonnie", 5);
+    node.ask(1, 1, Request::GetMessages { from: LogEnd::new(5), again: false });
     // The same instance comes again, with less.
     node.meet(2);
     let effects = node.ask(2, 0, Request::Handshake(handshake("bonnie", 1, 3)));
     assert_eq!(closed(&effects), [(1, &CloseReason::Replaced)]);
-    let late = node.ask(1, 1, Request::GetMessages { from: LogEnd::new(6), again: false });
+    let late = node.ask(1, 2, Request::GetMessages { from: LogEnd::new(6), again: false });
     assert_eq!(late, []);
     assert_eq!(node.shown()[0], ("bonnie".to_owned(), Some(3), Some(3)));
 }
@@ -193,4 +194,43 @@ fn forgetting_writes_down_what_is_left_and_who_registers() {
     node.step(Input::Remembered(2));
     assert_eq!(node.machine.remembered_version(), 2);
     assert_eq!(node.names(), ["clyde", "dora"]);
+}
+
+#[test]
+fn the_oldest_of_too_many_connections_without_a_handshake_makes_room() {
+    let mut node = Node::restarted(true);
+    let up =
+        |session| Input::SessionUp { session: SessionId::new(session), address: String::new() };
+    for session in 1..=STRANGERS_MAX as u64 {
+        assert_eq!(closed(&node.step(up(session))), []);
+    }
+    let effects = node.step(up(5000));
+    assert_eq!(closed(&effects), [(1, &CloseReason::TooManyHandshakes)]);
+}
+
+#[test]
+fn a_position_counts_with_the_first_request_behind_the_handshake() {
+    let mut node = Node::restarted(true);
+    node.append(1, 2).unwrap();
+    node.step(Input::Durable(LogEnd::new(6)));
+    // It waited in a connection whose process is gone, and what that one had in memory with it.
+    let effects = node.greet(9, "bonnie", 6);
+    assert!(released(&effects).is_empty(), "{effects:?}");
+    assert_eq!(node.shown()[0], ("bonnie".to_owned(), None, None));
+    node.lose(9);
+    assert_eq!(node.append(2, 2), Ok(MessageId::new(6)));
+    // One that lives goes on to ask.
+    node.greet(10, "bonnie", 6);
+    let ask = |from| Request::GetMessages { from: LogEnd::new(from), again: false };
+    assert_eq!(released(&node.ask(10, 1, ask(6))).len(), 1);
+    node.lose(10);
+    assert_eq!(node.shown()[0].1, Some(6), "what was acked stays acked");
+    // One that came back with less no longer counts for what it had.
+    node.greet(11, "bonnie", 4);
+    assert_eq!(node.shown()[0].1, Some(4));
+    node.lose(11);
+    node.greet(12, "bonnie", 5);
+    assert_eq!(node.shown()[0].1, Some(4));
+    node.ask(12, 1, ask(5));
+    assert_eq!(node.shown()[0].1, Some(5));
 }

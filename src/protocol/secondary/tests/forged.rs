@@ -225,8 +225,8 @@ impl Life {
             7 => Frame::Response(id, Response::ReadyNoted),
             _ => {
                 let (name, log) = ("other".parse().unwrap(), None);
-                let (instance, last_checksum) = (InstanceId::new(3), None);
-                let handshake = Handshake { name, instance, log, end, last_checksum };
+                let (instance, checksum) = (InstanceId::new(3), None);
+                let handshake = Handshake { name, instance, log, end, checksum };
                 Frame::Request(id, Request::Handshake(handshake))
             }
         }

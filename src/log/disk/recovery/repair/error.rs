@@ -40,6 +40,18 @@ pub enum RepairError {
         /// The messages.
         ids: IdRange,
     },
+    /// Over HTTP a node tells texts only.
+    #[error(
+        "of messages {ids} the times and keys are damaged here as well, and over HTTP a node does not \
+         tell them; name its data directory with --from, or a backup of it (`acklog log backup`)"
+    )]
+    HeadLost {
+        /// The messages.
+        ids: IdRange,
+    },
+    /// The node does not tell a message.
+    #[error("{0}")]
+    NoAnswer(String),
     /// No checksum proves that what the other directory has is what was here.
     #[error(
         "no checksum in this directory proves that the messages of {path} are those that were in \

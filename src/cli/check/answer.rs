@@ -1,0 +1,288 @@
+//! What the answer to an append says, and whether it says it as the contract has it.
+//!
+//! An error that is no JSON at all, and not empty, may be of a proxy: it says nothing of the message. Every other
+//! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::history::{Receipt, Said};
+use crate::cli::client::Answer;
+use crate::telemetry::escaped;
+
+/// Longest part of an answer that is repeated, in characters.
+const SEEN_CHARS_MAX: usize = 200;
+
+/// The codes that an append can be answered with, and their statuses; a node may have others.
+const CODES: [(&str, u16); 15] = [
+    ("bad-request", 400),
+    ("unsatisfiable-write-concern", 400),
+    ("not-the-master", 405),
+    ("method-not-allowed", 405),
+    ("body-too-slow", 408),
+    ("too-large", 413),
+    ("wrong-host", 421),
+    ("key-reused", 422),
+    ("answer-lost", 500),
+    ("no-quorum", 503),
+    ("too-many-waiting", 503),
+    ("too-busy", 503),
+    ("disk-failed", 503),
+    ("stopping", 503),
+    ("timed-out", 504),
+];
+
+/// What was sent, as far as its answer depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// The status of success.
+    pub(super) success: u16,
+    /// How many messages; one is not sent as a batch.
+    pub(super) count: u64,
+    /// Whether it can be sent again without doing anything twice.
+    pub(super) is_repeatable: bool,
+}
+
+/// The members of an answer that count here.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Body {
+    id: Option<u64>,
+    count: Option<u64>,
+    write_concern: Option<u64>,
+    acked_by: Option<Vec<String>>,
+    title: Option<String>,
+    status: Option<u16>,
+    detail: Option<String>,
+    code: Option<String>,
+    retry: Option<bool>,
+    outcome: Option<String>,
+}
+
+/// Returns what an answer says.
+pub(super) fn said(answer: &Answer, form: Form) -> Said {
+    let status = answer.status.as_u16();
+    let is_error = (400..=599).contains(&status);
+    let parsed = serde_json::from_slice::<Map<String, Value>>(&answer.body);
+    if is_error && parsed.is_err() && !answer.body.is_empty() {
+        return if status < 500 { Said::Refused } else { Said::Nothing };
+    }
+    let read = parsed.and_then(|members| Body::deserialize(Value::Object(members)));
+    let told = match read {
+        Ok(body) if status == form.success => receipt(body, form.count).map(Said::Committed),
+        Ok(body) if is_error => problem(answer, body, form),
+        _ => Err("neither a success nor an error".to_owned()),
+    };
+    told.unwrap_or_else(|wrong| {
+        let body: String =
+            String::from_utf8_lossy(&answer.body).chars().take(SEEN_CHARS_MAX).collect();
+        Said::Malformed(format!("{status} {}: {wrong}", escaped(&body)))
+    })
+}
+
+/// What the answer tells of messages that have ids.
+fn receipt(body: Body, count: u64) -> Result<Receipt, String> {
+    // Only of a batch it is told.
+    if body.count != Some(count).filter(|&count| count > 1) {
+        return Err(format!("the count is not that of {count} messages"));
+    }
+    match (body.id, body.write_concern, body.acked_by) {
+        (Some(id), Some(write_concern), Some(acked_by)) => {
+            Ok(Receipt { id, write_concern, acked_by, timed_out: false })
+        }
+        _ => Err("id, writeConcern or ackedBy is missing".to_owned()),
+    }
+}
+
+/// What an error tells.
+fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
+    let status = answer.status.as_u16();
+    let (Some(_), Some(_), Some(code), Some(retry), Some(outcome)) =
+        (&body.title, &body.detail, &body.code, body.retry, &body.outcome)
+    else {
+        return Err("title, detail, code, retry or outcome is missing".to_owned());
+    };
+    if body.status != Some(status) {
+        return Err(format!("the member \"status\" is not {status}"));
+    }
+    if let Some((_, of_code)) = CODES.iter().find(|(word, _)| word == code)
+        && *of_code != status
+    {
+        return Err(format!("the code {code} belongs to status {of_code}"));
+    }
+    let has_id = body.id.is_some();
+    let (outcomes, may_retry): (&[_], _) = match status {
+        503 | 504 if has_id => (&["stored", "unknown"], form.is_repeatable),
+        _ if has_id => return Err("only 503 and 504 have an id".to_owned()),
+        504 => return Err("a 504 has the id of its message".to_owned()),
+        500 => (&["unknown"], form.is_repeatable),
+        408 | 502.. => (&["refused"], true),
+        _ => (&["refused"], false),
+    };
+    if !outcomes.contains(&outcome.as_str()) {
+        return Err(format!("the outcome is not {}", outcomes.join(" or ")));
+    }
+    if retry != may_retry {
+        return Err(format!("retry is not {may_retry}"));
+    }
+    if status == 503 && answer.retry_after == has_id {
+        return Err("a 503 has Retry-After if and only if it has no id".to_owned());
+    }
+    let (is_stored, is_reused) = (outcome == "stored", code == "key-reused");
+    let told = |body| {
+        let timed_out = status == 504;
+        receipt(body, form.count).map(|receipt| Receipt { timed_out, ..receipt })
+    };
+    match status {
+        422 if is_reused => Ok(Said::KeyReused),
+        500 => Ok(Said::Nothing),
+        _ if !has_id => Ok(Said::Refused),
+        _ if is_stored => told(body).map(Said::Stored),
+        _ => told(body).map(Said::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+
+    fn form(count: u64, is_repeatable: bool) -> Form {
+        Form { success: 201, count, is_repeatable }
+    }
+
+    fn of(status: u16, retry_after: bool, body: &str) -> Said {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after,
+            body: body.to_owned().into(),
+        };
+        said(&answer, form(1, false))
+    }
+
+    #[track_caller]
+    fn is_malformed(said: &Said) {
+        assert!(matches!(said, Said::Malformed(_)), "{said:?}");
+    }
+
+    /// A problem without an id.
+    fn refusal(status: u16, code: &str, retry: bool, outcome: &str) -> Value {
+        json!({"title": "t", "status": status, "detail": "d", "code": code, "retry": retry,
+            "outcome": outcome})
+    }
+
+    /// A problem with an id.
+    fn late(status: u16, code: &str, retry: bool, outcome: &str) -> Value {
+        let mut problem = refusal(status, code, retry, outcome);
+        problem["id"] = 3.into();
+        problem["writeConcern"] = 2.into();
+        problem["ackedBy"] = json!(["m"]);
+        problem
+    }
+
+    #[test]
+    fn an_answer_tells_what_became_of_the_message() {
+        let receipt = |timed_out| Receipt {
+            id: 3,
+            write_concern: 2,
+            acked_by: vec!["m".to_owned()],
+            timed_out,
+        };
+        let created = r#"{"id":3,"writeConcern":2,"ackedBy":["m"]}"#;
+        assert_eq!(of(201, false, created), Said::Committed(receipt(false)));
+        for (status, code) in [(504, "timed-out"), (503, "stopping")] {
+            let receipt = || receipt(status == 504);
+            for (outcome, expected) in
+                [("stored", Said::Stored(receipt())), ("unknown", Said::Unknown(receipt()))]
+            {
+                let problem = late(status, code, false, outcome).to_string();
+                assert_eq!(of(status, false, &problem), expected);
+            }
+        }
+        let refused = [
+            (400, "bad-request", false),
+            (408, "body-too-slow", true),
+            (413, "too-large", false),
+            (503, "no-quorum", true),
+            (418, "of-its-own", false),
+        ];
+        for (status, code, retry) in refused {
+            let problem = refusal(status, code, retry, "refused").to_string();
+            assert_eq!(of(status, status == 503, &problem), Said::Refused, "{status}");
+        }
+        let reused = refusal(422, "key-reused", false, "refused").to_string();
+        assert_eq!(of(422, false, &reused), Said::KeyReused);
+        let lost = refusal(500, "answer-lost", false, "unknown").to_string();
+        assert_eq!(of(500, false, &lost), Said::Nothing);
+        // Pages of a proxy.
+        assert_eq!(of(502, false, "<html>"), Said::Nothing);
+        assert_eq!(of(413, false, "<html>"), Said::Refused);
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_is_malformed() {
+        let wrong = [
+            (400, false, refusal(400, "bad-request", false, "unknown")),
+            (400, false, refusal(400, "bad-request", true, "refused")),
+            (400, false, refusal(400, "no-quorum", false, "refused")),
+            (400, false, refusal(422, "bad-request", false, "refused")),
+            (400, false, late(400, "bad-request", false, "stored")),
+            (408, false, refusal(408, "body-too-slow", false, "refused")),
+            (422, false, refusal(422, "key-reused", false, "stored")),
+            (500, false, refusal(500, "answer-lost", false, "refused")),
+            (503, false, refusal(503, "no-quorum", true, "refused")),
+            (503, true, refusal(503, "no-quorum", false, "refused")),
+            (503, true, refusal(503, "no-quorum", true, "unknown")),
+            (503, true, late(503, "stopping", false, "stored")),
+            (504, false, refusal(504, "timed-out", true, "refused")),
+            (504, false, late(504, "timed-out", true, "stored")),
+            (504, false, late(504, "timed-out", false, "refused")),
+            (504, false, late(504, "stopping", false, "stored")),
+            (200, false, json!({"id": 3, "writeConcern": 2, "ackedBy": ["m"]})),
+            (201, false, json!({"id": 3, "writeConcern": 2})),
+            (201, false, json!({})),
+            (504, false, json!({})),
+        ];
+        for (status, retry_after, problem) in wrong {
+            is_malformed(&of(status, retry_after, &problem.to_string()));
+        }
+        for member in ["title", "status", "detail", "code", "retry", "outcome", "ackedBy"] {
+            let mut problem = late(504, "timed-out", false, "stored");
+            problem.as_object_mut().unwrap().remove(member);
+            is_malformed(&of(504, false, &problem.to_string()));
+        }
+        for status in [201, 400, 503, 504] {
+            is_malformed(&of(status, true, ""));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_batch_tells_how_many_messages_it_has() {
+        let of_batch = |count, body: &'static str| {
+            let status = StatusCode::CREATED;
+            said(&Answer { status, retry_after: false, body: body.into() }, form(count, false))
+        };
+        let acked_by = vec!["m".to_owned()];
+        let receipt = Receipt { id: 3, write_concern: 1, acked_by, timed_out: false };
+        let whole = r#"{"id":3,"count":5,"writeConcern":1,"ackedBy":["m"]}"#;
+        assert_eq!(of_batch(5, whole), Said::Committed(receipt));
+        let without = r#"{"id":3,"writeConcern":1,"ackedBy":["m"]}"#;
+        for (count, body) in [(4, whole), (1, whole), (5, without)] {
+            is_malformed(&of_batch(count, body));
+        }
+    }
+
+    #[test]
+    fn what_can_be_repeated_says_so() {
+        let problem = late(504, "timed-out", true, "stored").to_string();
+        let answer = Answer {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            retry_after: false,
+            body: problem.into(),
+        };
+        assert!(matches!(said(&answer, form(1, true)), Said::Stored(_)));
+        is_malformed(&said(&answer, form(1, false)));
+    }
+}

@@ -1,0 +1,257 @@
+//! Somebody's own solution of the exercise: messages are posted, lists are read as a whole, and nothing else is asked
+//! for. There are no ids, no health and no `ackedBy`, so the lists themselves have to show that an answer was true.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use hyper::Method;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::history::{Question, Said};
+use super::nodes::Introduced;
+use super::shared::{Node, Shared};
+use crate::cli::NodeUrl;
+use crate::cli::client::{Answer, Client, Unreachable};
+use crate::types::WriteConcern;
+
+/// Where messages are posted: the first that the master has.
+const POST_PATHS: [&str; 2] = ["/messages", "/newMessage"];
+
+/// Where lists are read.
+const LIST_PATH: &str = "/messages";
+
+/// Most messages of a run: the lists are read as a whole, again and again.
+pub(super) const MESSAGES_MAX: u64 = 20_000;
+
+/// How long a sender waits for its answer, while the load lasts.
+const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// Shortest pause between two reads of a list.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Pause after a request that failed.
+const PAUSE_FAILED: Duration = Duration::from_millis(100);
+
+/// One sender out of so many asks for the master alone, so that the load never stops.
+const SENDERS_PER_EAGER: usize = 4;
+
+/// A message of a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Text(String),
+    Object { message: String },
+}
+
+impl Row {
+    fn text(&self) -> &str {
+        let (Self::Text(text) | Self::Object { message: text }) = self;
+        text
+    }
+}
+
+/// Looks whether each node has a list; the first one is the master. With `allow_down`, other nodes that cannot be
+/// reached are left out.
+///
+/// # Errors
+/// When a node cannot be reached, or answers with something else than a list.
+pub(super) async fn introductions(
+    urls: &[NodeUrl],
+    allow_down: bool,
+) -> anyhow::Result<Introduced> {
+    let (mut nodes, mut down) = (Vec::new(), Vec::new());
+    for url in urls {
+        match list(&mut Client::new(url.clone())).await {
+            Ok(_) => nodes.push(Node { url: url.clone(), name: url.to_string(), end: 0 }),
+            Err(error) if error.is::<Unreachable>() && allow_down && !nodes.is_empty() => {
+                down.push(error.to_string());
+            }
+            Err(error) if error.is::<Unreachable>() => {
+                let advice = "the first --url is the master's, and must be up; give --allow-down \
+                              if another one is meant to be down";
+                return Err(error.context(advice));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Introduced { nodes, cluster_size: urls.len() as u64, down })
+}
+
+/// Asks a node for its list.
+///
+/// # Errors
+/// When it cannot be reached, or answers with something else.
+async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
+    let answer = client.get(LIST_PATH).await?;
+    let path = || format!("GET {}{LIST_PATH}", client.url());
+    if !answer.status.is_success() {
+        bail!("{}: {}", path(), answer.detail());
+    }
+    let wanted = || format!("{}: no JSON array of strings, or of objects with \"message\"", path());
+    serde_json::from_slice(&answer.body).with_context(wanted)
+}
+
+/// Reads a node's list, tells the history, and returns how many messages it has.
+///
+/// # Errors
+/// When the node cannot be reached, or answers with something else.
+pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> anyhow::Result<u64> {
+    let mut read = shared.lock().history.begin_read(node, 0, u64::MAX);
+    let rows = list(client).await;
+    let mut state = shared.lock();
+    if let Some(reads) = state.reads.get_mut(node) {
+        reads.reads += 1;
+        reads.messages += rows.as_ref().map_or(0, |rows| rows.len() as u64);
+        reads.failed += u64::from(rows.is_err());
+    }
+    for (id, row) in (0..).zip(&rows?) {
+        state.history.row(&mut read, id, row.text());
+    }
+    let next = read.next();
+    state.history.end_read(read);
+    Ok(next)
+}
+
+/// Reads a node's list again and again, until it is aborted.
+pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
+    let Some(url) = shared.nodes().get(node).map(|node| node.url.clone()) else { return };
+    let mut client = Client::new(url);
+    loop {
+        let begin = Instant::now();
+        match read(&shared, &mut client, node).await {
+            // Half of the time is left to others.
+            Ok(_) => sleep(begin.elapsed().max(PAUSE)).await,
+            Err(_) => sleep(PAUSE_FAILED).await,
+        }
+    }
+}
+
+/// Sends one message after the other until time or messages are used up.
+pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
+    let mut client = Client::new(shared.master().url.clone());
+    let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
+    let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
+    while !shared.is_over() {
+        if let Some(turn) = shared.turn(1) {
+            tokio::select! {
+                () = sleep_until(turn) => {}
+                () = shared.until_over() => return,
+            }
+        }
+        let nodes = match is_eager {
+            true => 1,
+            false => rng.random_range(1..=shared.load.mix.cluster_size),
+        };
+        let (numbers, text) = {
+            let mut state = shared.lock();
+            if state.history.sent_count() >= shared.load.messages_max {
+                return;
+            }
+            state.requests += 1;
+            let numbers = state.history.sent(1);
+            let text = state.history.text(numbers.start);
+            (numbers, text)
+        };
+        let body = serde_json::json!({"message": text, "w": nodes}).to_string();
+        let begin = Instant::now();
+        let answer = post(&mut client, body.into(), shared.until()).await;
+        let (status, said, refusal) = match answer {
+            Ok(answer) if answer.status.is_success() => {
+                (answer.status.as_u16(), Said::Accepted { nodes }, None)
+            }
+            Ok(answer) => (answer.status.as_u16(), Said::Nothing, Some(answer.detail())),
+            Err(error) => (0, Said::Nothing, Some(format!("{error:#}"))),
+        };
+        let failed = refusal.is_some();
+        {
+            let mut state = shared.lock();
+            let concern = Some(WriteConcern::Nodes(nodes));
+            let question = Question { concern, timeout: None, took: begin.elapsed(), floor: 0 };
+            state.history.answered(numbers, question, said);
+            *state.answers.entry((nodes as usize - 1, status)).or_default() += 1;
+            state.refusal = refusal.or_else(|| state.refusal.take());
+        }
+        if failed {
+            sleep(PAUSE_FAILED).await;
+        }
+    }
+}
+
+/// Posts a message where the master takes it.
+async fn post(client: &mut Client, body: Bytes, until: Instant) -> anyhow::Result<Answer> {
+    let patience = if Instant::now() + GIVE_UP < until { GIVE_UP } else { GIVE_UP * 2 };
+    let mut last = None;
+    for path in POST_PATHS {
+        let answer = client.call(Method::POST, path, body.clone(), Some(patience)).await?;
+        if !matches!(answer.status.as_u16(), 404 | 405) {
+            return Ok(answer);
+        }
+        last = Some(answer);
+    }
+    last.context("there is a path to post to")
+}
+
+/// Reads a node's list once more, anew.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> {
+    let url = shared.nodes().get(node).context("there is such a node")?.url.clone();
+    read(shared, &mut Client::new(url), node).await
+}
+
+/// Reads a node's list for the last time. What cannot be read is noted.
+pub(super) async fn read_all(shared: Arc<Shared>, node: usize, target: u64) {
+    if let Err(error) = end_of(&shared, node).await {
+        shared.lock().history.unread(node, target, format!("{error:#}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::test_node::TestNode;
+
+    #[tokio::test]
+    async fn lists_of_strings_and_of_objects_are_read_and_others_are_told_with_their_path() {
+        for (body, expected) in [
+            (r#"["a","b"]"#, Some(vec!["a", "b"])),
+            (r#"[{"id":"x-1","message":"a"}]"#, Some(vec!["a"])),
+            ("[]", Some(vec![])),
+            (r#"{"messages":["a"]}"#, None),
+            (r#"[{"text":"a"}]"#, None),
+        ] {
+            let node = TestNode::start(move |_, _| (200, body.to_owned())).await;
+            let rows = list(&mut Client::new(node.url())).await;
+            match (rows, expected) {
+                (Ok(rows), Some(expected)) => {
+                    assert_eq!(rows.iter().map(Row::text).collect::<Vec<_>>(), expected);
+                }
+                (Err(error), None) => {
+                    let path = format!("GET {}/messages: no JSON array", node.url());
+                    assert!(error.to_string().starts_with(&path), "{error}");
+                }
+                (rows, _) => panic!("{body}: {:?}", rows.map(|rows| rows.len())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_are_posted_where_the_master_takes_them() {
+        for path in POST_PATHS {
+            let node = TestNode::start(move |line, _| {
+                let status = if line == format!("POST {path}") { 201 } else { 404 };
+                (status, String::new())
+            });
+            let node = node.await;
+            let until = Instant::now() + Duration::from_secs(1);
+            let answer = post(&mut Client::new(node.url()), Bytes::new(), until).await.unwrap();
+            assert_eq!(answer.status, 201, "{path}");
+        }
+    }
+}

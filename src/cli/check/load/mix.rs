@@ -1,0 +1,230 @@
+//! What senders ask for: drawn from a seed, so that a seed repeats it.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::Instant;
+
+use crate::cli::check::texts::write_json;
+use crate::types::WriteConcern;
+
+/// How long a sender waits where it names no time limit, while the load lasts; then it hangs up. With a node down,
+/// all senders would come to wait for it.
+const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// What a time limit may be exceeded by before a sender hangs up.
+const OVERTIME: Duration = Duration::from_secs(10);
+
+/// One request out of so many is a batch.
+const REQUESTS_PER_BATCH: u32 = 8;
+
+/// Most messages of an ordinary batch.
+const BATCH_MAX: u64 = 20;
+
+/// One batch out of so many is a large one.
+const BATCHES_PER_LARGE: u32 = 100;
+
+/// Most messages of a large batch: more than one read takes, more bytes than a page of the log.
+const LARGE_BATCH_MAX: u64 = 12_000;
+
+/// Part of a run's messages, and of a second's, that a large batch may take.
+const LARGE_BATCHES: u64 = 8;
+
+/// One request out of so many has an idempotency key.
+const REQUESTS_PER_KEY: u32 = 4;
+
+/// One single message out of so many is written in escapes only.
+const MESSAGES_PER_ESCAPED: u32 = 16;
+
+/// What is asked for in a cluster of some size.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli::check) struct Mix {
+    pub(in crate::cli::check) cluster_size: u64,
+    /// Most messages of a batch.
+    pub(in crate::cli::check) batch_max: u64,
+}
+
+/// What one request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli::check) struct Asked {
+    /// The number of its write concern in the mix.
+    pub(super) kind: usize,
+    /// How many messages; one is not sent as a batch.
+    pub(super) count: u64,
+    pub(super) concern: Option<WriteConcern>,
+    pub(super) timeout_ms: Option<u64>,
+    pub(super) has_key: bool,
+    /// Whether its text is written in escapes only.
+    pub(super) escapes: bool,
+}
+
+impl Mix {
+    /// For a cluster of this size, at most so many messages altogether and a second.
+    pub(in crate::cli::check) fn new(
+        cluster_size: u64,
+        messages_max: u64,
+        rate: Option<u32>,
+    ) -> Self {
+        let most = messages_max.min(rate.map_or(u64::MAX, u64::from)) / LARGE_BATCHES;
+        Self { cluster_size, batch_max: most.clamp(BATCH_MAX, LARGE_BATCH_MAX) }
+    }
+
+    /// The write concern with this number: 1, 2, …, the words, and none at all.
+    pub(in crate::cli::check) fn concern(self, kind: usize) -> Option<WriteConcern> {
+        match (kind as u64).checked_sub(self.cluster_size) {
+            None => Some(WriteConcern::Nodes(kind as u64 + 1)),
+            Some(0) => Some(WriteConcern::Majority),
+            Some(1) => Some(WriteConcern::All),
+            Some(_) => None,
+        }
+    }
+
+    pub(super) fn draw(self, rng: &mut ChaCha8Rng, is_eager: bool) -> Asked {
+        let count = match rng.random_ratio(1, REQUESTS_PER_BATCH) {
+            true if rng.random_ratio(1, BATCHES_PER_LARGE) => {
+                rng.random_range(self.batch_max / 2..=self.batch_max)
+            }
+            true => rng.random_range(2..=BATCH_MAX),
+            false => 1,
+        };
+        let has_key = rng.random_ratio(1, REQUESTS_PER_KEY);
+        let escapes = count == 1 && rng.random_ratio(1, MESSAGES_PER_ESCAPED);
+        let (kind, timeout_ms) = match is_eager {
+            true => (0, None),
+            false => (self.draw_kind(rng), draw_timeout(rng)),
+        };
+        Asked { kind, count, concern: self.concern(kind), timeout_ms, has_key, escapes }
+    }
+
+    /// What to ask for when the same is sent once more.
+    pub(super) fn draw_again(self, rng: &mut ChaCha8Rng, asked: Asked, is_eager: bool) -> Asked {
+        if is_eager {
+            return asked;
+        }
+        let kind = self.draw_kind(rng);
+        Asked { kind, concern: self.concern(kind), timeout_ms: draw_timeout(rng), ..asked }
+    }
+
+    fn draw_kind(self, rng: &mut ChaCha8Rng) -> usize {
+        let words = self.cluster_size as usize;
+        match rng.random_range(0..6) {
+            0 | 1 => 0,
+            2 => rng.random_range(0..words),
+            3 => words,
+            4 => words + 1,
+            _ => words + 2,
+        }
+    }
+}
+
+fn draw_timeout(rng: &mut ChaCha8Rng) -> Option<u64> {
+    match rng.random_range(0..10) {
+        0 => Some(0),
+        1 => Some(rng.random_range(1..=20)),
+        2 => Some(rng.random_range(20..=2000)),
+        _ => None,
+    }
+}
+
+impl Asked {
+    /// The body of the request.
+    pub(super) fn body(&self, texts: &[String]) -> String {
+        let mut body = String::new();
+        match texts {
+            [text] => {
+                body.push_str(r#"{"message":"#);
+                write_json(&mut body, text, self.escapes);
+            }
+            texts => {
+                let mut separator = r#"{"messages":["#;
+                for text in texts {
+                    body.push_str(separator);
+                    write_json(&mut body, text, self.escapes);
+                    separator = ",";
+                }
+                body.push(']');
+            }
+        }
+        match self.concern {
+            Some(WriteConcern::Nodes(nodes)) => {
+                body.push_str(&format!(r#","writeConcern":{nodes}"#))
+            }
+            Some(word) => body.push_str(&format!(r#","writeConcern":"{word}""#)),
+            None => {}
+        }
+        if let Some(millis) = self.timeout_ms {
+            body.push_str(&format!(r#","timeoutMs":{millis}"#));
+        }
+        body.push('}');
+        body
+    }
+
+    /// The query with which the master is asked to wait as a sender would.
+    pub(super) fn query(&self) -> String {
+        let concern = self.concern.map_or(String::new(), |it| format!("writeConcern={it}"));
+        let timeout = self.timeout_ms.map_or(String::new(), |it| format!("&timeoutMs={it}"));
+        concern + &timeout
+    }
+
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+
+    /// How long to wait for the answer; none: until the run is over.
+    pub(super) fn patience(&self, until: Instant) -> Option<Duration> {
+        match self.timeout() {
+            Some(limit) => Some(limit + OVERTIME),
+            // Whoever still waits when the load is over must get an answer then.
+            None => (Instant::now() + GIVE_UP < until).then_some(GIVE_UP),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn the_mix_has_everything_and_a_seed_repeats_it() {
+        let mix = Mix::new(3, 5_000_000, None);
+        let draws = |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            (0..4000).map(|_| mix.draw(&mut rng, false)).collect::<Vec<_>>()
+        };
+        let drawn = draws(1);
+        assert_eq!(drawn, draws(1));
+        assert_ne!(drawn, draws(2));
+        for kind in 0..6 {
+            assert!(drawn.iter().any(|asked| asked.kind == kind), "{kind}");
+        }
+        for wanted in [2..=BATCH_MAX, LARGE_BATCH_MAX / 2..=LARGE_BATCH_MAX] {
+            assert!(drawn.iter().any(|asked| wanted.contains(&asked.count)), "{wanted:?}");
+        }
+        assert!(drawn.iter().any(|asked| asked.has_key && asked.count > 1));
+        let texts = ["t\n".to_owned(), "u".to_owned()];
+        let texts = |asked: &Asked| texts[..if asked.count > 1 { 2 } else { 1 }].to_vec();
+        let bodies: Vec<_> = drawn.iter().map(|asked| asked.body(&texts(asked))).collect();
+        for body in [
+            r#"{"message":"t\n"}"#,
+            r#"{"message":"\u0074\u000a"}"#,
+            r#"{"messages":["t\n","u"]}"#,
+            r#"{"message":"t\n","writeConcern":1}"#,
+            r#"{"message":"t\n","writeConcern":"all"}"#,
+            r#"{"message":"t\n","writeConcern":"majority","timeoutMs":0}"#,
+        ] {
+            assert!(bodies.iter().any(|drawn| drawn == body), "{body}");
+        }
+    }
+
+    #[test]
+    fn large_batches_are_a_part_of_what_may_be_sent() {
+        for (messages_max, rate, largest) in
+            [(5_000_000, None, LARGE_BATCH_MAX), (4000, None, 500), (4000, Some(1), BATCH_MAX)]
+        {
+            assert_eq!(Mix::new(3, messages_max, rate).batch_max, largest);
+        }
+    }
+}

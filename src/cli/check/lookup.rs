@@ -1,0 +1,87 @@
+//! Messages that are asked for one by one, `GET /messages/<id>`, while the load runs and when it is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use serde::Deserialize;
+use tokio::time::sleep;
+
+use super::history::Found;
+use super::shared::Shared;
+use crate::cli::client::{Answer, Client};
+use crate::telemetry::escaped;
+
+/// Pause between two requests.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// How many messages of each node are asked for when the load is over.
+const AT_THE_END: usize = 50;
+
+/// One request out of so many is for a message that is not there.
+const LOOKUPS_PER_ABSENT: u32 = 10;
+
+/// How far behind the end of a log no message is: more than comes while one request is under way.
+const FAR: u64 = 1 << 30;
+
+#[derive(Deserialize)]
+struct Body {
+    id: u64,
+    message: String,
+}
+
+/// Asks a node for one message after the other, until it is aborted.
+pub(super) async fn look_up(shared: Arc<Shared>, node: usize) {
+    let Some(url) = shared.nodes().get(node).map(|node| node.url.clone()) else { return };
+    let mut client = Client::new(url);
+    loop {
+        sleep(PAUSE).await;
+        look_up_one(&shared, &mut client, node).await;
+    }
+}
+
+/// Asks a node for some messages.
+pub(super) async fn look_up_some(shared: Arc<Shared>, node: usize) {
+    let Some(url) = shared.nodes().get(node).map(|node| node.url.clone()) else { return };
+    let mut client = Client::new(url);
+    for _ in 0..AT_THE_END {
+        look_up_one(&shared, &mut client, node).await;
+    }
+}
+
+async fn look_up_one(shared: &Shared, client: &mut Client, node: usize) {
+    let (base, known_end) = {
+        let history = &shared.lock().history;
+        (history.base(), history.known_end(node))
+    };
+    let is_absent = known_end <= base || rand::rng().random_ratio(1, LOOKUPS_PER_ABSENT);
+    let id = match is_absent {
+        true => known_end.max(base).saturating_add(FAR),
+        false => rand::rng().random_range(base..known_end),
+    };
+    let found = match found(client, id).await {
+        Found::Message(..) if is_absent => Found::Malformed("a message".to_owned()),
+        found => found,
+    };
+    let mut state = shared.lock();
+    state.history.looked_up(node, id, known_end, found);
+    state.tried.lookups += 1;
+}
+
+async fn found(client: &mut Client, id: u64) -> Found {
+    let Ok(answer) = client.get(&format!("/messages/{id}")).await else { return Found::Nothing };
+    match answer.status.as_u16() {
+        200 => match serde_json::from_slice::<Body>(&answer.body) {
+            Ok(body) => Found::Message(body.id, body.message),
+            Err(error) => Found::Malformed(error.to_string()),
+        },
+        404 if is_no_such_message(&answer) => Found::Absent,
+        500.. => Found::Nothing,
+        status => Found::Malformed(format!("{status}: {}", escaped(&answer.detail()))),
+    }
+}
+
+fn is_no_such_message(answer: &Answer) -> bool {
+    let problem = answer.json().unwrap_or_default();
+    problem.get("code").is_some_and(|code| code == "no-such-message")
+}

@@ -1,0 +1,169 @@
+//! The nodes of a run: who they are, and what is asked of them besides messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hyper::{Method, StatusCode};
+use rand::RngExt;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use super::basic;
+use super::report::Cleared;
+use super::shared::{Node, Shared};
+use crate::cli::NodeUrl;
+use crate::cli::client::{Answer, Client, READ_TIMEOUT, Unreachable};
+use crate::cli::faults;
+
+/// The part of `/health` that is needed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Health {
+    name: String,
+    role: String,
+    log_end: u64,
+    cluster_size: Option<u64>,
+}
+
+/// The nodes that are checked.
+pub(super) struct Introduced {
+    /// The master comes first.
+    pub(super) nodes: Vec<Node>,
+    pub(super) cluster_size: u64,
+    /// Those that cannot be reached, where that is allowed: in words.
+    pub(super) down: Vec<String>,
+}
+
+/// Asks every node who it is. With `allow_down`, nodes that cannot be reached are left out.
+///
+/// # Errors
+/// When a node cannot be reached, or is none, and when not exactly one of them is a master.
+pub(super) async fn introductions(
+    urls: &[NodeUrl],
+    allow_down: bool,
+) -> anyhow::Result<Introduced> {
+    let (mut masters, mut secondaries, mut down) = (Vec::new(), Vec::new(), Vec::new());
+    for url in urls {
+        let health = match health(url).await {
+            Err(error) if error.is::<Unreachable>() && allow_down => {
+                down.push(error.to_string());
+                continue;
+            }
+            Err(error) if error.is::<Unreachable>() => {
+                return Err(error.context("if it is meant to be down, give --allow-down"));
+            }
+            health => health?,
+        };
+        let node = Node { url: url.clone(), name: health.name, end: health.log_end };
+        match health.role.as_str() {
+            "master" => masters.push((node, health.cluster_size)),
+            _ => secondaries.push(node),
+        }
+    }
+    if masters.len() > 1 {
+        bail!("{} of the URLs are masters: name the nodes of one cluster", masters.len());
+    }
+    let Some((master, size)) = masters.pop() else {
+        let unreachable: String = down.iter().map(|error| format!("; {error}")).collect();
+        bail!("none of the URLs is a master: add its --url{unreachable}")
+    };
+    let mut nodes = vec![master];
+    for node in secondaries {
+        if let Some(same) = nodes.iter().find(|other| other.name == node.name) {
+            bail!(
+                "{} and {} are both called {}: name each node once",
+                same.url,
+                node.url,
+                node.name
+            );
+        }
+        nodes.push(node);
+    }
+    let cluster_size = size.unwrap_or((nodes.len() + down.len()) as u64).max(1);
+    Ok(Introduced { nodes, cluster_size, down })
+}
+
+async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<Answer> {
+    Client::new(url.clone()).call(method, path, "", Some(READ_TIMEOUT)).await
+}
+
+/// Asks a node for its health.
+///
+/// # Errors
+/// When it cannot be reached or is no node.
+async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
+    let answer = request(url, Method::GET, "/health").await?;
+    if !answer.status.is_success() {
+        bail!("GET {url}/health: {}; --basic checks programs without it", answer.detail());
+    }
+    let wanted = || format!("GET {url}/health: no node's; --basic checks other programs");
+    serde_json::from_slice(&answer.body).with_context(wanted)
+}
+
+/// Asks a node how many messages it has.
+///
+/// # Errors
+/// When it cannot be reached, or does not tell.
+pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> {
+    if shared.load.is_basic {
+        return basic::end_of(shared, node).await;
+    }
+    let node = shared.nodes().get(node).context("there is such a node")?;
+    Ok(health(&node.url).await?.log_end)
+}
+
+/// Asks the master for the size of its cluster, where it tells.
+pub(super) async fn cluster_size(shared: &Shared) -> Option<u64> {
+    if shared.load.is_basic {
+        return None;
+    }
+    health(&shared.master().url).await.ok()?.cluster_size
+}
+
+/// Whether all secondaries let their connections be dropped.
+pub(super) async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
+    for node in nodes.iter().skip(1) {
+        let answer = request(&node.url, Method::GET, faults::PATH).await?;
+        if !answer.status.is_success() {
+            bail!("--disconnect-every: {}: {}", node.url, answer.detail());
+        }
+    }
+    Ok(())
+}
+
+/// Drops the connections of one secondary after the other, at random.
+pub(super) async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
+    let secondaries = shared.nodes().len().saturating_sub(1);
+    let Some(every) = every.filter(|_| secondaries > 0) else { return };
+    let mut ticks = interval(every);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let chosen = 1 + rand::rng().random_range(0..secondaries);
+        let Some(node) = shared.nodes().get(chosen) else { return };
+        let answer = request(&node.url, Method::POST, faults::DISCONNECT_PATH).await;
+        let done = answer.is_ok_and(|answer| answer.status.is_success());
+        shared.lock().disconnects += u64::from(done);
+    }
+}
+
+/// Clears the faults of all nodes at once.
+pub(super) async fn clear_faults(shared: &Shared) -> Cleared {
+    let mut requests = JoinSet::new();
+    for node in shared.nodes() {
+        let url = node.url.clone();
+        requests.spawn(async move { request(&url, Method::DELETE, faults::PATH).await });
+    }
+    let mut cleared = Cleared::default();
+    for answer in requests.join_all().await {
+        match answer.map(|answer| answer.status) {
+            Ok(status) if status.is_success() => cleared.nodes += 1,
+            // Where faults are not allowed, there are none.
+            Ok(StatusCode::FORBIDDEN) => {}
+            _ => cleared.failed += 1,
+        }
+    }
+    cleared
+}

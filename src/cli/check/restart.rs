@@ -1,0 +1,167 @@
+//! The command that restarts nodes in the middle of a run, and what must hold behind it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::load::Sender;
+use super::nodes::end_of;
+use super::shared::Shared;
+use crate::telemetry::escaped;
+
+/// How long the command may take. Longer than any orderly restart of a few nodes; one that hangs must not keep the
+/// check for ever.
+const COMMAND_MAX: Duration = Duration::from_secs(120);
+
+/// The least that is sent after a restart, in time: a restart that nothing follows proves little.
+const LOAD_AFTER: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at whether something has come to pass.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Most of the command's output that is shown, in bytes: its end.
+const SHOWN_BYTES: u64 = 2048;
+
+/// Waits for the middle of the load, runs the command, and then demands what was answered before: the master's log is
+/// no shorter, and keys stand for the same messages. The time that all this takes is added to the load's. Returns how
+/// long the command took.
+///
+/// # Errors
+/// When the command fails or takes too long, or when the master is not back `patience` after it.
+pub(super) async fn restart(
+    shared: &Arc<Shared>,
+    command: &str,
+    patience: Duration,
+) -> anyhow::Result<Duration> {
+    while !shared.is_half_over() {
+        sleep(PAUSE).await;
+    }
+    let left = shared.hold();
+    let (begin, floor) = (Instant::now(), shared.lock().history.floor());
+    run(command, COMMAND_MAX).await?;
+    let took = begin.elapsed();
+    let deadline = Instant::now() + patience;
+    let end = loop {
+        match end_of(shared, 0).await {
+            Ok(end) => break end,
+            Err(error) if Instant::now() >= deadline => {
+                return Err(error.context(format!(
+                    "the master was not back {patience:?} after --restart-command (--converge \
+                     gives it longer)"
+                )));
+            }
+            Err(_) => sleep(PAUSE).await,
+        }
+    };
+    shared.lock().history.restarted(end, floor);
+    send_keys_again(shared).await;
+    shared.resume(left.max(LOAD_AFTER));
+    Ok(took)
+}
+
+/// Sends once more, under their keys, messages that had their ids before the restart.
+async fn send_keys_again(shared: &Arc<Shared>) {
+    let keyed = shared.lock().take_keys();
+    let mut sender = Sender::new(Arc::clone(shared), usize::MAX, 0);
+    for keyed in keyed {
+        sender.send_again(keyed).await;
+        shared.lock().tried.after_restart += 1;
+    }
+}
+
+/// Runs a command with `sh -c`, in a process group of its own, so that Ctrl-C does not end what it starts.
+///
+/// # Errors
+/// When it cannot be started, ends with another status than 0, or does not end in time; with the end of its output.
+async fn run(command: &str, limit: Duration) -> anyhow::Result<()> {
+    let mut output = unnamed_file()?;
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        // A file and no pipe: what the command leaves running may hold it for as long as it likes.
+        .stdout(output.try_clone()?)
+        .stderr(output.try_clone()?)
+        .process_group(0)
+        .spawn()
+        .context("--restart-command: sh cannot be started")?;
+    let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    let ended = timeout(limit, child.wait()).await;
+    if ended.is_err()
+        && let Some(id) = id
+    {
+        let _ = kill_process_group(id, Signal::KILL);
+        let _ = child.wait().await;
+    }
+    let wrong = match ended {
+        Ok(status) => match status? {
+            status if status.success() => return Ok(()),
+            status => ended_with(status),
+        },
+        Err(_) => format!("did not end within {limit:?}"),
+    };
+    bail!("--restart-command {wrong}; its output: {}", last_lines(&mut output)?)
+}
+
+fn ended_with(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| format!("ended with status {code}"))
+}
+
+/// Makes a file that is gone when all who hold it are.
+fn unnamed_file() -> anyhow::Result<File> {
+    let path = std::env::temp_dir().join(format!("acklog-check-{:016x}", rand::random::<u64>()));
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+    let file = file.with_context(|| format!("cannot make the file {}", path.display()))?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// The end of a command's output, in one line.
+fn last_lines(output: &mut File) -> anyhow::Result<String> {
+    let begin = output.metadata()?.len().saturating_sub(SHOWN_BYTES);
+    output.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    output.take(SHOWN_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().map(escaped).collect();
+    Ok(if lines.is_empty() { "none".to_owned() } else { lines.join(" / ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_command_that_fails_is_told_with_its_status_and_output() {
+        run("true", LIMIT).await.unwrap();
+        let error = run("echo one; echo two >&2; exit 3", LIMIT).await.unwrap_err().to_string();
+        assert_eq!(error, "--restart-command ended with status 3; its output: one / two");
+        let error = run("exit 1", LIMIT).await.unwrap_err().to_string();
+        assert!(error.ends_with("status 1; its output: none"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_hangs_is_ended_with_all_that_it_started() {
+        let begin = Instant::now();
+        let error = run("echo begun; sleep 1000 | cat", Duration::from_millis(50)).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("did not end within 50ms; its output: begun"), "{error}");
+        assert!(begin.elapsed() < LIMIT);
+    }
+
+    #[tokio::test]
+    async fn what_a_command_leaves_running_is_not_waited_for() {
+        let begin = Instant::now();
+        run("(exec sleep 30) &", LIMIT).await.unwrap();
+        assert!(begin.elapsed() < LIMIT);
+    }
+}

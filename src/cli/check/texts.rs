@@ -1,0 +1,153 @@
+//! The texts of a run: each follows from its number, so that a number stands for a text.
+//!
+//! Most are short. Some have what readers and writers of JSON, lines and records stumble over, and a few are longer
+//! than a page of the log, or as long as a message may be by default.
+
+/// Length of the longest text, in bytes: the nodes' default limit. A node with a lower one refuses it.
+const LONGEST_BYTES: usize = 1 << 20;
+
+/// Length of the long texts, in bytes: above the 256 KiB of a page and of a run.
+const LONG_BYTES: usize = 300 * 1024;
+
+/// The number of the longest text: early enough that short runs have it.
+const LONGEST: u64 = 200;
+
+/// Numbers of long texts are this far apart. Fewer would miss short runs; more would make the load one of bytes.
+const LONG_EVERY: u64 = 1000;
+
+/// Above this number no text is long: the memory of nodes that keep their log there is not the check's to fill.
+const LONG_END: u64 = 20_000;
+
+/// Above ASCII, in all lengths of UTF-8, and what some readers take for ends of lines.
+const FOREIGN: &str =
+    " žluťoučký kůň, שלום, 日本語, 😀👩‍👧, e\u{301} \u{85}\u{2028}\u{2029}\u{feff}\u{10ffff}";
+
+/// What is escaped in JSON, or cuts texts short.
+const CONTROLS: &str = " \"\\/\u{0}\u{1}\u{8}\t\n\u{c}\r\u{1b}\u{1f}\u{7f}<&>";
+
+/// What looks like the end of a list and the beginning of another.
+const JSON: &str = " \"}],[{\"id\":0,\"message\":\"\\u0041";
+
+/// The texts of one run.
+#[derive(Debug)]
+pub(super) struct Texts {
+    /// Begins each of them.
+    prefix: String,
+    /// Whether all of them are short and plain ASCII.
+    is_plain: bool,
+}
+
+/// Whose a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The run's, with this number.
+    Ours(u64),
+    /// The run's, with this number, and not as it was sent.
+    Changed(u64),
+    /// Not the run's.
+    Foreign,
+}
+
+impl Texts {
+    pub(super) fn new(prefix: String) -> Self {
+        Self { prefix, is_plain: false }
+    }
+
+    /// Returns the same, all of them short and plain ASCII.
+    pub(super) fn plain(self) -> Self {
+        Self { is_plain: true, ..self }
+    }
+
+    /// Returns the text with this number.
+    pub(super) fn text(&self, number: u64) -> String {
+        let mut text = format!("{}{number}", self.prefix);
+        if self.is_plain {
+            return text;
+        }
+        match number % 16 {
+            7 => text.push_str(FOREIGN),
+            9 => text.push_str(CONTROLS),
+            11 => text.push_str(JSON),
+            _ => {}
+        }
+        let length = match number {
+            LONGEST => LONGEST_BYTES,
+            _ if number % LONG_EVERY == LONG_EVERY / 2 && number < LONG_END => LONG_BYTES,
+            _ => 0,
+        };
+        if text.len() < length {
+            // A text that is cut and one that is shifted differ from it.
+            text.push(' ');
+            text.push_str(&"0123456789".repeat(length / 10));
+            text.truncate(length);
+        }
+        text
+    }
+
+    /// Returns whose a text is.
+    pub(super) fn origin(&self, text: &str) -> Origin {
+        let Some(rest) = text.strip_prefix(&self.prefix) else { return Origin::Foreign };
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        match rest.get(..digits).and_then(|digits| digits.parse().ok()) {
+            Some(number) if text == self.text(number) => Origin::Ours(number),
+            Some(number) => Origin::Changed(number),
+            None => Origin::Foreign,
+        }
+    }
+}
+
+/// Appends a text as a JSON string. With `escapes`, each character is written as `\uXXXX`, those above the basic
+/// plane as two.
+pub(super) fn write_json(out: &mut String, text: &str, escapes: bool) {
+    use std::fmt::Write;
+
+    if !escapes {
+        out.push_str(&serde_json::Value::from(text).to_string());
+        return;
+    }
+    out.push('"');
+    for unit in text.encode_utf16() {
+        let _ = write!(out, "\\u{unit:04x}");
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_follows_from_its_number_and_tells_it() {
+        let texts = Texts::new("check x ".to_owned());
+        assert_eq!(texts.text(0), "check x 0");
+        for number in [0, 1, 7, 9, 11, LONGEST, 500, 1500, LONG_END + 500, u64::MAX] {
+            let text = texts.text(number);
+            assert_eq!(texts.origin(&text), Origin::Ours(number), "{number}");
+            let mut cut = text.clone();
+            cut.push('!');
+            assert_eq!(texts.origin(&cut), Origin::Changed(number), "{number}");
+        }
+        assert_eq!(texts.text(LONGEST).len(), LONGEST_BYTES);
+        assert_eq!(texts.text(500).len(), LONG_BYTES);
+        assert!(texts.text(LONG_END + 500).len() < 100);
+        assert!(texts.text(7).contains('日') && texts.text(9).contains('\0'));
+        for other in ["before", "check x", "check x a", "check y 1", "check x 99999999999999999999"]
+        {
+            assert_eq!(texts.origin(other), Origin::Foreign, "{other}");
+        }
+        assert_eq!(texts.origin("check x 007"), Origin::Changed(7));
+    }
+
+    #[test]
+    fn json_says_the_same_however_it_is_written() {
+        let texts = Texts::new("check x ".to_owned());
+        for number in [0, 7, 9, 11] {
+            for escapes in [false, true] {
+                let mut json = String::new();
+                write_json(&mut json, &texts.text(number), escapes);
+                assert_eq!(json.is_ascii(), escapes || number != 7, "{json}");
+                assert_eq!(serde_json::from_str::<String>(&json).unwrap(), texts.text(number));
+            }
+        }
+    }
+}

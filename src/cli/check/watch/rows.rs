@@ -1,0 +1,137 @@
+//! The rows of a listing, in either of its forms, while it arrives.
+
+use std::borrow::Cow;
+
+use anyhow::bail;
+use serde::Deserialize;
+
+use crate::cli::objects::{OBJECT_BYTES_MAX, Objects};
+
+/// The form of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON array.
+    Array,
+    /// One JSON object a line.
+    Lines,
+}
+
+/// A message of a list.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Row<'a> {
+    pub(super) id: u64,
+    #[serde(borrow)]
+    pub(super) message: Cow<'a, str>,
+}
+
+/// Takes a listing apart.
+pub(super) enum Rows {
+    Array(Objects),
+    /// The line that has begun.
+    Lines(Vec<u8>),
+}
+
+impl Form {
+    /// The header with which it is asked for.
+    pub(super) fn accept(self) -> &'static str {
+        match self {
+            Self::Array => "application/json",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+
+    pub(super) fn expected(self) -> &'static str {
+        match self {
+            Self::Array => "an array of messages with id and message",
+            Self::Lines => "messages with id and message, one a line",
+        }
+    }
+}
+
+impl Rows {
+    pub(super) fn new(form: Form) -> Self {
+        match form {
+            Form::Array => Self::Array(Objects::default()),
+            Form::Lines => Self::Lines(Vec::new()),
+        }
+    }
+
+    /// Takes the next piece and hands out each row that is whole with it, or its text where it is none.
+    ///
+    /// # Errors
+    /// When a row is longer than any message can be.
+    pub(super) fn add(
+        &mut self,
+        piece: &[u8],
+        mut take: impl FnMut(Result<Row<'_>, &[u8]>),
+    ) -> anyhow::Result<()> {
+        let mut parse = |text: &[u8]| take(serde_json::from_slice(text).map_err(|_| text));
+        match self {
+            Self::Array(objects) => objects.add(piece, |object| {
+                parse(object);
+                Ok(())
+            }),
+            Self::Lines(line) => {
+                for part in piece.split_inclusive(|byte| *byte == b'\n') {
+                    line.extend_from_slice(part);
+                    if line.len() > OBJECT_BYTES_MAX {
+                        bail!("the node shows a message of more than {OBJECT_BYTES_MAX} bytes");
+                    }
+                    if line.ends_with(b"\n") {
+                        parse(line);
+                        line.clear();
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the list has come to its end, as far as that can be told.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::Array(objects) => objects.is_whole(),
+            Self::Lines(line) => line.is_empty(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_in_both_forms_however_they_are_cut_up() {
+        for (form, list) in [
+            (Form::Array, "[{\"id\":0,\"message\":\"a\\n\"},{\"id\":1,\"message\":\"}{\"}]\n"),
+            (Form::Lines, "{\"id\":0,\"message\":\"a\\n\"}\n{\"id\":1,\"message\":\"}{\"}\n"),
+        ] {
+            for size in 1..list.len() {
+                let (mut rows, mut found) = (Rows::new(form), Vec::new());
+                for piece in list.as_bytes().chunks(size) {
+                    let take = |row: Result<Row<'_>, &[u8]>| {
+                        let row = row.unwrap();
+                        found.push((row.id, row.message.into_owned()));
+                    };
+                    rows.add(piece, take).unwrap();
+                }
+                assert!(rows.is_whole());
+                assert_eq!(found, [(0, "a\n".to_owned()), (1, "}{".to_owned())], "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_list_of_lines() {
+        for (list, is_wrong) in
+            [("", false), ("{\"id\":0,\"message\":\"a\"}\n", false), ("[]\n", true), ("\n", true)]
+        {
+            let (mut rows, mut wrong) = (Rows::new(Form::Lines), false);
+            rows.add(list.as_bytes(), |row| wrong |= row.is_err()).unwrap();
+            assert_eq!((rows.is_whole(), wrong), (true, is_wrong), "{list:?}");
+        }
+        let mut rows = Rows::new(Form::Lines);
+        rows.add(b"{\"id\":0,", |_| ()).unwrap();
+        assert!(!rows.is_whole());
+    }
+}

@@ -1,0 +1,93 @@
+//! What the deciding code asks of its node's log: sizes of runs, and whether another node's log is the same.
+
+use super::{LogReader, ReadError};
+use crate::protocol::{LogView, Unreadable};
+use crate::types::{Checksum, IdRange, LogEnd, RunningChecksum};
+
+impl LogReader {
+    /// Returns the checksum of all durable records below `end`, by which two logs are compared at a position: where it
+    /// is the same, so is all that lies below. None where `end` lies above the durable end.
+    ///
+    /// What is in memory takes microseconds. For older positions up to a segment of 64 MiB is read and, where an
+    /// earlier release wrote the log, once all of it: ask where waiting for the disk is allowed, never on the core's
+    /// thread.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn running_checksum(&self, end: LogEnd) -> Result<Option<RunningChecksum>, ReadError> {
+        if end > self.durable_end() {
+            return Ok(None);
+        }
+        match self.shared.running_recent(end) {
+            Some(running) => Ok(Some(running)),
+            None => self.on_disk(|files| files.running_checksum(end)).map(Some),
+        }
+    }
+
+    /// Returns whether a secondary that tells this checksum has the same records below a durable `end`; see
+    /// [`LogView::is_same_below`]. May read files, as [`running_checksum`](Self::running_checksum).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn compare_below(&self, end: LogEnd, told: Checksum) -> Result<bool, ReadError> {
+        // What earlier releases tell is looked at first: it takes a small read.
+        let last = self.last_record(end);
+        if last == Ok(Some(told)) {
+            return Ok(true);
+        }
+        let running = self.running_checksum(end)?;
+        let is_same = running.map(RunningChecksum::short) == Some(told);
+        // Where the last record cannot be read, it may be the one that was told.
+        if is_same { Ok(true) } else { last.map(|_| false) }
+    }
+
+    /// The checksum of the last durable record before `end`; none at the log's beginning.
+    fn last_record(&self, end: LogEnd) -> Result<Option<Checksum>, ReadError> {
+        if let Some(last) = self.shared.last_recent(end) {
+            return Ok(Some(last));
+        }
+        let Some(last) = end.last_id() else { return Ok(None) };
+        let records = self.read(last.before(), end, 0)?;
+        Ok(records.iter().next().map(|record| record.checksum))
+    }
+}
+
+impl LogView for LogReader {
+    fn run_from(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Result<(IdRange, usize), Unreadable> {
+        let until = until.min(self.durable_end());
+        if from >= until {
+            return Ok((IdRange::empty(from), 0));
+        }
+        match self.shared.plan_recent(from, until, max_bytes) {
+            Some(planned) => Ok(planned),
+            None => {
+                let planned = self.on_disk(|files| files.plan(from, until, max_bytes));
+                planned.map_err(|_| Unreadable)
+            }
+        }
+    }
+
+    fn checksum_below(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable> {
+        if end == LogEnd::ZERO {
+            return Ok(None);
+        }
+        match self.shared.running_recent(end) {
+            Some(running) => Ok(Some(running.short())),
+            None => self.last_record(end).map_err(|_| Unreadable),
+        }
+    }
+
+    fn is_same_below(&self, end: LogEnd, told: Checksum) -> Option<bool> {
+        let running = self.shared.running_recent(end).map(RunningChecksum::short);
+        let last = self.shared.last_recent(end);
+        if running == Some(told) || last == Some(told) {
+            return Some(true);
+        }
+        running.and(last).map(|_| false)
+    }
+}

@@ -1,0 +1,151 @@
+//! Lies about what is tried beside sending and listing: time limits, outcomes, keys, single messages, waits.
+
+use super::*;
+
+/// What the master says is changed.
+#[track_caller]
+fn finds_of_master(lie: impl Fn(&str, &mut u16, &mut Value) + Send + Sync + 'static, kind: &str) {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    finds([lying(master.http, lie), nodes[0].http], kind, None);
+}
+
+#[test]
+fn a_time_limit_that_passes_early_is_found() {
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        let is_new = *status == 201 && !request.contains("idempotency-key");
+        if !is_new || answer["writeConcern"] != 2 || answer["count"].is_u64() {
+            return;
+        }
+        *status = 504;
+        *answer = serde_json::json!({
+            "title": "Gateway Timeout", "status": 504, "detail": "late", "code": "timed-out",
+            "retry": false, "id": answer["id"], "writeConcern": 2,
+            "ackedBy": [answer["ackedBy"][0]], "outcome": "stored",
+        });
+    };
+    finds_of_master(lie, "early");
+}
+
+#[test]
+fn an_error_with_another_retry_or_code_is_found() {
+    let lies: [(&str, Value); 2] = [("retry", "perhaps".into()), ("code", "bad-request".into())];
+    for (member, value) in lies {
+        let lie = move |_: &str, status: &mut u16, answer: &mut Value| {
+            if *status == 504 {
+                answer[member] = value.clone();
+            }
+        };
+        finds_of_master(lie, "malformed");
+    }
+}
+
+#[test]
+fn an_outcome_that_does_not_fit_is_found() {
+    let lie = |outcome: &'static str| {
+        move |request: &str, status: &mut u16, answer: &mut Value| {
+            if *status == 504 && request.starts_with("POST") {
+                answer["outcome"] = outcome.into();
+            }
+        }
+    };
+    finds_of_master(lie("refused"), "malformed");
+    finds_of_master(lie("unknown"), "outcome");
+}
+
+#[test]
+fn a_key_that_is_taken_for_another_message_is_found() {
+    let lie = |_: &str, status: &mut u16, answer: &mut Value| {
+        if *status == 422 {
+            *status = 201;
+            *answer =
+                serde_json::json!({"id": 1u64 << 40, "writeConcern": 1, "ackedBy": ["master"]});
+        }
+    };
+    finds_of_master(lie, "key");
+}
+
+#[test]
+fn a_key_that_is_not_known_again_is_found() {
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        // One repeat out of two has another id than the message.
+        static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+        if *status == 201 && request.contains("idempotency-key") {
+            let more = ANSWERS.fetch_add(1, Ordering::Relaxed) as u64 % 2;
+            answer["id"] = (answer["id"].as_u64().unwrap() + more).into();
+        }
+    };
+    finds_of_master(lie, "answer-id");
+}
+
+#[test]
+fn a_bad_request_that_is_accepted_is_found() {
+    let lie = |_: &str, status: &mut u16, answer: &mut Value| {
+        if *status == 400 {
+            *status = 201;
+            *answer =
+                serde_json::json!({"id": 1u64 << 40, "writeConcern": 1, "ackedBy": ["master"]});
+        }
+    };
+    // One answer out of fifty is followed by a bad request.
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let urls = [lying(master.http, lie), nodes[0].http];
+    let flags = "check --json --duration 100s --senders 8 --messages 1500";
+    let output = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["tried"]["badRequests"].as_u64().unwrap() > 0, "{found}");
+    assert_eq!(found["firstViolations"][0]["kind"], "malformed", "{found}");
+}
+
+#[test]
+fn a_single_message_that_is_not_as_in_the_list_is_found() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        if request.starts_with("GET /messages/") && *status == 200 {
+            answer["message"] = "another".into();
+        }
+    };
+    finds([master.http, lying(nodes[0].http, lie)], "single", None);
+}
+
+#[test]
+fn a_single_message_that_is_hidden_is_found() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        if request.starts_with("GET /messages/") && *status == 200 {
+            *status = 404;
+            answer["code"] = "no-such-message".into();
+        }
+    };
+    finds([master.http, lying(nodes[0].http, lie)], "single", None);
+}
+
+#[test]
+fn a_list_of_lines_that_is_not_the_array_is_found() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let lie = |request: &str, _: &mut u16, answer: &mut Value| {
+        if request.contains("x-ndjson")
+            && let Some(rows) = answer.as_array_mut()
+            && let Some(at) = at(rows, 5)
+        {
+            rows[at]["message"] = "changed".into();
+        }
+    };
+    finds([master.http, lying(nodes[0].http, lie)], "content", Some(5));
+}
+
+#[test]
+fn a_wait_that_ends_with_too_few_nodes_is_found() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        if request.starts_with("GET /messages/") && *status == 200 && answer["writeConcern"] == 2 {
+            answer["ackedBy"].as_array_mut().unwrap().truncate(1);
+        }
+    };
+    let urls = [lying(master.http, lie), nodes[0].http];
+    let flags = ["check", "--json", "--duration", "100s", "--senders", "8", "--messages", "1500"];
+    let output = acklog(&urls, &flags).output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["tried"]["waits"].as_u64().unwrap() > 0, "{found}");
+    let violations = found["firstViolations"].as_array().unwrap();
+    assert!(violations.iter().any(|found| found["kind"] == "write-concern"), "{violations:#?}");
+}
