@@ -181,6 +181,8 @@ impl Cluster {
                 Input::Heard(SessionId::new(link))
             }
             Event::Compared { link, is_same, .. } => {
+                // It is let in only now, and so heard from.
+                self.positions.heard(self.now, link);
                 Input::Compared { session: SessionId::new(link), is_same }
             }
             Event::Dialed { .. } => return,
