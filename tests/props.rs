@@ -53,6 +53,8 @@ fn schedules_reach_what_they_are_meant_to_reach() {
         "committed",
         "crashes",
         "is cut off",
+        "'s disk damages",
+        "for its repair",
         "hangs",
         "Refused#",
         "OtherLog",
@@ -67,6 +69,7 @@ fn schedules_reach_what_they_are_meant_to_reach() {
         "waits again for",
         "(replayed)",
         "(slowly)",
+        "reads its files for connection",
     ] {
         assert!(traces.contains(sight), "no schedule shows {sight:?}");
     }

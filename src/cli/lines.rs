@@ -17,7 +17,8 @@ pub(super) struct Selection {
     pub(super) from: u64,
 
     /// Most messages to print [default: all that are there when the command begins]
-    #[arg(long, env = "ACKLOG_LIMIT", value_name = "N", value_parser = whole_number)]
+    #[arg(long, short = 'n', env = "ACKLOG_LIMIT", value_name = "N")]
+    #[arg(value_parser = whole_number)]
     limit: Option<u64>,
 
     /// Print the exact messages, one JSON object a line: {"id": 0, "message": "Msg1"}

@@ -30,7 +30,7 @@ pub(super) struct PostArgs {
     texts: Vec<String>,
 
     /// How many nodes must have each message: a number, majority or all [default: the node's]
-    #[arg(long, env = "ACKLOG_WRITE_CONCERN", value_name = "W")]
+    #[arg(long, short, env = "ACKLOG_WRITE_CONCERN", value_name = "W")]
     write_concern: Option<WriteConcern>,
 
     /// How long to wait for these nodes, as 250ms or 1.5s [default: as long as it takes]

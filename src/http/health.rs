@@ -67,7 +67,7 @@ pub(super) struct OfSecondary<'a>(pub(super) SecondaryHealth, pub(super) &'a str
 
 impl Health for OfSecondary<'_> {
     fn is_ready(&self) -> bool {
-        self.0.phase == SecondaryPhase::Ready && self.0.connected
+        self.0.is_ready()
     }
 
     fn json(&self) -> Vec<u8> {

@@ -37,8 +37,8 @@ use thiserror::Error;
 
 use crate::threads::{Answer, NoThread};
 use crate::types::{
-    Batch, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
-    Records, Run, RunningChecksum, record_bytes,
+    Batch, Damage, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId,
+    NodeName, Records, Run, RunningChecksum, record_bytes,
 };
 
 pub use accept_loss::{AcceptLossError, accept_loss};
@@ -109,8 +109,8 @@ pub enum ReadError {
     Damaged {
         /// The file, the offset, and what is wrong there.
         detail: String,
-        /// The place; none where the file itself cannot be read.
-        place: Option<Box<disk::Place>>,
+        /// The place; the whole file where that cannot be read.
+        place: Box<disk::Place>,
     },
 }
 
@@ -222,6 +222,20 @@ impl LogReader {
     /// What is wrong with the disk; none while nothing is.
     pub fn disk_fault(&self) -> Option<DiskFault> {
         self.shared.disk.as_ref().and_then(disk::Disk::fault)
+    }
+
+    /// What of the log is known to be damaged; none while nothing is.
+    pub fn damage(&self) -> Option<Damage> {
+        self.shared.disk.as_ref().and_then(disk::Disk::damage)
+    }
+
+    /// Takes records that another node gave of messages that are damaged here. What [`damage`](Self::damage) does not
+    /// want is dropped. The log is mended on a thread of its own, once it has all that it wants of a segment.
+    pub fn mend(&self, peer: &NodeName, run: &Records) {
+        if let Some(disk) = &self.shared.disk {
+            disk.mend(peer, run);
+            self.shared.changed.notify_one();
+        }
     }
 
     /// The oldest call that the disk has not answered yet: its number, which no other has, and what it is.

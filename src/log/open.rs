@@ -160,23 +160,12 @@ pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError
 
 #[cfg(test)]
 mod tests {
-    use super::super::disk::{Role, Sizes};
     use super::*;
-    use crate::types::{Fsync, LogId};
 
     #[test]
     fn a_directory_in_use_is_refused_also_without_its_lock_file() {
         let directory = tempfile::tempdir().unwrap();
-        let options = DiskOptions {
-            role: Role::Master,
-            fsync: Fsync::Always,
-            new_log: LogId::new(7),
-            keys: 0,
-            seed: 1,
-            require_log: false,
-            sizes: Sizes::DEFAULT,
-        };
-        let open = || open(directory.path(), options);
+        let open = || open(directory.path(), DiskOptions::OF_TESTS);
         let (opened, background) = open().unwrap();
         assert!(matches!(open().unwrap_err(), OpenError::InUse { .. }));
         fs::remove_file(directory.path().join(LOCK)).unwrap();

@@ -31,14 +31,14 @@ pub enum ResetError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A file was not moved.
-    #[error("cannot move {file} to {into}: {source}; run the reset once more")]
+    #[error("cannot move {file} to {into}: {reason}; run the reset once more")]
     Move {
         /// The file.
         file: String,
         /// Where it should have gone.
         into: String,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -72,10 +72,10 @@ pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
     let (folder, into) = made.map_err(|error| failed("make a folder in", &error))?;
     let into = path.join(into);
     for name in &names {
-        storage.move_to(name, &folder).map_err(|source| ResetError::Move {
+        storage.move_to(name, &folder).map_err(|reason| ResetError::Move {
             file: path.join(name).display().to_string(),
             into: into.display().to_string(),
-            source,
+            reason,
         })?;
     }
     for folder in [&folder, &storage] {

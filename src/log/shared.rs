@@ -10,7 +10,7 @@ use tracing::{error, warn};
 use super::disk::Disk;
 use super::segment::{Active, Sealed};
 use super::{Page, ReadError};
-use crate::types::{Checksum, DiskFault, IdRange, LogEnd, Records, RunningChecksum};
+use crate::types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 
 /// The state of a log.
 #[derive(Debug)]
@@ -100,21 +100,16 @@ impl Shared {
 
     /// Notes that what is on disk is not what was written there, unless the error says nothing about that.
     pub(super) fn unreadable(&self, error: &ReadError) {
-        let detail = match error {
+        match error {
             ReadError::Passing { detail } => {
-                return warn!(detail, "a read of the log failed for the moment");
+                warn!(detail, "a read of the log failed for the moment");
             }
             ReadError::Damaged { detail, place } => {
-                if let (Some(disk), Some(place)) = (&self.disk, place) {
-                    disk.note_damage(place);
+                if self.disk.as_ref().is_some_and(|disk| disk.note_damage(place)) {
+                    error!(detail, id = %place.ids, "the log is damaged; what is damaged is not served");
+                    self.changed.notify_one();
                 }
-                detail
             }
-        };
-        let fault = DiskFault::Damaged { detail: detail.to_owned() };
-        if self.disk.as_ref().is_some_and(|disk| disk.fail(fault)) {
-            error!(detail, "the log is damaged; what is damaged is not served");
-            self.changed.notify_one();
         }
     }
 

@@ -137,6 +137,8 @@ mod disk_tests;
 
 #[cfg(test)]
 mod forget_tests;
+#[cfg(test)]
+mod handshake_tests;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ mod releases;
 mod secondary;
 mod sessions;
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use thiserror::Error;
 use tokio::time::sleep_until;
@@ -78,6 +78,12 @@ impl From<IdempotencyKey> for SenderKey {
 /// The time, as the state machines take it. Tokio's clock, so that tests may hold it.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// Milliseconds since 1970; 0 for a clock before that.
+fn wall_clock_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Sleeps until `deadline`; for ever without one. Cancel safe.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::log::LogReader;
-use crate::types::{DiskChange, DiskFault, LogEnd};
+use crate::types::{Damage, DiskChange, DiskFault, LogEnd};
 
 /// How often it is looked whether the disk answers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +22,8 @@ pub(super) struct LogNews {
     end: LogEnd,
     /// The fault that was told last: a failure may follow damage.
     fault: Option<DiskFault>,
+    /// The damage that was told last.
+    damage: Option<Damage>,
     /// When to look at the disk; none in memory.
     look: Option<Interval>,
     /// The oldest call under way at the last look, and how often it was seen by then.
@@ -35,6 +37,8 @@ pub(super) struct News {
     pub(super) durable: Option<LogEnd>,
     /// The disk is another way than before.
     pub(super) disk: Option<DiskChange>,
+    /// What of the log is damaged, where that changed; none inside: nothing any more.
+    pub(super) damage: Option<Option<Damage>>,
 }
 
 impl LogNews {
@@ -46,7 +50,7 @@ impl LogNews {
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             look
         });
-        Self { end: reader.durable_end(), reader, fault: None, look, under_way: None }
+        Self { end: reader.durable_end(), reader, fault: None, damage: None, look, under_way: None }
     }
 
     /// Returns when there may be news. Cancel safe.
@@ -76,7 +80,9 @@ impl LogNews {
 
     /// What is new since the last time.
     pub(super) fn take(&mut self) -> News {
-        let fault = || self.reader.disk_fault().or_else(|| self.stalled());
+        // Damage is news of its own: beside it the log takes messages.
+        let is_other = |fault: &DiskFault| !matches!(fault, DiskFault::Damaged { .. });
+        let fault = || self.reader.disk_fault().filter(is_other).or_else(|| self.stalled());
         let (fault, end) = look_at(fault, || self.reader.durable_end());
         let durable = (end > self.end).then_some(end);
         self.end = end;
@@ -84,7 +90,12 @@ impl LogNews {
         if disk.is_some() {
             self.fault = fault;
         }
-        News { durable, disk }
+        let damage = self.reader.damage();
+        let damage = (damage != self.damage).then(|| {
+            self.damage.clone_from(&damage);
+            damage
+        });
+        News { durable, disk, damage }
     }
 
     /// The disk's fault, as far as it was told.
@@ -110,22 +121,13 @@ mod tests {
     use tokio::time::{Instant, timeout};
 
     use super::*;
-    use crate::log::disk::{DiskOptions, Role, Sizes};
+    use crate::log::disk::DiskOptions;
     use crate::log::{Background, FreezingDisk, Opened, open_on};
-    use crate::types::{Batch, Fsync, LogId};
+    use crate::types::Batch;
 
     fn frozen_log() -> (FreezingDisk, Opened, Background) {
         let disk = FreezingDisk::default();
-        let options = DiskOptions {
-            role: Role::Master,
-            fsync: Fsync::Always,
-            new_log: LogId::new(7),
-            keys: 0,
-            seed: 1,
-            require_log: false,
-            sizes: Sizes::DEFAULT,
-        };
-        let (mut opened, background) = open_on(disk.clone(), options).unwrap();
+        let (mut opened, background) = open_on(disk.clone(), DiskOptions::OF_TESTS).unwrap();
         disk.freeze(true);
         opened.writer.append(1, None, &Batch::from("Msg1"));
         opened.writer.flush();

@@ -104,6 +104,7 @@ pub fn start_secondary(
     let core = Core {
         machine: Secondary::new(now(), options, restored, reader.clone()),
         news: LogNews::new(reader.clone()),
+        reader: reader.clone(),
         writer,
         sessions: Sessions::new(events, reader.clone(), tasks.clone()),
         master_port: master.port,
@@ -124,6 +125,7 @@ struct Inbox {
 
 struct Core {
     machine: Secondary<LogReader>,
+    reader: LogReader,
     news: LogNews,
     writer: LogWriter,
     sessions: Sessions,
@@ -206,7 +208,7 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, disk } = self.news.take();
+        let News { durable, disk, damage } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, SecondaryInput::Durable(end));
         }
@@ -216,6 +218,9 @@ impl Core {
             }
             Some(DiskChange::Well) => self.machine.step(now, SecondaryInput::DiskWell),
             None => {}
+        }
+        if let Some(damage) = damage {
+            self.machine.step(now, SecondaryInput::Damage(damage));
         }
     }
 
@@ -229,6 +234,7 @@ impl Core {
                     SecondaryEffect::Dial => self.dial(),
                     SecondaryEffect::Send { session, frame } => self.sessions.send(session, frame),
                     SecondaryEffect::Close { session, .. } => self.sessions.close(session),
+                    SecondaryEffect::Mend { peer, run } => self.reader.mend(&peer, &run),
                     SecondaryEffect::Append(run) => {
                         let log = self.machine.log_id().expect("messages come from a log");
                         self.writer.append_run(log, &run);

@@ -1,5 +1,6 @@
 //! The sessions of a node.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use tracing::{debug, warn};
 use crate::log::{LogReader, ReadError};
 use crate::net::{Network, Place, SessionEvent, SessionHandle, Subject};
 use crate::protocol::LineView;
-use crate::protocol::frame::{self, ErrorCode, Frame, Response};
+use crate::protocol::frame::{self, ErrorCode, Frame, Request, Response};
 use crate::types::{IdRange, Records, RequestId, SessionId};
 
 /// Reads from files for one session at the same time: a window of runs and the answers to a few requests. More would
@@ -34,6 +35,8 @@ pub(super) struct Sessions {
 struct Open {
     handle: SessionHandle,
     cold_reads: Arc<Semaphore>,
+    /// Whether the peer was asked for messages.
+    is_asked: Cell<bool>,
 }
 
 impl Sessions {
@@ -55,7 +58,7 @@ impl Sessions {
         match self.network.open(id, stream, self.events.clone(), wrap) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
-                self.open.insert(id, Open { handle, cold_reads });
+                self.open.insert(id, Open { handle, cold_reads, is_asked: Cell::new(false) });
                 Some(id)
             }
             Err(error) => {
@@ -73,6 +76,10 @@ impl Sessions {
         let Some(open) = self.open.get(&session) else { return };
         if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
             open.handle.admit(welcome.heartbeat_interval);
+        }
+        if let Frame::Request(_, Request::GetMessages { .. }) = &frame {
+            open.handle.expect_messages(true);
+            open.is_asked.set(true);
         }
         let is_cold = |range: &IdRange| !range.is_empty() && !self.log.is_recent(range.start());
         if !frame.run().is_some_and(is_cold) {
@@ -97,6 +104,13 @@ impl Sessions {
                 }
             }
         });
+    }
+
+    /// Takes no more frames with messages from peers, since none of them is asked for any.
+    pub(super) fn expect_no_messages(&self) {
+        for open in self.open.values().filter(|open| open.is_asked.take()) {
+            open.handle.expect_messages(false);
+        }
     }
 
     /// Looks at how far the frames on a session have got.
@@ -157,17 +171,15 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::log::disk::{DiskOptions, Role, Sizes};
+    use crate::log::disk::{DiskOptions, Sizes};
     use crate::log::{FreezingDisk, open_on};
-    use crate::types::{Batch, Fsync, LogEnd, LogId};
+    use crate::types::{Batch, LogEnd};
 
     #[tokio::test]
     async fn a_peer_has_some_reads_at_once_and_not_one_more() {
         let disk = FreezingDisk::default();
-        let (role, fsync, new_log, require_log) =
-            (Role::Master, Fsync::Always, LogId::new(7), false);
         let sizes = Sizes::of_segments(4096);
-        let options = DiskOptions { role, fsync, new_log, keys: 0, seed: 1, require_log, sizes };
+        let options = DiskOptions { sizes, ..DiskOptions::OF_TESTS };
         let (mut opened, background) = open_on(disk.clone(), options).unwrap();
         for _ in 0..10 {
             opened.writer.append(1, None, &Batch::from("x".repeat(2000).as_str()));

@@ -51,6 +51,7 @@ mod master;
 mod outcome;
 mod own_time;
 mod progress;
+mod repair;
 mod secondary;
 mod status;
 mod write_concern;

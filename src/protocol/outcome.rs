@@ -139,7 +139,9 @@ pub(super) fn help_with(fault: &DiskFault) -> &'static str {
     match fault {
         DiskFault::Failed { .. } => "make room or replace the disk, then restart this node",
         DiskFault::Damaged { .. } => {
-            "put the damaged file back from a copy, or replace the disk, then restart this node"
+            "it takes messages again, and is repaired, when a secondary that has what is damaged is \
+             connected; else stop it and take that from a copy with `acklog log repair`, or put the file \
+             back, then restart this node"
         }
         DiskFault::Full { .. } => "make room; it takes messages again by itself then",
         DiskFault::Stalled { .. } => {

@@ -10,17 +10,22 @@ use crate::types::{DiskFault, LogEnd, NodeName};
 pub enum DiskHealth {
     /// Nothing is wrong with it, as far as the node knows.
     Ok,
-    /// It takes nothing: for the moment, or for good.
+    /// It takes nothing, for the moment or for good; or a part of the log is damaged.
     Faulty(DiskFault),
 }
 
 impl DiskHealth {
     /// The health of a node's disk; none where its log is in memory.
-    pub(super) fn new(on_disk: bool, fault: Option<&DiskFault>) -> Option<Self> {
+    pub(super) fn new(on_disk: bool, fault: Option<DiskFault>) -> Option<Self> {
         match fault {
-            Some(fault) => Some(Self::Faulty(fault.clone())),
+            Some(fault) => Some(Self::Faulty(fault)),
             None => on_disk.then_some(Self::Ok),
         }
+    }
+
+    /// Whether a part of the log is damaged.
+    fn is_damaged(&self) -> bool {
+        matches!(self, Self::Faulty(DiskFault::Damaged { .. }))
     }
 }
 
@@ -103,7 +108,16 @@ impl QuorumHealth {
 impl MasterHealth {
     /// Returns whether the node does its whole job.
     pub fn is_ready(&self) -> bool {
-        !self.read_only && !self.is_emptier
+        let is_damaged = self.disk.as_ref().is_some_and(DiskHealth::is_damaged);
+        !self.read_only && !self.is_emptier && !is_damaged
+    }
+}
+
+impl SecondaryHealth {
+    /// Returns whether the node does its whole job.
+    pub fn is_ready(&self) -> bool {
+        let is_damaged = self.disk.as_ref().is_some_and(DiskHealth::is_damaged);
+        self.phase == SecondaryPhase::Ready && self.connected && !is_damaged
     }
 }
 
@@ -112,8 +126,8 @@ impl MasterHealth {
 pub struct MasterHealth {
     /// Its name.
     pub name: NodeName,
-    /// Whether it refuses appends: it is stopping, its disk has a fault, too few nodes are healthy, or a secondary has
-    /// more of its log than itself.
+    /// Whether it refuses appends: it is stopping, its disk has a fault, no other node has what is damaged of its log,
+    /// too few nodes are healthy, or a secondary has more of its log than itself.
     pub read_only: bool,
     /// The end of its log.
     pub log_end: LogEnd,

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use self::damage::Flipped;
 use super::check::{Checker, Sent};
 use super::disk::SimDisk;
 use super::link::{Link, Network, Rule, RuleAction, describe};
@@ -21,8 +22,7 @@ use crate::protocol::{
     SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd, Unreadable,
 };
 use crate::types::{
-    IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,
-    WriteConcern,
+    InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId, WriteConcern,
 };
 
 /// Lines of the trace that a failure's report shows.
@@ -69,6 +69,8 @@ pub struct Cluster {
     disks: BTreeMap<Option<NodeName>, SimDisk>,
     /// A copy of the master's disk.
     copy: Option<SimDisk>,
+    /// The bit that was flipped last.
+    flipped: Option<Flipped>,
     links: BTreeMap<u64, Link>,
     partitioned: Vec<NodeName>,
     events: BTreeMap<(Duration, u64), Event>,
@@ -100,6 +102,7 @@ impl Cluster {
             lives: BTreeMap::new(),
             disks: BTreeMap::new(),
             copy: None,
+            flipped: None,
             links: BTreeMap::new(),
             partitioned: Vec::new(),
             events: BTreeMap::new(),
@@ -292,6 +295,7 @@ impl Cluster {
     }
 }
 
+mod damage;
 mod disks;
 mod failures;
 mod forgery;

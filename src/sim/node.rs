@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use super::cluster::Event;
 use super::disk::SimDisk;
-use crate::log::disk::{Committer, DiskOptions, OpenError, Recovered, recover};
+use crate::log::disk::{Committer, DiskOptions, Keeper, OpenError, Recovered, recover};
 use crate::log::{LogReader, LogWriter, Opened};
 use crate::protocol::{
     Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
     SecondaryHealth, SecondaryOptions, SecondaryPhase,
 };
-use crate::types::{DiskChange, DiskFault, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName};
+use crate::types::{
+    Damage, DiskChange, DiskFault, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+};
 
 /// A master with its log.
 #[derive(Debug)]
@@ -37,8 +39,13 @@ pub struct SecondaryNode {
 pub(super) struct NodeLog {
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
-    /// What puts it on the disk; none in memory.
+    /// What puts it on the disk, and what repairs it there; none in memory.
     committer: Option<Committer>,
+    keeper: Option<Keeper>,
+    /// Whether the keeper wants to try again what passes.
+    pub(super) retries: bool,
+    /// The damage that the node was told of.
+    pub(super) damage: Option<Damage>,
     /// The disk's fault, where there is one that the node was told.
     pub(super) fault: Option<DiskFault>,
 }
@@ -49,17 +56,18 @@ impl NodeLog {
     /// # Panics
     /// When the log on the disk is damaged: nothing damages it here.
     pub(super) fn open(disk: Option<(&SimDisk, DiskOptions)>) -> (Self, Found) {
-        let (committer, opened) = match disk {
-            None => (None, Opened::in_memory()),
+        let (committer, keeper, opened) = match disk {
+            None => (None, None, Opened::in_memory()),
             Some((disk, options)) => {
-                let recovered = start_from(disk, options);
-                (Some(recovered.committer), recovered.opened)
+                let Recovered { committer, keeper, opened, .. } = start_from(disk, options);
+                (Some(committer), Some(keeper), opened)
             }
         };
         let Opened { writer, reader, log, is_old, members, losses, keys } = opened;
         let (end, on_disk) = (reader.durable_end(), committer.is_some());
         let found = Found { log, end, is_old, members, losses, keys, on_disk };
-        (Self { writer, reader, committer, fault: None }, found)
+        let (retries, damage, fault) = (false, None, None);
+        (Self { writer, reader, committer, keeper, retries, damage, fault }, found)
     }
 
     /// Writes what was appended, so that a crash may tear it. In memory there is nothing to write.
@@ -80,12 +88,35 @@ impl NodeLog {
             committer.write();
             committer.sync();
         }
-        let fault = self.reader.disk_fault();
+        if let Some(keeper) = &mut self.keeper {
+            self.retries = keeper.repair().is_some();
+            keeper.note_damage();
+        }
+        let is_damage = |fault: &DiskFault| matches!(fault, DiskFault::Damaged { .. });
+        let fault = self.reader.disk_fault().filter(|fault| !is_damage(fault));
         let change = DiskChange::between(self.fault.as_ref(), fault.as_ref());
         if change.is_some() {
             self.fault = fault;
         }
         change
+    }
+
+    /// What of the log is damaged, where that is news.
+    pub(super) fn damage_news(&mut self) -> Option<Option<Damage>> {
+        let damage = self.reader.damage();
+        (damage != self.damage).then(|| {
+            self.damage.clone_from(&damage);
+            damage
+        })
+    }
+
+    /// Reads all old segments, as the keeper does from time to time.
+    pub(super) fn scrub(&mut self, segments: usize) {
+        if let Some(keeper) = &mut self.keeper {
+            for _ in 0..segments {
+                keeper.scrub_next();
+            }
+        }
     }
 }
 

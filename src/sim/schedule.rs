@@ -18,6 +18,10 @@ use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId};
 /// dead connection is noticed, and the longest one that a schedule draws is 3 s.
 const CONVERGENCE_LIMIT: Duration = Duration::from_secs(60);
 
+/// Within this virtual time a cluster without other faults repairs what is damaged: twice the longest pause between two
+/// attempts.
+const REPAIR_LIMIT: Duration = Duration::from_secs(120);
+
 /// Time after which the last stray connection is over.
 const STRAY_TIME: Duration = Duration::from_secs(11);
 
@@ -141,7 +145,7 @@ impl Schedule {
     }
 
     fn act(&mut self) {
-        match self.rng.random_range(0..101) {
+        match self.rng.random_range(0..104) {
             0..45 => self.append(),
             45..49 => self.send_again(),
             49..51 => self.let_a_disk_fail(),
@@ -199,6 +203,10 @@ impl Schedule {
                 self.cluster.start_namesake(&self.namesake, &registers_as);
             }
             99..100 => self.cluster.dial_stray(),
+            100..103 => {
+                let node = self.some_node();
+                self.cluster.damage(node.as_ref());
+            }
             _ => {
                 self.master_paused = false;
                 self.cluster.start_master();
@@ -309,6 +317,18 @@ impl Schedule {
                 self.cluster.start_secondary(&name);
             }
         }
+        self.find_damage();
+    }
+
+    /// Has all damage found. What the master cannot get back, a person puts there.
+    fn find_damage(&mut self) {
+        self.cluster.scrub(None);
+        for name in &self.secondaries {
+            self.cluster.scrub(Some(name));
+        }
+        if self.cluster.is_only_copy_damaged() {
+            self.restart_master();
+        }
     }
 
     /// Makes room, and starts a node again whose disk failed.
@@ -362,6 +382,12 @@ impl Schedule {
         assert!(
             self.cluster.run_until(CONVERGENCE_LIMIT, is_whole),
             "senders wait, or the master is read-only, although all nodes have everything\n{}",
+            self.cluster.summary()
+        );
+        let is_repaired = |cluster: &Cluster| !cluster.is_damaged();
+        assert!(
+            self.cluster.run_until(REPAIR_LIMIT, is_repaired),
+            "what one node's disk damaged is not repaired, although others have it\n{}",
             self.cluster.summary()
         );
         if self.rng.random_bool(0.5) {

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::{IdRange, LogEnd};
+
 /// When what a node acks has to be on its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
@@ -22,7 +24,8 @@ pub enum DiskFault {
         /// The operation, the file and the system's reason.
         detail: String,
     },
-    /// What is on the disk is not what was written there.
+    /// What is on the disk is not what was written there. What is elsewhere goes on being served, and more is taken
+    /// while another node has what is damaged; it is over when that is fetched from there.
     #[error("{detail}")]
     Damaged {
         /// The file, the offset, and what is wrong there.
@@ -53,6 +56,21 @@ impl DiskFault {
     pub fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
+}
+
+/// What of a node's log is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, the offset, and what is wrong there, of the first damaged place.
+    pub detail: String,
+    /// A node that has everything before this has all that is damaged here.
+    pub until: LogEnd,
+    /// The messages to fetch next; none while the log looks at a damaged segment or writes it anew.
+    pub wanted: Option<IdRange>,
+    /// How often in a row what was fetched was not proven to be what had been there.
+    pub misfits: u32,
+    /// Grows with each change.
+    pub version: u64,
 }
 
 /// How a disk is now, where it was another way before.

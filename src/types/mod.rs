@@ -23,7 +23,7 @@ pub use budget::{Budget, Share};
 pub use delay::{
     DelayRange, DurationError, HEARTBEAT_INTERVAL_MAX, parse_duration, parse_duration_with_unit,
 };
-pub use disk::{DiskChange, DiskFault, Fsync};
+pub use disk::{Damage, DiskChange, DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use losses::Losses;

@@ -31,7 +31,7 @@ fn stop(mut node: Node) {
 }
 
 /// Changes one byte of a text in the log's files.
-fn damage(directory: &Path, text: &str) {
+pub fn damage(directory: &Path, text: &str) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
@@ -167,9 +167,9 @@ fn a_damaged_message_is_never_served_and_the_node_says_so() {
     assert_eq!((refused.status, refused.json().get("id")), (503, None));
     assert!(refused.header("retry-after").is_some());
     assert!(refused.json()["detail"].as_str().unwrap().contains("restart this node"));
-    // A new name could not be written down any more.
-    let _bonnie = secondary("bonnie", comm, &[]);
-    again.process.log.wait_for("this node's disk has a fault");
+    // A new secondary cannot be given all, and so never counts.
+    let bonnie = secondary("bonnie", comm, &[]);
+    bonnie.process.log.wait_for("the request failed at the master");
     assert_eq!(health(again.http)["clusterSize"], 1);
 }
 

@@ -21,6 +21,7 @@ mod members;
 #[cfg(target_os = "linux")]
 mod memory;
 mod proxy;
+mod repair;
 mod replication;
 mod senders;
 mod signals;

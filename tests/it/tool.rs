@@ -28,6 +28,7 @@ fn post_messages_and_status_speak_with_real_nodes() {
     assert_eq!(posted.status.code(), Some(0));
     let messages = acklog(&nodes[0], &["messages"]);
     assert_eq!(text(&messages.stdout), "0\tMsg1\n1\ttwo words\n");
+    assert_eq!(text(&acklog(&nodes[0], &["messages", "-n", "1"]).stdout), "0\tMsg1\n");
     let status = acklog(&master, &["status"]);
     let table = text(&status.stdout);
     assert!(table.contains("bonnie") && table.contains("healthy"), "{table}");
@@ -36,7 +37,7 @@ fn post_messages_and_status_speak_with_real_nodes() {
     assert!(text(&late.stderr).contains("3 nodes"), "{late:?}");
     // The first of several that takes the request.
     let both = format!("{},http://{}/newMessage", nodes[0].http, master.http);
-    let posted = acklog(&master, &["post", "Msg4", "--url", &both, "--key", "k"]);
+    let posted = acklog(&master, &["post", "Msg4", "-w", "1", "--url", &both, "--key", "k"]);
     assert!(text(&posted.stdout).starts_with("id 3, acked by master"), "{posted:?}");
     let again = acklog(&master, &["post", "Msg4", "--url", &both, "--key", "k"]);
     assert!(text(&again.stdout).starts_with("id 3, acked by master"), "{again:?}");

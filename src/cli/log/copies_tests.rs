@@ -37,6 +37,7 @@ async fn a_damaged_log_is_not_backed_up_and_nothing_is_left_of_the_attempt() {
     assert!(refusal(&["backup", target.to_str().unwrap()], dir.path()).contains("is missing"));
     let other = directory(Role::Master).await;
     let nowhere = parent.path().join("nowhere/copy");
-    assert!(refusal(&["backup", nowhere.to_str().unwrap()], other.path()).contains("nowhere"));
+    let refused = refusal(&["backup", nowhere.to_str().unwrap()], other.path());
+    assert!(refused.contains("make it first (mkdir -p ") && refused.contains("nowhere"));
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 }

@@ -10,15 +10,15 @@ use super::*;
 use crate::config::parse;
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{Background, Opened, open};
-use crate::types::{Batch, Fsync, LogEnd, LogId};
+use crate::types::{Batch, LogEnd, LogId};
 
 /// So that a few messages make several segments.
 const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
 
+const OPTIONS: DiskOptions = DiskOptions { keys: 9, sizes: SIZES, ..DiskOptions::OF_TESTS };
+
 pub(super) fn opened(dir: &Path, role: Role) -> (Opened, Background) {
-    let (fsync, new_log) = (Fsync::Always, LogId::new(7));
-    let (require_log, sizes) = (false, SIZES);
-    open(dir, DiskOptions { role, fsync, new_log, keys: 9, seed: 1, require_log, sizes }).unwrap()
+    open(dir, DiskOptions { role, ..OPTIONS }).unwrap()
 }
 
 /// Appends messages, each as a group of its own; every second one has a key.
@@ -253,17 +253,7 @@ async fn verify_refuses_what_the_start_refuses() {
 
 /// What a start refuses a master's directory with.
 fn open_err(dir: &Path) -> String {
-    let (fsync, new_log) = (Fsync::Always, LogId::new(7));
-    let options = DiskOptions {
-        role: Role::Master,
-        fsync,
-        new_log,
-        keys: 9,
-        seed: 1,
-        require_log: false,
-        sizes: SIZES,
-    };
-    open(dir, options).unwrap_err().to_string()
+    open(dir, OPTIONS).unwrap_err().to_string()
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use super::manifest::{Manifest, NotStored};
 use super::{Disk, DiskOptions, Work};
 use crate::log::shared::Shared;
 use crate::log::storage::{Storage, StorageFile};
-use crate::types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
+use crate::types::{Fsync, LogEnd, LogId, Losses, NodeName, Run};
 
 /// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
@@ -46,6 +46,8 @@ pub(crate) struct Committer {
     unpublished_bytes: u64,
     /// A list of members that is not written down yet, and its version.
     members: Option<(u64, Vec<NodeName>, Losses)>,
+    /// The last segment is to be sealed before it is full.
+    rolls: bool,
     /// How long to wait before the next attempt; none while nothing holds writing up.
     pause: Option<Duration>,
     buffer: Vec<u8>,
@@ -72,6 +74,7 @@ impl Committer {
             synced_end: end,
             unpublished_bytes: 0,
             members: None,
+            rolls: false,
             pause: None,
             buffer: Vec::new(),
         }
@@ -103,7 +106,7 @@ impl Committer {
             }
             None => {
                 let is_idle = |work: &mut Work| {
-                    let wants = is_sound && (work.dirty || work.members.is_some());
+                    let wants = is_sound && (work.dirty || work.roll || work.members.is_some());
                     !wants && !work.closing
                 };
                 disk.work_came.wait_while(disk.work(), is_idle).ok()
@@ -161,7 +164,7 @@ impl Committer {
                 }
             }
             Failed::Final(detail) => {
-                if self.disk().fail(DiskFault::Failed { detail: detail.clone() }) {
+                if self.disk().fail(detail.clone()) {
                     error!(
                         detail,
                         "the disk failed; nothing more is written until this node is restarted"
@@ -187,11 +190,12 @@ impl Committer {
     }
 
     fn try_write(&mut self) -> Result<(), Failed> {
-        let (log, members) = {
+        let (log, members, rolls) = {
             let mut work = self.disk().work();
             work.dirty = false;
-            (work.log, work.members.take())
+            (work.log, work.members.take(), std::mem::take(&mut work.roll))
         };
+        self.rolls |= rolls;
         self.members = members.or(self.members.take());
         if let Some((version, members, losses)) = &self.members {
             let (version, members, losses) = (*version, members.clone(), *losses);
@@ -201,6 +205,12 @@ impl Committer {
             self.shared.changed.notify_one();
         }
         self.cut_torn()?;
+        if self.rolls {
+            if let Some(log) = self.manifest.log.filter(|_| self.has_written_to_last()) {
+                self.roll(log)?;
+            }
+            self.rolls = false;
+        }
         let end = self.shared.appended_end();
         while self.written_end < end {
             let is_full = |last: &Last| last.at >= self.options.sizes.segment_bytes;
@@ -212,6 +222,10 @@ impl Committer {
             self.write_some(end)?;
         }
         Ok(())
+    }
+
+    fn has_written_to_last(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.segment.header.first < self.written_end)
     }
 
     /// Writes groups up to `end`, or about as many as go into one write.

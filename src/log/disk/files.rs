@@ -3,21 +3,19 @@
 //! The last file is open always; of the others a few, those that were read last. Everything that is served was checked
 //! when it was read: a bad checksum is an error, and never a message.
 
+mod damage;
 mod reads;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
-use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::cause::{is_io_error, is_loss};
 use super::format::{
     GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
 };
 use super::index::SparseIndex;
-use super::places;
 use super::scan::{OF_OTHERS, Scanned, no_visit, read_header, scan};
 use super::suspects::Suspects;
 use super::window::Window;
@@ -140,29 +138,6 @@ impl Files {
     ) -> Result<Records, ReadError> {
         let read = place.segment.read(from, until.min(place.until), max_bytes);
         read.map_err(|unread| self.told(place.segment.header.first, unread))
-    }
-
-    /// Why a segment cannot be read, in words. What says nothing about its bytes passes.
-    pub(super) fn told(&self, first: LogEnd, unread: Unread) -> ReadError {
-        let name = segment_name(first);
-        match unread {
-            Unread::Damaged(offset, at, what) => {
-                let detail = damage(&*self.storage, &name, offset, &what);
-                let ids = IdRange::new(at, at.plus(1));
-                let place = places::Place { segment: first, offset, ids, what };
-                ReadError::Damaged { detail, place: Some(Box::new(place)) }
-            }
-            Unread::Failed(error) => {
-                let detail = failure(&*self.storage, "read", &name, &error);
-                let mut suspects = self.suspects.lock().expect("no holder of this lock panics");
-                let fails_again = is_io_error(&error) && suspects.note(first, Instant::now());
-                if is_loss(&error) || fails_again {
-                    ReadError::Damaged { detail, place: None }
-                } else {
-                    ReadError::Passing { detail }
-                }
-            }
-        }
     }
 
     /// A run that may be read, and its size in bytes.

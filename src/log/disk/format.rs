@@ -299,6 +299,11 @@ pub(super) fn segment_name(first: LogEnd) -> String {
     format!("{:020}.log", first.get())
 }
 
+/// The name of a segment file that is made anew, until it takes the place of the damaged one.
+pub(super) fn repaired_name(first: LogEnd) -> String {
+    format!("{}.repaired", segment_name(first))
+}
+
 /// The name of that segment's index.
 pub(super) fn index_name(first: LogEnd) -> String {
     format!("{:020}.index", first.get())

@@ -1,10 +1,14 @@
-//! The one that looks after old segments: writes their indexes, and reads them from time to time to find damage while a
-//! copy may still be had.
+//! The one that looks after old segments: writes their indexes, reads them from time to time to find damage while a
+//! copy may still be had, and repairs what is damaged with what another node gives.
+
+mod repair;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use tracing::{debug, warn};
 
 use super::Disk;
@@ -31,7 +35,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(65);
 
 /// Looks after old segments.
 #[derive(Debug)]
-pub(in crate::log) struct Keeper {
+pub(crate) struct Keeper {
     shared: Arc<Shared>,
     storage: Arc<dyn Storage>,
     /// Sealed segments that have an index.
@@ -40,6 +44,8 @@ pub(in crate::log) struct Keeper {
     scrubbed: usize,
     /// Segments with a place that was noted as damaged: they are read before all others.
     noted: VecDeque<LogEnd>,
+    /// What the marks of repaired files are drawn from.
+    rng: ChaCha8Rng,
 }
 
 impl Keeper {
@@ -48,8 +54,11 @@ impl Keeper {
         storage: Arc<dyn Storage>,
         indexed: usize,
         noted: VecDeque<LogEnd>,
+        seed: u64,
     ) -> Self {
-        Self { shared, storage, indexed, scrubbed: 0, noted }
+        // Not the marks that the committer draws.
+        let rng = ChaCha8Rng::seed_from_u64(seed.rotate_left(1));
+        Self { shared, storage, indexed, scrubbed: 0, noted, rng }
     }
 
     fn disk(&self) -> &Disk {
@@ -59,9 +68,12 @@ impl Keeper {
     /// Works until the log is closed.
     pub(in crate::log) fn run(&mut self) {
         let mut scrub_at = Instant::now();
-        let mut index_at = None;
-        while self.wait_until(index_at.map_or(scrub_at, |at| scrub_at.min(at))) {
+        let (mut index_at, mut repair_at) = (None, None);
+        while self
+            .wait_until([index_at, repair_at].into_iter().flatten().fold(scrub_at, Instant::min))
+        {
             self.note_damage();
+            repair_at = self.repair().map(|pause| Instant::now() + pause);
             index_at = (!self.index_sealed()).then(|| Instant::now() + AGAIN_AFTER);
             if scrub_at <= Instant::now() {
                 scrub_at = Instant::now() + self.scrub_next();
@@ -71,13 +83,9 @@ impl Keeper {
     }
 
     /// Writes down the places that were found damaged since.
-    pub(in crate::log) fn note_damage(&self) {
-        let mut work = self.disk().work();
-        if !std::mem::take(&mut work.noted) {
-            return;
-        }
-        let places = work.damaged.clone();
-        drop(work);
+    pub(crate) fn note_damage(&self) {
+        let notes = self.disk().work().damaged.take_notes();
+        let Some(places) = notes else { return };
         if let Err(error) = notes::store(&*self.storage, &places) {
             warn!(%error, "cannot note a damaged place; the next start does not know of it");
         }
@@ -88,7 +96,7 @@ impl Keeper {
         let disk = self.disk();
         let timeout = at.saturating_duration_since(Instant::now());
         let idle = disk.keeper_wanted.wait_timeout_while(disk.work(), timeout, |work| {
-            !work.sealed && !work.noted && !work.closing
+            !work.sealed && !work.damaged.is_due() && !work.closing
         });
         let (mut work, _) = idle.expect("no holder of this lock panics");
         work.sealed = false;
@@ -121,7 +129,7 @@ impl Keeper {
     }
 
     /// Reads the next old segment. Returns how long to wait until the next.
-    pub(in crate::log) fn scrub_next(&mut self) -> Duration {
+    pub(crate) fn scrub_next(&mut self) -> Duration {
         let noted = self.noted.pop_front();
         let files = &self.disk().files;
         let noted = noted.and_then(|first| files.sealed_at(first));

@@ -7,12 +7,14 @@
 //!   Whatever fails there ends all appending: see `Disk::fail`.
 //! - `files` reads what has left memory.
 //! - `recovery` finds out at the start what a crash left, and what is damage.
-//! - `keeper` writes indexes and looks through old segments in the background.
+//! - `keeper` writes indexes, looks through old segments in the background, and writes damaged ones anew from what
+//!   another node has.
 //!
 //! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
 
 mod cause;
 mod committer;
+mod damaged;
 mod error;
 mod files;
 mod format;
@@ -28,22 +30,23 @@ mod scan;
 mod suspects;
 mod window;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::threads::ThreadPool;
-use crate::types::{DiskFault, Fsync, LogId, Losses, NodeName};
+use crate::types::{Damage, DiskFault, Fsync, LogId, Losses, NodeName, Records};
 
 /// Threads that read old messages, at most. One disk does not read faster for more of them, and each holds a run's
 /// memory; with fewer, one slow read holds up more of the others.
 const READERS_MAX: usize = 8;
 
 pub(crate) use self::committer::Committer;
+use self::damaged::Damaged;
 pub use self::error::OpenError;
 pub(super) use self::files::Files;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
-pub(super) use self::keeper::Keeper;
+pub(crate) use self::keeper::Keeper;
 pub(crate) use self::manifest::accept_losses;
 pub(super) use self::paging::Cursor;
 pub use self::places::Place;
@@ -108,16 +111,32 @@ pub struct DiskOptions {
     pub sizes: Sizes,
 }
 
+#[cfg(test)]
+impl DiskOptions {
+    /// A master's, with the sizes of a real node.
+    pub(crate) const OF_TESTS: Self = Self {
+        role: Role::Master,
+        fsync: Fsync::Always,
+        new_log: LogId::new(7),
+        keys: 0,
+        seed: 1,
+        require_log: false,
+        sizes: Sizes::DEFAULT,
+    };
+}
+
 /// What readers, the writer and the background share of a log on disk.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) files: Files,
     /// Where others than the background read files.
     pub(super) readers: ThreadPool,
-    /// What is wrong until a restart.
-    fault: Mutex<Option<DiskFault>>,
+    /// Why nothing is written until a restart.
+    failure: Mutex<Option<DiskFault>>,
     /// Why nothing can be written for the moment.
     held_up: Mutex<Option<DiskFault>>,
+    /// Whether anything was ever found damaged: whoever asks need not wait for a lock while nothing was.
+    was_damaged: AtomicBool,
     work: Mutex<Work>,
     /// Told when there is work for the committer.
     work_came: Condvar,
@@ -139,9 +158,9 @@ pub(super) struct Work {
     /// A segment was sealed.
     sealed: bool,
     /// Places that were found damaged.
-    damaged: Vec<Place>,
-    /// There are more of them than were written down.
-    noted: bool,
+    damaged: Damaged,
+    /// The segment that is being written is to be sealed, so that it can be repaired.
+    roll: bool,
     /// The node stops.
     closing: bool,
 }
@@ -151,8 +170,9 @@ impl Disk {
         Self {
             files,
             readers: ThreadPool::new("log-reader", READERS_MAX),
-            fault: Mutex::default(),
+            failure: Mutex::default(),
             held_up: Mutex::default(),
+            was_damaged: AtomicBool::new(false),
             work: Mutex::default(),
             work_came: Condvar::new(),
             keeper_wanted: Condvar::new(),
@@ -160,16 +180,34 @@ impl Disk {
         }
     }
 
-    /// What is wrong; none while nothing is. What lasts until a restart is told before what passes.
+    /// What is wrong; none while nothing is. What keeps it from writing is told before damage: for good, then for the
+    /// moment.
     pub(super) fn fault(&self) -> Option<DiskFault> {
-        let lasting = self.fault.lock().expect("no holder of this lock panics").clone();
-        lasting.or_else(|| self.held_up.lock().expect("no holder of this lock panics").clone())
+        let failure = self.failure.lock().expect("no holder of this lock panics").clone();
+        failure
+            .or_else(|| self.held_up.lock().expect("no holder of this lock panics").clone())
+            .or_else(|| self.damage().map(|Damage { detail, .. }| DiskFault::Damaged { detail }))
+    }
+
+    /// What is damaged; none while nothing is known to be.
+    pub(super) fn damage(&self) -> Option<Damage> {
+        if !self.was_damaged.load(Ordering::Acquire) {
+            return None;
+        }
+        let work = self.work();
+        let damaged = &work.damaged;
+        Some(Damage {
+            detail: self.files.damage(damaged.first()?),
+            until: damaged.until(),
+            wanted: damaged.wanted(),
+            misfits: damaged.misfits(),
+            version: damaged.version(),
+        })
     }
 
     /// Whether a write or a sync failed, so that nothing more is written.
     fn has_failed(&self) -> bool {
-        let fault = self.fault.lock().expect("no holder of this lock panics");
-        matches!(*fault, Some(DiskFault::Failed { .. }))
+        self.failure.lock().expect("no holder of this lock panics").is_some()
     }
 
     /// Notes why nothing can be written for the moment, or that it can be again (none). Returns what was noted before.
@@ -177,29 +215,26 @@ impl Disk {
         std::mem::replace(&mut *self.held_up.lock().expect("no holder of this lock panics"), why)
     }
 
-    /// Notes that something is wrong. Returns whether that is news: the first fault is the one that is told, but one of
-    /// writing is told in place of damage, since it says more about what the node can do.
-    pub(super) fn fail(&self, fault: DiskFault) -> bool {
-        let mut told = self.fault.lock().expect("no holder of this lock panics");
-        let is_news = match (&*told, &fault) {
-            (None, _) | (Some(DiskFault::Damaged { .. }), DiskFault::Failed { .. }) => true,
-            (Some(_), _) => false,
-        };
-        if is_news {
-            *told = Some(fault);
-        }
+    /// Notes that a write or a sync failed. Returns whether that is news.
+    fn fail(&self, detail: String) -> bool {
+        let mut failure = self.failure.lock().expect("no holder of this lock panics");
+        let is_news = failure.is_none();
+        failure.get_or_insert(DiskFault::Failed { detail });
         is_news
     }
 
-    /// Has a damaged place written down, unless it is already.
-    pub(super) fn note_damage(&self, place: &Place) {
-        let mut work = self.work();
-        let is_known = work.damaged.iter().any(|known| known.ids.start() == place.ids.start());
-        if !is_known && work.damaged.len() < notes::NOTES_MAX {
-            work.damaged.push(place.clone());
-            work.noted = true;
-            self.keeper_wanted.notify_one();
-        }
+    /// Has a damaged place written down and repaired. Returns whether it is news.
+    pub(super) fn note_damage(&self, place: &Place) -> bool {
+        let is_news = self.work().damaged.note(place);
+        self.was_damaged.store(true, Ordering::Release);
+        self.keeper_wanted.notify_one();
+        is_news
+    }
+
+    /// Takes records of damaged messages that another node gave.
+    pub(super) fn mend(&self, peer: &NodeName, run: &Records) {
+        self.work().damaged.mend(peer, run);
+        self.keeper_wanted.notify_one();
     }
 
     /// Leaves work for the committer.

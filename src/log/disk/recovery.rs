@@ -9,6 +9,7 @@
 pub mod backup;
 mod findings;
 pub mod inspect;
+pub(super) mod rebuild;
 pub mod repair;
 mod snapshot;
 mod walk;
@@ -43,7 +44,7 @@ const REWRITE_BYTES: usize = 1024 * 1024;
 pub(crate) struct Recovered {
     pub(in crate::log) shared: Arc<Shared>,
     pub(crate) committer: Committer,
-    pub(in crate::log) keeper: Keeper,
+    pub(crate) keeper: Keeper,
     pub(crate) opened: Opened,
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn recover(
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses);
     let is_old = log != Some(options.new_log);
-    let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted);
+    let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
     let (writer, reader) = LogWriter::of(shared.clone(), log);
     let opened = Opened { writer, reader, log, is_old, members, losses, keys };

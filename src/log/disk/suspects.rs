@@ -20,6 +20,11 @@ impl Suspects {
         let since = *self.0.entry(first).or_insert(now);
         now.saturating_duration_since(since) >= FAILS_AGAIN_AFTER
     }
+
+    /// The segment has another file now.
+    pub(super) fn forget(&mut self, first: LogEnd) {
+        self.0.remove(&first);
+    }
 }
 
 #[cfg(test)]

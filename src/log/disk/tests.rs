@@ -18,20 +18,13 @@ mod damage;
 mod failures;
 mod keeper;
 mod passing;
+mod repair;
 
 /// So small that a few messages make several segments, and hardly anything is left in memory.
 const SIZES: Sizes =
     Sizes { segment_bytes: 700, recent_bytes: 100, chunk_bytes: 100, ahead_bytes: 200 };
 
-const OPTIONS: DiskOptions = DiskOptions {
-    role: Role::Master,
-    fsync: Fsync::Always,
-    new_log: LogId::new(7),
-    keys: 1000,
-    seed: 1,
-    require_log: false,
-    sizes: SIZES,
-};
+const OPTIONS: DiskOptions = DiskOptions { keys: 1000, sizes: SIZES, ..DiskOptions::OF_TESTS };
 
 fn open_with(disk: &SimDisk, options: DiskOptions) -> Result<Recovered, OpenError> {
     recover(Arc::new(disk.mounted()), options)

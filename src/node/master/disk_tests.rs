@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 
 use super::tests::{PATIENCE, append, batch, options};
 use super::*;
-use crate::log::disk::{Committer, DiskOptions, Recovered, Role, Sizes, recover};
+use crate::log::disk::{Committer, DiskOptions, Recovered, Sizes, recover};
 use crate::node::Append;
 use crate::node::releases::Unanswered;
 use crate::protocol::{Outcome, Refusal};
 use crate::sim::SimDisk;
-use crate::types::{Fsync, LogEnd, MessageId, Run as _};
+use crate::types::{LogEnd, MessageId, Run as _};
 
 /// A master, and what puts its log on the disk: no thread does, so the disk takes as long as the test wants.
 struct Slow {
@@ -46,10 +46,8 @@ fn with_slow_master(segment_bytes: u64, test: impl AsyncFnOnce(Slow)) {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let disk = SimDisk::new();
         let sizes = Sizes { segment_bytes, ..Sizes::DEFAULT };
-        let (role, fsync, keys, require_log) = (Role::Master, Fsync::Always, 0, false);
         let new_log = options().log;
-        let options_of_disk =
-            DiskOptions { role, fsync, new_log, keys, seed: 1, require_log, sizes };
+        let options_of_disk = DiskOptions { new_log, sizes, ..DiskOptions::OF_TESTS };
         let recovered = recover(Arc::new(disk.mounted()), options_of_disk).unwrap();
         let Recovered { opened, committer, .. } = recovered;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,34 +3,16 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::log::disk::{DiskOptions, Recovered, Role, Sizes, recover};
+use crate::log::disk::{DiskOptions, Recovered, recover};
 use crate::sim::SimDisk;
-use crate::types::{Faults, Fsync, LogId, Losses, WriteConcern};
-
-const LOG: LogId = LogId::new(7);
+use crate::types::Losses;
 
 fn opened(disk: &SimDisk) -> Recovered {
-    let (role, fsync, sizes) = (Role::Master, Fsync::Always, Sizes::DEFAULT);
-    let require_log = false;
-    let options = DiskOptions { role, fsync, new_log: LOG, keys: 0, seed: 1, require_log, sizes };
-    recover(Arc::new(disk.mounted()), options).unwrap()
+    recover(Arc::new(disk.mounted()), DiskOptions::OF_TESTS).unwrap()
 }
 
 fn options() -> MasterOptions {
-    MasterOptions {
-        name: "master".parse().unwrap(),
-        log: LOG,
-        request_timeout: Duration::from_secs(1),
-        faults: Faults::default(),
-        heartbeat_interval: Duration::from_secs(1),
-        cluster_size: None,
-        secondaries: None,
-        default_write_concern: WriteConcern::Majority,
-        quorum: None,
-        max_waiting: 10,
-        idempotency_window: 10,
-        seed: 1,
-    }
+    MasterOptions { log: DiskOptions::OF_TESTS.new_log, ..tests::options() }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The master's core task.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -18,7 +18,7 @@ use crate::node::faults::Faulty;
 use crate::node::news::{LogNews, News};
 use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::Sessions;
-use crate::node::{TURN_MAX, now, sleep_to};
+use crate::node::{TURN_MAX, now, sleep_to, wall_clock_ms};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
 use crate::types::{DiskChange, Faults, SessionId};
 
@@ -281,7 +281,7 @@ impl Core {
 
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
-        let News { durable, disk } = self.news.take();
+        let News { durable, disk, damage } = self.news.take();
         if let Some(end) = durable {
             self.machine.step(now, Input::Durable(end));
         }
@@ -293,6 +293,12 @@ impl Core {
             Some(DiskChange::Fault(fault)) => self.machine.step(now, Input::DiskFault(fault)),
             Some(DiskChange::Well) => self.machine.step(now, Input::DiskWell),
             None => {}
+        }
+        if let Some(damage) = damage {
+            if damage.is_none() {
+                self.sessions.expect_no_messages();
+            }
+            self.machine.step(now, Input::Damage(damage));
         }
     }
 
@@ -312,6 +318,7 @@ impl Core {
                         released += 1;
                     }
                     Effect::Close { session, .. } => self.hang_up(session),
+                    Effect::Mend { peer, run } => self.reader.mend(&peer, &run),
                     Effect::Compare { session, end, told } => {
                         self.comparing.begin_log(self.reader.clone(), session, end, told);
                     }
@@ -388,10 +395,4 @@ impl Faulty for Core {
     fn disconnect(&mut self, _: Instant) -> usize {
         self.machine.disconnect()
     }
-}
-
-/// Milliseconds since 1970; 0 for a clock before that.
-fn wall_clock_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }

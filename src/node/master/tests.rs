@@ -1,5 +1,6 @@
 //! A master's core task over its real mailboxes, with a log in memory.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -36,14 +37,20 @@ pub(super) fn options() -> MasterOptions {
     }
 }
 
-/// Runs a test beside a master, whose core task must end afterwards.
+/// Runs a test beside a master with a log in memory, whose core task must end afterwards.
 fn with_master(test: impl AsyncFnOnce(MasterHandle)) {
+    with_master_of(Opened::in_memory(), async |master, _| test(master).await);
+}
+
+/// The same with a log of the test's own; the test is told where secondaries dial.
+pub(super) fn with_master_of(log: Opened, test: impl AsyncFnOnce(MasterHandle, SocketAddr)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let comm = listener.local_addr().unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let master = start_master(options(), Opened::in_memory(), listener, stop.clone(), &tasks);
-        timeout(PATIENCE, test(master)).await.expect("the test hangs");
+        let master = start_master(options(), log, listener, stop.clone(), &tasks);
+        timeout(PATIENCE, test(master, comm)).await.expect("the test hangs");
         stop.cancel();
         tasks.close();
         timeout(PATIENCE, tasks.wait()).await.expect("the core task hangs");
@@ -63,7 +70,7 @@ pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> App
     Append { batch, key, wait, share: None }
 }
 
-fn receipt(outcome: Outcome) -> (u64, bool) {
+pub(super) fn receipt(outcome: Outcome) -> (u64, bool) {
     match outcome {
         Outcome::Committed(receipt) => (receipt.id.get(), receipt.replayed),
         other => panic!("{other:?}"),

@@ -7,8 +7,8 @@ use crate::protocol::frame::Frame;
 use crate::protocol::outcome::Outcome;
 use crate::protocol::{CloseReason, SessionEnd, Unreadable};
 use crate::types::{
-    Checksum, DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
-    Quorum, Records, SessionId, WaiterId, WriteConcern,
+    Checksum, Damage, DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId,
+    NodeName, Quorum, Records, SessionId, WaiterId, WriteConcern,
 };
 
 /// What a master is told once.
@@ -68,6 +68,8 @@ pub enum Input {
     DiskFault(DiskFault),
     /// The disk can be used again, after a fault that passes.
     DiskWell,
+    /// What of the log is damaged, or how far the repair of it is, changed; none: the log is whole again.
+    Damage(Option<Damage>),
     /// A connection was accepted.
     SessionUp {
         /// The new session.
@@ -125,6 +127,13 @@ pub enum Effect {
         names: Vec<NodeName>,
         /// What other nodes were seen with, beyond this log's end.
         losses: Losses,
+    },
+    /// Give the log what a secondary has of the messages that are damaged here.
+    Mend {
+        /// The secondary.
+        peer: NodeName,
+        /// The messages.
+        run: Records,
     },
     /// Find out by the log's files whether a secondary has the same records below `end`, without keeping anything else
     /// waiting, and tell [`Input::Compared`]. Its handshake is answered then. At most one for each session at a time;

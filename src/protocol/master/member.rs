@@ -1,5 +1,7 @@
 //! One secondary as its master knows it: its connection, if there is one, and its progress.
 
+mod pages;
+mod ready;
 mod signs;
 
 use std::collections::VecDeque;
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, info, warn};
 
+use self::pages::Unanswered;
 use super::{Effect, MasterOptions, send};
 use crate::protocol::LogView;
 use crate::protocol::delayed::Delayed;
@@ -19,10 +22,6 @@ use crate::protocol::line::{Line, LongFrameLosses};
 use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
 use crate::types::{IdRange, InstanceId, LogEnd, MESSAGE_TARGET, NodeName, RequestId, SessionId};
-
-/// Most `SecondaryNodeReady` requests that wait for a name to be written down. A correct secondary asks again after its
-/// time limit, so these are minutes of a slow disk; more are not answered.
-const READY_REQUESTS_MAX: usize = 100;
 
 /// A secondary that was let in; numbers grow in the order in which their names first came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +62,7 @@ pub(super) struct Member {
     /// When it was last heard from, on whatever connection.
     last_seen: Option<Instant>,
     long_frame_losses: LongFrameLosses,
+    unanswered: Unanswered,
 }
 
 /// A member's connection. All of it dies with the connection.
@@ -84,8 +84,24 @@ struct Link {
     heartbeat_due: Instant,
     /// The end of the last page sent.
     paged: LogEnd,
+    /// Whether it was asked for pages.
+    is_asked_for_pages: bool,
+    /// When a part of a frame came last.
+    part_at: Option<Instant>,
     /// It was silent until this request, and of those before it some may have been lost; none once that is settled.
     silent_until: Option<RequestId>,
+}
+
+impl Link {
+    /// Sends a request, at once or when its artificial delay is over.
+    fn send_or_delay(&mut self, now: Instant, outgoing: Outgoing, effects: &mut VecDeque<Effect>) {
+        if outgoing.delay.is_zero() {
+            self.line.sent(now);
+            send(effects, self.session, outgoing);
+        } else {
+            self.delayed.insert(now + outgoing.delay, outgoing);
+        }
+    }
 }
 
 /// What a request of the master was about.
@@ -93,6 +109,7 @@ struct Link {
 enum Asked {
     Run(SentRun),
     Heartbeat,
+    Page,
 }
 
 /// A member's new connection.
@@ -117,6 +134,7 @@ impl Member {
             rtt: None,
             last_seen: None,
             long_frame_losses: LongFrameLosses::default(),
+            unanswered: Unanswered::default(),
         }
     }
 
@@ -185,6 +203,8 @@ impl Member {
             // The first at once: it measures the round trip.
             heartbeat_due: now,
             paged: new.end,
+            is_asked_for_pages: false,
+            part_at: None,
             silent_until: None,
         });
     }
@@ -217,28 +237,6 @@ impl Member {
         }
     }
 
-    /// Notes a `SecondaryNodeReady` that is answered once the name is written down.
-    pub(super) fn hold_ready(&mut self, request: RequestId) {
-        if let Some(link) = &mut self.link
-            && link.ready_requests.len() < READY_REQUESTS_MAX
-        {
-            link.ready_requests.push(request);
-        }
-    }
-
-    /// Takes the requests that waited for the name, if it is written down by now.
-    pub(super) fn take_ready_requests(&mut self) -> Vec<RequestId> {
-        let is_registered = self.is_registered();
-        let link = self.link.as_mut().filter(|_| is_registered);
-        link.map(|link| std::mem::take(&mut link.ready_requests)).unwrap_or_default()
-    }
-
-    /// The secondary has what the last page told of. Returns whether that is news.
-    pub(super) fn become_ready(&mut self) -> bool {
-        let Some(link) = &mut self.link else { return false };
-        !std::mem::replace(&mut link.ready, true)
-    }
-
     /// Notes a position that the secondary told. Returns whether it is news.
     pub(super) fn ack(&mut self, end: LogEnd) -> bool {
         let before = self.acked_end();
@@ -261,6 +259,7 @@ impl Member {
         let Some(link) = &mut self.link else { return true };
         match link.in_flight.complete(now, request) {
             Completed::InTime { what: Asked::Heartbeat, took } => self.rtt = Some(took),
+            Completed::InTime { what: Asked::Page, .. } => self.answers_pages(),
             Completed::InTime { what: Asked::Run(run), took } => {
                 if failed {
                     debug!(peer = %self.name, %request, id = %run.range, ?took, "AddMessage failed");
@@ -305,12 +304,7 @@ impl Member {
             let what =
                 if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
             debug!(peer = %self.name, request = %id, id = %plan.range, ?delay, "{what}");
-            if delay.is_zero() {
-                link.line.sent(now);
-                send(context.effects, link.session, outgoing);
-            } else {
-                link.delayed.insert(now + delay, outgoing);
-            }
+            link.send_or_delay(now, outgoing, context.effects);
         }
     }
 
@@ -336,7 +330,9 @@ impl Member {
         }
         while let Some((request, asked)) = link.in_flight.expire(now) {
             match asked {
-                Asked::Heartbeat => debug!(peer = %self.name, %request, "heartbeat timed out"),
+                Asked::Heartbeat | Asked::Page => {
+                    debug!(peer = %self.name, %request, ?asked, "a request timed out");
+                }
                 Asked::Run(run) => {
                     debug!(peer = %self.name, %request, id = %run.range, "AddMessage timed out");
                     self.progress.fail(now, run, true, context.rng);

@@ -14,6 +14,7 @@ mod member;
 mod names;
 mod quorum;
 mod refused;
+mod repair;
 mod senders;
 mod session;
 mod strangers;
@@ -33,6 +34,7 @@ pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId, Standing};
 use self::names::Names;
 use self::refused::RefusedRows;
+use self::repair::MasterRepair;
 use self::strangers::LineBound;
 use super::LogView;
 use super::faults::{Injector, Outgoing};
@@ -78,6 +80,10 @@ pub struct Master<L> {
     losses: Losses,
     /// Why the log takes nothing more.
     disk_fault: Option<DiskFault>,
+    /// What of the log is damaged.
+    repair: Option<MasterRepair>,
+    /// Whether something is damaged of which no other node has a copy.
+    lacks_copy: bool,
     /// Whether senders may have to be answered, since a node's acked end changed.
     release_due: bool,
     /// The acked ends of all nodes, the largest first, as of the last answer.
@@ -120,6 +126,8 @@ impl<L: LogView> Master<L> {
             is_new: !restored.is_old,
             losses: restored.losses,
             disk_fault: None,
+            repair: None,
+            lacks_copy: false,
             release_due: false,
             ends: Vec::new(),
             without_quorum: false,
@@ -155,9 +163,10 @@ impl<L: LogView> Master<L> {
             Input::Remembered(version) => self.remembered(now, version),
             Input::DiskFault(fault) => self.disk_faulty(fault),
             Input::DiskWell => self.disk_well(),
+            Input::Damage(damage) => self.damaged(now, damage),
             Input::SessionUp { session, address } => self.meet(now, session, address),
             Input::Frame { session, frame } => self.receive(now, session, frame),
-            Input::Heard(session) => self.hear(now, session),
+            Input::Heard(session) => self.hear_part(now, session),
             Input::SessionDown { session, reason } => self.lose(session, &reason),
             Input::Compared { session, is_same } => self.compared(now, session, is_same),
             Input::Cancel(waiter) => {
@@ -168,6 +177,7 @@ impl<L: LogView> Master<L> {
             Input::Shutdown => self.shut_down(),
             Input::GiveUp => self.give_up(),
         }
+        self.pursue_repair(now);
         self.members_changed();
     }
 
@@ -183,6 +193,7 @@ impl<L: LogView> Master<L> {
         self.count_stranger_lines(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
         self.give_up_unresponsive(now);
+        self.pursue_repair(now);
         self.members_changed();
     }
 
@@ -214,7 +225,11 @@ impl<L: LogView> Master<L> {
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
         let strangers = self.next_stranger().map(|(deadline, _)| deadline);
         let others = strangers.into_iter().chain(self.stranger_lines.next_deadline());
-        let peers = members.chain(others).min().and_then(|deadline| self.time.outside(deadline));
+        let peers = members
+            .chain(others)
+            .chain(self.next_repair())
+            .min()
+            .and_then(|deadline| self.time.outside(deadline));
         peers.into_iter().chain(self.gate.next_deadline()).min()
     }
 
@@ -231,6 +246,7 @@ impl<L: LogView> Master<L> {
             read_only: self.stopping
                 || self.without_quorum
                 || self.disk_fault.is_some()
+                || self.lacks_copy
                 || self.missing_end().is_some(),
             is_emptier: self.is_new && self.refused.has_other_messages(now),
             log_end: self.durable_end,
@@ -242,7 +258,7 @@ impl<L: LogView> Master<L> {
                 .map(|member| member.health(now, self.durable_end))
                 .collect(),
             refused: self.refused_health(now),
-            disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
+            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
         }
     }
 

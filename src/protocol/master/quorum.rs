@@ -15,7 +15,8 @@ impl<L: LogView> Master<L> {
         // At most SECONDARIES_MAX members are let in.
         let members = self.registered().filter(counts).count() as u16;
         // A master that cannot write is no node that keeps what comes.
-        let healthy = u16::from(self.disk_fault.is_none()) + members;
+        let keeps = self.disk_fault.is_none() && !self.lacks_copy;
+        let healthy = u16::from(keeps) + members;
         Some(QuorumHealth { required: quorum.required(self.cluster_size()), healthy })
     }
 
@@ -40,6 +41,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn members_changed(&mut self) {
         // Their acked ends: sorted anew where a sender may have to be answered.
         self.ends.clear();
+        self.note_copies();
         self.note_quorum();
     }
 

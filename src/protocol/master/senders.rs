@@ -39,8 +39,8 @@ impl<L: LogView> Master<L> {
             return Err(Refusal::ShuttingDown);
         }
         let write_concern = self.resolve(wait.write_concern)?;
-        if let Some(fault) = &self.disk_fault {
-            return Err(Refusal::DiskFault(fault.clone()));
+        if let Some(fault) = self.fault() {
+            return Err(Refusal::DiskFault(fault));
         }
         self.check_losses()?;
         self.check_quorum()?;

@@ -39,6 +39,15 @@ impl<L: LogView> Master<L> {
         }
     }
 
+    /// A part of a frame arrived.
+    pub(super) fn hear_part(&mut self, now: Instant, session: SessionId) {
+        self.hear(now, session);
+        let id = self.by_session.get(&session);
+        if let Some(member) = id.and_then(|id| self.members.get_mut(id)) {
+            member.note_part(now);
+        }
+    }
+
     fn receive_request(
         &mut self,
         now: Instant,
@@ -126,6 +135,12 @@ impl<L: LogView> Master<L> {
                 debug!(peer, %request, ?code, detail, "the request failed at the secondary");
                 true
             }
+            Response::Page { run, .. }
+                if self.members.get(&id).is_some_and(Member::is_asked_for_pages) =>
+            {
+                self.take_page(now, id, &run);
+                false
+            }
             Response::Welcome(_)
             | Response::Refused { .. }
             | Response::Page { .. }
@@ -149,7 +164,7 @@ impl<L: LogView> Master<L> {
         Ok(())
     }
 
-    fn name_of(&self, id: MemberId) -> &str {
+    pub(super) fn name_of(&self, id: MemberId) -> &str {
         self.members.get(&id).map_or("", |member| member.name().as_str())
     }
 
@@ -187,6 +202,12 @@ impl<L: LogView> Master<L> {
     /// A session ended from outside.
     pub(super) fn lose(&mut self, session: SessionId, reason: &SessionEnd) {
         let stranger = self.strangers.remove(&session);
+        if *reason == SessionEnd::Closed
+            && let Some(id) = self.by_session.get(&session)
+            && let Some(member) = self.members.get_mut(id)
+        {
+            member.note_closed();
+        }
         match self.end_session(session) {
             Some((peer, _)) => {
                 warn!(peer, %reason, status = ?Status::Unhealthy, "a secondary's connection is gone");

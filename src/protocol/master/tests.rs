@@ -11,7 +11,7 @@ use crate::protocol::frame::{
 };
 use crate::protocol::{CloseReason, Outcome, Refusal, SessionEnd, Unreadable, Wait};
 use crate::types::{
-    Checksum, IdRange, InstanceId, KeyHash, Losses, MessageId, Quorum, Records, RequestId,
+    Checksum, Damage, IdRange, InstanceId, KeyHash, Losses, MessageId, Quorum, Records, RequestId,
     WaiterId, WriteConcern,
 };
 
@@ -190,6 +190,13 @@ fn remembers(effects: &[Effect]) -> Option<(u64, Vec<&str>)> {
     })
 }
 
+/// Damage of message 2, of the `version`th change.
+fn damage(version: u64) -> Damage {
+    let wanted = IdRange::new(LogEnd::new(2), LogEnd::new(3));
+    let (detail, until) = ("offset 17".to_owned(), wanted.end());
+    Damage { detail, until, wanted: Some(wanted), misfits: 0, version }
+}
+
 fn no_space() -> DiskFault {
     DiskFault::Failed { detail: "no space".to_owned() }
 }
@@ -268,7 +275,10 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
 #[test]
 fn a_disk_that_fails_after_it_was_found_damaged_is_told_as_failed() {
     let mut node = Node::restarted(true);
-    node.step(Input::DiskFault(DiskFault::Damaged { detail: "offset 17".to_owned() }));
+    node.step(Input::Damage(Some(damage(1))));
+    let shown = DiskFault::Damaged { detail: "offset 17".to_owned() };
+    assert_eq!(node.machine.health(node.now).disk, Some(DiskHealth::Faulty(shown.clone())));
+    assert_eq!(node.append(3, 1), Err(Refusal::DiskFault(shown)), "nobody else has it");
     node.step(Input::DiskFault(no_space()));
     assert_eq!(node.machine.health(node.now).disk, Some(DiskHealth::Faulty(no_space())));
     assert_eq!(node.append(3, 1), Err(Refusal::DiskFault(no_space())));
@@ -287,3 +297,4 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
 mod comparing;
 mod losses;
 mod membership;
+mod repair;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::protocol::frame::Frame;
 use crate::protocol::{CloseReason, SessionEnd};
 use crate::types::{
-    DiskFault, Faults, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, SessionId,
+    Damage, DiskFault, Faults, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, SessionId,
 };
 
 /// What a secondary is told once.
@@ -68,6 +68,8 @@ pub enum SecondaryInput {
     DiskFault(DiskFault),
     /// The disk can be used again, after a fault that passes.
     DiskWell,
+    /// What of the log is damaged, or how far the repair of it is, changed; none: the log is whole again.
+    Damage(Option<Damage>),
     /// The node stops.
     Shutdown,
 }
@@ -77,12 +79,19 @@ pub enum SecondaryInput {
 pub enum SecondaryEffect {
     /// Connect to the master and tell [`SecondaryInput::Connected`] or [`SecondaryInput::DialFailed`].
     Dial,
-    /// Send a frame. Those of a secondary carry no messages.
+    /// Send a frame; its run names the records to read from the log. Only pages of a secondary have one.
     Send {
         /// The session to send it on.
         session: SessionId,
         /// The frame.
         frame: Frame<IdRange>,
+    },
+    /// Give the log what the master has of the messages that are damaged here.
+    Mend {
+        /// The master.
+        peer: NodeName,
+        /// The messages.
+        run: Records,
     },
     /// Append a run to the log and tell [`SecondaryInput::Durable`] when it is.
     Append(Records),

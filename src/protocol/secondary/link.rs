@@ -16,6 +16,7 @@ use crate::protocol::in_flight::{Completed, InFlight};
 use crate::protocol::line::{Line, LineView};
 use crate::protocol::master::HANDSHAKE_TIMEOUT;
 use crate::protocol::progress::WINDOW_BYTES_MAX;
+use crate::protocol::repair::Repair;
 use crate::protocol::{LogView, ProtocolError};
 use crate::types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
 
@@ -118,6 +119,16 @@ impl Link {
         }
     }
 
+    /// Whether a page to the master is still under way, as far as was seen.
+    pub(super) fn has_page_under_way(&self) -> bool {
+        self.line.view().has_page
+    }
+
+    /// Notes that a page is sent to the master.
+    pub(super) fn note_page(&mut self, now: Instant) {
+        self.line.sent(now);
+    }
+
     /// Makes no request before `until`, or before a later time that was set already.
     pub(super) fn hold(&mut self, until: Instant) {
         self.hold_until = self.hold_until.max(Some(until));
@@ -194,6 +205,9 @@ impl<L: LogView> Secondary<L> {
             let pause = link.backoff.pause(&mut self.rng);
             link.hold(now + pause);
             if kind == FrameKind::GetMessages {
+                if link.stage == Stage::Ready {
+                    self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
+                }
                 link.pages.lose();
                 link.hold_until = link.hold_until.max(link.pages.coming_until());
             }
@@ -210,7 +224,9 @@ impl<L: LogView> Secondary<L> {
     pub(super) fn part_came(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
         link.pages.part_at = Some(now);
-        if link.pages.lost && link.wants_pages(self.log_end) {
+        let wants =
+            link.wants_pages(self.log_end) || (link.stage == Stage::Ready && self.repair.is_some());
+        if link.pages.lost && wants {
             link.hold(now + COMING_PAUSE);
         }
     }
@@ -227,6 +243,11 @@ impl<L: LogView> Secondary<L> {
         let Connection::Up(link) = &mut self.connection else { return None };
         if link.hold_until.is_some() {
             return None;
+        }
+        if link.stage == Stage::Ready {
+            let damaged = self.repair.as_ref().and_then(Repair::due);
+            let damaged = damaged.filter(|_| link.waiting(FrameKind::GetMessages) == 0)?;
+            return Some(Request::GetMessages { from: damaged.start(), again: true });
         }
         // What is on its way to the disk belongs to this log already: a position below it could take this node into
         // another log with those messages, and what was lost would be asked for with them in vain.
@@ -245,7 +266,7 @@ impl<L: LogView> Secondary<L> {
             return None;
         }
         let request = match &mut link.stage {
-            Stage::Ready => return None,
+            Stage::Ready => unreachable!("dealt with before"),
             Stage::CatchingUp { told_ready, .. } => {
                 *told_ready = true;
                 Request::SecondaryNodeReady { end }
@@ -310,6 +331,9 @@ impl<L: LogView> Secondary<L> {
                     link.hold_until = Some(now + link.backoff.pause(&mut self.rng));
                 }
                 if what == FrameKind::GetMessages {
+                    if failed && link.stage == Stage::Ready {
+                        self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
+                    }
                     link.pages.answered(failed, took, self.options.request_timeout);
                 }
             }
@@ -325,6 +349,7 @@ impl<L: LogView> Secondary<L> {
                 return Ok(());
             }
             Response::Page { run, log_end } => {
+                self.mend(now, &run);
                 self.take_page(now, run, log_end)?;
                 if let Connection::Up(link) = &mut self.connection
                     && more_comes

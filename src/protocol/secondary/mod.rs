@@ -9,6 +9,7 @@ mod handshake;
 mod interface;
 mod link;
 mod pages;
+mod repair;
 mod store;
 
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ use super::faults::{Injector, Outgoing};
 use super::frame::{Frame, Request, Response};
 use super::line::{LineView, LongFrameLosses};
 use super::own_time::OwnTime;
+use super::repair::Repair;
 use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
 use super::{CloseReason, LogView, ProtocolError};
 use crate::types::{
@@ -52,6 +54,8 @@ pub struct Secondary<L> {
     on_disk: bool,
     /// Why the log takes nothing more.
     disk_fault: Option<DiskFault>,
+    /// What of the log is damaged.
+    repair: Option<Repair>,
     /// The end of what was appended, durable or not.
     log_end: LogEnd,
     /// The contiguous end: what is durable, visible and acked. Invariant: `contiguous_end <= log_end`.
@@ -103,6 +107,7 @@ impl<L: LogView> Secondary<L> {
             log_id: restored.log,
             on_disk: restored.on_disk,
             disk_fault: None,
+            repair: None,
             log_end: restored.end,
             contiguous_end: restored.end,
             connection: Connection::Idle { dial_at: now },
@@ -128,6 +133,7 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::Durable(_)
                 | SecondaryInput::DiskFault(_)
                 | SecondaryInput::DiskWell
+                | SecondaryInput::Damage(_)
                 | SecondaryInput::Shutdown
         );
         assert!(is_own || !self.is_paused(), "a paused node hears nothing");
@@ -162,6 +168,7 @@ impl<L: LogView> Secondary<L> {
             SecondaryInput::Durable(end) => self.durable(now, end),
             SecondaryInput::DiskFault(fault) => self.disk_faulty(now, fault),
             SecondaryInput::DiskWell => self.disk_well(now),
+            SecondaryInput::Damage(damage) => self.damaged(now, damage),
             SecondaryInput::Shutdown => self.end(CloseReason::Stopping),
         }
     }
@@ -172,6 +179,7 @@ impl<L: LogView> Secondary<L> {
             return;
         }
         let now = self.time.at(now);
+        self.repair.iter_mut().for_each(|repair| repair.wake(now));
         match &mut self.connection {
             Connection::Idle { .. } if self.disk_fault.is_some() => {}
             Connection::Idle { dial_at } if *dial_at <= now => {
@@ -218,7 +226,10 @@ impl<L: LogView> Secondary<L> {
             Connection::Idle { .. } if self.disk_fault.is_some() => return None,
             Connection::Idle { dial_at } => *dial_at,
             Connection::Dialing | Connection::Stopped => return None,
-            Connection::Up(link) => link.next_deadline(),
+            Connection::Up(link) => {
+                let repair = self.repair.as_ref().and_then(Repair::next_deadline);
+                repair.into_iter().fold(link.next_deadline(), Instant::min)
+            }
         };
         self.time.outside(deadline)
     }
@@ -241,7 +252,7 @@ impl<L: LogView> Secondary<L> {
             master: self.master.clone(),
             master_log_end: self.master_log_end,
             last_error: self.last_error.clone(),
-            disk: DiskHealth::new(self.on_disk, self.disk_fault.as_ref()),
+            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
         }
     }
 
@@ -320,6 +331,9 @@ impl<L: LogView> Secondary<L> {
                 }
                 // A heartbeat before the welcome overtook it; nothing is wrong with that.
                 Ok(())
+            }
+            Frame::Request(id, Request::GetMessages { from, .. }) => {
+                self.give_page(now, session, id, from)
             }
             Frame::Request(_, request) => Err(ProtocolError::UnexpectedRequest(request.kind())),
             Frame::Response(id, response) => self.take_response(now, id, response),

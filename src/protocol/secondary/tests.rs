@@ -7,7 +7,9 @@ use super::*;
 use crate::log::{LogReader, LogWriter, in_memory};
 use crate::protocol::SessionEnd;
 use crate::protocol::frame::{Request, Welcome};
-use crate::types::{HEARTBEAT_INTERVAL_MAX, InstanceId, MessageId, RequestId, encode_record};
+use crate::types::{
+    Damage, HEARTBEAT_INTERVAL_MAX, InstanceId, MessageId, RequestId, encode_record,
+};
 
 struct Node {
     machine: Secondary<LogReader>,
@@ -275,23 +277,31 @@ fn a_restarted_secondary_introduces_itself_with_what_it_has() {
 }
 
 #[test]
-fn a_secondary_that_cannot_read_its_last_message_says_nothing_and_stops_with_the_fault() {
+fn a_secondary_that_cannot_read_its_last_message_says_nothing() {
     let node = Node::new();
     let (now, options) = (node.now, node.machine.options);
     let mut machine = Secondary::new(now, options, restored(), Unreadable);
     machine.step(now, SecondaryInput::Connected(SessionId::new(1)));
     assert_eq!(machine.poll_effect(), None);
     let fault = DiskFault::Damaged { detail: "offset 17".to_owned() };
-    machine.step(now, SecondaryInput::DiskFault(fault.clone()));
+    machine.step(now, SecondaryInput::Damage(Some(damage(4))));
+    assert_eq!(machine.poll_effect(), None);
+    assert_eq!(machine.health().disk, Some(DiskHealth::Faulty(fault)));
+    let failed = DiskFault::Failed { detail: "no space".to_owned() };
+    machine.step(now, SecondaryInput::DiskFault(failed.clone()));
     let (session, reason) = (SessionId::new(1), CloseReason::DiskFault);
     assert_eq!(machine.poll_effect(), Some(SecondaryEffect::Close { session, reason }));
     let health = machine.health();
+    assert_eq!(health.disk, Some(DiskHealth::Faulty(failed)), "the worse one is told");
     assert_eq!(health.phase, SecondaryPhase::Failed);
-    assert_eq!(health.disk, Some(DiskHealth::Faulty(fault)));
     assert_eq!((health.log_end, machine.next_deadline()), (LogEnd::new(5), None));
-    let failed = DiskFault::Failed { detail: "no space".to_owned() };
-    machine.step(now, SecondaryInput::DiskFault(failed.clone()));
-    assert_eq!(machine.health().disk, Some(DiskHealth::Faulty(failed)), "the worse one is told");
+}
+
+/// Damage of one message.
+fn damage(id: u64) -> Damage {
+    let wanted = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
+    let (detail, until) = ("offset 17".to_owned(), wanted.end());
+    Damage { detail, until, wanted: Some(wanted), misfits: 0, version: 1 }
 }
 
 /// The requests for pages among the effects.
@@ -375,3 +385,5 @@ fn a_page_that_closes_a_gap_has_room_while_it_waits_for_its_store_delay() {
     node.step(SecondaryInput::Heard(SessionId::new(1)));
     assert_eq!(node.machine.health().log_end, LogEnd::new(3));
 }
+
+mod repair;

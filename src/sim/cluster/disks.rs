@@ -26,6 +26,7 @@ impl Cluster {
         };
         let (fsync, require_log, sizes) = (Fsync::Always, false, SIZES);
         let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };
+        self.put_damaged_file_back(name);
         let disk = self.disks.entry(name.cloned()).or_default();
         let (log, mut found) = NodeLog::open(self.options.on_disk.then_some((&*disk, options)));
         if name.is_none() {
@@ -104,7 +105,7 @@ impl Cluster {
             None => self.master.as_ref().map(|node| &node.log),
             Some(name) => self.secondaries.get(name).map(|node| &node.log),
         };
-        let lasts = |fault: &DiskFault| !fault.is_passing();
+        let lasts = |fault: &DiskFault| matches!(fault, DiskFault::Failed { .. });
         log.is_some_and(|log| {
             log.fault.as_ref().is_some_and(lasts)
                 || log.reader.disk_fault().is_some_and(|f| lasts(&f))
@@ -142,6 +143,7 @@ impl Cluster {
 
     /// Has the master's files compared with a secondary's log; what they say is told when the disk has had its time.
     pub(super) fn compare(&mut self, session: SessionId, end: LogEnd, told: Checksum) {
+        self.note(&format!("master reads its files for connection {session}, up to {end}"));
         let Some(master) = &self.master else { return };
         let is_same = master.log.reader.compare_below(end, told).map_err(|_| Unreadable);
         let max = self.options.disk_delay_max.as_micros() as u64;
@@ -190,6 +192,11 @@ impl Cluster {
                 },
             );
         }
+        if let Some(MasterNode { machine, log, .. }) = &mut self.master
+            && let Some(damage) = log.damage_news()
+        {
+            machine.step(now, Input::Damage(damage));
+        }
         self.try_again(None);
     }
 
@@ -215,6 +222,11 @@ impl Cluster {
             );
             self.note_change(Some(name), &change);
         }
+        if let Some(SecondaryNode { machine, log, .. }) = self.secondaries.get_mut(name)
+            && let Some(damage) = log.damage_news()
+        {
+            machine.step(now, SecondaryInput::Damage(damage));
+        }
         self.try_again(Some(name));
     }
 
@@ -224,7 +236,9 @@ impl Cluster {
             None => self.master.as_ref().map(|node| &node.log),
             Some(name) => self.secondaries.get(name).map(|node| &node.log),
         };
-        if log.is_some_and(|log| log.fault.as_ref().is_some_and(DiskFault::is_passing)) {
+        let tries =
+            |log: &NodeLog| log.retries || log.fault.as_ref().is_some_and(DiskFault::is_passing);
+        if log.is_some_and(tries) {
             let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
             self.schedule(DISK_RETRY, event);
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::protocol::{
     CloseReason, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth, Status, Wait,
 };
-use crate::types::{IdempotencyKey, NODES_MAX};
+use crate::types::{IdempotencyKey, LogEnd, NODES_MAX};
 
 impl Cluster {
     /// How many nodes a sender asks for.
@@ -146,9 +146,16 @@ impl Cluster {
                     (quorum.healthy, quorum.required) == (*healthy, *required)
                 }) && healthy < required
             }
-            Refusal::DiskFault(_) => {
-                self.master.as_ref().is_some_and(|node| node.log.fault.is_some())
-            }
+            Refusal::DiskFault(_) => self.master.as_ref().is_some_and(|node| {
+                let has_all = |until: LogEnd| {
+                    health.secondaries.iter().any(|row| {
+                        (row.phase, row.status) == (MemberPhase::Ready, Status::Healthy)
+                            && row.acked_end >= Some(until)
+                    })
+                };
+                let damage = node.log.damage.as_ref();
+                node.log.fault.is_some() || damage.is_some_and(|damage| !has_all(damage.until))
+            }),
             Refusal::Behind { end, seen } => {
                 let has_more = |row: &RefusedHealth| row.log_end == Some(*seen);
                 health.log_end == *end && end < seen && health.refused.iter().any(has_more)

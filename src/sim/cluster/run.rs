@@ -238,11 +238,22 @@ impl Cluster {
                 Effect::Send { session, frame } => {
                     let Some(master) = &self.master else { return };
                     let log = master.log.reader.clone();
-                    // What cannot be read is not sent; the disk's fault is told otherwise.
-                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else { continue };
+                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
+                        // What cannot be read is not sent, and the node is told why.
+                        self.sync(None);
+                        continue;
+                    };
                     self.transmit(session.get(), true, &frame);
                 }
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
+                Effect::Mend { peer, run } => {
+                    self.note(&format!(
+                        "master gets id={} from {peer} for its repair",
+                        run.range()
+                    ));
+                    self.master.iter().for_each(|node| node.log.reader.mend(&peer, &run));
+                    self.sync(None);
+                }
                 Effect::Remember { version, names, losses } => {
                     let event = Event::Remembered { version, names, losses, life: self.life(None) };
                     self.write_down(None, event);
@@ -267,15 +278,24 @@ impl Cluster {
             match effect {
                 SecondaryEffect::Dial => self.dial(name),
                 SecondaryEffect::Send { session, frame } => {
-                    let empty = |range: IdRange| -> Result<Records, ()> {
-                        unreachable!("a secondary sends no messages, but {range}")
+                    let log = node.log.reader.clone();
+                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
+                        self.sync(Some(name));
+                        continue;
                     };
-                    let frame = frame.try_map(empty).expect("no run");
                     if let Some(told) = told_by(&frame) {
                         let end = node.log.reader.durable_end();
                         assert!(told <= end, "{name} tells {told} and has {end}");
                     }
                     self.transmit(session.get(), false, &frame);
+                }
+                SecondaryEffect::Mend { peer, run } => {
+                    node.log.reader.mend(&peer, &run);
+                    self.note(&format!(
+                        "{name} gets id={} from {peer} for its repair",
+                        run.range()
+                    ));
+                    self.sync(Some(name));
                 }
                 SecondaryEffect::Append(run) => {
                     let log = node.machine.log_id().expect("messages come from a log");

@@ -29,6 +29,16 @@ pub enum BackupError {
         /// The target.
         target: String,
     },
+    /// The directory that the target is to be in does not exist.
+    #[error(
+        "there is no directory {parent} to make {target} in; make it first (mkdir -p {parent})"
+    )]
+    NoParent {
+        /// The directory.
+        parent: String,
+        /// The target.
+        target: String,
+    },
     /// The log cannot be looked into.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -36,12 +46,12 @@ pub enum BackupError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A file cannot be written.
-    #[error("cannot write {file}: {source}")]
+    #[error("cannot write {file}: {reason}")]
     Write {
         /// The file.
         file: String,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -92,6 +102,10 @@ pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
     if target.symlink_metadata().is_ok() {
         return Err(BackupError::Exists { target: target.display().to_string() });
     }
+    if let Some(parent) = target.parent().filter(|it| !it.as_os_str().is_empty() && !it.exists()) {
+        let (parent, target) = (parent.display().to_string(), target.display().to_string());
+        return Err(BackupError::NoParent { parent, target });
+    }
     let storage = open_directory(path)?;
     let found = Found { storage: &storage, role: role_of(&storage)? };
     let (manifest, firsts) = found.manifest_and_segments()?;
@@ -114,7 +128,7 @@ pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
 
 fn failed(file: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let file = file.display().to_string();
-    move |source| BackupError::Write { file, source }
+    move |reason| BackupError::Write { file, reason }
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -1,9 +1,5 @@
 //! Repairing a stopped node's directory: a manifest is made again, and a segment with damaged places is written anew
-//! from its own whole records and those that another node has of the others.
-//!
-//! Nothing is believed because it looks right. A segment is written anew only where a checksum from the damaged
-//! directory itself proves the whole of it: the next file tells the checksum of all records before it; or, for a
-//! single record, its own checksum that still stands at the damaged place.
+//! from its own whole records and those that another node has of the others (see `rebuild.rs`).
 
 mod error;
 mod source;
@@ -14,20 +10,18 @@ use std::path::Path;
 pub use self::error::RepairError;
 pub use self::source::Source;
 use super::super::format::{
-    GROUP_BYTES_MAX, Role, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
+    Role, SEGMENT_HEADER_BYTES, SegmentHeader, repaired_name, segment_name,
 };
 use super::super::manifest::Manifest;
 use super::super::notes;
-use super::super::places::damaged_places;
-use super::super::scan::{no_visit, read_header, scan};
+use super::super::scan::read_header;
 use super::findings::{DamagedPlace, Findings};
 use super::inspect::{self, InspectError, role_of};
+use super::rebuild::{Rebuild, RebuildError, Survey};
 use super::walk::Found;
 use super::{MANIFEST, OpenError};
 use crate::log::open::{lock, open_directory};
-use crate::types::{
-    IdRange, IdempotencyKey, LogEnd, LogId, Record, RunningChecksum, encode_record, record_at,
-};
+use crate::types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, encode_record};
 
 /// What was repaired.
 #[derive(Clone, Debug, Default)]
@@ -42,15 +36,14 @@ pub struct Repaired {
     pub messages: u64,
 }
 
-/// A segment as it will be.
-struct Rebuilt {
-    first: LogEnd,
-    bytes: Vec<u8>,
-    taken: u64,
+/// A segment that can be made anew.
+struct Proven<'a> {
+    /// The damaged places, as they were found.
+    places: Vec<&'a DamagedPlace>,
+    rebuild: Rebuild<'a>,
+    survey: Survey,
+    header: SegmentHeader,
 }
-
-/// The place of a whole record in the log, and its bytes.
-type Whole = (LogEnd, Vec<u8>);
 
 /// Repairs a directory.
 ///
@@ -76,10 +69,16 @@ pub fn repair(
     let findings = inspect::along(&found, &manifest, &firsts, all, &mut nothing, &mut |_, _| {})?;
     let has_lost_members = is_new && role == Role::Master && manifest.members.is_empty();
     let mut repaired = Repaired { manifest: is_new, has_lost_members, ..Repaired::default() };
-    let rebuilt = match (&findings.damage, from) {
-        (None, _) => Vec::new(),
+    match (&findings.damage, from) {
+        (None, _) => {}
         (Some(_), Some(from)) => {
-            Repair { found: &found, manifest: &manifest, firsts: &firsts, from }.all(&findings)?
+            let repair = Repair { found: &found, manifest: &manifest, firsts: &firsts, from };
+            let proven = repair.prove_all(&findings)?;
+            for segment in &proven {
+                repaired.segments.push(repair.replace(segment)?);
+                let missing = &segment.survey.missing;
+                repaired.messages += missing.iter().map(|ids| ids.len()).sum::<u64>();
+            }
         }
         (Some(damage), None) => {
             return Err(RepairError::NoSource {
@@ -87,10 +86,6 @@ pub fn repair(
                 first: damage.to_string(),
             });
         }
-    };
-    for segment in &rebuilt {
-        repaired.segments.push(found.replace_segment(segment)?);
-        repaired.messages += segment.taken;
     }
     if is_new {
         manifest
@@ -98,7 +93,7 @@ pub fn repair(
             .map_err(|failed| failed.error)
             .map_err(found.failed("write", MANIFEST))?;
     }
-    if !rebuilt.is_empty() {
+    if !repaired.segments.is_empty() {
         let cleared = notes::store(&storage, &[]);
         cleared.map_err(found.failed("write", notes::NOTES))?;
     }
@@ -140,28 +135,6 @@ impl Found<'_> {
             }
         }
     }
-
-    /// Puts a segment in the place of a damaged one, which keeps its bytes under another name. Returns that name.
-    fn replace_segment(&self, segment: &Rebuilt) -> Result<String, OpenError> {
-        let name = segment_name(segment.first);
-        let next = format!("{name}.repaired");
-        let write = || {
-            let file = self.storage.create(&next)?;
-            file.write_at(0, &segment.bytes)?;
-            file.sync()?;
-            let names = self.storage.list()?;
-            if names.contains(&name) {
-                let numbered = (2..).map(|number| format!("{name}.damaged-{number}"));
-                let aside = std::iter::once(format!("{name}.damaged")).chain(numbered);
-                let aside = aside.into_iter().find(|aside| !names.contains(aside));
-                self.storage.rename(&name, &aside.expect("there are more numbers than files"))?;
-            }
-            self.storage.rename(&next, &name)?;
-            self.storage.sync_directory()
-        };
-        write().map_err(self.failed("write", &name))?;
-        Ok(self.storage.path_of(&name))
-    }
 }
 
 /// A directory with damaged places, and another that may have what is missing.
@@ -173,8 +146,8 @@ struct Repair<'a> {
 }
 
 impl Repair<'_> {
-    /// Makes all segments with damaged places again, in memory.
-    fn all(&self, findings: &Findings) -> Result<Vec<Rebuilt>, RepairError> {
+    /// Looks whether all segments with damaged places can be made anew.
+    fn prove_all<'a>(&'a self, findings: &'a Findings) -> Result<Vec<Proven<'a>>, RepairError> {
         if let Source::Directory(path) = self.from {
             let other = open_directory(path)?;
             let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
@@ -184,203 +157,105 @@ impl Repair<'_> {
         }
         let mut segments: Vec<LogEnd> = findings.places.iter().map(|place| place.segment).collect();
         segments.dedup();
-        let places = |first: LogEnd| -> Vec<&DamagedPlace> {
-            findings.places.iter().filter(|place| place.segment == first).collect()
-        };
-        segments.into_iter().map(|first| self.one(first, &places(first), findings.synced)).collect()
+        segments.into_iter().map(|first| self.prove(first, findings)).collect()
     }
 
-    /// Makes one segment again.
-    fn one(
-        &self,
+    fn prove<'a>(
+        &'a self,
         first: LogEnd,
-        places: &[&DamagedPlace],
-        synced: LogEnd,
-    ) -> Result<Rebuilt, RepairError> {
-        let name = segment_name(first);
-        let next = self.firsts.get(self.firsts.partition_point(|&known| known <= first)).copied();
+        findings: &'a Findings,
+    ) -> Result<Proven<'a>, RepairError> {
+        let is_here = |place: &&DamagedPlace| place.segment == first;
+        let places: Vec<&DamagedPlace> = findings.places.iter().filter(is_here).collect();
+        let behind = self.firsts.partition_point(|&known| known <= first);
+        let next = self.firsts.get(behind).copied();
         let next = next.filter(|&next| Some(next) <= self.manifest.last);
-        let end = next.unwrap_or(synced);
-        let (header, own) = self.own_records(first, end)?;
-        let (mut records, mut at, mut taken) = (Vec::new(), first, 0);
-        let mut is_each_proven = true;
-        let mut own = own.into_iter().peekable();
-        while at < end || own.peek().is_some() {
-            if let Some((_, bytes)) = own.next_if(|(id, _)| *id == at) {
-                records.extend_from_slice(&bytes);
-                at = at.plus(1);
-                continue;
+        let before = self.firsts.partition_point(|&known| known < first).checked_sub(1);
+        let rebuild = Rebuild {
+            storage: self.found.storage,
+            log: self.manifest.log.expect("a log with messages has an identity"),
+            first,
+            end: next.unwrap_or(findings.synced),
+            before: before.and_then(|at| self.firsts.get(at)).copied(),
+            next,
+        };
+        let survey = rebuild.survey().map_err(self.found.failed("read", &segment_name(first)))?;
+        // Not to be guessed, and not zero, which would be found everywhere.
+        let mark = rand::random::<u64>().max(1);
+        let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), mark);
+        let header = proven.map_err(|error| self.told(first, error))?;
+        Ok(Proven { places, rebuild, survey, header })
+    }
+
+    /// Puts a segment in the place of a damaged one, which keeps its bytes under another name. Returns its path.
+    fn replace(&self, proven: &Proven<'_>) -> Result<String, RepairError> {
+        let Proven { places, rebuild, survey, header } = proven;
+        let (storage, name) = (self.found.storage, segment_name(header.first));
+        let next = repaired_name(header.first);
+        let scanned = rebuild.write(&next, header, survey, &mut |ids| self.others(places, ids));
+        let scanned = scanned.map_err(|error| self.told(header.first, error))?;
+        let swap = || {
+            let names = storage.list()?;
+            if names.contains(&name) {
+                let numbered = (2..).map(|number| format!("{name}.damaged-{number}"));
+                let aside = std::iter::once(format!("{name}.damaged")).chain(numbered);
+                let aside = aside.into_iter().find(|aside| !names.contains(aside));
+                storage.rename(&name, &aside.expect("there are more numbers than files"))?;
             }
-            let until = own.peek().map_or(end, |(id, _)| *id);
-            for (id, bytes) in self.others_records(&name, places, IdRange::new(at, until))? {
-                is_each_proven &= self.is_proven(&name, places, id, &bytes)?;
-                records.extend_from_slice(&bytes);
-                taken += 1;
-            }
-            at = until;
+            storage.rename(&next, &name)?;
+            storage.sync_directory()
+        };
+        swap().map_err(self.found.failed("write", &name))?;
+        if rebuild.next.is_some() {
+            self.found.store_index(&name, header, &scanned);
         }
-        let running = match header {
-            Some(header) => header.running,
-            None => self.running_before(first)?,
-        };
-        let is_whole = running.and_then(|running| running.over(&records)).zip(self.told(next)?);
-        let is_proven = match is_whole {
-            Some((found, told)) => found == told,
-            None => is_each_proven,
-        };
-        if !is_proven {
-            return Err(RepairError::Unproven {
+        Ok(storage.path_of(&name))
+    }
+
+    /// Why a segment is not made anew, in words.
+    fn told(&self, first: LogEnd, error: RebuildError<RepairError>) -> RepairError {
+        let name = segment_name(first);
+        match error {
+            RebuildError::Others(error) => error,
+            RebuildError::System(error) => self.found.failed("repair", &name)(error).into(),
+            RebuildError::Unproven => RepairError::Unproven {
                 path: self.from.to_string(),
                 file: self.found.storage.path_of(&name),
                 hint: "Name another node's directory with --from; or, on a secondary, start over \
                        with `acklog log reset`",
-            });
+            },
         }
-        let log = self.manifest.log.expect("a log with messages has an identity");
-        // Not to be guessed, and not zero, which would be found everywhere.
-        let mark = rand::random::<u64>().max(1);
-        let header = SegmentHeader::new(log, first, mark, running);
-        Ok(Rebuilt { first, bytes: file_of(&header, first, &records), taken })
-    }
-
-    /// The header of a segment, where it is whole, and its whole records by their ids.
-    fn own_records(
-        &self,
-        first: LogEnd,
-        end: LogEnd,
-    ) -> Result<(Option<SegmentHeader>, Vec<Whole>), OpenError> {
-        let name = segment_name(first);
-        if self.firsts.binary_search(&first).is_err() {
-            return Ok((None, Vec::new()));
-        }
-        let Ok((file, header)) = self.found.open(self.manifest, &name, first) else {
-            return Ok((None, Vec::new()));
-        };
-        let mut own = Vec::new();
-        let mut take = |record: &Record<'_>| {
-            own.push((record.id.before(), encoded(record)));
-            ControlFlow::Continue(())
-        };
-        let failed = self.found.failed("read", &name);
-        let scanned = scan(&*file, &header, &mut take).map_err(&failed)?;
-        if scanned.bad.is_some() {
-            damaged_places(&*file, &header, &scanned, end, &mut take).map_err(&failed)?;
-        }
-        Ok((Some(header), own))
     }
 
     /// The records of a range as the other directory or node has them: all of them.
-    fn others_records(
-        &self,
-        name: &str,
-        places: &[&DamagedPlace],
-        ids: IdRange,
-    ) -> Result<Vec<Whole>, RepairError> {
+    fn others(&self, places: &[&DamagedPlace], ids: IdRange) -> Result<Vec<Records>, RepairError> {
         let path = match self.from {
             Source::Directory(path) => path,
             Source::Node { text_of, .. } => {
                 let each = (ids.start().get()..ids.end().get()).map(LogEnd::new);
-                let record = |id| {
-                    let record = self.found.record_with_text(name, places, id, || text_of(id))?;
+                let record = |id: LogEnd| {
+                    let record = self.found.record_with_text(places, id, || text_of(id))?;
                     let record = record.ok_or(RepairError::HeadLost { ids })?;
-                    Ok((id, record))
+                    Ok(Records::trusted(IdRange::new(id, id.plus(1)), record.into()))
                 };
                 return each.map(record).collect();
             }
         };
-        let mut records = Vec::new();
+        let (mut bytes, mut at) = (Vec::new(), ids.start());
         let mut take = |record: &Record<'_>| {
-            records.push((record.id.before(), encoded(record)));
+            if record.id.before() == at && at < ids.end() {
+                let key: Option<IdempotencyKey> =
+                    record.key.map(|key| key.parse().expect("a checked record's key"));
+                let (accepted, text, has_more) = (record.accepted_ms, record.text, record.has_more);
+                encode_record(&mut bytes, record.id, accepted, key.as_ref(), text, has_more);
+                at = at.plus(1);
+            }
             ControlFlow::Continue(())
         };
         inspect::inspect(path, ids, &mut take, &mut |_, _| {})?;
-        let is_all = records.len() as u64 == ids.len()
-            && records.iter().zip(ids.start().get()..).all(|((id, _), n)| id.get() == n);
-        if is_all {
-            return Ok(records);
+        if at == ids.end() {
+            return Ok(vec![Records::trusted(ids, bytes.into())]);
         }
         Err(RepairError::Lacking { path: self.from.to_string(), ids })
     }
-
-    /// Whether the checksum that still stands at a damaged place is that of a record.
-    fn is_proven(
-        &self,
-        name: &str,
-        places: &[&DamagedPlace],
-        id: LogEnd,
-        record: &[u8],
-    ) -> Result<bool, OpenError> {
-        let is_of = |place: &&&DamagedPlace| place.ids.start() == id && place.ids.len() == 1;
-        let Some(place) = places.iter().find(is_of).filter(|place| place.offset > 0) else {
-            return Ok(false);
-        };
-        let file = self.found.storage.open(name).map_err(self.found.failed("open", name))?;
-        let mut stored = [0; 8];
-        file.read_at(place.offset, &mut stored).map_err(self.found.failed("read", name))?;
-        Ok(record.get(4..8) == stored.get(4..))
-    }
-
-    /// The checksum of all records before a segment, as the segment before it tells.
-    fn running_before(&self, first: LogEnd) -> Result<Option<RunningChecksum>, OpenError> {
-        let before = self.firsts.partition_point(|&known| known < first).checked_sub(1);
-        let Some(&before) = before.and_then(|at| self.firsts.get(at)) else {
-            return Ok((first == LogEnd::ZERO).then_some(RunningChecksum::START));
-        };
-        let name = segment_name(before);
-        let Ok((file, header)) = self.found.open(self.manifest, &name, before) else {
-            return Ok(None);
-        };
-        let scanned =
-            scan(&*file, &header, &mut no_visit).map_err(self.found.failed("read", &name))?;
-        let is_there = scanned.bad.is_none() && scanned.index.end() == first;
-        Ok(scanned.running.filter(|_| is_there))
-    }
-
-    /// The checksum of all records before a segment, as its header tells it.
-    fn told(&self, first: Option<LogEnd>) -> Result<Option<RunningChecksum>, OpenError> {
-        let Some(first) = first else { return Ok(None) };
-        let name = segment_name(first);
-        match self.found.open(self.manifest, &name, first) {
-            Ok((_, header)) => Ok(header.running),
-            Err(OpenError::Damaged { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// A record's bytes.
-fn encoded(record: &Record<'_>) -> Vec<u8> {
-    let key: Option<IdempotencyKey> =
-        record.key.map(|key| key.parse().expect("a checked record's key"));
-    let mut bytes = Vec::with_capacity(record.size());
-    let (id, accepted) = (record.id, record.accepted_ms);
-    encode_record(&mut bytes, id, accepted, key.as_ref(), record.text, record.has_more);
-    bytes
-}
-
-/// A segment file with these records. All of it is synced before it is used, so each group may say that all before it
-/// is.
-fn file_of(header: &SegmentHeader, first: LogEnd, records: &[u8]) -> Vec<u8> {
-    let mut file = header.encode().to_vec();
-    let (mut rest, mut next) = (records, first);
-    while !rest.is_empty() {
-        // Whole batches, as many as have room, or one.
-        let (mut at, mut id, mut whole) = (0, next, (0, next));
-        while let Ok((record, size)) = record_at(id.next_id(), rest.get(at..).unwrap_or_default()) {
-            if whole.0 > 0 && at + size > GROUP_BYTES_MAX {
-                break;
-            }
-            (at, id) = (at + size, id.plus(1));
-            if !record.has_more {
-                whole = (at, id);
-            }
-        }
-        let (group, behind) = rest.split_at(whole.0);
-        assert!(!group.is_empty(), "checked records end with a whole batch");
-        let range = IdRange::new(next, whole.1);
-        header.group(range, group, next).encode(header.mark, &mut file);
-        file.extend_from_slice(group);
-        (rest, next) = (behind, whole.1);
-    }
-    file
 }

@@ -35,7 +35,7 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     let mut log = open_with(disk, OPTIONS)?;
     // A master that came back goes on with the members that it had.
     shown.members = log.opened.members.len() as u64;
-    log.opened.reader.shared.remembered.store(shown.members, std::sync::atomic::Ordering::Release);
+    log.opened.reader.shared.remembered.store(shown.members, Ordering::Release);
     shown.look(&log);
     for step in 0..6 {
         if step > 3 {

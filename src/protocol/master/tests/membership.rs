@@ -1,7 +1,7 @@
 //! Whose name counts, from when on, and who is not let in.
 
 use super::*;
-use crate::protocol::{ForgetError, STRANGERS_MAX, Status};
+use crate::protocol::{ForgetError, Status};
 
 #[test]
 fn a_stray_handshake_changes_nothing_that_lasts() {
@@ -194,18 +194,6 @@ fn forgetting_writes_down_what_is_left_and_who_registers() {
     node.step(Input::Remembered(2));
     assert_eq!(node.machine.remembered_version(), 2);
     assert_eq!(node.names(), ["clyde", "dora"]);
-}
-
-#[test]
-fn the_oldest_of_too_many_connections_without_a_handshake_makes_room() {
-    let mut node = Node::restarted(true);
-    let up =
-        |session| Input::SessionUp { session: SessionId::new(session), address: String::new() };
-    for session in 1..=STRANGERS_MAX as u64 {
-        assert_eq!(closed(&node.step(up(session))), []);
-    }
-    let effects = node.step(up(5000));
-    assert_eq!(closed(&effects), [(1, &CloseReason::TooManyHandshakes)]);
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl Life {
                     }
                 }
                 SecondaryEffect::Append(run) => self.append(&run),
+                SecondaryEffect::Mend { .. } => unreachable!("nothing is damaged"),
                 SecondaryEffect::Close { session, .. } => {
                     assert!(self.is_open && session.get() == self.session, "closed twice");
                     self.is_open = false;

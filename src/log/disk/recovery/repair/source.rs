@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::super::super::format::segment_name;
 use super::super::Found;
 use super::super::findings::DamagedPlace;
 use super::RepairError;
@@ -36,7 +37,6 @@ impl Found<'_> {
     /// not. Nothing is proven by that.
     pub(super) fn record_with_text(
         &self,
-        name: &str,
         places: &[&DamagedPlace],
         id: LogEnd,
         text: impl FnOnce() -> Result<String, String>,
@@ -44,6 +44,7 @@ impl Found<'_> {
         let is_alone = |place: &&&DamagedPlace| place.ids == IdRange::new(id, id.plus(1));
         let Some(place) = places.iter().find(is_alone) else { return Ok(None) };
         let mut bytes = [0; RECORD_HEAD_BYTES_MAX];
+        let name = &segment_name(place.segment);
         let file = self.storage.open(name).map_err(self.failed("open", name))?;
         let got = file.read_at(place.offset, &mut bytes).map_err(self.failed("read", name))?;
         let head = bytes.get(..got).and_then(record_head);

@@ -1,0 +1,82 @@
+//! Damaged messages: this node's own are fetched from the master, and the master's are given to it.
+
+use std::time::Instant;
+
+use tracing::{debug, error, info, warn};
+
+use super::link::Stage;
+use super::{Connection, Secondary, SecondaryEffect};
+use crate::protocol::frame::{ErrorCode, Frame, FrameKind, RUN_BYTES_MAX, Response};
+use crate::protocol::repair::Repair;
+use crate::protocol::{LogView, ProtocolError};
+use crate::types::{Damage, DiskFault, LogEnd, Records, RequestId, SessionId};
+
+impl<L: LogView> Secondary<L> {
+    /// The log told what of it is damaged. The node goes on storing what comes, and asks its master for the rest.
+    pub(super) fn damaged(&mut self, now: Instant, damage: Option<Damage>) {
+        match (damage, &mut self.repair) {
+            (Some(damage), Some(repair)) => repair.tell(now, damage, &mut self.rng),
+            (Some(damage), None) => {
+                let detail = &damage.detail;
+                error!(detail, "a part of the log is damaged; the master is asked for it");
+                self.repair = Some(Repair::new(damage));
+            }
+            (None, repair) => {
+                if repair.take().is_some() {
+                    info!("the log is whole again");
+                }
+            }
+        }
+        self.act_on_durable(now);
+    }
+
+    /// What `/health` tells of the disk.
+    pub(super) fn fault_shown(&self) -> Option<DiskFault> {
+        self.disk_fault.clone().or_else(|| self.repair.as_ref().map(Repair::fault))
+    }
+
+    /// A page came: what is damaged here is taken from it.
+    pub(super) fn mend(&mut self, now: Instant, page: &Records) {
+        let is_ready = self.link().is_some_and(|link| link.stage == Stage::Ready);
+        let Some(peer) = self.master.clone().filter(|_| is_ready) else { return };
+        let Some(repair) = &mut self.repair else { return };
+        match repair.take(page) {
+            Some(run) => self.effects.push_back(SecondaryEffect::Mend { peer, run }),
+            None => repair.failed(now, &mut self.rng),
+        }
+    }
+
+    /// The master asks for messages that are damaged there. While the last page is under way, that one is the answer.
+    pub(super) fn give_page(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        request: RequestId,
+        from: LogEnd,
+    ) -> Result<(), ProtocolError> {
+        let link = match &mut self.connection {
+            Connection::Up(link) if link.stage == Stage::Ready => link,
+            _ => return Err(ProtocolError::UnexpectedRequest(FrameKind::GetMessages)),
+        };
+        if link.has_page_under_way() {
+            debug!(%request, %from, "asked again while a page is still under way");
+            return Ok(());
+        }
+        link.note_page(now);
+        let log_end = self.contiguous_end;
+        let response = match self.log.run_from(from, log_end, RUN_BYTES_MAX) {
+            Ok((run, _)) if !run.is_empty() => {
+                debug!(%request, id = %run, "the master asks for messages; sending a page");
+                Response::Page { run, log_end }
+            }
+            unread => {
+                let ends = format!("this node has {log_end} messages");
+                let detail = unread.map_or_else(|unreadable| unreadable.to_string(), |_| ends);
+                warn!(%request, %from, detail, "the master asks for messages that this node cannot give");
+                Response::Failed { code: ErrorCode::Internal, detail }
+            }
+        };
+        self.write(session, Frame::Response(request, response));
+        Ok(())
+    }
+}
