@@ -7,12 +7,12 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use self::senders::Keyed;
+use self::senders::{Keyed, some_rate, sometimes};
 use super::cluster::Cluster;
 use super::link::Network;
 use super::options::ClusterOptions;
 use crate::protocol::SecondaryPhase;
-use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId};
+use crate::types::{Faults, NodeName, Quorum, Rate, WaiterId};
 
 /// Within this virtual time after the last fault a cluster must be whole again. A heartbeat interval decides how soon a
 /// dead connection is noticed, and the longest one that a schedule draws is 3 s.
@@ -46,20 +46,10 @@ pub struct Schedule {
     keyed: Vec<Keyed>,
 }
 
-fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
-    rng.random_bool(0.25).then(|| range.parse().expect("a range"))
-}
-
 /// Mostly the usual time, sometimes another, in milliseconds.
 fn rarely(rng: &mut ChaCha8Rng, usual: u64, others: [u64; 3]) -> Duration {
     let other = others.get(rng.random_range(0..others.len())).copied().unwrap_or(usual);
     Duration::from_millis(if rng.random_bool(0.3) { other } else { usual })
-}
-
-/// Bytes a second, on a network that is slow: a long message takes some seconds, and all that a schedule sends no longer
-/// than it may take to converge.
-fn some_rate(rng: &mut ChaCha8Rng, is_slow: bool) -> Option<u64> {
-    is_slow.then(|| rng.random_range(20_000..200_000))
 }
 
 /// What came out of a schedule that held.

@@ -3,16 +3,28 @@
 use std::time::Duration;
 
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use super::Schedule;
 use crate::protocol::{Refusal, Wait};
-use crate::types::{Batch, IdempotencyKey, MessageId, WriteConcern};
+use crate::types::{Batch, DelayRange, IdempotencyKey, MessageId, WriteConcern};
 
 /// A batch with a key, as its sender knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Keyed {
     key: IdempotencyKey,
     batch: Batch,
+}
+
+/// Now and then a delay of this range.
+pub(super) fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
+    rng.random_bool(0.25).then(|| range.parse().expect("a range"))
+}
+
+/// Bytes a second, on a network that is slow: a long message takes some seconds, and all that a
+/// schedule sends no longer than it may take to converge.
+pub(super) fn some_rate(rng: &mut ChaCha8Rng, is_slow: bool) -> Option<u64> {
+    is_slow.then(|| rng.random_range(20_000..200_000))
 }
 
 impl Schedule {
