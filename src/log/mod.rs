@@ -120,12 +120,12 @@ impl From<NoThread> for ReadError {
     }
 }
 
-/// What a read of a page finds.
+/// What a read of bounded length finds.
 #[derive(Debug)]
 pub enum Page {
-    /// Records, of a batch some of them as well.
+    /// Records: of a batch some of them as well, unless whole ones are asked for.
     Records(Records),
-    /// A record of so many bytes, which is more than was asked for.
+    /// A record or, where whole ones are asked for, a batch of so many bytes, which is more than may be read.
     Longer(usize),
 }
 

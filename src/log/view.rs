@@ -1,10 +1,32 @@
 //! What the deciding code asks of its node's log: sizes of runs, and whether another node's log is the same.
 
-use super::{LogReader, ReadError};
+use super::{LogReader, Page, ReadError};
 use crate::protocol::{LogView, Unreadable};
-use crate::types::{Checksum, IdRange, LogEnd, RunningChecksum};
+use crate::types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 
 impl LogReader {
+    /// As [`read`](Self::read), but that a batch in a file of more than `longest_batch` bytes is not read, and no
+    /// memory is taken for it: so a caller can first see to it that there is room.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_run(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+        longest_batch: usize,
+    ) -> Result<Page, ReadError> {
+        let until = until.min(self.durable_end());
+        if from >= until {
+            return Ok(Page::Records(Records::empty(from)));
+        }
+        match self.shared.read_recent(from, until, max_bytes) {
+            Some(records) => Ok(Page::Records(records)),
+            None => self.on_disk(|files| files.read_run(from, until, max_bytes, longest_batch)),
+        }
+    }
+
     /// Returns the checksum of all durable records below `end`, by which two logs are compared at a position: where it
     /// is the same, so is all that lies below. None where `end` lies above the durable end.
     ///
@@ -53,23 +75,12 @@ impl LogReader {
 }
 
 impl LogView for LogReader {
-    fn run_from(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<(IdRange, usize), Unreadable> {
+    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<(IdRange, usize)> {
         let until = until.min(self.durable_end());
         if from >= until {
-            return Ok((IdRange::empty(from), 0));
+            return Some((IdRange::empty(from), 0));
         }
-        match self.shared.plan_recent(from, until, max_bytes) {
-            Some(planned) => Ok(planned),
-            None => {
-                let planned = self.on_disk(|files| files.plan(from, until, max_bytes));
-                planned.map_err(|_| Unreadable)
-            }
-        }
+        self.shared.plan_recent(from, until, max_bytes)
     }
 
     fn checksum_below(&self, end: LogEnd) -> Result<Option<Checksum>, Unreadable> {

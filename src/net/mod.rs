@@ -18,6 +18,6 @@ mod unacked;
 
 pub use codec::{FrameReader, ReceiveError, Received};
 pub use dialer::Dialer;
-pub use outbox::{Outbox, Place, Subject};
-pub use session::{Network, SessionEvent, SessionHandle};
+pub use outbox::{LineRoom, Outbox, Place, Subject};
+pub use session::{Network, SessionEvent, SessionHandle, Told};
 pub use unacked::Unacked;

@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use super::unacked::{Ends, Unacked};
-use crate::protocol::frame::{EncodedFrame, FRAME_BYTES_MAX, Frame, Request, Response};
+use crate::protocol::frame::{
+    EncodedFrame, FRAME_BYTES_MAX, Frame, RUN_BYTES_MAX, Request, Response,
+};
 use crate::protocol::{LONG_FRAME_BYTES, LineView};
 use crate::types::{IdRange, RequestId};
 
@@ -17,6 +20,13 @@ const OUTBOX_FRAMES: usize = 1024;
 /// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer holds no more of our
 /// memory than this.
 const OUTBOX_BYTES: u64 = FRAME_BYTES_MAX as u64;
+
+/// Bytes of a frame beside its records, at most.
+const RESERVE_BYTES: u64 = 4096;
+
+/// Bytes that wait to be written to one peer while a page for it is begun, at most: what is written while the next is
+/// read. Fewer: a fast line idles. More: more memory for a slow one.
+const AHEAD_BYTES_MAX: u64 = 4 * RUN_BYTES_MAX as u64;
 
 /// Frames that are followed before those taken meanwhile are dropped from the list: more than are sent and unanswered
 /// at once. Fewer: more system calls. More: a longer list.
@@ -37,6 +47,8 @@ pub(super) struct Line {
     unacked: Option<Arc<Unacked>>,
     /// Bytes handed to the own kernel.
     written: AtomicU64,
+    /// Told when bytes were written.
+    progress: Notify,
     queue: Mutex<Queue>,
 }
 
@@ -84,12 +96,19 @@ impl Subject {
 
 impl Line {
     pub(super) fn new(ends: Ends, unacked: Option<Arc<Unacked>>) -> Self {
-        Self { ends, unacked, written: AtomicU64::new(0), queue: Mutex::default() }
+        let (written, progress) = (AtomicU64::new(0), Notify::new());
+        Self { ends, unacked, written, progress, queue: Mutex::default() }
     }
 
     /// Notes that bytes were handed to the own kernel.
     pub(super) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Release);
+        self.progress.notify_waiters();
+    }
+
+    /// Bytes that wait to be written.
+    fn waiting(&self, queue: &Queue) -> u64 {
+        queue.queued - self.written.load(Ordering::Acquire)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -160,10 +179,66 @@ impl Outbox {
         (Self { frames, line }, queue)
     }
 
+    /// Whether a run of usual length has room, so that it is worth to be read.
+    pub fn has_room(&self) -> bool {
+        let waiting = self.line.waiting(&self.line.queue());
+        waiting == 0 || waiting + RUN_BYTES_MAX as u64 + RESERVE_BYTES <= OUTBOX_BYTES
+    }
+
     /// Notes that a frame is being made: what it brings is under way from here on.
     pub fn reserve(&self, subject: Option<Subject>) -> Place {
         self.line.queue().reserved.extend(subject);
         Place { outbox: self.clone(), subject }
+    }
+}
+
+/// The room that a line has, for whoever makes something long for its peer. It does not keep the session open.
+#[derive(Clone, Debug)]
+pub struct LineRoom {
+    line: Arc<Line>,
+    closed: CancellationToken,
+}
+
+impl LineRoom {
+    pub(super) fn new(line: Arc<Line>, closed: CancellationToken) -> Self {
+        Self { line, closed }
+    }
+
+    /// Waits until a frame with so many bytes of records has room, and little waits before it; until the session is
+    /// closed at the latest. Cancel safe.
+    pub async fn wait_for(&self, bytes: usize) {
+        let frame = bytes as u64 + RESERVE_BYTES;
+        self.wait(|waiting| waiting <= AHEAD_BYTES_MAX && waiting + frame <= OUTBOX_BYTES).await;
+    }
+
+    /// Waits until all that was queued is written; until the session is closed at the latest. Cancel safe.
+    pub async fn wait_for_written(&self) {
+        self.wait(|_| false).await;
+    }
+
+    /// Waits until nothing waits to be written any more, or as much as is `enough`.
+    async fn wait(&self, enough: impl Fn(u64) -> bool) {
+        let is_done = || {
+            let waiting = self.line.waiting(&self.line.queue());
+            waiting == 0 || enough(waiting)
+        };
+        loop {
+            // From here on no progress is missed.
+            let mut progress = std::pin::pin!(self.line.progress.notified());
+            progress.as_mut().enable();
+            if is_done() {
+                return;
+            }
+            tokio::select! {
+                () = progress => {}
+                () = self.closed.cancelled() => return,
+            }
+        }
+    }
+
+    /// Waits until this side closed the session. Cancel safe.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 }
 
@@ -181,8 +256,7 @@ impl Place {
         let line = &self.outbox.line;
         let bytes = frame.bytes() as u64;
         let mut queue = line.queue();
-        let start = queue.queued;
-        let waiting = start - line.written.load(Ordering::Relaxed);
+        let (start, waiting) = (queue.queued, line.waiting(&queue));
         let fits = waiting == 0 || waiting + bytes <= OUTBOX_BYTES;
         if !fits || self.outbox.frames.try_send(frame).is_err() {
             return false;
@@ -290,5 +364,31 @@ mod tests {
             outbox.line.wrote(10);
         }
         assert!(outbox.line.queue().followed.len() <= FOLLOWED_MAX);
+    }
+
+    #[tokio::test]
+    async fn all_that_wait_for_room_get_on_when_the_line_is_free() {
+        let (outbox, _queue) = outbox();
+        let room = LineRoom::new(outbox.line.clone(), CancellationToken::new());
+        assert!(outbox.has_room());
+        assert!(outbox.reserve(None).send(frame(OUTBOX_BYTES as usize)));
+        assert!(!outbox.has_room());
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let room = room.clone();
+                tokio::spawn(async move { room.wait_for(RUN_BYTES_MAX).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        outbox.line.wrote(OUTBOX_BYTES as usize - 2 * AHEAD_BYTES_MAX as usize);
+        tokio::task::yield_now().await;
+        assert!(outbox.has_room() && !waiting[0].is_finished(), "much waits before it");
+        outbox.line.wrote(AHEAD_BYTES_MAX as usize);
+        for waiting in waiting {
+            waiting.await.unwrap();
+        }
+        let closed = CancellationToken::new();
+        closed.cancel();
+        LineRoom::new(outbox.line.clone(), closed).wait_for_written().await;
     }
 }

@@ -1,5 +1,7 @@
 //! One connection's life.
 
+mod events;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,14 +19,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use self::events::Events;
+pub use self::events::{SessionEvent, Told};
 use super::batch::Batch;
 use super::codec::{FrameLimit, FrameReader, ReceiveError, Received};
-use super::outbox::{Line, Outbox, WeakOutbox};
+use super::outbox::{Line, LineRoom, Outbox, WeakOutbox};
 use super::pace::Pace;
 use super::unacked::{Ends, Unacked, bound_own_queue};
 use crate::protocol::frame::{EncodedFrame, Frame, Response};
 use crate::protocol::{LineView, SessionEnd};
-use crate::types::{HEARTBEAT_INTERVAL_MAX, Records, Run, SessionId};
+use crate::types::{HEARTBEAT_INTERVAL_MAX, Run, SessionId};
 
 /// Frames written with one system call at most.
 const WRITE_BATCH: usize = 64;
@@ -57,24 +61,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const HTTP_ANSWER: &str =
     "this is the port for secondaries (--comm-port); HTTP is served at another one (--http-port)\n";
 
-/// What a session tells its node.
-#[derive(Debug)]
-pub enum SessionEvent {
-    /// A frame arrived.
-    Frame(Frame<Records>),
-    /// Bytes of a frame arrived that is not whole yet.
-    Heard,
-    /// The connection is gone, for this reason.
-    Down(SessionEnd),
-}
-
 /// The node's end of a session. Dropping it closes the connection, after what was sent before.
 #[derive(Debug)]
 pub struct SessionHandle {
     outbox: Outbox,
     line: Arc<Line>,
     limits: Arc<Limits>,
-    _close: DropGuard,
+    close: DropGuard,
 }
 
 /// What the handshake changes for the tasks of a session.
@@ -104,6 +97,11 @@ impl SessionHandle {
     /// The queue of frames to the peer.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// The room that the line to the peer has.
+    pub fn room(&self) -> LineRoom {
+        LineRoom::new(self.line.clone(), self.close.token().clone())
     }
 
     /// The handshake of a secondary is done: heartbeats go to it at this interval, and it is not expected to send
@@ -149,12 +147,11 @@ impl Network {
     ///
     /// # Errors
     /// When the socket cannot be set up.
-    pub fn open<E: Send + 'static>(
+    pub fn open(
         &self,
         id: SessionId,
         stream: TcpStream,
-        events: mpsc::Sender<E>,
-        wrap: fn(SessionId, SessionEvent) -> E,
+        events: mpsc::Sender<Told>,
     ) -> io::Result<SessionHandle> {
         // A frame is written whole; waiting for more to join it would only delay it.
         stream.set_nodelay(true)?;
@@ -182,12 +179,12 @@ impl Network {
             close: close.clone(),
         };
         let (reader_gone, writer_gone) = (gone.clone(), gone.drop_guard());
+        let events = Events::new(id, events);
         let down = events.clone();
         self.tasks.spawn(async move {
             let written = writer.run().await;
             if let Err(error) = written {
-                // Fails when the node has stopped.
-                let _ = down.send(wrap(id, SessionEvent::Down(lost(&error)))).await;
+                down.end(lost(&error)).await;
             }
             drop(writer_gone);
         });
@@ -198,14 +195,14 @@ impl Network {
         };
         let answers = outbox.downgrade();
         self.tasks.spawn(async move {
-            let read = reader.run(|event| events.send(wrap(id, event)), answers);
+            let read = reader.run(&events, answers);
             let reason = tokio::select! {
                 reason = read => reason,
                 () = reader_gone.cancelled() => return,
             };
-            let _ = events.send(wrap(id, SessionEvent::Down(reason))).await;
+            events.end(reason).await;
         });
-        Ok(SessionHandle { outbox, line, limits, _close: close.drop_guard() })
+        Ok(SessionHandle { outbox, line, limits, close: close.drop_guard() })
     }
 }
 
@@ -237,14 +234,7 @@ struct Reader {
 
 impl Reader {
     /// Reads frames until the connection ends, and tells why it did.
-    async fn run<T, E>(
-        mut self,
-        tell: impl Fn(SessionEvent) -> T,
-        answers: WeakOutbox,
-    ) -> SessionEnd
-    where
-        T: Future<Output = Result<(), E>>,
-    {
+    async fn run(mut self, events: &Events, answers: WeakOutbox) -> SessionEnd {
         let mut heard = Instant::now();
         loop {
             let event = match self.next().await {
@@ -265,7 +255,7 @@ impl Reader {
             let is_whole = matches!(event, SessionEvent::Frame(_));
             let is_long = matches!(&event, SessionEvent::Frame(frame)
                 if frame.run().is_some_and(|run| run.bytes() >= LONG_RUN_BYTES));
-            if tell(event).await.is_err() {
+            if !events.tell(event).await {
                 return SessionEnd::Lost("the node stopped".to_owned());
             }
             if let Some(pace) = self.pace.as_mut().filter(|_| is_whole) {

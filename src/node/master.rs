@@ -109,9 +109,11 @@ pub fn start_master(
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (accepted, accepted_queue) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
-    let (core, compared) = Core::new(options, log, events, mailboxes.clone(), tasks);
+    let (core, results) = Core::new(options, log, events, mailboxes.clone(), tasks);
+    let (compared, reads) = results;
     let (commands_in, events_in, accepted_in) = (command_queue, event_queue, accepted_queue);
-    let inbox = Inbox { commands: commands_in, events: events_in, accepted: accepted_in, compared };
+    let inbox =
+        Inbox { commands: commands_in, events: events_in, reads, accepted: accepted_in, compared };
     let stopped = stop.clone();
     tasks.spawn(async move {
         let mut accepting = Accepting::new(listener, "secondaries");

@@ -13,15 +13,15 @@ use tokio_util::task::TaskTracker;
 
 use super::faults::{FaultsCommand, Faulty};
 use super::news::{LogNews, News};
-use super::sessions::Sessions;
+use super::sessions::{Read, Sessions};
 use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
 use crate::log::{LogReader, LogWriter, Opened};
-use crate::net::{Dialer, SessionEvent};
+use crate::net::{Dialer, SessionEvent, Told};
 use crate::protocol::{
     RestoredSecondary, Secondary, SecondaryEffect, SecondaryHealth, SecondaryInput,
     SecondaryOptions, SessionEnd,
 };
-use crate::types::{DiskChange, Faults, SessionId};
+use crate::types::{DiskChange, Faults};
 
 /// Where a secondary finds its master.
 #[derive(Clone, Debug)]
@@ -101,17 +101,19 @@ pub fn start_secondary(
     let (events, event_queue) = mpsc::channel(MAILBOX);
     let (dialed, dialed_queue) = mpsc::channel(1);
     let master_address = master.to_string();
+    let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
     let core = Core {
         machine: Secondary::new(now(), options, restored, reader.clone()),
         news: LogNews::new(reader.clone()),
         reader: reader.clone(),
         writer,
-        sessions: Sessions::new(events, reader.clone(), tasks.clone()),
+        sessions,
         master_port: master.port,
         dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
         dialed,
     };
-    let inbox = Inbox { questions: question_queue, events: event_queue, dialed: dialed_queue };
+    let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
+    let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
     tasks.spawn(core.run(inbox, stop));
     SecondaryHandle { questions, reader, master_address }
 }
@@ -119,7 +121,8 @@ pub fn start_secondary(
 /// Where things come to the core task.
 struct Inbox {
     questions: mpsc::Receiver<Question>,
-    events: mpsc::Receiver<(SessionId, SessionEvent)>,
+    events: mpsc::Receiver<Told>,
+    reads: mpsc::UnboundedReceiver<Read>,
     dialed: mpsc::Receiver<io::Result<TcpStream>>,
 }
 
@@ -136,39 +139,67 @@ struct Core {
 
 impl Core {
     async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
-        let mut events = Vec::with_capacity(TURN_MAX);
+        let mut came = Vec::with_capacity(TURN_MAX);
         loop {
             let deadline = self.machine.next_deadline();
             // A node that is paused on demand leaves what its master sends where it is.
             let hears = !self.machine.is_paused();
-            let mut changed = false;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_to(deadline) => {}
-                () = self.news.come() => changed = true,
+                () = self.news.come() => {}
                 Some(dialed) = inbox.dialed.recv(), if hears => self.take_dialed(dialed),
-                Some(question) = inbox.questions.recv() => match question {
-                    Question::Health(answer) => {
-                        let _ = answer.send(self.machine.health());
-                    }
-                    Question::Faults(command) => self.obey(now(), command),
-                },
-                _ = inbox.events.recv_many(&mut events, TURN_MAX), if hears => {}
+                Some(question) = inbox.questions.recv() => self.answer(question),
+                Some(read) = inbox.reads.recv(), if hears => self.take_read(read),
+                _ = inbox.events.recv_many(&mut came, TURN_MAX), if hears => {}
             }
-            // Whatever woke the task: all that waits by now belongs to the same turn.
-            // (Paused is what it may be only since a moment ago.)
-            while !self.machine.is_paused()
-                && events.len() < TURN_MAX
-                && let Ok(event) = inbox.events.try_recv()
-            {
-                events.push(event);
-            }
-            self.turn(&mut events, changed);
+            self.collect(&mut inbox, &mut came);
+            self.turn(&mut came);
         }
         let now = now();
         self.machine.step(now, SecondaryInput::Shutdown);
         self.drain(now);
+    }
+
+    /// Whatever woke the task: all that waits by now belongs to the same turn. So a disk or a clock that always has
+    /// something to tell cannot keep the others from being heard.
+    fn collect(&mut self, inbox: &mut Inbox, came: &mut Vec<Told>) {
+        for _ in 0..TURN_MAX {
+            let Ok(question) = inbox.questions.try_recv() else { break };
+            self.answer(question);
+        }
+        // Paused is what it may be only since a moment ago.
+        if self.machine.is_paused() {
+            return;
+        }
+        if let Ok(dialed) = inbox.dialed.try_recv() {
+            self.take_dialed(dialed);
+        }
+        while let Ok(read) = inbox.reads.try_recv() {
+            self.take_read(read);
+        }
+        while came.len() < TURN_MAX
+            && let Ok(told) = inbox.events.try_recv()
+        {
+            came.push(told);
+        }
+    }
+
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Health(answer) => {
+                let _ = answer.send(self.machine.health());
+            }
+            Question::Faults(command) => self.obey(now(), command),
+        }
+    }
+
+    /// Records were read for the master, or cannot be.
+    fn take_read(&mut self, read: Read) {
+        let (session, found) = (read.session, read.found());
+        self.sessions.take_read(read);
+        self.machine.step(now(), SecondaryInput::Read { session, found });
     }
 
     fn take_dialed(&mut self, dialed: io::Result<TcpStream>) {
@@ -182,13 +213,12 @@ impl Core {
         self.machine.step(now(), input);
     }
 
-    fn turn(&mut self, events: &mut Vec<(SessionId, SessionEvent)>, changed: bool) {
+    fn turn(&mut self, came: &mut Vec<Told>) {
         let now = now();
-        if changed {
-            self.hear_log(now);
-        }
-        for (session, event) in events.drain(..) {
-            let input = match event {
+        self.hear_log(now);
+        for told in came.drain(..) {
+            let session = told.session;
+            let input = match told.event {
                 SessionEvent::Frame(frame) => SecondaryInput::Frame { session, frame },
                 SessionEvent::Heard => SecondaryInput::Heard(session),
                 SessionEvent::Down(reason) => {
@@ -234,6 +264,7 @@ impl Core {
                     SecondaryEffect::Dial => self.dial(),
                     SecondaryEffect::Send { session, frame } => self.sessions.send(session, frame),
                     SecondaryEffect::Close { session, .. } => self.sessions.close(session),
+                    SecondaryEffect::Read { session, order } => self.sessions.read(session, order),
                     SecondaryEffect::Mend { peer, run } => self.reader.mend(&peer, &run),
                     SecondaryEffect::Append(run) => {
                         let log = self.machine.log_id().expect("messages come from a log");
@@ -243,7 +274,7 @@ impl Core {
                 }
             }
             if !appended {
-                return;
+                return self.sessions.end_turn();
             }
             self.writer.flush();
             self.hear_log(now);

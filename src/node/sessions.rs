@@ -1,5 +1,8 @@
 //! The sessions of a node.
 
+mod pace;
+mod reads;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +13,16 @@ use tokio_util::task::TaskTracker;
 use tracing::field::display;
 use tracing::{debug, warn};
 
+pub(super) use self::reads::Read;
+use self::reads::Reads;
 use crate::log::{LogReader, ReadError};
-use crate::net::{Network, Place, SessionEvent, SessionHandle, Subject};
-use crate::protocol::LineView;
+use crate::net::{Network, Place, SessionHandle, Subject, Told};
 use crate::protocol::frame::{self, ErrorCode, Frame, Request, Response};
-use crate::types::{IdRange, Records, RequestId, SessionId};
+use crate::protocol::{LineView, ReadOrder};
+use crate::types::{IdRange, LogEnd, Records, Run, SessionId};
 
-/// Reads from files for one session at the same time: a window of runs and the answers to a few requests. More would
-/// only hold memory, and a peer that asks without end would have it.
+/// Frames whose records are read from files again, for one session at the same time: those that were delayed, or are
+/// written twice. More would only hold memory.
 const COLD_READS_MAX: usize = 16;
 
 /// The open sessions of a node, by number.
@@ -25,8 +30,11 @@ const COLD_READS_MAX: usize = 16;
 pub(super) struct Sessions {
     open: BTreeMap<SessionId, Open>,
     next: u64,
-    events: mpsc::Sender<(SessionId, SessionEvent)>,
+    events: mpsc::Sender<Told>,
     log: LogReader,
+    reads: Reads,
+    /// What was read and is sent in this turn.
+    taken: Vec<Read>,
     network: Network,
     tasks: TaskTracker,
 }
@@ -40,22 +48,24 @@ struct Open {
 }
 
 impl Sessions {
-    /// No session yet. What happens on them goes to `events`; their tasks are counted by `tasks`.
+    /// No session yet. What happens on them goes to `events`, and what was read for them comes out at the other end;
+    /// their tasks are counted by `tasks`.
     pub(super) fn new(
-        events: mpsc::Sender<(SessionId, SessionEvent)>,
+        events: mpsc::Sender<Told>,
         log: LogReader,
         tasks: TaskTracker,
-    ) -> Self {
+    ) -> (Self, mpsc::UnboundedReceiver<Read>) {
         let network = Network::new(tasks.clone());
-        Self { open: BTreeMap::new(), next: 0, events, log, network, tasks }
+        let (reads, results) = Reads::new(log.clone(), tasks.clone());
+        let (open, taken) = (BTreeMap::new(), Vec::new());
+        (Self { open, next: 0, events, log, reads, taken, network, tasks }, results)
     }
 
     /// Makes a session of a connection; none when the connection is broken already.
     pub(super) fn open(&mut self, stream: TcpStream) -> Option<SessionId> {
         self.next += 1;
         let id = SessionId::new(self.next);
-        let wrap = |id, event| (id, event);
-        match self.network.open(id, stream, self.events.clone(), wrap) {
+        match self.network.open(id, stream, self.events.clone()) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
                 self.open.insert(id, Open { handle, cold_reads, is_asked: Cell::new(false) });
@@ -66,6 +76,28 @@ impl Sessions {
                 None
             }
         }
+    }
+
+    /// Reads a page or run for a session.
+    pub(super) fn read(&self, session: SessionId, order: ReadOrder) {
+        if let Some(open) = self.open.get(&session) {
+            self.reads.begin(session, open.handle.room(), order);
+        }
+    }
+
+    /// Takes what was read for a session: frames that are sent with it until the turn ends need no other read.
+    pub(super) fn take_read(&mut self, read: Read) {
+        self.taken.push(read);
+    }
+
+    /// Ends a turn: what was read and not sent is forgotten.
+    pub(super) fn end_turn(&mut self) {
+        self.taken.clear();
+    }
+
+    /// Notes that messages were appended: pages leave them the time.
+    pub(super) fn note_append(&self) {
+        self.reads.pace.note_append();
     }
 
     /// Sends a frame, with the records that its run names.
@@ -81,28 +113,52 @@ impl Sessions {
             open.handle.expect_messages(true);
             open.is_asked.set(true);
         }
-        let is_cold = |range: &IdRange| !range.is_empty() && !self.log.is_recent(range.start());
-        if !frame.run().is_some_and(is_cold) {
-            let place = open.handle.outbox().reserve(Subject::of(&frame));
-            return write(&self.log, session, place, frame);
+        let outbox = open.handle.outbox();
+        let range = frame.run().copied().filter(|range| !range.is_empty());
+        if range.is_some() && !outbox.has_room() {
+            return dropped(session, range);
         }
-        let Ok(turn) = open.cold_reads.clone().try_acquire_owned() else {
-            let range = frame.run();
-            return debug!(%session, ?range, "too many reads for one peer; a frame is dropped");
+        let place = outbox.reserve(Subject::of(&frame));
+        let records = match range {
+            None => Ok(Records::empty(LogEnd::ZERO)),
+            Some(range) => match self.taken_for(session, range) {
+                Some(records) => Ok(records),
+                None if self.log.is_recent(range.start()) => self.log.read_range(range),
+                None => return self.send_later(session, open, place, frame, range),
+            },
         };
-        let (outbox, asked) = (open.handle.outbox(), asked(&frame));
-        let (place, refused) = (outbox.reserve(Subject::of(&frame)), outbox.clone());
-        let written = self.log.aside(move |log| {
-            write(log, session, place, frame);
-            drop(turn);
-        });
+        write(session, place, frame, records);
+    }
+
+    fn taken_for(&self, session: SessionId, range: IdRange) -> Option<Records> {
+        let taken = self.taken.iter().find(|read| read.session == session)?;
+        taken.records.as_ref().ok().filter(|records| records.range() == range).cloned()
+    }
+
+    /// Sends a frame whose records are in files: one that was delayed, or comes a second time.
+    fn send_later(
+        &self,
+        session: SessionId,
+        open: &Open,
+        place: Place,
+        frame: Frame<IdRange>,
+        range: IdRange,
+    ) {
+        let Ok(turn) = open.cold_reads.clone().try_acquire_owned() else {
+            return debug!(%session, %range, "too many reads for one peer; a frame is dropped");
+        };
+        let (reads, room) = (self.reads.clone(), open.handle.room());
         self.tasks.spawn(async move {
-            if let Err(no_thread) = written.await {
-                let error = no_thread.into();
-                if let Some(request) = not_read(session, asked, &error) {
-                    let _ = refused.reserve(None).send(frame::encode(&request));
-                }
-            }
+            let read = tokio::select! {
+                read = reads.read_range(range) => read,
+                () = room.closed() => return,
+            };
+            let (records, _memory) = match read {
+                Ok((records, memory)) => (Ok(records), Some(memory)),
+                Err(error) => (Err(error), None),
+            };
+            write(session, place, frame, records);
+            drop(turn);
         });
     }
 
@@ -124,44 +180,40 @@ impl Sessions {
     }
 }
 
-/// Puts a frame into a session's queue, with the records that its run names. Where they cannot be read, who asked for
-/// them is told so, and any other frame is dropped: the log has told its node what is wrong.
-fn write(log: &LogReader, session: SessionId, place: Place, frame: Frame<IdRange>) {
-    let asked = asked(&frame);
-    let frame = match frame.try_map(|range| log.read_range(range)) {
-        Ok(frame) => frame,
-        Err(error) => match not_read(session, asked, &error) {
-            Some(refusal) => refusal,
-            None => return,
-        },
-    };
-    if !place.send(frame::encode(&frame)) {
-        let range = asked.range;
-        debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
-    }
-}
-
-/// The records that a frame is to have, and the request that asked for them, if the peer did.
-#[derive(Clone, Copy)]
-struct Asked {
-    range: Option<IdRange>,
-    request: Option<RequestId>,
-}
-
-fn asked(frame: &Frame<IdRange>) -> Asked {
-    let request = match frame {
+/// Puts a frame into a session's queue, with the records that its run names; an empty run has none. Where they cannot
+/// be read, who asked for them is told so, and any other frame is dropped: the log has told its node what is wrong.
+fn write(
+    session: SessionId,
+    place: Place,
+    frame: Frame<IdRange>,
+    records: Result<Records, ReadError>,
+) {
+    let range = frame.run().copied();
+    let request = match &frame {
         Frame::Response(request, Response::Page { .. }) => Some(*request),
         _ => None,
     };
-    Asked { range: frame.run().copied(), request }
+    let with_records = |range: IdRange| match range.is_empty() {
+        true => Ok(Records::empty(range.start())),
+        false => records,
+    };
+    let frame = match frame.try_map(with_records) {
+        Ok(frame) => frame,
+        Err(error) => {
+            let (id, shown) = (range.map(display), request.map(display));
+            warn!(%session, request = shown, id, %error, "a run is not sent: it cannot be read");
+            let Some(request) = request else { return };
+            let (code, detail) = (ErrorCode::Internal, error.to_string());
+            Frame::Response(request, Response::Failed { code, detail })
+        }
+    };
+    if !place.send(frame::encode(&frame)) {
+        dropped(session, range);
+    }
 }
 
-/// Logs that records cannot be read. Returns what the peer is told, if it asked for them.
-fn not_read(session: SessionId, asked: Asked, error: &ReadError) -> Option<Frame<Records>> {
-    let (id, request) = (asked.range.map(display), asked.request.map(display));
-    warn!(%session, request, id, %error, "a run is not sent: it cannot be read");
-    let failed = Response::Failed { code: ErrorCode::Internal, detail: error.to_string() };
-    asked.request.map(|request| Frame::Response(request, failed))
+fn dropped(session: SessionId, range: Option<IdRange>) {
+    debug!(%session, ?range, "the peer does not take what it is sent; a frame is dropped");
 }
 
 #[cfg(test)]
@@ -173,7 +225,7 @@ mod tests {
     use super::*;
     use crate::log::disk::{DiskOptions, Sizes};
     use crate::log::{FreezingDisk, open_on};
-    use crate::types::{Batch, LogEnd};
+    use crate::types::{Batch, LogEnd, RequestId};
 
     #[tokio::test]
     async fn a_peer_has_some_reads_at_once_and_not_one_more() {
@@ -193,7 +245,7 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         let (events, _queue) = mpsc::channel(10);
         let tasks = TaskTracker::new();
-        let mut sessions = Sessions::new(events, opened.reader.clone(), tasks.clone());
+        let (mut sessions, _reads) = Sessions::new(events, opened.reader.clone(), tasks.clone());
         let session = sessions.open(stream).unwrap();
         let before = tasks.len();
         disk.freeze_reads(true);

@@ -69,6 +69,7 @@ pub use master::{
     Effect, HANDSHAKE_TIMEOUT, Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX,
 };
 pub use outcome::{ForgetError, Outcome, Receipt, Refusal, Wait};
+pub use progress::ReadOrder;
 pub use secondary::{
     HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions,
 };
@@ -81,16 +82,9 @@ pub use status::{
 pub trait LogView {
     /// The longest run of durable records from `from` on that ends at `until` or before and has at most `max_bytes` (or
     /// is a single record or batch), and its size in bytes. Empty where nothing is there. Only `from` and `until` cut a
-    /// batch, and so nothing does where they are ends of runs and of what is durable.
-    ///
-    /// # Errors
-    /// When what is there cannot be read.
-    fn run_from(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<(IdRange, usize), Unreadable>;
+    /// batch, and so nothing does where they are ends of runs and of what is durable. None where `from` lies before
+    /// what is in memory: nobody waits for a file here, so that is asked for by an effect.
+    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<(IdRange, usize)>;
 
     /// Returns the checksum by which a secondary tells its log below `end`: of all records or, where that is not known,
     /// of the last one; none at the log's beginning.
@@ -147,6 +141,9 @@ pub enum ProtocolError {
         /// What there is.
         log_end: LogEnd,
     },
+    /// More requests for pages than a correct peer has under way.
+    #[error("more than {0} requests for pages wait for their answers")]
+    TooManyPages(usize),
     /// A run that a page or `AddMessage` cannot have.
     #[error("a run of the ids {0} makes no sense here")]
     BadRun(IdRange),

@@ -40,6 +40,26 @@ pub(super) struct Plan {
     pub(super) is_retry: bool,
 }
 
+/// What to do next for a secondary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Send a run. It counts as in flight.
+    Run(Plan),
+    /// Read a run that is not in memory, and tell [`Progress::note_read`] how that went.
+    Read(ReadOrder),
+}
+
+/// A run to be read: as long as the limits allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOrder {
+    /// Where it begins. There is something.
+    pub from: LogEnd,
+    /// Where it ends at the latest.
+    pub until: LogEnd,
+    /// Most bytes that it has, unless it is a single record or batch.
+    pub max_bytes: usize,
+}
+
 /// A request for a run that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SentRun {
@@ -65,6 +85,8 @@ pub(super) struct Progress {
     runs_in_flight: usize,
     bytes_in_flight: usize,
     window_bytes: usize,
+    /// The last run that was read, since it was not in memory.
+    read: Option<SentRun>,
     backoff: Backoff,
     /// Nothing is sent before.
     hold_until: Option<Instant>,
@@ -82,6 +104,7 @@ impl Progress {
             runs_in_flight: 0,
             bytes_in_flight: 0,
             window_bytes: WINDOW_BYTES_MAX,
+            read: None,
             backoff: Backoff::new(RETRY_PAUSE_FIRST, pause_max),
             hold_until: None,
         }
@@ -126,7 +149,7 @@ impl Progress {
     }
 
     /// The next run to send, if one may be sent now and fewer than `runs_max` are in flight. The caller sends it: it
-    /// counts as in flight from here on.
+    /// counts as in flight from here on. Where it is not in memory, it is to be read first.
     #[must_use]
     pub(super) fn next_run(
         &mut self,
@@ -134,7 +157,7 @@ impl Progress {
         log: &impl LogView,
         durable_end: LogEnd,
         runs_max: usize,
-    ) -> Option<Plan> {
+    ) -> Option<Next> {
         if self.hold_until.is_some_and(|until| until > now) {
             return None;
         }
@@ -144,18 +167,42 @@ impl Progress {
         if self.runs_in_flight >= runs_max {
             return None;
         }
-        let plan = match self.missing.first() {
+        let next = match self.missing.first() {
             Some(&range) => self.plan_retry(log, range)?,
             None => self.plan_new(log, durable_end)?,
         };
-        self.runs_in_flight += 1;
-        self.bytes_in_flight += plan.bytes;
-        Some(plan)
+        if let Next::Run(plan) = next {
+            self.runs_in_flight += 1;
+            self.bytes_in_flight += plan.bytes;
+        }
+        Some(next)
     }
 
-    fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<Plan> {
-        let run_max = RUN_BYTES_MAX.min(self.window_bytes);
-        let (range, bytes) = log.run_from(missing.start(), missing.end(), run_max).ok()?;
+    /// The run that begins at `order.from`: in memory, or read before.
+    fn find_run(&self, log: &impl LogView, order: ReadOrder) -> Option<(IdRange, usize)> {
+        let ReadOrder { from, until, max_bytes } = order;
+        log.run_from(from, until, max_bytes).or_else(|| {
+            let read = self.read.filter(|read| read.range.start() == from);
+            read.filter(|read| read.range.end() <= until).map(|read| (read.range, read.bytes))
+        })
+    }
+
+    /// Notes a run that was read.
+    pub(super) fn note_read(&mut self, range: IdRange, bytes: usize) {
+        self.read = Some(SentRun { range, bytes });
+    }
+
+    /// Notes that a run could not be read. It is tried again after a pause.
+    pub(super) fn note_unreadable(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        self.hold_until = Some(now + self.backoff.pause(rng));
+    }
+
+    fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<Next> {
+        let max_bytes = RUN_BYTES_MAX.min(self.window_bytes);
+        let order = ReadOrder { from: missing.start(), until: missing.end(), max_bytes };
+        let Some((range, bytes)) = self.find_run(log, order) else {
+            return Some(Next::Read(order));
+        };
         assert!(!range.is_empty(), "{missing} was sent, so it is durable");
         if self.runs_in_flight > 0 && self.bytes_in_flight + bytes > self.window_bytes {
             return None;
@@ -166,23 +213,28 @@ impl Progress {
         } else if let Some(first) = self.missing.first_mut() {
             *first = rest;
         }
-        Some(Plan { range, bytes, is_retry: true })
+        Some(Next::Run(Plan { range, bytes, is_retry: true }))
     }
 
-    fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<Plan> {
+    fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<Next> {
         if self.sent_end >= durable_end {
             return None;
         }
         let room = self.window_bytes.saturating_sub(self.unacked_bytes);
-        let (range, bytes) =
-            log.run_from(self.sent_end, durable_end, RUN_BYTES_MAX.min(room)).ok()?;
+        let max_bytes = RUN_BYTES_MAX.min(room);
+        let order = ReadOrder { from: self.sent_end, until: durable_end, max_bytes };
+        let Some((range, bytes)) = self.find_run(log, order) else {
+            // A file is read in runs of full size, and not in the small pieces for which acks make room.
+            let is_full = max_bytes == RUN_BYTES_MAX || self.unacked.is_empty();
+            return is_full.then_some(Next::Read(order));
+        };
         if range.is_empty() || (bytes > room && !self.unacked.is_empty()) {
             return None;
         }
         self.sent_end = range.end();
         self.unacked.push_back(SentRun { range, bytes });
         self.unacked_bytes += bytes;
-        Some(Plan { range, bytes, is_retry: false })
+        Some(Next::Run(Plan { range, bytes, is_retry: false }))
     }
 
     /// A run was answered: the secondary has it, in its log or above a gap. Call after [`ack`](Self::ack).

@@ -18,11 +18,12 @@ use super::positions::Positions;
 use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
-    Effect, ForgetError, Input, LineView, MasterOptions, Outcome, Refusal, SecondaryEffect,
-    SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd, Unreadable,
+    Effect, ForgetError, Input, LineView, MasterOptions, Outcome, ReadOrder, Refusal,
+    SecondaryEffect, SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd, Unreadable,
 };
 use crate::types::{
-    InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId, WriteConcern,
+    IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,
+    WriteConcern,
 };
 
 /// Lines of the trace that a failure's report shows.
@@ -41,6 +42,8 @@ pub(super) enum Event {
     Accepted { link: u64 },
     /// A secondary's dial is over.
     Dialed { secondary: NodeName, life: u64, link: Option<u64> },
+    /// What the master asked of its files for a link was read.
+    Read { link: u64, order: ReadOrder },
     /// A node's log made durable what it had (none: the master's).
     Synced { secondary: Option<NodeName>, life: u64 },
     /// The master wrote down a list of names.

@@ -89,6 +89,11 @@ impl Positions {
         *before = told.max(*before);
     }
 
+    /// A secondary's log is compared: a connection that is let in then counts as heard from just now.
+    pub(super) fn compared(&mut self, now: Duration, link: u64) {
+        self.heard.insert(link, now);
+    }
+
     /// Takes over which connection is whose, from the rows of the master's health. A new connection replaces what an
     /// earlier one told: by less at once, by more with its first request. One that is gone leaves what it told.
     pub(super) fn look_at(&mut self, health: &MasterHealth) {

@@ -4,36 +4,24 @@
 //! when it was read: a bad checksum is an error, and never a message.
 
 mod damage;
+mod gathering;
 mod reads;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
-use bytes::Bytes;
-
-use super::format::{
-    GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader, segment_name,
-};
+use super::format::{SegmentHeader, segment_name};
 use super::index::SparseIndex;
-use super::scan::{OF_OTHERS, Scanned, no_visit, read_header, scan};
+use super::scan::{Scanned, no_visit, read_header, scan};
 use super::suspects::Suspects;
-use super::window::Window;
-use crate::log::ReadError;
 use crate::log::storage::{Storage, StorageFile};
-use crate::types::{
-    IdRange, LogEnd, RecordError, Records, Run, RunningChecksum, record_at, record_size,
-};
+use crate::log::{Page, ReadError};
+use crate::types::{LogEnd, Records, RunningChecksum};
 
 /// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
 /// places of a long log open files again and again.
 const OPEN_SEGMENTS_MAX: usize = 32;
-
-/// Bytes read at once, at least: a group and its header.
-const READ_BYTES: usize = GROUP_BYTES_MAX + GROUP_HEADER_BYTES;
-
-/// Bytes read at once beyond those, at most: a run on its way to a secondary.
-const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// A segment file that is open.
 #[derive(Debug)]
@@ -129,6 +117,20 @@ impl Files {
         self.read_from(&place, from, until, max_bytes)
     }
 
+    /// Reads a run as [`LogReader::read_run`](crate::log::LogReader::read_run) does. There must be something at `from`.
+    pub(in crate::log) fn read_run(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+        longest_batch: usize,
+    ) -> Result<Page, ReadError> {
+        let place = self.place(from)?;
+        let limits = (max_bytes, longest_batch);
+        let found = place.segment.read(from, until.min(place.until), limits);
+        found.map_err(|unread| self.told(place.segment.header.first, unread))
+    }
+
     fn read_from(
         &self,
         place: &Place,
@@ -136,25 +138,11 @@ impl Files {
         until: LogEnd,
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
-        let read = place.segment.read(from, until.min(place.until), max_bytes);
-        read.map_err(|unread| self.told(place.segment.header.first, unread))
-    }
-
-    /// A run that may be read, and its size in bytes.
-    pub(in crate::log) fn plan(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        max_bytes: usize,
-    ) -> Result<(IdRange, usize), ReadError> {
-        let place = self.place(from)?;
-        let until = until.min(place.until);
-        let planned = place.segment.index().plan(from, until, max_bytes);
-        if let Some(planned) = planned {
-            return Ok(planned);
+        match place.segment.read(from, until.min(place.until), (max_bytes, usize::MAX)) {
+            Ok(Page::Records(records)) => Ok(records),
+            Ok(Page::Longer(_)) => unreachable!("no batch is too long"),
+            Err(unread) => Err(self.told(place.segment.header.first, unread)),
         }
-        let records = self.read_from(&place, from, until, max_bytes)?;
-        Ok((records.range(), records.bytes()))
     }
 
     fn place(&self, from: LogEnd) -> Result<Place, ReadError> {
@@ -264,112 +252,5 @@ impl Segment {
             _ => scan_sealed(&*file, &header, sealed.end)?.index,
         };
         Ok(Self { header, file, index: RwLock::new(index) })
-    }
-
-    /// Reads the records from `from` on. `until` must not lie beyond what was written.
-    fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Result<Records, Unread> {
-        let (next, at) = self.index().before(from);
-        let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
-        let mut gathering = Gathering {
-            window: Window::new(&*self.file, chunk),
-            header: &self.header,
-            next,
-            at,
-            range: IdRange::empty(from),
-            until,
-            max_bytes,
-            bytes: Vec::new(),
-            whole: (from, 0),
-        };
-        if let Err(unread) = gathering.gather() {
-            // What is whole before a damaged place is not hidden by it.
-            let (end, bytes) = gathering.whole;
-            if bytes == 0 {
-                return Err(unread);
-            }
-            gathering.cut_to(end, bytes);
-        }
-        Ok(Records::trusted(gathering.range, Bytes::from(gathering.bytes)))
-    }
-}
-
-/// A run that is being read.
-struct Gathering<'a> {
-    window: Window<'a>,
-    header: &'a SegmentHeader,
-    /// The group to look at next: its first id and its place.
-    next: LogEnd,
-    at: u64,
-    /// What was read.
-    range: IdRange,
-    until: LogEnd,
-    max_bytes: usize,
-    bytes: Vec<u8>,
-    /// How far the batches are whole, and the bytes up to there.
-    whole: (LogEnd, usize),
-}
-
-impl Gathering<'_> {
-    fn cut_to(&mut self, end: LogEnd, bytes: usize) {
-        self.bytes.truncate(bytes);
-        self.range = self.range.until(end);
-    }
-
-    fn gather(&mut self) -> Result<(), Unread> {
-        while self.range.end() < self.until {
-            let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
-            let group = self.header.decode_group(head);
-            let Some(group) = group.filter(|group| group.first == self.next) else {
-                let what = format!("no whole group of records from message {} on", self.next);
-                return Err(Unread::Damaged(self.at, self.next, what));
-            };
-            if self.range.end() < group.end() && self.gather_from(&group)? {
-                return Ok(());
-            }
-            self.at += group.size();
-            self.next = group.end();
-        }
-        Ok(())
-    }
-
-    /// Takes what is wanted of a group. Returns whether that is all.
-    fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, Unread> {
-        let begin = self.at + group.header_bytes() as u64;
-        let bytes = self.window.get(begin, group.bytes as usize).map_err(Unread::Failed)?;
-        if group.is_of_others(bytes) {
-            return Err(Unread::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
-        }
-        let (mut at, mut next) = (0, group.first);
-        while next < group.end() {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let wanted = self.range.end();
-            let size = if next < wanted {
-                // Not checked: what is wrong with it shows in the record behind it.
-                record_size(rest).unwrap_or(usize::MAX)
-            } else {
-                let checked = record_at(next.next_id(), rest);
-                let damaged = |error: RecordError| {
-                    Unread::Damaged(begin + at as u64, next, error.to_string())
-                };
-                let (record, size) = checked.map_err(damaged)?;
-                let (end, bytes) = self.whole;
-                if bytes > 0 && self.bytes.len() + size > self.max_bytes {
-                    self.cut_to(end, bytes);
-                    return Ok(true);
-                }
-                self.bytes.extend_from_slice(rest.get(..size).unwrap_or_default());
-                self.range = IdRange::new(self.range.start(), wanted.plus(1));
-                if !record.has_more {
-                    self.whole = (self.range.end(), self.bytes.len());
-                }
-                if self.range.end() == self.until {
-                    return Ok(true);
-                }
-                size
-            };
-            at = at.saturating_add(size);
-            next = next.plus(1);
-        }
-        Ok(false)
     }
 }

@@ -23,7 +23,7 @@ use super::format::{
     FORMAT_VERSION, FORMAT_VERSION_1, SEGMENT_HEADER_BYTES, SegmentHeader, index_name,
 };
 use crate::log::storage::{Storage, StorageFile};
-use crate::types::{IdRange, KeyHash, LogEnd, MessageId};
+use crate::types::{KeyHash, LogEnd, MessageId};
 
 /// Least distance between two entries, in bytes of the file. Smaller: a larger index in memory. Larger: a read of one
 /// message skips more.
@@ -119,23 +119,6 @@ impl SparseIndex {
         entry.map_or((self.first, SEGMENT_HEADER_BYTES as u64), |entry| {
             (self.id_of(entry), u64::from(entry.offset))
         })
-    }
-
-    /// A run that begins at `from` and ends at `until` or before with at most `max_bytes`, and its size in bytes, where
-    /// the index alone can tell: that is, where both ends are known groups' beginnings, or the segment's end.
-    pub(super) fn plan(&self, from: LogEnd, until: LogEnd, max: usize) -> Option<(IdRange, usize)> {
-        let at = self.entries.binary_search_by_key(&from, |entry| self.id_of(entry)).ok()?;
-        let begin = self.entries.get(at)?;
-        let fits = |entry: &Entry| {
-            self.id_of(entry) <= until && (entry.bytes - begin.bytes) as usize <= max
-        };
-        let behind = self.entries.get(at + 1..)?;
-        let last = match fits(&self.end) {
-            true => &self.end,
-            false => behind.get(behind.partition_point(fits).checked_sub(1)?)?,
-        };
-        let range = IdRange::new(from, self.id_of(last));
-        (!range.is_empty()).then_some((range, (last.bytes - begin.bytes) as usize))
     }
 
     /// Writes the index file of a sealed segment. A crash meanwhile leaves a damaged or no file, which is as good.

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::recovery::Recovered;
 use super::*;
-use crate::log::LogReader;
+use crate::log::{LogReader, Page};
 use crate::protocol::LogView;
 use crate::sim::SimDisk;
 use crate::types::{Batch, KeyHash, LogEnd, Losses, MessageId, Run};
@@ -85,12 +85,12 @@ fn read_all(reader: &LogReader, max_bytes: usize) -> bool {
             is_inside_batch = record.has_more;
         }
         assert!(!is_inside_batch, "{records:?} end inside a batch");
-        if let Ok((range, bytes)) = planned {
-            let planned = reader.read(range.start(), range.end(), usize::MAX);
-            let told = planned.as_ref().map(|planned| (planned.range(), planned.bytes()));
-            assert!(told.is_err() || told == Ok((range, bytes)), "{told:?}");
-            let last = planned.iter().flat_map(|planned| planned.iter()).last();
-            assert!(last.is_none_or(|last| !last.has_more), "{range} ends inside a batch");
+        let read = (records.range(), records.bytes());
+        assert!(planned.is_none_or(|planned| planned == read), "{planned:?} is planned");
+        match reader.read_run(from, end, max_bytes, max_bytes) {
+            Ok(Page::Records(run)) => assert_eq!((run.range(), run.bytes()), read),
+            Ok(Page::Longer(bytes)) => assert!(bytes > max_bytes && bytes >= records.bytes()),
+            Err(_) => return false,
         }
         from = records.range().end();
     }

@@ -3,6 +3,7 @@
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
+use super::events::EVENTS_WAITING_MAX;
 use super::*;
 use crate::protocol::frame::{FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Welcome, encode};
 use crate::types::{LogEnd, LogId, RequestId};
@@ -12,18 +13,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Pair {
     handle: SessionHandle,
-    events: mpsc::Receiver<(SessionId, SessionEvent)>,
+    events: mpsc::Receiver<Told>,
     peer: TcpStream,
 }
 
 /// A session, and the bare connection of its peer.
 async fn pair() -> Pair {
+    pair_with_room(16).await
+}
+
+/// A session whose node has room for so many events, and the bare connection of its peer.
+async fn pair_with_room(events: usize) -> Pair {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let (events, queue) = mpsc::channel(16);
+    let (events, queue) = mpsc::channel(events);
     let network = Network::new(TaskTracker::new());
-    let handle = network.open(SessionId::new(1), stream, events, |id, event| (id, event)).unwrap();
+    let handle = network.open(SessionId::new(1), stream, events).unwrap();
     Pair { handle, events: queue, peer }
 }
 
@@ -32,7 +38,7 @@ impl Pair {
     async fn end(&mut self) -> SessionEnd {
         let ends = async {
             loop {
-                if let (_, SessionEvent::Down(end)) = self.events.recv().await.unwrap() {
+                if let SessionEvent::Down(end) = self.events.recv().await.unwrap().event {
                     return end;
                 }
             }
@@ -130,4 +136,26 @@ async fn what_a_peers_kernel_does_not_take_is_under_way() {
     pair.peer.read_exact(&mut taken).await.unwrap();
     until(|view| view.request.is_none()).await;
     assert_eq!(pair.handle.look().taken, bytes as u64);
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_without_end_has_few_frames_in_a_turn() {
+    use crate::protocol::frame::Request;
+    let mut pair = pair_with_room(10 * EVENTS_WAITING_MAX).await;
+    let heartbeat =
+        |id| Frame::Request(RequestId::new(id), Request::Heartbeat { log_end: LogEnd::ZERO });
+    for id in 0..3 * EVENTS_WAITING_MAX as u64 {
+        pair.peer.write_all(&encode(&heartbeat(id)).head).await.unwrap();
+    }
+    let mut turn = Vec::new();
+    for _ in 0..3 {
+        turn.clear();
+        while turn.len() < EVENTS_WAITING_MAX {
+            turn.push(timeout(PATIENCE, pair.events.recv()).await.unwrap().unwrap());
+        }
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert!(pair.events.try_recv().is_err(), "the others' come first");
+    }
 }

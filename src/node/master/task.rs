@@ -1,5 +1,7 @@
 //! The master's core task.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -12,15 +14,15 @@ use tokio_util::task::TaskTracker;
 use super::comparing::{Compared, Comparing};
 use super::large::{Large, TURN_WORK, work_of};
 use crate::log::{LogReader, LogWriter, Opened};
-use crate::net::SessionEvent;
+use crate::net::{SessionEvent, Told};
 use crate::node::commands::{Command, Forgotten, Queued};
 use crate::node::faults::Faulty;
 use crate::node::news::{LogNews, News};
 use crate::node::releases::{Mailboxes, Releases};
-use crate::node::sessions::Sessions;
+use crate::node::sessions::{Read, Sessions};
 use crate::node::{TURN_MAX, now, sleep_to, wall_clock_ms};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
-use crate::types::{DiskChange, Faults, SessionId};
+use crate::types::{DiskChange, Faults};
 
 /// Senders answered in one turn at most. Fewer: more turns where thousands are answered. More:
 /// others wait for longer behind them.
@@ -29,10 +31,14 @@ const RELEASES_MAX: usize = 512;
 /// A turn that took this long lets the sessions, which share the thread, have theirs.
 const LONG_TURN: Duration = Duration::from_micros(200);
 
+/// Where what was asked of other threads comes out.
+pub(super) type Results = (mpsc::UnboundedReceiver<Compared>, mpsc::UnboundedReceiver<Read>);
+
 /// Where things come to the core task.
 pub(super) struct Inbox {
     pub(super) commands: mpsc::UnboundedReceiver<Queued>,
-    pub(super) events: mpsc::Receiver<(SessionId, SessionEvent)>,
+    pub(super) events: mpsc::Receiver<Told>,
+    pub(super) reads: mpsc::UnboundedReceiver<Read>,
     pub(super) accepted: mpsc::Receiver<(TcpStream, String)>,
     pub(super) compared: mpsc::UnboundedReceiver<Compared>,
 }
@@ -40,7 +46,8 @@ pub(super) struct Inbox {
 /// What came and is not dealt with yet.
 #[derive(Default)]
 struct Came {
-    events: Vec<(SessionId, SessionEvent)>,
+    events: Vec<Told>,
+    reads: Vec<Read>,
     commands: VecDeque<Queued>,
     compared: Vec<Compared>,
 }
@@ -64,19 +71,20 @@ impl Core {
     pub(super) fn new(
         options: MasterOptions,
         log: Opened,
-        events: mpsc::Sender<(SessionId, SessionEvent)>,
+        events: mpsc::Sender<Told>,
         mailboxes: Mailboxes,
         tasks: &TaskTracker,
-    ) -> (Self, mpsc::UnboundedReceiver<Compared>) {
+    ) -> (Self, Results) {
         let Opened { writer, reader, is_old, members, losses, keys, .. } = log;
         let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
         let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
         let (comparing, compared) = Comparing::new(tasks.clone());
+        let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
         let core = Self {
             machine: Master::new(now(), options, restored, reader.clone()),
             writer,
             releases: Releases::new(mailboxes),
-            sessions: Sessions::new(events, reader.clone(), tasks.clone()),
+            sessions,
             news: LogNews::new(reader.clone()),
             reader,
             forgetting: Vec::new(),
@@ -84,7 +92,7 @@ impl Core {
             comparing,
             large: Large::new(now()),
         };
-        (core, compared)
+        (core, (compared, reads))
     }
 
     pub(super) async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
@@ -108,7 +116,8 @@ impl Core {
                     Some((stream, address)) = inbox.accepted.recv(), if hears => {
                         self.meet(stream, address);
                     }
-                    Some(event) = inbox.events.recv(), if hears => came.events.push(event),
+                    Some(told) = inbox.events.recv(), if hears => came.events.push(told),
+                    Some(read) = inbox.reads.recv(), if hears => came.reads.push(read),
                     Some(compared) = inbox.compared.recv() => came.compared.push(compared),
                     Some(command) = inbox.commands.recv() => came.commands.push_back(command),
                 }
@@ -137,9 +146,14 @@ impl Core {
                 self.meet(stream, address);
             }
             while came.events.len() < TURN_MAX
-                && let Ok(event) = inbox.events.try_recv()
+                && let Ok(told) = inbox.events.try_recv()
             {
-                came.events.push(event);
+                came.events.push(told);
+            }
+            while came.reads.len() < TURN_MAX
+                && let Ok(read) = inbox.reads.try_recv()
+            {
+                came.reads.push(read);
             }
         }
         while came.compared.len() < TURN_MAX
@@ -167,8 +181,9 @@ impl Core {
 
     /// Deals with what came. Returns whether a large append was taken.
     fn turn(&mut self, now: Instant, deadline: Option<Instant>, came: &mut Came) -> bool {
-        for (session, event) in came.events.drain(..) {
-            match event {
+        for told in came.events.drain(..) {
+            let session = told.session;
+            match told.event {
                 SessionEvent::Frame(frame) => {
                     self.machine.step(now, Input::Frame { session, frame });
                 }
@@ -178,6 +193,9 @@ impl Core {
                     self.machine.step(now, Input::SessionDown { session, reason });
                 }
             }
+        }
+        for read in came.reads.drain(..) {
+            self.take_read(now, read);
         }
         let accepted_ms = wall_clock_ms();
         let mut appended = false;
@@ -192,6 +210,7 @@ impl Core {
         }
         if appended {
             self.writer.flush();
+            self.sessions.note_append();
         }
         // Before any time limit is judged: a message that is stored by now is told as such.
         self.hear_log(now);
@@ -201,6 +220,13 @@ impl Core {
             self.expire_comparing(now);
         }
         took_large
+    }
+
+    /// Records were read for a peer, or cannot be.
+    fn take_read(&mut self, now: Instant, read: Read) {
+        let (session, found) = (read.session, read.found());
+        self.sessions.take_read(read);
+        self.machine.step(now, Input::Read { session, found });
     }
 
     /// Takes commands in the order in which they came, until the appends among them are work enough
@@ -266,19 +292,6 @@ impl Core {
         }
     }
 
-    fn give_up(&mut self, now: Instant) {
-        self.machine.step(now, Input::GiveUp);
-        self.give_up_comparing();
-        self.refuse_large(now);
-    }
-
-    /// Has the large appends that wait refused, since the node stops: their senders need not wait.
-    fn refuse_large(&mut self, now: Instant) {
-        while let Some((waiter, append)) = self.large.pop() {
-            self.append(now, waiter, append, wall_clock_ms());
-        }
-    }
-
     /// Tells the machine what the log has done by itself.
     fn hear_log(&mut self, now: Instant) {
         let News { durable, disk, damage } = self.news.take();
@@ -313,6 +326,7 @@ impl Core {
             {
                 match effect {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
+                    Effect::Read { session, order } => self.sessions.read(session, order),
                     Effect::Release { waiter, outcome } => {
                         self.releases.push(waiter, outcome);
                         released += 1;
@@ -333,6 +347,7 @@ impl Core {
             }
             self.hear_log(now);
         }
+        self.sessions.end_turn();
         self.releases.flush();
         if !self.forgetting.is_empty() {
             self.answer_forgetting(now);
@@ -359,27 +374,6 @@ impl Core {
                 self.forgetting.push((version, answer));
             }
         }
-    }
-
-    /// The task ends: whoever still waits or wrote to it meanwhile is answered, and nobody can write any more.
-    fn end(mut self, mut inbox: Inbox, mut commands: VecDeque<Queued>) {
-        let now = now();
-        self.hear_log(now);
-        self.give_up(now);
-        inbox.commands.close();
-        commands.extend(std::iter::from_fn(|| inbox.commands.try_recv().ok()));
-        for (command, _room) in commands {
-            match command {
-                // Refused, unless it was sent before: then it may be in the log, and its sender is told so.
-                Command::Append { waiter, append } => {
-                    self.append(now, waiter, append, wall_clock_ms());
-                }
-                Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait, false),
-                _ => {}
-            }
-        }
-        self.give_up(now);
-        while self.drain(now) {}
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::protocol::frame::Frame;
 use crate::protocol::outcome::Outcome;
+use crate::protocol::progress::ReadOrder;
 use crate::protocol::{CloseReason, SessionEnd, Unreadable};
 use crate::types::{
     Checksum, Damage, DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId,
@@ -86,6 +87,13 @@ pub enum Input {
     },
     /// Bytes of a frame arrived that is not whole yet.
     Heard(SessionId),
+    /// What [`Effect::Read`] asked for was read, or could not be.
+    Read {
+        /// The session that it is for.
+        session: SessionId,
+        /// The messages that were read and the bytes of their records.
+        found: Result<(IdRange, usize), Unreadable>,
+    },
     /// A connection is gone.
     SessionDown {
         /// Its session.
@@ -127,6 +135,13 @@ pub enum Effect {
         names: Vec<NodeName>,
         /// What other nodes were seen with, beyond this log's end.
         losses: Losses,
+    },
+    /// Read records for a session, without waiting for that, and tell [`Input::Read`]. One at a time for each session.
+    Read {
+        /// The session that they are for: if it ends meanwhile, they need not be read.
+        session: SessionId,
+        /// What to read.
+        order: ReadOrder,
     },
     /// Give the log what a secondary has of the messages that are damaged here.
     Mend {

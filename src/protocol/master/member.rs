@@ -1,6 +1,7 @@
 //! One secondary as its master knows it: its connection, if there is one, and its progress.
 
 mod pages;
+mod reads;
 mod ready;
 mod signs;
 
@@ -11,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use tracing::{debug, info, warn};
 
 use self::pages::Unanswered;
+use super::pages::{ReadFor, Reads};
 use super::{Effect, MasterOptions, send};
 use crate::protocol::LogView;
 use crate::protocol::delayed::Delayed;
@@ -19,7 +21,7 @@ use crate::protocol::frame::{Frame, Request};
 use crate::protocol::health::{Health, SILENT_AFTER};
 use crate::protocol::in_flight::{Completed, InFlight};
 use crate::protocol::line::{Line, LongFrameLosses};
-use crate::protocol::progress::{Progress, RUNS_IN_FLIGHT_MAX, SentRun};
+use crate::protocol::progress::{Next, Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::protocol::status::{MemberHealth, MemberPhase, Status};
 use crate::types::{IdRange, InstanceId, LogEnd, MESSAGE_TARGET, NodeName, RequestId, SessionId};
 
@@ -84,6 +86,7 @@ struct Link {
     heartbeat_due: Instant,
     /// The end of the last page sent.
     paged: LogEnd,
+    reads: Reads,
     /// Whether it was asked for pages.
     is_asked_for_pages: bool,
     /// When a part of a frame came last.
@@ -203,6 +206,7 @@ impl Member {
             // The first at once: it measures the round trip.
             heartbeat_due: now,
             paged: new.end,
+            reads: Reads::default(),
             is_asked_for_pages: false,
             part_at: None,
             silent_until: None,
@@ -221,20 +225,6 @@ impl Member {
         }
         self.progress = Progress::new(self.acked_end(), options.heartbeat_interval);
         was_live
-    }
-
-    /// Where the next page begins, asked for by a secondary that has everything before `from`: behind the last page, or
-    /// at `from` where pages were lost.
-    pub(super) fn page_from(&self, from: LogEnd, again: bool) -> LogEnd {
-        self.link.as_ref().filter(|_| !again).map_or(from, |link| link.paged.max(from))
-    }
-
-    /// Notes that a page was sent.
-    pub(super) fn note_page(&mut self, now: Instant, end: LogEnd) {
-        if let Some(link) = &mut self.link {
-            link.paged = end;
-            link.line.sent(now);
-        }
     }
 
     /// Notes a position that the secondary told. Returns whether it is news.
@@ -292,9 +282,19 @@ impl Member {
         context: &mut Context<'_, L>,
     ) {
         let Some(link) = self.link.as_mut().filter(|link| link.ready) else { return };
-        while let Some(plan) =
+        while let Some(next) =
             self.progress.next_run(now, context.log, context.durable_end, runs_max)
         {
+            let plan = match next {
+                Next::Run(plan) => plan,
+                Next::Read(order) => {
+                    if link.reads.begin(ReadFor::Run) {
+                        let session = link.session;
+                        context.effects.push_back(Effect::Read { session, order });
+                    }
+                    return;
+                }
+            };
             let run = SentRun { range: plan.range, bytes: plan.bytes };
             let id = link.in_flight.make(now, Asked::Run(run));
             let request = Request::AddMessage { run: plan.range };

@@ -12,6 +12,7 @@ mod losses;
 mod majority;
 mod member;
 mod names;
+mod pages;
 mod quorum;
 mod refused;
 mod repair;
@@ -146,7 +147,7 @@ impl<L: LogView> Master<L> {
     /// Takes in what happened.
     ///
     /// # Panics
-    /// When a connection or a frame is handed in while the node is paused.
+    /// When a connection, a frame or what was read for a peer is handed in while the node is paused.
     pub fn step(&mut self, now: Instant, input: Input) {
         let now = self.time.at(now);
         self.now = now;
@@ -155,6 +156,7 @@ impl<L: LogView> Master<L> {
             Input::SessionUp { .. }
                 | Input::Frame { .. }
                 | Input::Heard(_)
+                | Input::Read { .. }
                 | Input::SessionDown { .. }
         );
         assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
@@ -167,6 +169,7 @@ impl<L: LogView> Master<L> {
             Input::SessionUp { session, address } => self.meet(now, session, address),
             Input::Frame { session, frame } => self.receive(now, session, frame),
             Input::Heard(session) => self.hear_part(now, session),
+            Input::Read { session, found } => self.take_read(now, session, found),
             Input::SessionDown { session, reason } => self.lose(session, &reason),
             Input::Compared { session, is_same } => self.compared(now, session, is_same),
             Input::Cancel(waiter) => {

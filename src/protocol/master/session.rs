@@ -5,11 +5,12 @@ use std::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::member::Standing;
+use super::pages::PageRequest;
 use super::{Effect, Master, Member, MemberId};
-use crate::protocol::frame::{ErrorCode, Frame, RUN_BYTES_MAX, Request, Response};
+use crate::protocol::frame::{Frame, Request, Response};
 use crate::protocol::status::Status;
 use crate::protocol::{CloseReason, LogView, ProtocolError, SessionEnd};
-use crate::types::{IdRange, LogEnd, Records, RequestId, SessionId};
+use crate::types::{LogEnd, Records, RequestId, SessionId};
 
 impl<L: LogView> Master<L> {
     /// A frame arrived. Frames of sessions that are closed already are dropped: nothing counts any more on them.
@@ -62,9 +63,7 @@ impl<L: LogView> Master<L> {
             }
             Request::GetMessages { from, again } => {
                 self.ack(id, from)?;
-                if let Some(response) = self.page(now, id, request, from, again) {
-                    self.respond(session, request, response);
-                }
+                self.want_page(now, id, PageRequest { request, from, again })?;
             }
             Request::SecondaryNodeReady { end } => {
                 self.ack(id, end)?;
@@ -77,36 +76,6 @@ impl<L: LogView> Master<L> {
             }
         }
         Ok(())
-    }
-
-    /// The next page for a member that has everything before `from`. None where the last one is still under way: who
-    /// asks again gets that one.
-    fn page(
-        &mut self,
-        now: Instant,
-        id: MemberId,
-        request: RequestId,
-        from: LogEnd,
-        again: bool,
-    ) -> Option<Response<IdRange>> {
-        let Some(member) = self.members.get_mut(&id) else { unreachable!("who asks is a member") };
-        let (peer, first) = (member.name().as_str(), member.page_from(from, again));
-        if again && member.has_page_under_way() {
-            debug!(peer, %request, %from, "asked again for a page that is still under way");
-            return None;
-        }
-        Some(match self.log.run_from(first, self.durable_end, RUN_BYTES_MAX) {
-            Ok((run, _)) => {
-                debug!(peer, %request, %from, again, id = %run, "asked for messages; sending a page");
-                member.note_page(now, run.end());
-                Response::Page { run, log_end: self.durable_end }
-            }
-            Err(unreadable) => {
-                warn!(peer, %request, %from, again, "asked for messages that cannot be read");
-                let detail = unreadable.to_string();
-                Response::Failed { code: ErrorCode::Internal, detail }
-            }
-        })
     }
 
     fn receive_response(

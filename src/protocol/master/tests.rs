@@ -23,14 +23,9 @@ struct View {
 }
 
 impl LogView for View {
-    fn run_from(
-        &self,
-        from: LogEnd,
-        until: LogEnd,
-        _: usize,
-    ) -> Result<(IdRange, usize), Unreadable> {
+    fn run_from(&self, from: LogEnd, until: LogEnd, _: usize) -> Option<(IdRange, usize)> {
         let range = IdRange::new(from, until.max(from));
-        if self.readable { Ok((range, range.len() as usize)) } else { Err(Unreadable) }
+        self.readable.then_some((range, range.len() as usize))
     }
 
     fn checksum_below(&self, _: LogEnd) -> Result<Option<Checksum>, Unreadable> {
@@ -66,12 +61,15 @@ fn options() -> MasterOptions {
 struct Node {
     machine: Master<View>,
     now: Instant,
+    /// What is asked of the log's files is not answered at once, but told as an effect.
+    reads_later: bool,
 }
 
 impl Node {
     fn new(options: MasterOptions, restored: RestoredMaster, readable: bool) -> Self {
         let now = Instant::now();
-        Self { machine: Master::new(now, options, restored, View { readable }), now }
+        let machine = Master::new(now, options, restored, View { readable });
+        Self { machine, now, reads_later: false }
     }
 
     /// A master that was started again with five messages and two secondaries.
@@ -85,7 +83,20 @@ impl Node {
     }
 
     fn effects(&mut self) -> Vec<Effect> {
-        std::iter::from_fn(|| self.machine.poll_effect()).collect()
+        let mut effects = Vec::new();
+        while let Some(effect) = self.machine.poll_effect() {
+            match effect {
+                Effect::Read { session, order } if !self.reads_later => {
+                    let range = IdRange::new(order.from, order.until);
+                    let is_readable = self.machine.log.readable;
+                    let found = is_readable.then_some((range, range.len() as usize));
+                    let found = found.ok_or(Unreadable);
+                    self.machine.step(self.now, Input::Read { session, found });
+                }
+                effect => effects.push(effect),
+            }
+        }
+        effects
     }
 
     fn lose(&mut self, session: u64) -> Vec<Effect> {
@@ -297,4 +308,5 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
 mod comparing;
 mod losses;
 mod membership;
+mod pages;
 mod repair;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::frame::Frame;
-use crate::protocol::{CloseReason, SessionEnd};
+use crate::protocol::{CloseReason, ReadOrder, SessionEnd, Unreadable};
 use crate::types::{
     Damage, DiskFault, Faults, IdRange, InstanceId, LogEnd, LogId, NodeName, Records, SessionId,
 };
@@ -55,6 +55,13 @@ pub enum SecondaryInput {
     },
     /// Bytes of a frame arrived that is not whole yet.
     Heard(SessionId),
+    /// What [`SecondaryEffect::Read`] asked for was read, or could not be.
+    Read {
+        /// The session that it is for.
+        session: SessionId,
+        /// The messages that were read and the bytes of their records.
+        found: Result<(IdRange, usize), Unreadable>,
+    },
     /// The connection is gone.
     SessionDown {
         /// Its session.
@@ -85,6 +92,13 @@ pub enum SecondaryEffect {
         session: SessionId,
         /// The frame.
         frame: Frame<IdRange>,
+    },
+    /// Read records for the master, without waiting for that, and tell [`SecondaryInput::Read`]. One at a time.
+    Read {
+        /// The session that they are for: if it ends meanwhile, they need not be read.
+        session: SessionId,
+        /// What to read.
+        order: ReadOrder,
     },
     /// Give the log what the master has of the messages that are damaged here.
     Mend {

@@ -152,6 +152,7 @@ impl<L: LogView> Secondary<L> {
                     self.receive(now, session, frame);
                 }
             }
+            SecondaryInput::Read { session, found } => self.take_read(now, session, found),
             SecondaryInput::Heard(session) => {
                 if self.hear(now, session) {
                     self.part_came(now);
@@ -333,7 +334,7 @@ impl<L: LogView> Secondary<L> {
                 Ok(())
             }
             Frame::Request(id, Request::GetMessages { from, .. }) => {
-                self.give_page(now, session, id, from)
+                self.give_page(session, id, from)
             }
             Frame::Request(_, request) => Err(ProtocolError::UnexpectedRequest(request.kind())),
             Frame::Response(id, response) => self.take_response(now, id, response),

@@ -37,6 +37,8 @@ pub(super) struct Pages {
     pub(super) reached: LogEnd,
     /// Whether something that was asked for did not come.
     pub(super) lost: bool,
+    /// The master's request for a page that is being read.
+    pub(super) giving: Option<RequestId>,
     /// The newest request for a page.
     pub(super) newest: Option<RequestId>,
     /// When bytes of a frame came last that was not whole yet; none once a frame came.
@@ -53,6 +55,7 @@ impl Pages {
             settling_bytes: 0,
             reached: LogEnd::ZERO,
             lost: false,
+            giving: None,
             newest: None,
             part_at: None,
         }

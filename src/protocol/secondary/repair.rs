@@ -8,8 +8,8 @@ use super::link::Stage;
 use super::{Connection, Secondary, SecondaryEffect};
 use crate::protocol::frame::{ErrorCode, Frame, FrameKind, RUN_BYTES_MAX, Response};
 use crate::protocol::repair::Repair;
-use crate::protocol::{LogView, ProtocolError};
-use crate::types::{Damage, DiskFault, LogEnd, Records, RequestId, SessionId};
+use crate::protocol::{LogView, ProtocolError, ReadOrder, Unreadable};
+use crate::types::{Damage, DiskFault, IdRange, LogEnd, Records, RequestId, SessionId};
 
 impl<L: LogView> Secondary<L> {
     /// The log told what of it is damaged. The node goes on storing what comes, and asks its master for the rest.
@@ -49,7 +49,6 @@ impl<L: LogView> Secondary<L> {
     /// The master asks for messages that are damaged there. While the last page is under way, that one is the answer.
     pub(super) fn give_page(
         &mut self,
-        now: Instant,
         session: SessionId,
         request: RequestId,
         from: LogEnd,
@@ -58,25 +57,48 @@ impl<L: LogView> Secondary<L> {
             Connection::Up(link) if link.stage == Stage::Ready => link,
             _ => return Err(ProtocolError::UnexpectedRequest(FrameKind::GetMessages)),
         };
-        if link.has_page_under_way() {
+        if link.pages.giving.is_some() || link.has_page_under_way() {
             debug!(%request, %from, "asked again while a page is still under way");
             return Ok(());
         }
-        link.note_page(now);
-        let log_end = self.contiguous_end;
-        let response = match self.log.run_from(from, log_end, RUN_BYTES_MAX) {
-            Ok((run, _)) if !run.is_empty() => {
-                debug!(%request, id = %run, "the master asks for messages; sending a page");
-                Response::Page { run, log_end }
-            }
-            unread => {
-                let ends = format!("this node has {log_end} messages");
-                let detail = unread.map_or_else(|unreadable| unreadable.to_string(), |_| ends);
-                warn!(%request, %from, detail, "the master asks for messages that this node cannot give");
-                Response::Failed { code: ErrorCode::Internal, detail }
-            }
-        };
-        self.write(session, Frame::Response(request, response));
+        let (until, max_bytes) = (self.contiguous_end, RUN_BYTES_MAX);
+        if from >= until {
+            let detail = format!("this node has {until} messages");
+            self.cannot_give(session, request, detail);
+            return Ok(());
+        }
+        link.pages.giving = Some(request);
+        let order = ReadOrder { from, until, max_bytes };
+        self.effects.push_back(SecondaryEffect::Read { session, order });
         Ok(())
+    }
+
+    /// What the master asked for was read, or could not be.
+    pub(super) fn take_read(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        found: Result<(IdRange, usize), Unreadable>,
+    ) {
+        let Connection::Up(link) = &mut self.connection else { return };
+        if link.session != session {
+            return;
+        }
+        let Some(request) = link.pages.giving.take() else { return };
+        match found {
+            Ok((run, _)) => {
+                link.note_page(now);
+                debug!(%request, id = %run, "the master asks for messages; sending a page");
+                let page = Response::Page { run, log_end: self.contiguous_end };
+                self.write(session, Frame::Response(request, page));
+            }
+            Err(unreadable) => self.cannot_give(session, request, unreadable.to_string()),
+        }
+    }
+
+    fn cannot_give(&mut self, session: SessionId, request: RequestId, detail: String) {
+        warn!(%request, detail, "the master asks for messages that this node cannot give");
+        let code = ErrorCode::Internal;
+        self.write(session, Frame::Response(request, Response::Failed { code, detail }));
     }
 }

@@ -66,7 +66,7 @@ impl Cluster {
                     }
                 }
             }
-            Event::Accepted { link } => {
+            Event::Accepted { link } | Event::Read { link, .. } => {
                 let (master, _) = self.links.get(link)?.lives;
                 (self.life(None) == master).then_some(None)
             }
@@ -156,6 +156,10 @@ impl Cluster {
                 let session = SessionId::new(link);
                 Input::SessionUp { session, address: format!("link {link}") }
             }
+            Event::Read { link, order } => {
+                let found = read(&master.log.reader, order);
+                Input::Read { session: SessionId::new(link), found }
+            }
             Event::Down { link, .. } => {
                 let Some(state) = self.links.get_mut(&link).filter(|link| link.master_open) else {
                     return;
@@ -181,8 +185,7 @@ impl Cluster {
                 Input::Heard(SessionId::new(link))
             }
             Event::Compared { link, is_same, .. } => {
-                // It is let in only now, and so heard from.
-                self.positions.heard(self.now, link);
+                self.positions.compared(self.now, link);
                 Input::Compared { session: SessionId::new(link), is_same }
             }
             Event::Dialed { .. } => return,
@@ -227,7 +230,10 @@ impl Cluster {
                 SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
             Event::Part { link, .. } => SecondaryInput::Heard(SessionId::new(link)),
-            Event::Accepted { .. } | Event::Remembered { .. } | Event::Compared { .. } => return,
+            Event::Accepted { .. }
+            | Event::Remembered { .. }
+            | Event::Compared { .. }
+            | Event::Read { .. } => return,
         };
         node.machine.step(now, input);
     }
@@ -245,6 +251,7 @@ impl Cluster {
                     };
                     self.transmit(session.get(), true, &frame);
                 }
+                Effect::Read { session, order } => self.begin_read(session, order),
                 Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
                 Effect::Mend { peer, run } => {
                     self.note(&format!(
@@ -270,7 +277,20 @@ impl Cluster {
         self.judge_master();
     }
 
+    /// Reads what the master asked for: at once, or as soon as its disk got to it.
+    fn begin_read(&mut self, session: SessionId, order: ReadOrder) {
+        let event = Event::Read { link: session.get(), order };
+        let max = self.options.disk_delay_max.as_micros() as u64;
+        if self.options.on_disk && max > 0 {
+            let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
+            self.schedule(delay, event);
+        } else {
+            self.take_in(event);
+        }
+    }
+
     pub(super) fn drain_secondary(&mut self, name: &NodeName) {
+        let now = self.instant();
         loop {
             let node = self.secondaries.get_mut(name);
             let Some(node) = node else { return };
@@ -288,6 +308,10 @@ impl Cluster {
                         assert!(told <= end, "{name} tells {told} and has {end}");
                     }
                     self.transmit(session.get(), false, &frame);
+                }
+                SecondaryEffect::Read { session, order } => {
+                    let found = read(&node.log.reader, order);
+                    node.machine.step(now, SecondaryInput::Read { session, found });
                 }
                 SecondaryEffect::Mend { peer, run } => {
                     node.log.reader.mend(&peer, &run);
@@ -353,6 +377,11 @@ impl Cluster {
     pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
     }
+}
+
+fn read(log: &LogReader, order: ReadOrder) -> Result<(IdRange, usize), Unreadable> {
+    let records = log.read(order.from, order.until, order.max_bytes);
+    records.map(|records| (records.range(), records.bytes())).map_err(|_| Unreadable)
 }
 
 /// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the

@@ -1,7 +1,8 @@
 //! Reads that are no runs: pages for listings, and the checksum of all records.
 
 use super::super::paging::Cursor;
-use super::{Files, Place, READ_AHEAD_BYTES_MAX};
+use super::gathering::READ_AHEAD_BYTES_MAX;
+use super::{Files, Place};
 use crate::log::{Page, ReadError};
 use crate::types::{LogEnd, Run, RunningChecksum};
 

@@ -61,9 +61,4 @@ impl Member {
         }
         link.silent_until = Some(silent_until).filter(|&until| heartbeat < until);
     }
-
-    /// Whether a page to it is still under way, as far as was seen.
-    pub(in crate::protocol::master) fn has_page_under_way(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.line.view().has_page)
-    }
 }

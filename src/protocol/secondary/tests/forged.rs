@@ -82,6 +82,10 @@ impl Life {
                     }
                 }
                 SecondaryEffect::Append(run) => self.append(&run),
+                SecondaryEffect::Read { session, order } => {
+                    let found = Ok((IdRange::new(order.from, order.until), order.max_bytes));
+                    self.step(SecondaryInput::Read { session, found });
+                }
                 SecondaryEffect::Mend { .. } => unreachable!("nothing is damaged"),
                 SecondaryEffect::Close { session, .. } => {
                     assert!(self.is_open && session.get() == self.session, "closed twice");

@@ -1,0 +1,165 @@
+//! Pages wait while messages come, so that secondaries that catch up leave the appends most of the time.
+//!
+//! A page costs more than the node's own work: it is written, read at the other end, checked and stored, on a machine
+//! that may be the same. So no rate is set. While messages come, one page is made after the other, and after each there
+//! is a rest that is as long as the page took, several times: on a machine that is busy, pages take longer, and so do
+//! the rests. Where no messages come, pages do not wait.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+
+/// Time of rest for each unit of time that a page took. Less: several secondaries that catch up at once leave appends
+/// too little. More: they catch up later than they could.
+const RESTS: u32 = 3;
+
+/// A page that takes longer is waited for no longer before the next: it waits for a disk or a slow line, and not
+/// for this machine. Shorter: pages come too close where the machine is busy. Longer: one slow line holds the others
+/// up.
+const TURN_MAX: Duration = Duration::from_millis(2);
+
+/// Time without an append after which pages do not wait: a client that sends one message after the other sends one
+/// within it.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// How far a page may be late and the next one come sooner for it: timers have steps of a millisecond.
+const LATE_MAX: Duration = Duration::from_millis(2);
+
+/// Says when the next page may be made. A clone is the same one.
+#[derive(Clone, Debug)]
+pub(in crate::node) struct Pace(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    since: Instant,
+    /// When the last append came, in microseconds since `since`; 0: none has.
+    appended_us: AtomicU64,
+    /// One page at a time, in the order in which they were asked for.
+    turn: Arc<Semaphore>,
+    rest_until: Mutex<Instant>,
+}
+
+/// The turn of a page. When it is dropped, the rest begins.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pace: Pace,
+    began: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Pace {
+    /// No append has come.
+    pub(super) fn new() -> Self {
+        let since = Instant::now();
+        Self(Arc::new(State {
+            since,
+            appended_us: AtomicU64::new(0),
+            turn: Arc::new(Semaphore::new(1)),
+            rest_until: Mutex::new(since),
+        }))
+    }
+
+    /// Notes that messages were appended.
+    pub(in crate::node) fn note_append(&self) {
+        let us = self.0.since.elapsed().as_micros() as u64;
+        self.0.appended_us.store(us.max(1), Ordering::Relaxed);
+    }
+
+    /// When nobody is taken to append any more; none: nobody is.
+    fn quiet_at(&self) -> Option<Instant> {
+        let us = self.0.appended_us.load(Ordering::Relaxed);
+        let quiet_at = self.0.since + Duration::from_micros(us) + QUIET;
+        (us > 0 && quiet_at > Instant::now()).then_some(quiet_at)
+    }
+
+    /// Waits for the turn of a page; none where it need not have one. Cancel safe.
+    pub(super) async fn turn(&self) -> Option<Turn> {
+        self.quiet_at()?;
+        let turn = self.0.turn.clone().acquire_owned().await.ok()?;
+        while let Some(quiet_at) = self.quiet_at() {
+            let rest_until = *self.0.rest_until.lock().expect("no holder of this lock panics");
+            if rest_until <= Instant::now() {
+                return Some(Turn { pace: self.clone(), began: Instant::now(), _turn: turn });
+            }
+            sleep_until(rest_until.min(quiet_at)).await;
+        }
+        None
+    }
+}
+
+impl Turn {
+    /// When it is over at the latest.
+    pub(super) fn end(&self) -> Instant {
+        self.began + TURN_MAX
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let took = self.began.elapsed().min(TURN_MAX);
+        let mut rest_until = self.pace.0.rest_until.lock().expect("no holder of this lock panics");
+        let due = (*rest_until).max(self.began.checked_sub(LATE_MAX).unwrap_or(self.began));
+        *rest_until = due + took * (1 + RESTS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, pause};
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Appends and takes a turn of that long. Returns how long it was waited for.
+    async fn page(pace: &Pace, long: Duration) -> Duration {
+        pace.note_append();
+        let asked = Instant::now();
+        let turn = pace.turn().await.unwrap();
+        let waited = asked.elapsed();
+        advance(long).await;
+        drop(turn);
+        waited
+    }
+
+    #[tokio::test]
+    async fn after_a_page_there_is_a_rest_while_messages_come() {
+        pause();
+        let pace = Pace::new();
+        advance(MS).await;
+        assert!(page(&pace, MS).await <= MS);
+        for _ in 0..20 {
+            page(&pace, MS).await;
+        }
+        let begun = Instant::now();
+        for _ in 0..20 {
+            page(&pace, MS).await;
+        }
+        let (took, rests) = (20 * MS, begun.elapsed() - 20 * MS);
+        assert!(rests >= took * (RESTS - 1) && rests <= took * (RESTS + 1), "{rests:?}");
+    }
+
+    #[tokio::test]
+    async fn where_no_message_comes_pages_do_not_wait() {
+        pause();
+        let pace = Pace::new();
+        assert!(pace.turn().await.is_none(), "none ever came");
+        // Long rests are owed; the last append is long ago before they are over.
+        page(&pace, MS).await;
+        *pace.0.rest_until.lock().unwrap() = Instant::now() + 10 * QUIET;
+        let asked = Instant::now();
+        assert!(pace.turn().await.is_none());
+        assert!(asked.elapsed() <= QUIET + MS);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_waits_for_a_disk_holds_the_others_up_for_a_moment_only() {
+        pause();
+        let pace = Pace::new();
+        page(&pace, Duration::from_secs(60)).await;
+        assert!(page(&pace, MS).await <= TURN_MAX * (1 + RESTS));
+    }
+}
