@@ -68,6 +68,7 @@ fn schedules_reach_what_they_are_meant_to_reach() {
         "sent before, as",
         "waits again for",
         "(replayed)",
+        "(slowly)",
         "reads its files for connection",
     ] {
         assert!(traces.contains(sight), "no schedule shows {sight:?}");

@@ -34,6 +34,8 @@ const SUMMARY_LINES: usize = 60;
 pub(super) enum Event {
     /// Bytes of one frame arrive at one end of a link.
     Arrive { link: u64, at_master: bool, kind: FrameKind, bytes: Bytes },
+    /// A part of a frame arrives at one end of a link.
+    Part { link: u64, at_master: bool },
     /// One end of a link learns that it is gone.
     Down { link: u64, at_master: bool },
     /// The master accepts a connection.

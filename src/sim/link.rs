@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::line::Line;
 use crate::protocol::frame::{Frame, Request, Response};
 use crate::types::NodeName;
 
@@ -21,6 +22,8 @@ pub struct Network {
     pub drop_rate: f64,
     /// Share of the frames that arrive twice.
     pub duplicate_rate: f64,
+    /// Bytes that go over each direction of a connection in a second; none: any number.
+    pub bytes_per_second: Option<u64>,
 }
 
 impl Default for Network {
@@ -33,6 +36,7 @@ impl Default for Network {
             reorder: false,
             drop_rate: 0.0,
             duplicate_rate: 0.0,
+            bytes_per_second: None,
         }
     }
 }
@@ -81,6 +85,18 @@ pub(super) struct Link {
     /// When the last frame in each direction arrives: later ones do not overtake it on a network that keeps order.
     pub(super) last_to_master: Duration,
     pub(super) last_to_secondary: Duration,
+    /// What is on its way in each direction.
+    pub(super) to_master: Line,
+    pub(super) to_secondary: Line,
+    /// Whether each frame was sent at once, arrived once, and was answered truly.
+    pub(super) is_faithful: bool,
+}
+
+impl Link {
+    /// The direction in which one end sends.
+    pub(super) fn line(&self, from_master: bool) -> &Line {
+        if from_master { &self.to_secondary } else { &self.to_master }
+    }
 }
 
 /// A frame as a transcript shows it.

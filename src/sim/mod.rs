@@ -1,5 +1,5 @@
 //! A whole cluster in virtual time: the state machines of [`crate::protocol`] over a network that delays, reorders,
-//! drops, duplicates and cuts, with nodes that crash, hang and come back empty.
+//! drops, duplicates and cuts, or that is slow, with nodes that crash, hang and come back empty.
 //!
 //! [`Cluster`] is the world: it holds the nodes with their logs, the connections between them and the queue of what
 //! happens next, and jumps from one event to the next. Frames are encoded and decoded on the way, so the simulator runs
@@ -14,6 +14,7 @@
 mod check;
 mod cluster;
 mod disk;
+mod line;
 mod link;
 mod node;
 mod options;

@@ -23,6 +23,8 @@ pub(super) struct Positions {
     ready: BTreeMap<NodeName, u64>,
     /// When something last came on each connection.
     heard: BTreeMap<u64, Duration>,
+    /// Until when a frame to the secondary takes its time on each connection: its parts are signs of life, too.
+    busy: BTreeMap<u64, Duration>,
     /// The newest connection that the master took for each name, and the position that counts.
     counts: BTreeMap<NodeName, (u64, Option<LogEnd>)>,
     /// Names whose frames are drawn: what they tell is not true.
@@ -55,6 +57,16 @@ impl Positions {
     /// Whether the master stood still at some time after `since`.
     pub(super) fn stood_still(&self, since: Duration) -> bool {
         self.stood_still.is_some_and(|stood| stood >= since)
+    }
+
+    /// A frame to the secondary is on a slow line until then.
+    pub(super) fn is_busy(&mut self, link: u64, until: Duration) {
+        self.busy.insert(link, until);
+    }
+
+    /// The master received a part of a frame on a connection.
+    pub(super) fn heard(&mut self, now: Duration, link: u64) {
+        self.heard.insert(link, now);
     }
 
     /// The master received a frame on a connection.
@@ -141,7 +153,7 @@ impl Positions {
 
     fn status_of(&self, now: Duration, interval: Duration, link: u64) -> Option<Status> {
         let heard = self.heard.get(&link).copied().unwrap_or_default();
-        if self.stood_still(heard) {
+        if self.stood_still(heard) || self.busy.get(&link).is_some_and(|&until| until > heard) {
             return None;
         }
         let silent = now - heard;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use self::senders::Keyed;
+use self::senders::{Keyed, some_rate, sometimes};
 use super::cluster::Cluster;
 use super::link::Network;
 use super::options::ClusterOptions;
 use crate::protocol::SecondaryPhase;
-use crate::types::{DelayRange, Faults, NodeName, Quorum, Rate, WaiterId};
+use crate::types::{Faults, NodeName, Quorum, Rate, WaiterId};
 
 /// Within this virtual time after the last fault a cluster must be whole again. A heartbeat interval decides how soon a
 /// dead connection is noticed, and the longest one that a schedule draws is 3 s.
@@ -39,13 +39,11 @@ pub struct Schedule {
     waiters: Vec<WaiterId>,
     partitioned: Vec<NodeName>,
     master_paused: bool,
+    /// Whether its network is a slow one.
+    is_slow: bool,
     sent: u64,
     /// Keyed messages that were sent, and may be sent again.
     keyed: Vec<Keyed>,
-}
-
-fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
-    rng.random_bool(0.25).then(|| range.parse().expect("a range"))
 }
 
 /// Mostly the usual time, sometimes another, in milliseconds.
@@ -93,6 +91,8 @@ impl Schedule {
             ..ClusterOptions::default()
         };
         let mut cluster = Cluster::new(options);
+        let is_slow = rng.random_bool(0.3);
+        cluster.network.bytes_per_second = some_rate(&mut rng, is_slow);
         let name = |n| format!("s{n}").parse().expect("a name");
         let secondaries: Vec<NodeName> = (0..count).map(name).collect();
         for name in &secondaries {
@@ -108,6 +108,7 @@ impl Schedule {
             waiters: Vec::new(),
             partitioned: Vec::new(),
             master_paused: false,
+            is_slow,
             sent: 0,
             keyed: Vec::new(),
         }
@@ -236,6 +237,7 @@ impl Schedule {
             reorder: self.rng.random_bool(0.5),
             drop_rate: if bad { self.rng.random_range(0.0..0.5) } else { 0.0 },
             duplicate_rate: if bad { self.rng.random_range(0.0..0.5) } else { 0.0 },
+            bytes_per_second: some_rate(&mut self.rng, self.is_slow),
         };
     }
 

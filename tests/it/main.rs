@@ -25,6 +25,7 @@ mod repair;
 mod replication;
 mod senders;
 mod signals;
+mod small;
 mod support;
 mod syscalls;
 mod tool;

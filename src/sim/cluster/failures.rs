@@ -105,6 +105,10 @@ impl Cluster {
         self.note(&format!("{shown} has faults: {faults}"));
         let now = self.instant();
         self.note_standstill(name);
+        if faults != Faults::default() {
+            let is_of = |link: &&mut Link| name.is_none_or(|name| link.peer == *name);
+            self.links.values_mut().filter(is_of).for_each(|link| link.is_faithful = false);
+        }
         match name {
             None => {
                 if let Some(node) = &mut self.master {
@@ -122,6 +126,15 @@ impl Cluster {
         if !faults.paused {
             self.take_in_stalled(name);
         }
+    }
+
+    /// Whether something is to go wrong with a node (none: the master).
+    pub(super) fn has_faults(&self, name: Option<&NodeName>) -> bool {
+        let faults = match name {
+            None => self.master.as_ref().map(|node| node.machine.faults()),
+            Some(name) => self.secondaries.get(name).map(|node| node.machine.faults()),
+        };
+        faults.is_some_and(|faults| faults != Faults::default())
     }
 
     /// Lets a node (none: the master) drop its connections, as `POST /faults/disconnect` does.

@@ -3,6 +3,7 @@
 use super::network::payload_of;
 use super::*;
 use crate::protocol::frame::{ErrorCode, Handshake, Request, Response};
+use crate::sim::line::Line;
 use crate::types::{LogEnd, RequestId};
 
 /// The name of the secondary whose frames are drawn. What it tells is not true, and is not judged.
@@ -25,8 +26,17 @@ impl Cluster {
         let (master_open, secondary_open) = (true, false);
         let (last_to_master, last_to_secondary) = (self.now, self.now);
         let lives = (life, self.life(Some(&peer)));
-        let link_state =
-            Link { peer, lives, master_open, secondary_open, last_to_master, last_to_secondary };
+        let link_state = Link {
+            peer,
+            lives,
+            master_open,
+            secondary_open,
+            last_to_master,
+            last_to_secondary,
+            to_master: Line::default(),
+            to_secondary: Line::default(),
+            is_faithful: false,
+        };
         self.links.insert(link, link_state);
         self.note(&format!("a stray peer dials, as connection {link}"));
         self.schedule(Duration::ZERO, Event::Accepted { link });

@@ -1,6 +1,7 @@
 //! Connections and the frames on them: dialed, sent, lost, delayed, doubled, and hung up.
 
 use super::*;
+use crate::sim::line::{Line, PART, Subject, time_on_line};
 
 impl Cluster {
     /// Lets a secondary dial the master.
@@ -19,6 +20,9 @@ impl Cluster {
             secondary_open: true,
             last_to_master: self.now + delay,
             last_to_secondary: self.now + delay,
+            to_master: Line::default(),
+            to_secondary: Line::default(),
+            is_faithful: !self.has_faults(None) && !self.has_faults(Some(name)),
         };
         self.links.insert(link, state);
         self.schedule(delay, Event::Accepted { link });
@@ -55,7 +59,10 @@ impl Cluster {
             || self.rng.random_bool(self.network.duplicate_rate);
         // Heartbeats would drown what a trace is read for.
         if !matches!(kind, FrameKind::Heartbeat | FrameKind::Alive) {
-            let fate = if lost {
+            let rate = self.network.bytes_per_second;
+            let fate = if rate.is_some_and(|rate| time_on_line(bytes.len(), rate) > PART) {
+                " (slowly)"
+            } else if lost {
                 " (lost)"
             } else if twice {
                 " (twice)"
@@ -66,11 +73,17 @@ impl Cluster {
                 if from_master { ("master", peer.as_str()) } else { (peer.as_str(), "master") };
             self.note(&format!("{from} -> {to}: {}{fate}", describe(frame)));
         }
+        if let Some(link) = self.links.get_mut(&number).filter(|_| lost || twice || rule.is_some())
+        {
+            link.is_faithful = false;
+        }
         if lost {
             return;
         }
-        for _ in 0..=usize::from(twice) {
-            let mut at = self.now
+        for copy in 0..=usize::from(twice) {
+            let subject = Subject::of(frame).filter(|_| copy == 0);
+            let sent = self.pass(number, from_master, bytes.len(), subject);
+            let mut at = sent
                 + match rule {
                     Some(RuleAction::Delay(delay)) => delay,
                     _ => self.network.delay(&mut self.rng),
@@ -89,6 +102,47 @@ impl Cluster {
                 Event::Arrive { link: number, at_master: !from_master, kind, bytes: bytes.clone() };
             self.schedule(at.saturating_sub(self.now), event);
         }
+    }
+
+    /// Puts a frame on the line of a connection. Its receiver hears of each part. Returns when the last byte is over.
+    fn pass(
+        &mut self,
+        number: u64,
+        from_master: bool,
+        bytes: usize,
+        subject: Option<Subject>,
+    ) -> Duration {
+        let (now, rate) = (self.now, self.network.bytes_per_second);
+        let Some(link) = self.links.get_mut(&number) else { return now };
+        if let Some(Subject::Request(_, run)) = subject
+            && link.is_faithful
+        {
+            let is_again = link.line(from_master).carries(now, run);
+            assert!(!is_again, "messages {run} are sent again while they are under way");
+        }
+        let line = if from_master { &mut link.to_secondary } else { &mut link.to_master };
+        let (begin, end) = line.send(now, bytes, rate, subject);
+        if end - begin > PART && from_master {
+            self.positions.is_busy(number, end);
+        }
+        let mut part = begin + PART;
+        while part < end {
+            let event = Event::Part { link: number, at_master: !from_master };
+            self.schedule(part.saturating_sub(now), event);
+            part += PART;
+        }
+        end
+    }
+
+    /// How the frames of a node (none: the master) get on.
+    pub(super) fn view_of(
+        links: &BTreeMap<u64, Link>,
+        now: Duration,
+        session: SessionId,
+        is_master: bool,
+    ) -> LineView {
+        let link = links.get(&session.get());
+        link.map_or_else(LineView::default, |link| link.line(is_master).look(now))
     }
 
     fn take_rule(&mut self, peer: &NodeName, kind: FrameKind) -> Option<RuleAction> {

@@ -53,7 +53,9 @@ impl Cluster {
     /// The node that an event happens to (inside, none: the master); none where it is void.
     fn node_of(&self, event: &Event) -> Option<Option<NodeName>> {
         match event {
-            Event::Arrive { link, at_master, .. } | Event::Down { link, at_master } => {
+            Event::Arrive { link, at_master, .. }
+            | Event::Part { link, at_master }
+            | Event::Down { link, at_master } => {
                 let link = self.links.get(link)?;
                 let (master, secondary) = link.lives;
                 match at_master {
@@ -85,7 +87,8 @@ impl Cluster {
         if let Some(master) = &mut self.master
             && master.next_deadline().is_some_and(|at| at <= now)
         {
-            master.machine.look(now, |_| LineView::default());
+            let (links, at) = (&self.links, self.now);
+            master.machine.look(now, |session| Self::view_of(links, at, session, true));
             master.machine.handle_timeout(now);
             let later = master.machine.next_deadline();
             assert!(later.is_none_or(|at| at > now), "the master's deadline stays in the past");
@@ -97,7 +100,8 @@ impl Cluster {
         let due: Vec<NodeName> = self.secondaries.iter().filter_map(is_due).collect();
         for name in due {
             if let Some(node) = self.secondaries.get_mut(&name) {
-                node.machine.look(now, |_| LineView::default());
+                let (links, at) = (&self.links, self.now);
+                node.machine.look(now, |session| Self::view_of(links, at, session, false));
                 node.machine.handle_timeout(now);
                 let later = node.machine.next_deadline();
                 assert!(later.is_none_or(|at| at > now), "{name}'s deadline stays in the past");
@@ -174,6 +178,12 @@ impl Cluster {
                 }
                 Input::Frame { session: SessionId::new(link), frame }
             }
+            Event::Part { link, .. } => {
+                if self.links.get(&link).is_some_and(|link| link.master_open) {
+                    self.positions.heard(self.now, link);
+                }
+                Input::Heard(SessionId::new(link))
+            }
             Event::Compared { link, is_same, .. } => {
                 self.positions.compared(self.now, link);
                 Input::Compared { session: SessionId::new(link), is_same }
@@ -219,6 +229,7 @@ impl Cluster {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
                 SecondaryInput::Frame { session: SessionId::new(link), frame }
             }
+            Event::Part { link, .. } => SecondaryInput::Heard(SessionId::new(link)),
             Event::Accepted { .. }
             | Event::Remembered { .. }
             | Event::Compared { .. }

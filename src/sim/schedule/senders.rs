@@ -3,16 +3,28 @@
 use std::time::Duration;
 
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use super::Schedule;
 use crate::protocol::{Refusal, Wait};
-use crate::types::{Batch, IdempotencyKey, MessageId, WriteConcern};
+use crate::types::{Batch, DelayRange, IdempotencyKey, MessageId, WriteConcern};
 
 /// A batch with a key, as its sender knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Keyed {
     key: IdempotencyKey,
     batch: Batch,
+}
+
+/// Now and then a delay of this range.
+pub(super) fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
+    rng.random_bool(0.25).then(|| range.parse().expect("a range"))
+}
+
+/// Bytes a second, on a network that is slow: a long message takes some seconds, and all that a
+/// schedule sends no longer than it may take to converge.
+pub(super) fn some_rate(rng: &mut ChaCha8Rng, is_slow: bool) -> Option<u64> {
+    is_slow.then(|| rng.random_range(20_000..200_000))
 }
 
 impl Schedule {
@@ -70,8 +82,9 @@ impl Schedule {
 
     fn some_text(&mut self) -> String {
         self.sent += 1;
-        // Now and then one so large that runs are cut and windows fill.
-        let filler = if self.rng.random_bool(0.02) { 300_000 } else { 10 };
+        // Now and then one so large that runs are cut and windows fill, or that takes its time on a slow line.
+        let (share, longest) = if self.is_slow { (0.1, 100_000) } else { (0.02, 300_000) };
+        let filler = if self.rng.random_bool(share) { longest } else { 10 };
         format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)))
     }
 

@@ -1,0 +1,148 @@
+//! Nodes whose segments are so small that files begin, are sealed, get indexes and are read again all the time.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::support::*;
+
+/// The names of the files with this ending, in order.
+fn files(directory: &Path, ending: &str) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(ending));
+    names.sort();
+    names
+}
+
+/// Appends messages until the log has so many files.
+fn fill(http: SocketAddr, directory: &Path, count: usize) {
+    for n in 0.. {
+        if files(directory, ".log").len() >= count {
+            return;
+        }
+        append(http, &format!("Msg{n} {}", "x".repeat(1500)), "1");
+    }
+}
+
+#[test]
+fn each_sealed_segment_gets_an_index_and_a_lost_one_is_made_again() {
+    let kept = tempfile::tempdir().unwrap();
+    let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
+    let (mut first, _) = master(&flags);
+    fill(first.http, kept.path(), 6);
+    let indexes = || files(kept.path(), ".index");
+    wait_until("an index of each sealed segment", || indexes().len() >= 5);
+    first.process.kill();
+    let lost = indexes()[2].clone();
+    fs::remove_file(kept.path().join(&lost)).unwrap();
+    let (again, _) = master(&flags);
+    wait_until("the index that was lost", || indexes().contains(&lost));
+    assert_eq!(get(again.http, "/ready").status, 200);
+}
+
+#[test]
+fn damage_that_nobody_reads_is_found_by_the_node_itself() {
+    let kept = tempfile::tempdir().unwrap();
+    let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
+    let (mut first, _) = master(&flags);
+    fill(first.http, kept.path(), 6);
+    wait_until("the indexes", || files(kept.path(), ".index").len() >= 5);
+    first.process.kill();
+    let oldest = kept.path().join(&files(kept.path(), ".log")[0]);
+    let mut bytes = fs::read(&oldest).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"Msg1 ").unwrap();
+    bytes[at] = b'!';
+    fs::write(&oldest, bytes).unwrap();
+    // Its index is whole, so the start does not read the segment, and nobody asks for the message.
+    let (again, _) = master(&flags);
+    wait_until("the damage to be found", || health(again.http)["disk"]["state"] == "damaged");
+    assert_eq!(get(again.http, "/ready").status, 503);
+    assert_eq!(get(again.http, "/messages/0").status, 200, "what is whole is served");
+}
+
+/// Limits of a running process can be changed on Linux only.
+#[cfg(target_os = "linux")]
+mod descriptors {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpStream;
+
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    use serde_json::Value;
+
+    use super::*;
+
+    /// A connection that is kept open.
+    struct Kept(BufReader<TcpStream>);
+
+    impl Kept {
+        fn new(http: SocketAddr) -> Self {
+            let stream = TcpStream::connect(http).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            Self(BufReader::new(stream))
+        }
+
+        fn send(&mut self, method: &str, path: &str, body: &str) {
+            let length = body.len();
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+            let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+            self.0.get_mut().write_all(request.as_bytes()).unwrap();
+        }
+
+        /// Reads an answer: its status and its JSON.
+        fn answer(&mut self) -> (u16, Value) {
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") {
+                self.0.read_line(&mut head).unwrap();
+            }
+            for line in head.lines() {
+                if let Some((name, value)) = line.split_once(": ")
+                    && name.eq_ignore_ascii_case("content-length")
+                {
+                    length = value.parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            self.0.read_exact(&mut body).unwrap();
+            let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+            (status, serde_json::from_slice(&body).unwrap())
+        }
+    }
+
+    #[test]
+    fn a_segment_that_cannot_begin_for_want_of_descriptors_begins_later() {
+        let kept = tempfile::tempdir().unwrap();
+        let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
+        let (node, _) = master(&flags);
+        let (mut sender, mut watcher) = (Kept::new(node.http), Kept::new(node.http));
+        let mut state = || {
+            watcher.send("GET", "/health", "");
+            watcher.answer().1["disk"]["state"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(state(), "ok");
+        let body = append_body(&"x".repeat(1500), "1");
+        sender.send("POST", "/messages", &body);
+        assert_eq!(sender.answer().0, 201);
+        // From here on the process gets no descriptor at all, whatever it has in reserve.
+        let process = Pid::from_raw(i32::try_from(node.process.id()).unwrap());
+        let none = Rlimit { current: Some(3), ..getrlimit(Resource::Nofile) };
+        let before = prlimit(process, Resource::Nofile, none).unwrap();
+        // Two more fill the segment. The next one needs another: it waits for the disk, and its sender for the answer.
+        for _ in 0..2 {
+            sender.send("POST", "/messages", &body);
+            assert_eq!(sender.answer().0, 201);
+        }
+        sender.send("POST", "/messages", &body);
+        while state() == "ok" {
+            pause();
+        }
+        assert_eq!(state(), "stalled");
+        prlimit(process, Resource::Nofile, before).unwrap();
+        assert_eq!(sender.answer().0, 201, "there are descriptors again");
+        while state() != "ok" {
+            pause();
+        }
+        assert_eq!(texts(node.http).len(), 4);
+        assert_eq!(files(kept.path(), ".log").len(), 2);
+    }
+}
