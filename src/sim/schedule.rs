@@ -297,8 +297,6 @@ impl Schedule {
         self.mend_disk(None);
         self.cluster.wipe(&self.namesake);
         self.cluster.run_for(STRAY_TIME);
-        // Refused where it never got ready.
-        let _ = self.cluster.forget(&Cluster::stray());
         for name in self.secondaries.clone() {
             self.cluster.go_on(Some(&name));
             self.mend_disk(Some(&name));
@@ -308,6 +306,8 @@ impl Schedule {
             }
         }
         self.find_damage();
+        // Behind the last crash, which would undo what is not yet on the disk. Refused where it never got ready.
+        let _ = self.cluster.forget(&Cluster::stray());
     }
 
     /// Has all damage found. What the master cannot get back, a person puts there.
