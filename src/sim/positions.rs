@@ -23,7 +23,8 @@ pub(super) struct Positions {
     ready: BTreeMap<NodeName, u64>,
     /// When something last came on each connection.
     heard: BTreeMap<u64, Duration>,
-    /// Until when a frame to the secondary takes its time on each connection: its parts are signs of life, too.
+    /// When the master last saw on each connection that a frame to the secondary was over in part. That is a sign of
+    /// life where it is more than at the look before.
     busy: BTreeMap<u64, Duration>,
     /// The newest connection that the master took for each name, and the position that counts.
     counts: BTreeMap<NodeName, (u64, Option<LogEnd>)>,
@@ -59,9 +60,9 @@ impl Positions {
         self.stood_still.is_some_and(|stood| stood >= since)
     }
 
-    /// A frame to the secondary is on a slow line until then.
-    pub(super) fn is_busy(&mut self, link: u64, until: Duration) {
-        self.busy.insert(link, until);
+    /// The master sees that a frame to the secondary is over in part.
+    pub(super) fn is_busy(&mut self, now: Duration, link: u64) {
+        self.busy.insert(link, now);
     }
 
     /// The master received a part of a frame on a connection.
@@ -153,7 +154,7 @@ impl Positions {
 
     fn status_of(&self, now: Duration, interval: Duration, link: u64) -> Option<Status> {
         let heard = self.heard.get(&link).copied().unwrap_or_default();
-        if self.stood_still(heard) || self.busy.get(&link).is_some_and(|&until| until > heard) {
+        if self.stood_still(heard) || self.busy.get(&link).is_some_and(|&seen| seen > heard) {
             return None;
         }
         let silent = now - heard;

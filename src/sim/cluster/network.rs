@@ -122,9 +122,6 @@ impl Cluster {
         }
         let line = if from_master { &mut link.to_secondary } else { &mut link.to_master };
         let (begin, end) = line.send(now, bytes, rate, subject);
-        if end - begin > PART && from_master {
-            self.positions.is_busy(number, end);
-        }
         let mut part = begin + PART;
         while part < end {
             let event = Event::Part { link: number, at_master: !from_master };

@@ -87,8 +87,14 @@ impl Cluster {
         if let Some(master) = &mut self.master
             && master.next_deadline().is_some_and(|at| at <= now)
         {
-            let (links, at) = (&self.links, self.now);
-            master.machine.look(now, |session| Self::view_of(links, at, session, true));
+            let (links, positions, at) = (&self.links, &mut self.positions, self.now);
+            master.machine.look(now, |session| {
+                let view = Self::view_of(links, at, session, true);
+                if view.is_within_frame {
+                    positions.is_busy(at, session.get());
+                }
+                view
+            });
             master.machine.handle_timeout(now);
             let later = master.machine.next_deadline();
             assert!(later.is_none_or(|at| at > now), "the master's deadline stays in the past");
