@@ -342,34 +342,7 @@ impl Cluster {
         self.look();
     }
 
-    fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
-        self.look();
-        self.note_positions();
-        let is_liar = |name: &NodeName| self.positions.is_liar(name);
-        self.checker.released(self.now, waiter, outcome, is_liar);
-        let (what, receipt) = match outcome {
-            Outcome::Committed(receipt) => ("committed", receipt),
-            Outcome::TimedOut(receipt) => ("timed out", receipt),
-            Outcome::ShuttingDown(receipt) => ("shutting down", receipt),
-            Outcome::DiskFailed(receipt, _) => ("the disk failed", receipt),
-            Outcome::TooManyWaiting(receipt) => ("too many wait", receipt),
-            Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
-        };
-        let is_judged =
-            |name: &&NodeName| **name != self.master_name && !self.positions.is_liar(name);
-        for name in receipt.acked_by.iter().filter(is_judged) {
-            let told = self.positions.of(name);
-            let has_told = told.is_some_and(|told| receipt.id.end() <= told);
-            assert!(has_told, "{name} told {told:?}: {receipt:?}");
-        }
-        let nodes: Vec<_> = receipt.acked_by.iter().map(NodeName::as_str).collect();
-        let (id, w, nodes) = (receipt.id, receipt.write_concern, nodes.join(", "));
-        let replayed = if receipt.replayed { " (replayed)" } else { "" };
-        let line = format!("sender {waiter}: {what}, id={id} w={w} acked by [{nodes}]{replayed}");
-        self.note(&line);
-    }
-
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         if let Some(master) = &self.master {
             let log = Some(master.machine.log_id());
             self.checker.look_at(&self.master_name, &self.master_name, log, &master.log.reader);
