@@ -1,5 +1,6 @@
 //! Damaged directories that are repaired from others, and those that must not be.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use super::tests::{
     append, copied, directory, opened, overwrite, place_of, printed, refusal, segments,
 };
 use crate::log::disk::Role;
+use crate::log::repair::{Source, repair as repair_from};
 use crate::types::LogEnd;
 
 /// The files of a directory and their bytes, but for the lock and indexes.
@@ -88,6 +90,28 @@ async fn messages_that_no_checksum_proves_are_not_taken() {
     assert!(refused.contains("no checksum"), "{refused}");
     assert_eq!(files(dir.path()), before, "nothing was changed");
     repair(dir.path(), whole.path());
+}
+
+/// A text is asked for twice, to prove it and to write it: several nodes may stand behind a URL, or it changes.
+#[tokio::test]
+async fn a_node_that_gives_another_text_once_the_first_was_proven_changes_nothing() {
+    let dir = directory(Role::Master).await;
+    let file = &segments(dir.path())[0];
+    overwrite(file, place_of(file, "Msg1\n"), b"N");
+    let before = fs::read(file).unwrap();
+    let asked = Cell::new(0);
+    let text_of = |_| {
+        asked.set(asked.get() + 1);
+        Ok(if asked.get() == 1 { "Msg1\n" } else { "Lie1\n" }.to_owned())
+    };
+    let from = Source::Node { url: "http://127.0.0.1:8000", text_of: &text_of };
+    let refused = repair_from(dir.path(), None, Some(from)).unwrap_err().to_string();
+    assert!(refused.contains("no checksum"), "{refused}");
+    assert_eq!(asked.get(), 2);
+    assert_eq!(fs::read(file).unwrap(), before);
+    let from = Source::Node { url: "http://127.0.0.1:8000", text_of: &|_| Ok("Msg1\n".to_owned()) };
+    assert_eq!(repair_from(dir.path(), None, Some(from)).unwrap().messages, 1);
+    assert!(printed(&["verify"], dir.path()).ends_with("\nwhole\n"));
 }
 
 #[tokio::test]

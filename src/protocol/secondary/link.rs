@@ -34,7 +34,7 @@ pub(super) struct Link {
     /// Without a byte for this long the connection is given up.
     silence_max: Duration,
     in_flight: InFlight<FrameKind>,
-    line: Line,
+    pub(super) line: Line,
     pub(super) pages: Pages,
     /// Requests whose artificial delay is not over.
     delayed: Delayed<Outgoing>,
@@ -119,14 +119,9 @@ impl Link {
         }
     }
 
-    /// Whether a page to the master is still under way, as far as was seen.
-    pub(super) fn has_page_under_way(&self) -> bool {
-        self.line.view().has_page
-    }
-
-    /// Notes that a page is sent to the master.
-    pub(super) fn note_page(&mut self, now: Instant) {
-        self.line.sent(now);
+    /// Whether the master may take this node for a ready one: its answer to that may be on its way, or lost.
+    pub(super) fn has_told_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready | Stage::CatchingUp { told_ready: true, .. })
     }
 
     /// Makes no request before `until`, or before a later time that was set already.

@@ -54,10 +54,10 @@ impl<L: LogView> Secondary<L> {
         from: LogEnd,
     ) -> Result<(), ProtocolError> {
         let link = match &mut self.connection {
-            Connection::Up(link) if link.stage == Stage::Ready => link,
+            Connection::Up(link) if link.has_told_ready() => link,
             _ => return Err(ProtocolError::UnexpectedRequest(FrameKind::GetMessages)),
         };
-        if link.pages.giving.is_some() || link.has_page_under_way() {
+        if link.pages.giving.is_some() || link.line.view().has_page {
             debug!(%request, %from, "asked again while a page is still under way");
             return Ok(());
         }
@@ -87,7 +87,7 @@ impl<L: LogView> Secondary<L> {
         let Some(request) = link.pages.giving.take() else { return };
         match found {
             Ok((run, _)) => {
-                link.note_page(now);
+                link.line.sent(now);
                 debug!(%request, id = %run, "the master asks for messages; sending a page");
                 let page = Response::Page { run, log_end: self.contiguous_end };
                 self.write(session, Frame::Response(request, page));

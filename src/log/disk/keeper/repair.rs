@@ -124,12 +124,12 @@ fn swap(
         };
         Ok(fetched.records.iter().filter_map(part).collect())
     };
-    let header = rebuild.prove(survey, &mut others, mark)?;
+    let proof = rebuild.prove(survey, &mut others, mark)?;
     let name = repaired_name(rebuild.first);
-    let scanned = rebuild.write(&name, &header, survey, &mut others)?;
+    let scanned = rebuild.write(&name, &proof, survey, &mut others)?;
     rebuild.storage.rename(&name, &segment_name(rebuild.first))?;
     rebuild.storage.sync_directory()?;
-    if let Err(error) = scanned.index.store(rebuild.storage, &header, &scanned.keys) {
+    if let Err(error) = scanned.index.store(rebuild.storage, &proof.header, &scanned.keys) {
         warn!(file = segment_name(rebuild.first), %error,
             "cannot write the index; the next start reads the segment again");
     }

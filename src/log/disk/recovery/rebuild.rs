@@ -50,6 +50,14 @@ pub(in crate::log::disk) struct Survey {
     pub(in crate::log::disk) is_whole: bool,
 }
 
+/// A segment that is proven to be what was there.
+pub(in crate::log::disk) struct Proof {
+    /// The header of a new file.
+    pub(in crate::log::disk) header: SegmentHeader,
+    /// The checksum of the segment's records alone. What is written is read, and given by others, once more.
+    records: RunningChecksum,
+}
+
 /// Why a segment is not made anew.
 pub(in crate::log::disk) enum RebuildError<E> {
     /// The system refused.
@@ -130,7 +138,7 @@ impl Rebuild<'_> {
         Ok(header.map(|header| (file, header)))
     }
 
-    /// Proves that what the segment has and what others give is what was there. Returns the header of a new file.
+    /// Proves that what the segment has and what others give is what was there.
     ///
     /// # Errors
     /// When the system refuses, the others have not what is missing, or it is not proven.
@@ -139,13 +147,15 @@ impl Rebuild<'_> {
         survey: &Survey,
         others: Others<'_, E>,
         mark: u64,
-    ) -> Result<SegmentHeader, RebuildError<E>> {
+    ) -> Result<Proof, RebuildError<E>> {
         let before = match &survey.own {
             Some((_, header)) => header.running,
             None => self.running_before()?,
         };
         let (mut running, mut is_each_proven) = (before, true);
+        let mut records = RunningChecksum::START;
         self.walk(survey, others, &mut |id, record, _, is_others| {
+            records = records.over(record).expect("a whole record");
             running = running.and_then(|running| running.over(record));
             if is_others {
                 is_each_proven &= self.is_proven(survey, id, record)?;
@@ -157,7 +167,10 @@ impl Rebuild<'_> {
             None => is_each_proven,
         };
         match is_proven {
-            true => Ok(SegmentHeader::new(self.log, self.first, mark, before)),
+            true => {
+                let header = SegmentHeader::new(self.log, self.first, mark, before);
+                Ok(Proof { header, records })
+            }
             false => Err(RebuildError::Unproven),
         }
     }
@@ -166,18 +179,25 @@ impl Rebuild<'_> {
     /// takes is bounded, however long the segment is; what was written of it is given back where that fails.
     ///
     /// # Errors
-    /// When the system refuses, or the others have not what is missing.
+    /// When the system refuses, the others have not what is missing, or it is not what was proven.
     pub(in crate::log::disk) fn write<E>(
         &self,
         name: &str,
-        header: &SegmentHeader,
+        proof: &Proof,
         survey: &Survey,
         others: Others<'_, E>,
     ) -> Result<Scanned, RebuildError<E>> {
-        let file = self.storage.create(name)?;
+        let (file, header) = (self.storage.create(name)?, &proof.header);
         let mut write = || {
             let mut writer = Writer::new(&*file, header)?;
-            self.walk(survey, others, &mut |_, record, has_more, _| writer.push(record, has_more))?;
+            let mut records = RunningChecksum::START;
+            self.walk(survey, others, &mut |_, record, has_more, _| {
+                records = records.over(record).expect("a whole record");
+                writer.push(record, has_more)
+            })?;
+            if records != proof.records {
+                return Err(RebuildError::Unproven);
+            }
             let end = writer.finish()?;
             file.sync()?;
             let scanned = scan(&*file, header, &mut no_visit)?;

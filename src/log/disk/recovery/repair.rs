@@ -9,15 +9,13 @@ use std::path::Path;
 
 pub use self::error::RepairError;
 pub use self::source::Source;
-use super::super::format::{
-    Role, SEGMENT_HEADER_BYTES, SegmentHeader, repaired_name, segment_name,
-};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES, repaired_name, segment_name};
 use super::super::manifest::Manifest;
 use super::super::notes;
 use super::super::scan::read_header;
 use super::findings::{DamagedPlace, Findings};
 use super::inspect::{self, InspectError, role_of};
-use super::rebuild::{Rebuild, RebuildError, Survey};
+use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
 use super::walk::Found;
 use super::{MANIFEST, OpenError};
 use crate::log::open::{lock, open_directory};
@@ -42,7 +40,7 @@ struct Proven<'a> {
     places: Vec<&'a DamagedPlace>,
     rebuild: Rebuild<'a>,
     survey: Survey,
-    header: SegmentHeader,
+    proof: Proof,
 }
 
 /// Repairs a directory.
@@ -183,17 +181,17 @@ impl Repair<'_> {
         // Not to be guessed, and not zero, which would be found everywhere.
         let mark = rand::random::<u64>().max(1);
         let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), mark);
-        let header = proven.map_err(|error| self.told(first, error))?;
-        Ok(Proven { places, rebuild, survey, header })
+        let proof = proven.map_err(|error| self.told(first, error))?;
+        Ok(Proven { places, rebuild, survey, proof })
     }
 
     /// Puts a segment in the place of a damaged one, which keeps its bytes under another name. Returns its path.
     fn replace(&self, proven: &Proven<'_>) -> Result<String, RepairError> {
-        let Proven { places, rebuild, survey, header } = proven;
-        let (storage, name) = (self.found.storage, segment_name(header.first));
-        let next = repaired_name(header.first);
-        let scanned = rebuild.write(&next, header, survey, &mut |ids| self.others(places, ids));
-        let scanned = scanned.map_err(|error| self.told(header.first, error))?;
+        let Proven { places, rebuild, survey, proof } = proven;
+        let (storage, name) = (self.found.storage, segment_name(rebuild.first));
+        let next = repaired_name(rebuild.first);
+        let scanned = rebuild.write(&next, proof, survey, &mut |ids| self.others(places, ids));
+        let scanned = scanned.map_err(|error| self.told(rebuild.first, error))?;
         let swap = || {
             let names = storage.list()?;
             if names.contains(&name) {
@@ -207,7 +205,7 @@ impl Repair<'_> {
         };
         swap().map_err(self.found.failed("write", &name))?;
         if rebuild.next.is_some() {
-            self.found.store_index(&name, header, &scanned);
+            self.found.store_index(&name, &proof.header, &scanned);
         }
         Ok(storage.path_of(&name))
     }

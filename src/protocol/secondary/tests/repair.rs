@@ -97,24 +97,31 @@ fn a_node_that_is_not_ready_asks_when_it_is() {
 }
 
 #[test]
-fn a_master_that_asks_is_given_a_page_by_a_node_that_is_ready() {
+fn a_master_that_asks_is_given_a_page_by_a_node_that_told_that_it_is_ready() {
     let ask = |node: &mut Node, from: u64| {
         let request = Request::GetMessages { from: LogEnd::new(from), again: true };
         let frame = Frame::Request(RequestId::new(9), request);
         node.step(SecondaryInput::Frame { session: SESSION, frame })
     };
-    let mut node = joined(true);
-    for from in [0, 4] {
-        let run = IdRange::new(LogEnd::new(from), LogEnd::new(5));
-        let page = Response::Page { run, log_end: LogEnd::new(5) };
-        let frame = Frame::Response(RequestId::new(9), page);
-        assert_eq!(ask(&mut node, from), [SecondaryEffect::Send { session: SESSION, frame }]);
+    // The answer to `SecondaryNodeReady` may be on its way, or lost.
+    for is_answered in [false, true] {
+        let mut node = joined(is_answered);
+        for from in [0, 4] {
+            let run = IdRange::new(LogEnd::new(from), LogEnd::new(5));
+            let page = Response::Page { run, log_end: LogEnd::new(5) };
+            let frame = Frame::Response(RequestId::new(9), page);
+            assert_eq!(ask(&mut node, from), [SecondaryEffect::Send { session: SESSION, frame }]);
+        }
     }
+    let mut node = joined(true);
     for from in [5, 6, u64::MAX] {
         let effects = ask(&mut node, from);
         let [SecondaryEffect::Send { frame, .. }] = &effects[..] else { panic!("{effects:?}") };
         assert!(matches!(frame, Frame::Response(_, Response::Failed { .. })), "{frame:?}");
     }
+    let mut node = Node::new();
+    node.step(SecondaryInput::Connected(SESSION));
+    node.answer(1, 0, welcome(7));
     let error = ProtocolError::UnexpectedRequest(FrameKind::GetMessages);
-    assert!(closed_for(&ask(&mut joined(false), 0), &error));
+    assert!(closed_for(&ask(&mut node, 0), &error));
 }
