@@ -15,8 +15,9 @@ use crate::protocol::SecondaryPhase;
 use crate::types::{Faults, NodeName, Quorum, Rate, WaiterId};
 
 /// Within this virtual time after the last fault a cluster must be whole again. A heartbeat interval decides how soon a
-/// dead connection is noticed, and the longest one that a schedule draws is 3 s.
-const CONVERGENCE_LIMIT: Duration = Duration::from_secs(60);
+/// dead connection is noticed, and the longest one that a schedule draws is 3 s. Where small pages are asked for and
+/// stored with delays of up to 3 s, a log of some hundred messages takes a minute and more.
+const CONVERGENCE_LIMIT: Duration = Duration::from_secs(180);
 
 /// Within this virtual time a cluster without other faults repairs what is damaged: twice the longest pause between two
 /// attempts.

@@ -72,9 +72,10 @@ pub(super) async fn introductions(
                 down.push(error.to_string());
             }
             Err(error) if error.is::<Unreachable>() => {
-                let advice = "the first --url is the master's, and must be up; give --allow-down \
-                              if another one is meant to be down";
-                return Err(error.context(advice));
+                bail!(
+                    "{error:#}; the first --url is the master's, and must be up; give --allow-down \
+                     if another one is meant to be down"
+                );
             }
             Err(error) => return Err(error),
         }

@@ -52,7 +52,7 @@ pub(super) async fn introductions(
                 continue;
             }
             Err(error) if error.is::<Unreachable>() => {
-                return Err(error.context("if it is meant to be down, give --allow-down"));
+                bail!("{error:#}; if it is meant to be down, give --allow-down");
             }
             health => health?,
         };

@@ -21,7 +21,9 @@ impl Cluster {
     /// Flips a bit of an old segment of a node (none: the master), and has the node read its old segments. One node is
     /// damaged at a time, so that another one has what is damaged. Returns whether there was something to damage.
     pub fn damage(&mut self, name: Option<&NodeName>) -> bool {
-        if self.is_damaged() {
+        // A read that fails for the moment can keep a node from finding the damage before.
+        if self.is_damaged() || self.flipped.as_ref().is_some_and(|flipped| self.is_there(flipped))
+        {
             return false;
         }
         let Some(disk) = self.disk(name).cloned() else { return false };
@@ -86,11 +88,19 @@ impl Cluster {
         let Some(flipped) = self.flipped.take_if(|flipped| flipped.node.as_ref() == name) else {
             return;
         };
-        let Some(disk) = self.disk(name) else { return };
-        let is_there = segments(disk).contains(&flipped.file);
-        if is_there && disk.bytes(&flipped.file).starts_with(&flipped.header) {
+        if self.is_there(&flipped)
+            && let Some(disk) = self.disk(name)
+        {
             disk.flip_bit(&flipped.file, flipped.bit);
         }
+    }
+
+    /// Whether the file with the flipped bit was neither repaired nor removed.
+    fn is_there(&self, flipped: &Flipped) -> bool {
+        self.disk(flipped.node.as_ref()).is_some_and(|disk| {
+            segments(disk).contains(&flipped.file)
+                && disk.bytes(&flipped.file).starts_with(&flipped.header)
+        })
     }
 }
 
