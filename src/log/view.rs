@@ -2,7 +2,10 @@
 
 use super::{LogReader, Page, ReadError};
 use crate::protocol::{LogView, Unreadable};
-use crate::types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
+use crate::types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
+
+/// Bytes of records that are read at once on the way to a position behind. More: more memory. Fewer: more calls.
+const BACK_BYTES: usize = 256 * 1024;
 
 impl LogReader {
     /// As [`read`](Self::read), but that a batch in a file of more than `longest_batch` bytes is not read, and no
@@ -42,8 +45,28 @@ impl LogReader {
         }
         match self.shared.running_recent(end) {
             Some(running) => Ok(Some(running)),
-            None => self.on_disk(|files| files.running_checksum(end)).map(Some),
+            None => {
+                let running = self.on_disk(|files| files.running_checksum(end));
+                running.or_else(|unread| self.running_back(end).ok_or(unread)).map(Some)
+            }
         }
+    }
+
+    /// The checksum of all records below `end`, where what is below is damaged: back from the next position at which
+    /// it is known. So a secondary that has what is damaged here is let in, and can give it.
+    fn running_back(&self, end: LogEnd) -> Option<RunningChecksum> {
+        let behind = self.on_disk(|files| Ok(files.running_behind(end))).ok()?;
+        let (until, running) = behind.or_else(|| {
+            let start = self.shared.recent().start();
+            self.shared.running_recent(start).map(|running| (start, running))
+        })?;
+        let (mut from, mut checksums) = (end, Vec::new());
+        while from < until {
+            let records = self.read(from, until, BACK_BYTES).ok()?;
+            checksums.extend(records.iter().map(|record| record.checksum.get()));
+            from = records.range().end();
+        }
+        Some(checksums.iter().rev().fold(running, |running, &crc| running.before(crc)))
     }
 
     /// Returns whether a secondary that tells this checksum has the same records below a durable `end`; see

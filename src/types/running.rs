@@ -43,6 +43,16 @@ impl RunningChecksum {
         Self(value ^ (value >> 33))
     }
 
+    /// Goes back over one record, by its CRC-32C: what [`then`](Self::then) went on from.
+    #[must_use]
+    pub const fn before(self, crc: u32) -> Self {
+        // Each step is undone: a shift by more than half of the bits by itself, a factor by its inverse.
+        let mut value = (self.0 ^ (self.0 >> 33)).wrapping_mul(0x9cb4_b2f8_1293_37db);
+        value = (value ^ (value >> 33)).wrapping_mul(0x4f74_430c_22a5_4005);
+        value ^= value >> 33;
+        Self(value.wrapping_sub(0x9e37_79b9_7f4a_7c15).wrapping_sub(crc as u64))
+    }
+
     /// Goes on over records by the checksums that stand in them, which are not compared with the rest; none where the
     /// bytes end inside a record.
     #[must_use]
@@ -91,6 +101,15 @@ mod tests {
         let on = RunningChecksum::START.over(&all[..first]).unwrap().over(&all[first..]);
         assert_eq!(on, RunningChecksum::START.over(&all));
         assert_eq!(RunningChecksum::START.over(&all[..all.len() - 1]), None);
+    }
+
+    #[test]
+    fn it_goes_back_over_a_record_to_what_was_before() {
+        for crc in [0, 1, 7, 0xdead_beef, u32::MAX] {
+            for before in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX].map(RunningChecksum::new) {
+                assert_eq!(before.then(crc).before(crc), before);
+            }
+        }
     }
 
     #[test]

@@ -142,7 +142,6 @@ impl Damaged {
         self.version += 1;
         // A stable sort: this one's places go to the end.
         self.places.sort_by_key(|place| place.segment == segment);
-        self.is_due = true;
     }
 
     /// The segment is whole.

@@ -43,6 +43,14 @@ impl Files {
         self.running_over(&place, before, end)
     }
 
+    /// A position behind `end` at which the next file begins, and the checksum of all records before it, if that file
+    /// tells it.
+    pub(in crate::log) fn running_behind(&self, end: LogEnd) -> Option<(LogEnd, RunningChecksum)> {
+        let until = self.place(end).ok()?.until;
+        let next = self.place(until).ok()?.segment.header;
+        next.running.filter(|_| next.first == until).map(|running| (until, running))
+    }
+
     /// The checksum of all records before a segment that does not tell it.
     fn running_before(&self, first: LogEnd) -> Result<RunningChecksum, ReadError> {
         // One at a time: the next one finds what this one read.

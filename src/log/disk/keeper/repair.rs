@@ -93,6 +93,11 @@ impl Keeper {
                 let id = fetched.records.first().map(Run::range).unwrap_or(IdRange::empty(first));
                 info!(file, peer, messages, %id, "repaired a damaged file");
             }
+            Err(RebuildError::Unproven) if fetched.records.is_empty() => {
+                self.disk().work().damaged.misfit(first);
+                // Nobody is asked, so nothing else would make it wait.
+                return Err(io::Error::other("the next file tells of other records than it has"));
+            }
             Err(RebuildError::Unproven) => {
                 warn!(
                     file,

@@ -132,6 +132,42 @@ fn a_damaged_message_of_the_file_that_is_written_is_repaired_once_that_is_sealed
 }
 
 #[test]
+fn a_file_that_its_own_records_do_not_mend_is_tried_again_later() {
+    let mut log = Damaged::new(COMMITS, |disk| {
+        let [first, next] = [0, 1].map(|at| segments(disk)[at].clone());
+        // More than was written, and no message of it.
+        let length = disk.bytes(&first).len() as u64;
+        disk.open_to_write(&first).unwrap().write_at(length, b"more").unwrap();
+        let bytes = disk.bytes(&next);
+        let header = format::SegmentHeader::decode(bytes.first_chunk().unwrap()).unwrap();
+        let running = header.running.map(|running| running.then(0));
+        let other = format::SegmentHeader { running, ..header };
+        disk.open_to_write(&next).unwrap().write_at(0, &other.encode()).unwrap();
+    });
+    log.scrub();
+    assert!(log.log.keeper.repair().is_some(), "after a pause");
+    assert_eq!(log.damage().map(|damage| (damage.wanted, damage.misfits)), Some((None, 1)));
+    let disk = log.log.shared.disk.as_ref().unwrap();
+    log.log.keeper.note_damage();
+    assert!(!disk.work().damaged.is_due(), "not before");
+}
+
+#[test]
+fn what_stands_above_damage_is_compared_from_behind() {
+    let log = Damaged::new(COMMITS, |disk| flip(disk, 4));
+    let [damaged, whole] = [&log.log, &log.whole].map(|log| &log.opened.reader);
+    for end in (5..END).map(LogEnd::new) {
+        let running = whole.running_checksum(end).unwrap();
+        assert_eq!(damaged.running_checksum(end), Ok(running), "{end}");
+        let told = running.unwrap();
+        assert_eq!(damaged.compare_below(end, told.short()), Ok(true));
+        // That of message 4 itself may be told, and is not known.
+        let other = damaged.compare_below(end, told.then(0).short());
+        assert!(if end.get() == 5 { other.is_err() } else { other == Ok(false) }, "{end}");
+    }
+}
+
+#[test]
 fn what_no_checksum_proves_is_not_taken_and_another_node_may_have_it() {
     let mut log = Damaged::new(COMMITS, |disk| flip(disk, 4));
     // Another history of the same log: all of its records are whole.
