@@ -183,11 +183,11 @@ fn a_secondary_is_told_that_its_master_cannot_read_what_it_asks_for() {
         append(first.http, &format!("{name} {long}"), "1");
     }
     stop(first);
-    let (_again, comm) = master(&["--data-dir", &data]);
+    let (again, comm) = master(&["--data-dir", &data]);
     damage(kept.path(), "second x");
     let bonnie = secondary("bonnie", comm, &[]);
     bonnie.process.log.wait_for("the request failed at the master");
-    bonnie.process.log.wait_for("the checksum of message 1 is wrong");
+    again.process.log.wait_for("the checksum of message 1 is wrong");
     assert_eq!(texts(bonnie.http).len(), 1, "what stands before the damage is there");
     assert_eq!(get(bonnie.http, "/ready").status, 503);
 }

@@ -98,6 +98,8 @@ fn a_master_put_back_from_an_older_copy_takes_nothing_until_its_loss_is_accepted
     let row = health(behind.http)["refused"][0].clone();
     assert_eq!((&row["name"], &row["code"]), (&"bonnie".into(), &"longer-log".into()));
     assert_eq!(row["logEnd"], 2);
+    let manifest = || std::fs::read_to_string(dir.join("manifest")).unwrap();
+    wait_until("the loss to be on the disk", || manifest().contains("\"seen\":2"));
     behind.process.kill();
     // Behind a restart it knows without bonnie.
     let (mut again, _) = master(&["--data-dir", &data]);
