@@ -45,7 +45,7 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
 
 #[test]
 fn schedules_reach_what_they_are_meant_to_reach() {
-    let traces: String = (0..60).map(|seed| Schedule::new(seed).run().trace).collect();
+    let traces: String = (0..100).map(|seed| Schedule::new(seed).run().trace).collect();
     for sight in [
         "(lost)",
         "(twice)",
