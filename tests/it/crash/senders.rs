@@ -171,8 +171,10 @@ impl Sender {
                     self.ledger.stored(id, &request.texts);
                 }
             }
-            (None, None) if self.temper == Temper::Easy => self.ledger.refused(&request.texts),
-            (None, None) => {}
+            (None, Some("refused")) if self.temper == Temper::Easy => {
+                self.ledger.refused(&request.texts);
+            }
+            (None, Some("refused")) => {}
             _ => panic!("{answer:?}"),
         }
     }
