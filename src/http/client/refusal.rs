@@ -24,11 +24,8 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// The longest body that hyper reads, in bytes: the two numbers above it have a meaning of their own.
 const LENGTH_MAX: &[u8] = b"18446744073709551613";
 
-/// Most bytes of a head that are kept, in bytes: as many as hyper reads before it refuses a head.
-const HEAD_BYTES_KEPT: usize = HEAD_BYTES_MAX;
-
-/// Most bytes of room that a head keeps for the next one on its connection, in bytes. Less: room is
-/// taken anew for usual heads. More: each idle connection holds it.
+/// Room that is kept for the next head on a connection, in bytes. Less: room is taken anew for usual
+/// heads. More: each idle connection holds it.
 const ROOM_BYTES_KEPT: usize = 1024;
 
 /// What came of a request since the last answer: its head, and what else came with it. It is looked
@@ -39,9 +36,9 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Notes what came.
+    /// Notes what came, up to the length at which hyper refuses a head.
     pub(super) fn note(&mut self, fresh: &[u8]) {
-        let room = HEAD_BYTES_KEPT - self.bytes.len();
+        let room = HEAD_BYTES_MAX - self.bytes.len();
         self.bytes.extend_from_slice(fresh.get(..room).unwrap_or(fresh));
     }
 
