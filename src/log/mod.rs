@@ -151,7 +151,8 @@ impl LogWriter {
     }
 
     /// Appends a batch and returns its first id. It is not visible before it is durable: see [`flush`](Self::flush).
-    /// Times of acceptance never decrease along the log: where the clock was put back, that of the message before counts.
+    /// Times of acceptance never decrease along the log: where the clock was put back, that of the
+    /// message before counts.
     pub fn append(
         &mut self,
         accepted_ms: u64,

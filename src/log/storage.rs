@@ -182,8 +182,9 @@ impl Directory {
         Ok(renameat(&self.handle, name, &into.handle, name)?)
     }
 
-    /// Gives a file a second name, `other`, which is free, in this directory or another one. Where the file system gives
-    /// none, that one is a copy, which is synced. Returns whether it is the same file.
+    /// Gives a file a second name, `other`, which is free, in this directory or another one. Where
+    /// the file system has no such names, that one is a copy, which is synced. Returns whether it
+    /// is the same file.
     ///
     /// # Errors
     /// The system's. A part of a copy may be there then.

@@ -99,8 +99,8 @@ pub trait LogView {
     fn is_same_below(&self, end: LogEnd, told: Checksum) -> Option<bool>;
 }
 
-/// A part of the node's own log cannot be read: which one and why, in words. The disk's fault is told by an input of its
-/// own.
+/// A part of the node's own log cannot be read: which one and why, in words. The disk's fault is
+/// told by an input of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Unreadable(pub String);
