@@ -173,8 +173,23 @@ fn faults_can_be_typed_into_up_and_nodes_flags_need_no_dashes() {
     wait_until("all to be ready", || {
         ["bonnie", "clyde"].iter().all(|name| row(nodes[0], name)["phase"] == "ready")
     });
-    up.type_line("slow bonnie soon");
-    up.log.wait_for("Nodes: master, bonnie, clyde");
+    for (typed, answer) in [
+        ("slow bonnie 2", "write 2s for seconds"),
+        ("slow master 1s", "only a secondary"),
+        ("slow nobody 1s", "Nodes: master, bonnie, clyde"),
+        ("kill clyde", "clyde ended"),
+        ("pause clyde", "up: clyde is not running"),
+    ] {
+        up.type_line(typed);
+        up.log.wait_for(answer);
+    }
+}
+
+#[test]
+fn who_types_a_fault_where_they_are_off_is_told_how_to_turn_them_on() {
+    let (mut up, _) = up(&[]);
+    up.type_line("pause clyde");
+    up.log.wait_for("up: faults are off: start with `acklog up --allow-faults`");
 }
 
 #[test]
