@@ -205,6 +205,8 @@ fn a_cluster_that_up_starts_again_in_its_directory_goes_on_where_it_was() {
         assert_eq!(texts(http), ["Msg1"]);
     }
     assert_eq!(append(nodes[0], "Msg2", "\"all\"").0, 1);
+    let begins = |up: &Process| up.log.all().join("\n").matches("begins here").count();
+    assert_eq!((begins(&first), begins(&second)), (3, 0));
     drop(second);
     let bonnies = format!("{data_dir}/bonnie");
     let tool = Command::new(env!("CARGO_BIN_EXE_acklog")).args(["log", "dump", &bonnies]).output();
