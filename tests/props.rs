@@ -4,8 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use acklog::sim::Schedule;
+use acklog::protocol::SecondaryPhase;
+use acklog::sim::{Cluster, ClusterOptions, Schedule};
+use acklog::types::WriteConcern;
 
 /// Schedules of the normal test command; `examples/sim.rs` lives as many as one wants.
 const SCHEDULES: u64 = 500;
@@ -31,6 +34,29 @@ fn order_exactly_once_and_acks_hold_in_every_random_schedule() {
             });
         }
     });
+}
+
+/// On a disk where a page takes longer to be read than the next message takes to come.
+#[test]
+fn a_secondary_becomes_ready_while_messages_never_stop() {
+    for seed in 0..20 {
+        let disk_delay_max = Duration::from_millis(20);
+        let mut cluster = Cluster::new(ClusterOptions {
+            seed,
+            on_disk: true,
+            disk_delay_max,
+            ..Default::default()
+        });
+        for n in 0..400 {
+            if n == 100 {
+                cluster.start_secondary(&"bonnie".parse().unwrap());
+            }
+            cluster.append("one more", Some(WriteConcern::Nodes(1)), None).unwrap();
+            cluster.run_for(Duration::from_millis(1));
+        }
+        let phase = cluster.secondaries().next().map(|(_, node)| node.phase());
+        assert_eq!(phase, Some(SecondaryPhase::Ready), "seed {seed}");
+    }
 }
 
 #[test]

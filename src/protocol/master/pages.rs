@@ -32,8 +32,9 @@ pub(super) struct PageRequest {
 /// What is read for a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadFor {
-    /// A page that it asked for.
-    Page(PageRequest),
+    /// A page that it asked for, and the log's end when the reading began. That is what the page tells as the end:
+    /// told a later one, a member that has all of it would never know that it has caught up while messages come.
+    Page(PageRequest, LogEnd),
     /// A run to send it.
     Run,
 }
@@ -62,13 +63,14 @@ impl Reads {
 
     /// Whether a page is being made, or a request for one waits.
     fn has_pages(&self) -> bool {
-        !self.requests.is_empty() || matches!(self.under_way, Some(ReadFor::Page(_)))
+        !self.requests.is_empty() || matches!(self.under_way, Some(ReadFor::Page(..)))
     }
 
     /// Lets a request wait for its turn; one that was written twice is there once. Returns whether there is room.
     fn push(&mut self, wanted: PageRequest) -> bool {
         let is_there = |other: &PageRequest| other.request == wanted.request;
-        if self.requests.iter().any(is_there) || self.under_way == Some(ReadFor::Page(wanted)) {
+        let is_made = matches!(&self.under_way, Some(ReadFor::Page(made, _)) if is_there(made));
+        if is_made || self.requests.iter().any(is_there) {
             return true;
         }
         let has_room = self.requests.len() < REQUESTS_MAX;
@@ -113,14 +115,14 @@ impl<L: LogView> Master<L> {
             && let Some(session) = member.session()
             && let Some(wanted) = member.name_and_reads().1.and_then(Reads::pop)
         {
-            let from = member.page_from(wanted.from, wanted.again);
-            if from < self.durable_end {
-                let began = member.begin_read(ReadFor::Page(wanted));
+            let (from, until) = (member.page_from(wanted.from, wanted.again), self.durable_end);
+            if from < until {
+                let began = member.begin_read(ReadFor::Page(wanted, until));
                 assert!(began, "nothing else is being read");
-                let order = ReadOrder { from, until: self.durable_end, max_bytes: RUN_BYTES_MAX };
+                let order = ReadOrder { from, until, max_bytes: RUN_BYTES_MAX };
                 return self.effects.push_back(Effect::Read { session, order });
             }
-            self.send_page(now, session, id, wanted, IdRange::empty(from));
+            self.send_page(now, session, id, wanted, (IdRange::empty(from), until));
         }
     }
 
@@ -138,11 +140,11 @@ impl<L: LogView> Master<L> {
         let Some(member) = self.members.get_mut(&id) else { return };
         assert!(!matches!(&found, Ok((range, _)) if range.is_empty()), "{found:?}");
         match (member.name_and_reads().1.and_then(Reads::end), found) {
-            (Some(ReadFor::Page(wanted)), Ok((run, _))) => {
-                self.send_page(now, session, id, wanted, run);
+            (Some(ReadFor::Page(wanted, until)), Ok((run, _))) => {
+                self.send_page(now, session, id, wanted, (run, until));
             }
             (
-                Some(ReadFor::Page(PageRequest { request, from, again })),
+                Some(ReadFor::Page(PageRequest { request, from, again }, _)),
                 Err(Unreadable(detail)),
             ) => {
                 let peer = member.name().as_str();
@@ -169,13 +171,12 @@ impl<L: LogView> Master<L> {
         session: SessionId,
         id: MemberId,
         PageRequest { request, from, again }: PageRequest,
-        run: IdRange,
+        (run, log_end): (IdRange, LogEnd),
     ) {
         let Some(member) = self.members.get_mut(&id) else { return };
         debug!(peer = %member.name(), %request, %from, again, id = %run,
             "asked for messages; sending a page");
         member.note_page(now, run.end());
-        let log_end = self.durable_end;
         self.respond(session, request, Response::Page { run, log_end });
     }
 }

@@ -49,6 +49,17 @@ fn pages(effects: &[Effect]) -> Vec<(u64, u64, u64)> {
     effects.iter().filter_map(page).collect()
 }
 
+/// The master's ends that the pages tell.
+fn log_ends(effects: &[Effect]) -> Vec<u64> {
+    let told = |effect: &Effect| match effect {
+        Effect::Send { frame: Frame::Response(_, Response::Page { log_end, .. }), .. } => {
+            Some(log_end.get())
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(told).collect()
+}
+
 fn runs(effects: &[Effect]) -> Vec<(u64, u64)> {
     let run = |effect: &Effect| match effect {
         Effect::Send { frame: Frame::Request(_, Request::AddMessage { run }), .. } => {
@@ -73,6 +84,25 @@ fn requests_that_look_ahead_wait_for_their_turn_and_each_gets_its_page() {
     let empty: Vec<_> = (3..=8).map(|id| (id, 5, 5)).collect();
     assert_eq!(pages(&effects), [vec![(2, 2, 5)], empty].concat());
     assert_eq!(reads(&effects), []);
+}
+
+#[test]
+fn a_page_tells_where_the_log_ended_when_it_was_asked_for_whatever_comes_meanwhile() {
+    let mut node = cold();
+    node.ask_page(1, 0, false);
+    node.ask_page(2, 0, false);
+    for (request, begins, ends) in [(1, 0, 5), (2, 5, 6), (3, 6, 7)] {
+        // A message becomes durable while the page is made, each time.
+        node.append(ends, 1).unwrap();
+        node.step(Input::Durable(LogEnd::new(ends + 1)));
+        let effects = node.read(Ok((begins, ends)));
+        assert_eq!(
+            log_ends(&effects),
+            [ends],
+            "who has request {request}'s page has all there was"
+        );
+        node.ask_page(request + 2, 0, false);
+    }
 }
 
 #[test]
