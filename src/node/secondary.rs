@@ -94,26 +94,8 @@ pub fn start_secondary(
     stop: CancellationToken,
     tasks: &TaskTracker,
 ) -> SecondaryHandle {
-    let Opened { writer, reader, log, .. } = log;
-    let restored =
-        RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
-    let (questions, question_queue) = mpsc::channel(MAILBOX);
-    let (events, event_queue) = mpsc::channel(MAILBOX);
-    let (dialed, dialed_queue) = mpsc::channel(1);
-    let master_address = master.to_string();
-    let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
-    let core = Core {
-        machine: Secondary::new(now(), options, restored, reader.clone()),
-        news: LogNews::new(reader.clone()),
-        reader: reader.clone(),
-        writer,
-        sessions,
-        master_port: master.port,
-        dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
-        dialed,
-    };
-    let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
-    let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
+    let (reader, master_address) = (log.reader.clone(), master.to_string());
+    let (core, inbox, questions) = Core::new(options, log, master, tasks);
     tasks.spawn(core.run(inbox, stop));
     SecondaryHandle { questions, reader, master_address }
 }
@@ -124,6 +106,13 @@ struct Inbox {
     events: mpsc::Receiver<Told>,
     reads: mpsc::UnboundedReceiver<Read>,
     dialed: mpsc::Receiver<io::Result<TcpStream>>,
+}
+
+/// What came and is not dealt with yet.
+#[derive(Default)]
+struct Came {
+    events: Vec<Told>,
+    questions: Vec<Question>,
 }
 
 struct Core {
@@ -138,8 +127,36 @@ struct Core {
 }
 
 impl Core {
+    fn new(
+        options: SecondaryOptions,
+        log: Opened,
+        master: MasterAddress,
+        tasks: &TaskTracker,
+    ) -> (Self, Inbox, mpsc::Sender<Question>) {
+        let Opened { writer, reader, log, .. } = log;
+        let restored =
+            RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
+        let (questions, question_queue) = mpsc::channel(MAILBOX);
+        let (events, event_queue) = mpsc::channel(MAILBOX);
+        let (dialed, dialed_queue) = mpsc::channel(1);
+        let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
+        let core = Self {
+            machine: Secondary::new(now(), options, restored, reader.clone()),
+            news: LogNews::new(reader.clone()),
+            reader,
+            writer,
+            sessions,
+            master_port: master.port,
+            dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
+            dialed,
+        };
+        let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
+        let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
+        (core, inbox, questions)
+    }
+
     async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
-        let mut came = Vec::with_capacity(TURN_MAX);
+        let mut came = Came::default();
         loop {
             let deadline = self.machine.next_deadline();
             // A node that is paused on demand leaves what its master sends where it is.
@@ -150,11 +167,11 @@ impl Core {
                 () = sleep_to(deadline) => {}
                 () = self.news.come() => {}
                 Some(dialed) = inbox.dialed.recv(), if hears => self.take_dialed(dialed),
-                Some(question) = inbox.questions.recv() => self.answer(question),
+                Some(question) = inbox.questions.recv() => came.questions.push(question),
                 Some(read) = inbox.reads.recv(), if hears => self.take_read(read),
-                _ = inbox.events.recv_many(&mut came, TURN_MAX), if hears => {}
+                _ = inbox.events.recv_many(&mut came.events, TURN_MAX), if hears => {}
             }
-            self.collect(&mut inbox, &mut came);
+            self.collect(&mut inbox, &mut came, hears);
             self.turn(&mut came);
         }
         let now = now();
@@ -164,34 +181,33 @@ impl Core {
 
     /// Whatever woke the task: all that waits by now belongs to the same turn. So a disk or a clock that always has
     /// something to tell cannot keep the others from being heard.
-    fn collect(&mut self, inbox: &mut Inbox, came: &mut Vec<Told>) {
-        for _ in 0..TURN_MAX {
-            let Ok(question) = inbox.questions.try_recv() else { break };
-            self.answer(question);
+    fn collect(&mut self, inbox: &mut Inbox, came: &mut Came, hears: bool) {
+        if hears {
+            if let Ok(dialed) = inbox.dialed.try_recv() {
+                self.take_dialed(dialed);
+            }
+            while let Ok(read) = inbox.reads.try_recv() {
+                self.take_read(read);
+            }
+            while came.events.len() < TURN_MAX
+                && let Ok(told) = inbox.events.try_recv()
+            {
+                came.events.push(told);
+            }
         }
-        // Paused is what it may be only since a moment ago.
-        if self.machine.is_paused() {
-            return;
-        }
-        if let Ok(dialed) = inbox.dialed.try_recv() {
-            self.take_dialed(dialed);
-        }
-        while let Ok(read) = inbox.reads.try_recv() {
-            self.take_read(read);
-        }
-        while came.len() < TURN_MAX
-            && let Ok(told) = inbox.events.try_recv()
+        while came.questions.len() < TURN_MAX
+            && let Ok(question) = inbox.questions.try_recv()
         {
-            came.push(told);
+            came.questions.push(question);
         }
     }
 
-    fn answer(&mut self, question: Question) {
+    fn answer(&mut self, now: Instant, question: Question) {
         match question {
             Question::Health(answer) => {
                 let _ = answer.send(self.machine.health());
             }
-            Question::Faults(command) => self.obey(now(), command),
+            Question::Faults(command) => self.obey(now, command),
         }
     }
 
@@ -213,10 +229,10 @@ impl Core {
         self.machine.step(now(), input);
     }
 
-    fn turn(&mut self, came: &mut Vec<Told>) {
+    fn turn(&mut self, came: &mut Came) {
         let now = now();
         self.hear_log(now);
-        for told in came.drain(..) {
+        for told in came.events.drain(..) {
             let session = told.session;
             let input = match told.event {
                 SessionEvent::Frame(frame) => SecondaryInput::Frame { session, frame },
@@ -228,6 +244,10 @@ impl Core {
                 }
             };
             self.machine.step(now, input);
+        }
+        // Behind what came before: a question may have the node pause.
+        for question in came.questions.drain(..) {
+            self.answer(now, question);
         }
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.machine.look(now, |session| self.sessions.look(session));
@@ -319,7 +339,46 @@ impl Faulty for Core {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::protocol::frame::{Frame, Request, encode};
+    use crate::types::{InstanceId, LogEnd, RequestId};
+
+    #[tokio::test]
+    async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let options = SecondaryOptions {
+            name: "bonnie".parse().unwrap(),
+            instance: InstanceId::new(1),
+            request_timeout: Duration::from_secs(1),
+            reconnect_delay: Duration::from_secs(1),
+            faults: Faults::default(),
+            seed: 1,
+        };
+        let master = MasterAddress { host: "127.0.0.1".to_owned(), port };
+        let tasks = TaskTracker::new();
+        let (mut core, mut inbox, questions) =
+            Core::new(options, Opened::in_memory(), master, &tasks);
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let _session = core.sessions.open(stream).unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let heartbeat = Request::Heartbeat { log_end: LogEnd::ZERO };
+        let frame = encode(&Frame::Request(RequestId::new(1), heartbeat));
+        peer.write_all(&frame.head).await.unwrap();
+        let mut came = Came::default();
+        came.events.push(inbox.events.recv().await.unwrap());
+        let (answer, mut answered) = oneshot::channel();
+        let paused = Faults { paused: true, ..Faults::default() };
+        questions.try_send(Question::Faults(FaultsCommand::Set(paused, answer))).unwrap();
+        core.collect(&mut inbox, &mut came, true);
+        core.turn(&mut came);
+        assert!(answered.try_recv().unwrap().paused && core.machine.is_paused());
+    }
 
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
