@@ -250,8 +250,9 @@ impl LogReader {
         self.shared.disk.as_ref().and_then(|disk| disk.files.oldest_call())
     }
 
-    /// Whether a read from here on takes no access to a file.
-    pub fn is_recent(&self, from: LogEnd) -> bool {
+    /// Whether a read from here on takes no access to a file, as long as nothing more is given back.
+    #[cfg(test)]
+    pub(crate) fn is_recent(&self, from: LogEnd) -> bool {
         self.shared.recent().start() <= from
     }
 
@@ -290,12 +291,18 @@ impl LogReader {
         cursor: &mut PageCursor,
     ) -> Result<Page, ReadError> {
         let until = until.min(self.durable_end());
-        if from >= until {
-            return Ok(Page::Records(Records::empty(from)));
-        }
-        match self.shared.page_recent(from, until, max_bytes) {
+        match self.page_in_memory(from, until, max_bytes) {
             Some(page) => Ok(page),
             None => self.on_disk(|files| files.page(from, until, max_bytes, &mut cursor.0)),
+        }
+    }
+
+    /// As [`read_page`](Self::read_page), but only of what is in memory: none where that takes an access to a file.
+    pub fn page_in_memory(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<Page> {
+        let until = until.min(self.durable_end());
+        match from < until {
+            true => self.shared.page_recent(from, until, max_bytes),
+            false => Some(Page::Records(Records::empty(from))),
         }
     }
 

@@ -8,6 +8,15 @@ use crate::types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
 const BACK_BYTES: usize = 256 * 1024;
 
 impl LogReader {
+    /// As [`read`](Self::read), but only what is in memory: none where that takes an access to a file.
+    pub fn read_in_memory(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<Records> {
+        let until = until.min(self.durable_end());
+        match from < until {
+            true => self.shared.read_recent(from, until, max_bytes),
+            false => Some(Records::empty(from)),
+        }
+    }
+
     /// As [`read`](Self::read), but that a batch in a file of more than `longest_batch` bytes is not read, and no
     /// memory is taken for it: so a caller can first see to it that there is room.
     ///
@@ -21,10 +30,7 @@ impl LogReader {
         longest_batch: usize,
     ) -> Result<Page, ReadError> {
         let until = until.min(self.durable_end());
-        if from >= until {
-            return Ok(Page::Records(Records::empty(from)));
-        }
-        match self.shared.read_recent(from, until, max_bytes) {
+        match self.read_in_memory(from, until, max_bytes) {
             Some(records) => Ok(Page::Records(records)),
             None => self.on_disk(|files| files.read_run(from, until, max_bytes, longest_batch)),
         }

@@ -121,18 +121,22 @@ impl Sessions {
         let place = outbox.reserve(Subject::of(&frame));
         let records = match range {
             None => Ok(Records::empty(LogEnd::ZERO)),
-            Some(range) => match self.taken_for(session, range) {
+            Some(range) => match self.records_at_hand(session, range) {
                 Some(records) => Ok(records),
-                None if self.log.is_recent(range.start()) => self.log.read_range(range),
                 None => return self.send_later(session, open, place, frame, range),
             },
         };
         write(session, place, frame, records);
     }
 
-    fn taken_for(&self, session: SessionId, range: IdRange) -> Option<Records> {
-        let taken = self.taken.iter().find(|read| read.session == session)?;
-        taken.records.as_ref().ok().filter(|records| records.range() == range).cloned()
+    /// The records of a run for a session, if they are here without a look at a file.
+    fn records_at_hand(&self, session: SessionId, range: IdRange) -> Option<Records> {
+        let taken = self.taken.iter().find(|read| read.session == session);
+        let taken = taken.and_then(|read| read.records.as_ref().ok());
+        taken.filter(|records| records.range() == range).cloned().or_else(|| {
+            let records = self.log.read_in_memory(range.start(), range.end(), usize::MAX);
+            records.filter(|records| records.range() == range)
+        })
     }
 
     /// Sends a frame whose records are in files: one that was delayed, or comes a second time.

@@ -216,15 +216,15 @@ impl MessageStream {
             } else {
                 ready!(self.poll_room(cx));
                 let (range, bytes) = (self.rest, self.page_bytes.max(self.longer_bytes));
-                let mut cursor = std::mem::take(&mut self.cursor);
-                if !self.log.is_recent(range.start()) {
+                let Some(page) = self.log.page_in_memory(range.start(), range.end(), bytes) else {
+                    let mut cursor = std::mem::take(&mut self.cursor);
                     self.reading = Some(self.log.aside(move |log| {
                         let page = log.read_page(range.start(), range.end(), bytes, &mut cursor);
                         (page, cursor)
                     }));
                     continue;
-                }
-                self.log.read_page(range.start(), range.end(), bytes, &mut cursor)
+                };
+                Ok(page)
             };
             match page {
                 // Of a log in memory, long as it may be.

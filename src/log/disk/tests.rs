@@ -159,6 +159,12 @@ fn memory_is_given_back_and_files_serve_what_left_it() {
     commit(&mut log, &[50; 10]);
     assert!(!log.opened.reader.is_recent(LogEnd::new(480)), "old records left memory");
     assert!(log.opened.reader.is_recent(LogEnd::new(500)));
+    let in_memory = |from| {
+        let (from, until) = (LogEnd::new(from), LogEnd::new(500));
+        let records = log.opened.reader.read_in_memory(from, until, usize::MAX);
+        (records.is_some(), log.opened.reader.page_in_memory(from, until, 1000).is_some())
+    };
+    assert_eq!((in_memory(480), in_memory(500)), ((false, false), (true, true)));
     assert_whole(&log, 500);
 }
 

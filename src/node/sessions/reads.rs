@@ -161,11 +161,11 @@ impl Reads {
 
     async fn read_once(&self, order: ReadOrder, longest: usize) -> Result<Page, ReadError> {
         let ReadOrder { from, until, max_bytes } = order;
-        let read = move |log: &LogReader| log.read_run(from, until, max_bytes, longest);
-        match self.log.is_recent(from) {
-            true => read(&self.log),
-            false => self.log.aside(read).await.unwrap_or_else(|no_thread| Err(no_thread.into())),
+        if let Some(records) = self.log.read_in_memory(from, until, max_bytes) {
+            return Ok(Page::Records(records));
         }
+        let read = move |log: &LogReader| log.read_run(from, until, max_bytes, longest);
+        self.log.aside(read).await.unwrap_or_else(|no_thread| Err(no_thread.into()))
     }
 
     async fn memory_for(&self, bytes: usize) -> OwnedSemaphorePermit {
