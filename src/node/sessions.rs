@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::field::display;
 use tracing::{debug, warn};
 
+use self::pace::Gain;
 pub(super) use self::reads::Read;
 use self::reads::Reads;
 use crate::log::{LogReader, ReadError};
@@ -45,6 +46,7 @@ struct Open {
     cold_reads: Arc<Semaphore>,
     /// Whether the peer was asked for messages.
     is_asked: Cell<bool>,
+    gain: Gain,
 }
 
 impl Sessions {
@@ -68,7 +70,8 @@ impl Sessions {
         match self.network.open(id, stream, self.events.clone()) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
-                self.open.insert(id, Open { handle, cold_reads, is_asked: Cell::new(false) });
+                let (is_asked, gain) = (Cell::new(false), Gain::default());
+                self.open.insert(id, Open { handle, cold_reads, is_asked, gain });
                 Some(id)
             }
             Err(error) => {
@@ -79,9 +82,10 @@ impl Sessions {
     }
 
     /// Reads a page or run for a session.
-    pub(super) fn read(&self, session: SessionId, order: ReadOrder) {
-        if let Some(open) = self.open.get(&session) {
-            self.reads.begin(session, open.handle.room(), order);
+    pub(super) fn read(&mut self, session: SessionId, order: ReadOrder) {
+        if let Some(open) = self.open.get_mut(&session) {
+            let rests = open.gain.is_enough(order);
+            self.reads.begin(session, open.handle.room(), order, rests);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here is waited for by the core task. A read waits until the peer's line takes more, until there is memory
 //! for it, and for its [turn](super::pace); then it is done on a thread that may wait for the disk.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -69,49 +70,51 @@ impl Reads {
         (Self { log, memory, pace: Pace::new(), tasks, done }, results)
     }
 
-    /// Reads a page or run for a session, unless it is closed meanwhile.
-    pub(super) fn begin(&self, session: SessionId, line: LineRoom, order: ReadOrder) {
+    /// Reads a page or run for a session, unless it is closed meanwhile. `rests` as [`Pace::turn`] has it.
+    pub(super) fn begin(&self, session: SessionId, line: LineRoom, order: ReadOrder, rests: bool) {
         let reads = self.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
                 () = line.closed() => {}
-                () = reads.read_for(session, &line, order) => {}
+                () = reads.read_for(session, &line, order, rests) => {}
             }
         });
     }
 
-    async fn read_for(&self, session: SessionId, line: &LineRoom, order: ReadOrder) {
+    async fn read_for(&self, session: SessionId, line: &LineRoom, order: ReadOrder, rests: bool) {
         let mut longest = RUN_BYTES_MAX;
         loop {
             line.wait_for(longest).await;
             let memory = self.memory_for(longest).await;
-            let turn = self.pace.turn().await;
-            let end = turn.as_ref().map(Turn::end);
-            let mut work =
-                std::pin::pin!(self.read_and_hand_over(session, line, order, longest, memory));
-            let longer = match end {
+            let mut turn = self.pace.turn(rests).await;
+            let mut work = pin!(self.read_and_hand_over(session, order, longest, memory));
+            let longer = match turn.as_ref().map(Turn::end) {
                 None => work.await,
                 Some(end) => match timeout_at(end, &mut work).await {
                     Ok(longer) => longer,
                     Err(_) => {
-                        drop(turn);
+                        turn = None;
                         work.await
                     }
                 },
             };
-            match longer {
-                Some(longer) => longest = longer,
-                None => return,
+            if let Some(longer) = longer {
+                longest = longer;
+                continue;
             }
+            // No longer than that: on a line that is never idle, whoever waited for each page would become many.
+            if let Some(turn) = turn {
+                let _ = timeout_at(turn.end(), line.wait_for_written()).await;
+            }
+            return;
         }
     }
 
-    /// Reads, and waits until it is on the line. Returns the bytes of a batch that is too long.
+    /// Reads, and waits until the node has dealt with it. Returns the bytes of a batch that is too long.
     async fn read_and_hand_over(
         &self,
         session: SessionId,
-        line: &LineRoom,
         order: ReadOrder,
         longest: usize,
         memory: OwnedSemaphorePermit,
@@ -126,7 +129,6 @@ impl Reads {
         // Fails when the node has stopped.
         if self.done.send(read).is_ok() {
             let _ = dealt_with.await;
-            line.wait_for_written().await;
         }
         None
     }
@@ -179,8 +181,9 @@ impl Reads {
 mod tests {
     use std::time::Duration;
 
+    use socket2::SockRef;
     use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
     use tokio::time::timeout;
 
     use super::*;
@@ -191,6 +194,9 @@ mod tests {
 
     /// Longer than what the kernels of both ends take, and than may wait before a page.
     const LONG_BYTES: usize = 14 * 1024 * 1024;
+
+    /// More than what the kernels of both ends take, and than may wait before a page.
+    const PAGES: u64 = 50;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -208,6 +214,53 @@ mod tests {
         drop(held);
         drop(reads.memory_for(READS_BYTES_MAX).await);
         assert_eq!(reads.memory.available_permits(), READS_BYTES_MAX / UNIT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn on_a_line_that_is_never_idle_nobody_waits_for_each_page() {
+        let (mut writer, reader) = in_memory();
+        for _ in 0..PAGES {
+            writer.append(0, None, &"x".repeat(RUN_BYTES_MAX / 2).as_str().into());
+        }
+        writer.flush();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        SockRef::from(&listener).set_send_buffer_size(RUN_BYTES_MAX).unwrap();
+        let peer = TcpSocket::new_v4().unwrap();
+        peer.set_recv_buffer_size(RUN_BYTES_MAX as u32).unwrap();
+        let mut peer = peer.connect(listener.local_addr().unwrap()).await.unwrap();
+        let (tasks, (events, _told)) = (TaskTracker::new(), mpsc::channel(1));
+        let (mut sessions, mut done) = Sessions::new(events, reader, tasks.clone());
+        let session = sessions.open(listener.accept().await.unwrap().0).unwrap();
+        let room = sessions.open[&session].handle.room();
+        let (before, mut taken) = (tasks.len(), vec![0; RUN_BYTES_MAX / 4]);
+        let log_end = LogEnd::new(PAGES);
+        for from in (0..PAGES).map(LogEnd::new) {
+            sessions.note_append();
+            sessions.read(session, ReadOrder { from, until: log_end, max_bytes: 0 });
+            let next_page = async {
+                loop {
+                    // Only as much is taken as lets the next page begin.
+                    if timeout(Duration::ZERO, room.wait_for(RUN_BYTES_MAX)).await.is_err() {
+                        peer.read(&mut taken).await.unwrap();
+                    }
+                    if let Ok(read) = timeout(Duration::from_millis(1), done.recv()).await {
+                        return read.unwrap();
+                    }
+                }
+            };
+            let read = timeout(PATIENCE, next_page).await.expect("it has its turn");
+            let page = Response::Page { run: read.records.as_ref().unwrap().range(), log_end };
+            sessions.take_read(read);
+            sessions.send(session, Frame::Response(RequestId::new(1), page));
+            sessions.end_turn();
+        }
+        let all_ended = async {
+            while tasks.len() > before {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, all_ended).await.expect("who waits has an end");
+        assert!(timeout(Duration::ZERO, room.wait_for_written()).await.is_err(), "it is idle");
     }
 
     #[tokio::test]
