@@ -103,30 +103,26 @@ impl Connections {
     /// Tells which task serves a connection, so that it can be closed; it is at once where the connection had to make
     /// room meanwhile.
     pub(super) fn served_by(&self, number: u64, task: AbortHandle) {
-        // It may have ended meanwhile.
-        if let Some(open) = self.table().open.get_mut(&number) {
-            if open.activity.idle_since.load(Ordering::Relaxed) == EVICTED {
-                task.abort();
-            }
-            open.task = Some(task);
+        match self.table().open.get_mut(&number) {
+            Some(open) => open.task = Some(task),
+            // It made room, or ended already.
+            None => task.abort(),
         }
     }
 
     /// Closes the connections that have been idle longest. Returns whether there was one.
     pub(super) fn make_room(&self) -> bool {
-        let table = self.table();
-        let mut idle: Vec<(u64, &Open)> = table
-            .open
-            .values()
-            .map(|open| (open.activity.idle_since.load(Ordering::Relaxed), open))
-            .filter(|(since, _)| ![BUSY, EVICTED].contains(since))
-            .collect();
+        let mut table = self.table();
+        let since = |open: &Open| open.activity.idle_since.load(Ordering::Relaxed);
+        let all = table.open.iter().map(|(&number, open)| (since(open), number));
+        let mut idle: Vec<(u64, u64)> = all.filter(|(since, _)| *since != BUSY).collect();
         let wanted = (self.max / EVICTED_PART).max(1).min(idle.len());
         if wanted == 0 {
             return false;
         }
-        idle.select_nth_unstable_by_key(wanted - 1, |(since, _)| *since);
-        let evicted = idle.iter().take(wanted).filter(|(since, open)| open.evict(*since)).count();
+        idle.select_nth_unstable(wanted - 1);
+        let longest = idle.iter().take(wanted);
+        let evicted = longest.filter(|(since, number)| table.evict(*number, *since)).count();
         let max = self.max;
         info!(repeats = true, max, "closed idle HTTP connections to make room");
         evicted > 0
@@ -137,15 +133,19 @@ impl Connections {
     }
 }
 
-impl Open {
-    /// Closes the connection if it has been idle since then. Returns whether it was.
-    fn evict(&self, since: u64) -> bool {
-        let state = &self.activity.idle_since;
+impl Table {
+    /// Closes a connection if it has been idle since then. Returns whether it was. Its place is free at once: were it
+    /// only once its task has ended, each of a burst of new connections would close further ones.
+    fn evict(&mut self, number: u64, since: u64) -> bool {
+        let Some(open) = self.open.get(&number) else { return false };
+        let state = &open.activity.idle_since;
         let evicted = state.compare_exchange(since, EVICTED, Ordering::Relaxed, Ordering::Relaxed);
-        if let (Ok(_), Some(task)) = (evicted, &self.task) {
-            task.abort();
+        if evicted.is_err() {
+            return false;
         }
-        evicted.is_ok()
+        open.task.iter().for_each(AbortHandle::abort);
+        self.open.remove(&number);
+        true
     }
 }
 
@@ -182,5 +182,20 @@ impl Activity {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.rest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_new_connections_closes_no_more_idle_ones_than_make_room() {
+        let all = Connections::new(4 * EVICTED_PART);
+        let idle: Vec<Slot> = (0..4 * EVICTED_PART).map(|_| all.enter().unwrap()).collect();
+        // None of those that are closed has ended before the last new one comes.
+        let _new: Vec<Slot> = (0..8).map(|_| all.enter().unwrap()).collect();
+        let closed = idle.iter().filter(|slot| slot.activity.begin().is_none());
+        assert_eq!(closed.count(), 8);
     }
 }

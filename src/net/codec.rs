@@ -77,7 +77,7 @@ pub enum Received {
     Bytes,
 }
 
-/// How long the frames are that are taken from a peer. It holds from the next frame on that begins.
+/// How long the frames are that are taken from a peer. A change holds from the next frame on that begins.
 #[derive(Debug)]
 pub struct FrameLimit {
     bytes: AtomicUsize,
@@ -113,13 +113,15 @@ pub struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
     limit: Arc<FrameLimit>,
+    /// Whether the frame at the front was not too long when it began.
+    is_taken: bool,
     came: u64,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames that are not longer than `limit`.
     pub fn new(io: R, limit: Arc<FrameLimit>) -> Self {
-        Self { io, buffer: BytesMut::new(), limit, came: 0 }
+        Self { io, buffer: BytesMut::new(), limit, is_taken: false, came: 0 }
     }
 
     /// The next frame, or the news that some bytes of one came; none at the end of the connection.
@@ -179,11 +181,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     fn decode(&mut self) -> Result<Option<Frame<Records>>, ReceiveError> {
         let Some(announced) = self.announced() else { return Ok(None) };
         let limit = self.limit.bytes();
-        if announced > limit {
+        if announced > limit && !self.is_taken {
             let first = self.buffer.first_chunk().copied().unwrap_or_default();
             return Err(other_protocol(first).unwrap_or(ReceiveError::TooLong { announced, limit }));
         }
-        if self.buffer.len() < PREFIX_BYTES + announced {
+        self.is_taken = self.buffer.len() < PREFIX_BYTES + announced;
+        if self.is_taken {
             return Ok(None);
         }
         self.buffer.advance(PREFIX_BYTES);
@@ -266,6 +269,15 @@ mod tests {
         }
     }
 
+    /// Reads until something is wrong.
+    async fn told<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> ReceiveError {
+        loop {
+            if let Err(error) = reader.next().await {
+                return error;
+            }
+        }
+    }
+
     /// Polls a reader that is promised a frame until nothing more comes.
     async fn promised(reader: &mut FrameReader<&[u8]>) -> Result<Option<Received>, ReceiveError> {
         loop {
@@ -295,6 +307,27 @@ mod tests {
             let longer = (limit as u32 + 1).to_be_bytes();
             let error = promised(&mut FrameReader::new(&longer[..], limits)).await.unwrap_err();
             assert!(matches!(error, ReceiveError::TooLong { limit: told, .. } if told == limit));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_frame_that_has_begun_comes_to_its_end_also_where_no_further_one_is_taken() {
+        let (mut end, io) = tokio::io::duplex(4 * HEAD_FRAME_BYTES_MAX);
+        let limit = Arc::new(FrameLimit::of_handshake());
+        limit.admit(true);
+        let mut reader = FrameReader::new(io, limit.clone());
+        let long = vec![0xff; HEAD_FRAME_BYTES_MAX + 1];
+        for frame in 0..2 {
+            end.write_all(&(long.len() as u32).to_be_bytes()).await.unwrap();
+            if frame == 0 {
+                assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
+                limit.admit(false);
+                end.write_all(&long).await.unwrap();
+                // Whole, so that it is looked at.
+                assert!(matches!(told(&mut reader).await, ReceiveError::Frame(_)));
+            } else {
+                assert!(matches!(told(&mut reader).await, ReceiveError::TooLong { .. }));
+            }
         }
     }
 
