@@ -41,6 +41,9 @@ fn too_few_answers_say_nothing() {
     let (status, report, error) = run(&urls, "--messages 20 --senders 2");
     assert_eq!((status, &report["violations"]), (Some(1), &0.into()), "{report}");
     assert!(error.contains("appends were answered with an id, and it takes 100"), "{error}");
+    let args = ["check", "--messages", "20", "--senders", "2"];
+    let told = String::from_utf8(acklog(&urls, &args).output().unwrap().stdout).unwrap();
+    assert!(told.ends_with("\nno violation, in too little to judge by\n"), "{told}");
 }
 
 #[test]
