@@ -319,7 +319,44 @@ impl Faulty for Core {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::log::disk::{DiskOptions, Recovered, recover};
+    use crate::node::news::with_endless_news;
+    use crate::sim::SimDisk;
+    use crate::types::InstanceId;
+
+    /// Longest that a test waits for what must happen; never waited out when all is well.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn who_asks_is_answered_however_often_the_disk_has_news() {
+        let disk = Arc::new(SimDisk::new().mounted());
+        let Recovered { opened, .. } = recover(disk, DiskOptions::OF_TESTS).unwrap();
+        let options = SecondaryOptions {
+            name: "bonnie".parse().unwrap(),
+            instance: InstanceId::new(1),
+            request_timeout: Duration::from_secs(1),
+            reconnect_delay: Duration::from_secs(1),
+            faults: Faults::default(),
+            seed: 1,
+        };
+        let master = MasterAddress { host: "127.0.0.1".to_owned(), port: 1 };
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let secondary = start_secondary(options, opened, master, stop.clone(), &tasks);
+        let asked = with_endless_news(secondary.reader(), async {
+            for _ in 0..100 {
+                secondary.health().await.unwrap();
+            }
+        });
+        timeout(PATIENCE, asked).await.expect("it is answered");
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
 
     #[test]
     fn an_ipv6_address_stands_in_brackets() {

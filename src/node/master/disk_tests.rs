@@ -11,6 +11,7 @@ use super::tests::{PATIENCE, append, batch, options};
 use super::*;
 use crate::log::disk::{Committer, DiskOptions, Recovered, Sizes, recover};
 use crate::node::Append;
+use crate::node::news::with_endless_news;
 use crate::node::releases::Unanswered;
 use crate::protocol::{Outcome, Refusal};
 use crate::sim::SimDisk;
@@ -116,6 +117,35 @@ fn what_is_stored_when_the_disk_fails_is_told_as_stored() {
         });
     }
     assert!(seen > 0, "the disk never failed between the two");
+}
+
+#[test]
+fn what_is_stored_when_its_senders_time_is_up_is_told_as_stored() {
+    with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
+        tokio::time::pause();
+        let timeout = Some(Duration::from_secs(3));
+        let mut sent = append(batch(1, "Msg"), None, 1);
+        sent.wait.timeout = timeout;
+        let sender = slow.take(sent).await;
+        slow.committer.write();
+        slow.committer.sync();
+        // The core has had no turn since then, and in the next one both are there.
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
+    });
+}
+
+#[test]
+fn who_asks_is_answered_however_often_the_disk_has_news() {
+    with_slow_master(Sizes::DEFAULT.segment_bytes, async |slow| {
+        let reader = slow.master.reader();
+        let asked = with_endless_news(reader, async {
+            for _ in 0..100 {
+                slow.master.health().await.unwrap();
+            }
+        });
+        asked.await;
+    });
 }
 
 #[test]
