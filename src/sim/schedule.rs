@@ -129,11 +129,7 @@ impl Schedule {
             0..45 => self.append(),
             45..49 => self.send_again(),
             49..51 => self.let_a_disk_fail(),
-            51..53 => {
-                let size = self.rng.random_range(1..=self.nodes());
-                self.cluster.resize(size);
-                self.restart_master();
-            }
+            51..53 => self.resize(),
             53..58 => self.change_faults(),
             58..60 => {
                 let node = self.some_node();
@@ -197,6 +193,13 @@ impl Schedule {
                 self.waiters.clear();
             }
         }
+    }
+
+    /// Kills the master, which is told of another number of nodes from then on.
+    fn resize(&mut self) {
+        let size = self.rng.random_range(1..=self.nodes());
+        self.cluster.resize(size);
+        self.restart_master();
     }
 
     /// Kills the master; from a disk it comes back with its log, without one it would begin another.
