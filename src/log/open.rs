@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
-use tracing::info;
 
 use super::Opened;
 use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
@@ -71,17 +70,13 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
     }
     let directory = open_directory(path)?;
     let names = directory.list().map_err(|error| OpenError::unusable(path, "list", &error))?;
-    let is_new = !names.iter().any(|name| is_of_log(name));
-    if is_new && options.require_log {
+    if options.require_log && !names.iter().any(|name| is_of_log(name)) {
         return Err(OpenError::NoLog { path: path.display().to_string() });
     }
     let lock = lock(&directory, path)?;
     directory.reserve_descriptors();
-    let opened = start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock));
-    if is_new && opened.is_ok() {
-        info!(dir = %path.display(), "a new, empty log begins here");
-    }
-    opened.map_err(|error| OpenError::unusable(path, "start a thread for", &error))
+    start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock))
+        .map_err(|error| OpenError::unusable(path, "start a thread for", &error))
 }
 
 /// Opens the log of any storage, as [`open`] does.
