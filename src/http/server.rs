@@ -301,36 +301,18 @@ impl Acceptor {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use socket2::SockRef;
-
     use super::*;
 
-    /// A connection as it is served, and its client.
-    fn prepared() -> (TcpStream, std::net::TcpStream) {
+    #[tokio::test]
+    async fn the_kernel_takes_little_for_a_reader_that_takes_nothing() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         accepted.set_nonblocking(true).unwrap();
-        (prepare(accepted).unwrap(), client)
-    }
-
-    #[tokio::test]
-    async fn the_kernel_takes_little_for_a_reader_that_takes_nothing() {
-        let (prepared, _client) = prepared();
-        let limit = SockRef::from(&prepared).tcp_notsent_lowat().unwrap();
+        let prepared = prepare(accepted).unwrap();
+        let limit = socket2::SockRef::from(&prepared).tcp_notsent_lowat().unwrap();
         assert_eq!(limit, UNSENT_BYTES_MAX);
-    }
-
-    #[tokio::test]
-    async fn the_kernel_notices_a_client_that_vanished_within_two_minutes() {
-        let (prepared, _client) = prepared();
-        let socket = SockRef::from(&prepared);
-        assert!(socket.keepalive().unwrap());
-        let silent = socket.tcp_keepalive_time().unwrap();
-        let unanswered = socket.tcp_user_timeout().unwrap().unwrap();
-        // Questions are asked at these distances, and the last one is judged when the next one is due.
-        let noticed = silent.max(unanswered) + 2 * socket.tcp_keepalive_interval().unwrap();
-        assert!(noticed < Duration::from_secs(120), "{noticed:?}");
+        drop(client);
     }
 
     #[tokio::test]

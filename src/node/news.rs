@@ -113,25 +113,6 @@ fn look_at(
     (fault, end())
 }
 
-/// Lets a node's log, on a disk, have news again and again while a test does something.
-#[cfg(test)]
-pub(super) async fn with_endless_news<T>(reader: &LogReader, test: impl Future<Output = T>) -> T {
-    use std::sync::Arc;
-
-    let (reader, goes_on) = (reader.clone(), Arc::new(()));
-    let until = Arc::downgrade(&goes_on);
-    let news = std::thread::spawn(move || {
-        let (peer, nothing) = ("peer".parse().unwrap(), crate::types::Records::empty(LogEnd::ZERO));
-        while until.strong_count() > 0 {
-            reader.mend(&peer, &nothing);
-        }
-    });
-    let done = test.await;
-    drop(goes_on);
-    news.join().unwrap();
-    done
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;

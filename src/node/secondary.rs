@@ -321,21 +321,15 @@ impl Faulty for Core {
 mod tests {
     use std::time::Duration;
 
+    use tokio::net::TcpListener;
     use tokio::time::timeout;
 
     use super::*;
-    use crate::log::disk::{DiskOptions, Recovered, recover};
-    use crate::node::news::with_endless_news;
-    use crate::sim::SimDisk;
     use crate::types::InstanceId;
 
-    /// Longest that a test waits for what must happen; never waited out when all is well.
-    const PATIENCE: Duration = Duration::from_secs(30);
-
     #[tokio::test]
-    async fn who_asks_is_answered_however_often_the_disk_has_news() {
-        let disk = Arc::new(SimDisk::new().mounted());
-        let Recovered { opened, .. } = recover(disk, DiskOptions::OF_TESTS).unwrap();
+    async fn what_waits_when_something_else_wakes_the_task_is_dealt_with_in_the_same_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = SecondaryOptions {
             name: "bonnie".parse().unwrap(),
             instance: InstanceId::new(1),
@@ -344,15 +338,20 @@ mod tests {
             faults: Faults::default(),
             seed: 1,
         };
-        let master = MasterAddress { host: "127.0.0.1".to_owned(), port: 1 };
+        let port = listener.local_addr().unwrap().port();
+        let master = MasterAddress { host: "127.0.0.1".to_owned(), port };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let secondary = start_secondary(options, opened, master, stop.clone(), &tasks);
-        let asked = with_endless_news(secondary.reader(), async {
-            for _ in 0..100 {
-                secondary.health().await.unwrap();
-            }
-        });
-        timeout(PATIENCE, asked).await.expect("it is answered");
+        let log = Opened::in_memory();
+        let secondary = start_secondary(options, log, master, stop.clone(), &tasks);
+        // Its first dial is due and wakes the task, which has had no turn yet.
+        let paused = Faults { paused: true, ..Faults::default() };
+        let (answer, answered) = oneshot::channel();
+        let command = Question::Faults(FaultsCommand::Set(paused, answer));
+        secondary.questions.try_send(command).unwrap();
+        assert_eq!(answered.await.unwrap(), paused);
+        secondary.health().await.unwrap();
+        let dialed = timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(dialed.is_err(), "a paused node dials");
         stop.cancel();
         tasks.close();
         tasks.wait().await;

@@ -11,7 +11,6 @@ use super::tests::{PATIENCE, append, batch, options};
 use super::*;
 use crate::log::disk::{Committer, DiskOptions, Recovered, Sizes, recover};
 use crate::node::Append;
-use crate::node::news::with_endless_news;
 use crate::node::releases::Unanswered;
 use crate::protocol::{Outcome, Refusal};
 use crate::sim::SimDisk;
@@ -132,19 +131,6 @@ fn what_is_stored_when_its_senders_time_is_up_is_told_as_stored() {
         // The core has had no turn since then, and in the next one both are there.
         tokio::time::advance(Duration::from_secs(3)).await;
         assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
-    });
-}
-
-#[test]
-fn who_asks_is_answered_however_often_the_disk_has_news() {
-    with_slow_master(Sizes::DEFAULT.segment_bytes, async |slow| {
-        let reader = slow.master.reader();
-        let asked = with_endless_news(reader, async {
-            for _ in 0..100 {
-                slow.master.health().await.unwrap();
-            }
-        });
-        asked.await;
     });
 }
 
