@@ -343,28 +343,40 @@ mod tests {
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::protocol::frame::{Frame, Request, encode};
     use crate::types::{InstanceId, LogEnd, RequestId};
 
-    #[tokio::test]
-    async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let options = SecondaryOptions {
+    fn options() -> SecondaryOptions {
+        SecondaryOptions {
             name: "bonnie".parse().unwrap(),
             instance: InstanceId::new(1),
             request_timeout: Duration::from_secs(1),
             reconnect_delay: Duration::from_secs(1),
             faults: Faults::default(),
             seed: 1,
-        };
-        let master = MasterAddress { host: "127.0.0.1".to_owned(), port };
+        }
+    }
+
+    async fn listener() -> (TcpListener, MasterAddress) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, MasterAddress { host: "127.0.0.1".to_owned(), port })
+    }
+
+    fn paused() -> Faults {
+        Faults { paused: true, ..Faults::default() }
+    }
+
+    #[tokio::test]
+    async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
+        let (listener, master) = listener().await;
         let tasks = TaskTracker::new();
         let (mut core, mut inbox, questions) =
-            Core::new(options, Opened::in_memory(), master, &tasks);
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            Core::new(options(), Opened::in_memory(), master, &tasks);
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let _session = core.sessions.open(stream).unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         let heartbeat = Request::Heartbeat { log_end: LogEnd::ZERO };
@@ -373,11 +385,29 @@ mod tests {
         let mut came = Came::default();
         came.events.push(inbox.events.recv().await.unwrap());
         let (answer, mut answered) = oneshot::channel();
-        let paused = Faults { paused: true, ..Faults::default() };
-        questions.try_send(Question::Faults(FaultsCommand::Set(paused, answer))).unwrap();
+        questions.try_send(Question::Faults(FaultsCommand::Set(paused(), answer))).unwrap();
         core.collect(&mut inbox, &mut came, true);
         core.turn(&mut came);
         assert!(answered.try_recv().unwrap().paused && core.machine.is_paused());
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_something_else_wakes_the_task_is_dealt_with_in_the_same_turn() {
+        let (listener, master) = listener().await;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let log = Opened::in_memory();
+        let secondary = start_secondary(options(), log, master, stop.clone(), &tasks);
+        // Its first dial is due and wakes the task, which has had no turn yet.
+        let (answer, answered) = oneshot::channel();
+        let command = Question::Faults(FaultsCommand::Set(paused(), answer));
+        secondary.questions.try_send(command).unwrap();
+        assert_eq!(answered.await.unwrap(), paused());
+        secondary.health().await.unwrap();
+        let dialed = timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(dialed.is_err(), "a paused node dials");
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
     }
 
     #[test]
