@@ -94,28 +94,9 @@ pub fn start_secondary(
     stop: CancellationToken,
     tasks: &TaskTracker,
 ) -> SecondaryHandle {
-    let Opened { writer, reader, log, .. } = log;
-    let restored =
-        RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
-    let (questions, question_queue) = mpsc::channel(MAILBOX);
-    let (events, event_queue) = mpsc::channel(MAILBOX);
-    let (dialed, dialed_queue) = mpsc::channel(1);
-    let master_address = master.to_string();
-    let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
-    let core = Core {
-        machine: Secondary::new(now(), options, restored, reader.clone()),
-        news: LogNews::new(reader.clone()),
-        reader: reader.clone(),
-        writer,
-        sessions,
-        master_port: master.port,
-        dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
-        dialed,
-    };
-    let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
-    let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
+    let (core, inbox, handle) = Core::new(options, log, master, tasks);
     tasks.spawn(core.run(inbox, stop));
-    SecondaryHandle { questions, reader, master_address }
+    handle
 }
 
 /// Where things come to the core task.
@@ -138,6 +119,35 @@ struct Core {
 }
 
 impl Core {
+    fn new(
+        options: SecondaryOptions,
+        log: Opened,
+        master: MasterAddress,
+        tasks: &TaskTracker,
+    ) -> (Self, Inbox, SecondaryHandle) {
+        let Opened { writer, reader, log, .. } = log;
+        let restored =
+            RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
+        let (questions, question_queue) = mpsc::channel(MAILBOX);
+        let (events, event_queue) = mpsc::channel(MAILBOX);
+        let (dialed, dialed_queue) = mpsc::channel(1);
+        let master_address = master.to_string();
+        let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
+        let core = Self {
+            machine: Secondary::new(now(), options, restored, reader.clone()),
+            news: LogNews::new(reader.clone()),
+            reader: reader.clone(),
+            writer,
+            sessions,
+            master_port: master.port,
+            dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
+            dialed,
+        };
+        let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
+        let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
+        (core, inbox, SecondaryHandle { questions, reader, master_address })
+    }
+
     async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
         let mut came = Vec::with_capacity(TURN_MAX);
         loop {
@@ -319,7 +329,78 @@ impl Faulty for Core {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::protocol::frame::{Frame, Request, encode};
+    use crate::types::{InstanceId, LogEnd, Records, RequestId};
+
+    /// Longest that a test waits for what must happen.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn core() -> (Core, Inbox, SecondaryHandle) {
+        let options = SecondaryOptions {
+            name: "bonnie".parse().unwrap(),
+            instance: InstanceId::new(1),
+            request_timeout: Duration::from_millis(1500),
+            reconnect_delay: Duration::from_secs(1),
+            faults: Faults::default(),
+            seed: 1,
+        };
+        let master = MasterAddress { host: "127.0.0.1".to_owned(), port: 1 };
+        Core::new(options, Opened::in_memory(), master, &TaskTracker::new())
+    }
+
+    #[tokio::test]
+    async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
+        let (mut core, mut inbox, handle) = core();
+        let mut came = Vec::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dial = async || TcpStream::connect(listener.local_addr().unwrap()).await;
+        core.dialed.send(dial().await).await.unwrap();
+        core.collect(&mut inbox, &mut came);
+        assert!(inbox.dialed.is_empty(), "the connection is taken");
+        let mut peer = listener.accept().await.unwrap().0;
+        let ask = || {
+            let (answer, answered) = oneshot::channel();
+            handle.questions.try_send(Question::Health(answer)).unwrap();
+            answered
+        };
+        let heartbeats = async |peer: &mut TcpStream, inbox: &Inbox| {
+            for number in 0..5 {
+                let heartbeat: Request<Records> = Request::Heartbeat { log_end: LogEnd::ZERO };
+                let frame = Frame::Request(RequestId::new(number), heartbeat);
+                peer.write_all(&encode(&frame).head).await.unwrap();
+            }
+            let all_wait = async {
+                while inbox.events.len() < 5 {
+                    yield_now().await
+                }
+            };
+            timeout(PATIENCE, all_wait).await.unwrap();
+        };
+
+        heartbeats(&mut peer, &inbox).await;
+        core.dialed.send(dial().await).await.unwrap();
+        let mut asked: Vec<_> = (0..3).map(|_| ask()).collect();
+        core.collect(&mut inbox, &mut came);
+        assert_eq!((came.len(), inbox.dialed.len()), (5, 0));
+        assert!(asked.iter_mut().all(|answered| answered.try_recv().is_ok()));
+
+        came.clear();
+        heartbeats(&mut peer, &inbox).await;
+        core.dialed.send(dial().await).await.unwrap();
+        core.set_faults(now(), Faults { paused: true, ..Faults::default() });
+        let mut answered = ask();
+        core.collect(&mut inbox, &mut came);
+        assert!(answered.try_recv().is_ok());
+        assert_eq!((came.len(), inbox.events.len(), inbox.dialed.len()), (0, 5, 1));
+    }
 
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
