@@ -1,4 +1,4 @@
-//! A disk that stops answering when it is told to, for tests with threads.
+//! A disk that stops answering when it is told to, and counts what it is asked, for tests.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
@@ -17,6 +17,7 @@ pub(crate) struct FreezingDisk {
 struct Frozen {
     syncs: bool,
     reads: bool,
+    reads_done: usize,
 }
 
 #[derive(Debug)]
@@ -36,6 +37,11 @@ impl FreezingDisk {
     pub(crate) fn freeze_reads(&self, is_frozen: bool) {
         self.state.0.lock().unwrap().reads = is_frozen;
         self.state.1.notify_all();
+    }
+
+    /// How many reads of files were done so far.
+    pub(crate) fn reads_done(&self) -> usize {
+        self.state.0.lock().unwrap().reads_done
     }
 
     fn wait(&self, hangs: impl Fn(&Frozen) -> bool) {
@@ -78,6 +84,7 @@ impl Storage for FreezingDisk {
 impl StorageFile for FreezingFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.disk.wait(|frozen| frozen.reads);
+        self.disk.state.0.lock().unwrap().reads_done += 1;
         self.inner.read_at(offset, into)
     }
 
