@@ -18,6 +18,7 @@ struct Frozen {
     syncs: bool,
     reads: bool,
     reads_done: usize,
+    longest_write: usize,
 }
 
 #[derive(Debug)]
@@ -42,6 +43,11 @@ impl FreezingDisk {
     /// How many reads of files were done so far.
     pub(crate) fn reads_done(&self) -> usize {
         self.state.0.lock().unwrap().reads_done
+    }
+
+    /// Bytes of the longest write so far.
+    pub(crate) fn longest_write(&self) -> usize {
+        self.state.0.lock().unwrap().longest_write
     }
 
     fn wait(&self, hangs: impl Fn(&Frozen) -> bool) {
@@ -89,6 +95,9 @@ impl StorageFile for FreezingFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state.0.lock().unwrap();
+        state.longest_write = state.longest_write.max(bytes.len());
+        drop(state);
         self.inner.write_at(offset, bytes)
     }
 

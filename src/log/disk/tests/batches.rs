@@ -144,6 +144,24 @@ fn a_message_inside_a_long_batch_is_walked_to_once_and_then_read_alone() {
 }
 
 #[test]
+fn what_waits_is_written_in_pieces_and_the_newest_of_it_stays_in_memory() {
+    let disk = FreezingDisk::default();
+    let mut log = recover(Arc::new(disk.clone()), DiskOptions::OF_TESTS).unwrap();
+    let bytes = 1024 * 1024;
+    for _ in 0..20 {
+        log.opened.writer.append(1, None, &Batch::new("x".repeat(bytes)));
+    }
+    log.opened.writer.flush();
+    log.committer.write();
+    log.committer.sync();
+    let longest = disk.longest_write();
+    assert!((4 * bytes..6 * bytes).contains(&longest), "{longest} bytes in one write");
+    let reader = &log.opened.reader;
+    let recent = (0..20).find(|&n| reader.is_recent(LogEnd::new(n)));
+    assert_eq!(recent, Some(5), "of 20 MiB the newest 16 are in memory, in whole pieces");
+}
+
+#[test]
 fn a_torn_batch_is_told_as_a_whole_and_what_stands_before_it_in_its_group_stays() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
