@@ -162,7 +162,7 @@ pub(super) struct Client<S: Stream> {
     is_shut_down: bool,
     /// Bytes of hyper's that something else is sent in place of.
     replaced: Option<usize>,
-    /// What is known of the head that comes.
+    /// What came since the last answer.
     head: Head,
 }
 
@@ -304,7 +304,7 @@ impl<S: Stream> AsyncWrite for Client<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.shared.is_flushed.set(true);
         // What comes next is the next request.
-        self.head = Head::default();
+        self.head.clear();
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_flush(cx)
     }
 

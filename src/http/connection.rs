@@ -26,7 +26,7 @@ use super::linger::Linger;
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Most that hyper buffers of one connection, in bytes each way. Smaller: bodies come and listings
 /// go in more pieces. Larger: each slow client holds more memory.

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use crate::http::connection::HEAD_BYTES_MAX;
 use crate::http::problem::Problem;
 
 /// The answers to what is no request, in place of hyper's own, which have no body.
@@ -23,33 +24,41 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// The longest body that hyper reads, in bytes: the two numbers above it have a meaning of their own.
 const LENGTH_MAX: &[u8] = b"18446744073709551613";
 
-/// What is known of a request's head while it comes.
+/// Room that is kept for the next head on a connection, in bytes. Less: room is taken anew for usual
+/// heads. More: each idle connection holds it.
+const ROOM_BYTES_KEPT: usize = 1024;
+
+/// What came of a request since the last answer: its head, and what else came with it. It is looked
+/// into only when hyper refuses it, since that is rare and each request would pay for the look.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    /// Whether the end of the request line came.
-    has_line: bool,
-    /// Whether the end of the head came.
-    is_whole: bool,
-    /// Whether it announces a body that is longer than any that hyper reads.
-    is_length_too_long: bool,
+    bytes: Vec<u8>,
 }
 
 impl Head {
-    /// Notes what came. A line that comes in parts is not looked into: what becomes of it does not
-    /// depend on that, only the words of a refusal do.
+    /// Notes what came, up to the length at which hyper refuses a head.
     pub(super) fn note(&mut self, fresh: &[u8]) {
-        let mut rest = fresh;
-        while !self.is_whole {
-            let Some(end) = memchr::memchr(b'\n', rest) else { break };
-            let (line, behind) = rest.split_at(end + 1);
-            rest = behind;
-            let line = line.trim_ascii();
-            if self.has_line {
-                self.is_whole = line.is_empty();
-                self.is_length_too_long |= is_length_too_long(line);
-            }
-            self.has_line = true;
+        let room = HEAD_BYTES_MAX - self.bytes.len();
+        self.bytes.extend_from_slice(fresh.get(..room).unwrap_or(fresh));
+    }
+
+    /// Forgets a head that was answered.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        if self.bytes.capacity() > ROOM_BYTES_KEPT {
+            self.bytes = Vec::new();
         }
+    }
+
+    /// Whether the end of the request line came.
+    fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', &self.bytes).is_some()
+    }
+
+    /// Whether it announces a body that is longer than any that hyper reads.
+    fn is_length_too_long(&self) -> bool {
+        let lines = self.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.skip(1).take_while(|line| !line.is_empty()).any(is_length_too_long)
     }
 }
 
@@ -76,8 +85,8 @@ pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
     }
     let [length, bad, line, long] = &*REFUSALS;
     let is = |(status, _): &(&str, Vec<u8>)| bytes.starts_with(status.as_bytes());
-    let found = match head.has_line {
-        _ if head.is_length_too_long && is(length) => length,
+    let found = match head.has_line() {
+        _ if is(length) && head.is_length_too_long() => length,
         _ if is(bad) => bad,
         _ if is(line) => line,
         // All that came is the request line.
