@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
@@ -11,6 +12,10 @@ use tracing::{debug, info, warn};
 /// Pause after a failed accept, doubled with each further one up to [`PAUSE_MAX`]: what fails is mostly the number of
 /// descriptors, and only a connection that ends gives one back. Shorter: a busy loop while there are none.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Pause where an idle connection was closed to make room, which takes a moment. Shorter: more of them would be closed
+/// than are needed. Longer: each client that comes while there is no room waits for that long.
+const PAUSE_FOR_ROOM: Duration = Duration::from_millis(5);
 
 /// Longest pause between two attempts. Longer: clients wait longer than they need to once there are descriptors again.
 const PAUSE_MAX: Duration = Duration::from_millis(800);
@@ -32,9 +37,9 @@ impl Accepting {
         Self { listener, port, pause: None }
     }
 
-    /// Returns the next connection. Each time that it begins to fail, `begins_to_fail` is called: it may free a
-    /// descriptor. Cancel safe.
-    pub(crate) async fn next(&mut self, begins_to_fail: impl Fn()) -> (TcpStream, SocketAddr) {
+    /// Returns the next connection. Each time that there is none to be had, `make_room` is called: it may free a
+    /// descriptor, and returns whether it does. Cancel safe.
+    pub(crate) async fn next(&mut self, make_room: impl Fn() -> bool) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok(accepted) => {
@@ -45,19 +50,25 @@ impl Accepting {
                     return accepted;
                 }
                 Err(error) if is_the_peers(&error) => debug!(%error, "a connection ended early"),
+                // The system wants a descriptor before it looks whether anybody is there.
+                Err(_) if !is_waited_for(&self.listener) => sleep(PAUSE_MIN).await,
                 Err(error) => {
                     let port = self.port;
                     warn!(repeats = true, port, %error, "connections cannot be accepted; trying on");
-                    if self.pause.is_none() {
-                        begins_to_fail();
-                    }
                     let pause = self.pause.unwrap_or(PAUSE_MIN);
                     self.pause = Some((2 * pause).min(PAUSE_MAX));
-                    sleep(pause).await;
+                    sleep(if make_room() { PAUSE_FOR_ROOM } else { pause }).await;
                 }
             }
         }
     }
+}
+
+/// Whether a connection waits to be accepted.
+fn is_waited_for(listener: &TcpListener) -> bool {
+    let mut waits = [PollFd::new(listener, PollFlags::IN)];
+    // An error is told by the next accept.
+    poll(&mut waits, Some(&Timespec::default())) != Ok(0)
 }
 
 /// Whether an accept failed because of that one connection, so that the next may well succeed.

@@ -19,8 +19,15 @@ const MEMBERS: u64 = 2 * 255;
 /// For connections to the communication port that have not told who they are.
 const STRANGERS: u64 = 1024;
 
-/// Returns how many HTTP connections a master may have: at least half of all descriptors, since a
-/// small limit leaves little for anything.
+/// What a node with one secondary has open before any client comes: a small limit is divided behind
+/// these.
+const LEAST: u64 = 40;
+
+/// Fewest HTTP connections, however small the limit is.
+const HTTP_MIN: u64 = 4;
+
+/// Returns how many HTTP connections a master may have: at least half of what is left of a small
+/// limit, which leaves little for anything.
 pub(crate) fn http_connections_of_master() -> usize {
     http_connections(MEMBERS + STRANGERS)
 }
@@ -36,7 +43,8 @@ fn http_connections(peers: u64) -> usize {
 }
 
 fn of_limit(limit: u64, peers: u64) -> usize {
-    let left = limit.saturating_sub(PROCESS + LOG + peers).max(limit / 2);
+    let left = limit.saturating_sub(PROCESS + LOG + peers);
+    let left = left.max(limit.saturating_sub(LEAST) / 2).max(HTTP_MIN);
     usize::try_from(left).unwrap_or(usize::MAX)
 }
 
@@ -46,8 +54,9 @@ mod tests {
 
     #[test]
     fn what_the_node_needs_is_left_of_any_limit() {
-        assert_eq!(of_limit(40, MEMBERS + STRANGERS), 20);
-        assert_eq!(of_limit(1024, MEMBERS + STRANGERS), 512);
+        assert_eq!(of_limit(40, MEMBERS + STRANGERS), 4);
+        assert_eq!(of_limit(64, MEMBERS + STRANGERS), 12);
+        assert_eq!(of_limit(1024, MEMBERS + STRANGERS), 492);
         assert_eq!(of_limit(20_000, MEMBERS + STRANGERS), 20_000 - 64 - 256 - 64 - 510 - 1024);
         assert_eq!(of_limit(1024, 2), 1024 - 64 - 256 - 64 - 2);
         assert!(of_limit(u64::MAX, 2) > 1 << 40);

@@ -126,7 +126,7 @@ pub struct MasterArgs {
     #[arg(default_value = defaults::HEARTBEAT_INTERVAL, value_parser = values::heartbeat_interval)]
     heartbeat_interval: Duration,
 
-    /// Number of nodes, the master counted; unset, each new name raises it [default: all ever ready]
+    /// Number of nodes, including the master; unset, each new name raises it [default: all ever ready]
     #[arg(long, env = "ACKLOG_CLUSTER_SIZE", value_name = "N")]
     #[arg(value_parser = values::cluster_size)]
     cluster_size: Option<u16>,
@@ -141,7 +141,7 @@ pub struct MasterArgs {
     #[arg(default_value = defaults::WRITE_CONCERN, value_parser = values::write_concern)]
     default_write_concern: WriteConcern,
 
-    /// Healthy nodes, the master counted, below which it is read-only: a number, majority or off
+    /// Healthy nodes, including the master, below which it is read-only: a number, majority or off
     #[arg(long, env = "ACKLOG_QUORUM", value_name = "QUORUM")]
     #[arg(default_value = defaults::QUORUM, value_parser = values::quorum)]
     quorum: values::MaybeQuorum,

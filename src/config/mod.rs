@@ -61,7 +61,7 @@ pub struct MasterConfig {
     pub allow_faults: bool,
     /// Pause between two heartbeats to a secondary.
     pub heartbeat_interval: Duration,
-    /// Number of nodes, the master counted, where it is fixed; 1 to 256.
+    /// Number of nodes, including the master, where it is fixed; 1 to 256.
     pub cluster_size: Option<u16>,
     /// The only secondaries that are let in, without the master's own name; none: any.
     pub secondaries: Option<BTreeSet<NodeName>>,

@@ -19,7 +19,7 @@ pub enum Contradiction {
         listed(.names), .names.len() + 1
     )]
     ClusterSize {
-        /// The size that was given, the master counted.
+        /// The size that was given, including the master.
         size: u16,
         /// The registered secondaries.
         names: Vec<NodeName>,

@@ -100,10 +100,14 @@ impl Connections {
         Some(Slot { all: self.clone(), number, activity })
     }
 
-    /// Tells which task serves a connection, so that it can be closed.
+    /// Tells which task serves a connection, so that it can be closed; it is at once where the connection had to make
+    /// room meanwhile.
     pub(super) fn served_by(&self, number: u64, task: AbortHandle) {
         // It may have ended meanwhile.
         if let Some(open) = self.table().open.get_mut(&number) {
+            if open.activity.idle_since.load(Ordering::Relaxed) == EVICTED {
+                task.abort();
+            }
             open.task = Some(task);
         }
     }
@@ -114,7 +118,6 @@ impl Connections {
         let mut idle: Vec<(u64, &Open)> = table
             .open
             .values()
-            .filter(|open| open.task.is_some())
             .map(|open| (open.activity.idle_since.load(Ordering::Relaxed), open))
             .filter(|(since, _)| ![BUSY, EVICTED].contains(since))
             .collect();
@@ -124,7 +127,8 @@ impl Connections {
         }
         idle.select_nth_unstable_by_key(wanted - 1, |(since, _)| *since);
         let evicted = idle.iter().take(wanted).filter(|(since, open)| open.evict(*since)).count();
-        info!(evicted, max = self.max, "closed idle HTTP connections to make room");
+        let max = self.max;
+        info!(repeats = true, max, "closed idle HTTP connections to make room");
         evicted > 0
     }
 

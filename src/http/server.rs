@@ -288,8 +288,7 @@ impl Acceptor {
         let mut accepting = Accepting::new(listener, "HTTP");
         for worker in self.workers.iter().cycle() {
             // Whatever took the descriptors, the log may need one.
-            let make_room = || _ = self.connections.make_room();
-            let (stream, _) = accepting.next(make_room).await;
+            let (stream, _) = accepting.next(|| self.connections.make_room()).await;
             // Out of this thread's runtime: it may be served by another one.
             let Ok(stream) = stream.into_std() else { continue };
             let Some(slot) = self.connections.enter() else { continue };
@@ -314,5 +313,21 @@ mod tests {
         let limit = socket2::SockRef::from(&prepared).tcp_notsent_lowat().unwrap();
         assert_eq!(limit, UNSENT_BYTES_MAX);
         drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_machine_vanished_is_given_up_within_two_minutes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let prepared = prepare(accepted).unwrap();
+        let socket = socket2::SockRef::from(&prepared);
+        assert!(socket.keepalive().unwrap());
+        let asked = socket.tcp_keepalive_interval().unwrap();
+        let asked = asked * socket.tcp_keepalive_retries().unwrap();
+        let patience = Duration::from_secs(120);
+        assert!(socket.tcp_keepalive_time().unwrap() + asked <= patience);
+        assert!(socket.tcp_user_timeout().unwrap().is_some_and(|unacked| unacked <= patience));
     }
 }

@@ -58,6 +58,8 @@ pub struct LogWriter {
     log: Option<LogId>,
     /// Bytes of records that were appended since the log was opened.
     appended_bytes: u64,
+    /// When the last message was accepted.
+    accepted_ms: u64,
 }
 
 /// A reading end of a log. Cheap to clone, usable from any thread.
@@ -135,7 +137,8 @@ pub struct PageCursor(Option<disk::Cursor>);
 
 /// A new, empty log in memory.
 pub fn in_memory() -> (LogWriter, LogReader) {
-    let before = Before { end: LogEnd::ZERO, running: Some(RunningChecksum::START), last: None };
+    let (end, running) = (LogEnd::ZERO, Some(RunningChecksum::START));
+    let before = Before { end, running, last: None, accepted_ms: 0 };
     let shared = Arc::new(Shared::new(before, segment::SEGMENT_BYTES, None));
     LogWriter::of(shared, None)
 }
@@ -143,10 +146,13 @@ pub fn in_memory() -> (LogWriter, LogReader) {
 impl LogWriter {
     /// Both ends of a log.
     fn of(shared: Arc<Shared>, log: Option<LogId>) -> (Self, LogReader) {
-        (Self { shared: shared.clone(), log, appended_bytes: 0 }, LogReader { shared })
+        let (appended_bytes, accepted_ms) = (0, shared.before.accepted_ms);
+        (Self { shared: shared.clone(), log, appended_bytes, accepted_ms }, LogReader { shared })
     }
 
     /// Appends a batch and returns its first id. It is not visible before it is durable: see [`flush`](Self::flush).
+    /// Times of acceptance never decrease along the log: where the clock was put back, that of the
+    /// message before counts.
     pub fn append(
         &mut self,
         accepted_ms: u64,
@@ -156,7 +162,8 @@ impl LogWriter {
         let mut recent = self.shared.recent_mut();
         let size = record_bytes(key, batch);
         self.appended_bytes += size as u64;
-        let first = recent.active_with_room(size).push(accepted_ms, key, batch);
+        self.accepted_ms = self.accepted_ms.max(accepted_ms);
+        let first = recent.active_with_room(size).push(self.accepted_ms, key, batch);
         recent.share_large(size);
         first
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
-use tracing::info;
 
 use super::Opened;
 use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
@@ -71,17 +70,13 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
     }
     let directory = open_directory(path)?;
     let names = directory.list().map_err(|error| OpenError::unusable(path, "list", &error))?;
-    let is_new = !names.iter().any(|name| is_of_log(name));
-    if is_new && options.require_log {
+    if options.require_log && !names.iter().any(|name| is_of_log(name)) {
         return Err(OpenError::NoLog { path: path.display().to_string() });
     }
     let lock = lock(&directory, path)?;
     directory.reserve_descriptors();
-    let opened = start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock));
-    if is_new && opened.is_ok() {
-        info!(dir = %path.display(), "a new, empty log begins here");
-    }
-    opened.map_err(|error| OpenError::unusable(path, "start a thread for", &error))
+    start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock))
+        .map_err(|error| OpenError::unusable(path, "start a thread for", &error))
 }
 
 /// Opens the log of any storage, as [`open`] does.
@@ -132,7 +127,16 @@ pub(super) fn open_directory(path: &Path) -> Result<Directory, OpenError> {
 fn make_directory(path: &Path) -> Result<(), OpenError> {
     let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let made: Vec<&Path> = path.ancestors().take_while(is_new).collect();
-    fs::create_dir_all(path).map_err(|error| OpenError::unusable(path, "make", &error))?;
+    fs::create_dir_all(path).map_err(|error| match fs::read_link(path) {
+        Ok(target) if !path.exists() => OpenError::Unusable {
+            detail: format!(
+                "the data directory {} is a link to {}, which is not there",
+                path.display(),
+                target.display()
+            ),
+        },
+        _ => OpenError::unusable(path, "make", &error),
+    })?;
     // The new directories' own names must survive a crash, too.
     for parent in made.iter().filter_map(|made| made.parent()) {
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
@@ -160,7 +164,44 @@ pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::log::FreezingDisk;
+    use crate::log::disk::Sizes;
+    use crate::types::LogEnd;
+
+    #[tokio::test]
+    async fn an_end_waits_for_what_is_written_and_for_no_read_of_an_old_segment() {
+        let disk = FreezingDisk::default();
+        let sizes = Sizes::of_segments(500);
+        let options = DiskOptions { sizes, ..DiskOptions::OF_TESTS };
+        let (mut opened, background) = open_on(disk.clone(), options).unwrap();
+        disk.freeze_reads(true);
+        // A segment is sealed, and read for its index.
+        for n in 0..5 {
+            opened.writer.append(1, None, &"x".repeat(200).as_str().into());
+            opened.writer.flush();
+            while opened.reader.durable_end() == LogEnd::new(n) {
+                opened.reader.changed().await;
+            }
+        }
+        while opened.reader.oldest_disk_call().is_none() {
+            thread::yield_now();
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(30), background.end()).await;
+        disk.freeze_reads(false);
+        ended.expect("the end waits for a read");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_told_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("gone", &link).unwrap();
+        let refused = open(&link, DiskOptions::OF_TESTS).unwrap_err().to_string();
+        assert!(refused.contains("is a link to gone, which is not there"), "{refused}");
+    }
 
     #[test]
     fn a_directory_in_use_is_refused_also_without_its_lock_file() {

@@ -18,7 +18,7 @@ pub(super) struct Shared {
     /// Held for the time of one append or of one read of at most a run's size, never across an await.
     recent: RwLock<Recent>,
     /// What was there at the start.
-    before: Before,
+    pub(super) before: Before,
     /// Stored after the records below it are in memory or in files; loaded before they are read. Grows only.
     durable_end: AtomicU64,
     /// The version of the list of members that is written down.
@@ -37,6 +37,8 @@ pub(super) struct Before {
     pub(super) running: Option<RunningChecksum>,
     /// The checksum of the last one, where there is one that can be read.
     pub(super) last: Option<Checksum>,
+    /// When the last one was accepted; 0 where there is none, or it cannot be read.
+    pub(super) accepted_ms: u64,
 }
 
 /// The newest records, in pieces. A log in memory has all of its records here; one on disk those that are not durable

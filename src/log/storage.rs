@@ -11,7 +11,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, linkat, mkdirat, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 /// A directory of files. Names are plain: the log has no directories in its own.
@@ -178,6 +180,39 @@ impl Directory {
     /// The system's.
     pub(super) fn move_to(&self, name: &str, into: &Self) -> io::Result<()> {
         Ok(renameat(&self.handle, name, &into.handle, name)?)
+    }
+
+    /// Gives a file a second name, `other`, which is free, in this directory or another one. Where
+    /// the file system has no such names, that one is a copy, which is synced. Returns whether it
+    /// is the same file.
+    ///
+    /// # Errors
+    /// The system's. A part of a copy may be there then.
+    pub(super) fn link_or_copy(&self, name: &str, into: &Self, other: &str) -> io::Result<bool> {
+        let linked = linkat(&self.handle, name, &into.handle, other, AtFlags::empty());
+        if linked.is_err() {
+            self.copy(name, into, other)?;
+        }
+        Ok(linked.is_ok())
+    }
+
+    /// Copies a file to the name `other` in this directory or another one, and syncs it.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` where there is no such file. A part of the copy may be there otherwise.
+    pub(super) fn copy(&self, name: &str, into: &Self, other: &str) -> io::Result<()> {
+        let mut from = self.open_at(name, OFlags::RDONLY)?;
+        let mut to = into.open_at(other, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
+        io::copy(&mut from, &mut to)?;
+        to.sync_all()
+    }
+
+    /// Takes a name away. For files only that this process has made.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` where there is none.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.handle, name, AtFlags::empty())?)
     }
 
     /// Opens a file of the directory. Without a free descriptor, one of the reserved ones is given up for it; they are

@@ -97,6 +97,12 @@ impl LogReader {
     }
 }
 
+impl From<&ReadError> for Unreadable {
+    fn from(error: &ReadError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl LogView for LogReader {
     fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<(IdRange, usize)> {
         let until = until.min(self.durable_end());
@@ -112,7 +118,7 @@ impl LogView for LogReader {
         }
         match self.shared.running_recent(end) {
             Some(running) => Ok(Some(running.short())),
-            None => self.last_record(end).map_err(|_| Unreadable),
+            None => self.last_record(end).map_err(|error| Unreadable::from(&error)),
         }
     }
 

@@ -119,7 +119,7 @@ pub fn start_master(
         let mut accepting = Accepting::new(listener, "secondaries");
         let accept_all = async {
             loop {
-                let (stream, address) = accepting.next(|| ()).await;
+                let (stream, address) = accepting.next(|| false).await;
                 if accepted.send((stream, address.to_string())).await.is_err() {
                     return;
                 }

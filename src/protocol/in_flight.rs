@@ -78,6 +78,12 @@ impl<T> InFlight<T> {
         completed.unwrap_or(Completed::Late)
     }
 
+    /// What a request is about that still waits for its response.
+    pub(super) fn get(&self, id: RequestId) -> Option<&T> {
+        let index = self.pending.binary_search_by_key(&id, |pending| pending.id).ok()?;
+        self.pending.get(index)?.what.as_ref()
+    }
+
     /// Takes out one request whose time is up. Call until it returns none.
     #[must_use]
     pub(super) fn expire(&mut self, now: Instant) -> Option<(RequestId, T)> {

@@ -99,10 +99,11 @@ pub trait LogView {
     fn is_same_below(&self, end: LogEnd, told: Checksum) -> Option<bool>;
 }
 
-/// A part of the node's own log cannot be read. The disk's fault is told by an input of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a part of this node's log cannot be read")]
-pub struct Unreadable;
+/// A part of the node's own log cannot be read: which one and why, in words. The disk's fault is
+/// told by an input of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
 
 /// How a connection ended that this side did not close.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

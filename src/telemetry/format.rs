@@ -84,7 +84,7 @@ impl LineFormat {
         module: &str,
         fields: &Fields,
     ) -> fmt::Result {
-        let seconds = self.clock.elapsed(now).as_secs_f64();
+        let seconds = self.clock.elapsed().as_secs_f64();
         match self.style {
             Style::Terminal { .. } => write!(out, "[{seconds:>8.3}s] ")?,
             Style::Kept => write!(out, "{} ", rfc3339(now))?,
@@ -151,7 +151,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
-        let now = self.clock.elapsed(self.clock.now());
+        let now = self.clock.elapsed();
         if let Some(few) = &self.few {
             if let Some(count) = few.left_out(now) {
                 self.write(&mut out, Level::DEBUG, "message", left_out(count))?;

@@ -19,6 +19,9 @@ pub enum DurationError {
     /// The text has another form.
     #[error("{0:?} is no duration: write 250ms, 1.5s or a bare number of milliseconds")]
     Form(String),
+    /// The text has another form, where a unit is needed.
+    #[error("{0:?} is no duration: write 250ms or 1.5s")]
+    FormWithUnit(String),
     /// The number is out of reach.
     #[error("{0:?} is longer than a year")]
     TooLong(String),
@@ -64,7 +67,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 /// # Errors
 /// As [`parse_duration`], and when the unit is missing.
 pub fn parse_duration_with_unit(text: &str) -> Result<Duration, DurationError> {
-    let duration = parse_duration(text)?;
+    let duration = parse_duration(text).map_err(|error| match error {
+        DurationError::Form(text) => DurationError::FormWithUnit(text),
+        error => error,
+    })?;
     let number = text.trim();
     match number.ends_with('s') {
         true => Ok(duration),
@@ -150,6 +156,8 @@ mod tests {
         let error = parse_duration_with_unit("10").unwrap_err();
         assert_eq!(error, DurationError::NoUnit("10".to_owned()));
         assert!(error.to_string().contains("write 10s for seconds or 10ms"), "{error}");
+        let error = parse_duration_with_unit("soon").unwrap_err().to_string();
+        assert_eq!(error, "\"soon\" is no duration: write 250ms or 1.5s");
         assert!(DelayRange::parse_with_unit("0..50ms").is_err());
         let range = DelayRange::parse_with_unit("0ms..2s").unwrap();
         assert_eq!((range.min(), range.max()), (Duration::ZERO, Duration::from_secs(2)));

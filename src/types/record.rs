@@ -122,8 +122,8 @@ pub enum RecordError {
 pub struct Record<'a> {
     /// The message's id.
     pub id: MessageId,
-    /// When the master accepted the message: milliseconds since 1970 of the master's wall clock. For people; nothing
-    /// is decided by it.
+    /// When the master accepted the message: milliseconds since 1970 of the master's wall clock, or the time of the
+    /// message before, where that clock was put back. For people; nothing is decided by it.
     pub accepted_ms: u64,
     /// The sender's idempotency key; none where it gave none.
     pub key: Option<&'a str>,

@@ -1,9 +1,10 @@
 //! Nodes with data directories: what a restart keeps, and what a damaged file does to a running node.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -186,8 +187,10 @@ fn a_secondary_is_told_that_its_master_cannot_read_what_it_asks_for() {
     let (again, comm) = master(&["--data-dir", &data]);
     damage(kept.path(), "second x");
     let bonnie = secondary("bonnie", comm, &[]);
-    bonnie.process.log.wait_for("the request failed at the master");
-    again.process.log.wait_for("the checksum of message 1 is wrong");
+    // Which place it is stands in the lines of both.
+    for node in [&bonnie, &again] {
+        node.process.log.wait_for("the checksum of message 1 is wrong");
+    }
     assert_eq!(texts(bonnie.http).len(), 1, "what stands before the damage is there");
     assert_eq!(get(bonnie.http, "/ready").status, 503);
 }
@@ -237,6 +240,76 @@ fn a_damaged_message_is_taken_from_a_running_node_where_its_checksum_proves_it()
     let bonnie = secondary("bonnie", comm, &flags);
     wait_ready(&bonnie);
     assert_eq!(texts(bonnie.http), texts(master.http));
+}
+
+/// The files of a directory and their bytes, but for the lock and indexes.
+fn files(directory: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let named = entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path));
+    let kept = named.filter(|(name, _)| name != "lock" && !name.ends_with(".index"));
+    kept.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_repair_that_finds_no_room_for_all_of_it_changes_nothing() {
+    let (_kept, whole) = directory();
+    let (_copied, copy) = directory();
+    let (node, _) = master(&["--data-dir", &whole, "--segment-bytes", "4096"]);
+    for (n, length) in [1500, 1500, 1500, 40_000, 10].into_iter().enumerate() {
+        append(node.http, &format!("Msg{n} {}", "x".repeat(length)), "1");
+    }
+    stop(node);
+    for (name, bytes) in files(&whole) {
+        fs::write(Path::new(&copy).join(name), bytes).unwrap();
+    }
+    // There is room for the first of them.
+    damage(Path::new(&copy), "Msg0 x");
+    damage(Path::new(&copy), "Msg3 x");
+    let before = files(&copy);
+    let limited = "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\"";
+    let repair = ["log", "repair", &copy, "--from", &whole];
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_acklog")]).args(repair);
+    let refused = command.env_clear().output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+    assert_eq!(files(&copy).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    assert!(files(&copy) == before, "nothing was changed");
+    assert!(acklog(&repair).status.success());
+    assert!(acklog(&["log", "verify", &copy]).status.success());
+}
+
+/// A path that leads to one directory and then to another, where the new node is started before the old one ends.
+#[test]
+fn a_node_stays_in_the_directory_that_it_locked_wherever_its_path_leads() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let current = at("current");
+    fs::create_dir(at("blue")).unwrap();
+    fs::create_dir(at("green")).unwrap();
+    let lead_to = |name: &str| {
+        let _ = fs::remove_file(&current);
+        symlink(at(name), &current).unwrap();
+    };
+    let node = |data: &str| master(&["--data-dir", data, "--segment-bytes", "4096"]).0;
+    lead_to("blue");
+    let old = node(&current);
+    append(old.http, "of blue", "1");
+    lead_to("green");
+    let mut new = node(&current);
+    append(new.http, "of green", "1");
+    // It begins segments and writes indexes and manifests.
+    let long = "x".repeat(3000);
+    (0..4).for_each(|_| drop(append(old.http, &long, "1")));
+    stop(old);
+    new.process.kill();
+    let new = node(&current);
+    assert_eq!(texts(new.http), ["of green"]);
+    stop(new);
+    let old = node(&at("blue"));
+    assert_eq!(texts(old.http).len(), 5);
+    stop(old);
 }
 
 #[test]

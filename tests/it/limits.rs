@@ -1,8 +1,11 @@
 //! Nodes at the limits that the system sets them.
 
+use std::net::TcpStream;
+
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tempfile::TempDir;
 
+use crate::small::descriptors::{Kept, take_free};
 use crate::support::*;
 
 /// Sets a limit of a running node.
@@ -26,20 +29,61 @@ fn at_the_limit_of_file_sizes_a_message_waits_and_is_stored_once_it_is_raised() 
     let waiting = begin_append(master.http, "second", "1");
     wait_until("the log to be full", || health(master.http)["disk"]["state"] == "full");
     let refused = request(master.http, "POST", "/messages", &append_body("third", "1"));
-    assert_eq!((refused.status, refused.json()["outcome"].as_str()), (503, Some("refused")));
+    let says = refused.json();
+    assert_eq!((refused.status, says["outcome"].as_str()), (503, Some("refused")));
+    assert_eq!((says["code"].as_str(), says["retry"].as_bool()), (Some("disk-failed"), Some(true)));
+    assert_eq!(health(master.http)["mode"], "read-only");
+    assert_eq!(get(master.http, "/ready").status, 503);
+    assert_eq!(texts(master.http), ["first"]);
     // A signal comes with each such write; it ends nothing.
     master.process.log.wait_for("signal=SIGXFSZ");
     unlimit(&master, Resource::Fsize);
     assert_eq!(waiting.answer().status, 201);
     wait_until("the log to be well", || health(master.http)["disk"]["state"] == "ok");
     assert_eq!(append(master.http, "third", "1").0, 2);
+    assert_eq!(get(master.http, "/ready").status, 200);
+}
+
+#[test]
+fn a_client_that_finds_no_descriptor_gets_that_of_a_connection_that_falls_idle_later() {
+    let (master, _) = master(&[]);
+    let mut sender = Kept::new(master.http);
+    sender.send("POST", "/messages", r#"{"message":"x","writeConcern":2,"timeoutMs":1500}"#);
+    master.process.log.wait_for("a sender waits for its write concern");
+    take_free(&master);
+    let late = begin(master.http, "GET", "/ready", "");
+    master.process.log.wait_for("connections cannot be accepted");
+    // Nothing but this makes room.
+    assert_eq!(sender.answer().0, 504);
+    assert_eq!(late.answer().status, 200);
+}
+
+#[test]
+fn clients_with_many_connections_leave_log_and_secondaries_the_descriptors_that_they_need() {
+    let kept = TempDir::new().unwrap();
+    let (program, data) = (env!("CARGO_BIN_EXE_master-node"), kept.path().to_str().unwrap());
+    let few = ["-c", "ulimit -n 64; exec \"$0\" \"$@\"", program];
+    let flags =
+        ["--http-port", "0", "--comm-port", "0", "--data-dir", data, "--segment-bytes", "4096"];
+    let process = Process::start("sh", &[&few[..], &flags].concat());
+    let http = http_address(&process);
+    let master = Node { process, http };
+    let _idle: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(http).ok()).collect();
+    let bonnie = secondary("bonnie", comm_address(&master), &[]);
+    for _ in 0..6 {
+        let (_, acked_by) = append(http, &"x".repeat(1500), "2");
+        assert_eq!(acked_by, ["master", "bonnie"]);
+    }
+    wait_ready(&bonnie);
+    let lines = master.process.log.all();
+    assert!(!lines.iter().any(|line| line.contains("nothing can be written")), "{lines:#?}");
 }
 
 #[test]
 fn without_descriptors_each_port_says_so_once_and_goes_on_when_there_are_some() {
     let (master, comm) = master(&[]);
     limit(&master, Resource::Nofile, Some(3));
-    let [waiting, _other] = [master.http, comm].map(|at| std::net::TcpStream::connect(at).unwrap());
+    let [waiting, _other] = [master.http, comm].map(|at| TcpStream::connect(at).unwrap());
     let about = |port: &str, text: &str| {
         let port = format!("port={port}");
         let lines = master.process.log.all();

@@ -63,7 +63,7 @@ fn damage_that_nobody_reads_is_found_by_the_node_itself() {
 
 /// Limits of a running process can be changed on Linux only.
 #[cfg(target_os = "linux")]
-mod descriptors {
+pub mod descriptors {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpStream;
 
@@ -73,16 +73,16 @@ mod descriptors {
     use super::*;
 
     /// A connection that is kept open.
-    struct Kept(BufReader<TcpStream>);
+    pub struct Kept(BufReader<TcpStream>);
 
     impl Kept {
-        fn new(http: SocketAddr) -> Self {
+        pub fn new(http: SocketAddr) -> Self {
             let stream = TcpStream::connect(http).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             Self(BufReader::new(stream))
         }
 
-        fn send(&mut self, method: &str, path: &str, body: &str) {
+        pub fn send(&mut self, method: &str, path: &str, body: &str) {
             let length = body.len();
             let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
             let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
@@ -90,7 +90,7 @@ mod descriptors {
         }
 
         /// Reads an answer: its status and its JSON.
-        fn answer(&mut self) -> (u16, Value) {
+        pub fn answer(&mut self) -> (u16, Value) {
             let (mut head, mut length) = (String::new(), 0);
             while !head.ends_with("\r\n\r\n") {
                 self.0.read_line(&mut head).unwrap();
@@ -109,6 +109,39 @@ mod descriptors {
         }
     }
 
+    /// Takes the descriptors away that a node has free. Returns the limit that it had.
+    pub fn take_free(node: &Node) -> Rlimit {
+        let open = files(Path::new(&format!("/proc/{}/fd", node.process.id())), "");
+        let is_free = |number: &u64| !open.contains(&number.to_string());
+        limit(node, (0..).find(is_free).unwrap())
+    }
+
+    /// Gives a node no descriptor but those with numbers below `end`. Returns the limit that it had.
+    fn limit(node: &Node, end: u64) -> Rlimit {
+        let limit = Rlimit { current: Some(end), ..getrlimit(Resource::Nofile) };
+        let process = Pid::from_raw(i32::try_from(node.process.id()).unwrap());
+        prlimit(process, Resource::Nofile, limit).unwrap()
+    }
+
+    #[test]
+    fn a_log_has_descriptors_in_reserve_for_its_next_segment() {
+        let kept = tempfile::tempdir().unwrap();
+        let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
+        let (node, _) = master(&flags);
+        let mut sender = Kept::new(node.http);
+        let body = append_body(&"x".repeat(1500), "1");
+        for n in 0..6 {
+            sender.send("POST", "/messages", &body);
+            assert_eq!(sender.answer().0, 201, "message {n}");
+            if n == 0 {
+                take_free(&node);
+            }
+        }
+        assert_eq!(files(kept.path(), ".log").len(), 2);
+        let lines = node.process.log.all();
+        assert!(!lines.iter().any(|line| line.contains("nothing can be written")), "{lines:#?}");
+    }
+
     #[test]
     fn a_segment_that_cannot_begin_for_want_of_descriptors_begins_later() {
         let kept = tempfile::tempdir().unwrap();
@@ -124,9 +157,7 @@ mod descriptors {
         sender.send("POST", "/messages", &body);
         assert_eq!(sender.answer().0, 201);
         // From here on the process gets no descriptor at all, whatever it has in reserve.
-        let process = Pid::from_raw(i32::try_from(node.process.id()).unwrap());
-        let none = Rlimit { current: Some(3), ..getrlimit(Resource::Nofile) };
-        let before = prlimit(process, Resource::Nofile, none).unwrap();
+        let before = limit(&node, 3);
         // Two more fill the segment. The next one needs another: it waits for the disk, and its sender for the answer.
         for _ in 0..2 {
             sender.send("POST", "/messages", &body);
@@ -137,7 +168,7 @@ mod descriptors {
             pause();
         }
         assert_eq!(state(), "stalled");
-        prlimit(process, Resource::Nofile, before).unwrap();
+        limit(&node, before.current.unwrap_or(u64::MAX));
         assert_eq!(sender.answer().0, 201, "there are descriptors again");
         while state() != "ok" {
             pause();

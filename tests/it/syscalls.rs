@@ -11,6 +11,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::disk::damage;
 use crate::support::*;
 
 /// What is looked at: everything that changes a directory or makes something safe.
@@ -151,6 +152,60 @@ fn each_step_is_safe_before_the_next_one() {
     let written = ["make", "write", "sync"].map(|what| does(what, &index));
     let written = [&written[0], &written[1], &written[2], "sync data"];
     assert_eq!(*of(&does("make", &index)), all(&[&written]));
+    // What is only read is opened for that alone: so it is read also where nothing can be written any more.
+    let trace = fs::read_to_string(&trace).unwrap();
+    let opened = |flags: &str| {
+        let opens = trace.lines().filter(|line| line.contains("openat(") && line.contains(FIRST));
+        opens.filter(|line| line.contains(flags)).count()
+    };
+    assert_eq!((opened("O_RDWR|O_CREAT"), opened("O_RDWR|O_CLOEXEC")), (1, 0));
+    assert!(opened("O_RDONLY") > 0);
+}
+
+#[test]
+fn a_repair_that_is_killed_at_any_step_leaves_each_segment_under_its_name() {
+    if !can_trace() {
+        return;
+    }
+    let directory = TempDir::new().unwrap();
+    let whole = directory.path().join("whole");
+    let acklog = env!("CARGO_BIN_EXE_acklog");
+    let (mut node, _) = master(&["--data-dir", whole.to_str().unwrap(), "--segment-bytes", "4096"]);
+    for n in 0..4 {
+        append(node.http, &format!("Msg{n} {}", "x".repeat(1500)), "1");
+    }
+    node.process.signal(Signal::TERM);
+    assert_eq!(node.process.wait(), Some(0));
+    let mut killed = 0;
+    for call in ["linkat", "renameat", "fsync", "fdatasync"] {
+        for when in 1.. {
+            let data = directory.path().join(format!("{call}-{when}"));
+            fs::create_dir(&data).unwrap();
+            for file in fs::read_dir(&whole).unwrap().map(Result::unwrap) {
+                fs::copy(file.path(), data.join(file.file_name())).unwrap();
+            }
+            damage(&data, "Msg0 x");
+            let run = |program: &str, args: &[&str], action: &str| {
+                let mut command = Command::new(program);
+                command.args(args).args(["log", action]).arg(&data);
+                if action == "repair" {
+                    command.arg("--from").arg(&whole);
+                }
+                command.env_clear().output().unwrap().status.success()
+            };
+            let inject = format!("inject={call}:signal=KILL:when={when}");
+            let is_done =
+                run("strace", &["-f", "-o", "/dev/null", "-e", &inject, acklog], "repair");
+            assert!(data.join(FIRST).exists(), "killed at {call} number {when}");
+            assert!(is_done || run(acklog, &[], "repair"), "after {call} number {when}");
+            assert!(run(acklog, &[], "verify"), "after {call} number {when}");
+            if is_done {
+                break;
+            }
+            killed += 1;
+        }
+    }
+    assert!(killed > 5, "{killed} steps");
 }
 
 #[test]

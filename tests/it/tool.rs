@@ -173,8 +173,23 @@ fn faults_can_be_typed_into_up_and_nodes_flags_need_no_dashes() {
     wait_until("all to be ready", || {
         ["bonnie", "clyde"].iter().all(|name| row(nodes[0], name)["phase"] == "ready")
     });
-    up.type_line("slow bonnie soon");
-    up.log.wait_for("Nodes: master, bonnie, clyde");
+    for (typed, answer) in [
+        ("slow bonnie 2", "write 2s for seconds"),
+        ("slow master 1s", "only a secondary"),
+        ("slow nobody 1s", "Nodes: master, bonnie, clyde"),
+        ("kill clyde", "clyde ended"),
+        ("pause clyde", "up: clyde is not running"),
+    ] {
+        up.type_line(typed);
+        up.log.wait_for(answer);
+    }
+}
+
+#[test]
+fn who_types_a_fault_where_they_are_off_is_told_how_to_turn_them_on() {
+    let (mut up, _) = up(&[]);
+    up.type_line("pause clyde");
+    up.log.wait_for("up: faults are off: start with `acklog up --allow-faults`");
 }
 
 #[test]
@@ -190,6 +205,8 @@ fn a_cluster_that_up_starts_again_in_its_directory_goes_on_where_it_was() {
         assert_eq!(texts(http), ["Msg1"]);
     }
     assert_eq!(append(nodes[0], "Msg2", "\"all\"").0, 1);
+    let begins = |up: &Process| up.log.all().join("\n").matches("begins here").count();
+    assert_eq!((begins(&first), begins(&second)), (3, 0));
     drop(second);
     let bonnies = format!("{data_dir}/bonnie");
     let tool = Command::new(env!("CARGO_BIN_EXE_acklog")).args(["log", "dump", &bonnies]).output();

@@ -1,10 +1,40 @@
 //! Copies of directories, and masters that were put back from older ones.
 
 use std::fs;
+use std::ops::ControlFlow;
 
 use super::tests::{append, directory, opened, printed, refusal, segments};
-use crate::log::disk::Role;
-use crate::types::LogEnd;
+use crate::log::disk::{DiskOptions, Role, Sizes};
+use crate::log::inspect::inspect;
+use crate::log::open;
+use crate::types::{IdRange, LogEnd};
+
+#[tokio::test]
+async fn what_lies_far_before_a_range_in_its_segment_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let sizes = Sizes::of_segments(50_000);
+    let opened = || open(dir.path(), DiskOptions { sizes, ..DiskOptions::OF_TESTS }).unwrap();
+    let (mut log, background) = opened();
+    for n in 0..40 {
+        log.writer.append(0, None, &"x".repeat(2000).as_str().into());
+        log.writer.flush();
+        while log.reader.durable_end() == LogEnd::new(n) {
+            log.reader.changed().await;
+        }
+    }
+    background.close();
+    // Makes the index, if that is not there yet.
+    opened().1.close();
+    let range = IdRange::new(LogEnd::new(20), LogEnd::new(21));
+    let mut shown = Vec::new();
+    let mut show = |record: &crate::types::Record<'_>| {
+        shown.push(record.id.get());
+        ControlFlow::Continue(())
+    };
+    let found = inspect(dir.path(), range, &mut show, &mut |_, _| {}).unwrap();
+    assert_eq!(shown, [20]);
+    assert!(found.bytes < 4 * 2100, "{} bytes were read", found.bytes);
+}
 
 #[tokio::test]
 async fn a_running_node_is_backed_up_and_its_copy_starts_with_all_that_was_there() {

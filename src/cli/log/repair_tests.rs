@@ -98,7 +98,7 @@ async fn a_node_that_gives_another_text_once_the_first_was_proven_changes_nothin
     let dir = directory(Role::Master).await;
     let file = &segments(dir.path())[0];
     overwrite(file, place_of(file, "Msg1\n"), b"N");
-    let before = fs::read(file).unwrap();
+    let before = files(dir.path());
     let asked = Cell::new(0);
     let text_of = |_| {
         asked.set(asked.get() + 1);
@@ -108,7 +108,7 @@ async fn a_node_that_gives_another_text_once_the_first_was_proven_changes_nothin
     let refused = repair_from(dir.path(), None, Some(from)).unwrap_err().to_string();
     assert!(refused.contains("no checksum"), "{refused}");
     assert_eq!(asked.get(), 2);
-    assert_eq!(fs::read(file).unwrap(), before);
+    assert_eq!(files(dir.path()), before);
     let from = Source::Node { url: "http://127.0.0.1:8000", text_of: &|_| Ok("Msg1\n".to_owned()) };
     assert_eq!(repair_from(dir.path(), None, Some(from)).unwrap().messages, 1);
     assert!(printed(&["verify"], dir.path()).ends_with("\nwhole\n"));

@@ -29,7 +29,10 @@ use child::{Ended, Running, Signal};
 pub(super) use flags::with_dashes;
 use output::{Output, Printer};
 use plan::{NodePlan, PROGRAM, Plan};
-use typing::Typed;
+use typing::{Fault, Typed};
+
+/// The place of the master among the nodes.
+const MASTER: usize = 0;
 
 /// How long the nodes may take to be ready before `up` says which are not and goes on: far more
 /// than starting takes, so that what is not ready then waits for something.
@@ -248,11 +251,20 @@ impl Cluster {
                     None => self.printer.say(&format!("{} is not running", node.plan.name)),
                 }
             }
-            Typed::Fault(number, fault) => {
-                let Some(node) = self.nodes.get(number) else { return };
-                let (name, port) = (node.plan.name.clone(), node.plan.http_port);
-                self.tell_done(name, async move { fault::add(port, fault).await });
+            Typed::Fault(..) | Typed::Heal if !self.plan.allow_faults => {
+                self.printer.say("faults are off: start with `acklog up --allow-faults`");
             }
+            Typed::Fault(MASTER, Fault::Slow(_)) => {
+                self.printer.say("only a secondary takes its time to store: slow one of these");
+            }
+            Typed::Fault(number, fault) => match self.nodes.get(number) {
+                Some(node) if node.running.is_some() => {
+                    let (name, port) = (node.plan.name.clone(), node.plan.http_port);
+                    self.tell_done(name, async move { fault::add(port, fault).await });
+                }
+                Some(node) => self.printer.say(&format!("{} is not running", node.plan.name)),
+                None => {}
+            },
             Typed::Heal => {
                 for node in self.nodes.iter().filter(|node| node.running.is_some()) {
                     let (name, port) = (node.plan.name.clone(), node.plan.http_port);
@@ -260,6 +272,7 @@ impl Cluster {
                 }
             }
             Typed::Nothing => {}
+            Typed::Unusable(why) => self.printer.say(&why),
             Typed::Unknown => {
                 let (help, names) =
                     (typing::help(self.plan.allow_faults), names_of(&self.plan.nodes));
@@ -276,13 +289,9 @@ impl Cluster {
         what: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     ) {
         let printer = self.printer.clone();
-        let advice = match self.plan.allow_faults {
-            true => "",
-            false => "; start with `acklog up --allow-faults`",
-        };
         tokio::spawn(async move {
             if let Err(error) = what.await {
-                printer.say(&format!("{name}: {error:#}{advice}"));
+                printer.say(&format!("{name}: {error:#}"));
             }
         });
     }

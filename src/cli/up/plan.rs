@@ -21,7 +21,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 pub(super) struct Plan {
     pub(super) nodes: Vec<NodePlan>,
     comm_port: u16,
-    /// Number of nodes, the master counted.
+    /// Number of nodes, including the master.
     pub(super) cluster_size: u16,
     /// Faults can be asked of the nodes.
     pub(super) allow_faults: bool,
@@ -59,13 +59,9 @@ impl Plan {
             let comm_port = ports.comm.to_string();
             // What was asked for stands last and so wins: only --cluster-size is in both.
             let (program, extra) = if number == 0 {
+                args.push(flag("comm-bind", &ADDRESS.to_string()));
                 args.push(flag("comm-port", &comm_port));
                 args.push(flag("cluster-size", &size.to_string()));
-                let names: Vec<String> = (1..size).map(node_name).collect();
-                if !names.is_empty() {
-                    args.push(flag("secondaries", &names.join(",")));
-                }
-                // Always given, so that a variable that is meant for another cluster does not reach this one.
                 let names: Vec<String> = (1..size).map(node_name).collect();
                 args.extend((size > 1).then(|| flag("secondaries", &names.join(","))));
                 ("master-node", &shared.master)
@@ -235,9 +231,9 @@ mod tests {
             plan.nodes[0].args,
             [
                 "master-node",
+                "--comm-bind=127.0.0.1",
                 "--comm-port=6000",
                 "--cluster-size=3",
-                "--secondaries=bonnie,clyde",
                 "--secondaries=bonnie,clyde",
                 "--name=master",
                 "--bind=127.0.0.1",

@@ -34,7 +34,7 @@ const FOREGROUND_POLL: Duration = Duration::from_millis(300);
 const READ_BYTES: usize = 4096;
 
 /// What one line asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Typed {
     /// Start this node again.
     Start(usize),
@@ -46,6 +46,8 @@ pub(super) enum Typed {
     Heal,
     /// An empty line: nothing.
     Nothing,
+    /// Something that cannot be done, for this reason.
+    Unusable(String),
     /// Anything else.
     Unknown,
 }
@@ -74,7 +76,7 @@ pub(super) fn understood<'a>(line: &str, names: impl IntoIterator<Item = &'a str
         ["slow", name] => fault(name, Fault::Slow(SLOW)),
         ["slow", name, delay] => match parse_duration_with_unit(delay) {
             Ok(delay) => fault(name, Fault::Slow(delay)),
-            Err(_) => Typed::Unknown,
+            Err(error) => Typed::Unusable(error.to_string()),
         },
         ["pause", name] => fault(name, Fault::Pause),
         ["cut", name] => fault(name, Fault::Cut),
@@ -147,7 +149,7 @@ mod tests {
         assert_eq!(understood(""), Typed::Nothing);
         let unknown =
             ["clyde", "kill", "kill clyde", "kill bonnie now", "quit", "slow", "cut clyde"];
-        for unknown in unknown.into_iter().chain(["slow bonnie 2", "heal bonnie", "pause"]) {
+        for unknown in unknown.into_iter().chain(["heal bonnie", "pause"]) {
             assert_eq!(understood(unknown), Typed::Unknown, "{unknown}");
         }
     }
@@ -161,5 +163,7 @@ mod tests {
         assert_eq!(understood("pause bonnie"), Typed::Fault(1, Fault::Pause));
         assert_eq!(understood("cut master"), Typed::Fault(0, Fault::Cut));
         assert_eq!(understood("heal"), Typed::Heal);
+        let Typed::Unusable(why) = understood("slow bonnie 2") else { panic!("2 of what?") };
+        assert!(why.contains("write 2s for seconds"), "{why}");
     }
 }

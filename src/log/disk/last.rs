@@ -77,3 +77,34 @@ impl Last {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn the_systems_number_tells_what_passes() {
+        let failed = |number: Errno| Failed::of(String::new(), &number.into());
+        for lack in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::AGAIN,
+            Errno::INTR,
+            Errno::ROFS,
+            Errno::ACCESS,
+            Errno::PERM,
+        ] {
+            let failed = failed(lack);
+            assert!(matches!(failed, Failed::Passing(DiskFault::Stalled { .. })), "{lack}");
+        }
+        for full in [Errno::NOSPC, Errno::DQUOT, Errno::FBIG] {
+            assert!(matches!(failed(full), Failed::Passing(DiskFault::Full { .. })), "{full}");
+        }
+        for fatal in [Errno::IO, Errno::NXIO, Errno::BADF, Errno::STALE] {
+            assert!(matches!(failed(fatal), Failed::Final(_)), "{fatal}");
+        }
+    }
+}

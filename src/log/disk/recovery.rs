@@ -89,7 +89,8 @@ pub(crate) fn recover(
     let indexed = sealed.len();
     let files = Files::new(storage.clone(), sealed, segment.clone());
     let (damage, noted) = known_damage(&*storage, &files, end);
-    let before = Before { end, running, last: last_checksum(&files, end) };
+    let (last, accepted_ms) = last_record(&files, end).unzip();
+    let before = Before { end, running, last, accepted_ms: accepted_ms.unwrap_or_default() };
     let shared = Shared::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
@@ -102,10 +103,11 @@ pub(crate) fn recover(
     Ok(Recovered { shared, committer, keeper, opened })
 }
 
-/// The checksum of the last record of a log; none where there is none, or it cannot be read now.
-fn last_checksum(files: &Files, end: LogEnd) -> Option<Checksum> {
+/// The checksum of the last record of a log, and when that was accepted; none where there is none, or it cannot be read
+/// now.
+fn last_record(files: &Files, end: LogEnd) -> Option<(Checksum, u64)> {
     let records = files.read(end.last_id()?.before(), end, 0).ok()?;
-    records.iter().next().map(|record| record.checksum)
+    records.iter().next().map(|record| (record.checksum, record.accepted_ms))
 }
 
 /// The noted places of damage that are damaged still, as a read of them tells, and the segments that they are in. The

@@ -10,7 +10,7 @@ use super::*;
 use crate::log::{LogReader, Page};
 use crate::protocol::LogView;
 use crate::sim::SimDisk;
-use crate::types::{Batch, KeyHash, LogEnd, Losses, MessageId, Run};
+use crate::types::{Batch, IdRange, KeyHash, LogEnd, Losses, MessageId, Run};
 
 mod batches;
 mod belonging;
@@ -210,6 +210,24 @@ fn the_last_keys_are_known_again_with_and_without_indexes() {
             assert_eq!(log.opened.keys, last, "the last {count}");
         }
     }
+}
+
+#[test]
+fn times_of_acceptance_never_decrease_also_behind_a_restart() {
+    let disk = SimDisk::new();
+    for times in [[5, 3, 7], [2, 9, 8]] {
+        let mut log = open(&disk);
+        for time in times {
+            log.opened.writer.append(time, None, &"x".into());
+        }
+        log.opened.writer.flush();
+        log.committer.close();
+    }
+    let log = open(&disk);
+    let all = IdRange::new(LogEnd::ZERO, log.opened.reader.durable_end());
+    let records = log.opened.reader.read_range(all).unwrap();
+    let times: Vec<u64> = records.iter().map(|record| record.accepted_ms).collect();
+    assert_eq!(times, [5, 5, 7, 7, 9, 9]);
 }
 
 #[test]

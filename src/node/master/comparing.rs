@@ -121,7 +121,7 @@ impl Comparing {
             let is_same = compared.await.unwrap_or_else(|no_thread| Err(no_thread.into()));
             let is_same = is_same.map_err(|error| {
                 warn!(%session, %end, %error, "a secondary's log cannot be compared");
-                Unreadable
+                Unreadable::from(&error)
             });
             let _ = done.send(Compared::Log(session, is_same));
         });

@@ -9,7 +9,6 @@ use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
 
 use super::pace::{Pace, Turn};
 use crate::log::{LogReader, Page, ReadError};
@@ -57,12 +56,8 @@ pub(in crate::node) struct Read {
 impl Read {
     /// What the machine is told.
     pub(in crate::node) fn found(&self) -> Result<(IdRange, usize), Unreadable> {
-        let session = self.session;
-        let records = self.records.as_ref();
-        records.map(|records| (records.range(), records.bytes())).map_err(|error| {
-            warn!(%session, %error, "records for a peer cannot be read");
-            Unreadable
-        })
+        let found = self.records.as_ref().map(|records| (records.range(), records.bytes()));
+        found.map_err(Unreadable::from)
     }
 }
 

@@ -112,7 +112,8 @@ impl Link {
 enum Asked {
     Run(SentRun),
     Heartbeat,
-    Page,
+    /// Messages from this position on.
+    Page(LogEnd),
 }
 
 /// A member's new connection.
@@ -249,7 +250,7 @@ impl Member {
         let Some(link) = &mut self.link else { return true };
         match link.in_flight.complete(now, request) {
             Completed::InTime { what: Asked::Heartbeat, took } => self.rtt = Some(took),
-            Completed::InTime { what: Asked::Page, .. } => self.answers_pages(),
+            Completed::InTime { what: Asked::Page(_), .. } => self.answers_pages(),
             Completed::InTime { what: Asked::Run(run), took } => {
                 if failed {
                     debug!(peer = %self.name, %request, id = %run.range, ?took, "AddMessage failed");
@@ -330,7 +331,7 @@ impl Member {
         }
         while let Some((request, asked)) = link.in_flight.expire(now) {
             match asked {
-                Asked::Heartbeat | Asked::Page => {
+                Asked::Heartbeat | Asked::Page(_) => {
                     debug!(peer = %self.name, %request, ?asked, "a request timed out");
                 }
                 Asked::Run(run) => {

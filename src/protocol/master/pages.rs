@@ -136,18 +136,27 @@ impl<L: LogView> Master<L> {
     ) {
         let Some(&id) = self.by_session.get(&session) else { return };
         let Some(member) = self.members.get_mut(&id) else { return };
-        assert!(found.is_ok_and(|(range, _)| !range.is_empty()) || found.is_err(), "{found:?}");
+        assert!(!matches!(&found, Ok((range, _)) if range.is_empty()), "{found:?}");
         match (member.name_and_reads().1.and_then(Reads::end), found) {
             (Some(ReadFor::Page(wanted)), Ok((run, _))) => {
                 self.send_page(now, session, id, wanted, run);
             }
-            (Some(ReadFor::Page(PageRequest { request, from, again })), Err(unreadable)) => {
+            (
+                Some(ReadFor::Page(PageRequest { request, from, again })),
+                Err(Unreadable(detail)),
+            ) => {
                 let peer = member.name().as_str();
-                warn!(peer, %request, %from, again, "asked for messages that cannot be read");
-                let (code, detail) = (ErrorCode::Internal, unreadable.to_string());
+                warn!(peer, %request, %from, again, detail, "asked for messages that cannot be read");
+                let code = ErrorCode::Internal;
                 self.respond(session, request, Response::Failed { code, detail });
             }
-            (Some(ReadFor::Run), found) => member.note_read(now, found, &mut self.rng),
+            (Some(ReadFor::Run), found) => {
+                if let Err(Unreadable(detail)) = &found {
+                    let peer = member.name().as_str();
+                    warn!(repeats = true, peer, detail, "messages for a secondary cannot be read");
+                }
+                member.note_read(now, found, &mut self.rng);
+            }
             (None, _) => unreachable!("what is read was asked for"),
         }
         self.make_pages(now, id);

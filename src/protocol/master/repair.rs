@@ -5,13 +5,13 @@
 
 use std::time::Instant;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{Effect, Master, Member, MemberId};
 use crate::protocol::LogView;
 use crate::protocol::repair::Repair;
 use crate::protocol::status::Status;
-use crate::types::{Damage, DiskFault, LogEnd, Records};
+use crate::types::{Damage, DiskFault, LogEnd, Records, RequestId, Run};
 
 /// The repair of the master's log.
 #[derive(Debug)]
@@ -110,18 +110,29 @@ impl<L: LogView> Master<L> {
     }
 
     /// A secondary that was asked gave a page.
-    pub(super) fn take_page(&mut self, now: Instant, id: MemberId, page: &Records) {
+    pub(super) fn take_page(
+        &mut self,
+        now: Instant,
+        id: MemberId,
+        request: RequestId,
+        page: &Records,
+    ) {
         let Some(repair) = &mut self.repair else { return };
+        let Some(member) = self.members.get(&id) else { return };
+        let (peer, (asked, owes_other)) = (member.name().clone(), member.page_asked_for(request));
         if repair.last == Some(id) {
-            repair.is_asked = false;
+            repair.is_asked = owes_other;
         }
-        let Some(peer) = self.members.get(&id).map(Member::name).cloned() else { return };
+        let range = page.range();
         match repair.of_log.take(page) {
             Some(run) => self.effects.push_back(Effect::Mend { peer, run }),
-            None => {
-                warn!(repeats = true, %peer, "a page has not the messages that are damaged here");
+            None if asked.is_some_and(|from| range.is_empty() || range.start() != from) => {
+                warn!(repeats = true, %peer, %request, id = %range,
+                    "a page has not the messages that are damaged here");
                 repair.of_log.failed(now, &mut self.rng);
             }
+            // Asked for once more, since it took so long, and the first answer had them.
+            None => debug!(%peer, %request, id = %range, "a page came that is not wanted any more"),
         }
     }
 

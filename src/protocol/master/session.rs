@@ -107,7 +107,7 @@ impl<L: LogView> Master<L> {
             Response::Page { run, .. }
                 if self.members.get(&id).is_some_and(Member::is_asked_for_pages) =>
             {
-                self.take_page(now, id, &run);
+                self.take_page(now, id, request, &run);
                 false
             }
             Response::Welcome(_)

@@ -90,7 +90,7 @@ impl Node {
                     let range = IdRange::new(order.from, order.until);
                     let is_readable = self.machine.log.readable;
                     let found = is_readable.then_some((range, range.len() as usize));
-                    let found = found.ok_or(Unreadable);
+                    let found = found.ok_or_else(|| Unreadable("offset 17".to_owned()));
                     self.machine.step(self.now, Input::Read { session, found });
                 }
                 effect => effects.push(effect),

@@ -267,10 +267,13 @@ impl<L: LogView> Secondary<L> {
                 Request::SecondaryNodeReady { end }
             }
             Stage::Introducing => {
-                let Ok(checksum) = self.log.checksum_below(end) else {
-                    // The disk's fault is on its way as an input of its own, and ends the connection.
-                    warn!(%end, "cannot introduce this node: its last message is unreadable");
-                    return None;
+                let checksum = match self.log.checksum_below(end) {
+                    Ok(checksum) => checksum,
+                    Err(error) => {
+                        // The disk's fault is on its way as an input of its own, and ends the connection.
+                        warn!(%end, %error, "cannot introduce this node: its last message is unreadable");
+                        return None;
+                    }
                 };
                 Request::Handshake(Handshake {
                     name: self.options.name.clone(),

@@ -92,7 +92,7 @@ impl<L: LogView> Secondary<L> {
                 let page = Response::Page { run, log_end: self.contiguous_end };
                 self.write(session, Frame::Response(request, page));
             }
-            Err(unreadable) => self.cannot_give(session, request, unreadable.to_string()),
+            Err(Unreadable(detail)) => self.cannot_give(session, request, detail),
         }
     }
 

@@ -241,7 +241,7 @@ impl LogView for Unreadable {
         &self,
         _: LogEnd,
     ) -> Result<Option<crate::types::Checksum>, crate::protocol::Unreadable> {
-        Err(crate::protocol::Unreadable)
+        Err(crate::protocol::Unreadable("offset 17".to_owned()))
     }
 
     fn is_same_below(&self, _: LogEnd, _: crate::types::Checksum) -> Option<bool> {

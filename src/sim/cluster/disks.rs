@@ -145,7 +145,8 @@ impl Cluster {
     pub(super) fn compare(&mut self, session: SessionId, end: LogEnd, told: Checksum) {
         self.note(&format!("master reads its files for connection {session}, up to {end}"));
         let Some(master) = &self.master else { return };
-        let is_same = master.log.reader.compare_below(end, told).map_err(|_| Unreadable);
+        let compared = master.log.reader.compare_below(end, told);
+        let is_same = compared.map_err(|error| Unreadable::from(&error));
         let max = self.options.disk_delay_max.as_micros() as u64;
         let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
         let life = self.life(None);

@@ -360,7 +360,9 @@ impl Cluster {
 
 fn read(log: &LogReader, order: ReadOrder) -> Result<(IdRange, usize), Unreadable> {
     let records = log.read(order.from, order.until, order.max_bytes);
-    records.map(|records| (records.range(), records.bytes())).map_err(|_| Unreadable)
+    records
+        .map(|records| (records.range(), records.bytes()))
+        .map_err(|error| Unreadable::from(&error))
 }
 
 /// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the

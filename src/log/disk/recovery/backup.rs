@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ use super::snapshot::Snapshot;
 use super::walk::{Found, Look};
 use super::{OpenError, Start, mend_file};
 use crate::log::open::open_directory;
-use crate::log::storage::{Storage, StorageFile};
+use crate::log::storage::{Directory, Storage, StorageFile};
 use crate::types::LogEnd;
 
 /// Why a log was not copied. Nothing was changed.
@@ -68,6 +68,7 @@ pub struct BackedUp {
 
 /// The way along the segments of a log that may be written meanwhile.
 struct Copying<'a> {
+    directory: &'a Directory,
     start: Start<'a>,
     last: Option<(Snapshot, SegmentHeader, Scanned)>,
 }
@@ -110,12 +111,12 @@ pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
     let found = Found { storage: &storage, role: role_of(&storage)? };
     let (manifest, firsts) = found.manifest_and_segments()?;
     let start = Start { makes_indexes: false, ..Start::new(&found, &manifest) };
-    let mut copying = Copying { start, last: None };
+    let mut copying = Copying { directory: &storage, start, last: None };
     found.walk(&manifest, &firsts, &mut copying)?;
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(format!(".partial-{}", std::process::id()));
     let unfinished = target.with_file_name(name);
-    let copied = copying.copy(path, &unfinished).and_then(|done| {
+    let copied = copying.copy(&unfinished).and_then(|done| {
         let moved = fs::rename(&unfinished, target).and_then(|()| sync_parent(target));
         moved.map_err(failed(target)).map(|()| done)
     });
@@ -137,35 +138,30 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Copies a file that need not be there.
-fn copy_if_there(from: &Path, to: &PathBuf) -> io::Result<()> {
-    match fs::copy(from, to) {
+fn copy_if_there(name: &str, from: &Directory, into: &Directory) -> io::Result<()> {
+    match from.copy(name, into, name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        copied => copied.and_then(|_| File::open(to)?.sync_all()),
+        copied => copied,
     }
 }
 
 impl Copying<'_> {
-    fn copy(&self, from: &Path, into: &Path) -> Result<BackedUp, BackupError> {
+    fn copy(&self, into: &Path) -> Result<BackedUp, BackupError> {
         fs::create_dir(into).map_err(failed(into))?;
+        let (from, storage) = (self.directory, open_directory(into)?);
         let mut done = BackedUp { end: LogEnd::ZERO, linked: 0, copied: 0 };
         for old in &self.start.sealed {
             let name = segment_name(old.sealed.first);
-            let (source, copy) = (from.join(&name), into.join(&name));
-            if fs::hard_link(&source, &copy).is_ok() {
-                done.linked += 1;
-            } else {
-                let copied = fs::copy(&source, &copy).and_then(|_| File::open(&copy)?.sync_all());
-                copied.map_err(failed(&copy))?;
-                done.copied += 1;
+            match from.link_or_copy(&name, &storage, &name) {
+                Ok(true) => done.linked += 1,
+                Ok(false) => done.copied += 1,
+                Err(error) => return Err(failed(&into.join(&name))(error)),
             }
             // Never a link: a node writes an index that does not fit anew, in place.
             let name = index_name(old.sealed.first);
-            let copy = into.join(&name);
-            copy_if_there(&from.join(&name), &copy).map_err(failed(&copy))?;
+            copy_if_there(&name, from, &storage).map_err(failed(&into.join(&name)))?;
         }
-        let notes = into.join(NOTES);
-        copy_if_there(&from.join(NOTES), &notes).map_err(failed(&notes))?;
-        let storage = open_directory(into)?;
+        copy_if_there(NOTES, from, &storage).map_err(failed(&into.join(NOTES)))?;
         if let Some((snapshot, header, scanned)) = &self.last {
             let name = segment_name(header.first);
             let copy = || {

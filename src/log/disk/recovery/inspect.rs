@@ -14,7 +14,7 @@ use super::super::scan::{Scanned, Visit, read_header, scan_from};
 use super::OpenError;
 pub use super::findings::{DamagedPlace, Findings, Torn};
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look, Opened, unknown};
+use super::walk::{Found, Look, Opened};
 use crate::log::open::open_directory;
 use crate::log::storage::{Storage, StorageFile};
 use crate::types::{IdRange, LogEnd, Record, RunningChecksum};
@@ -167,18 +167,10 @@ struct Inspection<'a> {
 }
 
 impl Found<'_> {
-    /// The manifest, and the segment files that there were afterwards. A node that runs may begin a segment in between;
-    /// then its manifest has changed by now, and is read again.
+    /// The manifest, and the segment files that there were afterwards: all that it tells of are among them.
     pub(super) fn manifest_and_segments(&self) -> Result<(Manifest, Vec<LogEnd>), OpenError> {
-        loop {
-            let manifest = self.stored_manifest()?.ok_or_else(|| self.no_manifest())?;
-            let firsts = self.segments()?;
-            let is_settled = unknown(&manifest, &firsts).next().is_none()
-                || self.stored_manifest()?.is_some_and(|now| now.last == manifest.last);
-            if is_settled {
-                return Ok((manifest, firsts));
-            }
-        }
+        let manifest = self.stored_manifest()?.ok_or_else(|| self.no_manifest())?;
+        Ok((manifest, self.segments()?))
     }
 }
 

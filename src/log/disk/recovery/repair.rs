@@ -12,13 +12,14 @@ pub use self::source::Source;
 use super::super::format::{Role, SEGMENT_HEADER_BYTES, repaired_name, segment_name};
 use super::super::manifest::Manifest;
 use super::super::notes;
-use super::super::scan::read_header;
+use super::super::scan::{Scanned, read_header};
 use super::findings::{DamagedPlace, Findings};
 use super::inspect::{self, InspectError, role_of};
 use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
 use super::walk::Found;
 use super::{MANIFEST, OpenError};
 use crate::log::open::{lock, open_directory};
+use crate::log::storage::{Directory, Storage};
 use crate::types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, encode_record};
 
 /// What was repaired.
@@ -67,16 +68,32 @@ pub fn repair(
     let findings = inspect::along(&found, &manifest, &firsts, all, &mut nothing, &mut |_, _| {})?;
     let has_lost_members = is_new && role == Role::Master && manifest.members.is_empty();
     let mut repaired = Repaired { manifest: is_new, has_lost_members, ..Repaired::default() };
+    let store_manifest = || match is_new {
+        true => {
+            let stored = manifest.store(&storage).map_err(|failed| failed.error);
+            stored.map_err(found.failed("write", MANIFEST))
+        }
+        false => Ok(()),
+    };
     match (&findings.damage, from) {
-        (None, _) => {}
+        (None, _) => store_manifest()?,
         (Some(_), Some(from)) => {
-            let repair = Repair { found: &found, manifest: &manifest, firsts: &firsts, from };
+            let (directory, manifest, firsts) = (&storage, &manifest, firsts.as_slice());
+            let repair = Repair { directory, found: &found, manifest, firsts, from };
             let proven = repair.prove_all(&findings)?;
-            for segment in &proven {
-                repaired.segments.push(repair.replace(segment)?);
+            let mut beside = Beside { directory, names: Vec::new() };
+            let written = proven.iter().map(|segment| repair.write_beside(segment, &mut beside));
+            let written: Vec<Scanned> = written.collect::<Result<_, _>>()?;
+            store_manifest()?;
+            // What can fail for want of room is done.
+            beside.names.clear();
+            for (segment, scanned) in proven.iter().zip(&written) {
+                repaired.segments.push(repair.swap(segment, scanned)?);
                 let missing = &segment.survey.missing;
                 repaired.messages += missing.iter().map(|ids| ids.len()).sum::<u64>();
             }
+            // Where it fails, the next start looks at the noted places and finds them whole.
+            let _ = notes::store(&storage, &[]);
         }
         (Some(damage), None) => {
             return Err(RepairError::NoSource {
@@ -85,17 +102,22 @@ pub fn repair(
             });
         }
     }
-    if is_new {
-        manifest
-            .store(&storage)
-            .map_err(|failed| failed.error)
-            .map_err(found.failed("write", MANIFEST))?;
-    }
-    if !repaired.segments.is_empty() {
-        let cleared = notes::store(&storage, &[]);
-        cleared.map_err(found.failed("write", notes::NOTES))?;
-    }
     Ok(repaired)
+}
+
+/// Files that were made beside the damaged ones. Unless they are used, they are taken away again.
+struct Beside<'a> {
+    directory: &'a Directory,
+    names: Vec<String>,
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        for name in &self.names {
+            // One that cannot be is in nobody's way.
+            let _ = self.directory.remove(name);
+        }
+    }
 }
 
 impl Found<'_> {
@@ -137,6 +159,7 @@ impl Found<'_> {
 
 /// A directory with damaged places, and another that may have what is missing.
 struct Repair<'a> {
+    directory: &'a Directory,
     found: &'a Found<'a>,
     manifest: &'a Manifest,
     firsts: &'a [LogEnd],
@@ -185,29 +208,46 @@ impl Repair<'_> {
         Ok(Proven { places, rebuild, survey, proof })
     }
 
-    /// Puts a segment in the place of a damaged one, which keeps its bytes under another name. Returns its path.
-    fn replace(&self, proven: &Proven<'_>) -> Result<String, RepairError> {
+    /// Writes a segment anew beside the damaged one, which gets a second name. Returns what a scan finds in it.
+    fn write_beside(
+        &self,
+        proven: &Proven<'_>,
+        beside: &mut Beside<'_>,
+    ) -> Result<Scanned, RepairError> {
         let Proven { places, rebuild, survey, proof } = proven;
-        let (storage, name) = (self.found.storage, segment_name(rebuild.first));
+        let (directory, name) = (self.directory, segment_name(rebuild.first));
         let next = repaired_name(rebuild.first);
+        beside.names.push(next.clone());
         let scanned = rebuild.write(&next, proof, survey, &mut |ids| self.others(places, ids));
         let scanned = scanned.map_err(|error| self.told(rebuild.first, error))?;
-        let swap = || {
-            let names = storage.list()?;
+        let mut keep = || {
+            let names = directory.list()?;
             if names.contains(&name) {
                 let numbered = (2..).map(|number| format!("{name}.damaged-{number}"));
                 let aside = std::iter::once(format!("{name}.damaged")).chain(numbered);
                 let aside = aside.into_iter().find(|aside| !names.contains(aside));
-                storage.rename(&name, &aside.expect("there are more numbers than files"))?;
+                let aside = aside.expect("there are more numbers than files");
+                beside.names.push(aside.clone());
+                directory.link_or_copy(&name, directory, &aside)?;
             }
-            storage.rename(&next, &name)?;
-            storage.sync_directory()
+            directory.sync_directory()
         };
-        swap().map_err(self.found.failed("write", &name))?;
+        keep().map_err(self.found.failed("keep", &name))?;
+        Ok(scanned)
+    }
+
+    /// Puts a segment that was written anew in the place of the damaged one: whatever happens meanwhile, one of the two
+    /// is there. Returns its path.
+    fn swap(&self, proven: &Proven<'_>, scanned: &Scanned) -> Result<String, RepairError> {
+        let Proven { rebuild, proof, .. } = proven;
+        let (directory, name) = (self.directory, segment_name(rebuild.first));
+        let swapped = directory.rename(&repaired_name(rebuild.first), &name);
+        let swapped = swapped.and_then(|()| directory.sync_directory());
+        swapped.map_err(self.found.failed("write", &name))?;
         if rebuild.next.is_some() {
-            self.found.store_index(&name, &proof.header, &scanned);
+            self.found.store_index(&name, &proof.header, scanned);
         }
-        Ok(storage.path_of(&name))
+        Ok(directory.path_of(&name))
     }
 
     /// Why a segment is not made anew, in words.

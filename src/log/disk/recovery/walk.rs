@@ -138,7 +138,8 @@ impl Found<'_> {
     }
 
     /// Looks at the files that the manifest does not tell of. A crash while a segment was begun leaves one with no more
-    /// than a header.
+    /// than a header. A node that runs may have begun one meanwhile: a walk along a long log takes minutes. Then the
+    /// manifest that is there now tells of it, since that is in place before anything else is written to the file.
     fn look_at_unknown(
         &self,
         manifest: &Manifest,
@@ -149,7 +150,8 @@ impl Found<'_> {
             let name = segment_name(first);
             let file = self.storage.open(&name).map_err(self.failed("open", &name))?;
             let length = file.length().map_err(self.failed("read", &name))?;
-            if length > SEGMENT_HEADER_BYTES as u64 {
+            let is_told = |now: Option<Manifest>| now.is_some_and(|now| now.last >= Some(first));
+            if length > SEGMENT_HEADER_BYTES as u64 && !is_told(self.stored_manifest()?) {
                 let what = "the manifest is older than this file; is it from a copy?";
                 let place = Place {
                     segment: first,
@@ -209,4 +211,106 @@ pub(super) fn unknown<'a>(
 ) -> impl Iterator<Item = LogEnd> + use<'a> {
     let last = manifest.last;
     firsts.iter().copied().filter(move |&first| last.is_none_or(|last| first > last))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::super::{DiskOptions, Sizes};
+    use super::super::{Recovered, recover};
+    use super::*;
+    use crate::sim::SimDisk;
+
+    /// Notes what is told as damage.
+    #[derive(Default)]
+    struct Noted(Vec<Place>);
+
+    impl Look for Noted {
+        fn sealed(&mut self, _: &str, _: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
+            Ok(next)
+        }
+
+        fn last(&mut self, _: &str, _: LogEnd) -> Result<(), OpenError> {
+            Ok(())
+        }
+
+        fn damaged(&mut self, place: Place, _: OpenError) -> Result<(), OpenError> {
+            self.0.push(place);
+            Ok(())
+        }
+    }
+
+    /// A disk on which a node begins a segment with each look at the manifest or at the names of the files.
+    #[derive(Debug)]
+    struct Busy {
+        disk: SimDisk,
+        node: Mutex<Recovered>,
+    }
+
+    impl Busy {
+        fn begin_segment(&self) {
+            let mut node = self.node.lock().unwrap();
+            let count = self.disk.list().unwrap().len();
+            while self.disk.list().unwrap().len() == count {
+                node.opened.writer.append(1, None, &"x".repeat(200).as_str().into());
+                node.opened.writer.flush();
+                node.committer.write();
+                node.committer.sync();
+            }
+        }
+    }
+
+    impl Storage for Busy {
+        fn list(&self) -> io::Result<Vec<String>> {
+            let names = self.disk.list();
+            self.begin_segment();
+            names
+        }
+
+        fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+            let file = self.disk.open(name);
+            if name == MANIFEST {
+                self.begin_segment();
+            }
+            file
+        }
+
+        fn create(&self, _: &str) -> io::Result<Arc<dyn StorageFile>> {
+            unreachable!("who only looks makes no files")
+        }
+
+        fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+            unreachable!("who only looks gives no names")
+        }
+
+        fn sync_directory(&self) -> io::Result<()> {
+            unreachable!("who only looks has nothing to sync")
+        }
+
+        fn path_of(&self, name: &str) -> String {
+            self.disk.path_of(name)
+        }
+    }
+
+    fn damaged(found: &Found<'_>) -> Vec<Place> {
+        let mut noted = Noted::default();
+        let (manifest, firsts) = found.manifest_and_segments().unwrap();
+        found.walk(&manifest, &firsts, &mut noted).unwrap();
+        noted.0
+    }
+
+    #[test]
+    fn segments_that_a_running_node_begins_during_a_walk_are_no_damage() {
+        let disk = SimDisk::new();
+        let options = DiskOptions { sizes: Sizes::of_segments(500), ..DiskOptions::OF_TESTS };
+        let node = recover(Arc::new(disk.mounted()), options).unwrap();
+        let busy = Busy { disk: disk.clone(), node: Mutex::new(node) };
+        busy.begin_segment();
+        let older = Manifest::load(&disk).unwrap().unwrap();
+        assert_eq!(damaged(&Found { storage: &busy, role: Role::Master }), []);
+        // A copy of which the manifest was taken before the files.
+        older.store(&disk).unwrap();
+        assert!(!damaged(&Found { storage: &disk, role: Role::Master }).is_empty());
+    }
 }

@@ -5,7 +5,7 @@ use crate::log::disk::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, segment_name
 use crate::log::disk::scan::{BadSpot, no_visit, read_header, scan};
 use crate::log::storage::Storage;
 use crate::log::{FreezingDisk, LogReader, Page, PageCursor};
-use crate::types::{IdRange, RECORD_HEADER_BYTES};
+use crate::types::RECORD_HEADER_BYTES;
 
 /// Messages whose records are longer than a group may be, unless they are a batch.
 const MANY: u64 = 2 * GROUP_BYTES_MAX as u64 / 60;

@@ -188,7 +188,7 @@ fn the_scrub_reads_segments_with_noted_places_first() {
     let note = Place {
         segment: first_id,
         offset: 64,
-        ids: crate::types::IdRange::new(first_id, first_id.plus(1)),
+        ids: IdRange::new(first_id, first_id.plus(1)),
         what: "the checksum was wrong".to_owned(),
     };
     notes::store(&disk, &[note]).unwrap();

@@ -27,7 +27,7 @@ impl Crashed {
             .collect();
         let end = ends.last().copied().unwrap();
         let synced = end - commits.last().unwrap().iter().sum::<u64>();
-        let range = crate::types::IdRange::new(LogEnd::new(synced), LogEnd::new(end));
+        let range = IdRange::new(LogEnd::new(synced), LogEnd::new(end));
         let unsynced_bytes = log.opened.reader.read_range(range).unwrap().bytes();
         disk.kill();
         Self { disk, ends, synced, unsynced_bytes }
@@ -174,7 +174,7 @@ fn a_damaged_record_hides_neither_its_neighbours_nor_the_page_before_it() {
     let reader = &log.opened.reader;
     let read = |from, until| reader.read(LogEnd::new(from), LogEnd::new(until), 100_000);
     let before = read(2, 40).unwrap();
-    assert_eq!(before.range(), crate::types::IdRange::new(LogEnd::new(2), LogEnd::new(4)));
+    assert_eq!(before.range(), IdRange::new(LogEnd::new(2), LogEnd::new(4)));
     assert_eq!(reader.read_appended(MessageId::new(3)).unwrap().range().len(), 1);
     assert_eq!(reader.disk_fault(), None);
     assert!(read(4, 5).is_err());

@@ -124,6 +124,23 @@ fn a_stop_while_something_passes_is_no_failure() {
 }
 
 #[test]
+fn a_log_is_opened_and_read_on_a_full_disk() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10, 3]);
+    log.committer.close();
+    disk.kill();
+    disk.fail_writes_after(0);
+    let mut log = open(&disk);
+    assert_whole(&log, 13);
+    commit(&mut log, &[1]);
+    assert!(matches!(fault(&log), Some(DiskFault::Full { .. })), "{:?}", fault(&log));
+    disk.heal();
+    try_again(&mut log);
+    assert_whole(&log, 14);
+}
+
+#[test]
 fn a_read_that_the_disk_fails_once_is_no_damage() {
     let disk = SimDisk::new();
     let mut log = open(&disk);

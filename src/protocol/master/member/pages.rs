@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 use super::{Asked, Context, Member};
 use crate::protocol::LogView;
 use crate::protocol::frame::{Frame, Request};
-use crate::types::{InstanceId, LogEnd};
+use crate::types::{InstanceId, LogEnd, RequestId};
 
 /// Connections that one instance closed while it was asked for a page, after which it is not asked again: it is of a
 /// release that does not know such requests. Fewer: an instance that closed one for another reason just then is not
@@ -31,7 +31,7 @@ impl Member {
         context: &mut Context<'_, L>,
     ) {
         let Some(link) = &mut self.link else { return };
-        let id = link.in_flight.make(now, Asked::Page);
+        let id = link.in_flight.make(now, Asked::Page(from));
         link.is_asked_for_pages = true;
         let frame = Frame::Request(id, Request::GetMessages { from, again: true });
         let outgoing = context.injector.outgoing(Some(&self.name), frame);
@@ -41,8 +41,26 @@ impl Member {
 
     /// Whether an answer to a request for a page is awaited.
     pub(in crate::protocol::master) fn owes_page(&self) -> bool {
-        let link = self.link.as_ref();
-        link.is_some_and(|link| link.in_flight.count(|asked| *asked == Asked::Page) > 0)
+        self.pages_owed() > 0
+    }
+
+    fn pages_owed(&self) -> usize {
+        let is_page = |asked: &Asked| matches!(asked, Asked::Page(_));
+        self.link.as_ref().map_or(0, |link| link.in_flight.count(is_page))
+    }
+
+    /// The position from which on this request asks for a page, while its answer is awaited; none for one that comes
+    /// late. And whether another answer is awaited beside it.
+    pub(in crate::protocol::master) fn page_asked_for(
+        &self,
+        request: RequestId,
+    ) -> (Option<LogEnd>, bool) {
+        let asked = self.link.as_ref().and_then(|link| link.in_flight.get(request));
+        let from = match asked {
+            Some(Asked::Page(from)) => Some(*from),
+            _ => None,
+        };
+        (from, self.pages_owed() > usize::from(from.is_some()))
     }
 
     /// A part of a frame came from it.

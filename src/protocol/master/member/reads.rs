@@ -48,7 +48,7 @@ impl Member {
     ) {
         match found {
             Ok((range, bytes)) => self.progress.note_read(range, bytes),
-            Err(Unreadable) => self.progress.note_unreadable(now, rng),
+            Err(Unreadable(_)) => self.progress.note_unreadable(now, rng),
         }
     }
 }

@@ -127,7 +127,11 @@ fn a_cold_run_is_read_first_and_one_at_a_time() {
 fn a_cold_run_that_cannot_be_read_is_tried_again_after_a_pause() {
     let mut node = cold();
     node.ready(9, 1, 0);
-    assert_eq!(node.read(Err(Unreadable)), [], "not at once: that would be a hot loop");
+    assert_eq!(
+        node.read(Err(Unreadable("offset 17".to_owned()))),
+        [],
+        "not at once: that would be a hot loop"
+    );
     let before = node.now;
     let again = loop {
         node.now = node.machine.next_deadline().unwrap();

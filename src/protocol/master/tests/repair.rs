@@ -172,6 +172,23 @@ fn a_page_that_comes_slowly_is_not_asked_for_again() {
     assert!(!asked(&pass(&mut node, Duration::from_secs(3))).is_empty());
 }
 
+/// Both requests are answered in the end. The second answer is as good as the first, and only too late.
+#[test]
+fn a_second_page_with_what_the_first_one_brought_holds_nothing_up() {
+    let mut node = with_ready(&["bonnie"]);
+    let first = asked(&node.step(Input::Damage(Some(damage(1)))));
+    // It takes longer than its time limit of a second, and is asked for again.
+    let second = asked(&pass(&mut node, Duration::from_millis(1800)));
+    assert_eq!(second.len(), 1);
+    let effects = answer(&mut node, 1, first[0].1, page(2, 3));
+    assert!(matches!(effects[..], [Effect::Mend { .. }]), "{effects:?}");
+    let wanted = Some(IdRange::new(LogEnd::new(4), LogEnd::new(5)));
+    let more = Damage { wanted, until: LogEnd::new(5), ..damage(2) };
+    assert_eq!(asked(&node.step(Input::Damage(Some(more)))), [], "an answer is awaited");
+    let asks = asked(&answer(&mut node, 1, second[0].1, page(2, 3)));
+    assert!(matches!(asks[..], [(1, _, 4)]), "{asks:?}");
+}
+
 #[test]
 fn a_page_that_nobody_asked_for_ends_the_connection() {
     let mut node = with_ready(&["bonnie", "clyde"]);
