@@ -174,7 +174,7 @@ impl Drop for Forget<'_> {
 /// waits for longer, three turns until it is answered.
 const HAND_OUT_MAX: usize = 32;
 
-/// Hands out a thread's answers: in turn the one that has been there longest and the one that came
+/// Hands out a thread's answers: in turn to the sender that asked first and to the one that asked
 /// last. Where thousands are answered at once, who sends something now is not answered behind all of
 /// them.
 async fn hand_out(mailbox: Arc<Mailbox>, waiting: Rc<RefCell<Waiting>>) {
@@ -184,7 +184,12 @@ async fn hand_out(mailbox: Arc<Mailbox>, waiting: Rc<RefCell<Waiting>>) {
             true => mailbox.filled.notified().await,
             false => yield_now().await,
         }
+        let before = answers.len();
         answers.extend(mailbox.answers.lock().expect("no holder of this lock panics").drain(..));
+        if answers.len() > HAND_OUT_MAX.max(before) {
+            // Senders are numbered as they come. Long runs of these are sorted already.
+            answers.make_contiguous().sort_by_key(|(waiter, _)| *waiter);
+        }
         for n in 0..HAND_OUT_MAX {
             let next = if n % 2 == 0 { answers.pop_front() } else { answers.pop_back() };
             let Some((waiter, outcome)) = next else { break };
@@ -226,9 +231,13 @@ mod tests {
                 other => panic!("{other:?}"),
             };
             let outcome = || Outcome::Refused(Refusal::DiskBehind { bytes: 1 });
-            let crowd: Vec<_> = (0..3000).map(|_| send()).collect();
-            for _ in 0..3000 {
-                releases.push(take().await, outcome());
+            let crowd: Vec<_> = (0..4000).map(|_| send()).collect();
+            let mut waiters = Vec::new();
+            for _ in 0..4000 {
+                waiters.push(take().await);
+            }
+            for waiter in waiters.drain(..2000) {
+                releases.push(waiter, outcome());
             }
             releases.flush();
             while *answered.borrow() == 0 {
@@ -236,6 +245,10 @@ mod tests {
             }
             let late = send();
             releases.push(take().await, outcome());
+            // Others that have waited for long are answered behind it.
+            for waiter in waiters {
+                releases.push(waiter, outcome());
+            }
             releases.flush();
             late.await.unwrap();
             let before = *answered.borrow();

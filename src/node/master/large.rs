@@ -1,9 +1,10 @@
 //! Large appends wait while small ones come, so that they take a third of the time at most.
 //!
-//! A batch of a hundred thousand messages takes as long as some thousand single messages, and what comes behind it is
-//! durable only once the disk has all of it. Taken as they come, a few clients with such batches would leave all others
-//! next to nothing. So a large append is taken once the last one is durable, and small ones then had twice the time that
-//! it took; where none come, the next one is taken at once.
+//! A batch of a hundred thousand messages takes as long as some thousand single messages, and what
+//! comes behind it is durable only once the disk has all of it. Taken as they come, a few clients
+//! with such batches would leave all others next to nothing. So a large append is taken once the
+//! last one is durable, and small ones then had twice the time that it took; where none come, the
+//! next one is taken at once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,12 +20,13 @@ const RECORD_WORK: usize = 64;
 /// longer.
 pub(super) const TURN_WORK: usize = 256 * 1024;
 
-/// Time for small appends for each unit of time that a large one took. Less: a client that sends one message after the
-/// other gets on less than half as fast as without them. More: large appends get on more slowly than they could.
+/// Time for small appends for each unit of time that a large one took. Less: a client that sends one
+/// message after the other gets on less than half as fast as without them. More: large appends get
+/// on more slowly than they could.
 const RESTS: u32 = 2;
 
-/// Time without a small append after which nobody is taken to send any: a client that sends one message after the
-/// other sends one within it, also where its thread is busy with a long body.
+/// Time without a small append after which nobody is taken to send any: a client that sends one
+/// message after the other sends one within it, also where its thread is busy with a long body.
 const QUIET: Duration = Duration::from_millis(20);
 
 /// A large append that takes longer is waited for no longer: its disk hangs or has failed.
