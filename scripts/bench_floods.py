@@ -231,6 +231,9 @@ def garbage() -> bytes:
 
 # Thousands of senders.
 
+# Milliseconds, as long as they may be.
+TIME_LEFT = b"99999"
+
 class Crowd:
     """Senders with a connection each, in a process of their own: they send when they are told to, all at once."""
 
@@ -247,10 +250,10 @@ class Crowd:
         self._process.kill()
         self._process.join()
 
-    def send(self, request: bytes) -> float:
-        """Has each send one request. Returns when the last one did, in seconds of the monotonic clock."""
-        self._ours.send(request)
-        return self._ours.recv()
+    def send(self, request: bytes, until: float | None = None):
+        """Has each send one request, and returns when all did. `TIME_LEFT` in it stands for the time until then."""
+        self._ours.send((request, until))
+        self._ours.recv()
 
     def answered(self) -> tuple[float, int]:
         """When the last of the answers came, and how many of them have a status of 2xx."""
@@ -267,10 +270,12 @@ class Crowd:
             poll.register(descriptor, select.EPOLLIN)
         pipe.send(None)
         while True:
-            if request := pipe.recv():
+            if asked := pipe.recv():
+                request, until = asked
                 for stream in streams:
-                    stream.send(request)
-                pipe.send(time.monotonic())
+                    left = b"%*d" % (len(TIME_LEFT), max(1, 1000 * (until - time.monotonic()))) if until else TIME_LEFT
+                    stream.send(request.replace(TIME_LEFT, left))
+                pipe.send(None)
                 continue
             waiting, good = set(by_descriptor), 0
             while waiting:
