@@ -138,7 +138,9 @@ fn a_master_that_forgets_its_log_when_it_is_restarted_is_found() {
     let (status, report, error) = check_restarted(false);
     assert_eq!(status, Some(1), "{report} {error}");
     let violations = report["firstViolations"].as_array().unwrap();
-    let is_loss = |found: &Value| found["kind"] == "lost" && found["node"] == "master";
+    // Which of them is among the first depends on what is asked first after the restart.
+    let kinds = ["lost", "shrunk", "single"].map(Value::from);
+    let is_loss = |found: &Value| kinds.contains(&found["kind"]) && found["node"] == "master";
     assert!(violations.iter().any(is_loss), "{violations:#?}");
 }
 
