@@ -94,10 +94,9 @@ pub fn start_secondary(
     stop: CancellationToken,
     tasks: &TaskTracker,
 ) -> SecondaryHandle {
-    let (reader, master_address) = (log.reader.clone(), master.to_string());
-    let (core, inbox, questions) = Core::new(options, log, master, tasks);
+    let (core, inbox, handle) = Core::new(options, log, master, tasks);
     tasks.spawn(core.run(inbox, stop));
-    SecondaryHandle { questions, reader, master_address }
+    handle
 }
 
 /// Where things come to the core task.
@@ -132,18 +131,19 @@ impl Core {
         log: Opened,
         master: MasterAddress,
         tasks: &TaskTracker,
-    ) -> (Self, Inbox, mpsc::Sender<Question>) {
+    ) -> (Self, Inbox, SecondaryHandle) {
         let Opened { writer, reader, log, .. } = log;
         let restored =
             RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
         let (questions, question_queue) = mpsc::channel(MAILBOX);
         let (events, event_queue) = mpsc::channel(MAILBOX);
         let (dialed, dialed_queue) = mpsc::channel(1);
+        let master_address = master.to_string();
         let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
         let core = Self {
             machine: Secondary::new(now(), options, restored, reader.clone()),
             news: LogNews::new(reader.clone()),
-            reader,
+            reader: reader.clone(),
             writer,
             sessions,
             master_port: master.port,
@@ -152,7 +152,7 @@ impl Core {
         };
         let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
         let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
-        (core, inbox, questions)
+        (core, inbox, SecondaryHandle { questions, reader, master_address })
     }
 
     async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
@@ -338,87 +338,4 @@ impl Faulty for Core {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
-    use tokio::time::timeout;
-
-    use super::*;
-    use crate::protocol::frame::{Frame, Request, encode};
-    use crate::types::{InstanceId, LogEnd, RequestId};
-
-    fn options() -> SecondaryOptions {
-        SecondaryOptions {
-            name: "bonnie".parse().unwrap(),
-            instance: InstanceId::new(1),
-            request_timeout: Duration::from_secs(1),
-            reconnect_delay: Duration::from_secs(1),
-            faults: Faults::default(),
-            seed: 1,
-        }
-    }
-
-    async fn listener() -> (TcpListener, MasterAddress) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        (listener, MasterAddress { host: "127.0.0.1".to_owned(), port })
-    }
-
-    fn paused() -> Faults {
-        Faults { paused: true, ..Faults::default() }
-    }
-
-    #[tokio::test]
-    async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
-        let (listener, master) = listener().await;
-        let tasks = TaskTracker::new();
-        let (mut core, mut inbox, questions) =
-            Core::new(options(), Opened::in_memory(), master, &tasks);
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let _session = core.sessions.open(stream).unwrap();
-        let (mut peer, _) = listener.accept().await.unwrap();
-        let heartbeat = Request::Heartbeat { log_end: LogEnd::ZERO };
-        let frame = encode(&Frame::Request(RequestId::new(1), heartbeat));
-        peer.write_all(&frame.head).await.unwrap();
-        let mut came = Came::default();
-        came.events.push(inbox.events.recv().await.unwrap());
-        let (answer, mut answered) = oneshot::channel();
-        questions.try_send(Question::Faults(FaultsCommand::Set(paused(), answer))).unwrap();
-        core.collect(&mut inbox, &mut came, true);
-        core.turn(&mut came);
-        assert!(answered.try_recv().unwrap().paused && core.machine.is_paused());
-    }
-
-    #[tokio::test]
-    async fn what_waits_when_something_else_wakes_the_task_is_dealt_with_in_the_same_turn() {
-        let (listener, master) = listener().await;
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let log = Opened::in_memory();
-        let secondary = start_secondary(options(), log, master, stop.clone(), &tasks);
-        // Its first dial is due and wakes the task, which has had no turn yet.
-        let (answer, answered) = oneshot::channel();
-        let command = Question::Faults(FaultsCommand::Set(paused(), answer));
-        secondary.questions.try_send(command).unwrap();
-        assert_eq!(answered.await.unwrap(), paused());
-        secondary.health().await.unwrap();
-        let dialed = timeout(Duration::from_millis(50), listener.accept()).await;
-        assert!(dialed.is_err(), "a paused node dials");
-        stop.cancel();
-        tasks.close();
-        tasks.wait().await;
-    }
-
-    #[test]
-    fn an_ipv6_address_stands_in_brackets() {
-        for (host, shown) in [
-            ("::1", "[::1]:6000"),
-            ("10.5.0.100", "10.5.0.100:6000"),
-            ("master.local", "master.local:6000"),
-        ] {
-            let address = MasterAddress { host: host.to_owned(), port: 6000 };
-            assert_eq!(address.to_string(), shown);
-        }
-    }
-}
+mod tests;
