@@ -196,11 +196,17 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     commit(&mut log, &[1; 40]);
     log.keeper.index_sealed();
     assert_ne!(segments(&other)[1], segments(&disk)[1]);
-    let file = crate::log::storage::Storage::create(&disk, &index).unwrap();
-    file.write_at(0, &other.bytes(&index)).unwrap();
+    let put = || {
+        let file = crate::log::storage::Storage::create(&disk, &index).unwrap();
+        file.write_at(0, &other.bytes(&index)).unwrap();
+    };
+    put();
     assert_whole(&open(&disk), 50);
     let log = open(&disk);
     assert_eq!(log.opened.keys.len(), 17);
+    // Nor by a node that runs.
+    put();
+    assert_whole(&log, 50);
 }
 
 #[test]
