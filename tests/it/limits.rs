@@ -81,8 +81,11 @@ fn clients_with_many_connections_leave_log_and_secondaries_the_descriptors_that_
     let http = http_address(&process);
     let master = Node { process, http };
     let _idle: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(http).ok()).collect();
+    // Once this one is answered, all before it got what there was for them, and keep it.
+    let mut last = Kept::new(http);
+    last.send("GET", "/health", "");
+    assert_eq!(last.answer().0, 200);
     let bonnie = secondary("bonnie", comm_address(&master), &[]);
-    // While they hold what they got, and nobody of them is asked for it.
     bonnie.process.log.wait_for("ready end=0");
     for _ in 0..6 {
         let (_, acked_by) = append(http, &"x".repeat(1500), "2");
