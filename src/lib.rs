@@ -11,6 +11,7 @@ pub mod config;
 mod descriptors;
 pub mod http;
 pub mod log;
+#[cfg(target_os = "linux")]
 mod memory;
 pub mod net;
 pub mod node;

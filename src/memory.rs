@@ -2,7 +2,8 @@
 //!
 //! Most systems' own allocator keeps what was freed for as long as the process lives where something that is still used
 //! lies behind it: after thousands of slow readers, nearly all of their memory. This one has threads of its own that
-//! give back whole pages once they were not used for a while.
+//! give back whole pages once they were not used for a while. It is used on Linux only: elsewhere it has no such
+//! threads.
 
 use std::time::Duration;
 

@@ -22,6 +22,7 @@ use crate::descriptors;
 use crate::http::{HostNames, HttpConfig, Node, Server};
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
+#[cfg(target_os = "linux")]
 use crate::memory;
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
@@ -50,6 +51,7 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
     memory::give_back_soon();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
@@ -124,6 +126,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
     memory::give_back_soon();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;

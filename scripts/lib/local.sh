@@ -14,9 +14,10 @@ fi
 relay_program=$ACKLOG_BIN/relay
 [ -x "$relay_program" ] || relay_program=$ACKLOG_BIN/examples/relay
 if [ ! -x "$ACKLOG_BIN/master-node" ] || [ ! -x "$relay_program" ]; then
-  echo "no master-node, or no relay, in ACKLOG_BIN ($ACKLOG_BIN); build them with" >&2
-  echo "cargo build --release --bins --example relay, or unset ACKLOG_BIN" >&2
-  exit 1
+  has_failed=yes # no promise is broken: nothing has begun
+  echo "no master-node, or no relay, in ACKLOG_BIN ($ACKLOG_BIN); unset it to have them built, or build them with" >&2
+  echo "cargo build --release --bins, and rustc --edition 2024 -O -o $ACKLOG_BIN/relay examples/relay.rs" >&2
+  exit 2
 fi
 
 declare -A node_pid=() relay_pid=() relay_port=()

@@ -35,10 +35,11 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 /// Time between two such questions.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 
-/// Questions without an answer after which the connection counts as broken.
+/// Questions without an answer after which the connection counts as broken. On Linux
+/// [`UNACKNOWLEDGED_MAX`] counts instead.
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// How long sent bytes may stay unacknowledged before the system gives the connection up, in time.
+/// How long sent bytes, or questions, may stay unacknowledged before the system gives the connection up, in time.
 /// Longer than [`UNREAD_MAX`], which tells why in the log; below two minutes, within which a client
 /// that vanished is to be noticed.
 #[cfg(target_os = "linux")]

@@ -226,6 +226,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_swallows_packets_is_given_up_after_five_seconds() {
+        let (silent, _socket, _queued) = silent().await;
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        let reason = connect(vec![silent]).await.unwrap_err().to_string();
+        assert!(reason.contains("no connection within 5s"), "{reason}");
+        assert!(begun.elapsed() < CONNECT_TIMEOUT + NEXT_ADDRESS);
+    }
+
+    #[tokio::test]
     async fn a_node_that_reaches_itself_is_told_so_and_leaves_the_port_free() {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(at("127.0.0.1:0")).unwrap();

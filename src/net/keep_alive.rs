@@ -32,3 +32,24 @@ pub fn watch(stream: &TcpStream) {
         debug!(%error, "cannot have a cut line noticed");
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_cut_while_an_answer_is_awaited_is_noticed_within_two_minutes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        watch(&stream);
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let silent = socket.tcp_keepalive_time().unwrap();
+        let unanswered = socket.tcp_user_timeout().unwrap().unwrap();
+        let noticed = silent.max(unanswered) + 2 * socket.tcp_keepalive_interval().unwrap();
+        assert!(noticed < Duration::from_secs(120), "{noticed:?}");
+    }
+}

@@ -168,6 +168,12 @@ impl Checker {
         *held = end.max(*held);
     }
 
+    /// From now on whatever a node shows is read anew, and can be read.
+    pub(super) fn begin_again(&mut self) {
+        self.seen.clear();
+        self.reads_may_fail = false;
+    }
+
     /// A node's disk was put back to what it was before: it shows less than it did.
     pub(super) fn put_back(&mut self, name: &NodeName) {
         self.seen.remove(name);

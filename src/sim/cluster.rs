@@ -70,6 +70,8 @@ pub struct Cluster {
     lives: BTreeMap<Option<NodeName>, u64>,
     /// What each node has its log on, if nodes have disks (none: the master's).
     disks: BTreeMap<Option<NodeName>, SimDisk>,
+    /// What the master's next start is told of the cluster's size.
+    next_size: Option<u16>,
     /// A copy of the master's disk.
     copy: Option<SimDisk>,
     /// The bit that was flipped last.
@@ -98,6 +100,7 @@ impl Cluster {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             disk_rng: ChaCha8Rng::seed_from_u64(!options.seed),
             checker: Checker::new(options.idempotency_window),
+            next_size: options.cluster_size,
             options,
             next_number: 0,
             master: None,
@@ -133,6 +136,9 @@ impl Cluster {
             self.end_link(link, true);
         }
         let (log, found) = self.open_log(None);
+        // With fewer than are registered it would not start.
+        let registered = found.members.len() as u16 + 1;
+        self.options.cluster_size = self.next_size.map(|size| size.max(registered));
         let options = MasterOptions {
             name: self.master_name.clone(),
             log: found.log.expect("a master's log has an identity"),
@@ -154,6 +160,13 @@ impl Cluster {
         let what = start_of(&found);
         self.master = Some(MasterNode::new(self.instant(), options, log, found));
         self.note(&format!("master starts with {what}"));
+    }
+
+    /// Has the master's next start told of so many nodes, where it is told how many there are. Returns whether it was
+    /// told of another number before.
+    pub fn resize(&mut self, nodes: u16) -> bool {
+        self.next_size = self.next_size.map(|_| nodes);
+        self.next_size != self.options.cluster_size
     }
 
     /// Starts a secondary, with an empty log or from its disk; one of that name that runs is killed first.

@@ -139,7 +139,7 @@ pub(super) struct Found {
     pub(super) log: Option<LogId>,
     pub(super) end: LogEnd,
     is_old: bool,
-    members: Vec<NodeName>,
+    pub(super) members: Vec<NodeName>,
     losses: Losses,
     keys: Vec<(KeyHash, MessageId)>,
     on_disk: bool,

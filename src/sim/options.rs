@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::types::{Faults, NodeName, Quorum};
+use crate::types::{Faults, Fsync, NodeName, Quorum};
 
 /// What all nodes of a simulated cluster are told.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct ClusterOptions {
     pub reconnect_delay: Duration,
     /// Whether nodes have their logs on (simulated) disks.
     pub on_disk: bool,
+    /// When these are asked to keep what was written. With `never` no power is cut, which would lose what was acked.
+    pub fsync: Fsync,
     /// Most events that a node takes in before it acts on them; at least 1.
     pub turn_events: usize,
     /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
@@ -50,6 +52,7 @@ impl Default for ClusterOptions {
             faults: Faults::default(),
             reconnect_delay: Duration::from_secs(3),
             on_disk: false,
+            fsync: Fsync::Always,
             turn_events: 1,
             disk_delay_max: Duration::ZERO,
         }

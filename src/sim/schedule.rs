@@ -1,5 +1,6 @@
 //! Random lives of clusters: everything that can go wrong, in an order that a seed decides.
 
+mod ending;
 mod senders;
 
 use std::time::Duration;
@@ -11,22 +12,9 @@ use self::senders::{Keyed, some_rate, sometimes};
 use super::cluster::Cluster;
 use super::link::Network;
 use super::options::ClusterOptions;
-use crate::protocol::SecondaryPhase;
-use crate::types::{Faults, NodeName, Quorum, Rate, WaiterId};
+use crate::types::{Faults, Fsync, NodeName, Quorum, Rate, WaiterId};
 
-/// Within this virtual time after the last fault a cluster must be whole again. A heartbeat interval decides how soon a
-/// dead connection is noticed, and the longest one that a schedule draws is 3 s. Where small pages are asked for and
-/// stored with delays of up to 3 s, a log of some hundred messages takes a minute and more.
-const CONVERGENCE_LIMIT: Duration = Duration::from_secs(180);
-
-/// Within this virtual time a cluster without other faults repairs what is damaged: twice the longest pause between two
-/// attempts.
-const REPAIR_LIMIT: Duration = Duration::from_secs(120);
-
-/// Time after which the last stray connection is over.
-const STRAY_TIME: Duration = Duration::from_secs(11);
-
-/// A delay that is never over before [`CONVERGENCE_LIMIT`]: only its end as a fault ends it.
+/// A delay that is never over before a cluster has to be whole again: only its end as a fault ends it.
 const ENDLESS: &str = "1000s";
 
 /// A random life of a cluster.
@@ -83,6 +71,7 @@ impl Schedule {
             faults,
             max_waiting: if rng.random_bool(0.2) { 5 } else { 1000 },
             on_disk: rng.random_bool(0.5),
+            fsync: if rng.random_bool(0.2) { Fsync::Never } else { Fsync::Always },
             disk_delay_max: Duration::from_millis(if rng.random_bool(0.5) { 0 } else { 50 }),
             turn_events: if rng.random_bool(0.5) { 1 } else { rng.random_range(2..=16) },
             idempotency_window: if rng.random_bool(0.3) { rng.random_range(1..=5) } else { 1000 },
@@ -140,7 +129,7 @@ impl Schedule {
             0..45 => self.append(),
             45..49 => self.send_again(),
             49..51 => self.let_a_disk_fail(),
-            51..53 => self.restart_master(),
+            51..53 => self.resize(),
             53..58 => self.change_faults(),
             58..60 => {
                 let node = self.some_node();
@@ -206,6 +195,13 @@ impl Schedule {
         }
     }
 
+    /// Kills the master, which is told of another number of nodes from then on.
+    fn resize(&mut self) {
+        let size = self.rng.random_range(1..=self.nodes());
+        self.cluster.resize(size);
+        self.restart_master();
+    }
+
     /// Kills the master; from a disk it comes back with its log, without one it would begin another.
     fn restart_master(&mut self) {
         if self.cluster.disk(None).is_some() {
@@ -213,6 +209,11 @@ impl Schedule {
             self.cluster.restart_master();
             self.waiters.clear();
         }
+    }
+
+    /// How many nodes there are, the master included.
+    fn nodes(&self) -> u16 {
+        self.secondaries.len() as u16 + 1
     }
 
     fn let_a_disk_fail(&mut self) {
@@ -284,115 +285,6 @@ impl Schedule {
     fn resume_master(&mut self) {
         if std::mem::take(&mut self.master_paused) {
             self.cluster.go_on(None);
-        }
-    }
-
-    /// Ends all faults and starts what is down.
-    fn mend(&mut self) {
-        self.resume_master();
-        self.cluster.set_faults(None, Faults::default());
-        self.cluster.network = Network::default();
-        while !self.partitioned.is_empty() {
-            self.heal_one();
-        }
-        self.mend_disk(None);
-        self.cluster.wipe(&self.namesake);
-        self.cluster.run_for(STRAY_TIME);
-        for name in self.secondaries.clone() {
-            self.cluster.go_on(Some(&name));
-            self.mend_disk(Some(&name));
-            self.cluster.set_faults(Some(&name), Faults::default());
-            if !self.cluster.secondaries().any(|(running, _)| *running == name) {
-                self.cluster.start_secondary(&name);
-            }
-        }
-        self.find_damage();
-        // Behind the last crash, which would undo what is not yet on the disk. Refused where it never got ready.
-        let _ = self.cluster.forget(&Cluster::stray());
-    }
-
-    /// Has all damage found. What the master cannot get back, a person puts there.
-    fn find_damage(&mut self) {
-        self.cluster.scrub(None);
-        for name in &self.secondaries {
-            self.cluster.scrub(Some(name));
-        }
-        if self.cluster.is_only_copy_damaged() {
-            self.restart_master();
-        }
-    }
-
-    /// Makes room, and starts a node again whose disk failed.
-    fn mend_disk(&mut self, name: Option<&NodeName>) {
-        if let Some(disk) = self.cluster.disk(name) {
-            disk.heal();
-        }
-        if self.cluster.has_disk_fault(name) {
-            match name {
-                None => self.restart_master(),
-                Some(name) => self.cluster.start_secondary(name),
-            }
-        }
-    }
-
-    /// Waits until all logs are the same. Whoever has messages of a master's earlier log is refused until a person
-    /// restarts it, which is done here.
-    fn converge(&mut self) {
-        let diverged = |cluster: &Cluster| {
-            let mut nodes = cluster.secondaries();
-            nodes
-                .find(|(_, node)| node.phase() == SecondaryPhase::Diverged)
-                .map(|(name, _)| name.clone())
-        };
-        loop {
-            let stop = |cluster: &Cluster| cluster.has_converged() || diverged(cluster).is_some();
-            let stopped = self.cluster.run_until(CONVERGENCE_LIMIT, stop);
-            assert!(
-                stopped,
-                "the logs differ long after the last fault\n{}",
-                self.cluster.summary()
-            );
-            match diverged(&self.cluster) {
-                Some(name) => {
-                    self.cluster.wipe(&name);
-                    self.cluster.start_secondary(&name);
-                }
-                None => return,
-            }
-        }
-    }
-
-    fn finish(mut self) -> Report {
-        self.converge();
-        let reachable = self.secondaries.len() as u16 + 1;
-        let is_whole = |cluster: &Cluster| {
-            cluster.has_converged()
-                && !cluster.waits_for_at_most(reachable)
-                && cluster.master().is_some_and(|node| !node.health(cluster.instant()).read_only)
-        };
-        assert!(
-            self.cluster.run_until(CONVERGENCE_LIMIT, is_whole),
-            "senders wait, or the master is read-only, although all nodes have everything\n{}",
-            self.cluster.summary()
-        );
-        let is_repaired = |cluster: &Cluster| !cluster.is_damaged();
-        assert!(
-            self.cluster.run_until(REPAIR_LIMIT, is_repaired),
-            "what one node's disk damaged is not repaired, although others have it\n{}",
-            self.cluster.summary()
-        );
-        if self.rng.random_bool(0.5) {
-            self.append();
-        }
-        self.cluster.shut_down_master();
-        self.cluster.run_for(Duration::from_secs(1));
-        self.cluster.give_up_master();
-        assert_eq!(self.cluster.checker().waiting_count(), 0, "a sender was never answered");
-        Report {
-            messages: self.cluster.checker().accepted_count(),
-            answered: self.cluster.checker().released_count(),
-            took: self.cluster.now(),
-            trace: self.cluster.take_trace(),
         }
     }
 }

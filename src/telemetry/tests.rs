@@ -174,9 +174,17 @@ fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
         lines.write_all(format!("line {number}\n").as_bytes()).unwrap();
     }
     drop(held);
+    let text = || String::from_utf8(stuck.0.0.lock().unwrap().clone()).unwrap();
+    // Not only at the end.
+    let (give_up, mut further) = (Instant::now() + Duration::from_secs(30), 0);
+    while !text().contains("lost=") {
+        assert!(Instant::now() < give_up, "{}", text());
+        lines.write_all(b"line further\n").unwrap();
+        further += 1;
+    }
+    let count = count + further;
     drop(Guard { lines, worker });
-    let bytes = stuck.0.0.lock().unwrap().clone();
-    let text = String::from_utf8(bytes).unwrap();
+    let text = text();
     let written = text.lines().filter(|line| line.starts_with("line ")).count();
     let told = text.lines().filter_map(|line| line.split_once("lost="));
     let told: usize = told.map(|(_, count)| count.parse::<usize>().unwrap()).sum();

@@ -279,7 +279,7 @@ fn a_cluster_passes_with_all_faults_on_and_has_none_afterwards() {
     let set = acklog(&urls, &faults.split(' ').collect::<Vec<_>>()).output().unwrap();
     let lines = String::from_utf8(set.stdout).unwrap();
     assert_eq!((set.status.code(), lines.lines().count()), (Some(0), 12), "{lines}");
-    let flags = "check --json --duration 2s --rate 500 --disconnect-every 300ms";
+    let flags = "check --json --duration 100s --messages 1000 --rate 500 --disconnect-every 300ms";
     let checked = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let found: Value = serde_json::from_slice(&checked.stdout).unwrap();

@@ -118,3 +118,21 @@ fn a_secondary_that_dials_the_http_port_says_so() {
         .log
         .wait_for(&format!("an HTTP server answers there: is {port} the master's HTTP"));
 }
+
+#[test]
+fn strangers_do_not_fill_the_log_with_garbage_nor_with_names_that_they_invent() {
+    let (master, comm) = master(&["--secondaries", "bonnie"]);
+    for n in 0..30 {
+        let answer = rest(send(comm, &handshake(&format!("x{n}"))));
+        assert_eq!(answer.get(4..8), Some(&[6, 0, 0, 0][..]), "Refused, not {answer:?}");
+        rest(send(comm, &[0xff; 4]));
+    }
+    let bonnie = secondary("bonnie", comm, &[]);
+    wait_ready(&bonnie);
+    master.process.log.wait_for("a secondary joins peer=bonnie");
+    let lines = master.process.log.all();
+    let about = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!([about("refused a secondary"), about("ended without a handshake")], [5, 5]);
+    // Whoever looks is told of the last ones.
+    assert_eq!(health(master.http)["refused"].as_array().unwrap().len(), 16);
+}

@@ -83,6 +83,11 @@ fn reads_select_and_paths_and_methods_are_told_apart() {
     let refused = request(nodes[0].http, "POST", "/messages", "{}");
     assert_eq!(refused.status, 405);
     assert!(refused.json()["detail"].as_str().unwrap().contains("master"), "{refused:?}");
+    // Probes come every few seconds, from several sides.
+    nodes[0].process.log.wait_for("path=/messages http_status=405");
+    let lines = nodes[0].process.log.all();
+    let probes = |line: &&String| line.contains("path=/health") || line.contains("path=/ready");
+    assert_eq!(lines.iter().find(probes), None);
 }
 
 #[test]

@@ -1,5 +1,12 @@
 //! Slow lines between a secondary and its master.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use acklog::protocol::frame::{Frame, Response, Welcome, encode};
+use acklog::types::{LogEnd, LogId, Records, RequestId};
+
 use crate::proxy::Proxy;
 use crate::support::*;
 
@@ -41,4 +48,33 @@ fn a_secondary_catches_up_over_a_line_on_which_a_page_takes_longer_than_its_time
     wait_ready(&bonnie);
     let carried = proxy.forwarded();
     assert!(carried < 360_000, "{carried} bytes for 300,000");
+}
+
+fn skip_frame(stream: &mut TcpStream) {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    stream.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize]).unwrap();
+}
+
+#[test]
+fn a_secondary_whose_first_page_never_comes_names_the_mtu() {
+    // A master whose short frames arrive, on a path that ends with each long one.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bonnie = secondary("bonnie", listener.local_addr().unwrap(), &[]);
+    let welcome = Welcome {
+        master: "master".parse().unwrap(),
+        log: LogId::new(1),
+        log_end: LogEnd::new(9),
+        heartbeat_interval: Duration::from_secs(1),
+    };
+    let frame: Frame<Records> = Frame::Response(RequestId::new(0), Response::Welcome(welcome));
+    for _ in 0..3 {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The handshake, and then what it asks for once it is let in.
+        skip_frame(&mut stream);
+        stream.write_all(&encode(&frame).head).unwrap();
+        skip_frame(&mut stream);
+    }
+    bonnie.process.log.wait_for("Look at its MTU");
 }

@@ -95,6 +95,15 @@ fn bench_that_is_interrupted_tells_what_it_measured_by_then() {
 }
 
 #[test]
+fn a_check_of_too_little_does_not_say_that_all_is_well() {
+    let (master, _) = master(&["--cluster-size", "1"]);
+    let checked = acklog(&master, &["check", "--messages", "20", "--senders", "2"]);
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let told = text(&checked.stdout);
+    assert!(told.ends_with("\nno violation, in too little to judge by\n"), "{told}");
+}
+
+#[test]
 fn a_port_in_use_ends_a_node_with_1_and_one_line() {
     let (_master, comm) = master(&[]);
     let port = comm.port().to_string();

@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Answered appends below which a check says nothing about a cluster. Fewer would pass for a proof; more would refuse
 /// short checks of slow clusters.
-const ANSWERS_MIN: u64 = 100;
+pub(super) const ANSWERS_MIN: u64 = 100;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 

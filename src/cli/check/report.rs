@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::driver::ANSWERS_MIN;
 use super::shared::{Shared, State, Tried};
 use super::violation::Violation;
 
@@ -26,6 +27,9 @@ pub(super) struct Report {
     answers: Vec<Row>,
     #[serde(skip)]
     is_basic: bool,
+    /// Whether so much was answered that something follows from it.
+    #[serde(skip)]
+    is_enough: bool,
     tried: Tried,
     nodes: Vec<NodeRow>,
     /// Nodes that were left out, in words.
@@ -118,6 +122,7 @@ impl Report {
                 })
                 .collect(),
             is_basic: shared.load.is_basic,
+            is_enough: state.history.answer_count() >= ANSWERS_MIN,
             tried: state.tried,
             down: ran.down,
             disconnects: state.disconnects,
@@ -210,7 +215,8 @@ impl Report {
 
     fn print_violations(&self, out: &mut impl Write) -> std::io::Result<()> {
         match self.violations {
-            0 => return writeln!(out, "no violation"),
+            0 if self.is_enough => return writeln!(out, "no violation"),
+            0 => return writeln!(out, "no violation, in too little to judge by"),
             1 => writeln!(out, "1 violation:")?,
             count => writeln!(out, "{count} violations:")?,
         }

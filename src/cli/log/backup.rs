@@ -26,6 +26,9 @@ pub(super) struct BackupArgs {
 pub(super) fn run(args: &BackupArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let BackedUp { end, linked, copied } = backup(&args.data.dir, &args.target)?;
     let target = args.target.display();
-    writeln!(out, "{end} messages are in {target}: {linked} segments linked, {copied} copied")?;
+    writeln!(
+        out,
+        "{target} has the messages below id {end}: {linked} segments linked, {copied} copied"
+    )?;
     Ok(())
 }

@@ -43,7 +43,7 @@ async fn a_running_node_is_backed_up_and_its_copy_starts_with_all_that_was_there
     append(&mut log, 12).await;
     let target = parent.path().join("copy");
     let said = printed(&["backup", target.to_str().unwrap()], dir.path());
-    assert!(said.contains("12 messages") && !said.contains(" 0 segments linked"), "{said}");
+    assert!(said.contains("below id 12") && !said.contains(" 0 segments linked"), "{said}");
     append(&mut log, 5).await;
     let refused = refusal(&["backup", target.to_str().unwrap()], dir.path());
     assert!(refused.contains("exists already"), "{refused}");

@@ -70,7 +70,11 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
         writeln!(out, "wrote {file} anew; the damaged one stands beside it, named .damaged")?;
     }
     if repaired.messages > 0 {
-        writeln!(out, "took {} messages, and a checksum proves that they fit", repaired.messages)?;
+        let messages = match repaired.messages {
+            1 => "1 message".to_owned(),
+            count => format!("{count} messages"),
+        };
+        writeln!(out, "took {messages}: a checksum proves that what was taken fits")?;
     }
     if !repaired.manifest && repaired.segments.is_empty() {
         writeln!(out, "nothing is damaged")?;

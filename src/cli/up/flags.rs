@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Command, CommandFactory, Parser};
 
 use crate::config::{MasterArgs, SecondaryArgs};
+use crate::types::{DelayRange, DurationError};
 
 /// What `up` decides itself; given twice they would contradict each other.
 const OWN_FLAGS: [&str; 9] = [
@@ -32,7 +33,8 @@ pub(super) struct Shared {
 /// Deals out `--flag value`, `--flag=value` and flags without a value.
 ///
 /// # Errors
-/// When no node has a flag, `up` sets it itself, or there is something else than flags.
+/// When no node has a flag, `up` sets it itself, a time has no unit, or there is something else than
+/// flags. Nodes take a bare number for milliseconds, and people who type one mean seconds.
 pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
     let (master, secondary) = (MasterArgs::command(), SecondaryArgs::command());
     let mut shared = Shared::default();
@@ -46,7 +48,7 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         let name = long.split_once('=').map_or(long, |(name, _)| name);
         if OWN_FLAGS.contains(&name) {
             return Err(format!(
-                "--{name} is set for each node by up itself; before the -- it has \
+                "--{name} is set for each node by up itself, which has \
                  --secondaries, --http-port, --comm-port and --data-dir"
             ));
         }
@@ -61,6 +63,13 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         if *takes_value && name == long {
             // A missing value is left to the node's own check.
             words.extend(rest.next().cloned());
+        }
+        let value = long.split_once('=').map(|(_, value)| value);
+        let value = value.or_else(|| words.get(1).map(String::as_str)).unwrap_or_default();
+        if [&master, &secondary].into_iter().any(|node| takes_time(node, name))
+            && let Err(error @ DurationError::NoUnit(_)) = DelayRange::parse_with_unit(value)
+        {
+            return Err(format!("--{name}: {error}"));
         }
         let takers = [&mut shared.master, &mut shared.secondary];
         for (taker, _) in takers.into_iter().zip(kinds).filter(|(_, kind)| kind.is_some()) {
@@ -115,6 +124,13 @@ fn takes_value(command: &Command, name: &str) -> Option<bool> {
     Some(arg.get_action().takes_values())
 }
 
+/// Whether a flag of this command takes a time, or a range of times.
+fn takes_time(command: &Command, name: &str) -> bool {
+    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
+    let names = arg.and_then(|arg| arg.get_value_names()).unwrap_or_default();
+    names.iter().any(|name| ["DURATION", "RANGE"].contains(&name.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +176,21 @@ mod tests {
         for other in ["word", "-v", "--", "-"] {
             assert!(dealt(&[other]).unwrap_err().contains("stand flags"), "{other}");
         }
+    }
+
+    #[test]
+    fn a_time_without_a_unit_is_refused() {
+        for flags in [
+            &["--store-delay", "2"][..],
+            &["--send-delay=1..2s"],
+            &["--heartbeat-interval=500"],
+            &["--log", "debug", "--reconnect-delay", "1"],
+        ] {
+            let error = dealt(flags).unwrap_err();
+            assert!(error.contains("has no unit: write "), "{error}");
+        }
+        // Other numbers are no times, and what is no time at all is told by the node that has the flag.
+        dealt(&["--http-workers", "2", "--cluster-size=3", "--store-delay", "soon"]).unwrap();
     }
 
     #[test]

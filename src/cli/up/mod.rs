@@ -70,7 +70,7 @@ pub(super) struct UpArgs {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     data_dir: Option<String>,
 
-    /// Flags for every node that has them, like -- --log debug --store-delay 1s..2s
+    /// Flags for every node that has them, as --log debug --store-delay 1s..2s; -- is not needed
     #[arg(last = true, value_name = "FLAGS")]
     flags: Vec<String>,
 }

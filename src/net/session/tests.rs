@@ -22,15 +22,32 @@ async fn pair() -> Pair {
     pair_with_room(16).await
 }
 
-/// A session whose node has room for so many events, and the bare connection of its peer.
-async fn pair_with_room(events: usize) -> Pair {
+/// Two ends of a connection.
+async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (stream, _) = listener.accept().await.unwrap();
+    (listener.accept().await.unwrap().0, peer)
+}
+
+/// A session whose node has room for so many events, and the bare connection of its peer.
+async fn pair_with_room(events: usize) -> Pair {
+    let (stream, peer) = connected().await;
+    open(stream, peer, events)
+}
+
+fn open(stream: TcpStream, peer: TcpStream, events: usize) -> Pair {
     let (events, queue) = mpsc::channel(events);
     let network = Network::new(TaskTracker::new());
     let handle = network.open(SessionId::new(1), stream, events).unwrap();
     Pair { handle, events: queue, peer }
+}
+
+/// A session, and its socket, which stays open with it.
+#[cfg(target_os = "linux")]
+async fn watched_pair() -> (Pair, socket2::Socket) {
+    let (stream, peer) = connected().await;
+    let socket = SockRef::from(&stream).try_clone().unwrap();
+    (open(stream, peer, 16), socket)
 }
 
 impl Pair {
@@ -45,6 +62,30 @@ impl Pair {
         };
         timeout(PATIENCE, ends).await.expect("the session ends")
     }
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_kernels_patience_follows_the_heartbeat_interval_at_both_ends() {
+    let interval = Duration::from_secs(60);
+    let follows = async |socket: &socket2::Socket| {
+        let set = async {
+            while socket.tcp_user_timeout().unwrap() != Some(5 * interval) {
+                yield_now().await;
+            }
+        };
+        timeout(PATIENCE, set).await.expect("five intervals");
+    };
+    let (master, socket) = watched_pair().await;
+    let before = socket.tcp_user_timeout().unwrap();
+    assert_eq!(before, Some(Duration::from_secs(5)));
+    assert!(socket.keepalive().unwrap(), "a connection that idles is asked for");
+    master.handle.admit(interval);
+    assert!(master.handle.outbox().reserve(None).send(welcome(interval)));
+    follows(&socket).await;
+    let (mut secondary, socket) = watched_pair().await;
+    secondary.peer.write_all(&welcome(interval).head).await.unwrap();
+    follows(&socket).await;
 }
 
 fn welcome(heartbeat_interval: Duration) -> EncodedFrame {
@@ -85,13 +126,17 @@ async fn a_master_takes_no_long_frames_unless_it_expects_messages() {
     waits.peer.write_all(&long_for_a_secondary()).await.unwrap();
     waits.peer.shutdown().await.unwrap();
     assert!(matches!(waits.end().await, SessionEnd::Lost(reason) if reason.contains("inside")));
-    let mut refuses = pair().await;
-    refuses.handle.admit(Duration::from_secs(60));
-    refuses.handle.expect_messages(true);
-    refuses.handle.expect_messages(false);
-    refuses.peer.write_all(&long_for_a_secondary()).await.unwrap();
-    assert!(matches!(refuses.end().await,
-        SessionEnd::Garbage(reason) if reason.contains("the limit is 65536")));
+    for expected_once in [false, true] {
+        let mut refuses = pair().await;
+        refuses.handle.admit(Duration::from_secs(60));
+        if expected_once {
+            refuses.handle.expect_messages(true);
+            refuses.handle.expect_messages(false);
+        }
+        refuses.peer.write_all(&long_for_a_secondary()).await.unwrap();
+        assert!(matches!(refuses.end().await,
+            SessionEnd::Garbage(reason) if reason.contains("the limit is 65536")));
+    }
 }
 
 #[tokio::test]

@@ -119,6 +119,22 @@ fn what_is_stored_when_the_disk_fails_is_told_as_stored() {
 }
 
 #[test]
+fn what_is_stored_when_its_senders_time_is_up_is_told_as_stored() {
+    with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
+        tokio::time::pause();
+        let timeout = Some(Duration::from_secs(3));
+        let mut sent = append(batch(1, "Msg"), None, 1);
+        sent.wait.timeout = timeout;
+        let sender = slow.take(sent).await;
+        slow.committer.write();
+        slow.committer.sync();
+        // The core has had no turn since then, and in the next one both are there.
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
+    });
+}
+
+#[test]
 fn a_stop_waits_for_a_slow_disk_only_as_long_as_it_is_told() {
     with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
         let sender = slow.take(append(batch(1, "Msg"), None, 1)).await;

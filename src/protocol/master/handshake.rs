@@ -280,14 +280,23 @@ impl<L: LogView> Master<L> {
     ) {
         let (code, detail) = refused;
         let name = handshake.map(|handshake| handshake.name.clone());
-        let peer = name.as_ref().map_or("unknown", NodeName::as_str);
-        warn!(repeats = true, peer, %session, code = code.as_str(), detail, "refused a secondary");
         let is_other = |told: &Handshake| {
             told.end > LogEnd::ZERO && (told.log != Some(self.options.log) || code.is_divergence())
         };
         let has_other_messages = handshake.is_some_and(is_other);
         let log_end = handshake.map(|handshake| handshake.end);
-        self.refused.insert(now, Refused { name, code, log_end, has_other_messages });
+        let row = Refused {
+            name: name.clone(),
+            code,
+            log_end,
+            has_other_messages,
+            detail: detail.clone(),
+        };
+        // Whoever invents names or positions has as few lines as others without a handshake.
+        if !self.refused.insert(now, row) || self.stranger_lines.admits(now) {
+            let peer = name.as_ref().map_or("unknown", NodeName::as_str);
+            warn!(repeats = true, peer, %session, code = code.as_str(), detail, "refused a secondary");
+        }
         if let Some(handshake) = handshake
             && code == RefusalCode::LongerLog
         {

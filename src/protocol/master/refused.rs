@@ -22,6 +22,8 @@ pub(super) struct Refused {
     pub(super) log_end: Option<LogEnd>,
     /// Whether it has messages that are not this log's.
     pub(super) has_other_messages: bool,
+    /// Why, for a person.
+    pub(super) detail: String,
 }
 
 /// The last refusal of each secondary.
@@ -29,9 +31,11 @@ pub(super) struct Refused {
 pub(super) struct RefusedRows(Vec<(Instant, Refused)>);
 
 impl RefusedRows {
-    /// Notes a refusal, in place of the one before of this name.
-    pub(super) fn insert(&mut self, now: Instant, refused: Refused) {
-        self.0.retain(|(_, other)| other.name != refused.name);
+    /// Notes a refusal, in place of the one before of this name. Returns whether it is another one.
+    pub(super) fn insert(&mut self, now: Instant, refused: Refused) -> bool {
+        let before = self.0.iter().position(|(_, other)| other.name == refused.name);
+        let before = before.map(|at| self.0.remove(at).1.detail);
+        let is_news = before.as_ref() != Some(&refused.detail);
         if self.0.len() >= ROWS_MAX {
             // Those that tell of messages are kept for longer: on them it depends whether the node is ready.
             let first =
@@ -41,6 +45,7 @@ impl RefusedRows {
             }
         }
         self.0.push((now, refused));
+        is_news
     }
 
     /// A secondary of this name was let in.
@@ -77,7 +82,8 @@ mod tests {
 
     fn refused(name: &str, has_other_messages: bool) -> Refused {
         let (name, log_end) = (Some(name.parse().unwrap()), Some(LogEnd::new(3)));
-        Refused { name, code: RefusalCode::OtherLog, log_end, has_other_messages }
+        let detail = "it has 3 messages".to_owned();
+        Refused { name, code: RefusalCode::OtherLog, log_end, has_other_messages, detail }
     }
 
     fn names(rows: &RefusedRows, now: Instant) -> Vec<String> {
@@ -88,9 +94,9 @@ mod tests {
     #[test]
     fn a_refusal_is_told_for_five_minutes_and_until_the_secondary_is_let_in() {
         let (mut rows, start) = (RefusedRows::default(), Instant::now());
-        rows.insert(start, refused("bonnie", true));
-        rows.insert(start + Duration::from_secs(1), refused("clyde", false));
-        rows.insert(start + Duration::from_secs(2), refused("bonnie", true));
+        assert!(rows.insert(start, refused("bonnie", true)));
+        assert!(rows.insert(start + Duration::from_secs(1), refused("clyde", false)));
+        assert!(!rows.insert(start + Duration::from_secs(2), refused("bonnie", true)));
         assert_eq!(names(&rows, start + Duration::from_secs(300)), ["bonnie", "clyde"]);
         assert_eq!(names(&rows, start + Duration::from_secs(301)), ["bonnie"]);
         assert!(rows.has_other_messages(start + Duration::from_secs(301)));
@@ -104,7 +110,7 @@ mod tests {
         let (mut rows, start) = (RefusedRows::default(), Instant::now());
         rows.insert(start, refused("bonnie", true));
         for n in 0..1000 {
-            rows.insert(start, refused(&format!("x{n}"), false));
+            assert!(rows.insert(start, refused(&format!("x{n}"), false)));
         }
         let told = names(&rows, start);
         assert_eq!(told.len(), ROWS_MAX);

@@ -26,7 +26,7 @@ pub(super) struct LineBound {
 
 impl LineBound {
     /// Counts a line. Returns whether it may be written.
-    fn admits(&mut self, now: Instant) -> bool {
+    pub(super) fn admits(&mut self, now: Instant) -> bool {
         self.ends_at.get_or_insert(now + MINUTE);
         self.lines = self.lines.saturating_add(1);
         self.lines <= LINES_MAX

@@ -24,7 +24,7 @@ impl Cluster {
             }
             Some(_) => (Role::Secondary, LogId::new(0), 0),
         };
-        let (fsync, require_log, sizes) = (Fsync::Always, false, SIZES);
+        let (fsync, require_log, sizes) = (self.options.fsync, false, SIZES);
         let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };
         self.put_damaged_file_back(name);
         let disk = self.disks.entry(name.cloned()).or_default();
@@ -40,7 +40,7 @@ impl Cluster {
         if !self.options.on_disk {
             return;
         }
-        let cut = self.disk_rng.random_bool(0.5);
+        let cut = self.disk_rng.random_bool(0.5) && self.options.fsync == Fsync::Always;
         if let Some(disk) = self.disks.get(&name.cloned()) {
             match cut {
                 true => disk.crash(&mut self.disk_rng),

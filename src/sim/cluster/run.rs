@@ -353,6 +353,15 @@ impl Cluster {
         }
     }
 
+    /// Compares all that the nodes show once more, now that nothing is damaged.
+    ///
+    /// # Panics
+    /// When something of it is another message by now, or cannot be read.
+    pub fn read_all_again(&mut self) {
+        self.checker.begin_again();
+        self.look();
+    }
+
     pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
     }

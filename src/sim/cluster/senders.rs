@@ -66,7 +66,8 @@ impl Cluster {
             self.checker.took_key(key, id);
         }
         for (at, text) in batch.iter().enumerate() {
-            self.note(&format!("sender {waiter}: {text:?} becomes id={}", id.get() + at as u64));
+            let (text, id) = (shortened(text), id.get() + at as u64);
+            self.note(&format!("sender {waiter}: {text} becomes id={id}"));
         }
         self.sync(None);
         self.drain_master();
@@ -176,5 +177,26 @@ impl Cluster {
         let replayed = if receipt.replayed { " (replayed)" } else { "" };
         let line = format!("sender {waiter}: {what}, id={id} w={w} acked by [{nodes}]{replayed}");
         self.note(&line);
+    }
+}
+
+/// A text as a trace shows it: the beginning of a long one, and its length.
+fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    match text.char_indices().nth(CHARS_MAX) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_one_short_line_of_a_trace() {
+        assert_eq!(shortened("Msg1\n"), r#""Msg1\n""#);
+        let long = shortened(&"é".repeat(5000));
+        assert_eq!(long, format!("\"{}\"… (10000 bytes)", "é".repeat(40)));
     }
 }

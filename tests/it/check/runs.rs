@@ -62,7 +62,7 @@ fn a_node_that_is_down_is_left_out_where_that_is_allowed() {
     assert_eq!(status, Some(1), "{error}");
     assert!(error.contains("--allow-down") && error.contains("cannot reach"), "{error}");
     let (status, report, error) =
-        run(&urls, "--duration 2s --senders 16 --allow-down --converge 3s");
+        run(&urls, "--duration 100s --messages 600 --senders 16 --allow-down --converge 3s");
     assert_eq!(status, Some(0), "{report} {error}");
     assert_eq!(report["nodes"].as_array().unwrap().len(), 2);
     assert!(report["down"][0].as_str().unwrap().contains(&down.to_string()), "{report}");
@@ -120,8 +120,8 @@ fn check_restarted(has_dir: bool) -> (Option<i32>, Value, String) {
     let bonnie = secondary("bonnie", comm, &[]);
     wait_ready(&bonnie);
     let command = master.restart_command();
-    let args = ["check", "--json", "--duration", "3s", "--senders", "8", "--rate", "1000"];
-    let restart = ["--restart-command", &command, "--converge", "20s"];
+    let args = ["check", "--json", "--messages", "3000", "--senders", "8", "--rate", "1000"];
+    let restart = ["--duration", "100s", "--restart-command", &command, "--converge", "20s"];
     run_with(&[http, bonnie.http], &[&args[..], &restart].concat())
 }
 
@@ -138,7 +138,9 @@ fn a_master_that_forgets_its_log_when_it_is_restarted_is_found() {
     let (status, report, error) = check_restarted(false);
     assert_eq!(status, Some(1), "{report} {error}");
     let violations = report["firstViolations"].as_array().unwrap();
-    let is_loss = |found: &Value| found["kind"] == "lost" && found["node"] == "master";
+    // Which of them is among the first depends on what is asked first after the restart.
+    let kinds = ["lost", "shrunk", "single"].map(Value::from);
+    let is_loss = |found: &Value| kinds.contains(&found["kind"]) && found["node"] == "master";
     assert!(violations.iter().any(is_loss), "{violations:#?}");
 }
 
