@@ -51,7 +51,7 @@ fn post_messages_and_status_speak_with_real_nodes() {
 #[test]
 fn bench_sends_what_is_due_alone_or_in_batches_and_tells_what_it_measured() {
     let (master, _) = master(&["--log", "info", "--cluster-size", "1"]);
-    let flags = "bench --clients 4 --rate 600 --duration 250ms --warm-up 0s --size 10 --json";
+    let flags = "bench --clients 4 --rate 150 --duration 1s --warm-up 0s --size 10 --json";
     let done = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
     assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), ""));
     let found: Value = serde_json::from_slice(&done.stdout).unwrap();
@@ -61,14 +61,14 @@ fn bench_sends_what_is_due_alone_or_in_batches_and_tells_what_it_measured() {
     assert_eq!((count("failed"), count("unanswered")), (0, 0), "{found}");
     assert!(found["latencyUs"]["p50"].as_f64().unwrap() > 0.0, "{found}");
     assert_eq!(health(master.http)["logEnd"], found["answered"]);
-    let flags = "bench --batch 20 --rate 2000 --duration 95ms --warm-up 0s --size 10 --json";
+    let flags = "bench --batch 20 --rate 200 --duration 950ms --warm-up 0s --size 10 --json";
     let batches = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
     let batches: Value = serde_json::from_slice(&batches.stdout).unwrap();
     let end = count("answered") + 20 * batches["answered"].as_u64().unwrap();
     assert_eq!(batches["answered"].as_u64().unwrap() + batches["unsent"].as_u64().unwrap(), 10);
     assert_eq!(health(master.http)["logEnd"], end);
     assert!(texts(master.http).iter().all(|text| text == "mmmmmmmmmm"));
-    let flags = "bench --rate 100 --duration 50ms --warm-up 0s --write-concern 2";
+    let flags = "bench --clients 4 --rate 100 --duration 1s --warm-up 0s --write-concern 2";
     let refused = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stdout).contains("  400 Bad Request: "), "{refused:?}");

@@ -48,7 +48,7 @@ pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
             true => rand::rng().random_range(base..end),
             false => end.saturating_sub(1).max(base),
         };
-        match reader.read(from, PAGE_MESSAGES).await {
+        match reader.read(from, PAGE_MESSAGES, Form::any()).await {
             Ok(next) if next - from >= PAGE_MESSAGES => {}
             Ok(_) => sleep(PAUSE).await,
             Err(_) => sleep(PAUSE_FAILED).await,
@@ -62,10 +62,14 @@ pub(super) async fn read_all(shared: Arc<Shared>, node: usize, target: u64) {
     let Some(mut reader) = Reader::new(&shared, node) else { return };
     for place in &shared.old_places {
         let until = (place + OLD_PLACE_MESSAGES).min(shared.lock().history.base());
-        reader.read_range(*place, until).await;
+        reader.read_range(*place, until, Form::any()).await;
     }
     let base = shared.lock().history.base();
-    reader.read_range(base, target).await;
+    let form = Form::any();
+    reader.read_range(base, target, form).await;
+    // Each form is read at least once, however few pages there are.
+    let first_page = target.min(base.saturating_add(PAGE_MESSAGES));
+    reader.read_range(base, first_page, form.other()).await;
 }
 
 impl<'a> Reader<'a> {
@@ -75,10 +79,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads from one id to another, page by page. What cannot be read is noted.
-    async fn read_range(&mut self, mut from: u64, until: u64) {
+    async fn read_range(&mut self, mut from: u64, until: u64, form: Form) {
         let mut attempts = 0;
         while from < until {
-            match self.read(from, PAGE_MESSAGES.min(until - from)).await {
+            match self.read(from, PAGE_MESSAGES.min(until - from), form).await {
                 // What is missing was noted.
                 Ok(next) if next == from => return,
                 Ok(next) => (from, attempts) = (next, 0),
@@ -95,12 +99,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a page, in one form or the other, and returns the id behind its last message.
+    /// Reads a page and returns the id behind its last message.
     ///
     /// # Errors
     /// When there is no whole answer.
-    async fn read(&mut self, from: u64, limit: u64) -> anyhow::Result<u64> {
-        let form = if rand::random() { Form::Array } else { Form::Lines };
+    async fn read(&mut self, from: u64, limit: u64, form: Form) -> anyhow::Result<u64> {
         let mut read = self.shared.lock().history.begin_read(self.node, from, limit);
         let done = self.stream(&mut read, from, limit, form).await;
         let mut state = self.shared.lock();

@@ -32,6 +32,18 @@ pub(super) enum Rows {
 }
 
 impl Form {
+    /// Returns one of them at random.
+    pub(super) fn any() -> Self {
+        if rand::random() { Self::Array } else { Self::Lines }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Array => Self::Lines,
+            Self::Lines => Self::Array,
+        }
+    }
+
     /// The header with which it is asked for.
     pub(super) fn accept(self) -> &'static str {
         match self {
