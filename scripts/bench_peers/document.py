@@ -1,6 +1,7 @@
 """docs/BENCHMARKS.md: fixed words around the tables of one run."""
 
 import textwrap
+from pathlib import Path
 
 from .catalogue import BATCH, BY_KEY, CLIENTS_MAIN, OWN, SHARE_MAIN, SHARED_BY, SYSTEMS, System
 from .figures import MILLIS, Seen, Spread, latency, number, rate
@@ -8,6 +9,8 @@ from .pictures import LATENCY, RATE
 from .targets import TARGETS
 
 COLUMNS = 120
+# What stands from this heading on is not written by this script.
+KEPT = "## Beside clients that ask much"
 MAIN = {"clients": CLIENTS_MAIN}
 IN_BATCHES = {"kind": "batch", "batch": BATCH}
 OPEN = {"kind": "open", "share": SHARE_MAIN}
@@ -27,6 +30,13 @@ def write(results: dict, drawn: list[str]) -> str:
         "## What failed", failures(results),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def kept(page: Path) -> str:
+    """The end of a page that is there already, which other scripts' figures stand in."""
+    before = page.read_text() if page.exists() else ""
+    begin = before.find(f"\n{KEPT}\n")
+    return before[begin:] if begin >= 0 else ""
 
 
 def prose(text: str) -> str:

@@ -1,4 +1,4 @@
-//! A disk that stops answering when it is told to, for tests with threads.
+//! A disk that stops answering when it is told to, and counts what it is asked, for tests.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
@@ -17,6 +17,8 @@ pub(crate) struct FreezingDisk {
 struct Frozen {
     syncs: bool,
     reads: bool,
+    reads_done: usize,
+    longest_write: usize,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,16 @@ impl FreezingDisk {
     pub(crate) fn freeze_reads(&self, is_frozen: bool) {
         self.state.0.lock().unwrap().reads = is_frozen;
         self.state.1.notify_all();
+    }
+
+    /// How many reads of files were done so far.
+    pub(crate) fn reads_done(&self) -> usize {
+        self.state.0.lock().unwrap().reads_done
+    }
+
+    /// Bytes of the longest write so far.
+    pub(crate) fn longest_write(&self) -> usize {
+        self.state.0.lock().unwrap().longest_write
     }
 
     fn wait(&self, hangs: impl Fn(&Frozen) -> bool) {
@@ -78,10 +90,14 @@ impl Storage for FreezingDisk {
 impl StorageFile for FreezingFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.disk.wait(|frozen| frozen.reads);
+        self.disk.state.0.lock().unwrap().reads_done += 1;
         self.inner.read_at(offset, into)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state.0.lock().unwrap();
+        state.longest_write = state.longest_write.max(bytes.len());
+        drop(state);
         self.inner.write_at(offset, bytes)
     }
 

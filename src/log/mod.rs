@@ -202,6 +202,11 @@ impl LogWriter {
         }
     }
 
+    /// The end of what was appended, durable or not.
+    pub fn end(&self) -> LogEnd {
+        self.shared.appended_end()
+    }
+
     /// How many bytes of what was appended wait for the disk. In memory none ever do.
     pub fn backlog_bytes(&self) -> usize {
         let published = |disk: &disk::Disk| disk.published_bytes.load(Ordering::Relaxed);

@@ -11,13 +11,14 @@ use std::net::SocketAddr;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// Bytes that the own kernel holds and has not sent, at most, where it does not tell what the peer's kernel has taken.
-/// Smaller: a fast line is not kept busy. Larger: a slow line's frame counts as taken long before it is.
-#[cfg(any(target_os = "linux", target_os = "macos"))]
+/// Bytes that the own kernel holds and has not sent, at most, where it does not tell what the peer's kernel has taken;
+/// elsewhere than on Linux also those that are under way. Smaller: a fast line is not kept busy. Larger: a slow line's
+/// frame counts as taken long before it is.
 const OWN_QUEUE_BYTES: u32 = 64 * 1024;
 
 /// The two ends of a connection, by which the kernel finds it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux's kernel is asked"))]
 pub(super) struct Ends {
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
@@ -25,10 +26,11 @@ pub(super) struct Ends {
 
 /// Keeps the own kernel's queue of unsent bytes short.
 pub(super) fn bound_own_queue(stream: &TcpStream) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    SockRef::from(stream).set_tcp_notsent_lowat(OWN_QUEUE_BYTES)?;
-    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-    let _ = SockRef::from(stream);
+    let socket = SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(OWN_QUEUE_BYTES)?;
+    #[cfg(not(target_os = "linux"))]
+    socket.set_send_buffer_size(OWN_QUEUE_BYTES as usize)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! single-threaded runtimes each wake is a system call, so one for each sender would cost more than all the rest.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -171,25 +171,91 @@ impl Drop for Forget<'_> {
 
 /// Answers handed out before others have their turn. Each costs its connection's thread some
 /// microseconds more, to write the response. Fewer: more turns. More: a request that comes meanwhile
-/// waits for longer.
-const HAND_OUT_MAX: usize = 128;
+/// waits for longer, three turns until it is answered.
+const HAND_OUT_MAX: usize = 32;
 
+/// Hands out a thread's answers: in turn to the sender that asked first and to the one that asked
+/// last. Where thousands are answered at once, who sends something now is not answered behind all of
+/// them.
 async fn hand_out(mailbox: Arc<Mailbox>, waiting: Rc<RefCell<Waiting>>) {
+    let mut answers = VecDeque::new();
     loop {
-        mailbox.filled.notified().await;
-        let mut answers =
-            std::mem::take(&mut *mailbox.answers.lock().expect("no holder of this lock panics"))
-                .into_iter();
-        while answers.len() > 0 {
-            for (waiter, outcome) in answers.by_ref().take(HAND_OUT_MAX) {
-                if let Some(sender) = waiting.borrow_mut().senders.remove(&waiter) {
-                    // Fails when the sender hangs up at this moment.
-                    let _ = sender.send(outcome);
-                }
-            }
-            if answers.len() > 0 {
-                yield_now().await;
+        match answers.is_empty() {
+            true => mailbox.filled.notified().await,
+            false => yield_now().await,
+        }
+        let before = answers.len();
+        answers.extend(mailbox.answers.lock().expect("no holder of this lock panics").drain(..));
+        if answers.len() > HAND_OUT_MAX.max(before) {
+            // Senders are numbered as they come. Long runs of these are sorted already.
+            answers.make_contiguous().sort_by_key(|(waiter, _)| *waiter);
+        }
+        for n in 0..HAND_OUT_MAX {
+            let next = if n % 2 == 0 { answers.pop_front() } else { answers.pop_back() };
+            let Some((waiter, outcome)) = next else { break };
+            if let Some(sender) = waiting.borrow_mut().senders.remove(&waiter) {
+                // Fails when the sender hangs up at this moment.
+                let _ = sender.send(outcome);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::{LocalSet, spawn_local};
+
+    use super::*;
+    use crate::node::commands::queue;
+    use crate::protocol::Refusal;
+
+    #[test]
+    fn who_comes_while_thousands_are_answered_is_answered_among_them() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let (mailboxes, (commands, mut taken)) = (Mailboxes::default(), queue());
+            let appender = Appender::new(&mailboxes, commands);
+            let mut releases = Releases::new(mailboxes);
+            let answered = Rc::new(RefCell::new(0));
+            let send = || {
+                let (appender, answered) = (appender.clone(), answered.clone());
+                spawn_local(async move {
+                    let (wait, share, key) = (Wait::default(), None, None);
+                    let append = Append { batch: "Msg".into(), key, wait, share };
+                    appender.append(append).await.unwrap();
+                    *answered.borrow_mut() += 1;
+                })
+            };
+            let mut take = async || match taken.recv().await.unwrap().0 {
+                Command::Append { waiter, .. } => waiter,
+                other => panic!("{other:?}"),
+            };
+            let outcome = || Outcome::Refused(Refusal::DiskBehind { bytes: 1 });
+            let crowd: Vec<_> = (0..4000).map(|_| send()).collect();
+            let mut waiters = Vec::new();
+            for _ in 0..4000 {
+                waiters.push(take().await);
+            }
+            for waiter in waiters.drain(..2000) {
+                releases.push(waiter, outcome());
+            }
+            releases.flush();
+            while *answered.borrow() == 0 {
+                yield_now().await;
+            }
+            let late = send();
+            releases.push(take().await, outcome());
+            // Others that have waited for long are answered behind it.
+            for waiter in waiters {
+                releases.push(waiter, outcome());
+            }
+            releases.flush();
+            late.await.unwrap();
+            let before = *answered.borrow();
+            assert!(before < 1000, "{before} were answered before it");
+            for sender in crowd {
+                sender.await.unwrap();
+            }
+        });
     }
 }

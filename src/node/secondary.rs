@@ -94,28 +94,9 @@ pub fn start_secondary(
     stop: CancellationToken,
     tasks: &TaskTracker,
 ) -> SecondaryHandle {
-    let Opened { writer, reader, log, .. } = log;
-    let restored =
-        RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
-    let (questions, question_queue) = mpsc::channel(MAILBOX);
-    let (events, event_queue) = mpsc::channel(MAILBOX);
-    let (dialed, dialed_queue) = mpsc::channel(1);
-    let master_address = master.to_string();
-    let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
-    let core = Core {
-        machine: Secondary::new(now(), options, restored, reader.clone()),
-        news: LogNews::new(reader.clone()),
-        reader: reader.clone(),
-        writer,
-        sessions,
-        master_port: master.port,
-        dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
-        dialed,
-    };
-    let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
-    let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
+    let (core, inbox, handle) = Core::new(options, log, master, tasks);
     tasks.spawn(core.run(inbox, stop));
-    SecondaryHandle { questions, reader, master_address }
+    handle
 }
 
 /// Where things come to the core task.
@@ -138,6 +119,35 @@ struct Core {
 }
 
 impl Core {
+    fn new(
+        options: SecondaryOptions,
+        log: Opened,
+        master: MasterAddress,
+        tasks: &TaskTracker,
+    ) -> (Self, Inbox, SecondaryHandle) {
+        let Opened { writer, reader, log, .. } = log;
+        let restored =
+            RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
+        let (questions, question_queue) = mpsc::channel(MAILBOX);
+        let (events, event_queue) = mpsc::channel(MAILBOX);
+        let (dialed, dialed_queue) = mpsc::channel(1);
+        let master_address = master.to_string();
+        let (sessions, reads) = Sessions::new(events, reader.clone(), tasks.clone());
+        let core = Self {
+            machine: Secondary::new(now(), options, restored, reader.clone()),
+            news: LogNews::new(reader.clone()),
+            reader: reader.clone(),
+            writer,
+            sessions,
+            master_port: master.port,
+            dialer: Arc::new(Mutex::new(Dialer::new(master.host, master.port))),
+            dialed,
+        };
+        let (questions_in, events_in, dialed_in) = (question_queue, event_queue, dialed_queue);
+        let inbox = Inbox { questions: questions_in, events: events_in, reads, dialed: dialed_in };
+        (core, inbox, SecondaryHandle { questions, reader, master_address })
+    }
+
     async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
         let mut came = Vec::with_capacity(TURN_MAX);
         loop {
@@ -318,54 +328,4 @@ impl Faulty for Core {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::net::TcpListener;
-    use tokio::time::timeout;
-
-    use super::*;
-    use crate::types::InstanceId;
-
-    #[tokio::test]
-    async fn what_waits_when_something_else_wakes_the_task_is_dealt_with_in_the_same_turn() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let options = SecondaryOptions {
-            name: "bonnie".parse().unwrap(),
-            instance: InstanceId::new(1),
-            request_timeout: Duration::from_secs(1),
-            reconnect_delay: Duration::from_secs(1),
-            faults: Faults::default(),
-            seed: 1,
-        };
-        let port = listener.local_addr().unwrap().port();
-        let master = MasterAddress { host: "127.0.0.1".to_owned(), port };
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let log = Opened::in_memory();
-        let secondary = start_secondary(options, log, master, stop.clone(), &tasks);
-        // Its first dial is due and wakes the task, which has had no turn yet.
-        let paused = Faults { paused: true, ..Faults::default() };
-        let (answer, answered) = oneshot::channel();
-        let command = Question::Faults(FaultsCommand::Set(paused, answer));
-        secondary.questions.try_send(command).unwrap();
-        assert_eq!(answered.await.unwrap(), paused);
-        secondary.health().await.unwrap();
-        let dialed = timeout(Duration::from_millis(50), listener.accept()).await;
-        assert!(dialed.is_err(), "a paused node dials");
-        stop.cancel();
-        tasks.close();
-        tasks.wait().await;
-    }
-
-    #[test]
-    fn an_ipv6_address_stands_in_brackets() {
-        for (host, shown) in [
-            ("::1", "[::1]:6000"),
-            ("10.5.0.100", "10.5.0.100:6000"),
-            ("master.local", "master.local:6000"),
-        ] {
-            let address = MasterAddress { host: host.to_owned(), port: 6000 };
-            assert_eq!(address.to_string(), shown);
-        }
-    }
-}
+mod tests;

@@ -35,6 +35,8 @@ pub(super) struct Sessions {
     reads: Reads,
     /// What was read and is sent in this turn.
     taken: Vec<Read>,
+    /// The run that was copied last in this turn: all secondaries that are as far are sent the same memory.
+    copied: Option<Records>,
     network: Network,
     tasks: TaskTracker,
 }
@@ -57,8 +59,8 @@ impl Sessions {
     ) -> (Self, mpsc::UnboundedReceiver<Read>) {
         let network = Network::new(tasks.clone());
         let (reads, results) = Reads::new(log.clone(), tasks.clone());
-        let (open, taken) = (BTreeMap::new(), Vec::new());
-        (Self { open, next: 0, events, log, reads, taken, network, tasks }, results)
+        let (open, taken, copied) = (BTreeMap::new(), Vec::new(), None);
+        (Self { open, next: 0, events, log, reads, taken, copied, network, tasks }, results)
     }
 
     /// Makes a session of a connection; none when the connection is broken already.
@@ -90,9 +92,10 @@ impl Sessions {
         self.taken.push(read);
     }
 
-    /// Ends a turn: what was read and not sent is forgotten.
+    /// Ends a turn: what was read in it is forgotten, as far as it does not wait for a peer.
     pub(super) fn end_turn(&mut self) {
         self.taken.clear();
+        self.copied = None;
     }
 
     /// Notes that messages were appended: pages leave them the time.
@@ -104,7 +107,7 @@ impl Sessions {
     ///
     /// Records that lie in files are read on a thread that may wait for the disk, so that the core task does not: such
     /// a frame may be overtaken by later ones.
-    pub(super) fn send(&self, session: SessionId, frame: Frame<IdRange>) {
+    pub(super) fn send(&mut self, session: SessionId, frame: Frame<IdRange>) {
         let Some(open) = self.open.get(&session) else { return };
         if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
             open.handle.admit(welcome.heartbeat_interval);
@@ -123,7 +126,9 @@ impl Sessions {
             None => Ok(Records::empty(LogEnd::ZERO)),
             Some(range) => match self.taken_for(session, range) {
                 Some(records) => Ok(records),
-                None if self.log.is_recent(range.start()) => self.log.read_range(range),
+                None if self.log.is_recent(range.start()) => {
+                    copy(&mut self.copied, &self.log, range)
+                }
                 None => return self.send_later(session, open, place, frame, range),
             },
         };
@@ -180,6 +185,16 @@ impl Sessions {
     }
 }
 
+/// Reads a run of recent records. It is the last one where the same was asked for before in this turn.
+fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Result<Records, ReadError> {
+    if let Some(records) = last.as_ref().filter(|records| records.range() == range) {
+        return Ok(records.clone());
+    }
+    let records = log.read_range(range)?;
+    *last = Some(records.clone());
+    Ok(records)
+}
+
 /// Puts a frame into a session's queue, with the records that its run names; an empty run has none. Where they cannot
 /// be read, who asked for them is told so, and any other frame is dropped: the log has told its node what is wrong.
 fn write(
@@ -220,12 +235,44 @@ fn dropped(session: SessionId, range: Option<IdRange>) {
 mod tests {
     use std::thread;
 
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
     use crate::log::disk::{DiskOptions, Sizes};
-    use crate::log::{FreezingDisk, open_on};
+    use crate::log::{FreezingDisk, in_memory, open_on};
     use crate::types::{Batch, LogEnd, RequestId};
+
+    #[tokio::test]
+    async fn what_several_secondaries_are_sent_in_a_turn_is_copied_once() {
+        let (mut writer, reader) = in_memory();
+        writer.append(1, None, &Batch::from("short"));
+        writer.flush();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (events, _queue) = mpsc::channel(1);
+        let (mut sessions, _reads) = Sessions::new(events, reader, TaskTracker::new());
+        let run = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
+        let (mut peers, mut copies) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            peers.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+            let session = sessions.open(listener.accept().await.unwrap().0).unwrap();
+            let request = Request::AddMessage { run };
+            sessions.send(session, Frame::Request(RequestId::new(0), request));
+            copies.push(sessions.copied.clone().unwrap());
+        }
+        assert!(
+            copies.iter().all(|copy| copy.as_bytes().as_ptr() == copies[0].as_bytes().as_ptr())
+        );
+        let mut came = Vec::new();
+        for peer in &mut peers {
+            let mut bytes = [0; 64];
+            let length = peer.read(&mut bytes).await.unwrap();
+            came.push(bytes[..length].to_vec());
+        }
+        assert!(came.iter().all(|bytes| bytes.ends_with(b"short")), "{came:?}");
+        sessions.end_turn();
+        assert!(sessions.copied.is_none(), "nothing is kept for a later turn");
+    }
 
     #[tokio::test]
     async fn a_peer_has_some_reads_at_once_and_not_one_more() {

@@ -4,6 +4,12 @@ use std::io;
 
 use rustix::io::Errno;
 
+/// How a file system says that it is damaged.
+#[cfg(target_os = "linux")]
+const NEEDS_CLEANING: Errno = Errno::UCLEAN;
+#[cfg(not(target_os = "linux"))]
+const NEEDS_CLEANING: Errno = Errno::BADMSG;
+
 /// Whether the process or the machine lacks something for the moment: a descriptor, memory. That says nothing about the
 /// disk, and the same call works later.
 pub(super) fn is_lack(error: &io::Error) -> bool {
@@ -25,7 +31,7 @@ pub(super) fn is_refused(error: &io::Error) -> bool {
 
 /// Whether a read that failed so will fail for good: the file is missing, or the file system says that it is damaged.
 pub(super) fn is_loss(error: &io::Error) -> bool {
-    is_one_of(error, &[Errno::NOENT, Errno::UCLEAN, Errno::BADMSG])
+    is_one_of(error, &[Errno::NOENT, NEEDS_CLEANING, Errno::BADMSG])
 }
 
 /// Whether the disk could not read or write: a bad sector, or a line to it that is gone for the moment.

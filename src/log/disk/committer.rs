@@ -4,8 +4,8 @@
 //! same code runs in a thread of its own in production and step by step in the simulator.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -297,8 +297,7 @@ impl Committer {
         let file = self.create(&name, &header)?;
         let (last, log) = (Some(first), Some(log));
         self.store_manifest(Manifest { last, log, synced: first, ..self.manifest.clone() })?;
-        let index = RwLock::new(SparseIndex::new(first));
-        let segment = Arc::new(Segment { header, file, index });
+        let segment = Arc::new(Segment::new(header, file, SparseIndex::new(first)));
         self.last = Some(Last::new(segment.clone()));
         debug!(file = name, "began a segment");
         let disk = self.disk();

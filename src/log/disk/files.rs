@@ -13,14 +13,15 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use super::format::{SegmentHeader, segment_name};
 use super::index::SparseIndex;
+use super::paging::Marks;
 use super::scan::{Scanned, no_visit, read_header, scan};
 use super::suspects::Suspects;
 use crate::log::storage::{Storage, StorageFile};
 use crate::log::{Page, ReadError};
 use crate::types::{LogEnd, Records, RunningChecksum};
 
-/// Sealed segments that are held open with their indexes, about 200 KiB each. More: more memory. Fewer: readers at many
-/// places of a long log open files again and again.
+/// Sealed segments that are held open with their indexes, about 200 KiB each, and 50 KiB more where batches are long.
+/// More: more memory. Fewer: readers at many places of a long log open files again and again.
 const OPEN_SEGMENTS_MAX: usize = 32;
 
 /// A segment file that is open.
@@ -30,6 +31,8 @@ pub(super) struct Segment {
     pub(super) file: Arc<dyn StorageFile>,
     /// Written by the committer while it is the last one.
     pub(super) index: RwLock<SparseIndex>,
+    /// What the index does not tell.
+    pub(super) marks: Marks,
 }
 
 /// A segment that never changes again.
@@ -234,6 +237,14 @@ pub(super) fn scan_sealed(
 }
 
 impl Segment {
+    pub(super) fn new(
+        header: SegmentHeader,
+        file: Arc<dyn StorageFile>,
+        index: SparseIndex,
+    ) -> Self {
+        Self { header, file, index: RwLock::new(index), marks: Marks::default() }
+    }
+
     /// Where its groups are.
     pub(super) fn index(&self) -> RwLockReadGuard<'_, SparseIndex> {
         self.index.read().expect("no holder of this lock panics")
@@ -251,6 +262,6 @@ impl Segment {
             Some(index) if index.end() == sealed.end => index,
             _ => scan_sealed(&*file, &header, sealed.end)?.index,
         };
-        Ok(Self { header, file, index: RwLock::new(index) })
+        Ok(Self::new(header, file, index))
     }
 }

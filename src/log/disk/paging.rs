@@ -1,7 +1,11 @@
 //! Reading a segment file in pages that are bounded in bytes, for whoever needs no whole batches.
 //!
 //! A reader goes on where its last page ended, whatever stands there: the middle of a batch is as good as its
-//! beginning. So a page costs what it has, and neither the rest of its batch nor what stands before it.
+//! beginning. So a page costs what it has, and neither the rest of its batch nor what stands before it. A reader that
+//! begins inside a long group, a single batch, walks to its message once: what it passes is remembered ([`Marks`]).
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 
@@ -15,6 +19,49 @@ use crate::types::{IdRange, LogEnd, RECORD_HEADER_BYTES, Records, record_at, rec
 
 /// Bytes read at once beyond a page, so that the headers between its records are among them.
 const BESIDES_BYTES: usize = 4096;
+
+/// Least distance between two places inside a group that are remembered, in bytes of the file. Smaller: more memory for
+/// each segment, of which one whole of long groups has a thousand places. Larger: a read of one message skips more.
+const MARK_DISTANCE_BYTES: u64 = GROUP_BYTES_MAX as u64;
+
+/// Places inside the long groups of a segment, before records, as far as a reader passed them.
+///
+/// All of them are places that a walk from the group's beginning comes to, each the first one that is far enough behind
+/// the one before it: so they do not add up, however often and wherever readers begin.
+#[derive(Debug, Default)]
+pub(super) struct Marks(Mutex<BTreeMap<LogEnd, Mark>>);
+
+/// A place inside a group, and where the group ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    at: u64,
+    group_end: LogEnd,
+    group_end_at: u64,
+}
+
+impl Marks {
+    /// The last known place at or before `from`: one of these, or the beginning of a group.
+    pub(super) fn before(
+        &self,
+        header: SegmentHeader,
+        from: LogEnd,
+        (group, group_at): (LogEnd, u64),
+    ) -> Cursor {
+        let marks = self.0.lock().expect("no holder of this lock panics");
+        let mark = marks.range(..=from).next_back().filter(|(_, mark)| mark.at > group_at);
+        mark.map_or(Cursor::before_group(header, group, group_at), |(&next, &mark)| {
+            let Mark { at, group_end, group_end_at } = mark;
+            Cursor { header, next, at, group_end, group_end_at }
+        })
+    }
+
+    /// Remembers places that were passed on the way to records that were found whole.
+    pub(super) fn note(&self, passed: Vec<(LogEnd, Mark)>) {
+        if !passed.is_empty() {
+            self.0.lock().expect("no holder of this lock panics").extend(passed);
+        }
+    }
+}
 
 /// A place in a segment file, before a record or a group, at which a reader goes on.
 #[derive(Clone, Copy, Debug)]
@@ -41,20 +88,26 @@ impl Cursor {
     }
 
     /// Reads a page of what begins at `from`, and moves behind it. `until` must not lie beyond what was written. What
-    /// is whole before a damaged place is not hidden by it.
+    /// is whole before a damaged place is not hidden by it. Also returns the places inside long groups that it passed,
+    /// where they are sure.
     pub(super) fn read(
         &mut self,
         file: &dyn StorageFile,
         from: LogEnd,
         until: LogEnd,
         max_bytes: usize,
-    ) -> Result<Page, Unread> {
+    ) -> Result<(Page, Vec<(LogEnd, Mark)>), Unread> {
         let mut window = Window::new(file, max_bytes + BESIDES_BYTES);
-        let (mut range, mut bytes) = (IdRange::empty(from), Vec::new());
-        match self.gather(&mut window, (&mut range, &mut bytes), until, max_bytes) {
+        let (mut range, mut bytes, mut passed) = (IdRange::empty(from), Vec::new(), Vec::new());
+        let read = (&mut range, &mut bytes, &mut passed);
+        match self.gather(&mut window, read, until, max_bytes) {
             Err(unread) if range.is_empty() => Err(unread),
-            Ok(Some(size)) => Ok(Page::Longer(size)),
-            Err(_) | Ok(None) => Ok(Page::Records(Records::trusted(range, Bytes::from(bytes)))),
+            // Nothing was checked of what was passed.
+            Ok(Some(size)) => Ok((Page::Longer(size), Vec::new())),
+            Err(_) | Ok(None) => {
+                passed.retain(|(next, _)| *next < range.end());
+                Ok((Page::Records(Records::trusted(range, Bytes::from(bytes))), passed))
+            }
         }
     }
 
@@ -62,15 +115,21 @@ impl Cursor {
     fn gather(
         &mut self,
         window: &mut Window<'_>,
-        (range, bytes): (&mut IdRange, &mut Vec<u8>),
+        (range, bytes, passed): (&mut IdRange, &mut Vec<u8>, &mut Vec<(LogEnd, Mark)>),
         until: LogEnd,
         max_bytes: usize,
     ) -> Result<Option<usize>, Unread> {
-        let from = range.start();
+        let (from, mut marked_at) = (range.start(), self.at);
         while range.end() < until {
             if self.next == self.group_end {
                 self.enter_group(window, from)?;
+                marked_at = self.at;
                 continue;
+            }
+            if self.at - marked_at >= MARK_DISTANCE_BYTES {
+                let Self { at, group_end, group_end_at, .. } = *self;
+                passed.push((self.next, Mark { at, group_end, group_end_at }));
+                marked_at = at;
             }
             let size = self.record_size(window)?;
             if self.next >= from {

@@ -186,8 +186,7 @@ impl Look for Start<'_> {
         let scanned =
             scan(&*file, &header, &mut no_visit).map_err(self.found.failed("read", name))?;
         self.found.check_last(self.manifest, name, &scanned)?;
-        let index = RwLock::new(SparseIndex::new(first));
-        self.last = Some((Segment { header, file, index }, scanned));
+        self.last = Some((Segment::new(header, file, SparseIndex::new(first)), scanned));
         Ok(())
     }
 

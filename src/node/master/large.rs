@@ -1,15 +1,16 @@
-//! Large appends wait while small ones come, so that they take half of the core task's time at most.
+//! Large appends wait while small ones come, so that they take a third of the time at most.
 //!
-//! A batch of a hundred thousand messages takes as long as some thousand single messages. Taken as
-//! they come, a few clients with such batches would leave all others next to nothing. So after a
-//! large append, small ones have as much time as it took; where none come, the next one is taken at
-//! once.
+//! A batch of a hundred thousand messages takes as long as some thousand single messages, and what
+//! comes behind it is durable only once the disk has all of it. Taken as they come, a few clients
+//! with such batches would leave all others next to nothing. So a large append is taken once the
+//! last one is durable, and small ones then had twice the time that it took; where none come, the
+//! next one is taken at once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::node::Append;
-use crate::types::{WaiterId, record_bytes};
+use crate::types::{LogEnd, WaiterId, record_bytes};
 
 /// Work for a record besides its bytes, as bytes that take as long to copy.
 const RECORD_WORK: usize = 64;
@@ -19,16 +20,26 @@ const RECORD_WORK: usize = 64;
 /// longer.
 pub(super) const TURN_WORK: usize = 256 * 1024;
 
-/// Time without a small append after which nobody is taken to send any: clients that have just been
-/// answered send their next ones within it.
-const QUIET: Duration = Duration::from_millis(1);
+/// Time for small appends for each unit of time that a large one took. Less: a client that sends one
+/// message after the other gets on less than half as fast as without them. More: large appends get
+/// on more slowly than they could.
+const RESTS: u32 = 2;
+
+/// Time without a small append after which nobody is taken to send any: a client that sends one
+/// message after the other sends one within it, also where its thread is busy with a long body.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// A large append that takes longer is waited for no longer: its disk hangs or has failed.
+const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The large appends that wait for their turn. Their bodies are charged until they are taken, so
 /// that their number is bounded by the room for bodies.
 #[derive(Debug)]
 pub(super) struct Large {
     waiting: VecDeque<(WaiterId, Append)>,
-    /// Until when small ones have the time that the last large one took.
+    /// The last one that was taken, until it is durable: the log's end behind it, and when it was taken.
+    under_way: Option<(LogEnd, Instant)>,
+    /// Until when small ones have their time after it.
     rest_until: Instant,
     /// When nobody is taken to send small ones any more.
     quiet_at: Instant,
@@ -42,7 +53,7 @@ pub(super) fn work_of(append: &Append) -> usize {
 impl Large {
     /// Returns one in which nobody waits.
     pub(super) fn new(now: Instant) -> Self {
-        Self { waiting: VecDeque::new(), rest_until: now, quiet_at: now }
+        Self { waiting: VecDeque::new(), under_way: None, rest_until: now, quiet_at: now }
     }
 
     /// Returns whether none waits.
@@ -60,14 +71,22 @@ impl Large {
         self.quiet_at = now + QUIET;
     }
 
-    /// Notes how long the turn of a large append took.
-    pub(super) fn note_taken(&mut self, now: Instant, took: Duration) {
-        self.rest_until = now + took;
+    /// Notes that a large append was taken, and where the log ends behind it.
+    pub(super) fn note_taken(&mut self, now: Instant, end: LogEnd) {
+        self.under_way = Some((end, now));
+    }
+
+    /// Notes how far the log is durable.
+    pub(super) fn note_durable(&mut self, now: Instant, durable_end: LogEnd) {
+        if let Some((_, taken)) = self.under_way.take_if(|(end, _)| *end <= durable_end) {
+            self.rest_until = now + RESTS * now.saturating_duration_since(taken).min(WAIT_MAX);
+        }
     }
 
     /// Returns when the next one's turn comes; none where none waits.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        (!self.is_empty()).then(|| self.rest_until.min(self.quiet_at))
+        let due = self.under_way.map_or(self.rest_until, |(_, taken)| taken + WAIT_MAX);
+        (!self.is_empty()).then(|| due.min(self.quiet_at))
     }
 
     /// Takes the next one, if its turn has come.
@@ -99,31 +118,48 @@ mod tests {
         Append { batch, key: None, wait: Wait::default(), share: None }
     }
 
-    #[test]
-    fn after_a_large_append_small_ones_have_as_much_time_as_it_took() {
-        let (start, ms) = (Instant::now(), Duration::from_millis);
+    /// A queue in which one is under way, since `start`, and another waits. Small ones came as well.
+    fn one_of_two_taken(start: Instant) -> Large {
         let mut queue = Large::new(start);
         queue.push(WaiterId::new(1), large());
         queue.push(WaiterId::new(2), large());
         assert!(queue.pop_due(start).is_some());
-        queue.note_taken(start + ms(20), ms(20));
+        queue.note_taken(start, LogEnd::new(7));
+        queue
+    }
+
+    #[test]
+    fn after_a_large_append_small_ones_have_twice_the_time_that_it_took() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut queue = one_of_two_taken(start);
+        queue.note_durable(start + ms(20), LogEnd::new(7));
         // Small ones come all the time.
-        for passed in 20..40 {
+        for passed in 20..60 {
             queue.note_small(start + ms(passed));
             assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
         }
-        assert_eq!(queue.next_deadline(), Some(start + ms(40)));
-        assert!(queue.pop_due(start + ms(40)).is_some());
+        assert_eq!(queue.next_deadline(), Some(start + ms(60)));
+        assert!(queue.pop_due(start + ms(60)).is_some());
         assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_large_append_that_is_not_durable_yet_holds_up_the_next_but_not_for_ever() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut queue = one_of_two_taken(start);
+        for passed in 0..1000 {
+            queue.note_small(start + ms(passed));
+            queue.note_durable(start + ms(passed), LogEnd::new(6));
+            assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
+        }
+        assert!(queue.pop_due(start + WAIT_MAX).is_some());
     }
 
     #[test]
     fn where_no_small_append_comes_a_large_one_need_not_wait() {
         let start = Instant::now();
-        let mut queue = Large::new(start);
-        queue.push(WaiterId::new(1), large());
+        let mut queue = one_of_two_taken(start);
         queue.note_small(start);
-        queue.note_taken(start, Duration::from_secs(1));
         assert!(queue.pop_due(start).is_none());
         assert!(queue.pop_due(start + QUIET).is_some());
     }

@@ -124,14 +124,11 @@ impl Core {
             }
             self.collect(&mut inbox, &mut came, hears);
             let now = now();
-            let took_large = self.turn(now, deadline, &mut came);
+            self.turn(now, deadline, &mut came);
             goes_on = self.drain(now) || !came.commands.is_empty();
             let end = crate::node::now();
-            let took = end.saturating_duration_since(now);
-            if took_large {
-                self.large.note_taken(end, took);
-            }
-            if took >= LONG_TURN {
+            self.large.note_durable(end, self.reader.durable_end());
+            if end.saturating_duration_since(now) >= LONG_TURN {
                 yield_now().await;
             }
         }
@@ -179,8 +176,8 @@ impl Core {
         }
     }
 
-    /// Deals with what came. Returns whether a large append was taken.
-    fn turn(&mut self, now: Instant, deadline: Option<Instant>, came: &mut Came) -> bool {
+    /// Deals with what came.
+    fn turn(&mut self, now: Instant, deadline: Option<Instant>, came: &mut Came) {
         for told in came.events.drain(..) {
             let session = told.session;
             match told.event {
@@ -203,10 +200,9 @@ impl Core {
             appended |= self.compared(now, compared, accepted_ms);
         }
         appended |= self.take_commands(now, &mut came.commands, accepted_ms);
-        let large = self.large.pop_due(now);
-        let took_large = large.is_some();
-        if let Some((waiter, append)) = large {
+        if let Some((waiter, append)) = self.large.pop_due(now) {
             appended |= self.append(now, waiter, append, accepted_ms);
+            self.large.note_taken(now, self.writer.end());
         }
         if appended {
             self.writer.flush();
@@ -219,7 +215,6 @@ impl Core {
             self.machine.handle_timeout(now);
             self.expire_comparing(now);
         }
-        took_large
     }
 
     /// Records were read for a peer, or cannot be.

@@ -18,14 +18,18 @@ impl Files {
     ) -> Result<Page, ReadError> {
         let place = self.place(from)?;
         let segment = &place.segment;
-        let here = cursor.take().filter(|cursor| cursor.leads_to(&segment.header, from));
-        let mut here = here.unwrap_or_else(|| {
-            let (next, at) = segment.index().before(from);
-            Cursor::before_group(segment.header, next, at)
+        let known = cursor.take().filter(|cursor| cursor.leads_to(&segment.header, from));
+        let begins = known.is_none();
+        let mut here = known.unwrap_or_else(|| {
+            segment.marks.before(segment.header, from, segment.index().before(from))
         });
-        let page = here.read(&*segment.file, from, until.min(place.until), max_bytes);
+        let read = here.read(&*segment.file, from, until.min(place.until), max_bytes);
         *cursor = Some(here);
-        page.map_err(|unread| self.told(segment.header.first, unread))
+        let (page, passed) = read.map_err(|unread| self.told(segment.header.first, unread))?;
+        if begins {
+            segment.marks.note(passed);
+        }
+        Ok(page)
     }
 
     /// The checksum of all records below a durable position. Reads a segment up to there; and once all before it that

@@ -4,7 +4,7 @@ use super::*;
 use crate::log::disk::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, segment_name};
 use crate::log::disk::scan::{BadSpot, no_visit, read_header, scan};
 use crate::log::storage::Storage;
-use crate::log::{LogReader, Page, PageCursor};
+use crate::log::{FreezingDisk, LogReader, Page, PageCursor};
 use crate::types::RECORD_HEADER_BYTES;
 
 /// Messages whose records are longer than a group may be, unless they are a batch.
@@ -112,6 +112,53 @@ fn look_at_pages(reader: &LogReader, end: LogEnd) {
     }
     let longer = reader.read_page(LogEnd::new(3), end, 5, &mut PageCursor::default()).unwrap();
     assert!(matches!(longer, Page::Longer(size) if size > RECORD_HEADER_BYTES), "{longer:?}");
+}
+
+#[test]
+fn a_message_inside_a_long_batch_is_walked_to_once_and_then_read_alone() {
+    let disk = FreezingDisk::default();
+    let options = DiskOptions { sizes: ROOMY, ..OPTIONS };
+    let mut log = recover(Arc::new(disk.clone()), options).unwrap();
+    let last = 20 * MANY;
+    commit_batches(&mut log, &[2, last]);
+    // So that it leaves memory.
+    commit(&mut log, &[1, 3]);
+    let reader = &log.opened.reader;
+    let reads_of = |n: u64| {
+        let before = disk.reads_done();
+        let message = range(n, n + 1);
+        let (from, end, cursor) = (message.start(), message.end(), &mut PageCursor::default());
+        let Page::Records(page) = reader.read_page(from, end, 200, cursor).unwrap() else {
+            panic!("it is short");
+        };
+        let reads = disk.reads_done() - before;
+        assert_eq!(page.as_bytes(), reader.read(from, end, 0).unwrap().as_bytes());
+        reads
+    };
+    let first = reads_of(last);
+    assert!(first > 300, "{first} reads");
+    for n in [last, 3, last / 2, last - 1, last / 3, MANY] {
+        let reads = reads_of(n);
+        assert!(reads < 30, "{reads} reads of message {n}");
+    }
+}
+
+#[test]
+fn what_waits_is_written_in_pieces_and_the_newest_of_it_stays_in_memory() {
+    let disk = FreezingDisk::default();
+    let mut log = recover(Arc::new(disk.clone()), DiskOptions::OF_TESTS).unwrap();
+    let bytes = 1024 * 1024;
+    for _ in 0..20 {
+        log.opened.writer.append(1, None, &Batch::new("x".repeat(bytes)));
+    }
+    log.opened.writer.flush();
+    log.committer.write();
+    log.committer.sync();
+    let longest = disk.longest_write();
+    assert!((4 * bytes..6 * bytes).contains(&longest), "{longest} bytes in one write");
+    let reader = &log.opened.reader;
+    let recent = (0..20).find(|&n| reader.is_recent(LogEnd::new(n)));
+    assert_eq!(recent, Some(5), "of 20 MiB the newest 16 are in memory, in whole pieces");
 }
 
 #[test]
