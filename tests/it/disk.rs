@@ -316,11 +316,10 @@ fn a_node_stays_in_the_directory_that_it_locked_wherever_its_path_leads() {
 fn a_node_that_requires_a_log_begins_none_where_there_is_none() {
     let (_kept, data) = directory();
     for program in [env!("CARGO_BIN_EXE_master-node"), env!("CARGO_BIN_EXE_secondary-node")] {
-        let refused = Command::new(program).args(["--data-dir", &data, "--require-log"]).output();
-        let refused = refused.unwrap();
-        let said = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(1), "{said}");
-        assert!(said.contains(&data) && said.contains("--require-log"), "{said}");
+        let args = ["--http-port", "0", "--data-dir", &data, "--require-log"];
+        let mut refused = Process::start(program, &args);
+        refused.log.wait_for(&format!("the data directory {data} holds no log, and --require-log"));
+        assert_eq!(refused.wait(), Some(1));
         assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "nothing was put there");
     }
     stop(master_at("0", &["--data-dir", &data]).0);

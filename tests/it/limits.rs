@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tempfile::TempDir;
 
-use crate::small::descriptors::{Kept, take_free};
+use crate::small::descriptors::{Kept, leave_free};
 use crate::support::*;
 
 /// Sets a limit of a running node.
@@ -50,12 +50,24 @@ fn a_client_that_finds_no_descriptor_gets_that_of_a_connection_that_falls_idle_l
     let mut sender = Kept::new(master.http);
     sender.send("POST", "/messages", r#"{"message":"x","writeConcern":2,"timeoutMs":1500}"#);
     master.process.log.wait_for("a sender waits for its write concern");
-    take_free(&master);
+    leave_free(&master, 0);
     let late = begin(master.http, "GET", "/ready", "");
     master.process.log.wait_for("connections cannot be accepted");
     // Nothing but this makes room.
     assert_eq!(sender.answer().0, 504);
     assert_eq!(late.answer().status, 200);
+}
+
+#[test]
+fn the_last_descriptor_is_not_taken_back_from_its_client_for_nobody() {
+    let (master, _) = master(&[]);
+    leave_free(&master, 1);
+    let mut kept = Kept::new(master.http);
+    // Long enough to be looked at many times while it is idle.
+    for _ in 0..1000 {
+        kept.send("GET", "/ready", "");
+        assert_eq!(kept.answer().0, 200);
+    }
 }
 
 #[test]
@@ -69,12 +81,16 @@ fn clients_with_many_connections_leave_log_and_secondaries_the_descriptors_that_
     let http = http_address(&process);
     let master = Node { process, http };
     let _idle: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(http).ok()).collect();
+    // Once this one is answered, all before it got what there was for them, and keep it.
+    let mut last = Kept::new(http);
+    last.send("GET", "/health", "");
+    assert_eq!(last.answer().0, 200);
     let bonnie = secondary("bonnie", comm_address(&master), &[]);
+    bonnie.process.log.wait_for("ready end=0");
     for _ in 0..6 {
         let (_, acked_by) = append(http, &"x".repeat(1500), "2");
         assert_eq!(acked_by, ["master", "bonnie"]);
     }
-    wait_ready(&bonnie);
     let lines = master.process.log.all();
     assert!(!lines.iter().any(|line| line.contains("nothing can be written")), "{lines:#?}");
 }

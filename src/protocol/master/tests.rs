@@ -284,6 +284,29 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
 }
 
 #[test]
+fn a_disk_that_takes_nothing_for_the_moment_makes_a_master_read_only_until_it_is_well() {
+    let detail = || "sync 0.log".to_owned();
+    for fault in [DiskFault::Stalled { detail: detail() }, DiskFault::Full { detail: detail() }] {
+        let options = MasterOptions { quorum: Some(Quorum::Nodes(1)), ..options() };
+        let mut node = Node::new(options, restored(), true);
+        node.append(1, 1).unwrap();
+        let is_release = |effect: &Effect| matches!(effect, Effect::Release { .. });
+        let effects = node.step(Input::DiskFault(fault.clone()));
+        assert!(!effects.iter().any(is_release), "who waits goes on waiting: {effects:?}");
+        assert_eq!(node.append(2, 1), Err(Refusal::DiskFault(fault.clone())));
+        let health = node.machine.health(node.now);
+        assert!(health.read_only && !health.is_ready(), "{health:?}");
+        assert_eq!(health.disk, Some(DiskHealth::Faulty(fault)));
+        assert_eq!(health.quorum.map(|quorum| quorum.healthy), Some(0));
+        node.step(Input::DiskWell);
+        node.append(3, 1).unwrap();
+        let effects = node.step(Input::Durable(LogEnd::new(7)));
+        assert_eq!(effects.iter().filter(|effect| is_release(effect)).count(), 2);
+        assert!(node.machine.health(node.now).is_ready());
+    }
+}
+
+#[test]
 fn a_disk_that_fails_after_it_was_found_damaged_is_told_as_failed() {
     let mut node = Node::restarted(true);
     node.step(Input::Damage(Some(damage(1))));

@@ -386,4 +386,5 @@ fn a_page_that_closes_a_gap_has_room_while_it_waits_for_its_store_delay() {
     assert_eq!(node.machine.health().log_end, LogEnd::new(3));
 }
 
+mod disk;
 mod repair;

@@ -201,6 +201,13 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     assert_whole(&open(&disk), 50);
     let log = open(&disk);
     assert_eq!(log.opened.keys.len(), 17);
+    // Nor by a node that runs.
+    let file = crate::log::storage::Storage::open(&disk, &segments(&disk)[0]).unwrap();
+    let header = scan::read_header(&*file).unwrap().unwrap();
+    let mut nowhere = index::SparseIndex::new(LogEnd::ZERO);
+    (0..3).for_each(|_| nowhere.push(1, 5000, 4900));
+    nowhere.store(&disk, &header, &[]).unwrap();
+    assert_whole(&log, 50);
 }
 
 #[test]
