@@ -255,12 +255,6 @@ impl LogReader {
         self.shared.disk.as_ref().and_then(|disk| disk.files.oldest_call())
     }
 
-    /// Whether a read from here on takes no access to a file, as long as nothing more is given back.
-    #[cfg(test)]
-    pub(crate) fn is_recent(&self, from: LogEnd) -> bool {
-        self.shared.recent().start() <= from
-    }
-
     /// Returns when [`durable_end`](Self::durable_end), [`remembered`](Self::remembered) or
     /// [`disk_fault`](Self::disk_fault) changed by itself since the last time. For one task only. Cancel safe.
     pub async fn changed(&self) {

@@ -8,6 +8,12 @@ use crate::types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
 const BACK_BYTES: usize = 256 * 1024;
 
 impl LogReader {
+    /// Whether a read from here on takes no access to a file, as long as nothing more is given back.
+    #[cfg(test)]
+    pub(crate) fn is_recent(&self, from: LogEnd) -> bool {
+        self.shared.recent().start() <= from
+    }
+
     /// As [`read`](Self::read), but only what is in memory: none where that takes an access to a file.
     pub fn read_in_memory(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<Records> {
         let until = until.min(self.durable_end());

@@ -110,7 +110,8 @@ impl SessionHandle {
         self.limits.admit(heartbeat_interval, false);
     }
 
-    /// Takes frames with messages from the peer from here on, up to the longest; or no longer, behind one that has begun.
+    /// Takes frames with messages from the peer from here on, up to the longest; or no longer, behind one that has
+    /// begun.
     pub fn expect_messages(&self, expected: bool) {
         self.limits.frame.admit(expected);
     }

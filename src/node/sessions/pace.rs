@@ -3,9 +3,9 @@
 //! A page costs more than the node's own work: it is written, read at the other end, checked and stored, on a machine
 //! that may be the same. So no rate is set. While messages come, one page is made after the other, and after each there
 //! is a rest that is as long as the page took, several times: on a machine that is busy, pages take longer, and so do
-//! the rests. Where no messages come, pages do not wait. A peer that does not get nearer to the end of the log so, since
+//! the rests. Where no messages come, pages do not wait. A peer that hardly gets nearer to the end of the log so, since
 //! messages come nearly as fast as its pages, has the next one without a rest before it: appends get slower then, and
-//! not a secondary ready never.
+//! the secondary gets ready.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ const QUIET: Duration = Duration::from_millis(20);
 /// How far a page may be late and the next one come sooner for it: timers have steps of a millisecond.
 const LATE_MAX: Duration = Duration::from_millis(2);
 
-/// Messages that a page brings for each that comes meanwhile, at least, for a peer to get nearer to the log's end. Fewer:
+/// Messages that a page brings for each that comes meanwhile, at least, where the next one has a rest before it. Fewer:
 /// a secondary needs many times as long to become ready. More: appends lose more of their time to it.
 const GAIN_MIN: u64 = 2;
 
