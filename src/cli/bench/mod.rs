@@ -46,6 +46,10 @@ const THREADS_MAX: usize = 64;
 /// How often the progress bar moves.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
+/// How long a run goes on behind its warm-up in which each request fails. Shorter: a node that is just coming back ends
+/// it. Longer: whoever gave a wrong flag waits for nothing.
+const ALL_FAILS_MAX: Duration = Duration::from_secs(1);
+
 /// Flags of `acklog bench`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct BenchArgs {
@@ -172,9 +176,11 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
         thread.run(move || engine::run(target, &load, &progress))
     };
     let watched = tokio::spawn(watch(Arc::clone(&progress), args.warm_up + args.duration));
+    let hopeless = tokio::spawn(stop_where_all_fails(Arc::clone(&progress), args.warm_up));
     tokio::spawn(stop_on_signals(Arc::clone(&progress))?);
     let done = running.await?;
     watched.abort();
+    hopeless.abort();
     let report = match done {
         Ok(report) => report,
         Err(Failure::Connect(why)) => bail!("cannot reach {url}: {why}"),
@@ -237,6 +243,18 @@ struct Cleared(ProgressBar);
 impl Drop for Cleared {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// Ends a run early in which no request is answered as it should be: it measures nothing.
+async fn stop_where_all_fails(progress: Arc<Progress>, warm_up: Duration) {
+    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    while progress.answered() == 0 {
+        ticks.tick().await;
+        let is_over = progress.elapsed().is_some_and(|elapsed| elapsed > warm_up + ALL_FAILS_MAX);
+        if is_over && progress.failed() > 0 && progress.answered() == 0 {
+            progress.stop();
+        }
     }
 }
 
