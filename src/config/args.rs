@@ -178,7 +178,7 @@ pub struct SecondaryArgs {
 
     /// Address of the master: an IP or a host name
     #[arg(long, env = "ACKLOG_MASTER_IP", value_name = "HOST")]
-    #[arg(default_value = defaults::MASTER_IP, value_parser = values::host)]
+    #[arg(default_value = defaults::MASTER_IP, value_parser = values::dialled_host)]
     master_ip: String,
 
     /// Port on which the master listens for secondaries

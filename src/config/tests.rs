@@ -87,7 +87,9 @@ fn values_are_read_as_people_write_them() {
     assert_eq!(master(&["--max-message-bytes=8MiB"]).unwrap().max_message_bytes, 8 << 20);
     let config = secondary(&["--master-ip", "replicated-log_master.local"]).unwrap();
     assert_eq!(config.master_ip, "replicated-log_master.local");
-    assert!(secondary(&["--master-ip", "::1"]).is_ok());
+    for ip in ["::1", "fe80::1%eth0"] {
+        assert_eq!(secondary(&["--master-ip", ip]).unwrap().master_ip, ip);
+    }
     let config = secondary(&["--data-dir", "/var/lib/acklog", "--fsync=never"]).unwrap();
     let config_of = |flags: &[&str]| master(flags).unwrap();
     assert_eq!(config_of(&["--bind=10.0.0.1"]).comm_bind.to_string(), "10.0.0.1");
@@ -145,7 +147,12 @@ fn a_bad_value_is_one_line_that_says_what_is_accepted() {
         assert!(line.starts_with("master-node: ") && line.contains(expected), "{line}");
         assert!(!line.contains('\n'), "{line:?}");
     }
-    for flags in [["--reconnect-delay", "0"], ["--master-ip", "a:6000"], ["--master-ip", ""]] {
+    for flags in [
+        ["--reconnect-delay", "0"],
+        ["--master-ip", "a:6000"],
+        ["--master-ip", ""],
+        ["--master-ip", "a%eth0"],
+    ] {
         assert!(matches!(secondary(&flags), Err(Stop::BadUsage(_))), "{flags:?}");
     }
     assert!(matches!(secondary(&["--master-comm-port", "0"]), Err(Stop::BadUsage(_))));

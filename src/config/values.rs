@@ -1,7 +1,7 @@
 //! Reads the single values of flags. Each error says what is accepted.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -171,6 +171,15 @@ pub(super) fn host(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("it must be an IP address or a host name, without a port".to_owned())
+}
+
+/// The same, or an IPv6 address of one link with the interface that leads there: `fe80::1%eth0`.
+pub(super) fn dialled_host(text: &str) -> Result<String, String> {
+    let front = match text.split_once('%') {
+        Some((ip, interface)) if ip.parse::<Ipv6Addr>().is_ok() && host(interface).is_ok() => ip,
+        _ => text,
+    };
+    host(front).map(|_| text.to_owned())
 }
 
 /// A list of host names. Not a vector: of a flag with a vector each occurrence would count.

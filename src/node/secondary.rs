@@ -36,7 +36,7 @@ impl fmt::Display for MasterAddress {
     /// Writes `host:port`, an IPv6 address in brackets as in a URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
-        match host.parse::<Ipv6Addr>() {
+        match host.split('%').next().unwrap_or_default().parse::<Ipv6Addr>() {
             Ok(_) => write!(f, "[{host}]:{port}"),
             Err(_) => write!(f, "{host}:{port}"),
         }
