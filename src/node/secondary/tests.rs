@@ -95,36 +95,6 @@ async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
     assert!(answered.try_recv().unwrap().paused && core.machine.is_paused());
 }
 
-#[tokio::test]
-async fn what_waits_when_something_else_wakes_the_task_is_dealt_with_in_the_same_turn() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = SecondaryOptions {
-        name: "bonnie".parse().unwrap(),
-        instance: InstanceId::new(1),
-        request_timeout: Duration::from_secs(1),
-        reconnect_delay: Duration::from_secs(1),
-        faults: Faults::default(),
-        seed: 1,
-    };
-    let port = listener.local_addr().unwrap().port();
-    let master = MasterAddress { host: "127.0.0.1".to_owned(), port };
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let log = Opened::in_memory();
-    let secondary = start_secondary(options, log, master, stop.clone(), &tasks);
-    // Its first dial is due and wakes the task, which has had no turn yet.
-    let paused = Faults { paused: true, ..Faults::default() };
-    let (answer, answered) = oneshot::channel();
-    let command = Question::Faults(FaultsCommand::Set(paused, answer));
-    secondary.questions.try_send(command).unwrap();
-    assert_eq!(answered.await.unwrap(), paused);
-    secondary.health().await.unwrap();
-    let dialed = timeout(Duration::from_millis(50), listener.accept()).await;
-    assert!(dialed.is_err(), "a paused node dials");
-    stop.cancel();
-    tasks.close();
-    tasks.wait().await;
-}
-
 #[test]
 fn an_ipv6_address_stands_in_brackets() {
     for (host, shown) in [
