@@ -222,6 +222,9 @@ fn next_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Mutex, mpsc};
+
     use super::*;
     use crate::cli::test_node::TestNode;
 
@@ -295,17 +298,34 @@ mod tests {
         }
     }
 
+    /// What the user is told, and word of it.
+    struct Told(Vec<u8>, mpsc::Sender<()>);
+
+    impl Write for Told {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Fails where nobody waits for it any more.
+            let _ = self.1.send(());
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     // The node blocks its thread, which must not be that of the client.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_user_who_waits_is_told_what_ctrl_c_does() {
-        let node = TestNode::start(|_, _| {
-            std::thread::sleep(QUIET + Duration::from_millis(300));
+        let (tell, told) = mpsc::channel();
+        let told = Mutex::new(told);
+        let node = TestNode::start(move |_, _| {
+            told.lock().unwrap().recv().unwrap();
             (201, CREATED.to_owned())
         });
         let args = args(vec![node.await.url()], None);
-        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        let (mut out, mut notes) = (Vec::new(), Told(Vec::new(), tell));
         run_with(&args, &mut &b""[..], &mut out, &mut notes).await.unwrap();
-        let notes = String::from_utf8(notes).unwrap();
+        let notes = String::from_utf8(notes.0).unwrap();
         assert!(notes.starts_with("acklog: waiting until 3 nodes have the message; Ctrl-C"));
         assert_eq!(notes.lines().count(), 1, "{notes}");
         assert_eq!(out, b"id 3, acked by master, bonnie\n");
