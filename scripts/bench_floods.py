@@ -18,13 +18,28 @@ PIECE = 64 * 1024
 TIMEOUT = 60
 
 
-class Background:
-    """A process that goes on until the `with` block ends. `work` is given it, to count with."""
+class Child:
+    """A process that goes on until the `with` block ends."""
+
+    def __init__(self, work, *args):
+        self._process = FORK.Process(target=work, args=args, daemon=True)
+
+    def __enter__(self):
+        self._process.start()
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.join()
+
+
+class Background(Child):
+    """A process of which counts are kept. `work` is given it, to count with."""
 
     def __init__(self, work, *args):
         # Answers with 2xx, and others; where nothing is answered, what was sent.
         self._counts = FORK.Array("q", 2)
-        self._process = FORK.Process(target=self._run, args=(work, args), daemon=True)
+        super().__init__(self._run, work, args)
 
     def _run(self, work, args):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -42,13 +57,18 @@ class Background:
     def is_alive(self) -> bool:
         return self._process.is_alive()
 
-    def __enter__(self):
-        self._process.start()
-        return self
 
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.join()
+class Asked(Child):
+    """A process that is told what to do, and answers. `work` is given its end of the pipe, and first says that it is ready."""
+
+    def __init__(self, work, *args):
+        self._ours, theirs = FORK.Pipe()
+        super().__init__(work, *args, theirs)
+
+    def __enter__(self):
+        super().__enter__()
+        self._ours.recv()
+        return self
 
 
 def post(body: bytes, **headers) -> bytes:
@@ -234,21 +254,12 @@ def garbage() -> bytes:
 # Milliseconds, as long as they may be.
 TIME_LEFT = b"99999"
 
-class Crowd:
+
+class Crowd(Asked):
     """Senders with a connection each, in a process of their own: they send when they are told to, all at once."""
 
     def __init__(self, port: int, number: int):
-        self._ours, theirs = FORK.Pipe()
-        self._process = FORK.Process(target=self._run, args=(port, number, theirs), daemon=True)
-
-    def __enter__(self):
-        self._process.start()
-        self._ours.recv()
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.join()
+        super().__init__(self._run, port, number)
 
     def send(self, request: bytes, until: float | None = None):
         """Has each send one request, and returns when all did. `TIME_LEFT` in it stands for the time until then."""
@@ -287,35 +298,25 @@ class Crowd:
             pipe.send((time.monotonic(), good))
 
 
-class Probe:
+class Probe(Asked):
     """One client that appends message by message and remembers when each was sent and answered."""
 
     def __init__(self, port: int):
-        self._port = port
-        self._ours, self._theirs = FORK.Pipe()
-        self._process = FORK.Process(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self._process.start()
-        self._ours.recv()
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.join()
+        super().__init__(self._run, port)
 
     def times(self) -> list[tuple[float, float]]:
         """Ends it."""
         self._ours.send(None)
         return self._ours.recv()
 
-    def _run(self):
+    @staticmethod
+    def _run(port: int, pipe):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        answers, times = Answers(connect(self._port)), []
+        answers, times = Answers(connect(port)), []
         request = post(b'{"message":"probe","writeConcern":1}')
-        self._theirs.send(None)
-        while not self._theirs.poll():
+        pipe.send(None)
+        while not pipe.poll():
             sent = time.monotonic()
             answers.ask(request)
             times.append((sent, time.monotonic()))
-        self._theirs.send(times)
+        pipe.send(times)
