@@ -223,7 +223,10 @@ fn next_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Mutex, mpsc};
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
 
     use super::*;
     use crate::cli::test_node::TestNode;
@@ -299,13 +302,12 @@ mod tests {
     }
 
     /// What the user is told, and word of it.
-    struct Told(Vec<u8>, mpsc::Sender<()>);
+    struct Told(Vec<u8>, Arc<Notify>);
 
     impl Write for Told {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Fails where nobody waits for it any more.
-            let _ = self.1.send(());
-            self.0.write(bytes)
+            self.1.notify_one();
+            Write::write(&mut self.0, bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -313,18 +315,25 @@ mod tests {
         }
     }
 
-    // The node blocks its thread, which must not be that of the client.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[tokio::test]
     async fn a_user_who_waits_is_told_what_ctrl_c_does() {
-        let (tell, told) = mpsc::channel();
-        let told = Mutex::new(told);
-        let node = TestNode::start(move |_, _| {
-            told.lock().unwrap().recv().unwrap();
-            (201, CREATED.to_owned())
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = super::super::NodeUrl::local(listener.local_addr().unwrap().port());
+        let told = Arc::new(Notify::new());
+        let mut notes = Told(Vec::new(), Arc::clone(&told));
+        let node = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                assert!(AsyncReadExt::read_buf(&mut stream, &mut request).await.unwrap() > 0);
+            }
+            told.notified().await;
+            let head = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n", CREATED.len());
+            stream.write_all((head + CREATED).as_bytes()).await.unwrap();
         });
-        let args = args(vec![node.await.url()], None);
-        let (mut out, mut notes) = (Vec::new(), Told(Vec::new(), tell));
+        let (args, mut out) = (args(vec![url], None), Vec::new());
         run_with(&args, &mut &b""[..], &mut out, &mut notes).await.unwrap();
+        node.await.unwrap();
         let notes = String::from_utf8(notes.0).unwrap();
         assert!(notes.starts_with("acklog: waiting until 3 nodes have the message; Ctrl-C"));
         assert_eq!(notes.lines().count(), 1, "{notes}");
@@ -341,7 +350,7 @@ mod tests {
             let hangs_up = tokio::spawn(async move {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut head = [0; 4096];
-                let count = tokio::io::AsyncReadExt::read(&mut stream, &mut head).await.unwrap();
+                let count = AsyncReadExt::read(&mut stream, &mut head).await.unwrap();
                 String::from_utf8(head[..count].to_vec()).unwrap()
             });
             let args = args(vec![url, other.url()], key);
