@@ -299,29 +299,30 @@ impl Acceptor {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_kernel_takes_little_for_a_reader_that_takes_nothing() {
+    /// A connection as it is served, and its client.
+    fn connected() -> (TcpStream, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         accepted.set_nonblocking(true).unwrap();
-        let prepared = prepare(accepted).unwrap();
+        (prepare(accepted).unwrap(), client)
+    }
+
+    #[tokio::test]
+    async fn the_kernel_takes_little_for_a_reader_that_takes_nothing() {
+        let (prepared, _client) = connected();
         let limit = socket2::SockRef::from(&prepared).tcp_notsent_lowat().unwrap();
         assert_eq!(limit, UNSENT_BYTES_MAX);
-        drop(client);
     }
 
     #[tokio::test]
     async fn a_client_whose_machine_vanished_is_given_up_within_two_minutes() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (accepted, _) = listener.accept().unwrap();
-        accepted.set_nonblocking(true).unwrap();
-        let prepared = prepare(accepted).unwrap();
+        let (prepared, _client) = connected();
         let socket = socket2::SockRef::from(&prepared);
         assert!(socket.keepalive().unwrap());
         let asked = socket.tcp_keepalive_interval().unwrap();
