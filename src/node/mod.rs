@@ -15,6 +15,7 @@ mod releases;
 mod secondary;
 mod sessions;
 
+use std::iter;
 use std::time::{Instant, SystemTime};
 
 use thiserror::Error;
@@ -31,6 +32,14 @@ pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 
 /// Events or commands taken in one turn of a core task at most: more would delay the effects of the first ones.
 const TURN_MAX: usize = 256;
+
+/// Takes what is in a queue without waiting, up to what a turn deals with; `taken` of it were taken before.
+fn waiting<T, E>(
+    taken: usize,
+    mut try_recv: impl FnMut() -> Result<T, E>,
+) -> impl Iterator<Item = T> {
+    iter::from_fn(move || try_recv().ok()).take(TURN_MAX.saturating_sub(taken))
+}
 
 /// Room of each of a core task's mailboxes: a turn's worth, so that the next one is ready when a turn ends. Who finds
 /// it full waits.

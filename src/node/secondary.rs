@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::faults::{FaultsCommand, Faulty};
 use super::news::{LogNews, News};
 use super::sessions::{Read, Sessions};
-use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to};
+use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to, waiting};
 use crate::log::{LogReader, LogWriter, Opened};
 use crate::net::{Dialer, SessionEvent, Told};
 use crate::protocol::{
@@ -189,17 +189,9 @@ impl Core {
             while let Ok(read) = inbox.reads.try_recv() {
                 self.take_read(read);
             }
-            while came.events.len() < TURN_MAX
-                && let Ok(told) = inbox.events.try_recv()
-            {
-                came.events.push(told);
-            }
+            came.events.extend(waiting(came.events.len(), || inbox.events.try_recv()));
         }
-        while came.questions.len() < TURN_MAX
-            && let Ok(question) = inbox.questions.try_recv()
-        {
-            came.questions.push(question);
-        }
+        came.questions.extend(waiting(came.questions.len(), || inbox.questions.try_recv()));
     }
 
     fn answer(&mut self, now: Instant, question: Question) {

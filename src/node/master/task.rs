@@ -20,7 +20,7 @@ use crate::node::faults::Faulty;
 use crate::node::news::{LogNews, News};
 use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::{Read, Sessions};
-use crate::node::{TURN_MAX, now, sleep_to, wall_clock_ms};
+use crate::node::{now, sleep_to, waiting, wall_clock_ms};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
 use crate::types::{DiskChange, Faults};
 
@@ -142,27 +142,11 @@ impl Core {
             if let Ok((stream, address)) = inbox.accepted.try_recv() {
                 self.meet(stream, address);
             }
-            while came.events.len() < TURN_MAX
-                && let Ok(told) = inbox.events.try_recv()
-            {
-                came.events.push(told);
-            }
-            while came.reads.len() < TURN_MAX
-                && let Ok(read) = inbox.reads.try_recv()
-            {
-                came.reads.push(read);
-            }
+            came.events.extend(waiting(came.events.len(), || inbox.events.try_recv()));
+            came.reads.extend(waiting(came.reads.len(), || inbox.reads.try_recv()));
         }
-        while came.compared.len() < TURN_MAX
-            && let Ok(compared) = inbox.compared.try_recv()
-        {
-            came.compared.push(compared);
-        }
-        while came.commands.len() < TURN_MAX
-            && let Ok(command) = inbox.commands.try_recv()
-        {
-            came.commands.push_back(command);
-        }
+        came.compared.extend(waiting(came.compared.len(), || inbox.compared.try_recv()));
+        came.commands.extend(waiting(came.commands.len(), || inbox.commands.try_recv()));
     }
 
     fn next_deadline(&self) -> Option<Instant> {
