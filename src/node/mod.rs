@@ -7,6 +7,7 @@
 //!
 //! HTTP talks to it through cloneable handles, and is answered in batches: see [`Appender`].
 
+mod alarm;
 mod commands;
 mod faults;
 mod master;
@@ -19,7 +20,6 @@ use std::iter;
 use std::time::{Instant, SystemTime};
 
 use thiserror::Error;
-use tokio::time::sleep_until;
 
 use self::faults::FaultsCommand;
 use crate::protocol::Wait;
@@ -93,12 +93,4 @@ fn now() -> Instant {
 fn wall_clock_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
-}
-
-/// Sleeps until `deadline`; for ever without one. Cancel safe.
-async fn sleep_to(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
 }

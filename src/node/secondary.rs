@@ -11,10 +11,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::alarm::Alarm;
 use super::faults::{FaultsCommand, Faulty};
 use super::news::{LogNews, News};
 use super::sessions::{Read, Sessions};
-use super::{MAILBOX, Stopped, TURN_MAX, now, sleep_to, waiting};
+use super::{MAILBOX, Stopped, TURN_MAX, now, waiting};
 use crate::log::{LogReader, LogWriter, Opened};
 use crate::net::{Dialer, SessionEvent, Told};
 use crate::protocol::{
@@ -157,6 +158,7 @@ impl Core {
 
     async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
         let mut came = Came::default();
+        let mut alarm = Alarm::new(now());
         loop {
             let deadline = self.machine.next_deadline();
             // A node that is paused on demand leaves what its master sends where it is.
@@ -164,7 +166,7 @@ impl Core {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = sleep_to(deadline) => {}
+                () = alarm.sleep_to(deadline) => {}
                 () = self.news.come() => {}
                 Some(dialed) = inbox.dialed.recv(), if hears => self.take_dialed(dialed),
                 Some(question) = inbox.questions.recv() => came.questions.push(question),

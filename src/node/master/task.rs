@@ -15,12 +15,13 @@ use super::comparing::{Compared, Comparing};
 use super::large::{Large, TURN_WORK, work_of};
 use crate::log::{LogReader, LogWriter, Opened};
 use crate::net::{SessionEvent, Told};
+use crate::node::alarm::Alarm;
 use crate::node::commands::{Command, Forgotten, Queued};
 use crate::node::faults::Faulty;
 use crate::node::news::{LogNews, News};
 use crate::node::releases::{Mailboxes, Releases};
 use crate::node::sessions::{Read, Sessions};
-use crate::node::{now, sleep_to, waiting, wall_clock_ms};
+use crate::node::{now, waiting, wall_clock_ms};
 use crate::protocol::{Effect, ForgetError, Input, Master, MasterOptions, RestoredMaster};
 use crate::types::{DiskChange, Faults};
 
@@ -98,6 +99,7 @@ impl Core {
     pub(super) async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
         let mut came = Came::default();
         let mut goes_on = false;
+        let mut alarm = Alarm::new(now());
         loop {
             let deadline = self.next_deadline();
             // A node that is paused on demand leaves what its peers send where it is.
@@ -111,7 +113,7 @@ impl Core {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => break,
-                    () = sleep_to(deadline) => {}
+                    () = alarm.sleep_to(deadline) => {}
                     () = self.news.come() => {}
                     Some((stream, address)) = inbox.accepted.recv(), if hears => {
                         self.meet(stream, address);
