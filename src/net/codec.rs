@@ -16,8 +16,12 @@ use crate::types::Records;
 /// Bytes of the length before each frame: `u32`, big-endian.
 const PREFIX_BYTES: usize = 4;
 
-/// Room made for each read, in bytes: some runs of many small messages at once.
+/// Room made for reads, in bytes: some runs of many small messages at once.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Room that is enough for a read, in bytes. Less: what has come is read in more pieces. More: memory of
+/// [`READ_BYTES`] is taken more often, at the latest for each run, while the last one is still in use.
+const READ_BYTES_MIN: usize = 16 * 1024;
 
 /// Room made for what is missing of a long frame, in bytes at most: a run of full size is read with few system calls.
 const LONG_READ_BYTES: usize = 512 * 1024;
@@ -165,10 +169,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// handed out and is used no more makes room again.
     fn make_room(&mut self) {
         let missing = self.announced().map_or(0, |bytes| PREFIX_BYTES + bytes - self.buffer.len());
-        self.buffer.reserve(match self.limit.is_stranger() {
-            true => STRANGER_READ_BYTES,
-            false => missing.clamp(READ_BYTES, LONG_READ_BYTES),
-        });
+        let (enough, room) = match self.limit.is_stranger() {
+            true => (STRANGER_READ_BYTES, STRANGER_READ_BYTES),
+            false => (
+                missing.clamp(READ_BYTES_MIN, LONG_READ_BYTES),
+                missing.clamp(READ_BYTES, LONG_READ_BYTES),
+            ),
+        };
+        if self.buffer.capacity() - self.buffer.len() < enough {
+            self.buffer.reserve(room);
+        }
     }
 
     /// The length of the frame at the front.
@@ -215,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::frame::{Request, encode};
-    use crate::types::{LogEnd, RequestId};
+    use crate::types::{IdRange, LogEnd, MessageId, RequestId, encode_record};
 
     fn heartbeat(n: u64) -> Vec<u8> {
         let request = Request::Heartbeat { log_end: LogEnd::new(n) };
@@ -342,6 +352,32 @@ mod tests {
         let waited = tokio::time::timeout(Duration::from_millis(1), reader.next()).await;
         assert!(waited.is_err(), "nothing more came");
         assert!(reader.buffer.capacity() <= 2 * LONG_READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn short_runs_that_are_still_in_use_lie_in_the_same_memory() {
+        let (mut end, io) = tokio::io::duplex(READ_BYTES);
+        let limit = Arc::new(FrameLimit::of_handshake());
+        limit.admit(true);
+        let mut reader = FrameReader::new(io, limit);
+        let (mut held, mut ends): (Vec<Records>, _) = (Vec::new(), Vec::new());
+        for n in 0..4 {
+            let mut bytes = Vec::new();
+            encode_record(&mut bytes, MessageId::new(n), 0, None, &"x".repeat(5000), false);
+            let run = IdRange::new(LogEnd::new(n), LogEnd::new(n + 1));
+            let run = Records::check(run, bytes.into()).unwrap();
+            let frame = encode(&Frame::Request(RequestId::new(n), Request::AddMessage { run }));
+            end.write_all(&[frame.head, frame.records].concat()).await.unwrap();
+            let Some(Received::Frame(Frame::Request(_, Request::AddMessage { run }))) =
+                reader.next().await.unwrap()
+            else {
+                panic!("no run came");
+            };
+            ends.push(run.as_bytes().as_ptr_range());
+            held.push(run);
+        }
+        let apart = |pair: &[std::ops::Range<*const u8>]| pair[1].start.addr() - pair[0].end.addr();
+        assert!(ends.windows(2).all(|pair| apart(pair) < 100), "{ends:?}");
     }
 
     #[tokio::test]
