@@ -52,10 +52,14 @@ fn a_client_that_finds_no_descriptor_gets_that_of_a_connection_that_falls_idle_l
     master.process.log.wait_for("a sender waits for its write concern");
     leave_free(&master, 0);
     let late = begin(master.http, "GET", "/ready", "");
-    master.process.log.wait_for("connections cannot be accepted");
+    let fails = "connections cannot be accepted";
+    master.process.log.wait_for(fails);
     // Nothing but this makes room.
     assert_eq!(sender.answer().0, 504);
     assert_eq!(late.answer().status, 200);
+    // It was tried again all the while.
+    let lines = master.process.log.all();
+    assert_eq!(lines.iter().filter(|line| line.contains(fails)).count(), 1, "{lines:#?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -93,6 +93,38 @@ async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
     core.collect(&mut inbox, &mut came, true);
     core.turn(&mut came);
     assert!(answered.try_recv().unwrap().paused && core.machine.is_paused());
+}
+
+#[tokio::test]
+async fn the_task_takes_what_came_before_a_pause_in_the_turn_that_it_pauses_in() {
+    let (mut core, mut inbox, handle) = core();
+    let mut came = Came::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+    core.dialed.send(stream).await.unwrap();
+    core.collect(&mut inbox, &mut came, true);
+    core.turn(&mut came);
+    let (mut peer, _) = listener.accept().await.unwrap();
+    // A length that no frame has: the connection is to be closed.
+    peer.write_all(&[0x7f, 0xff, 0xff, 0xff]).await.unwrap();
+    let waits = async {
+        while inbox.events.is_empty() {
+            yield_now().await
+        }
+    };
+    timeout(PATIENCE, waits).await.unwrap();
+    let (answer, answered) = oneshot::channel();
+    let paused = Faults { paused: true, ..Faults::default() };
+    let command = Question::Faults(FaultsCommand::Set(paused, answer));
+    handle.questions.try_send(command).unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(core.run(inbox, stop.clone()));
+    assert!(timeout(PATIENCE, answered).await.unwrap().unwrap().paused);
+    // A paused node would not have heard it, and the connection would stay.
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, peer.read_to_end(&mut bytes)).await.unwrap().unwrap();
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[test]
