@@ -1,9 +1,9 @@
-//! Large appends wait while small ones come, so that they take a third of the time at most.
+//! Large appends wait while small ones come, so that they take a fifth of the time at most.
 //!
 //! A batch of a hundred thousand messages takes as long as some thousand single messages, and what
 //! comes behind it is durable only once the disk has all of it. Taken as they come, a few clients
 //! with such batches would leave all others next to nothing. So a large append is taken once the
-//! last one is durable, and small ones then had twice the time that it took; where none come, the
+//! last one is durable, and small ones then had four times the time that it took; where none come, the
 //! next one is taken at once.
 
 use std::collections::VecDeque;
@@ -20,10 +20,10 @@ const RECORD_WORK: usize = 64;
 /// longer.
 pub(super) const TURN_WORK: usize = 256 * 1024;
 
-/// Time for small appends for each unit of time that a large one took. Less: a client that sends one
-/// message after the other gets on less than half as fast as without them. More: large appends get
-/// on more slowly than they could.
-const RESTS: u32 = 2;
+/// Time for small appends for each unit of time that a large one took. Less: one that comes beside
+/// them takes more than twice as long on average as beside the same ones refused; with 2 it did on a
+/// disk. More: large appends get on more slowly than they could.
+const RESTS: u32 = 4;
 
 /// Time without a small append after which nobody is taken to send any: a client that sends one
 /// message after the other sends one within it, also where its thread is busy with a long body.
@@ -129,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn after_a_large_append_small_ones_have_twice_the_time_that_it_took() {
+    fn after_a_large_append_small_ones_have_four_times_the_time_that_it_took() {
         let (start, ms) = (Instant::now(), Duration::from_millis);
         let mut queue = one_of_two_taken(start);
         queue.note_durable(start + ms(20), LogEnd::new(7));
         // Small ones come all the time.
-        for passed in 20..60 {
+        for passed in 20..100 {
             queue.note_small(start + ms(passed));
             assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
         }
-        assert_eq!(queue.next_deadline(), Some(start + ms(60)));
-        assert!(queue.pop_due(start + ms(60)).is_some());
+        assert_eq!(queue.next_deadline(), Some(start + ms(100)));
+        assert!(queue.pop_due(start + ms(100)).is_some());
         assert_eq!(queue.next_deadline(), None);
     }
 
