@@ -1,6 +1,9 @@
-//! `acklog post`: appends messages, one request after the other, and tells who acked each.
+//! `acklog post`: appends messages, one request after the other or as one batch, and tells who acked each.
 
-use std::io::{BufRead, Read, Write};
+mod input;
+
+use std::io::{BufRead, Write};
+use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -9,11 +12,12 @@ use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
+use self::input::{Texts, one_batch};
 use super::Target;
 use super::client::{Answer, Unreachable};
 use super::clients::Clients;
 use crate::telemetry::escaped;
-use crate::types::{IdempotencyKey, MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
+use crate::types::{IdempotencyKey, WriteConcern, parse_duration_with_unit};
 
 /// What the network may take on top of `--timeout` before the node counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +41,12 @@ pub(super) struct PostArgs {
     #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = parse_duration_with_unit)]
     timeout: Option<Duration>,
 
-    /// Key of the one message, 1 to 128 visible ASCII characters: sent again with it, it is stored once [default: none]
+    /// Append all messages as one batch: with consecutive ids, together or not at all
+    // No variable: ACKLOG_BATCH is the number of `acklog bench`.
+    #[arg(long)]
+    batch: bool,
+
+    /// Key of the message or batch, 1 to 128 visible ASCII characters: sent again, it is stored once [default: none]
     #[arg(long, env = "ACKLOG_KEY", value_name = "KEY")]
     key: Option<IdempotencyKey>,
 
@@ -62,8 +71,10 @@ impl PostArgs {
     /// What is wrong with the flags as a whole.
     pub(super) fn unusable(&self) -> Option<String> {
         let one = matches!(self.texts.as_slice(), [text] if text != "-");
-        (self.key.is_some() && !one)
-            .then(|| "--key names one message: give it with one TEXT, which is not -".to_owned())
+        (self.key.is_some() && !one && !self.batch).then(|| {
+            "--key names one message: give it with one TEXT, which is not -, or with --batch"
+                .to_owned()
+        })
     }
 }
 
@@ -74,23 +85,17 @@ async fn run_with(
     notes: &mut impl Write,
 ) -> anyhow::Result<()> {
     let mut poster = Poster { args, clients: Clients::new(&args.target.urls), notes: Some(notes) };
-    for text in &args.texts {
-        if text != "-" {
-            poster.post(text, out).await?;
-            continue;
-        }
-        let mut number = 0_u64;
-        while let Some(line) = {
-            number += 1;
-            next_line(stdin).with_context(|| format!("line {number} of standard input"))?
-        } {
-            poster.post(&line, out).await?;
-        }
+    let texts = Texts::new(&args.texts, stdin);
+    if args.batch {
+        return poster.post(&one_batch(texts)?, out).await;
+    }
+    for text in texts {
+        poster.post(slice::from_ref(&text?), out).await?;
     }
     Ok(())
 }
 
-/// Posts one message after the other.
+/// Posts one request after the other.
 struct Poster<'a, N> {
     args: &'a PostArgs,
     clients: Clients,
@@ -99,8 +104,8 @@ struct Poster<'a, N> {
 }
 
 impl<N: Write> Poster<'_, N> {
-    async fn post(&mut self, text: &str, out: &mut impl Write) -> anyhow::Result<()> {
-        let answer = self.answer(text).await?;
+    async fn post(&mut self, texts: &[String], out: &mut impl Write) -> anyhow::Result<()> {
+        let answer = self.answer(texts).await?;
         let created = answer.status == StatusCode::CREATED;
         if self.args.json {
             // Refusals too: a 504 carries the id of a message that is in the log.
@@ -117,10 +122,10 @@ impl<N: Write> Poster<'_, N> {
     }
 
     /// The node's answer; says on the way that it is waited for.
-    async fn answer(&mut self, text: &str) -> anyhow::Result<Answer> {
+    async fn answer(&mut self, texts: &[String]) -> anyhow::Result<Answer> {
         let args = self.args;
         let patience = args.timeout.map(|timeout| timeout + PATIENCE);
-        let body = request_body(args, text).to_string().into();
+        let body = request_body(args, texts).to_string().into();
         let key = args.key.as_ref().map(IdempotencyKey::as_str);
         let call = self.clients.call(Method::POST, "/messages", key, body, patience);
         tokio::pin!(call);
@@ -129,20 +134,27 @@ impl<N: Write> Poster<'_, N> {
             () = sleep(QUIET), if self.notes.is_some() => {
                 if let Some(notes) = self.notes.take() {
                     // A reader that is gone is no reason to fail.
-                    let _ = writeln!(notes, "acklog: {}", waiting_line(args.write_concern));
+                    let _ = writeln!(notes, "acklog: {}", waiting_line(args));
                 }
                 call.await
             }
         };
         answer.map_err(|error| match error.is::<Unreachable>() {
             true => error,
-            false => anyhow!("{error:#}; {}", lost_answer(key)),
+            false => anyhow!("{error:#}; {}", lost_answer(args)),
         })
     }
 }
 
-fn waiting_line(concern: Option<WriteConcern>) -> String {
-    let nodes = match concern {
+impl PostArgs {
+    /// What one request holds.
+    fn noun(&self) -> &'static str {
+        if self.batch { "batch" } else { "message" }
+    }
+}
+
+fn waiting_line(args: &PostArgs) -> String {
+    let nodes = match args.write_concern {
         Some(WriteConcern::Nodes(0 | 1)) => "the master".to_owned(),
         Some(WriteConcern::Nodes(nodes)) => format!("{nodes} nodes"),
         Some(WriteConcern::Majority) => "a majority of the nodes".to_owned(),
@@ -150,30 +162,33 @@ fn waiting_line(concern: Option<WriteConcern>) -> String {
         None => "as many nodes as the default asks for".to_owned(),
     };
     format!(
-        "waiting until {nodes} have the message; Ctrl-C ends the waiting only: \
-         the message stays in the log"
+        "waiting until {nodes} have the {noun}; Ctrl-C ends the waiting only: \
+         the {noun} stays in the log",
+        noun = args.noun()
     )
 }
 
 /// What to do where the answer to a request is lost.
-fn lost_answer(key: Option<&str>) -> &'static str {
-    match key {
-        Some(_) => {
-            "the message may be in the log: send it again with the same --key, then it is stored once"
-        }
+fn lost_answer(args: &PostArgs) -> String {
+    let noun = args.noun();
+    let advice = match args.key {
+        Some(_) => "send it again with the same --key, then it is stored once",
         None => {
-            "the message may be in the log: look with `acklog messages` before sending it again; \
-             with --key trying again is safe"
+            "look with `acklog messages` before sending it again; with --key trying again is safe"
         }
-    }
+    };
+    format!("the {noun} may be in the log: {advice}")
 }
 
-fn request_body(args: &PostArgs, text: &str) -> Value {
+fn request_body(args: &PostArgs, texts: &[String]) -> Value {
     // Rounded up: 0 would mean not to wait at all.
     let millis = |timeout: Duration| timeout.as_nanos().div_ceil(1_000_000);
     let millis = args.timeout.map(|timeout| u64::try_from(millis(timeout)).unwrap_or(u64::MAX));
     let mut body = Map::new();
-    body.insert("message".to_owned(), text.into());
+    match texts {
+        [text] if !args.batch => body.insert("message".to_owned(), text.as_str().into()),
+        texts => body.insert("messages".to_owned(), texts.into()),
+    };
     let concern = args.write_concern.map(concern_value);
     body.extend(concern.map(|concern| ("writeConcern".to_owned(), concern)));
     body.extend(millis.map(|millis| ("timeoutMs".to_owned(), millis.into())));
@@ -193,31 +208,11 @@ fn acked_line(answer: &Answer) -> anyhow::Result<String> {
     let id = answer.get("id").and_then(Value::as_u64).context("the answer names no id")?;
     let nodes = answer.get("ackedBy").and_then(Value::as_array);
     let nodes: Vec<_> = nodes.into_iter().flatten().filter_map(Value::as_str).collect();
-    Ok(format!("id {id}, acked by {}", escaped(&nodes.join(", "))))
-}
-
-/// The next line without its end, `None` at the end of input.
-///
-/// # Errors
-/// When it is longer than any node takes or is no UTF-8.
-fn next_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
-    let mut line = Vec::new();
-    // Room for the longest message and its line end; input without line ends must not fill the
-    // memory.
-    let limit = MESSAGE_BYTES_LIMIT as u64 + 2;
-    if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
-        return Ok(None);
-    }
-    if line.last() == Some(&b'\n') {
-        line.pop();
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-    }
-    if line.len() > MESSAGE_BYTES_LIMIT {
-        bail!("longer than {MESSAGE_BYTES_LIMIT} bytes, more than any node takes");
-    }
-    String::from_utf8(line).map(Some).context("no UTF-8")
+    let ids = match answer.get("count").and_then(Value::as_u64) {
+        Some(count) if count > 1 => format!("ids {id} to {}", id.saturating_add(count - 1)),
+        _ => format!("id {id}"),
+    };
+    Ok(format!("{ids}, acked by {}", escaped(&nodes.join(", "))))
 }
 
 #[cfg(test)]
@@ -230,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::cli::test_node::TestNode;
+    use crate::types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
 
     async fn posted(
         args: &[&str],
@@ -281,6 +277,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_batch_is_one_request_and_one_line() {
+        let created = r#"{"id":3,"count":4,"writeConcern":2,"ackedBy":["master","bonnie"]}"#;
+        let args = ["--batch", "-w", "2", "a", "-", "z"];
+        let (requests, out, done) = posted(&args, "b\n\n", 201, created).await;
+        done.unwrap();
+        assert_eq!(requests, [r#"POST /messages {"messages":["a","b","","z"],"writeConcern":2}"#]);
+        assert_eq!(out, "ids 3 to 6, acked by master, bonnie\n");
+        let created = r#"{"id":3,"count":1,"writeConcern":1,"ackedBy":["master"]}"#;
+        let (requests, out, done) = posted(&["--batch", "a"], "", 201, created).await;
+        done.unwrap();
+        assert_eq!(requests, [r#"POST /messages {"messages":["a"]}"#]);
+        assert_eq!(out, "id 3, acked by master\n");
+        // More than any node takes: nothing is sent.
+        let line = "x".repeat(MESSAGE_BYTES_LIMIT) + "\n";
+        let lines = line.repeat(BATCH_BYTES_MAX / MESSAGE_BYTES_LIMIT + 1);
+        let (requests, _, done) = posted(&["--batch", "-"], &lines, 201, "").await;
+        assert_eq!(requests.len(), 0);
+        assert!(done.unwrap_err().to_string().contains("more than any node takes"));
+    }
+
+    #[tokio::test]
     async fn the_first_refusal_ends_the_command_with_the_node_s_detail() {
         let answer = r#"{"title": "t", "status": 504, "detail": "stored, w=3 not yet", "id": 4}"#;
         let args = ["--write-concern", "all", "a", "b"];
@@ -293,6 +310,7 @@ mod tests {
     fn args(urls: Vec<super::super::NodeUrl>, key: Option<&str>) -> PostArgs {
         PostArgs {
             texts: vec!["a".to_owned()],
+            batch: false,
             write_concern: Some(WriteConcern::Nodes(3)),
             timeout: None,
             key: key.map(|key| key.parse().unwrap()),
@@ -365,21 +383,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_for_one_message() {
+    fn a_key_is_for_one_message_or_batch() {
         let mut args = args(vec![], Some("k"));
         assert_eq!(args.unusable(), None);
         args.texts.push("b".to_owned());
         assert!(args.unusable().is_some());
         args.texts = vec!["-".to_owned()];
         assert!(args.unusable().is_some());
-    }
-
-    #[test]
-    fn input_that_no_node_would_take_is_refused() {
-        assert!(next_line(&mut &b"\xff\n"[..]).is_err());
-        let long = vec![b'x'; MESSAGE_BYTES_LIMIT + 1];
-        assert!(next_line(&mut &long[..]).is_err());
-        assert!(next_line(&mut &long[1..]).unwrap().is_some());
-        assert!(next_line(&mut &b""[..]).unwrap().is_none());
+        args.batch = true;
+        assert_eq!(args.unusable(), None);
     }
 }

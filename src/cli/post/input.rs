@@ -1,0 +1,104 @@
+//! The messages that `acklog post` sends.
+
+use std::io::{BufRead, Read};
+use std::slice;
+
+use anyhow::{Context, bail};
+
+use crate::types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
+
+/// The messages in turn: those that are named, and where a `-` stands the lines of standard input.
+pub(super) struct Texts<'a, R> {
+    named: slice::Iter<'a, String>,
+    stdin: &'a mut R,
+    /// The number of the last line, while lines are read.
+    line: Option<u64>,
+}
+
+impl<'a, R: BufRead> Texts<'a, R> {
+    pub(super) fn new(named: &'a [String], stdin: &'a mut R) -> Self {
+        Self { named: named.iter(), stdin, line: None }
+    }
+}
+
+impl<R: BufRead> Iterator for Texts<'_, R> {
+    type Item = anyhow::Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(number) = &mut self.line {
+                *number += 1;
+                let line = next_line(self.stdin).transpose();
+                match line {
+                    Some(line) => {
+                        return Some(
+                            line.with_context(|| format!("line {number} of standard input")),
+                        );
+                    }
+                    None => self.line = None,
+                }
+            }
+            match self.named.next()?.as_str() {
+                "-" => self.line = Some(0),
+                text => return Some(Ok(text.to_owned())),
+            }
+        }
+    }
+}
+
+/// Collects the messages of a batch.
+///
+/// # Errors
+/// When they are longer than any node takes: endless input must not fill the memory.
+pub(super) fn one_batch(
+    texts: impl Iterator<Item = anyhow::Result<String>>,
+) -> anyhow::Result<Vec<String>> {
+    let (mut all, mut bytes) = (Vec::new(), 0);
+    for text in texts {
+        let text = text?;
+        bytes += text.len().max(1);
+        if bytes > BATCH_BYTES_MAX {
+            bail!("the batch is longer than {BATCH_BYTES_MAX} bytes, more than any node takes");
+        }
+        all.push(text);
+    }
+    Ok(all)
+}
+
+/// The next line without its end, `None` at the end of input.
+///
+/// # Errors
+/// When it is longer than any node takes or is no UTF-8.
+fn next_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
+    let mut line = Vec::new();
+    // Room for the longest message and its line end; input without line ends must not fill the
+    // memory.
+    let limit = MESSAGE_BYTES_LIMIT as u64 + 2;
+    if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    if line.len() > MESSAGE_BYTES_LIMIT {
+        bail!("longer than {MESSAGE_BYTES_LIMIT} bytes, more than any node takes");
+    }
+    String::from_utf8(line).map(Some).context("no UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_that_no_node_would_take_is_refused() {
+        assert!(next_line(&mut &b"\xff\n"[..]).is_err());
+        let long = vec![b'x'; MESSAGE_BYTES_LIMIT + 1];
+        assert!(next_line(&mut &long[..]).is_err());
+        assert!(next_line(&mut &long[1..]).unwrap().is_some());
+        assert!(next_line(&mut &b""[..]).unwrap().is_none());
+    }
+}
