@@ -325,7 +325,7 @@ fn who_interrupts_a_check_gets_its_report_and_nodes_without_faults() {
 #[test]
 fn a_node_that_goes_away_meanwhile_is_a_failed_convergence() {
     let (master, _, mut nodes) = cluster(&[], &["bonnie"]);
-    let flags = "check --json --duration 500ms --converge 1s --senders 4";
+    let flags = "check --json --messages 1000 --duration 10s --converge 1s --senders 4";
     let urls = [master.http, nodes[0].http];
     let child = acklog(&urls, &flags.split(' ').collect::<Vec<_>>()).spawn().unwrap();
     wait_until("the load to run", || health(master.http)["logEnd"].as_u64().unwrap() > 100);

@@ -147,7 +147,8 @@ fn a_master_that_forgets_its_log_when_it_is_restarted_is_found() {
 #[test]
 fn a_restart_command_that_fails_is_shown() {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let args = ["check", "--duration", "1s", "--restart-command", "echo no such unit; exit 5"];
+    let command = ["--restart-command", "echo no such unit; exit 5"];
+    let args = [&["check", "--messages", "1500", "--duration", "100s"][..], &command].concat();
     let (status, _, error) = run_with(&[master.http, nodes[0].http], &args);
     assert_eq!(status, Some(1), "{error}");
     assert!(error.contains("ended with status 5; its output: no such unit"), "{error}");
