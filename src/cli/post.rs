@@ -76,6 +76,11 @@ impl PostArgs {
                 .to_owned()
         })
     }
+
+    /// What one request holds.
+    fn noun(&self) -> &'static str {
+        if self.batch { "batch" } else { "message" }
+    }
 }
 
 async fn run_with(
@@ -143,13 +148,6 @@ impl<N: Write> Poster<'_, N> {
             true => error,
             false => anyhow!("{error:#}; {}", lost_answer(args)),
         })
-    }
-}
-
-impl PostArgs {
-    /// What one request holds.
-    fn noun(&self) -> &'static str {
-        if self.batch { "batch" } else { "message" }
     }
 }
 
