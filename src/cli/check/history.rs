@@ -75,7 +75,8 @@ enum Fate {
     Waiting,
     /// Its place is promised.
     Promised,
-    /// If it is anywhere, it is at its place.
+    /// It may be in the log. The id that was told came to be another message's where the master ended before its disk
+    /// had this one.
     Perhaps,
     Refused,
     Nothing,

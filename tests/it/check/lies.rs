@@ -142,7 +142,7 @@ fn a_wait_that_ends_with_too_few_nodes_is_found() {
         }
     };
     let urls = [lying(master.http, lie), nodes[0].http];
-    let flags = ["check", "--json", "--duration", "100s", "--senders", "8", "--messages", "1500"];
+    let flags = ["check", "--json", "--duration", "100s", "--senders", "8", "--messages", "5000"];
     let output = acklog(&urls, &flags).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(found["tried"]["waits"].as_u64().unwrap() > 0, "{found}");

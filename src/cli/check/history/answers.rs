@@ -121,7 +121,7 @@ impl History {
             );
             self.add(Kind::AnswerId, 0, Some(receipt.id), expected, receipt.id.to_string());
         }
-        self.all_promised(numbers, fate, receipt);
+        self.all_placed(numbers, fate, receipt);
     }
 
     fn refused(&mut self, number: u64) {
@@ -223,16 +223,19 @@ impl History {
     }
 
     /// Messages have ids, by the master's word: one behind the other.
-    fn all_promised(&mut self, numbers: Range<u64>, fate: Fate, receipt: &Receipt) {
+    fn all_placed(&mut self, numbers: Range<u64>, fate: Fate, receipt: &Receipt) {
         for (id, number) in (receipt.id..).zip(numbers) {
-            self.promised(number, fate, id, receipt);
+            self.placed(number, fate, id, receipt);
         }
     }
 
-    fn promised(&mut self, number: u64, fate: Fate, id: u64, receipt: &Receipt) {
+    fn placed(&mut self, number: u64, fate: Fate, id: u64, receipt: &Receipt) {
         // What was promised once stays so.
         if self.fate(number) != Some(Fate::Promised) {
             self.set_fate(number, fate);
+            if fate == Fate::Perhaps {
+                return;
+            }
         }
         if let Some(place) = self.place(number).filter(|place| *place != id) {
             let expected = format!("{place} as the answered id of {}", self.quoted(number));

@@ -83,6 +83,25 @@ fn an_unknown_outcome_of_a_message_that_somebody_acked_is_found() {
 }
 
 #[test]
+fn an_id_of_unknown_outcome_may_come_to_be_another_messages() {
+    // The master ended before its disk had the first, and began again without it.
+    let mut history = history(2);
+    history.answered(0..1, asked(None), Said::Unknown(receipt(0, 2, &[])));
+    commit(&mut history, 1, 0, &["master"]);
+    history.repeated(0..1, asked(None), Said::Committed(receipt(1, 1, &["master"])));
+    for node in [MASTER, BONNIE, CLYDE] {
+        see(&mut history, node, 0, &[(0, TWO[1].1), (1, TWO[0].1)]);
+    }
+    finish(&mut history, 2);
+    assert_eq!(found(&history), []);
+    // Behind a promise another id is wrong, whatever the outcome is now.
+    let mut history = self::history(2);
+    commit(&mut history, 0, 0, &["master"]);
+    history.repeated(0..1, asked(None), Said::Unknown(receipt(1, 2, &[])));
+    finds(&history, Kind::AnswerId, 1, "master");
+}
+
+#[test]
 fn a_key_stands_for_one_message() {
     let mut history = history(3);
     commit(&mut history, 0, 0, &["master"]);
