@@ -82,6 +82,7 @@ fn the_default_messages_come_back_as_in_the_exercise() {
     let lines: Vec<_> = (0..8).map(|_| server.line()).collect();
     let peers: Vec<_> =
         lines.iter().filter_map(|line| line.strip_prefix("Connected by ")).collect();
+    assert_eq!(peers.len(), messages.len(), "{lines:#?}");
     for (message, peer) in messages.iter().zip(peers) {
         assert!(peer.starts_with("('127.0.0.1', ") && peer.ends_with(')'), "{peer}");
         let of_peer: Vec<_> = lines.iter().filter(|line| line.contains(peer)).cloned().collect();
