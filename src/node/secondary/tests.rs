@@ -27,6 +27,15 @@ fn core() -> (Core, Inbox, SecondaryHandle) {
     Core::new(options, Opened::in_memory(), master, &TaskTracker::new())
 }
 
+/// Has the node pause; the answer is its faults.
+fn ask_to_pause(handle: &SecondaryHandle) -> oneshot::Receiver<Faults> {
+    let (answer, answered) = oneshot::channel();
+    let paused = Faults { paused: true, ..Faults::default() };
+    let command = Question::Faults(FaultsCommand::Set(paused, answer));
+    handle.questions.try_send(command).unwrap();
+    answered
+}
+
 #[tokio::test]
 async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
     let (mut core, mut inbox, handle) = core();
@@ -86,10 +95,7 @@ async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
     peer.write_all(&encode(&frame).head).await.unwrap();
     let mut came = Came::default();
     came.events.push(inbox.events.recv().await.unwrap());
-    let (answer, mut answered) = oneshot::channel();
-    let paused = Faults { paused: true, ..Faults::default() };
-    let command = Question::Faults(FaultsCommand::Set(paused, answer));
-    handle.questions.try_send(command).unwrap();
+    let mut answered = ask_to_pause(&handle);
     core.collect(&mut inbox, &mut came, true);
     core.turn(&mut came);
     assert!(answered.try_recv().unwrap().paused && core.machine.is_paused());
@@ -113,10 +119,7 @@ async fn the_task_takes_what_came_before_a_pause_in_the_turn_that_it_pauses_in()
         }
     };
     timeout(PATIENCE, waits).await.unwrap();
-    let (answer, answered) = oneshot::channel();
-    let paused = Faults { paused: true, ..Faults::default() };
-    let command = Question::Faults(FaultsCommand::Set(paused, answer));
-    handle.questions.try_send(command).unwrap();
+    let answered = ask_to_pause(&handle);
     let stop = CancellationToken::new();
     let running = tokio::spawn(core.run(inbox, stop.clone()));
     assert!(timeout(PATIENCE, answered).await.unwrap().unwrap().paused);
