@@ -246,6 +246,26 @@ mod tests {
         TcpListener::bind(own).unwrap();
     }
 
+    /// Where nobody listens the kernel may choose the port itself as the near end, and the connection
+    /// then reaches itself. It chooses ports one after the other, so that it comes to that.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn no_attempt_gives_out_a_connection_to_this_node_itself() {
+        // The kernel connects from ports of the parity of the first one that it may choose.
+        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+        let lowest: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+        let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let port = (lowest..=u16::MAX).step_by(2).find(free).unwrap();
+        let address = SocketAddr::new(at("127.0.0.1:0").ip(), port);
+        for _ in 0..200_000 {
+            let reason = attempt(address).await.unwrap_err().to_string();
+            if reason.contains("this node reached itself") {
+                return;
+            }
+        }
+        panic!("no attempt was made from port {port}");
+    }
+
     #[tokio::test]
     async fn what_was_wrong_with_each_address_is_told() {
         let nobody = ["127.0.0.1:1", "127.0.0.2:1"].map(at);

@@ -22,6 +22,9 @@ pub(super) struct Last {
     pub(super) ahead: bool,
     /// Whether a write failed in part, so that the file has more than it should.
     pub(super) torn: bool,
+    /// What is written ahead; empty until then. Kept: fresh memory for it costs a page fault for each
+    /// 4 KiB of it, as many as the messages do.
+    zeros: Vec<u8>,
 }
 
 /// Why something was not done.
@@ -52,7 +55,7 @@ impl Last {
         let at = segment.index().length();
         // Behind the records there is nothing but zeros: else it would have been cut off.
         let blank_until = segment.file.length().unwrap_or(at);
-        Self { segment, at, blank_until, ahead: true, torn: false }
+        Self { segment, at, blank_until, ahead: true, torn: false, zeros: Vec::new() }
     }
 
     /// Writes zeros ahead of the end, where the file has none left and small writes come: overwriting them needs no new
@@ -65,14 +68,17 @@ impl Last {
         self.blank_until = self.at;
         if self.ahead && written < ahead_bytes {
             let until = (self.at + ahead_bytes as u64).next_multiple_of(BLOCK_BYTES);
-            let zeros = vec![0; (until - self.at) as usize];
-            let file = &self.segment.file;
-            self.ahead = file.write_at(self.at, &zeros).is_ok();
+            let bytes = (until - self.at) as usize;
+            if self.zeros.len() < bytes {
+                self.zeros = vec![0; ahead_bytes + BLOCK_BYTES as usize];
+            }
+            let zeros = self.zeros.get(..bytes).unwrap_or_default();
+            self.ahead = self.segment.file.write_at(self.at, zeros).is_ok();
             if self.ahead {
                 self.blank_until = until;
             } else {
                 // What little room there is belongs to messages and to the manifest.
-                self.torn = file.set_length(self.at).is_err();
+                self.torn = self.segment.file.set_length(self.at).is_err();
             }
         }
     }
