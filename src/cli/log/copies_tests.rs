@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 
-use super::tests::{append, directory, opened, printed, refusal, segments};
+use super::tests::{append, directory, indexed, opened, printed, refusal, segments};
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::inspect::inspect;
 use crate::log::open;
@@ -13,8 +13,8 @@ use crate::types::{IdRange, LogEnd};
 async fn what_lies_far_before_a_range_in_its_segment_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let sizes = Sizes::of_segments(50_000);
-    let opened = || open(dir.path(), DiskOptions { sizes, ..DiskOptions::OF_TESTS }).unwrap();
-    let (mut log, background) = opened();
+    let options = DiskOptions { sizes, ..DiskOptions::OF_TESTS };
+    let (mut log, background) = open(dir.path(), options).unwrap();
     for n in 0..40 {
         log.writer.append(0, None, &"x".repeat(2000).as_str().into());
         log.writer.flush();
@@ -22,9 +22,8 @@ async fn what_lies_far_before_a_range_in_its_segment_is_not_read() {
             log.reader.changed().await;
         }
     }
+    indexed(dir.path()).await;
     background.close();
-    // Makes the index, if that is not there yet.
-    opened().1.close();
     let range = IdRange::new(LogEnd::new(20), LogEnd::new(21));
     let mut shown = Vec::new();
     let mut show = |record: &crate::types::Record<'_>| {

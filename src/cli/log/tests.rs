@@ -45,8 +45,16 @@ pub(super) async fn directory(role: Role) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(dir.path(), role);
     append(&mut log, 12).await;
+    indexed(dir.path()).await;
     background.close();
     dir
+}
+
+/// Waits until each sealed segment has an index. A log that is closed does not wait for that.
+pub(super) async fn indexed(dir: &Path) {
+    while printed(&["verify"], dir).contains("indexes") {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What a node leaves that is killed: its files at that moment.
