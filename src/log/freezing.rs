@@ -102,6 +102,7 @@ impl StorageFile for FreezingFile {
     }
 
     fn length(&self) -> io::Result<u64> {
+        self.disk.wait(|frozen| frozen.reads);
         self.inner.length()
     }
 

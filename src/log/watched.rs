@@ -112,7 +112,7 @@ impl StorageFile for WatchedFile {
     }
 
     fn length(&self) -> io::Result<u64> {
-        self.inner.length()
+        self.calls.watch("look at", &self.name, || self.inner.length())
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
@@ -154,6 +154,22 @@ mod tests {
         assert_eq!(storage.oldest_call(), Some((number, what)));
         disk.freeze(false);
         syncs.join().unwrap().unwrap();
+        assert_eq!(storage.oldest_call(), None);
+    }
+
+    #[test]
+    fn a_look_at_a_files_length_is_known_too() {
+        let disk = FreezingDisk::default();
+        let storage = Watched::new(disk.clone());
+        let file = storage.create("a.log").unwrap();
+        disk.freeze_reads(true);
+        let looks = thread::spawn(move || file.length());
+        while storage.oldest_call().is_none() {
+            thread::yield_now();
+        }
+        assert_eq!(storage.oldest_call().unwrap().1, "look at a.log");
+        disk.freeze_reads(false);
+        looks.join().unwrap().unwrap();
         assert_eq!(storage.oldest_call(), None);
     }
 }
