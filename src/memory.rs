@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tikv_jemalloc_ctl::{Access, AsName};
 use tikv_jemallocator::Jemalloc;
-use tracing::warn;
 
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
@@ -19,14 +18,15 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// hold more than about what it held before.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
-/// Has freed memory go back to the system after some seconds. To be called early.
-pub(crate) fn give_back_soon() {
-    if let Err(error) = try_give_back_soon() {
-        warn!(%error, "freed memory goes back to the system later than it could");
-    }
-}
-
-fn try_give_back_soon() -> Result<(), tikv_jemalloc_ctl::Error> {
+/// Has freed memory go back to the system after some seconds. To be called before the process has
+/// other threads.
+///
+/// # Errors
+/// The allocator's: freed memory goes back later than it could then.
+pub(crate) fn give_back_soon() -> Result<(), tikv_jemalloc_ctl::Error> {
+    // Made now. More would be made whenever there is more to do, and where the system has none to
+    // give, each attempt writes a line to standard error.
+    "max_background_threads\0".name().write(1_usize)?;
     let kept_ms = KEPT_FOR.as_millis() as isize;
     // For the arenas that threads will have, and for those that there are.
     "arenas.dirty_decay_ms\0".name().write(kept_ms)?;
@@ -44,11 +44,13 @@ mod tests {
 
     #[test]
     fn all_arenas_give_back_soon() {
-        try_give_back_soon().unwrap();
+        give_back_soon().unwrap();
         let kept: isize = "arenas.dirty_decay_ms\0".name().read().unwrap();
         let kept_by_first: isize = "arena.0.dirty_decay_ms\0".name().read().unwrap();
         assert_eq!((kept, kept_by_first), (4000, 4000));
         let threads: bool = "background_thread\0".name().read().unwrap();
         assert!(threads, "nothing is given back by threads that sleep");
+        let threads: usize = "max_background_threads\0".name().read().unwrap();
+        assert_eq!(threads, 1);
     }
 }

@@ -7,6 +7,8 @@ use tracing::warn;
 
 use super::variables;
 use crate::config::{BAD_USAGE_STATUS, Contradiction, LogConfig, MasterConfig, SecondaryConfig};
+#[cfg(target_os = "linux")]
+use crate::memory;
 use crate::run::{self, StopSignals};
 use crate::telemetry;
 use crate::types::NodeName;
@@ -31,6 +33,8 @@ fn logged(
     log: &LogConfig,
     node: impl FnOnce() -> anyhow::Result<()>,
 ) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    let gives_back = memory::give_back_soon();
     let guard = match telemetry::init(name, log).context("cannot start a thread for log lines") {
         Ok(guard) => guard,
         Err(error) => {
@@ -38,6 +42,10 @@ fn logged(
             return ExitCode::FAILURE;
         }
     };
+    #[cfg(target_os = "linux")]
+    if let Err(error) = gives_back {
+        warn!(%error, "freed memory goes back to the system later than it could");
+    }
     for variable in variables::unknown() {
         warn!(variable, "{}", variables::ADVICE);
     }
