@@ -12,7 +12,7 @@ use acklog::http::{Form, ListingRoom, MessageStream};
 use acklog::log::{LogReader, LogWriter, in_memory};
 use acklog::protocol::frame::{Frame, Request, decode, encode};
 use acklog::protocol::gap_buffer::GapBuffer;
-use acklog::protocol::{Input, Master, MasterOptions, RestoredMaster, Wait};
+use acklog::protocol::{Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait};
 use acklog::types::{
     Batch, Faults, IdRange, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId,
     WriteConcern, encode_record,
@@ -86,6 +86,7 @@ fn master(senders: usize) -> (Master<LogReader>, LogWriter) {
         default_write_concern: WriteConcern::Nodes(1),
         quorum: None,
         max_waiting: senders,
+        max_strangers: STRANGERS_MAX,
         idempotency_window: 1,
         seed: 1,
     };

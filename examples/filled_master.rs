@@ -7,7 +7,7 @@ use std::time::Duration;
 use acklog::log::disk::{DiskOptions, Role, Sizes};
 use acklog::log::{self, Background, Opened};
 use acklog::node::start_master;
-use acklog::protocol::MasterOptions;
+use acklog::protocol::{MasterOptions, STRANGERS_MAX};
 use acklog::types::{Batch, Faults, Fsync, LogId, WriteConcern};
 use clap::Parser;
 use tokio::net::TcpListener;
@@ -79,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
         default_write_concern: WriteConcern::Majority,
         quorum: None,
         max_waiting: 0,
+        max_strangers: STRANGERS_MAX,
         idempotency_window: 0,
         seed: rand::random(),
     };

@@ -6,6 +6,8 @@
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::protocol::STRANGERS_MAX;
+
 /// For the process itself: standard streams, listeners, and a few for each thread's runtime.
 const PROCESS: u64 = 64 + 4 * 64;
 
@@ -17,7 +19,10 @@ const LOG: u64 = 64;
 const MEMBERS: u64 = 2 * 255;
 
 /// For connections to the communication port that have not told who they are.
-const STRANGERS: u64 = 1024;
+const STRANGERS: u64 = STRANGERS_MAX as u64;
+
+/// Fewest of these, however small the limit is: secondaries come in among them.
+const STRANGERS_MIN: u64 = 4;
 
 /// What a node with one secondary has open before any client comes: a small limit is divided behind
 /// these.
@@ -37,9 +42,22 @@ pub(crate) fn http_connections_of_secondary() -> usize {
     http_connections(2)
 }
 
+/// Returns how many connections a master may have that have not told who they are: a quarter of a
+/// small limit.
+pub(crate) fn strangers() -> usize {
+    strangers_of_limit(limit())
+}
+
 fn http_connections(peers: u64) -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    of_limit(limit, peers)
+    of_limit(limit(), peers)
+}
+
+fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn strangers_of_limit(limit: u64) -> usize {
+    (limit.saturating_sub(LEAST) / 4).clamp(STRANGERS_MIN, STRANGERS) as usize
 }
 
 fn of_limit(limit: u64, peers: u64) -> usize {
@@ -60,5 +78,7 @@ mod tests {
         assert_eq!(of_limit(20_000, MEMBERS + STRANGERS), 20_000 - 64 - 256 - 64 - 510 - 1024);
         assert_eq!(of_limit(1024, 2), 1024 - 64 - 256 - 64 - 2);
         assert!(of_limit(u64::MAX, 2) > 1 << 40);
+        let strangers = [0, 40, 80, 1024, 20_000].map(strangers_of_limit);
+        assert_eq!(strangers, [4, 4, 10, 246, 1024]);
     }
 }

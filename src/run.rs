@@ -22,8 +22,6 @@ use crate::descriptors;
 use crate::http::{HostNames, HttpConfig, Node, Server};
 use crate::log::disk::{DiskOptions, Role, Sizes};
 use crate::log::{self, Background, Opened};
-#[cfg(target_os = "linux")]
-use crate::memory;
 use crate::node::{MasterAddress, start_master, start_secondary};
 use crate::protocol::{MasterOptions, SecondaryOptions};
 use crate::threads;
@@ -51,8 +49,6 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
-    #[cfg(target_os = "linux")]
-    memory::give_back_soon();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let new_log = LogId::new(rand::random());
@@ -89,6 +85,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             default_write_concern: config.default_write_concern,
             quorum: config.quorum,
             max_waiting: config.max_waiting,
+            max_strangers: descriptors::strangers(),
             idempotency_window: config.idempotency_window,
             seed: rand::random(),
         };
@@ -126,8 +123,6 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
-    #[cfg(target_os = "linux")]
-    memory::give_back_soon();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.comm_workers)?;
     let disk = Disk {

@@ -168,7 +168,7 @@ pub enum CloseReason {
     #[error("no handshake within {HANDSHAKE_TIMEOUT:?}")]
     HandshakeTimeout,
     /// A newer connection needed the place.
-    #[error("more than {STRANGERS_MAX} connections without a handshake; this was the oldest")]
+    #[error("too many connections without a handshake; this was the oldest")]
     TooManyHandshakes,
     /// The handshake was refused.
     #[error("the handshake was refused")]

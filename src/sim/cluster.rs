@@ -19,7 +19,8 @@ use crate::log::LogReader;
 use crate::protocol::frame::{self, Frame, FrameKind};
 use crate::protocol::{
     Effect, ForgetError, Input, LineView, MasterOptions, Outcome, ReadOrder, Refusal,
-    SecondaryEffect, SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd, Unreadable,
+    STRANGERS_MAX, SecondaryEffect, SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd,
+    Unreadable,
 };
 use crate::types::{
     IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,
@@ -150,6 +151,7 @@ impl Cluster {
             default_write_concern: WriteConcern::Majority,
             quorum: self.options.quorum,
             max_waiting: self.options.max_waiting,
+            max_strangers: STRANGERS_MAX,
             idempotency_window: self.options.idempotency_window,
             seed: self.rng.random(),
         };

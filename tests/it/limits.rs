@@ -74,16 +74,38 @@ fn the_last_descriptor_is_not_taken_back_from_its_client_for_nobody() {
     }
 }
 
-#[test]
-fn clients_with_many_connections_leave_log_and_secondaries_the_descriptors_that_they_need() {
-    let kept = TempDir::new().unwrap();
+/// Starts a master with 64 descriptors and small segments.
+fn master_with_few_descriptors(kept: &TempDir) -> Node {
     let (program, data) = (env!("CARGO_BIN_EXE_master-node"), kept.path().to_str().unwrap());
     let few = ["-c", "ulimit -n 64; exec \"$0\" \"$@\"", program];
     let flags =
         ["--http-port", "0", "--comm-port", "0", "--data-dir", data, "--segment-bytes", "4096"];
     let process = Process::start("sh", &[&few[..], &flags].concat());
     let http = http_address(&process);
-    let master = Node { process, http };
+    Node { process, http }
+}
+
+#[test]
+fn silent_connections_of_strangers_leave_the_log_the_descriptors_that_it_needs() {
+    let kept = TempDir::new().unwrap();
+    let master = master_with_few_descriptors(&kept);
+    let mut client = Kept::new(master.http);
+    let comm = comm_address(&master);
+    let _silent: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(comm).ok()).collect();
+    master.process.log.wait_for("too many connections without a handshake");
+    for _ in 0..12 {
+        client.send("POST", "/messages", &append_body(&"x".repeat(1500), "1"));
+        assert_eq!(client.answer().0, 201);
+    }
+    let lines = master.process.log.all();
+    assert!(!lines.iter().any(|line| line.contains("nothing can be written")), "{lines:#?}");
+}
+
+#[test]
+fn clients_with_many_connections_leave_log_and_secondaries_the_descriptors_that_they_need() {
+    let kept = TempDir::new().unwrap();
+    let master = master_with_few_descriptors(&kept);
+    let http = master.http;
     let _idle: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(http).ok()).collect();
     // Once this one is answered, all before it got what there was for them, and keep it.
     let mut last = Kept::new(http);

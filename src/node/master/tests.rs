@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::log::Opened;
 use crate::node::Append;
-use crate::protocol::{MasterOptions, Outcome, Refusal, Wait};
+use crate::protocol::{MasterOptions, Outcome, Refusal, STRANGERS_MAX, Wait};
 use crate::types::{Batch, Budget, Faults, LogEnd, LogId, WriteConcern};
 
 /// Longest that a test waits for what must happen; never waited out when all is well.
@@ -32,6 +32,7 @@ pub(super) fn options() -> MasterOptions {
         default_write_concern: WriteConcern::Nodes(1),
         quorum: None,
         max_waiting: 100_000,
+        max_strangers: STRANGERS_MAX,
         idempotency_window: 100,
         seed: 1,
     }

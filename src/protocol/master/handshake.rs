@@ -19,8 +19,8 @@ use crate::types::{
 /// Time for a connection to finish its handshake: the longest artificial delay of one, twice.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most connections that have not finished their handshake; the oldest makes room. Lower: strangers could keep
-/// secondaries out more easily. Higher: they would hold more of our memory.
+/// Most connections that have not finished their handshake, where there are descriptors enough; the oldest makes room.
+/// Lower: strangers could keep secondaries out more easily. Higher: they would hold more of our memory.
 pub const STRANGERS_MAX: usize = 1024;
 
 /// A connection that has not finished its handshake.
@@ -63,7 +63,7 @@ impl<L: LogView> Master<L> {
     /// A connection was accepted.
     pub(super) fn meet(&mut self, now: Instant, session: SessionId, address: String) {
         debug!(%session, address, "accepted a connection");
-        if self.strangers.len() >= STRANGERS_MAX
+        if self.strangers.len() >= self.options.max_strangers
             && let Some(oldest) = self.next_stranger().map(|(_, oldest)| oldest)
         {
             self.close(oldest, CloseReason::TooManyHandshakes);
@@ -247,8 +247,9 @@ impl<L: LogView> Master<L> {
         }
         if log != Some(self.options.log) {
             let detail = format!(
-                "this node has {end} messages of another log; it keeps its messages; to join this \
-                 master it must begin anew: {BEGIN_ANEW}"
+                "this node has {end} messages of another log, and keeps them. Where they are of \
+                 worth, let the master have its own log back: GET /messages shows what this node has. \
+                 To join this master as it is, it must begin anew, which gives them up: {BEGIN_ANEW}"
             );
             return Err((RefusalCode::OtherLog, detail).into());
         }

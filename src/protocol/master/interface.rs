@@ -35,6 +35,8 @@ pub struct MasterOptions {
     pub quorum: Option<Quorum>,
     /// Most senders that wait for secondaries at once.
     pub max_waiting: usize,
+    /// Most connections that have not finished their handshake; at most [`STRANGERS_MAX`](super::STRANGERS_MAX).
+    pub max_strangers: usize,
     /// How many of the last keyed messages are remembered by their idempotency keys.
     pub idempotency_window: usize,
     /// What all its chances are drawn from.

@@ -53,6 +53,7 @@ fn options() -> MasterOptions {
         default_write_concern: WriteConcern::Majority,
         quorum: None,
         max_waiting: 10,
+        max_strangers: STRANGERS_MAX,
         idempotency_window: 10,
         seed: 1,
     }
