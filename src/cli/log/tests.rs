@@ -280,7 +280,7 @@ async fn a_dump_whose_reader_is_gone_reads_no_further() {
     struct Gone;
     impl Write for Gone {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::BrokenPipe.into())
+            Err(ErrorKind::BrokenPipe.into())
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
@@ -366,9 +366,12 @@ async fn a_directory_that_does_not_tell_whose_it_is_is_left_to_a_person() {
     let manifest = dir.path().join("manifest");
     overwrite(&manifest, fs::metadata(&manifest).unwrap().len() - 2, b"X");
     let wrong = refusal(&["verify"], dir.path());
-    assert!(wrong.contains("manifest") && wrong.contains("acklog log reset"), "{wrong}");
+    let way_out = format!("acklog log repair {} --role secondary", dir.path().display());
+    assert!(wrong.contains("manifest") && wrong.contains(&way_out), "{wrong}");
     fs::write(&manifest, "{}").unwrap();
     for words in [&["reset"], &["verify"]] {
         assert!(refusal(words, dir.path()).contains("by hand"));
     }
+    assert!(printed(&["repair", "--role", "secondary"], dir.path()).contains("made a manifest"));
+    assert!(printed(&["verify"], dir.path()).ends_with("whole\n"));
 }

@@ -45,7 +45,7 @@ pub enum OpenError {
         path: String,
     },
     /// What is on the disk is not what was written there.
-    #[error("{detail}; the log was left as it is. {}", .role.way_out(.path))]
+    #[error("{detail}; the log was left as it is. {}", .role.way_out(.path, *.is_manifest))]
     Damaged {
         /// The directory.
         path: String,
@@ -53,6 +53,8 @@ pub enum OpenError {
         detail: String,
         /// Whose directory it is.
         role: Role,
+        /// Whether it is the manifest, which is made again from the other files.
+        is_manifest: bool,
     },
 }
 
@@ -66,8 +68,12 @@ impl OpenError {
 
 impl Role {
     /// What can be done about a damaged directory.
-    fn way_out(self, path: &str) -> String {
+    fn way_out(self, path: &str, is_manifest: bool) -> String {
         match self {
+            role if is_manifest => format!(
+                "To have it made again from the other files, run `acklog log repair {path} --role \
+                 {role}`; where a newer release wrote it, use that one"
+            ),
             Self::Master => format!(
                 "Take what is damaged from a stopped secondary's directory or a backup with \
                  `acklog log repair {path} --from DIR2`, or put the file back from a copy; or start the \

@@ -49,13 +49,16 @@ impl Found<'_> {
     }
 
     pub(super) fn damaged(&self, name: &str, offset: u64, what: &str) -> OpenError {
-        let detail = damage(self.storage, name, offset, what);
-        OpenError::Damaged { path: self.path(), detail, role: self.role }
+        self.damaged_file(name, damage(self.storage, name, offset, what))
     }
 
     fn missing(&self, name: &str, what: &str) -> OpenError {
-        let detail = format!("{} is missing: {what}", self.storage.path_of(name));
-        OpenError::Damaged { path: self.path(), detail, role: self.role }
+        self.damaged_file(name, format!("{} is missing: {what}", self.storage.path_of(name)))
+    }
+
+    fn damaged_file(&self, name: &str, detail: String) -> OpenError {
+        let (path, is_manifest) = (self.path(), name == MANIFEST);
+        OpenError::Damaged { path, detail, role: self.role, is_manifest }
     }
 
     pub(super) fn failed(&self, what: &str, name: &str) -> impl Fn(io::Error) -> OpenError {
