@@ -17,8 +17,8 @@ const LATELY: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 
 impl<L: LogView> Master<L> {
-    /// Warns, once in a while, where fewer nodes than a majority were heard from lately. Call when a message waits for
-    /// secondaries: then it matters. Where the cluster's size is fixed, no name raises it.
+    /// Warns, once in a while, where fewer nodes than a majority were heard from lately. Call when a message is to wait
+    /// for secondaries: then it matters. Where the cluster's size is fixed, no name raises it.
     pub(super) fn watch_majority(&mut self, now: Instant) {
         let now = self.time.at(now);
         if now < self.majority_due || self.options.cluster_size.is_some() {
@@ -40,6 +40,19 @@ impl<L: LogView> Master<L> {
                  fix --cluster-size; a node must keep its name when it is started again"
             );
         }
+    }
+
+    /// Looks again while messages wait.
+    pub(super) fn watch_majority_of_waiting(&mut self, now: Instant) {
+        if self.gate.waiting_for_secondaries() > 0 {
+            self.watch_majority(now);
+        }
+    }
+
+    /// When it is to be looked again; none while nothing waits.
+    pub(super) fn next_majority_check(&self) -> Option<Instant> {
+        let waits = self.gate.waiting_for_secondaries() > 0;
+        (waits && self.options.cluster_size.is_none()).then_some(self.majority_due)
     }
 
     /// When the first warning may come, of a master that starts now.

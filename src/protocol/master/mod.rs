@@ -190,6 +190,7 @@ impl<L: LogView> Master<L> {
         if self.is_paused() {
             return;
         }
+        self.watch_majority_of_waiting(now);
         let now = self.time.at(now);
         self.now = now;
         self.dismiss_strangers(now);
@@ -231,6 +232,7 @@ impl<L: LogView> Master<L> {
         let peers = members
             .chain(others)
             .chain(self.next_repair())
+            .chain(self.next_majority_check())
             .min()
             .and_then(|deadline| self.time.outside(deadline));
         peers.into_iter().chain(self.gate.next_deadline()).min()

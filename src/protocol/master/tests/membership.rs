@@ -147,6 +147,12 @@ fn a_majority_that_cannot_be_reached_is_looked_for_once_in_a_while() {
     node.greet(1, "bonnie", 5);
     node.append(4, 2).unwrap();
     assert_eq!(due(&node), minute, "two of three are a majority");
+    let mut alone = Node::restarted(true);
+    alone.append(1, 2).unwrap();
+    alone.now += minute;
+    assert_eq!(alone.machine.next_deadline(), Some(alone.now));
+    alone.machine.handle_timeout(alone.now);
+    assert_eq!(due(&alone), pause, "it warned, though no other one came");
     let cluster_size = Some(3);
     let mut fixed = Node::new(MasterOptions { cluster_size, ..options() }, restored(), true);
     fixed.now += minute;
