@@ -36,7 +36,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{MasterArgs, NodeArgs, SecondaryArgs, Stop};
+use crate::config::{self, MasterArgs, NodeArgs, SecondaryArgs, Stop};
 use crate::run::{StopOn, StopSignals};
 use crate::telemetry::escaped;
 use crate::threads;
@@ -83,7 +83,7 @@ impl Cli {
     /// # Errors
     /// When help or the version is asked for, and when the command line is unusable.
     pub fn parse_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
-        crate::config::parse(up::with_dashes(args.into_iter().collect()))
+        config::parse(up::with_dashes(args.into_iter().collect()))
     }
 
     /// Does what the command line asks for and returns the exit status.
@@ -186,6 +186,5 @@ fn seen_enough(done: anyhow::Result<()>) -> anyhow::Result<()> {
 /// Tells an error in one line on standard error.
 fn report(program: &str, error: &anyhow::Error) {
     let line = format!("{error:#}");
-    // A reader that is gone is no reason to fail: there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "{program}: {}", escaped(&line));
+    config::last_line(format!("{program}: {}", escaped(&line)));
 }

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -14,6 +17,10 @@ use crate::telemetry::escaped;
 
 /// Exit status of a command line that cannot be used.
 pub(crate) const BAD_USAGE_STATUS: u8 = 2;
+
+/// How long the last line of a program may take. Shorter: it is lost on a busy machine. Longer: a
+/// program is to end within five seconds, also where standard error takes nothing.
+const LAST_LINE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How a flag's environment variable is called; shown once instead of behind each flag.
 const ENVIRONMENT_HELP: &str = "Each flag can also be given by an environment variable: \
@@ -43,7 +50,7 @@ impl Stop {
                 ExitCode::SUCCESS
             }
             Self::BadUsage(line) => {
-                let _ = writeln!(std::io::stderr(), "{line}");
+                last_line(line);
                 ExitCode::from(BAD_USAGE_STATUS)
             }
         }
@@ -118,14 +125,41 @@ fn parse_with_sources<T: Parser>(
     Ok((flags, matches))
 }
 
-/// Names the argument that is no UTF-8: a file's name may be, nothing else.
+/// Writes the last line of a program to standard error. Where that takes nothing, the program is not
+/// to wait for it for ever: it ends without having told.
+pub fn last_line(line: String) {
+    let (tell, told) = mpsc::channel();
+    let write = move || {
+        // A reader that is gone is no reason to fail: there is nobody left to tell.
+        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = tell.send(());
+    };
+    match thread::Builder::new().spawn(write.clone()) {
+        // An error says that the line could not be written in time.
+        Ok(_) => drop(told.recv_timeout(LAST_LINE_TIMEOUT)),
+        Err(_) => write(),
+    }
+}
+
+/// Names what is no UTF-8: a file's name may be, nothing else.
 fn not_utf8(args: &[OsString]) -> String {
     let bad = args.iter().enumerate().skip(1).find(|(_, arg)| arg.to_str().is_none());
     match bad {
         Some((number, arg)) => {
             format!("argument {number} is no UTF-8: {:?}", arg.to_string_lossy())
         }
-        None => "a value in the environment is no UTF-8".to_owned(),
+        None => {
+            let is_bad = |name: &OsString, value: &OsString| {
+                name.to_string_lossy().starts_with("ACKLOG_") && value.to_str().is_none()
+            };
+            match std::env::vars_os().find(|(name, value)| is_bad(name, value)) {
+                Some((name, value)) => {
+                    let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+                    format!("the value of {name} is no UTF-8: {value:?}")
+                }
+                None => "a value in the environment is no UTF-8".to_owned(),
+            }
+        }
     }
 }
 

@@ -8,11 +8,13 @@ mod repair;
 mod reset;
 mod verify;
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+
+use crate::config;
 
 /// Flags of `acklog log`.
 #[derive(Clone, Debug, Args)]
@@ -51,11 +53,23 @@ pub(super) fn run(args: &LogArgs) -> ExitCode {
     let mut out = BufWriter::new(std::io::stdout());
     let done = args.act(&mut out);
     // What was found stands before what is wrong.
-    let flushed = out.flush().map_err(anyhow::Error::from);
-    super::finish(super::seen_enough(done.and(flushed)))
+    let flushed = out.flush();
+    if let (Ok(()), Err(error)) = (&done, &flushed)
+        && args.changes()
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        config::last_line(format!("acklog: it is done, but cannot be told: {error}"));
+        return ExitCode::SUCCESS;
+    }
+    super::finish(super::seen_enough(done.and(flushed.map_err(anyhow::Error::from))))
 }
 
 impl LogArgs {
+    /// Whether something is changed, so that the exit status must tell whether that was done.
+    const fn changes(&self) -> bool {
+        !matches!(self.action, Action::Verify(_) | Action::Dump(_))
+    }
+
     fn act(&self, out: &mut impl Write) -> anyhow::Result<()> {
         match &self.action {
             Action::Verify(args) => verify::run(args, out),
