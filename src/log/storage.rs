@@ -38,7 +38,7 @@ pub trait Storage: Debug + Send + Sync {
         self.open(name)
     }
 
-    /// Makes an empty file; one of that name is emptied. It survives a crash after
+    /// Makes an empty file, in place of one of that name. It survives a crash after
     /// [`sync_directory`](Self::sync_directory).
     ///
     /// # Errors
@@ -268,7 +268,12 @@ impl Storage for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        Ok(Arc::new(self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?))
+        // Not truncated: the file may have other names, in a backup for one, or be a link to another.
+        match unlinkat(&self.handle, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Arc::new(self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -318,5 +323,30 @@ impl StorageFile for File {
     /// `fdatasync`: the file's length is part of it, its times are not.
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_new_file_takes_the_place_of_a_link_and_leaves_what_that_leads_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::open(dir.path()).unwrap();
+        let [other, soft, hard] =
+            ["other", "soft.log", "hard.log"].map(|name| dir.path().join(name));
+        fs::write(&other, "kept").unwrap();
+        symlink("other", &soft).unwrap();
+        fs::hard_link(&other, &hard).unwrap();
+        for link in [soft, hard] {
+            let name = link.file_name().unwrap().to_str().unwrap();
+            directory.create(name).unwrap().write_at(0, b"new").unwrap();
+            assert_eq!(fs::read_to_string(&link).unwrap(), "new");
+        }
+        assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
     }
 }

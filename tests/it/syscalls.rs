@@ -53,7 +53,7 @@ fn calls(trace: &Path, root: &Path) -> Vec<Vec<String>> {
         let opened = rest.split(['<', '>']).nth(1).unwrap_or_default();
         let event = match call {
             _ if !rest.contains(root.to_str().unwrap()) || rest.contains("ENOENT") => continue,
-            "openat" if rest.contains("O_TRUNC") => format!("make {}", named(quoted[0])),
+            "openat" if rest.contains("O_EXCL") => format!("make {}", named(quoted[0])),
             "openat" => continue,
             "mkdir" | "mkdirat" => format!("mkdir {}", named(quoted[0])),
             "pwrite64" => format!("write {}", named(opened)),
