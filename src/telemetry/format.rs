@@ -54,7 +54,7 @@ impl LineFormat {
 
     /// The line that tells of lines that were lost.
     pub(super) fn of_lost(&self, count: u64) -> String {
-        let message = "log lines were lost: they came faster than standard error took them";
+        let message = "log lines were lost: standard error did not take them";
         let fields = Fields::new(message.to_owned(), vec![("lost", Value::from(count))]);
         let mut line = String::new();
         // Writing to a string cannot fail.

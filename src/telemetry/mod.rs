@@ -29,7 +29,7 @@ use crate::types::NodeName;
 use clock::Clock;
 use few::Few;
 use format::{LineFormat, Shared, Style};
-use writer::Lines;
+use writer::{Lines, WholeLines};
 
 /// Lines that wait for standard error. At about 200 bytes a line this is less than 4 MiB; fewer
 /// would lose lines in a burst of `debug`, more would only delay what is lost anyway.
@@ -73,11 +73,6 @@ impl Drop for Guard {
 /// When the process has a log already: that is a bug of the caller.
 pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
     threads::ask_for(1)?;
-    let (writer, worker) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(BUFFERED_LINES_MAX)
-        .thread_name("log")
-        .finish(io::stderr());
     let is_terminal = io::stderr().is_terminal();
     let style = match config.up_since {
         Some(_) => Style::Up,
@@ -87,6 +82,11 @@ pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
     let mut format = LineFormat::new(config.format, style, name, Clock::start(config.up_since));
     format.few = (config.up_since.is_some() && config.filter == UP_FILTER).then(Few::default);
     let format = Arc::new(format);
+    let (writer, worker) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(BUFFERED_LINES_MAX)
+        .thread_name("log")
+        .finish(WholeLines::new(io::stderr(), Arc::clone(&format)));
     let lines = Lines::new(writer, Arc::clone(&format));
     tracing::subscriber::set_global_default(subscriber(&config.filter, format, lines.clone()))
         .expect("logging starts once");

@@ -193,6 +193,44 @@ fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
 }
 
 #[test]
+fn lines_that_a_full_disk_does_not_take_are_told_once_there_is_room() {
+    /// A file with so much room.
+    #[derive(Default)]
+    struct Full(Vec<u8>, usize);
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.1);
+            if taken == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.1 -= taken;
+            self.0.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let name = "bonnie".parse().unwrap();
+    let format = LineFormat::new(LogFormat::Text, Style::Kept, &name, Clock::stopped(0));
+    let mut lines = WholeLines::new(Full(Vec::new(), 10), Arc::new(format));
+    let mut written = |room: usize, line: &str| {
+        lines.inner.1 += room;
+        let is_taken = lines.write_all(line.as_bytes()).is_ok();
+        (is_taken, String::from_utf8(lines.inner.0.clone()).unwrap())
+    };
+    assert_eq!(written(0, "whole\n"), (true, "whole\n".to_owned()));
+    assert_eq!(written(0, "torn off\n"), (false, "whole\ntorn".to_owned()));
+    assert!(!written(0, "lost\n").0);
+    let (is_taken, text) = written(1000, "further\n");
+    let all: Vec<&str> = text.lines().collect();
+    assert!(is_taken && all.len() == 4, "{text}");
+    assert_eq!((all[1], all[3]), ("torn", "further"));
+    assert!(all[2].contains("lost=2"), "{text}");
+    assert_eq!(written(0, "one more\n"), (true, text + "one more\n"));
+}
+
+#[test]
 fn an_attempt_that_fails_again_and_again_is_logged_when_its_reason_changes() {
     let lines = text(|| {
         for pause in 0..10 {

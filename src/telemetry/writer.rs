@@ -63,6 +63,65 @@ impl Write for Lines {
     }
 }
 
+/// Writes lines to where they go at last. Lines that are not taken there, as by a file on a full disk,
+/// are counted, and that is told before the next line that is.
+pub(super) struct WholeLines<W> {
+    pub(super) inner: W,
+    format: Arc<LineFormat>,
+    /// Lines that were not taken, or not as a whole, and not told of.
+    lost: u64,
+    /// Whether a part of a line stands at the end.
+    is_torn: bool,
+}
+
+impl<W: Write> WholeLines<W> {
+    pub(super) fn new(inner: W, format: Arc<LineFormat>) -> Self {
+        Self { inner, format, lost: 0, is_torn: false }
+    }
+
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.is_torn {
+            self.inner.write_all(b"\n")?;
+            self.is_torn = false;
+        }
+        let mut rest = line;
+        while !rest.is_empty() {
+            match self.inner.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.is_torn = rest.len() < line.len();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for WholeLines<W> {
+    /// Writes all of a line.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut told = Ok(());
+        if self.lost > 0 {
+            told = self.write_line(self.format.of_lost(self.lost).as_bytes());
+            if told.is_ok() {
+                self.lost = 0;
+            }
+        }
+        let written = told.and_then(|()| self.write_line(line));
+        if written.is_err() {
+            self.lost += 1;
+        }
+        written.map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 impl<'a> MakeWriter<'a> for Lines {
     type Writer = Self;
 
