@@ -44,7 +44,9 @@ impl Fields {
     /// takes the mark away.
     pub(super) fn take_condition(&mut self) -> Option<String> {
         let place = self.others.iter().position(|(name, _)| *name == "repeats")?;
-        self.others.remove(place);
+        if self.others.remove(place).1 == false {
+            return None;
+        }
         let mut condition = self.message.clone();
         for (name, value) in &self.others {
             if matches!(*name, "code" | "detail" | "error" | "peer" | "port" | "reason") {

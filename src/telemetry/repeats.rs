@@ -38,15 +38,13 @@ impl Repeats {
             all.clear();
         }
         let fresh = Seen { last: now, told: now, left_out: 0 };
-        let seen = match all.get_mut(&condition) {
-            Some(seen) if now.saturating_sub(seen.last) < NEW_AFTER => seen,
-            _ => {
-                all.insert(condition, fresh);
-                return Some(1);
-            }
+        let Some(seen) = all.get_mut(&condition) else {
+            all.insert(condition, fresh);
+            return Some(1);
         };
+        let is_new = now.saturating_sub(seen.last) >= NEW_AFTER;
         seen.last = now;
-        if now.saturating_sub(seen.told) < TELL_EVERY {
+        if !is_new && now.saturating_sub(seen.told) < TELL_EVERY {
             seen.left_out += 1;
             return None;
         }
@@ -71,6 +69,7 @@ mod tests {
         assert_eq!(logged("refused", 121), Some(1));
         assert_eq!(logged("away", 200), Some(1));
         assert_eq!(logged("away", 203), None);
+        assert_eq!(logged("away", 300), Some(2), "what was left out before it was over is told");
     }
 
     #[test]

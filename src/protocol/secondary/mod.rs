@@ -160,8 +160,10 @@ impl<L: LogView> Secondary<L> {
             }
             SecondaryInput::SessionDown { session, reason } => {
                 if self.session() == Some(session) {
+                    // The end of a connection over which the node was ready is a change each time.
+                    let repeats = !self.is_ready();
                     let pause = self.dial_later(now);
-                    warn!(repeats = true, %reason, ?pause,
+                    warn!(repeats, %reason, ?pause,
                         "the connection to the master is gone; dialing again");
                     self.last_error = Some(reason.to_string());
                 }
@@ -262,6 +264,11 @@ impl<L: LogView> Secondary<L> {
         self.log_id
     }
 
+    /// Whether runs come over the connection.
+    fn is_ready(&self) -> bool {
+        self.link().is_some_and(|link| link.stage == Stage::Ready)
+    }
+
     fn link(&self) -> Option<&Link> {
         match &self.connection {
             Connection::Up(link) => Some(link),
@@ -292,8 +299,9 @@ impl<L: LogView> Secondary<L> {
 
     fn close(&mut self, now: Instant, reason: CloseReason) {
         let Some(session) = self.session() else { return };
+        let repeats = !self.is_ready();
         let pause = self.dial_later(now);
-        warn!(repeats = true, %reason, ?pause, "closing the connection to the master; dialing again");
+        warn!(repeats, %reason, ?pause, "closing the connection to the master; dialing again");
         // A refusal has a detail of its own.
         if reason != CloseReason::Refused {
             self.last_error = Some(reason.to_string());

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use tracing::{debug, error, info, warn};
 
-use super::link::Stage;
 use super::{Connection, Secondary, SecondaryEffect};
 use crate::protocol::frame::{ErrorCode, Frame, FrameKind, RUN_BYTES_MAX, Response};
 use crate::protocol::repair::Repair;
@@ -37,8 +36,7 @@ impl<L: LogView> Secondary<L> {
 
     /// A page came: what is damaged here is taken from it.
     pub(super) fn mend(&mut self, now: Instant, page: &Records) {
-        let is_ready = self.link().is_some_and(|link| link.stage == Stage::Ready);
-        let Some(peer) = self.master.clone().filter(|_| is_ready) else { return };
+        let Some(peer) = self.master.clone().filter(|_| self.is_ready()) else { return };
         let Some(repair) = &mut self.repair else { return };
         match repair.take(page) {
             Some(run) => self.effects.push_back(SecondaryEffect::Mend { peer, run }),
