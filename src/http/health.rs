@@ -10,7 +10,6 @@ use super::body::ResponseBody;
 use super::read::APPLICATION_JSON;
 use crate::protocol::{
     DiskHealth, MasterHealth, MemberHealth, MemberPhase, RefusedHealth, SecondaryHealth,
-    SecondaryPhase, Status,
 };
 use crate::types::{DiskFault, LogEnd, NodeName};
 
@@ -75,14 +74,7 @@ impl Health for OfSecondary<'_> {
         to_json(&SecondaryJson {
             name: health.name.as_str(),
             role: "secondary",
-            phase: match health.phase {
-                SecondaryPhase::Connecting => "connecting",
-                SecondaryPhase::CatchingUp => "catching-up",
-                SecondaryPhase::Ready => "ready",
-                SecondaryPhase::Refused => "refused",
-                SecondaryPhase::Diverged => "diverged",
-                SecondaryPhase::Failed => "failed",
-            },
+            phase: health.phase.as_str(),
             log_end: health.log_end.get(),
             buffered: health.buffered,
             master: ItsMasterJson {
@@ -100,11 +92,7 @@ impl Health for OfSecondary<'_> {
 fn member(member: &MemberHealth) -> MemberJson<'_> {
     MemberJson {
         name: member.name.as_str(),
-        status: match member.status {
-            Status::Healthy => "healthy",
-            Status::Suspected => "suspected",
-            Status::Unhealthy => "unhealthy",
-        },
+        status: member.status.as_str(),
         phase: match member.phase {
             MemberPhase::CatchingUp => "catching-up",
             MemberPhase::Ready => "ready",
@@ -236,6 +224,7 @@ mod tests {
     use super::*;
     use crate::protocol::QuorumHealth;
     use crate::protocol::frame::RefusalCode;
+    use crate::protocol::{SecondaryPhase, Status};
 
     fn name(text: &str) -> NodeName {
         text.parse().unwrap()

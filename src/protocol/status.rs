@@ -40,6 +40,17 @@ pub enum Status {
     Unhealthy,
 }
 
+impl Status {
+    /// Returns its word, as `/health` and log lines have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Suspected => "suspected",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// How far a secondary is in joining, as the master knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberPhase {
@@ -162,6 +173,20 @@ pub enum SecondaryPhase {
     Diverged,
     /// Its disk takes nothing more until it is restarted, and so it does not dial again.
     Failed,
+}
+
+impl SecondaryPhase {
+    /// Returns its word, as `/health` and log lines have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::CatchingUp => "catching-up",
+            Self::Ready => "ready",
+            Self::Refused => "refused",
+            Self::Diverged => "diverged",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A secondary's health.

@@ -189,7 +189,7 @@ impl Member {
     /// first request behind the handshake, which may be of a process that is gone, with what it had.
     pub(super) fn connect(&mut self, now: Instant, new: NewLink, options: &MasterOptions) {
         if self.last_seen.is_some() && self.status() == Status::Unhealthy {
-            info!(peer = %self.name, before = ?Status::Unhealthy, "healthy again, over a new connection");
+            info!(peer = %self.name, before = Status::Unhealthy.as_str(), "healthy again, over a new connection");
         }
         self.progress = Progress::new(new.end.min(self.acked_end()), options.heartbeat_interval);
         self.last_seen = Some(now);
@@ -327,7 +327,7 @@ impl Member {
             link.give_up_at =
                 (status == Status::Unhealthy).then_some(now + interval * SILENT_AFTER);
             let silent = now.saturating_duration_since(link.health.last_seen());
-            warn!(peer = %self.name, ?status, ?silent, "not heard from");
+            warn!(peer = %self.name, status = status.as_str(), ?silent, "not heard from");
         }
         while let Some((request, asked)) = link.in_flight.expire(now) {
             match asked {

@@ -150,7 +150,7 @@ impl<L: LogView> Master<L> {
                 None,
             ) => self.note_stranger(session, stranger, &reason),
             (CloseReason::Protocol(error), Some(peer)) => {
-                warn!(peer, %session, %error, status = ?Status::Unhealthy,
+                warn!(peer, %session, %error, status = Status::Unhealthy.as_str(),
                     "closing a connection: the peer is broken");
             }
             (CloseReason::Unresponsive, Some(peer)) => {
@@ -161,7 +161,7 @@ impl<L: LogView> Master<L> {
                 debug!(%session, %reason, "closing a connection");
             }
             (_, Some(peer)) if was_live => {
-                info!(peer, %session, %reason, status = ?Status::Unhealthy, "closing a connection");
+                info!(peer, %session, %reason, status = Status::Unhealthy.as_str(), "closing a connection");
             }
             (_, Some(peer)) => debug!(peer, %session, %reason, "closing a connection"),
         }
@@ -179,7 +179,7 @@ impl<L: LogView> Master<L> {
         }
         match self.end_session(session) {
             Some((peer, _)) => {
-                warn!(peer, %reason, status = ?Status::Unhealthy, "a secondary's connection is gone");
+                warn!(peer, %reason, status = Status::Unhealthy.as_str(), "a secondary's connection is gone");
             }
             None if matches!(reason, SessionEnd::Garbage(_)) => {
                 self.note_stranger(session, stranger, reason);

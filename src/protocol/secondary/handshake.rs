@@ -55,7 +55,13 @@ impl<L: LogView> Secondary<L> {
         let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
         self.refusal = Some(phase);
         self.last_error = Some(format!("the master refuses this node: {detail}"));
-        warn!(repeats = true, ?code, detail, ?phase, "the master refuses this node");
+        warn!(
+            repeats = true,
+            code = code.as_str(),
+            detail,
+            phase = phase.as_str(),
+            "the master refuses this node"
+        );
         self.close(now, CloseReason::Refused);
     }
 

@@ -16,7 +16,7 @@ impl Member {
         let Some(before) = link.health.hear(now) else { return false };
         link.give_up_at = None;
         link.silent_until = Some(link.in_flight.next_id());
-        info!(peer = %self.name, ?before, "healthy again");
+        info!(peer = %self.name, before = before.as_str(), "healthy again");
         self.progress.resume();
         true
     }
