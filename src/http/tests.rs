@@ -323,6 +323,18 @@ async fn what_is_no_request_is_refused_with_a_reason() {
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!((&problem["code"], &problem["retry"]), (&code.into(), &false.into()));
     }
+    for (line, outcome) in [
+        ("POST /messages?x HTTP/1.1", Some("refused")),
+        ("POST /newMessage HTTP/1.1", Some("refused")),
+        ("POST /messages/3 HTTP/1.1", None),
+        ("GET /messages HTTP/1.1", None),
+    ] {
+        let sent = format!("{line}\r\nhost: a\r\ncontent-length: x\r\n\r\n").into_bytes();
+        let answer = raw(running.server.address(), sent).await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((problem["status"].as_u64(), problem["outcome"].as_str()), (Some(400), outcome));
+    }
 }
 
 #[tokio::test(start_paused = true)]

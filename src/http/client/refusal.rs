@@ -6,15 +6,28 @@
 use std::sync::LazyLock;
 
 use crate::http::connection::HEAD_BYTES_MAX;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 
-/// The answers to what is no request, in place of hyper's own, which have no body.
-static REFUSALS: LazyLock<[(&str, Vec<u8>); 4]> = LazyLock::new(|| {
+/// An answer in place of one of hyper's own, which begins like this and has no body.
+struct Refusal {
+    status: &'static str,
+    /// To an append, which tells the outcome too.
+    of_append: Vec<u8>,
+    of_other: Vec<u8>,
+}
+
+/// The answers to what is no request.
+static REFUSALS: LazyLock<[Refusal; 4]> = LazyLock::new(|| {
+    let refusal = |status, problem: fn() -> Problem| Refusal {
+        status,
+        of_append: problem().sent(Kind::Append { keyed: false }),
+        of_other: problem().sent(Kind::Idempotent),
+    };
     [
-        ("HTTP/1.1 4", Problem::LengthTooLong.sent()),
-        ("HTTP/1.1 400 ", Problem::NoRequest.sent()),
-        ("HTTP/1.1 414 ", Problem::TargetTooLong.sent()),
-        ("HTTP/1.1 431 ", Problem::HeadTooLong.sent()),
+        refusal("HTTP/1.1 4", || Problem::LengthTooLong),
+        refusal("HTTP/1.1 400 ", || Problem::NoRequest),
+        refusal("HTTP/1.1 414 ", || Problem::TargetTooLong),
+        refusal("HTTP/1.1 431 ", || Problem::HeadTooLong),
     ]
 });
 
@@ -48,6 +61,14 @@ impl Head {
         if self.bytes.capacity() > ROOM_BYTES_KEPT {
             self.bytes = Vec::new();
         }
+    }
+
+    /// Whether it asks to append, as far as its first line tells.
+    fn is_append(&self) -> bool {
+        let line = self.bytes.trim_ascii_start();
+        let Some(target) = line.strip_prefix(b"POST ") else { return false };
+        let path = target.split(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n')).next();
+        matches!(path, Some(b"/newMessage" | b"/messages"))
     }
 
     /// Whether the end of the request line came.
@@ -84,7 +105,7 @@ pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
         return None;
     }
     let [length, bad, line, long] = &*REFUSALS;
-    let is = |(status, _): &(&str, Vec<u8>)| bytes.starts_with(status.as_bytes());
+    let is = |refusal: &Refusal| bytes.starts_with(refusal.status.as_bytes());
     let found = match head.has_line() {
         _ if is(length) && head.is_length_too_long() => length,
         _ if is(bad) => bad,
@@ -94,7 +115,7 @@ pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
         true if is(long) => long,
         _ => return None,
     };
-    Some(&found.1)
+    Some(if head.is_append() { &found.of_append } else { &found.of_other })
 }
 
 /// Has hyper answer a client that begins with HTTP/2, which it closes without a word otherwise: any

@@ -161,9 +161,9 @@ impl Problem {
     }
 
     /// Returns the answer as it is sent, where hyper found that what came is no request.
-    pub(in crate::http) fn sent(self) -> Vec<u8> {
+    pub(in crate::http) fn sent(self, kind: Kind) -> Vec<u8> {
         let status = self.status();
-        let body = self.body(Kind::Idempotent);
+        let body = self.body(kind);
         let mut headers = HeaderMap::new();
         self.write_headers(&mut headers);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
