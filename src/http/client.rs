@@ -94,8 +94,9 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {
     /// The system's.
     fn unread_bytes(&self) -> io::Result<u64>;
 
-    /// Has the connection reset when it is dropped, so that the client sees that something lacks.
-    fn reset_on_drop(&self);
+    /// Has the connection reset when it is closed, also by the end of the process, so that the client
+    /// sees that something lacks; or not any more.
+    fn reset_on_close(&self, resets: bool);
 }
 
 impl Stream for TcpStream {
@@ -121,9 +122,9 @@ impl Stream for TcpStream {
         Ok(rustix::io::ioctl_fionread(self)?)
     }
 
-    fn reset_on_drop(&self) {
+    fn reset_on_close(&self, resets: bool) {
         // Fails when the connection is broken, and then it ends with an error anyway.
-        let _ = self.set_zero_linger();
+        let _ = SockRef::from(self).set_linger(resets.then_some(Duration::ZERO));
     }
 }
 
@@ -151,7 +152,8 @@ struct Shared<S> {
     is_flushed: Cell<bool>,
     /// The rest of an interim answer that was sent in part.
     interim: Cell<&'static [u8]>,
-    /// Whether the end of the connection tells the client where the answer ends.
+    /// Whether the end of the connection tells the client where the answer ends. It is set to be
+    /// reset then until hyper closes it.
     ends_answer: Cell<bool>,
 }
 
@@ -160,7 +162,6 @@ pub(super) struct Client<S: Stream> {
     shared: Rc<Shared<S>>,
     /// Set while the client takes nothing.
     unread: Option<Unread>,
-    is_shut_down: bool,
     /// Bytes of hyper's that something else is sent in place of.
     replaced: Option<usize>,
     /// What came since the last answer.
@@ -193,7 +194,7 @@ impl<S: Stream> Client<S> {
         });
         let watch = Watch(shared.clone());
         let (replaced, head) = (None, Head::default());
-        (Self { shared, unread: None, is_shut_down: false, replaced, head }, watch)
+        (Self { shared, unread: None, replaced, head }, watch)
     }
 
     /// Fails once the client took nothing for [`UNREAD_MAX`].
@@ -257,14 +258,6 @@ impl<S: Stream> Client<S> {
     }
 }
 
-impl<S: Stream> Drop for Client<S> {
-    fn drop(&mut self) {
-        if self.shared.ends_answer.get() && !self.is_shut_down {
-            self.shared.stream.borrow().reset_on_drop();
-        }
-    }
-}
-
 impl<S: Stream> AsyncRead for Client<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -310,8 +303,10 @@ impl<S: Stream> AsyncWrite for Client<S> {
     }
 
     /// Called by hyper once the last answer is complete, and never after an error.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.is_shut_down = true;
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.shared.ends_answer.take() {
+            self.shared.stream.borrow().reset_on_close(false);
+        }
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
@@ -322,6 +317,7 @@ impl<S: Stream> Watch<S> {
     /// came until then look like all of it.
     pub(super) fn ends_answer(&self) {
         self.0.ends_answer.set(true);
+        self.0.stream.borrow().reset_on_close(true);
     }
 
     /// Returns once the client of a waiting request is gone: its connection is broken or, where its

@@ -127,5 +127,5 @@ impl Stream for tokio::io::DuplexStream {
         Ok(0)
     }
 
-    fn reset_on_drop(&self) {}
+    fn reset_on_close(&self, _: bool) {}
 }
