@@ -211,8 +211,13 @@ fn other_protocol(first: [u8; PREFIX_BYTES]) -> Option<ReceiveError> {
         b"GET " | b"HEAD" | b"POST" | b"PUT " | b"DELE" | b"OPTI" | b"PATC" | b"PRI " | b"CONN" => {
             Some(ReceiveError::HttpRequest)
         }
-        [0x16, 0x03, ..] => Some(ReceiveError::OtherProtocol("TLS")),
+        // A handshake or an alert.
+        [0x15 | 0x16, 0x03, ..] => Some(ReceiveError::OtherProtocol("TLS")),
         b"SSH-" => Some(ReceiveError::OtherProtocol("SSH")),
+        b"PROX" | b"\r\n\r\n" => Some(ReceiveError::OtherProtocol("the PROXY protocol")),
+        text if text.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n')) => {
+            Some(ReceiveError::OtherProtocol("a text protocol"))
+        }
         _ => None,
     }
 }
@@ -272,7 +277,11 @@ mod tests {
             (&b"GET / HTTP/1.1\r\n"[..], "an HTTP request came"),
             (b"HTTP/1.1 400 Bad Request\r\n", "an HTTP server answers there"),
             (&[0x16, 0x03, 0x01, 0x02, 0x00], "the peer speaks TLS"),
+            (&[0x15, 0x03, 0x01, 0x00, 0x02], "the peer speaks TLS"),
             (b"SSH-2.0-OpenSSH", "the peer speaks SSH"),
+            (b"PROXY TCP4 192.0.2.1", "the peer speaks the PROXY protocol"),
+            (b"220 mail ESMTP\r\n", "the peer speaks a text protocol"),
+            (b"*1\r\n$4\r\nPING\r\n", "the peer speaks a text protocol"),
         ] {
             let error = reader(bytes).next().await.unwrap_err().to_string();
             assert!(error.starts_with(told), "{error}");
