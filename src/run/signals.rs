@@ -9,6 +9,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use anyhow::Context as _;
+use nix::sys::signal::SigSet;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -141,6 +142,10 @@ impl StopSignals {
 /// A handler for each signal. They stay for the life of the process; the runtime that they are
 /// installed in does not, and the next one takes them over with what came meanwhile.
 fn handlers() -> io::Result<Vec<(Signal, &'static str, Effect)>> {
+    // Where a terminal lets no program in the background write to it (`stty tostop`), this signal
+    // would stop the node at its first line, for as long as it stays in the background. Blocked, it
+    // is not sent. All threads that this one starts have it blocked too.
+    SigSet::from(nix::sys::signal::Signal::SIGTTOU).thread_block()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     let off = signals_off();

@@ -129,6 +129,14 @@ fn process_1_of_a_container_gets_a_signal_while_it_starts() {
     }
 }
 
+#[test]
+fn no_terminal_stops_a_node_that_writes_to_it_from_the_background() {
+    let (master, _) = master(&[]);
+    let process = master.process.id().to_string();
+    // Whoever has it blocked may write (`stty tostop`).
+    assert!(is_in_mask(&process, "SigBlk:", Signal::TTOU));
+}
+
 /// Whether a child has ended and is only to be waited for.
 fn has_ended(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

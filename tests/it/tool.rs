@@ -1,9 +1,14 @@
 //! The person's tool against real nodes.
 
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::*;
 
@@ -221,4 +226,32 @@ fn a_cluster_that_up_starts_again_in_its_directory_goes_on_where_it_was() {
     let bonnies = format!("{data_dir}/bonnie");
     let tool = Command::new(env!("CARGO_BIN_EXE_acklog")).args(["log", "dump", &bonnies]).output();
     assert_eq!(text(&tool.unwrap().stdout), "0\tMsg1\n1\tMsg2\n");
+}
+
+#[test]
+fn a_node_that_cannot_start_ends_also_where_standard_error_takes_nothing() {
+    let (_unread, mut full) = std::io::pipe().unwrap();
+    fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
+    while full.write(&[0; 4096]).is_ok() {}
+    // From here on, whoever writes to it waits.
+    fcntl_setfl(&full, OFlags::empty()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_master-node"));
+    let child = RefCell::new(command.arg("--nope").env_clear().stderr(full).spawn().unwrap());
+    wait_until("the process to end", || child.borrow_mut().try_wait().unwrap().is_some());
+    assert_eq!(child.into_inner().wait().unwrap().code(), Some(2));
+}
+
+#[test]
+fn what_was_done_and_cannot_be_told_is_done() {
+    let kept = TempDir::new().unwrap();
+    let (dir, target) = (kept.path().join("log"), kept.path().join("copy"));
+    let (master, _) = master(&["--data-dir", dir.to_str().unwrap()]);
+    append(master.http, "Msg0", "1");
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
+    let backup = command.args(["log", "backup"]).args([&dir, &target]).stdout(full).env_clear();
+    let done = backup.output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    assert!(text(&done.stderr).contains("it is done, but cannot be told"));
+    assert!(target.join("manifest").exists());
 }
