@@ -82,8 +82,12 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Whether it names a node: by a URL, or by host and port where no directory has that name.
 fn is_url(from: &str) -> bool {
-    from.starts_with("http://") || from.starts_with("https://")
+    let is_node = || from.contains(':') && NodeUrl::from_str(from).is_ok();
+    from.starts_with("http://")
+        || from.starts_with("https://")
+        || (!Path::new(from).exists() && is_node())
 }
 
 /// Asks a node for the text of a message.

@@ -44,6 +44,10 @@ const READY_POLL: Duration = Duration::from_millis(50);
 /// How long nodes may take to end cleanly. They promise to do it in this time themselves.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// Time after which a further signal asks to kill what has not ended. Before that it is the same
+/// order: `timeout` sends it to the process and to its group.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 /// How long the system may take to end a killed process.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
@@ -299,6 +303,7 @@ impl Cluster {
     /// Ends all nodes: asks first, and kills what has not ended in time or when a person asks
     /// once more.
     async fn end(&mut self, signals: &mut StopSignals) {
+        let begun = Instant::now();
         for (signal, grace) in [(Signal::TERM, STOP_GRACE), (Signal::KILL, KILL_GRACE)] {
             let deadline = Instant::now() + grace;
             let left: Vec<_> = self.nodes.iter().filter(|node| node.running.is_some()).collect();
@@ -319,7 +324,11 @@ impl Cluster {
                         }
                         Ok(None) | Err(_) => break,
                     },
-                    _ = signals.stopped() => break,
+                    _ = signals.stopped() => {
+                        if begun.elapsed() >= ASKED_AGAIN_AFTER {
+                            break;
+                        }
+                    }
                 }
             }
         }

@@ -17,7 +17,7 @@ pub enum RepairError {
     Open(#[from] OpenError),
     /// Nobody was named who has what is damaged.
     #[error(
-        "{places} damaged places, the first at {first}; name the directory of a node that has those \
+        "damaged places: {places}, the first: {first}; name the directory of a node that has those \
          messages, or a backup of it, with --from"
     )]
     NoSource {
