@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use super::storage::{Storage, StorageFile};
 use crate::sim::SimDisk;
 
-/// A simulated disk whose syncs, or reads, hang while it is frozen. A clone is the same disk.
+/// A simulated disk whose syncs, reads or looks at lengths hang while it is frozen. A clone is the same disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FreezingDisk {
     inner: SimDisk,
@@ -17,6 +17,7 @@ pub(crate) struct FreezingDisk {
 struct Frozen {
     syncs: bool,
     reads: bool,
+    looks: bool,
     reads_done: usize,
     longest_write: usize,
 }
@@ -37,6 +38,12 @@ impl FreezingDisk {
     /// Lets all reads of files hang from now on, or go on.
     pub(crate) fn freeze_reads(&self, is_frozen: bool) {
         self.state.0.lock().unwrap().reads = is_frozen;
+        self.state.1.notify_all();
+    }
+
+    /// Lets all looks at files' lengths hang from now on, or go on.
+    pub(crate) fn freeze_looks(&self, is_frozen: bool) {
+        self.state.0.lock().unwrap().looks = is_frozen;
         self.state.1.notify_all();
     }
 
@@ -102,7 +109,7 @@ impl StorageFile for FreezingFile {
     }
 
     fn length(&self) -> io::Result<u64> {
-        self.disk.wait(|frozen| frozen.reads);
+        self.disk.wait(|frozen| frozen.looks);
         self.inner.length()
     }
 

@@ -162,13 +162,13 @@ mod tests {
         let disk = FreezingDisk::default();
         let storage = Watched::new(disk.clone());
         let file = storage.create("a.log").unwrap();
-        disk.freeze_reads(true);
+        disk.freeze_looks(true);
         let looks = thread::spawn(move || file.length());
         while storage.oldest_call().is_none() {
             thread::yield_now();
         }
         assert_eq!(storage.oldest_call().unwrap().1, "look at a.log");
-        disk.freeze_reads(false);
+        disk.freeze_looks(false);
         looks.join().unwrap().unwrap();
         assert_eq!(storage.oldest_call(), None);
     }

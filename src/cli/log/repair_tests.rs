@@ -43,7 +43,7 @@ async fn a_damaged_message_is_taken_from_another_directory() {
     }
     let before = files(dir.path());
     let lacking = refusal(&["repair"], dir.path());
-    assert!(lacking.contains("2 damaged places") && lacking.contains("--from"), "{lacking}");
+    assert!(lacking.contains("damaged places: 2") && lacking.contains("--from"), "{lacking}");
     let url = refusal(&["repair", "--from", "https://127.0.0.1:8000"], dir.path());
     assert!(url.contains("no TLS"), "{url}");
     assert_eq!(files(dir.path()), before);

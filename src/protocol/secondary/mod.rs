@@ -160,7 +160,6 @@ impl<L: LogView> Secondary<L> {
             }
             SecondaryInput::SessionDown { session, reason } => {
                 if self.session() == Some(session) {
-                    // The end of a connection over which the node was ready is a change each time.
                     let repeats = !self.is_ready();
                     let pause = self.dial_later(now);
                     warn!(repeats, %reason, ?pause,
@@ -264,7 +263,7 @@ impl<L: LogView> Secondary<L> {
         self.log_id
     }
 
-    /// Whether runs come over the connection.
+    /// Whether runs come over the connection. Its end is a change each time then, and logged.
     fn is_ready(&self) -> bool {
         self.link().is_some_and(|link| link.stage == Stage::Ready)
     }
