@@ -1,5 +1,8 @@
 //! The HTTP contract against real nodes.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
 use rustix::process::Signal;
 
 use crate::support::*;
@@ -179,4 +182,26 @@ fn senders_that_hang_up_at_once_leave_no_waiter() {
     // All that were read are in the log by the time that a later one is.
     append(master.http, "last", "1");
     wait_until("nobody to wait", || health(master.http)["waitingSenders"] == 0);
+}
+
+#[test]
+fn a_listing_that_only_the_end_of_the_connection_ends_is_reset_where_its_node_is_killed() {
+    let (mut master, _) = master(&[]);
+    for _ in 0..20 {
+        append(master.http, &"x".repeat(1_000_000), "1");
+    }
+    let mut client = TcpStream::connect(master.http).unwrap();
+    client.write_all(b"GET /messages HTTP/1.0\r\n\r\n").unwrap();
+    client.read_exact(&mut [0; 2000]).unwrap();
+    master.process.kill();
+    let end = std::io::copy(&mut client, &mut std::io::sink()).unwrap_err();
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    // One that is whole ends in peace.
+    let (master, _) = crate::support::master(&[]);
+    append(master.http, "Msg", "1");
+    let mut client = TcpStream::connect(master.http).unwrap();
+    client.write_all(b"GET /messages HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("[{\"id\":0,\"message\":\"Msg\"}]\n"), "{answer}");
 }
