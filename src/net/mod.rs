@@ -7,6 +7,7 @@
 //!
 //! All network types of the communication between nodes come through here.
 
+mod acked;
 mod batch;
 mod codec;
 mod dialer;

@@ -21,6 +21,7 @@ use tracing::info;
 
 use self::events::Events;
 pub use self::events::{SessionEvent, Told};
+use super::acked::Acked;
 use super::batch::Batch;
 use super::codec::{FrameLimit, FrameReader, ReceiveError, Received};
 use super::outbox::{Line, LineRoom, Outbox, WeakOutbox};
@@ -49,6 +50,10 @@ const UNACKED_MIN: Duration = Duration::from_secs(2);
 
 /// Heartbeat intervals for which sent bytes may stay unacknowledged.
 const UNACKED_INTERVALS: u32 = 5;
+
+/// The kernel's patience, as a multiple of this node's. Less: the kernel ends connections on which
+/// all is well. More: it keeps the bytes of connections that are gone for longer.
+const KERNEL_PATIENCE: u32 = 4;
 
 /// The heartbeat interval that counts until the handshake tells it: the default one.
 const INTERVAL_BEFORE_HANDSHAKE: Duration = Duration::from_secs(1);
@@ -155,7 +160,6 @@ impl Network {
     ) -> io::Result<SessionHandle> {
         // A frame is written whole; waiting for more to join it would only delay it.
         stream.set_nodelay(true)?;
-        set_patience(&stream, INTERVAL_BEFORE_HANDSHAKE)?;
         let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 3);
         SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
         let ends = Ends { local: stream.local_addr()?, peer: stream.peer_addr()? };
@@ -165,6 +169,7 @@ impl Network {
             bound_own_queue(&stream)?;
         }
         let line = Arc::new(Line::new(ends, unacked));
+        set_patience(&stream, &line, patience(INTERVAL_BEFORE_HANDSHAKE))?;
         let (outbox, queue) = Outbox::new(line.clone());
         let frame = Arc::new(FrameLimit::of_handshake());
         let limits = Arc::new(Limits { frame, heartbeat_ms: AtomicU64::new(0) });
@@ -191,7 +196,8 @@ impl Network {
         let reader = Reader {
             frames: FrameReader::new(read_half, limits.frame.clone()),
             limits: limits.clone(),
-            pace: None,
+            line: line.clone(),
+            watch: None,
         };
         let answers = outbox.downgrade();
         self.tasks.spawn(async move {
@@ -206,10 +212,15 @@ impl Network {
     }
 }
 
-/// Lets the kernel end a connection on which bytes stay unacknowledged for some heartbeat intervals. Its own limit is
-/// above ten minutes, and its pauses between attempts grow to two.
-fn set_patience(stream: &TcpStream, heartbeat_interval: Duration) -> io::Result<()> {
-    let patience = (heartbeat_interval * UNACKED_INTERVALS).max(UNACKED_MIN);
+/// How long sent bytes may stay unacknowledged.
+fn patience(heartbeat_interval: Duration) -> Duration {
+    (heartbeat_interval * UNACKED_INTERVALS).max(UNACKED_MIN)
+}
+
+/// Lets the kernel end a connection on which bytes stay unacknowledged. Its own limit is above ten minutes, and its
+/// pauses between attempts grow to two. Where this node looks itself ([`Acked`]), the kernel has several times as long.
+fn set_patience(stream: &TcpStream, line: &Line, patience: Duration) -> io::Result<()> {
+    let patience = if line.is_told() { KERNEL_PATIENCE * patience } else { patience };
     #[cfg(target_os = "linux")]
     SockRef::from(stream).set_tcp_user_timeout(Some(patience))?;
     #[cfg(not(target_os = "linux"))]
@@ -228,8 +239,9 @@ fn lost(error: &io::Error) -> SessionEnd {
 struct Reader {
     frames: FrameReader<OwnedReadHalf>,
     limits: Arc<Limits>,
-    /// None until the handshake is done.
-    pace: Option<Pace>,
+    line: Arc<Line>,
+    /// What is looked at in both directions once a heartbeat interval; none until the handshake is done.
+    watch: Option<(Pace, Acked)>,
 }
 
 impl Reader {
@@ -258,7 +270,7 @@ impl Reader {
             if !events.tell(event).await {
                 return SessionEnd::Lost("the node stopped".to_owned());
             }
-            if let Some(pace) = self.pace.as_mut().filter(|_| is_whole) {
+            if let Some((pace, _)) = self.watch.as_mut().filter(|_| is_whole) {
                 pace.restart();
             }
             if is_long {
@@ -267,12 +279,13 @@ impl Reader {
         }
     }
 
-    /// The next frame, or news of one, unless it comes too slowly.
+    /// The next frame, or news of one, unless it comes too slowly or the peer takes nothing of what is sent.
     async fn next(&mut self) -> Result<Option<Received>, ReceiveError> {
-        if self.pace.is_none() {
-            self.pace = self.limits.heartbeat_interval().map(Pace::new);
+        if self.watch.is_none() {
+            let watch = |interval| (Pace::new(interval), Acked::new(patience(interval)));
+            self.watch = self.limits.heartbeat_interval().map(watch);
         }
-        let Some(pace) = &mut self.pace else { return self.frames.next().await };
+        let Some((pace, acked)) = &mut self.watch else { return self.frames.next().await };
         loop {
             tokio::select! {
                 // What has come is read before it is judged.
@@ -282,6 +295,9 @@ impl Reader {
                     let within = self.frames.is_within_frame().then(|| self.frames.came());
                     if pace.is_too_slow(within) {
                         return Err(ReceiveError::Slow);
+                    }
+                    if acked.is_stuck(Instant::now(), self.line.taken_in_part()) {
+                        return Err(ReceiveError::Io(io::ErrorKind::TimedOut.into()));
                     }
                 }
             }
@@ -293,7 +309,7 @@ impl Reader {
         let interval = heartbeat_interval.min(HEARTBEAT_INTERVAL_MAX);
         self.limits.admit(interval, true);
         // Fails only for a connection that is gone, which the next read tells.
-        let _ = set_patience(self.frames.io().as_ref(), interval);
+        let _ = set_patience(self.frames.io().as_ref(), &self.line, patience(interval));
     }
 }
 
@@ -347,7 +363,7 @@ impl Writer {
         let mut is_admitted = false;
         while self.queue.recv_many(&mut frames, WRITE_BATCH).await > 0 {
             if let Some(interval) = self.limits.heartbeat_interval().filter(|_| !is_admitted) {
-                set_patience(self.io.as_ref(), interval)?;
+                set_patience(self.io.as_ref(), &self.line, patience(interval))?;
                 is_admitted = true;
             }
             let mut batch = Batch::new(frames.drain(..));
