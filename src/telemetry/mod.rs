@@ -72,7 +72,8 @@ impl Drop for Guard {
 /// # Panics
 /// When the process has a log already: that is a bug of the caller.
 pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
-    threads::ask_for(1)?;
+    // One more than is needed: one that has ended counts for a moment longer.
+    threads::ask_for(2)?;
     let is_terminal = io::stderr().is_terminal();
     let style = match config.up_since {
         Some(_) => Style::Up,
