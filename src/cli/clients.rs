@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
+use serde_json::Value;
 
 use super::NodeUrl;
 use super::client::{Answer, Client, READ_TIMEOUT, Unreachable};
@@ -69,6 +70,24 @@ impl Clients {
     pub(super) fn current(&mut self) -> Option<&mut Client> {
         self.clients.get_mut(self.current)
     }
+}
+
+/// The first of several nodes that is a master, else the first that can be reached, which then says why it takes
+/// nothing. A single node is taken as it is.
+pub(super) async fn master_of(urls: &[NodeUrl]) -> anyhow::Result<NodeUrl> {
+    let mut reached = None;
+    for url in urls {
+        let answer = match urls.len() {
+            1 => return Ok(url.clone()),
+            _ => Client::new(url.clone()).get("/health").await,
+        };
+        let health = answer.and_then(|answer| answer.json()).unwrap_or_default();
+        if health.get("role").and_then(Value::as_str) == Some("master") {
+            return Ok(url.clone());
+        }
+        reached = reached.or_else(|| (!health.is_null()).then(|| url.clone()));
+    }
+    reached.context("no node can be reached: is the cluster up?")
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use clap::Args;
 use hyper::Method;
 use serde_json::Value;
 
-use super::client::{Client, READ_TIMEOUT};
-use super::clients::Clients;
-use super::{NodeUrl, Target};
+use super::Target;
+use super::client::READ_TIMEOUT;
+use super::clients::{Clients, master_of};
 use crate::types::NodeName;
 
 /// Flags of `acklog forget`.
@@ -33,7 +33,10 @@ pub(super) struct ForgetArgs {
 /// When the master refuses or cannot be reached.
 pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let path = format!("/secondaries/{}", args.name);
-    let mut clients = Clients::new(&of_master(&args.target.urls).await);
+    let all = &args.target.urls;
+    // Where none can be reached, the request tells that of each.
+    let urls = master_of(all).await.map_or_else(|_| all.clone(), |url| vec![url]);
+    let mut clients = Clients::new(&urls);
     let patience = Some(READ_TIMEOUT);
     let answer = clients.call(Method::DELETE, &path, None, Bytes::new(), patience).await?;
     if !answer.status.is_success() {
@@ -48,18 +51,6 @@ pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Resu
         None => writeln!(out, "forgot {}", args.name)?,
     }
     Ok(())
-}
-
-/// Returns the URL of the master, where one of several says that it is that; else all of them.
-async fn of_master(urls: &[NodeUrl]) -> Vec<NodeUrl> {
-    for url in urls.iter().filter(|_| urls.len() > 1) {
-        let answer = Client::new(url.clone()).get("/health").await;
-        let health = answer.and_then(|answer| answer.json());
-        if health.is_ok_and(|health| health.get("role").is_some_and(|role| role == "master")) {
-            return vec![url.clone()];
-        }
-    }
-    urls.to_vec()
 }
 
 #[cfg(test)]
@@ -85,6 +76,7 @@ mod tests {
         let refused = forgotten(409, r#"{"detail": "clyde is healthy"}"#).await;
         assert_eq!(refused.unwrap_err(), "clyde is healthy");
     }
+
     #[tokio::test]
     async fn of_several_nodes_the_master_is_asked() {
         let secondary = TestNode::recording(200, r#"{"role": "secondary"}"#).await.0;

@@ -8,9 +8,7 @@ use serde::Serialize;
 
 use super::body::ResponseBody;
 use super::read::APPLICATION_JSON;
-use crate::protocol::{
-    DiskHealth, MasterHealth, MemberHealth, MemberPhase, RefusedHealth, SecondaryHealth,
-};
+use crate::protocol::{DiskHealth, MasterHealth, MemberHealth, RefusedHealth, SecondaryHealth};
 use crate::types::{DiskFault, LogEnd, NodeName};
 
 /// What a node tells about itself, ready to be sent.
@@ -93,11 +91,7 @@ fn member(member: &MemberHealth) -> MemberJson<'_> {
     MemberJson {
         name: member.name.as_str(),
         status: member.status.as_str(),
-        phase: match member.phase {
-            MemberPhase::CatchingUp => "catching-up",
-            MemberPhase::Ready => "ready",
-            MemberPhase::Disconnected => "disconnected",
-        },
+        phase: member.phase.as_str(),
         acked_end: member.acked_end.map(LogEnd::get),
         lag: member.lag,
         in_flight: member.in_flight,
@@ -222,9 +216,8 @@ struct ItsMasterJson<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::QuorumHealth;
     use crate::protocol::frame::RefusalCode;
-    use crate::protocol::{SecondaryPhase, Status};
+    use crate::protocol::{MemberPhase, QuorumHealth, SecondaryPhase, Status};
 
     fn name(text: &str) -> NodeName {
         text.parse().unwrap()

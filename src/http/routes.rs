@@ -1,7 +1,7 @@
 //! The table of methods and paths, and the node behind it.
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tracing::{debug, trace};
@@ -16,7 +16,7 @@ use super::problem::{Kind, NO_STORE, Problem, clip};
 use super::query;
 use super::read::{self, ListingRoom, Selection};
 use super::server::{HttpConfig, Node};
-use super::transfer;
+use super::transfer::{self, refuse_encoded};
 use crate::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
 use crate::protocol::Wait;
 use crate::types::{Faults, MessageId, NodeName};
@@ -330,26 +330,17 @@ fn options(allow: &'static str) -> Response<ResponseBody> {
     response
 }
 
-/// Refuses a body that is compressed: nothing here decompresses.
-fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
-    for value in headers.get_all(CONTENT_ENCODING) {
-        let codings = String::from_utf8_lossy(value.as_bytes());
-        let mut codings = codings.split(',').map(str::trim).filter(|coding| !coding.is_empty());
-        if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return Err(Problem::ContentEncoding(clip(coding)));
-        }
-    }
-    Ok(())
-}
-
 /// Returns the kind of a request, as far as its error depends on it.
 fn kind(head: &Parts) -> Kind {
-    match Path::parse(head.uri.path()) {
-        Some(Path::NewMessage | Path::Messages) if head.method == Method::POST => {
-            Kind::Append { keyed: head.headers.contains_key(&append::IDEMPOTENCY_KEY) }
-        }
-        _ => Kind::Idempotent,
+    if head.method == Method::POST && takes_messages(head.uri.path()) {
+        return Kind::Append { keyed: head.headers.contains_key(&append::IDEMPOTENCY_KEY) };
     }
+    Kind::Idempotent
+}
+
+/// Returns whether a `POST` to this path appends.
+pub(super) fn takes_messages(path: &str) -> bool {
+    matches!(Path::parse(path), Some(Path::NewMessage | Path::Messages))
 }
 
 impl App {

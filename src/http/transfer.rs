@@ -1,10 +1,10 @@
-//! The header `Transfer-Encoding`.
+//! The headers `Transfer-Encoding` and `Content-Encoding`.
 //!
 //! hyper refuses all requests whose last coding is not `chunked`. It takes whatever stands before
 //! that, and hands out the body still encoded; here such requests are refused (RFC 9112, 6.1 and
 //! 7).
 
-use hyper::header::{HeaderMap, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING};
 
 use super::problem::{Problem, clip};
 
@@ -23,6 +23,18 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Problem> {
             if std::mem::replace(&mut is_chunked, true) {
                 return Err(Problem::ChunkedTwice);
             }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a body that is compressed: nothing here decompresses.
+pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let codings = String::from_utf8_lossy(value.as_bytes());
+        let mut codings = codings.split(',').map(str::trim).filter(|coding| !coding.is_empty());
+        if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Err(Problem::ContentEncoding(clip(coding)));
         }
     }
     Ok(())

@@ -207,7 +207,7 @@ impl Directory {
         to.sync_all()
     }
 
-    /// Takes a name away. For files only that this process has made.
+    /// Takes a name away. For files only that this process has made, or makes in its place.
     ///
     /// # Errors
     /// The system's; `NotFound` where there is none.
@@ -269,9 +269,9 @@ impl Storage for Directory {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         // Not truncated: the file may have other names, in a backup for one, or be a link to another.
-        match unlinkat(&self.handle, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
+        match self.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         Ok(Arc::new(self.open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?))
     }

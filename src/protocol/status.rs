@@ -62,6 +62,17 @@ pub enum MemberPhase {
     Disconnected,
 }
 
+impl MemberPhase {
+    /// Returns its word, as `/health` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CatchingUp => "catching-up",
+            Self::Ready => "ready",
+            Self::Disconnected => "disconnected",
+        }
+    }
+}
+
 /// One secondary as the master sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberHealth {

@@ -22,14 +22,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::engine::{Failure, Load, Pace, Progress};
-use super::client::Client;
+use super::clients::master_of;
 use super::post::concern_value;
 use super::{NodeUrl, Target};
 use crate::config::{Stop, interval_with_unit, number};
@@ -195,24 +195,6 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
         None if report.answered > 0 => Ok(()),
         None => bail!("no request was answered in the time that was measured"),
     }
-}
-
-/// The first of several nodes that is a master, else the first that can be reached, which then says why it takes
-/// nothing. A single node is taken as it is.
-async fn master_of(urls: &[NodeUrl]) -> anyhow::Result<NodeUrl> {
-    let mut reached = None;
-    for url in urls {
-        let answer = match urls.len() {
-            1 => return Ok(url.clone()),
-            _ => Client::new(url.clone()).get("/health").await,
-        };
-        let health = answer.and_then(|answer| answer.json()).unwrap_or_default();
-        if health.get("role").and_then(Value::as_str) == Some("master") {
-            return Ok(url.clone());
-        }
-        reached = reached.or_else(|| (!health.is_null()).then(|| url.clone()));
-    }
-    reached.context("no node can be reached: is the cluster up?")
 }
 
 /// Shows on a terminal how far the run is.

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use crate::http::connection::HEAD_BYTES_MAX;
 use crate::http::problem::{Kind, Problem};
+use crate::http::routes::takes_messages;
 
 /// An answer in place of one of hyper's own, which begins like this and has no body.
 struct Refusal {
@@ -68,7 +69,7 @@ impl Head {
         let line = self.bytes.trim_ascii_start();
         let Some(target) = line.strip_prefix(b"POST ") else { return false };
         let path = target.split(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n')).next();
-        matches!(path, Some(b"/newMessage" | b"/messages"))
+        path.and_then(|path| str::from_utf8(path).ok()).is_some_and(takes_messages)
     }
 
     /// Whether the end of the request line came.
