@@ -161,16 +161,20 @@ impl Files {
         Ok(Place { segment, until: LogEnd::new(u64::MAX) })
     }
 
+    /// The sealed segment that begins with a message, if it is open. It is the last one to be closed then.
+    pub(super) fn open_at(&self, first: LogEnd) -> Option<Arc<Segment>> {
+        let mut open = self.open.lock().expect("no holder of this lock panics");
+        let at = open.iter().position(|segment| segment.header.first == first)?;
+        let segment = open.remove(at)?;
+        open.push_back(segment.clone());
+        Some(segment)
+    }
+
     /// An open sealed segment: one of those that are open, or opened now.
     fn open(&self, sealed: Sealed) -> Result<Arc<Segment>, ReadError> {
-        let mut open = self.open.lock().expect("no holder of this lock panics");
-        if let Some(at) = open.iter().position(|segment| segment.header.first == sealed.first)
-            && let Some(segment) = open.remove(at)
-        {
-            open.push_back(segment.clone());
+        if let Some(segment) = self.open_at(sealed.first) {
             return Ok(segment);
         }
-        drop(open);
         let opened = Segment::open(&*self.storage, sealed);
         let segment = Arc::new(opened.map_err(|unread| self.told(sealed.first, unread))?);
         self.keep_open(segment.clone());

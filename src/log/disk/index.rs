@@ -13,6 +13,8 @@
 //! crc32c of the keys u32
 //! ```
 //!
+//! Where a segment is damaged, its keys are not known: the header then counts one, and none stands behind.
+//!
 //! The mark is that of the segment file: so an index that was left behind by another file of the same name is noticed.
 //! Version 1 had the log id in place of the mark (u128), and no checksum of the header alone; it is read, for segments
 //! of version 1.
@@ -121,7 +123,8 @@ impl SparseIndex {
         })
     }
 
-    /// Writes the index file of a sealed segment. A crash meanwhile leaves a damaged or no file, which is as good.
+    /// Writes the index file of a sealed segment; `keys` are none where they are not known. A crash meanwhile leaves a
+    /// damaged or no file, which is as good.
     ///
     /// # Errors
     /// The system's.
@@ -129,7 +132,7 @@ impl SparseIndex {
         &self,
         storage: &dyn Storage,
         segment: &SegmentHeader,
-        keys: &[Key],
+        keys: Option<&[Key]>,
     ) -> io::Result<()> {
         let file = storage.create(&index_name(self.first))?;
         file.write_at(0, &self.encode(segment, keys))?;
@@ -137,9 +140,10 @@ impl SparseIndex {
         storage.sync_directory()
     }
 
-    fn encode(&self, segment: &SegmentHeader, keys: &[Key]) -> Vec<u8> {
+    fn encode(&self, segment: &SegmentHeader, keys: Option<&[Key]>) -> Vec<u8> {
         let entries = self.entries.len() * ENTRY_BYTES;
-        let mut out = Vec::with_capacity(HEADER_BYTES + entries + keys.len() * KEY_BYTES + 8);
+        let key_count = keys.map_or(1, <[Key]>::len);
+        let mut out = Vec::with_capacity(HEADER_BYTES + entries + key_count * KEY_BYTES + 8);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&u64::from(FORMAT_VERSION).to_le_bytes());
         out.extend_from_slice(&segment.mark.to_le_bytes());
@@ -148,7 +152,7 @@ impl SparseIndex {
         for number in [self.end.offset, self.end.bytes] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        for count in [self.entries.len(), keys.len()] {
+        for count in [self.entries.len(), key_count] {
             out.extend_from_slice(&(count as u32).to_le_bytes());
         }
         out.extend_from_slice(&[0; 4]);
@@ -159,6 +163,7 @@ impl SparseIndex {
         }
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
+        let Some(keys) = keys else { return out };
         let keys_at = out.len();
         for (hash, id) in keys {
             out.extend_from_slice(&hash.get().to_le_bytes());

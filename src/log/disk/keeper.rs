@@ -105,17 +105,24 @@ impl Keeper {
 
     /// Writes the indexes of the segments that were sealed since. Returns whether that is done; otherwise what kept it
     /// from being done passes.
+    ///
+    /// A damaged one gets the index that was made as it was written, so that the next start finds what stands beside
+    /// the damaged places. Its keys are not known: one may be that of a damaged message.
     pub(in crate::log) fn index_sealed(&mut self) -> bool {
         for sealed in self.disk().files.sealed(self.indexed) {
-            let (scanned, header) = match self.read(sealed) {
-                Ok(read) => read,
+            let stored = match self.read(sealed) {
+                Ok((scanned, header)) => {
+                    scanned.index.store(&*self.storage, &header, Some(&scanned.keys))
+                }
                 Err(ReadError::Passing { .. }) => return false,
                 Err(ReadError::Damaged { .. }) => {
-                    self.indexed += 1;
-                    continue;
+                    let written = self.disk().files.open_at(sealed.first);
+                    written.map_or(Ok(()), |segment| {
+                        segment.index().store(&*self.storage, &segment.header, None)
+                    })
                 }
             };
-            if let Err(error) = scanned.index.store(&*self.storage, &header, &scanned.keys) {
+            if let Err(error) = stored {
                 let file = segment_name(sealed.first);
                 let passes = is_lack(&error) || is_full(&error) || is_refused(&error);
                 warn!(file, %error, passes, "cannot write a segment's index: a start without one reads it all");

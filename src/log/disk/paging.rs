@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::files::Unread;
 use super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, SegmentHeader};
+use super::places::pass_damage;
 use super::scan::OF_OTHERS;
 use super::window::Window;
 use crate::log::Page;
@@ -157,8 +158,10 @@ impl Cursor {
         let head = window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
         let group = self.header.decode_group(head);
         let Some(group) = group.filter(|group| group.first == self.next) else {
-            let what = format!("no whole group of records from message {} on", self.next);
-            return Err(Unread::Damaged(self.at, self.next, what));
+            let here = (self.next, self.at);
+            let (first, at) = pass_damage(window, &self.header, here, from)?;
+            *self = Self::before_group(self.header, first, at);
+            return Ok(());
         };
         let end_at = self.at + group.size();
         if group.end() <= from {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use memchr::memmem;
 
+use super::files::Unread;
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::scan::{CHUNK_BYTES, OF_OTHERS, Scanned, Visit};
 use super::window::Window;
@@ -24,7 +25,7 @@ pub struct Place {
     pub what: String,
 }
 
-/// A group that begins at `at`, so far as one is known to.
+/// A group that begins at `at`.
 struct Group {
     at: u64,
     header: GroupHeader,
@@ -61,7 +62,7 @@ pub(super) fn damaged_places(
     let first = first.map(|bad| (bad.offset, bad.what));
     let mut survey = Survey { window, header, next, shown: next, first, places: Vec::new() };
     while survey.next < end {
-        let Some(group) = survey.find_group(at)? else {
+        let Some(group) = find_group(&mut survey.window, survey.header, at, survey.next)? else {
             survey.note(at, end, "no whole group of records stands behind this place");
             break;
         };
@@ -89,25 +90,6 @@ impl Survey<'_> {
         let (offset, what) = self.first.take().unwrap_or_else(|| (offset, what.to_owned()));
         self.places.push(Place { segment: self.header.first, offset, ids, what });
         self.next = until;
-    }
-
-    /// The first whole group header at or behind a place whose group has messages that were not looked at yet.
-    fn find_group(&mut self, mut at: u64) -> io::Result<Option<Group>> {
-        let needle = self.header.mark.to_le_bytes();
-        loop {
-            let piece = self.window.get(at, CHUNK_BYTES)?;
-            for found in memmem::find_iter(piece, &needle) {
-                let header = self.header.decode_group(piece.get(found..).unwrap_or_default());
-                if let Some(header) = header.filter(|header| header.end() > self.next) {
-                    return Ok(Some(Group { at: at + found as u64, header }));
-                }
-            }
-            if piece.len() < CHUNK_BYTES {
-                return Ok(None);
-            }
-            // A header may lie across the border of two pieces.
-            at += (piece.len() - (GROUP_HEADER_BYTES - 1)) as u64;
-        }
     }
 
     /// Looks at the records of a group from the next message on.
@@ -155,6 +137,51 @@ impl Survey<'_> {
         self.next = self.next.max(group.header.end());
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// Finds the first whole group header at or behind a place whose group has messages from `next` on.
+fn find_group(
+    window: &mut Window<'_>,
+    segment: &SegmentHeader,
+    mut at: u64,
+    next: LogEnd,
+) -> io::Result<Option<Group>> {
+    let needle = segment.mark.to_le_bytes();
+    loop {
+        let piece = window.get(at, CHUNK_BYTES)?;
+        for found in memmem::find_iter(piece, &needle) {
+            let header = segment.decode_group(piece.get(found..).unwrap_or_default());
+            if let Some(header) = header.filter(|header| header.end() > next) {
+                return Ok(Some(Group { at: at + found as u64, header }));
+            }
+        }
+        if piece.len() < CHUNK_BYTES {
+            return Ok(None);
+        }
+        // A header may lie across the border of two pieces.
+        at += (piece.len() - (GROUP_HEADER_BYTES - 1)) as u64;
+    }
+}
+
+/// Returns the group that a reader of what begins at `from` goes on with, where no whole group header is at `at`, at
+/// which the one of message `next` should be: its first message and its place.
+///
+/// # Errors
+/// When the damage hides what is wanted, or the file cannot be read.
+pub(super) fn pass_damage(
+    window: &mut Window<'_>,
+    segment: &SegmentHeader,
+    (next, at): (LogEnd, u64),
+    from: LogEnd,
+) -> Result<(LogEnd, u64), Unread> {
+    if next < from {
+        let behind = find_group(window, segment, at, from).map_err(Unread::Failed)?;
+        if let Some(group) = behind.filter(|group| group.header.first <= from) {
+            return Ok((group.header.first, group.at));
+        }
+    }
+    let what = format!("no whole group of records from message {next} on");
+    Err(Unread::Damaged(at, next, what))
 }
 
 /// The size of a damaged record, where its length field leads to the whole record behind it or to the group's end.

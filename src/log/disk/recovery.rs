@@ -278,7 +278,7 @@ impl Found<'_> {
     }
 
     fn store_index(&self, name: &str, header: &SegmentHeader, scanned: &Scanned) {
-        if let Err(error) = scanned.index.store(self.storage, header, &scanned.keys) {
+        if let Err(error) = scanned.index.store(self.storage, header, Some(&scanned.keys)) {
             warn!(file = name, %error, "cannot write the index; the next start reads the segment again");
         }
     }

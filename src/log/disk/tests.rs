@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::recovery::Recovered;
 use super::*;
-use crate::log::{LogReader, Page};
+use crate::log::{LogReader, Page, PageCursor};
 use crate::protocol::LogView;
 use crate::sim::SimDisk;
 use crate::types::{Batch, IdRange, KeyHash, LogEnd, Losses, MessageId, Run};

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
+use super::super::places::pass_damage;
 use super::super::scan::OF_OTHERS;
 use super::super::window::Window;
 use super::{Segment, Unread};
@@ -82,8 +83,9 @@ impl Gathering<'_> {
             let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
             let group = self.header.decode_group(head);
             let Some(group) = group.filter(|group| group.first == self.next) else {
-                let what = format!("no whole group of records from message {} on", self.next);
-                return Err(Unread::Damaged(self.at, self.next, what));
+                let (here, from) = ((self.next, self.at), self.range.start());
+                (self.next, self.at) = pass_damage(&mut self.window, self.header, here, from)?;
+                continue;
             };
             if self.range.end() < group.end() {
                 // Only a single batch makes a group that long; a run ends before it or is that batch.

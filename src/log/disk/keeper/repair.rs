@@ -134,7 +134,7 @@ fn swap(
     let scanned = rebuild.write(&name, &proof, survey, &mut others)?;
     rebuild.storage.rename(&name, &segment_name(rebuild.first))?;
     rebuild.storage.sync_directory()?;
-    if let Err(error) = scanned.index.store(rebuild.storage, &proof.header, &scanned.keys) {
+    if let Err(error) = scanned.index.store(rebuild.storage, &proof.header, Some(&scanned.keys)) {
         warn!(file = segment_name(rebuild.first), %error,
             "cannot write the index; the next start reads the segment again");
     }

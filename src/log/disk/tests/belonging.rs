@@ -174,6 +174,62 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
     assert_eq!(open(&disk).opened.reader.disk_fault(), None);
 }
 
+/// A log of 40 messages, whose newest file is damaged at its second message, which was found while the node ran and no
+/// other one was there: the file is sealed by then.
+fn found_damaged_in_the_newest_file(role: Role) -> (SimDisk, Recovered, LogEnd) {
+    let disk = SimDisk::new();
+    let mut log = open_with(&disk, DiskOptions { role, ..OPTIONS }).unwrap();
+    let mut source = open(&SimDisk::new());
+    commit(&mut source, &[1; 40]);
+    for n in (0..40).map(LogEnd::new) {
+        let run = source.opened.reader.read(n, n.plus(1), 0).unwrap();
+        log.opened.writer.append_run(LogId::new(99), &run);
+        log.opened.writer.flush();
+        log.committer.write();
+        log.committer.sync();
+    }
+    log.keeper.index_sealed();
+    let newest = segments(&disk).pop().unwrap();
+    let damaged = format::first_of(&newest).unwrap().plus(1);
+    let text = text(damaged.get());
+    let at = memchr::memmem::find(&disk.bytes(&newest), text.as_bytes()).unwrap();
+    disk.flip_bit(&newest, at as u64 * 8);
+    assert!(log.opened.reader.read(damaged, damaged.plus(1), 0).is_err(), "read from the file");
+    log.keeper.note_damage();
+    log.keeper.repair();
+    log.committer.write();
+    assert_ne!(segments(&disk).pop().unwrap(), newest);
+    log.keeper.index_sealed();
+    (disk, log, damaged)
+}
+
+#[test]
+fn damage_of_the_newest_file_is_known_after_a_restart_and_hides_nothing_beside_it() {
+    let (disk, log, damaged) = found_damaged_in_the_newest_file(Role::Secondary);
+    let told = log.opened.reader.disk_fault();
+    assert!(told.is_some());
+    let options = DiskOptions { role: Role::Secondary, keys: 0, ..OPTIONS };
+    for _ in 0..2 {
+        disk.kill();
+        let log = open_with(&disk, options).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(log.opened.reader.disk_fault(), told);
+        for n in 0..40 {
+            let read = log.opened.reader.read(LogEnd::new(n), LogEnd::new(n + 1), 0);
+            assert_eq!(read.is_err(), n == damaged.get(), "message {n}");
+        }
+    }
+}
+
+#[test]
+fn a_master_that_does_not_know_the_key_of_a_damaged_message_is_not_started() {
+    let (disk, _, damaged) = found_damaged_in_the_newest_file(Role::Master);
+    disk.kill();
+    let error = open_with(&disk, OPTIONS).map(drop).unwrap_err().to_string();
+    assert!(error.contains(&format!("message {damaged}")), "{error}");
+    // Where it needs no key from that file, it is.
+    assert!(open_with(&disk, DiskOptions { keys: 0, ..OPTIONS }).is_ok());
+}
+
 #[test]
 fn the_scrub_reads_segments_with_noted_places_first() {
     let disk = SimDisk::new();

@@ -183,6 +183,30 @@ fn a_damaged_record_hides_neither_its_neighbours_nor_the_page_before_it() {
 }
 
 #[test]
+fn a_damaged_header_of_a_group_hides_no_other_group() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[1; 20]);
+    let name = segments(&disk)[0].clone();
+    let bytes = disk.bytes(&name);
+    let header = format::SegmentHeader::decode(bytes.first_chunk().unwrap()).unwrap();
+    let mark = header.mark.to_le_bytes();
+    let groups: Vec<(usize, IdRange)> = memchr::memmem::find_iter(&bytes, &mark)
+        .filter_map(|at| Some((at, header.decode_group(&bytes[at..])?)))
+        .map(|(at, group)| (at, IdRange::new(group.first, group.end())))
+        .collect();
+    let [_, one, _, other, _, ..] = groups[..] else { panic!("too few groups: {groups:?}") };
+    [one, other].iter().for_each(|(at, _)| disk.flip_bit(&name, (*at as u64 + 9) * 8));
+    let reader = &log.opened.reader;
+    for n in (0..20).map(LogEnd::new) {
+        let is_damaged = [one, other].iter().any(|(_, ids)| ids.start() <= n && n < ids.end());
+        assert_eq!(reader.read(n, n.plus(1), 0).is_err(), is_damaged, "message {n}");
+        let page = reader.read_page(n, n.plus(1), 1000, &mut PageCursor::default());
+        assert_eq!(page.is_err(), is_damaged, "message {n} in a page");
+    }
+}
+
+#[test]
 fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
@@ -206,7 +230,7 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     let header = scan::read_header(&*file).unwrap().unwrap();
     let mut nowhere = index::SparseIndex::new(LogEnd::ZERO);
     (0..3).for_each(|_| nowhere.push(1, 5000, 4900));
-    nowhere.store(&disk, &header, &[]).unwrap();
+    nowhere.store(&disk, &header, Some(&[])).unwrap();
     assert_whole(&log, 50);
 }
 
