@@ -182,7 +182,7 @@ impl Core {
         match compare(&self.reader, append, first) {
             Ok((append, FirstUse::OtherKey)) => return Some(append),
             Ok((append, first_use)) => self.settle(now, waiter, &append, first, first_use),
-            Err(error) => self.refuse_unreadable(waiter, first, error.to_string()),
+            Err(error) => self.refuse_unreadable(waiter, first, &error),
         }
         None
     }
@@ -204,7 +204,7 @@ impl Core {
         let (mut append, first_use) = match result {
             Ok(compared) => compared,
             Err(error) => {
-                self.refuse_unreadable(waiter, first, error.to_string());
+                self.refuse_unreadable(waiter, first, &error);
                 return false;
             }
         };
@@ -266,7 +266,8 @@ impl Core {
         }
     }
 
-    fn refuse_unreadable(&mut self, waiter: WaiterId, first: MessageId, detail: String) {
-        self.refuse(waiter, Refusal::KeyUnreadable { first, detail });
+    fn refuse_unreadable(&mut self, waiter: WaiterId, first: MessageId, error: &ReadError) {
+        let passes = matches!(error, ReadError::Passing { .. });
+        self.refuse(waiter, Refusal::KeyUnreadable { first, detail: error.to_string(), passes });
     }
 }

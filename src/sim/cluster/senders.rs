@@ -1,6 +1,7 @@
 //! What clients ask of the simulated master, and what it answers.
 
 use super::*;
+use crate::log::ReadError;
 use crate::protocol::{FirstUse, Wait};
 use crate::types::{Batch, IdempotencyKey, KeyHash};
 
@@ -36,8 +37,9 @@ impl Cluster {
             let records = match master.log.reader.read_appended(first) {
                 Ok(records) => records,
                 Err(error) => {
+                    let passes = matches!(error, ReadError::Passing { .. });
                     let detail = error.to_string();
-                    return Err(Refusal::KeyUnreadable { first, detail });
+                    return Err(Refusal::KeyUnreadable { first, detail, passes });
                 }
             };
             match FirstUse::of(&records, key, batch) {
