@@ -104,7 +104,7 @@ impl Shared {
     pub(super) fn unreadable(&self, error: &ReadError) {
         match error {
             ReadError::Passing { detail } => {
-                warn!(detail, "a read of the log failed for the moment");
+                warn!(repeats = true, detail, "a read of the log failed for the moment");
             }
             ReadError::Damaged { detail, place } => {
                 if self.disk.as_ref().is_some_and(|disk| disk.note_damage(place)) {

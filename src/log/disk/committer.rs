@@ -156,6 +156,8 @@ impl Committer {
     fn note(&mut self, failed: Failed) {
         match failed {
             Failed::Passing(fault) => {
+                // It may be for want of a descriptor.
+                self.disk().files.close_old();
                 let (first, longest) = RETRY_PAUSES;
                 self.pause = Some(self.pause.map_or(first, |pause| longest.min(pause * 2)));
                 let before = self.disk().hold_up(Some(fault.clone()));
@@ -316,7 +318,7 @@ impl Committer {
         });
         let file = made.map_err(|error| Failed::of(detail(&error), &error))?;
         let synced = file.sync().and_then(|()| self.storage.sync_directory());
-        synced.map_err(|error| Failed::Final(detail(&error)))?;
+        synced.map_err(|error| Failed::of(detail(&error), &error))?;
         Ok(file)
     }
 

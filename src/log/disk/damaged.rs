@@ -16,7 +16,7 @@ pub(super) struct Damaged {
     repair: Option<Repair>,
     misfits: u32,
     version: u64,
-    /// Whether the places are others than those that were written down.
+    /// Whether the places are others than those that were taken to be written down.
     is_noted: bool,
     /// Whether there is something for the keeper to do.
     is_due: bool,
@@ -153,8 +153,8 @@ impl Damaged {
         (self.is_noted, self.is_due) = (true, true);
     }
 
-    /// Takes the places, if they are others than those that were written down.
-    pub(super) fn take_notes(&mut self) -> Option<Vec<Place>> {
-        std::mem::take(&mut self.is_noted).then(|| self.places.clone())
+    /// Takes the places, if they are others than those that were taken last, or are to be taken again.
+    pub(super) fn take_notes(&mut self, again: bool) -> Option<Vec<Place>> {
+        (std::mem::take(&mut self.is_noted) || again).then(|| self.places.clone())
     }
 }

@@ -181,6 +181,11 @@ impl Files {
         Ok(segment)
     }
 
+    /// Closes the old segments that nobody reads at the moment. They are opened anew when they are read.
+    pub(super) fn close_old(&self) {
+        self.open.lock().expect("no holder of this lock panics").clear();
+    }
+
     fn keep_open(&self, segment: Arc<Segment>) {
         let mut open = self.open.lock().expect("no holder of this lock panics");
         open.push_back(segment);

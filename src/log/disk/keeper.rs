@@ -33,6 +33,10 @@ const SCRUB_PAUSE: Duration = Duration::from_secs(3600);
 /// lines about one condition.
 const AGAIN_AFTER: Duration = Duration::from_secs(65);
 
+/// Pause before damaged places that could not be written down are tried again. Shorter: more writes to a disk that is
+/// full. Longer: a crash meanwhile forgets more.
+const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// Looks after old segments.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -44,6 +48,8 @@ pub(crate) struct Keeper {
     scrubbed: usize,
     /// Segments with a place that was noted as damaged: they are read before all others.
     noted: VecDeque<LogEnd>,
+    /// The places that were found damaged could not be written down.
+    is_unnoted: bool,
     /// What the marks of repaired files are drawn from.
     rng: ChaCha8Rng,
 }
@@ -58,7 +64,7 @@ impl Keeper {
     ) -> Self {
         // Not the marks that the committer draws.
         let rng = ChaCha8Rng::seed_from_u64(seed.rotate_left(1));
-        Self { shared, storage, indexed, scrubbed: 0, noted, rng }
+        Self { shared, storage, indexed, scrubbed: 0, noted, is_unnoted: false, rng }
     }
 
     fn disk(&self) -> &Disk {
@@ -68,12 +74,13 @@ impl Keeper {
     /// Works until the log is closed.
     pub(in crate::log) fn run(&mut self) {
         let mut scrub_at = Instant::now();
-        let (mut index_at, mut repair_at) = (None, None);
-        while self
-            .wait_until([index_at, repair_at].into_iter().flatten().fold(scrub_at, Instant::min))
-        {
+        let (mut index_at, mut repair_at, mut note_at) = (None, None, None);
+        while self.wait_until(
+            [index_at, repair_at, note_at].into_iter().flatten().fold(scrub_at, Instant::min),
+        ) {
             self.note_damage();
             repair_at = self.repair().map(|pause| Instant::now() + pause);
+            note_at = self.is_unnoted.then(|| Instant::now() + NOTE_AGAIN_AFTER);
             index_at = (!self.index_sealed()).then(|| Instant::now() + AGAIN_AFTER);
             if scrub_at <= Instant::now() {
                 scrub_at = Instant::now() + self.scrub_next();
@@ -82,12 +89,15 @@ impl Keeper {
         self.note_damage();
     }
 
-    /// Writes down the places that were found damaged since.
-    pub(crate) fn note_damage(&self) {
-        let notes = self.disk().work().damaged.take_notes();
+    /// Writes down the places that were found damaged since, or could not be written down before.
+    pub(crate) fn note_damage(&mut self) {
+        let notes = self.disk().work().damaged.take_notes(self.is_unnoted);
         let Some(places) = notes else { return };
-        if let Err(error) = notes::store(&*self.storage, &places) {
-            warn!(%error, "cannot note a damaged place; the next start does not know of it");
+        let stored = notes::store(&*self.storage, &places);
+        self.is_unnoted = stored.is_err();
+        if let Err(error) = stored {
+            warn!(repeats = true, %error, again = ?NOTE_AGAIN_AFTER,
+                "cannot note a damaged place: a start does not know of it until it is read");
         }
     }
 

@@ -162,7 +162,7 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
     assert!(told.is_some());
     for _ in 0..2 {
         disk.crash(&mut ChaCha8Rng::seed_from_u64(3));
-        let log = open(&disk);
+        let mut log = open(&disk);
         assert_eq!(log.opened.reader.disk_fault(), told, "known without a read");
         assert!(log.opened.reader.read(LogEnd::ZERO, LogEnd::new(9), 333).is_ok());
         log.keeper.note_damage();

@@ -1,6 +1,12 @@
 //! What passes is not a failed disk: the log waits, and goes on by itself.
 
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
+
 use super::*;
+use crate::log::storage::{Storage, StorageFile};
 use crate::types::{DiskFault, Losses, NodeName};
 
 /// Tries again what waits, as the committer's thread does by itself.
@@ -60,12 +66,19 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 3]);
+    assert_whole(&log, 30);
+    let open_segments = |log: &Recovered| {
+        let disk = log.shared.disk.as_ref().unwrap();
+        disk.files.open.lock().unwrap().len()
+    };
+    assert!(open_segments(&log) > 0);
     disk.take_descriptors();
     // The last segment is open: it is written until the next one is due.
     commit(&mut log, &[10; 3]);
     let acked = log.opened.reader.durable_end();
     assert!(acked < LogEnd::new(60), "a segment was due");
     assert!(matches!(fault(&log), Some(DiskFault::Stalled { .. })), "{:?}", fault(&log));
+    assert_eq!(open_segments(&log), 0, "what can be opened anew gives its descriptor");
     remember(&mut log, 2);
     assert_eq!(log.opened.reader.remembered(), 0);
     assert!(!log.keeper.index_sealed(), "an index is not skipped for good");
@@ -150,4 +163,76 @@ fn a_read_that_the_disk_fails_once_is_no_damage() {
     assert!(matches!(refused, crate::log::ReadError::Passing { .. }), "{refused:?}");
     assert_eq!(fault(&log), None);
     assert_whole(&log, 50);
+}
+
+/// A disk that may have no room for the names of files when these are synced, as a quota or a network file system may
+/// tell so late.
+#[derive(Debug)]
+struct LateQuota {
+    disk: SimDisk,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Storage for LateQuota {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.disk.open(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.disk.create(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        match self.is_full.load(Ordering::Relaxed) {
+            true => Err(Errno::DQUOT.into()),
+            false => self.disk.sync_directory(),
+        }
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        self.disk.path_of(name)
+    }
+}
+
+#[test]
+fn a_segment_that_finds_no_room_when_its_name_is_synced_is_begun_again() {
+    let is_full = Arc::new(AtomicBool::new(false));
+    let storage = LateQuota { disk: SimDisk::new().mounted(), is_full: is_full.clone() };
+    let disk = storage.disk.clone();
+    let mut log = recover(Arc::new(storage), OPTIONS).unwrap();
+    commit(&mut log, &[10]);
+    is_full.store(true, Ordering::Relaxed);
+    commit(&mut log, &[10; 3]);
+    assert!(matches!(fault(&log), Some(DiskFault::Full { .. })), "{:?}", fault(&log));
+    is_full.store(false, Ordering::Relaxed);
+    try_again(&mut log);
+    assert_eq!(fault(&log), None);
+    disk.crash(&mut ChaCha8Rng::seed_from_u64(3));
+    assert_whole(&open(&disk), 40);
+}
+
+#[test]
+fn a_damaged_place_is_noted_once_there_is_room_for_that() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, &[10; 5]);
+    log.keeper.index_sealed();
+    let name = segments(&disk)[0].clone();
+    let at = memchr::memmem::find(&disk.bytes(&name), text(1).as_bytes()).unwrap();
+    disk.flip_bit(&name, at as u64 * 8);
+    assert!(log.opened.reader.read(LogEnd::new(1), LogEnd::new(2), 0).is_err());
+    disk.fail_changes(0, u64::MAX);
+    log.keeper.note_damage();
+    disk.heal();
+    assert!(notes::load(&disk).is_empty());
+    log.keeper.note_damage();
+    assert_eq!(notes::load(&disk).len(), 1);
 }
