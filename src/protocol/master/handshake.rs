@@ -8,7 +8,7 @@ use super::member::NewLink;
 use super::refused::Refused;
 use super::{Effect, Master, Member, MemberId, Standing, send};
 use crate::protocol::frame::{
-    Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
+    ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
 use crate::protocol::status::Status;
 use crate::protocol::{CloseReason, LogView, ProtocolError, Unreadable};
@@ -47,8 +47,8 @@ type Refusal = (RefusalCode, String);
 enum Denied {
     /// For a reason of its own: it is told.
     Refused(Refusal),
-    /// For one that lies in this node: it may try again.
-    Closed(CloseReason),
+    /// For one that lies in this node's disk, told in words: it may try again.
+    Disk(String),
     /// That is not known before a file was read.
     Uncompared { end: LogEnd, told: Checksum },
 }
@@ -154,10 +154,12 @@ impl<L: LogView> Master<L> {
             Err(Denied::Refused(refused)) => {
                 self.refuse(now, session, request, Some(&handshake), refused);
             }
-            Err(Denied::Closed(reason)) => {
-                warn!(peer = %handshake.name, %session, %request, %reason,
+            Err(Denied::Disk(detail)) => {
+                let (peer, code) = (handshake.name.as_str(), ErrorCode::Internal);
+                warn!(repeats = true, peer, %session, %request, detail,
                     "cannot let a secondary in");
-                self.close(session, reason);
+                self.respond(session, request, Response::Failed { code, detail });
+                self.close(session, CloseReason::DiskFault);
             }
             Err(Denied::Uncompared { end, told }) => {
                 if let Some(stranger) = self.strangers.get_mut(&session) {
@@ -228,8 +230,11 @@ impl<L: LogView> Master<L> {
             return Err((RefusalCode::ClusterFull, detail).into());
         }
         self.compare_logs(handshake, is_same)?;
-        if known.is_none() && self.disk_fault.is_some() {
-            return Err(Denied::Closed(CloseReason::DiskFault));
+        if known.is_none()
+            && let Some(fault) = &self.disk_fault
+        {
+            let detail = format!("the master's disk takes no new name at the moment: {fault}");
+            return Err(Denied::Disk(detail));
         }
         Ok(())
     }
@@ -257,7 +262,11 @@ impl<L: LogView> Master<L> {
             return Err((RefusalCode::LongerLog, self.longer_detail(end)).into());
         }
         let found = |told| match is_same {
-            Some(found) => found.map_err(|_| Denied::Closed(CloseReason::DiskFault)),
+            Some(found) => found.map_err(|Unreadable(detail)| {
+                let what =
+                    "the master cannot read what is to be compared with this node's messages";
+                Denied::Disk(format!("{what}: {detail}"))
+            }),
             None => self.log.is_same_below(end, told).ok_or(Denied::Uncompared { end, told }),
         };
         if !checksum.map_or(Ok(false), found)? {

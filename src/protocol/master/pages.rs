@@ -148,7 +148,8 @@ impl<L: LogView> Master<L> {
                 Err(Unreadable(detail)),
             ) => {
                 let peer = member.name().as_str();
-                warn!(peer, %request, %from, again, detail, "asked for messages that cannot be read");
+                warn!(repeats = true, peer, %request, %from, again, detail,
+                    "asked for messages that cannot be read");
                 let code = ErrorCode::Internal;
                 self.respond(session, request, Response::Failed { code, detail });
             }

@@ -254,6 +254,10 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
     node.ready(9, 1, 0);
     let effects = node.step(Input::DiskFault(no_space()));
     assert_eq!(closed(&effects), [(9, &CloseReason::DiskFault)]);
+    let late = node.greet(10, "elis", 0);
+    let [Response::Failed { detail, .. }] = responses(&late)[..] else { panic!("{late:?}") };
+    assert!(detail.ends_with(&no_space().to_string()), "{detail}");
+    assert_eq!(closed(&late), [(10, &CloseReason::DiskFault)]);
     let released = effects.iter().find_map(|effect| match effect {
         Effect::Release { waiter, outcome: Outcome::DiskFailed(receipt, _) } => {
             Some((waiter.get(), receipt.id.get(), receipt.stored))

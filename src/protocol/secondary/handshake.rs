@@ -65,6 +65,16 @@ impl<L: LogView> Secondary<L> {
         self.close(now, CloseReason::Refused);
     }
 
+    /// A request failed at the master. Where this node is not let in yet, that is for a reason that lies in the master.
+    pub(super) fn failed_at_master(&mut self, now: Instant, detail: &str) {
+        if let Connection::Up(link) = &self.connection
+            && link.stage == Stage::Introducing
+        {
+            self.last_error = Some(format!("the master cannot let this node in: {detail}"));
+            self.close(now, CloseReason::Refused);
+        }
+    }
+
     /// Runs may come from here on.
     pub(super) fn become_ready(&mut self, request: RequestId) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };

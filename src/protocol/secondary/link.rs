@@ -358,7 +358,8 @@ impl<L: LogView> Secondary<L> {
             }
             Response::ReadyNoted => self.become_ready(id)?,
             Response::Failed { code, detail } => {
-                warn!(request = %id, ?code, detail, "the request failed at the master");
+                warn!(repeats = true, request = %id, ?code, detail, "the request failed at the master");
+                self.failed_at_master(now, &detail);
             }
             Response::Added { .. } | Response::Alive => {
                 return Err(ProtocolError::UnexpectedResponse(id));

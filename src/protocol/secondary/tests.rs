@@ -6,7 +6,7 @@ mod forged;
 use super::*;
 use crate::log::{LogReader, LogWriter, in_memory};
 use crate::protocol::SessionEnd;
-use crate::protocol::frame::{Request, Welcome};
+use crate::protocol::frame::{ErrorCode, Request, Welcome};
 use crate::types::{
     Damage, HEARTBEAT_INTERVAL_MAX, InstanceId, MessageId, RequestId, encode_record,
 };
@@ -170,6 +170,13 @@ fn why_it_is_not_connected_is_told_until_it_is() {
     let (session, reason) = (SessionId::new(1), SessionEnd::Lost("cut".to_owned()));
     node.step(SecondaryInput::SessionDown { session, reason });
     assert_eq!(node.machine.health().last_error.as_deref(), Some("cut"));
+    node.step(SecondaryInput::Connected(SessionId::new(2)));
+    let full = Response::Failed { code: ErrorCode::Internal, detail: "no room".to_owned() };
+    let effects = node.answer(2, 0, full);
+    let closed =
+        SecondaryEffect::Close { session: SessionId::new(2), reason: CloseReason::Refused };
+    assert!(effects.contains(&closed), "{effects:?}");
+    assert!(node.machine.health().last_error.unwrap().ends_with("no room"));
 }
 
 #[test]
