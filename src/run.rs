@@ -5,7 +5,7 @@ mod signals;
 pub use signals::{StopOn, StopSignals};
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -44,6 +44,9 @@ const STOP_GRACE: Duration = Duration::from_millis(4800);
 /// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
 const BACKLOG: i32 = 4096;
 
+/// The release, as log lines have it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Runs a master until it is told to stop.
 ///
 /// # Errors
@@ -55,6 +58,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     let (require_log, segment_bytes) = (config.require_log, config.segment_bytes);
     let (role, fsync, keys) = (Role::Master, config.fsync, config.idempotency_window);
     let disk = Disk { role, fsync, keys, require_log, segment_bytes };
+    info!(dir = shown(config.data_dir.as_deref()), version = VERSION, "starting as a master");
     let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     if let Err(contradiction) = config.check_registered(&log.members) {
@@ -133,14 +137,15 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         segment_bytes: config.segment_bytes,
     };
     let unused = LogId::new(0);
+    let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
+    let dir = shown(config.data_dir.as_deref());
+    info!(%master, dir, version = VERSION, "starting as a secondary");
     let opening = open_log(config.data_dir.clone(), disk, unused, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     let http_listener = listen(config.bind, config.http_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
-        let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
-        info!(%master, "starting as a secondary");
         debug!(%instance, seed, "drawn for this run");
         let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
         let options = SecondaryOptions {
@@ -178,6 +183,11 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         info!("stopped");
         Ok(())
     })
+}
+
+/// A path as log lines have it.
+fn shown(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
 }
 
 /// What a node's kind and flags say about its log on disk.

@@ -1,4 +1,5 @@
-//! Signals: handled from a node's first instruction to its last.
+//! Signals: handled from the first instruction of `main` to the last one. What comes before, while the
+//! system loads the program, is two milliseconds that no handler can cover.
 //!
 //! Process 1 of a container gets only the signals that it has a handler for: one that comes before
 //! the handler is lost. Any other process dies of it, in silence and with another exit status than
