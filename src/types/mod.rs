@@ -26,7 +26,7 @@ pub use delay::{
 pub use disk::{Damage, DiskChange, DiskFault, Fsync};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
-pub use losses::Losses;
+pub use losses::{Longer, Losses};
 pub(crate) use name::is_dots;
 pub use name::{NameError, NodeName};
 pub(crate) use record::has_more;

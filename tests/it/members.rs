@@ -104,6 +104,7 @@ fn a_master_put_back_from_an_older_copy_takes_nothing_until_its_loss_is_accepted
     // Behind a restart it knows without bonnie.
     let (mut again, _) = master(&["--data-dir", &data]);
     assert_eq!(health(again.http)["mode"], "read-only");
+    again.process.log.wait_for("this master is behind its own secondary");
     again.process.kill();
     assert_eq!(accept_loss(&data), Some(0));
     let (accepted, _) = master_at(&port, &["--data-dir", &data]);

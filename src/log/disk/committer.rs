@@ -200,7 +200,7 @@ impl Committer {
         self.rolls |= rolls;
         self.members = members.or(self.members.take());
         if let Some((version, members, losses)) = &self.members {
-            let (version, members, losses) = (*version, members.clone(), *losses);
+            let (version, members, losses) = (*version, members.clone(), losses.clone());
             self.store_manifest(Manifest { members, losses, ..self.manifest.clone() })?;
             self.members = None;
             self.shared.remembered.store(version, Ordering::Release);

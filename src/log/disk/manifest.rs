@@ -14,16 +14,20 @@
 //!   a clean stop the log's end.
 //! - `secondaries` are the names that registered with this master, in that order.
 //! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end,
-//!   and below which end its operator gave that up.
+//!   and below which end its operator gave that up: what earlier releases need of the section `losses`.
 //!
 //! Later releases add what they need without another version, in two more fields that are left out where they are
 //! empty:
 //!
-//! - `optional` has sections by name that a release which does not know them may ignore. It keeps them as they are.
+//! - `optional` has sections by name that a release which does not know them may ignore. It keeps them as they are. One
+//!   is `losses`: `accepted`, an end below which an earlier release had all given up, and `logs`, the logs of other
+//!   nodes that were seen to be longer, each with its end, its checksum, and whether it was given up.
 //! - `required` has sections that it must not ignore: where it does not know one, it refuses the manifest. So it does
 //!   with any other field that it does not know.
 //!
 //! Version 1 had no `start`; it is read.
+
+mod losses;
 
 use std::io;
 
@@ -109,6 +113,8 @@ impl Manifest {
     }
 
     fn encode(&self) -> String {
+        let mut optional = self.optional.clone();
+        losses::encode(&self.losses, &mut optional);
         let line = Line {
             format: FORMAT_VERSION,
             role: self.role.as_str().to_owned(),
@@ -117,9 +123,9 @@ impl Manifest {
             last: self.last.map(LogEnd::get),
             synced: self.synced.get(),
             secondaries: self.members.iter().map(NodeName::to_string).collect(),
-            seen: self.losses.seen.get(),
-            accepted: self.losses.accepted.get(),
-            optional: self.optional.clone(),
+            seen: self.losses.seen_end().get(),
+            accepted: self.losses.accepted_end().get(),
+            optional,
             required: Sections::new(),
         };
         serde_json::to_string(&line).expect("numbers and names")
@@ -135,7 +141,7 @@ impl Manifest {
                  {FORMAT_VERSION_1} and {FORMAT_VERSION} only"
             ));
         }
-        let line: Line = serde_json::from_str(line)
+        let mut line: Line = serde_json::from_str(line)
             .map_err(|error| format!("a newer release may have written it: {error}"))?;
         if let Some((name, _)) = line.required.iter().next() {
             return Err(format!(
@@ -156,13 +162,15 @@ impl Manifest {
         let log = line.log.map(hex).transpose().map_err(|error| error.to_string())?;
         // Earlier releases let these register. No client can ask for them to be forgotten, so they stop to count here.
         let names = line.secondaries.iter().filter(|name| !is_dots(name)).map(|name| name.parse());
+        let (seen, accepted) = (LogEnd::new(line.seen), LogEnd::new(line.accepted));
+        let losses = losses::decode(&mut line.optional, seen, accepted)?;
         Ok(Self {
             role,
             log,
             last: line.last.map(LogEnd::new),
             synced: LogEnd::new(line.synced),
             members: names.collect::<Result<_, _>>().map_err(|error| format!("{error}"))?,
-            losses: Losses { seen: LogEnd::new(line.seen), accepted: LogEnd::new(line.accepted) },
+            losses,
             optional: line.optional,
         })
     }
@@ -260,12 +268,7 @@ pub(super) struct NotStored {
 /// The system's, with the kind `InvalidData` where the manifest is damaged. Either of the two manifests is there then.
 pub(crate) fn accept_losses(storage: &dyn Storage) -> io::Result<Option<LogEnd>> {
     let mut manifest = Manifest::load(storage)?.ok_or(io::ErrorKind::NotFound)?;
-    let Losses { seen, accepted } = &mut manifest.losses;
-    if *seen <= *accepted {
-        return Ok(None);
-    }
-    *accepted = *seen;
-    let end = *seen;
+    let Some(end) = manifest.losses.give_up() else { return Ok(None) };
     manifest.store(storage).map_err(|failed| failed.error)?;
     Ok(Some(end))
 }
@@ -273,6 +276,7 @@ pub(crate) fn accept_losses(storage: &dyn Storage) -> io::Result<Option<LogEnd>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Checksum;
 
     fn manifest() -> Manifest {
         Manifest {
@@ -288,7 +292,10 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
-        let losses = Losses { seen: LogEnd::new(9), accepted: LogEnd::new(4) };
+        let mut losses = Losses { accepted: LogEnd::new(4), ..Losses::default() };
+        losses.note(LogEnd::new(7), Some(Checksum::new(1)));
+        losses.give_up();
+        losses.note(LogEnd::new(6), Some(Checksum::new(2)));
         let behind = Manifest { losses, ..manifest() };
         let whole = [manifest(), behind, Manifest::new(Role::Secondary, None)];
         for manifest in whole {

@@ -94,7 +94,7 @@ pub(crate) fn recover(
     let shared = Shared::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
-    let (members, losses) = (manifest.members.clone(), manifest.losses);
+    let (members, losses) = (manifest.members.clone(), manifest.losses.clone());
     let is_old = log != Some(options.new_log);
     let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);

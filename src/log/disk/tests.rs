@@ -241,8 +241,9 @@ fn members_are_remembered() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     let names = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec();
-    let losses = Losses { seen: LogEnd::new(7), accepted: LogEnd::new(3) };
-    log.opened.writer.remember(3, names.clone(), losses);
+    let mut losses = Losses { accepted: LogEnd::new(3), ..Losses::default() };
+    losses.note(LogEnd::new(7), None);
+    log.opened.writer.remember(3, names.clone(), losses.clone());
     assert_eq!(log.opened.reader.remembered(), 0);
     log.committer.write();
     assert_eq!(log.opened.reader.remembered(), 3);

@@ -259,7 +259,7 @@ impl<L: LogView> Master<L> {
             return Err((RefusalCode::OtherLog, detail).into());
         }
         if end > self.durable_end {
-            return Err((RefusalCode::LongerLog, self.longer_detail(end)).into());
+            return Err((RefusalCode::LongerLog, self.longer_detail(end, checksum)).into());
         }
         let found = |told| match is_same {
             Some(found) => found.map_err(|Unreadable(detail)| {
@@ -310,7 +310,7 @@ impl<L: LogView> Master<L> {
         if let Some(handshake) = handshake
             && code == RefusalCode::LongerLog
         {
-            self.note_longer(&handshake.name, handshake.end);
+            self.note_longer(&handshake.name, handshake.end, handshake.checksum);
         }
         self.respond(session, request, Response::Refused { code, detail });
         self.close(session, CloseReason::Refused);

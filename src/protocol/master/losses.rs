@@ -14,7 +14,7 @@ use crate::protocol::LogView;
 use crate::protocol::frame::RefusalCode;
 use crate::protocol::outcome::Refusal;
 use crate::protocol::status::RefusedHealth;
-use crate::types::{LogEnd, Losses, NodeName};
+use crate::types::{Checksum, LogEnd, NodeName};
 
 impl<L: LogView> Master<L> {
     /// Returns how far other nodes have this log, where that is beyond its end here and nobody has decided yet.
@@ -34,28 +34,31 @@ impl<L: LogView> Master<L> {
     }
 
     /// A secondary of this log has more than this node.
-    pub(super) fn note_longer(&mut self, name: &NodeName, end: LogEnd) {
-        let Losses { seen, accepted } = self.losses;
-        if !self.on_disk || end <= seen.max(accepted) {
+    pub(super) fn note_longer(&mut self, name: &NodeName, end: LogEnd, told: Option<Checksum>) {
+        if !self.on_disk || !self.losses.note(end, told) {
             return;
         }
-        self.losses.seen = end;
-        error!(peer = %name, %end, log_end = %self.log_end,
-            "read-only until an operator decides: this master is behind its own secondary; was it \
-             put back from an older copy? Keep that secondary: `acklog log dump` has what is missing \
-             here. Put the newer copy back, or give up what is missing with `acklog log accept-loss`");
+        self.log_behind(Some(name), end);
         if self.disk_fault.is_none() {
             self.write_names();
         }
     }
 
+    /// Logs that this node takes nothing since another one has its log up to `end`.
+    pub(super) fn log_behind(&self, name: Option<&NodeName>, end: LogEnd) {
+        error!(peer = name.map(NodeName::as_str), %end, log_end = %self.log_end,
+            "read-only until an operator decides: this master is behind its own secondary; was it \
+             put back from an older copy? Keep that secondary: `acklog log dump` has what is missing \
+             here. Put the newer copy back, or give up what is missing with `acklog log accept-loss`");
+    }
+
     /// What a secondary is told that has more of this log than this node.
-    pub(super) fn longer_detail(&self, end: LogEnd) -> String {
+    pub(super) fn longer_detail(&self, end: LogEnd, told: Option<Checksum>) -> String {
         let has = format!("this node has {end} messages, and the master {}", self.durable_end);
         if !self.on_disk {
             return format!("{has}; to join this master it must begin anew: {BEGIN_ANEW}");
         }
-        if end <= self.losses.accepted {
+        if self.losses.is_given_up(end, told) {
             return format!(
                 "{has}: its operator has given up what only other nodes have. {KEEP_IT}. It joins \
                  again when it begins anew: {BEGIN_ANEW}"

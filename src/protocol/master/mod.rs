@@ -141,6 +141,9 @@ impl<L: LogView> Master<L> {
         }
         master.set_faults(now, master.options.faults);
         master.members_changed();
+        if let Some(end) = master.missing_end() {
+            master.log_behind(None, end);
+        }
         master
     }
 

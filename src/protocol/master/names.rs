@@ -84,7 +84,7 @@ impl<L: LogView> Master<L> {
         let version = self.names.asked;
         let lasting = self.members.values().filter(|member| member.standing() != Standing::Guest);
         let names = lasting.map(Member::name).cloned().collect();
-        self.effects.push_back(Effect::Remember { version, names, losses: self.losses });
+        self.effects.push_back(Effect::Remember { version, names, losses: self.losses.clone() });
         version
     }
 

@@ -10,13 +10,26 @@ fn refusal(effects: &[Effect]) -> (RefusalCode, &str) {
     }
 }
 
-fn losses(seen: u64, accepted: u64) -> Losses {
-    Losses { seen: LogEnd::new(seen), accepted: LogEnd::new(accepted) }
+/// The logs that end at these, with the checksum that [`Node::greet`] tells.
+fn losses(ends: &[u64]) -> Losses {
+    let mut losses = Losses::default();
+    ends.iter().for_each(|&end| assert!(losses.note(LogEnd::new(end), told(end))));
+    losses
+}
+
+fn given_up(ends: &[u64]) -> Losses {
+    let mut losses = losses(ends);
+    losses.give_up();
+    losses
+}
+
+fn told(end: u64) -> Option<Checksum> {
+    handshake("bonnie", 9, end).checksum
 }
 
 fn noted(effects: &[Effect]) -> Option<Losses> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Remember { losses, .. } => Some(*losses),
+        Effect::Remember { losses, .. } => Some(losses.clone()),
         _ => None,
     })
 }
@@ -31,18 +44,18 @@ fn a_master_behind_its_own_secondary_takes_nothing_and_notes_that() {
     assert_eq!(code, RefusalCode::LongerLog);
     assert!(detail.contains("put back from an older copy") && detail.contains("Keep this node"));
     assert!(!detail.contains("reset"), "no advice throws the better copy away: {detail}");
-    assert_eq!(noted(&effects), Some(losses(8, 0)));
+    assert_eq!(noted(&effects), Some(losses(&[8])));
     let (end, seen) = (LogEnd::new(6), LogEnd::new(8));
     assert_eq!(node.append(2, 1), Err(Refusal::Behind { end, seen }));
     let health = node.machine.health(node.now);
     assert!(health.read_only && !health.is_ready());
-    assert_eq!(noted(&node.greet(10, "clyde", 7)), None, "that is no news");
-    assert_eq!(noted(&node.greet(11, "clyde", 9)), Some(losses(9, 0)));
+    assert_eq!(noted(&node.greet(10, "clyde", 8)), None, "that is no news");
+    assert_eq!(noted(&node.greet(11, "clyde", 9)), Some(losses(&[8, 9])));
 }
 
 #[test]
 fn a_master_that_noted_it_takes_nothing_before_a_secondary_comes() {
-    let behind = RestoredMaster { losses: losses(8, 0), ..restored() };
+    let behind = RestoredMaster { losses: losses(&[8]), ..restored() };
     let mut node = Node::new(options(), behind, true);
     assert!(matches!(node.append(1, 1), Err(Refusal::Behind { .. })));
     let health = node.machine.health(node.now);
@@ -50,13 +63,13 @@ fn a_master_that_noted_it_takes_nothing_before_a_secondary_comes() {
     assert_eq!((row.code, row.log_end), (RefusalCode::LongerLog, Some(LogEnd::new(8))));
     // Put back once more, now from a copy that has everything.
     let end = LogEnd::new(8);
-    let whole = RestoredMaster { end, losses: losses(8, 0), ..restored() };
+    let whole = RestoredMaster { end, losses: losses(&[8]), ..restored() };
     assert!(Node::new(options(), whole, true).append(1, 1).is_ok());
 }
 
 #[test]
 fn an_accepted_loss_lets_the_master_go_on_and_refuses_those_who_have_more() {
-    let accepted = RestoredMaster { losses: losses(8, 8), ..restored() };
+    let accepted = RestoredMaster { losses: given_up(&[8]), ..restored() };
     let mut node = Node::new(options(), accepted, true);
     let (code, detail) = (RefusalCode::LongerLog, "given up");
     let effects = node.greet(9, "bonnie", 8);
@@ -65,8 +78,29 @@ fn an_accepted_loss_lets_the_master_go_on_and_refuses_those_who_have_more() {
     assert_eq!(noted(&effects), None);
     assert!(node.append(1, 1).is_ok());
     // One that has more than anybody knew of when the loss was accepted.
-    assert_eq!(noted(&node.greet(10, "clyde", 9)), Some(losses(9, 8)));
+    let mut more = given_up(&[8]);
+    more.note(LogEnd::new(9), told(9));
+    assert_eq!(noted(&node.greet(10, "clyde", 9)), Some(more));
     assert!(matches!(node.append(2, 1), Err(Refusal::Behind { .. })));
+}
+
+#[test]
+fn a_copy_that_was_made_after_a_loss_was_accepted_is_behind_those_who_have_the_new_messages() {
+    let copy = RestoredMaster { losses: given_up(&[8]), ..restored() };
+    let mut node = Node::new(options(), copy, true);
+    node.meet(9);
+    // As many messages as were given up, or fewer, and not those.
+    for (session, end) in [(9, 8), (10, 7)] {
+        node.meet(session);
+        let told = Handshake { checksum: Some(Checksum::new(77)), ..handshake("bonnie", 9, end) };
+        let effects = node.ask(session, 0, Request::Handshake(told));
+        let (code, detail) = refusal(&effects);
+        assert_eq!(code, RefusalCode::LongerLog);
+        assert!(detail.contains("put back from an older copy"), "{detail}");
+        assert!(noted(&effects).is_some());
+        let (end, seen) = (LogEnd::new(5), LogEnd::new(8));
+        assert_eq!(node.append(1, 1), Err(Refusal::Behind { end, seen }));
+    }
 }
 
 #[test]
