@@ -1,4 +1,5 @@
-//! The style rules that a machine can check, over every Rust file of the project.
+//! The style rules that a machine can check, over every Rust file of the project, and whether the log lines that the
+//! documentation shows are those of the code.
 //!
 //! The scanners look at a *masked* copy of a file, in which texts, and where asked comments, are blank. So a brace in
 //! a text closes no function, and a rule cannot be broken by a text that talks about it.
@@ -308,4 +309,62 @@ fn braces_in_texts_and_comments_do_not_count() {
         tricky.join("\n")
     );
     assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
+}
+
+/// The target and the message of a log line, if it is one: `… WARN  bonnie protocol::secondary: text key=value`.
+fn log_line(line: &str) -> Option<(&str, &str)> {
+    let rest = line.strip_prefix('[').map_or(Some(line), |rest| Some(rest.split_once("s] ")?.1))?;
+    let (level, rest) = rest.split_once(' ')?;
+    ["ERROR", "WARN", "INFO", "DEBUG"].contains(&level).then_some(())?;
+    let (_node, rest) = rest.trim_start().split_once(' ')?;
+    let (target, rest) = rest.split_once(": ")?;
+    let is_field = |word: &str| word.contains('=') || word.starts_with('…');
+    let fields = rest.split(' ').skip_while(|word| !is_field(word)).map(|word| word.len() + 1);
+    let message = rest.get(..rest.len().saturating_sub(fields.sum()))?;
+    (!target.contains(' ')).then_some((target, message))
+}
+
+/// Whether a file logs a message, under the target that events for messages have or under its own.
+fn logs(text: &str, message: &str, is_of_messages: bool) -> bool {
+    let pieces: Vec<&str> = text.split('"').collect();
+    let is_it = |words: &str| match words.split_once('{') {
+        Some((begin, _)) => begin.len() > 5 && message.starts_with(begin),
+        None => words == message,
+    };
+    pieces.iter().enumerate().filter(|(nth, words)| nth % 2 == 1 && is_it(words)).any(|(nth, _)| {
+        let before = pieces.get(..nth).unwrap_or_default().join("\"");
+        let call = before.rfind("!(").and_then(|at| before.get(at..)).unwrap_or_default();
+        call.contains("MESSAGE_TARGET") == is_of_messages
+    })
+}
+
+#[test]
+fn log_lines_in_the_docs_are_those_of_the_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    let source = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        // A text may go on behind a line's end.
+        text.split("\\\n").map(str::trim_start).collect::<String>()
+    };
+    let of_target = |target: &str| {
+        let path = root.join("src").join(target.replace("::", "/"));
+        [path.with_extension("rs"), path.join("mod.rs")].into_iter().find(|path| path.exists())
+    };
+    let mut lines = 0;
+    for page in fs::read_dir(root.join("docs")).unwrap() {
+        let page = page.unwrap().path();
+        let Ok(text) = fs::read_to_string(&page) else { continue };
+        for line in text.lines() {
+            let Some((target, message)) = log_line(line) else { continue };
+            lines += 1;
+            let is_there = match target {
+                "message" => files.iter().any(|path| logs(&source(path), message, true)),
+                _ => of_target(target).is_some_and(|path| logs(&source(&path), message, false)),
+            };
+            assert!(is_there, "{}: no such event: {line}", page.display());
+        }
+    }
+    assert!(lines > 50, "only {lines} lines were found");
 }
