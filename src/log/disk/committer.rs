@@ -21,7 +21,7 @@ use super::manifest::{Manifest, NotStored};
 use super::{Disk, DiskOptions, Work};
 use crate::log::shared::Shared;
 use crate::log::storage::{Storage, StorageFile};
-use crate::types::{Fsync, LogEnd, LogId, Losses, NodeName, Run};
+use crate::types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
 
 /// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
@@ -156,8 +156,10 @@ impl Committer {
     fn note(&mut self, failed: Failed) {
         match failed {
             Failed::Passing(fault) => {
-                // It may be for want of a descriptor.
-                self.disk().files.close_old();
+                if matches!(fault, DiskFault::Stalled { .. }) {
+                    // It may be for want of a descriptor.
+                    self.disk().files.close_old();
+                }
                 let (first, longest) = RETRY_PAUSES;
                 self.pause = Some(self.pause.map_or(first, |pause| longest.min(pause * 2)));
                 let before = self.disk().hold_up(Some(fault.clone()));
