@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, info, warn};
+use tracing::{debug, info, trace, warn};
 
 use self::pages::Unanswered;
 use super::pages::{ReadFor, Reads};
@@ -249,7 +249,7 @@ impl Member {
     ) -> bool {
         let Some(link) = &mut self.link else { return true };
         match link.in_flight.complete(now, request) {
-            Completed::InTime { what: Asked::Heartbeat, took } => self.rtt = Some(took),
+            Completed::InTime { what: Asked::Heartbeat, took } => self.note_rtt(request, took),
             Completed::InTime { what: Asked::Page(_), .. } => self.answers_pages(),
             Completed::InTime { what: Asked::Run(run), took } => {
                 if failed {
@@ -343,6 +343,7 @@ impl Member {
         if link.heartbeat_due <= now {
             link.heartbeat_due = now + context.options.heartbeat_interval;
             let id = link.in_flight.make(now, Asked::Heartbeat);
+            trace!(peer = %self.name, request = %id, "sending Heartbeat");
             let heartbeat = Request::Heartbeat { log_end: context.durable_end };
             let frame = Frame::Request(id, heartbeat);
             let outgoing = context.injector.outgoing(Some(&self.name), frame);

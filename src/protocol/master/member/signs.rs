@@ -1,8 +1,8 @@
 //! Signs of life of a secondary, and what follows from them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tracing::info;
+use tracing::{info, trace};
 
 use super::{Asked, Member};
 use crate::protocol::line::LineView;
@@ -19,6 +19,12 @@ impl Member {
         info!(peer = %self.name, before = before.as_str(), "healthy again");
         self.progress.resume();
         true
+    }
+
+    /// A heartbeat was answered.
+    pub(super) fn note_rtt(&mut self, request: RequestId, took: Duration) {
+        trace!(peer = %self.name, %request, ?took, "Heartbeat answered");
+        self.rtt = Some(took);
     }
 
     /// Looks at how far the frames to it have got, if that is due.
