@@ -85,6 +85,8 @@ impl LogArgs {
 #[cfg(test)]
 mod copies_tests;
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod repair_tests;
 #[cfg(test)]
 mod tests;

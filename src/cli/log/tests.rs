@@ -107,7 +107,7 @@ fn log_args(words: &[&str], dir: &Path) -> LogArgs {
 }
 
 /// Runs `acklog log`; returns what it printed and what is wrong.
-fn run_log(words: &[&str], dir: &Path) -> (String, Option<String>) {
+pub(super) fn run_log(words: &[&str], dir: &Path) -> (String, Option<String>) {
     let mut out = Vec::new();
     let done = log_args(words, dir).act(&mut out);
     (String::from_utf8(out).unwrap(), done.err().map(|error| format!("{error:#}")))

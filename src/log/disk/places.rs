@@ -10,7 +10,7 @@ use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::scan::{CHUNK_BYTES, OF_OTHERS, Scanned, Visit};
 use super::window::Window;
 use crate::log::storage::StorageFile;
-use crate::types::{IdRange, LogEnd, checked_records, has_more, record_at, record_size};
+use crate::types::{IdRange, LogEnd, record_at, record_size};
 
 /// A place in a segment file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ struct Survey<'a> {
     places: Vec<Place>,
 }
 
-/// Lists the damaged places of a segment in which a scan found one, and shows the whole batches that the scan did not
-/// show. `end` is where the segment should end.
+/// Lists the damaged places of a segment in which a scan found one, and shows the whole records that the scan did not
+/// show, also those of a batch with a damaged one. `end` is where the segment should end.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -101,12 +101,15 @@ impl Survey<'_> {
             return Ok(ControlFlow::Continue(()));
         }
         let (mut at, mut id) = (0, group.header.first);
-        // Where the batch begins that is being read, while all of it is whole.
-        let mut batch = Some((at, id));
         while id < group.header.end() {
             let rest = bytes.get(at..).unwrap_or_default();
             let size = match record_at(id.next_id(), rest) {
-                Ok((_, size)) => size,
+                Ok((record, size)) => {
+                    if id >= self.shown && visit(&record).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    size
+                }
                 Err(error) => {
                     let size = whole_behind(rest, id, group.header.end());
                     let until = size.map_or(group.header.end(), |_| id.plus(1));
@@ -114,24 +117,11 @@ impl Survey<'_> {
                         self.next = self.next.max(id);
                         self.note(begin + at as u64, until, &error.to_string());
                     }
-                    batch = None;
                     let Some(size) = size else { break };
                     size
                 }
             };
-            let is_last = !has_more(rest);
             (at, id) = (at + size, id.plus(1));
-            if is_last {
-                if let Some((start, first)) = batch.filter(|&(_, first)| first >= self.shown) {
-                    let batch = bytes.get(start..at).unwrap_or_default();
-                    for record in checked_records(first, batch) {
-                        if visit(&record).is_break() {
-                            return Ok(ControlFlow::Break(()));
-                        }
-                    }
-                }
-                batch = Some((at, id));
-            }
             self.next = self.next.max(id);
         }
         self.next = self.next.max(group.header.end());

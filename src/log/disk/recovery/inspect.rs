@@ -67,8 +67,7 @@ fn told(inside: &[String]) -> String {
 }
 
 /// Reads a log's segments that have messages of `range`, shows those that are whole, and tells what it found in them.
-/// Where a batch has a damaged record, none of it is shown. After each segment `progress` is told how many were read,
-/// and how many there are.
+/// After each segment `progress` is told how many were read, and how many there are.
 ///
 /// # Errors
 /// When there is no log, or it cannot be read. Damage is no error, but a finding.

@@ -69,6 +69,9 @@ impl<'a> Writer<'a> {
 
     /// Writes what is left. Returns the end of the records.
     pub(super) fn finish(mut self) -> io::Result<LogEnd> {
+        if self.whole.1 < self.end {
+            return Err(io::Error::other("the last batch has no end"));
+        }
         if self.whole.0 > 0 {
             self.end_group();
         }
