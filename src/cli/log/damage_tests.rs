@@ -1,12 +1,13 @@
 //! Damaged directories: what of them is shown, what is told of them, and whether a start says the same.
 
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::tests::{copied, overwrite, place_of, printed, run_log, segments};
-use crate::log::disk::DiskOptions;
+use super::tests::{copied, directory, overwrite, place_of, printed, refusal, run_log, segments};
+use crate::log::disk::{DiskOptions, Role};
 use crate::log::inspect::inspect;
 use crate::log::repair::{Source, repair};
 use crate::log::{Opened, open};
@@ -23,16 +24,18 @@ async fn append(log: &mut Opened, texts: &[String]) {
     }
 }
 
-/// A master's directory with the messages 0 to 4, a batch of 5 to 10, and 11 to 13, all in one file.
-async fn with_batch() -> TempDir {
+/// A master's directory with the messages 0 to 4, a batch of 5 to 10, and 11 to 13, all in one file: as a stop leaves
+/// it, and as a kill does.
+async fn with_batch() -> (TempDir, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = open(dir.path(), DiskOptions::OF_TESTS).unwrap();
     let texts: Vec<String> = (0..14).map(|n| format!("text{n}.")).collect();
     for message in texts[..5].chunks(1).chain([&texts[5..11]]).chain(texts[11..].chunks(1)) {
         append(&mut log, message).await;
     }
+    let killed = copied(dir.path());
     background.close();
-    dir
+    (dir, killed)
 }
 
 /// Changes a byte of the text of a message.
@@ -47,7 +50,7 @@ fn lines(ids: impl IntoIterator<Item = u64>) -> String {
 
 #[tokio::test]
 async fn whole_messages_of_a_damaged_batch_are_printed_and_what_is_not_is_told() {
-    let dir = with_batch().await;
+    let (dir, _) = with_batch().await;
     damage(dir.path(), "text8.");
     let dump = |from: &str, limit: &str| {
         let (out, wrong) = run_log(&["dump", "--from", from, "--limit", limit], dir.path());
@@ -63,7 +66,7 @@ async fn whole_messages_of_a_damaged_batch_are_printed_and_what_is_not_is_told()
 /// A file that is written still proves a message by that message's own checksum only.
 #[tokio::test]
 async fn a_damaged_message_of_a_batch_is_repaired_from_a_directory_and_from_a_node() {
-    let whole = with_batch().await;
+    let (whole, _) = with_batch().await;
     let url = "http://127.0.0.1:8000";
     for text in ["text5.", "text8.", "text10."] {
         let text_of = |id: LogEnd| match format!("text{id}.") == text {
@@ -79,6 +82,100 @@ async fn a_damaged_message_of_a_batch_is_repaired_from_a_directory_and_from_a_no
             assert_eq!(records(dir.path()), records(whole.path()));
         }
     }
+}
+
+#[tokio::test]
+async fn messages_behind_damage_that_are_not_known_to_be_synced_are_printed_and_kept() {
+    let (whole, killed) = with_batch().await;
+    damage(killed.path(), "text3.");
+    assert_eq!(printed(&["dump", "--from", "12"], killed.path()), lines([12, 13]));
+    let torn = copied(killed.path());
+    damage(torn.path(), "text13.");
+    let (table, wrong) = run_log(&["verify"], torn.path());
+    assert!(wrong.unwrap().contains("message 3"), "{table}");
+    assert!(table.contains("messages        12\n") && table.contains("\ntorn tail"), "{table}");
+    let from = Some(Source::Directory(whole.path()));
+    assert_eq!(repair(killed.path(), None, from).unwrap().messages, 1);
+    assert_eq!(records(killed.path()), records(whole.path()));
+    // What a start would cut off is not kept.
+    assert_eq!(repair(torn.path(), None, from).unwrap().messages, 1);
+    assert_eq!(records(torn.path()), records(whole.path())[..13]);
+}
+
+/// Changes something in a directory.
+type Change<'a> = &'a dyn Fn(&Path);
+
+/// What `verify` says of a directory, and how a start of a copy of it ends.
+fn verified_and_started(dir: &Path, role: Role) -> (String, String, Option<String>) {
+    let (table, wrong) = run_log(&["verify"], dir);
+    // As a node does that was given no --idempotency-window.
+    let keys = if role == Role::Master { 1_000_000 } else { 0 };
+    let options = DiskOptions { role, keys, ..DiskOptions::OF_TESTS };
+    let started = open(dir, options);
+    let refused = started.map(|(_, background)| background.close()).err();
+    (table, wrong.unwrap_or_default(), refused.map(|error| error.to_string()))
+}
+
+#[tokio::test]
+async fn verify_says_of_damage_what_the_start_says() {
+    for role in [Role::Master, Role::Secondary] {
+        let whole = directory(role).await;
+        let index = |dir: &Path| segments(dir)[0].with_extension("index");
+        let flip_last = |dir: &Path| {
+            let length = fs::metadata(index(dir)).unwrap().len();
+            overwrite(&index(dir), length - 1, b"\xff\x00\xff");
+        };
+        let text =
+            |dir: &Path| overwrite(&segments(dir)[0], place_of(&segments(dir)[0], "Msg1\n"), b"N");
+        let header = |dir: &Path| overwrite(&segments(dir)[0], 70, b"\xff\x00\xff");
+        let (master, none) = (role == Role::Master, |_: &Path| {});
+        let cases: [(Change<'_>, Change<'_>, bool, bool); 6] = [
+            (&text, &none, false, false),
+            (&header, &none, false, false),
+            (&text, &|dir| fs::remove_file(index(dir)).unwrap(), true, true),
+            (&text, &|dir| overwrite(&index(dir), 20, b"x"), true, true),
+            (&text, &flip_last, master, true),
+            (&none, &flip_last, false, true),
+        ];
+        for (number, (damage, spoil, is_refused, is_bad_index)) in cases.into_iter().enumerate() {
+            let dir = copied(whole.path());
+            damage(dir.path());
+            spoil(dir.path());
+            let before = fs::read(index(dir.path())).ok();
+            let (table, told) = run_log(&["verify"], dir.path());
+            assert_eq!(fs::read(index(dir.path())).ok(), before, "it makes no index");
+            let context = format!("{role} {number}: {table}{told:?}");
+            assert_eq!(table.contains("\nindexes         1 "), is_bad_index, "{context}");
+            let (table, told, refused) = verified_and_started(dir.path(), role);
+            assert_eq!(refused.is_some(), is_refused, "{context}");
+            match refused {
+                Some(refused) => assert_eq!(told, refused),
+                None if number == 5 => assert!(told.is_empty() && table.ends_with("\nwhole\n")),
+                None => assert!(told.contains("starts with it all the same"), "{context}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn verify_says_of_a_manifest_what_the_start_says() {
+    let whole = directory(Role::Master).await;
+    let spoilt: [Change<'_>; 2] =
+        [&|file| fs::remove_file(file).unwrap(), &|file| overwrite(file, 3, b"\xff")];
+    for spoil in spoilt {
+        let dir = copied(whole.path());
+        spoil(&dir.path().join("manifest"));
+        let refused = open(dir.path(), DiskOptions::OF_TESTS).unwrap_err().to_string();
+        let told = refusal(&["verify"], dir.path());
+        let (same, _) = refused.split_once(" --role master").unwrap();
+        assert!(told.starts_with(same) && told.contains("(or `secondary`"), "{told}");
+    }
+    let dir = copied(whole.path());
+    let manifest = dir.path().join("manifest");
+    overwrite(&manifest, fs::metadata(&manifest).unwrap().len() - 2, b"X");
+    let (table, told, refused) = verified_and_started(dir.path(), Role::Master);
+    assert_eq!(refused, Some(told));
+    assert!(table.contains("no segment was looked at"), "{table}");
 }
 
 /// All records of a directory, with their times and flags.

@@ -37,5 +37,9 @@ pub(super) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     };
     let findings = inspect(&args.data.dir, range, &mut print, &mut |_, _| {})?;
     printed?;
-    findings.damage.map_or(Ok(()), |damage| Err(damage.into()))
+    match (findings.damage, findings.refusal) {
+        (Some(damage), None) => Err(super::unserved(&damage)),
+        (Some(damage), Some(_)) | (None, Some(damage)) => Err(damage.into()),
+        (None, None) => Ok(()),
+    }
 }

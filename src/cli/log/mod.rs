@@ -12,9 +12,11 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use crate::config;
+use crate::log::disk::OpenError;
 
 /// Flags of `acklog log`.
 #[derive(Clone, Debug, Args)]
@@ -62,6 +64,18 @@ pub(super) fn run(args: &LogArgs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     super::finish(super::seen_enough(done.and(flushed.map_err(anyhow::Error::from))))
+}
+
+/// What is told of damage with which a node starts all the same.
+fn unserved(damage: &OpenError) -> anyhow::Error {
+    match damage {
+        OpenError::Damaged { path, detail, .. } => anyhow!(
+            "{detail}; a node starts with it all the same, does not serve it, and repairs it when a node \
+             that has it is connected; or stop the node and take what is damaged from another directory \
+             with `acklog log repair {path} --from DIR2`"
+        ),
+        other => anyhow!("{other}"),
+    }
 }
 
 impl LogArgs {

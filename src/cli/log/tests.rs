@@ -218,17 +218,17 @@ async fn every_damaged_place_is_told_and_what_stands_beside_it_is_printed() {
     }
     let (table, wrong) = run_log(&["verify"], dir.path());
     let wrong = wrong.unwrap();
-    assert!(table.contains("messages        11\n") && table.contains("damaged;"), "{table}");
+    assert!(table.contains("messages        10\n") && table.contains("damaged;"), "{table}");
     let places: Vec<_> = table.lines().filter(|row| row.starts_with("damaged  ")).collect();
     assert!(places.len() == 2 && places[0].contains("message 1:"), "{table}");
     assert!(places[1].contains(last.to_str().unwrap()) && places[1].contains("message 11"));
-    // The start says the same of the first one.
-    assert!(wrong.contains(first.to_str().unwrap()) && wrong.contains("offset"), "{wrong}");
+    // What a start would refuse: it does not read the first file.
+    assert!(wrong.contains(last.to_str().unwrap()) && wrong.contains("offset"), "{wrong}");
     assert!(wrong.contains("acklog log reset"), "{wrong}");
     let (lines, told) = run_log(&["dump"], dir.path());
     assert_eq!(lines.lines().count(), 10, "{lines}");
     assert!(lines.starts_with("0\tMsg0\\n\n2\tMsg2\\n\n"), "{lines}");
-    assert_eq!(told, Some(wrong));
+    assert!(told.unwrap().contains(first.to_str().unwrap()));
     assert_eq!(printed(&["dump", "--limit", "1"], dir.path()), "0\tMsg0\\n\n");
     assert_eq!(printed(&["dump", "--from", "10", "--limit", "1"], dir.path()), "10\tMsg10\\n\n");
     let (json, _) = run_log(&["verify", "--json"], dir.path());

@@ -45,9 +45,10 @@ pub(super) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<()>
     } else {
         table(&findings, out)?;
     }
-    match findings.damage {
-        Some(damage) => Err(damage.into()),
-        None => Ok(()),
+    match (findings.refusal, findings.damage) {
+        (Some(refusal), _) => Err(refusal.into()),
+        (None, Some(damage)) => Err(super::unserved(&damage)),
+        (None, None) => Ok(()),
     }
 }
 
@@ -57,7 +58,7 @@ fn as_json(found: &Findings) -> serde_json::Value {
         "log": found.log.map(|log| log.to_string()),
         "secondaries": found.members.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
         "segments": found.segments,
-        "messages": found.end.get(),
+        "messages": found.messages,
         "recordBytes": found.bytes,
         "keyedMessages": found.keyed,
         "syncedEnd": found.synced.get(),
@@ -68,7 +69,8 @@ fn as_json(found: &Findings) -> serde_json::Value {
             "ids": [torn.ids.start().get(), torn.ids.end().get()],
             "what": torn.what,
         })),
-        "damage": found.damage.as_ref().map(ToString::to_string),
+        "damage": found.refusal.as_ref().or(found.damage.as_ref()).map(ToString::to_string),
+        "startRefuses": found.refusal.is_some(),
         "damagedPlaces": found.places.iter().map(|place| json!({
             "file": place.file,
             "offset": place.offset,
@@ -88,7 +90,7 @@ fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
         row("secondaries", &names.join(", "))?;
     }
     row("segments", &found.segments)?;
-    row("messages", &found.end)?;
+    row("messages", &found.messages)?;
     row("record bytes", &found.bytes)?;
     row("keyed messages", &found.keyed)?;
     let note = match found.synced < found.end && found.damage.is_none() {
@@ -99,7 +101,8 @@ fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
     };
     row("synced end", &format_args!("{}{note}", found.synced))?;
     if found.bad_indexes > 0 {
-        let note = "missing, damaged or being written; the next start makes them again";
+        let note = "missing, damaged, without keys or being written; a start makes those of whole \
+                    segments again";
         row("indexes", &format_args!("{} {note}", found.bad_indexes))?;
     }
     for place in &found.places {
@@ -108,10 +111,11 @@ fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
     if let Some(torn) = &found.torn {
         row("torn tail", &told(torn))?;
     }
-    let verdict = match (&found.damage, &found.torn) {
-        (Some(_), _) => "damaged; the figures count what is whole",
-        (None, Some(_)) => "whole, but for the torn tail, which the next start cuts off",
-        (None, None) => "whole",
+    let verdict = match (&found.damage, &found.refusal, &found.torn) {
+        (Some(_), ..) => "damaged; the figures count what is whole",
+        (None, Some(_), _) => "no segment was looked at: without a manifest nothing leads to them",
+        (None, None, Some(_)) => "whole, but for the torn tail, which the next start cuts off",
+        (None, None, None) => "whole",
     };
     writeln!(out, "{verdict}")
 }

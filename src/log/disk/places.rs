@@ -25,6 +25,14 @@ pub struct Place {
     pub what: String,
 }
 
+/// What was found in a damaged segment.
+pub(super) struct Surveyed {
+    pub(super) places: Vec<Place>,
+    /// Where the segment goes on behind its end: the first message of the next group and its place. None where nothing
+    /// leads there.
+    pub(super) behind: Option<(LogEnd, u64)>,
+}
+
 /// A group that begins at `at`.
 struct Group {
     at: u64,
@@ -35,6 +43,7 @@ struct Group {
 struct Survey<'a> {
     window: Window<'a>,
     header: &'a SegmentHeader,
+    end: LogEnd,
     /// The next message.
     next: LogEnd,
     /// What lies below was shown before.
@@ -45,7 +54,7 @@ struct Survey<'a> {
 }
 
 /// Lists the damaged places of a segment in which a scan found one, and shows the whole records that the scan did not
-/// show, also those of a batch with a damaged one. `end` is where the segment should end.
+/// show, also those of a batch with a damaged one. `end` is where the segment should end, or what is wanted of it.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -55,15 +64,17 @@ pub(super) fn damaged_places(
     scanned: &Scanned,
     end: LogEnd,
     visit: Visit<'_>,
-) -> io::Result<Vec<Place>> {
+) -> io::Result<Surveyed> {
     let mut at = scanned.broken_group.unwrap_or(scanned.index.length());
     let window = Window::new(file, CHUNK_BYTES);
     let (next, first) = (scanned.index.end(), scanned.bad.clone());
     let first = first.map(|bad| (bad.offset, bad.what));
-    let mut survey = Survey { window, header, next, shown: next, first, places: Vec::new() };
+    let mut survey = Survey { window, header, end, next, shown: next, first, places: Vec::new() };
+    let mut behind = None;
     while survey.next < end {
         let Some(group) = find_group(&mut survey.window, survey.header, at, survey.next)? else {
             survey.note(at, end, "no whole group of records stands behind this place");
+            behind = None;
             break;
         };
         if group.header.first > survey.next {
@@ -74,13 +85,14 @@ pub(super) fn damaged_places(
             break;
         }
         at = group.at + group.header.size();
+        behind = Some((survey.next, at));
     }
     // It may be of a kind that loses no message.
     if let Some((offset, what)) = survey.first.take() {
         let ids = IdRange::empty(scanned.index.end());
         survey.places.insert(0, Place { segment: header.first, offset, ids, what });
     }
-    Ok(survey.places)
+    Ok(Surveyed { places: survey.places, behind })
 }
 
 impl Survey<'_> {
@@ -101,7 +113,7 @@ impl Survey<'_> {
             return Ok(ControlFlow::Continue(()));
         }
         let (mut at, mut id) = (0, group.header.first);
-        while id < group.header.end() {
+        while id < group.header.end().min(self.end) {
             let rest = bytes.get(at..).unwrap_or_default();
             let size = match record_at(id.next_id(), rest) {
                 Ok((record, size)) => {

@@ -10,6 +10,7 @@ pub mod backup;
 mod findings;
 pub mod inspect;
 pub(super) mod rebuild;
+mod refusal;
 pub mod repair;
 mod snapshot;
 mod walk;
@@ -218,7 +219,9 @@ impl<'a> Start<'a> {
                         "the keys of a segment's index are damaged; it is read to make one"
                     );
                     let scanned = self.found.read_sealed(&name, &*file, &header)?;
-                    self.found.store_index(&name, &header, &scanned);
+                    if self.makes_indexes {
+                        self.found.store_index(&name, &header, &scanned);
+                    }
                     scanned.keys
                 }
             };

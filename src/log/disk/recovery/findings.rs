@@ -15,11 +15,14 @@ pub struct Findings {
     pub members: Vec<NodeName>,
     /// Segment files that were read.
     pub segments: u64,
-    /// Indexes of sealed segments that are missing, damaged or another file's. The next start makes them again.
+    /// Indexes of sealed segments that are missing, damaged, another file's, or without keys. A start makes those of
+    /// whole segments again.
     pub bad_indexes: u64,
     /// The end of the messages: behind the last one that is whole.
     pub end: LogEnd,
-    /// Bytes of the records in the segments that were read.
+    /// Whole messages in the segments that were read.
+    pub messages: u64,
+    /// Bytes of their records.
     pub bytes: u64,
     /// How many of them have an idempotency key.
     pub keyed: u64,
@@ -27,8 +30,11 @@ pub struct Findings {
     pub synced: LogEnd,
     /// What a crash tore, and a start would cut off; of a node that runs, what it is writing.
     pub torn: Option<Torn>,
-    /// What a start would say, which refuses at the first damage that it meets.
+    /// The first damage of what was asked for.
     pub damage: Option<OpenError>,
+    /// What a start says, where it refuses the directory. Otherwise a node starts with what is damaged, and does not
+    /// serve that.
+    pub refusal: Option<OpenError>,
     /// Every damaged place.
     pub places: Vec<DamagedPlace>,
 }
@@ -72,11 +78,13 @@ impl Findings {
             segments: 0,
             bad_indexes: 0,
             end: LogEnd::ZERO,
+            messages: 0,
             bytes: 0,
             keyed: 0,
             synced: LogEnd::ZERO,
             torn: None,
             damage: None,
+            refusal: None,
             places: Vec::new(),
         }
     }

@@ -1,11 +1,12 @@
 //! Looking into a directory without opening its log: all of it is read, nothing is changed, and no lock is taken.
 
-use std::fs;
+mod error;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use thiserror::Error;
-
+pub use self::error::InspectError;
+use self::error::logs_in;
 use super::super::format::{Role, SegmentHeader, segment_name};
 use super::super::index::SparseIndex;
 use super::super::manifest::{MANIFEST, Manifest};
@@ -13,58 +14,12 @@ use super::super::places::{Place, damaged_places};
 use super::super::scan::{Scanned, Visit, read_header, scan_from};
 use super::OpenError;
 pub use super::findings::{DamagedPlace, Findings, Torn};
+use super::refusal::refusal;
 use super::snapshot::Snapshot;
 use super::walk::{Found, Look, Opened};
 use crate::log::open::open_directory;
 use crate::log::storage::{Storage, StorageFile};
 use crate::types::{IdRange, LogEnd, Record, RunningChecksum};
-
-/// Why a directory cannot be looked into.
-#[derive(Debug, Error)]
-pub enum InspectError {
-    /// It has neither a manifest nor segment files.
-    #[error(
-        "{path} has no log: name a node's data directory, the one with the file `manifest`{}",
-        told(inside)
-    )]
-    NoLog {
-        /// The directory.
-        path: String,
-        /// The directories in it that have one.
-        inside: Vec<String>,
-    },
-    /// It has files of a log, and none of them tells whose.
-    #[error(
-        "nothing in {path} tells whose log it is: its manifest is missing or damaged. To have it made \
-         again, run `acklog log repair {path} --role master` (or `secondary`); or move the files \
-         to another place by hand, and the node starts with an empty log: a secondary fetches \
-         everything anew, a master begins a new log"
-    )]
-    NoRole {
-        /// The directory.
-        path: String,
-    },
-    /// It cannot be read.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-}
-
-/// The directories in a directory that have a log, in order.
-fn logs_in(path: &str) -> Vec<String> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let folders = entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST).is_file());
-    let mut inside: Vec<String> = folders.map(|path| path.display().to_string()).collect();
-    inside.sort();
-    inside
-}
-
-fn told(inside: &[String]) -> String {
-    match inside {
-        [] => String::new(),
-        [one] => format!("; perhaps {one}"),
-        several => format!("; perhaps one of {}", several.join(", ")),
-    }
-}
 
 /// Reads a log's segments that have messages of `range`, shows those that are whole, and tells what it found in them.
 /// After each segment `progress` is told how many were read, and how many there are.
@@ -83,11 +38,15 @@ pub fn inspect(
     let (manifest, firsts) = match found.manifest_and_segments() {
         Ok(known) => known,
         Err(damage @ OpenError::Damaged { .. }) => {
-            return Ok(Findings { damage: Some(damage), ..Findings::new(role) });
+            return Ok(Findings { refusal: Some(damage), ..Findings::new(role) });
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(along(&found, &manifest, &firsts, range, visit, progress)?)
+    let mut findings = along(&found, &manifest, &firsts, range, visit, progress)?;
+    if findings.damage.is_some() {
+        findings.refusal = refusal(&found, &manifest, &firsts);
+    }
+    Ok(findings)
 }
 
 /// The same along the files that a manifest tells of.
@@ -125,17 +84,17 @@ pub(in crate::log) fn role_of(storage: &dyn Storage) -> Result<Role, InspectErro
     // Whose it is goes into texts about damage only.
     let found = Found { storage, role: Role::Master };
     let firsts = found.segments()?;
-    let is_missing = match Manifest::load(storage) {
+    let (is_missing, wrong) = match found.stored_manifest() {
         Ok(Some(manifest)) => return Ok(manifest.role),
-        Ok(None) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+        Ok(None) => (true, found.no_manifest()),
+        Err(damage) => {
             if let Some(role) = Manifest::role_of_damaged(storage) {
                 return Ok(role);
             }
-            false
+            (false, damage)
         }
-        Err(error) => return Err(found.failed("read", MANIFEST)(error).into()),
     };
+    let OpenError::Damaged { detail, .. } = wrong else { return Err(wrong.into()) };
     for &first in &firsts {
         let name = segment_name(first);
         let file = storage.open(&name).map_err(found.failed("open", &name))?;
@@ -146,7 +105,7 @@ pub(in crate::log) fn role_of(storage: &dyn Storage) -> Result<Role, InspectErro
     }
     Err(match is_missing && firsts.is_empty() {
         true => InspectError::NoLog { inside: logs_in(&found.path()), path: found.path() },
-        false => InspectError::NoRole { path: found.path() },
+        false => InspectError::NoRole { path: found.path(), detail },
     })
 }
 
@@ -186,13 +145,15 @@ impl Look for Inspection<'_> {
             let found =
                 Damaged { name, file: &*file, header: &header, scanned: &scanned, end: next };
             self.go_on_behind(&found, &damage)?;
-            return Ok(next);
         }
         if self.is_stopped {
             return Ok(next);
         }
         if self.range.start() <= first {
-            self.findings.bad_indexes += u64::from(!self.is_index_of(&header, &scanned));
+            self.findings.bad_indexes += u64::from(!self.is_index_of(&header, &scanned, next));
+        }
+        if scanned.bad.is_some() {
+            return Ok(next);
         }
         Ok(scanned.index.end())
     }
@@ -210,13 +171,7 @@ impl Look for Inspection<'_> {
             return Ok(());
         }
         if self.found.check_last(self.manifest, name, &scanned).is_ok() {
-            self.findings.torn = scanned.bad.map(|bad| Torn {
-                file: self.found.storage.path_of(name),
-                offset: bad.cut,
-                bytes: bad.bytes,
-                ids: bad.ids,
-                what: bad.what,
-            });
+            self.note_torn(name, scanned);
             return Ok(());
         }
         let end = scanned.synced.max(self.manifest.synced);
@@ -225,7 +180,16 @@ impl Look for Inspection<'_> {
             self.found.damaged(name, place.offset, &what)
         };
         let found = Damaged { name, file: &file, header: &header, scanned: &scanned, end };
-        self.go_on_behind(&found, &damage)
+        let behind = self.go_on_behind(&found, &damage)?;
+        let Some((next, at)) = behind.filter(|_| !self.is_stopped) else { return Ok(()) };
+        // Above all that was synced a crash may have torn what stands there.
+        let index = SparseIndex::starting_at(next, at);
+        let rest = scan_from(&file, &header, index, None, &mut shown(self.range, self.visit));
+        let rest = rest.map_err(self.found.failed("read", name))?;
+        self.is_stopped |= rest.is_stopped;
+        self.count(next, &rest);
+        self.note_torn(name, rest);
+        Ok(())
     }
 
     fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError> {
@@ -285,20 +249,38 @@ impl<'a> Inspection<'a> {
             }
             None => SparseIndex::new(header.first),
         };
+        let begin = index.end();
         let running = header.running.filter(|_| from <= header.first);
         let scanned = scan_from(file, header, index, running, &mut shown(self.range, self.visit));
         let scanned = scanned.map_err(self.found.failed("read", name))?;
         self.is_stopped |= scanned.is_stopped;
         self.compare_running(name, header, &scanned)?;
-        let findings = &mut self.findings;
-        findings.segments += 1;
-        findings.end = findings.end.max(scanned.index.end());
+        self.count(begin, &scanned);
+        self.findings.segments += 1;
+        (self.progress)(self.findings.segments);
+        Ok(scanned)
+    }
+
+    /// Counts what a scan found that began with message `begin`.
+    fn count(&mut self, begin: LogEnd, scanned: &Scanned) {
+        let (findings, end) = (&mut self.findings, scanned.index.end());
+        findings.end = findings.end.max(end);
+        findings.messages += IdRange::new(begin, end).len();
         findings.bytes += scanned.index.record_bytes();
         findings.keyed += scanned.keys.len() as u64;
         // A segment is sealed when all of it is synced.
         findings.synced = findings.synced.max(scanned.synced);
-        (self.progress)(findings.segments);
-        Ok(scanned)
+    }
+
+    /// Notes what stands at the end of the last segment and is not whole.
+    fn note_torn(&mut self, name: &str, scanned: Scanned) {
+        self.findings.torn = scanned.bad.map(|bad| Torn {
+            file: self.found.storage.path_of(name),
+            offset: bad.cut,
+            bytes: bad.bytes,
+            ids: bad.ids,
+            what: bad.what,
+        });
     }
 
     /// What a segment says of all that stands before it must be so.
@@ -320,18 +302,20 @@ impl<'a> Inspection<'a> {
         Ok(())
     }
 
-    /// Notes all damaged places of a segment that is not whole, and shows what is whole behind them.
+    /// Notes all damaged places of a segment that is not whole, and shows what is whole behind them. Returns where the
+    /// segment goes on behind its end, if something leads there.
     fn go_on_behind(
         &mut self,
         segment: &Damaged<'_>,
         damage: &dyn Fn(&Place) -> OpenError,
-    ) -> Result<(), OpenError> {
+    ) -> Result<Option<(LogEnd, u64)>, OpenError> {
         let Damaged { name, file, header, scanned, end } = *segment;
-        let places = {
+        let surveyed = {
             let (findings, is_stopped) = (&mut self.findings, &mut self.is_stopped);
             let mut show = shown(self.range, self.visit);
             damaged_places(file, header, scanned, end, &mut |record| {
                 findings.end = findings.end.max(record.id.end());
+                findings.messages += 1;
                 findings.bytes += record.size() as u64;
                 findings.keyed += u64::from(record.key.is_some());
                 let shown = show(record);
@@ -339,18 +323,23 @@ impl<'a> Inspection<'a> {
                 shown
             })
         };
-        for place in places.map_err(self.found.failed("read", name))? {
+        let surveyed = surveyed.map_err(self.found.failed("read", name))?;
+        for place in surveyed.places {
             let damage = damage(&place);
             self.damaged(place, damage)?;
         }
-        Ok(())
+        Ok(surveyed.behind)
     }
 
-    /// Whether a sealed segment has an index that says what is in it.
-    fn is_index_of(&self, header: &SegmentHeader, scanned: &Scanned) -> bool {
-        let storage = self.found.storage;
-        SparseIndex::load(storage, header).is_some_and(|index| index == scanned.index)
-            && SparseIndex::load_keys(storage, header).is_some_and(|keys| keys == scanned.keys)
+    /// Whether a sealed segment has an index that says what is in it; of a damaged one, what was in it.
+    fn is_index_of(&self, header: &SegmentHeader, scanned: &Scanned, next: LogEnd) -> bool {
+        let (storage, is_whole) = (self.found.storage, scanned.bad.is_none());
+        let index = SparseIndex::load(storage, header);
+        let keys = SparseIndex::load_keys(storage, header);
+        index.zip(keys).is_some_and(|(index, keys)| match is_whole {
+            true => index == scanned.index && keys == scanned.keys,
+            false => index.end() == next,
+        })
     }
 }
 

@@ -113,7 +113,7 @@ impl Rebuild<'_> {
             let scanned = scan(&**file, header, &mut look)?;
             is_whole = scanned.bad.is_none() && scanned.index.end() == self.end;
             if scanned.bad.is_some() {
-                places = damaged_places(&**file, header, &scanned, self.end, &mut look)?;
+                places = damaged_places(&**file, header, &scanned, self.end, &mut look)?.places;
             }
         }
         if at < self.end {

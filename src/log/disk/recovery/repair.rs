@@ -196,7 +196,8 @@ impl Repair<'_> {
             storage: self.found.storage,
             log: self.manifest.log.expect("a log with messages has an identity"),
             first,
-            end: next.unwrap_or(findings.synced),
+            // What a crash left above what was synced may be acked: as a start does, it is kept.
+            end: next.unwrap_or(findings.synced.max(findings.end)),
             before: before.and_then(|at| self.firsts.get(at)).copied(),
             next,
         };

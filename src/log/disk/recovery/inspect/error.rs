@@ -1,0 +1,58 @@
+//! Why a directory cannot be looked into, in words that say what can be done.
+
+use std::fs;
+
+use thiserror::Error;
+
+use super::super::OpenError;
+use super::MANIFEST;
+
+/// Why a directory cannot be looked into.
+#[derive(Debug, Error)]
+pub enum InspectError {
+    /// It has neither a manifest nor segment files.
+    #[error(
+        "{path} has no log: name a node's data directory, the one with the file `manifest`{}",
+        told(inside)
+    )]
+    NoLog {
+        /// The directory.
+        path: String,
+        /// The directories in it that have one.
+        inside: Vec<String>,
+    },
+    /// It has files of a log, and none of them tells whose.
+    #[error(
+        "{detail}; the log was left as it is. To have it made again from the other files, run `acklog \
+         log repair {path} --role master` (or `secondary`, whichever it is: nothing here tells); \
+         where a newer release wrote it, use that one. Or move the files to another place by hand, and \
+         the node starts with an empty log: a secondary fetches everything anew, a master begins a new \
+         log"
+    )]
+    NoRole {
+        /// The directory.
+        path: String,
+        /// What is wrong with the manifest, as a start says it.
+        detail: String,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// The directories in a directory that have a log, in order.
+pub(super) fn logs_in(path: &str) -> Vec<String> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let folders = entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST).is_file());
+    let mut inside: Vec<String> = folders.map(|path| path.display().to_string()).collect();
+    inside.sort();
+    inside
+}
+
+fn told(inside: &[String]) -> String {
+    match inside {
+        [] => String::new(),
+        [one] => format!("; perhaps {one}"),
+        several => format!("; perhaps one of {}", several.join(", ")),
+    }
+}
