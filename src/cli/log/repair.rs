@@ -61,13 +61,13 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
     };
     let repaired = repair(&args.data.dir, role, from)?;
     if repaired.manifest {
-        writeln!(out, "made a manifest from the segment files")?;
+        writeln!(out, "made a manifest from the segment files{}", kept(&repaired.kept_manifest))?;
     }
     if repaired.has_lost_members {
         writeln!(out, "the secondaries' names are lost: each counts again when it joins")?;
     }
-    for file in &repaired.segments {
-        writeln!(out, "wrote {file} anew; the damaged one stands beside it, named .damaged")?;
+    for (file, aside) in &repaired.segments {
+        writeln!(out, "wrote {file} anew{}", kept(aside))?;
     }
     if repaired.messages > 0 {
         let messages = match repaired.messages {
@@ -80,6 +80,13 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
         writeln!(out, "nothing is damaged")?;
     }
     Ok(())
+}
+
+/// Under which name a damaged file is kept; nothing for one that was missing.
+fn kept(aside: &Option<String>) -> String {
+    aside
+        .as_ref()
+        .map_or(String::new(), |aside| format!("; the damaged one is kept beside it, as {aside}"))
 }
 
 /// Whether it names a node: by a URL, or by host and port where no directory has that name.

@@ -59,10 +59,14 @@ async fn a_file_that_is_missing_or_has_no_header_is_written_anew() {
     let whole = directory(Role::Master).await;
     let dir = copied(whole.path());
     fs::remove_file(&segments(dir.path())[1]).unwrap();
-    repair(dir.path(), whole.path());
-    let dir = copied(whole.path());
-    overwrite(&segments(dir.path())[1], 20, &[0; 300]);
-    repair(dir.path(), whole.path());
+    let said = repair(dir.path(), whole.path());
+    assert!(said.contains(".log anew\n") && !said.contains(".damaged"), "{said}");
+    for kept in [".log.damaged", ".log.damaged-2"] {
+        overwrite(&segments(dir.path())[1], 20, &[0; 300]);
+        let said = repair(dir.path(), whole.path());
+        let (_, aside) = said.lines().next().unwrap().split_once("kept beside it, as ").unwrap();
+        assert!(aside.ends_with(kept) && dir.path().join(aside).exists(), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -127,6 +131,36 @@ async fn a_manifest_is_made_again() {
     assert_eq!(log.reader.durable_end(), LogEnd::new(12));
     append(&mut log, 1).await;
     background.close();
+}
+
+#[tokio::test]
+async fn a_manifest_of_a_newer_release_is_left_alone_and_a_damaged_one_is_kept() {
+    let dir = directory(Role::Master).await;
+    let manifest = dir.path().join("manifest");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let (line, _) = text.split_once('\n').unwrap();
+    let with_checksum =
+        |line: &str| format!("{line}\ncrc32c {:08x}\n", crc32c::crc32c(line.as_bytes()));
+    for newer in [
+        line.replace("\"format\":2", "\"format\":3"),
+        line.replace("\"start\":0", "\"start\":0,\"required\":{\"epochs\":1}"),
+        line.replace("\"start\":0", "\"start\":0,\"future\":1"),
+        line.replace("\"start\":0", "\"start\":5"),
+    ] {
+        fs::write(&manifest, with_checksum(&newer)).unwrap();
+        let before = files(dir.path());
+        let refused = refusal(&["repair", "--role", "master"], dir.path());
+        assert!(refused.contains("does not understand it"), "{refused}");
+        assert_eq!(files(dir.path()), before);
+    }
+    for kept in ["manifest.damaged", "manifest.damaged-2"] {
+        let damaged = text.replace("\"start\":0", "\"start\":1");
+        fs::write(&manifest, &damaged).unwrap();
+        let said = printed(&["repair", "--role", "master"], dir.path());
+        assert!(said.contains(&format!("is kept beside it, as {kept}\n")), "{said}");
+        assert_eq!(fs::read_to_string(dir.path().join(kept)).unwrap(), damaged);
+        assert!(printed(&["verify"], dir.path()).ends_with("\nwhole\n"));
+    }
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@
 mod error;
 mod source;
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use self::error::RepairError;
 pub use self::source::Source;
 use super::super::format::{Role, SEGMENT_HEADER_BYTES, repaired_name, segment_name};
-use super::super::manifest::Manifest;
+use super::super::manifest::{Manifest, checked_line, whole_file};
 use super::super::notes;
 use super::super::scan::{Scanned, read_header};
 use super::findings::{DamagedPlace, Findings};
@@ -27,10 +28,13 @@ use crate::types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, enco
 pub struct Repaired {
     /// A manifest was made.
     pub manifest: bool,
+    /// The name under which the damaged one is kept that it took the place of.
+    pub kept_manifest: Option<String>,
     /// It is a master's, and the names of the secondaries that were registered are lost.
     pub has_lost_members: bool,
-    /// Segment files that were written anew. What stood there is kept beside them, under another name.
-    pub segments: Vec<String>,
+    /// Segment files that were written anew, and the names under which the damaged ones are kept; none for one that was
+    /// missing.
+    pub segments: Vec<(String, Option<String>)>,
     /// The messages that were taken from the other directory or node.
     pub messages: u64,
 }
@@ -55,6 +59,9 @@ pub fn repair(
 ) -> Result<Repaired, RepairError> {
     let storage = open_directory(path)?;
     let _lock = lock(&storage, path)?;
+    if let Some(what) = not_understood(&storage) {
+        return Err(RepairError::NotUnderstood { path: storage.path_of(MANIFEST), what });
+    }
     let told = role_of(&storage);
     let role = match (role, told) {
         (Some(role), Err(InspectError::NoRole { .. })) => role,
@@ -69,26 +76,23 @@ pub fn repair(
     let has_lost_members = is_new && role == Role::Master && manifest.members.is_empty();
     let mut repaired = Repaired { manifest: is_new, has_lost_members, ..Repaired::default() };
     let store_manifest = || match is_new {
-        true => {
-            let stored = manifest.store(&storage).map_err(|failed| failed.error);
-            stored.map_err(found.failed("write", MANIFEST))
-        }
-        false => Ok(()),
+        true => put_in_place(&manifest, &storage).map_err(found.failed("write", MANIFEST)),
+        false => Ok(None),
     };
     match (&findings.damage, from) {
-        (None, _) => store_manifest()?,
+        (None, _) => repaired.kept_manifest = store_manifest()?,
         (Some(_), Some(from)) => {
             let (directory, manifest, firsts) = (&storage, &manifest, firsts.as_slice());
             let repair = Repair { directory, found: &found, manifest, firsts, from };
             let proven = repair.prove_all(&findings)?;
             let mut beside = Beside { directory, names: Vec::new() };
             let written = proven.iter().map(|segment| repair.write_beside(segment, &mut beside));
-            let written: Vec<Scanned> = written.collect::<Result<_, _>>()?;
-            store_manifest()?;
+            let written: Vec<_> = written.collect::<Result<_, _>>()?;
+            repaired.kept_manifest = store_manifest()?;
             // What can fail for want of room is done.
             beside.names.clear();
-            for (segment, scanned) in proven.iter().zip(&written) {
-                repaired.segments.push(repair.swap(segment, scanned)?);
+            for (segment, (scanned, kept)) in proven.iter().zip(written) {
+                repaired.segments.push((repair.swap(segment, &scanned)?, kept));
                 let missing = &segment.survey.missing;
                 repaired.messages += missing.iter().map(|ids| ids.len()).sum::<u64>();
             }
@@ -103,6 +107,37 @@ pub fn repair(
         }
     }
     Ok(repaired)
+}
+
+/// Why this release does not understand a manifest that is whole; none where it does, or where there is no whole one.
+fn not_understood(storage: &dyn Storage) -> Option<String> {
+    let wrong = Manifest::load(storage).err()?;
+    let bytes = whole_file(storage, MANIFEST).ok()??;
+    checked_line(&bytes).is_ok().then(|| wrong.to_string())
+}
+
+/// Puts a manifest that was made in its place. Returns under which name the one is kept that nobody can read.
+fn put_in_place(manifest: &Manifest, directory: &Directory) -> io::Result<Option<String>> {
+    let aside = match Manifest::load(directory) {
+        Ok(_) => None,
+        Err(_) => Some(name_aside(&directory.list()?, MANIFEST)),
+    };
+    if let Some(aside) = &aside {
+        directory.link_or_copy(MANIFEST, directory, aside)?;
+    }
+    let stored = manifest.store(directory).map_err(|failed| failed.error);
+    if let (Err(_), Some(aside)) = (&stored, &aside) {
+        // One that cannot be taken away again is in nobody's way.
+        let _ = directory.remove(aside);
+    }
+    stored.map(|()| aside)
+}
+
+/// A name for a damaged file that is kept.
+fn name_aside(names: &[String], name: &str) -> String {
+    let numbered = (2..).map(|number| format!("{name}.damaged-{number}"));
+    let mut aside = std::iter::once(format!("{name}.damaged")).chain(numbered);
+    aside.find(|aside| !names.contains(aside)).expect("there are more numbers than files")
 }
 
 /// Files that were made beside the damaged ones. Unless they are used, they are taken away again.
@@ -209,12 +244,13 @@ impl Repair<'_> {
         Ok(Proven { places, rebuild, survey, proof })
     }
 
-    /// Writes a segment anew beside the damaged one, which gets a second name. Returns what a scan finds in it.
+    /// Writes a segment anew beside the damaged one, which gets a second name. Returns what a scan finds in it, and
+    /// that name, where there is a damaged one.
     fn write_beside(
         &self,
         proven: &Proven<'_>,
         beside: &mut Beside<'_>,
-    ) -> Result<Scanned, RepairError> {
+    ) -> Result<(Scanned, Option<String>), RepairError> {
         let Proven { places, rebuild, survey, proof } = proven;
         let (directory, name) = (self.directory, segment_name(rebuild.first));
         let next = repaired_name(rebuild.first);
@@ -223,18 +259,15 @@ impl Repair<'_> {
         let scanned = scanned.map_err(|error| self.told(rebuild.first, error))?;
         let mut keep = || {
             let names = directory.list()?;
-            if names.contains(&name) {
-                let numbered = (2..).map(|number| format!("{name}.damaged-{number}"));
-                let aside = std::iter::once(format!("{name}.damaged")).chain(numbered);
-                let aside = aside.into_iter().find(|aside| !names.contains(aside));
-                let aside = aside.expect("there are more numbers than files");
+            let aside = names.contains(&name).then(|| name_aside(&names, &name));
+            if let Some(aside) = &aside {
                 beside.names.push(aside.clone());
-                directory.link_or_copy(&name, directory, &aside)?;
+                directory.link_or_copy(&name, directory, aside)?;
             }
-            directory.sync_directory()
+            directory.sync_directory().map(|()| aside)
         };
-        keep().map_err(self.found.failed("keep", &name))?;
-        Ok(scanned)
+        let aside = keep().map_err(self.found.failed("keep", &name))?;
+        Ok((scanned, aside))
     }
 
     /// Puts a segment that was written anew in the place of the damaged one: whatever happens meanwhile, one of the two

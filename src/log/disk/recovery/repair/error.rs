@@ -15,6 +15,17 @@ pub enum RepairError {
     /// It is in use, or cannot be read or written.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Its manifest is whole, and says what only a newer release knows.
+    #[error(
+        "{path} is whole, and this release does not understand it: {what}; nothing was changed. Use the \
+         release that wrote it"
+    )]
+    NotUnderstood {
+        /// The manifest.
+        path: String,
+        /// What is not understood.
+        what: String,
+    },
     /// Nobody was named who has what is damaged.
     #[error(
         "damaged places: {places}, the first: {first}; name the directory of a node that has those \
