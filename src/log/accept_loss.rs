@@ -5,7 +5,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::disk::inspect::{InspectError, role_of};
+use super::disk::inspect::{InspectError, accepted_losses, role_of};
 use super::disk::{OpenError, Role, accept_losses};
 use super::open::{lock, open_directory};
 use crate::types::LogEnd;
@@ -28,6 +28,15 @@ pub enum AcceptLossError {
          accept; nothing was changed"
     )]
     NoLoss,
+    /// It was accepted before.
+    #[error(
+        "what other nodes have below id {end} and this master does not was given up before, and it has \
+         met no secondary with more since, so there is no loss to accept; nothing was changed"
+    )]
+    Accepted {
+        /// Below which end.
+        end: LogEnd,
+    },
     /// It cannot be looked into.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -49,6 +58,11 @@ pub fn accept_loss(path: &Path) -> Result<LogEnd, AcceptLossError> {
     }
     let _lock = lock(&directory, path)?;
     let failed = |error: io::Error| OpenError::unusable(path, "write the manifest of", &error);
-    let accepted = accept_losses(&directory).map_err(failed)?;
-    accepted.ok_or(AcceptLossError::NoLoss)
+    if let Some(end) = accept_losses(&directory).map_err(failed)? {
+        return Ok(end);
+    }
+    Err(match accepted_losses(&directory)? {
+        LogEnd::ZERO => AcceptLossError::NoLoss,
+        end => AcceptLossError::Accepted { end },
+    })
 }

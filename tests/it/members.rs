@@ -68,10 +68,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Runs `acklog log accept-loss`, and returns its exit status.
-fn accept_loss(dir: &str) -> Option<i32> {
+/// Runs `acklog log accept-loss`, and returns its exit status and what it said was wrong.
+fn accept_loss(dir: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
-    command.args(["log", "accept-loss", dir]).output().unwrap().status.code()
+    let output = command.args(["log", "accept-loss", dir]).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]
@@ -85,10 +86,14 @@ fn a_master_put_back_from_an_older_copy_takes_nothing_until_its_loss_is_accepted
     append(first.http, "one", "2");
     copy(&dir, &old);
     append(first.http, "two", "2");
-    assert_eq!(accept_loss(&data), Some(1), "in use");
+    assert_eq!(accept_loss(&data).0, Some(1), "in use");
     first.process.kill();
     copy(&old, &dir);
-    assert_eq!(accept_loss(&data), Some(1), "nobody was met that has more");
+    let (status, told) = accept_loss(&data);
+    assert!(
+        status == Some(1) && told.contains("has met no secondary with more of its log"),
+        "{told}"
+    );
     let (mut behind, _) = master_at(&port, &["--data-dir", &data]);
     wait_until("bonnie to come", || health(behind.http)["mode"] == "read-only");
     let refused = request(behind.http, "POST", "/messages", &append_body("other", "1"));
@@ -106,7 +111,9 @@ fn a_master_put_back_from_an_older_copy_takes_nothing_until_its_loss_is_accepted
     assert_eq!(health(again.http)["mode"], "read-only");
     again.process.log.wait_for("this master is behind its own secondary");
     again.process.kill();
-    assert_eq!(accept_loss(&data), Some(0));
+    assert_eq!(accept_loss(&data).0, Some(0));
+    let (status, told) = accept_loss(&data);
+    assert!(status == Some(1) && told.contains("below id 2") && told.contains("given up before"));
     let (accepted, _) = master_at(&port, &["--data-dir", &data]);
     wait_until("bonnie to be refused", || health(accepted.http)["refused"][0]["name"] == "bonnie");
     assert_eq!(append(accepted.http, "other", "1").0, 1);

@@ -109,6 +109,15 @@ pub(in crate::log) fn role_of(storage: &dyn Storage) -> Result<Role, InspectErro
     })
 }
 
+/// Below which end a master's operator gave up what other nodes have more of its log; zero where that never was.
+///
+/// # Errors
+/// When there is no whole manifest.
+pub(in crate::log) fn accepted_losses(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
+    let found = Found { storage, role: Role::Master };
+    Ok(found.stored_manifest()?.ok_or_else(|| found.no_manifest())?.losses.accepted)
+}
+
 /// A reader's way along the segments: it goes on behind each damage.
 struct Inspection<'a> {
     found: &'a Found<'a>,
