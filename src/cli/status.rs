@@ -178,7 +178,9 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
 fn rendered(health: &Health, colour: bool) -> String {
     let mut text = summary(health);
     if health.master.is_none() && health.secondaries.is_empty() {
-        text.push_str("no secondary was ever ready\n");
+        text.push_str(
+            "no secondaries: one is listed from when it is ready until it is forgotten\n",
+        );
     } else if health.master.is_none() {
         text.push('\n');
         text.push_str(&table(&health.secondaries, colour));

@@ -65,7 +65,7 @@ fn what_is_not_known_is_a_dash_and_trouble_is_told() {
         "m (master): -, log end -, cluster size -, waiting senders -\n\
          quorum: 1 healthy of 2 required\n\
          disk failed: no\\nspace\n\
-         no secondary was ever ready\n"
+         no secondaries: one is listed from when it is ready until it is forgotten\n"
     );
 }
 
@@ -136,7 +136,7 @@ fn a_refused_secondary_and_a_failed_attempt_are_told() {
         shown(master, false),
         "m (master): read-write, log end 1, cluster size 1, waiting senders 0\n\
          refused bonnie: other-log, log end 5, 1.2 s ago\n\
-         no secondary was ever ready\n"
+         no secondaries: one is listed from when it is ready until it is forgotten\n"
     );
     let behind = r#"{"name": "m", "role": "master", "mode": "read-only", "refused": [
         {"name": null, "code": "longer-log", "logEnd": 5, "lastSeenMs": null}]}"#;
