@@ -4,6 +4,17 @@
 bin=target/release
 pids=()
 
+# numbers WORD…: ends the script, before anything is built, where one is no whole number above 0
+numbers() {
+  local word
+  for word in "$@"; do
+    [[ $word =~ ^[1-9][0-9]{0,17}$ ]] || {
+      echo "'$word' is no whole number above 0; the head of $0 tells its arguments" >&2
+      exit 2
+    }
+  done
+}
+
 stop() {
   local pid
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done

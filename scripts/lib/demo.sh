@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What all demos share: a story on the screen, requests to nodes, promises that are checked. To be sourced with the
-# demo's own arguments: `source …/lib/demo.sh "$@"`.
+# demo's own arguments: `source …/lib/demo.sh "$@"`. One that has options of its own names them before, in the array
+# `demo_options`; whatever else is given is refused, before anything is built.
 #
 # The nodes come from a backend, lib/local.sh (processes) or lib/compose.sh (containers), which has these functions.
 # NODE is master, bonnie or clyde.
@@ -28,7 +29,13 @@ for argument in "$@"; do
       echo "Option --compose: containers instead of processes of this machine."
       exit 0
       ;;
-    *) demo_args+=("$argument") ;;
+    *)
+      [[ " ${demo_options[*]:-} " == *" $argument "* ]] || {
+        echo "unknown argument: $argument; see --help" >&2
+        exit 2
+      }
+      demo_args+=("$argument")
+      ;;
   esac
 done
 

@@ -23,6 +23,7 @@ mod memory;
 mod proxy;
 mod repair;
 mod replication;
+mod scripts;
 mod senders;
 mod signals;
 mod small;
