@@ -85,6 +85,21 @@ async fn a_damaged_message_of_a_batch_is_repaired_from_a_directory_and_from_a_no
 }
 
 #[tokio::test]
+async fn damaged_messages_in_a_row_hide_nothing_of_their_batch() {
+    let (whole, _) = with_batch().await;
+    for rows in [[6, 7], [9, 10], [5, 6]] {
+        let dir = copied(whole.path());
+        rows.iter().for_each(|n| damage(dir.path(), &format!("text{n}.")));
+        let (shown, wrong) = run_log(&["dump"], dir.path());
+        assert_eq!(shown, lines((0..14).filter(|n| !rows.contains(n))));
+        assert!(wrong.unwrap().contains(&format!("message {}", rows[0])));
+        let from = Some(Source::Directory(whole.path()));
+        assert_eq!(repair(dir.path(), None, from).unwrap().messages, 2);
+        assert_eq!(records(dir.path()), records(whole.path()));
+    }
+}
+
+#[tokio::test]
 async fn messages_behind_damage_that_are_not_known_to_be_synced_are_printed_and_kept() {
     let (whole, killed) = with_batch().await;
     damage(killed.path(), "text3.");

@@ -12,6 +12,10 @@ use super::window::Window;
 use crate::log::storage::StorageFile;
 use crate::types::{IdRange, LogEnd, record_at, record_size};
 
+/// Damaged records in a row that are told one by one. More: what is no record at all takes long to look at. Fewer:
+/// whole records behind them are not found.
+const DAMAGED_IN_A_ROW_MAX: usize = 64;
+
 /// A place in a segment file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -186,13 +190,19 @@ pub(super) fn pass_damage(
     Err(Unread::Damaged(at, next, what))
 }
 
-/// The size of a damaged record, where its length field leads to the whole record behind it or to the group's end.
+/// The size of a damaged record, where its length field, and those of damaged records behind it, lead to a whole record
+/// or to the group's end.
 fn whole_behind(bytes: &[u8], id: LogEnd, end: LogEnd) -> Option<usize> {
-    let size = record_size(bytes)?;
-    let behind = bytes.get(size..)?;
-    let fits = match id.plus(1) < end {
-        true => record_at(id.plus(1).next_id(), behind).is_ok(),
-        false => behind.is_empty(),
-    };
-    fits.then_some(size)
+    let (mut rest, mut next) = (bytes, id);
+    for _ in 0..DAMAGED_IN_A_ROW_MAX {
+        rest = rest.get(record_size(rest)?..)?;
+        next = next.plus(1);
+        if next == end {
+            return record_size(bytes).filter(|_| rest.is_empty());
+        }
+        if record_at(next.next_id(), rest).is_ok() {
+            return record_size(bytes);
+        }
+    }
+    None
 }
