@@ -100,6 +100,26 @@ async fn damaged_messages_in_a_row_hide_nothing_of_their_batch() {
 }
 
 #[tokio::test]
+async fn messages_that_nothing_leads_to_are_not_left_out_in_silence() {
+    let (dir, _) = with_batch().await;
+    // The manifest tells of the messages up to 13.
+    let (mut log, background) = open(dir.path(), DiskOptions::OF_TESTS).unwrap();
+    append(&mut log, &["text14.".to_owned()]).await;
+    let killed = copied(dir.path());
+    background.close();
+    assert_eq!(printed(&["dump", "--from", "14"], killed.path()), lines([14]));
+    let file = &segments(killed.path())[0];
+    let last = place_of(file, "text14.");
+    // The file's header; then the headers of all groups of records.
+    for (begin, end) in [(20, 25), (64, last)] {
+        let dir = copied(killed.path());
+        let file = &segments(dir.path())[0];
+        overwrite(file, begin, &vec![9; (end - begin) as usize]);
+        assert!(refusal(&["dump", "--from", "14"], dir.path()).contains("is damaged"));
+    }
+}
+
+#[tokio::test]
 async fn messages_behind_damage_that_are_not_known_to_be_synced_are_printed_and_kept() {
     let (whole, killed) = with_batch().await;
     damage(killed.path(), "text3.");

@@ -179,10 +179,10 @@ impl Look for Inspection<'_> {
         if self.is_stopped {
             return Ok(());
         }
-        if self.found.check_last(self.manifest, name, &scanned).is_ok() {
+        let Err(refusal) = self.found.check_last(self.manifest, name, &scanned) else {
             self.note_torn(name, scanned);
             return Ok(());
-        }
+        };
         let end = scanned.synced.max(self.manifest.synced);
         let damage = |place: &Place| {
             let what = format!("{}, and everything below message {end} was synced", place.what);
@@ -190,7 +190,16 @@ impl Look for Inspection<'_> {
         };
         let found = Damaged { name, file: &file, header: &header, scanned: &scanned, end };
         let behind = self.go_on_behind(&found, &damage)?;
-        let Some((next, at)) = behind.filter(|_| !self.is_stopped) else { return Ok(()) };
+        if self.is_stopped {
+            return Ok(());
+        }
+        let Some((next, at)) = behind else {
+            // Nobody knows what stood there.
+            if self.range.end() > end {
+                self.findings.damage.get_or_insert(refusal);
+            }
+            return Ok(());
+        };
         // Above all that was synced a crash may have torn what stands there.
         let index = SparseIndex::starting_at(next, at);
         let rest = scan_from(&file, &header, index, None, &mut shown(self.range, self.visit));
@@ -203,7 +212,10 @@ impl Look for Inspection<'_> {
 
     fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError> {
         let (ids, range) = (place.ids, self.range);
-        if ids.is_empty() || (ids.start() < range.end() && range.start() < ids.end()) {
+        // Without the last file nobody knows where the log ends.
+        let has_end = Some(place.segment) != self.manifest.last || place.offset > 0;
+        let is_before = has_end && ids.end() <= range.start();
+        if ids.is_empty() || (ids.start() < range.end() && !is_before) {
             self.findings.places.push(DamagedPlace {
                 segment: place.segment,
                 file: self.found.storage.path_of(&segment_name(place.segment)),
