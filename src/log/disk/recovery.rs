@@ -295,10 +295,7 @@ impl Found<'_> {
                 Some(names) => names,
                 None => names.insert(self.storage.list().map_err(self.failed("list", ""))?),
             };
-            let numbered = (2..).map(|number| format!("{name}.unused-{number}"));
-            let aside = std::iter::once(format!("{name}.unused")).chain(numbered);
-            let aside = aside.into_iter().find(|aside| !names.contains(aside));
-            let aside = aside.expect("there are more numbers than files");
+            let aside = name_aside(names, &name, "unused");
             let renamed = self.storage.rename(&name, &aside);
             renamed.map_err(self.failed("rename", &name))?;
             info!(file = name, aside, "a segment was begun and never used; it is set aside");
@@ -327,6 +324,13 @@ impl Found<'_> {
         info!(file = name, end = %index.end(), synced = %synced, "what is kept of the log's end is synced");
         Ok(())
     }
+}
+
+/// A free name for a file that is kept beside the one that takes its place.
+fn name_aside(names: &[String], name: &str, why: &str) -> String {
+    let numbered = (2..).map(|number| format!("{name}.{why}-{number}"));
+    let mut aside = std::iter::once(format!("{name}.{why}")).chain(numbered);
+    aside.find(|aside| !names.contains(aside)).expect("there are more numbers than files")
 }
 
 fn mend_file(

@@ -115,7 +115,7 @@ pub(in crate::log) fn role_of(storage: &dyn Storage) -> Result<Role, InspectErro
 /// When there is no whole manifest.
 pub(in crate::log) fn accepted_losses(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
     let found = Found { storage, role: Role::Master };
-    Ok(found.stored_manifest()?.ok_or_else(|| found.no_manifest())?.losses.accepted)
+    Ok(found.stored_manifest()?.ok_or_else(|| found.no_manifest())?.losses.accepted_end())
 }
 
 /// A reader's way along the segments: it goes on behind each damage.

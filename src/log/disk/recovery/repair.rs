@@ -18,7 +18,7 @@ use super::findings::{DamagedPlace, Findings};
 use super::inspect::{self, InspectError, role_of};
 use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
 use super::walk::Found;
-use super::{MANIFEST, OpenError};
+use super::{MANIFEST, OpenError, name_aside};
 use crate::log::open::{lock, open_directory};
 use crate::log::storage::{Directory, Storage};
 use crate::types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, encode_record};
@@ -109,6 +109,9 @@ pub fn repair(
     Ok(repaired)
 }
 
+/// What the name of a damaged file that is kept ends in.
+const DAMAGED: &str = "damaged";
+
 /// Why this release does not understand a manifest that is whole; none where it does, or where there is no whole one.
 fn not_understood(storage: &dyn Storage) -> Option<String> {
     let wrong = Manifest::load(storage).err()?;
@@ -120,7 +123,7 @@ fn not_understood(storage: &dyn Storage) -> Option<String> {
 fn put_in_place(manifest: &Manifest, directory: &Directory) -> io::Result<Option<String>> {
     let aside = match Manifest::load(directory) {
         Ok(_) => None,
-        Err(_) => Some(name_aside(&directory.list()?, MANIFEST)),
+        Err(_) => Some(name_aside(&directory.list()?, MANIFEST, DAMAGED)),
     };
     if let Some(aside) = &aside {
         directory.link_or_copy(MANIFEST, directory, aside)?;
@@ -131,13 +134,6 @@ fn put_in_place(manifest: &Manifest, directory: &Directory) -> io::Result<Option
         let _ = directory.remove(aside);
     }
     stored.map(|()| aside)
-}
-
-/// A name for a damaged file that is kept.
-fn name_aside(names: &[String], name: &str) -> String {
-    let numbered = (2..).map(|number| format!("{name}.damaged-{number}"));
-    let mut aside = std::iter::once(format!("{name}.damaged")).chain(numbered);
-    aside.find(|aside| !names.contains(aside)).expect("there are more numbers than files")
 }
 
 /// Files that were made beside the damaged ones. Unless they are used, they are taken away again.
@@ -259,7 +255,7 @@ impl Repair<'_> {
         let scanned = scanned.map_err(|error| self.told(rebuild.first, error))?;
         let mut keep = || {
             let names = directory.list()?;
-            let aside = names.contains(&name).then(|| name_aside(&names, &name));
+            let aside = names.contains(&name).then(|| name_aside(&names, &name, DAMAGED));
             if let Some(aside) = &aside {
                 beside.names.push(aside.clone());
                 directory.link_or_copy(&name, directory, aside)?;
