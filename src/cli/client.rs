@@ -3,9 +3,10 @@
 //! Whatever goes wrong becomes one line that a person can act on: the `detail` of a node's
 //! refusal, or the URL that cannot be reached.
 
+use std::future::Future;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -15,15 +16,12 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use thiserror::Error;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::NodeUrl;
 use crate::net::keep_alive;
 use crate::telemetry::escaped;
-
-/// How long connecting may take: a machine that is there answers at once, and a person waits.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a node may leave a reader without a byte. Reading waits for no other node, so a node
 /// that is silent for so long hangs.
@@ -90,15 +88,27 @@ impl Unreachable {
     }
 }
 
+/// A node that took a request and let the time for its answer pass.
+#[derive(Debug, Error)]
+#[error("{0} does not answer")]
+pub(super) struct Silent(NodeUrl);
+
 /// A client of one node.
 pub(super) struct Client {
     url: NodeUrl,
     connection: Option<SendRequest<Full<Bytes>>>,
+    /// Whether a request was sent whose answer has not begun to come.
+    is_waiting: watch::Sender<bool>,
 }
 
 impl Client {
     pub(super) fn new(url: NodeUrl) -> Self {
-        Self { url, connection: None }
+        Self { url, connection: None, is_waiting: watch::Sender::new(false) }
+    }
+
+    /// The same client, which says here whether a request was sent whose answer has not begun to come.
+    pub(super) fn telling(self, is_waiting: watch::Sender<bool>) -> Self {
+        Self { is_waiting, ..self }
     }
 
     /// The node's URL.
@@ -133,8 +143,8 @@ impl Client {
         accept: &'static str,
     ) -> anyhow::Result<Incoming> {
         let path = format!("/messages?from={from}&limit={limit}");
-        let sending = self.send(Method::GET, &path, Some((ACCEPT, accept)), Bytes::new());
-        let response = timeout(READ_TIMEOUT, sending).await.map_err(|_| self.silent())??;
+        let (header, patience) = (Some((ACCEPT, accept)), Some(READ_TIMEOUT));
+        let (response, _) = self.send(Method::GET, &path, header, Bytes::new(), patience).await?;
         match response.status() {
             StatusCode::OK => Ok(response.into_body()),
             _ => Err(self.refusal(response).await),
@@ -142,10 +152,11 @@ impl Client {
     }
 
     /// Sends a request and takes the whole answer, which may take as long as the node likes,
-    /// unless `patience` is given.
+    /// unless `patience` is given. Connecting has limits of its own.
     ///
     /// # Errors
-    /// When the node cannot be reached, goes away or lets the patience pass.
+    /// [`Unreachable`] when the node cannot be reached, [`Silent`] when it lets the patience pass; others when it goes
+    /// away.
     pub(super) async fn call(
         &mut self,
         method: Method,
@@ -168,27 +179,20 @@ impl Client {
         body: Bytes,
         patience: Option<Duration>,
     ) -> anyhow::Result<Answer> {
-        let exchange = async {
-            let header = key.map(|key| (HeaderName::from_static(KEY_HEADER), key));
-            let response = self.send(method, path, header, body).await?;
-            self.whole(response).await
-        };
-        match patience {
-            Some(patience) => match timeout(patience, exchange).await {
-                Ok(answer) => answer,
-                Err(_) => Err(self.silent()),
-            },
-            None => exchange.await,
-        }
+        let header = key.map(|key| (HeaderName::from_static(KEY_HEADER), key));
+        let (response, deadline) = self.send(method, path, header, body, patience).await?;
+        self.by(deadline, self.whole(response)).await?
     }
 
+    /// Sends a request; returns the head of the answer, and until when the rest of it may take.
     async fn send(
         &mut self,
         method: Method,
         path: &str,
         header: Option<(HeaderName, &str)>,
         body: Bytes,
-    ) -> anyhow::Result<Response<Incoming>> {
+        patience: Option<Duration>,
+    ) -> anyhow::Result<(Response<Incoming>, Option<Instant>)> {
         let head = Request::builder()
             .method(method)
             .uri(path)
@@ -204,17 +208,21 @@ impl Client {
                 Some(kept) if !kept.is_closed() => (kept, false),
                 _ => (self.connect().await?, true),
             };
+            let deadline = patience.map(|patience| Instant::now() + patience);
             let lost = || format!("{} closed the connection without an answer", self.url);
-            if let Err(error) = connection.ready().await {
+            if let Err(error) = self.by(deadline, connection.ready()).await? {
                 if fresh {
                     return Err(error).with_context(lost);
                 }
                 continue;
             }
-            match connection.try_send_request(request).await {
+            self.is_waiting.send_replace(true);
+            let answered = self.by(deadline, connection.try_send_request(request)).await;
+            self.is_waiting.send_replace(false);
+            match answered? {
                 Ok(response) => {
                     self.connection = Some(connection);
-                    return Ok(response);
+                    return Ok((response, deadline));
                 }
                 // A kept connection that the node had closed: nothing was sent, so that sending
                 // it again cannot make the message stand in the log twice.
@@ -228,12 +236,7 @@ impl Client {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Unreachable> {
         let unreachable = |reason: String| Unreachable::new(&self.url, reason);
-        let connecting = TcpStream::connect(self.url.address());
-        let stream = match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(unreachable(self.url.advised(&error))),
-            Err(_) => return Err(unreachable(format!("no answer in {CONNECT_TIMEOUT:?}"))),
-        };
+        let stream = self.url.dial().await.map_err(|it| unreachable(self.url.advised(&it)))?;
         // Without this a small request can wait for the answer to the one before.
         let _ = stream.set_nodelay(true);
         // A wait for other nodes has no end of its own; a line that is cut in the meantime has to be noticed.
@@ -266,7 +269,7 @@ impl Client {
     /// When the answer breaks off or the node falls silent.
     pub(super) async fn next_piece(&self, body: &mut Incoming) -> anyhow::Result<Option<Bytes>> {
         while let Some(frame) =
-            timeout(READ_TIMEOUT, body.frame()).await.map_err(|_| self.silent())?
+            timeout(READ_TIMEOUT, body.frame()).await.map_err(|_| Silent(self.url.clone()))?
         {
             let frame = frame.with_context(|| format!("{} broke off its answer", self.url))?;
             if let Ok(data) = frame.into_data() {
@@ -281,58 +284,24 @@ impl Client {
         match timeout(READ_TIMEOUT, self.whole(response)).await {
             Ok(Ok(answer)) => anyhow::Error::msg(answer.detail()),
             Ok(Err(error)) => error,
-            Err(_) => self.silent(),
+            Err(_) => Silent(self.url.clone()).into(),
         }
     }
 
-    fn silent(&self) -> anyhow::Error {
-        anyhow!("{} does not answer", self.url)
+    /// What comes of `work` by then.
+    async fn by<T>(
+        &self,
+        deadline: Option<Instant>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Silent> {
+        match deadline {
+            Some(deadline) => {
+                timeout_at(deadline, work).await.map_err(|_| Silent(self.url.clone()))
+            }
+            None => Ok(work.await),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::test_node::TestNode;
-
-    #[tokio::test]
-    async fn one_connection_serves_many_requests() {
-        let node = TestNode::start(|_, _| (200, "{}".to_owned())).await;
-        let mut client = Client::new(node.url());
-        for _ in 0..3 {
-            assert_eq!(client.get("/health").await.unwrap().status, 200);
-        }
-        assert_eq!(node.connections(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_the_node_closed_is_opened_again() {
-        let node = TestNode::start_closing(|_, _| (200, "{}".to_owned())).await;
-        let mut client = Client::new(node.url());
-        for _ in 0..3 {
-            assert_eq!(client.get("/health").await.unwrap().status, 200);
-        }
-        assert_eq!(node.connections(), 3);
-    }
-
-    #[tokio::test]
-    async fn a_node_that_is_not_there_is_named() {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let error = Client::new(NodeUrl::local(port)).get("/health").await.unwrap_err();
-        let line = format!("{error:#}");
-        let expected = format!("cannot reach http://127.0.0.1:{port}: ");
-        assert!(line.starts_with(&expected) && !line.contains('\n'), "{line}");
-    }
-
-    #[test]
-    fn a_refusal_is_told_in_the_node_s_words_and_in_one_line() {
-        let answer = |body: &str| Answer {
-            status: StatusCode::BAD_REQUEST,
-            retry_after: false,
-            body: body.to_owned().into(),
-        };
-        assert_eq!(answer(r#"{"title": "t", "detail": "a\nb"}"#).detail(), "a\\nb");
-        assert_eq!(answer(r#"{"title": "t"}"#).detail(), "t");
-        assert_eq!(answer("<html>").detail(), "the node answered 400 Bad Request");
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::NodeUrl;
 use super::client::{Answer, Client, READ_TIMEOUT, Unreachable};
@@ -15,11 +16,19 @@ pub(super) struct Clients {
     clients: Vec<Client>,
     /// The one that took the last request.
     current: usize,
+    is_waiting: watch::Sender<bool>,
 }
 
 impl Clients {
     pub(super) fn new(urls: &[NodeUrl]) -> Self {
-        Self { clients: urls.iter().cloned().map(Client::new).collect(), current: 0 }
+        let is_waiting = watch::Sender::new(false);
+        let client = |url: &NodeUrl| Client::new(url.clone()).telling(is_waiting.clone());
+        Self { clients: urls.iter().map(client).collect(), current: 0, is_waiting }
+    }
+
+    /// Whether a request was sent whose answer has not begun to come.
+    pub(super) fn is_waiting(&self) -> watch::Receiver<bool> {
+        self.is_waiting.subscribe()
     }
 
     /// Asks the first node that can be reached.

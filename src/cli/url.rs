@@ -2,17 +2,22 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use clap::Args;
+use tokio::net::TcpStream;
 
-/// Where a node is: `http://host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use crate::net::SharedDialer;
+
+/// Where a node is: `http://host:port`. Clones resolve a host name together.
+#[derive(Clone, Debug)]
 pub struct NodeUrl {
     /// Host and port, as they stand in the `Host` header.
     authority: String,
     host: String,
     port: u16,
+    dialer: SharedDialer,
 }
 
 /// The nodes that a command asks.
@@ -28,7 +33,22 @@ impl NodeUrl {
     /// Returns the URL of a node on this machine.
     pub(super) fn local(port: u16) -> Self {
         let host = "127.0.0.1".to_owned();
-        Self { authority: format!("{host}:{port}"), host, port }
+        Self::new(format!("{host}:{port}"), host, port)
+    }
+
+    fn new(authority: String, host: String, port: u16) -> Self {
+        let dialer = SharedDialer::new(host.clone(), port);
+        Self { authority, host, port, dialer }
+    }
+
+    /// Returns the URL of a node whose name is resolved with this answer.
+    #[cfg(test)]
+    pub(super) fn resolved(
+        host: &str,
+        answer: crate::threads::Answer<io::Result<Vec<SocketAddr>>>,
+    ) -> Self {
+        let dialer = SharedDialer::resolved(host, answer);
+        Self { dialer, ..Self::new(format!("{host}:7"), host.to_owned(), 7) }
     }
 
     /// Host and port, as they stand in the `Host` header.
@@ -36,20 +56,31 @@ impl NodeUrl {
         &self.authority
     }
 
-    /// Host and port, as they are dialled.
-    pub(super) fn address(&self) -> (&str, u16) {
-        (&self.host, self.port)
+    /// Connects to the node.
+    ///
+    /// # Errors
+    /// When its name cannot be resolved, or no address answers.
+    pub(super) async fn dial(&self) -> io::Result<TcpStream> {
+        self.dialer.dial().await
     }
 
     /// Returns why the node cannot be reached, with advice where there is any.
     pub(super) fn advised(&self, error: &io::Error) -> String {
-        let is_here = self.host == "localhost"
-            || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        let ip = self.host.parse::<IpAddr>().ok();
+        let mut reason = error.to_string();
+        // An address that stands in the URL need not be told again; those of a name are.
+        if let Some(ip) = ip
+            && let Some(rest) =
+                reason.strip_prefix(&format!("{}: ", SocketAddr::new(ip, self.port)))
+        {
+            reason = rest.to_owned();
+        }
+        let is_here = self.host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
         match error.kind() {
             ErrorKind::ConnectionRefused if is_here => {
-                format!("{error}; is the cluster up? `acklog up` starts one")
+                format!("{reason}; is the cluster up? `acklog up` starts one")
             }
-            _ => error.to_string(),
+            _ => reason,
         }
     }
 }
@@ -82,9 +113,17 @@ impl FromStr for NodeUrl {
             }
             None => 80,
         };
-        Ok(Self { authority: authority.to_string(), host, port })
+        Ok(Self::new(authority.to_string(), host, port))
     }
 }
+
+impl PartialEq for NodeUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.authority == other.authority
+    }
+}
+
+impl Eq for NodeUrl {}
 
 impl fmt::Display for NodeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +145,8 @@ mod tests {
         for same in same {
             assert_eq!(same.parse::<NodeUrl>().unwrap().to_string(), "http://localhost:8000");
         }
-        assert_eq!("[::1]:80".parse::<NodeUrl>().unwrap().address(), ("::1", 80));
+        let url: NodeUrl = "[::1]:80".parse().unwrap();
+        assert_eq!((url.host.as_str(), url.port), ("::1", 80));
         for bad in ["", "node", "ftp://a:1", "http://u@a", "a b:1", "a:", "::1", "http://", "a:x"] {
             assert!(bad.parse::<NodeUrl>().is_err(), "{bad:?}");
         }
@@ -120,5 +160,15 @@ mod tests {
         assert!(NodeUrl::local(1).advised(&refused).contains("acklog up"));
         let elsewhere: NodeUrl = "http://192.0.2.1:1".parse().unwrap();
         assert!(!elsewhere.advised(&refused).contains("acklog up"));
+    }
+
+    #[test]
+    fn the_addresses_of_a_name_are_told_and_an_address_of_the_url_only_once() {
+        let told = |url: &str, reason: &str| {
+            url.parse::<NodeUrl>().unwrap().advised(&io::Error::other(reason.to_owned()))
+        };
+        assert_eq!(told("http://192.0.2.1:7", "192.0.2.1:7: gone"), "gone");
+        assert_eq!(told("http://[::1]", "[::1]:80: gone"), "gone");
+        assert_eq!(told("http://node:7", "192.0.2.1:7: gone"), "192.0.2.1:7: gone");
     }
 }

@@ -3,12 +3,14 @@
 use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::threads::{Answer, ThreadPool};
 
@@ -87,6 +89,71 @@ impl Dialer {
     }
 }
 
+/// Dials one host and port for many at once; a clone is the same dialer. Whoever comes while the name is being resolved
+/// shares that answer, good or bad: a silent name server holds up all of them together and not one after the other. The
+/// name is resolved anew only once its addresses cannot be reached any more.
+#[derive(Clone, Debug)]
+pub struct SharedDialer(Arc<Mutex<Resolver>>);
+
+#[derive(Debug)]
+struct Resolver {
+    dialer: Dialer,
+    /// The last answer, and when it came.
+    last: Option<(Instant, Resolved)>,
+}
+
+type Resolved = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
+
+impl SharedDialer {
+    /// Dials `host` (name or address) at `port`.
+    pub fn new(host: String, port: u16) -> Self {
+        Self(Arc::new(Mutex::new(Resolver { dialer: Dialer::new(host, port), last: None })))
+    }
+
+    /// Connects, as [`Dialer::dial`] does.
+    ///
+    /// # Errors
+    /// As [`Dialer::dial`].
+    pub async fn dial(&self) -> io::Result<TcpStream> {
+        let came = Instant::now();
+        let last = self.0.lock().await.last.clone();
+        let failed = match last {
+            Some((at, Ok(known))) if at < came => match connect(by_turns(known.clone())).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => Some((known, error)),
+            },
+            _ => None,
+        };
+        let addresses = self.resolve(came).await?;
+        match failed {
+            Some((known, error)) if known == addresses => Err(error),
+            _ => connect(by_turns(addresses)).await,
+        }
+    }
+
+    /// Dials a name whose resolution has this answer, or none yet.
+    #[cfg(test)]
+    pub fn resolved(host: &str, answer: Answer<io::Result<Vec<SocketAddr>>>) -> Self {
+        let dialer = Dialer { resolving: Some(answer), ..Dialer::new(host.to_owned(), 7) };
+        Self(Arc::new(Mutex::new(Resolver { dialer, last: None })))
+    }
+
+    /// Returns the addresses as they are at `came` or later.
+    async fn resolve(&self, came: Instant) -> io::Result<Vec<SocketAddr>> {
+        let mut resolver = self.0.lock().await;
+        let resolved = match &resolver.last {
+            Some((at, resolved)) if *at >= came => resolved.clone(),
+            _ => {
+                let resolved = resolver.dialer.resolve().await;
+                let resolved = resolved.map_err(|error| (error.kind(), error.to_string()));
+                resolver.last = Some((Instant::now(), resolved.clone()));
+                resolved
+            }
+        };
+        resolved.map_err(|(kind, reason)| io::Error::new(kind, reason))
+    }
+}
+
 /// Puts addresses of the two families by turns, beginning with that of the first: the resolver's order tells which it
 /// prefers, and a family that does not work must not hold up the other.
 fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
@@ -110,16 +177,22 @@ fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut left = addresses.into_iter();
     let (mut attempts, mut reasons) = (JoinSet::new(), String::new());
+    // Of the error as a whole, where all addresses have the same one.
+    let mut kind = None;
     loop {
         match left.next() {
             Some(address) => drop(attempts.spawn(async move { (address, attempt(address).await) })),
-            None if attempts.is_empty() => return Err(io::Error::other(reasons)),
+            None if attempts.is_empty() => {
+                return Err(io::Error::new(kind.unwrap_or(io::ErrorKind::Other), reasons));
+            }
             None => {}
         }
         tokio::select! {
             Some(Ok((address, connected))) = attempts.join_next() => match connected {
                 Ok(stream) => return Ok(stream),
                 Err(error) => {
+                    let is_alike = kind.is_none_or(|kind| kind == error.kind());
+                    kind = Some(if is_alike { error.kind() } else { io::ErrorKind::Other });
                     let comma = if reasons.is_empty() { "" } else { ", " };
                     // Writing to a string does not fail.
                     let _ = write!(reasons, "{comma}{address}: {error}");
@@ -144,14 +217,14 @@ fn refuse_self(stream: TcpStream) -> io::Result<TcpStream> {
     if stream.local_addr()? == stream.peer_addr()? {
         // The kernel chose the port that it was to connect to. A reset leaves it free for whoever is to listen there.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-        let reason = "nobody listens there (this node reached itself)";
+        let reason = "nobody listens there (the connection reached itself)";
         return Err(io::Error::new(io::ErrorKind::ConnectionRefused, reason));
     }
     Ok(stream)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::TcpListener;
 
     use tokio::net::TcpSocket;
@@ -191,6 +264,39 @@ mod tests {
         assert!(dialer.resolving.is_none());
     }
 
+    #[tokio::test]
+    async fn whoever_comes_while_a_name_is_resolved_shares_the_answer() {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let names = ThreadPool::new("names", 1);
+        let answered = names.run(move || answered.recv().unwrap());
+        let shared = SharedDialer::resolved("slow.example", answered);
+        // A second resolution finds no thread.
+        shared.0.lock().await.dialer.names = ThreadPool::new("names", 0);
+        let failed = io::Error::other("no such name");
+        // Sent once both wait.
+        let answers = async { answer.send(Err(failed)).unwrap() };
+        let (first, second, ()) = tokio::join!(shared.dial(), shared.dial(), answers);
+        let reason = "the name slow.example cannot be resolved: no such name";
+        assert_eq!(first.unwrap_err().to_string(), reason);
+        assert_eq!(second.unwrap_err().to_string(), reason);
+        // Who comes later asks anew.
+        let later = shared.dial().await.unwrap_err().to_string();
+        assert!(later.contains("no thread"), "{later}");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_anew_once_its_addresses_cannot_be_reached() {
+        let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [old, new] = [&first, &second].map(|it| it.local_addr().unwrap());
+        let shared = SharedDialer::resolved("moving.example", Answer::ready(Ok(vec![old])));
+        for _ in 0..2 {
+            assert_eq!(shared.dial().await.unwrap().peer_addr().unwrap(), old);
+        }
+        drop(first);
+        shared.0.lock().await.dialer.resolving = Some(Answer::ready(Ok(vec![new])));
+        assert_eq!(shared.dial().await.unwrap().peer_addr().unwrap(), new);
+    }
+
     #[test]
     fn families_are_tried_by_turns() {
         let all = ["[::1]:1", "[::2]:1", "[::3]:1", "1.0.0.1:1"].map(at);
@@ -200,7 +306,7 @@ mod tests {
     }
 
     /// An address whose queue of connections is full: it swallows packets. Lives as long as what it returns.
-    async fn silent() -> (SocketAddr, TcpSocket, Vec<TcpStream>) {
+    pub async fn silent() -> (SocketAddr, TcpSocket, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(at("127.0.0.1:0")).unwrap();
         let address = socket.local_addr().unwrap();
@@ -219,7 +325,7 @@ mod tests {
         let (silent, _socket, _queued) = silent().await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let stream = connect(vec![silent, good]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
         assert!(began.elapsed() < CONNECT_TIMEOUT, "beside the first, not behind it");
@@ -229,7 +335,7 @@ mod tests {
     async fn an_address_that_swallows_packets_is_given_up_after_five_seconds() {
         let (silent, _socket, _queued) = silent().await;
         tokio::time::pause();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let reason = connect(vec![silent]).await.unwrap_err().to_string();
         assert!(reason.contains("no connection within 5s"), "{reason}");
         assert!(begun.elapsed() < CONNECT_TIMEOUT + NEXT_ADDRESS);
@@ -242,7 +348,7 @@ mod tests {
         let own = socket.local_addr().unwrap();
         let stream = socket.connect(own).await.unwrap();
         let refused = refuse_self(stream).unwrap_err().to_string();
-        assert!(refused.contains("this node reached itself"), "{refused}");
+        assert!(refused.contains("the connection reached itself"), "{refused}");
         TcpListener::bind(own).unwrap();
     }
 
@@ -259,7 +365,7 @@ mod tests {
         let address = SocketAddr::new(at("127.0.0.1:0").ip(), port);
         for _ in 0..200_000 {
             let reason = attempt(address).await.unwrap_err().to_string();
-            if reason.contains("this node reached itself") {
+            if reason.contains("the connection reached itself") {
                 return;
             }
         }
@@ -269,7 +375,9 @@ mod tests {
     #[tokio::test]
     async fn what_was_wrong_with_each_address_is_told() {
         let nobody = ["127.0.0.1:1", "127.0.0.2:1"].map(at);
-        let reason = connect(nobody.to_vec()).await.unwrap_err().to_string();
+        let error = connect(nobody.to_vec()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let reason = error.to_string();
         for address in nobody {
             assert!(reason.contains(&format!("{address}: Connection refused")), "{reason}");
         }

@@ -18,7 +18,9 @@ mod session;
 mod unacked;
 
 pub use codec::{FrameReader, ReceiveError, Received};
-pub use dialer::Dialer;
+#[cfg(test)]
+pub use dialer::tests::silent;
+pub use dialer::{Dialer, SharedDialer};
 pub use outbox::{LineRoom, Outbox, Place, Subject};
 pub use session::{Network, SessionEvent, SessionHandle, Told};
 pub use unacked::Unacked;

@@ -19,9 +19,6 @@ use super::patience::Patience;
 use super::report::Report;
 use super::tally::Tally;
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Pause before a client connects again: what broke is mostly not mended at once.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -83,7 +80,10 @@ pub trait Target: Send + Sync + 'static {
     /// Its connections.
     type Sender: Sender;
 
-    /// Makes a connection. It may take five seconds.
+    /// How long making a connection may take.
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Makes a connection.
     ///
     /// # Errors
     /// When there is none to be had.
@@ -234,7 +234,15 @@ fn run_thread<T: Target>(
 ) -> Result<(Tally, Duration), Failure> {
     let clients = (load.clients + threads - 1 - number) / threads;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let connected = runtime.as_ref().map(|runtime| runtime.block_on(connect(&target, clients)));
+    let connecting = async {
+        tokio::select! {
+            connected = connect(&target, clients) => connected,
+            () = progress.stop.cancelled() => {
+                (Vec::new(), Some(Failure::Connect("stopped before there was a connection".to_owned())))
+            }
+        }
+    };
+    let connected = runtime.as_ref().map(|runtime| runtime.block_on(connecting));
     let (senders, failure) = match connected {
         Ok(connected) => connected,
         Err(error) => (Vec::new(), Some(Failure::Other(error.to_string()))),
@@ -280,10 +288,10 @@ async fn connect<T: Target>(
     (senders, failure)
 }
 
-async fn connection<T: Target>(target: &T) -> Result<T::Sender, Failure> {
-    match timeout(CONNECT_TIMEOUT, target.connect()).await {
+pub(super) async fn connection<T: Target>(target: &T) -> Result<T::Sender, Failure> {
+    match timeout(T::CONNECT_TIMEOUT, target.connect()).await {
         Ok(connected) => connected,
-        Err(_) => Err(Failure::Connect(format!("no answer in {CONNECT_TIMEOUT:?}"))),
+        Err(_) => Err(Failure::Connect(format!("no answer in {:?}", T::CONNECT_TIMEOUT))),
     }
 }
 
@@ -323,7 +331,11 @@ async fn client<T: Target>(shared: Arc<Shared<T>>, mut sender: Option<T::Sender>
             if shared.turns.is_over() {
                 return;
             }
-            sender = match connection(&*shared.target).await {
+            let connected = tokio::select! {
+                connected = connection(&*shared.target) => connected,
+                () = shared.is_over() => return,
+            };
+            sender = match connected {
                 Ok(fresh) => Some(fresh),
                 Err(failure) => {
                     shared.failed(Instant::now(), &failure);
@@ -351,6 +363,14 @@ async fn client<T: Target>(shared: Arc<Shared<T>>, mut sender: Option<T::Sender>
 }
 
 impl<T> Shared<T> {
+    /// Waits until nothing is sent any more.
+    async fn is_over(&self) {
+        tokio::select! {
+            () = self.turns.is_up() => {}
+            () = self.progress.stop.cancelled() => {}
+        }
+    }
+
     fn answered(&self, due: Instant) {
         lock(&self.tally).answered(due, Instant::now());
         self.progress.answered.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Sends one prepared HTTP request again and again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,9 +35,12 @@ impl HttpTarget {
 impl Target for HttpTarget {
     type Sender = HttpSender;
 
+    // The dialer gives the name and each address a limit of its own.
+    const CONNECT_TIMEOUT: Duration = Duration::MAX;
+
     async fn connect(&self) -> Result<HttpSender, Failure> {
-        let no_connection = |error: std::io::Error| Failure::Connect(error.to_string());
-        let stream = TcpStream::connect(self.url.address()).await.map_err(no_connection)?;
+        let no_connection = |error: std::io::Error| Failure::Connect(self.url.advised(&error));
+        let stream = self.url.dial().await.map_err(no_connection)?;
         stream.set_nodelay(true).map_err(no_connection)?;
         let request = Arc::clone(&self.request);
         Ok(HttpSender { stream, request, answer: AnswerReader::new(), is_open: true })
@@ -92,4 +96,34 @@ fn judged(answer: &Answer<'_>) -> Result<(), Failure> {
     let kind = escaped(format!("{} {title}", answer.status).trim_end()).into_owned();
     let detail = problem.detail.map(|detail| escaped(&detail).into_owned());
     Err(Failure::Refused { kind, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::engine::connection;
+    use crate::net::silent;
+    use crate::threads::{Answer, ThreadPool};
+
+    fn target(answer: Answer<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
+        HttpTarget::post(NodeUrl::resolved("multi", answer), "/messages", "{}")
+    }
+
+    #[tokio::test]
+    async fn an_address_of_a_name_that_swallows_packets_does_not_hold_up_the_next() {
+        let (silent, _socket, _queued) = silent().await;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = vec![silent, listener.local_addr().unwrap()];
+        assert!(connection(&target(Answer::ready(Ok(addresses)))).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_not_resolved_is_told_after_the_time_that_a_silent_server_takes() {
+        let (_never, answer) = std::sync::mpsc::channel();
+        let names = ThreadPool::new("names", 1);
+        let answer = names.run(move || answer.recv().unwrap());
+        let failure = connection(&target(answer)).await.err().unwrap();
+        let reason = "the name multi was not resolved within 30s".to_owned();
+        assert_eq!(failure, Failure::Connect(reason));
+    }
 }

@@ -140,6 +140,11 @@ impl Turns {
         self.is_ended.load(Ordering::Relaxed) || Instant::now() >= self.until
     }
 
+    /// Waits until the time is up.
+    pub(super) async fn is_up(&self) {
+        tokio::time::sleep_until(self.until).await;
+    }
+
     /// Ends all turns.
     pub(super) fn end(&self) {
         self.is_ended.store(true, Ordering::Relaxed);
