@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, LOCATION, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// Whether the node asks for the same request once more, later.
     pub(super) retry_after: bool,
+    /// Where the node says that the new message is.
+    pub(super) location: Option<String>,
     pub(super) body: Bytes,
 }
 
@@ -249,8 +251,10 @@ impl Client {
     }
 
     async fn whole(&self, response: Response<Incoming>) -> anyhow::Result<Answer> {
-        let (status, retry_after) =
-            (response.status(), response.headers().contains_key(RETRY_AFTER));
+        let (status, headers) = (response.status(), response.headers());
+        let retry_after = headers.contains_key(RETRY_AFTER);
+        let location =
+            headers.get(LOCATION).map(|at| String::from_utf8_lossy(at.as_bytes()).into());
         let mut body = response.into_body();
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -260,7 +264,7 @@ impl Client {
                 bail!("{} answers with more than {ANSWER_BYTES_MAX} bytes", self.url);
             }
         }
-        Ok(Answer { status, retry_after, body: bytes.into() })
+        Ok(Answer { status, retry_after, location, body: bytes.into() })
     }
 
     /// The next bytes of an answer that is read piece by piece; `None` at its end.

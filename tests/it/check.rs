@@ -85,7 +85,13 @@ fn pass_on_changed(
         other => format!("{other}\n"),
     };
     let retry = answer.header("retry-after").map_or("", |_| "Retry-After: 1\r\n");
-    let head = format!("HTTP/1.1 {status} x\r\n{retry}Content-Length: {}\r\n\r\n", body.len());
+    // The id as it is after the change: what is told there is one lie of its own.
+    let at = json["location"]
+        .as_str()
+        .map(str::to_owned)
+        .or_else(|| (status == 201).then(|| format!("/messages/{}", json["id"])));
+    let at = at.map_or(String::new(), |at| format!("Location: {at}\r\n"));
+    let head = format!("HTTP/1.1 {status} x\r\n{retry}{at}Content-Length: {}\r\n\r\n", body.len());
     client.write_all((head + &body).as_bytes()).ok()
 }
 

@@ -3,6 +3,7 @@
 //! An error that is no JSON at all, and not empty, may be of a proxy: it says nothing of the message. Every other
 //! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
 
+use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -13,18 +14,26 @@ use crate::telemetry::escaped;
 /// Longest part of an answer that is repeated, in characters.
 const SEEN_CHARS_MAX: usize = 200;
 
-/// The codes that an append can be answered with, and their statuses; a node may have others.
-const CODES: [(&str, u16); 15] = [
+/// The codes that an append can be answered with, and their statuses.
+const CODES: [(&str, u16); 23] = [
     ("bad-request", 400),
     ("unsatisfiable-write-concern", 400),
-    ("not-the-master", 405),
+    ("wrong-origin", 403),
+    ("not-found", 404),
     ("method-not-allowed", 405),
+    ("not-the-master", 405),
     ("body-too-slow", 408),
     ("too-large", 413),
+    ("target-too-long", 414),
+    ("unsupported-encoding", 415),
     ("wrong-host", 421),
     ("key-reused", 422),
+    ("head-too-long", 431),
+    ("unreadable", 500),
     ("answer-lost", 500),
+    ("unsupported-transfer-encoding", 501),
     ("no-quorum", 503),
+    ("behind", 503),
     ("too-many-waiting", 503),
     ("too-busy", 503),
     ("disk-failed", 503),
@@ -69,7 +78,9 @@ pub(super) fn said(answer: &Answer, form: Form) -> Said {
     }
     let read = parsed.and_then(|members| Body::deserialize(Value::Object(members)));
     let told = match read {
-        Ok(body) if status == form.success => receipt(body, form.count).map(Said::Committed),
+        Ok(body) if status == form.success => {
+            receipt(body, form.count).and_then(|receipt| located(answer, receipt))
+        }
         Ok(body) if is_error => problem(answer, body, form),
         _ => Err("neither a success nor an error".to_owned()),
     };
@@ -94,6 +105,19 @@ fn receipt(body: Body, count: u64) -> Result<Receipt, String> {
     }
 }
 
+/// What a success tells: a message that was appended is found where `Location` says.
+fn located(answer: &Answer, receipt: Receipt) -> Result<Said, String> {
+    let path = format!("/messages/{}", receipt.id);
+    match &answer.location {
+        // Whatever passes the answer on may put its own name before it.
+        Some(location) if location.ends_with(&path) => {}
+        _ if answer.status != StatusCode::CREATED => {}
+        Some(location) => return Err(format!("Location is {} and not {path}", escaped(location))),
+        None => return Err(format!("there is no Location: {path}")),
+    }
+    Ok(Said::Committed(receipt))
+}
+
 /// What an error tells.
 fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
     let status = answer.status.as_u16();
@@ -105,10 +129,10 @@ fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
     if body.status != Some(status) {
         return Err(format!("the member \"status\" is not {status}"));
     }
-    if let Some((_, of_code)) = CODES.iter().find(|(word, _)| word == code)
-        && *of_code != status
-    {
-        return Err(format!("the code {code} belongs to status {of_code}"));
+    match CODES.iter().find(|(word, _)| word == code) {
+        Some((_, of_code)) if *of_code == status => {}
+        Some((_, of_code)) => return Err(format!("the code {code} belongs to status {of_code}")),
+        None => return Err(format!("no append is answered with the code {}", escaped(code))),
     }
     let has_id = body.id.is_some();
     let (outcomes, may_retry): (&[_], _) = match status {
@@ -116,6 +140,8 @@ fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
         _ if has_id => return Err("only 503 and 504 have an id".to_owned()),
         504 => return Err("a 504 has the id of its message".to_owned()),
         500 => (&["unknown"], form.is_repeatable),
+        // A message that may have the key cannot be read for the moment.
+        503 if code == "disk-failed" && form.is_repeatable => (&["refused", "unknown"], true),
         408 | 502.. => (&["refused"], true),
         _ => (&["refused"], false),
     };
@@ -128,14 +154,14 @@ fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
     if status == 503 && answer.retry_after == has_id {
         return Err("a 503 has Retry-After if and only if it has no id".to_owned());
     }
-    let (is_stored, is_reused) = (outcome == "stored", code == "key-reused");
+    let (is_stored, is_refused) = (outcome == "stored", outcome == "refused");
     let told = |body| {
         let timed_out = status == 504;
         receipt(body, form.count).map(|receipt| Receipt { timed_out, ..receipt })
     };
     match status {
-        422 if is_reused => Ok(Said::KeyReused),
-        500 => Ok(Said::Nothing),
+        422 => Ok(Said::KeyReused),
+        _ if !has_id && !is_refused => Ok(Said::Nothing),
         _ if !has_id => Ok(Said::Refused),
         _ if is_stored => told(body).map(Said::Stored),
         _ => told(body).map(Said::Unknown),
@@ -144,7 +170,6 @@ fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::StatusCode;
     use serde_json::json;
 
     use super::*;
@@ -153,13 +178,17 @@ mod tests {
         Form { success: 201, count, is_repeatable }
     }
 
-    fn of(status: u16, retry_after: bool, body: &str) -> Said {
-        let answer = Answer {
+    fn answer(status: u16, retry_after: bool, body: &str) -> Answer {
+        Answer {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after,
+            location: (status == 201).then(|| "/messages/3".to_owned()),
             body: body.to_owned().into(),
-        };
-        said(&answer, form(1, false))
+        }
+    }
+
+    fn of(status: u16, retry_after: bool, body: &str) -> Said {
+        said(&answer(status, retry_after, body), form(1, false))
     }
 
     #[track_caller]
@@ -206,7 +235,6 @@ mod tests {
             (408, "body-too-slow", true),
             (413, "too-large", false),
             (503, "no-quorum", true),
-            (418, "of-its-own", false),
         ];
         for (status, code, retry) in refused {
             let problem = refusal(status, code, retry, "refused").to_string();
@@ -230,11 +258,15 @@ mod tests {
             (400, false, refusal(422, "bad-request", false, "refused")),
             (400, false, late(400, "bad-request", false, "stored")),
             (408, false, refusal(408, "body-too-slow", false, "refused")),
+            (400, false, refusal(400, "of-its-own", false, "refused")),
+            (418, false, refusal(418, "of-its-own", false, "refused")),
+            (422, false, refusal(422, "of-its-own", false, "refused")),
             (422, false, refusal(422, "key-reused", false, "stored")),
             (500, false, refusal(500, "answer-lost", false, "refused")),
             (503, false, refusal(503, "no-quorum", true, "refused")),
             (503, true, refusal(503, "no-quorum", false, "refused")),
             (503, true, refusal(503, "no-quorum", true, "unknown")),
+            (503, true, refusal(503, "disk-failed", true, "unknown")),
             (503, true, late(503, "stopping", false, "stored")),
             (504, false, refusal(504, "timed-out", true, "refused")),
             (504, false, late(504, "timed-out", true, "stored")),
@@ -260,10 +292,8 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_batch_tells_how_many_messages_it_has() {
-        let of_batch = |count, body: &'static str| {
-            let status = StatusCode::CREATED;
-            said(&Answer { status, retry_after: false, body: body.into() }, form(count, false))
-        };
+        let of_batch =
+            |count, body: &'static str| said(&answer(201, false, body), form(count, false));
         let acked_by = vec!["m".to_owned()];
         let receipt = Receipt { id: 3, write_concern: 1, acked_by, timed_out: false };
         let whole = r#"{"id":3,"count":5,"writeConcern":1,"ackedBy":["m"]}"#;
@@ -277,12 +307,49 @@ mod tests {
     #[test]
     fn what_can_be_repeated_says_so() {
         let problem = late(504, "timed-out", true, "stored").to_string();
-        let answer = Answer {
-            status: StatusCode::GATEWAY_TIMEOUT,
-            retry_after: false,
-            body: problem.into(),
+        let late = answer(504, false, &problem);
+        assert!(matches!(said(&late, form(1, true)), Said::Stored(_)));
+        is_malformed(&said(&late, form(1, false)));
+        // Whether its key is another message's is not known.
+        let problem = refusal(503, "disk-failed", true, "unknown").to_string();
+        assert_eq!(said(&answer(503, true, &problem), form(1, true)), Said::Nothing);
+    }
+
+    #[test]
+    fn the_location_of_a_new_message_has_its_id() {
+        let created = r#"{"id":3,"writeConcern":2,"ackedBy":["m"]}"#;
+        let at = |location: Option<&str>, success| {
+            let answer =
+                Answer { location: location.map(str::to_owned), ..answer(success, false, created) };
+            said(&answer, Form { success, ..form(1, false) })
         };
-        assert!(matches!(said(&answer, form(1, true)), Said::Stored(_)));
-        is_malformed(&said(&answer, form(1, false)));
+        for right in ["/messages/3", "http://proxy/messages/3"] {
+            assert!(matches!(at(Some(right), 201), Said::Committed(_)), "{right}");
+        }
+        for wrong in [None, Some("/messages/13"), Some("/messages/4"), Some("/messages")] {
+            is_malformed(&at(wrong, 201));
+        }
+        // Who waits for a message knows where it is.
+        assert!(matches!(at(None, 200), Said::Committed(_)));
+    }
+
+    #[test]
+    fn the_codes_are_those_of_the_reference() {
+        let page = include_str!("../../../docs/HTTP.md");
+        let row = |line: &str| {
+            let mut cells = line.split('|').skip(1).map(str::trim);
+            let status = cells.next()?.parse().ok()?;
+            let code = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
+            Some((code.to_owned(), status))
+        };
+        // Of other requests.
+        let others = ["faults-off", "no-such-message", "unknown-secondary", "not-unhealthy"];
+        let documented: Vec<(String, u16)> = page
+            .lines()
+            .filter_map(row)
+            .filter(|(code, _)| !others.contains(&code.as_str()))
+            .collect();
+        let known = CODES.map(|(code, status)| (code.to_owned(), status));
+        assert_eq!(documented, known);
     }
 }

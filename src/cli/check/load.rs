@@ -2,6 +2,7 @@
 //! their answers: send the same once more, use a key for something else, wait again for more nodes.
 
 mod mix;
+mod overdue;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use bytes::Bytes;
 use hyper::Method;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub(super) use self::mix::{Asked, Mix};
+use self::overdue::{Outcome, outcome};
 use super::answer::{Form, said};
 use super::history::{Question, Said};
 use super::shared::{Keyed, Shared};
@@ -144,8 +147,8 @@ impl Sender {
             (asked.body(&texts), if how == How::First { history.floor() } else { 0 })
         };
         let (begin, patience) = (Instant::now(), asked.patience(self.shared.until()));
-        let answer =
-            self.client.call_with(Method::POST, "/messages", key, body.into(), patience).await;
+        let call = self.client.call_with(Method::POST, "/messages", key, body.into(), patience);
+        let Outcome { answer, is_overdue } = outcome(&self.shared, asked.timeout(), call).await;
         let took = begin.elapsed();
         let (said, status, refusal) = match &answer {
             Ok(answer) => {
@@ -161,6 +164,9 @@ impl Sender {
             let mut state = self.shared.lock();
             let question =
                 Question { concern: asked.concern, timeout: asked.timeout(), took, floor };
+            if is_overdue {
+                state.history.overdue(None, question);
+            }
             match how {
                 How::First => {
                     state.history.answered(numbers, question, said.clone());
@@ -250,17 +256,23 @@ impl Sender {
         let again = Asked { concern, timeout_ms, ..again };
         let path = format!("/messages/{id}?{}", again.query());
         let (begin, patience) = (Instant::now(), again.patience(self.shared.until()));
-        let answer = self.client.call(Method::GET, &path, Bytes::new(), patience).await;
+        let call = self.client.call(Method::GET, &path, Bytes::new(), patience);
+        let Outcome { answer, is_overdue } = outcome(&self.shared, again.timeout(), call).await;
         let took = begin.elapsed();
+        let question = Question { concern, timeout: again.timeout(), took, floor: 0 };
+        if is_overdue {
+            self.shared.lock().history.overdue(Some(id), question);
+        }
         let Ok(answer) = answer else { return };
         let said = match answer.status.as_u16() {
             200 | 504 => said(&answer, Form { success: 200, count: 1, is_repeatable: true }),
             404 => Said::Malformed(format!("404: {}", answer.detail())),
             _ => return,
         };
+        let text = answer.json().unwrap_or_default();
+        let text = text.get("message").and_then(Value::as_str);
         let mut state = self.shared.lock();
-        let question = Question { concern, timeout: again.timeout(), took, floor: 0 };
-        state.history.waited(id, question, &said);
+        state.history.waited(id, question, &said, text);
         state.tried.waits += 1;
     }
 

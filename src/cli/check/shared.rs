@@ -78,6 +78,8 @@ pub(super) struct State {
     pub(super) history: History,
     /// When sending ends.
     until: Instant,
+    /// Until when nodes may be starting anew, or were.
+    restart_until: Option<Instant>,
     /// How many were sent; a batch is one.
     pub(super) requests: u64,
     /// How often each kind of request, by its number in the mix, got each status; 0: no answer.
@@ -153,6 +155,7 @@ impl Shared {
         let state = State {
             history,
             until,
+            restart_until: None,
             requests: 0,
             answers: BTreeMap::new(),
             tried: Tried::default(),
@@ -221,17 +224,24 @@ impl Shared {
             || now.duration_since(self.load.begin) >= state.until.duration_since(now)
     }
 
-    /// Lets sending go on until [`Shared::resume`]; returns what was left of its time.
+    /// Lets sending go on until [`Shared::resume`], while nodes are restarted; returns what was left of its time.
     pub(super) fn hold(&self) -> Duration {
-        let (now, until) = (Instant::now(), &mut self.lock().until);
-        let left = until.duration_since(now);
-        *until = now + HOLD;
+        let (now, mut state) = (Instant::now(), self.lock());
+        let left = state.until.duration_since(now);
+        state.until = now + HOLD;
+        state.restart_until = Some(state.until);
         left
     }
 
     /// Lets sending end after so much time.
     pub(super) fn resume(&self, left: Duration) {
-        self.lock().until = Instant::now() + left;
+        let (now, mut state) = (Instant::now(), self.lock());
+        (state.until, state.restart_until) = (now + left, Some(now));
+    }
+
+    /// Whether nodes were restarted at some time behind this one.
+    pub(super) fn is_restarted_since(&self, begin: Instant) -> bool {
+        self.lock().restart_until.is_some_and(|until| until >= begin)
     }
 
     /// Ends sending.

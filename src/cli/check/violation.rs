@@ -51,6 +51,8 @@ pub(super) enum Kind {
     Outcome,
     /// A time limit that is said to have passed before it has.
     Early,
+    /// A time limit that passed without an answer.
+    Late,
     /// An idempotency key that does not stand for its message.
     Key,
     /// A message that is not found by its id as it is in the list.
@@ -80,6 +82,7 @@ impl Kind {
             Self::Malformed => "malformed",
             Self::Outcome => "outcome",
             Self::Early => "early",
+            Self::Late => "late",
             Self::Key => "key",
             Self::Single => "single",
             Self::Unanswered => "unanswered",

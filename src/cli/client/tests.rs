@@ -70,6 +70,7 @@ fn a_refusal_is_told_in_the_node_s_words_and_in_one_line() {
     let answer = |body: &str| Answer {
         status: StatusCode::BAD_REQUEST,
         retry_after: false,
+        location: None,
         body: body.to_owned().into(),
     };
     assert_eq!(answer(r#"{"title": "t", "detail": "a\nb"}"#).detail(), "a\\nb");

@@ -149,3 +149,52 @@ fn a_wait_that_ends_with_too_few_nodes_is_found() {
     let violations = found["firstViolations"].as_array().unwrap();
     assert!(violations.iter().any(|found| found["kind"] == "write-concern"), "{violations:#?}");
 }
+
+#[test]
+fn a_wait_that_is_answered_with_another_text_is_found() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        let is_wait = request.starts_with("GET /messages/") && request.contains("writeConcern=");
+        if is_wait && *status == 200 {
+            answer["message"] = "another".into();
+        }
+    };
+    let urls = [lying(master.http, lie), nodes[0].http];
+    finds_among(urls, "5000", "single", None);
+}
+
+#[test]
+fn a_location_of_another_message_is_found() {
+    let lie = |_: &str, status: &mut u16, answer: &mut Value| {
+        if *status == 201 {
+            answer["location"] = format!("/messages/{}0", answer["id"]).into();
+        }
+    };
+    finds_of_master(lie, "malformed");
+}
+
+#[test]
+fn a_refusal_with_an_invented_code_is_found() {
+    for status_of_lie in [422, 504] {
+        let lie = move |_: &str, status: &mut u16, answer: &mut Value| {
+            if *status == status_of_lie {
+                answer["code"] = "of-its-own".into();
+            }
+        };
+        finds_of_master(lie, "malformed");
+    }
+}
+
+#[test]
+fn a_time_limit_that_is_not_heeded_is_found() {
+    // The sender of one message waits for ever; the others are answered.
+    let has_lied = AtomicBool::new(false);
+    let lie = move |request: &str, status: &mut u16, _: &mut Value| {
+        if *status == 504 && request.starts_with("POST") && !has_lied.swap(true, Ordering::SeqCst) {
+            loop {
+                std::thread::park();
+            }
+        }
+    };
+    finds_of_master(lie, "late");
+}

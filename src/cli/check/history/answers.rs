@@ -84,6 +84,15 @@ impl History {
         }
     }
 
+    /// A request with a time limit was not answered, long after that had passed.
+    pub(in crate::cli::check) fn overdue(&mut self, id: Option<u64>, asked: Question) {
+        let limit = asked.timeout.unwrap_or_default().as_millis();
+        let expected = format!("504 once the {limit} ms of timeoutMs had passed");
+        let took = asked.took.as_secs_f64();
+        let seen = format!("no answer within {took:.1} s, while others are answered");
+        self.add(Kind::Late, 0, id, expected, seen);
+    }
+
     fn key_reused(&mut self, first: u64) {
         let expected = format!("the key of {} to be its own", self.quoted(first));
         let seen = "422: it was used for another message".to_owned();

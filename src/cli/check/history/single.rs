@@ -32,14 +32,11 @@ impl History {
     ) {
         match found {
             Found::Message(told, text) => {
-                let content = self.content_of(node, id, &text);
-                let wanted = self.content(id).or_else(|| self.awaited.get(&id).copied());
                 if told != id {
                     let expected = format!("message {id}, as asked for");
                     self.add(Kind::Single, node, Some(id), expected, format!("message {told}"));
-                } else if let Some(wanted) = wanted.filter(|wanted| *wanted != content) {
-                    let expected = format!("{}, as in the lists", self.quoted(wanted));
-                    self.add(Kind::Single, node, Some(id), expected, quoted(&text));
+                } else {
+                    self.check_text(node, id, &text);
                 }
             }
             Found::Absent if id < known_end => {
@@ -54,8 +51,24 @@ impl History {
         }
     }
 
-    /// The master was asked for a message and to wait until so many nodes have it.
-    pub(in crate::cli::check) fn waited(&mut self, id: u64, asked: Question, said: &Said) {
+    /// Checks that a message is the one that the lists show, or that was answered this id.
+    fn check_text(&mut self, node: usize, id: u64, text: &str) {
+        let content = self.content_of(node, id, text);
+        let wanted = self.content(id).or_else(|| self.awaited.get(&id).copied());
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != content) {
+            let expected = format!("{}, as in the lists", self.quoted(wanted));
+            self.add(Kind::Single, node, Some(id), expected, quoted(text));
+        }
+    }
+
+    /// The master was asked for a message and to wait until so many nodes have it. Its text comes with a success only.
+    pub(in crate::cli::check) fn waited(
+        &mut self,
+        id: u64,
+        asked: Question,
+        said: &Said,
+        text: Option<&str>,
+    ) {
         let (Said::Committed(receipt) | Said::Stored(receipt) | Said::Unknown(receipt)) = said
         else {
             if let Said::Malformed(seen) = said {
@@ -68,6 +81,14 @@ impl History {
             let expected = format!("message {id}, as asked for");
             self.add(Kind::Single, 0, Some(id), expected, format!("message {}", receipt.id));
             return;
+        }
+        match (said, text) {
+            (Said::Committed(_), Some(text)) => self.check_text(0, id, text),
+            (Said::Committed(_), None) => {
+                let expected = "the message, which enough nodes have".to_owned();
+                self.add(Kind::Malformed, 0, Some(id), expected, "no text".to_owned());
+            }
+            _ => {}
         }
         match said {
             Said::Committed(_) => self.check_write_concern(asked.concern, receipt),

@@ -14,7 +14,7 @@ use crate::types::WriteConcern;
 const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// What a time limit may be exceeded by before a sender hangs up.
-const OVERTIME: Duration = Duration::from_secs(10);
+pub(super) const OVERTIME: Duration = Duration::from_secs(10);
 
 /// One request out of so many is a batch.
 const REQUESTS_PER_BATCH: u32 = 8;

@@ -65,7 +65,7 @@ fn a_time_limit_that_passes_too_early_is_found() {
             assert_eq!(found(&history), expected, "{timeout:?} {took:?}");
         }
         let mut history = history(1);
-        history.waited(0, question, &Said::Stored(late(0)));
+        history.waited(0, question, &Said::Stored(late(0)), None);
         assert_eq!(found(&history), expected);
     }
     // A node that stops need not wait for it.
@@ -214,19 +214,24 @@ fn a_message_asked_for_by_its_id_is_the_one_in_the_lists() {
 #[test]
 fn a_wait_for_more_nodes_is_judged_as_an_answer() {
     let two = asked(Some(WriteConcern::Nodes(2)));
+    let enough = || Said::Committed(receipt(0, 2, &["master", "clyde"]));
+    let (right, text) = (Some("check x 0"), "another text".to_owned());
     let wrong = [
-        (Said::Committed(receipt(0, 2, &["master"])), Kind::WriteConcern),
-        (Said::Committed(receipt(0, 1, &["master"])), Kind::WriteConcern),
-        (Said::Committed(receipt(1, 2, &["master", "clyde"])), Kind::Single),
-        (Said::Malformed("x".to_owned()), Kind::Malformed),
+        (Said::Committed(receipt(0, 2, &["master"])), right, Kind::WriteConcern),
+        (Said::Committed(receipt(0, 1, &["master"])), right, Kind::WriteConcern),
+        (Said::Committed(receipt(1, 2, &["master", "clyde"])), right, Kind::Single),
+        (enough(), Some(text.as_str()), Kind::Single),
+        (enough(), None, Kind::Malformed),
+        (Said::Malformed("x".to_owned()), None, Kind::Malformed),
     ];
-    for (said, kind) in wrong {
+    for (said, text, kind) in wrong {
         let mut history = history(1);
-        history.waited(0, two, &said);
+        commit(&mut history, 0, 0, &["master"]);
+        history.waited(0, two, &said, text);
         assert_eq!(found(&history)[0].0, kind, "{said:?}");
     }
     let mut history = history(1);
-    history.waited(0, two, &Said::Committed(receipt(0, 2, &["master", "clyde"])));
+    history.waited(0, two, &enough(), right);
     assert!(found(&history).is_empty());
     see(&mut history, CLYDE, 0, &[]);
     finds(&history, Kind::Ack, 0, "clyde");
