@@ -145,6 +145,32 @@ fn a_variable_counts_where_no_flag_is_given() {
 }
 
 #[test]
+fn a_variable_that_says_false_is_as_if_it_were_not_given() {
+    let nobody = [("ACKLOG_URL", "http://127.0.0.1:1")];
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    // A port that is in use ends what begins to run.
+    for program in [MASTER, SECONDARY] {
+        let output = run(program, &["--http-port", &port], &[("ACKLOG_REQUIRE_LOG", "false")]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let line = refusal(program, &[], &[("ACKLOG_REQUIRE_LOG", "true")]);
+        assert!(line.contains("ACKLOG_REQUIRE_LOG is about the log of a --data-dir"), "{line}");
+    }
+    let up = ["up", "--secondaries", "0", "--http-port", "0", "--comm-port", &port];
+    let output = run(ACKLOG, &up, &[("ACKLOG_REQUIRE_LOG", "false")]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    for (name, flags) in [
+        ("ACKLOG_BASIC", &["check", "--keep-faults"][..]),
+        ("ACKLOG_KEEP_FAULTS", &["check", "--basic"]),
+    ] {
+        let output = run(ACKLOG, flags, &[nobody[0], (name, "false")]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let line = refusal(ACKLOG, flags, &[nobody[0], (name, "true")]);
+        assert!(line.contains(name) && line.contains("no node is asked"), "{line}");
+    }
+}
+
+#[test]
 fn a_variable_that_no_program_knows_is_named() {
     let env = [("ACKLOG_QUORM", "2"), ("ACKLOG_URL", "http://127.0.0.1:1")];
     let output = run(ACKLOG, &["status"], &env);

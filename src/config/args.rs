@@ -62,7 +62,8 @@ struct CommonArgs {
     data_dir: Option<PathBuf>,
 
     /// Refuse to start where the directory holds no log, instead of beginning a new one [default: off]
-    #[arg(long, env = "ACKLOG_REQUIRE_LOG", requires = "data_dir")]
+    // Not `requires`: that counts a variable that says false, too.
+    #[arg(long, env = "ACKLOG_REQUIRE_LOG")]
     require_log: bool,
 
     /// Size of a segment file, in bytes. Hidden: small ones make many files, which tests want and nobody else
@@ -94,6 +95,20 @@ struct CommonArgs {
     #[arg(long, env = "ACKLOG_LOG_FORMAT", value_name = "FORMAT")]
     #[arg(default_value = defaults::LOG_FORMAT, value_parser = values::log_format)]
     log_format: LogFormat,
+}
+
+impl CommonArgs {
+    /// Checks what single flags cannot tell, in a program of this name.
+    ///
+    /// # Errors
+    /// When the flags contradict each other.
+    fn check(&self, program: &str) -> Result<(), Stop> {
+        if self.require_log && self.data_dir.is_none() {
+            let reason = "--require-log is about the log of a --data-dir, which is missing";
+            return Err(Stop::bad_usage(program, reason));
+        }
+        Ok(())
+    }
 }
 
 /// The flags of a master.
@@ -203,6 +218,7 @@ impl NodeArgs for MasterArgs {
     type Config = MasterConfig;
 
     fn into_config(self) -> Result<MasterConfig, Stop> {
+        self.common.check("master-node")?;
         if let (WriteConcern::Nodes(nodes), Some(size)) =
             (self.default_write_concern, self.cluster_size)
             && nodes > u64::from(size)
@@ -273,6 +289,7 @@ impl NodeArgs for SecondaryArgs {
     type Config = SecondaryConfig;
 
     fn into_config(self) -> Result<SecondaryConfig, Stop> {
+        self.common.check("secondary-node")?;
         Ok(SecondaryConfig {
             name: self.name,
             bind: self.common.bind,

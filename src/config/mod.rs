@@ -12,7 +12,7 @@ mod values;
 
 pub use args::{MasterArgs, NodeArgs, SecondaryArgs};
 pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
-pub(crate) use parse::BAD_USAGE_STATUS;
+pub(crate) use parse::{BAD_USAGE_STATUS, as_given};
 pub use parse::{Stop, last_line, parse, parse_node};
 pub use registered::Contradiction;
 pub(crate) use values::{interval_with_unit, number, port, port_range_end};

@@ -195,13 +195,24 @@ fn prepared(command: Command) -> Command {
 fn from_environment(error: &clap::Error, args: &[OsString]) -> Option<(String, String)> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
     let flag = shown.split([' ', '=']).next()?;
+    Some((format!("'{shown}'"), variable_of(flag, args)?))
+}
+
+/// The variable of a flag, where that is what was given.
+fn variable_of(flag: &str, args: &[OsString]) -> Option<String> {
     let is_given = args.iter().filter_map(|arg| arg.to_str()).any(|arg| {
         arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     });
     let variable = flag.strip_prefix("--")?.to_uppercase().replace('-', "_");
     let variable = format!("ACKLOG_{variable}");
     let is_set = std::env::var_os(&variable).is_some_and(|value| !value.is_empty());
-    (!is_given && is_set).then(|| (format!("'{shown}'"), variable))
+    (!is_given && is_set).then_some(variable)
+}
+
+/// Names a flag of this program as its user gave it: by itself, or by its variable.
+pub(crate) fn as_given(flag: &str) -> String {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    variable_of(flag, &args).unwrap_or_else(|| flag.to_owned())
 }
 
 /// Clap's message without usage and advice, in one line.

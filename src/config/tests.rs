@@ -107,7 +107,7 @@ fn values_are_read_as_people_write_them() {
 
 #[test]
 fn a_bad_value_is_one_line_that_says_what_is_accepted() {
-    let cases: [(&[&str], &str); 33] = [
+    let cases: [(&[&str], &str); 34] = [
         (&["--name", "a b"], "1 to 64 of the characters"),
         (&["--name", ".."], "but not . or .."),
         (&["--secondaries", "a,,b"], "1 to 64 of the characters"),
@@ -138,6 +138,7 @@ fn a_bad_value_is_one_line_that_says_what_is_accepted() {
         (&["--idempotency-window", "10000001"], "a whole number from 1 to 10000000"),
         (&["--fsync", "sometimes"], "it must be always or never"),
         (&["--data-dir", ""], "--data-dir"),
+        (&["--require-log"], "--require-log is about the log of a --data-dir"),
         (&["--log", "inof"], "off, error, warn, info, debug, trace"),
         (&["--log-format", "xml"], "it must be text or json"),
         (&["--htp-port", "1"], "--http-port"),

@@ -25,7 +25,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{NodeUrl, faults};
-use crate::config::{Stop, interval_with_unit, number};
+use crate::config::{Stop, as_given, interval_with_unit, number};
 use crate::types::NODES_MAX;
 
 /// Most messages of one run: what they take of memory stays below a gigabyte.
@@ -81,7 +81,8 @@ pub(super) struct CheckArgs {
 
     /// Ask only for POST /messages (or /newMessage) and GET /messages, of somebody's own solution of the exercise; the
     /// first URL is the master's
-    #[arg(long, env = "ACKLOG_BASIC", conflicts_with_all = ["disconnect_every", "keep_faults"])]
+    // Not `conflicts_with`: that counts a variable that says false, too.
+    #[arg(long, env = "ACKLOG_BASIC")]
     basic: bool,
 
     /// Leave the nodes' faults on at the end [default: they are cleared]
@@ -107,7 +108,7 @@ fn messages(text: &str) -> Result<usize, String> {
 
 /// Checks a cluster and returns the exit status: 0 when all holds.
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
-    if let Some(wrong) = unusable(&args.url) {
+    if let Some(wrong) = unusable(args) {
         return Stop::bad_usage("acklog", &wrong).report();
     }
     let done = super::block_on(driver::run(args, &mut std::io::stdout()));
@@ -121,12 +122,22 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     }
 }
 
-/// What is wrong with the URLs as a whole.
-fn unusable(urls: &[NodeUrl]) -> Option<String> {
+/// What is wrong with the flags as a whole.
+fn unusable(args: &CheckArgs) -> Option<String> {
+    let urls = &args.url;
     let twice = |(n, url): &(usize, &NodeUrl)| urls.iter().take(*n).any(|before| before == *url);
     if let Some((_, url)) = urls.iter().enumerate().find(twice) {
         return Some(format!("--url {url} is given twice: name each node once"));
     }
-    (urls.len() > usize::from(NODES_MAX))
-        .then(|| format!("--url is given {} times: a cluster has {NODES_MAX} nodes", urls.len()))
+    if urls.len() > usize::from(NODES_MAX) {
+        let count = urls.len();
+        return Some(format!("--url is given {count} times: a cluster has {NODES_MAX} nodes"));
+    }
+    let of_faults = [
+        ("--disconnect-every", args.disconnect_every.is_some()),
+        ("--keep-faults", args.keep_faults),
+    ];
+    let (flag, _) = of_faults.into_iter().find(|(_, is_given)| args.basic && *is_given)?;
+    let (basic, flag) = (as_given("--basic"), as_given(flag));
+    Some(format!("{flag} is about faults, and with {basic} no node is asked for any"))
 }
