@@ -171,6 +171,24 @@ fn a_variable_that_says_false_is_as_if_it_were_not_given() {
 }
 
 #[test]
+fn a_variable_of_two_flags_is_read_as_each_of_them_is() {
+    let batch = |value| [("ACKLOG_BATCH", value), ("ACKLOG_URL", "http://127.0.0.1:1")];
+    // With a key, so that two messages must be one batch.
+    let post = ["post", "a", "b", "--key", "k"];
+    assert_eq!(run(ACKLOG, &post, &batch("true")).status.code(), Some(1));
+    let line = refusal(ACKLOG, &post, &batch("false"));
+    assert!(line.contains("--key names one message"), "{line}");
+    let line = refusal(ACKLOG, &post, &batch("5"));
+    let expected = "'5' for ACKLOG_BATCH in the environment: it must be true or false";
+    assert!(line.contains(expected) && line.contains("`acklog bench`"), "{line}");
+    let bench = ["bench", "--duration", "1s"];
+    assert_eq!(run(ACKLOG, &bench, &batch("5")).status.code(), Some(1));
+    let line = refusal(ACKLOG, &bench, &batch("true"));
+    let expected = "'true' for ACKLOG_BATCH in the environment: it must be a whole number";
+    assert!(line.contains(expected) && line.contains("`acklog post`"), "{line}");
+}
+
+#[test]
 fn a_variable_that_no_program_knows_is_named() {
     let env = [("ACKLOG_QUORM", "2"), ("ACKLOG_URL", "http://127.0.0.1:1")];
     let output = run(ACKLOG, &["status"], &env);

@@ -8,7 +8,7 @@ use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use clap::Args;
+use clap::{ArgAction, Args};
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -44,8 +44,7 @@ pub(super) struct PostArgs {
     timeout: Option<Duration>,
 
     /// Append all messages as one batch: with consecutive ids, together or not at all
-    // No variable: ACKLOG_BATCH is the number of `acklog bench`.
-    #[arg(long)]
+    #[arg(long, env = "ACKLOG_BATCH", action = ArgAction::SetTrue, value_parser = batch)]
     batch: bool,
 
     /// Key of the message or batch, 1 to 128 visible ASCII characters: sent again, it is stored once [default: none]
@@ -58,6 +57,14 @@ pub(super) struct PostArgs {
 
     #[command(flatten)]
     target: Target,
+}
+
+/// Reads `ACKLOG_BATCH`, which is another flag's variable as well.
+fn batch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| {
+        "it must be true or false (a number is for `acklog bench`, which has a --batch, too)"
+            .to_owned()
+    })
 }
 
 /// Posts all messages.

@@ -71,7 +71,7 @@ pub(super) struct BenchArgs {
     write_concern: Option<WriteConcern>,
 
     /// Messages in each request
-    #[arg(long, env = "ACKLOG_BATCH", value_name = "N", value_parser = size, default_value_t = 1)]
+    #[arg(long, env = "ACKLOG_BATCH", value_name = "N", value_parser = batch, default_value_t = 1)]
     batch: usize,
 
     /// How long to measure
@@ -112,6 +112,16 @@ fn threads(text: &str) -> Result<usize, String> {
 
 fn size(text: &str) -> Result<usize, String> {
     number(text, 1, MESSAGE_BYTES_LIMIT)
+}
+
+/// Reads a number of messages; its variable is another flag's as well.
+fn batch(text: &str) -> Result<usize, String> {
+    number(text, 1, MESSAGE_BYTES_LIMIT).map_err(|wrong| match text {
+        "true" | "false" => {
+            format!("{wrong} ({text} is for `acklog post`, which has a --batch, too)")
+        }
+        _ => wrong,
+    })
 }
 
 impl BenchArgs {
