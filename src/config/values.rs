@@ -99,7 +99,7 @@ fn not_too_short(duration: Duration) -> Result<Duration, String> {
 pub(super) fn heartbeat_interval(text: &str) -> Result<Duration, String> {
     let duration = interval(text)?;
     if duration > HEARTBEAT_INTERVAL_MAX {
-        return Err("it must be at most 1h".to_owned());
+        return Err(format!("it must be at most {HEARTBEAT_INTERVAL_MAX:?}"));
     }
     Ok(duration)
 }

@@ -339,7 +339,7 @@ pub enum FrameError {
         count: u32,
     },
     /// A heartbeat interval that nobody can keep.
-    #[error("a heartbeat interval of {0} ms; 1 ms to a year is possible")]
+    #[error("a heartbeat interval of {0} ms; 1 ms to one hour is possible")]
     Interval(u64),
     /// The records are damaged or not those that the head names.
     #[error(transparent)]
