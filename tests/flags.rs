@@ -171,6 +171,38 @@ fn a_variable_that_says_false_is_as_if_it_were_not_given() {
 }
 
 #[test]
+fn a_node_that_cannot_start_says_so_in_the_form_of_its_log() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let starts: [(&str, &[&str], &str, &str); 2] = [
+        (MASTER, &["--http-port", &port], "master", "cannot listen on 127.0.0.1:"),
+        (SECONDARY, &["--data-dir", "/dev/null/log"], "secondary", "/dev/null/log"),
+    ];
+    for (program, flags, node, reason) in starts {
+        for log in ["info", "off"] {
+            let args = [flags, &["--log-format", "json", "--log", log]].concat();
+            let output = run(program, &args, &[]);
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            let lines = String::from_utf8(output.stderr).unwrap();
+            let lines = lines.lines().map(serde_json::from_str::<serde_json::Value>);
+            let lines: Vec<_> = lines.map(Result::unwrap).collect();
+            let last = lines.last().unwrap();
+            assert_eq!((&last["level"], &last["node"]), (&"ERROR".into(), &node.into()));
+            assert!(last["message"].as_str().unwrap().contains(reason), "{last}");
+            // The same members as in the others.
+            let members = |line: &serde_json::Value| -> Vec<String> {
+                line.as_object().unwrap().keys().cloned().collect()
+            };
+            assert!(lines.iter().all(|line| members(line) == members(last)), "{lines:?}");
+        }
+        let output = run(program, &[flags, &["--log", "off"]].concat(), &[]);
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert!(line.starts_with(&format!("{node}-node: ")), "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+}
+
+#[test]
 fn a_variable_of_two_flags_is_read_as_each_of_them_is() {
     let batch = |value| [("ACKLOG_BATCH", value), ("ACKLOG_URL", "http://127.0.0.1:1")];
     // With a key, so that two messages must be one batch.

@@ -1,17 +1,22 @@
 //! The two daemons as programs: flags in, logs on, exit status out.
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::Context;
-use tracing::warn;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tracing::{Level, warn};
 
 use super::variables;
-use crate::config::{BAD_USAGE_STATUS, Contradiction, LogConfig, MasterConfig, SecondaryConfig};
+use crate::config::{
+    self, BAD_USAGE_STATUS, Contradiction, LogConfig, LogFormat, MasterConfig, SecondaryConfig,
+};
 #[cfg(target_os = "linux")]
 use crate::memory;
 use crate::run::{self, StopSignals};
 use crate::telemetry;
-use crate::types::NodeName;
+use crate::types::{NodeName, rfc3339};
 
 /// Runs a master until it is told to stop and returns the exit status: 0 after a clean stop, 1
 /// when it cannot run, 2 when its flags contradict its log.
@@ -38,7 +43,7 @@ fn logged(
     let guard = match telemetry::init(name, log).context("cannot start a thread for log lines") {
         Ok(guard) => guard,
         Err(error) => {
-            super::report(program, &error);
+            report(program, name, log.format, &error);
             return ExitCode::FAILURE;
         }
     };
@@ -55,11 +60,40 @@ fn logged(
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            super::report(program, &error);
+            report(program, name, log.format, &error);
             if error.is::<Contradiction>() {
                 return ExitCode::from(BAD_USAGE_STATUS);
             }
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// The last line of a node that cannot run, as a log line for programs. Its members are those of the other ones.
+#[derive(Serialize)]
+struct LastLine<'a> {
+    timestamp: String,
+    level: &'a str,
+    node: &'a str,
+    module: &'a str,
+    message: String,
+    fields: Map<String, Value>,
+}
+
+/// Tells why a node cannot run, in one line on standard error, whatever the log level is.
+fn report(program: &str, name: &NodeName, format: LogFormat, error: &anyhow::Error) {
+    match format {
+        LogFormat::Text => super::report(program, error),
+        LogFormat::Json => {
+            let line = LastLine {
+                timestamp: rfc3339(SystemTime::now()),
+                level: Level::ERROR.as_str(),
+                node: name.as_str(),
+                module: "cli::daemon",
+                message: format!("{error:#}"),
+                fields: Map::new(),
+            };
+            config::last_line(serde_json::to_string(&line).expect("texts are JSON"));
         }
     }
 }
