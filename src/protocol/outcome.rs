@@ -110,16 +110,13 @@ pub enum Refusal {
     /// The message that has the idempotency key cannot be read, so nobody can tell whether it is the same.
     #[error(
         "message {first} may have this idempotency key, and cannot be compared: {detail}; nothing \
-         more was stored. {advice}",
-        advice = if *passes { "Try again later" } else { "Look at /health" }
+         more was stored. Look at /health"
     )]
     KeyUnreadable {
         /// The message that has the key.
         first: MessageId,
         /// Why it cannot be read.
         detail: String,
-        /// The same read may work later.
-        passes: bool,
     },
     /// The idempotency key belongs to another message.
     #[error(

@@ -74,9 +74,7 @@ impl Problem {
             Self::TransferEncoding(_) => Code::UnknownTransfer,
             Self::WrongHost { .. } => Code::WrongHost,
             Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
-            Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { passes: false, .. }) => {
-                Code::Unreadable
-            }
+            Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
             Self::AppendLost => Code::AnswerLost,
             Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
             Self::Refused(Refusal::Behind { .. }) => Code::Behind,
@@ -86,7 +84,7 @@ impl Problem {
             Self::TooManyBodies | Self::Refused(Refusal::DiskBehind { .. }) => Code::TooBusy,
             Self::DiskFailed(..)
             | Self::NotReadNow(_)
-            | Self::Refused(Refusal::DiskFault(_) | Refusal::KeyUnreadable { passes: true, .. })
+            | Self::Refused(Refusal::DiskFault(_))
             | Self::Forget(ForgetError::DiskFault(_)) => Code::DiskFailed,
             Self::Stopping(_) | Self::Stopped | Self::Refused(Refusal::ShuttingDown) => {
                 Code::Stopping
@@ -118,11 +116,10 @@ impl Problem {
             (Some(accepted), _) => Some(accepted.outcome()),
             (None, Kind::Idempotent) => None,
             // The message, or one that was sent before under its key, may be in the log.
-            (None, Kind::Append { .. }) => match self {
-                Self::Refused(Refusal::KeyUnreadable { .. }) => Some(UNKNOWN),
-                _ if self.status() == StatusCode::INTERNAL_SERVER_ERROR => Some(UNKNOWN),
-                _ => Some(REFUSED),
-            },
+            (None, Kind::Append { .. }) if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+                Some(UNKNOWN)
+            }
+            (None, Kind::Append { .. }) => Some(REFUSED),
         }
     }
 

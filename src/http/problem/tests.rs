@@ -90,13 +90,11 @@ fn nodes_faults() -> Vec<Row> {
     let (always, keyed) = ([true; 3], [true, false, true]);
     let no_quorum = Refusal::NoQuorum { healthy: 1, cluster_size: 3, required: 2 };
     let behind = Refusal::Behind { end: LogEnd::new(1), seen: LogEnd::new(3) };
-    let key_unreadable =
-        |passes| Refusal::KeyUnreadable { first: MessageId::new(3), detail: text(), passes };
+    let key_unreadable = Refusal::KeyUnreadable { first: MessageId::new(3), detail: text() };
     let too_many = Refusal::TooManyWaiting { limit: 9 };
     vec![
         (Problem::Unreadable(text()), 500, "unreadable", keyed, "unknown"),
-        (key_unreadable(false).into(), 500, "unreadable", keyed, "unknown"),
-        (key_unreadable(true).into(), 503, "disk-failed", keyed, "unknown"),
+        (key_unreadable.into(), 500, "unreadable", keyed, "unknown"),
         (Problem::AppendLost, 500, "answer-lost", keyed, "unknown"),
         (no_quorum.into(), 503, "no-quorum", always, "refused"),
         (behind.into(), 503, "behind", always, "refused"),

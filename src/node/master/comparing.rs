@@ -19,7 +19,7 @@ use crate::node::{Append, SenderKey};
 use crate::protocol::{FirstUse, Input, Outcome, Receipt, Refusal, Unreadable, Wait};
 use crate::threads::{NoThread, ThreadPool};
 use crate::types::{
-    Checksum, IdempotencyKey, LogEnd, MESSAGE_TARGET, MessageId, SessionId, WaiterId,
+    Checksum, DiskFault, IdempotencyKey, LogEnd, MESSAGE_TARGET, MessageId, SessionId, WaiterId,
 };
 
 /// Threads that compare, at most. More would take the processor from those that send something new;
@@ -179,10 +179,11 @@ impl Core {
             self.comparing.begin(now, self.reader.clone(), waiter, append, first);
             return None;
         }
+        let wait = append.wait;
         match compare(&self.reader, append, first) {
             Ok((append, FirstUse::OtherKey)) => return Some(append),
             Ok((append, first_use)) => self.settle(now, waiter, &append, first, first_use),
-            Err(error) => self.refuse_unreadable(waiter, first, &error),
+            Err(error) => self.answer_unread(waiter, first, wait, error),
         }
         None
     }
@@ -197,14 +198,15 @@ impl Core {
                 return false;
             }
         };
-        let Some(Pending { first, since, .. }) = self.comparing.senders.remove(&waiter) else {
+        let Some(Pending { first, wait, since, .. }) = self.comparing.senders.remove(&waiter)
+        else {
             debug!(%waiter, "a comparison is done, and its sender no longer waits");
             return false;
         };
         let (mut append, first_use) = match result {
             Ok(compared) => compared,
             Err(error) => {
-                self.refuse_unreadable(waiter, first, &error);
+                self.answer_unread(waiter, first, wait, error);
                 return false;
             }
         };
@@ -241,14 +243,14 @@ impl Core {
     /// Answers the senders whose own time is up before the comparison was done.
     pub(super) fn expire_comparing(&mut self, now: Instant) {
         for (waiter, pending) in self.comparing.take_due(now) {
-            self.answer_uncompared(waiter, pending, Outcome::TimedOut);
+            self.answer_uncompared(waiter, pending.first, pending.wait, Outcome::TimedOut);
         }
     }
 
     /// Answers the senders whose comparison is not done: the node stops now.
     pub(super) fn give_up_comparing(&mut self) {
         for (waiter, pending) in std::mem::take(&mut self.comparing.senders) {
-            self.answer_uncompared(waiter, pending, Outcome::ShuttingDown);
+            self.answer_uncompared(waiter, pending.first, pending.wait, Outcome::ShuttingDown);
         }
     }
 
@@ -256,18 +258,27 @@ impl Core {
     fn answer_uncompared(
         &mut self,
         waiter: WaiterId,
-        pending: Pending,
+        first: MessageId,
+        wait: Wait,
         outcome: impl FnOnce(Receipt) -> Outcome,
     ) {
-        let Pending { first, wait, .. } = pending;
         match self.machine.receipt_of_unknown(first, wait) {
             Ok(receipt) => self.releases.push(waiter, outcome(receipt)),
             Err(refusal) => self.refuse(waiter, refusal),
         }
     }
 
-    fn refuse_unreadable(&mut self, waiter: WaiterId, first: MessageId, error: &ReadError) {
-        let passes = matches!(error, ReadError::Passing { .. });
-        self.refuse(waiter, Refusal::KeyUnreadable { first, detail: error.to_string(), passes });
+    /// Answers a sender that the message which has its key cannot be read: for the moment, or since it is damaged.
+    fn answer_unread(&mut self, waiter: WaiterId, first: MessageId, wait: Wait, error: ReadError) {
+        match error {
+            ReadError::Passing { detail } => {
+                let fault = DiskFault::Stalled { detail };
+                let failed = |receipt| Outcome::DiskFailed(receipt, fault);
+                self.answer_uncompared(waiter, first, wait, failed);
+            }
+            ReadError::Damaged { detail, .. } => {
+                self.refuse(waiter, Refusal::KeyUnreadable { first, detail });
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::tests::{PATIENCE, append, batch, options};
+use super::tests::{PATIENCE, append, batch, options, receipt as receipt_of};
 use super::*;
 use crate::log::disk::{Committer, DiskOptions, Recovered, Sizes, recover};
 use crate::node::Append;
@@ -131,6 +131,28 @@ fn what_is_stored_when_its_senders_time_is_up_is_told_as_stored() {
         // The core has had no turn since then, and in the next one both are there.
         tokio::time::advance(Duration::from_secs(3)).await;
         assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
+    });
+}
+
+#[test]
+fn a_message_whose_key_cannot_be_looked_up_for_the_moment_may_be_stored() {
+    with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
+        let long = "x".repeat(8 * 1024 * 1024);
+        let keyed = || append(batch(1, "Msg"), Some("order-17"), 1);
+        // Behind that many bytes, the first one is in the file only.
+        for append in [keyed(), append(batch(1, &long), None, 1), append(batch(1, &long), None, 1)]
+        {
+            let sender = slow.take(append).await;
+            slow.committer.write();
+            slow.committer.sync();
+            assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
+        }
+        slow.disk.fail_next_reads(1);
+        let answer = slow.master.appender().append(keyed()).await.unwrap();
+        let Outcome::DiskFailed(receipt, fault) = answer else { panic!("{answer:?}") };
+        assert!(receipt.id == MessageId::new(0) && !receipt.stored && fault.is_passing());
+        let answer = slow.master.appender().append(keyed()).await.unwrap();
+        assert_eq!(receipt_of(answer), (0, true));
     });
 }
 

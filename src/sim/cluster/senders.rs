@@ -1,7 +1,6 @@
 //! What clients ask of the simulated master, and what it answers.
 
 use super::*;
-use crate::log::ReadError;
 use crate::protocol::{FirstUse, Wait};
 use crate::types::{Batch, IdempotencyKey, KeyHash};
 
@@ -37,9 +36,8 @@ impl Cluster {
             let records = match master.log.reader.read_appended(first) {
                 Ok(records) => records,
                 Err(error) => {
-                    let passes = matches!(error, ReadError::Passing { .. });
                     let detail = error.to_string();
-                    return Err(Refusal::KeyUnreadable { first, detail, passes });
+                    return Err(Refusal::KeyUnreadable { first, detail });
                 }
             };
             match FirstUse::of(&records, key, batch) {
