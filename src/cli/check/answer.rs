@@ -140,8 +140,6 @@ fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
         _ if has_id => return Err("only 503 and 504 have an id".to_owned()),
         504 => return Err("a 504 has the id of its message".to_owned()),
         500 => (&["unknown"], form.is_repeatable),
-        // A message that may have the key cannot be read for the moment.
-        503 if code == "disk-failed" && form.is_repeatable => (&["refused", "unknown"], true),
         408 | 502.. => (&["refused"], true),
         _ => (&["refused"], false),
     };
@@ -310,9 +308,9 @@ mod tests {
         let late = answer(504, false, &problem);
         assert!(matches!(said(&late, form(1, true)), Said::Stored(_)));
         is_malformed(&said(&late, form(1, false)));
-        // Whether its key is another message's is not known.
+        // Without an id it is not in the log, and never will be.
         let problem = refusal(503, "disk-failed", true, "unknown").to_string();
-        assert_eq!(said(&answer(503, true, &problem), form(1, true)), Said::Nothing);
+        is_malformed(&said(&answer(503, true, &problem), form(1, true)));
     }
 
     #[test]
