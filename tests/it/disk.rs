@@ -131,6 +131,33 @@ fn readers_that_do_not_read_cost_some_pages_each_and_hold_up_nobody() {
 }
 
 #[test]
+fn readers_of_long_messages_that_do_not_read_hold_up_no_small_listing() {
+    let (_kept, data) = directory();
+    let args = ["--data-dir", &data, "--max-listing-bytes", "4MiB"];
+    let (master, _) = master(&args);
+    let long = "x".repeat(1_000_000);
+    // The oldest ones are in files only.
+    (0..22).for_each(|_| drop(append(master.http, &long, "1")));
+    append(master.http, "small", "1");
+    let ask = |id: u32| {
+        let mut stream = TcpStream::connect(master.http).unwrap();
+        let head = format!("GET /messages?from={id}&limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let mut slow = ask(0);
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    slow.read_exact(&mut [0; 12]).unwrap();
+    // There is room for two of them at most.
+    let _waiting: Vec<_> = (0..40).map(|n| ask(n % 4)).collect();
+    // More than once, so that some of these come behind some of those.
+    for _ in 0..40 {
+        let shown = get(master.http, "/messages?from=22");
+        assert_eq!(shown.json(), json!([{"id": 22, "message": "small"}]));
+    }
+}
+
+#[test]
 fn a_damaged_message_is_never_served_and_the_node_says_so() {
     let (kept, data) = directory();
     let (first, _) = master(&["--data-dir", &data]);

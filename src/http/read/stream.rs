@@ -343,6 +343,6 @@ impl MessageStream {
 }
 
 /// What a page takes up: what was read, twice, since it is read into a buffer first, and a piece of it as JSON.
-fn bytes_held(read_bytes: usize, page_bytes: usize) -> usize {
+pub(super) const fn bytes_held(read_bytes: usize, page_bytes: usize) -> usize {
     2 * read_bytes + 2 * page_bytes + BESIDES_BYTES
 }

@@ -294,6 +294,29 @@ async fn small_messages_wait_for_no_listing_and_large_ones_have_their_room() {
 }
 
 #[test]
+fn pages_of_usual_size_wait_for_no_long_messages_and_all_of_them_keep_to_the_limit() {
+    let (_writer, log) = log_of(&vec!["x".repeat(60_000); 4]);
+    let (room, mut context) = (ListingRoom::default(), Context::from_waker(Waker::noop()));
+    let mut long = Vec::new();
+    let mut waits = loop {
+        let mut holds = Box::pin(room.clone().hold(2 << 20));
+        match holds.as_mut().poll(&mut context) {
+            Poll::Ready(held) => long.push(held),
+            Poll::Pending => break holds,
+        }
+    };
+    let mut pages = Vec::new();
+    for _ in 0..100 {
+        let mut stream = stream(&log, &room, 4);
+        let Poll::Ready(Some(piece)) = next(&mut stream) else { panic!("a piece") };
+        pages.push((stream, piece));
+    }
+    assert!((40..64).contains(&long.len()) && room.held_bytes() <= LISTING_BYTES_MAX);
+    long.clear();
+    assert!(waits.as_mut().poll(&mut context).is_ready());
+}
+
+#[test]
 fn pages_shrink_as_readers_add_up_so_that_thousands_have_room() {
     let (_writer, log) = log_of(&vec!["x".repeat(1000); 200]);
     let room = ListingRoom::default();
