@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::json;
+use super::problem::Kind;
 use crate::protocol::Receipt;
 
 /// The outcome of a message that is not in the log, and never will be by this request.
@@ -38,15 +39,31 @@ impl Accepted {
         if self.receipt.stored { "stored" } else { UNKNOWN }
     }
 
-    /// What became of it, and what its sender can do.
-    pub(super) fn fate(&self) -> &'static str {
-        if self.receipt.stored {
-            "what was sent is in the master's log and goes on being replicated from there: do not \
-             send it again"
-        } else {
-            "whether it is stored is not known yet: send it again with its Idempotency-Key if it \
-             has one; otherwise ask for it by its id first, and compare the text, since a restarted \
-             node gives the id of what was not stored to another message"
+    /// What became of it, and what whoever sent such a request can do.
+    pub(super) fn fate(&self, kind: Kind) -> &'static str {
+        match (self.receipt.stored, kind) {
+            (true, Kind::Append { keyed: false }) => {
+                "what was sent is in the master's log and goes on being replicated from there: do \
+                 not send it again"
+            }
+            (true, Kind::Append { keyed: true }) => {
+                "what was sent is in the master's log and goes on being replicated from there: to \
+                 wait on, send it again with the same Idempotency-Key, under which it is stored once"
+            }
+            (true, Kind::Idempotent) => {
+                "it is in the master's log and goes on being replicated from there: to wait on, ask \
+                 again"
+            }
+            (false, Kind::Append { keyed: false }) => {
+                "whether it is stored is not known yet: before you send it again, ask for it by its \
+                 id, and compare the text, since a restarted node gives the id of what was not \
+                 stored to another message"
+            }
+            (false, Kind::Append { keyed: true }) => {
+                "whether it is stored is not known yet: send it again with the same \
+                 Idempotency-Key, under which it is stored once"
+            }
+            (false, Kind::Idempotent) => "whether it is stored is not known yet: ask again",
         }
     }
 }

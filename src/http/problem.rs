@@ -24,7 +24,8 @@ pub(super) use answer::{IDEMPOTENT_REPLAYED, Kind, NO_STORE};
 /// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
 const CLIPPED_CHARS: usize = 64;
 
-/// Why a request was not done, or not done in time. Its text is the `detail` of the answer.
+/// Why a request was not done, or not done in time. Its text is the `detail` of the answer, or the
+/// beginning of it where a message has an id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Problem {
     /// The path is not one of the node's.
@@ -206,23 +207,21 @@ pub(super) enum Problem {
     Refused(#[from] Refusal),
     /// The sender's time limit passed first.
     #[error(
-        "the time limit passed before {} had {}; {}",
-        nodes(.0.receipt.write_concern), .0, .0.fate()
+        "the time limit passed before {} had {}", nodes(.0.receipt.write_concern), .0
     )]
     TimedOut(Accepted),
     /// The node stops first.
     #[error(
-        "the node is stopping before {} had {}; {}",
-        nodes(.0.receipt.write_concern), .0, .0.fate()
+        "the node is stopping before {} had {}", nodes(.0.receipt.write_concern), .0
     )]
     Stopping(Accepted),
     /// The disk failed first.
-    #[error("the disk failed with {} on the way to it: {}; {}", .0, .1, .0.fate())]
+    #[error("the disk failed with {} on the way to it: {}", .0, .1)]
     DiskFailed(Accepted, DiskFault),
     /// Too many senders wait for one more to wait again.
     #[error(
-        "as many senders as may wait are waiting for secondaries already, so nobody waits for \
-         {}; {}", .0, .0.fate()
+        "as many senders as may wait are waiting for secondaries already, so nobody waits for {}",
+        .0
     )]
     TooManyWaiting(Accepted),
     /// What is on the disk is not what was written there.

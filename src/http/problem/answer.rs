@@ -123,6 +123,14 @@ impl Problem {
         }
     }
 
+    /// Returns what was wrong and what to do.
+    fn detail(&self, kind: Kind) -> String {
+        match self.accepted() {
+            Some(accepted) => format!("{self}; {}", accepted.fate(kind)),
+            None => self.to_string(),
+        }
+    }
+
     /// Returns whether the request's body is left unread, so that the connection cannot be used
     /// again.
     pub(super) fn closes(&self) -> bool {
@@ -215,7 +223,7 @@ impl Problem {
         out.extend_from_slice(b",\"status\":");
         json::write_number(&mut out, status.as_u16().into());
         out.extend_from_slice(b",\"detail\":");
-        json::write_string(&mut out, &self.to_string());
+        json::write_string(&mut out, &self.detail(kind));
         out.extend_from_slice(b",\"code\":");
         json::write_string(&mut out, code.word());
         out.extend_from_slice(b",\"retry\":");

@@ -123,7 +123,16 @@ fn each_problem_has_its_status_code_retry_and_outcome() {
             let body = body(&problem, kind);
             let told = (&body["status"], &body["code"], &body["retry"]);
             assert_eq!(told, (&json!(status), &json!(code), &json!(retry)), "{problem} {kind:?}");
-            assert_eq!(body["detail"], problem.to_string());
+            let detail = body["detail"].as_str().unwrap();
+            assert!(detail.starts_with(&problem.to_string()), "{detail}");
+            // The words agree with what programs are told.
+            let again = detail.contains("do not send it again") || detail.contains("before you");
+            assert!(!(again && retry), "{detail}");
+            assert_eq!(
+                has_id && kind == Kind::Idempotent,
+                detail.ends_with("ask again"),
+                "{detail}"
+            );
             assert_eq!(body["title"], problem.status().canonical_reason().unwrap());
             let is_told = kind != Kind::Idempotent || has_id;
             assert_eq!(body.get("outcome"), is_told.then_some(&json!(outcome)), "{problem}");
