@@ -128,10 +128,15 @@ pub(super) enum Problem {
          is another protocol, such as TLS or HTTP/2; this port speaks plain HTTP/1.1"
     )]
     NoRequest,
+    /// The target names neither a path nor a URL.
+    #[error(
+        "the target of the request is no path; send one that begins with a slash, like /messages"
+    )]
+    NoTarget,
     /// The request's head is too long.
     #[error(
-        "the head of the request is longer than 16 KiB, or has 100 headers or more; send fewer or \
-         shorter headers"
+        "the head of the request is longer than 16 KiB, or has more than 100 headers; send fewer \
+         or shorter headers"
     )]
     HeadTooLong,
     /// The request's target alone is too long.

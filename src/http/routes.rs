@@ -350,6 +350,13 @@ impl App {
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
         transfer::check(&head.headers)?;
+        // A host alone, which is for tunnels.
+        if head.uri.authority().is_some()
+            && head.uri.scheme().is_none()
+            && head.method != Method::CONNECT
+        {
+            return Err(Problem::NoTarget);
+        }
         self.hosts.check(head)?;
         match (self.table().route(&head.method, &head.uri)?, &self.node) {
             (Route::Options(allow), _) => Ok(options(allow)),

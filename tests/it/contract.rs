@@ -257,6 +257,23 @@ fn only_the_nodes_own_host_names_are_answered() {
 }
 
 #[test]
+fn a_target_that_is_no_path_is_malformed() {
+    let (master, _) = master(&[]);
+    let told = |line: &str| {
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        begin_raw(master.http, &head).answer()
+    };
+    for line in ["GET health", "GET localhost", "POST localhost:80"] {
+        let answer = told(line);
+        assert_problem(&answer, 400, "bad-request", false, Value::Null);
+        assert!(answer.json()["detail"].as_str().unwrap().contains("no path"), "{line}");
+    }
+    assert_eq!(told("GET http://localhost/health").status, 200);
+    assert_eq!(told("OPTIONS *").status, 204);
+    assert_eq!(told("CONNECT localhost:80").status, 404);
+}
+
+#[test]
 fn a_web_page_of_another_origin_may_only_read() {
     let (master, _) = master(&["--allow-faults"]);
     let send = |method: &str, path: &str, origin: &str, body: &str| {

@@ -48,6 +48,7 @@ impl Problem {
             | Self::Faults(_)
             | Self::BodyBroken
             | Self::NoRequest
+            | Self::NoTarget
             | Self::ChunkedTwice
             | Self::Key(_)
             | Self::BadHost(_)

@@ -58,6 +58,7 @@ fn clients_faults() -> Vec<(Problem, u16, &'static str)> {
         (Problem::Key(text()), 400, "bad-request"),
         (Problem::BodyBroken, 400, "bad-request"),
         (Problem::NoRequest, 400, "bad-request"),
+        (Problem::NoTarget, 400, "bad-request"),
         (Problem::ChunkedTwice, 400, "bad-request"),
         (Problem::TransferEncoding(text()), 501, "unsupported-transfer-encoding"),
         (Problem::TargetTooLong, 414, "target-too-long"),
