@@ -155,6 +155,8 @@ struct Shared<S> {
     /// Whether the end of the connection tells the client where the answer ends. It is set to be
     /// reset then until hyper closes it.
     ends_answer: Cell<bool>,
+    /// The head of the next request, as far as it came.
+    head: RefCell<Head>,
 }
 
 /// hyper's end of a connection.
@@ -164,8 +166,6 @@ pub(super) struct Client<S: Stream> {
     unread: Option<Unread>,
     /// Bytes of hyper's that something else is sent in place of.
     replaced: Option<usize>,
-    /// What came since the last answer.
-    head: Head,
 }
 
 /// A client takes nothing of what waits for it.
@@ -191,10 +191,10 @@ impl<S: Stream> Client<S> {
             is_flushed: Cell::new(true),
             interim: Cell::new(&[]),
             ends_answer: Cell::new(false),
+            head: RefCell::default(),
         });
         let watch = Watch(shared.clone());
-        let (replaced, head) = (None, Head::default());
-        (Self { shared, unread: None, replaced, head }, watch)
+        (Self { shared, unread: None, replaced: None }, watch)
     }
 
     /// Fails once the client took nothing for [`UNREAD_MAX`].
@@ -222,12 +222,15 @@ impl<S: Stream> Client<S> {
         bytes: &[u8],
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        self.shared.is_flushed.set(false);
+        let begins = self.shared.is_flushed.replace(false);
         if self.replaced.is_none()
-            && let Some(refusal) = refusal(bytes, &self.head)
+            && let Some(refusal) = refusal(bytes, &self.shared.head.borrow())
         {
             self.shared.interim.set(refusal);
             self.replaced = Some(bytes.len());
+        }
+        if begins {
+            self.shared.head.borrow_mut().note_answer(bytes);
         }
         let mut stream = self.shared.stream.borrow_mut();
         while let rest @ [_, ..] = self.shared.interim.get() {
@@ -260,14 +263,14 @@ impl<S: Stream> Client<S> {
 
 impl<S: Stream> AsyncRead for Client<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut *self.shared.stream.borrow_mut()).poll_read(cx, buf);
         refusal::misspell_http2(buf.filled_mut().get_mut(before..).unwrap_or_default());
-        self.head.note(buf.filled().get(before..).unwrap_or_default());
+        self.shared.head.borrow_mut().note(buf.filled().get(before..).unwrap_or_default());
         read
     }
 }
@@ -295,10 +298,8 @@ impl<S: Stream> AsyncWrite for Client<S> {
     }
 
     /// Called by hyper once all of an answer was written.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.shared.is_flushed.set(true);
-        // What comes next is the next request.
-        self.head.clear();
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_flush(cx)
     }
 
@@ -312,6 +313,12 @@ impl<S: Stream> AsyncWrite for Client<S> {
 }
 
 impl<S: Stream> Watch<S> {
+    /// Notes that hyper has read the head of a request, whose body has so many bytes; none where
+    /// its chunks tell. To be called before hyper reads on.
+    pub(super) fn head_was_read(&self, body_bytes: Option<u64>) {
+        self.0.head.borrow_mut().was_read(body_bytes);
+    }
+
     /// Has the connection reset if it ends before hyper closes it: for an answer that only the end
     /// of the connection ends, as a listing's for an HTTP/1.0 client. A clean end would make what
     /// came until then look like all of it.

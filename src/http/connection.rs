@@ -69,7 +69,8 @@ pub(super) async fn serve<A: Answer, S>(
 {
     let (client, watch) = Client::new(stream);
     let client = Linger::new(client, closing.clone(), answer.discarded_bytes());
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
+        watch.head_was_read(request.body().size_hint().exact());
         let (answer, watch, activity) = (answer.clone(), watch.clone(), activity.clone());
         async move {
             let busy = activity.begin().ok_or_else(|| io::Error::other("idle for too long"))?;

@@ -2,6 +2,7 @@
 
 mod limits;
 mod presence;
+mod refused;
 
 use std::net::SocketAddr;
 use std::time::Duration;

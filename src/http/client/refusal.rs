@@ -42,45 +42,105 @@ const LENGTH_MAX: &[u8] = b"18446744073709551613";
 /// heads. More: each idle connection holds it.
 const ROOM_BYTES_KEPT: usize = 1024;
 
-/// What came of a request since the last answer: its head, and what else came with it. It is looked
-/// into only when hyper refuses it, since that is rare and each request would pay for the look.
-#[derive(Debug, Default)]
+/// Most that is noted at once, in bytes: what hyper reads before it refuses a head.
+const NOTED_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
+
+/// The head of the next request, as far as it came, and what else came with it. It is looked into only when hyper
+/// refuses it, since that is rare and each request would pay for the look.
+#[derive(Debug)]
 pub(super) struct Head {
     bytes: Vec<u8>,
+    /// How many bytes of a body come before it; none where only the body's chunks tell.
+    body_left: Option<u64>,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), body_left: Some(0) }
+    }
 }
 
 impl Head {
-    /// Notes what came, up to the length at which hyper refuses a head.
+    /// Notes what came, without the body before it.
     pub(super) fn note(&mut self, fresh: &[u8]) {
-        let room = HEAD_BYTES_MAX - self.bytes.len();
+        let Some(left) = &mut self.body_left else { return };
+        let of_body = (fresh.len() as u64).min(*left);
+        *left -= of_body;
+        let fresh = fresh.get(of_body as usize..).unwrap_or_default();
+        let room = NOTED_BYTES_MAX - self.bytes.len();
         self.bytes.extend_from_slice(fresh.get(..room).unwrap_or(fresh));
     }
 
-    /// Forgets a head that was answered.
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        if self.bytes.capacity() > ROOM_BYTES_KEPT {
+    /// Forgets a head that hyper has read; what came behind it and its body is the beginning of the next one.
+    pub(super) fn was_read(&mut self, body_bytes: Option<u64>) {
+        self.body_left = body_bytes;
+        match (head_bytes(&self.bytes), body_bytes) {
+            (Some(end), Some(body)) => {
+                let of_body = ((self.bytes.len() - end) as u64).min(body);
+                self.bytes.drain(..end + of_body as usize);
+                self.body_left = Some(body - of_body);
+            }
+            _ => self.bytes.clear(),
+        }
+        if self.bytes.is_empty() && self.bytes.capacity() > ROOM_BYTES_KEPT {
             self.bytes = Vec::new();
         }
     }
 
-    /// Whether it asks to append, as far as its first line tells.
-    fn is_append(&self) -> bool {
-        let line = self.bytes.trim_ascii_start();
-        let Some(target) = line.strip_prefix(b"POST ") else { return false };
-        let path = target.split(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n')).next();
-        path.and_then(|path| str::from_utf8(path).ok()).is_some_and(takes_messages)
+    /// Notes that an answer that begins like this is sent.
+    pub(super) fn note_answer(&mut self, begin: &[u8]) {
+        if !begin.starts_with(b"HTTP/1.1 1") {
+            // A body in chunks has ended, or nothing comes behind it.
+            self.body_left.get_or_insert(0);
+        }
     }
 
-    /// Whether the end of the request line came.
-    fn has_line(&self) -> bool {
-        memchr::memchr(b'\n', &self.bytes).is_some()
+    /// It without the empty lines that may stand before it.
+    fn trimmed(&self) -> &[u8] {
+        self.bytes.trim_ascii_start()
+    }
+
+    /// Whether it asks to append, as far as its first line tells.
+    fn is_append(&self) -> bool {
+        let Some(target) = self.trimmed().strip_prefix(b"POST ") else { return false };
+        let target = target.split(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n')).next();
+        target.and_then(|target| str::from_utf8(target).ok()).is_some_and(|target| {
+            // A whole URL, as for a proxy.
+            let path = target.split_once("://").map_or(target, |(_, rest)| {
+                rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
+            });
+            takes_messages(path)
+        })
+    }
+
+    /// Whether all that came is a request line without its end. What began behind a body in chunks may be another part
+    /// of a head.
+    fn is_part_of_line(&self) -> bool {
+        let head = self.trimmed();
+        let method = memchr::memchr(b' ', head).and_then(|end| head.get(..end));
+        method.is_some_and(|method| method.iter().all(u8::is_ascii_alphabetic))
+            && memchr::memchr(b'\n', head).is_none()
     }
 
     /// Whether it announces a body that is longer than any that hyper reads.
     fn is_length_too_long(&self) -> bool {
-        let lines = self.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let lines = self.trimmed().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         lines.skip(1).take_while(|line| !line.is_empty()).any(is_length_too_long)
+    }
+}
+
+/// Returns the length of the head that the bytes begin with, up to the end of the empty line behind it.
+fn head_bytes(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut has_line) = (0, false);
+    loop {
+        let rest = bytes.get(at..)?;
+        let line = rest.get(..memchr::memchr(b'\n', rest)?)?;
+        at += line.len() + 1;
+        let is_empty = matches!(line, b"" | b"\r");
+        if is_empty && has_line {
+            return Some(at);
+        }
+        has_line |= !is_empty;
     }
 }
 
@@ -107,14 +167,16 @@ pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
     }
     let [length, bad, line, long] = &*REFUSALS;
     let is = |refusal: &Refusal| bytes.starts_with(refusal.status.as_bytes());
-    let found = match head.has_line() {
-        _ if is(length) && head.is_length_too_long() => length,
-        _ if is(bad) => bad,
-        _ if is(line) => line,
-        // All that came is the request line.
-        false if is(long) => line,
-        true if is(long) => long,
-        _ => return None,
+    let found = if is(length) && head.is_length_too_long() {
+        length
+    } else if is(bad) {
+        bad
+    } else if is(line) || is(long) && head.is_part_of_line() {
+        line
+    } else if is(long) {
+        long
+    } else {
+        return None;
     };
     Some(if head.is_append() { &found.of_append } else { &found.of_other })
 }
