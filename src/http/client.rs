@@ -319,6 +319,12 @@ impl<S: Stream> Watch<S> {
         self.0.head.borrow_mut().was_read(body_bytes);
     }
 
+    /// Whether hyper closes the connection behind an answer now, since so much of the request's
+    /// body did not come; `expects` where the client waits to be asked for it.
+    pub(super) fn lacks_body(&self, expects: bool) -> bool {
+        self.0.head.borrow().lacks_body(expects)
+    }
+
     /// Has the connection reset if it ends before hyper closes it: for an answer that only the end
     /// of the connection ends, as a listing's for an HTTP/1.0 client. A clean end would make what
     /// came until then look like all of it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
@@ -105,14 +106,22 @@ async fn answer_watched<A: Answer, S: Stream>(
     watch: &Watch<S>,
     request: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
-    let version = request.version();
-    let response = tokio::select! {
+    let (version, expects) = (request.version(), request.headers().contains_key(EXPECT));
+    let mut response = tokio::select! {
         biased;
         response = answer.answer(request) => response,
         gone = watch.gone(version) => return Err(gone),
     };
-    if version < Version::HTTP_11 && response.body().size_hint().exact().is_none() {
+    let ends_answer = version < Version::HTTP_11 && response.body().size_hint().exact().is_none();
+    if ends_answer {
         watch.ends_answer();
+    }
+    if ends_answer || watch.lacks_body(expects) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if version < Version::HTTP_11 && response.headers().contains_key(CONNECTION) {
+        // hyper would add that the connection is kept.
+        *response.version_mut() = Version::HTTP_10;
     }
     Ok(response)
 }

@@ -66,3 +66,66 @@ async fn what_is_no_request_is_told_alike_alone_and_behind_others() {
         assert_eq!(last(&answers), expected, "{bad:.200}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_behind_which_the_connection_is_closed_says_so() {
+    let running = run(1, 50_000);
+    let closes = |head: &'static str| {
+        let address = running.server.address();
+        async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+                patiently(stream.read_buf(&mut answer)).await.unwrap();
+            }
+            let head = String::from_utf8_lossy(&answer).into_owned();
+            let (head, _) = head.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(" 200 ") || head.contains(" 413 "), "{head}");
+            head.lines().any(|line| line.eq_ignore_ascii_case("connection: close"))
+        }
+    };
+    // Nobody asks for the body, which does not come then.
+    let expects = "host: a\r\nexpect: 100-continue\r\n";
+    for (line, headers) in [
+        ("POST /thread HTTP/1.1", "content-length: 9\r\n"),
+        ("POST /thread HTTP/1.1", "transfer-encoding: chunked\r\n"),
+    ] {
+        let head = format!("{line}\r\n{expects}{headers}\r\n").leak();
+        assert!(closes(head).await, "{head}");
+    }
+    let head = format!("GET /thread HTTP/1.1\r\n{expects}\r\n").leak();
+    assert!(!closes(head).await, "there is no body");
+    assert!(closes("POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 900000\r\n\r\nx").await);
+    assert!(!closes("POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx").await);
+    assert!(!closes("GET /thread HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await);
+    // Its end is that of the connection.
+    assert!(closes("GET /messages HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await);
+    let long = "POST /upload HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 900000\r\n\r\n";
+    assert!(closes(long).await);
+    assert!(!closes("GET /messages HTTP/1.1\r\nhost: a\r\n\r\n").await);
+}
+
+#[tokio::test]
+async fn a_body_that_was_asked_for_leaves_the_connection_usable() {
+    let running = run(1, 0);
+    for length in ["content-length: 4\r\n", "transfer-encoding: chunked\r\n"] {
+        let mut stream = TcpStream::connect(running.server.address()).await.unwrap();
+        let head =
+            format!("POST /upload HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n{length}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut asked = [0; 25];
+        patiently(stream.read_exact(&mut asked)).await.unwrap();
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let body: &[u8] = if length.starts_with('c') { b"body" } else { b"4\r\nbody\r\n0\r\n\r\n" };
+        stream.write_all(body).await.unwrap();
+        stream
+            .write_all(b"GET /thread HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answers = String::new();
+        patiently(stream.read_to_string(&mut answers)).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+        assert_eq!(answers.matches("connection: close").count(), 1, "{answers}");
+    }
+}
