@@ -29,9 +29,10 @@ pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Most that hyper buffers of one connection, in bytes each way. Smaller: bodies come and listings
-/// go in more pieces. Larger: each slow client holds more memory.
-const CONNECTION_BUFFER_BYTES: usize = 128 * 1024;
+/// Most that hyper buffers of one connection, in bytes each way. Smaller: the longest head has no
+/// room. Larger: a connection that a body came on once holds twice that much until it is closed,
+/// since hyper keeps its buffer.
+const CONNECTION_BUFFER_BYTES: usize = HEAD_BYTES_MAX;
 
 /// Answers requests. The node behind the routes does in production; tests bring their own.
 pub(super) trait Answer: 'static {

@@ -59,3 +59,25 @@ fn after_each_kind_of_peak_a_node_holds_about_what_it_held_before() {
         }
     }
 }
+
+#[test]
+fn idle_connections_that_long_bodies_came_on_hold_little() {
+    let (master, _) = master(&[]);
+    let before = master.process.anonymous_kib();
+    let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600000\r\n\r\n";
+    let sent = [head.as_bytes(), &[b'x'; 600_000]].concat();
+    let idle: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = begun(master.http, &sent);
+            stream.read_exact(&mut [0; 12]).unwrap();
+            stream
+        })
+        .collect();
+    let over = Instant::now();
+    while master.process.anonymous_kib() > 2 * before + MORE_KIB {
+        let held = master.process.anonymous_kib();
+        let count = idle.len();
+        assert!(over.elapsed() < GIVEN_BACK_WITHIN, "{count}: {held} KiB, {before} before");
+        pause();
+    }
+}
