@@ -319,10 +319,10 @@ impl<S: Stream> Watch<S> {
         self.0.head.borrow_mut().was_read(body_bytes);
     }
 
-    /// Whether hyper closes the connection behind an answer now, since so much of the request's
-    /// body did not come; `expects` where the client waits to be asked for it.
-    pub(super) fn lacks_body(&self, expects: bool) -> bool {
-        self.0.head.borrow().lacks_body(expects)
+    /// Whether hyper closes the connection behind an answer now, since a part of the request's body
+    /// did not come. Of a body in chunks that is not known.
+    pub(super) fn lacks_body(&self) -> bool {
+        self.0.head.borrow().lacks_body()
     }
 
     /// Has the connection reset if it ends before hyper closes it: for an answer that only the end

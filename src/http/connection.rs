@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, EXPECT, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
@@ -107,7 +107,7 @@ async fn answer_watched<A: Answer, S: Stream>(
     watch: &Watch<S>,
     request: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
-    let (version, expects) = (request.version(), request.headers().contains_key(EXPECT));
+    let version = request.version();
     let mut response = tokio::select! {
         biased;
         response = answer.answer(request) => response,
@@ -117,7 +117,7 @@ async fn answer_watched<A: Answer, S: Stream>(
     if ends_answer {
         watch.ends_answer();
     }
-    if ends_answer || watch.lacks_body(expects) {
+    if ends_answer || watch.lacks_body() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if version < Version::HTTP_11 && response.headers().contains_key(CONNECTION) {

@@ -45,9 +45,6 @@ const ROOM_BYTES_KEPT: usize = 1024;
 /// Most that is noted at once, in bytes: what hyper reads before it refuses a head.
 const NOTED_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 
-/// How many bytes of a body that nobody reads hyper takes at most, to keep the connection.
-const DRAINED_BYTES_MAX: u64 = 64 * 1024;
-
 /// The head of the next request, as far as it came, and what else came with it. It is looked into only when hyper
 /// refuses it, since that is rare and each request would pay for the look.
 #[derive(Debug)]
@@ -55,13 +52,11 @@ pub(super) struct Head {
     bytes: Vec<u8>,
     /// How many bytes of a body come before it; none where only the body's chunks tell.
     body_left: Option<u64>,
-    /// Whether the client was asked for that body.
-    is_asked_for: bool,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Self { bytes: Vec::new(), body_left: Some(0), is_asked_for: false }
+        Self { bytes: Vec::new(), body_left: Some(0) }
     }
 }
 
@@ -78,7 +73,6 @@ impl Head {
 
     /// Forgets a head that hyper has read; what came behind it and its body is the beginning of the next one.
     pub(super) fn was_read(&mut self, body_bytes: Option<u64>) {
-        self.is_asked_for = false;
         self.body_left = body_bytes;
         match (head_bytes(&self.bytes), body_bytes) {
             (Some(end), Some(body)) => {
@@ -86,7 +80,11 @@ impl Head {
                 self.bytes.drain(..end + of_body as usize);
                 self.body_left = Some(body - of_body);
             }
-            _ => self.bytes.clear(),
+            _ => {
+                // Behind a body in chunks nobody noted how much of its body came with the head.
+                self.body_left = body_bytes.filter(|bytes| *bytes == 0);
+                self.bytes.clear();
+            }
         }
         if self.bytes.is_empty() && self.bytes.capacity() > ROOM_BYTES_KEPT {
             self.bytes = Vec::new();
@@ -95,20 +93,15 @@ impl Head {
 
     /// Notes that an answer that begins like this is sent.
     pub(super) fn note_answer(&mut self, begin: &[u8]) {
-        if begin.starts_with(b"HTTP/1.1 1") {
-            self.is_asked_for = true;
-        } else {
+        if !begin.starts_with(b"HTTP/1.1 1") {
             // A body in chunks has ended, or nothing comes behind it.
             self.body_left.get_or_insert(0);
         }
     }
 
     /// See [`Watch::lacks_body`](super::Watch::lacks_body).
-    pub(super) fn lacks_body(&self, expects: bool) -> bool {
-        match self.body_left {
-            Some(left) => left > if expects { 0 } else { DRAINED_BYTES_MAX },
-            None => expects && !self.is_asked_for,
-        }
+    pub(super) fn lacks_body(&self) -> bool {
+        self.body_left.is_some_and(|left| left > 0)
     }
 
     /// It without the empty lines that may stand before it.

@@ -87,16 +87,12 @@ async fn an_answer_behind_which_the_connection_is_closed_says_so() {
     };
     // Nobody asks for the body, which does not come then.
     let expects = "host: a\r\nexpect: 100-continue\r\n";
-    for (line, headers) in [
-        ("POST /thread HTTP/1.1", "content-length: 9\r\n"),
-        ("POST /thread HTTP/1.1", "transfer-encoding: chunked\r\n"),
-    ] {
-        let head = format!("{line}\r\n{expects}{headers}\r\n").leak();
-        assert!(closes(head).await, "{head}");
-    }
+    let head = format!("POST /thread HTTP/1.1\r\n{expects}content-length: 9\r\n\r\n").leak();
+    assert!(closes(head).await, "{head}");
     let head = format!("GET /thread HTTP/1.1\r\n{expects}\r\n").leak();
     assert!(!closes(head).await, "there is no body");
     assert!(closes("POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 900000\r\n\r\nx").await);
+    assert!(closes("POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n").await);
     assert!(!closes("POST /thread HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx").await);
     assert!(!closes("GET /thread HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await);
     // Its end is that of the connection.
@@ -104,6 +100,20 @@ async fn an_answer_behind_which_the_connection_is_closed_says_so() {
     let long = "POST /upload HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 900000\r\n\r\n";
     assert!(closes(long).await);
     assert!(!closes("GET /messages HTTP/1.1\r\nhost: a\r\n\r\n").await);
+}
+
+#[tokio::test]
+async fn all_that_came_at_once_behind_a_body_in_chunks_is_answered() {
+    let running = run(1, 0);
+    let chunked = "POST /upload HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+    let expects = "expect: 100-continue\r\ncontent-length: 4\r\n\r\nbody";
+    let asked = format!("POST /upload HTTP/1.1\r\nhost: a\r\n{expects}");
+    let last = "GET /thread HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(running.server.address()).await.unwrap();
+    stream.write_all([chunked, &asked, last].concat().as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    patiently(stream.read_to_string(&mut answers)).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 3, "{answers}");
 }
 
 #[tokio::test]
