@@ -42,7 +42,8 @@ impl Losses {
             return false;
         }
         if self.longer.len() >= LONGER_MAX {
-            self.longer.remove(0);
+            let given_up = self.longer.iter().position(|longer| longer.is_given_up);
+            self.longer.remove(given_up.unwrap_or(0));
         }
         self.longer.push(Longer { end, checksum, is_given_up: false });
         true

@@ -29,7 +29,7 @@ use crate::types::{KeyHash, LogEnd, MessageId};
 
 /// Least distance between two entries, in bytes of the file. Smaller: a larger index in memory. Larger: a read of one
 /// message skips more.
-const ENTRY_DISTANCE_BYTES: u32 = 4096;
+pub(super) const ENTRY_DISTANCE_BYTES: u32 = 4096;
 
 const MAGIC: [u8; 8] = *b"acklog I";
 const HEADER_BYTES: usize = 64;

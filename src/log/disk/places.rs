@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use super::files::Unread;
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
+use super::index::ENTRY_DISTANCE_BYTES;
 use super::scan::{CHUNK_BYTES, OF_OTHERS, Scanned, Visit};
 use super::window::Window;
 use crate::log::storage::StorageFile;
@@ -15,6 +16,10 @@ use crate::types::{IdRange, LogEnd, record_at, record_size};
 /// Damaged records in a row that are told one by one. More: what is no record at all takes long to look at. Fewer:
 /// whole records behind them are not found.
 const DAMAGED_IN_A_ROW_MAX: usize = 64;
+
+/// Bytes that are searched for the group that a reader wants, from where it finds none: an index tells of each group
+/// that begins farther away.
+const NEAR_BYTES: usize = ENTRY_DISTANCE_BYTES as usize + GROUP_HEADER_BYTES;
 
 /// A place in a segment file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +91,8 @@ pub(super) fn damaged_places(
             survey.note(at, group.header.first, what);
         }
         if survey.look_at(&group, visit)?.is_break() {
+            // What is wrong lies behind what is wanted.
+            survey.first = None;
             break;
         }
         at = group.at + group.header.size();
@@ -152,21 +159,25 @@ fn find_group(
     mut at: u64,
     next: LogEnd,
 ) -> io::Result<Option<Group>> {
-    let needle = segment.mark.to_le_bytes();
     loop {
         let piece = window.get(at, CHUNK_BYTES)?;
-        for found in memmem::find_iter(piece, &needle) {
-            let header = segment.decode_group(piece.get(found..).unwrap_or_default());
-            if let Some(header) = header.filter(|header| header.end() > next) {
-                return Ok(Some(Group { at: at + found as u64, header }));
-            }
-        }
-        if piece.len() < CHUNK_BYTES {
-            return Ok(None);
+        let found = group_in(piece, at, segment, next);
+        if found.is_some() || piece.len() < CHUNK_BYTES {
+            return Ok(found);
         }
         // A header may lie across the border of two pieces.
         at += (piece.len() - (GROUP_HEADER_BYTES - 1)) as u64;
     }
+}
+
+/// The same in the piece of a file that begins at `at`.
+fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<Group> {
+    let needle = segment.mark.to_le_bytes();
+    memmem::find_iter(piece, &needle).find_map(|found| {
+        let header = segment.decode_group(piece.get(found..).unwrap_or_default());
+        let header = header.filter(|header| header.end() > next)?;
+        Some(Group { at: at + found as u64, header })
+    })
 }
 
 /// Returns the group that a reader of what begins at `from` goes on with, where no whole group header is at `at`, at
@@ -181,7 +192,8 @@ pub(super) fn pass_damage(
     from: LogEnd,
 ) -> Result<(LogEnd, u64), Unread> {
     if next < from {
-        let behind = find_group(window, segment, at, from).map_err(Unread::Failed)?;
+        let piece = window.get(at, NEAR_BYTES).map_err(Unread::Failed)?;
+        let behind = group_in(piece, at, segment, from);
         if let Some(group) = behind.filter(|group| group.header.first <= from) {
             return Ok((group.header.first, group.at));
         }

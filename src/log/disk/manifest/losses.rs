@@ -52,6 +52,8 @@ pub(super) fn decode(
     }
     if accepted > losses.accepted_end() {
         losses.accepted = accepted;
+        let given_up = losses.longer.iter_mut().filter(|longer| longer.end <= accepted);
+        given_up.for_each(|longer| longer.is_given_up = true);
     }
     if seen > losses.seen_end() {
         losses.note(seen, None);
@@ -78,5 +80,10 @@ mod tests {
         encode(&accepted, &mut sections);
         assert_eq!(decode(&mut sections, end(12), end(9)).unwrap().missing(end(3)), Some(end(12)));
         assert!(sections.is_empty());
+        // It accepted a loss that this one noted.
+        let mut noted = Losses::default();
+        noted.note(end(9), Some(Checksum::new(1)));
+        encode(&noted, &mut sections);
+        assert_eq!(decode(&mut sections, end(9), end(9)).unwrap().missing(end(3)), None);
     }
 }
