@@ -72,6 +72,11 @@ impl Retry {
         self.retry_at = None;
     }
 
+    /// Lets the next pause be a first one. A wait that has begun goes on.
+    pub(super) fn reset_backoff(&mut self) {
+        self.backoff.reset();
+    }
+
     /// Ends the wait if its time is over.
     pub(super) fn wake(&mut self, now: Instant) {
         self.retry_at = self.retry_at.filter(|&at| at > now);
