@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::member::NewLink;
 use super::refused::Refused;
-use super::{Effect, Master, Member, MemberId, Standing, send};
+use super::{Effect, Master, Member, MemberId, Standing};
 use crate::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
@@ -128,7 +128,7 @@ impl<L: LogView> Master<L> {
     ) {
         let stranger = self.strangers.get_mut(&session);
         match stranger.and_then(|stranger| stranger.uncompared.take()) {
-            Some(_) if self.is_paused() => {
+            Some(_) if self.time.is_paused() => {
                 debug!(%session, "this node is paused; the secondary asks again later");
             }
             Some((request, handshake)) => {
@@ -355,18 +355,5 @@ impl<L: LogView> Master<L> {
 
     fn member_named(&self, name: &NodeName) -> Option<MemberId> {
         self.members.iter().find(|(_, member)| member.name() == name).map(|(&id, _)| id)
-    }
-
-    /// Answers a request at once: responses are never delayed.
-    pub(super) fn respond(
-        &mut self,
-        session: SessionId,
-        request: RequestId,
-        response: Response<IdRange>,
-    ) {
-        let member = self.by_session.get(&session).and_then(|id| self.members.get(id));
-        let frame = Frame::Response(request, response);
-        let outgoing = self.injector.outgoing(member.map(Member::name), frame);
-        send(&mut self.effects, session, outgoing);
     }
 }

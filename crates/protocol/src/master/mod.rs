@@ -14,6 +14,7 @@ mod member;
 mod names;
 mod pages;
 mod quorum;
+mod receive;
 mod refused;
 mod repair;
 mod senders;

@@ -109,7 +109,7 @@ impl<L: LogView> Master<L> {
 
     /// Answers the members whose names are written down by now, unless the node is paused.
     pub(super) fn answer_ready(&mut self, now: Instant) {
-        if self.is_paused() {
+        if self.time.is_paused() {
             return;
         }
         let members: Vec<MemberId> = self.members.keys().copied().collect();

@@ -76,7 +76,7 @@ impl<L: LogView> Master<L> {
 
     /// Asks a secondary for what is damaged, if that is due: each time another one, where there are several.
     pub(super) fn pursue_repair(&mut self, now: Instant) {
-        if self.is_paused() {
+        if self.time.is_paused() {
             return;
         }
         let Some(repair) = &mut self.repair else { return };
@@ -104,7 +104,7 @@ impl<L: LogView> Master<L> {
         let first = able.clone().next();
         let Some(id) = able.find(|&id| Some(id) > repair.last).or(first) else { return };
         (repair.last, repair.is_asked) = (Some(id), true);
-        let peer = self.name_of(id);
+        let peer = self.members.get(&id).map(|member| member.name().as_str());
         info!(repeats = true, peer, id = %wanted, "asking a secondary for messages that are damaged here");
         self.let_act(id..=id, |member, context| member.ask_for_page(now, wanted.start(), context));
     }
