@@ -13,9 +13,9 @@ mod majority;
 mod member;
 mod names;
 mod pages;
+mod peers;
 mod quorum;
 mod receive;
-mod refused;
 mod repair;
 mod senders;
 mod session;
@@ -32,12 +32,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::debug;
 
-use self::handshake::Stranger;
-pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId, Standing};
 use self::names::Names;
-use self::refused::RefusedRows;
+use self::peers::pending::PendingSessions;
+pub use self::peers::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
+use self::peers::refused::RefusedRows;
 use self::repair::MasterRepair;
 use self::strangers::LineBound;
 use super::faults::{Injector, Outgoing};
@@ -62,7 +62,7 @@ pub struct Master<L> {
     members: BTreeMap<MemberId, Member>,
     names: Names,
     by_session: BTreeMap<SessionId, MemberId>,
-    strangers: BTreeMap<SessionId, Stranger>,
+    pending: PendingSessions,
     stranger_lines: LineBound,
     /// The node's own time, as of the last call that told the time.
     now: Instant,
@@ -108,6 +108,7 @@ impl<L: LogView> Master<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             acked_by: Arc::new([options.name.clone()]),
             keys: KeyWindow::new(options.idempotency_window),
+            pending: PendingSessions::new(options.max_strangers),
             options,
             log,
             log_end: restored.end,
@@ -117,7 +118,6 @@ impl<L: LogView> Master<L> {
             members: BTreeMap::new(),
             names: Names::default(),
             by_session: BTreeMap::new(),
-            strangers: BTreeMap::new(),
             stranger_lines: LineBound::default(),
             now,
             refused: RefusedRows::default(),
@@ -197,7 +197,7 @@ impl<L: LogView> Master<L> {
         self.watch_majority_of_waiting(now);
         let now = self.time.at(now);
         self.now = now;
-        self.dismiss_strangers(now);
+        self.close_expired(now);
         self.count_stranger_lines(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
         self.give_up_unresponsive(now);
@@ -231,8 +231,8 @@ impl<L: LogView> Master<L> {
     pub fn next_deadline(&self) -> Option<Instant> {
         let members =
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
-        let strangers = self.next_stranger().map(|(deadline, _)| deadline);
-        let others = strangers.into_iter().chain(self.stranger_lines.next_deadline());
+        let pending = self.pending.next_deadline();
+        let others = pending.into_iter().chain(self.stranger_lines.next_deadline());
         let peers = members
             .chain(others)
             .chain(self.next_repair())

@@ -14,8 +14,8 @@ impl<L: LogView> Master<L> {
     /// A frame arrived. Frames of sessions that are closed already are dropped: nothing counts any more on them.
     pub(super) fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
         let Some(&id) = self.by_session.get(&session) else {
-            if self.strangers.contains_key(&session) {
-                self.receive_from_stranger(now, session, frame);
+            if self.pending.contains(session) {
+                self.receive_pending(now, session, frame);
             }
             return;
         };

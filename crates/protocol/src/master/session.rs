@@ -59,7 +59,7 @@ impl<L: LogView> Master<L> {
 
     /// Ends a session from this side. Nothing that still comes on it counts.
     pub(super) fn close(&mut self, session: SessionId, reason: CloseReason) {
-        let stranger = self.strangers.remove(&session);
+        let pending = self.pending.remove(session);
         let (peer, was_live) = self.end_session(session).unzip();
         let was_live = was_live.unwrap_or(false);
         match (&reason, peer) {
@@ -68,7 +68,7 @@ impl<L: LogView> Master<L> {
                 | CloseReason::HandshakeTimeout
                 | CloseReason::TooManyHandshakes,
                 None,
-            ) => self.note_stranger(session, stranger, &reason),
+            ) => self.note_stranger(session, pending, &reason),
             (CloseReason::Protocol(error), Some(peer)) => {
                 warn!(peer, %session, %error, status = Status::Unhealthy.as_str(),
                     "closing a connection: the peer is broken");
@@ -90,7 +90,7 @@ impl<L: LogView> Master<L> {
 
     /// A session ended from outside.
     pub(super) fn lose(&mut self, session: SessionId, reason: &SessionEnd) {
-        let stranger = self.strangers.remove(&session);
+        let pending = self.pending.remove(session);
         if *reason == SessionEnd::Closed
             && let Some(id) = self.by_session.get(&session)
             && let Some(member) = self.members.get_mut(id)
@@ -102,7 +102,7 @@ impl<L: LogView> Master<L> {
                 warn!(peer, %reason, status = Status::Unhealthy.as_str(), "a secondary's connection is gone");
             }
             None if matches!(reason, SessionEnd::Garbage(_)) => {
-                self.note_stranger(session, stranger, reason);
+                self.note_stranger(session, pending, reason);
             }
             None => debug!(%session, %reason, "a connection is gone"),
         }
