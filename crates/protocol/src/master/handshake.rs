@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::losses::{BEGIN_ANEW, KEEP_IT};
 use super::member::NewLink;
 use super::peers::refused::Refused;
-use super::{Effect, Master, Member, MemberId, Standing};
+use super::{Effect, Master, Standing};
 use crate::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
@@ -173,7 +173,7 @@ impl<L: LogView> Master<L> {
             );
             return Err((RefusalCode::NotListed, detail).into());
         }
-        let known = self.members.values().find(|member| member.name() == name);
+        let known = self.members.named(name).map(|(_, member)| member);
         if let Some(member) = known
             && member.status() != Status::Unhealthy
             && !member.is_instance(*instance)
@@ -281,19 +281,20 @@ impl<L: LogView> Master<L> {
 
     fn let_in(&mut self, now: Instant, session: SessionId, handshake: &Handshake) {
         let address = self.pending.remove(session).unwrap_or_default();
-        let replaced = self.member_named(&handshake.name).and_then(|id| self.members.get(&id));
-        let replaced = replaced.and_then(Member::session);
+        let replaced = self.members.named(&handshake.name);
+        let replaced = replaced.and_then(|(_, member)| member.session());
         // Of an earlier connection of the same process nothing is to come any more.
         let earlier = self.pending.earlier_of_same_process(session, handshake);
         for replaced in earlier.into_iter().chain(replaced) {
             self.close(replaced, CloseReason::Replaced);
         }
         // A guest went with its connection.
-        let id = self
-            .member_named(&handshake.name)
-            .unwrap_or_else(|| self.add_member(handshake.name.clone(), Standing::Guest));
+        let known = self.members.named(&handshake.name).map(|(id, _)| id);
+        let id = known.unwrap_or_else(|| {
+            self.members.add(handshake.name.clone(), Standing::Guest, &self.options)
+        });
         self.refused.remove(&handshake.name);
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(member) = self.members.get(id) else { return };
         if member.acked_end() > handshake.end {
             let acked = member.acked_end();
             warn!(peer = %handshake.name, %acked, end = %handshake.end,
@@ -302,12 +303,8 @@ impl<L: LogView> Master<L> {
         info!(peer = %handshake.name, address, end = %handshake.end, log_end = %self.durable_end,
             "a secondary joins");
         let (end, instance) = (handshake.end, handshake.instance);
-        member.connect(now, NewLink { session, instance, address, end }, &self.options);
-        self.by_session.insert(session, id);
+        let new = NewLink { session, instance, address, end };
+        self.members.connect(now, id, new, &self.options);
         self.note_acked();
-    }
-
-    fn member_named(&self, name: &NodeName) -> Option<MemberId> {
-        self.members.iter().find(|(_, member)| member.name() == name).map(|(&id, _)| id)
     }
 }

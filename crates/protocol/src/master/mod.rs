@@ -21,7 +21,7 @@ mod senders;
 mod session;
 mod strangers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,7 +34,7 @@ use tracing::debug;
 
 pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId, Standing};
-use self::names::Names;
+use self::peers::membership::Membership;
 use self::peers::pending::PendingSessions;
 pub use self::peers::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::refused::RefusedRows;
@@ -58,10 +58,7 @@ pub struct Master<L> {
     durable_end: LogEnd,
     gate: Gate,
     keys: KeyWindow,
-    next_member: u32,
-    members: BTreeMap<MemberId, Member>,
-    names: Names,
-    by_session: BTreeMap<SessionId, MemberId>,
+    members: Membership,
     pending: PendingSessions,
     stranger_lines: LineBound,
     /// The node's own time, as of the last call that told the time.
@@ -114,10 +111,7 @@ impl<L: LogView> Master<L> {
             log_end: restored.end,
             durable_end: restored.end,
             gate: Gate::default(),
-            next_member: 0,
-            members: BTreeMap::new(),
-            names: Names::default(),
-            by_session: BTreeMap::new(),
+            members: Membership::default(),
             stranger_lines: LineBound::default(),
             now,
             refused: RefusedRows::default(),
@@ -135,7 +129,7 @@ impl<L: LogView> Master<L> {
             without_quorum: false,
         };
         for name in restored.members {
-            master.add_member(name, Standing::Registered);
+            master.members.add(name, Standing::Registered, &master.options);
         }
         for (hash, id) in restored.keys {
             master.keys.insert(hash, id);
@@ -212,7 +206,7 @@ impl<L: LogView> Master<L> {
             return;
         }
         let now = self.time.at(now);
-        for member in self.members.values_mut() {
+        for member in self.members.values_mut(..) {
             member.look(now, &mut look);
         }
     }
@@ -298,7 +292,7 @@ impl<L: LogView> Master<L> {
             rng: &mut self.rng,
             effects: &mut self.effects,
         };
-        for (_, member) in self.members.range_mut(who) {
+        for member in self.members.values_mut(who) {
             act(member, &mut context);
         }
     }

@@ -13,7 +13,7 @@ use crate::{CloseReason, ProtocolError};
 impl<L: LogView> Master<L> {
     /// A frame arrived. Frames of sessions that are closed already are dropped: nothing counts any more on them.
     pub(super) fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
-        let Some(&id) = self.by_session.get(&session) else {
+        let Some(id) = self.members.on_session(session) else {
             if self.pending.contains(session) {
                 self.receive_pending(now, session, frame);
             }
@@ -33,7 +33,7 @@ impl<L: LogView> Master<L> {
     /// A part of a frame arrived.
     pub(super) fn hear_part(&mut self, now: Instant, session: SessionId) {
         self.hear(now, session);
-        let id = self.by_session.get(&session);
+        let id = self.members.on_session(session);
         if let Some(member) = id.and_then(|id| self.members.get_mut(id)) {
             member.note_part(now);
         }
@@ -77,14 +77,14 @@ impl<L: LogView> Master<L> {
     ) -> Result<(), ProtocolError> {
         let failed = match body {
             Response::Added { contiguous_end } => {
-                if !self.members.get(&id).is_some_and(Member::is_ready) {
+                if !self.members.get(id).is_some_and(Member::is_ready) {
                     return Err(ProtocolError::UnexpectedResponse(request));
                 }
                 self.ack(id, contiguous_end)?;
                 false
             }
             Response::Alive => {
-                if let Some(member) = self.members.get_mut(&id) {
+                if let Some(member) = self.members.get_mut(id) {
                     member.send_lost_again(request);
                 }
                 false
@@ -94,7 +94,7 @@ impl<L: LogView> Master<L> {
                 true
             }
             Response::Page { run, .. }
-                if self.members.get(&id).is_some_and(Member::is_asked_for_pages) =>
+                if self.members.get(id).is_some_and(Member::is_asked_for_pages) =>
             {
                 self.take_page(now, id, request, &run);
                 false
@@ -104,7 +104,7 @@ impl<L: LogView> Master<L> {
             | Response::Page { .. }
             | Response::ReadyNoted => return Err(ProtocolError::UnexpectedResponse(request)),
         };
-        let member = self.members.get_mut(&id);
+        let member = self.members.get_mut(id);
         match member.is_none_or(|member| member.complete(now, request, failed, &mut self.rng)) {
             true => Ok(()),
             false => Err(ProtocolError::UnexpectedResponse(request)),

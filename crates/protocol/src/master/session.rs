@@ -6,7 +6,6 @@ use acklog_types::LogView;
 use acklog_types::{IdRange, LogEnd, RequestId, SessionId};
 use tracing::{debug, info, warn};
 
-use super::member::Standing;
 use super::{Effect, Master, Member, MemberId, send};
 use crate::frame::{ErrorCode, Frame, Response};
 use crate::status::Status;
@@ -15,7 +14,7 @@ use crate::{CloseReason, ProtocolError, SessionEnd};
 impl<L: LogView> Master<L> {
     /// Something of a frame arrived, whole or not.
     pub(super) fn hear(&mut self, now: Instant, session: SessionId) {
-        let id = self.by_session.get(&session);
+        let id = self.members.on_session(session);
         if let Some(member) = id.and_then(|id| self.members.get_mut(id)) {
             member.hear(now);
         }
@@ -26,7 +25,7 @@ impl<L: LogView> Master<L> {
         if end > self.durable_end {
             return Err(ProtocolError::AckBeyondEnd { told: end, log_end: self.durable_end });
         }
-        if self.members.get_mut(&id).is_some_and(|member| member.ack(end)) {
+        if self.members.get_mut(id).is_some_and(|member| member.ack(end)) {
             self.note_acked();
         }
         Ok(())
@@ -40,7 +39,7 @@ impl<L: LogView> Master<L> {
         code: ErrorCode,
         detail: &str,
     ) {
-        let peer = self.members.get(&id).map(|member| member.name().as_str());
+        let peer = self.members.get(id).map(|member| member.name().as_str());
         debug!(peer, %request, ?code, detail, "the request failed at the secondary");
     }
 
@@ -51,7 +50,7 @@ impl<L: LogView> Master<L> {
         request: RequestId,
         response: Response<IdRange>,
     ) {
-        let member = self.by_session.get(&session).and_then(|id| self.members.get(id));
+        let member = self.members.on_session(session).and_then(|id| self.members.get(id));
         let frame = Frame::Response(request, response);
         let outgoing = self.injector.outgoing(member.map(Member::name), frame);
         send(&mut self.effects, session, outgoing);
@@ -60,7 +59,7 @@ impl<L: LogView> Master<L> {
     /// Ends a session from this side. Nothing that still comes on it counts.
     pub(super) fn close(&mut self, session: SessionId, reason: CloseReason) {
         let pending = self.pending.remove(session);
-        let (peer, was_live) = self.end_session(session).unzip();
+        let (peer, was_live) = self.members.disconnect(session, &self.options).unzip();
         let was_live = was_live.unwrap_or(false);
         match (&reason, peer) {
             (
@@ -92,12 +91,12 @@ impl<L: LogView> Master<L> {
     pub(super) fn lose(&mut self, session: SessionId, reason: &SessionEnd) {
         let pending = self.pending.remove(session);
         if *reason == SessionEnd::Closed
-            && let Some(id) = self.by_session.get(&session)
+            && let Some(id) = self.members.on_session(session)
             && let Some(member) = self.members.get_mut(id)
         {
             member.note_closed();
         }
-        match self.end_session(session) {
+        match self.members.disconnect(session, &self.options) {
             Some((peer, _)) => {
                 warn!(peer, %reason, status = Status::Unhealthy.as_str(), "a secondary's connection is gone");
             }
@@ -116,16 +115,5 @@ impl<L: LogView> Master<L> {
         for session in sessions {
             self.close(session, CloseReason::Unresponsive);
         }
-    }
-
-    /// Ends a member's session. Returns its name, and whether it was live until now.
-    fn end_session(&mut self, session: SessionId) -> Option<(String, bool)> {
-        let id = self.by_session.remove(&session)?;
-        let member = self.members.get_mut(&id)?;
-        let ended = (member.name().to_string(), member.disconnect(&self.options));
-        if member.standing() == Standing::Guest {
-            self.members.remove(&id);
-        }
-        Some(ended)
     }
 }
