@@ -3,7 +3,8 @@
 //!
 //! The layout is the data flow. `bin` parses and calls `run`, the only wiring. `http` takes requests and hands them to
 //! `node`, whose core task steps the state machine of `protocol` and carries out its effects on `net` (connections) and
-//! `log` (records). `sim` drives the same state machines in virtual time. `docs/ARCHITECTURE.md` gives the reasons.
+//! `log` (records). `sim` drives the same state machines in virtual time. `docs/internals/architecture.md` gives the
+//! reasons.
 
 mod accepting;
 pub mod cli;
