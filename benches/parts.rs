@@ -8,12 +8,12 @@ use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use acklog::http::{Form, ListingRoom, MessageStream};
-use acklog::log::{LogReader, LogWriter, in_memory};
-use acklog::protocol::frame::{Frame, Request, decode, encode};
-use acklog::protocol::gap_buffer::GapBuffer;
-use acklog::protocol::{Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait};
-use acklog::types::{
+use acklog::server::http::{Form, ListingRoom, MessageStream};
+use acklog_log::{LogReader, LogWriter, in_memory};
+use acklog_protocol::frame::{Frame, Request, decode, encode};
+use acklog_protocol::gap_buffer::GapBuffer;
+use acklog_protocol::{Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait};
+use acklog_types::{
     Batch, Faults, IdRange, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId,
     WriteConcern, encode_record,
 };

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use acklog::log::disk::{DiskOptions, Role, Sizes};
-use acklog::log::{self, Background, Opened};
-use acklog::node::start_master;
-use acklog::protocol::{MasterOptions, STRANGERS_MAX};
-use acklog::types::{Batch, Faults, Fsync, LogId, WriteConcern};
+use acklog::server::node::start_master;
+use acklog_log::disk::{DiskOptions, Role, Sizes};
+use acklog_log::{self, Background, Opened};
+use acklog_protocol::{MasterOptions, STRANGERS_MAX};
+use acklog_types::{Batch, Faults, Fsync, LogId, WriteConcern};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -59,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
         Some(dir) => {
             let (fsync, seed, sizes) = (Fsync::Always, rand::random(), Sizes::DEFAULT);
             let role = Role::Master;
-            log::open(
+            acklog_log::open(
                 dir,
                 DiskOptions { role, fsync, new_log, keys: 0, seed, require_log: false, sizes },
             )?

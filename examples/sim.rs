@@ -8,7 +8,7 @@ use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use acklog::sim::Schedule;
+use acklog_sim::Schedule;
 use clap::Parser;
 
 thread_local! {

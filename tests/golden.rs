@@ -34,9 +34,9 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
 
-use acklog::protocol::{Refusal, Wait};
-use acklog::sim::{Cluster, ClusterOptions, Network, Rule, RuleAction};
-use acklog::types::{
+use acklog_protocol::{Refusal, Wait};
+use acklog_sim::{Cluster, ClusterOptions, Network, Rule, RuleAction};
+use acklog_types::{
     Batch, Faults, IdempotencyKey, LogEnd, MessageId, NodeName, Quorum, Rate, WaiterId,
     parse_duration,
 };

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use acklog::protocol::SecondaryPhase;
-use acklog::sim::{Cluster, ClusterOptions, Schedule};
-use acklog::types::WriteConcern;
+use acklog_protocol::SecondaryPhase;
+use acklog_sim::{Cluster, ClusterOptions, Schedule};
+use acklog_types::WriteConcern;
 
 /// Schedules of the normal test command; `examples/sim.rs` lives as many as one wants.
 const SCHEDULES: u64 = 500;

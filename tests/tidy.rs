@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where Rust files are. A folder that does not exist holds none.
-const FOLDERS: [&str; 4] = ["src", "tests", "examples", "benches"];
+const FOLDERS: [&str; 5] = ["src", "crates", "tests", "examples", "benches"];
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 const CODE_COLUMNS_MAX: usize = 100;
@@ -17,9 +17,9 @@ const TEXT_COLUMNS_MAX: usize = 120;
 
 /// Files with lines wider than that, and how many. The numbers may only fall.
 const WIDE_LINES: [(&str, usize); 5] = [
-    ("src/node/releases.rs", 2),
-    ("src/node/secondary.rs", 2),
-    ("src/protocol/mod.rs", 2),
+    ("src/server/node/releases.rs", 2),
+    ("src/server/node/secondary.rs", 2),
+    ("crates/protocol/src/lib.rs", 2),
     ("tests/golden.rs", 2),
     ("tests/it/main.rs", 1),
 ];
@@ -157,6 +157,11 @@ fn body_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Option<usize> {
     None
 }
 
+/// Whether a file is part of a program or a library, rather than of what tests or measures them.
+fn is_production(path: &str) -> bool {
+    path.starts_with("src/") || path.starts_with("crates/") && path.contains("/src/")
+}
+
 /// What is wrong with one line, given as it is, without texts, and without texts and comments.
 fn line_faults(path: &str, text: &str, textless: &str, code: &str) -> Vec<&'static str> {
     let mut faults = Vec::new();
@@ -166,16 +171,16 @@ fn line_faults(path: &str, text: &str, textless: &str, code: &str) -> Vec<&'stat
     let is_unfinished = ["TODO", "FIXME", "XXX"].iter().any(|word| has_word(textless, word))
         || ["todo!", "dbg!", "unimplemented!"].iter().any(|name| code.contains(name));
     fault(is_unfinished, "a marker of unfinished work");
-    let awaits = path.starts_with("src/protocol") && code.contains(".await");
+    let awaits = path.starts_with("crates/protocol/") && code.contains(".await");
     fault(awaits, "the protocol is a value, not a task");
-    let is_frame = path.starts_with("src/protocol/frame/") || path == "src/protocol/frame.rs";
-    fault(!is_frame && has_word(code, "bincode"), "only src/protocol/frame names this crate");
+    let is_frame = path.starts_with("crates/protocol/src/frame");
+    fault(!is_frame && has_word(code, "bincode"), "only the protocol's frames name this crate");
     let sleeps = code.contains("thread::sleep")
         || code.contains("time::sleep")
         || (code.contains("time::{") && has_word(code, "sleep"));
     fault(path.starts_with("tests/") && sleeps, "tests wait on conditions");
     let pools = has_word(code, "spawn_blocking") || code.contains("tokio::fs");
-    fault(path.starts_with("src/") && pools, "blocking work runs on a crate::threads::ThreadPool");
+    fault(is_production(path) && pools, "blocking work runs on an acklog_threads::ThreadPool");
     faults
 }
 
@@ -191,7 +196,7 @@ fn faults(path: &str, text: &str) -> Vec<(usize, String)> {
         let found = line_faults(path, text, textless, code);
         faults.extend(found.into_iter().map(|what| (n + 1, what.to_owned())));
     }
-    if path.starts_with("src/") {
+    if is_production(path) {
         let lines = text.lines().count();
         if lines > FILE_LINES_MAX && !path.ends_with("tests.rs") {
             faults.push((lines, format!("a file of {lines} lines")));
@@ -246,14 +251,14 @@ fn found(path: &str, body: &str) -> Vec<String> {
 #[test]
 fn each_rule_can_fail() {
     let bad = [
-        ("src/protocol/a.rs", "x.await;\n", "the protocol is a value"),
-        ("src/protocol/framed.rs", "bincode::decode();\n", "only src/protocol/frame"),
-        ("tests/a.rs", "use bincode as b;\n", "only src/protocol/frame"),
+        ("crates/protocol/src/a.rs", "x.await;\n", "the protocol is a value"),
+        ("crates/protocol/src/mod.rs", "bincode::decode();\n", "only the protocol's"),
+        ("tests/a.rs", "use bincode as b;\n", "only the protocol's"),
         ("tests/a.rs", "std::thread::sleep(x);\n", "tests wait"),
         ("tests/it/a.rs", "use tokio::time::sleep;\n", "tests wait"),
         ("tests/a.rs", "use tokio::time::{Instant, sleep};\n", "tests wait"),
         ("src/a.rs", "tokio::task::spawn_blocking(f);\n", "blocking work"),
-        ("src/a.rs", "use tokio::fs;\n", "blocking work"),
+        ("crates/log/src/a.rs", "use tokio::fs;\n", "blocking work"),
         ("src/a.rs", "dbg!(x);\n", "a marker"),
         ("benches/a.rs", "todo!()\n", "a marker"),
         ("examples/a.rs", "f(); // TODO: more\n", "a marker"),
@@ -273,10 +278,10 @@ fn each_rule_can_fail() {
 #[test]
 fn what_is_allowed_is_not_a_fault() {
     let good = [
-        ("src/node/a.rs", "x.await;\n"),
-        ("src/protocol/a.rs", "/// No `.await` in here, and no bincode.\n"),
-        ("src/protocol/frame/a.rs", "use bincode::Decode;\n"),
-        ("src/node/a.rs", "tokio::time::sleep(x).await;\n"),
+        ("src/server/node/a.rs", "x.await;\n"),
+        ("crates/protocol/src/a.rs", "/// No `.await` in here, and no bincode.\n"),
+        ("crates/protocol/src/frame/a.rs", "use bincode::Decode;\n"),
+        ("src/server/node/a.rs", "tokio::time::sleep(x).await;\n"),
         ("tests/a.rs", "let rule = \"thread::sleep and dbg!( and TODO\";\n"),
         ("tests/a.rs", "// No thread::sleep.\n"),
         ("src/a.rs", &format!("// {}\n", "x".repeat(117))),
@@ -347,15 +352,21 @@ fn logs(text: &str, message: &str, is_of_messages: bool) -> bool {
 fn log_lines_in_the_docs_are_those_of_the_code() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    rust_files(&root.join("src"), &mut files);
+    ["src", "crates"].iter().for_each(|folder| rust_files(&root.join(folder), &mut files));
     let source = |path: &PathBuf| {
         let text = fs::read_to_string(path).unwrap();
         // A text may go on behind a line's end.
         text.split("\\\n").map(str::trim_start).collect::<String>()
     };
     let of_target = |target: &str| {
-        let path = root.join("src").join(target.replace("::", "/"));
-        [path.with_extension("rs"), path.join("mod.rs")].into_iter().find(|path| path.exists())
+        let path = target.replace("::", "/");
+        let (part, rest) = path.split_once('/').unwrap_or((&path, "lib"));
+        let homes = [format!("src/{path}"), format!("src/server/{path}")];
+        let of_crate = root.join(format!("crates/{part}/src/{rest}"));
+        let mut bases = homes.iter().map(|home| root.join(home)).chain([of_crate]);
+        bases.find_map(|base| {
+            [base.with_extension("rs"), base.join("mod.rs")].into_iter().find(|path| path.exists())
+        })
     };
     let mut pages = Vec::new();
     files_ending(&root.join("docs"), "md", &mut pages);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acklog::cli::bench::engine::{self, Load, Pace, Progress};
-use acklog::types::parse_duration;
+use acklog_types::parse_duration;
 use clap::{Parser, ValueEnum};
 
 /// An answer that takes longer has failed, as by default in `acklog bench`.

@@ -2,7 +2,6 @@
 //! are a kind, a length, and what it says.
 
 use acklog::cli::bench::engine::{Failure, Sender, Target};
-
 use bytes::Bytes;
 
 use crate::wire::{Wire, refused};

@@ -2,7 +2,6 @@
 //! that announce their length.
 
 use acklog::cli::bench::engine::{Failure, Sender, Target};
-
 use bytes::Bytes;
 
 use crate::wire::{Wire, refused};

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use acklog::cli;
+use acklog::cli::Cli;
 use acklog::config::{self, SecondaryArgs};
-use acklog::run::{StopOn, StopSignals};
+use acklog::server;
+use acklog::server::run::{StopOn, StopSignals};
 
 fn main() -> ExitCode {
     let stop = StopSignals::install(StopOn::Signals);
     match config::parse_node::<SecondaryArgs>(std::env::args_os()) {
-        Ok(config) => cli::secondary_node(config, stop),
+        Ok(config) => server::secondary_node(config, stop, &Cli::unknown_variables()),
         Err(stop) => stop.report(),
     }
 }

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use acklog_types::escaped;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -20,8 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::NodeUrl;
-use crate::net::keep_alive;
-use crate::telemetry::escaped;
+use crate::server::net::keep_alive;
 
 /// How long a node may leave a reader without a byte. Reading waits for no other node, so a node
 /// that is silent for so long hangs.

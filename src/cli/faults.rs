@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
+use acklog_types::escaped;
+use acklog_types::{DelayRange, Rate};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
@@ -11,8 +13,6 @@ use serde_json::{Map, Value, json};
 
 use super::NodeUrl;
 use super::client::{Answer, Client, READ_TIMEOUT, Unreachable};
-use crate::telemetry::escaped;
-use crate::types::{DelayRange, Rate};
 
 /// Where a node keeps its faults.
 pub(super) const PATH: &str = "/faults";

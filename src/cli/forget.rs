@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use acklog_types::NodeName;
 use anyhow::bail;
 use bytes::Bytes;
 use clap::Args;
@@ -11,7 +12,6 @@ use serde_json::Value;
 use super::Target;
 use super::client::READ_TIMEOUT;
 use super::clients::{Clients, master_of};
-use crate::types::NodeName;
 
 /// Flags of `acklog forget`.
 #[derive(Clone, Debug, Args)]

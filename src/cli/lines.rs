@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use acklog_types::escaped;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-
-use crate::telemetry::escaped;
 
 /// Which messages are printed, and how.
 #[derive(Clone, Debug, Args)]

@@ -7,7 +7,6 @@ pub mod bench;
 mod check;
 mod client;
 mod clients;
-mod daemon;
 mod faults;
 mod forget;
 mod lines;
@@ -18,14 +17,9 @@ mod post;
 mod status;
 mod up;
 mod url;
-mod variables;
 
 #[cfg(test)]
 mod test_node;
-
-pub use daemon::{master_node, secondary_node};
-pub use url::NodeUrl;
-use url::Target;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -33,13 +27,15 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use acklog_types::escaped;
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+pub use url::NodeUrl;
+use url::Target;
 
-use crate::config::{self, MasterArgs, NodeArgs, SecondaryArgs, Stop};
-use crate::run::{StopOn, StopSignals};
-use crate::telemetry::escaped;
-use crate::threads;
+use crate::config::{self, MasterArgs, NodeArgs, SecondaryArgs, Stop, UNKNOWN_VARIABLE_ADVICE};
+use crate::server;
+use crate::server::run::{StopOn, StopSignals};
 
 /// The command line of `acklog`.
 #[derive(Clone, Debug, Parser)]
@@ -86,11 +82,16 @@ impl Cli {
         config::parse(up::with_dashes(args.into_iter().collect()))
     }
 
+    /// Returns the variables of the environment that look like a flag's and are none, sorted.
+    pub fn unknown_variables() -> Vec<String> {
+        config::unknown_variables(&Self::command())
+    }
+
     /// Does what the command line asks for and returns the exit status.
     pub fn run(self) -> ExitCode {
         if !matches!(self.command, Command::MasterNode(_) | Command::SecondaryNode(_)) {
-            for name in variables::unknown() {
-                let line = format!("acklog: {}: {}", escaped(&name), variables::ADVICE);
+            for name in Self::unknown_variables() {
+                let line = format!("acklog: {}: {UNKNOWN_VARIABLE_ADVICE}", escaped(&name));
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
         }
@@ -117,14 +118,14 @@ impl Cli {
             Command::MasterNode(args) => match args.node.clone().into_config() {
                 Ok(mut config) => {
                     config.log.up_since = args.up_since();
-                    master_node(config, stop_of_child())
+                    server::master_node(config, stop_of_child(), &Self::unknown_variables())
                 }
                 Err(stop) => stop.report(),
             },
             Command::SecondaryNode(args) => match args.node.clone().into_config() {
                 Ok(mut config) => {
                     config.log.up_since = args.up_since();
-                    secondary_node(config, stop_of_child())
+                    server::secondary_node(config, stop_of_child(), &Self::unknown_variables())
                 }
                 Err(stop) => stop.report(),
             },
@@ -157,7 +158,7 @@ fn stop_of_child() -> anyhow::Result<StopSignals> {
 /// Runs a command that talks to a node. The connection is driven by a thread of its own, so that
 /// the command may block on its standard input and output.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    threads::ask_for(1).context("cannot start a thread")?;
+    acklog_threads::ask_for(1).context("cannot start a thread")?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build()?.block_on(command)
 }
@@ -167,7 +168,7 @@ fn finish(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report("acklog", &error);
+            config::report("acklog", &error);
             ExitCode::FAILURE
         }
     }
@@ -181,10 +182,4 @@ fn seen_enough(done: anyhow::Result<()>) -> anyhow::Result<()> {
         Err(error) if error.downcast_ref().is_some_and(broken_pipe) => Ok(()),
         done => done,
     }
-}
-
-/// Tells an error in one line on standard error.
-fn report(program: &str, error: &anyhow::Error) {
-    let line = format!("{error:#}");
-    config::last_line(format!("{program}: {}", escaped(&line)));
 }

@@ -1,8 +1,7 @@
 //! Takes a JSON list apart while it arrives: at no time is more than one object held.
 
+use acklog_types::MESSAGE_BYTES_LIMIT;
 use anyhow::bail;
-
-use crate::types::MESSAGE_BYTES_LIMIT;
 
 /// Longest JSON text of one message: each byte of it can be written as six (`\u0000`).
 pub(super) const OBJECT_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;

@@ -7,6 +7,8 @@ use std::io::{BufRead, Write};
 use std::slice;
 use std::time::Duration;
 
+use acklog_types::escaped;
+use acklog_types::{IdempotencyKey, WriteConcern, parse_duration_with_unit};
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgAction, Args};
 use hyper::{Method, StatusCode};
@@ -18,8 +20,6 @@ use self::input::{Texts, one_batch};
 use super::Target;
 use super::client::{Answer, Unreachable};
 use super::clients::Clients;
-use crate::telemetry::escaped;
-use crate::types::{IdempotencyKey, WriteConcern, parse_duration_with_unit};
 
 /// What the network may take on top of `--timeout` before the node counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);

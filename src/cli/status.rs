@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use acklog_types::escaped;
 use anyhow::bail;
 use clap::Args;
 use hyper::StatusCode;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 
 use super::client::{Answer, Client};
 use super::{NodeUrl, Target};
-use crate::telemetry::{escaped, wants_colour};
+use crate::telemetry::wants_colour;
 
 /// Flags of `acklog status`.
 #[derive(Clone, Debug, Args)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::Args;
 use tokio::net::TcpStream;
 
-use crate::net::SharedDialer;
+use crate::server::net::SharedDialer;
 
 /// Where a node is: `http://host:port`. Clones resolve a host name together.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl NodeUrl {
     #[cfg(test)]
     pub(super) fn resolved(
         host: &str,
-        answer: crate::threads::Answer<io::Result<Vec<SocketAddr>>>,
+        answer: acklog_threads::Answer<io::Result<Vec<SocketAddr>>>,
     ) -> Self {
         let dialer = SharedDialer::resolved(host, answer);
         Self { dialer, ..Self::new(format!("{host}:7"), host.to_owned(), 7) }

@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use acklog_log::disk::Sizes;
+use acklog_types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
 use clap::{Args, Parser};
 
 use super::parse::Stop;
-use super::{LogConfig, LogFormat, MasterConfig, SecondaryConfig, defaults, values};
-use crate::log::disk::Sizes;
-use crate::types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
+use super::{MasterConfig, SecondaryConfig, defaults, values};
+use crate::telemetry::{LogConfig, LogFormat};
 
 /// The flags of a daemon, and the way from them to its configuration.
 pub trait NodeArgs: Parser {

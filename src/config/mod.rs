@@ -9,20 +9,23 @@ mod defaults;
 mod parse;
 mod registered;
 mod values;
-
-pub use args::{MasterArgs, NodeArgs, SecondaryArgs};
-pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
-pub(crate) use parse::{BAD_USAGE_STATUS, as_given};
-pub use parse::{Stop, last_line, parse, parse_node};
-pub use registered::Contradiction;
-pub(crate) use values::{interval_with_unit, number, port, port_range_end};
+mod variables;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
+use acklog_types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
+pub use args::{MasterArgs, NodeArgs, SecondaryArgs};
+pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
+pub(crate) use parse::{BAD_USAGE_STATUS, as_given};
+pub use parse::{Stop, last_line, parse, parse_node, report};
+pub use registered::Contradiction;
+pub(crate) use values::{interval_with_unit, number, port, port_range_end};
+pub use variables::{UNKNOWN_VARIABLE_ADVICE, unknown_variables};
+
+use crate::telemetry::LogConfig;
 
 /// Everything that a master is told from outside.
 #[derive(Clone, Debug)]
@@ -120,27 +123,6 @@ pub struct SecondaryConfig {
     pub reconnect_delay: Duration,
     /// What is logged, and how.
     pub log: LogConfig,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// A filter in the notation of `tracing`, checked: `info`, `acklog=debug`, …
-    pub filter: String,
-    /// The form of a line.
-    pub format: LogFormat,
-    /// When the cluster began that this node was started with by `acklog up`; none for a node that
-    /// was started by itself.
-    pub up_since: Option<SystemTime>,
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One readable line an event.
-    Text,
-    /// One JSON object an event.
-    Json,
 }
 
 #[cfg(test)]

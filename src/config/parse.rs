@@ -7,13 +7,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use acklog_types::escaped;
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 
 use super::args::NodeArgs;
-use crate::telemetry::escaped;
 
 /// Exit status of a command line that cannot be used.
 pub(crate) const BAD_USAGE_STATUS: u8 = 2;
@@ -123,6 +123,12 @@ fn parse_with_sources<T: Parser>(
     let matches = command.try_get_matches_from(&args).map_err(|error| stop(&error))?;
     let flags = T::from_arg_matches(&matches).map_err(|error| stop(&error))?;
     Ok((flags, matches))
+}
+
+/// Reports an error in one line on standard error.
+pub fn report(program: &str, error: &anyhow::Error) {
+    let line = format!("{error:#}");
+    last_line(format!("{program}: {}", escaped(&line)));
 }
 
 /// Writes the last line of a program to standard error. Where that takes nothing, the program is not

@@ -1,9 +1,9 @@
 //! What the flags of a master say, against the secondaries that its log knows.
 
+use acklog_types::NodeName;
 use thiserror::Error;
 
 use super::MasterConfig;
-use crate::types::NodeName;
 
 /// Most names that one line tells: enough to act on, and the line stays readable with 255 secondaries.
 const NAMES_SHOWN_MAX: usize = 10;

@@ -3,6 +3,7 @@
 use clap::CommandFactory;
 
 use super::*;
+use crate::telemetry::LogFormat;
 
 fn master(flags: &[&str]) -> Result<MasterConfig, Stop> {
     parse_node::<MasterArgs>([&["master-node"], flags].concat())
@@ -101,7 +102,7 @@ fn values_are_read_as_people_write_them() {
     assert_eq!(config.data_dir.unwrap().to_str(), Some("/var/lib/acklog"));
     assert_eq!(config.fsync, Fsync::Never);
     assert_eq!(secondary(&["--max-listing-bytes=16MiB"]).unwrap().max_listing_bytes, 16 << 20);
-    assert_eq!(master(&[]).unwrap().max_listing_bytes, crate::http::LISTING_BYTES_MAX);
+    assert_eq!(master(&[]).unwrap().max_listing_bytes, crate::server::http::LISTING_BYTES_MAX);
     assert_eq!(master(&["--idempotency-window=7"]).unwrap().idempotency_window, 7);
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-
-use super::LogFormat;
-use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
-use crate::types::{
+use acklog_types::{
     Fsync, HEARTBEAT_INTERVAL_MAX, MESSAGE_BYTES_LIMIT, NODES_MAX, NodeName, Quorum,
     SECONDARIES_MAX, WriteConcern, parse_duration, parse_duration_with_unit,
 };
+use tracing_subscriber::EnvFilter;
+
+use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
+use crate::telemetry::LogFormat;
 
 /// Most memory that listings may be given, in bytes; their counter has 32 bits.
 const LISTING_BYTES_LIMIT: usize = 4095 << 20;
@@ -131,7 +131,7 @@ fn bytes(text: &str, limit: usize) -> Result<usize, String> {
 
 /// A write concern that some cluster could fulfil.
 pub(super) fn write_concern(text: &str) -> Result<WriteConcern, String> {
-    match text.parse().map_err(|error: crate::types::WriteConcernError| error.to_string())? {
+    match text.parse().map_err(|error: acklog_types::WriteConcernError| error.to_string())? {
         WriteConcern::Nodes(nodes) if nodes > u64::from(NODES_MAX) => {
             Err(format!("a cluster has at most {NODES_MAX} nodes"))
         }

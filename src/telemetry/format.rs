@@ -7,6 +7,8 @@
 use std::fmt::{self, Write};
 use std::time::SystemTime;
 
+use acklog_types::{MESSAGE_TARGET, NodeName, rfc3339};
+use acklog_types::{escaped, field_value};
 use serde_json::{Map, Value};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -14,12 +16,11 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::clock::Clock;
-use super::escape::{escaped, value};
 use super::few::Few;
 use super::fields::Fields;
 use super::repeats::Repeats;
-use crate::config::LogFormat;
-use crate::types::{MESSAGE_TARGET, NodeName, rfc3339};
+use super::targets;
+use crate::telemetry::LogFormat;
 
 /// Which time a line of text begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ impl LineFormat {
         }
         for (name, field) in &fields.others {
             match field {
-                Value::String(text) => write!(out, " {name}={}", value(text))?,
+                Value::String(text) => write!(out, " {name}={}", field_value(text))?,
                 other => write!(out, " {name}={other}")?,
             }
         }
@@ -197,8 +198,7 @@ where
 }
 
 fn module_of<'a>(event: &Event<'a>) -> &'a str {
-    let target = event.metadata().target();
-    target.strip_prefix("acklog::").unwrap_or(target)
+    targets::shown(event.metadata().target())
 }
 
 /// The number of a terminal's colour: loud for what asks for attention.

@@ -4,31 +4,26 @@
 //! through a bounded buffer; when it is full, further lines are dropped and the node goes on.
 
 mod clock;
-mod escape;
 mod few;
 mod fields;
 mod format;
 mod repeats;
+mod targets;
 mod writer;
-
-pub use escape::escaped;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use acklog_types::NodeName;
+use clock::Clock;
+use few::Few;
+use format::{LineFormat, Shared, Style};
 use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry};
-
-use crate::config::LogConfig;
-use crate::threads;
-use crate::types::NodeName;
-use clock::Clock;
-use few::Few;
-use format::{LineFormat, Shared, Style};
 use writer::{Lines, WholeLines};
 
 /// Lines that wait for standard error. At about 200 bytes a line this is less than 4 MiB; fewer
@@ -45,6 +40,27 @@ const LAST_LINE_PAUSE: Duration = Duration::from_millis(10);
 /// What nodes log that `up` started, where nothing else is asked for: beside the life of the cluster
 /// that of each message: accepted, stored, acked, above a gap, doubled.
 pub const UP_FILTER: &str = "info,acklog::message=debug";
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// A filter in the notation of `tracing`, checked: `info`, `acklog=debug`, …
+    pub filter: String,
+    /// The form of a line.
+    pub format: LogFormat,
+    /// When the cluster began that this node was started with by `acklog up`; none for a node that
+    /// was started by itself.
+    pub up_since: Option<SystemTime>,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
 
 /// Keeps logging alive. Dropping it tells of lines that were lost, and writes what still waits, for
 /// about a second at most.
@@ -73,7 +89,7 @@ impl Drop for Guard {
 /// When the process has a log already: that is a bug of the caller.
 pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
     // One more than is needed: one that has ended counts for a moment longer.
-    threads::ask_for(2)?;
+    acklog_threads::ask_for(2)?;
     let is_terminal = io::stderr().is_terminal();
     let style = match config.up_since {
         Some(_) => Style::Up,
@@ -125,7 +141,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     // The filter was checked when the configuration was made.
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(targets::with_targets(filter))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer().event_format(Shared(format)).with_writer(writer);
     Registry::default().with(filter).with(lines)
 }

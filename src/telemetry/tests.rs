@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use tracing::{debug, info, warn};
 
 use super::*;
-use crate::config::LogFormat;
+use crate::telemetry::LogFormat;
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -39,7 +39,7 @@ fn text(log: impl FnOnce()) -> String {
 #[test]
 fn a_line_tells_time_level_node_module_message_and_fields() {
     let line = text(|| {
-        info!(target: "acklog::net::session", request = 7_u64, late = true, "response is late");
+        info!(target: "acklog::server::net::session", request = 7_u64, late = true, "response is late");
     });
     assert_eq!(
         line,
@@ -94,8 +94,8 @@ fn json_lines_carry_the_same_facts() {
 #[test]
 fn only_what_the_filter_lets_through_is_logged() {
     let log = || {
-        debug!(target: "acklog::net", "seen");
-        debug!(target: "acklog::http", "hidden");
+        debug!(target: "acklog::server::net", "seen");
+        debug!(target: "acklog::server::http", "hidden");
     };
     let lines =
         lines_of(LogFormat::Text, "info,acklog::net=debug", Style::Terminal { colour: false }, log);

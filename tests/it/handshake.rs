@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use acklog::protocol::frame::{Frame, Handshake, Request, encode};
-use acklog::types::{Checksum, InstanceId, LogEnd, LogId, Records, RequestId};
+use acklog_protocol::frame::{Frame, Handshake, Request, encode};
+use acklog_types::{Checksum, InstanceId, LogEnd, LogId, Records, RequestId};
 use rustix::process::Signal;
 
 use crate::support::*;

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use acklog::protocol::frame::{Frame, Handshake, Request, encode};
-use acklog::types::{InstanceId, LogEnd, Records, RequestId};
+use acklog_protocol::frame::{Frame, Handshake, Request, encode};
+use acklog_types::{InstanceId, LogEnd, Records, RequestId};
 
 use crate::support::*;
 

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use acklog::protocol::frame::{Frame, Response, Welcome, encode};
-use acklog::types::{LogEnd, LogId, Records, RequestId};
+use acklog_protocol::frame::{Frame, Response, Welcome, encode};
+use acklog_types::{LogEnd, LogId, Records, RequestId};
 
 use crate::proxy::Proxy;
 use crate::support::*;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_types::escaped;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -10,7 +11,6 @@ use tokio::net::TcpStream;
 use super::answer::{Answer, AnswerReader};
 use super::engine::{Failure, Sender, Target};
 use crate::cli::NodeUrl;
-use crate::telemetry::escaped;
 
 /// A server that is sent the same request over and over.
 #[derive(Debug)]
@@ -100,10 +100,11 @@ fn judged(answer: &Answer<'_>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use acklog_threads::{Answer, ThreadPool};
+
     use super::*;
     use crate::cli::bench::engine::connection;
-    use crate::net::silent;
-    use crate::threads::{Answer, ThreadPool};
+    use crate::server::net::silent;
 
     fn target(answer: Answer<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
         HttpTarget::post(NodeUrl::resolved("multi", answer), "/messages", "{}")

@@ -13,18 +13,19 @@ mod report;
 mod table;
 mod tally;
 
-pub use http::{HttpSender, HttpTarget};
-pub use report::{Failures, Percentiles, Report};
-
 use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_threads::ThreadPool;
+use acklog_types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
 use anyhow::bail;
 use clap::Args;
+pub use http::{HttpSender, HttpTarget};
 use indicatif::{ProgressBar, ProgressStyle};
+pub use report::{Failures, Percentiles, Report};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,9 +34,7 @@ use super::clients::master_of;
 use super::post::concern_value;
 use super::{NodeUrl, Target};
 use crate::config::{Stop, interval_with_unit, number};
-use crate::run::raise_descriptor_limit;
-use crate::threads::ThreadPool;
-use crate::types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
+use crate::server::run::raise_descriptor_limit;
 
 /// Most clients: each holds a connection.
 const CLIENTS_MAX: usize = 10_000;

@@ -3,13 +3,13 @@
 //! An error that is no JSON at all, and not empty, may be of a proxy: it says nothing of the message. Every other
 //! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
 
+use acklog_types::escaped;
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::history::{Receipt, Said};
 use crate::cli::client::Answer;
-use crate::telemetry::escaped;
 
 /// Longest part of an answer that is repeated, in characters.
 const SEEN_CHARS_MAX: usize = 200;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_types::WriteConcern;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::Method;
@@ -17,7 +18,6 @@ use super::nodes::Introduced;
 use super::shared::{Node, Shared};
 use crate::cli::NodeUrl;
 use crate::cli::client::{Answer, Client, Unreachable};
-use crate::types::WriteConcern;
 
 /// Where messages are posted: the first that the master has.
 const POST_PATHS: [&str; 2] = ["/messages", "/newMessage"];

@@ -15,13 +15,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
+use acklog_types::WriteConcern;
+
 use self::claims::Claim;
 use self::content::FOREIGN;
 pub(super) use self::ending::Ending;
 pub(super) use self::single::Found;
 use super::texts::Texts;
 use super::violation::{Kind, Violation, Violations, quoted};
-use crate::types::WriteConcern;
 
 /// No place yet.
 const NOWHERE: u64 = u64::MAX;

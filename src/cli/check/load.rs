@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_types::{IDEMPOTENCY_KEY_BYTES_MAX, WriteConcern};
 use bytes::Bytes;
 use hyper::Method;
 use rand::{RngExt, SeedableRng};
@@ -21,7 +22,6 @@ use super::answer::{Form, said};
 use super::history::{Question, Said};
 use super::shared::{Keyed, Shared};
 use crate::cli::client::Client;
-use crate::types::{IDEMPOTENCY_KEY_BYTES_MAX, WriteConcern};
 
 /// Pause after a refusal or a lost connection: it will not be better at once.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_types::escaped;
 use rand::RngExt;
 use serde::Deserialize;
 use tokio::time::sleep;
@@ -10,7 +11,6 @@ use tokio::time::sleep;
 use super::history::Found;
 use super::shared::Shared;
 use crate::cli::client::{Answer, Client};
-use crate::telemetry::escaped;
 
 /// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(25);

@@ -22,11 +22,11 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use acklog_types::NODES_MAX;
 use clap::Args;
 
 use super::{NodeUrl, faults};
 use crate::config::{Stop, as_given, interval_with_unit, number};
-use crate::types::NODES_MAX;
 
 /// Most messages of one run: what they take of memory stays below a gigabyte.
 const MESSAGES_MAX: usize = 50_000_000;
@@ -116,7 +116,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            super::report("acklog", &error);
+            crate::config::report("acklog", &error);
             ExitCode::FAILURE
         }
     }

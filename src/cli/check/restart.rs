@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_types::escaped;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
@@ -15,7 +16,6 @@ use tokio::time::{Instant, sleep, timeout};
 use super::load::Sender;
 use super::nodes::end_of;
 use super::shared::Shared;
-use crate::telemetry::escaped;
 
 /// How long the command may take. Longer than any orderly restart of a few nodes; one that hangs must not keep the
 /// check for ever.

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use acklog_types::escaped;
 use serde::Serialize;
-
-use crate::telemetry::escaped;
 
 /// Violations that are kept in full; the others are counted.
 const KEPT_MAX: usize = 10;

@@ -5,6 +5,7 @@ mod rows;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_types::escaped;
 use rand::RngExt;
 use tokio::time::sleep;
 
@@ -12,7 +13,6 @@ use self::rows::{Form, Rows};
 use super::history::Read;
 use super::shared::{OLD_PLACE_MESSAGES, Shared};
 use crate::cli::client::Client;
-use crate::telemetry::escaped;
 
 /// Most messages of one read.
 const PAGE_MESSAGES: u64 = 10_000;

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use acklog_log::accept_loss;
 use clap::Args;
 
 use super::DataDir;
-use crate::log::accept_loss;
 
 /// Flags of `acklog log accept-loss`.
 #[derive(Clone, Debug, Args)]

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use acklog_log::backup::{BackedUp, backup};
 use clap::Args;
 
 use super::DataDir;
-use crate::log::backup::{BackedUp, backup};
 
 /// Flags of `acklog log backup`.
 #[derive(Clone, Debug, Args)]

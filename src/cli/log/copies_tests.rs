@@ -3,11 +3,12 @@
 use std::fs;
 use std::ops::ControlFlow;
 
+use acklog_log::disk::{DiskOptions, Role, Sizes};
+use acklog_log::inspect::inspect;
+use acklog_log::open;
+use acklog_types::{IdRange, LogEnd};
+
 use super::tests::{append, directory, indexed, opened, printed, refusal, segments};
-use crate::log::disk::{DiskOptions, Role, Sizes};
-use crate::log::inspect::inspect;
-use crate::log::open;
-use crate::types::{IdRange, LogEnd};
 
 #[tokio::test]
 async fn what_lies_far_before_a_range_in_its_segment_is_not_read() {
@@ -26,7 +27,7 @@ async fn what_lies_far_before_a_range_in_its_segment_is_not_read() {
     background.close();
     let range = IdRange::new(LogEnd::new(20), LogEnd::new(21));
     let mut shown = Vec::new();
-    let mut show = |record: &crate::types::Record<'_>| {
+    let mut show = |record: &acklog_types::Record<'_>| {
         shown.push(record.id.get());
         ControlFlow::Continue(())
     };

@@ -4,14 +4,14 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use acklog_log::disk::{DiskOptions, Role};
+use acklog_log::inspect::inspect;
+use acklog_log::repair::{Source, repair};
+use acklog_log::{Opened, open};
+use acklog_types::{Batch, IdRange, LogEnd, Record};
 use tempfile::TempDir;
 
 use super::tests::{copied, directory, overwrite, place_of, printed, refusal, run_log, segments};
-use crate::log::disk::{DiskOptions, Role};
-use crate::log::inspect::inspect;
-use crate::log::repair::{Source, repair};
-use crate::log::{Opened, open};
-use crate::types::{Batch, IdRange, LogEnd, Record};
 
 /// Appends a message or a batch, as a group of its own.
 async fn append(log: &mut Opened, texts: &[String]) {

@@ -12,11 +12,11 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use acklog_log::disk::OpenError;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use crate::config;
-use crate::log::disk::OpenError;
 
 /// Flags of `acklog log`.
 #[derive(Clone, Debug, Args)]

@@ -5,6 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use acklog_log::disk::Role;
+use acklog_log::repair::{Source, repair};
+use acklog_types::LogEnd;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
@@ -13,9 +16,6 @@ use crate::cli::NodeUrl;
 use crate::cli::client::Client;
 use crate::cli::lines::Message;
 use crate::cli::objects::Objects;
-use crate::log::disk::Role;
-use crate::log::repair::{Source, repair};
-use crate::types::LogEnd;
 
 /// Flags of `acklog log repair`.
 #[derive(Clone, Debug, Args)]

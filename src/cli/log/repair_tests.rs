@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
+use acklog_log::disk::Role;
+use acklog_log::repair::{Source, repair as repair_from};
+use acklog_types::LogEnd;
+
 use super::tests::{
     append, copied, directory, opened, overwrite, place_of, printed, refusal, segments,
 };
-use crate::log::disk::Role;
-use crate::log::repair::{Source, repair as repair_from};
-use crate::types::LogEnd;
 
 /// The files of a directory and their bytes, but for the lock and indexes.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::time::SystemTime;
 
+use acklog_log::reset;
 use clap::Args;
 
 use super::DataDir;
-use crate::log::reset;
 
 /// Flags of `acklog log reset`.
 #[derive(Clone, Debug, Args)]

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use acklog_log::disk::{DiskOptions, Role, Sizes};
+use acklog_log::{Background, Opened, open};
+use acklog_types::{Batch, LogEnd, LogId};
 use tempfile::TempDir;
 
 use super::*;
 use crate::config::parse;
-use crate::log::disk::{DiskOptions, Role, Sizes};
-use crate::log::{Background, Opened, open};
-use crate::types::{Batch, LogEnd, LogId};
 
 /// So that a few messages make several segments.
 const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
@@ -23,7 +23,7 @@ pub(super) fn opened(dir: &Path, role: Role) -> (Opened, Background) {
 
 /// Appends messages, each as a group of its own; every second one has a key.
 pub(super) async fn append(log: &mut Opened, count: u64) {
-    let (mut source, texts) = crate::log::in_memory();
+    let (mut source, texts) = acklog_log::in_memory();
     let from = log.reader.durable_end().get();
     for n in 0..from + count {
         let key = n.is_multiple_of(2).then(|| format!("key-{n}").parse().unwrap());
@@ -289,14 +289,14 @@ async fn a_dump_whose_reader_is_gone_reads_no_further() {
     let dir = directory(Role::Master).await;
     // What lies behind would be told, if it were read.
     fs::remove_file(segments(dir.path()).remove(1)).unwrap();
-    let all = crate::types::IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
+    let all = acklog_types::IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
     let (mut seen, mut read) = (0, 0);
-    let mut stop = |_: &crate::types::Record<'_>| {
+    let mut stop = |_: &acklog_types::Record<'_>| {
         seen += 1;
         std::ops::ControlFlow::Break(())
     };
     let inspected =
-        crate::log::inspect::inspect(dir.path(), all, &mut stop, &mut |done, _| read = done);
+        acklog_log::inspect::inspect(dir.path(), all, &mut stop, &mut |done, _| read = done);
     inspected.unwrap();
     assert_eq!((seen, read), (1, 1));
     let args = log_args(&["dump"], dir.path());

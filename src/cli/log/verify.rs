@@ -3,13 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 
+use acklog_log::inspect::{DamagedPlace, Findings, Torn, inspect};
+use acklog_types::escaped;
+use acklog_types::{IdRange, LogEnd};
 use clap::Args;
 use serde_json::json;
 
 use super::DataDir;
-use crate::log::inspect::{DamagedPlace, Findings, Torn, inspect};
-use crate::telemetry::escaped;
-use crate::types::{IdRange, LogEnd};
 
 /// Flags of `acklog log verify`.
 #[derive(Clone, Debug, Args)]

@@ -3,9 +3,8 @@
 use std::io::{BufRead, Read};
 use std::slice;
 
+use acklog_types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
 use anyhow::{Context, bail};
-
-use crate::types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
 
 /// The messages in turn: those that are named, and where a `-` stands the lines of standard input.
 pub(super) struct Texts<'a, R> {

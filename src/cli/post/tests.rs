@@ -3,13 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
+use acklog_types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::*;
 use crate::cli::test_node::TestNode;
-use crate::net::silent;
-use crate::types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
+use crate::server::net::silent;
 
 async fn posted(
     args: &[&str],

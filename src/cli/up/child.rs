@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+pub(super) use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
@@ -15,8 +16,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::output::Printer;
-
-pub(super) use rustix::process::Signal;
 
 /// Longest piece of a line that is shown as one: nodes write shorter ones.
 const LINE_BYTES_MAX: u64 = 64 * 1024;

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
+use acklog_types::{DelayRange, DurationError};
 use clap::{Command, CommandFactory, Parser};
 
 use crate::config::{MasterArgs, SecondaryArgs};
-use crate::types::{DelayRange, DurationError};
 
 /// What `up` decides itself; given twice they would contradict each other.
 const OWN_FLAGS: [&str; 9] = [

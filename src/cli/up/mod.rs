@@ -14,22 +14,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use acklog_types::SECONDARIES_MAX;
 use anyhow::Context;
+use child::{Ended, Running, Signal};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+pub(super) use flags::with_dashes;
+use output::{Output, Printer};
+use plan::{NodePlan, PROGRAM, Plan};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
+use typing::{Fault, Typed};
 
 use super::NodeUrl;
 use super::client::Client;
 use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
-use crate::run::{StopOn, StopSignals};
-use crate::types::SECONDARIES_MAX;
-use child::{Ended, Running, Signal};
-pub(super) use flags::with_dashes;
-use output::{Output, Printer};
-use plan::{NodePlan, PROGRAM, Plan};
-use typing::{Fault, Typed};
+use crate::server::run::{StopOn, StopSignals};
 
 /// The place of the master among the nodes.
 const MASTER: usize = 0;
@@ -94,7 +94,7 @@ pub(super) fn run(args: UpArgs) -> ExitCode {
     match plan.probe().and_then(|()| run_plan(plan, signals?)) {
         Ok(status) => status,
         Err(error) => {
-            super::report(PROGRAM, &error);
+            crate::config::report(PROGRAM, &error);
             ExitCode::FAILURE
         }
     }

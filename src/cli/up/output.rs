@@ -6,9 +6,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use acklog_types::escaped;
 use tokio::sync::mpsc;
 
-use crate::telemetry::{escaped, wants_colour, with_coloured_level};
+use crate::telemetry::{wants_colour, with_coloured_level};
 
 /// Lines that wait for the terminal. When it is full, the children's logs wait in their pipes,
 /// and behind these each child drops lines by itself.

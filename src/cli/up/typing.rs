@@ -3,13 +3,12 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use acklog_types::parse_duration_with_unit;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpgrp;
 use rustix::stdio::stdin;
 use rustix::termios::tcgetpgrp;
 use tokio::sync::mpsc;
-
-use crate::types::parse_duration_with_unit;
 
 /// What can be typed, in one line.
 pub(super) fn help(allow_faults: bool) -> String {

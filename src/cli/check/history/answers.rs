@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use acklog_types::WriteConcern;
+use acklog_types::escaped;
+
 use super::{Fate, History, Question, Receipt, Said};
 use crate::cli::check::violation::{Kind, quoted};
-use crate::telemetry::escaped;
-use crate::types::WriteConcern;
 
 fn listed(names: &[String]) -> String {
     format!("[{}]", escaped(&names.join(", ")))

@@ -1,8 +1,9 @@
 //! What must hold when a run is over.
 
+use acklog_types::escaped;
+
 use super::{Fate, History};
 use crate::cli::check::violation::Kind;
-use crate::telemetry::escaped;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug)]

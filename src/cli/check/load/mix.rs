@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use acklog_types::WriteConcern;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
 use crate::cli::check::texts::write_json;
-use crate::types::WriteConcern;
 
 /// How long a sender waits where it names no time limit, while the load lasts; then it hangs up. With a node down,
 /// all senders would come to wait for it.

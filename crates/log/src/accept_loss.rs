@@ -1,0 +1,68 @@
+//! The operator of a master that was put back from an older copy gives up what only other nodes have.
+
+use std::io;
+use std::path::Path;
+
+use acklog_types::LogEnd;
+use thiserror::Error;
+
+use super::disk::inspect::{InspectError, accepted_losses, role_of};
+use super::disk::{OpenError, Role, accept_losses};
+use super::open::{lock, open_directory};
+
+/// Why no loss was accepted. Nothing was changed then.
+#[derive(Debug, Error)]
+pub enum AcceptLossError {
+    /// It is a secondary's.
+    #[error(
+        "{path} is a secondary's directory: there is nothing to accept, since a secondary takes what its \
+         master has; nothing was changed"
+    )]
+    Secondary {
+        /// The directory.
+        path: String,
+    },
+    /// No secondary was seen that has more.
+    #[error(
+        "this master has met no secondary with more of its log than itself, so there is no loss to \
+         accept; nothing was changed"
+    )]
+    NoLoss,
+    /// It was accepted before.
+    #[error(
+        "what other nodes have below id {end} and this master does not was given up before, and it has \
+         met no secondary with more since, so there is no loss to accept; nothing was changed"
+    )]
+    Accepted {
+        /// Below which end.
+        end: LogEnd,
+    },
+    /// It cannot be looked into.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// It is in use, or cannot be written to.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Lets the log of a stopped master grow again although other nodes have more of it: what they have below the returned
+/// end and the master does not is given up.
+///
+/// # Errors
+/// When the directory is no master's, is in use, has no log, or no loss is known.
+pub fn accept_loss(path: &Path) -> Result<LogEnd, AcceptLossError> {
+    let directory = open_directory(path)?;
+    let role = role_of(&directory)?;
+    if role == Role::Secondary {
+        return Err(AcceptLossError::Secondary { path: path.display().to_string() });
+    }
+    let _lock = lock(&directory, path)?;
+    let failed = |error: io::Error| OpenError::unusable(path, "write the manifest of", &error);
+    if let Some(end) = accept_losses(&directory).map_err(failed)? {
+        return Ok(end);
+    }
+    Err(match accepted_losses(&directory)? {
+        LogEnd::ZERO => AcceptLossError::NoLoss,
+        end => AcceptLossError::Accepted { end },
+    })
+}

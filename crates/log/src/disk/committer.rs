@@ -1,0 +1,376 @@
+//! The one that writes: group commit.
+//!
+//! All that waits becomes groups of records, one write and one sync; meanwhile more comes and waits for the next. The
+//! same code runs in a thread of its own in production and step by step in the simulator.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tracing::{debug, error, info, warn};
+
+use super::cause::{is_full, is_refused};
+use super::files::{Segment, failure};
+use super::format::{GROUP_BYTES_MAX, SegmentHeader, segment_name};
+use super::index::SparseIndex;
+use super::last::{Failed, Last};
+use super::manifest::{Manifest, NotStored};
+use super::{Disk, DiskOptions, Work};
+use crate::shared::Shared;
+use crate::storage::{Storage, StorageFile};
+
+/// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
+const WRITE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Pauses between two attempts to write while something passes that keeps it from being done: the first, and the
+/// longest. Shorter: more work for nothing. Longer: the node is well again later than it could be.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// The writing end of the files.
+#[derive(Debug)]
+pub struct Committer {
+    shared: Arc<Shared>,
+    storage: Arc<dyn Storage>,
+    options: DiskOptions,
+    rng: ChaCha8Rng,
+    manifest: Manifest,
+    last: Option<Last>,
+    written_end: LogEnd,
+    /// What is below survives every crash. `synced_end <= durable_end <= written_end`.
+    synced_end: LogEnd,
+    /// Bytes of records that were written and not published.
+    unpublished_bytes: u64,
+    /// A list of members that is not written down yet, and its version.
+    members: Option<(u64, Vec<NodeName>, Losses)>,
+    /// The last segment is to be sealed before it is full.
+    rolls: bool,
+    /// How long to wait before the next attempt; none while nothing holds writing up.
+    pause: Option<Duration>,
+    buffer: Vec<u8>,
+}
+
+impl Committer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        storage: Arc<dyn Storage>,
+        options: DiskOptions,
+        manifest: Manifest,
+        last: Option<Arc<Segment>>,
+    ) -> Self {
+        let end = shared.durable_end();
+        let last = last.map(Last::new);
+        Self {
+            shared,
+            storage,
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            options,
+            manifest,
+            last,
+            written_end: end,
+            synced_end: end,
+            unpublished_bytes: 0,
+            members: None,
+            rolls: false,
+            pause: None,
+            buffer: Vec::new(),
+        }
+    }
+
+    fn disk(&self) -> &Disk {
+        self.shared.disk.as_ref().expect("a committer belongs to a log on disk")
+    }
+
+    /// Works until the log is closed.
+    pub(crate) fn run(&mut self) {
+        loop {
+            if self.wait_for_work() {
+                return self.close();
+            }
+            self.write();
+            self.sync();
+        }
+    }
+
+    /// Waits until something is to be written, or tried again. Returns whether the log is to be closed instead.
+    fn wait_for_work(&self) -> bool {
+        let (is_sound, disk) = (self.is_sound(), self.disk());
+        let work = match self.pause.filter(|_| is_sound) {
+            Some(pause) => {
+                let paused =
+                    disk.work_came.wait_timeout_while(disk.work(), pause, |work| !work.closing);
+                paused.map(|(work, _)| work).ok()
+            }
+            None => {
+                let is_idle = |work: &mut Work| {
+                    let wants = is_sound && (work.dirty || work.roll || work.members.is_some());
+                    !wants && !work.closing
+                };
+                disk.work_came.wait_while(disk.work(), is_idle).ok()
+            }
+        };
+        work.expect("no holder of this lock panics").closing
+    }
+
+    /// Whether writing goes on. After a failure nothing more is written: what the disk holds then is not known, and a
+    /// later success would prove nothing.
+    fn is_sound(&self) -> bool {
+        !self.disk().has_failed()
+    }
+
+    /// Writes all that waits. It is not durable before [`sync`](Self::sync). What only passes is tried again with the
+    /// next call.
+    pub fn write(&mut self) {
+        if self.is_sound() {
+            match self.try_write() {
+                Ok(()) => self.go_on(),
+                Err(failed) => self.note(failed),
+            }
+        }
+    }
+
+    /// Makes durable what was written, and publishes it.
+    pub fn sync(&mut self) {
+        if self.is_sound()
+            && self.shared.durable_end() < self.written_end
+            && let Err(failed) = self.try_sync(self.options.fsync)
+        {
+            self.note(failed);
+        }
+    }
+
+    /// Ends cleanly: all that was appended is durable, and the next start need not doubt it.
+    pub fn close(&mut self) {
+        self.write();
+        if self.is_sound() {
+            match self.try_close() {
+                Ok(()) => info!(end = %self.synced_end, "the log is on disk as a whole"),
+                Err(failed) => self.note(failed),
+            }
+        }
+    }
+
+    fn note(&mut self, failed: Failed) {
+        match failed {
+            Failed::Passing(fault) => {
+                if matches!(fault, DiskFault::Stalled { .. }) {
+                    // It may be for want of a descriptor.
+                    self.disk().files.close_old();
+                }
+                let (first, longest) = RETRY_PAUSES;
+                self.pause = Some(self.pause.map_or(first, |pause| longest.min(pause * 2)));
+                let before = self.disk().hold_up(Some(fault.clone()));
+                if before.is_none_or(|before| !before.is_like(&fault)) {
+                    warn!(%fault, "nothing can be written for the moment; trying again");
+                }
+            }
+            Failed::Final(detail) => {
+                if self.disk().fail(detail.clone()) {
+                    error!(
+                        detail,
+                        "the disk failed; nothing more is written until this node is restarted"
+                    );
+                }
+            }
+        }
+        self.shared.changed.notify_one();
+    }
+
+    /// Writing works: whatever held it up is over.
+    fn go_on(&mut self) {
+        self.pause = None;
+        if self.disk().hold_up(None).is_some() {
+            info!("what waited for the disk is written");
+            self.shared.changed.notify_one();
+        }
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> String {
+        let first = self.last.as_ref().map_or(LogEnd::ZERO, |last| last.segment.header.first);
+        failure(&*self.storage, what, &segment_name(first), error)
+    }
+
+    fn try_write(&mut self) -> Result<(), Failed> {
+        let (log, members, rolls) = {
+            let mut work = self.disk().work();
+            work.dirty = false;
+            (work.log, work.members.take(), std::mem::take(&mut work.roll))
+        };
+        self.rolls |= rolls;
+        self.members = members.or(self.members.take());
+        if let Some((version, members, losses)) = &self.members {
+            let (version, members, losses) = (*version, members.clone(), losses.clone());
+            self.store_manifest(Manifest { members, losses, ..self.manifest.clone() })?;
+            self.members = None;
+            self.shared.remembered.store(version, Ordering::Release);
+            self.shared.changed.notify_one();
+        }
+        self.cut_torn()?;
+        if self.rolls {
+            if let Some(log) = self.manifest.log.filter(|_| self.has_written_to_last()) {
+                self.roll(log)?;
+            }
+            self.rolls = false;
+        }
+        let end = self.shared.appended_end();
+        while self.written_end < end {
+            let is_full = |last: &Last| last.at >= self.options.sizes.segment_bytes;
+            // A secondary whose log is empty may have begun with another log.
+            let is_other = self.written_end == LogEnd::ZERO && log != self.manifest.log;
+            if self.last.as_ref().is_none_or(is_full) || is_other {
+                self.roll(log.or(self.manifest.log).expect("messages belong to a log"))?;
+            }
+            self.write_some(end)?;
+        }
+        Ok(())
+    }
+
+    fn has_written_to_last(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.segment.header.first < self.written_end)
+    }
+
+    /// Writes groups up to `end`, or about as many as go into one write.
+    fn write_some(&mut self, end: LogEnd) -> Result<(), Failed> {
+        let Some(last) = &mut self.last else { return Ok(()) };
+        let (mut next, mut groups) = (self.written_end, Vec::new());
+        self.buffer.clear();
+        while next < end && self.buffer.len() < WRITE_BYTES {
+            let run = self.shared.read_recent(next, end, GROUP_BYTES_MAX).expect("not yet durable");
+            let file = &last.segment.header;
+            let header = file.group(run.range(), run.as_bytes(), self.synced_end);
+            header.encode(file.mark, &mut self.buffer);
+            self.buffer.extend_from_slice(run.as_bytes());
+            groups.push(header);
+            next = header.end();
+        }
+        if let Err(error) = last.segment.file.write_at(last.at, &self.buffer) {
+            last.torn = true;
+            let what = format!("write at offset {} of", last.at);
+            let name = segment_name(last.segment.header.first);
+            let detail = failure(&*self.storage, &what, &name, &error);
+            // A file system that is read-only now may have lost what it was given before.
+            return Err(match is_refused(&error) {
+                true => Failed::Final(detail),
+                false => Failed::of(detail, &error),
+            });
+        }
+        let mut index = last.segment.index.write().expect("no holder of this lock panics");
+        for group in groups {
+            index.push(group.records, group.size(), group.bytes.into());
+            self.unpublished_bytes += u64::from(group.bytes);
+        }
+        drop(index);
+        last.at += self.buffer.len() as u64;
+        last.blank(self.buffer.len(), self.options.sizes.ahead_bytes);
+        self.written_end = next;
+        Ok(())
+    }
+
+    fn try_sync(&mut self, fsync: Fsync) -> Result<(), Failed> {
+        if let Some(last) = &self.last
+            && fsync == Fsync::Always
+        {
+            let synced = last.segment.file.sync();
+            synced.map_err(|error| Failed::Final(self.failed("sync", &error)))?;
+            self.synced_end = self.written_end;
+        }
+        self.disk().published_bytes.fetch_add(self.unpublished_bytes, Ordering::Relaxed);
+        self.unpublished_bytes = 0;
+        self.shared.publish(self.written_end, self.options.sizes.recent_bytes);
+        Ok(())
+    }
+
+    /// Seals the last segment, if there is one, and begins the next. Only a synced segment is sealed, so that what is
+    /// missing from one is damage. The new file is there, name and all, before the manifest tells of it. Where that is
+    /// held up, it is all done again later: a file that the manifest does not tell of is made anew.
+    fn roll(&mut self, log: LogId) -> Result<(), Failed> {
+        self.settle()?;
+        let first = self.written_end;
+        // Zero would be found everywhere.
+        let mark = self.rng.random_range(1..=u64::MAX);
+        let running = self.shared.running_recent(first);
+        let header = SegmentHeader::new(log, first, mark, running);
+        let name = segment_name(first);
+        if self.manifest.last == Some(first) {
+            // An empty one of another log: while its file is made anew, the manifest must not tell of it.
+            self.store_manifest(Manifest { last: None, ..self.manifest.clone() })?;
+        }
+        let file = self.create(&name, &header)?;
+        let (last, log) = (Some(first), Some(log));
+        self.store_manifest(Manifest { last, log, synced: first, ..self.manifest.clone() })?;
+        let segment = Arc::new(Segment::new(header, file, SparseIndex::new(first)));
+        self.last = Some(Last::new(segment.clone()));
+        debug!(file = name, "began a segment");
+        let disk = self.disk();
+        disk.files.roll(segment);
+        disk.work().sealed = true;
+        disk.keeper_wanted.notify_one();
+        Ok(())
+    }
+
+    /// Makes a segment's file, so that it survives a crash.
+    fn create(&self, name: &str, header: &SegmentHeader) -> Result<Arc<dyn StorageFile>, Failed> {
+        let detail = |error: &io::Error| failure(&*self.storage, "create", name, error);
+        let made = self.storage.create(name).and_then(|file| {
+            file.write_at(0, &header.encode())?;
+            Ok(file)
+        });
+        let file = made.map_err(|error| Failed::of(detail(&error), &error))?;
+        let synced = file.sync().and_then(|()| self.storage.sync_directory());
+        synced.map_err(|error| Failed::of(detail(&error), &error))?;
+        Ok(file)
+    }
+
+    /// Cuts off what a failed write left behind the records.
+    fn cut_torn(&mut self) -> Result<(), Failed> {
+        if self.last.as_ref().is_some_and(|last| last.torn) {
+            self.cut_end()?;
+        }
+        Ok(())
+    }
+
+    /// Cuts everything off behind the records: the zeros, or what a failed write left.
+    fn cut_end(&mut self) -> Result<(), Failed> {
+        let Some(last) = &mut self.last else { return Ok(()) };
+        if let Err(error) = last.segment.file.set_length(last.at) {
+            let detail = self.failed("cut the zeros off", &error);
+            return Err(Failed::of(detail, &error));
+        }
+        (last.blank_until, last.torn) = (last.at, false);
+        Ok(())
+    }
+
+    /// Cuts the zeros off the last segment and syncs it, whatever the options say.
+    fn settle(&mut self) -> Result<(), Failed> {
+        if self.last.as_ref().is_some_and(|last| last.torn || last.at < last.blank_until) {
+            self.cut_end()?;
+        }
+        self.try_sync(Fsync::Always)
+    }
+
+    fn try_close(&mut self) -> Result<(), Failed> {
+        self.settle()?;
+        self.store_manifest(Manifest { synced: self.synced_end, ..self.manifest.clone() })
+    }
+
+    /// Puts a manifest in the place of the one before. Where there is no room for it, the zeros ahead make some.
+    fn store_manifest(&mut self, manifest: Manifest) -> Result<(), Failed> {
+        let mut stored = manifest.store(&*self.storage);
+        if stored.as_ref().is_err_and(|failed| is_full(&failed.error))
+            && let Some(last) = self.last.as_mut().filter(|last| last.at < last.blank_until)
+        {
+            last.ahead = false;
+            self.cut_end()?;
+            stored = manifest.store(&*self.storage);
+        }
+        stored.map_err(|NotStored { error, in_doubt }| {
+            let detail = failure(&*self.storage, "write", super::manifest::MANIFEST, &error);
+            if in_doubt { Failed::Final(detail) } else { Failed::of(detail, &error) }
+        })?;
+        self.manifest = manifest;
+        Ok(())
+    }
+}

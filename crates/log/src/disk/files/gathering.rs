@@ -1,0 +1,146 @@
+//! Reading a run: whole batches from a place of a segment on.
+
+use acklog_types::{IdRange, LogEnd, RecordError, Records, record_at, record_size};
+use bytes::Bytes;
+
+use super::super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
+use super::super::places::pass_damage;
+use super::super::scan::OF_OTHERS;
+use super::super::window::Window;
+use super::{Segment, Unread};
+use crate::Page;
+
+/// Bytes read at once, at least: a group and its header.
+const READ_BYTES: usize = GROUP_BYTES_MAX + GROUP_HEADER_BYTES;
+
+/// Bytes read at once beyond those, at most: a run on its way to a secondary.
+pub(super) const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
+
+impl Segment {
+    /// Reads the records from `from` on. `until` must not lie beyond what was written.
+    pub(super) fn read(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        (max_bytes, longest_batch): (usize, usize),
+    ) -> Result<Page, Unread> {
+        let (next, at) = self.index().before(from);
+        let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
+        let mut gathering = Gathering {
+            window: Window::new(&*self.file, chunk),
+            header: &self.header,
+            next,
+            at,
+            range: IdRange::empty(from),
+            until,
+            max_bytes,
+            longest_batch,
+            bytes: Vec::new(),
+            whole: (from, 0),
+        };
+        match gathering.gather() {
+            Ok(None) => {}
+            Ok(Some(longer)) => return Ok(Page::Longer(longer)),
+            Err(unread) => {
+                // What is whole before a damaged place is not hidden by it.
+                let (end, bytes) = gathering.whole;
+                if bytes == 0 {
+                    return Err(unread);
+                }
+                gathering.cut_to(end, bytes);
+            }
+        }
+        Ok(Page::Records(Records::trusted(gathering.range, Bytes::from(gathering.bytes))))
+    }
+}
+
+/// A run that is being read.
+struct Gathering<'a> {
+    window: Window<'a>,
+    header: &'a SegmentHeader,
+    /// The group to look at next: its first id and its place.
+    next: LogEnd,
+    at: u64,
+    /// What was read.
+    range: IdRange,
+    until: LogEnd,
+    max_bytes: usize,
+    longest_batch: usize,
+    bytes: Vec<u8>,
+    /// How far the batches are whole, and the bytes up to there.
+    whole: (LogEnd, usize),
+}
+
+impl Gathering<'_> {
+    fn cut_to(&mut self, end: LogEnd, bytes: usize) {
+        self.bytes.truncate(bytes);
+        self.range = self.range.until(end);
+    }
+
+    /// Takes what is wanted. Returns the size of the first group, where it is one batch that is too long.
+    fn gather(&mut self) -> Result<Option<usize>, Unread> {
+        while self.range.end() < self.until {
+            let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
+            let group = self.header.decode_group(head);
+            let Some(group) = group.filter(|group| group.first == self.next) else {
+                let (here, from) = ((self.next, self.at), self.range.start());
+                (self.next, self.at) = pass_damage(&mut self.window, self.header, here, from)?;
+                continue;
+            };
+            if self.range.end() < group.end() {
+                // Only a single batch makes a group that long; a run ends before it or is that batch.
+                let bytes = group.bytes as usize;
+                if bytes > self.longest_batch.max(GROUP_BYTES_MAX) {
+                    return Ok(self.range.is_empty().then_some(bytes));
+                }
+                if self.gather_from(&group)? {
+                    return Ok(None);
+                }
+            }
+            self.at += group.size();
+            self.next = group.end();
+        }
+        Ok(None)
+    }
+
+    /// Takes what is wanted of a group. Returns whether that is all.
+    fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, Unread> {
+        let begin = self.at + group.header_bytes() as u64;
+        let bytes = self.window.get(begin, group.bytes as usize).map_err(Unread::Failed)?;
+        if group.is_of_others(bytes) {
+            return Err(Unread::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
+        }
+        let (mut at, mut next) = (0, group.first);
+        while next < group.end() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let wanted = self.range.end();
+            let size = if next < wanted {
+                // Not checked: what is wrong with it shows in the record behind it.
+                record_size(rest).unwrap_or(usize::MAX)
+            } else {
+                let checked = record_at(next.next_id(), rest);
+                let damaged = |error: RecordError| {
+                    Unread::Damaged(begin + at as u64, next, error.to_string())
+                };
+                let (record, size) = checked.map_err(damaged)?;
+                let (end, bytes) = self.whole;
+                if bytes > 0 && self.bytes.len() + size > self.max_bytes {
+                    self.cut_to(end, bytes);
+                    return Ok(true);
+                }
+                self.bytes.extend_from_slice(rest.get(..size).unwrap_or_default());
+                self.range = IdRange::new(self.range.start(), wanted.plus(1));
+                if !record.has_more {
+                    self.whole = (self.range.end(), self.bytes.len());
+                }
+                if self.range.end() == self.until {
+                    return Ok(true);
+                }
+                size
+            };
+            at = at.saturating_add(size);
+            next = next.plus(1);
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,397 @@
+//! The bytes of a segment file: a header, then groups of records. All numbers are little-endian.
+//!
+//! ```text
+//! segment header, 64 bytes
+//!  0         8    10 11     16        32        40      48       56  57      60
+//! ┌─────────┬────┬──┬──────┬─────────┬─────────┬───────┬────────┬───┬───────┬───────┐
+//! │"acklog S"│ v  │r │ 0    │ log id  │ first id│ mark  │ running│ k │ 0     │ crc32c│
+//! └─────────┴────┴──┴──────┴─────────┴─────────┴───────┴────────┴───┴───────┴───────┘
+//! group header, 40 bytes (version 1: 36, without the sum), and its records
+//!  0      8          16           24      28       32    36       40
+//! ┌──────┬──────────┬────────────┬───────┬────────┬─────┬────────┬───────────────┐
+//! │ mark │ first id │ synced end │ bytes │ records│ sum │ crc32c │ records …     │
+//! └──────┴──────────┴────────────┴───────┴────────┴─────┴────────┴───────────────┘
+//! ```
+//!
+//! - `v` is the version of the format: 2. Files of version 1 are read, and the last one is written on as it began. The
+//!   checksums cover what stands before them.
+//! - `r` is 1 in a secondary's file of version 1, else 0: in version 2 only the manifest tells the role.
+//! - *Running* is the checksum of all records before the file ([`RunningChecksum`]), where `k` is 1; 0 and 0 where it
+//!   is not known, since files of version 1 stand before.
+//! - The *mark* is drawn for each file and begins each of its groups. So whole groups can be found behind a damaged
+//!   spot, and nobody can forge one inside a message, who does not know the mark.
+//! - The *synced end* is how far this node's log was known to be synced when the group was written: what lies below it
+//!   can be missing from the disk by damage only, never by a crash.
+//! - `bytes` counts the records behind the header, which have their own checksums. The *sum* is over those checksums:
+//!   so records of an earlier life of the same sectors, each of them whole, do not pass for those that were written
+//!   here.
+//!
+//! A file may end in zeros: they were written ahead, since overwriting is cheaper to sync than growing.
+
+use acklog_types::{
+    BATCH_BYTES_MAX, IdRange, LogEnd, LogId, RECORD_BYTES_MAX, RunningChecksum, record_at,
+};
+
+/// Version of the layout of new files.
+pub(super) const FORMAT_VERSION: u16 = 2;
+
+/// Version of the files that earlier releases wrote. They are read.
+pub(super) const FORMAT_VERSION_1: u16 = 1;
+
+/// Size of a segment's header, in bytes.
+pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
+
+/// Size of a group's header, in bytes; in files of version 1 it is 4 bytes less.
+pub(super) const GROUP_HEADER_BYTES: usize = 40;
+
+/// Most bytes of records in a group, unless it is a single record or batch. Larger: a reader that looks for one record
+/// skips more. Smaller: more headers.
+pub(super) const GROUP_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest records of a group that a header may tell of, in bytes: more than the largest batch has. Files are held to
+/// it, so it never shrinks, whatever becomes of the limits of messages and frames. Smaller: files of earlier releases
+/// would be damaged. Larger: more memory for what a damaged header claims.
+const GROUP_BYTES_LIMIT: usize = 16 * 1024 * 1024;
+
+const _: () =
+    assert!(BATCH_BYTES_MAX <= GROUP_BYTES_LIMIT && RECORD_BYTES_MAX <= GROUP_BYTES_LIMIT);
+
+const MAGIC: [u8; 8] = *b"acklog S";
+
+/// Which of the two kinds of node a directory belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The master.
+    Master,
+    /// A secondary.
+    Secondary,
+}
+
+impl Role {
+    /// The role that a word names.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        [Self::Master, Self::Secondary].into_iter().find(|role| role.as_str() == word)
+    }
+
+    /// The role as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What stands at the front of a segment file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentHeader {
+    pub(super) version: u16,
+    /// Whose file it is; told by files of version 1 only.
+    pub(super) role: Option<Role>,
+    pub(super) log: LogId,
+    pub(super) first: LogEnd,
+    pub(super) mark: u64,
+    /// The checksum of all records before; none where it is not known.
+    pub(super) running: Option<RunningChecksum>,
+}
+
+/// What stands at the front of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GroupHeader {
+    pub(super) first: LogEnd,
+    pub(super) synced_end: LogEnd,
+    /// Bytes of records behind the header.
+    pub(super) bytes: u32,
+    pub(super) records: u32,
+    /// The sum of its records' checksums; none in a file of version 1.
+    pub(super) sum: Option<u32>,
+}
+
+/// Reads `N` bytes at a place that lies inside.
+fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let part = bytes.get(at..).and_then(|rest| rest.first_chunk::<N>());
+    *part.expect("the layout fits its size")
+}
+
+fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
+    let place = bytes.get_mut(at..at + part.len());
+    place.expect("the layout fits its size").copy_from_slice(part);
+}
+
+/// Writes the checksum of all that stands before the last four of the header's bytes into those.
+fn seal(bytes: &mut [u8], crc_at: usize) {
+    let crc = crc32c::crc32c(bytes.get(..crc_at).expect("the layout fits its size"));
+    put(bytes, crc_at, &crc.to_le_bytes());
+}
+
+fn is_sealed(bytes: &[u8], crc_at: usize) -> bool {
+    bytes.get(..crc_at).map(crc32c::crc32c) == Some(u32::from_le_bytes(take(bytes, crc_at)))
+}
+
+impl SegmentHeader {
+    /// The header of a new file, of the newest version. Of its first segment a log knows what stands before.
+    pub(super) fn new(
+        log: LogId,
+        first: LogEnd,
+        mark: u64,
+        running: Option<RunningChecksum>,
+    ) -> Self {
+        Self { version: FORMAT_VERSION, role: None, log, first, mark, running }
+    }
+
+    pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        put(&mut bytes, 0, &MAGIC);
+        put(&mut bytes, 8, &self.version.to_le_bytes());
+        put(&mut bytes, 10, &[u8::from(self.role == Some(Role::Secondary))]);
+        put(&mut bytes, 16, &self.log.get().to_le_bytes());
+        put(&mut bytes, 32, &self.first.get().to_le_bytes());
+        put(&mut bytes, 40, &self.mark.to_le_bytes());
+        if let Some(running) = self.running.filter(|_| self.version > FORMAT_VERSION_1) {
+            put(&mut bytes, 48, &running.get().to_le_bytes());
+            put(&mut bytes, 56, &[1]);
+        }
+        seal(&mut bytes, SEGMENT_HEADER_BYTES - 4);
+        bytes
+    }
+
+    /// Reads a header, or says in words why it is none.
+    pub(super) fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Result<Self, String> {
+        if take::<8>(bytes, 0) != MAGIC {
+            return Err("this is no segment file".to_owned());
+        }
+        let version = u16::from_le_bytes(take(bytes, 8));
+        let is_sealed = is_sealed(bytes, SEGMENT_HEADER_BYTES - 4);
+        if version != FORMAT_VERSION && version != FORMAT_VERSION_1 {
+            // Another version may have its checksum elsewhere.
+            let front = if is_sealed { "" } else { "the header is damaged, or " };
+            return Err(format!(
+                "{front}the file has format version {version}, and this release reads versions \
+                 {FORMAT_VERSION_1} and {FORMAT_VERSION} only"
+            ));
+        }
+        if !is_sealed {
+            return Err("the checksum of the segment's header is wrong".to_owned());
+        }
+        let first = LogEnd::new(u64::from_le_bytes(take(bytes, 32)));
+        let (role, running) = match (version, take::<1>(bytes, 10), take::<1>(bytes, 56)) {
+            (FORMAT_VERSION_1, [0], _) => (Some(Role::Master), None),
+            (FORMAT_VERSION_1, [1], _) => (Some(Role::Secondary), None),
+            (FORMAT_VERSION, [0], [0]) => (None, None),
+            (FORMAT_VERSION, [0], [1]) => {
+                (None, Some(RunningChecksum::new(u64::from_le_bytes(take(bytes, 48)))))
+            }
+            (_, [role], [running]) => {
+                return Err(format!("the segment's header has unknown flags {role} and {running}"));
+            }
+        };
+        // Nothing stands before the first one, whatever its version.
+        let running = running.or((first == LogEnd::ZERO).then_some(RunningChecksum::START));
+        Ok(Self {
+            version,
+            role,
+            log: LogId::new(u128::from_le_bytes(take(bytes, 16))),
+            first,
+            mark: u64::from_le_bytes(take(bytes, 40)),
+            running,
+        })
+    }
+
+    /// Size of the headers of the file's groups, in bytes.
+    pub(super) fn group_header_bytes(&self) -> usize {
+        if self.version == FORMAT_VERSION_1 { GROUP_HEADER_BYTES - 4 } else { GROUP_HEADER_BYTES }
+    }
+
+    /// The header of a group of the file: of these records, which begin with message `first`, written while all below
+    /// `synced_end` was synced.
+    ///
+    /// # Panics
+    /// When the bytes are not whole records.
+    pub(super) fn group(&self, range: IdRange, records: &[u8], synced_end: LogEnd) -> GroupHeader {
+        let sum = || sum_of(records).expect("whole records");
+        GroupHeader {
+            first: range.start(),
+            synced_end,
+            bytes: records.len() as u32,
+            records: range.len() as u32,
+            sum: (self.version > FORMAT_VERSION_1).then(sum),
+        }
+    }
+
+    /// Reads the header of a group of this file; none where there is no whole one.
+    pub(super) fn decode_group(&self, bytes: &[u8]) -> Option<GroupHeader> {
+        GroupHeader::decode(bytes.get(..self.group_header_bytes())?, self.mark)
+    }
+}
+
+/// The sum of the checksums that stand in records; none where the bytes end inside one.
+fn sum_of(records: &[u8]) -> Option<u32> {
+    // The lower half.
+    RunningChecksum::START.over(records).map(|running| running.get() as u32)
+}
+
+impl GroupHeader {
+    /// Appends the header to a buffer.
+    pub(super) fn encode(&self, mark: u64, out: &mut Vec<u8>) {
+        let begin = out.len();
+        out.extend_from_slice(&mark.to_le_bytes());
+        out.extend_from_slice(&self.first.get().to_le_bytes());
+        out.extend_from_slice(&self.synced_end.get().to_le_bytes());
+        out.extend_from_slice(&self.bytes.to_le_bytes());
+        out.extend_from_slice(&self.records.to_le_bytes());
+        if let Some(sum) = self.sum {
+            out.extend_from_slice(&sum.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(out.get(begin..).unwrap_or_default());
+        out.extend_from_slice(&crc.to_le_bytes());
+    }
+
+    /// Reads the header of a group of the file with this mark, whose version shows in its length; none where there is
+    /// no whole one.
+    fn decode(bytes: &[u8], mark: u64) -> Option<Self> {
+        let crc_at = bytes.len() - 4;
+        let is_whole = take(bytes, 0) == mark.to_le_bytes() && is_sealed(bytes, crc_at);
+        let header = is_whole.then(|| Self {
+            first: LogEnd::new(u64::from_le_bytes(take(bytes, 8))),
+            synced_end: LogEnd::new(u64::from_le_bytes(take(bytes, 16))),
+            bytes: u32::from_le_bytes(take(bytes, 24)),
+            records: u32::from_le_bytes(take(bytes, 28)),
+            sum: (crc_at > 32).then(|| u32::from_le_bytes(take(bytes, 32))),
+        })?;
+        let is_possible = header.bytes as usize <= GROUP_BYTES_LIMIT && header.records > 0;
+        is_possible.then_some(header)
+    }
+
+    /// Size of the header, in bytes.
+    pub(super) fn header_bytes(&self) -> usize {
+        if self.sum.is_some() { GROUP_HEADER_BYTES } else { GROUP_HEADER_BYTES - 4 }
+    }
+
+    /// Whether these whole records, all of the group's, are others than those that were written with the header.
+    /// Where one of them is damaged, that is what is wrong, and not this.
+    pub(super) fn is_of_others(&self, records: &[u8]) -> bool {
+        let Some(sum) = self.sum.filter(|_| records.len() == self.bytes as usize) else {
+            return false;
+        };
+        sum_of(records).is_some_and(|found| found != sum) && self.are_whole(records)
+    }
+
+    fn are_whole(&self, mut records: &[u8]) -> bool {
+        let mut next = self.first;
+        while let Ok((_, size)) = record_at(next.next_id(), records) {
+            records = records.get(size..).unwrap_or_default();
+            next = next.plus(1);
+        }
+        next == self.end()
+    }
+
+    /// The end of the group's messages.
+    pub(super) fn end(&self) -> LogEnd {
+        self.first.plus(u64::from(self.records))
+    }
+
+    /// The group's size with its header, in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.header_bytes() as u64 + u64::from(self.bytes)
+    }
+}
+
+/// The name of the segment file that begins with the message of this id.
+pub(super) fn segment_name(first: LogEnd) -> String {
+    format!("{:020}.log", first.get())
+}
+
+/// The name of a segment file that is made anew, until it takes the place of the damaged one.
+pub(super) fn repaired_name(first: LogEnd) -> String {
+    format!("{}.repaired", segment_name(first))
+}
+
+/// The name of that segment's index.
+pub(super) fn index_name(first: LogEnd) -> String {
+    format!("{:020}.index", first.get())
+}
+
+/// The first id of a segment file of this name; none for other files.
+pub(super) fn first_of(name: &str) -> Option<LogEnd> {
+    let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20)?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number).map(LogEnd::new)
+}
+
+/// Whether a file of this name is a part of a log: all but the lock, and what is not ours.
+pub(crate) fn is_of_log(name: &str) -> bool {
+    let (front, rest) = name.split_once('.').unwrap_or((name, ""));
+    let is_segments = front.len() == 20 && front.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(front, "manifest" | "damaged") || (is_segments && !rest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_of_a_header_is_noticed() {
+        let running = Some(RunningChecksum::new(0x1234));
+        let new = SegmentHeader::new(LogId::new(7), LogEnd::new(9), 0x0123_4567_89ab_cdef, running);
+        let old = SegmentHeader {
+            version: FORMAT_VERSION_1,
+            role: Some(Role::Secondary),
+            running: None,
+            ..new
+        };
+        for segment in [new, old, SegmentHeader { running: None, ..new }] {
+            assert_eq!(SegmentHeader::decode(&segment.encode()), Ok(segment));
+            for bit in 0..SEGMENT_HEADER_BYTES * 8 {
+                let mut bytes = segment.encode();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(SegmentHeader::decode(&bytes).is_err(), "bit {bit}");
+            }
+            let group = GroupHeader {
+                first: LogEnd::new(9),
+                synced_end: LogEnd::new(4),
+                bytes: 77,
+                records: 2,
+                sum: (segment.version == FORMAT_VERSION).then_some(5),
+            };
+            let encoded = |group: &GroupHeader| {
+                let mut bytes = Vec::new();
+                group.encode(segment.mark, &mut bytes);
+                bytes
+            };
+            assert_eq!(encoded(&group).len(), segment.group_header_bytes());
+            assert_eq!(segment.decode_group(&encoded(&group)), Some(group));
+            assert_eq!(SegmentHeader { mark: 6, ..segment }.decode_group(&encoded(&group)), None);
+            let longest = GroupHeader { bytes: BATCH_BYTES_MAX as u32, ..group };
+            assert_eq!(segment.decode_group(&encoded(&longest)), Some(longest));
+            for bit in 0..encoded(&group).len() * 8 {
+                let mut bytes = encoded(&group);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(segment.decode_group(&bytes), None, "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_of_another_version_is_refused_by_that_name() {
+        let header = SegmentHeader::new(LogId::new(7), LogEnd::ZERO, 1, None);
+        let mut bytes = header.encode();
+        bytes[8] = 3;
+        seal(&mut bytes, SEGMENT_HEADER_BYTES - 4);
+        assert!(SegmentHeader::decode(&bytes).unwrap_err().contains("format version 3"));
+    }
+
+    #[test]
+    fn only_segment_files_have_a_first_id() {
+        assert_eq!(first_of(&segment_name(LogEnd::new(17))), Some(LogEnd::new(17)));
+        for name in ["1.log", "manifest", "+0000000000000000017.log", "00000000000000000017.index"]
+        {
+            assert_eq!(first_of(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The one that looks after old segments: writes their indexes, reads them from time to time to find damage while a
+//! copy may still be had, and repairs what is damaged with what another node gives.
+
+mod repair;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use acklog_types::LogEnd;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tracing::{debug, warn};
+
+use super::Disk;
+use super::cause::{is_full, is_lack, is_refused};
+use super::files::{Sealed, open_sealed, scan_sealed};
+use super::format::{SegmentHeader, segment_name};
+use super::notes;
+use super::scan::Scanned;
+use crate::ReadError;
+use crate::shared::Shared;
+use crate::storage::Storage;
+
+/// How fast old segments are read, in bytes a second. Faster: it takes more of the disk from those who wait. Slower:
+/// damage is found later.
+const SCRUB_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
+
+/// From the end of one look at all old segments to the beginning of the next.
+const SCRUB_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Pause before what passes is tried again: longer than the time in which a failed read counts as damage. Shorter: more
+/// lines about one condition.
+const AGAIN_AFTER: Duration = Duration::from_secs(65);
+
+/// Pause before damaged places that could not be written down are tried again. Shorter: more writes to a disk that is
+/// full. Longer: a crash meanwhile forgets more.
+const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Looks after old segments.
+#[derive(Debug)]
+pub struct Keeper {
+    shared: Arc<Shared>,
+    storage: Arc<dyn Storage>,
+    /// Sealed segments that have an index.
+    indexed: usize,
+    /// The sealed segment to read next.
+    scrubbed: usize,
+    /// Segments with a place that was noted as damaged: they are read before all others.
+    noted: VecDeque<LogEnd>,
+    /// The places that were found damaged could not be written down.
+    is_unnoted: bool,
+    /// What the marks of repaired files are drawn from.
+    rng: ChaCha8Rng,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        storage: Arc<dyn Storage>,
+        indexed: usize,
+        noted: VecDeque<LogEnd>,
+        seed: u64,
+    ) -> Self {
+        // Not the marks that the committer draws.
+        let rng = ChaCha8Rng::seed_from_u64(seed.rotate_left(1));
+        Self { shared, storage, indexed, scrubbed: 0, noted, is_unnoted: false, rng }
+    }
+
+    fn disk(&self) -> &Disk {
+        self.shared.disk.as_ref().expect("a keeper belongs to a log on disk")
+    }
+
+    /// Works until the log is closed.
+    pub(crate) fn run(&mut self) {
+        let mut scrub_at = Instant::now();
+        let (mut index_at, mut repair_at, mut note_at) = (None, None, None);
+        while self.wait_until(
+            [index_at, repair_at, note_at].into_iter().flatten().fold(scrub_at, Instant::min),
+        ) {
+            self.note_damage();
+            repair_at = self.repair().map(|pause| Instant::now() + pause);
+            note_at = self.is_unnoted.then(|| Instant::now() + NOTE_AGAIN_AFTER);
+            index_at = (!self.index_sealed()).then(|| Instant::now() + AGAIN_AFTER);
+            if scrub_at <= Instant::now() {
+                scrub_at = Instant::now() + self.scrub_next();
+            }
+        }
+        self.note_damage();
+    }
+
+    /// Writes down the places that were found damaged since, or could not be written down before.
+    pub fn note_damage(&mut self) {
+        let notes = self.disk().work().damaged.take_notes(self.is_unnoted);
+        let Some(places) = notes else { return };
+        let stored = notes::store(&*self.storage, &places);
+        self.is_unnoted = stored.is_err();
+        if let Err(error) = stored {
+            warn!(repeats = true, %error, again = ?NOTE_AGAIN_AFTER,
+                "cannot note a damaged place: a start does not know of it until it is read");
+        }
+    }
+
+    /// Waits until the time has come or a segment was sealed. Returns whether to go on.
+    fn wait_until(&self, at: Instant) -> bool {
+        let disk = self.disk();
+        let timeout = at.saturating_duration_since(Instant::now());
+        let idle = disk.keeper_wanted.wait_timeout_while(disk.work(), timeout, |work| {
+            !work.sealed && !work.damaged.is_due() && !work.closing
+        });
+        let (mut work, _) = idle.expect("no holder of this lock panics");
+        work.sealed = false;
+        !work.closing
+    }
+
+    /// Writes the indexes of the segments that were sealed since. Returns whether that is done; otherwise what kept it
+    /// from being done passes.
+    ///
+    /// A damaged one gets the index that was made as it was written, so that the next start finds what stands beside
+    /// the damaged places. Its keys are not known: one may be that of a damaged message.
+    pub(crate) fn index_sealed(&mut self) -> bool {
+        for sealed in self.disk().files.sealed(self.indexed) {
+            let stored = match self.read(sealed) {
+                Ok((scanned, header)) => {
+                    scanned.index.store(&*self.storage, &header, Some(&scanned.keys))
+                }
+                Err(ReadError::Passing { .. }) => return false,
+                Err(ReadError::Damaged { .. }) => {
+                    let written = self.disk().files.open_at(sealed.first);
+                    written.map_or(Ok(()), |segment| {
+                        segment.index().store(&*self.storage, &segment.header, None)
+                    })
+                }
+            };
+            if let Err(error) = stored {
+                let file = segment_name(sealed.first);
+                let passes = is_lack(&error) || is_full(&error) || is_refused(&error);
+                warn!(file, %error, passes, "cannot write a segment's index: a start without one reads it all");
+                if passes {
+                    return false;
+                }
+            }
+            self.indexed += 1;
+        }
+        true
+    }
+
+    /// Reads the next old segment. Returns how long to wait until the next.
+    pub fn scrub_next(&mut self) -> Duration {
+        let noted = self.noted.pop_front();
+        let files = &self.disk().files;
+        let noted = noted.and_then(|first| files.sealed_at(first));
+        let Some(sealed) = noted.or_else(|| files.sealed(self.scrubbed).first().copied()) else {
+            self.scrubbed = 0;
+            return SCRUB_PAUSE;
+        };
+        let length = match self.read(sealed) {
+            Ok((scanned, _)) => scanned.index.length(),
+            Err(ReadError::Passing { .. }) => {
+                if noted.is_some() {
+                    self.noted.push_front(sealed.first);
+                }
+                return AGAIN_AFTER;
+            }
+            Err(ReadError::Damaged { .. }) => 0,
+        };
+        self.scrubbed += usize::from(noted.is_none());
+        debug!(file = segment_name(sealed.first), bytes = length, "read an old segment");
+        Duration::from_millis(length * 1000 / SCRUB_BYTES_PER_SECOND)
+    }
+
+    /// Reads a sealed segment. What is wrong with it is noted.
+    fn read(&self, sealed: Sealed) -> Result<(Scanned, SegmentHeader), ReadError> {
+        let read = || {
+            let (file, header) = open_sealed(&*self.storage, sealed)?;
+            Ok((scan_sealed(&*file, &header, sealed.end)?, header))
+        };
+        read().map_err(|unread| {
+            let error = self.disk().files.told(sealed.first, unread);
+            self.shared.unreadable(&error);
+            error
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! The repair of damaged segments while the node runs, with what its peers have.
+//!
+//! The damaged file is not written to: a new one is made beside it and synced, and takes its name. A crash at any point
+//! leaves the one or the other. A segment that is still being written is sealed first, so that the header of the next
+//! one has a checksum that proves the repair.
+
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+
+use acklog_types::{IdRange, LogEnd, Records, Run};
+use rand::RngExt;
+use tracing::{debug, info, warn};
+
+use super::super::damaged::{Fetched, Step};
+use super::super::format::{repaired_name, segment_name};
+use super::super::recovery::rebuild::{Rebuild, RebuildError, Survey};
+use super::Keeper;
+
+/// Pause before what kept a segment from being repaired is tried again: a full disk, most likely.
+/// Shorter: more reads of whole segments for nothing. Longer: what is damaged stays so for longer.
+const REPAIR_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+impl Keeper {
+    /// Goes on with the repair of what is damaged, as far as that is possible without other nodes. Returns after which
+    /// time to try again, where something that passes is in the way.
+    pub fn repair(&mut self) -> Option<Duration> {
+        loop {
+            let step = self.disk().work().damaged.step()?;
+            let (segment, done) = match step {
+                Step::Survey(segment) => (segment, self.survey(segment)),
+                Step::Write(segment, fetched) => (segment, self.write_anew(segment, &fetched)),
+            };
+            match done {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    let file = segment_name(segment);
+                    warn!(file, %error, again = ?REPAIR_AGAIN_AFTER, "a damaged file is not repaired yet");
+                    return Some(REPAIR_AGAIN_AFTER);
+                }
+            }
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// Looks what is left of a damaged segment, and has what is missing fetched. Returns whether there
+    /// may be more to do at once.
+    fn survey(&mut self, first: LogEnd) -> io::Result<bool> {
+        let Some(rebuild) = self.rebuild(first) else {
+            debug!(file = segment_name(first), "a damaged file is sealed, to be repaired");
+            self.disk().leave(|work| work.roll = true);
+            return Ok(false);
+        };
+        let survey = rebuild.survey()?;
+        if survey.is_whole {
+            info!(file = segment_name(first), "what was damaged reads well again");
+            self.disk().files.forget(first);
+            self.disk().work().damaged.mended(first);
+        } else {
+            let messages: u64 = survey.missing.iter().map(|ids| ids.len()).sum();
+            let ids = survey.missing.first().copied().unwrap_or(IdRange::empty(first));
+            info!(file = segment_name(first), messages, id = %ids,
+                "a damaged file is repaired when a node that has its damaged messages is connected");
+            self.disk().work().damaged.surveyed(first, survey.missing);
+        }
+        self.disk().work().damaged.look_again();
+        Ok(true)
+    }
+
+    /// A damaged segment, if it is sealed.
+    fn rebuild(&self, first: LogEnd) -> Option<Rebuild<'_>> {
+        let files = &self.disk().files;
+        let (sealed, before, next) = files.around(first)?;
+        let (storage, log) = (&*self.storage, files.log()?);
+        Some(Rebuild { storage, log, first, end: sealed.end, before, next })
+    }
+
+    /// Writes a segment anew, of which all that was missing is fetched. Returns whether there may be
+    /// more to do at once.
+    fn write_anew(&mut self, first: LogEnd, fetched: &Fetched) -> io::Result<bool> {
+        // Zero would be found everywhere.
+        let mark = self.rng.random_range(1..=u64::MAX);
+        let Some(rebuild) = self.rebuild(first) else { return Ok(false) };
+        let survey = rebuild.survey()?;
+        let file = segment_name(first);
+        let peer = fetched.peer.as_ref().map(|peer| peer.as_str());
+        match swap(&rebuild, &survey, fetched, mark) {
+            Ok(()) => {
+                self.disk().files.forget(first);
+                self.disk().work().damaged.mended(first);
+                let messages: u64 = fetched.records.iter().map(|run| run.range().len()).sum();
+                let id = fetched.records.first().map(Run::range).unwrap_or(IdRange::empty(first));
+                info!(file, peer, messages, %id, "repaired a damaged file");
+            }
+            Err(RebuildError::Unproven) if fetched.records.is_empty() => {
+                self.disk().work().damaged.misfit(first);
+                // Nobody is asked, so nothing else would make it wait.
+                return Err(io::Error::other("the next file tells of other records than it has"));
+            }
+            Err(RebuildError::Unproven) => {
+                warn!(
+                    file,
+                    peer,
+                    "no checksum proves that what another node gave is what was here; \
+                    the damaged file is left as it is"
+                );
+                self.disk().work().damaged.misfit(first);
+            }
+            Err(RebuildError::System(error)) => return Err(error),
+            Err(RebuildError::Others(never)) => match never {},
+        }
+        self.note_damage();
+        Ok(true)
+    }
+}
+
+/// Makes a segment anew, and puts it in the place of the damaged one.
+fn swap(
+    rebuild: &Rebuild<'_>,
+    survey: &Survey,
+    fetched: &Fetched,
+    mark: u64,
+) -> Result<(), RebuildError<Infallible>> {
+    let mut others = |ids: IdRange| {
+        let part = |run: &Records| {
+            let part = run.range().from(ids.start()).until(ids.end());
+            (!part.is_empty()).then(|| run.slice(part))
+        };
+        Ok(fetched.records.iter().filter_map(part).collect())
+    };
+    let proof = rebuild.prove(survey, &mut others, mark)?;
+    let name = repaired_name(rebuild.first);
+    let scanned = rebuild.write(&name, &proof, survey, &mut others)?;
+    rebuild.storage.rename(&name, &segment_name(rebuild.first))?;
+    rebuild.storage.sync_directory()?;
+    if let Err(error) = scanned.index.store(rebuild.storage, &proof.header, Some(&scanned.keys)) {
+        warn!(file = segment_name(rebuild.first), %error,
+            "cannot write the index; the next start reads the segment again");
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The manifest's section about logs of other nodes that are longer than this one.
+
+use acklog_types::{Checksum, LogEnd, Longer, Losses};
+use serde::{Deserialize, Serialize};
+
+use super::{Sections, is_zero};
+
+/// The section's name.
+const NAME: &str = "losses";
+
+#[derive(Serialize, Deserialize)]
+struct Section {
+    /// An end below which an earlier release had all given up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    accepted: u64,
+    /// Each log's end, its checksum, and whether it was given up.
+    logs: Vec<(u64, Option<u32>, bool)>,
+}
+
+/// Adds the section, where there is something to tell.
+pub(super) fn encode(losses: &Losses, sections: &mut Sections) {
+    if *losses == Losses::default() {
+        return;
+    }
+    let log = |log: &Longer| (log.end.get(), log.checksum.map(Checksum::get), log.is_given_up);
+    let logs = losses.longer.iter().map(log).collect();
+    let section = Section { accepted: losses.accepted.get(), logs };
+    let section = serde_json::to_value(section).expect("numbers");
+    sections.insert(NAME.to_owned(), section);
+}
+
+/// Takes the section out. `seen` and `accepted` are all that an earlier release knows, and may have changed.
+///
+/// # Errors
+/// In words, where it is none.
+pub(super) fn decode(
+    sections: &mut Sections,
+    seen: LogEnd,
+    accepted: LogEnd,
+) -> Result<Losses, String> {
+    let mut losses = Losses::default();
+    if let Some(section) = sections.remove(NAME) {
+        let section: Section =
+            serde_json::from_value(section).map_err(|error| error.to_string())?;
+        let longer = |(end, checksum, is_given_up): (u64, Option<u32>, bool)| Longer {
+            end: LogEnd::new(end),
+            checksum: checksum.map(Checksum::new),
+            is_given_up,
+        };
+        losses.longer = section.logs.into_iter().map(longer).collect();
+        losses.accepted = LogEnd::new(section.accepted);
+    }
+    if accepted > losses.accepted_end() {
+        losses.accepted = accepted;
+        let given_up = losses.longer.iter_mut().filter(|longer| longer.end <= accepted);
+        given_up.for_each(|longer| longer.is_given_up = true);
+    }
+    if seen > losses.seen_end() {
+        losses.note(seen, None);
+    }
+    Ok(losses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_release_noted_is_known() {
+        let end = LogEnd::new;
+        let noted =
+            |seen, accepted| decode(&mut Sections::new(), end(seen), end(accepted)).unwrap();
+        assert_eq!(noted(9, 0).missing(end(3)), Some(end(9)));
+        assert_eq!(noted(9, 4).missing(end(3)), Some(end(9)));
+        let accepted = noted(9, 9);
+        assert_eq!(accepted.missing(end(3)), None);
+        assert!(accepted.is_given_up(end(7), Some(Checksum::new(1))));
+        // It took messages of a manifest that this one wrote, and knows nothing of the section.
+        let mut sections = Sections::new();
+        encode(&accepted, &mut sections);
+        assert_eq!(decode(&mut sections, end(12), end(9)).unwrap().missing(end(3)), Some(end(12)));
+        assert!(sections.is_empty());
+        // It accepted a loss that this one noted.
+        let mut noted = Losses::default();
+        noted.note(end(9), Some(Checksum::new(1)));
+        encode(&noted, &mut sections);
+        assert_eq!(decode(&mut sections, end(9), end(9)).unwrap().missing(end(3)), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! Places that were found damaged while a node ran, kept across restarts in the file `damaged`, so that a start knows
+//! of them before anybody reads there. Like the manifest one line of JSON and one with its checksum.
+
+use std::io;
+
+use acklog_types::{IdRange, LogEnd};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::manifest::{checked_line, replace, whole_file};
+use super::places::Place;
+use crate::storage::Storage;
+
+/// The file's name.
+pub(super) const NOTES: &str = "damaged";
+
+/// Most places that are noted. More: a dying disk would be written to with each read. Fewer: a start could know of none
+/// of a second kind.
+pub(super) const NOTES_MAX: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    segment: u64,
+    offset: u64,
+    first: u64,
+    end: u64,
+    what: String,
+}
+
+/// Reads the noted places. Notes that cannot be read are as good as none: the damage is found again.
+pub(super) fn load(storage: &dyn Storage) -> Vec<Place> {
+    let read = || -> io::Result<Vec<Note>> {
+        let Some(bytes) = whole_file(storage, NOTES)? else { return Ok(Vec::new()) };
+        let line = checked_line(&bytes).map_err(io::Error::other)?;
+        Ok(serde_json::from_str(line)?)
+    };
+    let notes = read().unwrap_or_else(|error| {
+        warn!(file = storage.path_of(NOTES), %error, "the notes of damaged places cannot be read");
+        Vec::new()
+    });
+    let place = |note: Note| Place {
+        segment: LogEnd::new(note.segment),
+        offset: note.offset,
+        ids: IdRange::new(LogEnd::new(note.first), LogEnd::new(note.end.max(note.first))),
+        what: note.what,
+    };
+    notes.into_iter().map(place).collect()
+}
+
+/// Puts these notes in the place of those before. When it returns, they survive every crash.
+///
+/// # Errors
+/// The system's.
+pub(super) fn store(storage: &dyn Storage, places: &[Place]) -> io::Result<()> {
+    let note = |place: &Place| Note {
+        segment: place.segment.get(),
+        offset: place.offset,
+        first: place.ids.start().get(),
+        end: place.ids.end().get(),
+        what: place.what.clone(),
+    };
+    let notes: Vec<Note> = places.iter().map(note).collect();
+    let line = serde_json::to_string(&notes).expect("numbers and words");
+    replace(storage, NOTES, &line).map_err(|failed| failed.error)
+}

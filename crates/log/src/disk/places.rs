@@ -1,0 +1,220 @@
+//! Every damaged place of a segment file: what lies behind one is looked for and looked at.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use acklog_types::{IdRange, LogEnd, record_at, record_size};
+use memchr::memmem;
+
+use super::files::Unread;
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
+use super::index::ENTRY_DISTANCE_BYTES;
+use super::scan::{CHUNK_BYTES, OF_OTHERS, Scanned, Visit};
+use super::window::Window;
+use crate::storage::StorageFile;
+
+/// Damaged records in a row that are told one by one. More: what is no record at all takes long to look at. Fewer:
+/// whole records behind them are not found.
+const DAMAGED_IN_A_ROW_MAX: usize = 64;
+
+/// Bytes that are searched for the group that a reader wants, from where it finds none: an index tells of each group
+/// that begins farther away.
+const NEAR_BYTES: usize = ENTRY_DISTANCE_BYTES as usize + GROUP_HEADER_BYTES;
+
+/// A place in a segment file that is not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The first id of the segment, which is in its file's name.
+    pub segment: LogEnd,
+    /// Where in the file.
+    pub offset: u64,
+    /// The messages that cannot be read because of it. Empty where none is known of.
+    pub ids: IdRange,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// What was found in a damaged segment.
+pub(super) struct Surveyed {
+    pub(super) places: Vec<Place>,
+    /// Where the segment goes on behind its end: the first message of the next group and its place. None where nothing
+    /// leads there.
+    pub(super) behind: Option<(LogEnd, u64)>,
+}
+
+/// A group that begins at `at`.
+struct Group {
+    at: u64,
+    header: GroupHeader,
+}
+
+/// Looks for damaged places.
+struct Survey<'a> {
+    window: Window<'a>,
+    header: &'a SegmentHeader,
+    end: LogEnd,
+    /// The next message.
+    next: LogEnd,
+    /// What lies below was shown before.
+    shown: LogEnd,
+    /// The place that the scan found, and what is wrong there, until it is noted.
+    first: Option<(u64, String)>,
+    places: Vec<Place>,
+}
+
+/// Lists the damaged places of a segment in which a scan found one, and shows the whole records that the scan did not
+/// show, also those of a batch with a damaged one. `end` is where the segment should end, or what is wanted of it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn damaged_places(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    scanned: &Scanned,
+    end: LogEnd,
+    visit: Visit<'_>,
+) -> io::Result<Surveyed> {
+    let mut at = scanned.broken_group.unwrap_or(scanned.index.length());
+    let window = Window::new(file, CHUNK_BYTES);
+    let (next, first) = (scanned.index.end(), scanned.bad.clone());
+    let first = first.map(|bad| (bad.offset, bad.what));
+    let mut survey = Survey { window, header, end, next, shown: next, first, places: Vec::new() };
+    let mut behind = None;
+    while survey.next < end {
+        let Some(group) = find_group(&mut survey.window, survey.header, at, survey.next)? else {
+            survey.note(at, end, "no whole group of records stands behind this place");
+            behind = None;
+            break;
+        };
+        if group.header.first > survey.next {
+            let what = "no whole group of records stands here";
+            survey.note(at, group.header.first, what);
+        }
+        if survey.look_at(&group, visit)?.is_break() {
+            // What is wrong lies behind what is wanted.
+            survey.first = None;
+            break;
+        }
+        at = group.at + group.header.size();
+        behind = Some((survey.next, at));
+    }
+    // It may be of a kind that loses no message.
+    if let Some((offset, what)) = survey.first.take() {
+        let ids = IdRange::empty(scanned.index.end());
+        survey.places.insert(0, Place { segment: header.first, offset, ids, what });
+    }
+    Ok(Surveyed { places: survey.places, behind })
+}
+
+impl Survey<'_> {
+    /// Notes that what lies between the next message and `until` cannot be read.
+    fn note(&mut self, offset: u64, until: LogEnd, what: &str) {
+        let ids = IdRange::new(self.next, until);
+        let (offset, what) = self.first.take().unwrap_or_else(|| (offset, what.to_owned()));
+        self.places.push(Place { segment: self.header.first, offset, ids, what });
+        self.next = until;
+    }
+
+    /// Looks at the records of a group from the next message on.
+    fn look_at(&mut self, group: &Group, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
+        let begin = group.at + group.header.header_bytes() as u64;
+        let bytes = self.window.get(begin, group.header.bytes as usize)?.to_vec();
+        if group.header.is_of_others(&bytes) {
+            self.note(group.at, group.header.end(), OF_OTHERS);
+            return Ok(ControlFlow::Continue(()));
+        }
+        let (mut at, mut id) = (0, group.header.first);
+        while id < group.header.end().min(self.end) {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let size = match record_at(id.next_id(), rest) {
+                Ok((record, size)) => {
+                    if id >= self.shown && visit(&record).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    size
+                }
+                Err(error) => {
+                    let size = whole_behind(rest, id, group.header.end());
+                    let until = size.map_or(group.header.end(), |_| id.plus(1));
+                    if until > self.next {
+                        self.next = self.next.max(id);
+                        self.note(begin + at as u64, until, &error.to_string());
+                    }
+                    let Some(size) = size else { break };
+                    size
+                }
+            };
+            (at, id) = (at + size, id.plus(1));
+            self.next = self.next.max(id);
+        }
+        self.next = self.next.max(group.header.end());
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Finds the first whole group header at or behind a place whose group has messages from `next` on.
+fn find_group(
+    window: &mut Window<'_>,
+    segment: &SegmentHeader,
+    mut at: u64,
+    next: LogEnd,
+) -> io::Result<Option<Group>> {
+    loop {
+        let piece = window.get(at, CHUNK_BYTES)?;
+        let found = group_in(piece, at, segment, next);
+        if found.is_some() || piece.len() < CHUNK_BYTES {
+            return Ok(found);
+        }
+        // A header may lie across the border of two pieces.
+        at += (piece.len() - (GROUP_HEADER_BYTES - 1)) as u64;
+    }
+}
+
+/// The same in the piece of a file that begins at `at`.
+fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<Group> {
+    let needle = segment.mark.to_le_bytes();
+    memmem::find_iter(piece, &needle).find_map(|found| {
+        let header = segment.decode_group(piece.get(found..).unwrap_or_default());
+        let header = header.filter(|header| header.end() > next)?;
+        Some(Group { at: at + found as u64, header })
+    })
+}
+
+/// Returns the group that a reader of what begins at `from` goes on with, where no whole group header is at `at`, at
+/// which the one of message `next` should be: its first message and its place.
+///
+/// # Errors
+/// When the damage hides what is wanted, or the file cannot be read.
+pub(super) fn pass_damage(
+    window: &mut Window<'_>,
+    segment: &SegmentHeader,
+    (next, at): (LogEnd, u64),
+    from: LogEnd,
+) -> Result<(LogEnd, u64), Unread> {
+    if next < from {
+        let piece = window.get(at, NEAR_BYTES).map_err(Unread::Failed)?;
+        let behind = group_in(piece, at, segment, from);
+        if let Some(group) = behind.filter(|group| group.header.first <= from) {
+            return Ok((group.header.first, group.at));
+        }
+    }
+    let what = format!("no whole group of records from message {next} on");
+    Err(Unread::Damaged(at, next, what))
+}
+
+/// The size of a damaged record, where its length field, and those of damaged records behind it, lead to a whole record
+/// or to the group's end.
+fn whole_behind(bytes: &[u8], id: LogEnd, end: LogEnd) -> Option<usize> {
+    let (mut rest, mut next) = (bytes, id);
+    for _ in 0..DAMAGED_IN_A_ROW_MAX {
+        rest = rest.get(record_size(rest)?..)?;
+        next = next.plus(1);
+        if next == end {
+            return record_size(bytes).filter(|_| rest.is_empty());
+        }
+        if record_at(next.next_id(), rest).is_ok() {
+            return record_size(bytes);
+        }
+    }
+    None
+}

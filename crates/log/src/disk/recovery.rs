@@ -1,0 +1,364 @@
+//! What a start finds in a directory, and what it does about what a crash left.
+//!
+//! Let S be the highest end that the manifest or any whole group header names as synced. Bytes below S were forced to
+//! the disk and acked: where they are not what was written, that is damage, and the node refuses to start. At or above
+//! S a crash may have torn writes, in any order: the first record there that is not whole ends the log, and it and all
+//! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
+//! read back proves nothing about the disk.
+
+pub mod backup;
+mod findings;
+pub mod inspect;
+pub(super) mod rebuild;
+mod refusal;
+pub mod repair;
+mod snapshot;
+mod walk;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, RwLock};
+
+use acklog_types::{Checksum, IdRange, LogEnd, RunningChecksum};
+use tracing::{info, warn};
+
+use self::walk::{Found, Look, unknown};
+use super::cause::is_full;
+use super::files::{Files, Sealed, Segment};
+use super::format::{Role, SegmentHeader, segment_name};
+use super::index::{Key, SparseIndex};
+use super::manifest::{MANIFEST, Manifest};
+use super::notes;
+use super::places::Place;
+use super::scan::{Scanned, no_visit, scan};
+use super::window::Window;
+use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
+use crate::shared::{Before, Shared};
+use crate::storage::{Storage, StorageFile};
+use crate::{LogWriter, Opened, ReadError};
+
+/// Bytes that are written again at once.
+const REWRITE_BYTES: usize = 1024 * 1024;
+
+/// A directory's log, ready to be used.
+#[derive(Debug)]
+pub struct Recovered {
+    pub(crate) shared: Arc<Shared>,
+    /// Writes what was appended.
+    pub committer: Committer,
+    /// Makes indexes, scrubs, repairs.
+    pub keeper: Keeper,
+    /// The log, and what was found in it.
+    pub opened: Opened,
+}
+
+/// Opens the log of a directory.
+///
+/// # Errors
+/// When the directory cannot be used, or its log is damaged.
+pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recovered, OpenError> {
+    let found = Found { storage: &*storage, role: options.role };
+    let firsts = found.segments()?;
+    let mut manifest = found.manifest(&options, &firsts)?;
+    let mut start = Start::new(&found, &manifest);
+    found.walk(&manifest, &firsts, &mut start)?;
+    let keys = start.keys(options.keys)?;
+    let Start { sealed, last, .. } = start;
+    let sealed: Vec<Sealed> = sealed.iter().map(|old| old.sealed).collect();
+    // Up to here nothing was changed but indexes.
+    found.set_aside(&manifest, &firsts)?;
+    if let Some((segment, scanned)) = &last {
+        found.mend(&manifest, segment, scanned)?;
+    }
+    let running = match &last {
+        Some((_, scanned)) => scanned.running,
+        None => Some(RunningChecksum::START),
+    };
+    let segment = last.map(|(segment, scanned)| {
+        Arc::new(Segment { index: RwLock::new(scanned.index), ..segment })
+    });
+    let end = segment.as_ref().map_or(LogEnd::ZERO, |segment| segment.end());
+    // All that is left is synced by now, whatever the headers know.
+    manifest.synced = end;
+    found.store(&manifest)?;
+    // A secondary without messages belongs to no log yet.
+    let is_known = options.role == Role::Master || end > LogEnd::ZERO;
+    let log = manifest.log.filter(|_| is_known);
+    let log_shown = log.map(|log| log.to_string());
+    info!(dir = found.path(), %end, segments = sealed.len() + usize::from(segment.is_some()),
+        log = log_shown, "opened the log on disk");
+    let indexed = sealed.len();
+    let files = Files::new(storage.clone(), sealed, segment.clone());
+    let (damage, noted) = known_damage(&*storage, &files, end);
+    let (last, accepted_ms) = last_record(&files, end).unzip();
+    let before = Before { end, running, last, accepted_ms: accepted_ms.unwrap_or_default() };
+    let shared = Shared::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
+    let shared = Arc::new(shared);
+    damage.iter().for_each(|damage| shared.unreadable(damage));
+    let (members, losses) = (manifest.members.clone(), manifest.losses.clone());
+    let is_old = log != Some(options.new_log);
+    let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
+    let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
+    let (writer, reader) = LogWriter::of(shared.clone(), log);
+    let opened = Opened { writer, reader, log, is_old, members, losses, keys };
+    Ok(Recovered { shared, committer, keeper, opened })
+}
+
+/// The checksum of the last record of a log, and when that was accepted; none where there is none, or it cannot be read
+/// now.
+fn last_record(files: &Files, end: LogEnd) -> Option<(Checksum, u64)> {
+    let records = files.read(end.last_id()?.before(), end, 0).ok()?;
+    records.iter().next().map(|record| (record.checksum, record.accepted_ms))
+}
+
+/// The noted places of damage that are damaged still, as a read of them tells, and the segments that they are in. The
+/// others were mended since.
+fn known_damage(
+    storage: &dyn Storage,
+    files: &Files,
+    end: LogEnd,
+) -> (Vec<ReadError>, VecDeque<LogEnd>) {
+    let mut noted = notes::load(storage);
+    noted.retain(|place| place.ids.start() < end);
+    let read = |place: &Place| {
+        let from = place.ids.start();
+        files.read(from, from.plus(1), 0).err()
+    };
+    let damage: Vec<ReadError> = noted.iter().filter_map(read).collect();
+    (damage, noted.iter().map(|place| place.segment).collect())
+}
+
+/// A start's way along the segments: it ends at the first damage.
+struct Start<'a> {
+    found: &'a Found<'a>,
+    manifest: &'a Manifest,
+    /// Whether an index that is missing or does not fit is made again.
+    makes_indexes: bool,
+    sealed: Vec<OldSegment>,
+    last: Option<(Segment, Scanned)>,
+}
+
+/// A sealed segment that a start came by.
+struct OldSegment {
+    sealed: Sealed,
+    header: SegmentHeader,
+    /// How many keyed messages it has; none where its index does not vouch for that.
+    keys: Option<u32>,
+}
+
+impl Look for Start<'_> {
+    /// Takes where a segment ends from the head of its index, if the next file agrees. Else the segment is read, and
+    /// its index written anew.
+    fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
+        let found = self.found;
+        let (file, header) = found.open(self.manifest, name, first)?;
+        let length = file.length().map_err(found.failed("read", name))?;
+        let head = SparseIndex::load_head(found.storage, &header);
+        let head = head.filter(|head| head.end == next);
+        let (end, keys) = match head.filter(|head| head.length <= length) {
+            Some(head) => (head.end, head.keys),
+            None => {
+                warn!(
+                    file = name,
+                    "a sealed segment has no index that fits; it is read to make one"
+                );
+                let scanned = found.read_sealed(name, &*file, &header)?;
+                if scanned.index.end() == next {
+                    if self.makes_indexes {
+                        found.store_index(name, &header, &scanned);
+                    }
+                } else if head.is_some() {
+                    let what =
+                        format!("the file is cut off before message {}", scanned.index.end());
+                    return Err(found.damaged(name, length, &what));
+                }
+                (scanned.index.end(), Some(scanned.keys.len() as u32))
+            }
+        };
+        self.sealed.push(OldSegment { sealed: Sealed { first, end }, header, keys });
+        Ok(end)
+    }
+
+    /// The last segment is read whole: what is missing of it must lie above all that was synced.
+    fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError> {
+        let (_, header) = self.found.open(self.manifest, name, first)?;
+        let file = self.found.storage.open_to_write(name);
+        let file = file.map_err(self.found.failed("open", name))?;
+        let scanned =
+            scan(&*file, &header, &mut no_visit).map_err(self.found.failed("read", name))?;
+        self.found.check_last(self.manifest, name, &scanned)?;
+        self.last = Some((Segment::new(header, file, SparseIndex::new(first)), scanned));
+        Ok(())
+    }
+
+    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+        Err(damage)
+    }
+}
+
+impl<'a> Start<'a> {
+    fn new(found: &'a Found<'a>, manifest: &'a Manifest) -> Self {
+        Self { found, manifest, makes_indexes: true, sealed: Vec::new(), last: None }
+    }
+
+    /// The last `count` keyed messages, in id order. Only as many indexes are read as have them.
+    fn keys(&self, count: usize) -> Result<Vec<Key>, OpenError> {
+        let Some((_, scanned)) = &self.last else { return Ok(Vec::new()) };
+        let mut keys: Vec<Key> = scanned.keys.iter().rev().take(count).copied().collect();
+        for old in self.sealed.iter().rev().filter(|old| old.keys != Some(0)) {
+            if keys.len() >= count {
+                break;
+            }
+            let of_segment = match SparseIndex::load_keys(self.found.storage, &old.header) {
+                Some(of_segment) => of_segment,
+                None => {
+                    let name = segment_name(old.sealed.first);
+                    let (file, header) = self.found.open(self.manifest, &name, old.sealed.first)?;
+                    warn!(
+                        file = name,
+                        "the keys of a segment's index are damaged; it is read to make one"
+                    );
+                    let scanned = self.found.read_sealed(&name, &*file, &header)?;
+                    if self.makes_indexes {
+                        self.found.store_index(&name, &header, &scanned);
+                    }
+                    scanned.keys
+                }
+            };
+            let wanted = count - keys.len();
+            keys.extend(of_segment.iter().rev().take(wanted));
+        }
+        keys.reverse();
+        Ok(keys)
+    }
+}
+
+impl Found<'_> {
+    /// The manifest; a new one where the directory has nothing yet.
+    fn manifest(&self, options: &DiskOptions, firsts: &[LogEnd]) -> Result<Manifest, OpenError> {
+        match self.stored_manifest()? {
+            Some(manifest) if manifest.role != self.role => Err(OpenError::OtherRole {
+                path: self.path(),
+                found: manifest.role,
+                wanted: self.role,
+            }),
+            Some(manifest) => Ok(manifest),
+            None if firsts.is_empty() => {
+                info!(dir = self.path(), "the directory has no log; a new, empty one begins here");
+                let log = (self.role == Role::Master).then_some(options.new_log);
+                Ok(Manifest::new(self.role, log))
+            }
+            None => Err(self.no_manifest()),
+        }
+    }
+
+    /// Puts a manifest in place, also one that is as it was: its name may be one that no sync of the directory has made
+    /// safe. On a full disk the node starts all the same, since it can be read.
+    fn store(&self, manifest: &Manifest) -> Result<(), OpenError> {
+        let is_there = self.storage.open(MANIFEST).is_ok();
+        let stored = match manifest.store(self.storage).map_err(|failed| failed.error) {
+            Err(error) if is_there && is_full(&error) => {
+                warn!(file = MANIFEST, %error, "no room for a new manifest; the one before stays");
+                self.storage.sync_directory()
+            }
+            stored => stored,
+        };
+        stored.map_err(self.failed("write", MANIFEST))
+    }
+
+    /// Reads a sealed segment, all of whose records must be whole.
+    fn read_sealed(
+        &self,
+        name: &str,
+        file: &dyn StorageFile,
+        header: &SegmentHeader,
+    ) -> Result<Scanned, OpenError> {
+        let scanned = scan(file, header, &mut no_visit).map_err(self.failed("read", name))?;
+        match &scanned.bad {
+            Some(bad) => Err(self.damaged(name, bad.offset, &bad.what)),
+            None => Ok(scanned),
+        }
+    }
+
+    fn store_index(&self, name: &str, header: &SegmentHeader, scanned: &Scanned) {
+        if let Err(error) = scanned.index.store(self.storage, header, Some(&scanned.keys)) {
+            warn!(file = name, %error, "cannot write the index; the next start reads the segment again");
+        }
+    }
+
+    /// Makes the names free of the files that the manifest does not tell of. They have no messages: the walk saw to it.
+    fn set_aside(&self, manifest: &Manifest, firsts: &[LogEnd]) -> Result<(), OpenError> {
+        let mut names = None;
+        for first in unknown(manifest, firsts) {
+            let name = segment_name(first);
+            let names: &Vec<String> = match &names {
+                Some(names) => names,
+                None => names.insert(self.storage.list().map_err(self.failed("list", ""))?),
+            };
+            let aside = name_aside(names, &name, "unused");
+            let renamed = self.storage.rename(&name, &aside);
+            renamed.map_err(self.failed("rename", &name))?;
+            info!(file = name, aside, "a segment was begun and never used; it is set aside");
+        }
+        Ok(())
+    }
+
+    /// Cuts off what a crash tore, and writes again what is kept and may not be on the disk.
+    fn mend(
+        &self,
+        manifest: &Manifest,
+        segment: &Segment,
+        scanned: &Scanned,
+    ) -> Result<(), OpenError> {
+        let (name, index) = (segment_name(segment.header.first), &scanned.index);
+        let synced = scanned.synced.max(manifest.synced);
+        if let Some(bad) = &scanned.bad {
+            warn!(file = self.storage.path_of(&name), offset = bad.cut, bytes = bad.bytes,
+                id = %bad.ids, what = bad.what, "a torn end of the log, as a crash leaves it, is cut off");
+        }
+        if scanned.bad.is_none() && index.end() == synced {
+            return Ok(());
+        }
+        let mended = mend_file(&*segment.file, &segment.header, scanned, synced);
+        mended.map_err(self.failed("mend", &name))?;
+        info!(file = name, end = %index.end(), synced = %synced, "what is kept of the log's end is synced");
+        Ok(())
+    }
+}
+
+/// A free name for a file that is kept beside the one that takes its place.
+fn name_aside(names: &[String], name: &str, why: &str) -> String {
+    let numbered = (2..).map(|number| format!("{name}.{why}-{number}"));
+    let mut aside = std::iter::once(format!("{name}.{why}")).chain(numbered);
+    aside.find(|aside| !names.contains(aside)).expect("there are more numbers than files")
+}
+
+fn mend_file(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    scanned: &Scanned,
+    synced: LogEnd,
+) -> io::Result<()> {
+    let index = &scanned.index;
+    let (_, mut at) = index.before(synced);
+    let mut window = Window::new(file, REWRITE_BYTES);
+    while at < index.length() && synced < index.end() {
+        let rest = (index.length() - at).min(REWRITE_BYTES as u64);
+        let bytes = window.get(at, rest as usize)?;
+        file.write_at(at, bytes)?;
+        at += bytes.len() as u64;
+    }
+    // A group of which the front is kept: its header must not count the rest.
+    if let Some(group_at) = scanned.broken_group.filter(|&at| at < index.length()) {
+        let mut kept = vec![0; (index.length() - group_at) as usize];
+        file.read_at(group_at, &mut kept)?;
+        let group = header.decode_group(&kept).expect("the scan read it");
+        let records = kept.get(group.header_bytes()..).unwrap_or_default();
+        let range = IdRange::new(group.first, index.end());
+        let mut head = Vec::new();
+        header.group(range, records, group.synced_end).encode(header.mark, &mut head);
+        file.write_at(group_at, &head)?;
+    }
+    file.set_length(index.length())?;
+    file.sync()
+}

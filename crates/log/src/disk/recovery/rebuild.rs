@@ -1,0 +1,317 @@
+//! Making a segment anew from its own whole records and those that another node has of the others: what a node that
+//! runs does, and `acklog log repair`.
+//!
+//! Nothing is believed because it looks right. A segment is written anew only where a checksum from the damaged
+//! directory itself proves the whole of it: the next file tells the checksum of all records before it; or, for a
+//! single record, its own checksum that still stands at the damaged place.
+
+mod writer;
+
+use std::io;
+use std::iter::Peekable;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::vec;
+
+use acklog_types::{
+    IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, RunningChecksum, encode_record,
+};
+
+use self::writer::Writer;
+use super::super::cause::{is_io_error, is_loss};
+use super::super::format::{SegmentHeader, segment_name};
+use super::super::places::{Place, damaged_places};
+use super::super::scan::{Scanned, no_visit, read_header, scan};
+use crate::storage::{Storage, StorageFile};
+
+/// A segment with damaged places, in its directory.
+pub(in crate::disk) struct Rebuild<'a> {
+    pub(in crate::disk) storage: &'a dyn Storage,
+    pub(in crate::disk) log: LogId,
+    pub(in crate::disk) first: LogEnd,
+    /// Where it ends, as the next one or the manifest tells.
+    pub(in crate::disk) end: LogEnd,
+    /// The first message of the segment before it.
+    pub(in crate::disk) before: Option<LogEnd>,
+    /// The first message of the next one, whose header may tell the checksum of all records before.
+    pub(in crate::disk) next: Option<LogEnd>,
+}
+
+/// A segment's file with its header.
+type Own = (Arc<dyn StorageFile>, SegmentHeader);
+
+/// What is left of a segment.
+pub(in crate::disk) struct Survey {
+    /// Its file, where anything of it is of use.
+    own: Option<Own>,
+    places: Vec<Place>,
+    /// The messages that others are to give.
+    pub(in crate::disk) missing: Vec<IdRange>,
+    /// Nothing is wrong with it.
+    pub(in crate::disk) is_whole: bool,
+}
+
+/// A segment that is proven to be what was there.
+pub(in crate::disk) struct Proof {
+    /// The header of a new file.
+    pub(in crate::disk) header: SegmentHeader,
+    /// The checksum of the segment's records alone. What is written is read, and given by others, once more.
+    records: RunningChecksum,
+}
+
+/// Why a segment is not made anew.
+pub(in crate::disk) enum RebuildError<E> {
+    /// The system refused.
+    System(io::Error),
+    /// The others have not what is missing.
+    Others(E),
+    /// No checksum proves that it would be what was there.
+    Unproven,
+}
+
+impl<E> From<io::Error> for RebuildError<E> {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// Gives the records of a range of messages, all of them.
+pub(in crate::disk) type Others<'a, E> = &'a mut dyn FnMut(IdRange) -> Result<Vec<Records>, E>;
+
+/// What is done with each record: its id, its bytes, whether its batch goes on, and whether it is from others.
+type Take<'a> = &'a mut dyn FnMut(LogEnd, &[u8], bool, bool) -> io::Result<()>;
+
+impl Rebuild<'_> {
+    /// Looks which records of the segment are whole. A file that is gone, or that the disk does not read, has none.
+    ///
+    /// # Errors
+    /// When the system refuses for the moment.
+    pub(in crate::disk) fn survey(&self) -> io::Result<Survey> {
+        match self.survey_own() {
+            Err(error) if is_loss(&error) || is_io_error(&error) => Ok(Survey {
+                own: None,
+                places: Vec::new(),
+                missing: vec![IdRange::new(self.first, self.end)],
+                is_whole: false,
+            }),
+            surveyed => surveyed,
+        }
+    }
+
+    fn survey_own(&self) -> io::Result<Survey> {
+        let own = self.open(self.first)?;
+        let (mut missing, mut at) = (Vec::new(), self.first);
+        let mut look = |record: &Record<'_>| {
+            let id = record.id.before();
+            if at < id {
+                missing.push(IdRange::new(at, id));
+            }
+            at = id.plus(1);
+            ControlFlow::Continue(())
+        };
+        let (mut places, mut is_whole) = (Vec::new(), false);
+        if let Some((file, header)) = &own {
+            let scanned = scan(&**file, header, &mut look)?;
+            is_whole = scanned.bad.is_none() && scanned.index.end() == self.end;
+            if scanned.bad.is_some() {
+                places = damaged_places(&**file, header, &scanned, self.end, &mut look)?.places;
+            }
+        }
+        if at < self.end {
+            missing.push(IdRange::new(at, self.end));
+        }
+        Ok(Survey { own, places, missing, is_whole })
+    }
+
+    /// Opens another segment's file; none where that is damaged, too.
+    fn open_neighbour(&self, first: LogEnd) -> io::Result<Option<Own>> {
+        match self.open(first) {
+            Err(error) if is_loss(&error) || is_io_error(&error) => Ok(None),
+            opened => opened,
+        }
+    }
+
+    /// Opens a segment's file; none where it has no whole header of this log.
+    fn open(&self, first: LogEnd) -> io::Result<Option<Own>> {
+        let file = self.storage.open(&segment_name(first))?;
+        let header = read_header(&*file)?.ok();
+        let header = header.filter(|header| (header.log, header.first) == (self.log, first));
+        Ok(header.map(|header| (file, header)))
+    }
+
+    /// Proves that what the segment has and what others give is what was there.
+    ///
+    /// # Errors
+    /// When the system refuses, the others have not what is missing, or it is not proven.
+    pub(in crate::disk) fn prove<E>(
+        &self,
+        survey: &Survey,
+        others: Others<'_, E>,
+        mark: u64,
+    ) -> Result<Proof, RebuildError<E>> {
+        let before = match &survey.own {
+            Some((_, header)) => header.running,
+            None => self.running_before()?,
+        };
+        let (mut running, mut is_each_proven) = (before, true);
+        let mut records = RunningChecksum::START;
+        self.walk(survey, others, &mut |id, record, _, is_others| {
+            records = records.over(record).expect("a whole record");
+            running = running.and_then(|running| running.over(record));
+            if is_others {
+                is_each_proven &= self.is_proven(survey, id, record)?;
+            }
+            Ok(())
+        })?;
+        let is_proven = match running.zip(self.told()?) {
+            Some((found, told)) => found == told,
+            None => is_each_proven,
+        };
+        match is_proven {
+            true => {
+                let header = SegmentHeader::new(self.log, self.first, mark, before);
+                Ok(Proof { header, records })
+            }
+            false => Err(RebuildError::Unproven),
+        }
+    }
+
+    /// Writes the segment anew, under another name, and syncs it. Returns what a scan finds in it. The memory that it
+    /// takes is bounded, however long the segment is; what was written of it is given back where that fails.
+    ///
+    /// # Errors
+    /// When the system refuses, the others have not what is missing, or it is not what was proven.
+    pub(in crate::disk) fn write<E>(
+        &self,
+        name: &str,
+        proof: &Proof,
+        survey: &Survey,
+        others: Others<'_, E>,
+    ) -> Result<Scanned, RebuildError<E>> {
+        let (file, header) = (self.storage.create(name)?, &proof.header);
+        let mut write = || {
+            let mut writer = Writer::new(&*file, header)?;
+            let mut records = RunningChecksum::START;
+            self.walk(survey, others, &mut |_, record, has_more, _| {
+                records = records.over(record).expect("a whole record");
+                writer.push(record, has_more)
+            })?;
+            if records != proof.records {
+                return Err(RebuildError::Unproven);
+            }
+            let end = writer.finish()?;
+            file.sync()?;
+            let scanned = scan(&*file, header, &mut no_visit)?;
+            match scanned.bad.is_none() && scanned.index.end() == end {
+                true => Ok(scanned),
+                false => Err(io::Error::other("what was written reads back differently").into()),
+            }
+        };
+        let written = write();
+        if written.is_err() {
+            // A full disk must not be kept full.
+            let _ = file.set_length(0);
+        }
+        written
+    }
+
+    /// Goes along all records, in id order.
+    fn walk<E>(
+        &self,
+        survey: &Survey,
+        others: Others<'_, E>,
+        take: Take<'_>,
+    ) -> Result<(), RebuildError<E>> {
+        let missing = survey.missing.clone().into_iter().peekable();
+        let mut walk = Walk { at: self.first, missing, others, take, record: Vec::new() };
+        let mut failed = None;
+        if let Some((file, header)) = &survey.own {
+            let mut visit = |record: &Record<'_>| match walk.take_own(record) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            };
+            let scanned = scan(&**file, header, &mut visit)?;
+            if scanned.bad.is_some() && !scanned.is_stopped {
+                damaged_places(&**file, header, &scanned, self.end, &mut visit)?;
+            }
+        }
+        match failed {
+            Some(failed) => Err(failed),
+            None => walk.take_others(self.end),
+        }
+    }
+
+    /// Whether the checksum that still stands at a damaged place is that of a record.
+    fn is_proven(&self, survey: &Survey, id: LogEnd, record: &[u8]) -> io::Result<bool> {
+        let is_of = |place: &&Place| place.ids.start() == id && place.ids.len() == 1;
+        let place = survey.places.iter().find(is_of).filter(|place| place.offset > 0);
+        let Some((place, (file, _))) = place.zip(survey.own.as_ref()) else { return Ok(false) };
+        let mut stored = [0; 8];
+        file.read_at(place.offset, &mut stored)?;
+        Ok(record.get(4..8) == stored.get(4..))
+    }
+
+    /// The checksum of all records before the segment, as the one before it tells.
+    fn running_before(&self) -> io::Result<Option<RunningChecksum>> {
+        let Some(before) = self.before else {
+            return Ok((self.first == LogEnd::ZERO).then_some(RunningChecksum::START));
+        };
+        let Some((file, header)) = self.open_neighbour(before)? else { return Ok(None) };
+        let scanned = scan(&*file, &header, &mut no_visit)?;
+        let is_there = scanned.bad.is_none() && scanned.index.end() == self.first;
+        Ok(scanned.running.filter(|_| is_there))
+    }
+
+    /// The checksum of all records up to the segment's end, as the next one's header tells it.
+    fn told(&self) -> io::Result<Option<RunningChecksum>> {
+        let Some(next) = self.next else { return Ok(None) };
+        Ok(self.open_neighbour(next)?.and_then(|(_, header)| header.running))
+    }
+}
+
+/// A way along the records of a segment.
+struct Walk<'a, E> {
+    /// The next record.
+    at: LogEnd,
+    missing: Peekable<vec::IntoIter<IdRange>>,
+    others: Others<'a, E>,
+    take: Take<'a>,
+    record: Vec<u8>,
+}
+
+impl<E> Walk<'_, E> {
+    fn take_own(&mut self, record: &Record<'_>) -> Result<(), RebuildError<E>> {
+        self.take_others(record.id.before())?;
+        self.take(record, false)
+    }
+
+    /// Takes what others have of the messages that are missing before `until`.
+    fn take_others(&mut self, until: LogEnd) -> Result<(), RebuildError<E>> {
+        while let Some(range) = self.missing.next_if(|range| range.start() < until) {
+            for records in (self.others)(range).map_err(RebuildError::Others)? {
+                for record in records.iter() {
+                    self.take(&record, true)?;
+                }
+            }
+        }
+        // More is damaged than when it was looked at, or others gave less than they should.
+        if self.at < until { Err(RebuildError::Unproven) } else { Ok(()) }
+    }
+
+    fn take(&mut self, record: &Record<'_>, is_others: bool) -> Result<(), RebuildError<E>> {
+        let id = record.id.before();
+        if id != self.at {
+            return Err(RebuildError::Unproven);
+        }
+        let key: Option<IdempotencyKey> =
+            record.key.map(|key| key.parse().expect("a checked record's key"));
+        let (accepted, text, has_more) = (record.accepted_ms, record.text, record.has_more);
+        self.record.clear();
+        encode_record(&mut self.record, record.id, accepted, key.as_ref(), text, has_more);
+        self.at = id.plus(1);
+        Ok((self.take)(id, &self.record, has_more, is_others)?)
+    }
+}

@@ -1,0 +1,82 @@
+//! Writes the records of a segment into a new file, in groups.
+
+use std::io;
+
+use acklog_types::{IdRange, LogEnd};
+
+use super::super::super::format::{GROUP_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::storage::StorageFile;
+
+/// Bytes that are written at once, about.
+const WRITE_BYTES: usize = 1024 * 1024;
+
+/// A file that is being written. All of it is synced before it is used, so each group may say that all before it is.
+pub(super) struct Writer<'a> {
+    file: &'a dyn StorageFile,
+    header: &'a SegmentHeader,
+    /// Where the next bytes go.
+    at: u64,
+    /// Groups that are not written yet.
+    out: Vec<u8>,
+    /// The records of the next group, from message `next` on.
+    group: Vec<u8>,
+    next: LogEnd,
+    /// The end of those records.
+    end: LogEnd,
+    /// How far their batches are whole: bytes, and the end.
+    whole: (usize, LogEnd),
+}
+
+impl<'a> Writer<'a> {
+    /// Writes a file's header.
+    pub(super) fn new(file: &'a dyn StorageFile, header: &'a SegmentHeader) -> io::Result<Self> {
+        file.write_at(0, &header.encode())?;
+        let (at, next) = (SEGMENT_HEADER_BYTES as u64, header.first);
+        let (out, group, whole) = (Vec::new(), Vec::new(), (0, next));
+        Ok(Self { file, header, at, out, group, next, end: next, whole })
+    }
+
+    /// Takes the next record, behind which its batch goes on or not.
+    pub(super) fn push(&mut self, record: &[u8], has_more: bool) -> io::Result<()> {
+        self.group.extend_from_slice(record);
+        self.end = self.end.plus(1);
+        if has_more {
+            return Ok(());
+        }
+        if self.group.len() > GROUP_BYTES_MAX && self.whole.0 > 0 {
+            self.end_group();
+        }
+        self.whole = (self.group.len(), self.end);
+        if self.out.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Ends the group behind its last whole batch but the newest.
+    fn end_group(&mut self) {
+        let (bytes, end) = self.whole;
+        let rest = self.group.split_off(bytes);
+        let range = IdRange::new(self.next, end);
+        let group = self.header.group(range, &self.group, self.next);
+        group.encode(self.header.mark, &mut self.out);
+        self.out.append(&mut self.group);
+        (self.group, self.next) = (rest, end);
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_at(self.at, &self.out)?;
+        self.at += self.out.len() as u64;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Writes what is left. Returns the end of the records.
+    pub(super) fn finish(mut self) -> io::Result<LogEnd> {
+        if self.whole.1 < self.end {
+            return Err(io::Error::other("the last batch has no end"));
+        }
+        if self.whole.0 > 0 {
+            self.end_group();
+        }
+        self.flush()?;
+        Ok(self.next)
+    }
+}

@@ -1,0 +1,330 @@
+//! Repairing a stopped node's directory: a manifest is made again, and a segment with damaged places is written anew
+//! from its own whole records and those that another node has of the others (see `rebuild.rs`).
+
+mod error;
+mod source;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use acklog_types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, encode_record};
+
+pub use self::error::RepairError;
+pub use self::source::Source;
+use super::super::format::{Role, SEGMENT_HEADER_BYTES, repaired_name, segment_name};
+use super::super::manifest::{Manifest, checked_line, whole_file};
+use super::super::notes;
+use super::super::scan::{Scanned, read_header};
+use super::findings::{DamagedPlace, Findings};
+use super::inspect::{self, InspectError, role_of};
+use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
+use super::walk::Found;
+use super::{MANIFEST, OpenError, name_aside};
+use crate::open::{lock, open_directory};
+use crate::storage::{Directory, Storage};
+
+/// What was repaired.
+#[derive(Clone, Debug, Default)]
+pub struct Repaired {
+    /// A manifest was made.
+    pub manifest: bool,
+    /// The name under which the damaged one is kept that it took the place of.
+    pub kept_manifest: Option<String>,
+    /// It is a master's, and the names of the secondaries that were registered are lost.
+    pub has_lost_members: bool,
+    /// Segment files that were written anew, and the names under which the damaged ones are kept; none for one that was
+    /// missing.
+    pub segments: Vec<(String, Option<String>)>,
+    /// The messages that were taken from the other directory or node.
+    pub messages: u64,
+}
+
+/// A segment that can be made anew.
+struct Proven<'a> {
+    /// The damaged places, as they were found.
+    places: Vec<&'a DamagedPlace>,
+    rebuild: Rebuild<'a>,
+    survey: Survey,
+    proof: Proof,
+}
+
+/// Repairs a directory.
+///
+/// # Errors
+/// When it is in use, cannot be read or written, or not all of it can be repaired; then no message was changed.
+pub fn repair(
+    path: &Path,
+    role: Option<Role>,
+    from: Option<Source<'_>>,
+) -> Result<Repaired, RepairError> {
+    let storage = open_directory(path)?;
+    let _lock = lock(&storage, path)?;
+    if let Some(what) = not_understood(&storage) {
+        return Err(RepairError::NotUnderstood { path: storage.path_of(MANIFEST), what });
+    }
+    let told = role_of(&storage);
+    let role = match (role, told) {
+        (Some(role), Err(InspectError::NoRole { .. })) => role,
+        (_, told) => told?,
+    };
+    let found = Found { storage: &storage, role };
+    let firsts = found.segments()?;
+    let (manifest, is_new) = found.manifest_or_new(&firsts)?;
+    let all = IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
+    let mut nothing = |_: &Record<'_>| ControlFlow::Continue(());
+    let findings = inspect::along(&found, &manifest, &firsts, all, &mut nothing, &mut |_, _| {})?;
+    let has_lost_members = is_new && role == Role::Master && manifest.members.is_empty();
+    let mut repaired = Repaired { manifest: is_new, has_lost_members, ..Repaired::default() };
+    let store_manifest = || match is_new {
+        true => put_in_place(&manifest, &storage).map_err(found.failed("write", MANIFEST)),
+        false => Ok(None),
+    };
+    match (&findings.damage, from) {
+        (None, _) => repaired.kept_manifest = store_manifest()?,
+        (Some(_), Some(from)) => {
+            let (directory, manifest, firsts) = (&storage, &manifest, firsts.as_slice());
+            let repair = Repair { directory, found: &found, manifest, firsts, from };
+            let proven = repair.prove_all(&findings)?;
+            let mut beside = Beside { directory, names: Vec::new() };
+            let written = proven.iter().map(|segment| repair.write_beside(segment, &mut beside));
+            let written: Vec<_> = written.collect::<Result<_, _>>()?;
+            repaired.kept_manifest = store_manifest()?;
+            // What can fail for want of room is done.
+            beside.names.clear();
+            for (segment, (scanned, kept)) in proven.iter().zip(written) {
+                repaired.segments.push((repair.swap(segment, &scanned)?, kept));
+                let missing = &segment.survey.missing;
+                repaired.messages += missing.iter().map(|ids| ids.len()).sum::<u64>();
+            }
+            // Where it fails, the next start looks at the noted places and finds them whole.
+            let _ = notes::store(&storage, &[]);
+        }
+        (Some(damage), None) => {
+            return Err(RepairError::NoSource {
+                places: findings.places.len(),
+                first: damage.to_string(),
+            });
+        }
+    }
+    Ok(repaired)
+}
+
+/// What the name of a damaged file that is kept ends in.
+const DAMAGED: &str = "damaged";
+
+/// Why this release does not understand a manifest that is whole; none where it does, or where there is no whole one.
+fn not_understood(storage: &dyn Storage) -> Option<String> {
+    let wrong = Manifest::load(storage).err()?;
+    let bytes = whole_file(storage, MANIFEST).ok()??;
+    checked_line(&bytes).is_ok().then(|| wrong.to_string())
+}
+
+/// Puts a manifest that was made in its place. Returns under which name the one is kept that nobody can read.
+fn put_in_place(manifest: &Manifest, directory: &Directory) -> io::Result<Option<String>> {
+    let aside = match Manifest::load(directory) {
+        Ok(_) => None,
+        Err(_) => Some(name_aside(&directory.list()?, MANIFEST, DAMAGED)),
+    };
+    if let Some(aside) = &aside {
+        directory.link_or_copy(MANIFEST, directory, aside)?;
+    }
+    let stored = manifest.store(directory).map_err(|failed| failed.error);
+    if let (Err(_), Some(aside)) = (&stored, &aside) {
+        // One that cannot be taken away again is in nobody's way.
+        let _ = directory.remove(aside);
+    }
+    stored.map(|()| aside)
+}
+
+/// Files that were made beside the damaged ones. Unless they are used, they are taken away again.
+struct Beside<'a> {
+    directory: &'a Directory,
+    names: Vec<String>,
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        for name in &self.names {
+            // One that cannot be is in nobody's way.
+            let _ = self.directory.remove(name);
+        }
+    }
+}
+
+impl Found<'_> {
+    /// The manifest, and whether it had to be made: from the segment files, where there is none, or a damaged one, or
+    /// one that is older than they are.
+    fn manifest_or_new(&self, firsts: &[LogEnd]) -> Result<(Manifest, bool), OpenError> {
+        let stored = match self.stored_manifest() {
+            Ok(stored) => stored,
+            Err(OpenError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let mut last = None;
+        let mut log: Option<LogId> = None;
+        for &first in firsts {
+            let name = segment_name(first);
+            let file = self.storage.open(&name).map_err(self.failed("open", &name))?;
+            let length = file.length().map_err(self.failed("read", &name))?;
+            if length > SEGMENT_HEADER_BYTES as u64 {
+                last = Some(first);
+            }
+            let header = read_header(&*file).map_err(self.failed("read", &name))?;
+            log = log.or(header.ok().map(|header| header.log));
+        }
+        match stored {
+            Some(stored) if last.is_none_or(|last| Some(last) <= stored.last) => {
+                Ok((stored, false))
+            }
+            Some(stored) => {
+                let synced = last.unwrap_or_default();
+                Ok((Manifest { last, synced, log: stored.log.or(log), ..stored }, true))
+            }
+            None => {
+                let synced = last.unwrap_or_default();
+                Ok((Manifest { last, synced, ..Manifest::new(self.role, log) }, true))
+            }
+        }
+    }
+}
+
+/// A directory with damaged places, and another that may have what is missing.
+struct Repair<'a> {
+    directory: &'a Directory,
+    found: &'a Found<'a>,
+    manifest: &'a Manifest,
+    firsts: &'a [LogEnd],
+    from: Source<'a>,
+}
+
+impl Repair<'_> {
+    /// Looks whether all segments with damaged places can be made anew.
+    fn prove_all<'a>(&'a self, findings: &'a Findings) -> Result<Vec<Proven<'a>>, RepairError> {
+        if let Source::Directory(path) = self.from {
+            let other = open_directory(path)?;
+            let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
+            if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
+                return Err(RepairError::OtherLog { path: self.from.to_string() });
+            }
+        }
+        let mut segments: Vec<LogEnd> = findings.places.iter().map(|place| place.segment).collect();
+        segments.dedup();
+        segments.into_iter().map(|first| self.prove(first, findings)).collect()
+    }
+
+    fn prove<'a>(
+        &'a self,
+        first: LogEnd,
+        findings: &'a Findings,
+    ) -> Result<Proven<'a>, RepairError> {
+        let is_here = |place: &&DamagedPlace| place.segment == first;
+        let places: Vec<&DamagedPlace> = findings.places.iter().filter(is_here).collect();
+        let behind = self.firsts.partition_point(|&known| known <= first);
+        let next = self.firsts.get(behind).copied();
+        let next = next.filter(|&next| Some(next) <= self.manifest.last);
+        let before = self.firsts.partition_point(|&known| known < first).checked_sub(1);
+        let rebuild = Rebuild {
+            storage: self.found.storage,
+            log: self.manifest.log.expect("a log with messages has an identity"),
+            first,
+            // What a crash left above what was synced may be acked: as a start does, it is kept.
+            end: next.unwrap_or(findings.synced.max(findings.end)),
+            before: before.and_then(|at| self.firsts.get(at)).copied(),
+            next,
+        };
+        let survey = rebuild.survey().map_err(self.found.failed("read", &segment_name(first)))?;
+        // Not to be guessed, and not zero, which would be found everywhere.
+        let mark = rand::random::<u64>().max(1);
+        let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), mark);
+        let proof = proven.map_err(|error| self.told(first, error))?;
+        Ok(Proven { places, rebuild, survey, proof })
+    }
+
+    /// Writes a segment anew beside the damaged one, which gets a second name. Returns what a scan finds in it, and
+    /// that name, where there is a damaged one.
+    fn write_beside(
+        &self,
+        proven: &Proven<'_>,
+        beside: &mut Beside<'_>,
+    ) -> Result<(Scanned, Option<String>), RepairError> {
+        let Proven { places, rebuild, survey, proof } = proven;
+        let (directory, name) = (self.directory, segment_name(rebuild.first));
+        let next = repaired_name(rebuild.first);
+        beside.names.push(next.clone());
+        let scanned = rebuild.write(&next, proof, survey, &mut |ids| self.others(places, ids));
+        let scanned = scanned.map_err(|error| self.told(rebuild.first, error))?;
+        let mut keep = || {
+            let names = directory.list()?;
+            let aside = names.contains(&name).then(|| name_aside(&names, &name, DAMAGED));
+            if let Some(aside) = &aside {
+                beside.names.push(aside.clone());
+                directory.link_or_copy(&name, directory, aside)?;
+            }
+            directory.sync_directory().map(|()| aside)
+        };
+        let aside = keep().map_err(self.found.failed("keep", &name))?;
+        Ok((scanned, aside))
+    }
+
+    /// Puts a segment that was written anew in the place of the damaged one: whatever happens meanwhile, one of the two
+    /// is there. Returns its path.
+    fn swap(&self, proven: &Proven<'_>, scanned: &Scanned) -> Result<String, RepairError> {
+        let Proven { rebuild, proof, .. } = proven;
+        let (directory, name) = (self.directory, segment_name(rebuild.first));
+        let swapped = directory.rename(&repaired_name(rebuild.first), &name);
+        let swapped = swapped.and_then(|()| directory.sync_directory());
+        swapped.map_err(self.found.failed("write", &name))?;
+        if rebuild.next.is_some() {
+            self.found.store_index(&name, &proof.header, scanned);
+        }
+        Ok(directory.path_of(&name))
+    }
+
+    /// Why a segment is not made anew, in words.
+    fn told(&self, first: LogEnd, error: RebuildError<RepairError>) -> RepairError {
+        let name = segment_name(first);
+        match error {
+            RebuildError::Others(error) => error,
+            RebuildError::System(error) => self.found.failed("repair", &name)(error).into(),
+            RebuildError::Unproven => RepairError::Unproven {
+                path: self.from.to_string(),
+                file: self.found.storage.path_of(&name),
+                hint: "Name another node's directory with --from; or, on a secondary, start over \
+                       with `acklog log reset`",
+            },
+        }
+    }
+
+    /// The records of a range as the other directory or node has them: all of them.
+    fn others(&self, places: &[&DamagedPlace], ids: IdRange) -> Result<Vec<Records>, RepairError> {
+        let path = match self.from {
+            Source::Directory(path) => path,
+            Source::Node { text_of, .. } => {
+                let each = (ids.start().get()..ids.end().get()).map(LogEnd::new);
+                let record = |id: LogEnd| {
+                    let record = self.found.record_with_text(places, id, || text_of(id))?;
+                    let record = record.ok_or(RepairError::HeadLost { ids })?;
+                    Ok(Records::trusted(IdRange::new(id, id.plus(1)), record.into()))
+                };
+                return each.map(record).collect();
+            }
+        };
+        let (mut bytes, mut at) = (Vec::new(), ids.start());
+        let mut take = |record: &Record<'_>| {
+            if record.id.before() == at && at < ids.end() {
+                let key: Option<IdempotencyKey> =
+                    record.key.map(|key| key.parse().expect("a checked record's key"));
+                let (accepted, text, has_more) = (record.accepted_ms, record.text, record.has_more);
+                encode_record(&mut bytes, record.id, accepted, key.as_ref(), text, has_more);
+                at = at.plus(1);
+            }
+            ControlFlow::Continue(())
+        };
+        inspect::inspect(path, ids, &mut take, &mut |_, _| {})?;
+        if at == ids.end() {
+            return Ok(vec![Records::trusted(ids, bytes.into())]);
+        }
+        Err(RepairError::Lacking { path: self.from.to_string(), ids })
+    }
+}

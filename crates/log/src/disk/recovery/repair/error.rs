@@ -1,0 +1,79 @@
+//! Why a directory is not repaired, in words that say what can be done.
+
+use acklog_types::IdRange;
+use thiserror::Error;
+
+use super::super::OpenError;
+use super::super::inspect::InspectError;
+
+/// Why a directory was not repaired. No message was changed.
+#[derive(Debug, Error)]
+pub enum RepairError {
+    /// It, or the other one, cannot be looked into.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// It is in use, or cannot be read or written.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its manifest is whole, and says what only a newer release knows.
+    #[error(
+        "{path} is whole, and this release does not understand it: {what}; nothing was changed. Use the \
+         release that wrote it"
+    )]
+    NotUnderstood {
+        /// The manifest.
+        path: String,
+        /// What is not understood.
+        what: String,
+    },
+    /// Nobody was named who has what is damaged.
+    #[error(
+        "damaged places: {places}, the first: {first}; name the directory of a node that has those \
+         messages, or a backup of it, with --from"
+    )]
+    NoSource {
+        /// How many.
+        places: usize,
+        /// The first.
+        first: String,
+    },
+    /// The other directory is of another log.
+    #[error("{path} has another log; name a directory of the same one")]
+    OtherLog {
+        /// The other directory.
+        path: String,
+    },
+    /// The other directory lacks a message.
+    #[error("{path} has no whole message {ids}; name another directory with --from")]
+    Lacking {
+        /// The other directory.
+        path: String,
+        /// The messages.
+        ids: IdRange,
+    },
+    /// Over HTTP a node tells texts only.
+    #[error(
+        "of messages {ids} the times and keys are damaged here as well, and over HTTP a node does not \
+         tell them; name its data directory with --from, or a backup of it (`acklog log backup`)"
+    )]
+    HeadLost {
+        /// The messages.
+        ids: IdRange,
+    },
+    /// The node does not tell a message.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// No checksum proves that what the other directory has is what was here.
+    #[error(
+        "no checksum in this directory proves that the messages of {path} are those that were in \
+         {file}; nothing was changed. {hint}"
+    )]
+    Unproven {
+        /// The other directory.
+        path: String,
+        /// The file.
+        file: String,
+        /// What can be done.
+        hint: &'static str,
+    },
+}

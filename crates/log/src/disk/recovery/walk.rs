@@ -1,0 +1,320 @@
+//! The way along a directory's segments that a start and the tools share: the manifest, then the files, one behind the
+//! other from the first message on. What each of them looks at on the way is its own.
+
+use std::io;
+use std::sync::Arc;
+
+use acklog_types::{IdRange, LogEnd};
+
+use super::super::files::{damage, failure};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader, first_of, segment_name};
+use super::super::manifest::{MANIFEST, Manifest};
+use super::super::places::Place;
+use super::super::scan::{Scanned, read_header};
+use super::OpenError;
+use crate::storage::{Storage, StorageFile};
+
+/// A directory that is being looked at.
+pub(super) struct Found<'a> {
+    pub(super) storage: &'a dyn Storage,
+    pub(super) role: Role,
+}
+
+/// A segment's file and its header.
+pub(super) type Opened = (Arc<dyn StorageFile>, SegmentHeader);
+
+/// What is done on the way along the segments.
+pub(super) trait Look {
+    /// Looks at a sealed segment, behind which `next` is the next that there is. Returns where it ends.
+    ///
+    /// # Errors
+    /// What ends the walk.
+    fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError>;
+
+    /// Looks at the last segment.
+    ///
+    /// # Errors
+    /// What ends the walk.
+    fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError>;
+
+    /// Something is damaged.
+    ///
+    /// # Errors
+    /// What ends the walk: for a start, any damage.
+    fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError>;
+}
+
+impl Found<'_> {
+    pub(super) fn path(&self) -> String {
+        self.storage.path_of("").trim_end_matches('/').to_owned()
+    }
+
+    pub(super) fn damaged(&self, name: &str, offset: u64, what: &str) -> OpenError {
+        self.damaged_file(name, damage(self.storage, name, offset, what))
+    }
+
+    fn missing(&self, name: &str, what: &str) -> OpenError {
+        self.damaged_file(name, format!("{} is missing: {what}", self.storage.path_of(name)))
+    }
+
+    fn damaged_file(&self, name: &str, detail: String) -> OpenError {
+        let (path, is_manifest) = (self.path(), name == MANIFEST);
+        OpenError::Damaged { path, detail, role: self.role, is_manifest }
+    }
+
+    pub(super) fn failed(&self, what: &str, name: &str) -> impl Fn(io::Error) -> OpenError {
+        let (storage, what, name) = (self.storage, what.to_owned(), name.to_owned());
+        move |error| OpenError::Unusable { detail: failure(storage, &what, &name, &error) }
+    }
+
+    /// The first ids of the segment files, in order.
+    pub(super) fn segments(&self) -> Result<Vec<LogEnd>, OpenError> {
+        let names = self.storage.list().map_err(self.failed("list", ""))?;
+        let mut firsts: Vec<LogEnd> = names.iter().filter_map(|name| first_of(name)).collect();
+        firsts.sort_unstable();
+        Ok(firsts)
+    }
+
+    /// The manifest as it is stored; none where the directory has none and nothing that needs one.
+    pub(super) fn stored_manifest(&self) -> Result<Option<Manifest>, OpenError> {
+        Manifest::load(self.storage).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => self.damaged(MANIFEST, 0, &error.to_string()),
+            _ => self.failed("read", MANIFEST)(error),
+        })
+    }
+
+    pub(super) fn no_manifest(&self) -> OpenError {
+        self.missing(MANIFEST, "there are segment files, and it belongs to them")
+    }
+
+    /// Goes along the segments that the manifest and the names of the files tell of, then looks at the files that the
+    /// manifest does not tell of.
+    ///
+    /// # Errors
+    /// What the looks return.
+    pub(super) fn walk(
+        &self,
+        manifest: &Manifest,
+        firsts: &[LogEnd],
+        look: &mut dyn Look,
+    ) -> Result<(), OpenError> {
+        let is_there = |first: LogEnd| firsts.binary_search(&first).is_ok();
+        if let Some(last) = manifest.last {
+            let mut next = LogEnd::ZERO;
+            while next < last {
+                let behind = firsts.get(firsts.partition_point(|&first| first <= next));
+                let following = behind.map_or(last, |&first| first.min(last));
+                let name = segment_name(next);
+                let place = |what: &str| Place {
+                    segment: next,
+                    offset: 0,
+                    ids: IdRange::new(next, following),
+                    what: what.to_owned(),
+                };
+                if !is_there(next) {
+                    let what = "the log goes on behind it";
+                    look.damaged(place("the file is missing"), self.missing(&name, what))?;
+                    next = following;
+                    continue;
+                }
+                let end = look.sealed(&name, next, following)?;
+                // A file in between that nothing leads to is no part of the log.
+                if end <= next || end > last || (end > following && !is_there(end)) {
+                    let what = format!("it ends before message {end}, where no segment begins");
+                    look.damaged(place(&what), self.damaged(&name, 0, &what))?;
+                    next = following;
+                } else {
+                    next = end;
+                }
+            }
+            let name = segment_name(last);
+            if is_there(last) {
+                look.last(&name, last)?;
+            } else {
+                let what = "the manifest names it as the last one";
+                let ids = IdRange::new(last, manifest.synced.max(last));
+                let place =
+                    Place { segment: last, offset: 0, ids, what: "the file is missing".to_owned() };
+                look.damaged(place, self.missing(&name, what))?;
+            }
+        }
+        self.look_at_unknown(manifest, firsts, look)
+    }
+
+    /// Looks at the files that the manifest does not tell of. A crash while a segment was begun leaves one with no more
+    /// than a header. A node that runs may have begun one meanwhile: a walk along a long log takes minutes. Then the
+    /// manifest that is there now tells of it, since that is in place before anything else is written to the file.
+    fn look_at_unknown(
+        &self,
+        manifest: &Manifest,
+        firsts: &[LogEnd],
+        look: &mut dyn Look,
+    ) -> Result<(), OpenError> {
+        for first in unknown(manifest, firsts) {
+            let name = segment_name(first);
+            let file = self.storage.open(&name).map_err(self.failed("open", &name))?;
+            let length = file.length().map_err(self.failed("read", &name))?;
+            let is_told = |now: Option<Manifest>| now.is_some_and(|now| now.last >= Some(first));
+            if length > SEGMENT_HEADER_BYTES as u64 && !is_told(self.stored_manifest()?) {
+                let what = "the manifest is older than this file; is it from a copy?";
+                let place = Place {
+                    segment: first,
+                    offset: 0,
+                    ids: IdRange::empty(first),
+                    what: what.to_owned(),
+                };
+                look.damaged(place, self.damaged(&name, 0, what))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a segment that must belong to the log and to its place.
+    pub(super) fn open(
+        &self,
+        manifest: &Manifest,
+        name: &str,
+        first: LogEnd,
+    ) -> Result<Opened, OpenError> {
+        let file = self.storage.open(name).map_err(self.failed("open", name))?;
+        let header = read_header(&*file).map_err(self.failed("read", name))?;
+        let header = header.map_err(|what| self.damaged(name, 0, &what))?;
+        // A file of version 1 tells the role, too.
+        let is_other_role = header.role.is_some_and(|role| role != self.role);
+        if is_other_role || (Some(header.log), header.first) != (manifest.log, first) {
+            let what = "the file belongs to another log, or another place in it";
+            return Err(self.damaged(name, 0, what));
+        }
+        Ok((file, header))
+    }
+
+    /// What is missing of the last segment must lie above all that was synced.
+    pub(super) fn check_last(
+        &self,
+        manifest: &Manifest,
+        name: &str,
+        scanned: &Scanned,
+    ) -> Result<(), OpenError> {
+        let (end, synced) = (scanned.index.end(), scanned.synced.max(manifest.synced));
+        if end >= synced {
+            return Ok(());
+        }
+        let (offset, what) = match &scanned.bad {
+            Some(bad) => (bad.offset, bad.what.clone()),
+            None => (scanned.index.length(), format!("the file ends before message {end}")),
+        };
+        let what = format!("{what}, and everything below message {synced} was synced");
+        Err(self.damaged(name, offset, &what))
+    }
+}
+
+/// The segment files that the manifest does not tell of.
+pub(super) fn unknown<'a>(
+    manifest: &Manifest,
+    firsts: &'a [LogEnd],
+) -> impl Iterator<Item = LogEnd> + use<'a> {
+    let last = manifest.last;
+    firsts.iter().copied().filter(move |&first| last.is_none_or(|last| first > last))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::super::{DiskOptions, Sizes};
+    use super::super::{Recovered, recover};
+    use super::*;
+    use crate::SimDisk;
+
+    /// Notes what is told as damage.
+    #[derive(Default)]
+    struct Noted(Vec<Place>);
+
+    impl Look for Noted {
+        fn sealed(&mut self, _: &str, _: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
+            Ok(next)
+        }
+
+        fn last(&mut self, _: &str, _: LogEnd) -> Result<(), OpenError> {
+            Ok(())
+        }
+
+        fn damaged(&mut self, place: Place, _: OpenError) -> Result<(), OpenError> {
+            self.0.push(place);
+            Ok(())
+        }
+    }
+
+    /// A disk on which a node begins a segment with each look at the manifest or at the names of the files.
+    #[derive(Debug)]
+    struct Busy {
+        disk: SimDisk,
+        node: Mutex<Recovered>,
+    }
+
+    impl Busy {
+        fn begin_segment(&self) {
+            let mut node = self.node.lock().unwrap();
+            let count = self.disk.list().unwrap().len();
+            while self.disk.list().unwrap().len() == count {
+                node.opened.writer.append(1, None, &"x".repeat(200).as_str().into());
+                node.opened.writer.flush();
+                node.committer.write();
+                node.committer.sync();
+            }
+        }
+    }
+
+    impl Storage for Busy {
+        fn list(&self) -> io::Result<Vec<String>> {
+            let names = self.disk.list();
+            self.begin_segment();
+            names
+        }
+
+        fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+            let file = self.disk.open(name);
+            if name == MANIFEST {
+                self.begin_segment();
+            }
+            file
+        }
+
+        fn create(&self, _: &str) -> io::Result<Arc<dyn StorageFile>> {
+            unreachable!("who only looks makes no files")
+        }
+
+        fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+            unreachable!("who only looks gives no names")
+        }
+
+        fn sync_directory(&self) -> io::Result<()> {
+            unreachable!("who only looks has nothing to sync")
+        }
+
+        fn path_of(&self, name: &str) -> String {
+            self.disk.path_of(name)
+        }
+    }
+
+    fn damaged(found: &Found<'_>) -> Vec<Place> {
+        let mut noted = Noted::default();
+        let (manifest, firsts) = found.manifest_and_segments().unwrap();
+        found.walk(&manifest, &firsts, &mut noted).unwrap();
+        noted.0
+    }
+
+    #[test]
+    fn segments_that_a_running_node_begins_during_a_walk_are_no_damage() {
+        let disk = SimDisk::new();
+        let options = DiskOptions { sizes: Sizes::of_segments(500), ..DiskOptions::OF_TESTS };
+        let node = recover(Arc::new(disk.mounted()), options).unwrap();
+        let busy = Busy { disk: disk.clone(), node: Mutex::new(node) };
+        busy.begin_segment();
+        let older = Manifest::load(&disk).unwrap().unwrap();
+        assert_eq!(damaged(&Found { storage: &busy, role: Role::Master }), []);
+        // A copy of which the manifest was taken before the files.
+        older.store(&disk).unwrap();
+        assert!(!damaged(&Found { storage: &disk, role: Role::Master }).is_empty());
+    }
+}

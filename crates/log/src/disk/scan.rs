@@ -1,0 +1,259 @@
+//! Reading a segment file from front to end: what start-up, the scrub and the offline inspection do.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use acklog_types::{IdRange, KeyHash, LogEnd, Record, RunningChecksum, checked_records, record_at};
+use memchr::memmem;
+
+use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::index::{Key, SparseIndex};
+use super::window::Window;
+use crate::storage::StorageFile;
+
+/// How much of a file is read at once, in bytes.
+pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// What is wrong with a group whose header's sum is not that of its records.
+pub(super) const OF_OTHERS: &str = "the records here are whole, but not those that were written";
+
+/// What a segment file holds.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    /// Of the whole records from the front on, as far as their batches are whole.
+    pub(super) index: SparseIndex,
+    /// The keyed messages among them, in id order.
+    pub(super) keys: Vec<Key>,
+    /// The checksum of all records before its end; none where it is not known.
+    pub(super) running: Option<RunningChecksum>,
+    /// The highest end that any whole group header names as synced, also behind a bad spot.
+    pub(super) synced: LogEnd,
+    /// What ends the whole records, where it is not the file's end or the zeros that were written ahead.
+    pub(super) bad: Option<BadSpot>,
+    /// Where the last group begins whose header counts records that are not kept.
+    pub(super) broken_group: Option<u64>,
+    /// The visitor wanted no more. What lies behind was not read.
+    pub(super) is_stopped: bool,
+}
+
+/// A place in a file that is not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BadSpot {
+    /// Its place in the file.
+    pub(super) offset: u64,
+    /// What is wrong there.
+    pub(super) what: String,
+    /// Where what is kept ends: there, or before it, where the batch begins that it lies in.
+    pub(super) cut: u64,
+    /// The messages that begin behind what is kept, as far as whole group headers tell of them.
+    pub(super) ids: IdRange,
+    /// Bytes from there to the last one that is not zero.
+    pub(super) bytes: u64,
+}
+
+/// What to do with each whole record. `Break` ends the reading.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&Record<'_>) -> ControlFlow<()>;
+
+/// Looks at no record.
+pub(super) fn no_visit(_: &Record<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Why the whole records end: where, and what stands there; none for zeros and the file's end.
+struct Stop {
+    offset: u64,
+    /// Where what is kept ends: before `offset`, where a batch is broken that began before.
+    cut: u64,
+    what: Option<String>,
+}
+
+/// Scans a segment's groups.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn scan(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    visit: Visit<'_>,
+) -> io::Result<Scanned> {
+    scan_from(file, header, SparseIndex::new(header.first), header.running, visit)
+}
+
+/// Scans a segment from where `index` ends, that is, where a group begins; `running` is of what stands before.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn scan_from(
+    file: &dyn StorageFile,
+    header: &SegmentHeader,
+    index: SparseIndex,
+    running: Option<RunningChecksum>,
+    visit: Visit<'_>,
+) -> io::Result<Scanned> {
+    let mut window = Window::new(file, CHUNK_BYTES);
+    let mut scanned = Scanned {
+        index,
+        keys: Vec::new(),
+        running,
+        synced: LogEnd::ZERO,
+        bad: None,
+        broken_group: None,
+        is_stopped: false,
+    };
+    let (stop, mut told_end) = loop {
+        let at = scanned.index.length();
+        let head = window.get(at, GROUP_HEADER_BYTES)?;
+        let Some(group) = header.decode_group(head) else {
+            let is_blank = head.iter().all(|&byte| byte == 0);
+            let what =
+                (!is_blank).then(|| "the header of a group of records is damaged".to_owned());
+            break (Stop { offset: at, cut: at, what }, scanned.index.end());
+        };
+        if group.first != scanned.index.end() {
+            let what =
+                format!("message {} stands where {} should be", group.first, scanned.index.end());
+            break (Stop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
+        }
+        scanned.synced = scanned.synced.max(group.synced_end);
+        if let Some(stop) = scanned.take_group(&mut window, at, &group, visit)? {
+            break (stop, group.end());
+        }
+        if scanned.is_stopped {
+            return Ok(scanned);
+        }
+    };
+    let behind = look_behind(&mut window, stop.cut, header)?;
+    scanned.synced = scanned.synced.max(behind.synced);
+    told_end = told_end.max(behind.end);
+    if behind.bytes > 0 || scanned.broken_group.is_some() {
+        let begin = scanned.index.end();
+        scanned.bad = Some(BadSpot {
+            offset: stop.offset,
+            cut: stop.cut,
+            what: stop.what.unwrap_or_else(|| format!("zeros where message {begin} should be")),
+            ids: IdRange::new(begin, told_end.max(begin)),
+            bytes: behind.bytes,
+        });
+    }
+    Ok(scanned)
+}
+
+impl Scanned {
+    /// Takes in the whole records of a group, but for a batch without its end. Returns where they end, if before the
+    /// group does.
+    fn take_group(
+        &mut self,
+        window: &mut Window<'_>,
+        at: u64,
+        group: &GroupHeader,
+        visit: Visit<'_>,
+    ) -> io::Result<Option<Stop>> {
+        let begin = at + group.header_bytes() as u64;
+        let bytes = window.get(begin, group.bytes as usize)?;
+        if group.is_of_others(bytes) {
+            self.broken_group = Some(at);
+            return Ok(Some(Stop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
+        }
+        let (mut rest, mut next, mut what) = (bytes, group.first, None);
+        // Up to the last whole batch.
+        let (mut end, mut kept) = (next, 0);
+        while next < group.end() && !self.is_stopped {
+            match record_at(next.next_id(), rest) {
+                Ok((record, size)) => {
+                    rest = rest.get(size..).unwrap_or_default();
+                    let is_alone = next == end;
+                    next = next.plus(1);
+                    if record.has_more {
+                        continue;
+                    }
+                    let at = bytes.len() - rest.len();
+                    if is_alone {
+                        self.take(&record, visit);
+                    } else {
+                        // Read once more rather than kept meanwhile: there may be a million of them.
+                        let batch = bytes.get(kept..at).unwrap_or_default();
+                        checked_records(end, batch).for_each(|record| self.take(&record, visit));
+                    }
+                    (end, kept) = (next, at);
+                }
+                Err(error) => {
+                    what = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+        let (kept, whole) = (kept as u64, (bytes.len() - rest.len()) as u64);
+        if self.is_stopped {
+            return Ok(None);
+        }
+        if what.is_none() && end < next {
+            what = Some(format!("a batch is cut off before message {next}"));
+        } else if what.is_none() && whole < u64::from(group.bytes) {
+            what = Some("a group has more bytes than its records".to_owned());
+        }
+        if end > group.first {
+            let records = (end.get() - group.first.get()) as u32;
+            self.index.push(records, group.header_bytes() as u64 + kept, kept);
+            let running = |running: RunningChecksum| running.over(bytes.get(..kept as usize)?);
+            self.running = self.running.and_then(running);
+        }
+        if what.is_some() {
+            self.broken_group = Some(at);
+        }
+        let cut = if kept == 0 { at } else { begin + kept };
+        let offset = begin + whole;
+        Ok(what.map(|what| Stop { offset, cut, what: Some(what) }))
+    }
+
+    fn take(&mut self, record: &Record<'_>, visit: Visit<'_>) {
+        if let Some(key) = record.key {
+            self.keys.push((KeyHash::of(key), record.id));
+        }
+        self.is_stopped |= visit(record).is_break();
+    }
+}
+
+/// What whole group headers at or behind a place say, and how far the file goes on from there with anything but zeros.
+struct Behind {
+    synced: LogEnd,
+    end: LogEnd,
+    bytes: u64,
+}
+
+/// Finds whole groups behind a spot from which nothing leads to them.
+fn look_behind(window: &mut Window<'_>, from: u64, header: &SegmentHeader) -> io::Result<Behind> {
+    let mut behind = Behind { synced: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
+    let needle = header.mark.to_le_bytes();
+    let mut at = from;
+    loop {
+        let piece = window.get(at, CHUNK_BYTES)?;
+        if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
+            behind.bytes = at + last as u64 + 1 - from;
+        }
+        for found in memmem::find_iter(piece, &needle) {
+            let head = piece.get(found..).unwrap_or_default();
+            if let Some(group) = header.decode_group(head) {
+                behind.synced = behind.synced.max(group.synced_end);
+                behind.end = behind.end.max(group.end());
+            }
+        }
+        // A header may lie across the border of two pieces.
+        let step = piece.len().saturating_sub(GROUP_HEADER_BYTES - 1);
+        if piece.len() < CHUNK_BYTES {
+            return Ok(behind);
+        }
+        at += step as u64;
+    }
+}
+
+/// Reads a segment file's header. The inner error says in words why it is none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read_header(file: &dyn StorageFile) -> io::Result<Result<SegmentHeader, String>> {
+    let mut bytes = [0; SEGMENT_HEADER_BYTES];
+    if file.read_at(0, &mut bytes)? < SEGMENT_HEADER_BYTES {
+        return Ok(Err("the file is cut off inside its header".to_owned()));
+    }
+    Ok(SegmentHeader::decode(&bytes))
+}

@@ -1,0 +1,129 @@
+//! A disk that stops answering when it is told to, and counts what it is asked, for tests.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use super::storage::{Storage, StorageFile};
+use crate::SimDisk;
+
+/// A simulated disk whose syncs, reads or looks at lengths hang while it is frozen. A clone is the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct FreezingDisk {
+    inner: SimDisk,
+    state: Arc<(Mutex<Frozen>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Frozen {
+    syncs: bool,
+    reads: bool,
+    looks: bool,
+    reads_done: usize,
+    longest_write: usize,
+}
+
+#[derive(Debug)]
+struct FreezingFile {
+    inner: Arc<dyn StorageFile>,
+    disk: FreezingDisk,
+}
+
+impl FreezingDisk {
+    fn state(&self) -> MutexGuard<'_, Frozen> {
+        self.state.0.lock().expect("no holder of this lock panics")
+    }
+
+    /// Lets all syncs hang from now on, or go on.
+    pub fn freeze(&self, is_frozen: bool) {
+        self.state().syncs = is_frozen;
+        self.state.1.notify_all();
+    }
+
+    /// Lets all reads of files hang from now on, or go on.
+    pub fn freeze_reads(&self, is_frozen: bool) {
+        self.state().reads = is_frozen;
+        self.state.1.notify_all();
+    }
+
+    /// Lets all looks at files' lengths hang from now on, or go on.
+    pub fn freeze_looks(&self, is_frozen: bool) {
+        self.state().looks = is_frozen;
+        self.state.1.notify_all();
+    }
+
+    /// How many reads of files were done so far.
+    pub fn reads_done(&self) -> usize {
+        self.state().reads_done
+    }
+
+    /// Bytes of the longest write so far.
+    pub fn longest_write(&self) -> usize {
+        self.state().longest_write
+    }
+
+    fn wait(&self, hangs: impl Fn(&Frozen) -> bool) {
+        let frozen = self.state();
+        let thawed = self.state.1.wait_while(frozen, |frozen| hangs(frozen));
+        drop(thawed.expect("no holder of this lock panics"));
+    }
+
+    fn file(&self, inner: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {
+        Arc::new(FreezingFile { inner, disk: self.clone() })
+    }
+}
+
+impl Storage for FreezingDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.inner.list()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.inner.open(name).map(|file| self.file(file))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        self.inner.create(name).map(|file| self.file(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.wait(|frozen| frozen.syncs);
+        self.inner.sync_directory()
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        self.inner.path_of(name)
+    }
+}
+
+impl StorageFile for FreezingFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.disk.wait(|frozen| frozen.reads);
+        self.disk.state().reads_done += 1;
+        self.inner.read_at(offset, into)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.longest_write = state.longest_write.max(bytes.len());
+        drop(state);
+        self.inner.write_at(offset, bytes)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.disk.wait(|frozen| frozen.looks);
+        self.inner.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.inner.set_length(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.wait(|frozen| frozen.syncs);
+        self.inner.sync()
+    }
+}

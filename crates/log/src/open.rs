@@ -1,0 +1,224 @@
+//! Opening a log in a directory, and the threads that work for it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use super::Opened;
+use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
+use super::shared::Shared;
+use super::storage::{Directory, Storage};
+use super::watched::Watched;
+
+/// The name of the file that tells other processes that a directory is in use.
+const LOCK: &str = "lock";
+
+/// The threads that work for a log on disk, and the lock of its directory. For a log in memory there is nothing.
+#[derive(Debug, Default)]
+pub struct Background(Option<Running>);
+
+#[derive(Debug)]
+struct Running {
+    shared: Arc<Shared>,
+    committer: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+    /// Told when the log is on disk as a whole, or never will be.
+    written: oneshot::Receiver<()>,
+    _lock: Option<Lock>,
+}
+
+impl Background {
+    /// Has all that was appended put on disk, and ends cleanly. Returns when that is done; call it where waiting is
+    /// allowed, after the last append.
+    pub fn close(self) {
+        let Some(running) = self.0 else { return };
+        running.stop();
+        for thread in [running.committer, running.keeper] {
+            // A panic there has ended the process already.
+            let _ = thread.join();
+        }
+    }
+
+    /// Has all that was appended put on disk. Returns when that is done, and leaves what else the threads have in hand
+    /// to the end of the process: an index that is half written is made again, and the lock goes with the process.
+    pub async fn end(self) {
+        let Some(running) = self.0 else { return };
+        running.stop();
+        // An error means that it is done, too: the thread has ended.
+        let _ = running.written.await;
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        self.shared.disk.as_ref().expect("a log on disk").close();
+    }
+}
+
+/// Opens the log in a directory, which is made where it is missing, and starts the threads that work for it. What a
+/// crash left unfinished at the log's end is cut off.
+///
+/// # Errors
+/// When the directory cannot be used, or its log is damaged; then no message was changed.
+pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), OpenError> {
+    if !options.require_log {
+        make_directory(path)?;
+    }
+    let directory = open_directory(path)?;
+    let names = directory.list().map_err(|error| OpenError::unusable(path, "list", &error))?;
+    if options.require_log && !names.iter().any(|name| is_of_log(name)) {
+        return Err(OpenError::NoLog { path: path.display().to_string() });
+    }
+    let lock = lock(&directory, path)?;
+    directory.reserve_descriptors();
+    start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock))
+        .map_err(|error| OpenError::unusable(path, "start a thread for", &error))
+}
+
+/// Opens the log of any storage, as [`open`] does.
+///
+/// # Errors
+/// As [`open`], but for the lock.
+#[cfg(any(test, feature = "sim-disk"))]
+pub fn open_on(
+    storage: impl Storage + 'static,
+    options: DiskOptions,
+) -> Result<(Opened, Background), OpenError> {
+    start(recover(Arc::new(Watched::new(storage)), options)?, None).map_err(|error| {
+        OpenError::unusable(Path::new("simulated disk"), "start a thread for", &error)
+    })
+}
+
+/// Starts the threads that work for a log.
+fn start(recovered: Recovered, lock: Option<Lock>) -> io::Result<(Opened, Background)> {
+    let Recovered { shared, mut committer, mut keeper, opened } = recovered;
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    shared.disk.as_ref().expect("a log on disk").readers.make_first();
+    let (done, written) = oneshot::channel();
+    let committer = named("log-writer").spawn(move || {
+        committer.run();
+        let _ = done.send(());
+    })?;
+    let keeper = named("log-keeper").spawn(move || keeper.run())?;
+    let background = Background(Some(Running { shared, committer, keeper, written, _lock: lock }));
+    Ok((opened, background))
+}
+
+/// A directory's lock, for as long as this is held.
+#[derive(Debug)]
+pub(super) struct Lock {
+    /// Tells a person that somebody has the directory, and that it can be written to.
+    _file: File,
+    /// Holds also when a person removes the file.
+    _directory: File,
+}
+
+/// Opens a directory that exists.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn open_directory(path: &Path) -> Result<Directory, OpenError> {
+    Directory::open(path).map_err(|error| OpenError::unusable(path, "open", &error))
+}
+
+/// Makes a directory where it is missing, so that it survives a crash.
+///
+/// # Errors
+/// When the system refuses.
+fn make_directory(path: &Path) -> Result<(), OpenError> {
+    let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+    fs::create_dir_all(path).map_err(|error| match fs::read_link(path) {
+        Ok(target) if !path.exists() => OpenError::Unusable {
+            detail: format!(
+                "the data directory {} is a link to {}, which is not there",
+                path.display(),
+                target.display()
+            ),
+        },
+        _ => OpenError::unusable(path, "make", &error),
+    })?;
+    // The new directories' own names must survive a crash, too.
+    for parent in made.iter().filter_map(|made| made.parent()) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let synced = File::open(parent).and_then(|parent| parent.sync_all());
+        synced.map_err(|error| OpenError::unusable(parent, "sync", &error))?;
+    }
+    Ok(())
+}
+
+/// Takes the lock of the directory that was opened at `path`.
+///
+/// # Errors
+/// When another process has it, or the directory cannot be written to.
+pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError> {
+    let refused = |error| match error {
+        TryLockError::WouldBlock => OpenError::InUse { path: path.display().to_string() },
+        TryLockError::Error(error) => OpenError::unusable(path, "lock", &error),
+    };
+    let file = directory.open_or_create(LOCK);
+    let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;
+    file.try_lock().map_err(refused)?;
+    let directory = directory.lock().map_err(refused)?;
+    Ok(Lock { _file: file, _directory: directory })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use acklog_types::LogEnd;
+
+    use super::*;
+    use crate::FreezingDisk;
+    use crate::disk::Sizes;
+
+    #[tokio::test]
+    async fn an_end_waits_for_what_is_written_and_for_no_read_of_an_old_segment() {
+        let disk = FreezingDisk::default();
+        let sizes = Sizes::of_segments(500);
+        let options = DiskOptions { sizes, ..DiskOptions::OF_TESTS };
+        let (mut opened, background) = open_on(disk.clone(), options).unwrap();
+        disk.freeze_reads(true);
+        // A segment is sealed, and read for its index.
+        for n in 0..5 {
+            opened.writer.append(1, None, &"x".repeat(200).as_str().into());
+            opened.writer.flush();
+            while opened.reader.durable_end() == LogEnd::new(n) {
+                opened.reader.changed().await;
+            }
+        }
+        while opened.reader.oldest_disk_call().is_none() {
+            thread::yield_now();
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(30), background.end()).await;
+        disk.freeze_reads(false);
+        ended.expect("the end waits for a read");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_told_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("gone", &link).unwrap();
+        let refused = open(&link, DiskOptions::OF_TESTS).unwrap_err().to_string();
+        assert!(refused.contains("is a link to gone, which is not there"), "{refused}");
+    }
+
+    #[test]
+    fn a_directory_in_use_is_refused_also_without_its_lock_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || open(directory.path(), DiskOptions::OF_TESTS);
+        let (opened, background) = open().unwrap();
+        assert!(matches!(open().unwrap_err(), OpenError::InUse { .. }));
+        fs::remove_file(directory.path().join(LOCK)).unwrap();
+        assert!(matches!(open().unwrap_err(), OpenError::InUse { .. }));
+        drop(opened);
+        background.close();
+        open().unwrap().1.close();
+    }
+}

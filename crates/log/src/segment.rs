@@ -1,0 +1,279 @@
+//! Segments: a stretch of the log in one piece of memory.
+
+use std::ops::Range;
+
+use acklog_types::{
+    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, Records, RunningChecksum, encode_record,
+    has_more,
+};
+use bytes::Bytes;
+
+use super::Page;
+
+/// Room of a piece of memory, in bytes, unless a single run needs more. Larger: fewer allocations, but the untouched
+/// rest of the last one counts towards the node's size. Smaller than a run: runs get cut at segment borders more often
+/// than they need to.
+pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
+
+/// Where each record of a segment begins, relative to the segment, and where the last one ends.
+#[derive(Debug)]
+struct Offsets {
+    start: LogEnd,
+    /// The checksum of all records before, where it is known.
+    running: Option<RunningChecksum>,
+    /// One more than records: the last is the segment's length. `u32`, since a segment has at most
+    /// [`SEGMENT_BYTES`], or is a single run, and that is below 16 MiB.
+    begins: Vec<u32>,
+    /// The batches of several records, by the records' places. So that finding where a long one ends takes no longer
+    /// for it: the master asks with each turn, while a secondary has no room for it.
+    batches: Vec<Range<u32>>,
+    /// The first record of one that is being appended.
+    open_batch: Option<u32>,
+}
+
+impl Offsets {
+    fn end(&self) -> LogEnd {
+        self.start.plus(self.begins.len() as u64 - 1)
+    }
+
+    fn offset(&self, at: LogEnd) -> usize {
+        let index = (at.get() - self.start.get()) as usize;
+        *self.begins.get(index).expect("an id inside the segment") as usize
+    }
+
+    /// Notes a record that ends at `end`, relative to the segment.
+    fn push(&mut self, end: usize, has_more: bool) {
+        let record = self.begins.len() as u32 - 1;
+        self.begins.push(end as u32);
+        if has_more {
+            self.open_batch.get_or_insert(record);
+        } else if let Some(first) = self.open_batch.take() {
+            self.batches.push(first..record + 1);
+        }
+    }
+
+    /// The batch that is cut by ending before this record.
+    fn batch_around(&self, record: usize) -> Option<Range<usize>> {
+        let after = self.batches.partition_point(|batch| (batch.start as usize) < record);
+        let batch = self.batches.get(after.checked_sub(1)?)?;
+        let batch = batch.start as usize..batch.end as usize;
+        (record < batch.end).then_some(batch)
+    }
+
+    /// The longest run from `from` on that ends at `until` or before, at the segment's end or before, and has at most
+    /// `max_bytes`, or is a single record or batch. Only `until` cuts a batch.
+    fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
+        let first = (from.get() - self.start.get()) as usize;
+        let until = until.min(self.end());
+        let last = (until.get() - self.start.get()) as usize;
+        let begin = self.offset(from);
+        let ends = self.begins.get(first + 1..=last).unwrap_or_default();
+        let fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
+        let end = match self.batch_around(first + fits) {
+            Some(batch) if batch.start > first => batch.start,
+            Some(batch) => batch.end.min(last),
+            None => first + fits,
+        };
+        let range = IdRange::new(from, from.plus((end - first) as u64));
+        (range, self.offset(range.end()) - begin)
+    }
+
+    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    fn running_at(&self, end: LogEnd, bytes: &[u8]) -> Option<RunningChecksum> {
+        self.running?.over(bytes.get(..self.offset(end)).expect("offsets inside"))
+    }
+
+    /// A page of what begins at `from` and stands in `bytes`, copied.
+    fn page(&self, bytes: &[u8], from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        let (range, size) = self.part_from(from, until, max_bytes);
+        if size > max_bytes {
+            return Page::Longer(size);
+        }
+        let bytes = bytes.get(self.bytes_of(range)).expect("offsets inside");
+        Page::Records(Records::trusted(range, Bytes::copy_from_slice(bytes)))
+    }
+
+    /// As [`run_from`](Self::run_from), but that `max_bytes` cuts a batch.
+    fn part_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
+        let first = (from.get() - self.start.get()) as usize;
+        let last = (until.min(self.end()).get() - self.start.get()) as usize;
+        let begin = self.offset(from);
+        let ends = self.begins.get(first + 1..=last).unwrap_or_default();
+        let fits = ends.partition_point(|&end| end as usize - begin <= max_bytes).max(1);
+        let range = IdRange::new(from, from.plus(fits as u64));
+        (range, self.offset(range.end()) - begin)
+    }
+
+    fn bytes_of(&self, range: IdRange) -> Range<usize> {
+        self.offset(range.start())..self.offset(range.end())
+    }
+}
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(super) struct Active {
+    offsets: Offsets,
+    bytes: Vec<u8>,
+    /// Bytes that it has room for.
+    room: usize,
+}
+
+/// A segment that never changes again.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    offsets: Offsets,
+    bytes: Bytes,
+}
+
+impl Active {
+    /// An empty segment with room for `room` bytes. It is written into `memory`, where that is large enough.
+    /// `running` is the checksum of all records before, where it is known.
+    pub(super) fn new(
+        start: LogEnd,
+        running: Option<RunningChecksum>,
+        room: usize,
+        memory: Vec<u8>,
+    ) -> Self {
+        let offsets =
+            Offsets { start, running, begins: vec![0], batches: Vec::new(), open_batch: None };
+        Self { offsets, bytes: memory, room }
+    }
+
+    pub(super) fn start(&self) -> LogEnd {
+        self.offsets.start
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn end(&self) -> LogEnd {
+        self.offsets.end()
+    }
+
+    /// Whether so many more bytes have room.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.len() + bytes <= self.room
+    }
+
+    /// Appends a batch and returns its first id. The key stands with the first message, for all of them.
+    pub(super) fn push(
+        &mut self,
+        accepted_ms: u64,
+        key: Option<&IdempotencyKey>,
+        batch: &Batch,
+    ) -> MessageId {
+        let first = self.end();
+        self.take_memory();
+        let last = batch.len() - 1;
+        for (at, text) in batch.iter().enumerate() {
+            let id = first.plus(at as u64).next_id();
+            let key = key.filter(|_| at == 0);
+            encode_record(&mut self.bytes, id, accepted_ms, key, text, at < last);
+            self.offsets.push(self.bytes.len(), at < last);
+        }
+        first.next_id()
+    }
+
+    /// A run goes into one segment whole: one that needs more room than others have is alone in it.
+    pub(super) fn push_run(&mut self, run: &Records) {
+        self.take_memory();
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(run.as_bytes());
+        let mut at = 0;
+        for size in run.sizes() {
+            let has_more = run.as_bytes().get(at..).is_some_and(has_more);
+            at += size;
+            self.offsets.push(before + at, has_more);
+        }
+    }
+
+    /// Takes the whole segment's memory at the first record: growing in steps would copy it several times, and pages
+    /// that are not written to yet cost nothing.
+    fn take_memory(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(self.room);
+        }
+    }
+
+    pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
+        self.offsets.run_from(from, until, max)
+    }
+
+    /// A copy: the segment's memory is still being written.
+    pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
+        let (range, _) = self.offsets.run_from(from, until, max_bytes);
+        let bytes = self.bytes.get(self.offsets.bytes_of(range)).expect("offsets inside");
+        Records::trusted(range, Bytes::copy_from_slice(bytes))
+    }
+
+    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
+        self.offsets.running_at(end, &self.bytes)
+    }
+
+    /// A page of what begins at `from`.
+    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        self.offsets.page(&self.bytes, from, until, max_bytes)
+    }
+
+    pub(super) fn seal(mut self) -> Sealed {
+        self.offsets.begins.shrink_to_fit();
+        self.offsets.batches.shrink_to_fit();
+        // A little that is left over is not worth the copy, and the memory may be used again as it is.
+        if self.bytes.len() < self.bytes.capacity() / 8 * 7 {
+            self.bytes.shrink_to_fit();
+        }
+        Sealed { offsets: self.offsets, bytes: self.bytes.into() }
+    }
+}
+
+impl Sealed {
+    pub(super) fn start(&self) -> LogEnd {
+        self.offsets.start
+    }
+
+    pub(super) fn end(&self) -> LogEnd {
+        self.offsets.end()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {
+        self.offsets.run_from(from, until, max)
+    }
+
+    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
+        self.offsets.running_at(end, &self.bytes)
+    }
+
+    /// The segment's memory, emptied, where no reader holds a slice of it.
+    pub(super) fn into_memory(self) -> Option<Vec<u8>> {
+        let is_unique = self.bytes.is_unique();
+        is_unique.then(|| {
+            let mut memory = Vec::from(self.bytes);
+            memory.clear();
+            memory
+        })
+    }
+
+    /// A copy of a page of what begins at `from`, so that the segment's memory can be given back.
+    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        self.offsets.page(&self.bytes, from, until, max_bytes)
+    }
+
+    /// A page as a slice of the segment itself: also one record that is longer.
+    pub(super) fn page_shared(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+        let (range, _) = self.offsets.part_from(from, until, max_bytes);
+        Page::Records(Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range))))
+    }
+
+    /// A slice of the segment itself, without a copy.
+    pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
+        let (range, _) = self.offsets.run_from(from, until, max_bytes);
+        Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range)))
+    }
+}

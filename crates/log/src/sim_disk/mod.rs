@@ -1,0 +1,399 @@
+//! A disk in memory that is as bad as a real one may be: what was not synced is lost in part, and it fails on demand.
+//!
+//! Writes are visible at once. A file's bytes and length are safe once that file was synced, names once the directory
+//! was: [`SimDisk::crash`] draws for all others, sector by sector, whether they are there afterwards. Nothing here
+//! takes time or draws from anything but the generator that is handed in.
+//!
+//! # Caveats
+//! A directory is flat, and room is counted in bytes written: also what is written over costs room.
+
+mod cached;
+mod image;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use cached::Cached;
+use image::{Bytes, BytesChange, FileNumber, Names, NamesChange};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rustix::io::Errno;
+
+use crate::storage::{Storage, StorageFile};
+
+/// A disk with one directory. A clone is the same disk; [`snapshot`](Self::snapshot) makes another one.
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+    /// The process that may use it; none: whoever has it.
+    life: Option<u64>,
+}
+
+/// An open file. It belongs to the process that opened it, and fails once that is gone.
+#[derive(Debug)]
+struct OpenFile {
+    state: Arc<Mutex<State>>,
+    number: FileNumber,
+    life: u64,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    names: Cached<Names>,
+    /// Also those that lost their name and may still be open.
+    files: BTreeMap<FileNumber, Cached<Bytes>>,
+    next_number: FileNumber,
+    /// Number of crashes and kills so far.
+    life: u64,
+    /// Bytes that may still be written; none: any number.
+    room: Option<u64>,
+    failing_syncs: u64,
+    failing_reads: u64,
+    /// Whether no file can be opened.
+    without_descriptors: bool,
+    /// Changes that are done before `failing_changes` fail.
+    good_changes: u64,
+    failing_changes: u64,
+    counts: DiskCounts,
+}
+
+/// What a disk was asked for so far, failures included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskCounts {
+    /// Reads of files.
+    pub reads: u64,
+    /// Writes of files.
+    pub writes: u64,
+    /// Bytes that were really written.
+    pub written_bytes: u64,
+    /// Syncs of files and of the directory.
+    pub syncs: u64,
+    /// All that was to change something: writes, syncs, new files and names, and lengths.
+    pub changes: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            names: Cached::new(Names::default()),
+            files: BTreeMap::new(),
+            next_number: 0,
+            life: 0,
+            room: None,
+            failing_syncs: 0,
+            failing_reads: 0,
+            without_descriptors: false,
+            good_changes: 0,
+            failing_changes: 0,
+            counts: DiskCounts::default(),
+        }
+    }
+}
+
+impl SimDisk {
+    /// An empty disk that does all it is asked for.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same disk for one process: it can no longer be used, for anything, once that process is crashed or killed.
+    /// A thread that outlives its process so does no harm.
+    #[must_use]
+    pub fn mounted(&self) -> Self {
+        let life = self.lock().life;
+        Self { state: Arc::clone(&self.state), life: Some(life) }
+    }
+
+    /// A disk of its own that is as this one is now, with what is not synced and what is to fail.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let state = self.lock().clone();
+        Self { state: Arc::new(Mutex::new(state)), life: None }
+    }
+
+    /// The machine goes down and comes back: what was not synced survives in part, and that is safe from now on. Files
+    /// that were open fail from now on. What was told to fail goes on failing.
+    pub fn crash(&self, rng: &mut ChaCha8Rng) {
+        // All and nothing are the common cases of real disks, and a fixed chance would hardly ever draw them.
+        let rate = match rng.random_range(0..4) {
+            0 => 0.0,
+            1 => 1.0,
+            _ => rng.random_range(0.0..1.0),
+        };
+        let mut state = self.lock();
+        let State { names, files, life, .. } = &mut *state;
+        names.crash(rate, rng);
+        files.values_mut().for_each(|file| file.crash(rate, rng));
+        files.retain(|number, _| names.seen().0.values().any(|named| named == number));
+        *life += 1;
+    }
+
+    /// The process is killed and the machine stays up: files that were open fail from now on. All that was written is
+    /// still seen, and what was not synced is as unsafe as before: reading it back proves nothing.
+    pub fn kill(&self) {
+        self.lock().life += 1;
+    }
+
+    /// After this many more bytes the disk is full; the write that meets the end is done in part.
+    pub fn fail_writes_after(&self, bytes: u64) {
+        self.lock().room = Some(bytes);
+    }
+
+    /// The next `count` syncs fail. What they were to make safe stays visible and never becomes safe by a later sync,
+    /// only by being written again: so Linux does it.
+    pub fn fail_next_syncs(&self, count: u64) {
+        self.lock().failing_syncs = count;
+    }
+
+    /// The next `count` reads fail.
+    pub fn fail_next_reads(&self, count: u64) {
+        self.lock().failing_reads = count;
+    }
+
+    /// After `good` more changes the next `count` fail, whatever they are: new files and names, writes, lengths, and
+    /// syncs of files and of the directory. A sync fails as in [`fail_next_syncs`](Self::fail_next_syncs), the others
+    /// do nothing.
+    pub fn fail_changes(&self, good: u64, count: u64) {
+        let mut state = self.lock();
+        (state.good_changes, state.failing_changes) = (good, count);
+    }
+
+    /// From now on the process has no descriptor left to open a file with.
+    pub fn take_descriptors(&self) {
+        self.lock().without_descriptors = true;
+    }
+
+    /// Nothing fails any more, and there is room.
+    pub fn heal(&self) {
+        let mut state = self.lock();
+        (state.room, state.failing_syncs, state.failing_reads) = (None, 0, 0);
+        (state.failing_changes, state.without_descriptors) = (0, false);
+    }
+
+    /// What the disk was asked for so far.
+    pub fn counts(&self) -> DiskCounts {
+        self.lock().counts
+    }
+
+    /// A file's bytes as everybody sees them.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        self.lock().named(name).seen().0.clone()
+    }
+
+    /// Damages a file, on the disk and at once: flips one bit of it, counted from the lowest of its first byte.
+    ///
+    /// # Panics
+    /// When there is no such file, or it is not that long.
+    pub fn flip_bit(&self, name: &str, bit: u64) {
+        let mut state = self.lock();
+        let file = state.named(name);
+        let at = index(bit / 8);
+        let byte = file.seen().0.get(at).expect("a bit of the file");
+        let flipped = byte ^ (1 << (bit % 8));
+        file.change_disk(BytesChange::Write(at, vec![flipped]));
+    }
+
+    /// Damages a file, on the disk and at once: cuts it off, or lengthens it with zeros.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn cut(&self, name: &str, length: u64) {
+        self.lock().named(name).change_disk(BytesChange::SetLength(index(length)));
+    }
+
+    /// Takes a file away, on the disk and at once.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn remove(&self, name: &str) {
+        let mut state = self.lock();
+        state.named(name);
+        state.names.change_disk(NamesChange::Remove(name.to_owned()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test goes on after a panic in here")
+    }
+
+    /// The disk's state, for the process that asks.
+    fn used(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.lock();
+        match self.life {
+            Some(life) if life != state.life => Err(dead()),
+            _ => Ok(state),
+        }
+    }
+
+    fn handle(&self, number: FileNumber, life: u64) -> Arc<dyn StorageFile> {
+        Arc::new(OpenFile { state: Arc::clone(&self.state), number, life })
+    }
+}
+
+impl Storage for SimDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.used()?.names.seen().0.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        let state = self.used()?;
+        if state.without_descriptors {
+            return Err(Errno::MFILE.into());
+        }
+        Ok(self.handle(state.number(name)?, state.life))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        let mut state = self.used()?;
+        if state.without_descriptors {
+            return Err(Errno::MFILE.into());
+        }
+        state.change()?;
+        let number = match state.number(name) {
+            Ok(number) => {
+                state.file(number).change(BytesChange::SetLength(0));
+                number
+            }
+            Err(_) => {
+                let number = state.next_number;
+                state.next_number += 1;
+                state.files.insert(number, Cached::new(Bytes::default()));
+                state.names.change(NamesChange::Give(name.to_owned(), number));
+                number
+            }
+        };
+        Ok(self.handle(number, state.life))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.used()?;
+        state.change()?;
+        let number = state.number(from)?;
+        state.names.change(NamesChange::Give(to.to_owned(), number));
+        Ok(())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        let mut state = self.used()?;
+        if state.sync_fails() {
+            state.names.fail_sync();
+            return Err(Errno::IO.into());
+        }
+        state.names.sync();
+        Ok(())
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        name.to_owned()
+    }
+}
+
+impl StorageFile for OpenFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.used()?;
+        state.counts.reads += 1;
+        if let Some(left) = state.failing_reads.checked_sub(1) {
+            state.failing_reads = left;
+            return Err(Errno::IO.into());
+        }
+        let behind = state.file(self.number).seen().0.get(index(offset)..).unwrap_or_default();
+        let (got, _) = behind.split_at(behind.len().min(into.len()));
+        into.iter_mut().zip(got).for_each(|(to, from)| *to = *from);
+        Ok(got.len())
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.used()?;
+        state.counts.writes += 1;
+        state.change()?;
+        let room = state.room.map_or(bytes.len(), |room| bytes.len().min(index(room)));
+        let (fits, too_much) = bytes.split_at(room);
+        state.room = state.room.map(|left| left - fits.len() as u64);
+        state.counts.written_bytes += fits.len() as u64;
+        if !fits.is_empty() {
+            state.file(self.number).change(BytesChange::Write(index(offset), fits.to_vec()));
+        }
+        if too_much.is_empty() { Ok(()) } else { Err(Errno::NOSPC.into()) }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.used()?.file(self.number).seen().0.len() as u64)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        let mut state = self.used()?;
+        state.change()?;
+        state.file(self.number).change(BytesChange::SetLength(index(length)));
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.used()?;
+        if state.sync_fails() {
+            state.file(self.number).fail_sync();
+            return Err(Errno::IO.into());
+        }
+        state.file(self.number).sync();
+        Ok(())
+    }
+}
+
+impl OpenFile {
+    fn used(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state.lock().expect("no test goes on after a panic in here");
+        if state.life == self.life { Ok(state) } else { Err(dead()) }
+    }
+}
+
+impl State {
+    fn number(&self, name: &str) -> io::Result<FileNumber> {
+        self.names.seen().0.get(name).copied().ok_or_else(|| Errno::NOENT.into())
+    }
+
+    fn file(&mut self, number: FileNumber) -> &mut Cached<Bytes> {
+        self.files.get_mut(&number).expect("files go with a crash, and so does who knows them")
+    }
+
+    fn named(&mut self, name: &str) -> &mut Cached<Bytes> {
+        let number = self.number(name).unwrap_or_else(|_| panic!("no file {name}"));
+        self.file(number)
+    }
+
+    fn sync_fails(&mut self) -> bool {
+        self.counts.syncs += 1;
+        let left = self.failing_syncs.checked_sub(1);
+        self.failing_syncs = left.unwrap_or(0);
+        self.change().is_err() || left.is_some()
+    }
+
+    /// One more change. Whether it may be done.
+    fn change(&mut self) -> io::Result<()> {
+        self.counts.changes += 1;
+        match (self.good_changes, self.failing_changes) {
+            (_, 0) => Ok(()),
+            (0, _) => {
+                self.failing_changes -= 1;
+                Err(Errno::IO.into())
+            }
+            _ => {
+                self.good_changes -= 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn dead() -> io::Error {
+    io::Error::other("the process that opened this is gone: open it again")
+}
+
+/// A place in a file, which lies in memory.
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).expect("files of a simulated disk fit into memory")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! The request multiplexer's table: which requests of one connection and direction still wait for a response.
+//!
+//! Six verbs, after tarpc's table of the same name: make, complete, expire, postpone, drain, and
+//! the next deadline. No timer and no channel in here: time is an argument.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use acklog_types::RequestId;
+
+/// The requests of one connection and direction that wait for a response, each with what it was about.
+///
+/// Invariants: numbers and deadlines only grow, because every request has the same time limit; a number is used once.
+#[derive(Debug)]
+pub(super) struct InFlight<T> {
+    timeout: Duration,
+    next: u64,
+    pending: VecDeque<Pending<T>>,
+}
+
+#[derive(Debug)]
+struct Pending<T> {
+    id: RequestId,
+    made_at: Instant,
+    /// When its time limit began. Later than `made_at` where its frame was under way for long.
+    since: Instant,
+    /// None once completed; entries leave the queue from the front.
+    what: Option<T>,
+}
+
+/// What a response belongs to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Completed<T> {
+    /// A request that was waiting for it.
+    InTime {
+        /// What the request was about.
+        what: T,
+        /// Time since the request was made.
+        took: Duration,
+    },
+    /// A request that timed out before, or was answered before. What the response says may still count.
+    Late,
+    /// A request that was never made: the peer is broken.
+    Unknown,
+}
+
+impl<T> InFlight<T> {
+    /// An empty table whose requests time out after `timeout`.
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout, next: 0, pending: VecDeque::new() }
+    }
+
+    /// Notes a request and gives it its number.
+    ///
+    /// # Panics
+    /// When `now` lies before the `now` of an earlier request.
+    pub(super) fn make(&mut self, now: Instant, what: T) -> RequestId {
+        let id = RequestId::new(self.next);
+        self.next += 1;
+        assert!(self.pending.back().is_none_or(|last| last.since <= now), "time went back");
+        self.pending.push_back(Pending { id, made_at: now, since: now, what: Some(what) });
+        id
+    }
+
+    /// Takes out the request that a response belongs to.
+    pub(super) fn complete(&mut self, now: Instant, id: RequestId) -> Completed<T> {
+        if id.get() >= self.next {
+            return Completed::Unknown;
+        }
+        let Ok(index) = self.pending.binary_search_by_key(&id, |pending| pending.id) else {
+            return Completed::Late;
+        };
+        let completed = self.pending.get_mut(index).and_then(|pending| {
+            let what = pending.what.take()?;
+            Some(Completed::InTime { what, took: now.saturating_duration_since(pending.made_at) })
+        });
+        self.drop_completed();
+        completed.unwrap_or(Completed::Late)
+    }
+
+    /// What a request is about that still waits for its response.
+    pub(super) fn get(&self, id: RequestId) -> Option<&T> {
+        let index = self.pending.binary_search_by_key(&id, |pending| pending.id).ok()?;
+        self.pending.get(index)?.what.as_ref()
+    }
+
+    /// Takes out one request whose time is up. Call until it returns none.
+    #[must_use]
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(RequestId, T)> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        let mut front = self.pending.pop_front()?;
+        self.drop_completed();
+        Some((front.id, front.what.take()?))
+    }
+
+    /// Lets the time limit of `first` and of all requests behind it begin now: the frame of `first` is still under way,
+    /// and so is what was sent behind it.
+    pub(super) fn postpone(&mut self, first: RequestId, now: Instant) {
+        let later = self.pending.iter_mut().rev().take_while(|pending| pending.id >= first);
+        for pending in later {
+            pending.since = pending.since.max(now);
+        }
+    }
+
+    /// The number that the next request gets.
+    pub(super) fn next_id(&self) -> RequestId {
+        RequestId::new(self.next)
+    }
+
+    /// Takes out the requests made before `end` that `matches`. A response to one of them comes late.
+    pub(super) fn drain(&mut self, end: RequestId, matches: impl Fn(&T) -> bool) -> Vec<T> {
+        let before = self.pending.iter_mut().take_while(|pending| pending.id < end);
+        let drained = before.filter_map(|it| it.what.take_if(|what| matches(what))).collect();
+        self.drop_completed();
+        drained
+    }
+
+    /// When the next request times out.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.pending.front().map(|front| front.since + self.timeout)
+    }
+
+    /// How many requests wait that `matches`.
+    pub(super) fn count(&self, matches: impl Fn(&T) -> bool) -> usize {
+        let waiting = self.pending.iter().filter_map(|pending| pending.what.as_ref());
+        waiting.filter(|what| matches(what)).count()
+    }
+
+    /// Keeps a waiting request at the front, so that the deadline there is a real one.
+    fn drop_completed(&mut self) {
+        while self.pending.front().is_some_and(|front| front.what.is_none()) {
+            self.pending.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(1500);
+
+    #[test]
+    fn each_request_is_completed_once_and_then_late() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let (a, b) = (table.make(now, "a"), table.make(now, "b"));
+        let took = Duration::from_millis(3);
+        assert_eq!(table.complete(now + took, b), Completed::InTime { what: "b", took });
+        assert_eq!(table.complete(now, b), Completed::Late);
+        assert_eq!(table.count(|what| *what == "a"), 1);
+        assert!(matches!(table.complete(now, a), Completed::InTime { what: "a", .. }));
+        assert_eq!(table.complete(now, RequestId::new(2)), Completed::Unknown);
+        assert_eq!(table.next_deadline(), None);
+    }
+
+    #[test]
+    fn what_is_drained_is_gone_and_its_response_late() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let ids = ["run", "heartbeat", "run", "run"].map(|what| table.make(now, what));
+        assert_eq!(table.drain(ids[3], |what| *what == "run"), ["run", "run"]);
+        assert_eq!(table.complete(now, ids[0]), Completed::Late);
+        assert_eq!(table.expire(now + TIMEOUT), Some((ids[1], "heartbeat")));
+        assert_eq!(table.expire(now + TIMEOUT), Some((ids[3], "run")));
+        assert_eq!(table.next_deadline(), None);
+    }
+
+    #[test]
+    fn what_is_under_way_does_not_time_out_nor_does_what_is_behind_it() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let ids = ["a", "long", "b"].map(|what| table.make(now, what));
+        let later = now + TIMEOUT;
+        table.postpone(ids[1], later);
+        assert_eq!(table.expire(later), Some((ids[0], "a")));
+        assert_eq!(table.expire(later), None);
+        assert_eq!(table.next_deadline(), Some(later + TIMEOUT));
+        let answered = table.complete(later, ids[1]);
+        assert_eq!(answered, Completed::InTime { what: "long", took: TIMEOUT });
+        assert_eq!(table.expire(later + TIMEOUT), Some((ids[2], "b")));
+    }
+
+    #[test]
+    fn requests_expire_in_turn_and_only_when_their_time_is_up() {
+        let now = Instant::now();
+        let mut table = InFlight::new(TIMEOUT);
+        let a = table.make(now, "a");
+        let b = table.make(now + Duration::from_secs(1), "b");
+        let c = table.make(now + Duration::from_secs(1), "c");
+        assert!(matches!(table.complete(now, b), Completed::InTime { .. }));
+        assert_eq!(table.expire(now + TIMEOUT - Duration::from_nanos(1)), None);
+        assert_eq!(table.expire(now + TIMEOUT), Some((a, "a")));
+        assert_eq!(table.expire(now + TIMEOUT), None);
+        assert_eq!(table.next_deadline(), Some(now + Duration::from_secs(1) + TIMEOUT));
+        assert_eq!(table.expire(now + Duration::from_secs(9)), Some((c, "c")));
+        assert_eq!(table.complete(now, c), Completed::Late);
+    }
+}

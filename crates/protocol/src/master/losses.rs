@@ -1,0 +1,84 @@
+//! A master that finds out that it was put back from an older copy of its log.
+//!
+//! A secondary with more messages of the very same log can only mean that this master lost what it had. Going on, it
+//! would give the lost messages' ids to others. So it takes nothing until its operator decides, also behind a restart:
+//! the end that was seen is written down. In memory that cannot be: a restart begins another log.
+
+use std::time::Instant;
+
+use acklog_types::LogView;
+use acklog_types::{Checksum, LogEnd, NodeName};
+use tracing::error;
+
+use super::Master;
+use super::handshake::{BEGIN_ANEW, KEEP_IT};
+use crate::frame::RefusalCode;
+use crate::outcome::Refusal;
+use crate::status::RefusedHealth;
+
+impl<L: LogView> Master<L> {
+    /// Returns how far other nodes have this log, where that is beyond its end here and nobody has decided yet.
+    pub(super) fn missing_end(&self) -> Option<LogEnd> {
+        self.losses.missing(self.log_end)
+    }
+
+    /// Checks whether the log may grow.
+    ///
+    /// # Errors
+    /// When other nodes have more of it.
+    pub(super) fn check_losses(&self) -> Result<(), Refusal> {
+        match self.missing_end() {
+            Some(seen) => Err(Refusal::Behind { end: self.log_end, seen }),
+            None => Ok(()),
+        }
+    }
+
+    /// A secondary of this log has more than this node.
+    pub(super) fn note_longer(&mut self, name: &NodeName, end: LogEnd, told: Option<Checksum>) {
+        if !self.on_disk || !self.losses.note(end, told) {
+            return;
+        }
+        self.log_behind(Some(name), end);
+        if self.disk_fault.is_none() {
+            self.write_names();
+        }
+    }
+
+    /// Logs that this node takes nothing since another one has its log up to `end`.
+    pub(super) fn log_behind(&self, name: Option<&NodeName>, end: LogEnd) {
+        error!(peer = name.map(NodeName::as_str), %end, log_end = %self.log_end,
+            "read-only until an operator decides: this master is behind its own secondary; was it \
+             put back from an older copy? Keep that secondary: `acklog log dump` has what is missing \
+             here. Put the newer copy back, or give up what is missing with `acklog log accept-loss`");
+    }
+
+    /// What a secondary is told that has more of this log than this node.
+    pub(super) fn longer_detail(&self, end: LogEnd, told: Option<Checksum>) -> String {
+        let has = format!("this node has {end} messages, and the master {}", self.durable_end);
+        if !self.on_disk {
+            return format!("{has}; to join this master it must begin anew: {BEGIN_ANEW}");
+        }
+        if self.losses.is_given_up(end, told) {
+            return format!(
+                "{has}: its operator has given up what only other nodes have. {KEEP_IT}. It joins \
+                 again when it begins anew: {BEGIN_ANEW}"
+            );
+        }
+        format!(
+            "{has}: this master is behind; was it put back from an older copy? {KEEP_IT}. The \
+             master takes no messages until its operator decides"
+        )
+    }
+
+    /// The rows of those that were refused lately; while this node is behind, one at least that says so.
+    pub(super) fn refused_health(&self, now: Instant) -> Vec<RefusedHealth> {
+        let mut rows = self.refused.health(now);
+        if let Some(seen) = self.missing_end()
+            && !rows.iter().any(|row| row.code == RefusalCode::LongerLog)
+        {
+            let (name, log_end, last_seen) = (None, Some(seen), None);
+            rows.push(RefusedHealth { name, code: RefusalCode::LongerLog, log_end, last_seen });
+        }
+        rows
+    }
+}

@@ -1,0 +1,310 @@
+//! Per secondary: what it acked, what it was sent, and what it is sent next.
+//!
+//! Positions, from the oldest message on: `acked_end <= sent_end <= durable_end`. What lies between the first two was
+//! sent at least once and is either in flight, answered but above a gap, or `missing`: to be sent again.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use acklog_types::LogView;
+use acklog_types::{IdRange, LogEnd};
+use rand_chacha::ChaCha8Rng;
+
+use super::backoff::Backoff;
+use super::frame::RUN_BYTES_MAX;
+
+/// Most runs in flight to one secondary. More would not fill the line better, and a peer that hangs would be resent
+/// more when it comes back.
+pub(super) const RUNS_IN_FLIGHT_MAX: usize = 8;
+
+/// Most bytes sent and not acked to one secondary, unless it is a single run: several runs of the largest size, and
+/// well below what a secondary holds above a gap.
+pub(super) const WINDOW_BYTES_MAX: usize = 8 * RUN_BYTES_MAX;
+
+/// The window does not shrink below this, in bytes: a line so slow that not even this gets through within a request's
+/// time limit still gets through late.
+const WINDOW_BYTES_MIN: usize = 16 * 1024;
+
+/// First pause after a failed request. Shorter would be a hot loop on refusal, longer would be felt by a sender whose
+/// message met one lost frame.
+const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// A run to be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Its messages.
+    pub(super) range: IdRange,
+    /// Size of their records.
+    pub(super) bytes: usize,
+    /// Whether these messages were sent before.
+    pub(super) is_retry: bool,
+}
+
+/// What to do next for a secondary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Send a run. It counts as in flight.
+    Run(Plan),
+    /// Read a run that is not in memory, and tell [`Progress::note_read`] how that went.
+    Read(ReadOrder),
+}
+
+/// A run to be read: as long as the limits allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOrder {
+    /// Where it begins. There is something.
+    pub from: LogEnd,
+    /// Where it ends at the latest.
+    pub until: LogEnd,
+    /// Most bytes that it has, unless it is a single record or batch.
+    pub max_bytes: usize,
+}
+
+/// A request for a run that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SentRun {
+    /// Its messages.
+    pub(super) range: IdRange,
+    /// Size of their records.
+    pub(super) bytes: usize,
+}
+
+/// What one secondary acked and what it is sent.
+///
+/// The window works as in TCP: it halves when a request times out and grows by what is acked, so that a slow line is
+/// used one small run at a time instead of being drowned.
+#[derive(Debug)]
+pub(super) struct Progress {
+    acked_end: LogEnd,
+    sent_end: LogEnd,
+    /// Runs to be sent again: sorted, disjoint, all within `acked_end..sent_end`.
+    missing: Vec<IdRange>,
+    /// Runs sent for the first time and not acked yet, oldest first, with their sizes.
+    unacked: VecDeque<SentRun>,
+    unacked_bytes: usize,
+    runs_in_flight: usize,
+    bytes_in_flight: usize,
+    window_bytes: usize,
+    /// The last run that was read, since it was not in memory.
+    read: Option<SentRun>,
+    backoff: Backoff,
+    /// Nothing is sent before.
+    hold_until: Option<Instant>,
+}
+
+impl Progress {
+    /// A secondary that has everything before `acked_end`; its retry pauses end at `pause_max`.
+    pub(super) fn new(acked_end: LogEnd, pause_max: Duration) -> Self {
+        Self {
+            acked_end,
+            sent_end: acked_end,
+            missing: Vec::new(),
+            unacked: VecDeque::new(),
+            unacked_bytes: 0,
+            runs_in_flight: 0,
+            bytes_in_flight: 0,
+            window_bytes: WINDOW_BYTES_MAX,
+            read: None,
+            backoff: Backoff::new(RETRY_PAUSE_FIRST, pause_max),
+            hold_until: None,
+        }
+    }
+
+    /// The end of what the secondary acked.
+    pub(super) fn acked_end(&self) -> LogEnd {
+        self.acked_end
+    }
+
+    /// Number of runs that wait for an answer.
+    pub(super) fn runs_in_flight(&self) -> usize {
+        self.runs_in_flight
+    }
+
+    /// The secondary says that it has everything before `end`. Returns whether that is news.
+    pub(super) fn ack(&mut self, end: LogEnd) -> bool {
+        if end <= self.acked_end {
+            return false;
+        }
+        let acked_bytes = self.unacked_bytes;
+        self.acked_end = end;
+        self.sent_end = self.sent_end.max(end);
+        while self.unacked.front().is_some_and(|run| run.range.end() <= end) {
+            let run = self.unacked.pop_front().map_or(0, |run| run.bytes);
+            self.unacked_bytes -= run;
+        }
+        self.missing.retain_mut(|range| {
+            *range = range.from(end);
+            !range.is_empty()
+        });
+        let acked_bytes = acked_bytes - self.unacked_bytes;
+        self.window_bytes = (self.window_bytes + acked_bytes).min(WINDOW_BYTES_MAX);
+        self.resume();
+        true
+    }
+
+    /// Ends a pause: the secondary was heard from again.
+    pub(super) fn resume(&mut self) {
+        self.backoff.reset();
+        self.hold_until = None;
+    }
+
+    /// The next run to send, if one may be sent now and fewer than `runs_max` are in flight. The caller sends it: it
+    /// counts as in flight from here on. Where it is not in memory, it is to be read first.
+    #[must_use]
+    pub(super) fn next_run(
+        &mut self,
+        now: Instant,
+        log: &impl LogView,
+        durable_end: LogEnd,
+        runs_max: usize,
+    ) -> Option<Next> {
+        if self.hold_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        self.hold_until = None;
+        // A late ack may have covered all that was known to be missing.
+        self.restart_from_acked();
+        if self.runs_in_flight >= runs_max {
+            return None;
+        }
+        let next = match self.missing.first() {
+            Some(&range) => self.plan_retry(log, range)?,
+            None => self.plan_new(log, durable_end)?,
+        };
+        if let Next::Run(plan) = next {
+            self.runs_in_flight += 1;
+            self.bytes_in_flight += plan.bytes;
+        }
+        Some(next)
+    }
+
+    /// The run that begins at `order.from`: in memory, or read before.
+    fn find_run(&self, log: &impl LogView, order: ReadOrder) -> Option<(IdRange, usize)> {
+        let ReadOrder { from, until, max_bytes } = order;
+        log.run_from(from, until, max_bytes).or_else(|| {
+            let read = self.read.filter(|read| read.range.start() == from);
+            read.filter(|read| read.range.end() <= until).map(|read| (read.range, read.bytes))
+        })
+    }
+
+    /// Notes a run that was read.
+    pub(super) fn note_read(&mut self, range: IdRange, bytes: usize) {
+        self.read = Some(SentRun { range, bytes });
+    }
+
+    /// Notes that a run could not be read. It is tried again after a pause.
+    pub(super) fn note_unreadable(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        self.hold_until = Some(now + self.backoff.pause(rng));
+    }
+
+    fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<Next> {
+        let max_bytes = RUN_BYTES_MAX.min(self.window_bytes);
+        let order = ReadOrder { from: missing.start(), until: missing.end(), max_bytes };
+        let Some((range, bytes)) = self.find_run(log, order) else {
+            return Some(Next::Read(order));
+        };
+        assert!(!range.is_empty(), "{missing} was sent, so it is durable");
+        if self.runs_in_flight > 0 && self.bytes_in_flight + bytes > self.window_bytes {
+            return None;
+        }
+        let rest = missing.from(range.end());
+        if rest.is_empty() {
+            self.missing.remove(0);
+        } else if let Some(first) = self.missing.first_mut() {
+            *first = rest;
+        }
+        Some(Next::Run(Plan { range, bytes, is_retry: true }))
+    }
+
+    fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<Next> {
+        if self.sent_end >= durable_end {
+            return None;
+        }
+        let room = self.window_bytes.saturating_sub(self.unacked_bytes);
+        let max_bytes = RUN_BYTES_MAX.min(room);
+        let order = ReadOrder { from: self.sent_end, until: durable_end, max_bytes };
+        let Some((range, bytes)) = self.find_run(log, order) else {
+            // A file is read in runs of full size, and not in the small pieces for which acks make room.
+            let is_full = max_bytes == RUN_BYTES_MAX || self.unacked.is_empty();
+            return is_full.then_some(Next::Read(order));
+        };
+        if range.is_empty() || (bytes > room && !self.unacked.is_empty()) {
+            return None;
+        }
+        self.sent_end = range.end();
+        self.unacked.push_back(SentRun { range, bytes });
+        self.unacked_bytes += bytes;
+        Some(Next::Run(Plan { range, bytes, is_retry: false }))
+    }
+
+    /// A run was answered: the secondary has it, in its log or above a gap. Call after [`ack`](Self::ack).
+    pub(super) fn settle(&mut self, now: Instant, run: SentRun, rng: &mut ChaCha8Rng) {
+        self.take_off(run);
+        self.restart_if_stuck(now, rng);
+    }
+
+    /// A run's request timed out (`timed_out`) or was answered with an error. It is sent again after a pause.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        run: SentRun,
+        timed_out: bool,
+        rng: &mut ChaCha8Rng,
+    ) {
+        if timed_out {
+            self.window_bytes = (self.window_bytes / 2).max(WINDOW_BYTES_MIN);
+        }
+        if self.lose(run) {
+            self.hold_until = Some(now + self.backoff.pause(rng));
+        }
+        self.restart_if_stuck(now, rng);
+    }
+
+    /// A run is no longer waited for, and is sent again next. Returns whether something of it is still missing.
+    pub(super) fn lose(&mut self, run: SentRun) -> bool {
+        self.take_off(run);
+        let range = run.range.from(self.acked_end);
+        if !range.is_empty() {
+            let at = self.missing.partition_point(|other| other.start() < range.start());
+            self.missing.insert(at, range);
+            // Lost one by one, sent again as one: small runs that fail again and again must not take all the places
+            // of those under way.
+            self.missing.dedup_by(|next, before| {
+                let follows = before.end() == next.start();
+                if follows {
+                    *before = IdRange::new(before.start(), next.end());
+                }
+                follows
+            });
+        }
+        !range.is_empty()
+    }
+
+    /// Nothing is under way and nothing is known to be missing, and still the secondary has not all that was sent:
+    /// what it held above a gap is gone. Sending starts again from what it has.
+    fn restart_if_stuck(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        if self.restart_from_acked() {
+            self.hold_until = Some(now + self.backoff.pause(rng));
+        }
+    }
+
+    fn restart_from_acked(&mut self) -> bool {
+        let stuck =
+            self.runs_in_flight == 0 && self.missing.is_empty() && self.acked_end < self.sent_end;
+        if stuck {
+            self.missing.push(IdRange::new(self.acked_end, self.sent_end));
+        }
+        stuck
+    }
+
+    fn take_off(&mut self, run: SentRun) {
+        self.runs_in_flight -= 1;
+        self.bytes_in_flight -= run.bytes;
+    }
+
+    /// When a pause ends that keeps something from being sent.
+    pub(super) fn next_wakeup(&self, durable_end: LogEnd) -> Option<Instant> {
+        let has_work = !self.missing.is_empty() || self.sent_end < durable_end;
+        self.hold_until.filter(|_| has_work)
+    }
+}

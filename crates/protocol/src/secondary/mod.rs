@@ -1,0 +1,400 @@
+//! The secondary: finds its master, fetches what it missed, and takes what comes.
+//!
+//! It is driven like the [master](super::Master). Its state outside a connection is small: its log's identity and ends,
+//! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
+
+mod disk;
+mod faults;
+mod handshake;
+mod interface;
+mod link;
+mod pages;
+mod repair;
+mod store;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use acklog_types::LogView;
+use acklog_types::{
+    DiskFault, Faults, IdRange, LogEnd, LogId, MESSAGE_TARGET, NodeName, Records, Run, SessionId,
+};
+pub use interface::{RestoredSecondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+pub use store::HELD_BYTES_MAX;
+use tracing::{debug, info, warn};
+
+use self::link::{Link, Stage};
+use super::backoff::Backoff;
+use super::faults::{Injector, Outgoing};
+use super::frame::{Frame, Request, Response};
+use super::line::{LineView, LongFrameLosses};
+use super::own_time::OwnTime;
+use super::repair::Repair;
+use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
+use super::{CloseReason, ProtocolError};
+
+/// First pause after a lost connection or a failed attempt to connect. Shorter would be a hot loop against a master
+/// that is down; longer would delay a secondary that starts a moment before its master.
+const DIAL_PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// First pause after a request to the master failed; the pauses end at [`RETRY_PAUSE_MAX`].
+const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// Longest pause between two attempts at the same request: one heartbeat interval of the default cluster.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The secondary's state. `L` is its view of its own log.
+#[derive(Debug)]
+pub struct Secondary<L> {
+    options: SecondaryOptions,
+    log: L,
+    log_id: Option<LogId>,
+    on_disk: bool,
+    /// Why the log takes nothing more.
+    disk_fault: Option<DiskFault>,
+    /// What of the log is damaged.
+    repair: Option<Repair>,
+    /// The end of what was appended, durable or not.
+    log_end: LogEnd,
+    /// The contiguous end: what is durable, visible and acked. Invariant: `contiguous_end <= log_end`.
+    contiguous_end: LogEnd,
+    connection: Connection,
+    /// How the last handshake was refused, until another one gets in or the master cannot be reached.
+    refusal: Option<SecondaryPhase>,
+    master: Option<NodeName>,
+    master_log_end: Option<LogEnd>,
+    /// Why the last attempt to be connected failed or ended, until one gets in.
+    last_error: Option<String>,
+    /// Connections in a row that ended before the first page came.
+    page_losses: LongFrameLosses,
+    dial_backoff: Backoff,
+    injector: Injector,
+    /// The node's time: it stands still while the node is paused.
+    time: OwnTime,
+    rng: ChaCha8Rng,
+    effects: VecDeque<SecondaryEffect>,
+}
+
+#[derive(Debug)]
+enum Connection {
+    /// Dial when the time has come.
+    Idle { dial_at: Instant },
+    /// The shell is dialing.
+    Dialing,
+    /// Connected.
+    Up(Box<Link>),
+    /// The node stops, or its disk takes nothing more.
+    Stopped,
+}
+
+impl<L: LogView> Secondary<L> {
+    /// A secondary that goes on where its log ends; it dials its master right away.
+    pub fn new(
+        now: Instant,
+        options: SecondaryOptions,
+        restored: RestoredSecondary,
+        log: L,
+    ) -> Self {
+        let mut secondary = Self {
+            injector: Injector::new(Faults::default(), options.seed),
+            time: OwnTime::default(),
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            dial_backoff: Backoff::new(DIAL_PAUSE_FIRST, options.reconnect_delay),
+            options,
+            log,
+            log_id: restored.log,
+            on_disk: restored.on_disk,
+            disk_fault: None,
+            repair: None,
+            log_end: restored.end,
+            contiguous_end: restored.end,
+            connection: Connection::Idle { dial_at: now },
+            refusal: None,
+            master: None,
+            master_log_end: None,
+            last_error: None,
+            page_losses: LongFrameLosses::default(),
+            effects: VecDeque::new(),
+        };
+        secondary.set_faults(now, secondary.options.faults);
+        secondary
+    }
+
+    /// Takes in what happened.
+    ///
+    /// # Panics
+    /// When something of the connection is handed in while the node is paused.
+    pub fn step(&mut self, now: Instant, input: SecondaryInput) {
+        let now = self.time.at(now);
+        let is_own = matches!(
+            input,
+            SecondaryInput::Durable(_)
+                | SecondaryInput::DiskFault(_)
+                | SecondaryInput::DiskWell
+                | SecondaryInput::Damage(_)
+                | SecondaryInput::Shutdown
+        );
+        assert!(is_own || !self.is_paused(), "a paused node hears nothing");
+        match input {
+            SecondaryInput::Connected(session) => self.connected(now, session),
+            SecondaryInput::DialFailed { .. } if matches!(self.connection, Connection::Stopped) => {
+            }
+            SecondaryInput::DialFailed { reason } => {
+                let pause = self.dial_later(now);
+                self.refusal = None;
+                warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
+                self.last_error = Some(reason);
+            }
+            SecondaryInput::Frame { session, frame } => {
+                if self.hear(now, session) {
+                    self.receive(now, session, frame);
+                }
+            }
+            SecondaryInput::Read { session, found } => self.take_read(now, session, found),
+            SecondaryInput::Heard(session) => {
+                if self.hear(now, session) {
+                    self.part_came(now);
+                }
+            }
+            SecondaryInput::SessionDown { session, reason } => {
+                if self.session() == Some(session) {
+                    let repeats = !self.is_ready();
+                    let pause = self.dial_later(now);
+                    warn!(repeats, %reason, ?pause,
+                        "the connection to the master is gone; dialing again");
+                    self.last_error = Some(reason.to_string());
+                }
+            }
+            SecondaryInput::Durable(end) => self.durable(now, end),
+            SecondaryInput::DiskFault(fault) => self.disk_faulty(now, fault),
+            SecondaryInput::DiskWell => self.disk_well(now),
+            SecondaryInput::Damage(damage) => self.damaged(now, damage),
+            SecondaryInput::Shutdown => self.end(CloseReason::Stopping),
+        }
+    }
+
+    /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        self.repair.iter_mut().for_each(|repair| repair.wake(now));
+        match &mut self.connection {
+            Connection::Idle { .. } if self.disk_fault.is_some() => {}
+            Connection::Idle { dial_at } if *dial_at <= now => {
+                self.connection = Connection::Dialing;
+                self.effects.push_back(SecondaryEffect::Dial);
+                info!(repeats = true, "connecting to the master");
+            }
+            Connection::Up(link) => {
+                if link.is_introduction_over(now) {
+                    return self.close(now, CloseReason::HandshakeTimeout);
+                }
+                if link.is_silent(now) {
+                    return self.close(now, CloseReason::Silent);
+                }
+                self.store_due(now);
+                self.link_timeout(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks at how far this node's requests have got, where that is due. Call before each
+    /// [`handle_timeout`](Self::handle_timeout).
+    pub fn look(&mut self, now: Instant, look: impl FnOnce(SessionId) -> LineView) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        if let Connection::Up(link) = &mut self.connection {
+            link.look(now, look);
+        }
+    }
+
+    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout) until
+    /// it returns none.
+    #[must_use]
+    pub fn poll_effect(&mut self) -> Option<SecondaryEffect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadline = match &self.connection {
+            Connection::Idle { .. } if self.disk_fault.is_some() => return None,
+            Connection::Idle { dial_at } => *dial_at,
+            Connection::Dialing | Connection::Stopped => return None,
+            Connection::Up(link) => {
+                let repair = self.repair.as_ref().and_then(Repair::next_deadline);
+                repair.into_iter().fold(link.next_deadline(), Instant::min)
+            }
+        };
+        self.time.outside(deadline)
+    }
+
+    /// What `/health` shows.
+    pub fn health(&self) -> SecondaryHealth {
+        let link = self.link();
+        let phase = match link.map(|link| &link.stage) {
+            _ if self.has_failed() => SecondaryPhase::Failed,
+            Some(Stage::CatchingUp { .. }) => SecondaryPhase::CatchingUp,
+            Some(Stage::Ready) => SecondaryPhase::Ready,
+            Some(Stage::Introducing) | None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
+        };
+        SecondaryHealth {
+            name: self.options.name.clone(),
+            phase,
+            log_end: self.contiguous_end,
+            buffered: link.map_or(0, |link| link.gaps.messages()),
+            connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
+            master: self.master.clone(),
+            master_log_end: self.master_log_end,
+            last_error: self.last_error.clone(),
+            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
+        }
+    }
+
+    /// The identity of the log that this node's messages belong to; none while it never had one.
+    pub fn log_id(&self) -> Option<LogId> {
+        self.log_id
+    }
+
+    /// Whether runs come over the connection. Its end is a change each time then, and logged.
+    fn is_ready(&self) -> bool {
+        self.link().is_some_and(|link| link.stage == Stage::Ready)
+    }
+
+    fn link(&self) -> Option<&Link> {
+        match &self.connection {
+            Connection::Up(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        self.link().map(|link| link.session)
+    }
+
+    /// Gives up what belongs to the connection and sets the time of the next dial.
+    fn dial_later(&mut self, now: Instant) -> Duration {
+        if matches!(self.connection, Connection::Stopped) {
+            return Duration::ZERO;
+        }
+        let lost_page = self.link().is_some_and(Link::lacks_first_page);
+        if lost_page && self.page_losses.lost() {
+            warn!(
+                "connections end again and again before the first page of messages comes, while short \
+                frames pass: does the path drop large packets? Look at its MTU"
+            );
+        }
+        let pause = self.dial_backoff.pause(&mut self.rng);
+        self.connection = Connection::Idle { dial_at: now + pause };
+        pause
+    }
+
+    fn close(&mut self, now: Instant, reason: CloseReason) {
+        let Some(session) = self.session() else { return };
+        let repeats = !self.is_ready();
+        let pause = self.dial_later(now);
+        warn!(repeats, %reason, ?pause, "closing the connection to the master; dialing again");
+        // A refusal has a detail of its own.
+        if reason != CloseReason::Refused {
+            self.last_error = Some(reason.to_string());
+        }
+        self.effects.push_back(SecondaryEffect::Close { session, reason });
+    }
+
+    /// Gives up the connection for good.
+    fn end(&mut self, reason: CloseReason) {
+        if let Some(session) = self.session() {
+            self.effects.push_back(SecondaryEffect::Close { session, reason });
+        }
+        self.connection = Connection::Stopped;
+    }
+
+    /// Whether the session is the current one; notes that the master was heard from.
+    fn hear(&mut self, now: Instant, session: SessionId) -> bool {
+        match &mut self.connection {
+            Connection::Up(link) if link.session == session => {
+                link.last_heard = now;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
+        let received = match frame {
+            Frame::Request(id, Request::AddMessage { run }) => self.take_run(now, id, run),
+            Frame::Request(id, Request::Heartbeat { log_end }) => {
+                let is_in =
+                    self.link().is_some_and(|link| !matches!(link.stage, Stage::Introducing));
+                if is_in {
+                    self.note_master_end(log_end);
+                    self.write(session, Frame::Response(id, Response::Alive));
+                }
+                // A heartbeat before the welcome overtook it; nothing is wrong with that.
+                Ok(())
+            }
+            Frame::Request(id, Request::GetMessages { from, .. }) => {
+                self.give_page(session, id, from)
+            }
+            Frame::Request(_, request) => Err(ProtocolError::UnexpectedRequest(request.kind())),
+            Frame::Response(id, response) => self.take_response(now, id, response),
+        };
+        if let Err(error) = received {
+            self.close(now, CloseReason::Protocol(error));
+        }
+    }
+
+    fn note_master_end(&mut self, end: LogEnd) {
+        self.master_log_end = self.master_log_end.max(Some(end));
+    }
+
+    fn durable(&mut self, now: Instant, end: LogEnd) {
+        assert!(self.contiguous_end <= end && end <= self.log_end, "durable up to {end}");
+        if end > self.contiguous_end {
+            let id = IdRange::new(self.contiguous_end, end);
+            debug!(target: MESSAGE_TARGET, %id, "stored");
+            self.contiguous_end = end;
+            if let Connection::Up(link) = &mut self.connection {
+                link.pages.durable(end);
+            }
+        }
+        self.act_on_durable(now);
+    }
+
+    /// Answers and asks what the contiguous end allows, unless the node is paused.
+    fn act_on_durable(&mut self, now: Instant) {
+        if !self.is_paused() {
+            self.answer_durable();
+            self.make_requests(now);
+        }
+    }
+
+    /// Writes a response, as often as the faults let it.
+    fn write(&mut self, session: SessionId, frame: Frame<IdRange>) {
+        let outgoing = self.injector.outgoing(None, frame);
+        send(&mut self.effects, session, outgoing);
+    }
+
+    fn append(&mut self, run: Records) {
+        assert_eq!(run.range().start(), self.log_end, "only what continues the log is appended");
+        self.log_end = run.range().end();
+        if let Connection::Up(link) = &mut self.connection {
+            link.pages.appended(self.log_end, run.bytes());
+        }
+        self.effects.push_back(SecondaryEffect::Append(run));
+    }
+}
+
+fn send(effects: &mut VecDeque<SecondaryEffect>, session: SessionId, outgoing: Outgoing) {
+    effects.extend(outgoing.frames().map(|frame| SecondaryEffect::Send { session, frame }));
+}
+
+#[cfg(test)]
+mod tests;

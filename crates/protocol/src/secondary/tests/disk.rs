@@ -1,0 +1,28 @@
+//! A secondary whose disk takes nothing for the moment.
+
+use super::*;
+use crate::CloseReason;
+
+#[test]
+fn a_secondary_whose_disk_takes_nothing_leaves_its_master_and_dials_once_it_does() {
+    let detail = || "sync 0.log".to_owned();
+    for fault in [DiskFault::Stalled { detail: detail() }, DiskFault::Full { detail: detail() }] {
+        let (mut node, session) = (Node::new(), SessionId::new(1));
+        node.step(SecondaryInput::Connected(session));
+        node.answer(1, 0, welcome(7));
+        let effects = node.step(SecondaryInput::DiskFault(fault.clone()));
+        let close = SecondaryEffect::Close { session, reason: CloseReason::DiskFault };
+        assert!(effects.contains(&close), "{effects:?}");
+        let health = node.machine.health();
+        assert_eq!((health.connected, health.disk), (false, Some(DiskHealth::Faulty(fault))));
+        assert!(!dials_within(&mut node, Duration::from_secs(3600)));
+        node.machine.step(node.now, SecondaryInput::DiskWell);
+        assert!(dials_within(&mut node, Duration::ZERO));
+    }
+}
+
+fn dials_within(node: &mut Node, time: Duration) -> bool {
+    node.now += time;
+    node.machine.handle_timeout(node.now);
+    std::iter::from_fn(|| node.machine.poll_effect()).any(|it| it == SecondaryEffect::Dial)
+}

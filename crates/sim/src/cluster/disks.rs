@@ -1,0 +1,265 @@
+//! The nodes' disks: how nodes start from them, and what they tell.
+
+use acklog_log::SimDisk;
+use acklog_log::disk::{DiskOptions, Role, Sizes, accept_losses};
+use acklog_types::{Checksum, DiskChange, DiskFault, Fsync, LogEnd};
+
+use super::*;
+use crate::node::{Found, NodeLog};
+
+/// Pause before a node tries again what its disk could not do for the moment.
+const DISK_RETRY: Duration = Duration::from_millis(200);
+
+/// Sizes with which a few messages make several segments, and most reads go to files.
+const SIZES: Sizes =
+    Sizes { segment_bytes: 2000, recent_bytes: 500, chunk_bytes: 250, ahead_bytes: 300 };
+
+impl Cluster {
+    /// Opens a node's log (none: the master's), on its disk if nodes have disks.
+    pub(super) fn open_log(&mut self, name: Option<&NodeName>) -> (NodeLog, Found) {
+        let seed = self.disk_rng.random();
+        let (role, new_log, keys) = match name {
+            None => {
+                let log = LogId::new(self.rng.random());
+                (Role::Master, log, self.options.idempotency_window)
+            }
+            Some(_) => (Role::Secondary, LogId::new(0), 0),
+        };
+        let (fsync, require_log, sizes) = (self.options.fsync, false, SIZES);
+        let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };
+        self.put_damaged_file_back(name);
+        let disk = self.disks.entry(name.cloned()).or_default();
+        let (log, mut found) = NodeLog::open(self.options.on_disk.then_some((&*disk, options)));
+        if name.is_none() {
+            found.log.get_or_insert(new_log);
+        }
+        (log, found)
+    }
+
+    /// Kills the process that has a node's disk, or cuts the power.
+    pub(super) fn crash_disk(&mut self, name: Option<&NodeName>) {
+        if !self.options.on_disk {
+            return;
+        }
+        let cut = self.disk_rng.random_bool(0.5) && self.options.fsync == Fsync::Always;
+        if let Some(disk) = self.disks.get(&name.cloned()) {
+            match cut {
+                true => disk.crash(&mut self.disk_rng),
+                false => disk.kill(),
+            }
+            // A new process may find room again.
+            disk.heal();
+        }
+    }
+
+    /// Kills the master and starts it again, from its disk if it has one.
+    pub fn restart_master(&mut self) {
+        self.note("master crashes");
+        self.crash_disk(None);
+        self.boot_master();
+    }
+
+    /// Keeps a copy of the master's disk as it is now.
+    pub fn copy_master(&mut self) {
+        self.copy = self.disk(None).map(SimDisk::snapshot);
+    }
+
+    /// Kills the master and starts it again from the copy of its disk, if there is one.
+    pub fn put_master_back(&mut self) {
+        let Some(copy) = self.copy.as_ref().map(SimDisk::snapshot) else { return };
+        self.note("master is put back from the copy");
+        self.crash_disk(None);
+        self.disks.insert(None, copy);
+        let name = self.master_name.clone();
+        self.checker.put_back(&name);
+        self.boot_master();
+    }
+
+    /// Kills the master, accepts its loss as `acklog log accept-loss` does, and starts it again. Returns whether there
+    /// was a loss to accept.
+    ///
+    /// # Panics
+    /// When the disk fails meanwhile.
+    pub fn accept_loss(&mut self) -> bool {
+        self.note("master crashes, and its loss is accepted");
+        self.crash_disk(None);
+        let accepted = self.disk(None).map(|disk| accept_losses(&disk.mounted()).expect("a disk"));
+        self.boot_master();
+        accepted.flatten().is_some()
+    }
+
+    /// Kills a secondary and takes its disk away: `acklog log reset`.
+    pub fn wipe(&mut self, name: &NodeName) {
+        self.crash(name);
+        self.disks.remove(&Some(name.clone()));
+        self.checker.started_empty(name);
+    }
+
+    /// A node's disk (none: the master's), to let it fail.
+    pub fn disk(&self, name: Option<&NodeName>) -> Option<&SimDisk> {
+        self.disks.get(&name.cloned()).filter(|_| self.options.on_disk)
+    }
+
+    /// Whether the disk of a node (none: the master) failed, told or not, so that it has to be started again.
+    pub fn has_disk_fault(&self, name: Option<&NodeName>) -> bool {
+        let log = match name {
+            None => self.master.as_ref().map(|node| &node.log),
+            Some(name) => self.secondaries.get(name).map(|node| &node.log),
+        };
+        let lasts = |fault: &DiskFault| matches!(fault, DiskFault::Failed { .. });
+        log.is_some_and(|log| {
+            log.fault.as_ref().is_some_and(lasts)
+                || log.reader.disk_fault().is_some_and(|f| lasts(&f))
+        })
+    }
+
+    /// Makes a node's appends durable, at once or after a while.
+    pub(super) fn sync(&mut self, name: Option<&NodeName>) {
+        // A crash tears only what was written already.
+        if self.options.on_disk && self.disk_rng.random_bool(0.5) {
+            match name {
+                None => self.master.iter_mut().for_each(|node| node.log.write()),
+                Some(name) => {
+                    self.secondaries.get_mut(name).into_iter().for_each(|node| node.log.write());
+                }
+            }
+        }
+        let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
+        self.write_down(name, event);
+    }
+
+    /// Lets something happen to a node as soon as its disk got to it.
+    pub(super) fn write_down(&mut self, name: Option<&NodeName>, event: Event) {
+        let max = self.options.disk_delay_max.as_micros() as u64;
+        if max == 0 {
+            match name {
+                None => self.tell_master_of_disk(event),
+                Some(name) => self.tell_secondary_of_disk(name, &event),
+            }
+        } else {
+            let delay = Duration::from_micros(self.rng.random_range(0..=max));
+            self.schedule(delay, event);
+        }
+    }
+
+    /// Has the master's files compared with a secondary's log; what they say is told when the disk has had its time.
+    pub(super) fn compare(&mut self, session: SessionId, end: LogEnd, told: Checksum) {
+        self.note(&format!("master reads its files for connection {session}, up to {end}"));
+        let Some(master) = &self.master else { return };
+        let compared = master.log.reader.compare_below(end, told);
+        let is_same = compared.map_err(|error| Unreadable::from(&error));
+        let max = self.options.disk_delay_max.as_micros() as u64;
+        let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
+        let life = self.life(None);
+        self.schedule(delay, Event::Compared { link: session.get(), is_same, life });
+    }
+
+    pub(super) fn tell_master_of_disk(&mut self, event: Event) {
+        let now = self.instant();
+        let Some(MasterNode { machine, log, .. }) = &mut self.master else { return };
+        let mut change = None;
+        match event {
+            Event::DiskBroke { .. } => {
+                log.fault = Some(broken_disk());
+                change = log.fault.clone().map(DiskChange::Fault);
+            }
+            Event::Remembered { .. } if log.fault.as_ref().is_some_and(|f| !f.is_passing()) => {
+                return;
+            }
+            Event::Remembered { version, names, losses, .. } => {
+                // A later list may be written already.
+                if version > log.reader.remembered() {
+                    log.writer.remember(version, names, losses);
+                    if log.reader.is_on_disk() {
+                        change = log.commit();
+                    }
+                }
+            }
+            _ => change = log.commit(),
+        }
+        machine.step(now, Input::Durable(log.reader.durable_end()));
+        if log.reader.remembered() > machine.remembered_version() {
+            machine.step(now, Input::Remembered(log.reader.remembered()));
+        }
+        let shown = machine.health(now).log_end;
+        assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");
+        if let Some(change) = change {
+            self.note_change(None, &change);
+            let Some(MasterNode { machine, .. }) = &mut self.master else { return };
+            machine.step(
+                now,
+                match change {
+                    DiskChange::Fault(fault) => Input::DiskFault(fault),
+                    DiskChange::Well => Input::DiskWell,
+                },
+            );
+        }
+        if let Some(MasterNode { machine, log, .. }) = &mut self.master
+            && let Some(damage) = log.damage_news()
+        {
+            machine.step(now, Input::Damage(damage));
+        }
+        self.try_again(None);
+    }
+
+    pub(super) fn tell_secondary_of_disk(&mut self, name: &NodeName, event: &Event) {
+        let now = self.instant();
+        let Some(node) = self.secondaries.get_mut(name) else { return };
+        let change = match event {
+            Event::DiskBroke { .. } => {
+                node.log.fault = Some(broken_disk());
+                node.log.fault.clone().map(DiskChange::Fault)
+            }
+            _ => node.log.commit(),
+        };
+        let end = node.log.reader.durable_end();
+        node.machine.step(now, SecondaryInput::Durable(end));
+        if let Some(change) = change {
+            node.machine.step(
+                now,
+                match &change {
+                    DiskChange::Fault(fault) => SecondaryInput::DiskFault(fault.clone()),
+                    DiskChange::Well => SecondaryInput::DiskWell,
+                },
+            );
+            self.note_change(Some(name), &change);
+        }
+        if let Some(SecondaryNode { machine, log, .. }) = self.secondaries.get_mut(name)
+            && let Some(damage) = log.damage_news()
+        {
+            machine.step(now, SecondaryInput::Damage(damage));
+        }
+        self.try_again(Some(name));
+    }
+
+    /// Has a node try again what its disk could not do for the moment.
+    fn try_again(&mut self, name: Option<&NodeName>) {
+        let log = match name {
+            None => self.master.as_ref().map(|node| &node.log),
+            Some(name) => self.secondaries.get(name).map(|node| &node.log),
+        };
+        let tries =
+            |log: &NodeLog| log.retries || log.fault.as_ref().is_some_and(DiskFault::is_passing);
+        if log.is_some_and(tries) {
+            let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
+            self.schedule(DISK_RETRY, event);
+        }
+    }
+
+    /// One without a simulated disk was told to fail by a line of its own.
+    fn note_change(&mut self, name: Option<&NodeName>, change: &DiskChange) {
+        if self.options.on_disk {
+            let shown = name.unwrap_or(&self.master_name).clone();
+            let how = match change {
+                DiskChange::Fault(fault) if fault.is_passing() => "takes nothing for the moment",
+                DiskChange::Fault(_) => "failed",
+                DiskChange::Well => "is well again",
+            };
+            self.note(&format!("{shown}'s disk {how}"));
+        }
+    }
+}
+
+fn broken_disk() -> DiskFault {
+    DiskFault::Failed { detail: "a write failed: no space left".to_owned() }
+}

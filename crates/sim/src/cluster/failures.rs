@@ -1,0 +1,174 @@
+//! What goes wrong in a simulated world: nodes die and hang, connections break, and faults are asked for.
+
+use acklog_types::Faults;
+
+use super::*;
+
+impl Cluster {
+    /// Kills a secondary, if it runs. Its memory is gone; the master learns of it unless it is cut off.
+    pub fn crash(&mut self, name: &NodeName) {
+        if self.secondaries.remove(name).is_none() {
+            return;
+        }
+        self.note(&format!("{name} crashes"));
+        self.crash_disk(Some(name));
+        self.cut_links_of(name, false);
+    }
+
+    /// Drops the connection of a secondary; both ends learn of it, unless it is cut off.
+    pub fn disconnect(&mut self, name: &NodeName) {
+        self.note(&format!("{name} is disconnected"));
+        self.cut_links_of(name, true);
+    }
+
+    fn cut_links_of(&mut self, name: &NodeName, tell_secondary: bool) {
+        let of_name = |(&number, link): (&u64, &Link)| (link.peer == *name).then_some(number);
+        let links: Vec<u64> = self.links.iter().filter_map(of_name).collect();
+        for link in links {
+            if !tell_secondary && let Some(link) = self.links.get_mut(&link) {
+                link.secondary_open = false;
+            }
+            self.end_link(link, false);
+        }
+    }
+
+    /// Lets both open ends of a link learn that it is gone, or the secondary's only.
+    pub(super) fn end_link(&mut self, link: u64, master_gone: bool) {
+        let Some(state) = self.links.get_mut(&link) else { return };
+        if master_gone {
+            state.master_open = false;
+        }
+        let (master_open, secondary_open) = (state.master_open, state.secondary_open);
+        if self.partitioned.contains(&state.peer) {
+            return;
+        }
+        for (open, at_master) in [(master_open, true), (secondary_open, false)] {
+            if open {
+                let delay = self.network.delay(&mut self.rng);
+                self.schedule(delay, Event::Down { link, at_master });
+            }
+        }
+    }
+
+    /// Breaks a node's disk (none: the master's): it takes nothing more.
+    pub fn break_disk(&mut self, name: Option<&NodeName>) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        self.note(&format!("{shown}'s disk fails"));
+        let event = Event::DiskBroke { secondary: name.cloned(), life: self.life(name) };
+        self.happen(event);
+    }
+
+    /// Cuts a secondary off: frames vanish both ways and dials fail, and nobody is told.
+    pub fn partition(&mut self, name: &NodeName) {
+        self.note(&format!("{name} is cut off"));
+        self.partitioned.push(name.clone());
+    }
+
+    /// Ends a partition.
+    pub fn heal(&mut self, name: &NodeName) {
+        self.note(&format!("{name} is reachable again"));
+        self.partitioned.retain(|other| other != name);
+    }
+
+    /// Hangs a node (none: the master): it takes nothing in and its timers stand still.
+    pub fn hang(&mut self, name: Option<&NodeName>) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        self.note(&format!("{shown} hangs"));
+        self.note_standstill(name);
+        if let Some(stalled) = self.stalled(name) {
+            stalled.is_hung = true;
+        }
+    }
+
+    /// Lets a hung node go on, with all that arrived meanwhile.
+    pub fn go_on(&mut self, name: Option<&NodeName>) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        self.note(&format!("{shown} goes on"));
+        self.note_standstill(name);
+        if let Some(stalled) = self.stalled(name) {
+            stalled.is_hung = false;
+        }
+        self.take_in_stalled(name);
+    }
+
+    /// Lets happen what a node did not take in while it stood still.
+    fn take_in_stalled(&mut self, name: Option<&NodeName>) {
+        if let Some(stalled) = self.stalled(name) {
+            for event in std::mem::take(&mut stalled.events) {
+                self.schedule(Duration::ZERO, event);
+            }
+        }
+    }
+
+    /// Replaces a node's faults (none: the master's), as `PUT /faults` does.
+    pub fn set_faults(&mut self, name: Option<&NodeName>, faults: Faults) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        self.note(&format!("{shown} has faults: {faults}"));
+        let now = self.instant();
+        self.note_standstill(name);
+        if faults != Faults::default() {
+            let is_of = |link: &&mut Link| name.is_none_or(|name| link.peer == *name);
+            self.links.values_mut().filter(is_of).for_each(|link| link.is_faithful = false);
+        }
+        match name {
+            None => {
+                if let Some(node) = &mut self.master {
+                    node.machine.set_faults(now, faults);
+                }
+                self.drain_master();
+            }
+            Some(name) => {
+                if let Some(node) = self.secondaries.get_mut(name) {
+                    node.machine.set_faults(now, faults);
+                }
+                self.drain_secondary(name);
+            }
+        }
+        if !faults.paused {
+            self.take_in_stalled(name);
+        }
+    }
+
+    /// Whether something is to go wrong with a node (none: the master).
+    pub(super) fn has_faults(&self, name: Option<&NodeName>) -> bool {
+        let faults = match name {
+            None => self.master.as_ref().map(|node| node.machine.faults()),
+            Some(name) => self.secondaries.get(name).map(|node| node.machine.faults()),
+        };
+        faults.is_some_and(|faults| faults != Faults::default())
+    }
+
+    /// Lets a node (none: the master) drop its connections, as `POST /faults/disconnect` does.
+    pub fn disconnect_peers(&mut self, name: Option<&NodeName>) {
+        let now = self.instant();
+        match name {
+            None => {
+                if let Some(node) = &mut self.master {
+                    node.machine.disconnect();
+                }
+                self.drain_master();
+            }
+            Some(name) => {
+                if let Some(node) = self.secondaries.get_mut(name) {
+                    node.machine.disconnect(now);
+                }
+                self.drain_secondary(name);
+            }
+        }
+    }
+
+    /// Whether a node (none: the master) is paused by its faults.
+    pub(super) fn is_paused(&self, name: Option<&NodeName>) -> bool {
+        match name {
+            None => self.master.as_ref().is_some_and(|node| node.machine.is_paused()),
+            Some(name) => self.secondaries.get(name).is_some_and(|node| node.machine.is_paused()),
+        }
+    }
+
+    pub(super) fn stalled(&mut self, name: Option<&NodeName>) -> Option<&mut Stalled> {
+        match name {
+            None => self.master.as_mut().map(|node| &mut node.stalled),
+            Some(name) => self.secondaries.get_mut(name).map(|node| &mut node.stalled),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What the master's answers, refusals and health are held to: what it was asked, and what it was told.
+
+use acklog_protocol::{
+    CloseReason, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth, Status, Wait,
+};
+use acklog_types::{IdempotencyKey, LogEnd, NODES_MAX};
+
+use super::*;
+
+impl Cluster {
+    /// How many nodes a sender asks for.
+    pub(super) fn wanted(&self, wait: Wait) -> u64 {
+        let size = u64::from(self.master_health().map_or(1, |health| health.cluster_size));
+        match wait.write_concern.unwrap_or(WriteConcern::Majority) {
+            WriteConcern::Nodes(nodes) => nodes.max(1),
+            WriteConcern::Majority => size / 2 + 1,
+            WriteConcern::All => size,
+        }
+    }
+
+    pub(super) fn master_health(&self) -> Option<MasterHealth> {
+        self.master.as_ref().map(|node| node.machine.health(self.instant()))
+    }
+
+    /// The master took something in: notes whose connection is whose.
+    pub(super) fn note_positions(&mut self) {
+        if let Some(health) = self.master_health() {
+            self.positions.look_at(&health);
+        }
+    }
+
+    /// The master stands still, or goes on just now.
+    pub(super) fn note_standstill(&mut self, name: Option<&NodeName>) {
+        if name.is_none() {
+            self.positions.stands_still(self.now);
+        }
+    }
+
+    /// Judges what the master does about those who wait, and what it tells about itself.
+    ///
+    /// # Panics
+    /// When a sender waits though enough nodes acked, or longer than it asked for, or when the health is not true.
+    pub(super) fn judge_master(&mut self) {
+        self.note_positions();
+        let (Some(health), Some(master)) = (self.master_health(), &self.master) else { return };
+        if master.stalled.is_hung || master.machine.is_paused() {
+            self.positions.stands_still(self.now);
+        }
+        // A roll of its log makes more durable than the master was told.
+        let durable = health.log_end;
+        assert!(durable <= master.log.reader.durable_end(), "the master shows what is not durable");
+        for (waiter, sent) in self.checker.waiting() {
+            let end = sent.id.end();
+            let acked = usize::from(end <= durable) + self.positions.at_least(end);
+            let wanted = sent.wanted;
+            assert!(
+                acked < usize::from(wanted),
+                "{waiter} waits for {wanted} nodes, {acked} acked"
+            );
+            // Timers of a process that hung are late.
+            let is_over = |deadline| deadline < self.now && !self.positions.stood_still(deadline);
+            let is_late = sent.deadline.is_some_and(is_over);
+            assert!(!is_late, "{waiter} waits longer than it asked for");
+            let fault = master.log.fault.as_ref();
+            let is_lost = durable < end && fault.is_some_and(|fault| !fault.is_passing());
+            assert!(!is_lost, "{waiter} waits for a disk that failed");
+            let is_stopped = self.stopping && end <= durable;
+            assert!(!is_stopped, "{waiter} waits for a master that stops");
+        }
+        self.judge_health(&health);
+    }
+
+    fn judge_health(&self, health: &MasterHealth) {
+        let waiting = self.checker.waiting_for_secondaries();
+        assert_eq!(health.waiting_senders, waiting, "the master counts other senders that wait");
+        let judged = health.secondaries.iter().filter(|row| !self.positions.is_liar(&row.name));
+        for row in judged {
+            let name = &row.name;
+            assert_eq!(row.acked_end, self.positions.of(name), "what {name} acked");
+            let status = self.positions.status(self.now, self.options.heartbeat_interval, row);
+            assert!(
+                status.is_none_or(|status| status == row.status),
+                "{name} should be {status:?}: {row:?}"
+            );
+        }
+        let counts =
+            |row: &&MemberHealth| row.phase == MemberPhase::Ready && row.status == Status::Healthy;
+        let ready = health.secondaries.iter().filter(counts).count();
+        let is_more = |quorum: QuorumHealth| usize::from(quorum.healthy) > 1 + ready;
+        assert!(
+            !health.quorum.is_some_and(is_more),
+            "nodes count that are not healthy: {health:?}"
+        );
+    }
+
+    /// Judges that the master may close a connection for another one of its name.
+    ///
+    /// # Panics
+    /// When the node at its other end lives.
+    pub(super) fn judge_close(&mut self, session: SessionId, reason: &CloseReason) {
+        self.note_positions();
+        let (interval, link) = (self.options.heartbeat_interval, session.get());
+        let is_replaced = matches!(reason, CloseReason::Replaced);
+        let may_be = || self.positions.may_be_replaced(self.now, interval, link);
+        assert!(!is_replaced || may_be(), "connection {link} of a live node is replaced");
+    }
+
+    /// Judges that the master forgot a secondary, by its health before.
+    ///
+    /// # Panics
+    /// When the secondary was still heard from.
+    pub(super) fn judge_forgotten(&self, name: &NodeName, before: &MasterHealth) {
+        let row = before.secondaries.iter().find(|row| row.name == *name);
+        let is_gone = row.is_some_and(|row| row.status == Status::Unhealthy);
+        assert!(is_gone, "{name} is forgotten: {row:?}");
+    }
+
+    /// Judges that the master took a message, by its health before.
+    ///
+    /// # Panics
+    /// When it had a reason to refuse it.
+    pub(super) fn judge_taken(&self, wanted: u64, before: &MasterHealth) {
+        let largest = self.options.cluster_size.unwrap_or(NODES_MAX);
+        assert!(wanted <= u64::from(largest), "{wanted} nodes can never have it");
+        assert!(!self.is_crowded(wanted), "more senders wait than may");
+        assert!(before.quorum.is_none_or(|quorum| quorum.is_there()), "taken without a quorum");
+        assert!(!before.read_only, "a read-only master takes no messages");
+        assert!(!self.stopping, "a master that stops takes no messages");
+    }
+
+    /// Judges that the master refused a message or a wait.
+    ///
+    /// # Panics
+    /// When it had no such reason.
+    pub(super) fn judge_refusal(&self, wanted: u64, key: Option<&IdempotencyKey>, why: &Refusal) {
+        let Some(health) = self.master_health() else { return };
+        let is_true = match why {
+            Refusal::WriteConcern { asked, reachable } => {
+                let largest = self.options.cluster_size.unwrap_or(NODES_MAX);
+                *asked == wanted && wanted > u64::from(largest) && *reachable == largest
+            }
+            Refusal::TooManyWaiting { limit } => {
+                self.is_crowded(wanted) && *limit == self.options.max_waiting
+            }
+            Refusal::NoQuorum { healthy, required, .. } => {
+                health.quorum.is_some_and(|quorum| {
+                    (quorum.healthy, quorum.required) == (*healthy, *required)
+                }) && healthy < required
+            }
+            Refusal::DiskFault(_) => self.master.as_ref().is_some_and(|node| {
+                let has_all = |until: LogEnd| {
+                    health.secondaries.iter().any(|row| {
+                        (row.phase, row.status) == (MemberPhase::Ready, Status::Healthy)
+                            && row.acked_end >= Some(until)
+                    })
+                };
+                let damage = node.log.damage.as_ref();
+                node.log.fault.is_some() || damage.is_some_and(|damage| !has_all(damage.until))
+            }),
+            Refusal::Behind { end, seen } => {
+                let has_more = |row: &RefusedHealth| row.log_end == Some(*seen);
+                health.log_end == *end && end < seen && health.refused.iter().any(has_more)
+            }
+            Refusal::ShuttingDown => self.stopping,
+            Refusal::KeyReused { first } => {
+                key.and_then(|key| self.checker.message_of(key)) == Some(*first)
+            }
+            Refusal::NoMessage { end } => end.get() == self.checker.accepted_count(),
+            _ => false,
+        };
+        assert!(is_true, "no reason for that: {why}");
+    }
+
+    /// Whether one more sender that asks for `wanted` nodes would be one too many.
+    fn is_crowded(&self, wanted: u64) -> bool {
+        wanted > 1 && self.checker.waiting_for_secondaries() >= self.options.max_waiting
+    }
+}

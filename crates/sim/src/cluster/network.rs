@@ -1,0 +1,164 @@
+//! Connections and the frames on them: dialed, sent, lost, delayed, doubled, and hung up.
+
+use super::*;
+use crate::line::{Line, PART, Subject, time_on_line};
+
+impl Cluster {
+    /// Lets a secondary dial the master.
+    pub(super) fn dial(&mut self, name: &NodeName) {
+        let (delay, life) = (self.network.delay(&mut self.rng), self.life(Some(name)));
+        let secondary = name.clone();
+        if self.partitioned.contains(name) {
+            let event = Event::Dialed { secondary, life, link: None };
+            return self.schedule(Duration::from_secs(1), event);
+        }
+        let link = self.number();
+        let state = Link {
+            peer: name.clone(),
+            lives: (self.life(None), life),
+            master_open: true,
+            secondary_open: true,
+            last_to_master: self.now + delay,
+            last_to_secondary: self.now + delay,
+            to_master: Line::default(),
+            to_secondary: Line::default(),
+            is_faithful: !self.has_faults(None) && !self.has_faults(Some(name)),
+        };
+        self.links.insert(link, state);
+        self.schedule(delay, Event::Accepted { link });
+        self.schedule(delay, Event::Dialed { secondary, life, link: Some(link) });
+    }
+
+    /// One end closes a link; the other learns of it behind what is on its way.
+    pub(super) fn hang_up(&mut self, number: u64, by_master: bool) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        let last = if by_master {
+            link.master_open = false;
+            link.last_to_secondary
+        } else {
+            link.secondary_open = false;
+            link.last_to_master
+        };
+        if self.partitioned.contains(&link.peer) {
+            return;
+        }
+        let delay = self.network.delay(&mut self.rng).max(last.saturating_sub(self.now));
+        self.schedule(delay, Event::Down { link: number, at_master: !by_master });
+    }
+
+    /// Puts a frame on its way, as the network and the rules will have it.
+    pub(super) fn transmit(&mut self, number: u64, from_master: bool, frame: &Frame<Records>) {
+        let Some(link) = self.links.get(&number) else { return };
+        let (peer, kind) = (link.peer.clone(), frame.kind());
+        let bytes = payload_of(frame);
+        let rule = self.take_rule(&peer, kind);
+        let lost = self.partitioned.contains(&peer)
+            || matches!(rule, Some(RuleAction::Drop))
+            || self.rng.random_bool(self.network.drop_rate);
+        let twice = matches!(rule, Some(RuleAction::Duplicate))
+            || self.rng.random_bool(self.network.duplicate_rate);
+        // Heartbeats would drown what a trace is read for.
+        if !matches!(kind, FrameKind::Heartbeat | FrameKind::Alive) {
+            let rate = self.network.bytes_per_second;
+            let fate = if rate.is_some_and(|rate| time_on_line(bytes.len(), rate) > PART) {
+                " (slowly)"
+            } else if lost {
+                " (lost)"
+            } else if twice {
+                " (twice)"
+            } else {
+                ""
+            };
+            let (from, to) =
+                if from_master { ("master", peer.as_str()) } else { (peer.as_str(), "master") };
+            self.note(&format!("{from} -> {to}: {}{fate}", describe(frame)));
+        }
+        if let Some(link) = self.links.get_mut(&number).filter(|_| lost || twice || rule.is_some())
+        {
+            link.is_faithful = false;
+        }
+        if lost {
+            return;
+        }
+        for copy in 0..=usize::from(twice) {
+            let subject = Subject::of(frame).filter(|_| copy == 0);
+            let sent = self.pass(number, from_master, bytes.len(), subject);
+            let mut at = sent
+                + match rule {
+                    Some(RuleAction::Delay(delay)) => delay,
+                    _ => self.network.delay(&mut self.rng),
+                };
+            if !self.network.reorder && !matches!(rule, Some(RuleAction::Delay(_))) {
+                let Some(link) = self.links.get_mut(&number) else { return };
+                let last = if from_master {
+                    &mut link.last_to_secondary
+                } else {
+                    &mut link.last_to_master
+                };
+                at = at.max(*last);
+                *last = at;
+            }
+            let event =
+                Event::Arrive { link: number, at_master: !from_master, kind, bytes: bytes.clone() };
+            self.schedule(at.saturating_sub(self.now), event);
+        }
+    }
+
+    /// Puts a frame on the line of a connection. Its receiver hears of each part. Returns when the last byte is over.
+    fn pass(
+        &mut self,
+        number: u64,
+        from_master: bool,
+        bytes: usize,
+        subject: Option<Subject>,
+    ) -> Duration {
+        let (now, rate) = (self.now, self.network.bytes_per_second);
+        let Some(link) = self.links.get_mut(&number) else { return now };
+        if let Some(Subject::Request(_, run)) = subject
+            && link.is_faithful
+        {
+            let is_again = link.line(from_master).carries(now, run);
+            assert!(!is_again, "messages {run} are sent again while they are under way");
+        }
+        let line = if from_master { &mut link.to_secondary } else { &mut link.to_master };
+        let (begin, end) = line.send(now, bytes, rate, subject);
+        let mut part = begin + PART;
+        while part < end {
+            let event = Event::Part { link: number, at_master: !from_master };
+            self.schedule(part.saturating_sub(now), event);
+            part += PART;
+        }
+        end
+    }
+
+    /// How the frames of a node (none: the master) get on.
+    pub(super) fn view_of(
+        links: &BTreeMap<u64, Link>,
+        now: Duration,
+        session: SessionId,
+        is_master: bool,
+    ) -> LineView {
+        let link = links.get(&session.get());
+        link.map_or_else(LineView::default, |link| link.line(is_master).look(now))
+    }
+
+    fn take_rule(&mut self, peer: &NodeName, kind: FrameKind) -> Option<RuleAction> {
+        let holds = |rule: &Rule| rule.peer == *peer && rule.kind == format!("{kind:?}");
+        let at = self.rules.iter().position(holds)?;
+        let rule = self.rules.get_mut(at)?;
+        let action = rule.action;
+        rule.times = rule.times.saturating_sub(1);
+        if rule.times == 0 {
+            self.rules.remove(at);
+        }
+        Some(action)
+    }
+}
+
+/// Returns the bytes of a frame as its receiver decodes them: without the length.
+pub(super) fn payload_of(frame: &Frame<Records>) -> Bytes {
+    let encoded = frame::encode(frame);
+    let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
+    bytes.extend_from_slice(&encoded.records);
+    bytes.freeze()
+}

@@ -1,0 +1,203 @@
+//! What clients ask of the simulated master, and what it answers.
+
+use acklog_protocol::{FirstUse, Wait};
+use acklog_types::{Batch, IdempotencyKey, KeyHash};
+
+use super::*;
+
+impl Cluster {
+    /// Sends a message to the master.
+    ///
+    /// # Errors
+    /// When the master refuses it.
+    pub fn append(
+        &mut self,
+        text: &str,
+        write_concern: Option<WriteConcern>,
+        timeout: Option<Duration>,
+    ) -> Result<(WaiterId, MessageId), Refusal> {
+        self.send(&text.into(), None, Wait { write_concern, timeout })
+    }
+
+    /// Sends a batch to the master, perhaps one that was sent before under the same key.
+    ///
+    /// # Errors
+    /// When the master refuses it.
+    pub fn send(
+        &mut self,
+        batch: &Batch,
+        key: Option<&IdempotencyKey>,
+        wait: Wait,
+    ) -> Result<(WaiterId, MessageId), Refusal> {
+        let hash = key.map(|key| KeyHash::of(key.as_str()));
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        if let (Some(key), Some(hash)) = (key, hash)
+            && let Some(first) = master.machine.find_key(hash)
+        {
+            let records = match master.log.reader.read_appended(first) {
+                Ok(records) => records,
+                Err(error) => {
+                    let detail = error.to_string();
+                    return Err(Refusal::KeyUnreadable { first, detail });
+                }
+            };
+            match FirstUse::of(&records, key, batch) {
+                FirstUse::SameMessage => {
+                    return self.join(first, wait, true).map(|waiter| (waiter, first));
+                }
+                FirstUse::OtherMessage => {
+                    let refusal = Refusal::KeyReused { first };
+                    self.judge_refusal(0, Some(key), &refusal);
+                    return Err(refusal);
+                }
+                FirstUse::OtherKey => {}
+            }
+        }
+        let waiter = WaiterId::new(self.number());
+        let now = self.instant();
+        let (wanted, before) = (self.wanted(wait), self.master_health());
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        let taken = master.machine.append(now, waiter, wait, hash, batch.len() as u64);
+        let id = taken.inspect_err(|refusal| self.judge_refusal(wanted, key, refusal))?;
+        before.iter().for_each(|before| self.judge_taken(wanted, before));
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
+        self.checker.accepted(waiter, self.sent(id, wanted, wait), batch);
+        if let Some(key) = key {
+            self.checker.took_key(key, id);
+        }
+        for (at, text) in batch.iter().enumerate() {
+            let (text, id) = (shortened(text), id.get() + at as u64);
+            self.note(&format!("sender {waiter}: {text} becomes id={id}"));
+        }
+        self.sync(None);
+        self.drain_master();
+        Ok((waiter, id))
+    }
+
+    /// Waits for a message that is there already.
+    ///
+    /// # Errors
+    /// When the master refuses that.
+    pub fn wait(&mut self, id: MessageId, wait: Wait) -> Result<WaiterId, Refusal> {
+        self.join(id, wait, false)
+    }
+
+    fn join(&mut self, id: MessageId, wait: Wait, is_replay: bool) -> Result<WaiterId, Refusal> {
+        let waiter = WaiterId::new(self.number());
+        let now = self.instant();
+        let wanted = self.wanted(wait);
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        let joined = master.machine.join(now, waiter, id, wait, is_replay);
+        joined.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
+        self.checker.joined(waiter, self.sent(id, wanted, wait));
+        let why = if is_replay { "sent before, as" } else { "waits again for" };
+        self.note(&format!("sender {waiter}: {why} id={id}"));
+        self.drain_master();
+        Ok(waiter)
+    }
+
+    fn sent(&self, id: MessageId, wanted: u64, wait: Wait) -> Sent {
+        let deadline = wait.timeout.map(|timeout| self.now + timeout);
+        let wanted = u16::try_from(wanted).expect("no cluster has more nodes");
+        Sent { id, wanted, deadline }
+    }
+
+    /// A sender hangs up.
+    pub fn cancel(&mut self, waiter: WaiterId) {
+        let now = self.instant();
+        self.checker.canceled(waiter);
+        if let Some(master) = &mut self.master {
+            master.machine.step(now, Input::Cancel(waiter));
+        }
+        self.drain_master();
+    }
+
+    /// Asks the master to forget a secondary.
+    ///
+    /// # Errors
+    /// As the master's.
+    pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
+        let before = self.master_health();
+        let forgotten = match &mut self.master {
+            Some(master) => master.machine.forget(name).map(|_| ()),
+            None => Ok(()),
+        };
+        if let (Ok(()), Some(before)) = (&forgotten, &before) {
+            self.judge_forgotten(name, before);
+        }
+        self.drain_master();
+        forgotten
+    }
+
+    /// Lets the master stop: it answers everybody whose message is durable, the others when theirs are.
+    pub fn shut_down_master(&mut self) {
+        self.tell_master(Input::Shutdown);
+    }
+
+    /// Lets the master stop now: it answers everybody.
+    pub fn give_up_master(&mut self) {
+        self.tell_master(Input::GiveUp);
+    }
+
+    fn tell_master(&mut self, input: Input) {
+        self.stopping = true;
+        let now = self.instant();
+        if let Some(master) = &mut self.master {
+            master.machine.step(now, input);
+        }
+        self.drain_master();
+    }
+
+    /// A sender is answered.
+    ///
+    /// # Panics
+    /// When the answer is not true.
+    pub(super) fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
+        self.look();
+        self.note_positions();
+        let is_liar = |name: &NodeName| self.positions.is_liar(name);
+        self.checker.released(self.now, waiter, outcome, is_liar);
+        let (what, receipt) = match outcome {
+            Outcome::Committed(receipt) => ("committed", receipt),
+            Outcome::TimedOut(receipt) => ("timed out", receipt),
+            Outcome::ShuttingDown(receipt) => ("shutting down", receipt),
+            Outcome::DiskFailed(receipt, _) => ("the disk failed", receipt),
+            Outcome::TooManyWaiting(receipt) => ("too many wait", receipt),
+            Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
+        };
+        let is_judged =
+            |name: &&NodeName| **name != self.master_name && !self.positions.is_liar(name);
+        for name in receipt.acked_by.iter().filter(is_judged) {
+            let told = self.positions.of(name);
+            let has_told = told.is_some_and(|told| receipt.id.end() <= told);
+            assert!(has_told, "{name} told {told:?}: {receipt:?}");
+        }
+        let nodes: Vec<_> = receipt.acked_by.iter().map(NodeName::as_str).collect();
+        let (id, w, nodes) = (receipt.id, receipt.write_concern, nodes.join(", "));
+        let replayed = if receipt.replayed { " (replayed)" } else { "" };
+        let line = format!("sender {waiter}: {what}, id={id} w={w} acked by [{nodes}]{replayed}");
+        self.note(&line);
+    }
+}
+
+/// A text as a trace shows it: the beginning of a long one, and its length.
+fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    match text.char_indices().nth(CHARS_MAX) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_one_short_line_of_a_trace() {
+        assert_eq!(shortened("Msg1\n"), r#""Msg1\n""#);
+        let long = shortened(&"é".repeat(5000));
+        assert_eq!(long, format!("\"{}\"… (10000 bytes)", "é".repeat(40)));
+    }
+}

@@ -1,0 +1,126 @@
+//! The simulated network: connections, and what happens to frames on them.
+
+use std::time::Duration;
+
+use acklog_protocol::frame::{Frame, Request, Response};
+use acklog_types::NodeName;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::line::Line;
+
+/// How the network treats every frame. The shares are between 0 and 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    /// Shortest one-way delay.
+    pub delay_min: Duration,
+    /// Longest one-way delay.
+    pub delay_max: Duration,
+    /// Whether frames of one connection may overtake each other.
+    pub reorder: bool,
+    /// Share of the frames that never arrive.
+    pub drop_rate: f64,
+    /// Share of the frames that arrive twice.
+    pub duplicate_rate: f64,
+    /// Bytes that go over each direction of a connection in a second; none: any number.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Default for Network {
+    /// A perfect link of a millisecond.
+    fn default() -> Self {
+        let millisecond = Duration::from_millis(1);
+        Self {
+            delay_min: millisecond,
+            delay_max: millisecond,
+            reorder: false,
+            drop_rate: 0.0,
+            duplicate_rate: 0.0,
+            bytes_per_second: None,
+        }
+    }
+}
+
+impl Network {
+    /// One delay.
+    pub(super) fn delay(&self, rng: &mut ChaCha8Rng) -> Duration {
+        let micros = self.delay_min.as_micros() as u64..=self.delay_max.as_micros() as u64;
+        Duration::from_micros(rng.random_range(micros))
+    }
+}
+
+/// What happens to the next frames of one kind between one secondary and the master, on top of the network.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The secondary.
+    pub peer: NodeName,
+    /// The frame's kind, as `docs/PROTOCOL.md` names it.
+    pub kind: String,
+    /// For how many frames the rule holds.
+    pub times: usize,
+    /// What happens.
+    pub action: RuleAction,
+}
+
+/// What a [`Rule`] does.
+#[derive(Clone, Copy, Debug)]
+pub enum RuleAction {
+    /// The frame never arrives.
+    Drop,
+    /// The frame arrives twice.
+    Duplicate,
+    /// The frame takes this long.
+    Delay(Duration),
+}
+
+/// A connection between a secondary and the master. Both ends name their session by its number.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) peer: NodeName,
+    /// Which life of the master and of the secondary this is: a later one never had the connection.
+    pub(super) lives: (u64, u64),
+    /// Whether each end still thinks that it is connected.
+    pub(super) master_open: bool,
+    pub(super) secondary_open: bool,
+    /// When the last frame in each direction arrives: later ones do not overtake it on a network that keeps order.
+    pub(super) last_to_master: Duration,
+    pub(super) last_to_secondary: Duration,
+    /// What is on its way in each direction.
+    pub(super) to_master: Line,
+    pub(super) to_secondary: Line,
+    /// Whether each frame was sent at once, arrived once, and was answered truly.
+    pub(super) is_faithful: bool,
+}
+
+impl Link {
+    /// The direction in which one end sends.
+    pub(super) fn line(&self, from_master: bool) -> &Line {
+        if from_master { &self.to_secondary } else { &self.to_master }
+    }
+}
+
+/// A frame as a transcript shows it.
+pub(super) fn describe<R: acklog_types::Run>(frame: &Frame<R>) -> String {
+    let kind = frame.kind();
+    let facts = match frame {
+        Frame::Request(_, request) => match request {
+            Request::Handshake(handshake) => format!(" end={}", handshake.end),
+            Request::HandshakeOfVersion(version) => format!(" version={version}"),
+            Request::GetMessages { from, again } => {
+                format!(" from={from}{}", if *again { " again" } else { "" })
+            }
+            Request::SecondaryNodeReady { end } => format!(" end={end}"),
+            Request::AddMessage { run } => format!(" id={}", run.range()),
+            Request::Heartbeat { log_end } => format!(" log_end={log_end}"),
+        },
+        Frame::Response(_, response) => match response {
+            Response::Welcome(welcome) => format!(" log_end={}", welcome.log_end),
+            Response::Refused { code, .. } => format!(" {code:?}"),
+            Response::Page { run, log_end } => format!(" id={} log_end={log_end}", run.range()),
+            Response::Added { contiguous_end } => format!(" contiguous_end={contiguous_end}"),
+            Response::Failed { code, .. } => format!(" {code:?}"),
+            Response::ReadyNoted | Response::Alive => String::new(),
+        },
+    };
+    format!("{kind:?}#{}{facts}", frame.request())
+}

@@ -1,0 +1,300 @@
+//! The record: the one encoding of a message.
+//!
+//! A message is encoded once, when the master accepts it. The same bytes lie in every node's log, go into
+//! `AddMessage` runs and catch-up pages, and are checked and stored as they are. The layout (little-endian) is
+//! described for second implementations in `docs/PROTOCOL.md`:
+//!
+//! ```text
+//!  0       4       8              16              24  25
+//! ┌───────┬───────┬───────────────┬───────────────┬──┬──────────────────┬─────────────┐
+//! │length │ crc32c│ id            │ accepted (ms) │fl│ [key length, key]│ payload …   │
+//! └───────┴───────┴───────────────┴───────────────┴──┴──────────────────┴─────────────┘
+//! ```
+//!
+//! `length` counts the bytes behind the flags: the payload and, where flag 2 says that there is one, the idempotency
+//! key with its length in one byte. The checksum covers the length and everything behind the checksum, so that
+//! no single damaged field can pass for another record.
+//!
+//! Flag 1 says that the next record belongs to the same batch. A batch is never cut: a log's durable end, a run, a
+//! page, a group of writes on disk and a file end behind its last record only. So no node ever shows, acks or keeps a
+//! part of one.
+
+use thiserror::Error;
+
+use super::batch::Batch;
+use super::idempotency::{self, IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey};
+use super::{Checksum, MessageId};
+
+/// Size of a record without its payload, in bytes.
+pub const RECORD_HEADER_BYTES: usize = 25;
+
+/// Longest payload of a record, in bytes: what `--max-message-bytes` may be set to at most, and small enough that a
+/// frame with one record stays well below the longest frame.
+pub const MESSAGE_BYTES_LIMIT: usize = 8 * 1024 * 1024;
+
+/// Size of the largest record, in bytes.
+pub const RECORD_BYTES_MAX: usize =
+    RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + MESSAGE_BYTES_LIMIT;
+
+/// Most bytes of the records of a batch of several messages: a batch travels whole, in one frame, with some room for
+/// the frame's head.
+pub const BATCH_BYTES_MAX: usize = 15 * 1024 * 1024;
+
+/// More of the same batch follows.
+const FLAG_MORE: u8 = 1;
+
+/// The record has an idempotency key.
+const FLAG_KEY: u8 = 2;
+
+/// A record with another flag comes from a newer version and is refused.
+const FLAGS_KNOWN: u8 = FLAG_MORE | FLAG_KEY;
+
+/// Where the flags are.
+const FLAGS_AT: usize = RECORD_HEADER_BYTES - 1;
+
+/// Why bytes are no record, or not the run of records that they should be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// The bytes end inside a record.
+    #[error("the bytes end inside the record of message {id}")]
+    CutOff {
+        /// The message whose record should be there.
+        id: MessageId,
+    },
+    /// The length field names more than a message can have.
+    #[error("the record of message {id} claims {length} bytes, more than the limit")]
+    TooLong {
+        /// The message whose record should be there.
+        id: MessageId,
+        /// What the length field says.
+        length: usize,
+    },
+    /// The checksum does not fit the bytes.
+    #[error("the checksum of message {id} is wrong")]
+    Checksum {
+        /// The message whose record should be there.
+        id: MessageId,
+    },
+    /// Another message stands where this one should be.
+    #[error("message {found} stands where message {id} should be")]
+    OtherId {
+        /// The message whose record should be there.
+        id: MessageId,
+        /// The message whose record is there.
+        found: MessageId,
+    },
+    /// A flag that this version does not know.
+    #[error("the record of message {id} has unknown flags {flags:#04x}")]
+    Flags {
+        /// The message.
+        id: MessageId,
+        /// The flags as they stand there.
+        flags: u8,
+    },
+    /// The idempotency key is none.
+    #[error("the record of message {id} has a malformed idempotency key")]
+    Key {
+        /// The message.
+        id: MessageId,
+    },
+    /// The payload is no UTF-8.
+    #[error("the text of message {id} is no UTF-8")]
+    NotText {
+        /// The message.
+        id: MessageId,
+    },
+    /// The last record says that more of its batch follows.
+    #[error("the batch that message {id} belongs to is cut off behind it")]
+    BatchCutOff {
+        /// The last message that is there.
+        id: MessageId,
+    },
+    /// More bytes than the announced records have.
+    #[error("{bytes} bytes too many behind the run's last record")]
+    Trailing {
+        /// How many bytes are left.
+        bytes: usize,
+    },
+}
+
+/// One record, borrowed from the bytes that it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The message's id.
+    pub id: MessageId,
+    /// When the master accepted the message: milliseconds since 1970 of the master's wall clock, or the time of the
+    /// message before, where that clock was put back. For people; nothing is decided by it.
+    pub accepted_ms: u64,
+    /// The sender's idempotency key; none where it gave none.
+    pub key: Option<&'a str>,
+    /// The message.
+    pub text: &'a str,
+    /// Whether the next record belongs to the same batch.
+    pub has_more: bool,
+    /// CRC-32C of the record.
+    pub checksum: Checksum,
+}
+
+impl Record<'_> {
+    /// The size in bytes of the record.
+    pub fn size(&self) -> usize {
+        RECORD_HEADER_BYTES + self.key.map_or(0, |key| 1 + key.len()) + self.text.len()
+    }
+}
+
+/// What a record has beside its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordHead {
+    /// The message's id.
+    pub id: MessageId,
+    /// As [`Record::accepted_ms`].
+    pub accepted_ms: u64,
+    /// As [`Record::key`].
+    pub key: Option<IdempotencyKey>,
+    /// As [`Record::has_more`].
+    pub has_more: bool,
+}
+
+/// Bytes of the longest head.
+pub const RECORD_HEAD_BYTES_MAX: usize = RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX;
+
+/// Reads the head of the record at the front of `bytes`, which its checksum does not prove: the text need not be whole.
+/// None where no head stands there.
+pub fn record_head(bytes: &[u8]) -> Option<RecordHead> {
+    let (head, body) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>()?;
+    let number = |at| head.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    let [.., flags] = *head;
+    let (key, _) = split_key(flags, body).filter(|_| flags & !FLAGS_KNOWN == 0)?;
+    Some(RecordHead {
+        id: MessageId::new(number(8)?),
+        accepted_ms: number(16)?,
+        key: key.map(|key| key.parse().expect("a checked key")),
+        has_more: flags & FLAG_MORE != 0,
+    })
+}
+
+/// The size in bytes of the records of a batch.
+pub fn record_bytes(key: Option<&IdempotencyKey>, batch: &Batch) -> usize {
+    let key_bytes = key.map_or(0, |key| 1 + key.as_str().len());
+    batch.len() * RECORD_HEADER_BYTES + key_bytes + batch.text_bytes()
+}
+
+/// Appends the record of a message to `out`: the last of its batch, or one that `has_more` behind it.
+///
+/// # Panics
+/// When the text is longer than [`MESSAGE_BYTES_LIMIT`]: the caller checks senders' texts before.
+pub fn encode_record(
+    out: &mut Vec<u8>,
+    id: MessageId,
+    accepted_ms: u64,
+    key: Option<&IdempotencyKey>,
+    text: &str,
+    has_more: bool,
+) {
+    assert!(text.len() <= MESSAGE_BYTES_LIMIT, "a message of {} bytes", text.len());
+    let key = key.map_or("", IdempotencyKey::as_str).as_bytes();
+    // The length is at most IDEMPOTENCY_KEY_BYTES_MAX.
+    let key_length = [key.len() as u8];
+    let key_length = if key.is_empty() { &[][..] } else { &key_length };
+    let length = ((key_length.len() + key.len() + text.len()) as u32).to_le_bytes();
+    let mut head = [0_u8; RECORD_HEADER_BYTES - 8];
+    head[..8].copy_from_slice(&id.get().to_le_bytes());
+    head[8..16].copy_from_slice(&accepted_ms.to_le_bytes());
+    head[16] = if key.is_empty() { 0 } else { FLAG_KEY } | if has_more { FLAG_MORE } else { 0 };
+    let begin = out.len();
+    out.reserve(RECORD_HEADER_BYTES + key_length.len() + key.len() + text.len());
+    out.extend_from_slice(&length);
+    // In the checksum's place for now, so that all that it covers lies in one piece: for short
+    // records, several calls take longer than the rest of their encoding.
+    out.extend_from_slice(&length);
+    let parts = [&head, key_length, key, text.as_bytes()];
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    let crc = crc32c::crc32c(out.get(begin + 4..).unwrap_or_default());
+    if let Some(place) = out.get_mut(begin + 4..begin + 8) {
+        place.copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+fn checksum_of_parts(length: [u8; 4], rest: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&length), rest)
+}
+
+/// Reads and checks the record that stands at the front of `bytes`, and tells its size in bytes.
+///
+/// # Errors
+/// When the bytes there are not the whole, undamaged record of message `id`.
+pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), RecordError> {
+    let (&length_field, rest) = bytes.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
+    let (&crc, rest) = rest.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
+    let length = u32::from_le_bytes(length_field) as usize;
+    if length > RECORD_BYTES_MAX - RECORD_HEADER_BYTES {
+        return Err(RecordError::TooLong { id, length });
+    }
+    let size = RECORD_HEADER_BYTES + length;
+    let rest = rest.get(..size - 8).ok_or(RecordError::CutOff { id })?;
+    let checksum = u32::from_le_bytes(crc);
+    if checksum_of_parts(length_field, rest) != checksum {
+        return Err(RecordError::Checksum { id });
+    }
+    let (&found, rest) = rest.split_first_chunk::<8>().ok_or(RecordError::CutOff { id })?;
+    let (&accepted, rest) = rest.split_first_chunk::<8>().ok_or(RecordError::CutOff { id })?;
+    let (&flags, body) = rest.split_first().ok_or(RecordError::CutOff { id })?;
+    let found = MessageId::new(u64::from_le_bytes(found));
+    if found != id {
+        return Err(RecordError::OtherId { id, found });
+    }
+    if flags & !FLAGS_KNOWN != 0 {
+        return Err(RecordError::Flags { id, flags });
+    }
+    let (key, payload) = split_key(flags, body).ok_or(RecordError::Key { id })?;
+    if payload.len() > MESSAGE_BYTES_LIMIT {
+        return Err(RecordError::TooLong { id, length: payload.len() });
+    }
+    let text = str::from_utf8(payload).map_err(|_| RecordError::NotText { id })?;
+    let accepted_ms = u64::from_le_bytes(accepted);
+    let (has_more, checksum) = (flags & FLAG_MORE != 0, Checksum::new(checksum));
+    Ok((Record { id, accepted_ms, key, text, has_more, checksum }, size))
+}
+
+/// The size in bytes of the record at the front of `bytes`, from its length field alone; none where there is not even
+/// that.
+pub fn record_size(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*bytes.first_chunk()?);
+    Some(RECORD_HEADER_BYTES + length as usize)
+}
+
+/// Whether the record at the front of `bytes` is followed by more of its batch, from its flags alone.
+pub fn has_more(bytes: &[u8]) -> bool {
+    bytes.get(FLAGS_AT).is_some_and(|flags| flags & FLAG_MORE != 0)
+}
+
+/// The idempotency key, if the flags say that there is one, and what stands behind it; none where it is malformed.
+fn split_key(flags: u8, body: &[u8]) -> Option<(Option<&str>, &[u8])> {
+    let (key, payload) = split_key_bytes(flags, body)?;
+    let key = key.map(str::from_utf8).transpose().ok()?;
+    key.map_or(Ok(()), idempotency::check).ok()?;
+    Some((key, payload))
+}
+
+/// The same with a key that was not looked at.
+fn split_key_bytes(flags: u8, body: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    if flags & FLAG_KEY == 0 {
+        return Some((None, body));
+    }
+    let (&length, rest) = body.split_first()?;
+    let (key, payload) = rest.split_at_checked(usize::from(length))?;
+    Some((Some(key), payload))
+}
+
+/// The text of the record at the front of `bytes`, and what stands behind the record, without any check of its
+/// contents; none where there is not a whole record.
+pub(super) fn text_of_checked(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (record, behind) = bytes.split_at_checked(record_size(bytes)?)?;
+    let (head, body) = record.split_first_chunk::<RECORD_HEADER_BYTES>()?;
+    let [.., flags] = *head;
+    let (_, text) = split_key_bytes(flags, body)?;
+    Some((text, behind))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! What is told of messages that have their ids: in answers, and in problems.
+
+use std::fmt;
+
+use acklog_protocol::Receipt;
+
+use super::json;
+use super::problem::Kind;
+
+/// The outcome of a message that is not in the log, and never will be by this request.
+pub(super) const REFUSED: &str = "refused";
+
+/// The outcome of a message that may be in the log or not.
+pub(super) const UNKNOWN: &str = "unknown";
+
+/// What became of a message, or of a batch that was sent as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// What is known; of a batch, what is known of its first message holds for all.
+    pub(super) receipt: Receipt,
+    /// How many messages the batch has; none where the sender sent a single message.
+    pub(super) count: Option<usize>,
+}
+
+impl Accepted {
+    /// Appends the members that tell of it: `id`, for a batch `count`, `writeConcern`, `ackedBy`.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\"id\":");
+        json::write_number(out, self.receipt.id.get());
+        if let Some(count) = self.count {
+            out.extend_from_slice(b",\"count\":");
+            json::write_number(out, count as u64);
+        }
+        out.push(b',');
+        write_acks(out, &self.receipt);
+    }
+
+    /// `stored` or `unknown`.
+    pub(super) fn outcome(&self) -> &'static str {
+        if self.receipt.stored { "stored" } else { UNKNOWN }
+    }
+
+    /// What became of it, and what whoever sent such a request can do.
+    pub(super) fn fate(&self, kind: Kind) -> &'static str {
+        match (self.receipt.stored, kind) {
+            (true, Kind::Append { keyed: false }) => {
+                "what was sent is in the master's log and goes on being replicated from there: do \
+                 not send it again"
+            }
+            (true, Kind::Append { keyed: true }) => {
+                "what was sent is in the master's log and goes on being replicated from there: to \
+                 wait on, send it again with the same Idempotency-Key, under which it is stored once"
+            }
+            (true, Kind::Idempotent) => {
+                "it is in the master's log and goes on being replicated from there: to wait on, ask \
+                 again"
+            }
+            (false, Kind::Append { keyed: false }) => {
+                "whether it is stored is not known yet: before you send it again, ask for it by its \
+                 id, and compare the text, since a restarted node gives the id of what was not \
+                 stored to another message"
+            }
+            (false, Kind::Append { keyed: true }) => {
+                "whether it is stored is not known yet: send it again with the same \
+                 Idempotency-Key, under which it is stored once"
+            }
+            (false, Kind::Idempotent) => "whether it is stored is not known yet: ask again",
+        }
+    }
+}
+
+/// `message 3`, `messages 3 to 5`.
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.receipt.id;
+        match self.count {
+            None | Some(1) => write!(f, "message {first}"),
+            Some(count) => write!(f, "messages {first} to {}", first.get() + count as u64 - 1),
+        }
+    }
+}
+
+/// Appends the members that tell who has a message: `writeConcern`, `ackedBy`.
+pub(super) fn write_acks(out: &mut Vec<u8>, receipt: &Receipt) {
+    out.extend_from_slice(b"\"writeConcern\":");
+    json::write_number(out, receipt.write_concern.into());
+    out.extend_from_slice(b",\"ackedBy\":[");
+    for (n, name) in receipt.acked_by.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        json::write_string(out, name.as_str());
+    }
+    out.push(b']');
+}

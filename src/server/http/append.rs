@@ -1,0 +1,194 @@
+//! `POST /newMessage`: from a body to a message or a batch, and from its outcome to an answer.
+
+mod request;
+
+use acklog_protocol::Outcome;
+use acklog_types::IdempotencyKey;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::{Response, StatusCode};
+
+use self::request::Asked;
+use super::accepted::Accepted;
+use super::body::{BodyLimits, Collected, ResponseBody};
+use super::problem::{IDEMPOTENT_REPLAYED, Problem};
+use super::read::APPLICATION_JSON;
+use crate::server::node::{Append, Appender, SenderKey, Unanswered};
+
+/// The header in which a sender names its message.
+pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Reads a message or a batch, appends it, and waits for its outcome, for as long as it takes.
+///
+/// Dropping the future before the body was read drops what was sent; dropping it later forgets the
+/// waiter only.
+///
+/// # Errors
+/// When the message was not stored, or its write concern does not hold yet.
+pub(super) async fn append(
+    appender: &Appender,
+    limits: &BodyLimits,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Response<ResponseBody>, Problem> {
+    let Collected { bytes, share } = limits.collect(body).await?;
+    let Asked { batch, count, wait } = request::parse(&bytes, limits.message_bytes)?;
+    drop(bytes);
+    let key = sender_key(headers)?.map(Box::new);
+    // The share goes along: what was parsed takes up memory until the core task has taken it, and
+    // a sender that waits behind that holds none.
+    answer(appender.append(Append { batch, key, wait, share }).await, count)
+}
+
+/// The sender's name for its message or batch.
+///
+/// # Errors
+/// When it is none, or there are several.
+fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, Problem> {
+    let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::Key("it is given more than once".to_owned()));
+    }
+    // What is no text is no visible ASCII either; the key's own rules say so.
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let key = text.parse::<IdempotencyKey>().map_err(|error| Problem::Key(error.to_string()))?;
+    Ok(Some(key.into()))
+}
+
+/// The answer to an append.
+fn answer(
+    outcome: Result<Outcome, Unanswered>,
+    count: Option<usize>,
+) -> Result<Response<ResponseBody>, Problem> {
+    let outcome = outcome.map_err(|unanswered| match unanswered {
+        Unanswered::NotTaken => Problem::Stopped,
+        Unanswered::Lost => Problem::AppendLost,
+    })?;
+    committed(outcome, count).map(|accepted| created(&accepted))
+}
+
+/// What is known about a message whose write concern holds, or a batch that has so many.
+///
+/// # Errors
+/// Any other outcome.
+pub(super) fn committed(outcome: Outcome, count: Option<usize>) -> Result<Accepted, Problem> {
+    let told = |receipt| Accepted { receipt, count };
+    match outcome {
+        Outcome::Committed(receipt) => Ok(told(receipt)),
+        Outcome::TimedOut(receipt) => Err(Problem::TimedOut(told(receipt))),
+        Outcome::ShuttingDown(receipt) => Err(Problem::Stopping(told(receipt))),
+        Outcome::DiskFailed(receipt, fault) => Err(Problem::DiskFailed(told(receipt), fault)),
+        Outcome::TooManyWaiting(receipt) => Err(Problem::TooManyWaiting(told(receipt))),
+        Outcome::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
+fn created(accepted: &Accepted) -> Response<ResponseBody> {
+    let receipt = &accepted.receipt;
+    // Room for the names too, in most clusters.
+    let mut out = Vec::with_capacity(128);
+    out.push(b'{');
+    accepted.write(&mut out);
+    out.extend_from_slice(b"}\n");
+    let mut response = Response::new(ResponseBody::full(out));
+    *response.status_mut() = StatusCode::CREATED;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, APPLICATION_JSON);
+    let location = HeaderValue::try_from(format!("/messages/{}", receipt.id));
+    headers.insert(LOCATION, location.expect("digits are a header value"));
+    if receipt.replayed {
+        headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use acklog_protocol::Receipt;
+    use acklog_types::MessageId;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::server::http::problem::Kind;
+
+    fn receipt() -> Receipt {
+        let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
+        Receipt { id: MessageId::new(3), write_concern: 2, acked_by, stored: true, replayed: false }
+    }
+
+    #[tokio::test]
+    async fn a_committed_message_is_answered_with_where_it_is() {
+        let response = answer(Ok(Outcome::Committed(receipt())), None).unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers()[LOCATION], "/messages/3");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "{\"id\":3,\"writeConcern\":2,\"ackedBy\":[\"master\",\"bonnie\"]}\n");
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_answered_with_its_first_id_and_its_length() {
+        let body = async |response: Response<ResponseBody>| {
+            response.into_body().collect().await.unwrap().to_bytes()
+        };
+        let response = answer(Ok(Outcome::Committed(receipt())), Some(100)).unwrap();
+        assert_eq!(response.headers()[LOCATION], "/messages/3");
+        let told = r#"{"id":3,"count":100,"writeConcern":2,"ackedBy":["master","bonnie"]}"#;
+        assert_eq!(body(response).await, format!("{told}\n"));
+        let late = answer(Ok(Outcome::TimedOut(receipt())), Some(100)).err().unwrap();
+        let late = body(late.answer_to(Kind::Append { keyed: false })).await;
+        let late: serde_json::Value = serde_json::from_slice(&late).unwrap();
+        assert_eq!((&late["id"], &late["count"]), (&3.into(), &100.into()));
+        assert!(late["detail"].as_str().unwrap().contains("had messages 3 to 102"), "{late}");
+    }
+
+    #[test]
+    fn an_answer_that_repeats_says_so_in_a_header() {
+        let replayed = Receipt { replayed: true, ..receipt() };
+        let response = answer(Ok(Outcome::Committed(replayed.clone())), None).unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers()[IDEMPOTENT_REPLAYED], "true");
+        let late = answer(Ok(Outcome::TimedOut(replayed)), None)
+            .err()
+            .unwrap()
+            .answer_to(Kind::Append { keyed: true });
+        assert_eq!(late.headers()[IDEMPOTENT_REPLAYED], "true");
+        let first = answer(Ok(Outcome::Committed(receipt())), None).unwrap();
+        assert_eq!(first.headers().get(IDEMPOTENT_REPLAYED), None);
+    }
+
+    #[test]
+    fn a_key_is_given_once_and_is_visible_ascii() {
+        let found = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(&IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
+            }
+            sender_key(&headers)
+        };
+        assert_eq!(found(&[]), Ok(None));
+        let key: IdempotencyKey = "order-17".parse().unwrap();
+        assert_eq!(found(&[b"order-17"]), Ok(Some(key.into())));
+        let long = [b'k'; 129];
+        let bad: [&[&[u8]]; 5] = [&[b""], &[b"a b"], &[b"\xff"], &[&long], &[b"a", b"a"]];
+        for values in bad {
+            let problem = found(values).unwrap_err();
+            assert_eq!(problem.status().as_u16(), 400);
+            assert!(problem.to_string().contains("Idempotency-Key"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn every_other_outcome_is_a_problem_of_its_own() {
+        let status = |outcome| answer(outcome, None).err().unwrap().status().as_u16();
+        assert_eq!(status(Ok(Outcome::TimedOut(receipt()))), 504);
+        assert_eq!(status(Ok(Outcome::ShuttingDown(receipt()))), 503);
+        assert_eq!(status(Ok(Outcome::TooManyWaiting(receipt()))), 503);
+        let fault = acklog_types::DiskFault::Failed { detail: "full".to_owned() };
+        assert_eq!(status(Ok(Outcome::DiskFailed(receipt(), fault))), 503);
+        let unanswered = |unanswered| answer(Err(unanswered), None).err();
+        assert_eq!(unanswered(Unanswered::NotTaken), Some(Problem::Stopped));
+        assert_eq!(unanswered(Unanswered::Lost), Some(Problem::AppendLost));
+    }
+}

@@ -1,0 +1,327 @@
+//! The body of `POST /newMessage`: a message or a batch of them, and which member may be what.
+//!
+//! Read by hand and not by a derive: a derive takes an array for an object, tells nothing of a
+//! member that is given twice under two names, and repeats the client's text in its errors.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use acklog_protocol::Wait;
+use acklog_types::{
+    BATCH_BYTES_MAX, Batch, IDEMPOTENCY_KEY_BYTES_MAX, RECORD_HEADER_BYTES, WriteConcern,
+};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::server::http::params::{one_of_two_names, timeout_of, whole, without_byte_order_mark};
+use crate::server::http::problem::{Problem, clip};
+
+/// What a request's body asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The messages.
+    pub(super) batch: Batch,
+    /// How many there are; none where a single one was sent, and not as a batch.
+    pub(super) count: Option<usize>,
+    /// What the sender waits for.
+    pub(super) wait: Wait,
+}
+
+/// Reads what to append from a request's body. Each message is at most `message_bytes_max` bytes.
+///
+/// # Errors
+/// [`Problem::Body`] when the body is not what it should be, [`Problem::MessageTooLong`],
+/// [`Problem::BatchTooLong`].
+pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Problem> {
+    let body = without_byte_order_mark(body);
+    if body.is_empty() {
+        return Err(Problem::Body("the body is empty".to_owned()));
+    }
+    let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+        // The parser's own texts may repeat a string of the body.
+        let text = error.to_string();
+        if error.is_data() {
+            Problem::Body(text)
+        } else {
+            Problem::Body(format!("the body is no JSON: {text}"))
+        }
+    })?;
+    let (batch, count, longest, length) = match (members.message, members.messages) {
+        (Some(Value::Text(text)), None) => {
+            let longest = text.len();
+            (Batch::new(text.into_owned()), None, longest, 0)
+        }
+        (Some(other), None) => return Err(wrong("message", "a string", &other)),
+        (None, Some(Value::Array(list))) => {
+            let List { batch, count, longest, text_bytes, wrong } = list;
+            if let Some(wrong) = wrong {
+                return Err(Problem::Body(format!("\"messages\" are strings; {wrong}")));
+            }
+            let none = || Problem::Body("\"messages\" is empty: send at least one".to_owned());
+            let batch = batch.ok_or_else(none)?;
+            (batch, Some(count), longest, record_bytes_max(count, text_bytes))
+        }
+        (None, Some(other)) => return Err(wrong("messages", "an array of strings", &other)),
+        (None, None) => return Err(Problem::Body("\"message\" is missing".to_owned())),
+        (Some(_), Some(_)) => {
+            let text = "\"message\" and \"messages\" are both given: send one of them";
+            return Err(Problem::Body(text.to_owned()));
+        }
+    };
+    let write_concern = one_of_two_names(
+        members.write_concern.map(|value| write_concern("writeConcern", &value)).transpose()?,
+        members.w.map(|value| write_concern("w", &value)).transpose()?,
+    )
+    .map_err(|text| Problem::Body(text.to_owned()))?;
+    let timeout = match members.timeout_ms {
+        None => None,
+        Some(Value::Unsigned(ms)) => Some(timeout_of(ms)),
+        Some(other) => return Err(wrong("timeoutMs", "a whole number of milliseconds", &other)),
+    };
+    if longest > message_bytes_max {
+        return Err(Problem::MessageTooLong { length: longest, limit: message_bytes_max });
+    }
+    if count > Some(1) && length > BATCH_BYTES_MAX {
+        return Err(Problem::BatchTooLong { length });
+    }
+    Ok(Asked { batch, count, wait: Wait { write_concern, timeout } })
+}
+
+/// Bytes of a batch's records, with the longest key.
+fn record_bytes_max(messages: usize, text_bytes: usize) -> usize {
+    messages * RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + text_bytes
+}
+
+fn write_concern(member: &str, value: &Value<'_>) -> Result<WriteConcern, Problem> {
+    match value {
+        // 0 means 1, and so the two are equal.
+        Value::Unsigned(nodes) => Ok(WriteConcern::Nodes((*nodes).max(1))),
+        Value::Text(text) if text == "majority" => Ok(WriteConcern::Majority),
+        Value::Text(text) if text == "all" => Ok(WriteConcern::All),
+        other => Err(wrong(member, "a whole number, \"majority\" or \"all\"", other)),
+    }
+}
+
+fn wrong(member: &str, expected: &str, found: &Value<'_>) -> Problem {
+    Problem::Body(format!("{member:?} is {expected}, not {found}"))
+}
+
+/// The members of the object; none where absent or null.
+#[derive(Default)]
+struct Members<'a> {
+    message: Option<Value<'a>>,
+    messages: Option<Value<'a>>,
+    write_concern: Option<Value<'a>>,
+    w: Option<Value<'a>>,
+    timeout_ms: Option<Value<'a>>,
+}
+
+/// A member's value, as far as it is of interest.
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    Unsigned(u64),
+    /// Negative, not whole, or beyond 64 bits.
+    OtherNumber,
+    Bool,
+    Array(List),
+    Object,
+}
+
+/// The elements of an array, as far as they are strings.
+#[derive(Default)]
+struct List {
+    /// None while there is no string. What makes it longer than a batch may be is counted, and not in here: millions of
+    /// empty messages fit into a body.
+    batch: Option<Batch>,
+    count: usize,
+    /// Length of the longest string, in bytes.
+    longest: usize,
+    /// Length of all of them.
+    text_bytes: usize,
+    /// What and where the first element is that is no string; those behind it are not looked at.
+    wrong: Option<String>,
+}
+
+impl List {
+    fn push(&mut self, text: &str) {
+        self.count += 1;
+        self.longest = self.longest.max(text.len());
+        self.text_bytes += text.len();
+        match &mut self.batch {
+            Some(batch) if record_bytes_max(self.count, self.text_bytes) <= BATCH_BYTES_MAX => {
+                batch.push(text);
+            }
+            Some(_) => {}
+            None => self.batch = Some(text.into()),
+        }
+    }
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "the string {:?}", clip(text)),
+            Self::Unsigned(number) => write!(f, "the number {number}"),
+            Self::OtherNumber => f.write_str("a number that is negative, not whole or too large"),
+            Self::Bool => f.write_str("a boolean"),
+            Self::Array(_) => f.write_str("an array"),
+            Self::Object => f.write_str("an object"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+/// Refuses everything but an object without repeating it.
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom("the body is a JSON string and not an object"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(A::Error::custom("the body is a JSON array and not an object"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Members::default();
+        let mut seen = [false; Key::KNOWN];
+        while let Some(key) = map.next_key::<Key>()? {
+            let (slot, place) = match key {
+                Key::Message => (&mut members.message, 0),
+                Key::WriteConcern => (&mut members.write_concern, 1),
+                Key::W => (&mut members.w, 2),
+                Key::TimeoutMs => (&mut members.timeout_ms, 3),
+                Key::Messages => (&mut members.messages, 4),
+                Key::Unknown(name) => {
+                    return Err(A::Error::custom(format_args!(
+                        "the member {name:?} is not known; known are \"message\" or \
+                         \"messages\", \"writeConcern\" (or \"w\") and \"timeoutMs\""
+                    )));
+                }
+            };
+            // Apart from the value: a null is a member that was given, too.
+            if seen.get_mut(place).is_some_and(|seen| std::mem::replace(seen, true)) {
+                return Err(A::Error::custom("a member is given twice"));
+            }
+            *slot = map.next_value()?;
+        }
+        Ok(members)
+    }
+}
+
+/// A member's name.
+enum Key {
+    Message,
+    Messages,
+    WriteConcern,
+    W,
+    TimeoutMs,
+    Unknown(String),
+}
+
+impl Key {
+    /// How many names are known.
+    const KNOWN: usize = 5;
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
+        Ok(match name {
+            "message" => Key::Message,
+            "messages" => Key::Messages,
+            "writeConcern" => Key::WriteConcern,
+            "w" => Key::W,
+            "timeoutMs" => Key::TimeoutMs,
+            unknown => Key::Unknown(clip(unknown)),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Value::Unsigned(number))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Value::OtherNumber)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(whole(number).map_or(Value::OtherNumber, Value::Unsigned))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Value::Bool)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let (mut list, mut at) = (List::default(), 0);
+        while list.wrong.is_none()
+            && let Some(element) = seq.next_element()?
+        {
+            match element {
+                Some(Value::Text(text)) => list.push(&text),
+                Some(other) => list.wrong = Some(format!("the one at index {at} is {other}")),
+                None => list.wrong = Some(format!("the one at index {at} is null")),
+            }
+            at += 1;
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Object)
+    }
+}
+
+#[cfg(test)]
+mod tests;

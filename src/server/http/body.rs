@@ -1,0 +1,255 @@
+//! Bodies: what comes in, bounded in size, in total and in idle time, and what goes out.
+
+mod unannounced;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use acklog_log::ReadError;
+use acklog_types::{Budget, Share};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::timeout;
+
+use self::unannounced::{Unannounced, Yield};
+use super::connections::Busy;
+use super::problem::Problem;
+use super::read::MessageStream;
+
+/// How many bytes of JSON one byte of a message can need: `\u0000`.
+const JSON_BYTES_PER_BYTE: usize = 6;
+
+/// Room in a body for everything besides the message, in bytes: names of members, numbers, white
+/// space.
+const BODY_BYTES_BESIDES: usize = 4096;
+
+/// Most bytes of all request bodies, from their announcement until the core task took what was in
+/// them. Smaller: few senders of the largest messages at a time. Larger: hostile senders take that
+/// much memory, twice while a body is parsed.
+const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Longest body that counts as a small one, in bytes.
+const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Most bytes of all small bodies; those that find no room here share that of the others. Smaller:
+/// a few hundred slow senders of small messages take all of it. Larger: it adds to the worst case.
+const SMALL_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long a sender may send nothing in the middle of a body, in time. Shorter: senders that share
+/// a slow line, where one is starved for a while, lose their requests. Longer: silent senders hold
+/// their share of [`BODIES_BYTES_MAX`].
+const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Least bytes of a refused body that are thrown away, so that its sender can read the answer:
+/// twice the longest body where messages are as long as by default.
+const DISCARDED_BYTES_MIN: usize = 2 * (JSON_BYTES_PER_BYTE * 1024 * 1024 + BODY_BYTES_BESIDES);
+
+/// What request bodies may be, for all threads of a server together. A clone shares the totals.
+#[derive(Clone, Debug)]
+pub(super) struct BodyLimits {
+    /// Longest message, in bytes of the decoded string.
+    pub(super) message_bytes: usize,
+    /// Longest body, in bytes.
+    body_bytes: usize,
+    small: Budget,
+    /// Has room for at least one longest body.
+    all: Budget,
+    /// The bodies that come without a length.
+    unannounced: Arc<Unannounced>,
+}
+
+/// A whole body, and the room that it takes up, which is given back when that is dropped.
+pub(super) struct Collected {
+    /// The body.
+    pub(super) bytes: Bytes,
+    /// None where the body is empty.
+    pub(super) share: Option<Share>,
+}
+
+impl BodyLimits {
+    /// The limits that follow from the longest message, in bytes.
+    pub(super) fn new(message_bytes: usize) -> Self {
+        let body_bytes = JSON_BYTES_PER_BYTE * message_bytes + BODY_BYTES_BESIDES;
+        Self {
+            message_bytes,
+            body_bytes,
+            small: Budget::new(SMALL_BODIES_BYTES_MAX),
+            all: Budget::new(BODIES_BYTES_MAX.max(body_bytes)),
+            unannounced: Arc::default(),
+        }
+    }
+
+    /// Returns how many bytes of a body that is not taken are thrown away at most.
+    pub(super) fn discarded_bytes(&self) -> usize {
+        (2 * self.body_bytes).max(DISCARDED_BYTES_MIN)
+    }
+
+    /// Reads a body to its end.
+    ///
+    /// A body of announced length has its room before its first byte is read, or is refused at
+    /// once. One without a length takes room as it comes; where there is none, the youngest of
+    /// these bodies is given up. Dropping the future gives back what it held.
+    ///
+    /// # Errors
+    /// When the body is too long, idle for too long or broken off, or there is no room for it.
+    pub(super) async fn collect<B>(&self, body: B) -> Result<Collected, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let hint = body.size_hint();
+        // The announced length, or at least 0.
+        if hint.lower() > self.body_bytes as u64 {
+            return Err(Problem::BodyTooLong { limit: self.body_bytes });
+        }
+        match hint.exact() {
+            Some(0) => Ok(Collected { bytes: Bytes::new(), share: None }),
+            Some(bytes) => self.collect_announced(body, bytes as usize).await,
+            None => self.collect_unannounced(body).await,
+        }
+    }
+
+    async fn collect_announced<B>(&self, mut body: B, bytes: usize) -> Result<Collected, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let mut share = None;
+        if !self.hold(&mut share, bytes) {
+            return Err(Problem::TooManyBodies);
+        }
+        let first = self.chunk(&mut body, 0).await?.unwrap_or_default();
+        if body.is_end_stream() {
+            return Ok(Collected { bytes: first, share });
+        }
+        let mut all = BytesMut::with_capacity(bytes);
+        all.extend_from_slice(&first);
+        drop(first);
+        while let Some(chunk) = self.chunk(&mut body, all.len()).await? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(Collected { bytes: all.freeze(), share })
+    }
+
+    async fn collect_unannounced<B>(&self, mut body: B) -> Result<Collected, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        // The place is given up last, so that whoever waits for it finds the room.
+        let place = self.unannounced.enter();
+        let mut share = None;
+        let mut all = BytesMut::new();
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = place.given_up() => return Err(Problem::TooManyBodies),
+                chunk = self.chunk(&mut body, all.len()) => chunk?,
+            };
+            let Some(chunk) = chunk else {
+                return Ok(Collected { bytes: all.freeze(), share });
+            };
+            let bytes = all.len() + chunk.len();
+            while !self.hold(&mut share, bytes) {
+                match place.ask_for_room(|| self.hold(&mut share, bytes)).await {
+                    Yield::Other => {}
+                    Yield::This => return Err(Problem::TooManyBodies),
+                }
+            }
+            all.extend_from_slice(&chunk);
+        }
+    }
+
+    /// Has a body take up room for `bytes` bytes. Returns whether there is.
+    fn hold(&self, share: &mut Option<Share>, bytes: usize) -> bool {
+        (bytes <= SMALL_BODY_BYTES_MAX && self.small.hold(share, bytes))
+            || self.all.hold(share, bytes)
+    }
+
+    /// The next piece of a body of which there are `before` bytes already; none at its end.
+    async fn chunk<B>(&self, body: &mut B, before: usize) -> Result<Option<Bytes>, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let frame = timeout(BODY_IDLE_MAX, body.frame())
+            .await
+            .map_err(|_| Problem::BodyIdle { seconds: BODY_IDLE_MAX.as_secs() })?;
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            None => Ok(None),
+            Some(Err(_)) => Err(Problem::BodyBroken),
+            // Trailers: they end the body, and nothing in them is of interest.
+            Some(Ok(Err(_))) => Ok(None),
+            Some(Ok(Ok(chunk))) if before + chunk.len() > self.body_bytes => {
+                Err(Problem::BodyTooLong { limit: self.body_bytes })
+            }
+            Some(Ok(Ok(chunk))) => Ok(Some(chunk)),
+        }
+    }
+}
+
+/// The body of an answer.
+pub(super) enum ResponseBody {
+    /// The whole of it; none where it is empty or was sent.
+    Full(Option<Bytes>),
+    /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
+    /// large.
+    Messages(Box<MessageStream>, Option<Busy>),
+}
+
+impl ResponseBody {
+    /// Messages, rendered as the client takes them.
+    pub(super) fn messages(stream: MessageStream) -> Self {
+        Self::Messages(Box::new(stream), None)
+    }
+
+    /// Has the connection count as busy until the answer is complete.
+    pub(super) fn hold(&mut self, busy: Busy) {
+        match self {
+            // It is, but for the writing.
+            Self::Full(_) => drop(busy),
+            Self::Messages(_, held) => *held = Some(busy),
+        }
+    }
+
+    /// A body that is known as a whole.
+    pub(super) fn full(bytes: Vec<u8>) -> Self {
+        Self::Full((!bytes.is_empty()).then(|| bytes.into()))
+    }
+}
+
+/// An error aborts the connection: what came before is cut off, and never looks like the end.
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = ReadError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Messages(stream, _) => {
+                stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Messages(..) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Messages(..) => SizeHint::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

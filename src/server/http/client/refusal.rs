@@ -1,0 +1,201 @@
+//! Answers to what is no request.
+//!
+//! hyper answers what it cannot read by itself, with a status and no body. Here such an answer is
+//! replaced by a problem on its way to the socket.
+
+use std::sync::LazyLock;
+
+use crate::server::http::connection::HEAD_BYTES_MAX;
+use crate::server::http::problem::{Kind, Problem};
+use crate::server::http::routes::takes_messages;
+
+/// An answer in place of one of hyper's own, which begins like this and has no body.
+struct Refusal {
+    status: &'static str,
+    /// To an append, which tells the outcome too.
+    of_append: Vec<u8>,
+    of_other: Vec<u8>,
+}
+
+/// The answers to what is no request.
+static REFUSALS: LazyLock<[Refusal; 4]> = LazyLock::new(|| {
+    let refusal = |status, problem: fn() -> Problem| Refusal {
+        status,
+        of_append: problem().sent(Kind::Append { keyed: false }),
+        of_other: problem().sent(Kind::Idempotent),
+    };
+    [
+        refusal("HTTP/1.1 4", || Problem::LengthTooLong),
+        refusal("HTTP/1.1 400 ", || Problem::NoRequest),
+        refusal("HTTP/1.1 414 ", || Problem::TargetTooLong),
+        refusal("HTTP/1.1 431 ", || Problem::HeadTooLong),
+    ]
+});
+
+/// How a client begins that speaks HTTP/2 without asking.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
+/// The longest body that hyper reads, in bytes: the two numbers above it have a meaning of their own.
+const LENGTH_MAX: &[u8] = b"18446744073709551613";
+
+/// Room that is kept for the next head on a connection, in bytes. Less: room is taken anew for usual
+/// heads. More: each idle connection holds it.
+const ROOM_BYTES_KEPT: usize = 1024;
+
+/// Most that is noted at once, in bytes: what hyper reads before it refuses a head.
+const NOTED_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
+
+/// The head of the next request, as far as it came, and what else came with it. It is looked into only when hyper
+/// refuses it, since that is rare and each request would pay for the look.
+#[derive(Debug)]
+pub(super) struct Head {
+    bytes: Vec<u8>,
+    /// How many bytes of a body come before it; none where only the body's chunks tell.
+    body_left: Option<u64>,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), body_left: Some(0) }
+    }
+}
+
+impl Head {
+    /// Notes what came, without the body before it.
+    pub(super) fn note(&mut self, fresh: &[u8]) {
+        let Some(left) = &mut self.body_left else { return };
+        let of_body = (fresh.len() as u64).min(*left);
+        *left -= of_body;
+        let fresh = fresh.get(of_body as usize..).unwrap_or_default();
+        let room = NOTED_BYTES_MAX - self.bytes.len();
+        self.bytes.extend_from_slice(fresh.get(..room).unwrap_or(fresh));
+    }
+
+    /// Forgets a head that hyper has read; what came behind it and its body is the beginning of the next one.
+    pub(super) fn was_read(&mut self, body_bytes: Option<u64>) {
+        self.body_left = body_bytes;
+        match (head_bytes(&self.bytes), body_bytes) {
+            (Some(end), Some(body)) => {
+                let of_body = ((self.bytes.len() - end) as u64).min(body);
+                self.bytes.drain(..end + of_body as usize);
+                self.body_left = Some(body - of_body);
+            }
+            _ => {
+                // Behind a body in chunks nobody noted how much of its body came with the head.
+                self.body_left = body_bytes.filter(|bytes| *bytes == 0);
+                self.bytes.clear();
+            }
+        }
+        if self.bytes.is_empty() && self.bytes.capacity() > ROOM_BYTES_KEPT {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// Notes that an answer that begins like this is sent.
+    pub(super) fn note_answer(&mut self, begin: &[u8]) {
+        if !begin.starts_with(b"HTTP/1.1 1") {
+            // A body in chunks has ended, or nothing comes behind it.
+            self.body_left.get_or_insert(0);
+        }
+    }
+
+    /// See [`Watch::lacks_body`](super::Watch::lacks_body).
+    pub(super) fn lacks_body(&self) -> bool {
+        self.body_left.is_some_and(|left| left > 0)
+    }
+
+    /// It without the empty lines that may stand before it.
+    fn trimmed(&self) -> &[u8] {
+        self.bytes.trim_ascii_start()
+    }
+
+    /// Whether it asks to append, as far as its first line tells.
+    fn is_append(&self) -> bool {
+        let Some(target) = self.trimmed().strip_prefix(b"POST ") else { return false };
+        let target = target.split(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n')).next();
+        target.and_then(|target| str::from_utf8(target).ok()).is_some_and(|target| {
+            // A whole URL, as for a proxy.
+            let path = target.split_once("://").map_or(target, |(_, rest)| {
+                rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
+            });
+            takes_messages(path)
+        })
+    }
+
+    /// Whether all that came is a request line without its end. What began behind a body in chunks may be another part
+    /// of a head.
+    fn is_part_of_line(&self) -> bool {
+        let head = self.trimmed();
+        let method = memchr::memchr(b' ', head).and_then(|end| head.get(..end));
+        method.is_some_and(|method| method.iter().all(u8::is_ascii_alphabetic))
+            && memchr::memchr(b'\n', head).is_none()
+    }
+
+    /// Whether it announces a body that is longer than any that hyper reads.
+    fn is_length_too_long(&self) -> bool {
+        let lines = self.trimmed().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.skip(1).take_while(|line| !line.is_empty()).any(is_length_too_long)
+    }
+}
+
+/// Returns the length of the head that the bytes begin with, up to the end of the empty line behind it.
+fn head_bytes(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut has_line) = (0, false);
+    loop {
+        let rest = bytes.get(at..)?;
+        let line = rest.get(..memchr::memchr(b'\n', rest)?)?;
+        at += line.len() + 1;
+        let is_empty = matches!(line, b"" | b"\r");
+        if is_empty && has_line {
+            return Some(at);
+        }
+        has_line |= !is_empty;
+    }
+}
+
+/// Whether a line of a head announces a body of a length beyond [`LENGTH_MAX`].
+fn is_length_too_long(line: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length:";
+    let Some((name, value)) = line.split_at_checked(NAME.len()) else { return false };
+    let value = value.trim_ascii();
+    if !name.eq_ignore_ascii_case(NAME) || !value.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let zeros = value.iter().take_while(|digit| **digit == b'0').count();
+    let digits = value.get(zeros..).unwrap_or_default();
+    (digits.len(), digits) > (LENGTH_MAX.len(), LENGTH_MAX)
+}
+
+/// Returns what is sent in place of an answer of hyper's own: one without a body, that is, and so
+/// without a type. `head` is what came of the request.
+pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
+    let is_bare = bytes.starts_with(b"HTTP/1.1 4")
+        && memchr::memmem::find(bytes, b"\r\ncontent-length: 0\r\n").is_some();
+    if !is_bare {
+        return None;
+    }
+    let [length, bad, line, long] = &*REFUSALS;
+    let is = |refusal: &Refusal| bytes.starts_with(refusal.status.as_bytes());
+    let found = if is(length) && head.is_length_too_long() {
+        length
+    } else if is(bad) {
+        bad
+    } else if is(line) || is(long) && head.is_part_of_line() {
+        line
+    } else if is(long) {
+        long
+    } else {
+        return None;
+    };
+    Some(if head.is_append() { &found.of_append } else { &found.of_other })
+}
+
+/// Has hyper answer a client that begins with HTTP/2, which it closes without a word otherwise: any
+/// other line that is none is answered.
+pub(super) fn misspell_http2(fresh: &mut [u8]) {
+    if fresh.starts_with(HTTP2_PREFACE)
+        && let Some(first) = fresh.first_mut()
+    {
+        *first = b'X';
+    }
+}

@@ -1,0 +1,293 @@
+//! Everything that can be wrong with a request, and the one map from it to an answer.
+//!
+//! An error answer is `application/problem+json` (RFC 9457): `title` is the status in words,
+//! `detail` says what was wrong and what to do, `code` is the reason as a stable word, `retry` says
+//! whether the same request can succeed later. Errors of appends also have `outcome`. Details never
+//! hold more than [`CLIPPED_CHARS`] characters of what the client sent.
+//!
+//! `answer` maps each problem to its code; `code` is the table of codes and their statuses.
+//! `retry`, `outcome` and most headers follow from these by rules.
+
+mod answer;
+mod code;
+
+use acklog_log::ReadError;
+use acklog_protocol::{ForgetError, Refusal};
+use acklog_types::{BATCH_BYTES_MAX, DiskFault, LogEnd};
+pub(super) use answer::{IDEMPOTENT_REPLAYED, Kind, NO_STORE};
+use thiserror::Error;
+
+use super::accepted::Accepted;
+use crate::server::node::Stopped;
+
+/// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
+const CLIPPED_CHARS: usize = 64;
+
+/// Why a request was not done, or not done in time. Its text is the `detail` of the answer, or the
+/// beginning of it where a message has an id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Problem {
+    /// The path is not one of the node's.
+    #[error("this node has no such path; GET /health and GET /messages are good places to start")]
+    NoPath,
+    /// Only a master knows secondaries.
+    #[error("this node is a secondary and knows no other secondaries; ask the master")]
+    NotAMastersPath,
+    /// The path takes other methods.
+    #[error("this path does not take that method; it takes {}", methods(.allow))]
+    Method {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// A message was posted to a secondary.
+    #[error(
+        "this node is a secondary and takes no messages; send them to the HTTP port of its \
+         master{}. This node knows only the master's port for secondaries: {address}",
+        named(.master)
+    )]
+    NotMaster {
+        /// The value of `Allow`.
+        allow: &'static str,
+        /// The master's name, where a handshake told it.
+        master: Option<String>,
+        /// Where the master listens for secondaries, as `host:port`.
+        address: String,
+    },
+    /// A secondary was asked who has a message.
+    #[error(
+        "this node is a secondary and does not know which nodes have a message; wait for a write \
+         concern at the HTTP port of its master{}. This node knows only the master's port for \
+         secondaries: {address}",
+        named(.master)
+    )]
+    NotMastersWait {
+        /// The master's name, where a handshake told it.
+        master: Option<String>,
+        /// Where the master listens for secondaries, as `host:port`.
+        address: String,
+    },
+    /// The header `Host` is missing, given twice, or cannot name a host.
+    #[error("{0}; send one line like Host: localhost:8000")]
+    BadHost(&'static str),
+    /// The host name is not one of the node's.
+    #[error(
+        "this node does not go by the host name {host:?}: it answers to IP addresses, localhost, \
+         its own name {name:?} and the names given with --allowed-hosts; use one of these, or \
+         start it with that flag"
+    )]
+    WrongHost {
+        /// The name that was asked for.
+        host: String,
+        /// The node's name.
+        name: String,
+    },
+    /// A web page from somewhere else wants to change something.
+    #[error(
+        "requests from web pages of another origin ({0:?}) may only read; send this one from a \
+         program, or from a page of the same host and port"
+    )]
+    WrongOrigin(String),
+    /// The query string has something that it must not have, or something twice.
+    #[error("{0}")]
+    Query(String),
+    /// The id in the path is no number.
+    #[error("a message's id is a whole number, as in /messages/3")]
+    NoNumber,
+    /// No such message is visible here.
+    #[error("this node has no such message yet: it shows the messages below id {end}")]
+    NoMessage {
+        /// The end of what the node shows.
+        end: LogEnd,
+    },
+    /// The name in the path can be nobody's.
+    #[error("{0}")]
+    Name(String),
+    /// Fault injection is off.
+    #[error(
+        "fault injection is not enabled on this node; start it with --allow-faults to script faults"
+    )]
+    FaultsOff,
+    /// The body is no set of faults.
+    #[error(
+        "{0}; nothing was changed; send a JSON object like {{\"errorRate\": 0.3, \"seed\": 7}}"
+    )]
+    Faults(String),
+    /// The body is not what it should be.
+    #[error("{0}; send a JSON object like {{\"message\": \"text\", \"writeConcern\": 2}}")]
+    Body(String),
+    /// The sender's name for its message is none.
+    #[error(
+        "the header Idempotency-Key cannot be used: {0}; send it once, with 1 to 128 visible ASCII \
+         characters, or leave it out"
+    )]
+    Key(String),
+    /// The bytes are no request.
+    #[error(
+        "this is no HTTP/1.1 request: the request line, a header or a length is malformed, or it \
+         is another protocol, such as TLS or HTTP/2; this port speaks plain HTTP/1.1"
+    )]
+    NoRequest,
+    /// The target names neither a path nor a URL.
+    #[error(
+        "the target of the request is no path; send one that begins with a slash, like /messages"
+    )]
+    NoTarget,
+    /// The request's head is too long.
+    #[error(
+        "the head of the request is longer than 16 KiB, or has more than 100 headers; send fewer \
+         or shorter headers"
+    )]
+    HeadTooLong,
+    /// The request's target alone is too long.
+    #[error("the path and the query are longer than 16 KiB; send a shorter one")]
+    TargetTooLong,
+    /// The body did not come in whole.
+    #[error(
+        "the body could not be read to its end: it is shorter than announced, or its chunks are \
+         malformed; send all of it"
+    )]
+    BodyBroken,
+    /// The body is compressed, or encoded in another way.
+    #[error(
+        "a body with Content-Encoding {0:?} is not understood; send it as it is, without that \
+         header"
+    )]
+    ContentEncoding(String),
+    /// The body is sent in a coding other than chunks.
+    #[error(
+        "a body with Transfer-Encoding {0:?} is not understood; send it with Transfer-Encoding: \
+         chunked or Content-Length alone"
+    )]
+    TransferEncoding(String),
+    /// The body is said to be cut into chunks more than once.
+    #[error("Transfer-Encoding names chunked more than once; send it once")]
+    ChunkedTwice,
+    /// The length that is announced for the body is longer than any number of bytes that can come.
+    #[error("a body of the announced length cannot be taken; send a shorter one")]
+    LengthTooLong,
+    /// The body is longer than any message needs.
+    #[error("the body is longer than {limit} bytes, which is the limit; send a shorter one")]
+    BodyTooLong {
+        /// Longest body, in bytes.
+        limit: usize,
+    },
+    /// The message is longer than `--max-message-bytes`.
+    #[error(
+        "the message has {length} bytes and the limit is {limit}; send it in parts, \
+         or start the master with a larger --max-message-bytes"
+    )]
+    MessageTooLong {
+        /// The message's length, in bytes of the decoded string.
+        length: usize,
+        /// Longest message, in bytes.
+        limit: usize,
+    },
+    /// The records of a batch are longer than a frame.
+    #[error(
+        "the batch takes {length} bytes in the log and the limit is {BATCH_BYTES_MAX}; send it as \
+         several batches"
+    )]
+    BatchTooLong {
+        /// The length of its records, in bytes.
+        length: usize,
+    },
+    /// The client stopped sending in the middle of the body.
+    #[error(
+        "no byte of the body came for {seconds} s; send it again over a line that is less busy, or \
+         in smaller messages; with an Idempotency-Key it is stored once"
+    )]
+    BodyIdle {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// All bodies that are being received have too many bytes together.
+    #[error(
+        "the bodies that the node is receiving leave no room for this one; nothing was stored, try \
+         again"
+    )]
+    TooManyBodies,
+    /// The node refused the message before it stored anything.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The sender's time limit passed first.
+    #[error(
+        "the time limit passed before {} had {}", nodes(.0.receipt.write_concern), .0
+    )]
+    TimedOut(Accepted),
+    /// The node stops first.
+    #[error(
+        "the node is stopping before {} had {}", nodes(.0.receipt.write_concern), .0
+    )]
+    Stopping(Accepted),
+    /// The disk failed first.
+    #[error("the disk failed with {} on the way to it: {}", .0, .1)]
+    DiskFailed(Accepted, DiskFault),
+    /// Too many senders wait for one more to wait again.
+    #[error(
+        "as many senders as may wait are waiting for secondaries already, so nobody waits for {}",
+        .0
+    )]
+    TooManyWaiting(Accepted),
+    /// What is on the disk is not what was written there.
+    #[error("the message cannot be read: {0}; see /health, and read it from another node")]
+    Unreadable(String),
+    /// It cannot be read at the moment, which says nothing about what is on the disk.
+    #[error("the message cannot be read at the moment: {0}; try again later")]
+    NotReadNow(String),
+    /// The node stopped after it took the message and before it answered.
+    #[error(
+        "the node stopped before it told what became of the message, which may be in the log or \
+         not; when the node is back, look for it with GET /messages before sending it again, \
+         unless it has an Idempotency-Key"
+    )]
+    AppendLost,
+    /// The node stopped before it took the request.
+    #[error("the node has stopped; try again when it is back")]
+    Stopped,
+    /// The secondary cannot be forgotten.
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
+}
+
+/// The part of a client's text that may be repeated.
+pub(super) fn clip(text: &str) -> String {
+    let mut clipped: String = text.chars().take(CLIPPED_CHARS).collect();
+    if clipped.len() < text.len() {
+        clipped.push('…');
+    }
+    clipped
+}
+
+fn methods(allow: &str) -> &str {
+    if allow.is_empty() { "none on this node" } else { allow }
+}
+
+/// Returns the master's name, quoted and to be put behind "master", where it is known.
+fn named(name: &Option<String>) -> String {
+    name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default()
+}
+
+fn nodes(write_concern: u16) -> String {
+    match write_concern {
+        1 => "1 node".to_owned(),
+        nodes => format!("{nodes} nodes"),
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Passing { detail } => Self::NotReadNow(detail),
+            ReadError::Damaged { detail, .. } => Self::Unreadable(detail),
+        }
+    }
+}
+
+impl From<Stopped> for Problem {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+#[cfg(test)]
+mod tests;

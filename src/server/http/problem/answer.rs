@@ -1,0 +1,243 @@
+//! From a problem to its answer: code, `retry`, `outcome`, headers and body.
+
+use acklog_protocol::{ForgetError, Refusal};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, RETRY_AFTER,
+};
+use hyper::{Response, StatusCode};
+
+use super::Problem;
+use super::code::Code;
+use crate::server::http::accepted::{Accepted, REFUSED, UNKNOWN};
+use crate::server::http::body::ResponseBody;
+use crate::server::http::json;
+
+/// The value of `Retry-After`, in seconds: the minimum. Most passing conditions are over within it.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Says that an answer is about a message that was sent before under the same key.
+pub(in crate::server::http) const IDEMPOTENT_REPLAYED: HeaderName =
+    HeaderName::from_static("idempotent-replayed");
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The value of `Cache-Control` for whatever may be different next time.
+pub(in crate::server::http) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// The kind of request that a problem answers, as far as `retry` and `outcome` depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server::http) enum Kind {
+    /// Stores a message, once for each time that it is sent unless it has an idempotency key.
+    Append {
+        /// Whether it has an idempotency key, so that sending it again is safe.
+        keyed: bool,
+    },
+    /// Any other: it changes nothing, or changes the same however often it is sent.
+    Idempotent,
+}
+
+impl Problem {
+    /// Returns the reason as a word, and with it the status: the table of all problems.
+    pub(in crate::server::http) fn code(&self) -> Code {
+        match self {
+            Self::Query(_)
+            | Self::NoNumber
+            | Self::Name(_)
+            | Self::Body(_)
+            | Self::Faults(_)
+            | Self::BodyBroken
+            | Self::NoRequest
+            | Self::NoTarget
+            | Self::ChunkedTwice
+            | Self::Key(_)
+            | Self::BadHost(_)
+            | Self::NotMastersWait { .. } => Code::BadRequest,
+            Self::Refused(Refusal::WriteConcern { .. }) => Code::UnsatisfiableWriteConcern,
+            Self::FaultsOff => Code::FaultsOff,
+            Self::WrongOrigin(_) => Code::WrongOrigin,
+            Self::NoPath | Self::NotAMastersPath => Code::NotFound,
+            Self::NoMessage { .. } | Self::Refused(Refusal::NoMessage { .. }) => {
+                Code::NoSuchMessage
+            }
+            Self::Forget(ForgetError::Unknown(_)) => Code::UnknownSecondary,
+            Self::Method { .. } => Code::MethodNotAllowed,
+            Self::NotMaster { .. } => Code::NotTheMaster,
+            Self::BodyIdle { .. } => Code::BodyTooSlow,
+            Self::Forget(ForgetError::Live(_)) => Code::NotUnhealthy,
+            Self::LengthTooLong
+            | Self::BodyTooLong { .. }
+            | Self::MessageTooLong { .. }
+            | Self::BatchTooLong { .. } => Code::TooLarge,
+            Self::TargetTooLong => Code::TargetTooLong,
+            Self::HeadTooLong => Code::HeadTooLong,
+            Self::ContentEncoding(_) => Code::UnsupportedEncoding,
+            Self::TransferEncoding(_) => Code::UnknownTransfer,
+            Self::WrongHost { .. } => Code::WrongHost,
+            Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
+            Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
+            Self::AppendLost => Code::AnswerLost,
+            Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
+            Self::Refused(Refusal::Behind { .. }) => Code::Behind,
+            Self::TooManyWaiting(_) | Self::Refused(Refusal::TooManyWaiting { .. }) => {
+                Code::TooManyWaiting
+            }
+            Self::TooManyBodies | Self::Refused(Refusal::DiskBehind { .. }) => Code::TooBusy,
+            Self::DiskFailed(..)
+            | Self::NotReadNow(_)
+            | Self::Refused(Refusal::DiskFault(_))
+            | Self::Forget(ForgetError::DiskFault(_)) => Code::DiskFailed,
+            Self::Stopping(_) | Self::Stopped | Self::Refused(Refusal::ShuttingDown) => {
+                Code::Stopping
+            }
+            Self::TimedOut(_) => Code::TimedOut,
+        }
+    }
+
+    /// Returns the status of the answer.
+    pub(in crate::server::http) fn status(&self) -> StatusCode {
+        self.code().status()
+    }
+
+    /// Returns whether the same request can succeed later, without doing anything twice.
+    fn retry(&self, kind: Kind) -> bool {
+        let status = self.status();
+        match kind {
+            _ if status == StatusCode::REQUEST_TIMEOUT => true,
+            // A message that may be in the log is sent again safely only under its key.
+            Kind::Append { keyed } if self.outcome(kind) != Some(REFUSED) => keyed,
+            _ => status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+
+    /// Returns what became of the message; none where the request was no append and waited for
+    /// none.
+    fn outcome(&self, kind: Kind) -> Option<&'static str> {
+        match (self.accepted(), kind) {
+            (Some(accepted), _) => Some(accepted.outcome()),
+            (None, Kind::Idempotent) => None,
+            // The message, or one that was sent before under its key, may be in the log.
+            (None, Kind::Append { .. }) if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+                Some(UNKNOWN)
+            }
+            (None, Kind::Append { .. }) => Some(REFUSED),
+        }
+    }
+
+    /// Returns what was wrong and what to do.
+    fn detail(&self, kind: Kind) -> String {
+        match self.accepted() {
+            Some(accepted) => format!("{self}; {}", accepted.fate(kind)),
+            None => self.to_string(),
+        }
+    }
+
+    /// Returns whether the request's body is left unread, so that the connection cannot be used
+    /// again.
+    pub(super) fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::LengthTooLong
+                | Self::BodyTooLong { .. }
+                | Self::BodyIdle { .. }
+                | Self::BodyBroken
+                | Self::NoRequest
+                | Self::ChunkedTwice
+                | Self::TransferEncoding(_)
+                | Self::HeadTooLong
+                | Self::TargetTooLong
+                | Self::TooManyBodies
+        )
+    }
+
+    /// Returns what is known about the message or the batch, where it has an id.
+    pub(super) fn accepted(&self) -> Option<&Accepted> {
+        match self {
+            Self::TimedOut(accepted)
+            | Self::Stopping(accepted)
+            | Self::DiskFailed(accepted, _)
+            | Self::TooManyWaiting(accepted) => Some(accepted),
+            _ => None,
+        }
+    }
+
+    /// Returns the answer to a request of this kind.
+    pub(in crate::server::http) fn answer_to(self, kind: Kind) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::full(self.body(kind)));
+        *response.status_mut() = self.status();
+        self.write_headers(response.headers_mut());
+        response
+    }
+
+    /// Returns the answer as it is sent, where hyper found that what came is no request.
+    pub(in crate::server::http) fn sent(self, kind: Kind) -> Vec<u8> {
+        let status = self.status();
+        let body = self.body(kind);
+        let mut headers = HeaderMap::new();
+        self.write_headers(&mut headers);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let mut out = format!("HTTP/1.1 {status}\r\n").into_bytes();
+        for (name, value) in &headers {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&body);
+        out
+    }
+
+    fn write_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        match self {
+            Self::Method { allow } | Self::NotMaster { allow, .. } => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::ContentEncoding(_) => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
+            _ => {}
+        }
+        match self.accepted() {
+            // Nothing of the request was done, nor ever will be: safe to send again.
+            None if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            }
+            Some(accepted) if accepted.receipt.replayed => {
+                headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+            }
+            _ => {}
+        }
+        if self.closes() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    pub(super) fn body(&self, kind: Kind) -> Vec<u8> {
+        let code = self.code();
+        let status = code.status();
+        let mut out = Vec::with_capacity(384);
+        out.extend_from_slice(b"{\"title\":");
+        json::write_string(&mut out, status.canonical_reason().unwrap_or("Error"));
+        out.extend_from_slice(b",\"status\":");
+        json::write_number(&mut out, status.as_u16().into());
+        out.extend_from_slice(b",\"detail\":");
+        json::write_string(&mut out, &self.detail(kind));
+        out.extend_from_slice(b",\"code\":");
+        json::write_string(&mut out, code.word());
+        out.extend_from_slice(b",\"retry\":");
+        out.extend_from_slice(if self.retry(kind) { b"true" } else { b"false" });
+        if let Some(accepted) = self.accepted() {
+            out.push(b',');
+            accepted.write(&mut out);
+        }
+        if let Some(outcome) = self.outcome(kind) {
+            out.extend_from_slice(b",\"outcome\":");
+            json::write_string(&mut out, outcome);
+        }
+        out.extend_from_slice(b"}\n");
+        out
+    }
+}

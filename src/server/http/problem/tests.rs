@@ -1,0 +1,234 @@
+//! Codes, statuses, headers and bodies of error answers.
+
+use acklog_protocol::Receipt;
+use acklog_types::{MessageId, NodeName};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+};
+use serde_json::{Value, json};
+
+use super::code::Code;
+use super::*;
+
+/// The kinds of request, and where `retry` of each stands in [`ROWS`].
+const KINDS: [Kind; 3] =
+    [Kind::Idempotent, Kind::Append { keyed: false }, Kind::Append { keyed: true }];
+
+fn accepted(stored: bool) -> Accepted {
+    let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
+    let id = MessageId::new(3);
+    let receipt = Receipt { id, write_concern: 3, acked_by, stored, replayed: false };
+    Accepted { receipt, count: None }
+}
+
+fn fault() -> DiskFault {
+    DiskFault::Failed { detail: "no space".to_owned() }
+}
+
+fn body(problem: &Problem, kind: Kind) -> Value {
+    serde_json::from_slice(&problem.body(kind)).unwrap()
+}
+
+fn text() -> String {
+    "a".to_owned()
+}
+
+/// A problem, its status and code, `retry` for each of [`KINDS`], and the outcome of an append.
+type Row = (Problem, u16, &'static str, [bool; 3], &'static str);
+
+fn rows() -> Vec<Row> {
+    let refused = |(problem, status, code)| (problem, status, code, [status == 408; 3], "refused");
+    clients_faults().into_iter().map(refused).chain(nodes_faults()).collect()
+}
+
+/// Only a 408 may be retried as it is, and nothing was stored.
+fn clients_faults() -> Vec<(Problem, u16, &'static str)> {
+    let bonnie: NodeName = "bonnie".parse().unwrap();
+    let (master, address) = (Some("m1".to_owned()), "10.0.0.1:6000".to_owned());
+    let not_here = Problem::NotMastersWait { master: master.clone(), address: address.clone() };
+    let not_master = Problem::NotMaster { allow: "GET", master, address };
+    let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
+    let (end, first) = (LogEnd::new(3), MessageId::new(3));
+    vec![
+        (Problem::Query(text()), 400, "bad-request"),
+        (Problem::NoNumber, 400, "bad-request"),
+        (Problem::Name(text()), 400, "bad-request"),
+        (Problem::Body(text()), 400, "bad-request"),
+        (Problem::Faults(text()), 400, "bad-request"),
+        (Problem::Key(text()), 400, "bad-request"),
+        (Problem::BodyBroken, 400, "bad-request"),
+        (Problem::NoRequest, 400, "bad-request"),
+        (Problem::NoTarget, 400, "bad-request"),
+        (Problem::ChunkedTwice, 400, "bad-request"),
+        (Problem::TransferEncoding(text()), 501, "unsupported-transfer-encoding"),
+        (Problem::TargetTooLong, 414, "target-too-long"),
+        (Problem::HeadTooLong, 431, "head-too-long"),
+        (Problem::BadHost("b"), 400, "bad-request"),
+        (not_here, 400, "bad-request"),
+        (too_many.into(), 400, "unsatisfiable-write-concern"),
+        (Problem::FaultsOff, 403, "faults-off"),
+        (Problem::WrongOrigin(text()), 403, "wrong-origin"),
+        (Problem::NoPath, 404, "not-found"),
+        (Problem::NotAMastersPath, 404, "not-found"),
+        (Problem::NoMessage { end }, 404, "no-such-message"),
+        (Refusal::NoMessage { end }.into(), 404, "no-such-message"),
+        (ForgetError::Unknown(bonnie.clone()).into(), 404, "unknown-secondary"),
+        (Problem::Method { allow: "GET" }, 405, "method-not-allowed"),
+        (not_master, 405, "not-the-master"),
+        (Problem::BodyIdle { seconds: 1 }, 408, "body-too-slow"),
+        (ForgetError::Live(bonnie).into(), 409, "not-unhealthy"),
+        (Problem::LengthTooLong, 413, "too-large"),
+        (Problem::BodyTooLong { limit: 1 }, 413, "too-large"),
+        (Problem::MessageTooLong { length: 2, limit: 1 }, 413, "too-large"),
+        (Problem::BatchTooLong { length: 2 }, 413, "too-large"),
+        (Problem::ContentEncoding(text()), 415, "unsupported-encoding"),
+        (Problem::WrongHost { host: text(), name: text() }, 421, "wrong-host"),
+        (Refusal::KeyReused { first }.into(), 422, "key-reused"),
+    ]
+}
+
+fn nodes_faults() -> Vec<Row> {
+    let (always, keyed) = ([true; 3], [true, false, true]);
+    let no_quorum = Refusal::NoQuorum { healthy: 1, cluster_size: 3, required: 2 };
+    let behind = Refusal::Behind { end: LogEnd::new(1), seen: LogEnd::new(3) };
+    let key_unreadable = Refusal::KeyUnreadable { first: MessageId::new(3), detail: text() };
+    let too_many = Refusal::TooManyWaiting { limit: 9 };
+    vec![
+        (Problem::Unreadable(text()), 500, "unreadable", keyed, "unknown"),
+        (key_unreadable.into(), 500, "unreadable", keyed, "unknown"),
+        (Problem::AppendLost, 500, "answer-lost", keyed, "unknown"),
+        (no_quorum.into(), 503, "no-quorum", always, "refused"),
+        (behind.into(), 503, "behind", always, "refused"),
+        (too_many.into(), 503, "too-many-waiting", always, "refused"),
+        (Problem::TooManyWaiting(accepted(true)), 503, "too-many-waiting", keyed, "stored"),
+        (Problem::TooManyBodies, 503, "too-busy", always, "refused"),
+        (Refusal::DiskBehind { bytes: 1 }.into(), 503, "too-busy", always, "refused"),
+        (Refusal::DiskFault(fault()).into(), 503, "disk-failed", always, "refused"),
+        (ForgetError::DiskFault(fault()).into(), 503, "disk-failed", always, "refused"),
+        (Problem::NotReadNow(text()), 503, "disk-failed", always, "refused"),
+        (Problem::DiskFailed(accepted(false), fault()), 503, "disk-failed", keyed, "unknown"),
+        (Refusal::ShuttingDown.into(), 503, "stopping", always, "refused"),
+        (Problem::Stopped, 503, "stopping", always, "refused"),
+        (Problem::Stopping(accepted(true)), 503, "stopping", keyed, "stored"),
+        (Problem::Stopping(accepted(false)), 503, "stopping", keyed, "unknown"),
+        (Problem::TimedOut(accepted(true)), 504, "timed-out", keyed, "stored"),
+        (Problem::TimedOut(accepted(false)), 504, "timed-out", keyed, "unknown"),
+    ]
+}
+
+#[test]
+fn each_problem_has_its_status_code_retry_and_outcome() {
+    for (problem, status, code, retry, outcome) in rows() {
+        let has_id = problem.accepted().is_some();
+        for (kind, retry) in KINDS.into_iter().zip(retry) {
+            let body = body(&problem, kind);
+            let told = (&body["status"], &body["code"], &body["retry"]);
+            assert_eq!(told, (&json!(status), &json!(code), &json!(retry)), "{problem} {kind:?}");
+            let detail = body["detail"].as_str().unwrap();
+            assert!(detail.starts_with(&problem.to_string()), "{detail}");
+            // The words agree with what programs are told.
+            let again = detail.contains("do not send it again") || detail.contains("before you");
+            assert!(!(again && retry), "{detail}");
+            assert_eq!(
+                has_id && kind == Kind::Idempotent,
+                detail.ends_with("ask again"),
+                "{detail}"
+            );
+            assert_eq!(body["title"], problem.status().canonical_reason().unwrap());
+            let is_told = kind != Kind::Idempotent || has_id;
+            assert_eq!(body.get("outcome"), is_told.then_some(&json!(outcome)), "{problem}");
+            assert_eq!(body.get("id").is_some(), has_id, "{problem}");
+        }
+    }
+}
+
+#[test]
+fn each_problem_has_its_headers() {
+    for (problem, status, ..) in rows() {
+        let (has_id, text) = (problem.accepted().is_some(), problem.to_string());
+        let named = matches!(problem, Problem::Method { .. } | Problem::NotMaster { .. });
+        let encoded = matches!(problem, Problem::ContentEncoding(_));
+        let closes = problem.closes();
+        let response = problem.answer_to(Kind::Append { keyed: false });
+        let header = |name| response.headers().get(name).map(HeaderValue::as_bytes);
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(header(CONTENT_TYPE), Some(&b"application/problem+json"[..]));
+        assert_eq!(header(CACHE_CONTROL), Some(&b"no-store"[..]));
+        assert_eq!(header(RETRY_AFTER), (status == 503 && !has_id).then_some(&b"1"[..]), "{text}");
+        assert_eq!(header(ALLOW), named.then_some(&b"GET"[..]), "{text}");
+        assert_eq!(header(ACCEPT_ENCODING), encoded.then_some(&b"identity"[..]), "{text}");
+        assert_eq!(header(CONNECTION), closes.then_some(&b"close"[..]), "{text}");
+    }
+}
+
+/// The codes and statuses of a table's rows, which are like "| 400 | `bad-request` | … |".
+fn documented(page: &str) -> Vec<(u16, String)> {
+    let row = |line: &str| {
+        let mut cells = line.split('|').skip(1).map(str::trim);
+        let status = cells.next()?.parse().ok()?;
+        let code = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
+        Some((status, code.to_owned()))
+    };
+    page.lines().filter_map(row).collect()
+}
+
+#[test]
+fn every_code_is_reached_and_documented() {
+    let rows = rows();
+    for code in Code::ALL {
+        assert!(rows.iter().any(|(problem, ..)| problem.code() == *code), "{code:?}");
+    }
+    let page = include_str!("../../../../docs/reference/http.md");
+    let codes: Vec<_> =
+        Code::ALL.iter().map(|code| (code.status().as_u16(), code.word().to_owned())).collect();
+    assert_eq!(documented(page), codes);
+}
+
+#[test]
+fn an_answer_without_the_write_concern_still_tells_the_id() {
+    let body = body(&Problem::TimedOut(accepted(true)), Kind::Append { keyed: false });
+    assert!(body["detail"].as_str().unwrap().contains("message 3"));
+    assert_eq!(body["id"], 3);
+    assert_eq!(body["writeConcern"], 3);
+    assert_eq!(body["ackedBy"], json!(["master", "bonnie"]));
+}
+
+#[test]
+fn a_problem_is_one_line() {
+    for (problem, ..) in rows() {
+        let body = String::from_utf8(problem.body(Kind::Idempotent)).unwrap();
+        assert!(body.ends_with("}\n") && body.lines().count() == 1, "{body}");
+    }
+}
+
+#[test]
+fn a_lost_quorum_is_told_in_numbers() {
+    let detail = |healthy, cluster_size| {
+        Refusal::NoQuorum { healthy, cluster_size, required: 2 }.to_string()
+    };
+    assert!(detail(1, 3).starts_with("1 of 3 nodes is healthy, 2 needed; "));
+    assert!(detail(2, 5).starts_with("2 of 5 nodes are healthy, 2 needed; "));
+    assert!(detail(1, 1).starts_with("1 of 1 node is healthy, 2 needed; "));
+}
+
+#[test]
+fn a_clients_text_is_repeated_in_part_and_cannot_break_the_body() {
+    let hostile = format!("\"}}\n\u{0}{}", "x".repeat(100_000));
+    let problem = Problem::Query(format!("unknown: {}", clip(&hostile)));
+    let detail = body(&problem, Kind::Idempotent)["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("unknown: \"}\n\0xxx") && detail.ends_with('…'));
+    assert!(detail.chars().count() < 100);
+}
+
+#[test]
+fn a_secondary_names_its_master() {
+    let problem = |master: Option<&str>| Problem::NotMaster {
+        allow: "GET, HEAD",
+        master: master.map(str::to_owned),
+        address: "[::1]:6000".to_owned(),
+    };
+    let named = problem(Some("master")).to_string();
+    assert!(named.contains("the HTTP port of its master \"master\". "), "{named}");
+    assert!(named.ends_with("port for secondaries: [::1]:6000"), "{named}");
+    assert!(problem(None).to_string().contains("the HTTP port of its master. "));
+}

@@ -1,0 +1,95 @@
+//! Query strings: which parameter may be what. An unknown or repeated one is refused, not ignored.
+
+use std::borrow::Cow;
+
+use acklog_protocol::Wait;
+use acklog_types::WriteConcern;
+
+use super::params::{one_of_two_names, timeout_of};
+use super::problem::{Problem, clip};
+use super::read::Selection;
+
+/// Reads `?from=<id>&limit=<n>`.
+///
+/// # Errors
+/// As every function here: when a parameter is unknown, given twice, or has a bad value.
+pub(super) fn selection(query: Option<&str>) -> Result<Selection, Problem> {
+    let [from, limit] = parameters(query, ["from", "limit"], "known are from and limit")?;
+    let all = Selection::ALL;
+    Ok(Selection {
+        from: from.map_or(Ok(all.from), |value| whole_number("from", &value))?,
+        limit: limit.map_or(Ok(all.limit), |value| whole_number("limit", &value))?,
+    })
+}
+
+/// Reads `?writeConcern=<w>&timeoutMs=<ms>`: what to wait for before a message is shown; none where nothing is given.
+pub(super) fn wait(query: Option<&str>) -> Result<Option<Wait>, Problem> {
+    let known = "known are writeConcern (or w) and timeoutMs";
+    let [write_concern, w, timeout_ms] =
+        parameters(query, ["writeConcern", "w", "timeoutMs"], known)?;
+    let concern = |name, value: Option<Cow<'_, str>>| {
+        value.map(|value| self::write_concern(name, &value)).transpose()
+    };
+    let write_concern = one_of_two_names(concern("writeConcern", write_concern)?, concern("w", w)?)
+        .map_err(|text| Problem::Query(text.to_owned()))?;
+    let timeout =
+        timeout_ms.map(|value| whole_number("timeoutMs", &value).map(timeout_of)).transpose()?;
+    match (write_concern, timeout) {
+        (None, Some(_)) => {
+            let text = "timeoutMs limits the wait for a write concern: give a writeConcern, too";
+            Err(Problem::Query(text.to_owned()))
+        }
+        (None, None) => Ok(None),
+        (write_concern, timeout) => Ok(Some(Wait { write_concern, timeout })),
+    }
+}
+
+/// Takes no parameter.
+pub(super) fn none(query: Option<&str>) -> Result<(), Problem> {
+    parameters(query, [], "there are none here").map(|[]| ())
+}
+
+/// The values of the parameters of these names.
+fn parameters<'a, const N: usize>(
+    query: Option<&'a str>,
+    names: [&str; N],
+    known: &str,
+) -> Result<[Option<Cow<'a, str>>; N], Problem> {
+    let mut values = [const { None }; N];
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let slot = names.iter().zip(&mut values).find(|(known, _)| **known == name);
+        let Some((_, slot)) = slot else {
+            let name = clip(&name);
+            return Err(Problem::Query(format!("the parameter {name:?} is not known; {known}")));
+        };
+        if slot.replace(value).is_some() {
+            return Err(Problem::Query(format!("the parameter {name} is given twice")));
+        }
+    }
+    Ok(values)
+}
+
+fn whole_number(name: &str, value: &str) -> Result<u64, Problem> {
+    number(value).ok_or_else(|| bad_value(name, "a whole number", value))
+}
+
+fn write_concern(name: &str, value: &str) -> Result<WriteConcern, Problem> {
+    match (value, number(value)) {
+        // 0 means 1, and so the two are equal.
+        (_, Some(nodes)) => Ok(WriteConcern::Nodes(nodes.max(1))),
+        ("majority", _) => Ok(WriteConcern::Majority),
+        ("all", _) => Ok(WriteConcern::All),
+        _ => Err(bad_value(name, "a whole number, majority or all", value)),
+    }
+}
+
+fn bad_value(name: &str, expected: &str, value: &str) -> Problem {
+    let value = clip(value);
+    Problem::Query(format!("the parameter {name} is {expected}, not {value:?}"))
+}
+
+/// Reads digits; a number beyond 64 bits is the largest one, which is beyond every log, too.
+pub(super) fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+}

@@ -1,0 +1,126 @@
+//! `GET /messages` and `GET /messages/<id>`: the log as JSON.
+//!
+//! A listing is one array, or one object a line where the client rather has that ([`accept`]).
+//!
+//! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
+//! client takes it, so that it never needs more than one page's memory, however long the log and
+//! its batches are, or that of the long message that it is at. All listings share a number of
+//! bytes ([`ListingRoom`]), and one that finds none waits. Pages that lie in files are read on
+//! threads that may wait for the disk: a slow one holds up the client that asked, and nobody else.
+
+mod accept;
+mod piece;
+mod room;
+mod stream;
+
+use std::future::poll_fn;
+
+use acklog_log::LogReader;
+use acklog_protocol::Receipt;
+use acklog_types::{IdRange, LogEnd, MessageId};
+use hyper::Response;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+pub use room::{LISTING_BYTES_MAX, ListingRoom};
+pub use stream::{Form, MessageStream};
+
+use super::accepted::write_acks;
+use super::body::ResponseBody;
+use super::problem::Problem;
+
+/// The content type of every answer that is no problem, except listings in lines.
+pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The content type of a listing in lines.
+const APPLICATION_NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+
+/// Which part of the log a listing shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Selection {
+    /// The first id.
+    pub(super) from: u64,
+    /// Most messages.
+    pub(super) limit: u64,
+}
+
+impl Selection {
+    /// Everything.
+    pub(super) const ALL: Self = Self { from: 0, limit: u64::MAX };
+}
+
+/// A listing of the log, in the form that the request's headers ask for.
+///
+/// # Errors
+/// When its beginning cannot be read.
+pub(super) async fn messages(
+    (log, room): (&LogReader, &ListingRoom),
+    selection: Selection,
+    headers: &HeaderMap,
+) -> Result<Response<ResponseBody>, Problem> {
+    let lines = accept::prefers_lines(headers.get_all(ACCEPT));
+    let (form, content_type) =
+        if lines { (Form::LINES, APPLICATION_NDJSON) } else { (Form::ARRAY, APPLICATION_JSON) };
+    let end = log.durable_end();
+    let until = LogEnd::new(selection.from.saturating_add(selection.limit)).min(end);
+    let from = LogEnd::new(selection.from).min(until);
+    let stream = MessageStream::new(log.clone(), room.clone(), IdRange::new(from, until), form);
+    let mut response = respond(stream, content_type).await?;
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// One message, as an object.
+///
+/// # Errors
+/// When the node does not show a message of that id, or cannot read it.
+pub(super) async fn message(
+    (log, room): (&LogReader, &ListingRoom),
+    id: u64,
+) -> Result<Response<ResponseBody>, Problem> {
+    let end = log.durable_end();
+    if id >= end.get() {
+        return Err(Problem::NoMessage { end });
+    }
+    one((log, room), MessageId::new(id), &[]).await
+}
+
+/// One message, as an object that also tells who has it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) async fn acked_message(
+    (log, room): (&LogReader, &ListingRoom),
+    receipt: &Receipt,
+) -> Result<Response<ResponseBody>, Problem> {
+    let mut tail = b",".to_vec();
+    write_acks(&mut tail, receipt);
+    one((log, room), receipt.id, &tail).await
+}
+
+async fn one(
+    (log, room): (&LogReader, &ListingRoom),
+    id: MessageId,
+    members: &[u8],
+) -> Result<Response<ResponseBody>, Problem> {
+    let form = Form::object(members);
+    respond(MessageStream::one(log.clone(), room.clone(), id, form), APPLICATION_JSON).await
+}
+
+/// What fits in one page goes out whole, with its length; the rest is streamed.
+async fn respond(
+    mut stream: MessageStream,
+    content_type: HeaderValue,
+) -> Result<Response<ResponseBody>, Problem> {
+    let first = poll_fn(|cx| stream.poll_render(cx)).await?;
+    let body = if stream.is_done() {
+        ResponseBody::Full((!first.is_empty()).then_some(first))
+    } else {
+        stream.put_back(first);
+        ResponseBody::messages(stream)
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! Listings and single messages as JSON.
+
+use std::task::{Context, Poll, Waker};
+
+use acklog_log::{LogWriter, in_memory};
+use acklog_types::Batch;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::room::PAGE_BYTES_MAX;
+use super::*;
+
+fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
+    log_of_batches(texts, 1)
+}
+
+/// With so many messages in a batch.
+fn log_of_batches(texts: &[String], length: usize) -> (LogWriter, LogReader) {
+    let (mut writer, reader) = in_memory();
+    for texts in texts.chunks(length) {
+        let mut batch = Batch::from(texts[0].as_str());
+        texts[1..].iter().for_each(|text| batch.push(text));
+        writer.append(0, None, &batch);
+    }
+    writer.flush();
+    (writer, reader)
+}
+
+fn expected(texts: &[String]) -> Value {
+    let row = |(id, text)| json!({"id": id, "message": text});
+    texts.iter().enumerate().map(row).collect()
+}
+
+async fn array(log: &LogReader, selection: Selection) -> Result<Response<ResponseBody>, Problem> {
+    messages((log, &ListingRoom::default()), selection, &HeaderMap::new()).await
+}
+
+async fn lines(log: &LogReader, selection: Selection) -> Response<ResponseBody> {
+    let headers = HeaderMap::from_iter([(ACCEPT, APPLICATION_NDJSON)]);
+    messages((log, &ListingRoom::default()), selection, &headers).await.unwrap()
+}
+
+async fn text(response: Response<ResponseBody>) -> String {
+    let (mut body, mut bytes) = (response.into_body(), Vec::new());
+    // Each piece is dropped before the next one is made, as it is when it was written.
+    while let Some(frame) = body.frame().await {
+        bytes.extend_from_slice(&frame.unwrap().into_data().unwrap());
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The text of an answer that is one line of JSON.
+async fn line(response: Response<ResponseBody>) -> String {
+    let text = text(response).await;
+    text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
+}
+
+/// Several megabytes of all sorts of texts, some of them longer than a page.
+fn texts() -> Vec<String> {
+    let specials = ["Msg", "\"\\/\u{1}\u{1f}\n\t", "Повідомлення", "🦀\u{2028}", "x"];
+    let text = |n: usize| {
+        let special = specials[n % specials.len()];
+        let repeats = if n % 700 == 3 { 60_000 } else { n % 97 };
+        format!("{n} {}", special.repeat(repeats))
+    };
+    (0..5000).map(text).collect()
+}
+
+/// Messages in a batch: singly, of less than a page, and all of [`texts`] as one.
+const BATCHES: [usize; 3] = [1, 50, 5000];
+
+#[tokio::test]
+async fn a_streamed_log_equals_what_serde_json_writes() {
+    let texts = texts();
+    let expected = serde_json::to_string(&expected(&texts)).unwrap();
+    assert!(expected.len() > 4_000_000);
+    for length in BATCHES {
+        let (_writer, log) = log_of_batches(&texts, length);
+        let got = line(array(&log, Selection::ALL).await.unwrap()).await;
+        assert!(got == expected, "batches of {length}");
+    }
+}
+
+#[test]
+fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
+    for length in BATCHES {
+        look_at_pieces(log_of_batches(&texts(), length).1);
+    }
+}
+
+/// The first so many messages as an array.
+fn stream(log: &LogReader, room: &ListingRoom, messages: u64) -> MessageStream {
+    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(messages));
+    MessageStream::new(log.clone(), room.clone(), range, Form::ARRAY)
+}
+
+/// Polls once.
+fn next(stream: &mut MessageStream) -> Poll<Option<Bytes>> {
+    let polled = stream.poll_chunk(&mut Context::from_waker(Waker::noop()));
+    polled.map(|piece| piece.map(Result::unwrap))
+}
+
+fn look_at_pieces(log: LogReader) {
+    let mut stream = stream(&log, &ListingRoom::default(), 5000);
+    let (mut pieces, mut turns) = (0, 0);
+    loop {
+        match stream.poll_chunk(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(piece)) => {
+                let piece = piece.unwrap();
+                assert!(!piece.is_empty());
+                assert!(piece.len() < 2 * PAGE_BYTES_MAX + 1000, "{}", piece.len());
+                pieces += 1;
+            }
+            Poll::Ready(None) => break,
+            Poll::Pending => turns += 1,
+        }
+    }
+    assert!(turns >= pieces - 1, "{turns} turns for others, {pieces} pieces");
+}
+
+#[tokio::test]
+async fn from_and_limit_select_and_reach_as_far_as_the_log() {
+    let texts: Vec<String> = (0..10).map(|n| format!("Msg{n}")).collect();
+    let (_writer, log) = log_of(&texts);
+    let all = expected(&texts);
+    for from in [0, 1, 9, 10, 11, u64::MAX] {
+        for limit in [0, 1, 5, 10, u64::MAX] {
+            let rows = all.as_array().unwrap().iter();
+            let rows: Value =
+                rows.skip(from.min(99) as usize).take(limit.min(99) as usize).cloned().collect();
+            let got = line(array(&log, Selection { from, limit }).await.unwrap()).await;
+            assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_end_is_fixed_when_the_request_begins() {
+    let texts = texts();
+    let (mut writer, log) = log_of(&texts);
+    let response = array(&log, Selection::ALL).await.unwrap();
+    writer.append(0, None, &"late".into());
+    writer.flush();
+    assert!(!text(response).await.contains("late"));
+}
+
+#[tokio::test]
+async fn one_message_is_an_object_whatever_its_length() {
+    let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000), "behind".to_owned()];
+    let (_writer, log) = log_of(&texts);
+    for (id, text_of) in texts.iter().enumerate() {
+        let got =
+            line(message((&log, &ListingRoom::default()), id as u64).await.ok().unwrap()).await;
+        let expected = json!({"id": id, "message": text_of}).to_string();
+        assert!(got == expected, "message {id}");
+    }
+    for id in [3, u64::MAX] {
+        let problem = message((&log, &ListingRoom::default()), id).await.err();
+        assert_eq!(problem, Some(Problem::NoMessage { end: LogEnd::new(3) }));
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
+    let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000)];
+    let (_writer, log) = log_of(&texts);
+    for (id, text_of) in texts.iter().enumerate() {
+        let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
+        let id = MessageId::new(id as u64);
+        let receipt = Receipt { id, write_concern: 2, acked_by, stored: true, replayed: false };
+        let got =
+            line(acked_message((&log, &ListingRoom::default()), &receipt).await.ok().unwrap())
+                .await;
+        let head = format!("{{\"id\":{id},\"message\":\"");
+        let tail = r#"","writeConcern":2,"ackedBy":["master","bonnie"]}"#;
+        assert!(got.starts_with(&head) && got.ends_with(tail), "message {id}");
+        let read: Value = serde_json::from_str(&got).unwrap();
+        assert!(read["message"] == text_of.as_str(), "message {id}");
+    }
+}
+
+#[tokio::test]
+async fn what_fits_in_a_page_has_a_length() {
+    use hyper::body::Body;
+    let (_writer, log) = log_of(&["a".to_owned()]);
+    assert!(array(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_some());
+    let (_writer, log) = log_of(&texts());
+    assert!(array(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_none());
+}
+
+#[tokio::test]
+async fn lines_are_the_rows_of_the_array_each_with_its_line_end() {
+    let texts = texts();
+    let (_writer, log) = log_of(&texts);
+    let rows = expected(&texts);
+    let all: String = rows.as_array().unwrap().iter().map(|row| format!("{row}\n")).collect();
+    assert!(text(lines(&log, Selection::ALL).await).await == all);
+    let some = text(lines(&log, Selection { from: 4998, limit: 1 }).await).await;
+    assert_eq!(some, format!("{}\n", rows[4998]));
+    assert_eq!(text(lines(&log, Selection { from: 5000, limit: 9 }).await).await, "");
+}
+
+#[tokio::test]
+async fn a_listing_says_what_it_is_and_that_this_depends_on_what_was_asked_for() {
+    let (_writer, log) = log_of(&["a".to_owned()]);
+    let list = array(&log, Selection::ALL).await.unwrap();
+    assert_eq!(list.headers()[CONTENT_TYPE], "application/json");
+    assert_eq!(list.headers()[VARY], "accept");
+    let list = lines(&log, Selection::ALL).await;
+    assert_eq!(list.headers()[CONTENT_TYPE], "application/x-ndjson");
+    assert_eq!(list.headers()[VARY], "accept");
+    assert_eq!(
+        message((&log, &ListingRoom::default()), 0).await.ok().unwrap().headers().get(VARY),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_holds_one_page_and_nothing_is_read_ahead() {
+    let (_writer, log) = log_of(&texts());
+    let room = ListingRoom::new(16 << 20);
+    let mut stream = stream(&log, &room, 5000);
+    let Poll::Ready(Some(piece)) = next(&mut stream) else { panic!("a piece") };
+    let held = room.held_bytes();
+    assert!(held > 0 && held <= 4 * PAGE_BYTES_MAX + 1000, "{held}");
+    for _ in 0..3 {
+        assert!(next(&mut stream).is_pending());
+        assert_eq!(room.held_bytes(), held);
+    }
+    // What is on its way counts, also when nobody makes more of it.
+    drop(stream);
+    assert!(room.held_bytes() >= piece.len(), "{}", room.held_bytes());
+    drop(piece);
+    assert_eq!(room.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
+    let texts = texts();
+    let expected = expected(&texts).to_string();
+    let (_writer, log) = log_of(&texts);
+    // For one page and less than another.
+    let room = ListingRoom::new(16_600);
+    let mut first = stream(&log, &room, 5000);
+    let Poll::Ready(Some(piece)) = next(&mut first) else { panic!("a piece") };
+    let mut second = stream(&log, &room, 5000);
+    assert!(next(&mut second).is_pending());
+    drop((first, piece));
+    let headers = HeaderMap::new();
+    let readers = (0..8).map(|_| async {
+        text(messages((&log, &room), Selection::ALL, &headers).await.unwrap()).await
+    });
+    drop(second);
+    let readers: Vec<_> = readers.map(Box::pin).collect();
+    let all = futures_of(readers).await;
+    assert!(all.iter().all(|got| got.trim_end() == expected));
+    assert_eq!(room.held_bytes(), 0);
+}
+
+/// Runs futures side by side.
+async fn futures_of<F: Future<Output = String> + Unpin>(mut futures: Vec<F>) -> Vec<String> {
+    let mut done = Vec::new();
+    poll_fn(|cx| {
+        futures.retain_mut(|future| match std::pin::Pin::new(future).poll(cx) {
+            Poll::Ready(got) => {
+                done.push(got);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done
+}
+
+#[tokio::test]
+async fn small_messages_wait_for_no_listing_and_large_ones_have_their_room() {
+    let texts = ["short".to_owned(), "x".repeat(100_000), "y".repeat(1000)];
+    let (_writer, log) = log_of(&texts);
+    let room = ListingRoom::new(20_000);
+    let held = room.clone().hold(20_000).await;
+    for id in [0, 2] {
+        assert!(message((&log, &room), id).await.is_ok());
+    }
+    let mut large = Box::pin(message((&log, &room), 1));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(large.as_mut().poll(&mut context).is_pending());
+    drop(held);
+    // More than there is room for: it then has all of it.
+    assert!(text(large.await.ok().unwrap()).await.contains(&texts[1]));
+    assert_eq!(room.held_bytes(), 0);
+}
+
+#[test]
+fn pages_of_usual_size_wait_for_no_long_messages_and_all_of_them_keep_to_the_limit() {
+    let (_writer, log) = log_of(&vec!["x".repeat(60_000); 4]);
+    let (room, mut context) = (ListingRoom::default(), Context::from_waker(Waker::noop()));
+    let mut long = Vec::new();
+    let mut waits = loop {
+        let mut holds = Box::pin(room.clone().hold(2 << 20));
+        match holds.as_mut().poll(&mut context) {
+            Poll::Ready(held) => long.push(held),
+            Poll::Pending => break holds,
+        }
+    };
+    let mut pages = Vec::new();
+    for _ in 0..100 {
+        let mut stream = stream(&log, &room, 4);
+        let Poll::Ready(Some(piece)) = next(&mut stream) else { panic!("a piece") };
+        pages.push((stream, piece));
+    }
+    assert!((40..64).contains(&long.len()) && room.held_bytes() <= LISTING_BYTES_MAX);
+    long.clear();
+    assert!(waits.as_mut().poll(&mut context).is_ready());
+}
+
+#[test]
+fn pages_shrink_as_readers_add_up_so_that_thousands_have_room() {
+    let (_writer, log) = log_of(&vec!["x".repeat(1000); 200]);
+    let room = ListingRoom::default();
+    let mut held = Vec::new();
+    loop {
+        let mut stream = stream(&log, &room, 200);
+        let Poll::Ready(Some(piece)) = next(&mut stream) else { break };
+        held.push((stream, piece));
+        assert!(room.held_bytes() <= LISTING_BYTES_MAX);
+    }
+    let readers = held.len();
+    assert!((1500..6000).contains(&readers), "{readers}");
+    assert!(held[0].1.len() > 8 * held[readers - 1].1.len());
+}

@@ -1,0 +1,235 @@
+//! The table of methods and paths.
+
+use std::time::Duration;
+
+use acklog_types::WriteConcern;
+use hyper::header::{ALLOW, HeaderValue};
+
+use super::*;
+
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
+
+fn find(role: Role, method: &str, uri: &str) -> Result<Route, Problem> {
+    let uri: Uri = uri.parse().unwrap();
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    Table { role, allow_faults: true }.route(&method, &uri)
+}
+
+fn status(role: Role, method: &str, uri: &str) -> u16 {
+    find(role, method, uri).map_or_else(|problem| problem.status().as_u16(), |_| 200)
+}
+
+#[test]
+fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
+    use Role::{Master, Secondary};
+    let table: &[(Role, &str, &str)] = &[
+        (Master, "/newMessage", "POST, OPTIONS"),
+        (Master, "/messages", "GET, HEAD, POST, OPTIONS"),
+        (Master, "/messages/3", "GET, HEAD, OPTIONS"),
+        (Master, "/health", "GET, HEAD, OPTIONS"),
+        (Master, "/ready", "GET, HEAD, OPTIONS"),
+        (Master, "/secondaries/bonnie", "DELETE, OPTIONS"),
+        (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        (Master, "/faults/disconnect", "POST, OPTIONS"),
+        (Secondary, "/newMessage", "OPTIONS"),
+        (Secondary, "/messages", "GET, HEAD, OPTIONS"),
+        (Secondary, "/messages/3", "GET, HEAD, OPTIONS"),
+        (Secondary, "/health", "GET, HEAD, OPTIONS"),
+        (Secondary, "/ready", "GET, HEAD, OPTIONS"),
+        (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        (Secondary, "/faults/disconnect", "POST, OPTIONS"),
+    ];
+    for &(role, path, allow) in table {
+        for method in METHODS {
+            let is_allowed = allow.split(", ").any(|allowed| allowed == method);
+            match find(role, method, path) {
+                Err(problem @ Problem::Method { .. }) => {
+                    let response = problem.answer_to(Kind::Idempotent);
+                    assert!(!is_allowed, "{method} {path}");
+                    assert_eq!(response.status().as_u16(), 405);
+                    assert_eq!(response.headers()[ALLOW], HeaderValue::from_static(allow));
+                }
+                Ok(Route::Misdirected(named)) => {
+                    assert_eq!((role, method, named), (Secondary, "POST", allow));
+                }
+                Ok(Route::Options(named)) => assert_eq!((method, named), ("OPTIONS", allow)),
+                Ok(_) => assert!(is_allowed, "{method} {path}"),
+                Err(other) => panic!("{method} {path}: {other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
+    let options = |path: &str| find(Role::Master, "OPTIONS", path);
+    for path in ["*", "/"] {
+        assert_eq!(options(path), Ok(Route::Options(ALL_METHODS)));
+    }
+    assert!(matches!(options("/messages?from=x"), Ok(Route::Options(_))));
+    let answer = super::options("GET, OPTIONS");
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()[ALLOW]),
+        (204, &"GET, OPTIONS".parse().unwrap())
+    );
+}
+
+#[test]
+fn faults_that_are_off_are_refused_before_anything_else_of_the_request_is_looked_at() {
+    let find = |method: &str, uri: &str| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Table { role: Role::Master, allow_faults: false }.route(&method, &uri.parse().unwrap())
+    };
+    for (method, uri) in [
+        ("GET", "/faults"),
+        ("HEAD", "/faults"),
+        ("PUT", "/faults?x=1"),
+        ("DELETE", "/faults"),
+        ("POST", "/faults/disconnect"),
+    ] {
+        assert_eq!(find(method, uri), Err(Problem::FaultsOff), "{method} {uri}");
+    }
+    assert!(matches!(find("POST", "/faults"), Err(Problem::Method { .. })));
+    assert!(matches!(find("OPTIONS", "/faults"), Ok(Route::Options(_))));
+}
+
+#[test]
+fn a_post_to_a_secondary_is_misdirected_on_either_path() {
+    for path in ["/newMessage", "/messages", "/messages?from=1"] {
+        assert!(matches!(find(Role::Secondary, "POST", path), Ok(Route::Misdirected(_))));
+    }
+}
+
+#[test]
+fn head_asks_for_what_get_asks_for() {
+    for path in ["/messages?from=3", "/messages/3", "/health", "/ready", "/faults"] {
+        assert_eq!(find(Role::Master, "HEAD", path), find(Role::Master, "GET", path));
+    }
+}
+
+#[test]
+fn other_paths_are_unknown() {
+    for method in METHODS.into_iter().filter(|method| *method != "OPTIONS") {
+        for path in ["/", "*"] {
+            assert_eq!(status(Role::Master, method, path), 404, "{method} {path}");
+        }
+    }
+    let paths = [
+        "/message",
+        "/newmessage",
+        "/newMessage/",
+        "/messages/",
+        "/messages/1/2",
+        "/secondaries",
+        "/secondaries/",
+        "/secondaries/a/b",
+        "/faults/",
+        "/Health",
+        "//health",
+    ];
+    for path in paths {
+        for method in METHODS {
+            assert_eq!(status(Role::Master, method, path), 404, "{method} {path}");
+        }
+    }
+    assert_eq!(status(Role::Secondary, "DELETE", "/secondaries/bonnie"), 404);
+}
+
+#[test]
+fn from_and_limit_are_whole_numbers_given_once() {
+    let found = |query: &str| find(Role::Secondary, "GET", &format!("/messages{query}"));
+    let selection = |from, limit| Ok(Route::Messages(Selection { from, limit }));
+    assert_eq!(found(""), selection(0, u64::MAX));
+    assert_eq!(found("?"), selection(0, u64::MAX));
+    assert_eq!(found("?from=3"), selection(3, u64::MAX));
+    assert_eq!(found("?limit=0&from=18446744073709551615"), selection(u64::MAX, 0));
+    assert_eq!(found("?from=99999999999999999999999"), selection(u64::MAX, u64::MAX));
+    let bad = [
+        "from",
+        "from=",
+        "from=-1",
+        "from=+1",
+        "from=1.5",
+        "from=a",
+        "limit=1e3",
+        "from=%20",
+        "from=1&from=1",
+        "limit=1&from=2&limit=1",
+        "form=1",
+        "From=1",
+        "w=2",
+        "=1",
+        "from=1&x",
+    ];
+    for query in bad {
+        assert_eq!(status(Role::Master, "GET", &format!("/messages?{query}")), 400, "{query}");
+    }
+}
+
+#[test]
+fn no_other_route_takes_parameters() {
+    let routes = [
+        ("POST", "/newMessage"),
+        ("POST", "/messages"),
+        ("GET", "/health"),
+        ("HEAD", "/ready"),
+        ("DELETE", "/secondaries/bonnie"),
+        ("GET", "/faults"),
+        ("POST", "/faults/disconnect"),
+    ];
+    for (method, path) in routes {
+        for query in ["w=2", "from=1", "x"] {
+            assert_eq!(status(Role::Master, method, &format!("{path}?{query}")), 400, "{path}");
+        }
+    }
+}
+
+#[test]
+fn an_id_is_a_whole_number_and_one_that_is_too_large_is_nobodys() {
+    assert_eq!(find(Role::Master, "GET", "/messages/007"), Ok(Route::Message(7)));
+    let too_large = find(Role::Master, "GET", "/messages/18446744073709551616");
+    assert_eq!(too_large, Ok(Route::Message(u64::MAX)));
+    for id in ["a", "-1", "+1", "1.0", "0x1", "%31", "1a"] {
+        assert_eq!(status(Role::Master, "GET", &format!("/messages/{id}")), 400, "{id}");
+    }
+}
+
+#[test]
+fn names_that_nobody_can_have_are_refused() {
+    let bonnie = Ok(Route::Forget("bonnie".parse().unwrap()));
+    assert_eq!(find(Role::Master, "DELETE", "/secondaries/bonnie"), bonnie);
+    for name in ["a%20b", "a%2fb", "~", &"x".repeat(65)] {
+        assert_eq!(status(Role::Master, "DELETE", &format!("/secondaries/{name}")), 400);
+    }
+}
+
+#[test]
+fn a_message_may_be_waited_for_with_the_words_of_an_append() {
+    let found = |query: &str| find(Role::Master, "GET", &format!("/messages/3?{query}"));
+    let waits = |write_concern, ms: Option<u64>| {
+        let timeout = ms.map(Duration::from_millis);
+        Ok(Route::Wait(3, Wait { write_concern: Some(write_concern), timeout }))
+    };
+    assert_eq!(found(""), Ok(Route::Message(3)));
+    assert_eq!(found("writeConcern=3"), waits(WriteConcern::Nodes(3), None));
+    assert_eq!(found("w=0&timeoutMs=0"), waits(WriteConcern::Nodes(1), Some(0)));
+    assert_eq!(found("timeoutMs=20&w=majority"), waits(WriteConcern::Majority, Some(20)));
+    assert_eq!(found("writeConcern=all&w=all"), waits(WriteConcern::All, None));
+    let head = find(Role::Master, "HEAD", "/messages/3?w=2");
+    assert_eq!(head, waits(WriteConcern::Nodes(2), None));
+    for query in [
+        "timeoutMs=5",
+        "w=most",
+        "w=-1",
+        "w=",
+        "w=1.5",
+        "w=2&w=2",
+        "w=2&writeConcern=3",
+        "w=2&timeoutMs=soon",
+        "writeconcern=2",
+        "from=1",
+    ] {
+        assert_eq!(status(Role::Master, "GET", &format!("/messages/3?{query}")), 400, "{query}");
+    }
+    assert_eq!(status(Role::Master, "GET", "/messages/x?w=2"), 400);
+}

@@ -1,0 +1,334 @@
+//! The server: threads, the accept loop, and the way to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::body::BodyLimits;
+use super::client;
+use super::connection::{self, Answer};
+use super::connections::{Connections, Slot};
+use super::host::HostNames;
+use super::read::ListingRoom;
+use super::routes::App;
+use crate::server::accepting::Accepting;
+use crate::server::node::{MasterHandle, SecondaryHandle};
+
+/// Connections that wait for their thread to take them over. A thread takes them at once; when it
+/// does not, the accept loop waits, and the kernel's own queue fills.
+const CONNECTION_QUEUE: usize = 64;
+
+/// About how many bytes the kernel takes of an answer before it sends them. Smaller: more wake-ups
+/// for a listing. Larger: for each reader that takes nothing, that much is copied; without a limit
+/// it is megabytes, and thousands of such readers keep all others waiting.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
+/// What the HTTP server is told.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Threads that serve HTTP; at least one.
+    pub workers: usize,
+    /// Longest message, in bytes of the decoded string.
+    pub max_message_bytes: usize,
+    /// Memory of all listings together, in bytes.
+    pub max_listing_bytes: usize,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// Whether faults may be scripted.
+    pub allow_faults: bool,
+    /// The host names that the node goes by.
+    pub hosts: HostNames,
+    /// Whether the id of a durable message never comes to name another one, so that caches may
+    /// keep the message for ever.
+    pub ids_are_stable: bool,
+}
+
+/// The node that is served.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// Takes messages.
+    Master(MasterHandle),
+    /// Shows messages.
+    Secondary(SecondaryHandle),
+}
+
+/// A running HTTP server. Dropping it stops it at once, without waiting for anything.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    /// Holds the grace period once the server is to stop.
+    stop: watch::Sender<Option<Duration>>,
+    /// Ends when the last thread has dropped everything that it served.
+    done: mpsc::Receiver<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What one HTTP thread needs.
+struct Worker<M> {
+    make: M,
+    connections: Arc<Connections>,
+    /// Where this thread's connections come from.
+    incoming: mpsc::Receiver<Accepted>,
+    stop: watch::Receiver<Option<Duration>>,
+    /// The first thread accepts for all.
+    acceptor: Option<Acceptor>,
+}
+
+/// The accept loop.
+struct Acceptor {
+    listener: std::net::TcpListener,
+    connections: Arc<Connections>,
+    workers: Vec<mpsc::Sender<Accepted>>,
+}
+
+/// A new connection, with its place.
+type Accepted = (std::net::TcpStream, Slot);
+
+impl Server {
+    /// Serves `node` on `listener` with threads of its own, and returns once they run.
+    ///
+    /// # Errors
+    /// When a thread or its runtime cannot be made, or the listener cannot be used without
+    /// blocking.
+    ///
+    /// # Panics
+    /// When `config` has no workers.
+    pub fn start(
+        config: HttpConfig,
+        node: Node,
+        listener: std::net::TcpListener,
+    ) -> io::Result<Self> {
+        let limits = BodyLimits::new(config.max_message_bytes);
+        let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
+        let connections = Connections::new(config.max_connections);
+        let server = Self::start_with(workers, connections, listener, move || {
+            App::new(node.clone(), limits.clone(), room.clone(), &config)
+        })?;
+        info!(address = %server.address, workers, "serving HTTP");
+        Ok(server)
+    }
+
+    /// Serves whatever `make` makes, once on each thread.
+    pub(super) fn start_with<A, M>(
+        workers: usize,
+        connections: Arc<Connections>,
+        listener: std::net::TcpListener,
+        make: M,
+    ) -> io::Result<Self>
+    where
+        A: Answer,
+        M: Fn() -> A + Clone + Send + 'static,
+    {
+        assert!(workers > 0, "a server without threads serves nobody");
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(None);
+        let (alive, done) = mpsc::channel(1);
+        let (queues, incoming): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| mpsc::channel(CONNECTION_QUEUE)).unzip();
+        let acceptor = Acceptor { listener, connections: connections.clone(), workers: queues };
+        let mut acceptor = Some(acceptor);
+        let mut threads = Vec::with_capacity(workers);
+        for (number, incoming) in incoming.into_iter().enumerate() {
+            let worker = Worker {
+                make: make.clone(),
+                connections: connections.clone(),
+                incoming,
+                stop: stopped.clone(),
+                acceptor: acceptor.take(),
+            };
+            threads.push(start_thread(number, worker, alive.clone())?);
+        }
+        Ok(Self { address, stop, done, threads })
+    }
+
+    /// Where the server listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: takes no more connections, lets the requests under way end for at most `grace`, then
+    /// drops what is left, and returns when all threads have ended.
+    ///
+    /// May be awaited on any runtime, also from `block_on`; it blocks the calling thread only for
+    /// as long as ended threads take to go away. Dropping the future drops the server: it then
+    /// stops without the grace.
+    pub async fn stop(mut self, grace: Duration) {
+        // Fails only when all threads have ended already.
+        let _ = self.stop.send(Some(grace));
+        while self.done.recv().await.is_some() {}
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                warn!("an HTTP thread ended with a panic");
+            }
+        }
+    }
+}
+
+/// Starts one thread, and returns once its runtime is there.
+fn start_thread<A, M>(
+    number: usize,
+    worker: Worker<M>,
+    alive: mpsc::Sender<()>,
+) -> io::Result<JoinHandle<()>>
+where
+    A: Answer,
+    M: Fn() -> A + Send + 'static,
+{
+    let (report, started) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
+        // Made here: a local runtime cannot be sent to another thread.
+        let mut builder = Builder::new_current_thread();
+        let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = report.send(Err(error));
+                return;
+            }
+        };
+        let _ = report.send(Ok(()));
+        runtime.block_on(worker.run());
+        // Last: whoever waits for it may rely on everything else being gone.
+        drop(alive);
+    })?;
+    match started.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("an HTTP thread ended before it began")),
+    }
+}
+
+impl<M> Worker<M> {
+    /// Serves this thread's connections until the server stops.
+    async fn run<A: Answer>(mut self)
+    where
+        M: Fn() -> A,
+    {
+        let answer = Rc::new((self.make)());
+        let http: Rc<http1::Builder> = Rc::new(connection::http_builder());
+        // Of this thread only: all its connections look at it on each turn, and a lock that other
+        // threads look at too would cost more.
+        let closing = CancellationToken::new();
+        let mut accepting = JoinSet::new();
+        if let Some(acceptor) = self.acceptor.take() {
+            accepting.spawn_local(acceptor.run());
+        }
+        let mut connections = JoinSet::new();
+        // A timer that is due before all others wakes the runtime by a system call when it is set. Each
+        // request sets that of the next one's head; beside this one, which is always due sooner, none of
+        // them does.
+        let mut sooner = interval(connection::HEAD_TIMEOUT / 4);
+        loop {
+            tokio::select! {
+                biased;
+                // An error means that the server was dropped.
+                _ = self.stop.changed() => break,
+                _ = sooner.tick() => {}
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                Some((stream, slot)) = self.incoming.recv() => match prepare(stream) {
+                    Ok(stream) => {
+                        let (http, answer) = (http.clone(), answer.clone());
+                        let (closing, number) = (closing.clone(), slot.number());
+                        let task = connections.spawn_local(async move {
+                            let activity = slot.activity.clone();
+                            connection::serve(&http, answer, stream, activity, closing).await;
+                            drop(slot);
+                        });
+                        self.connections.served_by(number, task);
+                    }
+                    Err(error) => debug!(%error, "a connection was lost before it was served"),
+                },
+            }
+        }
+        accepting.shutdown().await;
+        closing.cancel();
+        let grace = self.stop.borrow().unwrap_or_default();
+        let rest = async { while connections.join_next().await.is_some() {} };
+        if timeout(grace, rest).await.is_err() {
+            warn!(connections = connections.len(), ?grace, "closing connections that did not end");
+        }
+    }
+}
+
+/// Gives a connection to the calling thread's runtime.
+fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    // Answers are written whole, so there is nothing to collect; waiting for more would only delay
+    // them.
+    stream.set_nodelay(true)?;
+    client::notice_silence(&stream)?;
+    // On other systems the kernel keeps more; nothing else is different.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    TcpStream::from_std(stream)
+}
+
+impl Acceptor {
+    /// Accepts connections and deals them to the threads in turn. Ends when a thread is gone.
+    async fn run(self) {
+        let listener = match TcpListener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                warn!(%error, "the HTTP port cannot be served");
+                return;
+            }
+        };
+        let mut accepting = Accepting::new(listener, "HTTP");
+        for worker in self.workers.iter().cycle() {
+            // Whatever took the descriptors, the log may need one.
+            let (stream, _) = accepting.next(|| self.connections.make_room()).await;
+            // Out of this thread's runtime: it may be served by another one.
+            let Ok(stream) = stream.into_std() else { continue };
+            let Some(slot) = self.connections.enter() else { continue };
+            if worker.send((stream, slot)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    /// A connection as it is served, and its client.
+    fn connected() -> (TcpStream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        (prepare(accepted).unwrap(), client)
+    }
+
+    #[tokio::test]
+    async fn the_kernel_takes_little_for_a_reader_that_takes_nothing() {
+        let (prepared, _client) = connected();
+        let limit = socket2::SockRef::from(&prepared).tcp_notsent_lowat().unwrap();
+        assert_eq!(limit, UNSENT_BYTES_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_machine_vanished_is_given_up_within_two_minutes() {
+        let (prepared, _client) = connected();
+        let socket = socket2::SockRef::from(&prepared);
+        assert!(socket.keepalive().unwrap());
+        let asked = socket.tcp_keepalive_interval().unwrap();
+        let asked = asked * socket.tcp_keepalive_retries().unwrap();
+        let patience = Duration::from_secs(120);
+        assert!(socket.tcp_keepalive_time().unwrap() + asked <= patience);
+        assert!(socket.tcp_user_timeout().unwrap().is_some_and(|unacked| unacked <= patience));
+    }
+}

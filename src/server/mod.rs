@@ -1,0 +1,16 @@
+//! A node: what a process of a master or a secondary is made of.
+//!
+//! `http` takes requests and hands them to `node`, whose core task steps the state machine of the protocol and carries
+//! out its effects on `net` (connections) and on the log. `run` wires them together, `daemon` is the process around it.
+
+mod accepting;
+mod daemon;
+mod descriptors;
+pub mod http;
+#[cfg(target_os = "linux")]
+mod memory;
+pub mod net;
+pub mod node;
+pub mod run;
+
+pub use daemon::{master_node, secondary_node};

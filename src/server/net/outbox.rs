@@ -1,0 +1,300 @@
+//! The queue of frames to one peer, and how far they have got.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use acklog_protocol::frame::{
+    EncodedFrame, FRAME_BYTES_MAX, Frame, RUN_BYTES_MAX, Request, Response,
+};
+use acklog_protocol::{LONG_FRAME_BYTES, LineView};
+use acklog_types::{IdRange, RequestId};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::unacked::{Ends, Unacked};
+
+/// Most frames that wait to be written to one peer: many windows of small runs and their answers.
+const OUTBOX_FRAMES: usize = 1024;
+
+/// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer holds no more of our
+/// memory than this.
+const OUTBOX_BYTES: u64 = FRAME_BYTES_MAX as u64;
+
+/// Bytes of a frame beside its records, at most.
+const RESERVE_BYTES: u64 = 4096;
+
+/// Bytes that wait to be written to one peer while a page for it is begun, at most: what is written while the next is
+/// read. Fewer: a fast line idles. More: more memory for a slow one.
+const AHEAD_BYTES_MAX: u64 = 4 * RUN_BYTES_MAX as u64;
+
+/// Frames that are followed before those taken meanwhile are dropped from the list: more than are sent and unanswered
+/// at once. Fewer: more system calls. More: a longer list.
+const FOLLOWED_MAX: usize = 64;
+
+/// The queue of frames that wait to be written to one peer. Cheap to clone; it outlives its session without harm.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    frames: mpsc::Sender<EncodedFrame>,
+    line: Arc<Line>,
+}
+
+/// How far the frames to one peer have got. Positions count the bytes of the connection from its beginning.
+#[derive(Debug)]
+pub(super) struct Line {
+    ends: Ends,
+    /// None where the kernel does not tell; then what it was handed counts as taken.
+    unacked: Option<Arc<Unacked>>,
+    /// Bytes handed to the own kernel.
+    written: AtomicU64,
+    /// Told when bytes were written.
+    progress: Notify,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// The end of the last frame that was queued.
+    queued: u64,
+    /// The end of what the peer's kernel has taken, as last seen.
+    taken: u64,
+    /// Frames that are not known to be taken, in the order in which they were queued.
+    followed: VecDeque<Followed>,
+    /// Frames that are being made: their records are read.
+    reserved: Vec<Subject>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    subject: Subject,
+    start: u64,
+    end: u64,
+}
+
+/// What a frame that is followed brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A request other than a heartbeat.
+    Request(RequestId),
+    /// A page with messages.
+    Page(RequestId),
+}
+
+impl Subject {
+    /// Returns what a frame brings, if it is followed.
+    pub fn of(frame: &Frame<IdRange>) -> Option<Self> {
+        match frame {
+            Frame::Request(_, Request::Heartbeat { .. }) => None,
+            Frame::Request(id, _) => Some(Self::Request(*id)),
+            Frame::Response(id, Response::Page { run, .. }) if !run.is_empty() => {
+                Some(Self::Page(*id))
+            }
+            Frame::Response(..) => None,
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn new(ends: Ends, unacked: Option<Arc<Unacked>>) -> Self {
+        let (written, progress) = (AtomicU64::new(0), Notify::new());
+        Self { ends, unacked, written, progress, queue: Mutex::default() }
+    }
+
+    /// Notes that bytes were handed to the own kernel.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Release);
+        self.progress.notify_waiters();
+    }
+
+    /// Bytes that wait to be written.
+    fn waiting(&self, queue: &Queue) -> u64 {
+        queue.queued - self.written.load(Ordering::Acquire)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Whoever panicked held it for a few lines that leave nothing half done.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings `taken` up to date and drops the frames that are taken as a whole.
+    fn update(&self, queue: &mut Queue) {
+        let written = self.written.load(Ordering::Acquire);
+        // Without an answer what is handed to the own kernel counts. So it does when the connection is gone.
+        let held =
+            self.unacked.as_ref().and_then(|unacked| unacked.of(self.ends).ok()).unwrap_or(0);
+        queue.taken = queue.taken.max(written.saturating_sub(held));
+        while queue.followed.front().is_some_and(|frame| frame.end <= queue.taken) {
+            queue.followed.pop_front();
+        }
+    }
+
+    /// Whether the kernel tells what the peer's has taken.
+    pub(super) const fn is_told(&self) -> bool {
+        self.unacked.is_some()
+    }
+
+    /// Returns the bytes that the peer's kernel has taken, where it has not taken all that were written.
+    pub(super) fn taken_in_part(&self) -> Option<u64> {
+        let mut queue = self.queue();
+        let written = self.written.load(Ordering::Acquire);
+        if queue.taken < written {
+            self.update(&mut queue);
+        }
+        Some(queue.taken).filter(|&taken| taken < written)
+    }
+
+    /// Looks at how far the frames have got.
+    pub(super) fn look(&self) -> LineView {
+        let mut queue = self.queue();
+        self.update(&mut queue);
+        let taken = queue.taken;
+        let subjects = || {
+            queue.followed.iter().map(|frame| frame.subject).chain(queue.reserved.iter().copied())
+        };
+        let request = |subject| match subject {
+            Subject::Request(id) => Some(id),
+            Subject::Page(_) => None,
+        };
+        LineView {
+            taken,
+            is_within_frame: queue.followed.front().is_some_and(|frame| frame.start < taken),
+            request: subjects().filter_map(request).min(),
+            has_page: subjects().any(|subject| matches!(subject, Subject::Page(_))),
+            has_long_frame: queue
+                .followed
+                .front()
+                .is_some_and(|frame| frame.end - frame.start > LONG_FRAME_BYTES),
+        }
+    }
+}
+
+/// An outbox that does not keep its session open.
+#[derive(Debug)]
+pub(super) struct WeakOutbox {
+    frames: mpsc::WeakSender<EncodedFrame>,
+    line: Arc<Line>,
+}
+
+impl WeakOutbox {
+    /// Returns the outbox, while its session is open.
+    pub(super) fn upgrade(&self) -> Option<Outbox> {
+        Some(Outbox { frames: self.frames.upgrade()?, line: self.line.clone() })
+    }
+}
+
+impl Outbox {
+    /// Makes a reference that does not keep the session open.
+    pub(super) fn downgrade(&self) -> WeakOutbox {
+        WeakOutbox { frames: self.frames.downgrade(), line: self.line.clone() }
+    }
+
+    /// Makes a queue and the end that is read.
+    pub(super) fn new(line: Arc<Line>) -> (Self, mpsc::Receiver<EncodedFrame>) {
+        let (frames, queue) = mpsc::channel(OUTBOX_FRAMES);
+        (Self { frames, line }, queue)
+    }
+
+    /// Whether a run of usual length has room, so that it is worth to be read.
+    pub fn has_room(&self) -> bool {
+        let waiting = self.line.waiting(&self.line.queue());
+        waiting == 0 || waiting + RUN_BYTES_MAX as u64 + RESERVE_BYTES <= OUTBOX_BYTES
+    }
+
+    /// Notes that a frame is being made: what it brings is under way from here on.
+    pub fn reserve(&self, subject: Option<Subject>) -> Place {
+        self.line.queue().reserved.extend(subject);
+        Place { outbox: self.clone(), subject }
+    }
+}
+
+/// The room that a line has, for whoever makes something long for its peer. It does not keep the session open.
+#[derive(Clone, Debug)]
+pub struct LineRoom {
+    line: Arc<Line>,
+    closed: CancellationToken,
+}
+
+impl LineRoom {
+    pub(super) fn new(line: Arc<Line>, closed: CancellationToken) -> Self {
+        Self { line, closed }
+    }
+
+    /// Waits until a frame with so many bytes of records has room, and little waits before it; until the session is
+    /// closed at the latest. Cancel safe.
+    pub async fn wait_for(&self, bytes: usize) {
+        let frame = bytes as u64 + RESERVE_BYTES;
+        self.wait(|waiting| waiting <= AHEAD_BYTES_MAX && waiting + frame <= OUTBOX_BYTES).await;
+    }
+
+    /// Waits until all that was queued is written; until the session is closed at the latest. Cancel safe.
+    pub async fn wait_for_written(&self) {
+        self.wait(|_| false).await;
+    }
+
+    /// Waits until nothing waits to be written any more, or as much as is `enough`.
+    async fn wait(&self, enough: impl Fn(u64) -> bool) {
+        let is_done = || {
+            let waiting = self.line.waiting(&self.line.queue());
+            waiting == 0 || enough(waiting)
+        };
+        loop {
+            // From here on no progress is missed.
+            let mut progress = std::pin::pin!(self.line.progress.notified());
+            progress.as_mut().enable();
+            if is_done() {
+                return;
+            }
+            tokio::select! {
+                () = progress => {}
+                () = self.closed.cancelled() => return,
+            }
+        }
+    }
+
+    /// Waits until this side closed the session. Cancel safe.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+}
+
+/// A frame that is being made. Dropped, it is not under way any more.
+#[derive(Debug)]
+pub struct Place {
+    outbox: Outbox,
+    subject: Option<Subject>,
+}
+
+impl Place {
+    /// Queues the frame. Returns whether there was room: otherwise the frame is lost.
+    #[must_use]
+    pub fn send(self, frame: EncodedFrame) -> bool {
+        let line = &self.outbox.line;
+        let bytes = frame.bytes() as u64;
+        let mut queue = line.queue();
+        let (start, waiting) = (queue.queued, line.waiting(&queue));
+        let fits = waiting == 0 || waiting + bytes <= OUTBOX_BYTES;
+        if !fits || self.outbox.frames.try_send(frame).is_err() {
+            return false;
+        }
+        queue.queued += bytes;
+        if let Some(subject) = self.subject {
+            if queue.followed.len() >= FOLLOWED_MAX {
+                line.update(&mut queue);
+            }
+            queue.followed.push_back(Followed { subject, start, end: start + bytes });
+        }
+        true
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let reserved = &mut self.outbox.line.queue().reserved;
+        if let Some(at) = reserved.iter().position(|other| Some(*other) == self.subject) {
+            reserved.swap_remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Large appends wait while small ones come, so that they take a fifth of the time at most.
+//!
+//! A batch of a hundred thousand messages takes as long as some thousand single messages, and what
+//! comes behind it is durable only once the disk has all of it. Taken as they come, a few clients
+//! with such batches would leave all others next to nothing. So a large append is taken once the
+//! last one is durable, and small ones then had four times the time that it took; where none come, the
+//! next one is taken at once.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use acklog_types::{LogEnd, WaiterId, record_bytes};
+
+use crate::server::node::Append;
+
+/// Work for a record besides its bytes, as bytes that take as long to copy.
+const RECORD_WORK: usize = 64;
+
+/// Work of the appends of one turn, in bytes, and of a small append: a fraction of a millisecond.
+/// Smaller: more turns and so more overhead for messages of some kilobytes. Larger: others wait for
+/// longer.
+pub(super) const TURN_WORK: usize = 256 * 1024;
+
+/// Time for small appends for each unit of time that a large one took. Less: one that comes beside
+/// them takes longer, and is to take at most twice as long on average as beside the same ones
+/// refused; with 4 it takes 1.6 times as long at most. More: large appends get on more slowly than
+/// they could.
+const RESTS: u32 = 4;
+
+/// Time without a small append after which nobody is taken to send any: a client that sends one
+/// message after the other sends one within it, also where its thread is busy with a long body.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// A large append that takes longer is waited for no longer: its disk hangs or has failed.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// The large appends that wait for their turn. Their bodies are charged until they are taken, so
+/// that their number is bounded by the room for bodies.
+#[derive(Debug)]
+pub(super) struct Large {
+    waiting: VecDeque<(WaiterId, Append)>,
+    /// The last one that was taken, until it is durable: the log's end behind it, and when it was taken.
+    under_way: Option<(LogEnd, Instant)>,
+    /// Until when small ones have their time after it.
+    rest_until: Instant,
+    /// When nobody is taken to send small ones any more.
+    quiet_at: Instant,
+}
+
+/// Returns how much work an append is for the core task, in bytes that take as long to copy.
+pub(super) fn work_of(append: &Append) -> usize {
+    record_bytes(None, &append.batch) + RECORD_WORK * append.batch.len()
+}
+
+impl Large {
+    /// Returns one in which nobody waits.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { waiting: VecDeque::new(), under_way: None, rest_until: now, quiet_at: now }
+    }
+
+    /// Returns whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Lets a large append wait for its turn.
+    pub(super) fn push(&mut self, waiter: WaiterId, append: Append) {
+        self.waiting.push_back((waiter, append));
+    }
+
+    /// Notes that a small append was taken.
+    pub(super) fn note_small(&mut self, now: Instant) {
+        self.quiet_at = now + QUIET;
+    }
+
+    /// Notes that a large append was taken, and where the log ends behind it.
+    pub(super) fn note_taken(&mut self, now: Instant, end: LogEnd) {
+        self.under_way = Some((end, now));
+    }
+
+    /// Notes how far the log is durable.
+    pub(super) fn note_durable(&mut self, now: Instant, durable_end: LogEnd) {
+        if let Some((_, taken)) = self.under_way.take_if(|(end, _)| *end <= durable_end) {
+            self.rest_until = now + RESTS * now.saturating_duration_since(taken).min(WAIT_MAX);
+            if self.is_busy_since(taken) {
+                // They were not answered while it was under way, and so sent nothing.
+                self.quiet_at = now + QUIET;
+            }
+        }
+    }
+
+    /// Returns when the next one's turn comes; none where none waits.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let due = match self.under_way {
+            Some((_, taken)) if self.is_busy_since(taken) => taken + WAIT_MAX,
+            Some(_) => self.quiet_at,
+            None => self.rest_until.min(self.quiet_at),
+        };
+        (!self.is_empty()).then_some(due)
+    }
+
+    /// Returns whether somebody sent small ones when the last one was taken, or has since.
+    fn is_busy_since(&self, taken: Instant) -> bool {
+        self.quiet_at > taken
+    }
+
+    /// Takes the next one, if its turn has come.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(WaiterId, Append)> {
+        self.next_deadline().filter(|&due| due <= now)?;
+        self.waiting.pop_front()
+    }
+
+    /// Takes the next one, whether its turn has come or not.
+    pub(super) fn pop(&mut self) -> Option<(WaiterId, Append)> {
+        self.waiting.pop_front()
+    }
+
+    /// Forgets an append whose sender hung up before its turn came. Returns whether it was here.
+    pub(super) fn cancel(&mut self, waiter: WaiterId) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|(other, _)| *other != waiter);
+        self.waiting.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acklog_protocol::Wait;
+
+    use super::*;
+
+    fn large() -> Append {
+        let batch = "x".repeat(TURN_WORK).as_str().into();
+        Append { batch, key: None, wait: Wait::default(), share: None }
+    }
+
+    /// A queue in which one is under way, since `start`, and another waits. Small ones came as well.
+    fn one_of_two_taken(start: Instant) -> Large {
+        let mut queue = Large::new(start);
+        queue.push(WaiterId::new(1), large());
+        queue.push(WaiterId::new(2), large());
+        assert!(queue.pop_due(start).is_some());
+        queue.note_taken(start, LogEnd::new(7));
+        queue
+    }
+
+    #[test]
+    fn after_a_large_append_small_ones_have_four_times_the_time_that_it_took() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut queue = one_of_two_taken(start);
+        queue.note_durable(start + ms(20), LogEnd::new(7));
+        // Small ones come all the time.
+        for passed in 20..100 {
+            queue.note_small(start + ms(passed));
+            assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
+        }
+        assert_eq!(queue.next_deadline(), Some(start + ms(100)));
+        assert!(queue.pop_due(start + ms(100)).is_some());
+        assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_large_append_that_is_not_durable_yet_holds_up_the_next_but_not_for_ever() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut queue = one_of_two_taken(start);
+        for passed in 0..1000 {
+            queue.note_small(start + ms(passed));
+            queue.note_durable(start + ms(passed), LogEnd::new(6));
+            assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
+        }
+        assert!(queue.pop_due(start + WAIT_MAX).is_some());
+    }
+
+    #[test]
+    fn where_no_small_append_comes_a_large_one_need_not_wait() {
+        let start = Instant::now();
+        let mut queue = one_of_two_taken(start);
+        assert!(queue.pop_due(start).is_some(), "not even for the one under way");
+    }
+
+    #[test]
+    fn senders_that_wait_behind_a_large_append_are_not_taken_to_send_no_more() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut queue = one_of_two_taken(start);
+        queue.note_small(start + ms(1));
+        assert!(queue.pop_due(start + ms(100)).is_none(), "its sender waits for the disk");
+        queue.note_durable(start + ms(100), LogEnd::new(7));
+        assert!(queue.pop_due(start + ms(100)).is_none(), "its sender was answered just now");
+        assert!(queue.pop_due(start + ms(100) + QUIET).is_some(), "it sent nothing");
+    }
+
+    #[test]
+    fn a_large_append_whose_sender_hung_up_is_never_taken() {
+        let mut queue = Large::new(Instant::now());
+        queue.push(WaiterId::new(1), large());
+        assert!(!queue.cancel(WaiterId::new(2)));
+        assert!(queue.cancel(WaiterId::new(1)) && queue.is_empty());
+    }
+}

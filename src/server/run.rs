@@ -1,0 +1,288 @@
+//! The only wiring: from a configuration to a running node, and to its clean end.
+
+mod signals;
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use acklog_log::disk::{DiskOptions, Role, Sizes};
+use acklog_log::{self, Background, Opened};
+use acklog_protocol::{MasterOptions, SecondaryOptions};
+use acklog_types::{Faults, Fsync, InstanceId, LogId};
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+pub use signals::{StopOn, StopSignals};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use crate::config::{MasterConfig, SecondaryConfig};
+use crate::server::descriptors;
+use crate::server::http::{HostNames, HttpConfig, Node, Server};
+use crate::server::node::{MasterAddress, start_master, start_secondary};
+
+/// Time for a stopping master's disk to take what was accepted, so that its senders learn that it is stored.
+const DISK_GRACE: Duration = Duration::from_secs(1);
+
+/// Time for requests under way to end once a node stops. With the time for the disk and the time that sessions get to
+/// close, below the five seconds in which a node must be gone.
+const HTTP_GRACE: Duration = Duration::from_secs(2);
+
+/// Time for sessions to write what is queued and close.
+const SESSION_GRACE: Duration = Duration::from_millis(1500);
+
+/// Time from the order to stop in which all of that is done, and the log closed. A node must be gone after five
+/// seconds.
+const STOP_GRACE: Duration = Duration::from_millis(4800);
+
+/// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
+const BACKLOG: i32 = 4096;
+
+/// The release, as log lines have it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs a master until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: a port in use, for example.
+pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    raise_descriptor_limit();
+    let runtime = comm_runtime(config.comm_workers)?;
+    let new_log = LogId::new(rand::random());
+    let (require_log, segment_bytes) = (config.require_log, config.segment_bytes);
+    let (role, fsync, keys) = (Role::Master, config.fsync, config.idempotency_window);
+    let disk = Disk { role, fsync, keys, require_log, segment_bytes };
+    info!(dir = shown(config.data_dir.as_deref()), version = VERSION, "starting as a master");
+    let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
+    let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
+    if let Err(contradiction) = config.check_registered(&log.members) {
+        background.close();
+        return Err(contradiction.into());
+    }
+    for name in config.unlisted(&log.members) {
+        warn!(peer = %name, "registered, so it counts, but --secondaries does not let it in; \
+            where it is gone, forget it with `acklog forget`");
+    }
+    // The log first: nobody is left waiting at an open port while it is read.
+    let http_listener = listen(config.bind, config.http_port)?;
+    let comm_listener = listen(config.comm_bind, config.comm_port)?;
+    runtime.block_on(async {
+        let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
+        comm_listener.set_nonblocking(true)?;
+        let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
+        info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
+        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
+        let options = MasterOptions {
+            name: config.name,
+            log: log.log.unwrap_or(new_log),
+            request_timeout: config.request_timeout,
+            faults: Faults { send_delay: config.send_delay, ..Faults::default() },
+            heartbeat_interval: config.heartbeat_interval,
+            cluster_size: config.cluster_size,
+            secondaries: config.secondaries,
+            default_write_concern: config.default_write_concern,
+            quorum: config.quorum,
+            max_waiting: config.max_waiting,
+            max_strangers: descriptors::strangers(),
+            idempotency_window: config.idempotency_window,
+            seed: rand::random(),
+        };
+        let max_connections = descriptors::http_connections_of_master();
+        tell_if_too_few(max_connections, config.max_waiting);
+        let handle = start_master(options, log, comm_listener, halt.clone(), &tasks);
+        let http = HttpConfig {
+            workers: config.http_workers,
+            max_message_bytes: config.max_message_bytes,
+            max_listing_bytes: config.max_listing_bytes,
+            max_connections,
+            allow_faults: config.allow_faults,
+            hosts,
+            // In memory, and with `--fsync never`, the ids of a lost end are given again.
+            ids_are_stable: config.data_dir.is_some() && config.fsync == Fsync::Always,
+        };
+        let server = Server::start(http, Node::Master(handle.clone()), http_listener)
+            .context("cannot start HTTP")?;
+        let cause = stop.stopped().await;
+        info!(cause, "stopping");
+        let deadline = Instant::now() + STOP_GRACE;
+        // The order of ending: no new messages and every sender answered, then HTTP, then the sessions; beside them the
+        // log, which nothing is appended to any more.
+        if handle.shut_down(DISK_GRACE).await.is_err() {
+            warn!("the core task ended by itself");
+        }
+        tokio::join!(end_all(server, halt, tasks), closed(background.end(), deadline));
+        info!("stopped");
+        Ok(())
+    })
+}
+
+/// Runs a secondary until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: a port in use, for example.
+pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    raise_descriptor_limit();
+    let runtime = comm_runtime(config.comm_workers)?;
+    let disk = Disk {
+        role: Role::Secondary,
+        fsync: config.fsync,
+        keys: 0,
+        require_log: config.require_log,
+        segment_bytes: config.segment_bytes,
+    };
+    let unused = LogId::new(0);
+    let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
+    let dir = shown(config.data_dir.as_deref());
+    info!(%master, dir, version = VERSION, "starting as a secondary");
+    let opening = open_log(config.data_dir.clone(), disk, unused, &mut stop);
+    let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
+    let http_listener = listen(config.bind, config.http_port)?;
+    runtime.block_on(async {
+        let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
+        debug!(%instance, seed, "drawn for this run");
+        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
+        let options = SecondaryOptions {
+            name: config.name,
+            instance,
+            request_timeout: config.request_timeout,
+            reconnect_delay: config.reconnect_delay,
+            faults: Faults {
+                send_delay: config.send_delay,
+                store_delay: config.store_delay,
+                ..Faults::default()
+            },
+            seed,
+        };
+        let max_connections = descriptors::http_connections_of_secondary();
+        let handle = start_secondary(options, log, master, halt.clone(), &tasks);
+        // A secondary takes no messages, so there is nothing to limit.
+        let http = HttpConfig {
+            workers: config.http_workers,
+            max_message_bytes: 0,
+            max_listing_bytes: config.max_listing_bytes,
+            max_connections,
+            allow_faults: config.allow_faults,
+            hosts,
+            // A secondary does not know whether its master keeps its log.
+            ids_are_stable: false,
+        };
+        let server = Server::start(http, Node::Secondary(handle), http_listener)
+            .context("cannot start HTTP")?;
+        let cause = stop.stopped().await;
+        info!(cause, "stopping");
+        let deadline = Instant::now() + STOP_GRACE;
+        tokio::join!(server.stop(HTTP_GRACE), end(halt, tasks));
+        closed(background.end(), deadline).await;
+        info!("stopped");
+        Ok(())
+    })
+}
+
+/// A path as log lines have it.
+fn shown(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
+/// What a node's kind and flags say about its log on disk.
+struct Disk {
+    role: Role,
+    fsync: Fsync,
+    keys: usize,
+    require_log: bool,
+    segment_bytes: u64,
+}
+
+/// Opens the node's log, in its data directory or in memory; `None` when the node is told to stop meanwhile. A long log
+/// takes a while; opening can be given up at any point, as a crash could end it there.
+async fn open_log(
+    data_dir: Option<PathBuf>,
+    disk: Disk,
+    new_log: LogId,
+    stop: &mut StopSignals,
+) -> anyhow::Result<Option<(Opened, Background)>> {
+    let Some(data_dir) = data_dir else {
+        info!("the log is in memory: it ends with this process; --data-dir keeps it");
+        return Ok(Some((Opened::in_memory(), Background::default())));
+    };
+    let Disk { role, fsync, keys, require_log, segment_bytes } = disk;
+    if fsync == Fsync::Never {
+        warn!("--fsync never: what is acked survives this process, and not the machine");
+    }
+    let (seed, sizes) = (rand::random(), Sizes::of_segments(segment_bytes));
+    let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };
+    let opened = stop.unless_stopped(move || acklog_log::open(&data_dir, options)).await?;
+    Ok(opened.transpose()?)
+}
+
+/// Waits for the log to be closed.
+async fn closed(closing: impl Future<Output = ()>, deadline: Instant) {
+    if tokio::time::timeout_at(deadline, closing).await.is_err() {
+        warn!("the disk did not take the log's end in time; the next start looks at it closely");
+    }
+}
+
+/// Ends HTTP, and then the core task and the sessions.
+async fn end_all(server: Server, halt: CancellationToken, tasks: TaskTracker) {
+    server.stop(HTTP_GRACE).await;
+    end(halt, tasks).await;
+}
+
+/// Ends the core task and the sessions.
+async fn end(halt: CancellationToken, tasks: TaskTracker) {
+    halt.cancel();
+    tasks.close();
+    if tokio::time::timeout(SESSION_GRACE, tasks.wait()).await.is_err() {
+        warn!(tasks = tasks.len(), "connections did not close in time");
+    }
+}
+
+/// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
+/// they bring while there are few secondaries.
+fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
+    let build = || {
+        let mut builder = match workers {
+            1 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        if workers > 1 {
+            acklog_threads::ask_for(workers)?;
+            builder.worker_threads(workers).thread_name("comm");
+        }
+        builder.enable_all().build()
+    };
+    build().context("cannot start the communication threads (--comm-workers)")
+}
+
+fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(ip, port);
+    let listener = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // So that a restarted node does not wait for its old connections to be forgotten.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listener().with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Says so where fewer senders can be connected than may wait.
+fn tell_if_too_few(max_connections: usize, max_waiting: usize) {
+    if max_waiting > max_connections {
+        let why = "each has a connection, and the limit of open descriptors allows no more";
+        info!(max_waiting, max_connections, why, "fewer senders can wait than --max-waiting says");
+    }
+}
+
+/// Each sender has a connection, and so a descriptor: as many as the system allows.
+pub(crate) fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        warn!(%error, ?current, "the limit of open descriptors stays as it is");
+    }
+}
