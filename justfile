@@ -36,7 +36,7 @@ golden:
 
 # Runs random schedules in the simulator, as `just sim 0..1000`
 sim SEEDS="0..10000":
-    cargo run --locked --release --example sim -- --seeds {{ SEEDS }}
+    cargo run --locked --release -p acklog-sim -- --seeds {{ SEEDS }}
 
 # Runs demos, as `just demo crash partition`
 demo *NAMES="all":
