@@ -13,7 +13,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 
-use super::args::NodeArgs;
+use super::args::NodeConfig;
 
 /// Exit status of a command line that cannot be used.
 pub(crate) const BAD_USAGE_STATUS: u8 = 2;
@@ -98,14 +98,17 @@ pub fn parse<T: Parser>(
 ///
 /// # Errors
 /// As [`parse`], and when flags contradict each other.
-pub fn parse_node<T: NodeArgs>(
+pub fn parse_node<T: NodeConfig>(
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-) -> Result<T::Config, Stop> {
+) -> Result<T, Stop> {
     let (flags, matches): (T, _) = parse_with_sources(args)?;
-    flags.into_config().map_err(|stop| match stop {
-        Stop::BadUsage(line) => Stop::BadUsage(with_variables(&T::command(), &matches, line)),
-        shown => shown,
-    })
+    match flags.check() {
+        Ok(()) => Ok(flags),
+        Err(Stop::BadUsage(line)) => {
+            Err(Stop::BadUsage(with_variables(&T::command(), &matches, line)))
+        }
+        Err(shown) => Err(shown),
+    }
 }
 
 fn parse_with_sources<T: Parser>(
