@@ -11,18 +11,9 @@ use acklog_log::disk::Sizes;
 use acklog_types::{DelayRange, Fsync, NodeName, Quorum, WriteConcern};
 use clap::{Args, Parser};
 
-use super::parse::Stop;
+use super::parse::{NodeConfig, Stop};
 use super::{defaults, values};
 use crate::telemetry::{LogConfig, LogFormat};
-
-/// The flags of a daemon.
-pub trait NodeConfig: Parser {
-    /// Checks what single flags cannot tell.
-    ///
-    /// # Errors
-    /// When the flags contradict each other.
-    fn check(&self) -> Result<(), Stop>;
-}
 
 /// Flags that both daemons have with the same default.
 #[derive(Clone, Debug, Args)]

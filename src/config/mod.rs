@@ -11,10 +11,10 @@ mod registered;
 mod values;
 mod variables;
 
-pub use args::{CommonConfig, MasterConfig, NodeConfig, SecondaryConfig};
+pub use args::{CommonConfig, MasterConfig, SecondaryConfig};
 pub use defaults::{COMM_PORT, MASTER_HTTP_PORT};
 pub(crate) use parse::{BAD_USAGE_STATUS, as_given};
-pub use parse::{Stop, last_line, parse, parse_node, report};
+pub use parse::{NodeConfig, Stop, last_line, parse, parse_node, report};
 pub use registered::Contradiction;
 pub(crate) use values::{interval_with_unit, number, port, port_range_end};
 pub use variables::{UNKNOWN_VARIABLE_ADVICE, unknown_variables};

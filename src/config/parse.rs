@@ -13,8 +13,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 
-use super::args::NodeConfig;
-
 /// Exit status of a command line that cannot be used.
 pub(crate) const BAD_USAGE_STATUS: u8 = 2;
 
@@ -25,6 +23,15 @@ const LAST_LINE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How a flag's environment variable is called; shown once instead of behind each flag.
 const ENVIRONMENT_HELP: &str = "Each flag can also be given by an environment variable: \
 ACKLOG_HTTP_PORT for --http-port. A flag wins over its variable.";
+
+/// The flags of a daemon.
+pub trait NodeConfig: Parser {
+    /// Checks what single flags cannot tell.
+    ///
+    /// # Errors
+    /// When the flags contradict each other.
+    fn check(&self) -> Result<(), Stop>;
+}
 
 /// Why a program ends before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -111,10 +111,6 @@ fn values_are_read_as_people_write_them() {
         secondary(&["--max-listing-bytes=16MiB"]).unwrap().common.max_listing_bytes,
         16 << 20
     );
-    assert_eq!(
-        master(&[]).unwrap().common.max_listing_bytes,
-        crate::server::http::LISTING_BYTES_MAX
-    );
     assert_eq!(master(&["--idempotency-window=7"]).unwrap().idempotency_window, 7);
 }
 
