@@ -19,7 +19,7 @@ quick:
 
 # All tests; takes a filter as `just test a_hung`
 test *ARGS:
-    cargo test --workspace --locked {{ ARGS }}
+    cargo test --locked {{ ARGS }}
 
 # Format and lints
 lint:
