@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::disk::inspect::{InspectError, accepted_losses, role_of};
 use super::disk::{OpenError, Role, accept_losses};
-use super::open::{lock, open_directory};
+use super::open::{lock_directory, open_directory};
 
 /// Why no loss was accepted. Nothing was changed then.
 #[derive(Debug, Error)]
@@ -56,7 +56,7 @@ pub fn accept_loss(path: &Path) -> Result<LogEnd, AcceptLossError> {
     if role == Role::Secondary {
         return Err(AcceptLossError::Secondary { path: path.display().to_string() });
     }
-    let _lock = lock(&directory, path)?;
+    let _lock = lock_directory(&directory, path)?;
     let failed = |error: io::Error| OpenError::unusable(path, "write the manifest of", &error);
     if let Some(end) = accept_losses(&directory).map_err(failed)? {
         return Ok(end);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::storage::{Storage, StorageFile};
 use crate::SimDisk;
+use acklog_threads::{lock, wait_while};
 
 /// A simulated disk whose syncs, reads or looks at lengths hang while it is frozen. A clone is the same disk.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,7 @@ struct FreezingFile {
 
 impl FreezingDisk {
     fn state(&self) -> MutexGuard<'_, Frozen> {
-        self.state.0.lock().expect("no holder of this lock panics")
+        lock(&self.state.0)
     }
 
     /// Lets all syncs hang from now on, or go on.
@@ -62,9 +63,7 @@ impl FreezingDisk {
     }
 
     fn wait(&self, hangs: impl Fn(&Frozen) -> bool) {
-        let frozen = self.state();
-        let thawed = self.state.1.wait_while(frozen, |frozen| hangs(frozen));
-        drop(thawed.expect("no holder of this lock panics"));
+        drop(wait_while(&self.state.1, self.state(), |frozen| hangs(frozen)));
     }
 
     fn file(&self, inner: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub use accept_loss::{AcceptLossError, accept_loss};
-use acklog_threads::{Answer, NoThread};
+use acklog_threads::{NoThread, WorkHandle};
 use acklog_types::{
     Batch, Damage, DiskFault, IdRange, IdempotencyKey, KeyHash, LogEnd, LogId, Losses, MessageId,
     NodeName, Records, Run, RunningChecksum, record_bytes,
@@ -328,10 +328,10 @@ impl LogReader {
     pub fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> Answer<T> {
+    ) -> WorkHandle<T> {
         let log = self.clone();
         match &self.shared.disk {
-            None => Answer::ready(work(&log)),
+            None => WorkHandle::ready(work(&log)),
             Some(disk) => disk.readers.run(move || work(&log)),
         }
     }

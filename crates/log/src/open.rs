@@ -28,7 +28,7 @@ struct Running {
     keeper: JoinHandle<()>,
     /// Told when the log is on disk as a whole, or never will be.
     written: oneshot::Receiver<()>,
-    _lock: Option<Lock>,
+    _lock: Option<DirectoryLock>,
 }
 
 impl Background {
@@ -73,7 +73,7 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
     if options.require_log && !names.iter().any(|name| is_of_log(name)) {
         return Err(OpenError::NoLog { path: path.display().to_string() });
     }
-    let lock = lock(&directory, path)?;
+    let lock = lock_directory(&directory, path)?;
     directory.reserve_descriptors();
     start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock))
         .map_err(|error| OpenError::unusable(path, "start a thread for", &error))
@@ -94,7 +94,7 @@ pub fn open_on(
 }
 
 /// Starts the threads that work for a log.
-fn start(recovered: Recovered, lock: Option<Lock>) -> io::Result<(Opened, Background)> {
+fn start(recovered: Recovered, lock: Option<DirectoryLock>) -> io::Result<(Opened, Background)> {
     let Recovered { shared, mut committer, mut keeper, opened } = recovered;
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     shared.disk.as_ref().expect("a log on disk").readers.make_first();
@@ -110,7 +110,7 @@ fn start(recovered: Recovered, lock: Option<Lock>) -> io::Result<(Opened, Backgr
 
 /// A directory's lock, for as long as this is held.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct DirectoryLock {
     /// Tells a person that somebody has the directory, and that it can be written to.
     _file: File,
     /// Holds also when a person removes the file.
@@ -155,7 +155,10 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
 ///
 /// # Errors
 /// When another process has it, or the directory cannot be written to.
-pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError> {
+pub(super) fn lock_directory(
+    directory: &Directory,
+    path: &Path,
+) -> Result<DirectoryLock, OpenError> {
     let refused = |error| match error {
         TryLockError::WouldBlock => OpenError::InUse { path: path.display().to_string() },
         TryLockError::Error(error) => OpenError::unusable(path, "lock", &error),
@@ -164,7 +167,7 @@ pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError
     let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;
     file.try_lock().map_err(refused)?;
     let directory = directory.lock().map_err(refused)?;
-    Ok(Lock { _file: file, _directory: directory })
+    Ok(DirectoryLock { _file: file, _directory: directory })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::disk::inspect::{InspectError, role_of};
 use super::disk::{OpenError, Role, is_of_log};
-use super::open::{lock, open_directory};
+use super::open::{lock_directory, open_directory};
 use super::storage::{Directory, Storage};
 
 /// Why a directory was not reset.
@@ -62,7 +62,7 @@ pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
     if role_of(&storage)? == Role::Master {
         return Err(ResetError::Master { path: path.display().to_string() });
     }
-    let _lock = lock(&storage, path)?;
+    let _lock = lock_directory(&storage, path)?;
     let failed = |what: &str, error: &io::Error| OpenError::unusable(path, what, error);
     let mut names = storage.list().map_err(|error| failed("list", &error))?;
     names.retain(|name| is_of_log(name));

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use acklog_threads::{read_lock, write_lock};
 use acklog_types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 use tokio::sync::Notify;
 use tracing::{error, warn};
@@ -74,11 +75,11 @@ impl Shared {
     }
 
     pub(super) fn recent(&self) -> RwLockReadGuard<'_, Recent> {
-        self.recent.read().expect("no holder of this lock panics")
+        read_lock(&self.recent)
     }
 
     pub(super) fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
-        self.recent.write().expect("no holder of this lock panics")
+        write_lock(&self.recent)
     }
 
     pub(super) fn durable_end(&self) -> LogEnd {

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use acklog_threads::lock;
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, linkat, mkdirat, openat, renameat, statat, unlinkat,
 };
@@ -134,7 +135,7 @@ impl Directory {
     }
 
     fn reserved(&self) -> MutexGuard<'_, Option<Vec<OwnedFd>>> {
-        self.reserved.lock().expect("no holder of this lock panics")
+        lock(&self.reserved)
     }
 
     fn fill(&self, reserved: &mut Vec<OwnedFd>) {

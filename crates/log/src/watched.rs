@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::storage::{Storage, StorageFile};
+use acklog_threads::lock;
 
 /// A directory, with the calls that it has not answered yet.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ struct UnderWay {
 
 impl Calls {
     fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.0.lock().expect("no holder of this lock panics")
+        lock(&self.0)
     }
 
     /// Makes a call, and knows of it until it is answered.

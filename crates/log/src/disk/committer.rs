@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use acklog_threads::{wait_timeout_while, wait_while, write_lock};
 use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -98,21 +99,17 @@ impl Committer {
     /// Waits until something is to be written, or tried again. Returns whether the log is to be closed instead.
     fn wait_for_work(&self) -> bool {
         let (is_sound, disk) = (self.is_sound(), self.disk());
+        let is_idle = |work: &mut Work| {
+            let wants = is_sound && (work.dirty || work.roll || work.members.is_some());
+            !wants && !work.closing
+        };
         let work = match self.pause.filter(|_| is_sound) {
             Some(pause) => {
-                let paused =
-                    disk.work_came.wait_timeout_while(disk.work(), pause, |work| !work.closing);
-                paused.map(|(work, _)| work).ok()
+                wait_timeout_while(&disk.work_came, disk.work(), pause, |work| !work.closing)
             }
-            None => {
-                let is_idle = |work: &mut Work| {
-                    let wants = is_sound && (work.dirty || work.roll || work.members.is_some());
-                    !wants && !work.closing
-                };
-                disk.work_came.wait_while(disk.work(), is_idle).ok()
-            }
+            None => wait_while(&disk.work_came, disk.work(), is_idle),
         };
-        work.expect("no holder of this lock panics").closing
+        work.closing
     }
 
     /// Whether writing goes on. After a failure nothing more is written: what the disk holds then is not known, and a
@@ -257,7 +254,7 @@ impl Committer {
                 false => Failed::of(detail, &error),
             });
         }
-        let mut index = last.segment.index.write().expect("no holder of this lock panics");
+        let mut index = write_lock(&last.segment.index);
         for group in groups {
             index.push(group.records, group.size(), group.bytes.into());
             self.unpublished_bytes += u64::from(group.bytes);

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
+use acklog_threads::{lock, read_lock, write_lock};
 use acklog_types::{LogEnd, Records, RunningChecksum};
 
 use super::format::{SegmentHeader, segment_name};
@@ -81,7 +82,7 @@ impl Files {
 
     /// Takes a new last segment; the one before is sealed, unless it is empty and its place is taken.
     pub(super) fn roll(&self, next: Arc<Segment>) {
-        let mut segments = self.segments.write().expect("no holder of this lock panics");
+        let mut segments = write_lock(&self.segments);
         if let Some(last) = segments.last.replace(next) {
             let (first, end) = (last.header.first, last.end());
             if first < end {
@@ -99,13 +100,13 @@ impl Files {
 
     /// The sealed segments from the `skip`th on.
     pub(super) fn sealed(&self, skip: usize) -> Vec<Sealed> {
-        let segments = self.segments.read().expect("no holder of this lock panics");
+        let segments = read_lock(&self.segments);
         segments.sealed.get(skip..).unwrap_or_default().to_vec()
     }
 
     /// The sealed segment that begins with a message.
     pub(super) fn sealed_at(&self, first: LogEnd) -> Option<Sealed> {
-        let segments = self.segments.read().expect("no holder of this lock panics");
+        let segments = read_lock(&self.segments);
         let at = segments.sealed.binary_search_by_key(&first, |sealed| sealed.first).ok()?;
         segments.sealed.get(at).copied()
     }
@@ -150,7 +151,7 @@ impl Files {
     }
 
     fn place(&self, from: LogEnd) -> Result<Place, ReadError> {
-        let segments = self.segments.read().expect("no holder of this lock panics");
+        let segments = read_lock(&self.segments);
         let after = segments.sealed.partition_point(|sealed| sealed.first <= from);
         let sealed = after.checked_sub(1).and_then(|at| segments.sealed.get(at)).copied();
         let last = segments.last.clone();
@@ -164,7 +165,7 @@ impl Files {
 
     /// The sealed segment that begins with a message, if it is open. It is the last one to be closed then.
     pub(super) fn open_at(&self, first: LogEnd) -> Option<Arc<Segment>> {
-        let mut open = self.open.lock().expect("no holder of this lock panics");
+        let mut open = lock(&self.open);
         let at = open.iter().position(|segment| segment.header.first == first)?;
         let segment = open.remove(at)?;
         open.push_back(segment.clone());
@@ -184,11 +185,11 @@ impl Files {
 
     /// Closes the old segments that nobody reads at the moment. They are opened anew when they are read.
     pub(super) fn close_old(&self) {
-        self.open.lock().expect("no holder of this lock panics").clear();
+        lock(&self.open).clear();
     }
 
     fn keep_open(&self, segment: Arc<Segment>) {
-        let mut open = self.open.lock().expect("no holder of this lock panics");
+        let mut open = lock(&self.open);
         open.push_back(segment);
         if open.len() > OPEN_SEGMENTS_MAX {
             open.pop_front();
@@ -257,7 +258,7 @@ impl Segment {
 
     /// Where its groups are.
     pub(super) fn index(&self) -> RwLockReadGuard<'_, SparseIndex> {
-        self.index.read().expect("no holder of this lock panics")
+        read_lock(&self.index)
     }
 
     /// The end of its messages.

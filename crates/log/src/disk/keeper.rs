@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use acklog_threads::wait_timeout_while;
 use acklog_types::LogEnd;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -105,10 +106,9 @@ impl Keeper {
     fn wait_until(&self, at: Instant) -> bool {
         let disk = self.disk();
         let timeout = at.saturating_duration_since(Instant::now());
-        let idle = disk.keeper_wanted.wait_timeout_while(disk.work(), timeout, |work| {
+        let mut work = wait_timeout_while(&disk.keeper_wanted, disk.work(), timeout, |work| {
             !work.sealed && !work.damaged.is_due() && !work.closing
         });
-        let (mut work, _) = idle.expect("no holder of this lock panics");
         work.sealed = false;
         !work.closing
     }

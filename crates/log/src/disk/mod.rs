@@ -33,7 +33,7 @@ mod window;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use acklog_threads::ThreadPool;
+use acklog_threads::{ThreadPool, lock};
 use acklog_types::{Damage, DiskFault, Fsync, LogId, Losses, NodeName, Records};
 
 /// Threads that read old messages, at most. One disk does not read faster for more of them, and each holds a run's
@@ -183,9 +183,9 @@ impl Disk {
     /// What is wrong; none while nothing is. What keeps it from writing is told before damage: for good, then for the
     /// moment.
     pub(super) fn fault(&self) -> Option<DiskFault> {
-        let failure = self.failure.lock().expect("no holder of this lock panics").clone();
+        let failure = lock(&self.failure).clone();
         failure
-            .or_else(|| self.held_up.lock().expect("no holder of this lock panics").clone())
+            .or_else(|| lock(&self.held_up).clone())
             .or_else(|| self.damage().map(|Damage { detail, .. }| DiskFault::Damaged { detail }))
     }
 
@@ -207,17 +207,17 @@ impl Disk {
 
     /// Whether a write or a sync failed, so that nothing more is written.
     fn has_failed(&self) -> bool {
-        self.failure.lock().expect("no holder of this lock panics").is_some()
+        lock(&self.failure).is_some()
     }
 
     /// Notes why nothing can be written for the moment, or that it can be again (none). Returns what was noted before.
     fn hold_up(&self, why: Option<DiskFault>) -> Option<DiskFault> {
-        std::mem::replace(&mut *self.held_up.lock().expect("no holder of this lock panics"), why)
+        std::mem::replace(&mut *lock(&self.held_up), why)
     }
 
     /// Notes that a write or a sync failed. Returns whether that is news.
     fn fail(&self, detail: String) -> bool {
-        let mut failure = self.failure.lock().expect("no holder of this lock panics");
+        let mut failure = lock(&self.failure);
         let is_news = failure.is_none();
         failure.get_or_insert(DiskFault::Failed { detail });
         is_news
@@ -250,7 +250,7 @@ impl Disk {
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().expect("no holder of this lock panics")
+        lock(&self.work)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use acklog_threads::lock;
 use acklog_types::{IdRange, LogEnd, RECORD_HEADER_BYTES, Records, record_at, record_size};
 use bytes::Bytes;
 
@@ -48,7 +49,7 @@ impl Marks {
         from: LogEnd,
         (group, group_at): (LogEnd, u64),
     ) -> Cursor {
-        let marks = self.0.lock().expect("no holder of this lock panics");
+        let marks = lock(&self.0);
         let mark = marks.range(..=from).next_back().filter(|(_, mark)| mark.at > group_at);
         mark.map_or(Cursor::before_group(header, group, group_at), |(&next, &mark)| {
             let Mark { at, group_end, group_end_at } = mark;
@@ -59,7 +60,7 @@ impl Marks {
     /// Remembers places that were passed on the way to records that were found whole.
     pub(super) fn note(&self, passed: Vec<(LogEnd, Mark)>) {
         if !passed.is_empty() {
-            self.0.lock().expect("no holder of this lock panics").extend(passed);
+            lock(&self.0).extend(passed);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use acklog_threads::{lock, read_lock};
 use acklog_types::{IdRange, LogEnd, LogId};
 
 use super::super::cause::{is_io_error, is_loss};
@@ -13,7 +14,7 @@ use crate::ReadError;
 impl Files {
     /// The log that the files belong to; none while there is no file.
     pub(in crate::disk) fn log(&self) -> Option<LogId> {
-        let segments = self.segments.read().expect("no holder of this lock panics");
+        let segments = read_lock(&self.segments);
         segments.last.as_ref().map(|last| last.header.log)
     }
 
@@ -22,7 +23,7 @@ impl Files {
         &self,
         first: LogEnd,
     ) -> Option<(Sealed, Option<LogEnd>, Option<LogEnd>)> {
-        let segments = self.segments.read().expect("no holder of this lock panics");
+        let segments = read_lock(&self.segments);
         let at = segments.sealed.binary_search_by_key(&first, |sealed| sealed.first).ok()?;
         let first_at = |at: usize| segments.sealed.get(at).map(|sealed| sealed.first);
         let last = segments.last.as_ref().map(|last| last.header.first);
@@ -32,10 +33,10 @@ impl Files {
 
     /// The file of a sealed segment is another one now: it is opened anew by whoever reads there next.
     pub(in crate::disk) fn forget(&self, first: LogEnd) {
-        let mut open = self.open.lock().expect("no holder of this lock panics");
+        let mut open = lock(&self.open);
         open.retain(|segment| segment.header.first != first);
         drop(open);
-        self.suspects.lock().expect("no holder of this lock panics").forget(first);
+        lock(&self.suspects).forget(first);
     }
 
     /// What a person is told of a damaged place.
@@ -55,7 +56,7 @@ impl Files {
             }
             Unread::Failed(error) => {
                 let detail = failure(&*self.storage, "read", &name, &error);
-                let mut suspects = self.suspects.lock().expect("no holder of this lock panics");
+                let mut suspects = lock(&self.suspects);
                 let fails_again = is_io_error(&error) && suspects.note(first, Instant::now());
                 drop(suspects);
                 if is_loss(&error) || fails_again {
@@ -73,7 +74,7 @@ impl Files {
 
     /// The messages of a segment, as far as it is known.
     fn ids_of(&self, first: LogEnd) -> IdRange {
-        let segments = self.segments.read().expect("no holder of this lock panics");
+        let segments = read_lock(&self.segments);
         let sealed = segments.sealed.iter().find(|sealed| sealed.first == first);
         let last = segments.last.as_ref().filter(|last| last.header.first == first);
         let end = sealed.map(|sealed| sealed.end).or_else(|| last.map(|last| last.end()));

@@ -1,5 +1,6 @@
 //! Reads that are no runs: pages for listings, and the checksum of all records.
 
+use acklog_threads::lock;
 use acklog_types::{LogEnd, Run, RunningChecksum};
 
 use super::super::paging::Cursor;
@@ -56,7 +57,7 @@ impl Files {
     /// The checksum of all records before a segment that does not tell it.
     fn running_before(&self, first: LogEnd) -> Result<RunningChecksum, ReadError> {
         // One at a time: the next one finds what this one read.
-        let mut known = self.running.lock().expect("no holder of this lock panics");
+        let mut known = lock(&self.running);
         let nearest = known.range(..=first).next_back().map(|(&at, &running)| (at, running));
         let (mut at, mut running) = nearest.unwrap_or((LogEnd::ZERO, RunningChecksum::START));
         while at < first {

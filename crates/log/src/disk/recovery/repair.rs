@@ -21,7 +21,7 @@ use super::inspect::{self, InspectError, role_of};
 use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
 use super::walk::Found;
 use super::{MANIFEST, OpenError, name_aside};
-use crate::open::{lock, open_directory};
+use crate::open::{lock_directory, open_directory};
 use crate::storage::{Directory, Storage};
 
 /// What was repaired.
@@ -59,7 +59,7 @@ pub fn repair(
     from: Option<Source<'_>>,
 ) -> Result<Repaired, RepairError> {
     let storage = open_directory(path)?;
-    let _lock = lock(&storage, path)?;
+    let _lock = lock_directory(&storage, path)?;
     if let Some(what) = not_understood(&storage) {
         return Err(RepairError::NotUnderstood { path: storage.path_of(MANIFEST), what });
     }
