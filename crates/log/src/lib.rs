@@ -17,12 +17,12 @@
 //! Invariant: `durable_end <= appended end`. Readers never see anything at or above `durable_end`.
 
 mod accept_loss;
+mod chunk;
 pub mod disk;
 #[cfg(any(test, feature = "sim-disk"))]
 mod freezing;
 mod open;
 mod reset;
-mod segment;
 mod shared;
 #[cfg(any(test, feature = "sim-disk"))]
 mod sim_disk;
@@ -47,7 +47,7 @@ pub use freezing::FreezingDisk;
 pub use open::open_on;
 pub use open::{Background, open};
 pub use reset::{Moved, ResetError, reset};
-use shared::{Before, Shared};
+use shared::{Before, SharedLog};
 #[cfg(any(test, feature = "sim-disk"))]
 pub use sim_disk::{DiskCounts, SimDisk};
 use thiserror::Error;
@@ -55,7 +55,7 @@ use thiserror::Error;
 /// The writing end of a log. There is one; it belongs to the node's core task.
 #[derive(Debug)]
 pub struct LogWriter {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     /// The log that the messages belong to, as far as it is known.
     log: Option<LogId>,
     /// Bytes of records that were appended since the log was opened.
@@ -67,7 +67,7 @@ pub struct LogWriter {
 /// A reading end of a log. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
 pub struct LogReader {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
 }
 
 /// A log and what was found in it.
@@ -141,13 +141,13 @@ pub struct PageCursor(Option<disk::Cursor>);
 pub fn in_memory() -> (LogWriter, LogReader) {
     let (end, running) = (LogEnd::ZERO, Some(RunningChecksum::START));
     let before = Before { end, running, last: None, accepted_ms: 0 };
-    let shared = Arc::new(Shared::new(before, segment::SEGMENT_BYTES, None));
+    let shared = Arc::new(SharedLog::new(before, chunk::CHUNK_BYTES, None));
     LogWriter::of(shared, None)
 }
 
 impl LogWriter {
     /// Both ends of a log.
-    fn of(shared: Arc<Shared>, log: Option<LogId>) -> (Self, LogReader) {
+    fn of(shared: Arc<SharedLog>, log: Option<LogId>) -> (Self, LogReader) {
         let (appended_bytes, accepted_ms) = (0, shared.before.accepted_ms);
         (Self { shared: shared.clone(), log, appended_bytes, accepted_ms }, LogReader { shared })
     }
@@ -165,7 +165,7 @@ impl LogWriter {
         let size = record_bytes(key, batch);
         self.appended_bytes += size as u64;
         self.accepted_ms = self.accepted_ms.max(accepted_ms);
-        let first = recent.active_with_room(size).push(self.accepted_ms, key, batch);
+        let first = recent.active_with_capacity(size).push(self.accepted_ms, key, batch);
         recent.share_large(size);
         first
     }
@@ -180,7 +180,7 @@ impl LogWriter {
         self.appended_bytes += run.bytes() as u64;
         let mut recent = self.shared.recent_mut();
         assert_eq!(run.range().start(), recent.active.end(), "a run must continue the log");
-        recent.active_with_room(run.bytes()).push_run(run);
+        recent.active_with_capacity(run.bytes()).push_run(run);
     }
 
     /// Has everything appended so far made durable and visible: in memory at once, on disk as soon as the disk can.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Opened;
 use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
-use super::shared::Shared;
+use super::shared::SharedLog;
 use super::storage::{Directory, Storage};
 use super::watched::Watched;
 
@@ -23,7 +23,7 @@ pub struct Background(Option<Running>);
 
 #[derive(Debug)]
 struct Running {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     committer: JoinHandle<()>,
     keeper: JoinHandle<()>,
     /// Told when the log is on disk as a whole, or never will be.

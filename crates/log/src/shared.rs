@@ -9,13 +9,13 @@ use acklog_types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
+use super::chunk::{ActiveChunk, SealedChunk};
 use super::disk::Disk;
-use super::segment::{Active, Sealed};
 use super::{Page, ReadError};
 
 /// The state of a log.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedLog {
     /// Held for the time of one append or of one read of at most a run's size, never across an await.
     recent: RwLock<Recent>,
     /// What was there at the start.
@@ -47,9 +47,9 @@ pub(super) struct Before {
 #[derive(Debug)]
 pub(super) struct Recent {
     /// In id order, without gaps.
-    sealed: VecDeque<Sealed>,
+    sealed: VecDeque<SealedChunk>,
     /// Follows the last sealed one.
-    pub(super) active: Active,
+    pub(super) active: ActiveChunk,
     /// Room of a piece, in bytes, unless a single run needs more.
     chunk_bytes: usize,
     /// Memory of a piece that was given back, for the next one: the first touch of fresh memory costs more than what is
@@ -57,11 +57,11 @@ pub(super) struct Recent {
     spare: Vec<u8>,
 }
 
-impl Shared {
+impl SharedLog {
     /// A log that has nothing in memory yet. Pieces of memory have `chunk_bytes`.
     pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<Disk>) -> Self {
         let Before { end, running, .. } = before;
-        let active = Active::new(end, running, chunk_bytes, Vec::new());
+        let active = ActiveChunk::new(end, running, chunk_bytes, Vec::new());
         let (sealed, spare) = (VecDeque::new(), Vec::new());
         let recent = Recent { sealed, active, chunk_bytes, spare };
         Self {
@@ -184,13 +184,13 @@ impl Shared {
 impl Recent {
     /// Where the records in memory begin.
     pub(super) fn start(&self) -> LogEnd {
-        self.sealed.front().map_or(self.active.start(), Sealed::start)
+        self.sealed.front().map_or(self.active.start(), SealedChunk::start)
     }
 
     /// The piece that the next `bytes` go into.
-    pub(super) fn active_with_room(&mut self, bytes: usize) -> &mut Active {
-        if !self.active.has_room(bytes) {
-            self.begin_piece(bytes);
+    pub(super) fn active_with_capacity(&mut self, bytes: usize) -> &mut ActiveChunk {
+        if !self.active.has_capacity(bytes) {
+            self.begin_chunk(bytes);
         }
         &mut self.active
     }
@@ -199,21 +199,21 @@ impl Recent {
     /// most of it. From then on all secondaries are sent the same memory, instead of a copy each.
     pub(super) fn share_large(&mut self, bytes: usize) {
         if bytes >= self.chunk_bytes / 2 {
-            self.begin_piece(0);
+            self.begin_chunk(0);
         }
     }
 
-    fn begin_piece(&mut self, bytes: usize) {
+    fn begin_chunk(&mut self, bytes: usize) {
         let memory = std::mem::take(&mut self.spare);
         let (end, running) = (self.active.end(), self.active.running_at(self.active.end()));
-        let next = Active::new(end, running, self.chunk_bytes.max(bytes), memory);
+        let next = ActiveChunk::new(end, running, self.chunk_bytes.max(bytes), memory);
         let full = std::mem::replace(&mut self.active, next);
         if full.bytes() > 0 {
             self.sealed.push_back(full.seal());
         }
     }
 
-    fn sealed_at(&self, from: LogEnd) -> Option<&Sealed> {
+    fn sealed_at(&self, from: LogEnd) -> Option<&SealedChunk> {
         let after = self.sealed.partition_point(|sealed| sealed.start() <= from);
         let sealed = self.sealed.get(after.checked_sub(1)?)?;
         (from < sealed.end()).then_some(sealed)
@@ -221,13 +221,14 @@ impl Recent {
 
     /// Drops the oldest pieces that are durable, as long as more than `bytes` are left.
     fn forget(&mut self, durable_end: LogEnd, bytes: usize) {
-        let mut left = self.sealed.iter().map(Sealed::bytes).sum::<usize>() + self.active.bytes();
+        let mut left =
+            self.sealed.iter().map(SealedChunk::bytes).sum::<usize>() + self.active.bytes();
         while let Some(oldest) = self.sealed.front()
             && oldest.end() <= durable_end
             && left > bytes
         {
             left -= oldest.bytes();
-            let memory = self.sealed.pop_front().and_then(Sealed::into_memory);
+            let memory = self.sealed.pop_front().and_then(SealedChunk::into_memory);
             self.spare = memory.unwrap_or_else(|| std::mem::take(&mut self.spare));
         }
     }

@@ -150,7 +150,7 @@ fn ends_are_between_batches(reader: &LogReader) {
 fn a_large_message_is_read_by_all_from_the_same_memory() {
     let (mut writer, reader) = in_memory();
     writer.append(0, None, &"small".into());
-    writer.append(0, None, &"x".repeat(segment::SEGMENT_BYTES / 2).as_str().into());
+    writer.append(0, None, &"x".repeat(chunk::CHUNK_BYTES / 2).as_str().into());
     writer.append(0, None, &"small".into());
     writer.flush();
     let read = || reader.read(LogEnd::new(1), LogEnd::new(2), usize::MAX).unwrap();

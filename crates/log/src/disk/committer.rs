@@ -21,7 +21,7 @@ use super::index::SparseIndex;
 use super::last::{Failed, Last};
 use super::manifest::{Manifest, NotStored};
 use super::{Disk, DiskOptions, Work};
-use crate::shared::Shared;
+use crate::shared::SharedLog;
 use crate::storage::{Storage, StorageFile};
 
 /// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
@@ -34,7 +34,7 @@ const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration:
 /// The writing end of the files.
 #[derive(Debug)]
 pub struct Committer {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     storage: Arc<dyn Storage>,
     options: DiskOptions,
     rng: ChaCha8Rng,
@@ -56,7 +56,7 @@ pub struct Committer {
 
 impl Committer {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedLog>,
         storage: Arc<dyn Storage>,
         options: DiskOptions,
         manifest: Manifest,

@@ -20,7 +20,7 @@ use super::format::{SegmentHeader, segment_name};
 use super::notes;
 use super::scan::Scanned;
 use crate::ReadError;
-use crate::shared::Shared;
+use crate::shared::SharedLog;
 use crate::storage::Storage;
 
 /// How fast old segments are read, in bytes a second. Faster: it takes more of the disk from those who wait. Slower:
@@ -41,7 +41,7 @@ const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Looks after old segments.
 #[derive(Debug)]
 pub struct Keeper {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     storage: Arc<dyn Storage>,
     /// Sealed segments that have an index.
     indexed: usize,
@@ -57,7 +57,7 @@ pub struct Keeper {
 
 impl Keeper {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedLog>,
         storage: Arc<dyn Storage>,
         indexed: usize,
         noted: VecDeque<LogEnd>,

@@ -75,7 +75,7 @@ impl Sizes {
     pub const DEFAULT: Self = Self {
         segment_bytes: 64 * 1024 * 1024,
         recent_bytes: 16 * 1024 * 1024,
-        chunk_bytes: super::segment::SEGMENT_BYTES,
+        chunk_bytes: super::chunk::CHUNK_BYTES,
         ahead_bytes: 256 * 1024,
     };
 

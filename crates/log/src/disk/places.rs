@@ -9,7 +9,7 @@ use memchr::memmem;
 use super::files::Unread;
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::index::ENTRY_DISTANCE_BYTES;
-use super::scan::{CHUNK_BYTES, OF_OTHERS, Scanned, Visit};
+use super::scan::{OF_OTHERS, SCAN_BYTES, Scanned, Visit};
 use super::window::Window;
 use crate::storage::StorageFile;
 
@@ -75,7 +75,7 @@ pub(super) fn damaged_places(
     visit: Visit<'_>,
 ) -> io::Result<Surveyed> {
     let mut at = scanned.broken_group.unwrap_or(scanned.index.length());
-    let window = Window::new(file, CHUNK_BYTES);
+    let window = Window::new(file, SCAN_BYTES);
     let (next, first) = (scanned.index.end(), scanned.bad.clone());
     let first = first.map(|bad| (bad.offset, bad.what));
     let mut survey = Survey { window, header, end, next, shown: next, first, places: Vec::new() };
@@ -160,9 +160,9 @@ fn find_group(
     next: LogEnd,
 ) -> io::Result<Option<Group>> {
     loop {
-        let piece = window.get(at, CHUNK_BYTES)?;
+        let piece = window.get(at, SCAN_BYTES)?;
         let found = group_in(piece, at, segment, next);
-        if found.is_some() || piece.len() < CHUNK_BYTES {
+        if found.is_some() || piece.len() < SCAN_BYTES {
             return Ok(found);
         }
         // A header may lie across the border of two pieces.

@@ -33,7 +33,7 @@ use super::places::Place;
 use super::scan::{Scanned, no_visit, scan};
 use super::window::Window;
 use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
-use crate::shared::{Before, Shared};
+use crate::shared::{Before, SharedLog};
 use crate::storage::{Storage, StorageFile};
 use crate::{LogWriter, Opened, ReadError};
 
@@ -43,7 +43,7 @@ const REWRITE_BYTES: usize = 1024 * 1024;
 /// A directory's log, ready to be used.
 #[derive(Debug)]
 pub struct Recovered {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedLog>,
     /// Writes what was appended.
     pub committer: Committer,
     /// Makes indexes, scrubs, repairs.
@@ -92,7 +92,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     let (damage, noted) = known_damage(&*storage, &files, end);
     let (last, accepted_ms) = last_record(&files, end).unzip();
     let before = Before { end, running, last, accepted_ms: accepted_ms.unwrap_or_default() };
-    let shared = Shared::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
+    let shared = SharedLog::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses.clone());

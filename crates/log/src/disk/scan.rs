@@ -12,7 +12,7 @@ use super::window::Window;
 use crate::storage::StorageFile;
 
 /// How much of a file is read at once, in bytes.
-pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
+pub(super) const SCAN_BYTES: usize = 1024 * 1024;
 
 /// What is wrong with a group whose header's sum is not that of its records.
 pub(super) const OF_OTHERS: &str = "the records here are whole, but not those that were written";
@@ -90,7 +90,7 @@ pub(super) fn scan_from(
     running: Option<RunningChecksum>,
     visit: Visit<'_>,
 ) -> io::Result<Scanned> {
-    let mut window = Window::new(file, CHUNK_BYTES);
+    let mut window = Window::new(file, SCAN_BYTES);
     let mut scanned = Scanned {
         index,
         keys: Vec::new(),
@@ -226,7 +226,7 @@ fn look_behind(window: &mut Window<'_>, from: u64, header: &SegmentHeader) -> io
     let needle = header.mark.to_le_bytes();
     let mut at = from;
     loop {
-        let piece = window.get(at, CHUNK_BYTES)?;
+        let piece = window.get(at, SCAN_BYTES)?;
         if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
             behind.bytes = at + last as u64 + 1 - from;
         }
@@ -239,7 +239,7 @@ fn look_behind(window: &mut Window<'_>, from: u64, header: &SegmentHeader) -> io
         }
         // A header may lie across the border of two pieces.
         let step = piece.len().saturating_sub(GROUP_HEADER_BYTES - 1);
-        if piece.len() < CHUNK_BYTES {
+        if piece.len() < SCAN_BYTES {
             return Ok(behind);
         }
         at += step as u64;

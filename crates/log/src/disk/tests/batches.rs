@@ -194,12 +194,12 @@ fn a_torn_batch_is_told_as_a_whole_and_what_stands_before_it_in_its_group_stays(
 #[test]
 fn a_group_across_the_border_of_two_pieces_is_found_behind_a_damaged_one() {
     use crate::disk::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
-    use crate::disk::scan::CHUNK_BYTES;
+    use crate::disk::scan::SCAN_BYTES;
     let disk = SimDisk::new();
     let header = SegmentHeader::new(LogId::new(7), LogEnd::ZERO, 0x0102_0304_0506_0708, None);
     // Every place of the second group's header around the end of the first piece that is searched.
     for inside in 1..GROUP_HEADER_BYTES {
-        let room = CHUNK_BYTES - inside - GROUP_HEADER_BYTES - RECORD_HEADER_BYTES;
+        let room = SCAN_BYTES - inside - GROUP_HEADER_BYTES - RECORD_HEADER_BYTES;
         let mut file = header.encode().to_vec();
         for (n, text) in ["x".repeat(room), "next".to_owned()].iter().enumerate() {
             let (id, mut record) = (MessageId::new(n as u64), Vec::new());

@@ -1,4 +1,4 @@
-//! Segments: a stretch of the log in one piece of memory.
+//! Chunks: a stretch of the log in one piece of memory.
 
 use std::ops::Range;
 
@@ -11,21 +11,21 @@ use bytes::Bytes;
 use super::Page;
 
 /// Room of a piece of memory, in bytes, unless a single run needs more. Larger: fewer allocations, but the untouched
-/// rest of the last one counts towards the node's size. Smaller than a run: runs get cut at segment borders more often
+/// rest of the last one counts towards the node's size. Smaller than a run: runs get cut at chunk borders more often
 /// than they need to.
-pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
+pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Where each record of a segment begins, relative to the segment, and where the last one ends.
+/// Where each record of a chunk begins, relative to the chunk, and where the last one ends.
 #[derive(Debug)]
 struct Offsets {
     start: LogEnd,
     /// The checksum of all records before, where it is known.
     running: Option<RunningChecksum>,
-    /// One more than records: the last is the segment's length. `u32`, since a segment has at most
-    /// [`SEGMENT_BYTES`], or is a single run, and that is below 16 MiB.
+    /// One more than records: the last is the chunk's length. `u32`, since a chunk has at most
+    /// [`CHUNK_BYTES`], or is a single run, and that is below 16 MiB.
     begins: Vec<u32>,
     /// The batches of several records, by the records' places. So that finding where a long one ends takes no longer
-    /// for it: the master asks with each turn, while a secondary has no room for it.
+    /// for it: the master asks with each turn, while a secondary has no capacity for it.
     batches: Vec<Range<u32>>,
     /// The first record of one that is being appended.
     open_batch: Option<u32>,
@@ -38,10 +38,10 @@ impl Offsets {
 
     fn offset(&self, at: LogEnd) -> usize {
         let index = (at.get() - self.start.get()) as usize;
-        *self.begins.get(index).expect("an id inside the segment") as usize
+        *self.begins.get(index).expect("an id inside the chunk") as usize
     }
 
-    /// Notes a record that ends at `end`, relative to the segment.
+    /// Notes a record that ends at `end`, relative to the chunk.
     fn push(&mut self, end: usize, has_more: bool) {
         let record = self.begins.len() as u32 - 1;
         self.begins.push(end as u32);
@@ -60,7 +60,7 @@ impl Offsets {
         (record < batch.end).then_some(batch)
     }
 
-    /// The longest run from `from` on that ends at `until` or before, at the segment's end or before, and has at most
+    /// The longest run from `from` on that ends at `until` or before, at the chunk's end or before, and has at most
     /// `max_bytes`, or is a single record or batch. Only `until` cuts a batch.
     fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
         let first = (from.get() - self.start.get()) as usize;
@@ -78,7 +78,7 @@ impl Offsets {
         (range, self.offset(range.end()) - begin)
     }
 
-    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    /// The checksum of all records below `end`, which must lie in the chunk, where it is known.
     fn running_at(&self, end: LogEnd, bytes: &[u8]) -> Option<RunningChecksum> {
         self.running?.over(bytes.get(..self.offset(end)).expect("offsets inside"))
     }
@@ -109,34 +109,34 @@ impl Offsets {
     }
 }
 
-/// The segment that is being written.
+/// The chunk that is being written.
 #[derive(Debug)]
-pub(super) struct Active {
+pub(super) struct ActiveChunk {
     offsets: Offsets,
     bytes: Vec<u8>,
-    /// Bytes that it has room for.
-    room: usize,
+    /// Bytes that it has capacity for.
+    capacity: usize,
 }
 
-/// A segment that never changes again.
+/// A chunk that never changes again.
 #[derive(Debug)]
-pub(super) struct Sealed {
+pub(super) struct SealedChunk {
     offsets: Offsets,
     bytes: Bytes,
 }
 
-impl Active {
-    /// An empty segment with room for `room` bytes. It is written into `memory`, where that is large enough.
+impl ActiveChunk {
+    /// An empty chunk with capacity for `capacity` bytes. It is written into `memory`, where that is large enough.
     /// `running` is the checksum of all records before, where it is known.
     pub(super) fn new(
         start: LogEnd,
         running: Option<RunningChecksum>,
-        room: usize,
+        capacity: usize,
         memory: Vec<u8>,
     ) -> Self {
         let offsets =
             Offsets { start, running, begins: vec![0], batches: Vec::new(), open_batch: None };
-        Self { offsets, bytes: memory, room }
+        Self { offsets, bytes: memory, capacity }
     }
 
     pub(super) fn start(&self) -> LogEnd {
@@ -151,9 +151,9 @@ impl Active {
         self.offsets.end()
     }
 
-    /// Whether so many more bytes have room.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes.len() + bytes <= self.room
+    /// Whether so many more bytes have capacity.
+    pub(super) fn has_capacity(&self, bytes: usize) -> bool {
+        self.bytes.len() + bytes <= self.capacity
     }
 
     /// Appends a batch and returns its first id. The key stands with the first message, for all of them.
@@ -175,7 +175,7 @@ impl Active {
         first.next_id()
     }
 
-    /// A run goes into one segment whole: one that needs more room than others have is alone in it.
+    /// A run goes into one chunk whole: one that needs more capacity than others have is alone in it.
     pub(super) fn push_run(&mut self, run: &Records) {
         self.take_memory();
         let before = self.bytes.len();
@@ -188,11 +188,11 @@ impl Active {
         }
     }
 
-    /// Takes the whole segment's memory at the first record: growing in steps would copy it several times, and pages
+    /// Takes the whole chunk's memory at the first record: growing in steps would copy it several times, and pages
     /// that are not written to yet cost nothing.
     fn take_memory(&mut self) {
         if self.bytes.is_empty() {
-            self.bytes.reserve_exact(self.room);
+            self.bytes.reserve_exact(self.capacity);
         }
     }
 
@@ -200,14 +200,14 @@ impl Active {
         self.offsets.run_from(from, until, max)
     }
 
-    /// A copy: the segment's memory is still being written.
+    /// A copy: the chunk's memory is still being written.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
         let (range, _) = self.offsets.run_from(from, until, max_bytes);
         let bytes = self.bytes.get(self.offsets.bytes_of(range)).expect("offsets inside");
         Records::trusted(range, Bytes::copy_from_slice(bytes))
     }
 
-    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    /// The checksum of all records below `end`, which must lie in the chunk, where it is known.
     pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
         self.offsets.running_at(end, &self.bytes)
     }
@@ -217,18 +217,18 @@ impl Active {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
 
-    pub(super) fn seal(mut self) -> Sealed {
+    pub(super) fn seal(mut self) -> SealedChunk {
         self.offsets.begins.shrink_to_fit();
         self.offsets.batches.shrink_to_fit();
         // A little that is left over is not worth the copy, and the memory may be used again as it is.
         if self.bytes.len() < self.bytes.capacity() / 8 * 7 {
             self.bytes.shrink_to_fit();
         }
-        Sealed { offsets: self.offsets, bytes: self.bytes.into() }
+        SealedChunk { offsets: self.offsets, bytes: self.bytes.into() }
     }
 }
 
-impl Sealed {
+impl SealedChunk {
     pub(super) fn start(&self) -> LogEnd {
         self.offsets.start
     }
@@ -245,12 +245,12 @@ impl Sealed {
         self.offsets.run_from(from, until, max)
     }
 
-    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    /// The checksum of all records below `end`, which must lie in the chunk, where it is known.
     pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
         self.offsets.running_at(end, &self.bytes)
     }
 
-    /// The segment's memory, emptied, where no reader holds a slice of it.
+    /// The chunk's memory, emptied, where no reader holds a slice of it.
     pub(super) fn into_memory(self) -> Option<Vec<u8>> {
         let is_unique = self.bytes.is_unique();
         is_unique.then(|| {
@@ -260,18 +260,18 @@ impl Sealed {
         })
     }
 
-    /// A copy of a page of what begins at `from`, so that the segment's memory can be given back.
+    /// A copy of a page of what begins at `from`, so that the chunk's memory can be given back.
     pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
 
-    /// A page as a slice of the segment itself: also one record that is longer.
+    /// A page as a slice of the chunk itself: also one record that is longer.
     pub(super) fn page_shared(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         let (range, _) = self.offsets.part_from(from, until, max_bytes);
         Page::Records(Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range))))
     }
 
-    /// A slice of the segment itself, without a copy.
+    /// A slice of the chunk itself, without a copy.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
         let (range, _) = self.offsets.run_from(from, until, max_bytes);
         Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range)))
