@@ -114,7 +114,7 @@ pub enum ReadError {
         /// The file, the offset, and what is wrong there.
         detail: String,
         /// The place; the whole file where that cannot be read.
-        place: Box<disk::Place>,
+        place: Box<disk::DamagedPlace>,
     },
 }
 
@@ -254,7 +254,7 @@ impl LogReader {
 
     /// The oldest call that the disk has not answered yet: its number, which no other has, and what it is.
     pub fn oldest_disk_call(&self) -> Option<(u64, String)> {
-        self.shared.disk.as_ref().and_then(|disk| disk.files.oldest_call())
+        self.shared.disk.as_ref().and_then(|disk| disk.segments.oldest_call())
     }
 
     /// Returns when [`durable_end`](Self::durable_end), [`remembered`](Self::remembered) or
@@ -294,7 +294,7 @@ impl LogReader {
         let until = until.min(self.durable_end());
         match self.page_in_memory(from, until, max_bytes) {
             Some(page) => Ok(page),
-            None => self.on_disk(|files| files.page(from, until, max_bytes, &mut cursor.0)),
+            None => self.on_disk(|segments| segments.page(from, until, max_bytes, &mut cursor.0)),
         }
     }
 
@@ -374,7 +374,7 @@ impl LogReader {
             None => {
                 // Only what is durable leaves memory. What stands behind that in a file may still be on its way there.
                 let until = until.min(self.durable_end());
-                self.on_disk(|files| files.read(from, until, max_bytes))
+                self.on_disk(|segments| segments.read(from, until, max_bytes))
             }
         }
     }
@@ -382,10 +382,10 @@ impl LogReader {
     /// Asks the files for what is not in memory. That something there is damaged is noted.
     fn on_disk<T>(
         &self,
-        ask: impl FnOnce(&disk::Files) -> Result<T, ReadError>,
+        ask: impl FnOnce(&disk::Segments) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
         let disk = self.shared.disk.as_ref().expect("a log in memory has all in memory");
-        let asked = ask(&disk.files);
+        let asked = ask(&disk.segments);
         if let Err(error) = &asked {
             self.shared.unreadable(error);
         }

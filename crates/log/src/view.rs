@@ -39,7 +39,9 @@ impl LogReader {
         let until = until.min(self.durable_end());
         match self.read_in_memory(from, until, max_bytes) {
             Some(records) => Ok(Page::Records(records)),
-            None => self.on_disk(|files| files.read_run(from, until, max_bytes, longest_batch)),
+            None => {
+                self.on_disk(|segments| segments.read_run(from, until, max_bytes, longest_batch))
+            }
         }
     }
 
@@ -59,7 +61,7 @@ impl LogReader {
         match self.shared.running_recent(end) {
             Some(running) => Ok(Some(running)),
             None => {
-                let running = self.on_disk(|files| files.running_checksum(end));
+                let running = self.on_disk(|segments| segments.running_checksum(end));
                 running.or_else(|unread| self.running_back(end).ok_or(unread)).map(Some)
             }
         }
@@ -68,7 +70,7 @@ impl LogReader {
     /// The checksum of all records below `end`, where what is below is damaged: back from the next position at which
     /// it is known. So a secondary that has what is damaged here is let in, and can give it.
     fn running_back(&self, end: LogEnd) -> Option<RunningChecksum> {
-        let behind = self.on_disk(|files| Ok(files.running_behind(end))).ok()?;
+        let behind = self.on_disk(|segments| Ok(segments.running_behind(end))).ok()?;
         let (until, running) = behind.or_else(|| {
             let start = self.shared.recent().start();
             self.shared.running_recent(start).map(|running| (start, running))

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 
-use acklog_log::inspect::{DamagedPlace, Findings, Torn, inspect};
+use acklog_log::inspect::{DamageFinding, Findings, Torn, inspect};
 use acklog_types::escaped;
 use acklog_types::{IdRange, LogEnd};
 use clap::Args;
@@ -120,7 +120,7 @@ fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{verdict}")
 }
 
-fn described(place: &DamagedPlace) -> String {
+fn described(place: &DamageFinding) -> String {
     let ids = match place.ids.is_empty() {
         true => String::new(),
         false => format!(", message {}", place.ids),

@@ -15,11 +15,12 @@ use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
 
 use super::cause::{is_full, is_refused};
-use super::files::{Segment, failure};
 use super::format::{GROUP_BYTES_MAX, SegmentHeader, segment_name};
 use super::index::SparseIndex;
 use super::last::{Failed, Last};
 use super::manifest::{Manifest, NotStored};
+use super::read_error::failure_text;
+use super::segment_file::SegmentFile;
 use super::{Disk, DiskOptions, Work};
 use crate::shared::SharedLog;
 use crate::storage::{Storage, StorageFile};
@@ -60,7 +61,7 @@ impl Committer {
         storage: Arc<dyn Storage>,
         options: DiskOptions,
         manifest: Manifest,
-        last: Option<Arc<Segment>>,
+        last: Option<Arc<SegmentFile>>,
     ) -> Self {
         let end = shared.durable_end();
         let last = last.map(Last::new);
@@ -155,7 +156,7 @@ impl Committer {
             Failed::Passing(fault) => {
                 if matches!(fault, DiskFault::Stalled { .. }) {
                     // It may be for want of a descriptor.
-                    self.disk().files.close_old();
+                    self.disk().segments.close_sealed();
                 }
                 let (first, longest) = RETRY_PAUSES;
                 self.pause = Some(self.pause.map_or(first, |pause| longest.min(pause * 2)));
@@ -187,7 +188,7 @@ impl Committer {
 
     fn failed(&self, what: &str, error: &io::Error) -> String {
         let first = self.last.as_ref().map_or(LogEnd::ZERO, |last| last.segment.header.first);
-        failure(&*self.storage, what, &segment_name(first), error)
+        failure_text(&*self.storage, what, &segment_name(first), error)
     }
 
     fn try_write(&mut self) -> Result<(), Failed> {
@@ -247,7 +248,7 @@ impl Committer {
             last.torn = true;
             let what = format!("write at offset {} of", last.at);
             let name = segment_name(last.segment.header.first);
-            let detail = failure(&*self.storage, &what, &name, &error);
+            let detail = failure_text(&*self.storage, &what, &name, &error);
             // A file system that is read-only now may have lost what it was given before.
             return Err(match is_refused(&error) {
                 true => Failed::Final(detail),
@@ -298,11 +299,11 @@ impl Committer {
         let file = self.create(&name, &header)?;
         let (last, log) = (Some(first), Some(log));
         self.store_manifest(Manifest { last, log, synced: first, ..self.manifest.clone() })?;
-        let segment = Arc::new(Segment::new(header, file, SparseIndex::new(first)));
+        let segment = Arc::new(SegmentFile::new(header, file, SparseIndex::new(first)));
         self.last = Some(Last::new(segment.clone()));
         debug!(file = name, "began a segment");
         let disk = self.disk();
-        disk.files.roll(segment);
+        disk.segments.roll(segment);
         disk.work().sealed = true;
         disk.keeper_wanted.notify_one();
         Ok(())
@@ -310,7 +311,7 @@ impl Committer {
 
     /// Makes a segment's file, so that it survives a crash.
     fn create(&self, name: &str, header: &SegmentHeader) -> Result<Arc<dyn StorageFile>, Failed> {
-        let detail = |error: &io::Error| failure(&*self.storage, "create", name, error);
+        let detail = |error: &io::Error| failure_text(&*self.storage, "create", name, error);
         let made = self.storage.create(name).and_then(|file| {
             file.write_at(0, &header.encode())?;
             Ok(file)
@@ -364,7 +365,7 @@ impl Committer {
             stored = manifest.store(&*self.storage);
         }
         stored.map_err(|NotStored { error, in_doubt }| {
-            let detail = failure(&*self.storage, "write", super::manifest::MANIFEST, &error);
+            let detail = failure_text(&*self.storage, "write", super::manifest::MANIFEST, &error);
             if in_doubt { Failed::Final(detail) } else { Failed::of(detail, &error) }
         })?;
         self.manifest = manifest;

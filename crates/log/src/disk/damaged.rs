@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use acklog_types::{IdRange, LogEnd, NodeName, Records, Run};
 
 use super::notes;
-use super::places::Place;
+use super::places::DamagedPlace;
 
 /// The damage of a log, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Damaged {
-    places: Vec<Place>,
+    places: Vec<DamagedPlace>,
     repair: Option<Repair>,
     misfits: u32,
     version: u64,
@@ -52,7 +52,7 @@ pub(super) enum Step {
 
 impl Damaged {
     /// Notes a damaged place. Returns whether it is news.
-    pub(super) fn note(&mut self, place: &Place) -> bool {
+    pub(super) fn note(&mut self, place: &DamagedPlace) -> bool {
         let is_known = self.places.iter().any(|known| known.ids.start() == place.ids.start());
         let is_news = !is_known && self.places.len() < notes::NOTES_MAX;
         if is_news {
@@ -64,7 +64,7 @@ impl Damaged {
     }
 
     /// The first place; none while nothing is damaged.
-    pub(super) fn first(&self) -> Option<&Place> {
+    pub(super) fn first(&self) -> Option<&DamagedPlace> {
         self.places.first()
     }
 
@@ -155,7 +155,7 @@ impl Damaged {
     }
 
     /// Takes the places, if they are others than those that were taken last, or are to be taken again.
-    pub(super) fn take_notes(&mut self, again: bool) -> Option<Vec<Place>> {
+    pub(super) fn take_notes(&mut self, again: bool) -> Option<Vec<DamagedPlace>> {
         (std::mem::take(&mut self.is_noted) || again).then(|| self.places.clone())
     }
 }

@@ -13,7 +13,7 @@
 //! └──────┴──────────┴────────────┴───────┴────────┴─────┴────────┴───────────────┘
 //! ```
 //!
-//! - `v` is the version of the format: 2. Files of version 1 are read, and the last one is written on as it began. The
+//! - `v` is the version of the format: 2. Segments of version 1 are read, and the last one is written on as it began. The
 //!   checksums cover what stands before them.
 //! - `r` is 1 in a secondary's file of version 1, else 0: in version 2 only the manifest tells the role.
 //! - *Running* is the checksum of all records before the file ([`RunningChecksum`]), where `k` is 1; 0 and 0 where it
@@ -48,7 +48,7 @@ pub(super) const GROUP_HEADER_BYTES: usize = 40;
 /// skips more. Smaller: more headers.
 pub(super) const GROUP_BYTES_MAX: usize = 64 * 1024;
 
-/// Longest records of a group that a header may tell of, in bytes: more than the largest batch has. Files are held to
+/// Longest records of a group that a header may tell of, in bytes: more than the largest batch has. Segments are held to
 /// it, so it never shrinks, whatever becomes of the limits of messages and frames. Smaller: files of earlier releases
 /// would be damaged. Larger: more memory for what a damaged header claims.
 const GROUP_BYTES_LIMIT: usize = 16 * 1024 * 1024;

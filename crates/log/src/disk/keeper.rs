@@ -15,10 +15,10 @@ use tracing::{debug, warn};
 
 use super::Disk;
 use super::cause::{is_full, is_lack, is_refused};
-use super::files::{Sealed, open_sealed, scan_sealed};
 use super::format::{SegmentHeader, segment_name};
 use super::notes;
 use super::scan::Scanned;
+use super::segment_file::{SealedSegment, open_sealed, scan_sealed};
 use crate::ReadError;
 use crate::shared::SharedLog;
 use crate::storage::Storage;
@@ -43,7 +43,7 @@ const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub struct Keeper {
     shared: Arc<SharedLog>,
     storage: Arc<dyn Storage>,
-    /// Sealed segments that have an index.
+    /// SealedSegment segments that have an index.
     indexed: usize,
     /// The sealed segment to read next.
     scrubbed: usize,
@@ -119,14 +119,14 @@ impl Keeper {
     /// A damaged one gets the index that was made as it was written, so that the next start finds what stands beside
     /// the damaged places. Its keys are not known: one may be that of a damaged message.
     pub(crate) fn index_sealed(&mut self) -> bool {
-        for sealed in self.disk().files.sealed(self.indexed) {
+        for sealed in self.disk().segments.sealed(self.indexed) {
             let stored = match self.read(sealed) {
                 Ok((scanned, header)) => {
                     scanned.index.store(&*self.storage, &header, Some(&scanned.keys))
                 }
                 Err(ReadError::Passing { .. }) => return false,
                 Err(ReadError::Damaged { .. }) => {
-                    let written = self.disk().files.open_at(sealed.first);
+                    let written = self.disk().segments.open_at(sealed.first);
                     written.map_or(Ok(()), |segment| {
                         segment.index().store(&*self.storage, &segment.header, None)
                     })
@@ -148,9 +148,9 @@ impl Keeper {
     /// Reads the next old segment. Returns how long to wait until the next.
     pub fn scrub_next(&mut self) -> Duration {
         let noted = self.noted.pop_front();
-        let files = &self.disk().files;
-        let noted = noted.and_then(|first| files.sealed_at(first));
-        let Some(sealed) = noted.or_else(|| files.sealed(self.scrubbed).first().copied()) else {
+        let segments = &self.disk().segments;
+        let noted = noted.and_then(|first| segments.sealed_at(first));
+        let Some(sealed) = noted.or_else(|| segments.sealed(self.scrubbed).first().copied()) else {
             self.scrubbed = 0;
             return SCRUB_PAUSE;
         };
@@ -170,13 +170,13 @@ impl Keeper {
     }
 
     /// Reads a sealed segment. What is wrong with it is noted.
-    fn read(&self, sealed: Sealed) -> Result<(Scanned, SegmentHeader), ReadError> {
+    fn read(&self, sealed: SealedSegment) -> Result<(Scanned, SegmentHeader), ReadError> {
         let read = || {
             let (file, header) = open_sealed(&*self.storage, sealed)?;
             Ok((scan_sealed(&*file, &header, sealed.end)?, header))
         };
         read().map_err(|unread| {
-            let error = self.disk().files.told(sealed.first, unread);
+            let error = self.disk().segments.read_error(sealed.first, unread);
             self.shared.unreadable(&error);
             error
         })

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use acklog_types::DiskFault;
 
 use super::cause::{is_full, is_lack, is_refused};
-use super::files::Segment;
+use super::segment_file::SegmentFile;
 
-/// Files are lengthened to multiples of this, in bytes: what file systems give out.
+/// Segments are lengthened to multiples of this, in bytes: what file systems give out.
 const BLOCK_BYTES: u64 = 4096;
 
 /// The segment that is being written.
 #[derive(Debug)]
 pub(super) struct Last {
-    pub(super) segment: Arc<Segment>,
+    pub(super) segment: Arc<SegmentFile>,
     /// Where the next group goes.
     pub(super) at: u64,
     /// The file has zeros up to here.
@@ -52,7 +52,7 @@ impl Failed {
 
 impl Last {
     /// A segment of which nothing was written since it was opened.
-    pub(super) fn new(segment: Arc<Segment>) -> Self {
+    pub(super) fn new(segment: Arc<SegmentFile>) -> Self {
         let at = segment.index().length();
         // Behind the records there is nothing but zeros: else it would have been cut off.
         let blank_until = segment.file.length().unwrap_or(at);

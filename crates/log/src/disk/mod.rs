@@ -16,7 +16,6 @@ mod cause;
 mod committer;
 mod damaged;
 mod error;
-mod files;
 mod format;
 mod index;
 mod keeper;
@@ -25,8 +24,12 @@ mod manifest;
 mod notes;
 mod paging;
 mod places;
+mod read_error;
 mod recovery;
 mod scan;
+mod segment_cache;
+mod segment_file;
+mod segments;
 mod suspects;
 mod window;
 
@@ -43,15 +46,15 @@ const READERS_MAX: usize = 8;
 pub use self::committer::Committer;
 use self::damaged::Damaged;
 pub use self::error::OpenError;
-pub(super) use self::files::Files;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
 pub use self::keeper::Keeper;
 pub use self::manifest::accept_losses;
 pub(super) use self::paging::Cursor;
-pub use self::places::Place;
+pub use self::places::DamagedPlace;
 pub use self::recovery::{Recovered, recover};
 pub use self::recovery::{backup, inspect, repair};
+pub(super) use self::segments::Segments;
 
 /// Sizes of a log on disk. Tests take small ones.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +131,7 @@ impl DiskOptions {
 /// What readers, the writer and the background share of a log on disk.
 #[derive(Debug)]
 pub(super) struct Disk {
-    pub(super) files: Files,
+    pub(super) segments: Segments,
     /// Where others than the background read files.
     pub(super) readers: ThreadPool,
     /// Why nothing is written until a restart.
@@ -166,9 +169,9 @@ pub(super) struct Work {
 }
 
 impl Disk {
-    fn new(files: Files) -> Self {
+    fn new(segments: Segments) -> Self {
         Self {
-            files,
+            segments,
             readers: ThreadPool::new("log-reader", READERS_MAX),
             failure: Mutex::default(),
             held_up: Mutex::default(),
@@ -197,7 +200,7 @@ impl Disk {
         let work = self.work();
         let damaged = &work.damaged;
         Some(Damage {
-            detail: self.files.damage(damaged.first()?),
+            detail: self.segments.damage_text(damaged.first()?),
             until: damaged.until(),
             wanted: damaged.wanted(),
             misfits: damaged.misfits(),
@@ -224,7 +227,7 @@ impl Disk {
     }
 
     /// Has a damaged place written down and repaired. Returns whether it is news.
-    pub(super) fn note_damage(&self, place: &Place) -> bool {
+    pub(super) fn note_damage(&self, place: &DamagedPlace) -> bool {
         let is_news = self.work().damaged.note(place);
         self.was_damaged.store(true, Ordering::Release);
         self.keeper_wanted.notify_one();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::manifest::{checked_line, replace, whole_file};
-use super::places::Place;
+use super::places::DamagedPlace;
 use crate::storage::Storage;
 
 /// The file's name.
@@ -29,7 +29,7 @@ struct Note {
 }
 
 /// Reads the noted places. Notes that cannot be read are as good as none: the damage is found again.
-pub(super) fn load(storage: &dyn Storage) -> Vec<Place> {
+pub(super) fn load(storage: &dyn Storage) -> Vec<DamagedPlace> {
     let read = || -> io::Result<Vec<Note>> {
         let Some(bytes) = whole_file(storage, NOTES)? else { return Ok(Vec::new()) };
         let line = checked_line(&bytes).map_err(io::Error::other)?;
@@ -39,7 +39,7 @@ pub(super) fn load(storage: &dyn Storage) -> Vec<Place> {
         warn!(file = storage.path_of(NOTES), %error, "the notes of damaged places cannot be read");
         Vec::new()
     });
-    let place = |note: Note| Place {
+    let place = |note: Note| DamagedPlace {
         segment: LogEnd::new(note.segment),
         offset: note.offset,
         ids: IdRange::new(LogEnd::new(note.first), LogEnd::new(note.end.max(note.first))),
@@ -52,8 +52,8 @@ pub(super) fn load(storage: &dyn Storage) -> Vec<Place> {
 ///
 /// # Errors
 /// The system's.
-pub(super) fn store(storage: &dyn Storage, places: &[Place]) -> io::Result<()> {
-    let note = |place: &Place| Note {
+pub(super) fn store(storage: &dyn Storage, places: &[DamagedPlace]) -> io::Result<()> {
+    let note = |place: &DamagedPlace| Note {
         segment: place.segment.get(),
         offset: place.offset,
         first: place.ids.start().get(),

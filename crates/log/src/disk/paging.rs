@@ -2,7 +2,7 @@
 //!
 //! A reader goes on where its last page ended, whatever stands there: the middle of a batch is as good as its
 //! beginning. So a page costs what it has, and neither the rest of its batch nor what stands before it. A reader that
-//! begins inside a long group, a single batch, walks to its message once: what it passes is remembered ([`Marks`]).
+//! begins inside a long group, a single batch, walks to its message once: what it passes is remembered ([`SeekHints`]).
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,9 +11,9 @@ use acklog_threads::lock;
 use acklog_types::{IdRange, LogEnd, RECORD_HEADER_BYTES, Records, record_at, record_size};
 use bytes::Bytes;
 
-use super::files::Unread;
 use super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, SegmentHeader};
 use super::places::pass_damage;
+use super::read_error::SegmentReadError;
 use super::scan::OF_OTHERS;
 use super::window::Window;
 use crate::Page;
@@ -24,24 +24,24 @@ const BESIDES_BYTES: usize = 4096;
 
 /// Least distance between two places inside a group that are remembered, in bytes of the file. Smaller: more memory for
 /// each segment, of which one whole of long groups has a thousand places. Larger: a read of one message skips more.
-const MARK_DISTANCE_BYTES: u64 = GROUP_BYTES_MAX as u64;
+const HINT_DISTANCE_BYTES: u64 = GROUP_BYTES_MAX as u64;
 
 /// Places inside the long groups of a segment, before records, as far as a reader passed them.
 ///
 /// All of them are places that a walk from the group's beginning comes to, each the first one that is far enough behind
 /// the one before it: so they do not add up, however often and wherever readers begin.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Mutex<BTreeMap<LogEnd, Mark>>);
+pub(super) struct SeekHints(Mutex<BTreeMap<LogEnd, SeekHint>>);
 
 /// A place inside a group, and where the group ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
+pub(super) struct SeekHint {
     at: u64,
     group_end: LogEnd,
     group_end_at: u64,
 }
 
-impl Marks {
+impl SeekHints {
     /// The last known place at or before `from`: one of these, or the beginning of a group.
     pub(super) fn before(
         &self,
@@ -49,16 +49,16 @@ impl Marks {
         from: LogEnd,
         (group, group_at): (LogEnd, u64),
     ) -> Cursor {
-        let marks = lock(&self.0);
-        let mark = marks.range(..=from).next_back().filter(|(_, mark)| mark.at > group_at);
-        mark.map_or(Cursor::before_group(header, group, group_at), |(&next, &mark)| {
-            let Mark { at, group_end, group_end_at } = mark;
+        let hints = lock(&self.0);
+        let hint = hints.range(..=from).next_back().filter(|(_, hint)| hint.at > group_at);
+        hint.map_or(Cursor::before_group(header, group, group_at), |(&next, &hint)| {
+            let SeekHint { at, group_end, group_end_at } = hint;
             Cursor { header, next, at, group_end, group_end_at }
         })
     }
 
     /// Remembers places that were passed on the way to records that were found whole.
-    pub(super) fn note(&self, passed: Vec<(LogEnd, Mark)>) {
+    pub(super) fn note(&self, passed: Vec<(LogEnd, SeekHint)>) {
         if !passed.is_empty() {
             lock(&self.0).extend(passed);
         }
@@ -98,7 +98,7 @@ impl Cursor {
         from: LogEnd,
         until: LogEnd,
         max_bytes: usize,
-    ) -> Result<(Page, Vec<(LogEnd, Mark)>), Unread> {
+    ) -> Result<(Page, Vec<(LogEnd, SeekHint)>), SegmentReadError> {
         let mut window = Window::new(file, max_bytes + BESIDES_BYTES);
         let (mut range, mut bytes, mut passed) = (IdRange::empty(from), Vec::new(), Vec::new());
         let read = (&mut range, &mut bytes, &mut passed);
@@ -117,21 +117,21 @@ impl Cursor {
     fn gather(
         &mut self,
         window: &mut Window<'_>,
-        (range, bytes, passed): (&mut IdRange, &mut Vec<u8>, &mut Vec<(LogEnd, Mark)>),
+        (range, bytes, passed): (&mut IdRange, &mut Vec<u8>, &mut Vec<(LogEnd, SeekHint)>),
         until: LogEnd,
         max_bytes: usize,
-    ) -> Result<Option<usize>, Unread> {
-        let (from, mut marked_at) = (range.start(), self.at);
+    ) -> Result<Option<usize>, SegmentReadError> {
+        let (from, mut hinted_at) = (range.start(), self.at);
         while range.end() < until {
             if self.next == self.group_end {
                 self.enter_group(window, from)?;
-                marked_at = self.at;
+                hinted_at = self.at;
                 continue;
             }
-            if self.at - marked_at >= MARK_DISTANCE_BYTES {
+            if self.at - hinted_at >= HINT_DISTANCE_BYTES {
                 let Self { at, group_end, group_end_at, .. } = *self;
-                passed.push((self.next, Mark { at, group_end, group_end_at }));
-                marked_at = at;
+                passed.push((self.next, SeekHint { at, group_end, group_end_at }));
+                hinted_at = at;
             }
             let size = self.record_size(window)?;
             if self.next >= from {
@@ -141,9 +141,9 @@ impl Cursor {
                 if bytes.len() + size > max_bytes {
                     break;
                 }
-                let record = window.get(self.at, size).map_err(Unread::Failed)?;
+                let record = window.get(self.at, size).map_err(SegmentReadError::Io)?;
                 if let Err(error) = record_at(self.next.next_id(), record) {
-                    return Err(Unread::Damaged(self.at, self.next, error.to_string()));
+                    return Err(SegmentReadError::Damaged(self.at, self.next, error.to_string()));
                 }
                 bytes.extend_from_slice(record);
                 *range = IdRange::new(from, self.next.plus(1));
@@ -155,8 +155,12 @@ impl Cursor {
     }
 
     /// Goes into the group that begins here, or over it where all of it lies before `from`.
-    fn enter_group(&mut self, window: &mut Window<'_>, from: LogEnd) -> Result<(), Unread> {
-        let head = window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
+    fn enter_group(
+        &mut self,
+        window: &mut Window<'_>,
+        from: LogEnd,
+    ) -> Result<(), SegmentReadError> {
+        let head = window.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
         let group = self.header.decode_group(head);
         let Some(group) = group.filter(|group| group.first == self.next) else {
             let here = (self.next, self.at);
@@ -171,9 +175,14 @@ impl Cursor {
             let begin = self.at + group.header_bytes() as u64;
             // Of a longer one, a single batch, a page is a part: reading all of it would cost more than the page.
             if group.bytes as usize <= GROUP_BYTES_MAX {
-                let records = window.get(begin, group.bytes as usize).map_err(Unread::Failed)?;
+                let records =
+                    window.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
                 if group.is_of_others(records) {
-                    return Err(Unread::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
+                    return Err(SegmentReadError::Damaged(
+                        self.at,
+                        self.next,
+                        OF_OTHERS.to_owned(),
+                    ));
                 }
             }
             self.at = begin;
@@ -183,13 +192,13 @@ impl Cursor {
     }
 
     /// The size of the record here, which lies inside its group.
-    fn record_size(&self, window: &mut Window<'_>) -> Result<usize, Unread> {
-        let head = window.get(self.at, RECORD_HEADER_BYTES).map_err(Unread::Failed)?;
+    fn record_size(&self, window: &mut Window<'_>) -> Result<usize, SegmentReadError> {
+        let head = window.get(self.at, RECORD_HEADER_BYTES).map_err(SegmentReadError::Io)?;
         let size = record_size(head);
         let fits = size.filter(|&size| self.at + size as u64 <= self.group_end_at);
         fits.ok_or_else(|| {
             let what = format!("the length of message {} leads out of its group", self.next);
-            Unread::Damaged(self.at, self.next, what)
+            SegmentReadError::Damaged(self.at, self.next, what)
         })
     }
 }

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use acklog_types::{IdRange, LogEnd, record_at, record_size};
 use memchr::memmem;
 
-use super::files::Unread;
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::index::ENTRY_DISTANCE_BYTES;
+use super::read_error::SegmentReadError;
 use super::scan::{OF_OTHERS, SCAN_BYTES, Scanned, Visit};
 use super::window::Window;
 use crate::storage::StorageFile;
@@ -23,7 +23,7 @@ const NEAR_BYTES: usize = ENTRY_DISTANCE_BYTES as usize + GROUP_HEADER_BYTES;
 
 /// A place in a segment file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct DamagedPlace {
     /// The first id of the segment, which is in its file's name.
     pub segment: LogEnd,
     /// Where in the file.
@@ -36,7 +36,7 @@ pub struct Place {
 
 /// What was found in a damaged segment.
 pub(super) struct Surveyed {
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<DamagedPlace>,
     /// Where the segment goes on behind its end: the first message of the next group and its place. None where nothing
     /// leads there.
     pub(super) behind: Option<(LogEnd, u64)>,
@@ -59,7 +59,7 @@ struct Survey<'a> {
     shown: LogEnd,
     /// The place that the scan found, and what is wrong there, until it is noted.
     first: Option<(u64, String)>,
-    places: Vec<Place>,
+    places: Vec<DamagedPlace>,
 }
 
 /// Lists the damaged places of a segment in which a scan found one, and shows the whole records that the scan did not
@@ -101,7 +101,7 @@ pub(super) fn damaged_places(
     // It may be of a kind that loses no message.
     if let Some((offset, what)) = survey.first.take() {
         let ids = IdRange::empty(scanned.index.end());
-        survey.places.insert(0, Place { segment: header.first, offset, ids, what });
+        survey.places.insert(0, DamagedPlace { segment: header.first, offset, ids, what });
     }
     Ok(Surveyed { places: survey.places, behind })
 }
@@ -111,7 +111,7 @@ impl Survey<'_> {
     fn note(&mut self, offset: u64, until: LogEnd, what: &str) {
         let ids = IdRange::new(self.next, until);
         let (offset, what) = self.first.take().unwrap_or_else(|| (offset, what.to_owned()));
-        self.places.push(Place { segment: self.header.first, offset, ids, what });
+        self.places.push(DamagedPlace { segment: self.header.first, offset, ids, what });
         self.next = until;
     }
 
@@ -190,16 +190,16 @@ pub(super) fn pass_damage(
     segment: &SegmentHeader,
     (next, at): (LogEnd, u64),
     from: LogEnd,
-) -> Result<(LogEnd, u64), Unread> {
+) -> Result<(LogEnd, u64), SegmentReadError> {
     if next < from {
-        let piece = window.get(at, NEAR_BYTES).map_err(Unread::Failed)?;
+        let piece = window.get(at, NEAR_BYTES).map_err(SegmentReadError::Io)?;
         let behind = group_in(piece, at, segment, from);
         if let Some(group) = behind.filter(|group| group.header.first <= from) {
             return Ok((group.header.first, group.at));
         }
     }
     let what = format!("no whole group of records from message {next} on");
-    Err(Unread::Damaged(at, next, what))
+    Err(SegmentReadError::Damaged(at, next, what))
 }
 
 /// The size of a damaged record, where its length field, and those of damaged records behind it, lead to a whole record

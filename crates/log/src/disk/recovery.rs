@@ -24,13 +24,14 @@ use tracing::{info, warn};
 
 use self::walk::{Found, Look, unknown};
 use super::cause::is_full;
-use super::files::{Files, Sealed, Segment};
 use super::format::{Role, SegmentHeader, segment_name};
 use super::index::{Key, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
 use super::notes;
-use super::places::Place;
+use super::places::DamagedPlace;
 use super::scan::{Scanned, no_visit, scan};
+use super::segment_file::{SealedSegment, SegmentFile};
+use super::segments::Segments;
 use super::window::Window;
 use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
 use crate::shared::{Before, SharedLog};
@@ -64,7 +65,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     found.walk(&manifest, &firsts, &mut start)?;
     let keys = start.keys(options.keys)?;
     let Start { sealed, last, .. } = start;
-    let sealed: Vec<Sealed> = sealed.iter().map(|old| old.sealed).collect();
+    let sealed: Vec<SealedSegment> = sealed.iter().map(|old| old.sealed).collect();
     // Up to here nothing was changed but indexes.
     found.set_aside(&manifest, &firsts)?;
     if let Some((segment, scanned)) = &last {
@@ -75,7 +76,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
         None => Some(RunningChecksum::START),
     };
     let segment = last.map(|(segment, scanned)| {
-        Arc::new(Segment { index: RwLock::new(scanned.index), ..segment })
+        Arc::new(SegmentFile { index: RwLock::new(scanned.index), ..segment })
     });
     let end = segment.as_ref().map_or(LogEnd::ZERO, |segment| segment.end());
     // All that is left is synced by now, whatever the headers know.
@@ -88,11 +89,11 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     info!(dir = found.path(), %end, segments = sealed.len() + usize::from(segment.is_some()),
         log = log_shown, "opened the log on disk");
     let indexed = sealed.len();
-    let files = Files::new(storage.clone(), sealed, segment.clone());
-    let (damage, noted) = known_damage(&*storage, &files, end);
-    let (last, accepted_ms) = last_record(&files, end).unzip();
+    let segments = Segments::new(storage.clone(), sealed, segment.clone());
+    let (damage, noted) = known_damage(&*storage, &segments, end);
+    let (last, accepted_ms) = last_record(&segments, end).unzip();
     let before = Before { end, running, last, accepted_ms: accepted_ms.unwrap_or_default() };
-    let shared = SharedLog::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
+    let shared = SharedLog::new(before, options.sizes.chunk_bytes, Some(Disk::new(segments)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses.clone());
@@ -106,8 +107,8 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
 
 /// The checksum of the last record of a log, and when that was accepted; none where there is none, or it cannot be read
 /// now.
-fn last_record(files: &Files, end: LogEnd) -> Option<(Checksum, u64)> {
-    let records = files.read(end.last_id()?.before(), end, 0).ok()?;
+fn last_record(segments: &Segments, end: LogEnd) -> Option<(Checksum, u64)> {
+    let records = segments.read(end.last_id()?.before(), end, 0).ok()?;
     records.iter().next().map(|record| (record.checksum, record.accepted_ms))
 }
 
@@ -115,14 +116,14 @@ fn last_record(files: &Files, end: LogEnd) -> Option<(Checksum, u64)> {
 /// others were mended since.
 fn known_damage(
     storage: &dyn Storage,
-    files: &Files,
+    segments: &Segments,
     end: LogEnd,
 ) -> (Vec<ReadError>, VecDeque<LogEnd>) {
     let mut noted = notes::load(storage);
     noted.retain(|place| place.ids.start() < end);
-    let read = |place: &Place| {
+    let read = |place: &DamagedPlace| {
         let from = place.ids.start();
-        files.read(from, from.plus(1), 0).err()
+        segments.read(from, from.plus(1), 0).err()
     };
     let damage: Vec<ReadError> = noted.iter().filter_map(read).collect();
     (damage, noted.iter().map(|place| place.segment).collect())
@@ -135,12 +136,12 @@ struct Start<'a> {
     /// Whether an index that is missing or does not fit is made again.
     makes_indexes: bool,
     sealed: Vec<OldSegment>,
-    last: Option<(Segment, Scanned)>,
+    last: Option<(SegmentFile, Scanned)>,
 }
 
 /// A sealed segment that a start came by.
 struct OldSegment {
-    sealed: Sealed,
+    sealed: SealedSegment,
     header: SegmentHeader,
     /// How many keyed messages it has; none where its index does not vouch for that.
     keys: Option<u32>,
@@ -175,7 +176,7 @@ impl Look for Start<'_> {
                 (scanned.index.end(), Some(scanned.keys.len() as u32))
             }
         };
-        self.sealed.push(OldSegment { sealed: Sealed { first, end }, header, keys });
+        self.sealed.push(OldSegment { sealed: SealedSegment { first, end }, header, keys });
         Ok(end)
     }
 
@@ -187,11 +188,11 @@ impl Look for Start<'_> {
         let scanned =
             scan(&*file, &header, &mut no_visit).map_err(self.found.failed("read", name))?;
         self.found.check_last(self.manifest, name, &scanned)?;
-        self.last = Some((Segment::new(header, file, SparseIndex::new(first)), scanned));
+        self.last = Some((SegmentFile::new(header, file, SparseIndex::new(first)), scanned));
         Ok(())
     }
 
-    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, _: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         Err(damage)
     }
 }
@@ -307,7 +308,7 @@ impl Found<'_> {
     fn mend(
         &self,
         manifest: &Manifest,
-        segment: &Segment,
+        segment: &SegmentFile,
         scanned: &Scanned,
     ) -> Result<(), OpenError> {
         let (name, index) = (segment_name(segment.header.first), &scanned.index);

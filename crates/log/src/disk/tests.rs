@@ -19,6 +19,7 @@ mod failures;
 mod keeper;
 mod passing;
 mod repair;
+mod segments;
 
 /// So small that a few messages make several segments, and hardly anything is left in memory.
 const SIZES: Sizes =

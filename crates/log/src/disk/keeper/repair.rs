@@ -55,7 +55,7 @@ impl Keeper {
         let survey = rebuild.survey()?;
         if survey.is_whole {
             info!(file = segment_name(first), "what was damaged reads well again");
-            self.disk().files.forget(first);
+            self.disk().segments.replaced(first);
             self.disk().work().damaged.mended(first);
         } else {
             let messages: u64 = survey.missing.iter().map(|ids| ids.len()).sum();
@@ -70,9 +70,9 @@ impl Keeper {
 
     /// A damaged segment, if it is sealed.
     fn rebuild(&self, first: LogEnd) -> Option<Rebuild<'_>> {
-        let files = &self.disk().files;
-        let (sealed, before, next) = files.around(first)?;
-        let (storage, log) = (&*self.storage, files.log()?);
+        let segments = &self.disk().segments;
+        let (sealed, before, next) = segments.with_neighbours(first)?;
+        let (storage, log) = (&*self.storage, segments.log()?);
         Some(Rebuild { storage, log, first, end: sealed.end, before, next })
     }
 
@@ -87,7 +87,7 @@ impl Keeper {
         let peer = fetched.peer.as_ref().map(|peer| peer.as_str());
         match swap(&rebuild, &survey, fetched, mark) {
             Ok(()) => {
-                self.disk().files.forget(first);
+                self.disk().segments.replaced(first);
                 self.disk().work().damaged.mended(first);
                 let messages: u64 = fetched.records.iter().map(|run| run.range().len()).sum();
                 let id = fetched.records.first().map(Run::range).unwrap_or(IdRange::empty(first));

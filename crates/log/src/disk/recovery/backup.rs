@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::super::format::{SegmentHeader, index_name, segment_name};
 use super::super::manifest::Manifest;
 use super::super::notes::NOTES;
-use super::super::places::Place;
+use super::super::places::DamagedPlace;
 use super::super::scan::{Scanned, no_visit, scan};
 use super::inspect::{InspectError, role_of};
 use super::snapshot::Snapshot;
@@ -88,12 +88,12 @@ impl Look for Copying<'_> {
         Ok(())
     }
 
-    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, _: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         Err(damage)
     }
 }
 
-/// Copies the log in a directory into a new one, from which a node can be started. Sealed segments become hard links
+/// Copies the log in a directory into a new one, from which a node can be started. SealedSegment segments become hard links
 /// where the file system allows that. The node may run meanwhile.
 ///
 /// # Errors

@@ -37,12 +37,12 @@ pub struct Findings {
     /// serve that.
     pub refusal: Option<OpenError>,
     /// Every damaged place.
-    pub places: Vec<DamagedPlace>,
+    pub places: Vec<DamageFinding>,
 }
 
 /// A damaged place, for people.
 #[derive(Clone, Debug)]
-pub struct DamagedPlace {
+pub struct DamageFinding {
     /// The first id of the segment.
     pub segment: LogEnd,
     /// The file.

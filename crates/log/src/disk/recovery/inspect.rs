@@ -12,10 +12,10 @@ use self::error::logs_in;
 use super::super::format::{Role, SegmentHeader, segment_name};
 use super::super::index::SparseIndex;
 use super::super::manifest::{MANIFEST, Manifest};
-use super::super::places::{Place, damaged_places};
+use super::super::places::{DamagedPlace, damaged_places};
 use super::super::scan::{Scanned, Visit, read_header, scan_from};
 use super::OpenError;
-pub use super::findings::{DamagedPlace, Findings, Torn};
+pub use super::findings::{DamageFinding, Findings, Torn};
 use super::refusal::refusal;
 use super::snapshot::Snapshot;
 use super::walk::{Found, Look, Opened};
@@ -151,7 +151,7 @@ impl Look for Inspection<'_> {
         let Some((file, header)) = self.open(name, ids)? else { return Ok(next) };
         let scanned = self.scan(name, &*file, &header)?;
         if scanned.bad.is_some() {
-            let damage = |place: &Place| self.found.damaged(name, place.offset, &place.what);
+            let damage = |place: &DamagedPlace| self.found.damaged(name, place.offset, &place.what);
             let found =
                 Damaged { name, file: &*file, header: &header, scanned: &scanned, end: next };
             self.go_on_behind(&found, &damage)?;
@@ -185,7 +185,7 @@ impl Look for Inspection<'_> {
             return Ok(());
         };
         let end = scanned.synced.max(self.manifest.synced);
-        let damage = |place: &Place| {
+        let damage = |place: &DamagedPlace| {
             let what = format!("{}, and everything below message {end} was synced", place.what);
             self.found.damaged(name, place.offset, &what)
         };
@@ -211,13 +211,13 @@ impl Look for Inspection<'_> {
         Ok(())
     }
 
-    fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, place: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         let (ids, range) = (place.ids, self.range);
         // Without the last file nobody knows where the log ends.
         let has_end = Some(place.segment) != self.manifest.last || place.offset > 0;
         let is_before = has_end && ids.end() <= range.start();
         if ids.is_empty() || (ids.start() < range.end() && !is_before) {
-            self.findings.places.push(DamagedPlace {
+            self.findings.places.push(DamageFinding {
                 segment: place.segment,
                 file: self.found.storage.path_of(&segment_name(place.segment)),
                 offset: place.offset,
@@ -248,7 +248,7 @@ impl<'a> Inspection<'a> {
             Ok(opened) => Ok(Some(opened)),
             Err(damage @ OpenError::Damaged { .. }) => {
                 let what = "the segment's header is damaged, or another file's".to_owned();
-                let place = Place { segment: ids.start(), offset: 0, ids, what };
+                let place = DamagedPlace { segment: ids.start(), offset: 0, ids, what };
                 self.damaged(place, damage).map(|()| None)
             }
             Err(error) => Err(error),
@@ -319,7 +319,7 @@ impl<'a> Inspection<'a> {
             let what = "other messages stand before this segment than when it was begun".to_owned();
             let damage = self.found.damaged(name, 0, &what);
             let ids = IdRange::empty(header.first);
-            self.damaged(Place { segment: header.first, offset: 0, ids, what }, damage)?;
+            self.damaged(DamagedPlace { segment: header.first, offset: 0, ids, what }, damage)?;
         }
         Ok(())
     }
@@ -329,7 +329,7 @@ impl<'a> Inspection<'a> {
     fn go_on_behind(
         &mut self,
         segment: &Damaged<'_>,
-        damage: &dyn Fn(&Place) -> OpenError,
+        damage: &dyn Fn(&DamagedPlace) -> OpenError,
     ) -> Result<Option<(LogEnd, u64)>, OpenError> {
         let Damaged { name, file, header, scanned, end } = *segment;
         let surveyed = {

@@ -20,7 +20,7 @@ use acklog_types::{
 use self::writer::Writer;
 use super::super::cause::{is_io_error, is_loss};
 use super::super::format::{SegmentHeader, segment_name};
-use super::super::places::{Place, damaged_places};
+use super::super::places::{DamagedPlace, damaged_places};
 use super::super::scan::{Scanned, no_visit, read_header, scan};
 use crate::storage::{Storage, StorageFile};
 
@@ -44,7 +44,7 @@ type Own = (Arc<dyn StorageFile>, SegmentHeader);
 pub(in crate::disk) struct Survey {
     /// Its file, where anything of it is of use.
     own: Option<Own>,
-    places: Vec<Place>,
+    places: Vec<DamagedPlace>,
     /// The messages that others are to give.
     pub(in crate::disk) missing: Vec<IdRange>,
     /// Nothing is wrong with it.
@@ -246,7 +246,7 @@ impl Rebuild<'_> {
 
     /// Whether the checksum that still stands at a damaged place is that of a record.
     fn is_proven(&self, survey: &Survey, id: LogEnd, record: &[u8]) -> io::Result<bool> {
-        let is_of = |place: &&Place| place.ids.start() == id && place.ids.len() == 1;
+        let is_of = |place: &&DamagedPlace| place.ids.start() == id && place.ids.len() == 1;
         let place = survey.places.iter().find(is_of).filter(|place| place.offset > 0);
         let Some((place, (file, _))) = place.zip(survey.own.as_ref()) else { return Ok(false) };
         let mut stored = [0; 8];

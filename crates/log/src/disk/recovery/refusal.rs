@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use acklog_types::LogEnd;
 
-use super::super::files::Segment;
 use super::super::format::Role;
 use super::super::index::SparseIndex;
 use super::super::manifest::Manifest;
-use super::super::places::Place;
+use super::super::places::DamagedPlace;
 use super::super::scan::{no_visit, scan};
+use super::super::segment_file::SegmentFile;
 use super::snapshot::Snapshot;
 use super::walk::{Found, Look};
 use super::{OpenError, Start};
@@ -32,11 +32,11 @@ impl Look for Trial<'_> {
         let scanned = scan(&file, &header, &mut no_visit).map_err(found.failed("read", name))?;
         found.check_last(manifest, name, &scanned)?;
         self.0.last =
-            Some((Segment::new(header, Arc::new(file), SparseIndex::new(first)), scanned));
+            Some((SegmentFile::new(header, Arc::new(file), SparseIndex::new(first)), scanned));
         Ok(())
     }
 
-    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, _: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         Err(damage)
     }
 }

@@ -16,7 +16,7 @@ use super::super::format::{Role, SEGMENT_HEADER_BYTES, repaired_name, segment_na
 use super::super::manifest::{Manifest, checked_line, whole_file};
 use super::super::notes;
 use super::super::scan::{Scanned, read_header};
-use super::findings::{DamagedPlace, Findings};
+use super::findings::{DamageFinding, Findings};
 use super::inspect::{self, InspectError, role_of};
 use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
 use super::walk::Found;
@@ -43,7 +43,7 @@ pub struct Repaired {
 /// A segment that can be made anew.
 struct Proven<'a> {
     /// The damaged places, as they were found.
-    places: Vec<&'a DamagedPlace>,
+    places: Vec<&'a DamageFinding>,
     rebuild: Rebuild<'a>,
     survey: Survey,
     proof: Proof,
@@ -137,7 +137,7 @@ fn put_in_place(manifest: &Manifest, directory: &Directory) -> io::Result<Option
     stored.map(|()| aside)
 }
 
-/// Files that were made beside the damaged ones. Unless they are used, they are taken away again.
+/// Segments that were made beside the damaged ones. Unless they are used, they are taken away again.
 struct Beside<'a> {
     directory: &'a Directory,
     names: Vec<String>,
@@ -218,8 +218,8 @@ impl Repair<'_> {
         first: LogEnd,
         findings: &'a Findings,
     ) -> Result<Proven<'a>, RepairError> {
-        let is_here = |place: &&DamagedPlace| place.segment == first;
-        let places: Vec<&DamagedPlace> = findings.places.iter().filter(is_here).collect();
+        let is_here = |place: &&DamageFinding| place.segment == first;
+        let places: Vec<&DamageFinding> = findings.places.iter().filter(is_here).collect();
         let behind = self.firsts.partition_point(|&known| known <= first);
         let next = self.firsts.get(behind).copied();
         let next = next.filter(|&next| Some(next) <= self.manifest.last);
@@ -297,7 +297,7 @@ impl Repair<'_> {
     }
 
     /// The records of a range as the other directory or node has them: all of them.
-    fn others(&self, places: &[&DamagedPlace], ids: IdRange) -> Result<Vec<Records>, RepairError> {
+    fn others(&self, places: &[&DamageFinding], ids: IdRange) -> Result<Vec<Records>, RepairError> {
         let path = match self.from {
             Source::Directory(path) => path,
             Source::Node { text_of, .. } => {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use acklog_types::{IdRange, LogEnd};
 
-use super::super::files::{damage, failure};
 use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader, first_of, segment_name};
 use super::super::manifest::{MANIFEST, Manifest};
-use super::super::places::Place;
+use super::super::places::DamagedPlace;
+use super::super::read_error::{damage_text, failure_text};
 use super::super::scan::{Scanned, read_header};
 use super::OpenError;
 use crate::storage::{Storage, StorageFile};
@@ -41,7 +41,7 @@ pub(super) trait Look {
     ///
     /// # Errors
     /// What ends the walk: for a start, any damage.
-    fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError>;
+    fn damaged(&mut self, place: DamagedPlace, damage: OpenError) -> Result<(), OpenError>;
 }
 
 impl Found<'_> {
@@ -50,7 +50,7 @@ impl Found<'_> {
     }
 
     pub(super) fn damaged(&self, name: &str, offset: u64, what: &str) -> OpenError {
-        self.damaged_file(name, damage(self.storage, name, offset, what))
+        self.damaged_file(name, damage_text(self.storage, name, offset, what))
     }
 
     fn missing(&self, name: &str, what: &str) -> OpenError {
@@ -64,7 +64,7 @@ impl Found<'_> {
 
     pub(super) fn failed(&self, what: &str, name: &str) -> impl Fn(io::Error) -> OpenError {
         let (storage, what, name) = (self.storage, what.to_owned(), name.to_owned());
-        move |error| OpenError::Unusable { detail: failure(storage, &what, &name, &error) }
+        move |error| OpenError::Unusable { detail: failure_text(storage, &what, &name, &error) }
     }
 
     /// The first ids of the segment files, in order.
@@ -105,7 +105,7 @@ impl Found<'_> {
                 let behind = firsts.get(firsts.partition_point(|&first| first <= next));
                 let following = behind.map_or(last, |&first| first.min(last));
                 let name = segment_name(next);
-                let place = |what: &str| Place {
+                let place = |what: &str| DamagedPlace {
                     segment: next,
                     offset: 0,
                     ids: IdRange::new(next, following),
@@ -133,8 +133,12 @@ impl Found<'_> {
             } else {
                 let what = "the manifest names it as the last one";
                 let ids = IdRange::new(last, manifest.synced.max(last));
-                let place =
-                    Place { segment: last, offset: 0, ids, what: "the file is missing".to_owned() };
+                let place = DamagedPlace {
+                    segment: last,
+                    offset: 0,
+                    ids,
+                    what: "the file is missing".to_owned(),
+                };
                 look.damaged(place, self.missing(&name, what))?;
             }
         }
@@ -157,7 +161,7 @@ impl Found<'_> {
             let is_told = |now: Option<Manifest>| now.is_some_and(|now| now.last >= Some(first));
             if length > SEGMENT_HEADER_BYTES as u64 && !is_told(self.stored_manifest()?) {
                 let what = "the manifest is older than this file; is it from a copy?";
-                let place = Place {
+                let place = DamagedPlace {
                     segment: first,
                     offset: 0,
                     ids: IdRange::empty(first),
@@ -228,7 +232,7 @@ mod tests {
 
     /// Notes what is told as damage.
     #[derive(Default)]
-    struct Noted(Vec<Place>);
+    struct Noted(Vec<DamagedPlace>);
 
     impl Look for Noted {
         fn sealed(&mut self, _: &str, _: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
@@ -239,7 +243,7 @@ mod tests {
             Ok(())
         }
 
-        fn damaged(&mut self, place: Place, _: OpenError) -> Result<(), OpenError> {
+        fn damaged(&mut self, place: DamagedPlace, _: OpenError) -> Result<(), OpenError> {
             self.0.push(place);
             Ok(())
         }
@@ -297,7 +301,7 @@ mod tests {
         }
     }
 
-    fn damaged(found: &Found<'_>) -> Vec<Place> {
+    fn damaged(found: &Found<'_>) -> Vec<DamagedPlace> {
         let mut noted = Noted::default();
         let (manifest, firsts) = found.manifest_and_segments().unwrap();
         found.walk(&manifest, &firsts, &mut noted).unwrap();

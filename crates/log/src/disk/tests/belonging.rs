@@ -1,4 +1,4 @@
-//! Files that are each whole and do not belong together, the checksum of all records, and damage that is remembered.
+//! Segments that are each whole and do not belong together, the checksum of all records, and damage that is remembered.
 
 use acklog_types::RunningChecksum;
 
@@ -242,7 +242,7 @@ fn the_scrub_reads_segments_with_noted_places_first() {
     disk.flip_bit(&second, (bytes.len() as u64 - 3) * 8);
     disk.kill();
     let first_id = LogEnd::new(second.split('.').next().unwrap().parse().unwrap());
-    let note = Place {
+    let note = DamagedPlace {
         segment: first_id,
         offset: 64,
         ids: IdRange::new(first_id, first_id.plus(1)),

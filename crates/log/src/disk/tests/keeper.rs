@@ -106,6 +106,6 @@ fn no_more_old_segments_stay_open_than_are_allowed() {
     commit(&mut log, &[10; 60]);
     assert!(segments(&disk).len() > 50);
     assert!(read_all(&log.opened.reader, 333));
-    let open = log.shared.disk.as_ref().unwrap().files.open.lock().unwrap().len();
+    let open = log.shared.disk.as_ref().unwrap().segments.open_count();
     assert!((1..=32).contains(&open), "{open} are open");
 }

@@ -69,7 +69,7 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
     assert_whole(&log, 30);
     let open_segments = |log: &Recovered| {
         let disk = log.shared.disk.as_ref().unwrap();
-        disk.files.open.lock().unwrap().len()
+        disk.segments.open_count()
     };
     assert!(open_segments(&log) > 0);
     disk.take_descriptors();

@@ -7,7 +7,7 @@ use acklog_types::{IdRange, LogEnd, RECORD_HEAD_BYTES_MAX, encode_record, record
 
 use super::super::super::format::segment_name;
 use super::super::Found;
-use super::super::findings::DamagedPlace;
+use super::super::findings::DamageFinding;
 use super::RepairError;
 
 /// Who has the messages that are damaged here.
@@ -38,11 +38,11 @@ impl Found<'_> {
     /// not. Nothing is proven by that.
     pub(super) fn record_with_text(
         &self,
-        places: &[&DamagedPlace],
+        places: &[&DamageFinding],
         id: LogEnd,
         text: impl FnOnce() -> Result<String, String>,
     ) -> Result<Option<Vec<u8>>, RepairError> {
-        let is_alone = |place: &&&DamagedPlace| place.ids == IdRange::new(id, id.plus(1));
+        let is_alone = |place: &&&DamageFinding| place.ids == IdRange::new(id, id.plus(1));
         let Some(place) = places.iter().find(is_alone) else { return Ok(None) };
         let mut bytes = [0; RECORD_HEAD_BYTES_MAX];
         let name = &segment_name(place.segment);

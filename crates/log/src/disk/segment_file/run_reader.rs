@@ -7,26 +7,26 @@ use super::super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, Seg
 use super::super::places::pass_damage;
 use super::super::scan::OF_OTHERS;
 use super::super::window::Window;
-use super::{Segment, Unread};
+use super::{SegmentFile, SegmentReadError};
 use crate::Page;
 
 /// Bytes read at once, at least: a group and its header.
 const READ_BYTES: usize = GROUP_BYTES_MAX + GROUP_HEADER_BYTES;
 
 /// Bytes read at once beyond those, at most: a run on its way to a secondary.
-pub(super) const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
+pub(in crate::disk) const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
 
-impl Segment {
+impl SegmentFile {
     /// Reads the records from `from` on. `until` must not lie beyond what was written.
-    pub(super) fn read(
+    pub(in crate::disk) fn read(
         &self,
         from: LogEnd,
         until: LogEnd,
         (max_bytes, longest_batch): (usize, usize),
-    ) -> Result<Page, Unread> {
+    ) -> Result<Page, SegmentReadError> {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
-        let mut gathering = Gathering {
+        let mut reader = RunReader {
             window: Window::new(&*self.file, chunk),
             header: &self.header,
             next,
@@ -38,24 +38,24 @@ impl Segment {
             bytes: Vec::new(),
             whole: (from, 0),
         };
-        match gathering.gather() {
+        match reader.gather() {
             Ok(None) => {}
             Ok(Some(longer)) => return Ok(Page::Longer(longer)),
             Err(unread) => {
                 // What is whole before a damaged place is not hidden by it.
-                let (end, bytes) = gathering.whole;
+                let (end, bytes) = reader.whole;
                 if bytes == 0 {
                     return Err(unread);
                 }
-                gathering.cut_to(end, bytes);
+                reader.cut_to(end, bytes);
             }
         }
-        Ok(Page::Records(Records::trusted(gathering.range, Bytes::from(gathering.bytes))))
+        Ok(Page::Records(Records::trusted(reader.range, Bytes::from(reader.bytes))))
     }
 }
 
 /// A run that is being read.
-struct Gathering<'a> {
+struct RunReader<'a> {
     window: Window<'a>,
     header: &'a SegmentHeader,
     /// The group to look at next: its first id and its place.
@@ -71,16 +71,17 @@ struct Gathering<'a> {
     whole: (LogEnd, usize),
 }
 
-impl Gathering<'_> {
+impl RunReader<'_> {
     fn cut_to(&mut self, end: LogEnd, bytes: usize) {
         self.bytes.truncate(bytes);
         self.range = self.range.until(end);
     }
 
     /// Takes what is wanted. Returns the size of the first group, where it is one batch that is too long.
-    fn gather(&mut self) -> Result<Option<usize>, Unread> {
+    fn gather(&mut self) -> Result<Option<usize>, SegmentReadError> {
         while self.range.end() < self.until {
-            let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
+            let head =
+                self.window.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
             let group = self.header.decode_group(head);
             let Some(group) = group.filter(|group| group.first == self.next) else {
                 let (here, from) = ((self.next, self.at), self.range.start());
@@ -104,11 +105,11 @@ impl Gathering<'_> {
     }
 
     /// Takes what is wanted of a group. Returns whether that is all.
-    fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, Unread> {
+    fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, SegmentReadError> {
         let begin = self.at + group.header_bytes() as u64;
-        let bytes = self.window.get(begin, group.bytes as usize).map_err(Unread::Failed)?;
+        let bytes = self.window.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
         if group.is_of_others(bytes) {
-            return Err(Unread::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
+            return Err(SegmentReadError::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
         }
         let (mut at, mut next) = (0, group.first);
         while next < group.end() {
@@ -118,9 +119,10 @@ impl Gathering<'_> {
                 // Not checked: what is wrong with it shows in the record behind it.
                 record_size(rest).unwrap_or(usize::MAX)
             } else {
+                assert_eq!(next, wanted, "a run is read without a gap");
                 let checked = record_at(next.next_id(), rest);
                 let damaged = |error: RecordError| {
-                    Unread::Damaged(begin + at as u64, next, error.to_string())
+                    SegmentReadError::Damaged(begin + at as u64, next, error.to_string())
                 };
                 let (record, size) = checked.map_err(damaged)?;
                 let (end, bytes) = self.whole;
