@@ -25,7 +25,7 @@ pub struct Background(Option<Running>);
 struct Running {
     shared: Arc<SharedLog>,
     committer: JoinHandle<()>,
-    keeper: JoinHandle<()>,
+    scrubber: JoinHandle<()>,
     /// Told when the log is on disk as a whole, or never will be.
     written: oneshot::Receiver<()>,
     _lock: Option<DirectoryLock>,
@@ -37,7 +37,7 @@ impl Background {
     pub fn close(self) {
         let Some(running) = self.0 else { return };
         running.stop();
-        for thread in [running.committer, running.keeper] {
+        for thread in [running.committer, running.scrubber] {
             // A panic there has ended the process already.
             let _ = thread.join();
         }
@@ -95,7 +95,7 @@ pub fn open_on(
 
 /// Starts the threads that work for a log.
 fn start(recovered: Recovered, lock: Option<DirectoryLock>) -> io::Result<(Opened, Background)> {
-    let Recovered { shared, mut committer, mut keeper, opened } = recovered;
+    let Recovered { shared, mut committer, mut scrubber, opened } = recovered;
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     shared.disk.as_ref().expect("a log on disk").readers.make_first();
     let (done, written) = oneshot::channel();
@@ -103,8 +103,9 @@ fn start(recovered: Recovered, lock: Option<DirectoryLock>) -> io::Result<(Opene
         committer.run();
         let _ = done.send(());
     })?;
-    let keeper = named("log-keeper").spawn(move || keeper.run())?;
-    let background = Background(Some(Running { shared, committer, keeper, written, _lock: lock }));
+    let scrubber = named("log-scrubber").spawn(move || scrubber.run())?;
+    let background =
+        Background(Some(Running { shared, committer, scrubber, written, _lock: lock }));
     Ok((opened, background))
 }
 

@@ -305,7 +305,7 @@ impl Committer {
         let disk = self.disk();
         disk.segments.roll(segment);
         disk.work().sealed = true;
-        disk.keeper_wanted.notify_one();
+        disk.scrubber_wanted.notify_one();
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The places of a log that were found damaged, and how far the repair of one of their segments is.
 //!
-//! One segment is repaired at a time, in these steps: the keeper looks which of its records are whole; the node fetches
-//! the others from another node, one range of messages after the other; the keeper writes the segment anew.
+//! One segment is repaired at a time, in these steps: the scrubber looks which of its records are whole; the node fetches
+//! the others from another node, one range of messages after the other; the scrubber writes the segment anew.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ pub(super) struct Damaged {
     version: u64,
     /// Whether the places are others than those that were taken to be written down.
     is_noted: bool,
-    /// Whether there is something for the keeper to do.
+    /// Whether there is something for the scrubber to do.
     is_due: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Fetched {
     pub(super) peer: Option<NodeName>,
 }
 
-/// What the keeper does next.
+/// What the scrubber does next.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Look which records of this segment are whole.
@@ -107,12 +107,12 @@ impl Damaged {
         self.is_due |= repair.missing.is_empty();
     }
 
-    /// Whether there is something for the keeper to do.
+    /// Whether there is something for the scrubber to do.
     pub(super) fn is_due(&self) -> bool {
         self.is_due || self.is_noted
     }
 
-    /// What the keeper does next; none while there is nothing, or something is to be fetched.
+    /// What the scrubber does next; none while there is nothing, or something is to be fetched.
     pub(super) fn step(&mut self) -> Option<Step> {
         self.is_due = false;
         match &self.repair {
@@ -124,7 +124,7 @@ impl Damaged {
         }
     }
 
-    /// There may be more for the keeper to do at once.
+    /// There may be more for the scrubber to do at once.
     pub(super) fn look_again(&mut self) {
         self.is_due = true;
     }

@@ -95,7 +95,7 @@ fn write(fixture: &Fixture, disk: &SimDisk) {
         log.committer.write();
         log.committer.sync();
     }
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn is_read(fixture: &Fixture, version: u16) {
         log.committer.write();
         log.committer.sync();
     }
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let log = recover(Arc::new(disk.clone()), options(fixture)).unwrap();
     assert_sent(fixture, &log);

@@ -7,7 +7,7 @@
 //!   Whatever fails there ends all appending: see `Disk::fail`.
 //! - `files` reads what has left memory.
 //! - `recovery` finds out at the start what a crash left, and what is damage.
-//! - `keeper` writes indexes, looks through old segments in the background, and writes damaged ones anew from what
+//! - `scrubber` writes indexes, looks through old segments in the background, and writes damaged ones anew from what
 //!   another node has.
 //!
 //! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
@@ -18,20 +18,20 @@ mod damaged;
 mod error;
 mod format;
 mod index;
-mod keeper;
 mod last;
 mod manifest;
 mod notes;
 mod paging;
 mod places;
+mod read_ahead;
 mod read_error;
 mod recovery;
 mod scan;
+mod scrubber;
 mod segment_cache;
 mod segment_file;
 mod segments;
 mod suspects;
-mod window;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -48,12 +48,12 @@ use self::damaged::Damaged;
 pub use self::error::OpenError;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
-pub use self::keeper::Keeper;
 pub use self::manifest::accept_losses;
 pub(super) use self::paging::Cursor;
 pub use self::places::DamagedPlace;
 pub use self::recovery::{Recovered, recover};
 pub use self::recovery::{backup, inspect, repair};
+pub use self::scrubber::Scrubber;
 pub(super) use self::segments::Segments;
 
 /// Sizes of a log on disk. Tests take small ones.
@@ -143,8 +143,8 @@ pub(super) struct Disk {
     work: Mutex<Work>,
     /// Told when there is work for the committer.
     work_came: Condvar,
-    /// Told when there is work for the keeper.
-    keeper_wanted: Condvar,
+    /// Told when there is work for the scrubber.
+    scrubber_wanted: Condvar,
     /// Bytes of records that were published by this process.
     pub(super) published_bytes: AtomicU64,
 }
@@ -178,7 +178,7 @@ impl Disk {
             was_damaged: AtomicBool::new(false),
             work: Mutex::default(),
             work_came: Condvar::new(),
-            keeper_wanted: Condvar::new(),
+            scrubber_wanted: Condvar::new(),
             published_bytes: AtomicU64::new(0),
         }
     }
@@ -230,14 +230,14 @@ impl Disk {
     pub(super) fn note_damage(&self, place: &DamagedPlace) -> bool {
         let is_news = self.work().damaged.note(place);
         self.was_damaged.store(true, Ordering::Release);
-        self.keeper_wanted.notify_one();
+        self.scrubber_wanted.notify_one();
         is_news
     }
 
     /// Takes records of damaged messages that another node gave.
     pub(super) fn mend(&self, peer: &NodeName, run: &Records) {
         self.work().damaged.mend(peer, run);
-        self.keeper_wanted.notify_one();
+        self.scrubber_wanted.notify_one();
     }
 
     /// Leaves work for the committer.
@@ -249,7 +249,7 @@ impl Disk {
     /// Tells the background that the node stops.
     pub(super) fn close(&self) {
         self.leave(|work| work.closing = true);
-        self.keeper_wanted.notify_one();
+        self.scrubber_wanted.notify_one();
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {

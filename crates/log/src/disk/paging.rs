@@ -13,9 +13,9 @@ use bytes::Bytes;
 
 use super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, SegmentHeader};
 use super::places::pass_damage;
+use super::read_ahead::ReadAhead;
 use super::read_error::SegmentReadError;
 use super::scan::OF_OTHERS;
-use super::window::Window;
 use crate::Page;
 use crate::storage::StorageFile;
 
@@ -99,10 +99,10 @@ impl Cursor {
         until: LogEnd,
         max_bytes: usize,
     ) -> Result<(Page, Vec<(LogEnd, SeekHint)>), SegmentReadError> {
-        let mut window = Window::new(file, max_bytes + BESIDES_BYTES);
+        let mut input = ReadAhead::new(file, max_bytes + BESIDES_BYTES);
         let (mut range, mut bytes, mut passed) = (IdRange::empty(from), Vec::new(), Vec::new());
         let read = (&mut range, &mut bytes, &mut passed);
-        match self.gather(&mut window, read, until, max_bytes) {
+        match self.gather(&mut input, read, until, max_bytes) {
             Err(unread) if range.is_empty() => Err(unread),
             // Nothing was checked of what was passed.
             Ok(Some(size)) => Ok((Page::Longer(size), Vec::new())),
@@ -116,7 +116,7 @@ impl Cursor {
     /// Takes records into a page. Returns the size of the first one, where that is more than a page may have.
     fn gather(
         &mut self,
-        window: &mut Window<'_>,
+        input: &mut ReadAhead<'_>,
         (range, bytes, passed): (&mut IdRange, &mut Vec<u8>, &mut Vec<(LogEnd, SeekHint)>),
         until: LogEnd,
         max_bytes: usize,
@@ -124,7 +124,7 @@ impl Cursor {
         let (from, mut hinted_at) = (range.start(), self.at);
         while range.end() < until {
             if self.next == self.group_end {
-                self.enter_group(window, from)?;
+                self.enter_group(input, from)?;
                 hinted_at = self.at;
                 continue;
             }
@@ -133,7 +133,7 @@ impl Cursor {
                 passed.push((self.next, SeekHint { at, group_end, group_end_at }));
                 hinted_at = at;
             }
-            let size = self.record_size(window)?;
+            let size = self.record_size(input)?;
             if self.next >= from {
                 if bytes.is_empty() && size > max_bytes {
                     return Ok(Some(size));
@@ -141,7 +141,7 @@ impl Cursor {
                 if bytes.len() + size > max_bytes {
                     break;
                 }
-                let record = window.get(self.at, size).map_err(SegmentReadError::Io)?;
+                let record = input.get(self.at, size).map_err(SegmentReadError::Io)?;
                 if let Err(error) = record_at(self.next.next_id(), record) {
                     return Err(SegmentReadError::Damaged(self.at, self.next, error.to_string()));
                 }
@@ -157,14 +157,14 @@ impl Cursor {
     /// Goes into the group that begins here, or over it where all of it lies before `from`.
     fn enter_group(
         &mut self,
-        window: &mut Window<'_>,
+        input: &mut ReadAhead<'_>,
         from: LogEnd,
     ) -> Result<(), SegmentReadError> {
-        let head = window.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
+        let head = input.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
         let group = self.header.decode_group(head);
         let Some(group) = group.filter(|group| group.first == self.next) else {
             let here = (self.next, self.at);
-            let (first, at) = pass_damage(window, &self.header, here, from)?;
+            let (first, at) = pass_damage(input, &self.header, here, from)?;
             *self = Self::before_group(self.header, first, at);
             return Ok(());
         };
@@ -176,7 +176,7 @@ impl Cursor {
             // Of a longer one, a single batch, a page is a part: reading all of it would cost more than the page.
             if group.bytes as usize <= GROUP_BYTES_MAX {
                 let records =
-                    window.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
+                    input.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
                 if group.is_of_others(records) {
                     return Err(SegmentReadError::Damaged(
                         self.at,
@@ -192,8 +192,8 @@ impl Cursor {
     }
 
     /// The size of the record here, which lies inside its group.
-    fn record_size(&self, window: &mut Window<'_>) -> Result<usize, SegmentReadError> {
-        let head = window.get(self.at, RECORD_HEADER_BYTES).map_err(SegmentReadError::Io)?;
+    fn record_size(&self, input: &mut ReadAhead<'_>) -> Result<usize, SegmentReadError> {
+        let head = input.get(self.at, RECORD_HEADER_BYTES).map_err(SegmentReadError::Io)?;
         let size = record_size(head);
         let fits = size.filter(|&size| self.at + size as u64 <= self.group_end_at);
         fits.ok_or_else(|| {

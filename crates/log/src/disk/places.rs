@@ -8,9 +8,9 @@ use memchr::memmem;
 
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::index::ENTRY_DISTANCE_BYTES;
+use super::read_ahead::ReadAhead;
 use super::read_error::SegmentReadError;
 use super::scan::{OF_OTHERS, SCAN_BYTES, Scanned, Visit};
-use super::window::Window;
 use crate::storage::StorageFile;
 
 /// Damaged records in a row that are told one by one. More: what is no record at all takes long to look at. Fewer:
@@ -50,7 +50,7 @@ struct Group {
 
 /// Looks for damaged places.
 struct Survey<'a> {
-    window: Window<'a>,
+    input: ReadAhead<'a>,
     header: &'a SegmentHeader,
     end: LogEnd,
     /// The next message.
@@ -75,13 +75,13 @@ pub(super) fn damaged_places(
     visit: Visit<'_>,
 ) -> io::Result<Surveyed> {
     let mut at = scanned.broken_group.unwrap_or(scanned.index.length());
-    let window = Window::new(file, SCAN_BYTES);
+    let input = ReadAhead::new(file, SCAN_BYTES);
     let (next, first) = (scanned.index.end(), scanned.bad.clone());
     let first = first.map(|bad| (bad.offset, bad.what));
-    let mut survey = Survey { window, header, end, next, shown: next, first, places: Vec::new() };
+    let mut survey = Survey { input, header, end, next, shown: next, first, places: Vec::new() };
     let mut behind = None;
     while survey.next < end {
-        let Some(group) = find_group(&mut survey.window, survey.header, at, survey.next)? else {
+        let Some(group) = find_group(&mut survey.input, survey.header, at, survey.next)? else {
             survey.note(at, end, "no whole group of records stands behind this place");
             behind = None;
             break;
@@ -118,7 +118,7 @@ impl Survey<'_> {
     /// Looks at the records of a group from the next message on.
     fn look_at(&mut self, group: &Group, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
         let begin = group.at + group.header.header_bytes() as u64;
-        let bytes = self.window.get(begin, group.header.bytes as usize)?.to_vec();
+        let bytes = self.input.get(begin, group.header.bytes as usize)?.to_vec();
         if group.header.is_of_others(&bytes) {
             self.note(group.at, group.header.end(), OF_OTHERS);
             return Ok(ControlFlow::Continue(()));
@@ -154,13 +154,13 @@ impl Survey<'_> {
 
 /// Finds the first whole group header at or behind a place whose group has messages from `next` on.
 fn find_group(
-    window: &mut Window<'_>,
+    input: &mut ReadAhead<'_>,
     segment: &SegmentHeader,
     mut at: u64,
     next: LogEnd,
 ) -> io::Result<Option<Group>> {
     loop {
-        let piece = window.get(at, SCAN_BYTES)?;
+        let piece = input.get(at, SCAN_BYTES)?;
         let found = group_in(piece, at, segment, next);
         if found.is_some() || piece.len() < SCAN_BYTES {
             return Ok(found);
@@ -186,13 +186,13 @@ fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Opt
 /// # Errors
 /// When the damage hides what is wanted, or the file cannot be read.
 pub(super) fn pass_damage(
-    window: &mut Window<'_>,
+    input: &mut ReadAhead<'_>,
     segment: &SegmentHeader,
     (next, at): (LogEnd, u64),
     from: LogEnd,
 ) -> Result<(LogEnd, u64), SegmentReadError> {
     if next < from {
-        let piece = window.get(at, NEAR_BYTES).map_err(SegmentReadError::Io)?;
+        let piece = input.get(at, NEAR_BYTES).map_err(SegmentReadError::Io)?;
         let behind = group_in(piece, at, segment, from);
         if let Some(group) = behind.filter(|group| group.header.first <= from) {
             return Ok((group.header.first, group.at));

@@ -29,11 +29,11 @@ use super::index::{Key, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
 use super::notes;
 use super::places::DamagedPlace;
+use super::read_ahead::ReadAhead;
 use super::scan::{Scanned, no_visit, scan};
 use super::segment_file::{SealedSegment, SegmentFile};
 use super::segments::Segments;
-use super::window::Window;
-use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
+use super::{Committer, Disk, DiskOptions, OpenError, Scrubber};
 use crate::shared::{Before, SharedLog};
 use crate::storage::{Storage, StorageFile};
 use crate::{LogWriter, Opened, ReadError};
@@ -48,7 +48,7 @@ pub struct Recovered {
     /// Writes what was appended.
     pub committer: Committer,
     /// Makes indexes, scrubs, repairs.
-    pub keeper: Keeper,
+    pub scrubber: Scrubber,
     /// The log, and what was found in it.
     pub opened: Opened,
 }
@@ -98,11 +98,11 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses.clone());
     let is_old = log != Some(options.new_log);
-    let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
+    let scrubber = Scrubber::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
     let (writer, reader) = LogWriter::of(shared.clone(), log);
     let opened = Opened { writer, reader, log, is_old, members, losses, keys };
-    Ok(Recovered { shared, committer, keeper, opened })
+    Ok(Recovered { shared, committer, scrubber, opened })
 }
 
 /// The checksum of the last record of a log, and when that was accepted; none where there is none, or it cannot be read
@@ -342,10 +342,10 @@ fn mend_file(
 ) -> io::Result<()> {
     let index = &scanned.index;
     let (_, mut at) = index.before(synced);
-    let mut window = Window::new(file, REWRITE_BYTES);
+    let mut input = ReadAhead::new(file, REWRITE_BYTES);
     while at < index.length() && synced < index.end() {
         let rest = (index.length() - at).min(REWRITE_BYTES as u64);
-        let bytes = window.get(at, rest as usize)?;
+        let bytes = input.get(at, rest as usize)?;
         file.write_at(at, bytes)?;
         at += bytes.len() as u64;
     }

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::index::{Key, SparseIndex};
-use super::window::Window;
+use super::read_ahead::ReadAhead;
 use crate::storage::StorageFile;
 
 /// How much of a file is read at once, in bytes.
@@ -90,7 +90,7 @@ pub(super) fn scan_from(
     running: Option<RunningChecksum>,
     visit: Visit<'_>,
 ) -> io::Result<Scanned> {
-    let mut window = Window::new(file, SCAN_BYTES);
+    let mut input = ReadAhead::new(file, SCAN_BYTES);
     let mut scanned = Scanned {
         index,
         keys: Vec::new(),
@@ -102,7 +102,7 @@ pub(super) fn scan_from(
     };
     let (stop, mut told_end) = loop {
         let at = scanned.index.length();
-        let head = window.get(at, GROUP_HEADER_BYTES)?;
+        let head = input.get(at, GROUP_HEADER_BYTES)?;
         let Some(group) = header.decode_group(head) else {
             let is_blank = head.iter().all(|&byte| byte == 0);
             let what =
@@ -115,14 +115,14 @@ pub(super) fn scan_from(
             break (Stop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
         }
         scanned.synced = scanned.synced.max(group.synced_end);
-        if let Some(stop) = scanned.take_group(&mut window, at, &group, visit)? {
+        if let Some(stop) = scanned.take_group(&mut input, at, &group, visit)? {
             break (stop, group.end());
         }
         if scanned.is_stopped {
             return Ok(scanned);
         }
     };
-    let behind = look_behind(&mut window, stop.cut, header)?;
+    let behind = look_behind(&mut input, stop.cut, header)?;
     scanned.synced = scanned.synced.max(behind.synced);
     told_end = told_end.max(behind.end);
     if behind.bytes > 0 || scanned.broken_group.is_some() {
@@ -143,13 +143,13 @@ impl Scanned {
     /// group does.
     fn take_group(
         &mut self,
-        window: &mut Window<'_>,
+        input: &mut ReadAhead<'_>,
         at: u64,
         group: &GroupHeader,
         visit: Visit<'_>,
     ) -> io::Result<Option<Stop>> {
         let begin = at + group.header_bytes() as u64;
-        let bytes = window.get(begin, group.bytes as usize)?;
+        let bytes = input.get(begin, group.bytes as usize)?;
         if group.is_of_others(bytes) {
             self.broken_group = Some(at);
             return Ok(Some(Stop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
@@ -221,12 +221,12 @@ struct Behind {
 }
 
 /// Finds whole groups behind a spot from which nothing leads to them.
-fn look_behind(window: &mut Window<'_>, from: u64, header: &SegmentHeader) -> io::Result<Behind> {
+fn look_behind(input: &mut ReadAhead<'_>, from: u64, header: &SegmentHeader) -> io::Result<Behind> {
     let mut behind = Behind { synced: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
     let needle = header.mark.to_le_bytes();
     let mut at = from;
     loop {
-        let piece = window.get(at, SCAN_BYTES)?;
+        let piece = input.get(at, SCAN_BYTES)?;
         if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
             behind.bytes = at + last as u64 + 1 - from;
         }

@@ -16,9 +16,9 @@ mod batches;
 mod belonging;
 mod damage;
 mod failures;
-mod keeper;
 mod passing;
 mod repair;
+mod scrubber;
 mod segments;
 
 /// So small that a few messages make several segments, and hardly anything is left in memory.
@@ -204,10 +204,10 @@ fn the_last_keys_are_known_again_with_and_without_indexes() {
             (0..5).for_each(|_| commit_batches(log, &vec![length; 20 / length as usize]));
         };
         commits(&mut log);
-        log.keeper.index_sealed();
+        log.scrubber.index_sealed();
         commits(&mut log);
         let has_index = |name: &String| !disk.bytes(&name.replace(".log", ".index")).is_empty();
-        assert!(has_index(&segments(&disk)[0]), "the keeper wrote indexes");
+        assert!(has_index(&segments(&disk)[0]), "the scrubber wrote indexes");
         let of = |n| Some((KeyHash::of(key(n)?.as_str()), MessageId::new(n)));
         let all: Vec<_> = (0..200).step_by(length as usize).filter_map(of).collect();
         for count in [0, 1, 7, 40, 1000] {
@@ -333,7 +333,7 @@ fn live_through_crashes(seed: u64, fsync: Fsync) {
             4..7 => append_batch(&mut log, rng.random_range(1..15)),
             7..11 => log.committer.write(),
             11..15 => log.committer.sync(),
-            15 => drop(log.keeper.index_sealed()),
+            15 => drop(log.scrubber.index_sealed()),
             16 => disk.fail_next_syncs(rng.random_range(0..2)),
             17 => disk.fail_writes_after(rng.random_range(0..2000)),
             end => {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::super::places::pass_damage;
+use super::super::read_ahead::ReadAhead;
 use super::super::scan::OF_OTHERS;
-use super::super::window::Window;
 use super::{SegmentFile, SegmentReadError};
 use crate::Page;
 
@@ -27,7 +27,7 @@ impl SegmentFile {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut reader = RunReader {
-            window: Window::new(&*self.file, chunk),
+            input: ReadAhead::new(&*self.file, chunk),
             header: &self.header,
             next,
             at,
@@ -56,7 +56,7 @@ impl SegmentFile {
 
 /// A run that is being read.
 struct RunReader<'a> {
-    window: Window<'a>,
+    input: ReadAhead<'a>,
     header: &'a SegmentHeader,
     /// The group to look at next: its first id and its place.
     next: LogEnd,
@@ -80,12 +80,11 @@ impl RunReader<'_> {
     /// Takes what is wanted. Returns the size of the first group, where it is one batch that is too long.
     fn gather(&mut self) -> Result<Option<usize>, SegmentReadError> {
         while self.range.end() < self.until {
-            let head =
-                self.window.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
+            let head = self.input.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
             let group = self.header.decode_group(head);
             let Some(group) = group.filter(|group| group.first == self.next) else {
                 let (here, from) = ((self.next, self.at), self.range.start());
-                (self.next, self.at) = pass_damage(&mut self.window, self.header, here, from)?;
+                (self.next, self.at) = pass_damage(&mut self.input, self.header, here, from)?;
                 continue;
             };
             if self.range.end() < group.end() {
@@ -107,7 +106,7 @@ impl RunReader<'_> {
     /// Takes what is wanted of a group. Returns whether that is all.
     fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, SegmentReadError> {
         let begin = self.at + group.header_bytes() as u64;
-        let bytes = self.window.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
+        let bytes = self.input.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
         if group.is_of_others(bytes) {
             return Err(SegmentReadError::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
         }

@@ -38,7 +38,7 @@ fn records_of_another_life_of_the_same_sectors_are_not_served() {
     let end = memchr::memmem::find(&bytes, text.as_bytes()).unwrap() + text.len();
     assert_ne!(bytes[begin..end], others[begin..end]);
     bytes[begin..end].copy_from_slice(&others[begin..end]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     overwrite(&disk, &name, &bytes);
     let unread = |log: &Recovered| {
         assert!(!read_all(&log.opened.reader, 333));
@@ -62,7 +62,7 @@ fn an_index_of_another_file_of_the_same_name_is_not_used() {
     for (disk, seed) in [(&disk, 1), (&other, 2)] {
         let mut log = open_with(disk, DiskOptions { seed, ..OPTIONS }).unwrap();
         commit(&mut log, &[10; 5]);
-        log.keeper.index_sealed();
+        log.scrubber.index_sealed();
         disk.kill();
     }
     let index = segments(&disk)[0].replace(".log", ".index");
@@ -153,12 +153,12 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
     commit(&mut log, &[10; 8]);
     disk.kill();
     let mut log = open(&disk);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let (name, whole) = (segment_name(LogEnd::ZERO), disk.bytes(&segment_name(LogEnd::ZERO)));
     let at = memchr::memmem::find(&whole, text(1).as_bytes()).unwrap();
     disk.flip_bit(&name, at as u64 * 8);
     assert!(log.opened.reader.read(LogEnd::new(1), LogEnd::new(2), 0).is_err());
-    log.keeper.note_damage();
+    log.scrubber.note_damage();
     let told = log.opened.reader.disk_fault();
     assert!(told.is_some());
     for _ in 0..2 {
@@ -166,7 +166,7 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
         let mut log = open(&disk);
         assert_eq!(log.opened.reader.disk_fault(), told, "known without a read");
         assert!(log.opened.reader.read(LogEnd::ZERO, LogEnd::new(9), 333).is_ok());
-        log.keeper.note_damage();
+        log.scrubber.note_damage();
     }
     disk.kill();
     let file = disk.open(&name).unwrap();
@@ -189,18 +189,18 @@ fn found_damaged_in_the_newest_file(role: Role) -> (SimDisk, Recovered, LogEnd) 
         log.committer.write();
         log.committer.sync();
     }
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let newest = segments(&disk).pop().unwrap();
     let damaged = format::first_of(&newest).unwrap().plus(1);
     let text = text(damaged.get());
     let at = memchr::memmem::find(&disk.bytes(&newest), text.as_bytes()).unwrap();
     disk.flip_bit(&newest, at as u64 * 8);
     assert!(log.opened.reader.read(damaged, damaged.plus(1), 0).is_err(), "read from the file");
-    log.keeper.note_damage();
-    log.keeper.repair();
+    log.scrubber.note_damage();
+    log.scrubber.repair();
     log.committer.write();
     assert_ne!(segments(&disk).pop().unwrap(), newest);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     (disk, log, damaged)
 }
 
@@ -236,7 +236,7 @@ fn the_scrub_reads_segments_with_noted_places_first() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 8]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let second = segments(&disk)[1].clone();
     let bytes = disk.bytes(&second);
     disk.flip_bit(&second, (bytes.len() as u64 - 3) * 8);
@@ -251,6 +251,6 @@ fn the_scrub_reads_segments_with_noted_places_first() {
     notes::store(&disk, &[note]).unwrap();
     let mut log = open(&disk);
     assert_eq!(log.opened.reader.disk_fault(), None, "the noted place itself is whole again");
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     assert!(log.opened.reader.disk_fault().is_some(), "its segment is read before the others");
 }

@@ -132,7 +132,7 @@ fn no_flipped_bit_of_a_stopped_log_with_old_segments_goes_unnoticed() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     [&[3][..], &[2, 2], &[6], &[1, 1]].iter().for_each(|counts| commit_batches(&mut log, counts));
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     log.committer.close();
     disk.kill();
     assert_eq!(segments(&disk).len(), 2);
@@ -147,7 +147,7 @@ fn the_scrub_finds_damage_in_old_segments() {
     let first = segments(&disk)[0].clone();
     disk.flip_bit(&first, 1500);
     assert_eq!(log.opened.reader.disk_fault(), None);
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     let Some(DiskFault::Damaged { detail }) = log.opened.reader.disk_fault() else {
         panic!("the damage was not found");
     };
@@ -211,14 +211,14 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
     // Of another life of the directory, in which the segment ended elsewhere.
     let other = SimDisk::new();
     let mut log = open(&other);
     commit(&mut log, &[1; 40]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     assert_ne!(segments(&other)[1], segments(&disk)[1]);
     let file = crate::storage::Storage::create(&disk, &index).unwrap();
     file.write_at(0, &other.bytes(&index)).unwrap();
@@ -239,7 +239,7 @@ fn damaged_keys_of_an_index_are_made_again_and_damage_met_meanwhile_is_told() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
     let whole = disk.bytes(&index);
@@ -290,7 +290,7 @@ fn a_sealed_file_that_is_cut_off_is_found_at_the_start() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let name = &segments(&disk)[0];
     let length = disk.bytes(name).len() as u64;
@@ -325,7 +325,7 @@ fn a_start_reads_no_more_of_an_old_segment_than_two_heads() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[40; 30]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let before = disk.counts().reads;
     let log = open_with(&disk, DiskOptions { keys: 0, ..OPTIONS }).unwrap();
@@ -345,14 +345,14 @@ fn a_pass_of_the_scrub_reads_each_old_segment_and_pauses_behind_each() {
     let last_sealed = &names[names.len() - 2];
     assert!(names.len() > 3);
     for name in &names[1..names.len() - 1] {
-        let pause = log.keeper.scrub_next();
+        let pause = log.scrubber.scrub_next();
         assert!(pause > Duration::ZERO && pause < Duration::from_secs(1), "{pause:?}");
         assert_eq!(log.opened.reader.disk_fault(), None, "before {name}");
     }
     disk.flip_bit(last_sealed, 9999);
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     assert!(log.opened.reader.disk_fault().is_some(), "each segment has its turn");
-    assert!(log.keeper.scrub_next() >= Duration::from_secs(60), "the pass is over");
+    assert!(log.scrubber.scrub_next() >= Duration::from_secs(60), "the pass is over");
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn a_read_without_a_free_descriptor_fails_and_is_no_damage() {
     let mut log = open(&disk);
     disk.take_descriptors();
     assert!(!read_all(&log.opened.reader, 333));
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     assert_eq!(log.opened.reader.disk_fault(), None);
     disk.heal();
     assert_whole(&log, 50);

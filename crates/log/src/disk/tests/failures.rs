@@ -57,7 +57,7 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
         log.committer.sync();
         shown.look(&log);
         if step == 3 {
-            log.keeper.index_sealed();
+            log.scrubber.index_sealed();
         }
         assert!(read_all(&log.opened.reader, 333));
     }

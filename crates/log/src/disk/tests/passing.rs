@@ -81,13 +81,13 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
     assert_eq!(open_segments(&log), 0, "what can be opened anew gives its descriptor");
     remember(&mut log, 2);
     assert_eq!(log.opened.reader.remembered(), 0);
-    assert!(!log.keeper.index_sealed(), "an index is not skipped for good");
+    assert!(!log.scrubber.index_sealed(), "an index is not skipped for good");
     disk.heal();
     try_again(&mut log);
     assert_eq!(fault(&log), None);
     assert_eq!(log.opened.reader.remembered(), 2);
     assert_whole(&log, 60);
-    assert!(log.keeper.index_sealed());
+    assert!(log.scrubber.index_sealed());
     let index = segments(&disk)[0].replace(".log", ".index");
     assert!(!disk.bytes(&index).is_empty());
     disk.crash(&mut ChaCha8Rng::seed_from_u64(3));
@@ -224,15 +224,15 @@ fn a_damaged_place_is_noted_once_there_is_room_for_that() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let name = segments(&disk)[0].clone();
     let at = memchr::memmem::find(&disk.bytes(&name), text(1).as_bytes()).unwrap();
     disk.flip_bit(&name, at as u64 * 8);
     assert!(log.opened.reader.read(LogEnd::new(1), LogEnd::new(2), 0).is_err());
     disk.fail_changes(0, u64::MAX);
-    log.keeper.note_damage();
+    log.scrubber.note_damage();
     disk.heal();
     assert!(notes::load(&disk).is_empty());
-    log.keeper.note_damage();
+    log.scrubber.note_damage();
     assert_eq!(notes::load(&disk).len(), 1);
 }

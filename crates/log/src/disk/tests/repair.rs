@@ -5,7 +5,7 @@ use acklog_types::{Damage, NodeName};
 use super::*;
 use crate::storage::Storage;
 
-/// A log with a damaged message 4 in its first segment, of which the keeper knows, and another one that is whole.
+/// A log with a damaged message 4 in its first segment, of which the scrubber knows, and another one that is whole.
 struct Damaged {
     disk: SimDisk,
     log: Recovered,
@@ -37,7 +37,7 @@ impl Damaged {
         let disk = SimDisk::new();
         let mut log = open(&disk);
         commits.iter().for_each(|counts| commit_batches(&mut log, counts));
-        log.keeper.index_sealed();
+        log.scrubber.index_sealed();
         damage(&disk);
         Self { disk, log, whole: whole(commits) }
     }
@@ -45,7 +45,7 @@ impl Damaged {
     /// Reads all old segments.
     fn scrub(&mut self) {
         for _ in segments(&self.disk) {
-            self.log.keeper.scrub_next();
+            self.log.scrubber.scrub_next();
         }
     }
 
@@ -55,7 +55,7 @@ impl Damaged {
 
     /// Gives the log what it wants next, as far as one page of the other has it. Returns whether it wanted something.
     fn give_page(&mut self, from: &LogReader, max_bytes: usize) -> bool {
-        self.log.keeper.repair();
+        self.log.scrubber.repair();
         let Some(wanted) = self.damage().and_then(|damage| damage.wanted) else { return false };
         let page = from.read(wanted.start(), from.durable_end(), max_bytes).unwrap();
         self.log.opened.reader.mend(&peer(), &page);
@@ -146,10 +146,10 @@ fn a_file_that_its_own_records_do_not_mend_is_tried_again_later() {
         disk.open_to_write(&next).unwrap().write_at(0, &other.encode()).unwrap();
     });
     log.scrub();
-    assert!(log.log.keeper.repair().is_some(), "after a pause");
+    assert!(log.log.scrubber.repair().is_some(), "after a pause");
     assert_eq!(log.damage().map(|damage| (damage.wanted, damage.misfits)), Some((None, 1)));
     let disk = log.log.shared.disk.as_ref().unwrap();
-    log.log.keeper.note_damage();
+    log.log.scrubber.note_damage();
     assert!(!disk.work().damaged.is_due(), "not before");
 }
 
@@ -184,7 +184,7 @@ fn what_no_checksum_proves_is_not_taken_and_another_node_may_have_it() {
         other.committer.write();
         other.committer.sync();
     });
-    log.log.keeper.scrub_next();
+    log.log.scrubber.scrub_next();
     let files = || segments(&log.disk).iter().map(|name| log.disk.bytes(name)).collect::<Vec<_>>();
     let before = files();
     for misfits in 0..3 {
@@ -203,8 +203,8 @@ fn what_no_checksum_proves_is_not_taken_and_another_node_may_have_it() {
 fn a_repair_survives_every_failure_and_every_crash() {
     let live = |good: u64, count: u64| {
         let mut log = Damaged::new(COMMITS, |disk| flip(disk, 4));
-        log.log.keeper.scrub_next();
-        log.log.keeper.note_damage();
+        log.log.scrubber.scrub_next();
+        log.log.scrubber.note_damage();
         let begun = log.disk.counts().changes;
         log.disk.fail_changes(good, count);
         log.repair();
@@ -238,10 +238,10 @@ fn a_repair_survives_every_failure_and_every_crash() {
 #[test]
 fn a_repair_that_finds_no_room_gives_back_what_it_took_and_is_tried_again() {
     let mut log = Damaged::new(COMMITS, |disk| flip(disk, 4));
-    log.log.keeper.scrub_next();
+    log.log.scrubber.scrub_next();
     log.disk.fail_writes_after(100);
     log.repair();
-    assert!(log.log.keeper.repair().is_some(), "it is to be tried again");
+    assert!(log.log.scrubber.repair().is_some(), "it is to be tried again");
     let half = log.disk.bytes("00000000000000000000.log.repaired").len();
     assert_eq!(half, 0);
     assert!(log.damage().is_some());

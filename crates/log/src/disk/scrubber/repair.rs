@@ -15,13 +15,13 @@ use tracing::{debug, info, warn};
 use super::super::damaged::{Fetched, Step};
 use super::super::format::{repaired_name, segment_name};
 use super::super::recovery::rebuild::{Rebuild, RebuildError, Survey};
-use super::Keeper;
+use super::Scrubber;
 
 /// Pause before what kept a segment from being repaired is tried again: a full disk, most likely.
 /// Shorter: more reads of whole segments for nothing. Longer: what is damaged stays so for longer.
 const REPAIR_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-impl Keeper {
+impl Scrubber {
     /// Goes on with the repair of what is damaged, as far as that is possible without other nodes. Returns after which
     /// time to try again, where something that passes is in the way.
     pub fn repair(&mut self) -> Option<Duration> {

@@ -40,7 +40,7 @@ const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// Looks after old segments.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Scrubber {
     shared: Arc<SharedLog>,
     storage: Arc<dyn Storage>,
     /// SealedSegment segments that have an index.
@@ -55,7 +55,7 @@ pub struct Keeper {
     rng: ChaCha8Rng,
 }
 
-impl Keeper {
+impl Scrubber {
     pub(super) fn new(
         shared: Arc<SharedLog>,
         storage: Arc<dyn Storage>,
@@ -69,7 +69,7 @@ impl Keeper {
     }
 
     fn disk(&self) -> &Disk {
-        self.shared.disk.as_ref().expect("a keeper belongs to a log on disk")
+        self.shared.disk.as_ref().expect("a scrubber belongs to a log on disk")
     }
 
     /// Works until the log is closed.
@@ -106,7 +106,7 @@ impl Keeper {
     fn wait_until(&self, at: Instant) -> bool {
         let disk = self.disk();
         let timeout = at.saturating_duration_since(Instant::now());
-        let mut work = wait_timeout_while(&disk.keeper_wanted, disk.work(), timeout, |work| {
+        let mut work = wait_timeout_while(&disk.scrubber_wanted, disk.work(), timeout, |work| {
             !work.sealed && !work.damaged.is_due() && !work.closing
         });
         work.sealed = false;

@@ -5,14 +5,14 @@ use std::io;
 use crate::storage::StorageFile;
 
 /// Reads a file forwards, a chunk at a time.
-pub(super) struct Window<'a> {
+pub(super) struct ReadAhead<'a> {
     file: &'a dyn StorageFile,
     chunk: usize,
     start: u64,
     bytes: Vec<u8>,
 }
 
-impl<'a> Window<'a> {
+impl<'a> ReadAhead<'a> {
     /// Reads at least `chunk` bytes at once.
     pub(super) fn new(file: &'a dyn StorageFile, chunk: usize) -> Self {
         Self { file, chunk, start: 0, bytes: Vec::new() }
