@@ -14,10 +14,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
 
+use super::active_segment::{ActiveSegment, WriteFailure};
 use super::cause::{is_full, is_refused};
 use super::format::{GROUP_BYTES_MAX, SegmentHeader, segment_name};
 use super::index::SparseIndex;
-use super::last::{Failed, Last};
 use super::manifest::{Manifest, NotStored};
 use super::read_error::failure_text;
 use super::segment_file::SegmentFile;
@@ -40,7 +40,7 @@ pub struct Committer {
     options: DiskOptions,
     rng: ChaCha8Rng,
     manifest: Manifest,
-    last: Option<Last>,
+    active: Option<ActiveSegment>,
     written_end: LogEnd,
     /// What is below survives every crash. `synced_end <= durable_end <= written_end`.
     synced_end: LogEnd,
@@ -61,17 +61,17 @@ impl Committer {
         storage: Arc<dyn Storage>,
         options: DiskOptions,
         manifest: Manifest,
-        last: Option<Arc<SegmentFile>>,
+        active: Option<Arc<SegmentFile>>,
     ) -> Self {
         let end = shared.durable_end();
-        let last = last.map(Last::new);
+        let active = active.map(ActiveSegment::new);
         Self {
             shared,
             storage,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             options,
             manifest,
-            last,
+            active,
             written_end: end,
             synced_end: end,
             unpublished_bytes: 0,
@@ -151,9 +151,9 @@ impl Committer {
         }
     }
 
-    fn note(&mut self, failed: Failed) {
+    fn note(&mut self, failed: WriteFailure) {
         match failed {
-            Failed::Passing(fault) => {
+            WriteFailure::Passing(fault) => {
                 if matches!(fault, DiskFault::Stalled { .. }) {
                     // It may be for want of a descriptor.
                     self.disk().segments.close_sealed();
@@ -165,7 +165,7 @@ impl Committer {
                     warn!(%fault, "nothing can be written for the moment; trying again");
                 }
             }
-            Failed::Final(detail) => {
+            WriteFailure::Final(detail) => {
                 if self.disk().fail(detail.clone()) {
                     error!(
                         detail,
@@ -187,11 +187,11 @@ impl Committer {
     }
 
     fn failed(&self, what: &str, error: &io::Error) -> String {
-        let first = self.last.as_ref().map_or(LogEnd::ZERO, |last| last.segment.header.first);
+        let first = self.active.as_ref().map_or(LogEnd::ZERO, |active| active.segment.header.first);
         failure_text(&*self.storage, what, &segment_name(first), error)
     }
 
-    fn try_write(&mut self) -> Result<(), Failed> {
+    fn try_write(&mut self) -> Result<(), WriteFailure> {
         let (log, members, rolls) = {
             let mut work = self.disk().work();
             work.dirty = false;
@@ -215,10 +215,10 @@ impl Committer {
         }
         let end = self.shared.appended_end();
         while self.written_end < end {
-            let is_full = |last: &Last| last.at >= self.options.sizes.segment_bytes;
+            let is_full = |active: &ActiveSegment| active.at >= self.options.sizes.segment_bytes;
             // A secondary whose log is empty may have begun with another log.
             let is_other = self.written_end == LogEnd::ZERO && log != self.manifest.log;
-            if self.last.as_ref().is_none_or(is_full) || is_other {
+            if self.active.as_ref().is_none_or(is_full) || is_other {
                 self.roll(log.or(self.manifest.log).expect("messages belong to a log"))?;
             }
             self.write_some(end)?;
@@ -227,52 +227,52 @@ impl Committer {
     }
 
     fn has_written_to_last(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| last.segment.header.first < self.written_end)
+        self.active.as_ref().is_some_and(|active| active.segment.header.first < self.written_end)
     }
 
     /// Writes groups up to `end`, or about as many as go into one write.
-    fn write_some(&mut self, end: LogEnd) -> Result<(), Failed> {
-        let Some(last) = &mut self.last else { return Ok(()) };
+    fn write_some(&mut self, end: LogEnd) -> Result<(), WriteFailure> {
+        let Some(active) = &mut self.active else { return Ok(()) };
         let (mut next, mut groups) = (self.written_end, Vec::new());
         self.buffer.clear();
         while next < end && self.buffer.len() < WRITE_BYTES {
             let run = self.shared.read_recent(next, end, GROUP_BYTES_MAX).expect("not yet durable");
-            let file = &last.segment.header;
+            let file = &active.segment.header;
             let header = file.group(run.range(), run.as_bytes(), self.synced_end);
             header.encode(file.mark, &mut self.buffer);
             self.buffer.extend_from_slice(run.as_bytes());
             groups.push(header);
             next = header.end();
         }
-        if let Err(error) = last.segment.file.write_at(last.at, &self.buffer) {
-            last.torn = true;
-            let what = format!("write at offset {} of", last.at);
-            let name = segment_name(last.segment.header.first);
+        if let Err(error) = active.segment.file.write_at(active.at, &self.buffer) {
+            active.torn = true;
+            let what = format!("write at offset {} of", active.at);
+            let name = segment_name(active.segment.header.first);
             let detail = failure_text(&*self.storage, &what, &name, &error);
             // A file system that is read-only now may have lost what it was given before.
             return Err(match is_refused(&error) {
-                true => Failed::Final(detail),
-                false => Failed::of(detail, &error),
+                true => WriteFailure::Final(detail),
+                false => WriteFailure::of(detail, &error),
             });
         }
-        let mut index = write_lock(&last.segment.index);
+        let mut index = write_lock(&active.segment.index);
         for group in groups {
             index.push(group.records, group.size(), group.bytes.into());
             self.unpublished_bytes += u64::from(group.bytes);
         }
         drop(index);
-        last.at += self.buffer.len() as u64;
-        last.blank(self.buffer.len(), self.options.sizes.ahead_bytes);
+        active.at += self.buffer.len() as u64;
+        active.preallocate(self.buffer.len(), self.options.sizes.preallocate_bytes);
         self.written_end = next;
         Ok(())
     }
 
-    fn try_sync(&mut self, fsync: Fsync) -> Result<(), Failed> {
-        if let Some(last) = &self.last
+    fn try_sync(&mut self, fsync: Fsync) -> Result<(), WriteFailure> {
+        if let Some(active) = &self.active
             && fsync == Fsync::Always
         {
-            let synced = last.segment.file.sync();
-            synced.map_err(|error| Failed::Final(self.failed("sync", &error)))?;
+            let synced = active.segment.file.sync();
+            synced.map_err(|error| WriteFailure::Final(self.failed("sync", &error)))?;
             self.synced_end = self.written_end;
         }
         self.disk().published_bytes.fetch_add(self.unpublished_bytes, Ordering::Relaxed);
@@ -284,7 +284,7 @@ impl Committer {
     /// Seals the last segment, if there is one, and begins the next. Only a synced segment is sealed, so that what is
     /// missing from one is damage. The new file is there, name and all, before the manifest tells of it. Where that is
     /// held up, it is all done again later: a file that the manifest does not tell of is made anew.
-    fn roll(&mut self, log: LogId) -> Result<(), Failed> {
+    fn roll(&mut self, log: LogId) -> Result<(), WriteFailure> {
         self.settle()?;
         let first = self.written_end;
         // Zero would be found everywhere.
@@ -300,7 +300,7 @@ impl Committer {
         let (last, log) = (Some(first), Some(log));
         self.store_manifest(Manifest { last, log, synced: first, ..self.manifest.clone() })?;
         let segment = Arc::new(SegmentFile::new(header, file, SparseIndex::new(first)));
-        self.last = Some(Last::new(segment.clone()));
+        self.active = Some(ActiveSegment::new(segment.clone()));
         debug!(file = name, "began a segment");
         let disk = self.disk();
         disk.segments.roll(segment);
@@ -310,63 +310,68 @@ impl Committer {
     }
 
     /// Makes a segment's file, so that it survives a crash.
-    fn create(&self, name: &str, header: &SegmentHeader) -> Result<Arc<dyn StorageFile>, Failed> {
+    fn create(
+        &self,
+        name: &str,
+        header: &SegmentHeader,
+    ) -> Result<Arc<dyn StorageFile>, WriteFailure> {
         let detail = |error: &io::Error| failure_text(&*self.storage, "create", name, error);
         let made = self.storage.create(name).and_then(|file| {
             file.write_at(0, &header.encode())?;
             Ok(file)
         });
-        let file = made.map_err(|error| Failed::of(detail(&error), &error))?;
+        let file = made.map_err(|error| WriteFailure::of(detail(&error), &error))?;
         let synced = file.sync().and_then(|()| self.storage.sync_directory());
-        synced.map_err(|error| Failed::of(detail(&error), &error))?;
+        synced.map_err(|error| WriteFailure::of(detail(&error), &error))?;
         Ok(file)
     }
 
     /// Cuts off what a failed write left behind the records.
-    fn cut_torn(&mut self) -> Result<(), Failed> {
-        if self.last.as_ref().is_some_and(|last| last.torn) {
+    fn cut_torn(&mut self) -> Result<(), WriteFailure> {
+        if self.active.as_ref().is_some_and(|active| active.torn) {
             self.cut_end()?;
         }
         Ok(())
     }
 
     /// Cuts everything off behind the records: the zeros, or what a failed write left.
-    fn cut_end(&mut self) -> Result<(), Failed> {
-        let Some(last) = &mut self.last else { return Ok(()) };
-        if let Err(error) = last.segment.file.set_length(last.at) {
+    fn cut_end(&mut self) -> Result<(), WriteFailure> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if let Err(error) = active.segment.file.set_length(active.at) {
             let detail = self.failed("cut the zeros off", &error);
-            return Err(Failed::of(detail, &error));
+            return Err(WriteFailure::of(detail, &error));
         }
-        (last.blank_until, last.torn) = (last.at, false);
+        (active.preallocated_end, active.torn) = (active.at, false);
         Ok(())
     }
 
     /// Cuts the zeros off the last segment and syncs it, whatever the options say.
-    fn settle(&mut self) -> Result<(), Failed> {
-        if self.last.as_ref().is_some_and(|last| last.torn || last.at < last.blank_until) {
+    fn settle(&mut self) -> Result<(), WriteFailure> {
+        let has_more = |active: &ActiveSegment| active.torn || active.is_preallocated();
+        if self.active.as_ref().is_some_and(has_more) {
             self.cut_end()?;
         }
         self.try_sync(Fsync::Always)
     }
 
-    fn try_close(&mut self) -> Result<(), Failed> {
+    fn try_close(&mut self) -> Result<(), WriteFailure> {
         self.settle()?;
         self.store_manifest(Manifest { synced: self.synced_end, ..self.manifest.clone() })
     }
 
     /// Puts a manifest in the place of the one before. Where there is no room for it, the zeros ahead make some.
-    fn store_manifest(&mut self, manifest: Manifest) -> Result<(), Failed> {
+    fn store_manifest(&mut self, manifest: Manifest) -> Result<(), WriteFailure> {
         let mut stored = manifest.store(&*self.storage);
         if stored.as_ref().is_err_and(|failed| is_full(&failed.error))
-            && let Some(last) = self.last.as_mut().filter(|last| last.at < last.blank_until)
+            && let Some(active) = self.active.as_mut().filter(|active| active.is_preallocated())
         {
-            last.ahead = false;
+            active.preallocates = false;
             self.cut_end()?;
             stored = manifest.store(&*self.storage);
         }
         stored.map_err(|NotStored { error, in_doubt }| {
             let detail = failure_text(&*self.storage, "write", super::manifest::MANIFEST, &error);
-            if in_doubt { Failed::Final(detail) } else { Failed::of(detail, &error) }
+            if in_doubt { WriteFailure::Final(detail) } else { WriteFailure::of(detail, &error) }
         })?;
         self.manifest = manifest;
         Ok(())

@@ -66,7 +66,7 @@ fn path(fixture: &Fixture, version: u16, name: &str) -> PathBuf {
 
 fn options(fixture: &Fixture) -> DiskOptions {
     let chunk_bytes = fixture.chunk_bytes;
-    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes, ahead_bytes: 128 };
+    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes, preallocate_bytes: 128 };
     DiskOptions {
         role: Role::Master,
         fsync: Fsync::Always,

@@ -12,13 +12,13 @@
 //!
 //! Everything below [`Storage`](super::storage::Storage) can be made to fail by the simulator.
 
+mod active_segment;
 mod cause;
 mod committer;
 mod damaged;
 mod error;
 mod format;
 mod index;
-mod last;
 mod manifest;
 mod notes;
 mod paging;
@@ -66,7 +66,7 @@ pub struct Sizes {
     /// A piece of that memory. It is given back as a whole.
     pub chunk_bytes: usize,
     /// Bytes of zeros that are written ahead of the log's end, so that syncing need not grow the file each time.
-    pub ahead_bytes: usize,
+    pub preallocate_bytes: usize,
 }
 
 impl Sizes {
@@ -79,18 +79,18 @@ impl Sizes {
         segment_bytes: 64 * 1024 * 1024,
         recent_bytes: 16 * 1024 * 1024,
         chunk_bytes: super::chunk::CHUNK_BYTES,
-        ahead_bytes: 256 * 1024,
+        preallocate_bytes: 256 * 1024,
     };
 
     /// Returns the default sizes with segment files of `segment_bytes`, and nothing else larger than one of them.
     pub fn of_segments(segment_bytes: u64) -> Self {
         let at_most = |bytes: usize| bytes.min(segment_bytes as usize);
-        let Self { recent_bytes, chunk_bytes, ahead_bytes, .. } = Self::DEFAULT;
+        let Self { recent_bytes, chunk_bytes, preallocate_bytes, .. } = Self::DEFAULT;
         Self {
             segment_bytes,
             recent_bytes: at_most(recent_bytes),
             chunk_bytes: at_most(chunk_bytes),
-            ahead_bytes: at_most(ahead_bytes),
+            preallocate_bytes: at_most(preallocate_bytes),
         }
     }
 }

@@ -23,7 +23,7 @@ mod segments;
 
 /// So small that a few messages make several segments, and hardly anything is left in memory.
 const SIZES: Sizes =
-    Sizes { segment_bytes: 700, recent_bytes: 100, chunk_bytes: 100, ahead_bytes: 200 };
+    Sizes { segment_bytes: 700, recent_bytes: 100, chunk_bytes: 100, preallocate_bytes: 200 };
 
 const OPTIONS: DiskOptions = DiskOptions { keys: 1000, sizes: SIZES, ..DiskOptions::OF_TESTS };
 

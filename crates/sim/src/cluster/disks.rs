@@ -12,7 +12,7 @@ const DISK_RETRY: Duration = Duration::from_millis(200);
 
 /// Sizes with which a few messages make several segments, and most reads go to files.
 const SIZES: Sizes =
-    Sizes { segment_bytes: 2000, recent_bytes: 500, chunk_bytes: 250, ahead_bytes: 300 };
+    Sizes { segment_bytes: 2000, recent_bytes: 500, chunk_bytes: 250, preallocate_bytes: 300 };
 
 impl Cluster {
     /// Opens a node's log (none: the master's), on its disk if nodes have disks.

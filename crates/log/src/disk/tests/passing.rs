@@ -98,7 +98,7 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
 
 #[test]
 fn the_last_bytes_belong_to_the_manifest_and_not_to_zeros() {
-    let ahead = DiskOptions { sizes: Sizes { ahead_bytes: 5000, ..SIZES }, ..OPTIONS };
+    let ahead = DiskOptions { sizes: Sizes { preallocate_bytes: 5000, ..SIZES }, ..OPTIONS };
     let disk = SimDisk::new();
     let mut log = open_with(&disk, ahead).unwrap();
     disk.fail_writes_after(1000);
