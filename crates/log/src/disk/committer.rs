@@ -43,7 +43,7 @@ pub struct Committer {
     active: Option<ActiveSegment>,
     written_end: LogEnd,
     /// What is below survives every crash. `synced_end <= durable_end <= written_end`.
-    synced_end: LogEnd,
+    flushed_end: LogEnd,
     /// Bytes of records that were written and not published.
     unpublished_bytes: u64,
     /// A list of members that is not written down yet, and its version.
@@ -73,7 +73,7 @@ impl Committer {
             manifest,
             active,
             written_end: end,
-            synced_end: end,
+            flushed_end: end,
             unpublished_bytes: 0,
             members: None,
             rolls: false,
@@ -145,7 +145,7 @@ impl Committer {
         self.write();
         if self.is_sound() {
             match self.try_close() {
-                Ok(()) => info!(end = %self.synced_end, "the log is on disk as a whole"),
+                Ok(()) => info!(end = %self.flushed_end, "the log is on disk as a whole"),
                 Err(failed) => self.note(failed),
             }
         }
@@ -238,8 +238,8 @@ impl Committer {
         while next < end && self.buffer.len() < WRITE_BYTES {
             let run = self.shared.read_recent(next, end, GROUP_BYTES_MAX).expect("not yet durable");
             let file = &active.segment.header;
-            let header = file.group(run.range(), run.as_bytes(), self.synced_end);
-            header.encode(file.mark, &mut self.buffer);
+            let header = file.group(run.range(), run.as_bytes(), self.flushed_end);
+            header.encode(file.sync_marker, &mut self.buffer);
             self.buffer.extend_from_slice(run.as_bytes());
             groups.push(header);
             next = header.end();
@@ -273,7 +273,7 @@ impl Committer {
         {
             let synced = active.segment.file.sync();
             synced.map_err(|error| WriteFailure::Final(self.failed("sync", &error)))?;
-            self.synced_end = self.written_end;
+            self.flushed_end = self.written_end;
         }
         self.disk().published_bytes.fetch_add(self.unpublished_bytes, Ordering::Relaxed);
         self.unpublished_bytes = 0;
@@ -288,9 +288,9 @@ impl Committer {
         self.settle()?;
         let first = self.written_end;
         // Zero would be found everywhere.
-        let mark = self.rng.random_range(1..=u64::MAX);
+        let sync_marker = self.rng.random_range(1..=u64::MAX);
         let running = self.shared.running_recent(first);
-        let header = SegmentHeader::new(log, first, mark, running);
+        let header = SegmentHeader::new(log, first, sync_marker, running);
         let name = segment_name(first);
         if self.manifest.last == Some(first) {
             // An empty one of another log: while its file is made anew, the manifest must not tell of it.
@@ -298,7 +298,7 @@ impl Committer {
         }
         let file = self.create(&name, &header)?;
         let (last, log) = (Some(first), Some(log));
-        self.store_manifest(Manifest { last, log, synced: first, ..self.manifest.clone() })?;
+        self.store_manifest(Manifest { last, log, flushed_end: first, ..self.manifest.clone() })?;
         let segment = Arc::new(SegmentFile::new(header, file, SparseIndex::new(first)));
         self.active = Some(ActiveSegment::new(segment.clone()));
         debug!(file = name, "began a segment");
@@ -356,7 +356,7 @@ impl Committer {
 
     fn try_close(&mut self) -> Result<(), WriteFailure> {
         self.settle()?;
-        self.store_manifest(Manifest { synced: self.synced_end, ..self.manifest.clone() })
+        self.store_manifest(Manifest { flushed_end: self.flushed_end, ..self.manifest.clone() })
     }
 
     /// Puts a manifest in the place of the one before. Where there is no room for it, the zeros ahead make some.

@@ -96,7 +96,7 @@ pub(super) struct SegmentHeader {
     pub(super) role: Option<Role>,
     pub(super) log: LogId,
     pub(super) first: LogEnd,
-    pub(super) mark: u64,
+    pub(super) sync_marker: u64,
     /// The checksum of all records before; none where it is not known.
     pub(super) running: Option<RunningChecksum>,
 }
@@ -105,7 +105,7 @@ pub(super) struct SegmentHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GroupHeader {
     pub(super) first: LogEnd,
-    pub(super) synced_end: LogEnd,
+    pub(super) flushed_end: LogEnd,
     /// Bytes of records behind the header.
     pub(super) bytes: u32,
     pub(super) records: u32,
@@ -139,10 +139,10 @@ impl SegmentHeader {
     pub(super) fn new(
         log: LogId,
         first: LogEnd,
-        mark: u64,
+        sync_marker: u64,
         running: Option<RunningChecksum>,
     ) -> Self {
-        Self { version: FORMAT_VERSION, role: None, log, first, mark, running }
+        Self { version: FORMAT_VERSION, role: None, log, first, sync_marker, running }
     }
 
     pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
@@ -152,7 +152,7 @@ impl SegmentHeader {
         put(&mut bytes, 10, &[u8::from(self.role == Some(Role::Secondary))]);
         put(&mut bytes, 16, &self.log.get().to_le_bytes());
         put(&mut bytes, 32, &self.first.get().to_le_bytes());
-        put(&mut bytes, 40, &self.mark.to_le_bytes());
+        put(&mut bytes, 40, &self.sync_marker.to_le_bytes());
         if let Some(running) = self.running.filter(|_| self.version > FORMAT_VERSION_1) {
             put(&mut bytes, 48, &running.get().to_le_bytes());
             put(&mut bytes, 56, &[1]);
@@ -198,7 +198,7 @@ impl SegmentHeader {
             role,
             log: LogId::new(u128::from_le_bytes(take(bytes, 16))),
             first,
-            mark: u64::from_le_bytes(take(bytes, 40)),
+            sync_marker: u64::from_le_bytes(take(bytes, 40)),
             running,
         })
     }
@@ -213,11 +213,11 @@ impl SegmentHeader {
     ///
     /// # Panics
     /// When the bytes are not whole records.
-    pub(super) fn group(&self, range: IdRange, records: &[u8], synced_end: LogEnd) -> GroupHeader {
+    pub(super) fn group(&self, range: IdRange, records: &[u8], flushed_end: LogEnd) -> GroupHeader {
         let sum = || sum_of(records).expect("whole records");
         GroupHeader {
             first: range.start(),
-            synced_end,
+            flushed_end,
             bytes: records.len() as u32,
             records: range.len() as u32,
             sum: (self.version > FORMAT_VERSION_1).then(sum),
@@ -226,7 +226,7 @@ impl SegmentHeader {
 
     /// Reads the header of a group of this file; none where there is no whole one.
     pub(super) fn decode_group(&self, bytes: &[u8]) -> Option<GroupHeader> {
-        GroupHeader::decode(bytes.get(..self.group_header_bytes())?, self.mark)
+        GroupHeader::decode(bytes.get(..self.group_header_bytes())?, self.sync_marker)
     }
 }
 
@@ -238,11 +238,11 @@ fn sum_of(records: &[u8]) -> Option<u32> {
 
 impl GroupHeader {
     /// Appends the header to a buffer.
-    pub(super) fn encode(&self, mark: u64, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, sync_marker: u64, out: &mut Vec<u8>) {
         let begin = out.len();
-        out.extend_from_slice(&mark.to_le_bytes());
+        out.extend_from_slice(&sync_marker.to_le_bytes());
         out.extend_from_slice(&self.first.get().to_le_bytes());
-        out.extend_from_slice(&self.synced_end.get().to_le_bytes());
+        out.extend_from_slice(&self.flushed_end.get().to_le_bytes());
         out.extend_from_slice(&self.bytes.to_le_bytes());
         out.extend_from_slice(&self.records.to_le_bytes());
         if let Some(sum) = self.sum {
@@ -254,12 +254,12 @@ impl GroupHeader {
 
     /// Reads the header of a group of the file with this mark, whose version shows in its length; none where there is
     /// no whole one.
-    fn decode(bytes: &[u8], mark: u64) -> Option<Self> {
+    fn decode(bytes: &[u8], sync_marker: u64) -> Option<Self> {
         let crc_at = bytes.len() - 4;
-        let is_whole = take(bytes, 0) == mark.to_le_bytes() && is_sealed(bytes, crc_at);
+        let is_whole = take(bytes, 0) == sync_marker.to_le_bytes() && is_sealed(bytes, crc_at);
         let header = is_whole.then(|| Self {
             first: LogEnd::new(u64::from_le_bytes(take(bytes, 8))),
-            synced_end: LogEnd::new(u64::from_le_bytes(take(bytes, 16))),
+            flushed_end: LogEnd::new(u64::from_le_bytes(take(bytes, 16))),
             bytes: u32::from_le_bytes(take(bytes, 24)),
             records: u32::from_le_bytes(take(bytes, 28)),
             sum: (crc_at > 32).then(|| u32::from_le_bytes(take(bytes, 32))),
@@ -354,19 +354,22 @@ mod tests {
             }
             let group = GroupHeader {
                 first: LogEnd::new(9),
-                synced_end: LogEnd::new(4),
+                flushed_end: LogEnd::new(4),
                 bytes: 77,
                 records: 2,
                 sum: (segment.version == FORMAT_VERSION).then_some(5),
             };
             let encoded = |group: &GroupHeader| {
                 let mut bytes = Vec::new();
-                group.encode(segment.mark, &mut bytes);
+                group.encode(segment.sync_marker, &mut bytes);
                 bytes
             };
             assert_eq!(encoded(&group).len(), segment.group_header_bytes());
             assert_eq!(segment.decode_group(&encoded(&group)), Some(group));
-            assert_eq!(SegmentHeader { mark: 6, ..segment }.decode_group(&encoded(&group)), None);
+            assert_eq!(
+                SegmentHeader { sync_marker: 6, ..segment }.decode_group(&encoded(&group)),
+                None
+            );
             let longest = GroupHeader { bytes: BATCH_BYTES_MAX as u32, ..group };
             assert_eq!(segment.decode_group(&encoded(&longest)), Some(longest));
             for bit in 0..encoded(&group).len() * 8 {

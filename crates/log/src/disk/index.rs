@@ -147,7 +147,7 @@ impl SparseIndex {
         let mut out = Vec::with_capacity(HEADER_BYTES + entries + key_count * KEY_BYTES + 8);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&u64::from(FORMAT_VERSION).to_le_bytes());
-        out.extend_from_slice(&segment.mark.to_le_bytes());
+        out.extend_from_slice(&segment.sync_marker.to_le_bytes());
         out.extend_from_slice(&self.first.get().to_le_bytes());
         out.extend_from_slice(&self.end().get().to_le_bytes());
         for number in [self.end.offset, self.end.bytes] {
@@ -248,7 +248,7 @@ impl Header {
         let rest = if is_checked {
             let (body, crc) = header.split_last_chunk::<4>()?;
             (crc32c::crc32c(body) == u32::from_le_bytes(*crc)).then_some(())?;
-            rest.strip_prefix(&segment.mark.to_le_bytes())?
+            rest.strip_prefix(&segment.sync_marker.to_le_bytes())?
         } else {
             let is_old =
                 version == u64::from(FORMAT_VERSION_1) && segment.version == FORMAT_VERSION_1;

@@ -52,7 +52,7 @@ pub(super) struct Manifest {
     /// The first id of the last segment.
     pub(super) last: Option<LogEnd>,
     /// All below was synced.
-    pub(super) synced: LogEnd,
+    pub(super) flushed_end: LogEnd,
     pub(super) members: Vec<NodeName>,
     pub(super) losses: Losses,
     /// What a later release added, and this one need not understand.
@@ -105,7 +105,7 @@ impl Manifest {
             role,
             log,
             last: None,
-            synced: LogEnd::ZERO,
+            flushed_end: LogEnd::ZERO,
             members: Vec::new(),
             losses: Losses::default(),
             optional: Sections::new(),
@@ -121,7 +121,7 @@ impl Manifest {
             log: self.log.map(|log| log.to_string()),
             start: 0,
             last: self.last.map(LogEnd::get),
-            synced: self.synced.get(),
+            synced: self.flushed_end.get(),
             secondaries: self.members.iter().map(NodeName::to_string).collect(),
             seen: self.losses.seen_end().get(),
             accepted: self.losses.accepted_end().get(),
@@ -168,7 +168,7 @@ impl Manifest {
             role,
             log,
             last: line.last.map(LogEnd::new),
-            synced: LogEnd::new(line.synced),
+            flushed_end: LogEnd::new(line.synced),
             members: names.collect::<Result<_, _>>().map_err(|error| format!("{error}"))?,
             losses,
             optional: line.optional,
@@ -284,7 +284,7 @@ mod tests {
             role: Role::Master,
             log: Some(LogId::new(0xabc)),
             last: Some(LogEnd::new(100)),
-            synced: LogEnd::new(123),
+            flushed_end: LogEnd::new(123),
             members: ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec(),
             losses: Losses::default(),
             optional: Sections::new(),
@@ -333,7 +333,7 @@ mod tests {
         let kept = Manifest::decode(&with("optional")).unwrap();
         assert_eq!(kept, Manifest { optional: kept.optional.clone(), ..manifest() });
         assert_eq!(kept.optional["epochs"]["rows"][0][2], "a0");
-        let rewritten = Manifest { synced: LogEnd::new(200), ..kept.clone() }.encode();
+        let rewritten = Manifest { flushed_end: LogEnd::new(200), ..kept.clone() }.encode();
         let read = Manifest::decode(&with_checksum(&rewritten)).unwrap();
         assert_eq!(read.optional, kept.optional);
         let refused = Manifest::decode(&with("required")).unwrap_err();

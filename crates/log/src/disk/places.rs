@@ -172,7 +172,7 @@ fn find_group(
 
 /// The same in the piece of a file that begins at `at`.
 fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<Group> {
-    let needle = segment.mark.to_le_bytes();
+    let needle = segment.sync_marker.to_le_bytes();
     memmem::find_iter(piece, &needle).find_map(|found| {
         let header = segment.decode_group(piece.get(found..).unwrap_or_default());
         let header = header.filter(|header| header.end() > next)?;

@@ -80,7 +80,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     });
     let end = segment.as_ref().map_or(LogEnd::ZERO, |segment| segment.end());
     // All that is left is synced by now, whatever the headers know.
-    manifest.synced = end;
+    manifest.flushed_end = end;
     found.store(&manifest)?;
     // A secondary without messages belongs to no log yet.
     let is_known = options.role == Role::Master || end > LogEnd::ZERO;
@@ -312,17 +312,17 @@ impl Found<'_> {
         scanned: &Scanned,
     ) -> Result<(), OpenError> {
         let (name, index) = (segment_name(segment.header.first), &scanned.index);
-        let synced = scanned.synced.max(manifest.synced);
+        let flushed_end = scanned.flushed_end.max(manifest.flushed_end);
         if let Some(bad) = &scanned.bad {
             warn!(file = self.storage.path_of(&name), offset = bad.cut, bytes = bad.bytes,
                 id = %bad.ids, what = bad.what, "a torn end of the log, as a crash leaves it, is cut off");
         }
-        if scanned.bad.is_none() && index.end() == synced {
+        if scanned.bad.is_none() && index.end() == flushed_end {
             return Ok(());
         }
-        let mended = mend_file(&*segment.file, &segment.header, scanned, synced);
+        let mended = mend_file(&*segment.file, &segment.header, scanned, flushed_end);
         mended.map_err(self.failed("mend", &name))?;
-        info!(file = name, end = %index.end(), synced = %synced, "what is kept of the log's end is synced");
+        info!(file = name, end = %index.end(), synced = %flushed_end, "what is kept of the log's end is synced");
         Ok(())
     }
 }
@@ -338,12 +338,12 @@ fn mend_file(
     file: &dyn StorageFile,
     header: &SegmentHeader,
     scanned: &Scanned,
-    synced: LogEnd,
+    flushed_end: LogEnd,
 ) -> io::Result<()> {
     let index = &scanned.index;
-    let (_, mut at) = index.before(synced);
+    let (_, mut at) = index.before(flushed_end);
     let mut input = ReadAhead::new(file, REWRITE_BYTES);
-    while at < index.length() && synced < index.end() {
+    while at < index.length() && flushed_end < index.end() {
         let rest = (index.length() - at).min(REWRITE_BYTES as u64);
         let bytes = input.get(at, rest as usize)?;
         file.write_at(at, bytes)?;
@@ -357,7 +357,7 @@ fn mend_file(
         let records = kept.get(group.header_bytes()..).unwrap_or_default();
         let range = IdRange::new(group.first, index.end());
         let mut head = Vec::new();
-        header.group(range, records, group.synced_end).encode(header.mark, &mut head);
+        header.group(range, records, group.flushed_end).encode(header.sync_marker, &mut head);
         file.write_at(group_at, &head)?;
     }
     file.set_length(index.length())?;

@@ -27,7 +27,7 @@ pub(super) struct Scanned {
     /// The checksum of all records before its end; none where it is not known.
     pub(super) running: Option<RunningChecksum>,
     /// The highest end that any whole group header names as synced, also behind a bad spot.
-    pub(super) synced: LogEnd,
+    pub(super) flushed_end: LogEnd,
     /// What ends the whole records, where it is not the file's end or the zeros that were written ahead.
     pub(super) bad: Option<BadSpot>,
     /// Where the last group begins whose header counts records that are not kept.
@@ -95,7 +95,7 @@ pub(super) fn scan_from(
         index,
         keys: Vec::new(),
         running,
-        synced: LogEnd::ZERO,
+        flushed_end: LogEnd::ZERO,
         bad: None,
         broken_group: None,
         is_stopped: false,
@@ -114,7 +114,7 @@ pub(super) fn scan_from(
                 format!("message {} stands where {} should be", group.first, scanned.index.end());
             break (Stop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
         }
-        scanned.synced = scanned.synced.max(group.synced_end);
+        scanned.flushed_end = scanned.flushed_end.max(group.flushed_end);
         if let Some(stop) = scanned.take_group(&mut input, at, &group, visit)? {
             break (stop, group.end());
         }
@@ -123,7 +123,7 @@ pub(super) fn scan_from(
         }
     };
     let behind = look_behind(&mut input, stop.cut, header)?;
-    scanned.synced = scanned.synced.max(behind.synced);
+    scanned.flushed_end = scanned.flushed_end.max(behind.flushed_end);
     told_end = told_end.max(behind.end);
     if behind.bytes > 0 || scanned.broken_group.is_some() {
         let begin = scanned.index.end();
@@ -215,15 +215,15 @@ impl Scanned {
 
 /// What whole group headers at or behind a place say, and how far the file goes on from there with anything but zeros.
 struct Behind {
-    synced: LogEnd,
+    flushed_end: LogEnd,
     end: LogEnd,
     bytes: u64,
 }
 
 /// Finds whole groups behind a spot from which nothing leads to them.
 fn look_behind(input: &mut ReadAhead<'_>, from: u64, header: &SegmentHeader) -> io::Result<Behind> {
-    let mut behind = Behind { synced: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
-    let needle = header.mark.to_le_bytes();
+    let mut behind = Behind { flushed_end: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
+    let needle = header.sync_marker.to_le_bytes();
     let mut at = from;
     loop {
         let piece = input.get(at, SCAN_BYTES)?;
@@ -233,7 +233,7 @@ fn look_behind(input: &mut ReadAhead<'_>, from: u64, header: &SegmentHeader) -> 
         for found in memmem::find_iter(piece, &needle) {
             let head = piece.get(found..).unwrap_or_default();
             if let Some(group) = header.decode_group(head) {
-                behind.synced = behind.synced.max(group.synced_end);
+                behind.flushed_end = behind.flushed_end.max(group.flushed_end);
                 behind.end = behind.end.max(group.end());
             }
         }

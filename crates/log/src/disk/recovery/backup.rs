@@ -176,7 +176,7 @@ impl Copying<'_> {
             done.end = scanned.index.end();
             done.copied += 1;
         }
-        let manifest = Manifest { synced: done.end, ..self.start.manifest.clone() };
+        let manifest = Manifest { flushed_end: done.end, ..self.start.manifest.clone() };
         manifest.store(&storage).map_err(|failed| failed.error).map_err(failed(into))?;
         Ok(done)
     }

@@ -28,7 +28,7 @@ pub struct Findings {
     /// How many of them have an idempotency key.
     pub keyed: u64,
     /// All below was synced.
-    pub synced: LogEnd,
+    pub flushed_end: LogEnd,
     /// What a crash tore, and a start would cut off; of a node that runs, what it is writing.
     pub torn: Option<Torn>,
     /// The first damage of what was asked for.
@@ -82,7 +82,7 @@ impl Findings {
             messages: 0,
             bytes: 0,
             keyed: 0,
-            synced: LogEnd::ZERO,
+            flushed_end: LogEnd::ZERO,
             torn: None,
             damage: None,
             refusal: None,

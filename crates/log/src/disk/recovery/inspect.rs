@@ -60,7 +60,8 @@ pub(super) fn along(
     progress: &mut dyn FnMut(u64, usize),
 ) -> Result<Findings, OpenError> {
     let (log, members) = (manifest.log, manifest.members.clone());
-    let findings = Findings { log, members, synced: manifest.synced, ..Findings::new(found.role) };
+    let findings =
+        Findings { log, members, flushed_end: manifest.flushed_end, ..Findings::new(found.role) };
     let mut progress = |done| progress(done, firsts.len());
     let mut inspection = Inspection {
         found,
@@ -172,7 +173,7 @@ impl Look for Inspection<'_> {
         if self.is_stopped || self.range.end() <= first {
             return Ok(());
         }
-        let ids = IdRange::new(first, self.manifest.synced.max(first));
+        let ids = IdRange::new(first, self.manifest.flushed_end.max(first));
         let Some((file, header)) = self.open(name, ids)? else { return Ok(()) };
         // It may be written meanwhile.
         let file = Snapshot::take(&*file).map_err(self.found.failed("read", name))?;
@@ -184,7 +185,7 @@ impl Look for Inspection<'_> {
             self.note_torn(name, scanned);
             return Ok(());
         };
-        let end = scanned.synced.max(self.manifest.synced);
+        let end = scanned.flushed_end.max(self.manifest.flushed_end);
         let damage = |place: &DamagedPlace| {
             let what = format!("{}, and everything below message {end} was synced", place.what);
             self.found.damaged(name, place.offset, &what)
@@ -291,7 +292,7 @@ impl<'a> Inspection<'a> {
         findings.bytes += scanned.index.record_bytes();
         findings.keyed += scanned.keys.len() as u64;
         // A segment is sealed when all of it is synced.
-        findings.synced = findings.synced.max(scanned.synced);
+        findings.flushed_end = findings.flushed_end.max(scanned.flushed_end);
     }
 
     /// Notes what stands at the end of the last segment and is not whole.

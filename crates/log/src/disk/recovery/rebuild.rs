@@ -147,7 +147,7 @@ impl Rebuild<'_> {
         &self,
         survey: &Survey,
         others: Others<'_, E>,
-        mark: u64,
+        sync_marker: u64,
     ) -> Result<Proof, RebuildError<E>> {
         let before = match &survey.own {
             Some((_, header)) => header.running,
@@ -169,7 +169,7 @@ impl Rebuild<'_> {
         };
         match is_proven {
             true => {
-                let header = SegmentHeader::new(self.log, self.first, mark, before);
+                let header = SegmentHeader::new(self.log, self.first, sync_marker, before);
                 Ok(Proof { header, records })
             }
             false => Err(RebuildError::Unproven),

@@ -178,12 +178,12 @@ impl Found<'_> {
                 Ok((stored, false))
             }
             Some(stored) => {
-                let synced = last.unwrap_or_default();
-                Ok((Manifest { last, synced, log: stored.log.or(log), ..stored }, true))
+                let flushed_end = last.unwrap_or_default();
+                Ok((Manifest { last, flushed_end, log: stored.log.or(log), ..stored }, true))
             }
             None => {
-                let synced = last.unwrap_or_default();
-                Ok((Manifest { last, synced, ..Manifest::new(self.role, log) }, true))
+                let flushed_end = last.unwrap_or_default();
+                Ok((Manifest { last, flushed_end, ..Manifest::new(self.role, log) }, true))
             }
         }
     }
@@ -229,14 +229,14 @@ impl Repair<'_> {
             log: self.manifest.log.expect("a log with messages has an identity"),
             first,
             // What a crash left above what was synced may be acked: as a start does, it is kept.
-            end: next.unwrap_or(findings.synced.max(findings.end)),
+            end: next.unwrap_or(findings.flushed_end.max(findings.end)),
             before: before.and_then(|at| self.firsts.get(at)).copied(),
             next,
         };
         let survey = rebuild.survey().map_err(self.found.failed("read", &segment_name(first)))?;
         // Not to be guessed, and not zero, which would be found everywhere.
-        let mark = rand::random::<u64>().max(1);
-        let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), mark);
+        let sync_marker = rand::random::<u64>().max(1);
+        let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), sync_marker);
         let proof = proven.map_err(|error| self.told(first, error))?;
         Ok(Proven { places, rebuild, survey, proof })
     }

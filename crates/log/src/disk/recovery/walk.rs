@@ -132,7 +132,7 @@ impl Found<'_> {
                 look.last(&name, last)?;
             } else {
                 let what = "the manifest names it as the last one";
-                let ids = IdRange::new(last, manifest.synced.max(last));
+                let ids = IdRange::new(last, manifest.flushed_end.max(last));
                 let place = DamagedPlace {
                     segment: last,
                     offset: 0,
@@ -199,15 +199,16 @@ impl Found<'_> {
         name: &str,
         scanned: &Scanned,
     ) -> Result<(), OpenError> {
-        let (end, synced) = (scanned.index.end(), scanned.synced.max(manifest.synced));
-        if end >= synced {
+        let (end, flushed_end) =
+            (scanned.index.end(), scanned.flushed_end.max(manifest.flushed_end));
+        if end >= flushed_end {
             return Ok(());
         }
         let (offset, what) = match &scanned.bad {
             Some(bad) => (bad.offset, bad.what.clone()),
             None => (scanned.index.length(), format!("the file ends before message {end}")),
         };
-        let what = format!("{what}, and everything below message {synced} was synced");
+        let what = format!("{what}, and everything below message {flushed_end} was synced");
         Err(self.damaged(name, offset, &what))
     }
 }

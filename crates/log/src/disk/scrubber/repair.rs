@@ -80,12 +80,12 @@ impl Scrubber {
     /// more to do at once.
     fn write_anew(&mut self, first: LogEnd, fetched: &Fetched) -> io::Result<bool> {
         // Zero would be found everywhere.
-        let mark = self.rng.random_range(1..=u64::MAX);
+        let sync_marker = self.rng.random_range(1..=u64::MAX);
         let Some(rebuild) = self.rebuild(first) else { return Ok(false) };
         let survey = rebuild.survey()?;
         let file = segment_name(first);
         let peer = fetched.peer.as_ref().map(|peer| peer.as_str());
-        match swap(&rebuild, &survey, fetched, mark) {
+        match swap(&rebuild, &survey, fetched, sync_marker) {
             Ok(()) => {
                 self.disk().segments.replaced(first);
                 self.disk().work().damaged.mended(first);
@@ -120,7 +120,7 @@ fn swap(
     rebuild: &Rebuild<'_>,
     survey: &Survey,
     fetched: &Fetched,
-    mark: u64,
+    sync_marker: u64,
 ) -> Result<(), RebuildError<Infallible>> {
     let mut others = |ids: IdRange| {
         let part = |run: &Records| {
@@ -129,7 +129,7 @@ fn swap(
         };
         Ok(fetched.records.iter().filter_map(part).collect())
     };
-    let proof = rebuild.prove(survey, &mut others, mark)?;
+    let proof = rebuild.prove(survey, &mut others, sync_marker)?;
     let name = repaired_name(rebuild.first);
     let scanned = rebuild.write(&name, &proof, survey, &mut others)?;
     rebuild.storage.rename(&name, &segment_name(rebuild.first))?;

@@ -206,14 +206,14 @@ fn a_group_across_the_border_of_two_pieces_is_found_behind_a_damaged_one() {
             acklog_types::encode_record(&mut record, id, 0, None, text, false);
             let range = IdRange::new(id.before(), id.end());
             let group = header.group(range, &record, LogEnd::new(n as u64));
-            group.encode(header.mark, &mut file);
+            group.encode(header.sync_marker, &mut file);
             file.extend_from_slice(&record);
         }
         file[SEGMENT_HEADER_BYTES] ^= 1;
         disk.create("file").unwrap().write_at(0, &file).unwrap();
         let scanned = scan(&*disk.open("file").unwrap(), &header, &mut no_visit).unwrap();
         let bad = scanned.bad.unwrap();
-        assert_eq!((scanned.synced, bad.ids), (LogEnd::new(1), range(0, 2)), "{inside} bytes");
+        assert_eq!((scanned.flushed_end, bad.ids), (LogEnd::new(1), range(0, 2)), "{inside} bytes");
     }
 }
 

@@ -190,8 +190,8 @@ fn a_damaged_header_of_a_group_hides_no_other_group() {
     let name = segments(&disk)[0].clone();
     let bytes = disk.bytes(&name);
     let header = format::SegmentHeader::decode(bytes.first_chunk().unwrap()).unwrap();
-    let mark = header.mark.to_le_bytes();
-    let groups: Vec<(usize, IdRange)> = memchr::memmem::find_iter(&bytes, &mark)
+    let marker = header.sync_marker.to_le_bytes();
+    let groups: Vec<(usize, IdRange)> = memchr::memmem::find_iter(&bytes, &marker)
         .filter_map(|at| Some((at, header.decode_group(&bytes[at..])?)))
         .map(|(at, group)| (at, IdRange::new(group.first, group.end())))
         .collect();

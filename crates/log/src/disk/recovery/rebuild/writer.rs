@@ -56,7 +56,7 @@ impl<'a> Writer<'a> {
         let rest = self.group.split_off(bytes);
         let range = IdRange::new(self.next, end);
         let group = self.header.group(range, &self.group, self.next);
-        group.encode(self.header.mark, &mut self.out);
+        group.encode(self.header.sync_marker, &mut self.out);
         self.out.append(&mut self.group);
         (self.group, self.next) = (rest, end);
     }
