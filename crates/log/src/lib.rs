@@ -211,7 +211,7 @@ impl LogWriter {
 
     /// How many bytes of what was appended wait for the disk. In memory none ever do.
     pub fn backlog_bytes(&self) -> usize {
-        let published = |disk: &disk::Disk| disk.published_bytes.load(Ordering::Relaxed);
+        let published = |disk: &disk::DiskState| disk.published_bytes.load(Ordering::Relaxed);
         let backlog = self.shared.disk.as_ref().map(|disk| self.appended_bytes - published(disk));
         backlog.unwrap_or_default() as usize
     }
@@ -235,12 +235,12 @@ impl LogReader {
 
     /// What is wrong with the disk; none while nothing is.
     pub fn disk_fault(&self) -> Option<DiskFault> {
-        self.shared.disk.as_ref().and_then(disk::Disk::fault)
+        self.shared.disk.as_ref().and_then(disk::DiskState::fault)
     }
 
     /// What of the log is known to be damaged; none while nothing is.
     pub fn damage(&self) -> Option<Damage> {
-        self.shared.disk.as_ref().and_then(disk::Disk::damage)
+        self.shared.disk.as_ref().and_then(disk::DiskState::damage)
     }
 
     /// Takes records that another node gave of messages that are damaged here. What [`damage`](Self::damage) does not

@@ -19,10 +19,10 @@ const LOCK: &str = "lock";
 
 /// The threads that work for a log on disk, and the lock of its directory. For a log in memory there is nothing.
 #[derive(Debug, Default)]
-pub struct Background(Option<Running>);
+pub struct Background(Option<BackgroundThreads>);
 
 #[derive(Debug)]
-struct Running {
+struct BackgroundThreads {
     shared: Arc<SharedLog>,
     committer: JoinHandle<()>,
     scrubber: JoinHandle<()>,
@@ -53,7 +53,7 @@ impl Background {
     }
 }
 
-impl Running {
+impl BackgroundThreads {
     fn stop(&self) {
         self.shared.disk.as_ref().expect("a log on disk").close();
     }
@@ -105,7 +105,7 @@ fn start(recovered: Recovered, lock: Option<DirectoryLock>) -> io::Result<(Opene
     })?;
     let scrubber = named("log-scrubber").spawn(move || scrubber.run())?;
     let background =
-        Background(Some(Running { shared, committer, scrubber, written, _lock: lock }));
+        Background(Some(BackgroundThreads { shared, committer, scrubber, written, _lock: lock }));
     Ok((opened, background))
 }
 

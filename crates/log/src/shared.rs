@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tracing::{error, warn};
 
 use super::chunk::{ActiveChunk, SealedChunk};
-use super::disk::Disk;
+use super::disk::DiskState;
 use super::{Page, ReadError};
 
 /// The state of a log.
@@ -27,7 +27,7 @@ pub(super) struct SharedLog {
     /// Told when one of the ends or the disk's state changed by itself.
     pub(super) changed: Notify,
     /// None for a log in memory.
-    pub(super) disk: Option<Disk>,
+    pub(super) disk: Option<DiskState>,
 }
 
 /// What stands before the records that come after a start, and is not in memory.
@@ -59,7 +59,7 @@ pub(super) struct Recent {
 
 impl SharedLog {
     /// A log that has nothing in memory yet. Pieces of memory have `chunk_bytes`.
-    pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<Disk>) -> Self {
+    pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<DiskState>) -> Self {
         let Before { end, running, .. } = before;
         let active = ActiveChunk::new(end, running, chunk_bytes, Vec::new());
         let (sealed, spare) = (VecDeque::new(), Vec::new());

@@ -21,7 +21,7 @@ use super::index::SparseIndex;
 use super::manifest::{Manifest, NotStored};
 use super::read_error::failure_text;
 use super::segment_file::SegmentFile;
-use super::{Disk, DiskOptions, Work};
+use super::{DiskOptions, DiskState, Work};
 use crate::shared::SharedLog;
 use crate::storage::{Storage, StorageFile};
 
@@ -82,7 +82,7 @@ impl Committer {
         }
     }
 
-    fn disk(&self) -> &Disk {
+    fn disk(&self) -> &DiskState {
         self.shared.disk.as_ref().expect("a committer belongs to a log on disk")
     }
 

@@ -38,11 +38,11 @@ const ENTRY_BYTES: usize = 12;
 const KEY_BYTES: usize = 20;
 
 /// A keyed message.
-pub(super) type Key = (KeyHash, MessageId);
+pub(super) type IndexedKey = (KeyHash, MessageId);
 
 /// Where a group begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     /// Its first id, relative to the segment's.
     id: u32,
     /// Its place in the file.
@@ -67,9 +67,9 @@ pub(super) struct IndexHead {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SparseIndex {
     first: LogEnd,
-    entries: Vec<Entry>,
+    entries: Vec<IndexEntry>,
     /// Where the segment ends: of the same form as where a group begins.
-    end: Entry,
+    end: IndexEntry,
 }
 
 impl SparseIndex {
@@ -92,7 +92,7 @@ impl SparseIndex {
 
     /// An index of what lies from a group on that begins with message `first` at `offset`, and of nothing yet.
     pub(super) fn starting_at(first: LogEnd, offset: u64) -> Self {
-        let end = Entry { id: 0, offset: offset as u32, bytes: 0 };
+        let end = IndexEntry { id: 0, offset: offset as u32, bytes: 0 };
         Self { first, entries: Vec::new(), end }
     }
 
@@ -111,7 +111,7 @@ impl SparseIndex {
         u64::from(self.end.bytes)
     }
 
-    fn id_of(&self, entry: &Entry) -> LogEnd {
+    fn id_of(&self, entry: &IndexEntry) -> LogEnd {
         self.first.plus(u64::from(entry.id))
     }
 
@@ -133,7 +133,7 @@ impl SparseIndex {
         &self,
         storage: &dyn Storage,
         segment: &SegmentHeader,
-        keys: Option<&[Key]>,
+        keys: Option<&[IndexedKey]>,
     ) -> io::Result<()> {
         let file = storage.create(&index_name(self.first))?;
         file.write_at(0, &self.encode(segment, keys))?;
@@ -141,9 +141,9 @@ impl SparseIndex {
         storage.sync_directory()
     }
 
-    fn encode(&self, segment: &SegmentHeader, keys: Option<&[Key]>) -> Vec<u8> {
+    fn encode(&self, segment: &SegmentHeader, keys: Option<&[IndexedKey]>) -> Vec<u8> {
         let entries = self.entries.len() * ENTRY_BYTES;
-        let key_count = keys.map_or(1, <[Key]>::len);
+        let key_count = keys.map_or(1, <[IndexedKey]>::len);
         let mut out = Vec::with_capacity(HEADER_BYTES + entries + key_count * KEY_BYTES + 8);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&u64::from(FORMAT_VERSION).to_le_bytes());
@@ -159,7 +159,7 @@ impl SparseIndex {
         out.extend_from_slice(&[0; 4]);
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
-        for Entry { id, offset, bytes } in &self.entries {
+        for IndexEntry { id, offset, bytes } in &self.entries {
             [id, offset, bytes].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
         }
         let crc = crc32c::crc32c(&out);
@@ -179,7 +179,7 @@ impl SparseIndex {
     /// the rest of it.
     pub(super) fn load_head(storage: &dyn Storage, segment: &SegmentHeader) -> Option<IndexHead> {
         let file = storage.open(&index_name(segment.first)).ok()?;
-        let header = Header::read(&*file, segment)?;
+        let header = IndexHeader::read(&*file, segment)?;
         let keys = header.is_checked.then_some(header.keys);
         Some(IndexHead { end: header.end, length: header.length.into(), keys })
     }
@@ -191,7 +191,10 @@ impl SparseIndex {
     }
 
     /// Reads the keys of a sealed segment from its index file, in id order; none where there is no whole one that fits.
-    pub(super) fn load_keys(storage: &dyn Storage, segment: &SegmentHeader) -> Option<Vec<Key>> {
+    pub(super) fn load_keys(
+        storage: &dyn Storage,
+        segment: &SegmentHeader,
+    ) -> Option<Vec<IndexedKey>> {
         let file = storage.open(&index_name(segment.first)).ok()?;
         let (index, keys) = Self::decode(&*file, segment)?;
         let keys_at = (HEADER_BYTES + index.entries.len() * ENTRY_BYTES + 4) as u64;
@@ -207,7 +210,8 @@ impl SparseIndex {
 
     /// The index, and how many keys stand behind it.
     fn decode(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<(Self, usize)> {
-        let Header { end, length, record_bytes, entries, keys, .. } = Header::read(file, segment)?;
+        let IndexHeader { end, length, record_bytes, entries, keys, .. } =
+            IndexHeader::read(file, segment)?;
         // Not more than the file has, before memory is taken for it.
         let needed = u64::from(entries) * ENTRY_BYTES as u64 + u64::from(keys) * KEY_BYTES as u64;
         (needed <= file.length().ok()?).then_some(())?;
@@ -215,17 +219,21 @@ impl SparseIndex {
         let body = all.get(HEADER_BYTES..)?;
         let entries = body.chunks_exact(ENTRY_BYTES).filter_map(|entry| {
             let mut numbers = numbers(entry);
-            Some(Entry { id: numbers.next()?, offset: numbers.next()?, bytes: numbers.next()? })
+            Some(IndexEntry {
+                id: numbers.next()?,
+                offset: numbers.next()?,
+                bytes: numbers.next()?,
+            })
         });
-        let entries: Vec<Entry> = entries.collect();
+        let entries: Vec<IndexEntry> = entries.collect();
         let id = u32::try_from(end.get().checked_sub(segment.first.get())?).ok()?;
-        let end = Entry { id, offset: length, bytes: record_bytes };
+        let end = IndexEntry { id, offset: length, bytes: record_bytes };
         Some((Self { first: segment.first, entries, end }, keys as usize))
     }
 }
 
 /// What stands in the head of an index file.
-struct Header {
+struct IndexHeader {
     end: LogEnd,
     length: u32,
     record_bytes: u32,
@@ -235,7 +243,7 @@ struct Header {
     is_checked: bool,
 }
 
-impl Header {
+impl IndexHeader {
     /// Reads it; none where it is none of this segment's.
     fn read(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<Self> {
         let mut header = [0; HEADER_BYTES];

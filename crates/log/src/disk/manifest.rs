@@ -64,7 +64,7 @@ pub(super) type Sections = serde_json::Map<String, serde_json::Value>;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct ManifestLine {
     format: u16,
     role: String,
     log: Option<String>,
@@ -89,13 +89,13 @@ fn is_zero(end: &u64) -> bool {
 
 /// The part that tells whether the rest can be understood.
 #[derive(Deserialize)]
-struct Version {
+struct ManifestVersion {
     format: u16,
 }
 
 /// The part that tells whose directory it is.
 #[derive(Deserialize)]
-struct Owner {
+struct ManifestOwner {
     role: String,
 }
 
@@ -115,7 +115,7 @@ impl Manifest {
     fn encode(&self) -> String {
         let mut optional = self.optional.clone();
         losses::encode(&self.losses, &mut optional);
-        let line = Line {
+        let line = ManifestLine {
             format: FORMAT_VERSION,
             role: self.role.as_str().to_owned(),
             log: self.log.map(|log| log.to_string()),
@@ -134,14 +134,15 @@ impl Manifest {
     /// Reads a manifest, or says in words why it is none.
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let line = checked_line(bytes)?;
-        let Version { format } = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let ManifestVersion { format } =
+            serde_json::from_str(line).map_err(|error| error.to_string())?;
         if format != FORMAT_VERSION && format != FORMAT_VERSION_1 {
             return Err(format!(
                 "it has format version {format}, and this release reads versions \
                  {FORMAT_VERSION_1} and {FORMAT_VERSION} only"
             ));
         }
-        let mut line: Line = serde_json::from_str(line)
+        let mut line: ManifestLine = serde_json::from_str(line)
             .map_err(|error| format!("a newer release may have written it: {error}"))?;
         if let Some((name, _)) = line.required.iter().next() {
             return Err(format!(
@@ -179,7 +180,7 @@ impl Manifest {
     pub(super) fn role_of_damaged(storage: &dyn Storage) -> Option<Role> {
         let bytes = whole_file(storage, MANIFEST).ok()??;
         let line = bytes.split(|&byte| byte == b'\n').next()?;
-        let Owner { role } = serde_json::from_slice(line).ok()?;
+        let ManifestOwner { role } = serde_json::from_slice(line).ok()?;
         Role::named(&role)
     }
 

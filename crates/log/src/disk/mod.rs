@@ -4,7 +4,7 @@
 //! sparse index beside each sealed one (`….index`). See `format.rs` for the bytes.
 //!
 //! - `committer` writes: all that waits becomes groups, one write and one `fdatasync`, and then is published.
-//!   Whatever fails there ends all appending: see `Disk::fail`.
+//!   Whatever fails there ends all appending: see `DiskState::fail`.
 //! - `files` reads what has left memory.
 //! - `recovery` finds out at the start what a crash left, and what is damage.
 //! - `scrubber` writes indexes, looks through old segments in the background, and writes damaged ones anew from what
@@ -15,7 +15,7 @@
 mod active_segment;
 mod cause;
 mod committer;
-mod damaged;
+mod damage_tracker;
 mod error;
 mod format;
 mod index;
@@ -44,7 +44,7 @@ use acklog_types::{Damage, DiskFault, Fsync, LogId, Losses, NodeName, Records};
 const READERS_MAX: usize = 8;
 
 pub use self::committer::Committer;
-use self::damaged::Damaged;
+use self::damage_tracker::DamageTracker;
 pub use self::error::OpenError;
 pub use self::format::Role;
 pub(super) use self::format::is_of_log;
@@ -130,7 +130,7 @@ impl DiskOptions {
 
 /// What readers, the writer and the background share of a log on disk.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct DiskState {
     pub(super) segments: Segments,
     /// Where others than the background read files.
     pub(super) readers: ThreadPool,
@@ -161,14 +161,14 @@ pub(super) struct Work {
     /// A segment was sealed.
     sealed: bool,
     /// Places that were found damaged.
-    damaged: Damaged,
+    damaged: DamageTracker,
     /// The segment that is being written is to be sealed, so that it can be repaired.
     roll: bool,
     /// The node stops.
     closing: bool,
 }
 
-impl Disk {
+impl DiskState {
     fn new(segments: Segments) -> Self {
         Self {
             segments,

@@ -35,7 +35,7 @@ pub struct DamagedPlace {
 }
 
 /// What was found in a damaged segment.
-pub(super) struct Surveyed {
+pub(super) struct DamageFound {
     pub(super) places: Vec<DamagedPlace>,
     /// Where the segment goes on behind its end: the first message of the next group and its place. None where nothing
     /// leads there.
@@ -43,13 +43,13 @@ pub(super) struct Surveyed {
 }
 
 /// A group that begins at `at`.
-struct Group {
+struct FoundGroup {
     at: u64,
     header: GroupHeader,
 }
 
 /// Looks for damaged places.
-struct Survey<'a> {
+struct DamageSurvey<'a> {
     input: ReadAhead<'a>,
     header: &'a SegmentHeader,
     end: LogEnd,
@@ -73,12 +73,13 @@ pub(super) fn damaged_places(
     scanned: &Scanned,
     end: LogEnd,
     visit: Visit<'_>,
-) -> io::Result<Surveyed> {
+) -> io::Result<DamageFound> {
     let mut at = scanned.broken_group.unwrap_or(scanned.index.length());
     let input = ReadAhead::new(file, SCAN_BYTES);
     let (next, first) = (scanned.index.end(), scanned.bad.clone());
     let first = first.map(|bad| (bad.offset, bad.what));
-    let mut survey = Survey { input, header, end, next, shown: next, first, places: Vec::new() };
+    let mut survey =
+        DamageSurvey { input, header, end, next, shown: next, first, places: Vec::new() };
     let mut behind = None;
     while survey.next < end {
         let Some(group) = find_group(&mut survey.input, survey.header, at, survey.next)? else {
@@ -103,10 +104,10 @@ pub(super) fn damaged_places(
         let ids = IdRange::empty(scanned.index.end());
         survey.places.insert(0, DamagedPlace { segment: header.first, offset, ids, what });
     }
-    Ok(Surveyed { places: survey.places, behind })
+    Ok(DamageFound { places: survey.places, behind })
 }
 
-impl Survey<'_> {
+impl DamageSurvey<'_> {
     /// Notes that what lies between the next message and `until` cannot be read.
     fn note(&mut self, offset: u64, until: LogEnd, what: &str) {
         let ids = IdRange::new(self.next, until);
@@ -116,7 +117,7 @@ impl Survey<'_> {
     }
 
     /// Looks at the records of a group from the next message on.
-    fn look_at(&mut self, group: &Group, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
+    fn look_at(&mut self, group: &FoundGroup, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
         let begin = group.at + group.header.header_bytes() as u64;
         let bytes = self.input.get(begin, group.header.bytes as usize)?.to_vec();
         if group.header.is_of_others(&bytes) {
@@ -158,7 +159,7 @@ fn find_group(
     segment: &SegmentHeader,
     mut at: u64,
     next: LogEnd,
-) -> io::Result<Option<Group>> {
+) -> io::Result<Option<FoundGroup>> {
     loop {
         let piece = input.get(at, SCAN_BYTES)?;
         let found = group_in(piece, at, segment, next);
@@ -171,12 +172,12 @@ fn find_group(
 }
 
 /// The same in the piece of a file that begins at `at`.
-fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<Group> {
+fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<FoundGroup> {
     let needle = segment.sync_marker.to_le_bytes();
     memmem::find_iter(piece, &needle).find_map(|found| {
         let header = segment.decode_group(piece.get(found..).unwrap_or_default());
         let header = header.filter(|header| header.end() > next)?;
-        Some(Group { at: at + found as u64, header })
+        Some(FoundGroup { at: at + found as u64, header })
     })
 }
 

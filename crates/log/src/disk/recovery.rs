@@ -22,10 +22,10 @@ use std::sync::{Arc, RwLock};
 use acklog_types::{Checksum, IdRange, LogEnd, RunningChecksum};
 use tracing::{info, warn};
 
-use self::walk::{Found, Look, unknown};
+use self::walk::{LogDirectory, SegmentVisitor, unknown};
 use super::cause::is_full;
 use super::format::{Role, SegmentHeader, segment_name};
-use super::index::{Key, SparseIndex};
+use super::index::{IndexedKey, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
 use super::notes;
 use super::places::DamagedPlace;
@@ -33,7 +33,7 @@ use super::read_ahead::ReadAhead;
 use super::scan::{Scanned, no_visit, scan};
 use super::segment_file::{SealedSegment, SegmentFile};
 use super::segments::Segments;
-use super::{Committer, Disk, DiskOptions, OpenError, Scrubber};
+use super::{Committer, DiskOptions, DiskState, OpenError, Scrubber};
 use crate::shared::{Before, SharedLog};
 use crate::storage::{Storage, StorageFile};
 use crate::{LogWriter, Opened, ReadError};
@@ -58,7 +58,7 @@ pub struct Recovered {
 /// # Errors
 /// When the directory cannot be used, or its log is damaged.
 pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recovered, OpenError> {
-    let found = Found { storage: &*storage, role: options.role };
+    let found = LogDirectory { storage: &*storage, role: options.role };
     let firsts = found.segments()?;
     let mut manifest = found.manifest(&options, &firsts)?;
     let mut start = Start::new(&found, &manifest);
@@ -93,7 +93,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     let (damage, noted) = known_damage(&*storage, &segments, end);
     let (last, accepted_ms) = last_record(&segments, end).unzip();
     let before = Before { end, running, last, accepted_ms: accepted_ms.unwrap_or_default() };
-    let shared = SharedLog::new(before, options.sizes.chunk_bytes, Some(Disk::new(segments)));
+    let shared = SharedLog::new(before, options.sizes.chunk_bytes, Some(DiskState::new(segments)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses.clone());
@@ -131,7 +131,7 @@ fn known_damage(
 
 /// A start's way along the segments: it ends at the first damage.
 struct Start<'a> {
-    found: &'a Found<'a>,
+    found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
     /// Whether an index that is missing or does not fit is made again.
     makes_indexes: bool,
@@ -147,7 +147,7 @@ struct OldSegment {
     keys: Option<u32>,
 }
 
-impl Look for Start<'_> {
+impl SegmentVisitor for Start<'_> {
     /// Takes where a segment ends from the head of its index, if the next file agrees. Else the segment is read, and
     /// its index written anew.
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
@@ -198,14 +198,14 @@ impl Look for Start<'_> {
 }
 
 impl<'a> Start<'a> {
-    fn new(found: &'a Found<'a>, manifest: &'a Manifest) -> Self {
+    fn new(found: &'a LogDirectory<'a>, manifest: &'a Manifest) -> Self {
         Self { found, manifest, makes_indexes: true, sealed: Vec::new(), last: None }
     }
 
     /// The last `count` keyed messages, in id order. Only as many indexes are read as have them.
-    fn keys(&self, count: usize) -> Result<Vec<Key>, OpenError> {
+    fn keys(&self, count: usize) -> Result<Vec<IndexedKey>, OpenError> {
         let Some((_, scanned)) = &self.last else { return Ok(Vec::new()) };
-        let mut keys: Vec<Key> = scanned.keys.iter().rev().take(count).copied().collect();
+        let mut keys: Vec<IndexedKey> = scanned.keys.iter().rev().take(count).copied().collect();
         for old in self.sealed.iter().rev().filter(|old| old.keys != Some(0)) {
             if keys.len() >= count {
                 break;
@@ -234,7 +234,7 @@ impl<'a> Start<'a> {
     }
 }
 
-impl Found<'_> {
+impl LogDirectory<'_> {
     /// The manifest; a new one where the directory has nothing yet.
     fn manifest(&self, options: &DiskOptions, firsts: &[LogEnd]) -> Result<Manifest, OpenError> {
         match self.stored_manifest()? {

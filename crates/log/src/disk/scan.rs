@@ -7,7 +7,7 @@ use acklog_types::{IdRange, KeyHash, LogEnd, Record, RunningChecksum, checked_re
 use memchr::memmem;
 
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::index::{Key, SparseIndex};
+use super::index::{IndexedKey, SparseIndex};
 use super::read_ahead::ReadAhead;
 use crate::storage::StorageFile;
 
@@ -23,7 +23,7 @@ pub(super) struct Scanned {
     /// Of the whole records from the front on, as far as their batches are whole.
     pub(super) index: SparseIndex,
     /// The keyed messages among them, in id order.
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Vec<IndexedKey>,
     /// The checksum of all records before its end; none where it is not known.
     pub(super) running: Option<RunningChecksum>,
     /// The highest end that any whole group header names as synced, also behind a bad spot.
@@ -60,7 +60,7 @@ pub(super) fn no_visit(_: &Record<'_>) -> ControlFlow<()> {
 }
 
 /// Why the whole records end: where, and what stands there; none for zeros and the file's end.
-struct Stop {
+struct ScanStop {
     offset: u64,
     /// Where what is kept ends: before `offset`, where a batch is broken that began before.
     cut: u64,
@@ -107,12 +107,12 @@ pub(super) fn scan_from(
             let is_blank = head.iter().all(|&byte| byte == 0);
             let what =
                 (!is_blank).then(|| "the header of a group of records is damaged".to_owned());
-            break (Stop { offset: at, cut: at, what }, scanned.index.end());
+            break (ScanStop { offset: at, cut: at, what }, scanned.index.end());
         };
         if group.first != scanned.index.end() {
             let what =
                 format!("message {} stands where {} should be", group.first, scanned.index.end());
-            break (Stop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
+            break (ScanStop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
         }
         scanned.flushed_end = scanned.flushed_end.max(group.flushed_end);
         if let Some(stop) = scanned.take_group(&mut input, at, &group, visit)? {
@@ -147,12 +147,12 @@ impl Scanned {
         at: u64,
         group: &GroupHeader,
         visit: Visit<'_>,
-    ) -> io::Result<Option<Stop>> {
+    ) -> io::Result<Option<ScanStop>> {
         let begin = at + group.header_bytes() as u64;
         let bytes = input.get(begin, group.bytes as usize)?;
         if group.is_of_others(bytes) {
             self.broken_group = Some(at);
-            return Ok(Some(Stop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
+            return Ok(Some(ScanStop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
         }
         let (mut rest, mut next, mut what) = (bytes, group.first, None);
         // Up to the last whole batch.
@@ -202,7 +202,7 @@ impl Scanned {
         }
         let cut = if kept == 0 { at } else { begin + kept };
         let offset = begin + whole;
-        Ok(what.map(|what| Stop { offset, cut, what: Some(what) }))
+        Ok(what.map(|what| ScanStop { offset, cut, what: Some(what) }))
     }
 
     fn take(&mut self, record: &Record<'_>, visit: Visit<'_>) {
@@ -214,15 +214,19 @@ impl Scanned {
 }
 
 /// What whole group headers at or behind a place say, and how far the file goes on from there with anything but zeros.
-struct Behind {
+struct GroupsBehind {
     flushed_end: LogEnd,
     end: LogEnd,
     bytes: u64,
 }
 
 /// Finds whole groups behind a spot from which nothing leads to them.
-fn look_behind(input: &mut ReadAhead<'_>, from: u64, header: &SegmentHeader) -> io::Result<Behind> {
-    let mut behind = Behind { flushed_end: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
+fn look_behind(
+    input: &mut ReadAhead<'_>,
+    from: u64,
+    header: &SegmentHeader,
+) -> io::Result<GroupsBehind> {
+    let mut behind = GroupsBehind { flushed_end: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
     let needle = header.sync_marker.to_le_bytes();
     let mut at = from;
     loop {

@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, warn};
 
-use super::Disk;
+use super::DiskState;
 use super::cause::{is_full, is_lack, is_refused};
 use super::format::{SegmentHeader, segment_name};
 use super::notes;
@@ -68,7 +68,7 @@ impl Scrubber {
         Self { shared, storage, indexed, scrubbed: 0, noted, is_unnoted: false, rng }
     }
 
-    fn disk(&self) -> &Disk {
+    fn disk(&self) -> &DiskState {
         self.shared.disk.as_ref().expect("a scrubber belongs to a log on disk")
     }
 

@@ -24,12 +24,12 @@ pub(super) struct Cached<I: Image> {
     /// Without those in `changes`.
     safe: I,
     /// Since `safe`, in order.
-    changes: Vec<(I::Change, Standing)>,
+    changes: Vec<(I::Change, SyncState)>,
 }
 
 /// How far a change got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum SyncState {
     /// The next sync takes it.
     Dirty,
     /// A sync of it failed: no later one tries again.
@@ -52,33 +52,33 @@ impl<I: Image> Cached<I> {
     /// Changes what is seen; a sync makes it safe.
     pub(super) fn change(&mut self, change: I::Change) {
         self.seen.apply(&change);
-        self.changes.push((change, Standing::Dirty));
+        self.changes.push((change, SyncState::Dirty));
     }
 
     /// Changes what is seen and what is on the disk.
     pub(super) fn change_disk(&mut self, change: I::Change) {
         self.seen.apply(&change);
-        self.changes.push((change, Standing::Synced));
+        self.changes.push((change, SyncState::Synced));
         self.settle();
     }
 
     /// Makes all that is dirty safe.
     pub(super) fn sync(&mut self) {
-        self.mark(Standing::Synced);
+        self.mark(SyncState::Synced);
         self.settle();
     }
 
     /// A sync that fails: what is dirty stays visible, and nobody will ever write it.
     pub(super) fn fail_sync(&mut self) {
-        self.mark(Standing::Dropped);
+        self.mark(SyncState::Dropped);
     }
 
     /// What was not synced survives in part: each part of it with a chance of `rate`.
     pub(super) fn crash(&mut self, rate: f64, rng: &mut ChaCha8Rng) {
         for (change, standing) in self.changes.drain(..) {
             match standing {
-                Standing::Synced => self.safe.apply(&change),
-                Standing::Dirty | Standing::Dropped => {
+                SyncState::Synced => self.safe.apply(&change),
+                SyncState::Dirty | SyncState::Dropped => {
                     self.safe.apply_torn(&change, || rng.random_bool(rate));
                 }
             }
@@ -86,13 +86,13 @@ impl<I: Image> Cached<I> {
         self.seen = self.safe.clone();
     }
 
-    fn mark(&mut self, reached: Standing) {
-        let dirty = self.changes.iter_mut().filter(|(_, standing)| *standing == Standing::Dirty);
+    fn mark(&mut self, reached: SyncState) {
+        let dirty = self.changes.iter_mut().filter(|(_, standing)| *standing == SyncState::Dirty);
         dirty.for_each(|(_, standing)| *standing = reached);
     }
 
     fn settle(&mut self) {
-        let is_synced = |(_, standing): &&(I::Change, Standing)| *standing == Standing::Synced;
+        let is_synced = |(_, standing): &&(I::Change, SyncState)| *standing == SyncState::Synced;
         let count = self.changes.iter().take_while(is_synced).count();
         for (change, _) in self.changes.drain(..count) {
             self.safe.apply(&change);

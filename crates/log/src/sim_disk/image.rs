@@ -9,7 +9,7 @@ const SECTOR: usize = 512;
 
 /// The bytes of a file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bytes(pub(super) Vec<u8>);
+pub(super) struct FileBytes(pub(super) Vec<u8>);
 
 /// A change of a file.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) enum BytesChange {
     SetLength(usize),
 }
 
-impl Bytes {
+impl FileBytes {
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset + bytes.len();
         if self.0.len() < end {
@@ -30,7 +30,7 @@ impl Bytes {
     }
 }
 
-impl Image for Bytes {
+impl Image for FileBytes {
     type Change = BytesChange;
 
     fn apply(&mut self, change: &BytesChange) {
@@ -60,7 +60,7 @@ impl Image for Bytes {
 
 /// The names in a directory, and which file each stands for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(pub(super) BTreeMap<String, FileNumber>);
+pub(super) struct DirectoryNames(pub(super) BTreeMap<String, FileNumber>);
 
 /// Says which file is meant, whatever its name: never given again.
 pub(super) type FileNumber = u64;
@@ -74,7 +74,7 @@ pub(super) enum NamesChange {
     Remove(String),
 }
 
-impl Image for Names {
+impl Image for DirectoryNames {
     type Change = NamesChange;
 
     fn apply(&mut self, change: &NamesChange) {

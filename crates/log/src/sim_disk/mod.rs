@@ -15,7 +15,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cached::Cached;
-use image::{Bytes, BytesChange, FileNumber, Names, NamesChange};
+use image::{BytesChange, DirectoryNames, FileBytes, FileNumber, NamesChange};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rustix::io::Errno;
@@ -25,7 +25,7 @@ use crate::storage::{Storage, StorageFile};
 /// A disk with one directory. A clone is the same disk; [`snapshot`](Self::snapshot) makes another one.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<SimState>>,
     /// The process that may use it; none: whoever has it.
     life: Option<u64>,
 }
@@ -33,16 +33,16 @@ pub struct SimDisk {
 /// An open file. It belongs to the process that opened it, and fails once that is gone.
 #[derive(Debug)]
 struct OpenFile {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<SimState>>,
     number: FileNumber,
     life: u64,
 }
 
 #[derive(Clone, Debug)]
-struct State {
-    names: Cached<Names>,
+struct SimState {
+    names: Cached<DirectoryNames>,
     /// Also those that lost their name and may still be open.
-    files: BTreeMap<FileNumber, Cached<Bytes>>,
+    files: BTreeMap<FileNumber, Cached<FileBytes>>,
     next_number: FileNumber,
     /// Number of crashes and kills so far.
     life: u64,
@@ -73,10 +73,10 @@ pub struct DiskCounts {
     pub changes: u64,
 }
 
-impl Default for State {
+impl Default for SimState {
     fn default() -> Self {
         Self {
-            names: Cached::new(Names::default()),
+            names: Cached::new(DirectoryNames::default()),
             files: BTreeMap::new(),
             next_number: 0,
             life: 0,
@@ -122,7 +122,7 @@ impl SimDisk {
             _ => rng.random_range(0.0..1.0),
         };
         let mut state = self.lock();
-        let State { names, files, life, .. } = &mut *state;
+        let SimState { names, files, life, .. } = &mut *state;
         names.crash(rate, rng);
         files.values_mut().for_each(|file| file.crash(rate, rng));
         files.retain(|number, _| names.seen().0.values().any(|named| named == number));
@@ -215,12 +215,12 @@ impl SimDisk {
         state.names.change_disk(NamesChange::Remove(name.to_owned()));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SimState> {
         self.state.lock().expect("no test goes on after a panic in here")
     }
 
     /// The disk's state, for the process that asks.
-    fn used(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn used(&self) -> io::Result<MutexGuard<'_, SimState>> {
         let state = self.lock();
         match self.life {
             Some(life) if life != state.life => Err(dead()),
@@ -260,7 +260,7 @@ impl Storage for SimDisk {
             Err(_) => {
                 let number = state.next_number;
                 state.next_number += 1;
-                state.files.insert(number, Cached::new(Bytes::default()));
+                state.files.insert(number, Cached::new(FileBytes::default()));
                 state.names.change(NamesChange::Give(name.to_owned(), number));
                 number
             }
@@ -342,22 +342,22 @@ impl StorageFile for OpenFile {
 }
 
 impl OpenFile {
-    fn used(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn used(&self) -> io::Result<MutexGuard<'_, SimState>> {
         let state = self.state.lock().expect("no test goes on after a panic in here");
         if state.life == self.life { Ok(state) } else { Err(dead()) }
     }
 }
 
-impl State {
+impl SimState {
     fn number(&self, name: &str) -> io::Result<FileNumber> {
         self.names.seen().0.get(name).copied().ok_or_else(|| Errno::NOENT.into())
     }
 
-    fn file(&mut self, number: FileNumber) -> &mut Cached<Bytes> {
+    fn file(&mut self, number: FileNumber) -> &mut Cached<FileBytes> {
         self.files.get_mut(&number).expect("files go with a crash, and so does who knows them")
     }
 
-    fn named(&mut self, name: &str) -> &mut Cached<Bytes> {
+    fn named(&mut self, name: &str) -> &mut Cached<FileBytes> {
         let number = self.number(name).unwrap_or_else(|_| panic!("no file {name}"));
         self.file(number)
     }

@@ -15,7 +15,7 @@ use super::super::places::DamagedPlace;
 use super::super::scan::{Scanned, no_visit, scan};
 use super::inspect::{InspectError, role_of};
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look};
+use super::walk::{LogDirectory, SegmentVisitor};
 use super::{OpenError, Start, mend_file};
 use crate::open::open_directory;
 use crate::storage::{Directory, Storage, StorageFile};
@@ -73,7 +73,7 @@ struct Copying<'a> {
     last: Option<(Snapshot, SegmentHeader, Scanned)>,
 }
 
-impl Look for Copying<'_> {
+impl SegmentVisitor for Copying<'_> {
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         self.start.sealed(name, first, next)
     }
@@ -108,7 +108,7 @@ pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
         return Err(BackupError::NoParent { parent, target });
     }
     let storage = open_directory(path)?;
-    let found = Found { storage: &storage, role: role_of(&storage)? };
+    let found = LogDirectory { storage: &storage, role: role_of(&storage)? };
     let (manifest, firsts) = found.manifest_and_segments()?;
     let start = Start { makes_indexes: false, ..Start::new(&found, &manifest) };
     let mut copying = Copying { directory: &storage, start, last: None };

@@ -18,7 +18,7 @@ use super::OpenError;
 pub use super::findings::{DamageFinding, Findings, Torn};
 use super::refusal::refusal;
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look, Opened};
+use super::walk::{LogDirectory, OpenedFile, SegmentVisitor};
 use crate::open::open_directory;
 use crate::storage::{Storage, StorageFile};
 
@@ -35,7 +35,7 @@ pub fn inspect(
 ) -> Result<Findings, InspectError> {
     let storage = open_directory(path)?;
     let role = role_of(&storage)?;
-    let found = Found { storage: &storage, role };
+    let found = LogDirectory { storage: &storage, role };
     let (manifest, firsts) = match found.manifest_and_segments() {
         Ok(known) => known,
         Err(damage @ OpenError::Damaged { .. }) => {
@@ -52,7 +52,7 @@ pub fn inspect(
 
 /// The same along the files that a manifest tells of.
 pub(super) fn along(
-    found: &Found<'_>,
+    found: &LogDirectory<'_>,
     manifest: &Manifest,
     firsts: &[LogEnd],
     range: IdRange,
@@ -84,7 +84,7 @@ pub(super) fn along(
 /// When there is no log, nothing tells, or it cannot be read.
 pub(crate) fn role_of(storage: &dyn Storage) -> Result<Role, InspectError> {
     // Whose it is goes into texts about damage only.
-    let found = Found { storage, role: Role::Master };
+    let found = LogDirectory { storage, role: Role::Master };
     let firsts = found.segments()?;
     let (is_missing, wrong) = match found.stored_manifest() {
         Ok(Some(manifest)) => return Ok(manifest.role),
@@ -116,13 +116,13 @@ pub(crate) fn role_of(storage: &dyn Storage) -> Result<Role, InspectError> {
 /// # Errors
 /// When there is no whole manifest.
 pub(crate) fn accepted_losses(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
-    let found = Found { storage, role: Role::Master };
+    let found = LogDirectory { storage, role: Role::Master };
     Ok(found.stored_manifest()?.ok_or_else(|| found.no_manifest())?.losses.accepted_end())
 }
 
 /// A reader's way along the segments: it goes on behind each damage.
 struct Inspection<'a> {
-    found: &'a Found<'a>,
+    found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
     range: IdRange,
     visit: Visit<'a>,
@@ -135,7 +135,7 @@ struct Inspection<'a> {
     findings: Findings,
 }
 
-impl Found<'_> {
+impl LogDirectory<'_> {
     /// The manifest, and the segment files that there were afterwards: all that it tells of are among them.
     pub(super) fn manifest_and_segments(&self) -> Result<(Manifest, Vec<LogEnd>), OpenError> {
         let manifest = self.stored_manifest()?.ok_or_else(|| self.no_manifest())?;
@@ -143,7 +143,7 @@ impl Found<'_> {
     }
 }
 
-impl Look for Inspection<'_> {
+impl SegmentVisitor for Inspection<'_> {
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         if self.is_stopped || next <= self.range.start() || self.range.end() <= first {
             return Ok(next);
@@ -153,8 +153,13 @@ impl Look for Inspection<'_> {
         let scanned = self.scan(name, &*file, &header)?;
         if scanned.bad.is_some() {
             let damage = |place: &DamagedPlace| self.found.damaged(name, place.offset, &place.what);
-            let found =
-                Damaged { name, file: &*file, header: &header, scanned: &scanned, end: next };
+            let found = DamagedSegment {
+                name,
+                file: &*file,
+                header: &header,
+                scanned: &scanned,
+                end: next,
+            };
             self.go_on_behind(&found, &damage)?;
         }
         if self.is_stopped {
@@ -190,7 +195,7 @@ impl Look for Inspection<'_> {
             let what = format!("{}, and everything below message {end} was synced", place.what);
             self.found.damaged(name, place.offset, &what)
         };
-        let found = Damaged { name, file: &file, header: &header, scanned: &scanned, end };
+        let found = DamagedSegment { name, file: &file, header: &header, scanned: &scanned, end };
         let behind = self.go_on_behind(&found, &damage)?;
         if self.is_stopped {
             return Ok(());
@@ -232,7 +237,7 @@ impl Look for Inspection<'_> {
 }
 
 /// A segment that is not whole.
-struct Damaged<'a> {
+struct DamagedSegment<'a> {
     name: &'a str,
     file: &'a dyn StorageFile,
     header: &'a SegmentHeader,
@@ -244,7 +249,7 @@ struct Damaged<'a> {
 
 impl<'a> Inspection<'a> {
     /// Opens a segment; none where it is not the one that should be there, which is noted.
-    fn open(&mut self, name: &str, ids: IdRange) -> Result<Option<Opened>, OpenError> {
+    fn open(&mut self, name: &str, ids: IdRange) -> Result<Option<OpenedFile>, OpenError> {
         match self.found.open(self.manifest, name, ids.start()) {
             Ok(opened) => Ok(Some(opened)),
             Err(damage @ OpenError::Damaged { .. }) => {
@@ -329,10 +334,10 @@ impl<'a> Inspection<'a> {
     /// segment goes on behind its end, if something leads there.
     fn go_on_behind(
         &mut self,
-        segment: &Damaged<'_>,
+        segment: &DamagedSegment<'_>,
         damage: &dyn Fn(&DamagedPlace) -> OpenError,
     ) -> Result<Option<(LogEnd, u64)>, OpenError> {
-        let Damaged { name, file, header, scanned, end } = *segment;
+        let DamagedSegment { name, file, header, scanned, end } = *segment;
         let surveyed = {
             let (findings, is_stopped) = (&mut self.findings, &mut self.is_stopped);
             let mut show = shown(self.range, self.visit);

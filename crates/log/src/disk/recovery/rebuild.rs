@@ -17,7 +17,7 @@ use acklog_types::{
     IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, RunningChecksum, encode_record,
 };
 
-use self::writer::Writer;
+use self::writer::SegmentWriter;
 use super::super::cause::{is_io_error, is_loss};
 use super::super::format::{SegmentHeader, segment_name};
 use super::super::places::{DamagedPlace, damaged_places};
@@ -38,12 +38,12 @@ pub(in crate::disk) struct Rebuild<'a> {
 }
 
 /// A segment's file with its header.
-type Own = (Arc<dyn StorageFile>, SegmentHeader);
+type OwnFile = (Arc<dyn StorageFile>, SegmentHeader);
 
 /// What is left of a segment.
-pub(in crate::disk) struct Survey {
+pub(in crate::disk) struct SegmentSurvey {
     /// Its file, where anything of it is of use.
-    own: Option<Own>,
+    own: Option<OwnFile>,
     places: Vec<DamagedPlace>,
     /// The messages that others are to give.
     pub(in crate::disk) missing: Vec<IdRange>,
@@ -86,9 +86,9 @@ impl Rebuild<'_> {
     ///
     /// # Errors
     /// When the system refuses for the moment.
-    pub(in crate::disk) fn survey(&self) -> io::Result<Survey> {
+    pub(in crate::disk) fn survey(&self) -> io::Result<SegmentSurvey> {
         match self.survey_own() {
-            Err(error) if is_loss(&error) || is_io_error(&error) => Ok(Survey {
+            Err(error) if is_loss(&error) || is_io_error(&error) => Ok(SegmentSurvey {
                 own: None,
                 places: Vec::new(),
                 missing: vec![IdRange::new(self.first, self.end)],
@@ -98,7 +98,7 @@ impl Rebuild<'_> {
         }
     }
 
-    fn survey_own(&self) -> io::Result<Survey> {
+    fn survey_own(&self) -> io::Result<SegmentSurvey> {
         let own = self.open(self.first)?;
         let (mut missing, mut at) = (Vec::new(), self.first);
         let mut look = |record: &Record<'_>| {
@@ -120,11 +120,11 @@ impl Rebuild<'_> {
         if at < self.end {
             missing.push(IdRange::new(at, self.end));
         }
-        Ok(Survey { own, places, missing, is_whole })
+        Ok(SegmentSurvey { own, places, missing, is_whole })
     }
 
     /// Opens another segment's file; none where that is damaged, too.
-    fn open_neighbour(&self, first: LogEnd) -> io::Result<Option<Own>> {
+    fn open_neighbour(&self, first: LogEnd) -> io::Result<Option<OwnFile>> {
         match self.open(first) {
             Err(error) if is_loss(&error) || is_io_error(&error) => Ok(None),
             opened => opened,
@@ -132,7 +132,7 @@ impl Rebuild<'_> {
     }
 
     /// Opens a segment's file; none where it has no whole header of this log.
-    fn open(&self, first: LogEnd) -> io::Result<Option<Own>> {
+    fn open(&self, first: LogEnd) -> io::Result<Option<OwnFile>> {
         let file = self.storage.open(&segment_name(first))?;
         let header = read_header(&*file)?.ok();
         let header = header.filter(|header| (header.log, header.first) == (self.log, first));
@@ -145,7 +145,7 @@ impl Rebuild<'_> {
     /// When the system refuses, the others have not what is missing, or it is not proven.
     pub(in crate::disk) fn prove<E>(
         &self,
-        survey: &Survey,
+        survey: &SegmentSurvey,
         others: Others<'_, E>,
         sync_marker: u64,
     ) -> Result<Proof, RebuildError<E>> {
@@ -185,12 +185,12 @@ impl Rebuild<'_> {
         &self,
         name: &str,
         proof: &Proof,
-        survey: &Survey,
+        survey: &SegmentSurvey,
         others: Others<'_, E>,
     ) -> Result<Scanned, RebuildError<E>> {
         let (file, header) = (self.storage.create(name)?, &proof.header);
         let mut write = || {
-            let mut writer = Writer::new(&*file, header)?;
+            let mut writer = SegmentWriter::new(&*file, header)?;
             let mut records = RunningChecksum::START;
             self.walk(survey, others, &mut |_, record, has_more, _| {
                 records = records.over(record).expect("a whole record");
@@ -218,7 +218,7 @@ impl Rebuild<'_> {
     /// Goes along all records, in id order.
     fn walk<E>(
         &self,
-        survey: &Survey,
+        survey: &SegmentSurvey,
         others: Others<'_, E>,
         take: Take<'_>,
     ) -> Result<(), RebuildError<E>> {
@@ -245,7 +245,7 @@ impl Rebuild<'_> {
     }
 
     /// Whether the checksum that still stands at a damaged place is that of a record.
-    fn is_proven(&self, survey: &Survey, id: LogEnd, record: &[u8]) -> io::Result<bool> {
+    fn is_proven(&self, survey: &SegmentSurvey, id: LogEnd, record: &[u8]) -> io::Result<bool> {
         let is_of = |place: &&DamagedPlace| place.ids.start() == id && place.ids.len() == 1;
         let place = survey.places.iter().find(is_of).filter(|place| place.offset > 0);
         let Some((place, (file, _))) = place.zip(survey.own.as_ref()) else { return Ok(false) };

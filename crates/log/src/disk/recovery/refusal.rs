@@ -11,7 +11,7 @@ use super::super::places::DamagedPlace;
 use super::super::scan::{no_visit, scan};
 use super::super::segment_file::SegmentFile;
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look};
+use super::walk::{LogDirectory, SegmentVisitor};
 use super::{OpenError, Start};
 
 /// Keys that a master which is started wants to know: the default of `--idempotency-window`.
@@ -20,7 +20,7 @@ const KEYS_OF_MASTER: usize = 1_000_000;
 /// A start's way along the segments of a log that may be written meanwhile.
 struct Trial<'a>(Start<'a>);
 
-impl Look for Trial<'_> {
+impl SegmentVisitor for Trial<'_> {
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         self.0.sealed(name, first, next)
     }
@@ -43,7 +43,7 @@ impl Look for Trial<'_> {
 
 /// What a start says that refuses the directory; none where it does not.
 pub(super) fn refusal(
-    found: &Found<'_>,
+    found: &LogDirectory<'_>,
     manifest: &Manifest,
     firsts: &[LogEnd],
 ) -> Option<OpenError> {

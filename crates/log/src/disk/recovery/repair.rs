@@ -18,8 +18,8 @@ use super::super::notes;
 use super::super::scan::{Scanned, read_header};
 use super::findings::{DamageFinding, Findings};
 use super::inspect::{self, InspectError, role_of};
-use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
-use super::walk::Found;
+use super::rebuild::{Proof, Rebuild, RebuildError, SegmentSurvey};
+use super::walk::LogDirectory;
 use super::{MANIFEST, OpenError, name_aside};
 use crate::open::{lock_directory, open_directory};
 use crate::storage::{Directory, Storage};
@@ -45,7 +45,7 @@ struct Proven<'a> {
     /// The damaged places, as they were found.
     places: Vec<&'a DamageFinding>,
     rebuild: Rebuild<'a>,
-    survey: Survey,
+    survey: SegmentSurvey,
     proof: Proof,
 }
 
@@ -68,7 +68,7 @@ pub fn repair(
         (Some(role), Err(InspectError::NoRole { .. })) => role,
         (_, told) => told?,
     };
-    let found = Found { storage: &storage, role };
+    let found = LogDirectory { storage: &storage, role };
     let firsts = found.segments()?;
     let (manifest, is_new) = found.manifest_or_new(&firsts)?;
     let all = IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
@@ -84,7 +84,7 @@ pub fn repair(
         (None, _) => repaired.kept_manifest = store_manifest()?,
         (Some(_), Some(from)) => {
             let (directory, manifest, firsts) = (&storage, &manifest, firsts.as_slice());
-            let repair = Repair { directory, found: &found, manifest, firsts, from };
+            let repair = OfflineRepair { directory, found: &found, manifest, firsts, from };
             let proven = repair.prove_all(&findings)?;
             let mut beside = Beside { directory, names: Vec::new() };
             let written = proven.iter().map(|segment| repair.write_beside(segment, &mut beside));
@@ -152,7 +152,7 @@ impl Drop for Beside<'_> {
     }
 }
 
-impl Found<'_> {
+impl LogDirectory<'_> {
     /// The manifest, and whether it had to be made: from the segment files, where there is none, or a damaged one, or
     /// one that is older than they are.
     fn manifest_or_new(&self, firsts: &[LogEnd]) -> Result<(Manifest, bool), OpenError> {
@@ -190,20 +190,21 @@ impl Found<'_> {
 }
 
 /// A directory with damaged places, and another that may have what is missing.
-struct Repair<'a> {
+struct OfflineRepair<'a> {
     directory: &'a Directory,
-    found: &'a Found<'a>,
+    found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
     firsts: &'a [LogEnd],
     from: Source<'a>,
 }
 
-impl Repair<'_> {
+impl OfflineRepair<'_> {
     /// Looks whether all segments with damaged places can be made anew.
     fn prove_all<'a>(&'a self, findings: &'a Findings) -> Result<Vec<Proven<'a>>, RepairError> {
         if let Source::Directory(path) = self.from {
             let other = open_directory(path)?;
-            let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
+            let manifest =
+                LogDirectory { storage: &other, role: role_of(&other)? }.stored_manifest()?;
             if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
                 return Err(RepairError::OtherLog { path: self.from.to_string() });
             }

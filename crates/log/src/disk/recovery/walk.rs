@@ -15,16 +15,16 @@ use super::OpenError;
 use crate::storage::{Storage, StorageFile};
 
 /// A directory that is being looked at.
-pub(super) struct Found<'a> {
+pub(super) struct LogDirectory<'a> {
     pub(super) storage: &'a dyn Storage,
     pub(super) role: Role,
 }
 
 /// A segment's file and its header.
-pub(super) type Opened = (Arc<dyn StorageFile>, SegmentHeader);
+pub(super) type OpenedFile = (Arc<dyn StorageFile>, SegmentHeader);
 
 /// What is done on the way along the segments.
-pub(super) trait Look {
+pub(super) trait SegmentVisitor {
     /// Looks at a sealed segment, behind which `next` is the next that there is. Returns where it ends.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ pub(super) trait Look {
     fn damaged(&mut self, place: DamagedPlace, damage: OpenError) -> Result<(), OpenError>;
 }
 
-impl Found<'_> {
+impl LogDirectory<'_> {
     pub(super) fn path(&self) -> String {
         self.storage.path_of("").trim_end_matches('/').to_owned()
     }
@@ -96,7 +96,7 @@ impl Found<'_> {
         &self,
         manifest: &Manifest,
         firsts: &[LogEnd],
-        look: &mut dyn Look,
+        look: &mut dyn SegmentVisitor,
     ) -> Result<(), OpenError> {
         let is_there = |first: LogEnd| firsts.binary_search(&first).is_ok();
         if let Some(last) = manifest.last {
@@ -152,7 +152,7 @@ impl Found<'_> {
         &self,
         manifest: &Manifest,
         firsts: &[LogEnd],
-        look: &mut dyn Look,
+        look: &mut dyn SegmentVisitor,
     ) -> Result<(), OpenError> {
         for first in unknown(manifest, firsts) {
             let name = segment_name(first);
@@ -179,7 +179,7 @@ impl Found<'_> {
         manifest: &Manifest,
         name: &str,
         first: LogEnd,
-    ) -> Result<Opened, OpenError> {
+    ) -> Result<OpenedFile, OpenError> {
         let file = self.storage.open(name).map_err(self.failed("open", name))?;
         let header = read_header(&*file).map_err(self.failed("read", name))?;
         let header = header.map_err(|what| self.damaged(name, 0, &what))?;
@@ -235,7 +235,7 @@ mod tests {
     #[derive(Default)]
     struct Noted(Vec<DamagedPlace>);
 
-    impl Look for Noted {
+    impl SegmentVisitor for Noted {
         fn sealed(&mut self, _: &str, _: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
             Ok(next)
         }
@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    fn damaged(found: &Found<'_>) -> Vec<DamagedPlace> {
+    fn damaged(found: &LogDirectory<'_>) -> Vec<DamagedPlace> {
         let mut noted = Noted::default();
         let (manifest, firsts) = found.manifest_and_segments().unwrap();
         found.walk(&manifest, &firsts, &mut noted).unwrap();
@@ -317,9 +317,9 @@ mod tests {
         let busy = Busy { disk: disk.clone(), node: Mutex::new(node) };
         busy.begin_segment();
         let older = Manifest::load(&disk).unwrap().unwrap();
-        assert_eq!(damaged(&Found { storage: &busy, role: Role::Master }), []);
+        assert_eq!(damaged(&LogDirectory { storage: &busy, role: Role::Master }), []);
         // A copy of which the manifest was taken before the files.
         older.store(&disk).unwrap();
-        assert!(!damaged(&Found { storage: &disk, role: Role::Master }).is_empty());
+        assert!(!damaged(&LogDirectory { storage: &disk, role: Role::Master }).is_empty());
     }
 }

@@ -12,9 +12,9 @@ use acklog_types::{IdRange, LogEnd, Records, Run};
 use rand::RngExt;
 use tracing::{debug, info, warn};
 
-use super::super::damaged::{Fetched, Step};
+use super::super::damage_tracker::{Fetched, RepairStep};
 use super::super::format::{repaired_name, segment_name};
-use super::super::recovery::rebuild::{Rebuild, RebuildError, Survey};
+use super::super::recovery::rebuild::{Rebuild, RebuildError, SegmentSurvey};
 use super::Scrubber;
 
 /// Pause before what kept a segment from being repaired is tried again: a full disk, most likely.
@@ -28,8 +28,10 @@ impl Scrubber {
         loop {
             let step = self.disk().work().damaged.step()?;
             let (segment, done) = match step {
-                Step::Survey(segment) => (segment, self.survey(segment)),
-                Step::Write(segment, fetched) => (segment, self.write_anew(segment, &fetched)),
+                RepairStep::Survey(segment) => (segment, self.survey(segment)),
+                RepairStep::Write(segment, fetched) => {
+                    (segment, self.write_anew(segment, &fetched))
+                }
             };
             match done {
                 Ok(true) => {}
@@ -118,7 +120,7 @@ impl Scrubber {
 /// Makes a segment anew, and puts it in the place of the damaged one.
 fn swap(
     rebuild: &Rebuild<'_>,
-    survey: &Survey,
+    survey: &SegmentSurvey,
     fetched: &Fetched,
     sync_marker: u64,
 ) -> Result<(), RebuildError<Infallible>> {

@@ -11,7 +11,7 @@ use crate::storage::StorageFile;
 const WRITE_BYTES: usize = 1024 * 1024;
 
 /// A file that is being written. All of it is synced before it is used, so each group may say that all before it is.
-pub(super) struct Writer<'a> {
+pub(super) struct SegmentWriter<'a> {
     file: &'a dyn StorageFile,
     header: &'a SegmentHeader,
     /// Where the next bytes go.
@@ -27,7 +27,7 @@ pub(super) struct Writer<'a> {
     whole: (usize, LogEnd),
 }
 
-impl<'a> Writer<'a> {
+impl<'a> SegmentWriter<'a> {
     /// Writes a file's header.
     pub(super) fn new(file: &'a dyn StorageFile, header: &'a SegmentHeader) -> io::Result<Self> {
         file.write_at(0, &header.encode())?;

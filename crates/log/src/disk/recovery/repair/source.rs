@@ -6,7 +6,7 @@ use std::path::Path;
 use acklog_types::{IdRange, LogEnd, RECORD_HEAD_BYTES_MAX, encode_record, record_head};
 
 use super::super::super::format::segment_name;
-use super::super::Found;
+use super::super::LogDirectory;
 use super::super::findings::DamageFinding;
 use super::RepairError;
 
@@ -33,7 +33,7 @@ impl fmt::Display for Source<'_> {
     }
 }
 
-impl Found<'_> {
+impl LogDirectory<'_> {
     /// The record of a message with this text, whose time and key still stand at the damaged place; none where they do
     /// not. Nothing is proven by that.
     pub(super) fn record_with_text(

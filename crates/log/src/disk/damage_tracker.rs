@@ -12,9 +12,9 @@ use super::places::DamagedPlace;
 
 /// The damage of a log, as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct Damaged {
+pub(super) struct DamageTracker {
     places: Vec<DamagedPlace>,
-    repair: Option<Repair>,
+    repair: Option<SegmentRepair>,
     misfits: u32,
     version: u64,
     /// Whether the places are others than those that were taken to be written down.
@@ -25,7 +25,7 @@ pub(super) struct Damaged {
 
 /// The repair of a segment whose records were looked at.
 #[derive(Debug)]
-struct Repair {
+struct SegmentRepair {
     segment: LogEnd,
     /// The messages that are still to be fetched.
     missing: VecDeque<IdRange>,
@@ -43,14 +43,14 @@ pub(super) struct Fetched {
 
 /// What the scrubber does next.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum RepairStep {
     /// Look which records of this segment are whole.
     Survey(LogEnd),
     /// Write this segment anew.
     Write(LogEnd, Fetched),
 }
 
-impl Damaged {
+impl DamageTracker {
     /// Notes a damaged place. Returns whether it is news.
     pub(super) fn note(&mut self, place: &DamagedPlace) -> bool {
         let is_known = self.places.iter().any(|known| known.ids.start() == place.ids.start());
@@ -113,14 +113,14 @@ impl Damaged {
     }
 
     /// What the scrubber does next; none while there is nothing, or something is to be fetched.
-    pub(super) fn step(&mut self) -> Option<Step> {
+    pub(super) fn step(&mut self) -> Option<RepairStep> {
         self.is_due = false;
         match &self.repair {
             Some(repair) if repair.missing.is_empty() => {
-                Some(Step::Write(repair.segment, repair.fetched.clone()))
+                Some(RepairStep::Write(repair.segment, repair.fetched.clone()))
             }
             Some(_) => None,
-            None => self.places.first().map(|place| Step::Survey(place.segment)),
+            None => self.places.first().map(|place| RepairStep::Survey(place.segment)),
         }
     }
 
@@ -132,7 +132,7 @@ impl Damaged {
     /// The segment was looked at: these messages are to be fetched.
     pub(super) fn surveyed(&mut self, segment: LogEnd, missing: Vec<IdRange>) {
         self.repair =
-            Some(Repair { segment, missing: missing.into(), fetched: Fetched::default() });
+            Some(SegmentRepair { segment, missing: missing.into(), fetched: Fetched::default() });
         self.version += 1;
     }
 
