@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use acklog_types::{
-    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, Records, RunningChecksum, encode_record,
-    has_more,
+    Batch, IdRange, IdempotencyKey, InBatch, LogEnd, MessageId, Records, RunningChecksum,
+    encode_record, in_batch,
 };
 use bytes::Bytes;
 
@@ -42,13 +42,16 @@ impl Offsets {
     }
 
     /// Notes a record that ends at `end`, relative to the chunk.
-    fn push(&mut self, end: usize, has_more: bool) {
+    fn push(&mut self, end: usize, in_batch: InBatch) {
         let record = self.begins.len() as u32 - 1;
         self.begins.push(end as u32);
-        if has_more {
-            self.open_batch.get_or_insert(record);
-        } else if let Some(first) = self.open_batch.take() {
-            self.batches.push(first..record + 1);
+        match in_batch {
+            InBatch::More => {
+                self.open_batch.get_or_insert(record);
+            }
+            InBatch::Last => {
+                self.batches.extend(self.open_batch.take().map(|first| first..record + 1));
+            }
         }
     }
 
@@ -165,12 +168,12 @@ impl ActiveChunk {
     ) -> MessageId {
         let first = self.end();
         self.take_memory();
-        let last = batch.len() - 1;
         for (at, text) in batch.iter().enumerate() {
             let id = first.plus(at as u64).next_id();
             let key = key.filter(|_| at == 0);
-            encode_record(&mut self.bytes, id, accepted_ms, key, text, at < last);
-            self.offsets.push(self.bytes.len(), at < last);
+            let in_batch = InBatch::at(at, batch.len());
+            encode_record(&mut self.bytes, id, accepted_ms, key, text, in_batch);
+            self.offsets.push(self.bytes.len(), in_batch);
         }
         first.next_id()
     }
@@ -182,9 +185,9 @@ impl ActiveChunk {
         self.bytes.extend_from_slice(run.as_bytes());
         let mut at = 0;
         for size in run.sizes() {
-            let has_more = run.as_bytes().get(at..).is_some_and(has_more);
+            let in_batch = in_batch(run.as_bytes().get(at..).unwrap_or_default());
             at += size;
-            self.offsets.push(before + at, has_more);
+            self.offsets.push(before + at, in_batch);
         }
     }
 

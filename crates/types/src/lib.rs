@@ -38,11 +38,10 @@ pub use losses::{Longer, Losses};
 pub use name::is_dots;
 pub use name::{NameError, NodeName};
 pub use position::{IdRange, LogEnd, MessageId};
-pub use record::has_more;
 pub use record::{
-    BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEAD_BYTES_MAX,
-    RECORD_HEADER_BYTES, Record, RecordError, RecordHead, encode_record, record_at, record_bytes,
-    record_head, record_size,
+    BATCH_BYTES_MAX, InBatch, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEAD_BYTES_MAX,
+    RECORD_HEADER_BYTES, Record, RecordError, RecordHead, encode_record, in_batch, record_at,
+    record_bytes, record_head, record_size,
 };
 pub use records::Records;
 pub use records::checked_records;

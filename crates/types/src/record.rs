@@ -135,7 +135,28 @@ pub struct Record<'a> {
     pub checksum: Checksum,
 }
 
+/// Where a record stands in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InBatch {
+    /// The batch goes on in the next record.
+    More,
+    /// The batch ends with this record, or has no other one.
+    Last,
+}
+
+impl InBatch {
+    /// Returns where the record at `index` of a batch of `length` records stands.
+    pub const fn at(index: usize, length: usize) -> Self {
+        if index + 1 < length { Self::More } else { Self::Last }
+    }
+}
+
 impl Record<'_> {
+    /// Returns where the record stands in its batch.
+    pub fn in_batch(&self) -> InBatch {
+        if self.has_more { InBatch::More } else { InBatch::Last }
+    }
+
     /// The size in bytes of the record.
     pub fn size(&self) -> usize {
         RECORD_HEADER_BYTES + self.key.map_or(0, |key| 1 + key.len()) + self.text.len()
@@ -151,8 +172,8 @@ pub struct RecordHead {
     pub accepted_ms: u64,
     /// As [`Record::key`].
     pub key: Option<IdempotencyKey>,
-    /// As [`Record::has_more`].
-    pub has_more: bool,
+    /// Where the record stands in its batch.
+    pub in_batch: InBatch,
 }
 
 /// Bytes of the longest head.
@@ -169,7 +190,7 @@ pub fn record_head(bytes: &[u8]) -> Option<RecordHead> {
         id: MessageId::new(number(8)?),
         accepted_ms: number(16)?,
         key: key.map(|key| key.parse().expect("a checked key")),
-        has_more: flags & FLAG_MORE != 0,
+        in_batch: if flags & FLAG_MORE != 0 { InBatch::More } else { InBatch::Last },
     })
 }
 
@@ -189,7 +210,7 @@ pub fn encode_record(
     accepted_ms: u64,
     key: Option<&IdempotencyKey>,
     text: &str,
-    has_more: bool,
+    in_batch: InBatch,
 ) {
     assert!(text.len() <= MESSAGE_BYTES_LIMIT, "a message of {} bytes", text.len());
     let key = key.map_or("", IdempotencyKey::as_str).as_bytes();
@@ -200,7 +221,11 @@ pub fn encode_record(
     let mut head = [0_u8; RECORD_HEADER_BYTES - 8];
     head[..8].copy_from_slice(&id.get().to_le_bytes());
     head[8..16].copy_from_slice(&accepted_ms.to_le_bytes());
-    head[16] = if key.is_empty() { 0 } else { FLAG_KEY } | if has_more { FLAG_MORE } else { 0 };
+    head[16] = if key.is_empty() { 0 } else { FLAG_KEY }
+        | match in_batch {
+            InBatch::More => FLAG_MORE,
+            InBatch::Last => 0,
+        };
     let begin = out.len();
     out.reserve(RECORD_HEADER_BYTES + key_length.len() + key.len() + text.len());
     out.extend_from_slice(&length);
@@ -264,8 +289,11 @@ pub fn record_size(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Whether the record at the front of `bytes` is followed by more of its batch, from its flags alone.
-pub fn has_more(bytes: &[u8]) -> bool {
-    bytes.get(FLAGS_AT).is_some_and(|flags| flags & FLAG_MORE != 0)
+pub fn in_batch(bytes: &[u8]) -> InBatch {
+    match bytes.get(FLAGS_AT).is_some_and(|flags| flags & FLAG_MORE != 0) {
+        true => InBatch::More,
+        false => InBatch::Last,
+    }
 }
 
 /// The idempotency key, if the flags say that there is one, and what stands behind it; none where it is malformed.

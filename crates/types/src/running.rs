@@ -76,12 +76,12 @@ impl fmt::Display for RunningChecksum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MessageId, encode_record};
+    use crate::{InBatch, MessageId, encode_record};
 
     fn records(texts: &[&str]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (id, text) in texts.iter().enumerate() {
-            encode_record(&mut bytes, MessageId::new(id as u64), 0, None, text, false);
+            encode_record(&mut bytes, MessageId::new(id as u64), 0, None, text, InBatch::Last);
         }
         bytes
     }

@@ -128,7 +128,7 @@ impl Pages {
 
 #[cfg(test)]
 mod tests {
-    use acklog_types::{IdRange, MessageId, encode_record};
+    use acklog_types::{IdRange, InBatch, MessageId, encode_record};
 
     use super::*;
 
@@ -148,7 +148,7 @@ mod tests {
     fn page(messages: u64, text: &str) -> Records {
         let mut bytes = Vec::new();
         for id in 0..messages {
-            encode_record(&mut bytes, MessageId::new(id), 0, None, text, false);
+            encode_record(&mut bytes, MessageId::new(id), 0, None, text, InBatch::Last);
         }
         Records::check(IdRange::new(LogEnd::ZERO, LogEnd::new(messages)), bytes.into()).unwrap()
     }

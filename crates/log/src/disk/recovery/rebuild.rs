@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::vec;
 
 use acklog_types::{
-    IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, RunningChecksum, encode_record,
+    IdRange, IdempotencyKey, InBatch, LogEnd, LogId, Record, Records, RunningChecksum,
+    encode_record,
 };
 
 use self::writer::SegmentWriter;
@@ -79,7 +80,16 @@ impl<E> From<io::Error> for RebuildError<E> {
 pub(in crate::disk) type Others<'a, E> = &'a mut dyn FnMut(IdRange) -> Result<Vec<Records>, E>;
 
 /// What is done with each record: its id, its bytes, whether its batch goes on, and whether it is from others.
-type Take<'a> = &'a mut dyn FnMut(LogEnd, &[u8], bool, bool) -> io::Result<()>;
+type Take<'a> = &'a mut dyn FnMut(LogEnd, &[u8], InBatch, Origin) -> io::Result<()>;
+
+/// Where a record of a segment that is made anew comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// From the damaged file itself.
+    Own,
+    /// From another directory or node.
+    Others,
+}
 
 impl Rebuild<'_> {
     /// Looks which records of the segment are whole. A file that is gone, or that the disk does not read, has none.
@@ -155,10 +165,10 @@ impl Rebuild<'_> {
         };
         let (mut running, mut is_each_proven) = (before, true);
         let mut records = RunningChecksum::START;
-        self.walk(survey, others, &mut |id, record, _, is_others| {
+        self.walk(survey, others, &mut |id, record, _, origin| {
             records = records.over(record).expect("a whole record");
             running = running.and_then(|running| running.over(record));
-            if is_others {
+            if origin == Origin::Others {
                 is_each_proven &= self.is_proven(survey, id, record)?;
             }
             Ok(())
@@ -192,9 +202,9 @@ impl Rebuild<'_> {
         let mut write = || {
             let mut writer = SegmentWriter::new(&*file, header)?;
             let mut records = RunningChecksum::START;
-            self.walk(survey, others, &mut |_, record, has_more, _| {
+            self.walk(survey, others, &mut |_, record, in_batch, _| {
                 records = records.over(record).expect("a whole record");
-                writer.push(record, has_more)
+                writer.push(record, in_batch)
             })?;
             if records != proof.records {
                 return Err(RebuildError::Unproven);
@@ -285,7 +295,7 @@ struct Walk<'a, E> {
 impl<E> Walk<'_, E> {
     fn take_own(&mut self, record: &Record<'_>) -> Result<(), RebuildError<E>> {
         self.take_others(record.id.before())?;
-        self.take(record, false)
+        self.take(record, Origin::Own)
     }
 
     /// Takes what others have of the messages that are missing before `until`.
@@ -293,7 +303,7 @@ impl<E> Walk<'_, E> {
         while let Some(range) = self.missing.next_if(|range| range.start() < until) {
             for records in (self.others)(range).map_err(RebuildError::Others)? {
                 for record in records.iter() {
-                    self.take(&record, true)?;
+                    self.take(&record, Origin::Others)?;
                 }
             }
         }
@@ -301,17 +311,17 @@ impl<E> Walk<'_, E> {
         if self.at < until { Err(RebuildError::Unproven) } else { Ok(()) }
     }
 
-    fn take(&mut self, record: &Record<'_>, is_others: bool) -> Result<(), RebuildError<E>> {
+    fn take(&mut self, record: &Record<'_>, origin: Origin) -> Result<(), RebuildError<E>> {
         let id = record.id.before();
         if id != self.at {
             return Err(RebuildError::Unproven);
         }
         let key: Option<IdempotencyKey> =
             record.key.map(|key| key.parse().expect("a checked record's key"));
-        let (accepted, text, has_more) = (record.accepted_ms, record.text, record.has_more);
+        let (accepted, text, in_batch) = (record.accepted_ms, record.text, record.in_batch());
         self.record.clear();
-        encode_record(&mut self.record, record.id, accepted, key.as_ref(), text, has_more);
+        encode_record(&mut self.record, record.id, accepted, key.as_ref(), text, in_batch);
         self.at = id.plus(1);
-        Ok((self.take)(id, &self.record, has_more, is_others)?)
+        Ok((self.take)(id, &self.record, in_batch, origin)?)
     }
 }

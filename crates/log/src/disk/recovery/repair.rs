@@ -316,8 +316,9 @@ impl OfflineRepair<'_> {
             if record.id.before() == at && at < ids.end() {
                 let key: Option<IdempotencyKey> =
                     record.key.map(|key| key.parse().expect("a checked record's key"));
-                let (accepted, text, has_more) = (record.accepted_ms, record.text, record.has_more);
-                encode_record(&mut bytes, record.id, accepted, key.as_ref(), text, has_more);
+                let (accepted, text, in_batch) =
+                    (record.accepted_ms, record.text, record.in_batch());
+                encode_record(&mut bytes, record.id, accepted, key.as_ref(), text, in_batch);
                 at = at.plus(1);
             }
             ControlFlow::Continue(())

@@ -203,7 +203,14 @@ fn a_group_across_the_border_of_two_pieces_is_found_behind_a_damaged_one() {
         let mut file = header.encode().to_vec();
         for (n, text) in ["x".repeat(room), "next".to_owned()].iter().enumerate() {
             let (id, mut record) = (MessageId::new(n as u64), Vec::new());
-            acklog_types::encode_record(&mut record, id, 0, None, text, false);
+            acklog_types::encode_record(
+                &mut record,
+                id,
+                0,
+                None,
+                text,
+                acklog_types::InBatch::Last,
+            );
             let range = IdRange::new(id.before(), id.end());
             let group = header.group(range, &record, LogEnd::new(n as u64));
             group.encode(header.sync_marker, &mut file);

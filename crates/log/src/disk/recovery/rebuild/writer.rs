@@ -2,7 +2,7 @@
 
 use std::io;
 
-use acklog_types::{IdRange, LogEnd};
+use acklog_types::{IdRange, InBatch, LogEnd};
 
 use super::super::super::format::{GROUP_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::storage::StorageFile;
@@ -37,10 +37,10 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// Takes the next record, behind which its batch goes on or not.
-    pub(super) fn push(&mut self, record: &[u8], has_more: bool) -> io::Result<()> {
+    pub(super) fn push(&mut self, record: &[u8], in_batch: InBatch) -> io::Result<()> {
         self.group.extend_from_slice(record);
         self.end = self.end.plus(1);
-        if has_more {
+        if in_batch == InBatch::More {
             return Ok(());
         }
         if self.group.len() > GROUP_BYTES_MAX && self.whole.0 > 0 {

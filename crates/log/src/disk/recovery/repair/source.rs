@@ -53,7 +53,7 @@ impl LogDirectory<'_> {
         let text = text().map_err(RepairError::NoAnswer)?;
         let mut record = Vec::new();
         let (accepted, key) = (head.accepted_ms, head.key.as_ref());
-        encode_record(&mut record, head.id, accepted, key, &text, head.has_more);
+        encode_record(&mut record, head.id, accepted, key, &text, head.in_batch);
         Ok(Some(record))
     }
 }
