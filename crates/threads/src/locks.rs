@@ -1,7 +1,7 @@
 //! Locks that are never poisoned, because no holder of one panics.
 //!
-//! A panic ends the whole process (`panic = "abort"`), so a poisoned lock can be met in a test only. These helpers say
-//! that once, instead of each place that takes a lock.
+//! A panic ends the whole process (`panic = "abort"`), so only a test can meet a poisoned lock.
+//! These helpers say that once, for all places that take a lock.
 
 use std::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -18,25 +18,19 @@ pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect(UNPOISONED)
 }
 
-/// Locks a value for reading, beside other readers.
-///
-/// # Panics
-/// When a writer that held the lock panicked.
+/// Locks a value for reading. Other readers may hold it at the same time.
 #[track_caller]
 pub fn read_lock<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().expect(UNPOISONED)
 }
 
-/// Locks a value for writing, alone.
-///
-/// # Panics
-/// When a writer that held the lock panicked.
+/// Locks a value for writing. Nobody else holds it at the same time.
 #[track_caller]
 pub fn write_lock<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().expect(UNPOISONED)
 }
 
-/// Waits as long as `condition` holds. Returns with the lock held.
+/// Waits while `condition` holds. Returns with the lock held.
 ///
 /// # Panics
 /// When a holder of the lock panicked.
@@ -49,7 +43,7 @@ pub fn wait_while<'a, T>(
     condvar.wait_while(guard, condition).expect(UNPOISONED)
 }
 
-/// Waits as long as `condition` holds, at most for `timeout`. Returns with the lock held.
+/// Waits while `condition` holds, for `timeout` at most. Returns with the lock held.
 ///
 /// # Panics
 /// When a holder of the lock panicked.

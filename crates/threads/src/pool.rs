@@ -1,4 +1,4 @@
-//! A pool of threads for work that may wait.
+//! A pool of threads for blocking work.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,21 +12,23 @@ use tracing::warn;
 
 use crate::locks::{lock, wait_while};
 
-/// The system has no thread for the work, or the pool is gone. The work was not done; it may be tried again.
+/// The system has no thread for the work, or the pool is gone. The work was not done and may be
+/// tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the system has no thread for it at the moment")]
 pub struct NoThread;
 
-/// Threads for work that may wait, made as they are needed and kept. A clone is the same pool; the threads end when the
-/// last one is dropped.
+/// Threads for blocking work, created on demand and kept. A clone is the same pool. The threads end
+/// when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct ThreadPool(Arc<PoolHandle>);
 
-/// The result of work on another thread. Dropped before the work began, the work is not done at all. Cancel safe.
+/// The result of work in a pool. If it is dropped before the work began, the work is not done at
+/// all. Cancel safe.
 #[derive(Debug)]
 pub struct WorkHandle<T>(oneshot::Receiver<T>);
 
-/// Ends the threads when the last handle is dropped.
+/// Ends the threads when the last clone of the pool is dropped.
 #[derive(Debug)]
 struct PoolHandle(Arc<SharedPool>);
 
@@ -34,7 +36,7 @@ struct SharedPool {
     name: &'static str,
     threads_max: usize,
     state: Mutex<PoolState>,
-    /// Told when there is a job, and when the pool is closed.
+    /// Notified when there is a job, and when the pool is closed.
     work_came: Condvar,
 }
 
@@ -50,14 +52,15 @@ struct PoolState {
 }
 
 impl ThreadPool {
-    /// Returns a pool of at most `threads_max` threads of this name. It makes none before there is work.
+    /// Returns a pool of at most `threads_max` threads with this name. No thread is created before
+    /// there is work.
     pub fn new(name: &'static str, threads_max: usize) -> Self {
         let (state, work_came) = (Mutex::default(), Condvar::new());
         Self(Arc::new(PoolHandle(Arc::new(SharedPool { name, threads_max, state, work_came }))))
     }
 
-    /// Makes the first thread now, so that the pool is never without one. Where the system has none, that is logged,
-    /// and each piece of work tries again.
+    /// Creates the first thread now, so that the pool is never without one. If the system has none,
+    /// that is logged, and each piece of work tries again.
     pub fn make_first(&self) {
         let pool = &self.0.0;
         let mut state = pool.state();
@@ -67,8 +70,8 @@ impl ThreadPool {
         }
     }
 
-    /// Does the work on one of the threads; where all are busy, when one is free. The work is dropped, and the answer
-    /// is [`NoThread`], where there is no thread and none can be made.
+    /// Runs the work on a thread of the pool, as soon as one is free. If the pool has no thread and
+    /// cannot create one, the work is dropped and the result is [`NoThread`].
     pub fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -84,7 +87,7 @@ impl ThreadPool {
 }
 
 impl<T> WorkHandle<T> {
-    /// Returns an answer that is there already.
+    /// Returns a result that is available already.
     pub fn ready(value: T) -> Self {
         let (done, answer) = oneshot::channel();
         let _ = done.send(value);
@@ -110,7 +113,7 @@ impl SharedPool {
         if state.idle <= state.jobs.len() && state.threads < self.threads_max {
             self.make_thread(&mut state);
         }
-        // Without a thread the job is dropped, and with it what it would have answered.
+        // Without a thread the job is dropped, and with it the sender of its result.
         if state.threads > 0 {
             state.jobs.push_back(job);
             drop(state);
@@ -118,7 +121,7 @@ impl SharedPool {
         }
     }
 
-    /// Returns whether the system gave a thread.
+    /// Creates a thread. Returns whether the system had one.
     fn make_thread(self: &Arc<Self>, state: &mut PoolState) -> bool {
         let pool = Arc::clone(self);
         let made = thread::Builder::new().name(self.name.to_owned()).spawn(move || pool.work());
@@ -126,7 +129,7 @@ impl SharedPool {
         made.is_ok()
     }
 
-    /// Does one job after the other until the pool is closed.
+    /// Runs jobs until the pool is closed.
     fn work(&self) {
         let mut state = self.state();
         loop {
@@ -154,7 +157,7 @@ impl Drop for PoolHandle {
         state.closed = true;
         let jobs = std::mem::take(&mut state.jobs);
         drop(state);
-        // Not under the lock: what they hold may want it.
+        // Outside the lock: dropping a job may need it.
         drop(jobs);
         self.0.work_came.notify_all();
     }
@@ -180,7 +183,7 @@ mod tests {
         let both = [first.1, second.1].map(|gets| pool.run(move || gets.recv().unwrap()));
         let third = pool.run(|| 3);
         assert_eq!(pool.0.0.state().threads, 2);
-        // The second one first: none waits for the other.
+        // The second one first: neither waits for the other.
         let [first, second] = both;
         to_second.send(2).unwrap();
         assert_eq!(second.await, Ok(2));

@@ -1,4 +1,4 @@
-//! Numbers and names that stand for one thing each: a type for every kind.
+//! Ids and other numbers, each with a type of its own.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ macro_rules! number {
         pub struct $name($inner);
 
         impl $name {
-            /// Wraps the number.
+            /// Wraps a number.
             pub const fn new(value: $inner) -> Self {
                 Self(value)
             }
 
-            /// The bare number.
+            /// Returns the number.
             pub const fn get(self) -> $inner {
                 self.0
             }
@@ -29,23 +29,24 @@ macro_rules! number {
 }
 
 number! {
-    /// Number of a request on one connection in one direction; the response carries it back.
+    /// Number of a request on one connection in one direction. The response repeats it.
     RequestId(u64), "{}"
 }
 number! {
-    /// One connection's life, as this process counts them. Never on the wire.
+    /// Number of a connection, counted by this process. Never on the wire.
     SessionId(u64), "{}"
 }
 number! {
-    /// A sender that waits for its write concern, as the layer that holds the sender names it.
+    /// A client that waits for its write concern, as numbered by the layer that answers clients.
     WaiterId(u64), "{}"
 }
 number! {
-    /// Unique id of a log: drawn by the master when the log begins. Two logs never share messages.
+    /// Unique id of a log, drawn by the master when the log begins. Two logs never share messages.
     LogId(u128), "{:032x}"
 }
 number! {
-    /// Unique id of one run of a secondary's process, so that its own reconnect can be told from a namesake.
+    /// Unique id of one run of a secondary's process. Tells its reconnect from another process with
+    /// the same name.
     InstanceId(u128), "{:032x}"
 }
 number! {
@@ -53,6 +54,6 @@ number! {
     KeyHash(u128), "{:032x}"
 }
 number! {
-    /// CRC-32C of a record, or the lower half of a [`RunningChecksum`].
+    /// CRC-32C of a record, or the lower half of a [`RunningChecksum`](crate::RunningChecksum).
     Checksum(u32), "{:08x}"
 }

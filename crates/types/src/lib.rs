@@ -1,8 +1,32 @@
-//! The words of the project: every id, position, name and count has a type of its own, so that no bare `u64`
-//! crosses a module boundary and no two of them can be mistaken for each other.
+//! The vocabulary of a replicated log: ids, positions, names, records, write concerns.
 //!
-//! All ranges are half open. A *pointer* into the log is always an *end*: the id of the first message that is not
-//! included. `LogEnd` is such a pointer, `MessageId` names one message.
+//! Every other crate uses these types. Each id, position and number has a type of its own, so that
+//! no bare `u64` crosses a module boundary and no two of them are mistaken for each other. Nothing
+//! in here does I/O or reads a clock.
+//!
+//! - *Positions*: [`MessageId`] is one message, [`LogEnd`] an exclusive end, [`IdRange`] a range.
+//! - *Messages*: a client's [`Batch`] becomes records ([`encode_record`]), and consecutive records
+//!   are a run ([`Records`]). The same bytes are stored in every node's log and sent on the wire.
+//! - *Choices*: [`WriteConcern`] and [`Quorum`], [`Fsync`], [`Faults`].
+//! - *State of a log*: [`DiskFault`], [`Damage`], [`Losses`], and [`LogView`], the trait by which
+//!   the protocol asks its node's log.
+//!
+//! Encode a message and read it back:
+//!
+//! ```
+//! use acklog_types::{IdRange, InBatch, LogEnd, MessageId, Records, encode_record};
+//!
+//! let mut bytes = Vec::new();
+//! let accepted_ms = 1_700_000_000_000;
+//! encode_record(&mut bytes, MessageId::new(7), accepted_ms, None, "Msg7", InBatch::Last);
+//!
+//! // Bytes from outside are checked once, and then known to be these records.
+//! let range = IdRange::new(LogEnd::new(7), LogEnd::new(8));
+//! let records = Records::check(range, bytes.into())?;
+//! let record = records.iter().next().expect("one record");
+//! assert_eq!((record.id.get(), record.text), (7, "Msg7"));
+//! # Ok::<(), acklog_types::RecordError>(())
+//! ```
 
 mod batch;
 mod budget;
@@ -35,21 +59,19 @@ pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyE
 pub use ids::{Checksum, InstanceId, KeyHash, LogId, RequestId, SessionId, WaiterId};
 pub use log_view::{LogView, Unreadable};
 pub use losses::{Longer, Losses};
-pub use name::is_dots;
-pub use name::{NameError, NodeName};
+pub use name::{NameError, NodeName, is_dots};
 pub use position::{IdRange, LogEnd, MessageId};
 pub use record::{
     BATCH_BYTES_MAX, InBatch, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEAD_BYTES_MAX,
     RECORD_HEADER_BYTES, Record, RecordError, RecordHead, encode_record, in_batch, record_at,
     record_bytes, record_head, record_size,
 };
-pub use records::Records;
-pub use records::checked_records;
+pub use records::{Records, checked_records};
 pub use run::Run;
 pub use running::RunningChecksum;
 pub use time::rfc3339;
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};
 
-/// The target of log lines that tell of a message: accepted, stored, acked. Not a module's name, so that these lines
-/// can be asked for by themselves: `--log info,acklog::message=debug`.
+/// The target of log lines about a message: accepted, stored, acked. It is not the name of a
+/// module, so that users can ask for these lines alone: `--log info,acklog::message=debug`.
 pub const MESSAGE_TARGET: &str = "acklog::message";

@@ -1,33 +1,37 @@
 //! Positions in the log: ids of messages, ends, and ranges of ids.
+//!
+//! All ranges are half open. `LogEnd` is an *end*: the id of the first message that is not
+//! included. `MessageId` is the id of one message.
 
 use std::fmt;
 
-/// Position of one message in the log: 0, 1, 2, … without gaps, given by the master and never reused.
+/// The id of a message, which is its position in the log: 0, 1, 2, … without gaps. The master
+/// assigns it and never reuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(u64);
 
-/// An exclusive pointer into the log: the id of the first message that is *not* included, and so the number of
-/// messages before it.
+/// An exclusive position in the log: the id of the first message that is *not* included, and so the
+/// number of messages before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct LogEnd(u64);
 
 impl MessageId {
-    /// The message at this position.
+    /// Returns the id of the message at this position.
     pub const fn new(id: u64) -> Self {
         Self(id)
     }
 
-    /// The position as a number.
+    /// Returns the id as a number.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The pointer that includes this message and nothing behind it.
+    /// Returns the end right behind this message.
     pub const fn end(self) -> LogEnd {
         LogEnd(self.0 + 1)
     }
 
-    /// The pointer that stops right before this message.
+    /// Returns the end right before this message.
     pub const fn before(self) -> LogEnd {
         LogEnd(self.0)
     }
@@ -37,27 +41,27 @@ impl LogEnd {
     /// The end of an empty log.
     pub const ZERO: Self = Self(0);
 
-    /// The end of a log of `count` messages.
+    /// Returns the end of a log of `count` messages.
     pub const fn new(count: u64) -> Self {
         Self(count)
     }
 
-    /// The number of messages before this end.
+    /// Returns the number of messages before this end.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The id of the first message that this end does not include.
+    /// Returns the id of the first message that this end does not include.
     pub const fn next_id(self) -> MessageId {
         MessageId(self.0)
     }
 
-    /// The id of the last message before this end, if there is one.
+    /// Returns the id of the last message before this end; none at the log's beginning.
     pub fn last_id(self) -> Option<MessageId> {
         self.0.checked_sub(1).map(MessageId)
     }
 
-    /// The end of the log after `count` more messages.
+    /// Returns the end of the log after `count` more messages.
     pub const fn plus(self, count: u64) -> Self {
         Self(self.0 + count)
     }
@@ -75,9 +79,9 @@ impl fmt::Display for LogEnd {
     }
 }
 
-/// A run of consecutive ids, `start..end`.
+/// A range of consecutive ids, `start..end`.
 ///
-/// Written for people as `3` (one message), `3..=5` (several) or `none` (empty).
+/// Displayed as `3` (one message), `3..=5` (several) or `none` (empty).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdRange {
     start: LogEnd,
@@ -85,46 +89,48 @@ pub struct IdRange {
 }
 
 impl IdRange {
-    /// The ids from `start` up to, not including, `end`.
+    /// Returns the ids from `start` up to, but not including, `end`.
     ///
     /// # Panics
-    /// When `end` lies before `start`: that is a bug of the caller.
+    /// When `end` lies before `start`, which is a bug of the caller.
     pub fn new(start: LogEnd, end: LogEnd) -> Self {
         assert!(start <= end, "a range ends before it starts: {start}..{end}");
         Self { start, end }
     }
 
-    /// The range that holds no id and stands at `at`.
+    /// Returns an empty range at position `at`.
     pub const fn empty(at: LogEnd) -> Self {
         Self { start: at, end: at }
     }
 
-    /// Where the range begins, as a pointer.
+    /// Returns the position before the first id.
     pub const fn start(self) -> LogEnd {
         self.start
     }
 
-    /// The exclusive end.
+    /// Returns the exclusive end.
     pub const fn end(self) -> LogEnd {
         self.end
     }
 
-    /// How many ids the range holds.
+    /// Returns the number of ids in the range.
     pub const fn len(self) -> u64 {
         self.end.0 - self.start.0
     }
 
-    /// Whether the range holds no id.
+    /// Returns whether the range has no ids.
     pub const fn is_empty(self) -> bool {
         self.start.0 == self.end.0
     }
 
-    /// The part of the range at or above `from`; empty at the range's end when nothing is left.
+    /// Returns the part of the range at or above `from`. If nothing is left, it is empty and lies
+    /// at the range's end.
     pub fn from(self, from: LogEnd) -> Self {
         Self { start: self.start.max(from).min(self.end), end: self.end }
     }
 
-    /// The part of the range below `until`; empty at the range's start when nothing is left.
+    /// Returns the part of the range below `until`. If nothing is left, it is empty and lies at the
+    /// range's start.
     pub fn until(self, until: LogEnd) -> Self {
         Self { start: self.start, end: self.end.min(until).max(self.start) }
     }

@@ -1,28 +1,28 @@
-//! Runs of consecutive messages: with or without their bytes.
+//! Runs of consecutive messages, with or without their bytes.
 
 use crate::IdRange;
 
-/// Something that stands for a run of consecutive messages: bare ids inside the deciding code, ids with their
-/// encoded records around it.
+/// A run of consecutive messages: as ids on the control path, as ids with encoded records on the
+/// data path.
 pub trait Run: Clone {
-    /// The ids of the run.
+    /// Returns the ids of the run.
     fn range(&self) -> IdRange;
 
-    /// The size of the run's records, in bytes.
+    /// Returns the size of the run's records, in bytes.
     fn bytes(&self) -> usize;
 
-    /// The part of the run inside `part`.
+    /// Returns the part of the run with the ids `part`.
     ///
     /// # Panics
     /// When `part` is not inside the run.
     fn slice(&self, part: IdRange) -> Self;
 
-    /// Returns the run in memory of its own, so that keeping it keeps nothing beside it.
+    /// Returns the run in memory of its own, so that it keeps no larger allocation alive.
     #[must_use]
     fn detached(self) -> Self;
 }
 
-/// Bare ids: a run whose bytes are elsewhere. Each message counts as one byte.
+/// A run of ids, whose bytes are elsewhere. Each message counts as one byte.
 impl Run for IdRange {
     fn range(&self) -> IdRange {
         *self
