@@ -1,4 +1,5 @@
-//! The operator of a master that was put back from an older copy gives up what only other nodes have.
+//! Accepts a loss: the operator of a master that was restored from an older copy gives up the
+//! messages that only other nodes have.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +14,7 @@ use super::open::{lock_directory, open_directory};
 /// Why no loss was accepted. Nothing was changed then.
 #[derive(Debug, Error)]
 pub enum AcceptLossError {
-    /// It is a secondary's.
+    /// The directory is a secondary's.
     #[error(
         "{path} is a secondary's directory: there is nothing to accept, since a secondary takes what its \
          master has; nothing was changed"
@@ -28,28 +29,28 @@ pub enum AcceptLossError {
          accept; nothing was changed"
     )]
     NoLoss,
-    /// It was accepted before.
+    /// The loss was accepted before.
     #[error(
         "what other nodes have below id {end} and this master does not was given up before, and it has \
          met no secondary with more since, so there is no loss to accept; nothing was changed"
     )]
     Accepted {
-        /// Below which end.
+        /// The end below which it was accepted.
         end: LogEnd,
     },
-    /// It cannot be looked into.
+    /// The directory cannot be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// It is in use, or cannot be written to.
+    /// The directory is in use, or not writable.
     #[error(transparent)]
     Open(#[from] OpenError),
 }
 
-/// Lets the log of a stopped master grow again although other nodes have more of it: what they have below the returned
-/// end and the master does not is given up.
+/// Lets the log of a stopped master grow again although other nodes have more of it. What they have
+/// below the returned end, and the master does not, is given up.
 ///
 /// # Errors
-/// When the directory is no master's, is in use, has no log, or no loss is known.
+/// When the directory is not a master's, is in use, has no log, or no loss is known.
 pub fn accept_loss(path: &Path) -> Result<LogEnd, AcceptLossError> {
     let directory = open_directory(path)?;
     let role = role_of(&directory)?;

@@ -1,4 +1,4 @@
-//! Chunks: a stretch of the log in one piece of memory.
+//! Chunks: parts of the log that each lie in one piece of memory.
 
 use std::ops::Range;
 
@@ -10,24 +10,26 @@ use bytes::Bytes;
 
 use super::Page;
 
-/// Room of a piece of memory, in bytes, unless a single run needs more. Larger: fewer allocations, but the untouched
-/// rest of the last one counts towards the node's size. Smaller than a run: runs get cut at chunk borders more often
-/// than they need to.
+/// Capacity of a chunk, in bytes, unless a single run needs more. Larger: fewer allocations, but
+/// the unused rest of the last one counts towards the node's size. Smaller than a run: runs are cut
+/// at chunk borders more often than necessary.
 pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// Where each record of a chunk begins, relative to the chunk, and where the last one ends.
 #[derive(Debug)]
 struct Offsets {
     start: LogEnd,
-    /// The checksum of all records before, where it is known.
+    /// The checksum of all records before the chunk, if it is known.
     running: Option<RunningChecksum>,
-    /// One more than records: the last is the chunk's length. `u32`, since a chunk has at most
-    /// [`CHUNK_BYTES`], or is a single run, and that is below 16 MiB.
+    /// One element more than there are records: the last one is the chunk's length. `u32` is
+    /// enough, since a chunk has at most [`CHUNK_BYTES`] or is a single run, which has less than 16
+    /// MiB.
     begins: Vec<u32>,
-    /// The batches of several records, by the records' places. So that finding where a long one ends takes no longer
-    /// for it: the master asks with each turn, while a secondary has no capacity for it.
+    /// The batches of several records, as ranges of record indexes. With them the end of a long
+    /// batch is found in constant time: the master looks for it in each event-loop iteration while
+    /// a secondary's buffer is full.
     batches: Vec<Range<u32>>,
-    /// The first record of one that is being appended.
+    /// The first record of the batch that is being appended.
     open_batch: Option<u32>,
 }
 
@@ -55,7 +57,7 @@ impl Offsets {
         }
     }
 
-    /// The batch that is cut by ending before this record.
+    /// Returns the batch that contains this record but does not start at it.
     fn batch_around(&self, record: usize) -> Option<Range<usize>> {
         let after = self.batches.partition_point(|batch| (batch.start as usize) < record);
         let batch = self.batches.get(after.checked_sub(1)?)?;
@@ -63,8 +65,9 @@ impl Offsets {
         (record < batch.end).then_some(batch)
     }
 
-    /// The longest run from `from` on that ends at `until` or before, at the chunk's end or before, and has at most
-    /// `max_bytes`, or is a single record or batch. Only `until` cuts a batch.
+    /// Returns the longest run from `from` on that ends at or before `until` and the chunk's end
+    /// and has at most `max_bytes`, but at least a single record or batch, with its size in bytes.
+    /// Only `until` can cut a batch.
     fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
         let first = (from.get() - self.start.get()) as usize;
         let until = until.min(self.end());
@@ -81,12 +84,13 @@ impl Offsets {
         (range, self.offset(range.end()) - begin)
     }
 
-    /// The checksum of all records below `end`, which must lie in the chunk, where it is known.
+    /// Returns the checksum of all records below `end`, which must lie in the chunk, if it is
+    /// known.
     fn running_at(&self, end: LogEnd, bytes: &[u8]) -> Option<RunningChecksum> {
         self.running?.over(bytes.get(..self.offset(end)).expect("offsets inside"))
     }
 
-    /// A page of what begins at `from` and stands in `bytes`, copied.
+    /// Copies a page from `bytes`, the chunk's memory.
     fn page(&self, bytes: &[u8], from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         let (range, size) = self.part_from(from, until, max_bytes);
         if size > max_bytes {
@@ -96,7 +100,7 @@ impl Offsets {
         Page::Records(Records::trusted(range, Bytes::copy_from_slice(bytes)))
     }
 
-    /// As [`run_from`](Self::run_from), but that `max_bytes` cuts a batch.
+    /// As [`run_from`](Self::run_from), but `max_bytes` can cut a batch.
     fn part_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
         let first = (from.get() - self.start.get()) as usize;
         let last = (until.min(self.end()).get() - self.start.get()) as usize;
@@ -112,12 +116,12 @@ impl Offsets {
     }
 }
 
-/// The chunk that is being written.
+/// The chunk that is appended to.
 #[derive(Debug)]
 pub(super) struct ActiveChunk {
     offsets: Offsets,
     bytes: Vec<u8>,
-    /// Bytes that it has capacity for.
+    /// Capacity, in bytes.
     capacity: usize,
 }
 
@@ -129,8 +133,8 @@ pub(super) struct SealedChunk {
 }
 
 impl ActiveChunk {
-    /// An empty chunk with capacity for `capacity` bytes. It is written into `memory`, where that is large enough.
-    /// `running` is the checksum of all records before, where it is known.
+    /// Returns an empty chunk with a capacity of `capacity` bytes, which uses `memory` if that is
+    /// large enough. `running` is the checksum of all records before, if it is known.
     pub(super) fn new(
         start: LogEnd,
         running: Option<RunningChecksum>,
@@ -154,12 +158,13 @@ impl ActiveChunk {
         self.offsets.end()
     }
 
-    /// Whether so many more bytes have capacity.
+    /// Returns whether this many more bytes fit.
     pub(super) fn has_capacity(&self, bytes: usize) -> bool {
         self.bytes.len() + bytes <= self.capacity
     }
 
-    /// Appends a batch and returns its first id. The key stands with the first message, for all of them.
+    /// Appends a batch and returns its first id. The key is stored with the first message, for all
+    /// of them.
     pub(super) fn push(
         &mut self,
         accepted_ms: u64,
@@ -178,7 +183,8 @@ impl ActiveChunk {
         first.next_id()
     }
 
-    /// A run goes into one chunk whole: one that needs more capacity than others have is alone in it.
+    /// Appends a run, which is never split: one that is larger than other chunks has a chunk of its
+    /// own.
     pub(super) fn push_run(&mut self, run: &Records) {
         self.take_memory();
         let before = self.bytes.len();
@@ -191,8 +197,8 @@ impl ActiveChunk {
         }
     }
 
-    /// Takes the whole chunk's memory at the first record: growing in steps would copy it several times, and pages
-    /// that are not written to yet cost nothing.
+    /// Allocates the whole capacity at the first record. Growing in steps would copy the chunk
+    /// several times, and memory pages that were not written to yet cost nothing.
     fn take_memory(&mut self) {
         if self.bytes.is_empty() {
             self.bytes.reserve_exact(self.capacity);
@@ -203,19 +209,20 @@ impl ActiveChunk {
         self.offsets.run_from(from, until, max)
     }
 
-    /// A copy: the chunk's memory is still being written.
+    /// Copies a run, since the chunk's memory is still written to.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
         let (range, _) = self.offsets.run_from(from, until, max_bytes);
         let bytes = self.bytes.get(self.offsets.bytes_of(range)).expect("offsets inside");
         Records::trusted(range, Bytes::copy_from_slice(bytes))
     }
 
-    /// The checksum of all records below `end`, which must lie in the chunk, where it is known.
+    /// Returns the checksum of all records below `end`, which must lie in the chunk, if it is
+    /// known.
     pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
         self.offsets.running_at(end, &self.bytes)
     }
 
-    /// A page of what begins at `from`.
+    /// Copies a page of the records from `from` on.
     pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
@@ -223,7 +230,7 @@ impl ActiveChunk {
     pub(super) fn seal(mut self) -> SealedChunk {
         self.offsets.begins.shrink_to_fit();
         self.offsets.batches.shrink_to_fit();
-        // A little that is left over is not worth the copy, and the memory may be used again as it is.
+        // A small unused rest is not worth a copy, and the memory may be reused as it is.
         if self.bytes.len() < self.bytes.capacity() / 8 * 7 {
             self.bytes.shrink_to_fit();
         }
@@ -248,12 +255,13 @@ impl SealedChunk {
         self.offsets.run_from(from, until, max)
     }
 
-    /// The checksum of all records below `end`, which must lie in the chunk, where it is known.
+    /// Returns the checksum of all records below `end`, which must lie in the chunk, if it is
+    /// known.
     pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
         self.offsets.running_at(end, &self.bytes)
     }
 
-    /// The chunk's memory, emptied, where no reader holds a slice of it.
+    /// Returns the chunk's memory, emptied; none if a reader holds a slice of it.
     pub(super) fn into_memory(self) -> Option<Vec<u8>> {
         let is_unique = self.bytes.is_unique();
         is_unique.then(|| {
@@ -263,18 +271,18 @@ impl SealedChunk {
         })
     }
 
-    /// A copy of a page of what begins at `from`, so that the chunk's memory can be given back.
+    /// Copies a page of the records from `from` on, so that the chunk's memory can be reused.
     pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
 
-    /// A page as a slice of the chunk itself: also one record that is longer.
+    /// Returns a page as a slice of the chunk, even if its only record is larger than the limit.
     pub(super) fn page_shared(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         let (range, _) = self.offsets.part_from(from, until, max_bytes);
         Page::Records(Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range))))
     }
 
-    /// A slice of the chunk itself, without a copy.
+    /// Returns a run as a slice of the chunk, without a copy.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
         let (range, _) = self.offsets.run_from(from, until, max_bytes);
         Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range)))

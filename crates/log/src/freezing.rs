@@ -1,4 +1,4 @@
-//! A disk that stops answering when it is told to, and counts what it is asked, for tests.
+//! A disk for tests that hangs on demand, and counts its calls.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -7,7 +7,8 @@ use super::storage::{Storage, StorageFile};
 use crate::SimDisk;
 use acklog_threads::{lock, wait_while};
 
-/// A simulated disk whose syncs, reads or looks at lengths hang while it is frozen. A clone is the same disk.
+/// A simulated disk whose syncs, reads or length queries hang while it is frozen. A clone is the
+/// same disk.
 #[derive(Clone, Debug, Default)]
 pub struct FreezingDisk {
     inner: SimDisk,
@@ -34,30 +35,30 @@ impl FreezingDisk {
         lock(&self.state.0)
     }
 
-    /// Lets all syncs hang from now on, or go on.
+    /// Makes all syncs hang from now on, or continue.
     pub fn freeze(&self, is_frozen: bool) {
         self.state().syncs = is_frozen;
         self.state.1.notify_all();
     }
 
-    /// Lets all reads of files hang from now on, or go on.
+    /// Makes all reads of files hang from now on, or continue.
     pub fn freeze_reads(&self, is_frozen: bool) {
         self.state().reads = is_frozen;
         self.state.1.notify_all();
     }
 
-    /// Lets all looks at files' lengths hang from now on, or go on.
+    /// Makes all queries of files' lengths hang from now on, or continue.
     pub fn freeze_looks(&self, is_frozen: bool) {
         self.state().looks = is_frozen;
         self.state.1.notify_all();
     }
 
-    /// How many reads of files were done so far.
+    /// Returns the number of reads of files so far.
     pub fn reads_done(&self) -> usize {
         self.state().reads_done
     }
 
-    /// Bytes of the longest write so far.
+    /// Returns the size of the longest write so far, in bytes.
     pub fn longest_write(&self) -> usize {
         self.state().longest_write
     }

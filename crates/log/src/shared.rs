@@ -1,4 +1,4 @@
-//! What the two ends of a log share: the recent records in memory, and how far they are durable.
+//! What the two ends of a log share: the recent records in memory, and the durable end.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,49 +16,51 @@ use super::{Page, ReadError};
 /// The state of a log.
 #[derive(Debug)]
 pub(super) struct SharedLog {
-    /// Held for the time of one append or of one read of at most a run's size, never across an await.
+    /// Locked for one append, or for one read of at most a run's size; never across an await.
     recent: RwLock<Recent>,
-    /// What was there at the start.
+    /// What was there when the log was opened.
     pub(super) before: Before,
-    /// Stored after the records below it are in memory or in files; loaded before they are read. Grows only.
+    /// Stored after the records below it are in memory or in files, loaded before they are read.
+    /// Never decreases.
     durable_end: AtomicU64,
-    /// The version of the list of members that is written down.
-    pub(super) remembered: AtomicU64,
-    /// Told when one of the ends or the disk's state changed by itself.
+    /// The version of the list of members that is persisted.
+    pub(super) members_version: AtomicU64,
+    /// Notified when an end or the disk's state changed in the background.
     pub(super) changed: Notify,
     /// None for a log in memory.
     pub(super) disk: Option<DiskState>,
 }
 
-/// What stands before the records that come after a start, and is not in memory.
+/// What the log had when it was opened, and is not in memory.
 #[derive(Debug)]
 pub(super) struct Before {
     pub(super) end: LogEnd,
-    /// The checksum of all of its records, where it is known.
+    /// The checksum of all of its records, if it is known.
     pub(super) running: Option<RunningChecksum>,
-    /// The checksum of the last one, where there is one that can be read.
+    /// The checksum of the last record, if it has one that can be read.
     pub(super) last: Option<Checksum>,
-    /// When the last one was accepted; 0 where there is none, or it cannot be read.
+    /// When the last message was accepted, in milliseconds since 1970; 0 if there is none, or it
+    /// cannot be read.
     pub(super) accepted_ms: u64,
 }
 
-/// The newest records, in pieces. A log in memory has all of its records here; one on disk those that are not durable
-/// yet, and some megabytes more.
+/// The newest records, in chunks. A log in memory has all of its records here. A log on disk has
+/// those that are not durable yet, and some megabytes more.
 #[derive(Debug)]
 pub(super) struct Recent {
     /// In id order, without gaps.
     sealed: VecDeque<SealedChunk>,
     /// Follows the last sealed one.
     pub(super) active: ActiveChunk,
-    /// Room of a piece, in bytes, unless a single run needs more.
+    /// Capacity of a chunk, in bytes, unless a single run needs more.
     chunk_bytes: usize,
-    /// Memory of a piece that was given back, for the next one: the first touch of fresh memory costs more than what is
-    /// written into it.
+    /// Memory of a chunk that was dropped, for the next one: the first access to fresh memory costs
+    /// more than what is written into it.
     spare: Vec<u8>,
 }
 
 impl SharedLog {
-    /// A log that has nothing in memory yet. Pieces of memory have `chunk_bytes`.
+    /// Returns a log without any records in memory. Its chunks have a capacity of `chunk_bytes`.
     pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<DiskState>) -> Self {
         let Before { end, running, .. } = before;
         let active = ActiveChunk::new(end, running, chunk_bytes, Vec::new());
@@ -68,7 +70,7 @@ impl SharedLog {
             recent: RwLock::new(recent),
             before,
             durable_end: AtomicU64::new(end.get()),
-            remembered: AtomicU64::new(0),
+            members_version: AtomicU64::new(0),
             changed: Notify::new(),
             disk,
         }
@@ -86,22 +88,23 @@ impl SharedLog {
         LogEnd::new(self.durable_end.load(Ordering::Acquire))
     }
 
-    /// The end of all records, durable or not.
+    /// Returns the end of all records, durable or not.
     pub(super) fn appended_end(&self) -> LogEnd {
         self.recent().active.end()
     }
 
-    /// Makes everything below `end` visible, and gives memory back as long as more than `recent_bytes` are left.
+    /// Makes everything below `end` visible, then drops durable chunks while more than
+    /// `recent_bytes` are in memory.
     pub(super) fn publish(&self, end: LogEnd, recent_bytes: usize) {
         self.durable_end.store(end.get(), Ordering::Release);
         if self.disk.is_some() {
-            // Of what readers see by now, and no more.
+            // Only what readers can see by now.
             self.recent_mut().forget(self.durable_end(), recent_bytes);
             self.changed.notify_one();
         }
     }
 
-    /// Notes that what is on disk is not what was written there, unless the error says nothing about that.
+    /// Notes that stored bytes are damaged, unless the error says nothing about them.
     pub(super) fn unreadable(&self, error: &ReadError) {
         match error {
             ReadError::Passing { detail } => {
@@ -116,7 +119,7 @@ impl SharedLog {
         }
     }
 
-    /// Reads records that are in memory, durable or not; none where `from` lies before those.
+    /// Reads records from memory, durable or not; none if `from` lies before those.
     pub(super) fn read_recent(
         &self,
         from: LogEnd,
@@ -130,8 +133,8 @@ impl SharedLog {
         })
     }
 
-    /// The checksum of all records below `end`, durable or not; none where it is not known, or `end` lies before the
-    /// records in memory.
+    /// Returns the checksum of all records below `end`, durable or not; none if it is not known, or
+    /// `end` lies before the records in memory.
     pub(super) fn running_recent(&self, end: LogEnd) -> Option<RunningChecksum> {
         let recent = self.recent();
         match recent.sealed_at(end) {
@@ -141,7 +144,8 @@ impl SharedLog {
         }
     }
 
-    /// The checksum of the last record below `end`, durable or not; none where there is none, or it is not in memory.
+    /// Returns the checksum of the last record below `end`, durable or not; none if there is no
+    /// such record, or it is not in memory.
     pub(super) fn last_recent(&self, end: LogEnd) -> Option<Checksum> {
         if end == self.before.end {
             return self.before.last;
@@ -150,7 +154,7 @@ impl SharedLog {
         records.iter().next().map(|record| record.checksum)
     }
 
-    /// Reads a page of what is in memory, durable or not; none where `from` lies before that.
+    /// Reads a page from memory, durable or not; none if `from` lies before what is in memory.
     pub(super) fn page_recent(
         &self,
         from: LogEnd,
@@ -159,14 +163,14 @@ impl SharedLog {
     ) -> Option<Page> {
         let recent = self.recent();
         (recent.start() <= from).then(|| match recent.sealed_at(from) {
-            // Its memory is never given back.
+            // A log in memory never drops a chunk.
             Some(sealed) if self.disk.is_none() => sealed.page_shared(from, until, max_bytes),
             Some(sealed) => sealed.page(from, until, max_bytes),
             None => recent.active.page(from, until, max_bytes),
         })
     }
 
-    /// What [`read_recent`](Self::read_recent) would return: its ids and its size in bytes.
+    /// Returns what [`read_recent`](Self::read_recent) would return: its ids and its size in bytes.
     pub(super) fn plan_recent(
         &self,
         from: LogEnd,
@@ -182,12 +186,12 @@ impl SharedLog {
 }
 
 impl Recent {
-    /// Where the records in memory begin.
+    /// Returns where the records in memory begin.
     pub(super) fn start(&self) -> LogEnd {
         self.sealed.front().map_or(self.active.start(), SealedChunk::start)
     }
 
-    /// The piece that the next `bytes` go into.
+    /// Returns the chunk that the next `bytes` go into.
     pub(super) fn active_with_capacity(&mut self, bytes: usize) -> &mut ActiveChunk {
         if !self.active.has_capacity(bytes) {
             self.begin_chunk(bytes);
@@ -195,8 +199,8 @@ impl Recent {
         &mut self.active
     }
 
-    /// Seals the piece that the last batch went into, where that batch of so many bytes makes up
-    /// most of it. From then on all secondaries are sent the same memory, instead of a copy each.
+    /// Seals the chunk of the last batch if that batch, of this many bytes, fills most of it. From
+    /// then on all secondaries are sent slices of the same memory, instead of a copy each.
     pub(super) fn share_large(&mut self, bytes: usize) {
         if bytes >= self.chunk_bytes / 2 {
             self.begin_chunk(0);
@@ -219,7 +223,7 @@ impl Recent {
         (from < sealed.end()).then_some(sealed)
     }
 
-    /// Drops the oldest pieces that are durable, as long as more than `bytes` are left.
+    /// Drops the oldest durable chunks while more than `bytes` are in memory.
     fn forget(&mut self, durable_end: LogEnd, bytes: usize) {
         let mut left =
             self.sealed.iter().map(SealedChunk::bytes).sum::<usize>() + self.active.bytes();

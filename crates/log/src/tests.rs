@@ -1,6 +1,6 @@
 //! The log as its users see it.
 
-use acklog_types::LogView;
+use acklog_types::{Batch, IdRange, LogEnd, LogId, LogView, MessageId, Run};
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The segment that is being written, and why a write may not be done.
+//! The active segment, which is written to, and why a write may fail.
 
 use std::io;
 use std::sync::Arc;
@@ -8,37 +8,39 @@ use acklog_types::DiskFault;
 use super::cause::{is_full, is_lack, is_refused};
 use super::segment_file::SegmentFile;
 
-/// Segments are lengthened to multiples of this, in bytes: what file systems give out.
+/// Preallocation extends files to multiples of this many bytes, which is what file systems
+/// allocate.
 const BLOCK_BYTES: u64 = 4096;
 
-/// The segment that is being written.
+/// The segment that is written to.
 #[derive(Debug)]
 pub(super) struct ActiveSegment {
     pub(super) segment: Arc<SegmentFile>,
-    /// Where the next group goes.
+    /// The offset of the next group.
     pub(super) at: u64,
-    /// The file has zeros up to here.
+    /// The file is preallocated with zeros up to here.
     pub(super) preallocated_end: u64,
-    /// Whether zeros can be written ahead: not once that failed.
+    /// Whether to preallocate; false once that failed.
     pub(super) preallocates: bool,
     /// Whether a write failed in part, so that the file has more than it should.
     pub(super) torn: bool,
-    /// What is written ahead; empty until then. Kept: fresh memory for it costs a page fault for each
-    /// 4 KiB of it, as many as the messages do.
+    /// The zeros to write; empty until the first time. Kept, since fresh memory costs a page fault
+    /// for each 4 KiB, as many as the messages do.
     zeros: Vec<u8>,
 }
 
-/// Why something was not done.
+/// Why a write or a flush was not done.
 #[derive(Debug)]
 pub(super) enum WriteFailure {
     /// Nothing is in doubt, and the same can be done later.
     Passing(DiskFault),
-    /// What the disk holds is not known any more. The words for a person.
+    /// The contents of the disk are unknown now. The words for the operator.
     Final(String),
 }
 
 impl WriteFailure {
-    /// A failure of a step that leaves nothing in doubt, as long as the reason is one that passes.
+    /// Classifies the failure of a step that leaves nothing in doubt, unless the reason is
+    /// permanent.
     pub(super) fn of(detail: String, error: &io::Error) -> Self {
         if is_full(error) {
             Self::Passing(DiskFault::Full { detail })
@@ -51,10 +53,10 @@ impl WriteFailure {
 }
 
 impl ActiveSegment {
-    /// A segment of which nothing was written since it was opened.
+    /// Returns a segment to which nothing was written since it was opened.
     pub(super) fn new(segment: Arc<SegmentFile>) -> Self {
         let at = segment.index().length();
-        // Behind the records there is nothing but zeros: else it would have been cut off.
+        // Only zeros follow the records: recovery has cut off anything else.
         let preallocated_end = segment.file.length().unwrap_or(at);
         Self { segment, at, preallocated_end, preallocates: true, torn: false, zeros: Vec::new() }
     }
@@ -64,9 +66,9 @@ impl ActiveSegment {
         self.at < self.preallocated_end
     }
 
-    /// Writes zeros ahead of the end, where the file has none left and small writes come: overwriting them needs no new
-    /// blocks and no new length, which makes the next syncs about twice as fast. Where it fails, the disk is nearly
-    /// full, and it goes on without.
+    /// Preallocates zeros behind the end, if the file has none left and writes are small.
+    /// Overwriting zeros needs no new blocks and no new length, which makes the next syncs about
+    /// twice as fast. A failure means that the disk is nearly full; then writing goes on without.
     pub(super) fn preallocate(&mut self, written: usize, preallocate_bytes: usize) {
         if self.at <= self.preallocated_end {
             return;
@@ -83,7 +85,7 @@ impl ActiveSegment {
             if self.preallocates {
                 self.preallocated_end = until;
             } else {
-                // What little room there is belongs to messages and to the manifest.
+                // The little space left is for messages and for the manifest.
                 self.torn = self.segment.file.set_length(self.at).is_err();
             }
         }

@@ -1,7 +1,7 @@
-//! The one that writes: group commit.
+//! The group-commit writer.
 //!
-//! All that waits becomes groups of records, one write and one sync; meanwhile more comes and waits for the next. The
-//! same code runs in a thread of its own in production and step by step in the simulator.
+//! All appended records become write groups, one write and one sync. What is appended meanwhile
+//! waits for the next sync. Production runs this code in a thread, the simulator step by step.
 
 use std::io;
 use std::sync::Arc;
@@ -25,14 +25,15 @@ use super::{DiskOptions, DiskState, Work};
 use crate::shared::SharedLog;
 use crate::storage::{Storage, StorageFile};
 
-/// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
+/// Bytes in one write to the system, about. Larger: more memory. Smaller: more system calls for a
+/// large batch.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Pauses between two attempts to write while something passes that keeps it from being done: the first, and the
-/// longest. Shorter: more work for nothing. Longer: the node is well again later than it could be.
+/// Backoff between two attempts to write during a temporary failure: the first pause, and the
+/// longest. Shorter: useless work. Longer: the node recovers later than it could.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// The writing end of the files.
+/// The writing end of the segment files.
 #[derive(Debug)]
 pub struct Committer {
     shared: Arc<SharedLog>,
@@ -42,15 +43,15 @@ pub struct Committer {
     manifest: Manifest,
     active: Option<ActiveSegment>,
     written_end: LogEnd,
-    /// What is below survives every crash. `synced_end <= durable_end <= written_end`.
+    /// Everything below survives any crash. `flushed_end <= durable_end <= written_end`.
     flushed_end: LogEnd,
-    /// Bytes of records that were written and not published.
+    /// Bytes of records that were written but not published.
     unpublished_bytes: u64,
-    /// A list of members that is not written down yet, and its version.
+    /// A list of members that is not persisted yet, and its version.
     members: Option<(u64, Vec<NodeName>, Losses)>,
-    /// The last segment is to be sealed before it is full.
+    /// Whether to seal the active segment before it is full.
     rolls: bool,
-    /// How long to wait before the next attempt; none while nothing holds writing up.
+    /// The backoff before the next attempt; none unless a failure holds writing up.
     pause: Option<Duration>,
     buffer: Vec<u8>,
 }
@@ -86,7 +87,7 @@ impl Committer {
         self.shared.disk.as_ref().expect("a committer belongs to a log on disk")
     }
 
-    /// Works until the log is closed.
+    /// Writes until the log is closed.
     pub(crate) fn run(&mut self) {
         loop {
             if self.wait_for_work() {
@@ -97,7 +98,8 @@ impl Committer {
         }
     }
 
-    /// Waits until something is to be written, or tried again. Returns whether the log is to be closed instead.
+    /// Waits until there is something to write, or to try again. Returns whether to close the log
+    /// instead.
     fn wait_for_work(&self) -> bool {
         let (is_sound, disk) = (self.is_sound(), self.disk());
         let is_idle = |work: &mut Work| {
@@ -113,14 +115,14 @@ impl Committer {
         work.closing
     }
 
-    /// Whether writing goes on. After a failure nothing more is written: what the disk holds then is not known, and a
-    /// later success would prove nothing.
+    /// Returns whether writing goes on. After a failure nothing more is written: the contents of
+    /// the disk are unknown, and a later success would prove nothing.
     fn is_sound(&self) -> bool {
         !self.disk().has_failed()
     }
 
-    /// Writes all that waits. It is not durable before [`sync`](Self::sync). What only passes is tried again with the
-    /// next call.
+    /// Writes all that was appended. It is durable after [`sync`](Self::sync). After a temporary
+    /// failure the next call tries again.
     pub fn write(&mut self) {
         if self.is_sound() {
             match self.try_write() {
@@ -130,7 +132,7 @@ impl Committer {
         }
     }
 
-    /// Makes durable what was written, and publishes it.
+    /// Flushes what was written, and publishes it.
     pub fn sync(&mut self) {
         if self.is_sound()
             && self.shared.durable_end() < self.written_end
@@ -140,7 +142,7 @@ impl Committer {
         }
     }
 
-    /// Ends cleanly: all that was appended is durable, and the next start need not doubt it.
+    /// Closes the log cleanly: all that was appended is durable, and the manifest says so.
     pub fn close(&mut self) {
         self.write();
         if self.is_sound() {
@@ -155,7 +157,7 @@ impl Committer {
         match failed {
             WriteFailure::Passing(fault) => {
                 if matches!(fault, DiskFault::Stalled { .. }) {
-                    // It may be for want of a descriptor.
+                    // The failure may be due to a lack of descriptors.
                     self.disk().segments.close_sealed();
                 }
                 let (first, longest) = RETRY_PAUSES;
@@ -177,7 +179,7 @@ impl Committer {
         self.shared.changed.notify_one();
     }
 
-    /// Writing works: whatever held it up is over.
+    /// Notes that writing works, after any temporary failure.
     fn go_on(&mut self) {
         self.pause = None;
         if self.disk().hold_up(None).is_some() {
@@ -203,7 +205,7 @@ impl Committer {
             let (version, members, losses) = (*version, members.clone(), losses.clone());
             self.store_manifest(Manifest { members, losses, ..self.manifest.clone() })?;
             self.members = None;
-            self.shared.remembered.store(version, Ordering::Release);
+            self.shared.members_version.store(version, Ordering::Release);
             self.shared.changed.notify_one();
         }
         self.cut_torn()?;
@@ -216,7 +218,7 @@ impl Committer {
         let end = self.shared.appended_end();
         while self.written_end < end {
             let is_full = |active: &ActiveSegment| active.at >= self.options.sizes.segment_bytes;
-            // A secondary whose log is empty may have begun with another log.
+            // A secondary with an empty log may have begun another log.
             let is_other = self.written_end == LogEnd::ZERO && log != self.manifest.log;
             if self.active.as_ref().is_none_or(is_full) || is_other {
                 self.roll(log.or(self.manifest.log).expect("messages belong to a log"))?;
@@ -230,7 +232,7 @@ impl Committer {
         self.active.as_ref().is_some_and(|active| active.segment.header.first < self.written_end)
     }
 
-    /// Writes groups up to `end`, or about as many as go into one write.
+    /// Writes groups up to `end`, or about as many as fit into one write.
     fn write_some(&mut self, end: LogEnd) -> Result<(), WriteFailure> {
         let Some(active) = &mut self.active else { return Ok(()) };
         let (mut next, mut groups) = (self.written_end, Vec::new());
@@ -249,7 +251,7 @@ impl Committer {
             let what = format!("write at offset {} of", active.at);
             let name = segment_name(active.segment.header.first);
             let detail = failure_text(&*self.storage, &what, &name, &error);
-            // A file system that is read-only now may have lost what it was given before.
+            // A file system that became read-only may have lost earlier writes.
             return Err(match is_refused(&error) {
                 true => WriteFailure::Final(detail),
                 false => WriteFailure::of(detail, &error),
@@ -281,9 +283,10 @@ impl Committer {
         Ok(())
     }
 
-    /// Seals the last segment, if there is one, and begins the next. Only a synced segment is sealed, so that what is
-    /// missing from one is damage. The new file is there, name and all, before the manifest tells of it. Where that is
-    /// held up, it is all done again later: a file that the manifest does not tell of is made anew.
+    /// Seals the active segment, if there is one, and begins the next. Only a flushed segment is
+    /// sealed, so that anything missing from it is damage. The new file and its name are durable
+    /// before the manifest names it. After a temporary failure all of this is done again: a file
+    /// that the manifest does not name is created anew.
     fn roll(&mut self, log: LogId) -> Result<(), WriteFailure> {
         self.settle()?;
         let first = self.written_end;
@@ -293,7 +296,8 @@ impl Committer {
         let header = SegmentHeader::new(log, first, sync_marker, running);
         let name = segment_name(first);
         if self.manifest.last == Some(first) {
-            // An empty one of another log: while its file is made anew, the manifest must not tell of it.
+            // An empty segment of another log. While its file is created anew, the manifest must
+            // not name it.
             self.store_manifest(Manifest { last: None, ..self.manifest.clone() })?;
         }
         let file = self.create(&name, &header)?;
@@ -309,7 +313,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Makes a segment's file, so that it survives a crash.
+    /// Creates a segment's file, so that it survives a crash.
     fn create(
         &self,
         name: &str,
@@ -334,7 +338,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Cuts everything off behind the records: the zeros, or what a failed write left.
+    /// Cuts off everything behind the records: preallocated zeros, or what a failed write left.
     fn cut_end(&mut self) -> Result<(), WriteFailure> {
         let Some(active) = &mut self.active else { return Ok(()) };
         if let Err(error) = active.segment.file.set_length(active.at) {
@@ -345,7 +349,8 @@ impl Committer {
         Ok(())
     }
 
-    /// Cuts the zeros off the last segment and syncs it, whatever the options say.
+    /// Cuts off the preallocated zeros of the active segment and syncs it, whatever the options
+    /// say.
     fn settle(&mut self) -> Result<(), WriteFailure> {
         let has_more = |active: &ActiveSegment| active.torn || active.is_preallocated();
         if self.active.as_ref().is_some_and(has_more) {
@@ -359,7 +364,7 @@ impl Committer {
         self.store_manifest(Manifest { flushed_end: self.flushed_end, ..self.manifest.clone() })
     }
 
-    /// Puts a manifest in the place of the one before. Where there is no room for it, the zeros ahead make some.
+    /// Replaces the manifest. If there is no space for it, the preallocated zeros are given up.
     fn store_manifest(&mut self, manifest: Manifest) -> Result<(), WriteFailure> {
         let mut stored = manifest.store(&*self.storage);
         if stored.as_ref().is_err_and(|failed| is_full(&failed.error))

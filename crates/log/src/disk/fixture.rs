@@ -81,7 +81,7 @@ fn options(fixture: &Fixture) -> DiskOptions {
 fn write(fixture: &Fixture, disk: &SimDisk) {
     let mut log = recover(Arc::new(disk.clone()), options(fixture)).unwrap();
     let members: Vec<NodeName> = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).into();
-    log.opened.writer.remember(1, members, Losses::default());
+    log.opened.writer.persist_members(1, members, Losses::default());
     let mut at = 1_700_000_000_000;
     for group in fixture.groups {
         for (texts, key) in *group {

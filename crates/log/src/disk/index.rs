@@ -1,23 +1,24 @@
-//! Where in a segment file a message is: a sparse index, and the file that keeps it beside a sealed segment.
+//! The sparse index of a segment file, and the file that keeps it beside a sealed segment.
 //!
-//! An index says nothing that the segment doesn't say: a missing or damaged one is made again by reading the segment.
-//! It also keeps the hashes of the segment's idempotency keys, so that a master that starts need not read old segments
-//! to know its last keyed messages.
+//! An index has only what its segment has: if it is missing or damaged, it is made again by a scan.
+//! It also has the hashes of the segment's idempotency keys, so that a starting master knows its
+//! last keyed messages without reading old segments.
 //!
 //! ```text
-//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · mark u64 · first id u64 · end u64 ·
-//!                   length u32 · record bytes u32 · entries u32 · keys u32 · 4 zeros · crc32c of the header u32
+//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · sync marker u64 · first id u64 · end u64 ·
+//!                   length u32 · record bytes u32 · entries u32 · keys u32 · 4 zeros ·
+//!                   crc32c of the header u32
 //! entries: id − first u32 · offset u32 · record bytes before u32
 //! crc32c of the header and the entries u32
 //! keys: hash u128 · id − first u32
 //! crc32c of the keys u32
 //! ```
 //!
-//! Where a segment is damaged, its keys are not known: the header then counts one, and none stands behind.
+//! The keys of a damaged segment are not known: its header counts one key, and none follows.
 //!
-//! The mark is that of the segment file: so an index that was left behind by another file of the same name is noticed.
-//! Version 1 had the log id in place of the mark (u128), and no checksum of the header alone; it is read, for segments
-//! of version 1.
+//! The sync marker is the segment file's, so that an index which another file of the same name has
+//! left is noticed. Version 1 had the log id (u128) in place of the sync marker, and no checksum of
+//! the header alone. It is read for segments of version 1.
 
 use std::io;
 
@@ -28,8 +29,8 @@ use super::format::{
 };
 use crate::storage::{Storage, StorageFile};
 
-/// Least distance between two entries, in bytes of the file. Smaller: a larger index in memory. Larger: a read of one
-/// message skips more.
+/// Least distance between two entries, in bytes of the file. Smaller: a larger index in memory.
+/// Larger: a read of one message skips more.
 pub(super) const ENTRY_DISTANCE_BYTES: u32 = 4096;
 
 const MAGIC: [u8; 8] = *b"acklog I";
@@ -37,76 +38,77 @@ const HEADER_BYTES: usize = 64;
 const ENTRY_BYTES: usize = 12;
 const KEY_BYTES: usize = 20;
 
-/// A keyed message.
+/// A message with an idempotency key.
 pub(super) type IndexedKey = (KeyHash, MessageId);
 
-/// Where a group begins.
+/// The beginning of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IndexEntry {
     /// Its first id, relative to the segment's.
     id: u32,
-    /// Its place in the file.
+    /// Its offset in the file.
     pub(super) offset: u32,
     /// Bytes of the records before it.
     bytes: u32,
 }
 
-/// What the head of an index file says of its segment. It says so for itself: whoever uses it compares it with the
-/// files.
+/// What the header of an index file says about its segment. Callers must compare it with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IndexHead {
     /// The end of its messages.
     pub(super) end: LogEnd,
-    /// Where its groups end in the file.
+    /// The end of its groups in the file.
     pub(super) length: u64,
-    /// How many keyed messages it has; none where no checksum of the head's own vouches for that.
+    /// Number of keyed messages; none if the header has no checksum of its own to prove it.
     pub(super) keys: Option<u32>,
 }
 
-/// Where the groups of one segment begin: the first, and then one every few kilobytes.
+/// The beginnings of groups of one segment: the first one, then one every few kilobytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SparseIndex {
     first: LogEnd,
     entries: Vec<IndexEntry>,
-    /// Where the segment ends: of the same form as where a group begins.
+    /// The end of the segment, in the form of a beginning.
     end: IndexEntry,
 }
 
 impl SparseIndex {
-    /// The index of an empty segment.
+    /// Returns the index of an empty segment.
     pub(super) fn new(first: LogEnd) -> Self {
         Self::starting_at(first, SEGMENT_HEADER_BYTES as u64)
     }
 
-    /// Notes a group at the segment's end: with its header it has `size` bytes, its records have `bytes`.
+    /// Adds a group at the segment's end: it has `size` bytes with its header, and `bytes` of
+    /// records.
     pub(super) fn push(&mut self, records: u32, size: u64, bytes: u64) {
         let distance = self.entries.last().map(|last| self.end.offset - last.offset);
         if distance.is_none_or(|distance| distance >= ENTRY_DISTANCE_BYTES) {
             self.entries.push(self.end);
         }
         self.end.id += records;
-        // A segment is rolled long before it has 4 GiB.
+        // A segment is sealed long before it has 4 GiB.
         self.end.offset += size as u32;
         self.end.bytes += bytes as u32;
     }
 
-    /// An index of what lies from a group on that begins with message `first` at `offset`, and of nothing yet.
+    /// Returns an empty index of the part of a segment that begins with a group, at message `first`
+    /// and `offset`.
     pub(super) fn starting_at(first: LogEnd, offset: u64) -> Self {
         let end = IndexEntry { id: 0, offset: offset as u32, bytes: 0 };
         Self { first, entries: Vec::new(), end }
     }
 
-    /// The end of its messages.
+    /// Returns the end of its messages.
     pub(super) fn end(&self) -> LogEnd {
         self.first.plus(u64::from(self.end.id))
     }
 
-    /// Where the groups end in the file.
+    /// Returns the end of its groups in the file.
     pub(super) fn length(&self) -> u64 {
         u64::from(self.end.offset)
     }
 
-    /// Bytes of all its records.
+    /// Returns the bytes of all its records.
     pub(super) fn record_bytes(&self) -> u64 {
         u64::from(self.end.bytes)
     }
@@ -115,7 +117,8 @@ impl SparseIndex {
         self.first.plus(u64::from(entry.id))
     }
 
-    /// The last known group that begins at or before `from`, which must lie in the segment: its first id and its place.
+    /// Returns the last known group that begins at or before `from`, which must lie in the segment:
+    /// its first id and its offset.
     pub(super) fn before(&self, from: LogEnd) -> (LogEnd, u64) {
         let after = self.entries.partition_point(|entry| self.id_of(entry) <= from);
         let entry = after.checked_sub(1).and_then(|at| self.entries.get(at));
@@ -124,8 +127,8 @@ impl SparseIndex {
         })
     }
 
-    /// Writes the index file of a sealed segment; `keys` are none where they are not known. A crash meanwhile leaves a
-    /// damaged or no file, which is as good.
+    /// Writes the index file of a sealed segment; `keys` is none if they are not known. A crash
+    /// meanwhile leaves a damaged file or none, which is as good.
     ///
     /// # Errors
     /// The system's.
@@ -175,8 +178,8 @@ impl SparseIndex {
         out
     }
 
-    /// Reads the head of a sealed segment's index file; none where there is none that fits. So a start need not read
-    /// the rest of it.
+    /// Loads the header of a sealed segment's index file, so that a start need not read the rest.
+    /// None if there is no valid one.
     pub(super) fn load_head(storage: &dyn Storage, segment: &SegmentHeader) -> Option<IndexHead> {
         let file = storage.open(&index_name(segment.first)).ok()?;
         let header = IndexHeader::read(&*file, segment)?;
@@ -184,13 +187,14 @@ impl SparseIndex {
         Some(IndexHead { end: header.end, length: header.length.into(), keys })
     }
 
-    /// Reads the index file of a sealed segment; none where there is no whole one that fits.
+    /// Loads the index file of a sealed segment; none if there is no valid one.
     pub(super) fn load(storage: &dyn Storage, segment: &SegmentHeader) -> Option<Self> {
         let file = storage.open(&index_name(segment.first)).ok()?;
         Self::decode(&*file, segment).map(|(index, _)| index)
     }
 
-    /// Reads the keys of a sealed segment from its index file, in id order; none where there is no whole one that fits.
+    /// Loads the keys of a sealed segment from its index file, in id order; none if there is no
+    /// valid one.
     pub(super) fn load_keys(
         storage: &dyn Storage,
         segment: &SegmentHeader,
@@ -208,11 +212,11 @@ impl SparseIndex {
         Some(found)
     }
 
-    /// The index, and how many keys stand behind it.
+    /// Decodes the index, and the number of keys that follow it.
     fn decode(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<(Self, usize)> {
         let IndexHeader { end, length, record_bytes, entries, keys, .. } =
             IndexHeader::read(file, segment)?;
-        // Not more than the file has, before memory is taken for it.
+        // Memory is allocated only for what the file really has.
         let needed = u64::from(entries) * ENTRY_BYTES as u64 + u64::from(keys) * KEY_BYTES as u64;
         (needed <= file.length().ok()?).then_some(())?;
         let all = read_sealed(file, 0, HEADER_BYTES + entries as usize * ENTRY_BYTES)?;
@@ -232,19 +236,19 @@ impl SparseIndex {
     }
 }
 
-/// What stands in the head of an index file.
+/// The header of an index file.
 struct IndexHeader {
     end: LogEnd,
     length: u32,
     record_bytes: u32,
     entries: u32,
     keys: u32,
-    /// It has a checksum of its own, which fits.
+    /// Whether it has a valid checksum of its own.
     is_checked: bool,
 }
 
 impl IndexHeader {
-    /// Reads it; none where it is none of this segment's.
+    /// Reads the header; none if it is not this segment's.
     fn read(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<Self> {
         let mut header = [0; HEADER_BYTES];
         (file.read_at(0, &mut header).ok()? == HEADER_BYTES).then_some(())?;
@@ -282,7 +286,7 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.as_chunks::<4>().0.iter().map(|number| u32::from_le_bytes(*number))
 }
 
-/// Reads bytes and the checksum of them that stands behind; none where it does not fit.
+/// Reads bytes and the checksum behind them; none if it does not match.
 fn read_sealed(file: &dyn StorageFile, at: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length + 4];
     (file.read_at(at, &mut bytes).ok()? == bytes.len()).then_some(())?;

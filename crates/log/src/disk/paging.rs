@@ -1,8 +1,9 @@
-//! Reading a segment file in pages that are bounded in bytes, for whoever needs no whole batches.
+//! Reads a segment file in pages of bounded size, for readers that need no whole batches.
 //!
-//! A reader goes on where its last page ended, whatever stands there: the middle of a batch is as good as its
-//! beginning. So a page costs what it has, and neither the rest of its batch nor what stands before it. A reader that
-//! begins inside a long group, a single batch, walks to its message once: what it passes is remembered ([`SeekHints`]).
+//! A reader continues where its last page ended, even in the middle of a batch. So a page costs
+//! what it has, and not the rest of its batch or what lies before it. A reader that begins inside a
+//! long group, which is a single batch, walks to its message once; the places that it passes are
+//! remembered as [`SeekHints`].
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -19,17 +20,18 @@ use super::scan::OF_OTHERS;
 use crate::Page;
 use crate::storage::StorageFile;
 
-/// Bytes read at once beyond a page, so that the headers between its records are among them.
+/// Bytes read at once beyond a page, so that the headers between its records are included.
 const BESIDES_BYTES: usize = 4096;
 
-/// Least distance between two places inside a group that are remembered, in bytes of the file. Smaller: more memory for
-/// each segment, of which one whole of long groups has a thousand places. Larger: a read of one message skips more.
+/// Least distance between two hints inside a group, in bytes of the file. Smaller: more memory for
+/// each segment (one full of long groups has a thousand hints). Larger: a read of one message skips
+/// more.
 const HINT_DISTANCE_BYTES: u64 = GROUP_BYTES_MAX as u64;
 
-/// Places inside the long groups of a segment, before records, as far as a reader passed them.
+/// Places of records inside the long groups of a segment that readers have passed.
 ///
-/// All of them are places that a walk from the group's beginning comes to, each the first one that is far enough behind
-/// the one before it: so they do not add up, however often and wherever readers begin.
+/// A walk from the group's beginning visits them all, and each is the first one that is far enough
+/// from the one before. So they are the same for all readers, and do not add up.
 #[derive(Debug, Default)]
 pub(super) struct SeekHints(Mutex<BTreeMap<LogEnd, SeekHint>>);
 
@@ -42,7 +44,7 @@ pub(super) struct SeekHint {
 }
 
 impl SeekHints {
-    /// The last known place at or before `from`: one of these, or the beginning of a group.
+    /// Returns the last known place at or before `from`: a hint, or the beginning of a group.
     pub(super) fn before(
         &self,
         header: SegmentHeader,
@@ -65,33 +67,33 @@ impl SeekHints {
     }
 }
 
-/// A place in a segment file, before a record or a group, at which a reader goes on.
+/// A place in a segment file, before a record or a group, at which a reader continues.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor {
-    /// The segment's: with another mark it is another file, whose places are others.
+    /// The segment's header. Another sync marker means another file, with other offsets.
     header: SegmentHeader,
-    /// What stands here.
+    /// The next message and its offset.
     next: LogEnd,
     at: u64,
-    /// Where the group that this is inside ends; `next` and `at` where it is before one.
+    /// The end of the group that contains this place; equal to `next` and `at` before a group.
     group_end: LogEnd,
     group_end_at: u64,
 }
 
 impl Cursor {
-    /// The beginning of a group.
+    /// Returns a cursor before a group.
     pub(super) fn before_group(header: SegmentHeader, next: LogEnd, at: u64) -> Self {
         Self { header, next, at, group_end: next, group_end_at: at }
     }
 
-    /// Whether a read of what begins at `from` can go on here.
+    /// Returns whether a read from `from` on can continue here.
     pub(super) fn leads_to(&self, header: &SegmentHeader, from: LogEnd) -> bool {
         self.header == *header && self.next == from
     }
 
-    /// Reads a page of what begins at `from`, and moves behind it. `until` must not lie beyond what was written. What
-    /// is whole before a damaged place is not hidden by it. Also returns the places inside long groups that it passed,
-    /// where they are sure.
+    /// Reads a page from `from` on, and moves the cursor behind it. `until` must not lie beyond
+    /// what was written. Whole records before a damaged place are returned. Also returns the places
+    /// inside long groups that it passed and whose offsets are proven by the records behind them.
     pub(super) fn read(
         &mut self,
         file: &dyn StorageFile,
@@ -104,7 +106,7 @@ impl Cursor {
         let read = (&mut range, &mut bytes, &mut passed);
         match self.gather(&mut input, read, until, max_bytes) {
             Err(unread) if range.is_empty() => Err(unread),
-            // Nothing was checked of what was passed.
+            // Nothing proves the places that were passed.
             Ok(Some(size)) => Ok((Page::Longer(size), Vec::new())),
             Err(_) | Ok(None) => {
                 passed.retain(|(next, _)| *next < range.end());
@@ -113,7 +115,7 @@ impl Cursor {
         }
     }
 
-    /// Takes records into a page. Returns the size of the first one, where that is more than a page may have.
+    /// Reads records into a page. Returns the size of the first one if that exceeds a page.
     fn gather(
         &mut self,
         input: &mut ReadAhead<'_>,
@@ -154,7 +156,7 @@ impl Cursor {
         Ok(None)
     }
 
-    /// Goes into the group that begins here, or over it where all of it lies before `from`.
+    /// Enters the group that begins here, or skips it if all of it lies before `from`.
     fn enter_group(
         &mut self,
         input: &mut ReadAhead<'_>,
@@ -173,7 +175,8 @@ impl Cursor {
             *self = Self::before_group(self.header, group.end(), end_at);
         } else {
             let begin = self.at + group.header_bytes() as u64;
-            // Of a longer one, a single batch, a page is a part: reading all of it would cost more than the page.
+            // A page is only a part of a longer group, which is a single batch: checking all of it
+            // would cost more than the page.
             if group.bytes as usize <= GROUP_BYTES_MAX {
                 let records =
                     input.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
@@ -191,7 +194,7 @@ impl Cursor {
         Ok(())
     }
 
-    /// The size of the record here, which lies inside its group.
+    /// Returns the size of the record here, which must lie inside its group.
     fn record_size(&self, input: &mut ReadAhead<'_>) -> Result<usize, SegmentReadError> {
         let head = input.get(self.at, RECORD_HEADER_BYTES).map_err(SegmentReadError::Io)?;
         let size = record_size(head);

@@ -1,4 +1,4 @@
-//! Every damaged place of a segment file: what lies behind one is looked for and looked at.
+//! Finds all damaged places of a segment file, also behind the first one.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -13,36 +13,36 @@ use super::read_error::SegmentReadError;
 use super::scan::{OF_OTHERS, SCAN_BYTES, Scanned, Visit};
 use crate::storage::StorageFile;
 
-/// Damaged records in a row that are told one by one. More: what is no record at all takes long to look at. Fewer:
-/// whole records behind them are not found.
+/// Most damaged records in a row that are reported one by one. More: searching bytes that are not
+/// records takes long. Fewer: whole records behind them are missed.
 const DAMAGED_IN_A_ROW_MAX: usize = 64;
 
-/// Bytes that are searched for the group that a reader wants, from where it finds none: an index tells of each group
-/// that begins farther away.
+/// Bytes that are searched for the group of a wanted message, from an offset without a group on.
+/// The index has every group that begins farther away.
 const NEAR_BYTES: usize = ENTRY_DISTANCE_BYTES as usize + GROUP_HEADER_BYTES;
 
-/// A place in a segment file that is not what was written there.
+/// A place in a segment file that does not have what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedPlace {
     /// The first id of the segment, which is in its file's name.
     pub segment: LogEnd,
-    /// Where in the file.
+    /// The offset in the file, in bytes.
     pub offset: u64,
-    /// The messages that cannot be read because of it. Empty where none is known of.
+    /// The messages that cannot be read because of it. Empty if none is known.
     pub ids: IdRange,
     /// What is wrong there.
     pub what: String,
 }
 
-/// What was found in a damaged segment.
+/// The damage of a segment.
 pub(super) struct DamageFound {
     pub(super) places: Vec<DamagedPlace>,
-    /// Where the segment goes on behind its end: the first message of the next group and its place. None where nothing
-    /// leads there.
+    /// Where the segment goes on behind its end: the first message of the next group and its
+    /// offset. None if nothing leads there.
     pub(super) behind: Option<(LogEnd, u64)>,
 }
 
-/// A group that begins at `at`.
+/// A group that was found at `at`.
 struct FoundGroup {
     at: u64,
     header: GroupHeader,
@@ -55,15 +55,16 @@ struct DamageSurvey<'a> {
     end: LogEnd,
     /// The next message.
     next: LogEnd,
-    /// What lies below was shown before.
+    /// Messages below were visited before.
     shown: LogEnd,
     /// The place that the scan found, and what is wrong there, until it is noted.
     first: Option<(u64, String)>,
     places: Vec<DamagedPlace>,
 }
 
-/// Lists the damaged places of a segment in which a scan found one, and shows the whole records that the scan did not
-/// show, also those of a batch with a damaged one. `end` is where the segment should end, or what is wanted of it.
+/// Lists the damaged places of a segment in which a scan found one. Visits the whole records that
+/// the scan did not visit, including those of a batch with a damaged record. `end` is where the
+/// segment should end, or where the wanted part of it ends.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -92,14 +93,14 @@ pub(super) fn damaged_places(
             survey.note(at, group.header.first, what);
         }
         if survey.look_at(&group, visit)?.is_break() {
-            // What is wrong lies behind what is wanted.
+            // The damage lies behind the wanted part.
             survey.first = None;
             break;
         }
         at = group.at + group.header.size();
         behind = Some((survey.next, at));
     }
-    // It may be of a kind that loses no message.
+    // It may be damage that loses no message.
     if let Some((offset, what)) = survey.first.take() {
         let ids = IdRange::empty(scanned.index.end());
         survey.places.insert(0, DamagedPlace { segment: header.first, offset, ids, what });
@@ -108,7 +109,7 @@ pub(super) fn damaged_places(
 }
 
 impl DamageSurvey<'_> {
-    /// Notes that what lies between the next message and `until` cannot be read.
+    /// Notes that the messages from the next one up to `until` cannot be read.
     fn note(&mut self, offset: u64, until: LogEnd, what: &str) {
         let ids = IdRange::new(self.next, until);
         let (offset, what) = self.first.take().unwrap_or_else(|| (offset, what.to_owned()));
@@ -116,7 +117,7 @@ impl DamageSurvey<'_> {
         self.next = until;
     }
 
-    /// Looks at the records of a group from the next message on.
+    /// Checks the records of a group from the next message on.
     fn look_at(&mut self, group: &FoundGroup, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
         let begin = group.at + group.header.header_bytes() as u64;
         let bytes = self.input.get(begin, group.header.bytes as usize)?.to_vec();
@@ -153,7 +154,7 @@ impl DamageSurvey<'_> {
     }
 }
 
-/// Finds the first whole group header at or behind a place whose group has messages from `next` on.
+/// Finds the first whole group header at or behind `at` whose group has messages from `next` on.
 fn find_group(
     input: &mut ReadAhead<'_>,
     segment: &SegmentHeader,
@@ -171,7 +172,7 @@ fn find_group(
     }
 }
 
-/// The same in the piece of a file that begins at `at`.
+/// Finds it in the piece of a file that begins at `at`.
 fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<FoundGroup> {
     let needle = segment.sync_marker.to_le_bytes();
     memmem::find_iter(piece, &needle).find_map(|found| {
@@ -181,8 +182,9 @@ fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Opt
     })
 }
 
-/// Returns the group that a reader of what begins at `from` goes on with, where no whole group header is at `at`, at
-/// which the one of message `next` should be: its first message and its place.
+/// Returns the group with which a reader of message `from` continues, if there is no whole group
+/// header at `at`, where the group of message `next` should begin: its first message and its
+/// offset.
 ///
 /// # Errors
 /// When the damage hides what is wanted, or the file cannot be read.
@@ -203,8 +205,8 @@ pub(super) fn pass_damage(
     Err(SegmentReadError::Damaged(at, next, what))
 }
 
-/// The size of a damaged record, where its length field, and those of damaged records behind it, lead to a whole record
-/// or to the group's end.
+/// Returns the size of a damaged record if its length field, and those of damaged records behind
+/// it, lead to a whole record or to the group's end.
 fn whole_behind(bytes: &[u8], id: LogEnd, end: LogEnd) -> Option<usize> {
     let (mut rest, mut next) = (bytes, id);
     for _ in 0..DAMAGED_IN_A_ROW_MAX {

@@ -6,12 +6,12 @@ use acklog_types::LogEnd;
 
 use crate::storage::Storage;
 
-/// What a person is told of a damaged place.
+/// Describes a damaged place for the operator.
 pub(super) fn damage_text(storage: &dyn Storage, name: &str, offset: u64, what: &str) -> String {
     format!("{} is damaged at offset {offset}: {what}", storage.path_of(name))
 }
 
-/// What a person is told of an operation that failed.
+/// Describes a failed operation for the operator.
 pub(super) fn failure_text(
     storage: &dyn Storage,
     what: &str,
@@ -21,10 +21,10 @@ pub(super) fn failure_text(
     format!("cannot {what} {}: {error}", storage.path_of(name))
 }
 
-/// Why a part of a file was not read.
+/// Why a part of a segment file was not read.
 pub(super) enum SegmentReadError {
-    /// The system does not let it be read.
+    /// The system did not read it.
     Io(io::Error),
-    /// Something is wrong at this place of the file, with this message first.
+    /// Something is wrong at this offset, which affects this message first.
     Damaged(u64, LogEnd, String),
 }

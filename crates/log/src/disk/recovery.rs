@@ -1,10 +1,10 @@
-//! What a start finds in a directory, and what it does about what a crash left.
+//! Recovery: opens a directory's log, and repairs what a crash left.
 //!
-//! Let S be the highest end that the manifest or any whole group header names as synced. Bytes below S were forced to
-//! the disk and acked: where they are not what was written, that is damage, and the node refuses to start. At or above
-//! S a crash may have torn writes, in any order: the first record there that is not whole ends the log, and it and all
-//! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
-//! read back proves nothing about the disk.
+//! Let S be the highest flushed end in the manifest and in any whole group header. Everything below
+//! S was flushed and acked: if it is not what was written, it is damaged, and the node refuses to
+//! start. At or above S a crash may have torn writes, in any order. The first record there that is
+//! not whole ends the log, and everything from there on is cut off. What is kept at or above S is
+//! written again and flushed before anybody sees it: reading it back proves nothing about the disk.
 
 pub mod backup;
 mod findings;
@@ -41,13 +41,13 @@ use crate::{LogWriter, Opened, ReadError};
 /// Bytes that are written again at once.
 const REWRITE_BYTES: usize = 1024 * 1024;
 
-/// A directory's log, ready to be used.
+/// A directory's log, ready to use.
 #[derive(Debug)]
 pub struct Recovered {
     pub(crate) shared: Arc<SharedLog>,
-    /// Writes what was appended.
+    /// The group-commit writer.
     pub committer: Committer,
-    /// Makes indexes, scrubs, repairs.
+    /// Writes indexes, scrubs and repairs.
     pub scrubber: Scrubber,
     /// The log, and what was found in it.
     pub opened: Opened,
@@ -66,7 +66,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     let keys = start.keys(options.keys)?;
     let Start { sealed, last, .. } = start;
     let sealed: Vec<SealedSegment> = sealed.iter().map(|old| old.sealed).collect();
-    // Up to here nothing was changed but indexes.
+    // So far only indexes were changed.
     found.set_aside(&manifest, &firsts)?;
     if let Some((segment, scanned)) = &last {
         found.mend(&manifest, segment, scanned)?;
@@ -79,7 +79,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
         Arc::new(SegmentFile { index: RwLock::new(scanned.index), ..segment })
     });
     let end = segment.as_ref().map_or(LogEnd::ZERO, |segment| segment.end());
-    // All that is left is synced by now, whatever the headers know.
+    // All that is left is flushed by now, whatever the headers say.
     manifest.flushed_end = end;
     found.store(&manifest)?;
     // A secondary without messages belongs to no log yet.
@@ -100,20 +100,20 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     let is_old = log != Some(options.new_log);
     let scrubber = Scrubber::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
-    let (writer, reader) = LogWriter::of(shared.clone(), log);
+    let (writer, reader) = LogWriter::pair(shared.clone(), log);
     let opened = Opened { writer, reader, log, is_old, members, losses, keys };
     Ok(Recovered { shared, committer, scrubber, opened })
 }
 
-/// The checksum of the last record of a log, and when that was accepted; none where there is none, or it cannot be read
-/// now.
+/// Returns the checksum of the last record of a log, and when that was accepted; none if there is
+/// none, or it cannot be read now.
 fn last_record(segments: &Segments, end: LogEnd) -> Option<(Checksum, u64)> {
     let records = segments.read(end.last_id()?.before(), end, 0).ok()?;
     records.iter().next().map(|record| (record.checksum, record.accepted_ms))
 }
 
-/// The noted places of damage that are damaged still, as a read of them tells, and the segments that they are in. The
-/// others were mended since.
+/// Reads the noted damaged places. Returns the errors of those that are still damaged, and the
+/// segments of all of them.
 fn known_damage(
     storage: &dyn Storage,
     segments: &Segments,
@@ -129,27 +129,27 @@ fn known_damage(
     (damage, noted.iter().map(|place| place.segment).collect())
 }
 
-/// A start's way along the segments: it ends at the first damage.
+/// A start's walk along the segments. It ends at the first damage.
 struct Start<'a> {
     found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
-    /// Whether an index that is missing or does not fit is made again.
+    /// Whether to write a missing or invalid index again.
     makes_indexes: bool,
     sealed: Vec<OldSegment>,
     last: Option<(SegmentFile, Scanned)>,
 }
 
-/// A sealed segment that a start came by.
+/// A sealed segment that was visited.
 struct OldSegment {
     sealed: SealedSegment,
     header: SegmentHeader,
-    /// How many keyed messages it has; none where its index does not vouch for that.
+    /// Number of keyed messages; none if its index does not prove it.
     keys: Option<u32>,
 }
 
 impl SegmentVisitor for Start<'_> {
-    /// Takes where a segment ends from the head of its index, if the next file agrees. Else the segment is read, and
-    /// its index written anew.
+    /// Takes the segment's end from the header of its index, if the next file agrees. Otherwise
+    /// scans the segment and writes its index again.
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         let found = self.found;
         let (file, header) = found.open(self.manifest, name, first)?;
@@ -180,7 +180,7 @@ impl SegmentVisitor for Start<'_> {
         Ok(end)
     }
 
-    /// The last segment is read whole: what is missing of it must lie above all that was synced.
+    /// Scans the last segment completely: anything missing from it must lie above the flushed end.
     fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError> {
         let (_, header) = self.found.open(self.manifest, name, first)?;
         let file = self.found.storage.open_to_write(name);
@@ -202,7 +202,7 @@ impl<'a> Start<'a> {
         Self { found, manifest, makes_indexes: true, sealed: Vec::new(), last: None }
     }
 
-    /// The last `count` keyed messages, in id order. Only as many indexes are read as have them.
+    /// Returns the last `count` keyed messages, in id order. Reads no more indexes than necessary.
     fn keys(&self, count: usize) -> Result<Vec<IndexedKey>, OpenError> {
         let Some((_, scanned)) = &self.last else { return Ok(Vec::new()) };
         let mut keys: Vec<IndexedKey> = scanned.keys.iter().rev().take(count).copied().collect();
@@ -235,7 +235,7 @@ impl<'a> Start<'a> {
 }
 
 impl LogDirectory<'_> {
-    /// The manifest; a new one where the directory has nothing yet.
+    /// Returns the manifest; a new one if the directory is empty.
     fn manifest(&self, options: &DiskOptions, firsts: &[LogEnd]) -> Result<Manifest, OpenError> {
         match self.stored_manifest()? {
             Some(manifest) if manifest.role != self.role => Err(OpenError::OtherRole {
@@ -253,8 +253,8 @@ impl LogDirectory<'_> {
         }
     }
 
-    /// Puts a manifest in place, also one that is as it was: its name may be one that no sync of the directory has made
-    /// safe. On a full disk the node starts all the same, since it can be read.
+    /// Stores a manifest, even an unchanged one: its name may never have been synced. On a full
+    /// disk the node starts nevertheless, since the log can be read.
     fn store(&self, manifest: &Manifest) -> Result<(), OpenError> {
         let is_there = self.storage.open(MANIFEST).is_ok();
         let stored = match manifest.store(self.storage).map_err(|failed| failed.error) {
@@ -267,7 +267,7 @@ impl LogDirectory<'_> {
         stored.map_err(self.failed("write", MANIFEST))
     }
 
-    /// Reads a sealed segment, all of whose records must be whole.
+    /// Scans a sealed segment, all of whose records must be whole.
     fn read_sealed(
         &self,
         name: &str,
@@ -287,7 +287,8 @@ impl LogDirectory<'_> {
         }
     }
 
-    /// Makes the names free of the files that the manifest does not tell of. They have no messages: the walk saw to it.
+    /// Renames the files that the manifest does not name, so that their names are free. They have
+    /// no messages: the walk has checked that.
     fn set_aside(&self, manifest: &Manifest, firsts: &[LogEnd]) -> Result<(), OpenError> {
         let mut names = None;
         for first in unknown(manifest, firsts) {
@@ -327,7 +328,7 @@ impl LogDirectory<'_> {
     }
 }
 
-/// A free name for a file that is kept beside the one that takes its place.
+/// Returns a free name for a file that is kept beside the one that replaces it.
 fn name_aside(names: &[String], name: &str, why: &str) -> String {
     let numbered = (2..).map(|number| format!("{name}.{why}-{number}"));
     let mut aside = std::iter::once(format!("{name}.{why}")).chain(numbered);
@@ -349,7 +350,7 @@ fn mend_file(
         file.write_at(at, bytes)?;
         at += bytes.len() as u64;
     }
-    // A group of which the front is kept: its header must not count the rest.
+    // Only the front of this group is kept: its header must not count the rest.
     if let Some(group_at) = scanned.broken_group.filter(|&at| at < index.length()) {
         let mut kept = vec![0; (index.length() - group_at) as usize];
         file.read_at(group_at, &mut kept)?;

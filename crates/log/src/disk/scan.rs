@@ -1,4 +1,4 @@
-//! Reading a segment file from front to end: what start-up, the scrub and the offline inspection do.
+//! Scans segment files from start to end: for recovery, the scrubber and inspection.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -11,58 +11,58 @@ use super::index::{IndexedKey, SparseIndex};
 use super::read_ahead::ReadAhead;
 use crate::storage::StorageFile;
 
-/// How much of a file is read at once, in bytes.
+/// Bytes of a file that are read at once.
 pub(super) const SCAN_BYTES: usize = 1024 * 1024;
 
-/// What is wrong with a group whose header's sum is not that of its records.
+/// The fault of a group whose sum does not match its records.
 pub(super) const OF_OTHERS: &str = "the records here are whole, but not those that were written";
 
-/// What a segment file holds.
+/// What a segment file has.
 #[derive(Debug)]
 pub(super) struct Scanned {
-    /// Of the whole records from the front on, as far as their batches are whole.
+    /// The index of the whole records at the front, up to the last whole batch.
     pub(super) index: SparseIndex,
     /// The keyed messages among them, in id order.
     pub(super) keys: Vec<IndexedKey>,
-    /// The checksum of all records before its end; none where it is not known.
+    /// The checksum of all records before their end; none if it is not known.
     pub(super) running: Option<RunningChecksum>,
-    /// The highest end that any whole group header names as synced, also behind a bad spot.
+    /// The highest flushed end of all whole group headers, also of those behind a bad spot.
     pub(super) flushed_end: LogEnd,
-    /// What ends the whole records, where it is not the file's end or the zeros that were written ahead.
+    /// What ends the whole records, unless it is the file's end or preallocated zeros.
     pub(super) bad: Option<BadSpot>,
-    /// Where the last group begins whose header counts records that are not kept.
+    /// The offset of the last group whose header counts records that are not kept.
     pub(super) broken_group: Option<u64>,
-    /// The visitor wanted no more. What lies behind was not read.
+    /// Whether the visitor stopped the scan. What follows was not read.
     pub(super) is_stopped: bool,
 }
 
-/// A place in a file that is not what was written there.
+/// A place in a file that does not have what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadSpot {
-    /// Its place in the file.
+    /// Its offset in the file.
     pub(super) offset: u64,
     /// What is wrong there.
     pub(super) what: String,
-    /// Where what is kept ends: there, or before it, where the batch begins that it lies in.
+    /// The end of what is kept: this offset or, inside a batch, the one where the batch begins.
     pub(super) cut: u64,
-    /// The messages that begin behind what is kept, as far as whole group headers tell of them.
+    /// The messages behind what is kept, as far as whole group headers tell.
     pub(super) ids: IdRange,
-    /// Bytes from there to the last one that is not zero.
+    /// Bytes from `cut` to the last byte that is not zero.
     pub(super) bytes: u64,
 }
 
-/// What to do with each whole record. `Break` ends the reading.
+/// Called with each whole record. `Break` ends the scan.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&Record<'_>) -> ControlFlow<()>;
 
-/// Looks at no record.
+/// Ignores a record.
 pub(super) fn no_visit(_: &Record<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Why the whole records end: where, and what stands there; none for zeros and the file's end.
+/// Why the whole records end: where, and what is wrong there; nothing for zeros and the file's end.
 struct ScanStop {
     offset: u64,
-    /// Where what is kept ends: before `offset`, where a batch is broken that began before.
+    /// The end of what is kept: before `offset` if that lies inside a batch.
     cut: u64,
     what: Option<String>,
 }
@@ -79,7 +79,8 @@ pub(super) fn scan(
     scan_from(file, header, SparseIndex::new(header.first), header.running, visit)
 }
 
-/// Scans a segment from where `index` ends, that is, where a group begins; `running` is of what stands before.
+/// Scans a segment from the end of `index` on, where a group must begin. `running` is the checksum
+/// of all records before.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -139,8 +140,8 @@ pub(super) fn scan_from(
 }
 
 impl Scanned {
-    /// Takes in the whole records of a group, but for a batch without its end. Returns where they end, if before the
-    /// group does.
+    /// Takes the whole records of a group, except for an incomplete batch. Returns where they end
+    /// if that is before the group's end.
     fn take_group(
         &mut self,
         input: &mut ReadAhead<'_>,
@@ -155,7 +156,7 @@ impl Scanned {
             return Ok(Some(ScanStop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
         }
         let (mut rest, mut next, mut what) = (bytes, group.first, None);
-        // Up to the last whole batch.
+        // The end of the last whole batch, as a position and as bytes.
         let (mut end, mut kept) = (next, 0);
         while next < group.end() && !self.is_stopped {
             match record_at(next.next_id(), rest) {
@@ -170,7 +171,7 @@ impl Scanned {
                     if is_alone {
                         self.take(&record, visit);
                     } else {
-                        // Read once more rather than kept meanwhile: there may be a million of them.
+                        // Decoded again instead of kept meanwhile: there may be a million of them.
                         let batch = bytes.get(kept..at).unwrap_or_default();
                         checked_records(end, batch).for_each(|record| self.take(&record, visit));
                     }
@@ -213,14 +214,15 @@ impl Scanned {
     }
 }
 
-/// What whole group headers at or behind a place say, and how far the file goes on from there with anything but zeros.
+/// What whole group headers at or behind an offset say, and how far the file goes on with anything
+/// but zeros.
 struct GroupsBehind {
     flushed_end: LogEnd,
     end: LogEnd,
     bytes: u64,
 }
 
-/// Finds whole groups behind a spot from which nothing leads to them.
+/// Finds whole groups behind a place from which nothing leads to them.
 fn look_behind(
     input: &mut ReadAhead<'_>,
     from: u64,
@@ -250,7 +252,7 @@ fn look_behind(
     }
 }
 
-/// Reads a segment file's header. The inner error says in words why it is none.
+/// Reads a segment file's header. The inner error says in words why it is not one.
 ///
 /// # Errors
 /// When the file cannot be read.

@@ -1,5 +1,6 @@
-//! The one that looks after old segments: writes their indexes, reads them from time to time to find damage while a
-//! copy may still be had, and repairs what is damaged with what another node gives.
+//! The scrubber: writes the indexes of sealed segments, reads old segments from time to time to
+//! find damage while another copy exists, and repairs damaged segments with records from other
+//! nodes.
 
 mod repair;
 
@@ -23,35 +24,37 @@ use crate::ReadError;
 use crate::shared::SharedLog;
 use crate::storage::Storage;
 
-/// How fast old segments are read, in bytes a second. Faster: it takes more of the disk from those who wait. Slower:
-/// damage is found later.
+/// Rate of reading old segments, in bytes per second. Faster: it takes more of the disk from
+/// clients. Slower: damage is found later.
 const SCRUB_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
 
-/// From the end of one look at all old segments to the beginning of the next.
+/// Pause between the end of one pass over all old segments and the beginning of the next. Shorter:
+/// more reads for nothing. Longer: damage is found later.
 const SCRUB_PAUSE: Duration = Duration::from_secs(3600);
 
-/// Pause before what passes is tried again: longer than the time in which a failed read counts as damage. Shorter: more
-/// lines about one condition.
+/// Pause before trying again after a temporary failure: longer than the time after which a failed
+/// read counts as damage. Shorter: more log lines about one condition. Longer: indexes and scrubs
+/// are later.
 const AGAIN_AFTER: Duration = Duration::from_secs(65);
 
-/// Pause before damaged places that could not be written down are tried again. Shorter: more writes to a disk that is
-/// full. Longer: a crash meanwhile forgets more.
+/// Pause before trying again to persist damaged places. Shorter: more writes to a full disk.
+/// Longer: a crash meanwhile forgets more.
 const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// Looks after old segments.
+/// Looks after sealed segments.
 #[derive(Debug)]
 pub struct Scrubber {
     shared: Arc<SharedLog>,
     storage: Arc<dyn Storage>,
-    /// SealedSegment segments that have an index.
+    /// Number of sealed segments that have an index.
     indexed: usize,
-    /// The sealed segment to read next.
+    /// The sealed segment to read next, by its number.
     scrubbed: usize,
     /// Segments with a place that was noted as damaged: they are read before all others.
     noted: VecDeque<LogEnd>,
-    /// The places that were found damaged could not be written down.
+    /// Whether damaged places could not be persisted.
     is_unnoted: bool,
-    /// What the marks of repaired files are drawn from.
+    /// The source of the sync markers of repaired files.
     rng: ChaCha8Rng,
 }
 
@@ -63,7 +66,7 @@ impl Scrubber {
         noted: VecDeque<LogEnd>,
         seed: u64,
     ) -> Self {
-        // Not the marks that the committer draws.
+        // Different from the committer's sync markers.
         let rng = ChaCha8Rng::seed_from_u64(seed.rotate_left(1));
         Self { shared, storage, indexed, scrubbed: 0, noted, is_unnoted: false, rng }
     }
@@ -90,7 +93,8 @@ impl Scrubber {
         self.note_damage();
     }
 
-    /// Writes down the places that were found damaged since, or could not be written down before.
+    /// Persists the damaged places that were found since the last call, or could not be persisted
+    /// then.
     pub fn note_damage(&mut self) {
         let notes = self.disk().work().damaged.take_notes(self.is_unnoted);
         let Some(places) = notes else { return };
@@ -102,7 +106,7 @@ impl Scrubber {
         }
     }
 
-    /// Waits until the time has come or a segment was sealed. Returns whether to go on.
+    /// Waits until `at`, or until there is work. Returns false if the log is closed.
     fn wait_until(&self, at: Instant) -> bool {
         let disk = self.disk();
         let timeout = at.saturating_duration_since(Instant::now());
@@ -113,11 +117,12 @@ impl Scrubber {
         !work.closing
     }
 
-    /// Writes the indexes of the segments that were sealed since. Returns whether that is done; otherwise what kept it
-    /// from being done passes.
+    /// Writes the indexes of newly sealed segments. Returns whether all are written; false after a
+    /// temporary failure.
     ///
-    /// A damaged one gets the index that was made as it was written, so that the next start finds what stands beside
-    /// the damaged places. Its keys are not known: one may be that of a damaged message.
+    /// A damaged segment gets the index that was made while it was written, so that the next start
+    /// finds what lies beside the damaged places. Its keys are unknown: one of them may belong to a
+    /// damaged message.
     pub(crate) fn index_sealed(&mut self) -> bool {
         for sealed in self.disk().segments.sealed(self.indexed) {
             let stored = match self.read(sealed) {
@@ -145,7 +150,7 @@ impl Scrubber {
         true
     }
 
-    /// Reads the next old segment. Returns how long to wait until the next.
+    /// Reads the next old segment. Returns how long to wait before the next call.
     pub fn scrub_next(&mut self) -> Duration {
         let noted = self.noted.pop_front();
         let segments = &self.disk().segments;
@@ -169,7 +174,7 @@ impl Scrubber {
         Duration::from_millis(length * 1000 / SCRUB_BYTES_PER_SECOND)
     }
 
-    /// Reads a sealed segment. What is wrong with it is noted.
+    /// Scans a sealed segment, and notes any damage.
     fn read(&self, sealed: SealedSegment) -> Result<(Scanned, SegmentHeader), ReadError> {
         let read = || {
             let (file, header) = open_sealed(&*self.storage, sealed)?;

@@ -1,4 +1,4 @@
-//! The sealed segments that are open: a few of them, those that were read last.
+//! A cache of open sealed segments.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -8,16 +8,17 @@ use acklog_types::LogEnd;
 
 use super::segment_file::SegmentFile;
 
-/// Sealed segments that are held open with their indexes, about 200 KiB each, and 50 KiB more where batches are long.
-/// More: more memory. Fewer: readers at many places of a long log open files again and again.
+/// Most sealed segments that are kept open with their indexes: about 200 KiB each, and 50 KiB more
+/// for long batches. More: more memory. Fewer: readers at many places of a long log open files
+/// again and again.
 const OPEN_SEGMENTS_MAX: usize = 32;
 
-/// Open sealed segments, the one that was used last at the back.
+/// Open sealed segments, the most recently used one at the back.
 #[derive(Debug, Default)]
 pub(super) struct SegmentCache(Mutex<VecDeque<Arc<SegmentFile>>>);
 
 impl SegmentCache {
-    /// Returns the segment that begins with a message, if it is open, and notes that it was used.
+    /// Returns the segment that begins with a message if it is open, and marks it as used.
     pub(super) fn get(&self, first: LogEnd) -> Option<Arc<SegmentFile>> {
         let mut open = lock(&self.0);
         let at = open.iter().position(|segment| segment.header.first == first)?;
@@ -26,8 +27,8 @@ impl SegmentCache {
         Some(segment)
     }
 
-    /// Keeps a segment open. Where there are too many, the one that was not used for longest is closed as soon as
-    /// nobody reads it.
+    /// Adds a segment. If there are too many, the least recently used one is closed once its
+    /// readers are done.
     pub(super) fn insert(&self, segment: Arc<SegmentFile>) {
         let mut open = lock(&self.0);
         open.push_back(segment);
@@ -36,12 +37,13 @@ impl SegmentCache {
         }
     }
 
-    /// Closes the segment that begins with a message, because its name leads to another file now.
+    /// Removes the segment that begins with a message, because its name belongs to another file
+    /// now.
     pub(super) fn remove(&self, first: LogEnd) {
         lock(&self.0).retain(|segment| segment.header.first != first);
     }
 
-    /// Closes all segments that nobody reads at the moment. They are opened again when they are read.
+    /// Closes all segments that have no reader at the moment. The next read opens them again.
     pub(super) fn clear(&self) {
         lock(&self.0).clear();
     }

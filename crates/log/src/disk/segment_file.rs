@@ -1,4 +1,4 @@
-//! One segment file: opened, with its index, and scanned.
+//! One segment file, open and with its index.
 
 mod run_reader;
 
@@ -16,18 +16,18 @@ use crate::storage::{Storage, StorageFile};
 
 pub(super) use self::run_reader::READ_AHEAD_BYTES_MAX;
 
-/// A segment file that is open.
+/// An open segment file.
 #[derive(Debug)]
 pub(super) struct SegmentFile {
     pub(super) header: SegmentHeader,
     pub(super) file: Arc<dyn StorageFile>,
-    /// Written by the committer while it is the last one.
+    /// Written by the committer while the segment is active.
     pub(super) index: RwLock<SparseIndex>,
-    /// What the index does not tell.
+    /// Places inside long groups, which the index does not have.
     pub(super) hints: SeekHints,
 }
 
-/// A segment that never changes again.
+/// A segment that never changes again: its first id, and the end of its messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SealedSegment {
     pub(super) first: LogEnd,
@@ -49,7 +49,7 @@ pub(super) fn open_sealed(
     Ok((file, header))
 }
 
-/// Reads a sealed segment from front to end; all of it must be there.
+/// Scans a sealed segment from start to end. All of its messages must be there.
 pub(super) fn scan_sealed(
     file: &dyn StorageFile,
     header: &SegmentHeader,
@@ -75,17 +75,17 @@ impl SegmentFile {
         Self { header, file, index: RwLock::new(index), hints: SeekHints::default() }
     }
 
-    /// Where its groups are.
+    /// Returns the index of its groups.
     pub(super) fn index(&self) -> RwLockReadGuard<'_, SparseIndex> {
         read_lock(&self.index)
     }
 
-    /// The end of its messages.
+    /// Returns the end of its messages.
     pub(super) fn end(&self) -> LogEnd {
         self.index().end()
     }
 
-    /// Opens a sealed segment, with its index from its file, or made again.
+    /// Opens a sealed segment. Its index is loaded or, failing that, made by a scan.
     pub(super) fn open(
         storage: &dyn Storage,
         sealed: SealedSegment,

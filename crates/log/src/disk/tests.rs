@@ -244,10 +244,10 @@ fn members_are_remembered() {
     let names = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec();
     let mut losses = Losses { accepted: LogEnd::new(3), ..Losses::default() };
     losses.note(LogEnd::new(7), None);
-    log.opened.writer.remember(3, names.clone(), losses.clone());
-    assert_eq!(log.opened.reader.remembered(), 0);
+    log.opened.writer.persist_members(3, names.clone(), losses.clone());
+    assert_eq!(log.opened.reader.members_version(), 0);
     log.committer.write();
-    assert_eq!(log.opened.reader.remembered(), 3);
+    assert_eq!(log.opened.reader.members_version(), 3);
     disk.crash(&mut ChaCha8Rng::seed_from_u64(1));
     let again = open(&disk).opened;
     assert_eq!((again.members, again.losses), (names, losses));

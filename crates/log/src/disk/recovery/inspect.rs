@@ -1,4 +1,5 @@
-//! Looking into a directory without opening its log: all of it is read, nothing is changed, and no lock is taken.
+//! Inspects a directory without opening its log: everything is read, nothing is changed, and no
+//! lock is taken.
 
 mod error;
 
@@ -22,11 +23,12 @@ use super::walk::{LogDirectory, OpenedFile, SegmentVisitor};
 use crate::open::open_directory;
 use crate::storage::{Storage, StorageFile};
 
-/// Reads a log's segments that have messages of `range`, shows those that are whole, and tells what it found in them.
-/// After each segment `progress` is told how many were read, and how many there are.
+/// Reads the segments of a log with messages of `range`, visits the whole ones, and returns what it
+/// found. After each segment it calls `progress` with the number of segments that were read, and
+/// the number that there are.
 ///
 /// # Errors
-/// When there is no log, or it cannot be read. Damage is no error, but a finding.
+/// When there is no log, or it cannot be read. Damage is not an error, but a finding.
 pub fn inspect(
     path: &Path,
     range: IdRange,
@@ -50,7 +52,7 @@ pub fn inspect(
     Ok(findings)
 }
 
-/// The same along the files that a manifest tells of.
+/// Inspects the files that a manifest names.
 pub(super) fn along(
     found: &LogDirectory<'_>,
     manifest: &Manifest,
@@ -77,13 +79,13 @@ pub(super) fn along(
     Ok(inspection.findings)
 }
 
-/// Whose directory it is: as the manifest says, also a damaged one that names a role; else as the first segment file of
-/// version 1 says that has a whole header.
+/// Returns the role of a directory: from the manifest, even a damaged one if its role is readable,
+/// or else from the first segment file of version 1 with a whole header.
 ///
 /// # Errors
-/// When there is no log, nothing tells, or it cannot be read.
+/// When there is no log, the role is unknown, or the directory cannot be read.
 pub(crate) fn role_of(storage: &dyn Storage) -> Result<Role, InspectError> {
-    // Whose it is goes into texts about damage only.
+    // The role only affects the words of errors about damage.
     let found = LogDirectory { storage, role: Role::Master };
     let firsts = found.segments()?;
     let (is_missing, wrong) = match found.stored_manifest() {
@@ -111,32 +113,34 @@ pub(crate) fn role_of(storage: &dyn Storage) -> Result<Role, InspectError> {
     })
 }
 
-/// Below which end a master's operator gave up what other nodes have more of its log; zero where that never was.
+/// Returns the end below which a master's operator gave up what other nodes have beyond its log;
+/// zero if nothing was given up.
 ///
 /// # Errors
-/// When there is no whole manifest.
+/// When there is no valid manifest.
 pub(crate) fn accepted_losses(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
     let found = LogDirectory { storage, role: Role::Master };
     Ok(found.stored_manifest()?.ok_or_else(|| found.no_manifest())?.losses.accepted_end())
 }
 
-/// A reader's way along the segments: it goes on behind each damage.
+/// A walk along the segments that goes on behind each damage.
 struct Inspection<'a> {
     found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
     range: IdRange,
     visit: Visit<'a>,
-    /// The visitor wants no more.
+    /// Whether the visitor stopped the walk.
     is_stopped: bool,
-    /// The checksum of all that was read from the first message on, and where that ends; none where it is not known.
+    /// The end of what was read, and the checksum of everything from the first message up to there;
+    /// none if it is not known.
     running: (LogEnd, Option<RunningChecksum>),
-    /// Told after each segment how many were read.
+    /// Called after each segment with the number of segments read.
     progress: &'a mut dyn FnMut(u64),
     findings: Findings,
 }
 
 impl LogDirectory<'_> {
-    /// The manifest, and the segment files that there were afterwards: all that it tells of are among them.
+    /// Loads the manifest, then lists the segment files: so all that it names are among them.
     pub(super) fn manifest_and_segments(&self) -> Result<(Manifest, Vec<LogEnd>), OpenError> {
         let manifest = self.stored_manifest()?.ok_or_else(|| self.no_manifest())?;
         Ok((manifest, self.segments()?))
@@ -180,7 +184,7 @@ impl SegmentVisitor for Inspection<'_> {
         }
         let ids = IdRange::new(first, self.manifest.flushed_end.max(first));
         let Some((file, header)) = self.open(name, ids)? else { return Ok(()) };
-        // It may be written meanwhile.
+        // The node may write to it meanwhile.
         let file = Snapshot::take(&*file).map_err(self.found.failed("read", name))?;
         let scanned = self.scan(name, &file, &header)?;
         if self.is_stopped {
@@ -201,13 +205,13 @@ impl SegmentVisitor for Inspection<'_> {
             return Ok(());
         }
         let Some((next, at)) = behind else {
-            // Nobody knows what stood there.
+            // Nobody knows what followed.
             if self.range.end() > end {
                 self.findings.damage.get_or_insert(refusal);
             }
             return Ok(());
         };
-        // Above all that was synced a crash may have torn what stands there.
+        // Above the flushed end, a crash may have torn what follows.
         let index = SparseIndex::starting_at(next, at);
         let rest = scan_from(&file, &header, index, None, &mut shown(self.range, self.visit));
         let rest = rest.map_err(self.found.failed("read", name))?;
@@ -219,7 +223,7 @@ impl SegmentVisitor for Inspection<'_> {
 
     fn damaged(&mut self, place: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         let (ids, range) = (place.ids, self.range);
-        // Without the last file nobody knows where the log ends.
+        // Without the last file, nobody knows where the log ends.
         let has_end = Some(place.segment) != self.manifest.last || place.offset > 0;
         let is_before = has_end && ids.end() <= range.start();
         if ids.is_empty() || (ids.start() < range.end() && !is_before) {
@@ -241,14 +245,14 @@ struct DamagedSegment<'a> {
     name: &'a str,
     file: &'a dyn StorageFile,
     header: &'a SegmentHeader,
-    /// What stands before the first damaged place.
+    /// What precedes the first damaged place.
     scanned: &'a Scanned,
-    /// Where it should end.
+    /// Where the segment should end.
     end: LogEnd,
 }
 
 impl<'a> Inspection<'a> {
-    /// Opens a segment; none where it is not the one that should be there, which is noted.
+    /// Opens a segment. If it is not the expected one, notes that and returns none.
     fn open(&mut self, name: &str, ids: IdRange) -> Result<Option<OpenedFile>, OpenError> {
         match self.found.open(self.manifest, name, ids.start()) {
             Ok(opened) => Ok(Some(opened)),
@@ -261,7 +265,7 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    /// Reads a segment, from the group on that the range begins in, where its index tells where that is.
+    /// Scans a segment, from the group on in which the range begins, if its index has that.
     fn scan(
         &mut self,
         name: &str,
@@ -289,18 +293,18 @@ impl<'a> Inspection<'a> {
         Ok(scanned)
     }
 
-    /// Counts what a scan found that began with message `begin`.
+    /// Adds up a scan that began with message `begin`.
     fn count(&mut self, begin: LogEnd, scanned: &Scanned) {
         let (findings, end) = (&mut self.findings, scanned.index.end());
         findings.end = findings.end.max(end);
         findings.messages += IdRange::new(begin, end).len();
         findings.bytes += scanned.index.record_bytes();
         findings.keyed += scanned.keys.len() as u64;
-        // A segment is sealed when all of it is synced.
+        // A segment is flushed completely before it is sealed.
         findings.flushed_end = findings.flushed_end.max(scanned.flushed_end);
     }
 
-    /// Notes what stands at the end of the last segment and is not whole.
+    /// Notes a torn end of the last segment.
     fn note_torn(&mut self, name: &str, scanned: Scanned) {
         self.findings.torn = scanned.bad.map(|bad| Torn {
             file: self.found.storage.path_of(name),
@@ -311,7 +315,7 @@ impl<'a> Inspection<'a> {
         });
     }
 
-    /// What a segment says of all that stands before it must be so.
+    /// Compares the checksum in a segment's header with that of the records before it.
     fn compare_running(
         &mut self,
         name: &str,
@@ -330,8 +334,8 @@ impl<'a> Inspection<'a> {
         Ok(())
     }
 
-    /// Notes all damaged places of a segment that is not whole, and shows what is whole behind them. Returns where the
-    /// segment goes on behind its end, if something leads there.
+    /// Notes all damaged places of a segment, and visits the whole records behind them. Returns
+    /// where the segment goes on behind its end, if anything leads there.
     fn go_on_behind(
         &mut self,
         segment: &DamagedSegment<'_>,
@@ -359,7 +363,8 @@ impl<'a> Inspection<'a> {
         Ok(surveyed.behind)
     }
 
-    /// Whether a sealed segment has an index that says what is in it; of a damaged one, what was in it.
+    /// Returns whether a sealed segment has a correct index; for a damaged segment, one that agrees
+    /// on its end.
     fn is_index_of(&self, header: &SegmentHeader, scanned: &Scanned, next: LogEnd) -> bool {
         let (storage, is_whole) = (self.found.storage, scanned.bad.is_none());
         let index = SparseIndex::load(storage, header);
@@ -371,7 +376,7 @@ impl<'a> Inspection<'a> {
     }
 }
 
-/// Shows the records of a range, and ends the reading behind them.
+/// Visits the records of a range, and ends the scan behind them.
 fn shown<'a>(
     range: IdRange,
     visit: &'a mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,

@@ -1,9 +1,10 @@
-//! Making a segment anew from its own whole records and those that another node has of the others: what a node that
-//! runs does, and `acklog log repair`.
+//! Rewrites a segment from its own whole records and another node's copies of the others: for a
+//! running node's scrubber, and for `acklog log repair`.
 //!
-//! Nothing is believed because it looks right. A segment is written anew only where a checksum from the damaged
-//! directory itself proves the whole of it: the next file tells the checksum of all records before it; or, for a
-//! single record, its own checksum that still stands at the damaged place.
+//! Looking right is not enough. A segment is rewritten only if a checksum from the damaged
+//! directory itself proves the result: the next file's header has the checksum of all records
+//! before it. A single record can also be proven by its own checksum, if that still stands at the
+//! damaged place.
 
 mod writer;
 
@@ -30,11 +31,12 @@ pub(in crate::disk) struct Rebuild<'a> {
     pub(in crate::disk) storage: &'a dyn Storage,
     pub(in crate::disk) log: LogId,
     pub(in crate::disk) first: LogEnd,
-    /// Where it ends, as the next one or the manifest tells.
+    /// The end of its messages, according to the next segment or the manifest.
     pub(in crate::disk) end: LogEnd,
     /// The first message of the segment before it.
     pub(in crate::disk) before: Option<LogEnd>,
-    /// The first message of the next one, whose header may tell the checksum of all records before.
+    /// The first message of the next segment, whose header may have the checksum of all records
+    /// before.
     pub(in crate::disk) next: Option<LogEnd>,
 }
 
@@ -43,30 +45,31 @@ type OwnFile = (Arc<dyn StorageFile>, SegmentHeader);
 
 /// What is left of a segment.
 pub(in crate::disk) struct SegmentSurvey {
-    /// Its file, where anything of it is of use.
+    /// Its file, if any of it is usable.
     own: Option<OwnFile>,
     places: Vec<DamagedPlace>,
-    /// The messages that others are to give.
+    /// The messages that are to come from elsewhere.
     pub(in crate::disk) missing: Vec<IdRange>,
-    /// Nothing is wrong with it.
+    /// Whether nothing is wrong with it.
     pub(in crate::disk) is_whole: bool,
 }
 
-/// A segment that is proven to be what was there.
+/// Proves that a rewritten segment will have what was lost.
 pub(in crate::disk) struct Proof {
-    /// The header of a new file.
+    /// The header of the new file.
     pub(in crate::disk) header: SegmentHeader,
-    /// The checksum of the segment's records alone. What is written is read, and given by others, once more.
+    /// The checksum of the segment's records alone. When the file is written, they are read and
+    /// fetched once more, and compared with it.
     records: RunningChecksum,
 }
 
-/// Why a segment is not made anew.
+/// Why a segment was not rewritten.
 pub(in crate::disk) enum RebuildError<E> {
     /// The system refused.
     System(io::Error),
-    /// The others have not what is missing.
+    /// The other source lacks a missing message.
     Others(E),
-    /// No checksum proves that it would be what was there.
+    /// No checksum proves that the result would be what was lost.
     Unproven,
 }
 
@@ -76,13 +79,14 @@ impl<E> From<io::Error> for RebuildError<E> {
     }
 }
 
-/// Gives the records of a range of messages, all of them.
+/// Returns all records of a range of messages.
 pub(in crate::disk) type Others<'a, E> = &'a mut dyn FnMut(IdRange) -> Result<Vec<Records>, E>;
 
-/// What is done with each record: its id, its bytes, whether its batch goes on, and whether it is from others.
+/// Called with each record: its id, its bytes, where it stands in its batch, and where it comes
+/// from.
 type Take<'a> = &'a mut dyn FnMut(LogEnd, &[u8], InBatch, Origin) -> io::Result<()>;
 
-/// Where a record of a segment that is made anew comes from.
+/// Where a record of a rewritten segment comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// From the damaged file itself.
@@ -92,10 +96,11 @@ enum Origin {
 }
 
 impl Rebuild<'_> {
-    /// Looks which records of the segment are whole. A file that is gone, or that the disk does not read, has none.
+    /// Surveys which records of the segment are whole. A file that is gone or cannot be read has
+    /// none.
     ///
     /// # Errors
-    /// When the system refuses for the moment.
+    /// When the system refuses temporarily.
     pub(in crate::disk) fn survey(&self) -> io::Result<SegmentSurvey> {
         match self.survey_own() {
             Err(error) if is_loss(&error) || is_io_error(&error) => Ok(SegmentSurvey {
@@ -133,7 +138,7 @@ impl Rebuild<'_> {
         Ok(SegmentSurvey { own, places, missing, is_whole })
     }
 
-    /// Opens another segment's file; none where that is damaged, too.
+    /// Opens another segment's file; none if that is damaged, too.
     fn open_neighbour(&self, first: LogEnd) -> io::Result<Option<OwnFile>> {
         match self.open(first) {
             Err(error) if is_loss(&error) || is_io_error(&error) => Ok(None),
@@ -141,7 +146,7 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Opens a segment's file; none where it has no whole header of this log.
+    /// Opens a segment's file; none if it has no whole header of this log.
     fn open(&self, first: LogEnd) -> io::Result<Option<OwnFile>> {
         let file = self.storage.open(&segment_name(first))?;
         let header = read_header(&*file)?.ok();
@@ -149,10 +154,10 @@ impl Rebuild<'_> {
         Ok(header.map(|header| (file, header)))
     }
 
-    /// Proves that what the segment has and what others give is what was there.
+    /// Proves that the segment's own records and the others' are what was lost.
     ///
     /// # Errors
-    /// When the system refuses, the others have not what is missing, or it is not proven.
+    /// When the system refuses, the others lack a missing message, or there is no proof.
     pub(in crate::disk) fn prove<E>(
         &self,
         survey: &SegmentSurvey,
@@ -186,11 +191,12 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Writes the segment anew, under another name, and syncs it. Returns what a scan finds in it. The memory that it
-    /// takes is bounded, however long the segment is; what was written of it is given back where that fails.
+    /// Writes the new segment under another name and syncs it. Returns the result of scanning it.
+    /// Its memory is bounded, however long the segment is. On failure the file is truncated.
     ///
     /// # Errors
-    /// When the system refuses, the others have not what is missing, or it is not what was proven.
+    /// When the system refuses, the others lack a missing message, or the result is not what was
+    /// proven.
     pub(in crate::disk) fn write<E>(
         &self,
         name: &str,
@@ -219,13 +225,13 @@ impl Rebuild<'_> {
         };
         let written = write();
         if written.is_err() {
-            // A full disk must not be kept full.
+            // So that the failed attempt does not keep the disk full.
             let _ = file.set_length(0);
         }
         written
     }
 
-    /// Goes along all records, in id order.
+    /// Walks along all records, in id order.
     fn walk<E>(
         &self,
         survey: &SegmentSurvey,
@@ -254,7 +260,7 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Whether the checksum that still stands at a damaged place is that of a record.
+    /// Returns whether the checksum that still stands at a damaged place is this record's.
     fn is_proven(&self, survey: &SegmentSurvey, id: LogEnd, record: &[u8]) -> io::Result<bool> {
         let is_of = |place: &&DamagedPlace| place.ids.start() == id && place.ids.len() == 1;
         let place = survey.places.iter().find(is_of).filter(|place| place.offset > 0);
@@ -264,7 +270,7 @@ impl Rebuild<'_> {
         Ok(record.get(4..8) == stored.get(4..))
     }
 
-    /// The checksum of all records before the segment, as the one before it tells.
+    /// Computes the checksum of all records before the segment, from the segment before it.
     fn running_before(&self) -> io::Result<Option<RunningChecksum>> {
         let Some(before) = self.before else {
             return Ok((self.first == LogEnd::ZERO).then_some(RunningChecksum::START));
@@ -275,14 +281,14 @@ impl Rebuild<'_> {
         Ok(scanned.running.filter(|_| is_there))
     }
 
-    /// The checksum of all records up to the segment's end, as the next one's header tells it.
+    /// Returns the checksum of all records up to the segment's end, from the next one's header.
     fn told(&self) -> io::Result<Option<RunningChecksum>> {
         let Some(next) = self.next else { return Ok(None) };
         Ok(self.open_neighbour(next)?.and_then(|(_, header)| header.running))
     }
 }
 
-/// A way along the records of a segment.
+/// A walk along the records of a segment.
 struct Walk<'a, E> {
     /// The next record.
     at: LogEnd,
@@ -298,7 +304,7 @@ impl<E> Walk<'_, E> {
         self.take(record, Origin::Own)
     }
 
-    /// Takes what others have of the messages that are missing before `until`.
+    /// Takes the others' records of the messages that are missing before `until`.
     fn take_others(&mut self, until: LogEnd) -> Result<(), RebuildError<E>> {
         while let Some(range) = self.missing.next_if(|range| range.start() < until) {
             for records in (self.others)(range).map_err(RebuildError::Others)? {
@@ -307,7 +313,7 @@ impl<E> Walk<'_, E> {
                 }
             }
         }
-        // More is damaged than when it was looked at, or others gave less than they should.
+        // More is damaged than at the survey, or the others gave too little.
         if self.at < until { Err(RebuildError::Unproven) } else { Ok(()) }
     }
 

@@ -1,4 +1,5 @@
-//! Whether a start refuses a directory with damage, and in which words: it goes a start's own way, and changes nothing.
+//! Finds out whether a start would refuse a damaged directory, by walking it as a start does,
+//! without changing anything.
 
 use std::sync::Arc;
 
@@ -14,10 +15,10 @@ use super::snapshot::Snapshot;
 use super::walk::{LogDirectory, SegmentVisitor};
 use super::{OpenError, Start};
 
-/// Keys that a master which is started wants to know: the default of `--idempotency-window`.
+/// Number of keys that a starting master loads: the default of `--idempotency-window`.
 const KEYS_OF_MASTER: usize = 1_000_000;
 
-/// A start's way along the segments of a log that may be written meanwhile.
+/// A start's walk along the segments of a log that may be written meanwhile.
 struct Trial<'a>(Start<'a>);
 
 impl SegmentVisitor for Trial<'_> {
@@ -41,7 +42,7 @@ impl SegmentVisitor for Trial<'_> {
     }
 }
 
-/// What a start says that refuses the directory; none where it does not.
+/// Returns the error with which a start would refuse the directory; none if it would not.
 pub(super) fn refusal(
     found: &LogDirectory<'_>,
     manifest: &Manifest,

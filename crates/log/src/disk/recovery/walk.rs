@@ -1,5 +1,5 @@
-//! The way along a directory's segments that a start and the tools share: the manifest, then the files, one behind the
-//! other from the first message on. What each of them looks at on the way is its own.
+//! The walk along a directory's segments, which recovery and the tools share: the manifest, then
+//! the files, in order from the first message on. A visitor decides what is done with each.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::super::scan::{Scanned, read_header};
 use super::OpenError;
 use crate::storage::{Storage, StorageFile};
 
-/// A directory that is being looked at.
+/// A directory that is being read.
 pub(super) struct LogDirectory<'a> {
     pub(super) storage: &'a dyn Storage,
     pub(super) role: Role,
@@ -23,24 +23,25 @@ pub(super) struct LogDirectory<'a> {
 /// A segment's file and its header.
 pub(super) type OpenedFile = (Arc<dyn StorageFile>, SegmentHeader);
 
-/// What is done on the way along the segments.
+/// Visits the segments along a walk.
 pub(super) trait SegmentVisitor {
-    /// Looks at a sealed segment, behind which `next` is the next that there is. Returns where it ends.
+    /// Visits a sealed segment; the next existing one begins with `next`. Returns where the segment
+    /// ends.
     ///
     /// # Errors
-    /// What ends the walk.
+    /// Any error ends the walk.
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError>;
 
-    /// Looks at the last segment.
+    /// Visits the last segment.
     ///
     /// # Errors
-    /// What ends the walk.
+    /// Any error ends the walk.
     fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError>;
 
-    /// Something is damaged.
+    /// Reports damage.
     ///
     /// # Errors
-    /// What ends the walk: for a start, any damage.
+    /// Any error ends the walk: during a start, any damage does.
     fn damaged(&mut self, place: DamagedPlace, damage: OpenError) -> Result<(), OpenError>;
 }
 
@@ -67,7 +68,7 @@ impl LogDirectory<'_> {
         move |error| OpenError::Unusable { detail: failure_text(storage, &what, &name, &error) }
     }
 
-    /// The first ids of the segment files, in order.
+    /// Lists the first ids of the segment files, in order.
     pub(super) fn segments(&self) -> Result<Vec<LogEnd>, OpenError> {
         let names = self.storage.list().map_err(self.failed("list", ""))?;
         let mut firsts: Vec<LogEnd> = names.iter().filter_map(|name| first_of(name)).collect();
@@ -75,7 +76,7 @@ impl LogDirectory<'_> {
         Ok(firsts)
     }
 
-    /// The manifest as it is stored; none where the directory has none and nothing that needs one.
+    /// Loads the manifest; none if the directory has none.
     pub(super) fn stored_manifest(&self) -> Result<Option<Manifest>, OpenError> {
         Manifest::load(self.storage).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => self.damaged(MANIFEST, 0, &error.to_string()),
@@ -87,11 +88,11 @@ impl LogDirectory<'_> {
         self.missing(MANIFEST, "there are segment files, and it belongs to them")
     }
 
-    /// Goes along the segments that the manifest and the names of the files tell of, then looks at the files that the
-    /// manifest does not tell of.
+    /// Walks along the segments that the manifest and the files' names tell of, then looks at the
+    /// files that the manifest does not name.
     ///
     /// # Errors
-    /// What the looks return.
+    /// The visitor's.
     pub(super) fn walk(
         &self,
         manifest: &Manifest,
@@ -118,7 +119,7 @@ impl LogDirectory<'_> {
                     continue;
                 }
                 let end = look.sealed(&name, next, following)?;
-                // A file in between that nothing leads to is no part of the log.
+                // A file in between that nothing leads to is not a part of the log.
                 if end <= next || end > last || (end > following && !is_there(end)) {
                     let what = format!("it ends before message {end}, where no segment begins");
                     look.damaged(place(&what), self.damaged(&name, 0, &what))?;
@@ -145,9 +146,10 @@ impl LogDirectory<'_> {
         self.look_at_unknown(manifest, firsts, look)
     }
 
-    /// Looks at the files that the manifest does not tell of. A crash while a segment was begun leaves one with no more
-    /// than a header. A node that runs may have begun one meanwhile: a walk along a long log takes minutes. Then the
-    /// manifest that is there now tells of it, since that is in place before anything else is written to the file.
+    /// Looks at the files that the manifest does not name. A crash while a segment was begun leaves
+    /// one with only a header. A running node may also have begun one meanwhile, since a walk along
+    /// a long log takes minutes. Then the current manifest names it: a manifest is replaced before
+    /// anything else is written to the file.
     fn look_at_unknown(
         &self,
         manifest: &Manifest,
@@ -173,7 +175,7 @@ impl LogDirectory<'_> {
         Ok(())
     }
 
-    /// Opens a segment that must belong to the log and to its place.
+    /// Opens a segment, which must belong to the log and to its place in it.
     pub(super) fn open(
         &self,
         manifest: &Manifest,
@@ -183,7 +185,7 @@ impl LogDirectory<'_> {
         let file = self.storage.open(name).map_err(self.failed("open", name))?;
         let header = read_header(&*file).map_err(self.failed("read", name))?;
         let header = header.map_err(|what| self.damaged(name, 0, &what))?;
-        // A file of version 1 tells the role, too.
+        // A file of version 1 has the role, too.
         let is_other_role = header.role.is_some_and(|role| role != self.role);
         if is_other_role || (Some(header.log), header.first) != (manifest.log, first) {
             let what = "the file belongs to another log, or another place in it";
@@ -192,7 +194,7 @@ impl LogDirectory<'_> {
         Ok((file, header))
     }
 
-    /// What is missing of the last segment must lie above all that was synced.
+    /// Checks that anything missing from the last segment lies above the flushed end.
     pub(super) fn check_last(
         &self,
         manifest: &Manifest,
@@ -213,7 +215,7 @@ impl LogDirectory<'_> {
     }
 }
 
-/// The segment files that the manifest does not tell of.
+/// Returns the segment files that the manifest does not name.
 pub(super) fn unknown<'a>(
     manifest: &Manifest,
     firsts: &'a [LogEnd],
@@ -231,7 +233,7 @@ mod tests {
     use super::*;
     use crate::SimDisk;
 
-    /// Notes what is told as damage.
+    /// Notes reported damage.
     #[derive(Default)]
     struct Noted(Vec<DamagedPlace>);
 
@@ -250,7 +252,8 @@ mod tests {
         }
     }
 
-    /// A disk on which a node begins a segment with each look at the manifest or at the names of the files.
+    /// A disk on which a node begins a segment with each read of the manifest or of the files'
+    /// names.
     #[derive(Debug)]
     struct Busy {
         disk: SimDisk,
@@ -318,7 +321,7 @@ mod tests {
         busy.begin_segment();
         let older = Manifest::load(&disk).unwrap().unwrap();
         assert_eq!(damaged(&LogDirectory { storage: &busy, role: Role::Master }), []);
-        // A copy of which the manifest was taken before the files.
+        // A copy whose manifest was taken before the files.
         older.store(&disk).unwrap();
         assert!(!damaged(&LogDirectory { storage: &disk, role: Role::Master }).is_empty());
     }

@@ -1,7 +1,7 @@
-//! The repair of damaged segments while the node runs, with what its peers have.
+//! Repairs damaged segments while the node runs, with records from its peers.
 //!
-//! The damaged file is not written to: a new one is made beside it and synced, and takes its name. A crash at any point
-//! leaves the one or the other. A segment that is still being written is sealed first, so that the header of the next
+//! The damaged file is not written to: a new one is written beside it, synced, and renamed. After a
+//! crash one of the two is there. An active segment is sealed first, so that the header of the next
 //! one has a checksum that proves the repair.
 
 use std::convert::Infallible;
@@ -17,13 +17,13 @@ use super::super::format::{repaired_name, segment_name};
 use super::super::recovery::rebuild::{Rebuild, RebuildError, SegmentSurvey};
 use super::Scrubber;
 
-/// Pause before what kept a segment from being repaired is tried again: a full disk, most likely.
-/// Shorter: more reads of whole segments for nothing. Longer: what is damaged stays so for longer.
+/// Pause before trying again to repair a segment, usually because the disk is full. Shorter: more
+/// reads of whole segments for nothing. Longer: the damage stays longer.
 const REPAIR_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 impl Scrubber {
-    /// Goes on with the repair of what is damaged, as far as that is possible without other nodes. Returns after which
-    /// time to try again, where something that passes is in the way.
+    /// Goes on with the repair, as far as that is possible without other nodes. Returns after which
+    /// time to try again if there was a temporary failure.
     pub fn repair(&mut self) -> Option<Duration> {
         loop {
             let step = self.disk().work().damaged.step()?;
@@ -46,8 +46,8 @@ impl Scrubber {
         }
     }
 
-    /// Looks what is left of a damaged segment, and has what is missing fetched. Returns whether there
-    /// may be more to do at once.
+    /// Surveys what is left of a damaged segment, and asks for what is missing. Returns whether
+    /// there may be more to do at once.
     fn survey(&mut self, first: LogEnd) -> io::Result<bool> {
         let Some(rebuild) = self.rebuild(first) else {
             debug!(file = segment_name(first), "a damaged file is sealed, to be repaired");
@@ -70,7 +70,7 @@ impl Scrubber {
         Ok(true)
     }
 
-    /// A damaged segment, if it is sealed.
+    /// Returns a damaged segment, if it is sealed.
     fn rebuild(&self, first: LogEnd) -> Option<Rebuild<'_>> {
         let segments = &self.disk().segments;
         let (sealed, before, next) = segments.with_neighbours(first)?;
@@ -78,8 +78,8 @@ impl Scrubber {
         Some(Rebuild { storage, log, first, end: sealed.end, before, next })
     }
 
-    /// Writes a segment anew, of which all that was missing is fetched. Returns whether there may be
-    /// more to do at once.
+    /// Rewrites a segment whose missing records were all fetched. Returns whether there may be more
+    /// to do at once.
     fn write_anew(&mut self, first: LogEnd, fetched: &Fetched) -> io::Result<bool> {
         // Zero would be found everywhere.
         let sync_marker = self.rng.random_range(1..=u64::MAX);
@@ -97,7 +97,7 @@ impl Scrubber {
             }
             Err(RebuildError::Unproven) if fetched.records.is_empty() => {
                 self.disk().work().damaged.misfit(first);
-                // Nobody is asked, so nothing else would make it wait.
+                // No node is asked, so the pause must come from here.
                 return Err(io::Error::other("the next file tells of other records than it has"));
             }
             Err(RebuildError::Unproven) => {
@@ -117,7 +117,7 @@ impl Scrubber {
     }
 }
 
-/// Makes a segment anew, and puts it in the place of the damaged one.
+/// Rewrites a segment, and replaces the damaged file.
 fn swap(
     rebuild: &Rebuild<'_>,
     survey: &SegmentSurvey,

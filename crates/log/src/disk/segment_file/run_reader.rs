@@ -1,4 +1,4 @@
-//! Reading a run: whole batches from a place of a segment on.
+//! Reads runs of whole batches from a segment.
 
 use acklog_types::{IdRange, LogEnd, RecordError, Records, record_at, record_size};
 use bytes::Bytes;
@@ -13,7 +13,8 @@ use crate::Page;
 /// Bytes read at once, at least: a group and its header.
 const READ_BYTES: usize = GROUP_BYTES_MAX + GROUP_HEADER_BYTES;
 
-/// Bytes read at once beyond those, at most: a run on its way to a secondary.
+/// Bytes read at once beyond those, at most. More: more memory per read. Fewer: more reads for a
+/// run on its way to a secondary.
 pub(in crate::disk) const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
 
 impl SegmentFile {
@@ -42,7 +43,7 @@ impl SegmentFile {
             Ok(None) => {}
             Ok(Some(longer)) => return Ok(Page::Longer(longer)),
             Err(unread) => {
-                // What is whole before a damaged place is not hidden by it.
+                // Whole batches before a damaged place are returned.
                 let (end, bytes) = reader.whole;
                 if bytes == 0 {
                     return Err(unread);
@@ -54,20 +55,20 @@ impl SegmentFile {
     }
 }
 
-/// A run that is being read.
+/// Reads one run.
 struct RunReader<'a> {
     input: ReadAhead<'a>,
     header: &'a SegmentHeader,
-    /// The group to look at next: its first id and its place.
+    /// The group to look at next: its first id and its offset.
     next: LogEnd,
     at: u64,
-    /// What was read.
+    /// The ids of what was read.
     range: IdRange,
     until: LogEnd,
     max_bytes: usize,
     longest_batch: usize,
     bytes: Vec<u8>,
-    /// How far the batches are whole, and the bytes up to there.
+    /// The end of the last whole batch that was read, and the bytes up to there.
     whole: (LogEnd, usize),
 }
 
@@ -77,7 +78,8 @@ impl RunReader<'_> {
         self.range = self.range.until(end);
     }
 
-    /// Takes what is wanted. Returns the size of the first group, where it is one batch that is too long.
+    /// Reads the run. Returns the size of the first group if that is a single batch that is too
+    /// long.
     fn gather(&mut self) -> Result<Option<usize>, SegmentReadError> {
         while self.range.end() < self.until {
             let head = self.input.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
@@ -88,7 +90,8 @@ impl RunReader<'_> {
                 continue;
             };
             if self.range.end() < group.end() {
-                // Only a single batch makes a group that long; a run ends before it or is that batch.
+                // Only a single batch makes such a long group. The run ends before it or is that
+                // batch.
                 let bytes = group.bytes as usize;
                 if bytes > self.longest_batch.max(GROUP_BYTES_MAX) {
                     return Ok(self.range.is_empty().then_some(bytes));
@@ -103,7 +106,7 @@ impl RunReader<'_> {
         Ok(None)
     }
 
-    /// Takes what is wanted of a group. Returns whether that is all.
+    /// Reads the wanted records of a group. Returns whether the run is complete.
     fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, SegmentReadError> {
         let begin = self.at + group.header_bytes() as u64;
         let bytes = self.input.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
@@ -115,7 +118,7 @@ impl RunReader<'_> {
             let rest = bytes.get(at..).unwrap_or_default();
             let wanted = self.range.end();
             let size = if next < wanted {
-                // Not checked: what is wrong with it shows in the record behind it.
+                // Not checked: an error shows in the record behind it.
                 record_size(rest).unwrap_or(usize::MAX)
             } else {
                 assert_eq!(next, wanted, "a run is read without a gap");

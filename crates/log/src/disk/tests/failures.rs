@@ -22,7 +22,7 @@ struct Shown {
 impl Shown {
     fn look(&mut self, log: &Recovered) {
         self.end = self.end.max(log.opened.reader.durable_end());
-        self.members = self.members.max(log.opened.reader.remembered());
+        self.members = self.members.max(log.opened.reader.members_version());
     }
 }
 
@@ -36,7 +36,7 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     let mut log = open_with(disk, OPTIONS)?;
     // A master that came back goes on with the members that it had.
     shown.members = log.opened.members.len() as u64;
-    log.opened.reader.shared.remembered.store(shown.members, Ordering::Release);
+    log.opened.reader.shared.members_version.store(shown.members, Ordering::Release);
     shown.look(&log);
     for step in 0..6 {
         if step > 3 {
@@ -50,7 +50,7 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
         }
         if step % 2 == 0 {
             let version = shown.members + 1;
-            log.opened.writer.remember(version, names(version), Losses::default());
+            log.opened.writer.persist_members(version, names(version), Losses::default());
         }
         log.committer.write();
         shown.look(&log);

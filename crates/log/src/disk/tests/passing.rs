@@ -21,7 +21,7 @@ fn fault(log: &Recovered) -> Option<DiskFault> {
 
 fn remember(log: &mut Recovered, count: u64) {
     let names: Vec<NodeName> = (0..count).map(|n| format!("node-{n}").parse().unwrap()).collect();
-    log.opened.writer.remember(count, names, Losses::default());
+    log.opened.writer.persist_members(count, names, Losses::default());
     try_again(log);
 }
 
@@ -80,12 +80,12 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
     assert!(matches!(fault(&log), Some(DiskFault::Stalled { .. })), "{:?}", fault(&log));
     assert_eq!(open_segments(&log), 0, "what can be opened anew gives its descriptor");
     remember(&mut log, 2);
-    assert_eq!(log.opened.reader.remembered(), 0);
+    assert_eq!(log.opened.reader.members_version(), 0);
     assert!(!log.scrubber.index_sealed(), "an index is not skipped for good");
     disk.heal();
     try_again(&mut log);
     assert_eq!(fault(&log), None);
-    assert_eq!(log.opened.reader.remembered(), 2);
+    assert_eq!(log.opened.reader.members_version(), 2);
     assert_whole(&log, 60);
     assert!(log.scrubber.index_sealed());
     let index = segments(&disk)[0].replace(".log", ".index");
@@ -116,7 +116,7 @@ fn only_the_newest_list_of_members_that_waited_is_written() {
     (1..=3).for_each(|count| remember(&mut log, count));
     disk.heal();
     try_again(&mut log);
-    assert_eq!(log.opened.reader.remembered(), 3);
+    assert_eq!(log.opened.reader.members_version(), 3);
     disk.kill();
     assert_eq!(open(&disk).opened.members.len(), 3);
 }

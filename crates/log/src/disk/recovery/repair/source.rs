@@ -1,4 +1,4 @@
-//! Where the messages of damaged places are taken from.
+//! Where the messages of damaged places are fetched from.
 
 use std::fmt;
 use std::path::Path;
@@ -10,16 +10,16 @@ use super::super::LogDirectory;
 use super::super::findings::DamageFinding;
 use super::RepairError;
 
-/// Who has the messages that are damaged here.
+/// The source of messages that are damaged here.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// Another node's directory of the same log, or a backup of one.
     Directory(&'a Path),
-    /// A node that shows the texts of its messages, and nothing else of them.
+    /// A running node, which shows the texts of its messages and nothing else of them.
     Node {
         /// Its URL.
         url: &'a str,
-        /// Asks it for the text of a message, or tells in words why it is not to be had.
+        /// Fetches the text of a message, or says in words why that failed.
         text_of: &'a dyn Fn(LogEnd) -> Result<String, String>,
     },
 }
@@ -34,8 +34,8 @@ impl fmt::Display for Source<'_> {
 }
 
 impl LogDirectory<'_> {
-    /// The record of a message with this text, whose time and key still stand at the damaged place; none where they do
-    /// not. Nothing is proven by that.
+    /// Returns the record of a message with this text, if its time and key still stand at the
+    /// damaged place. This proves nothing.
     pub(super) fn record_with_text(
         &self,
         places: &[&DamageFinding],
