@@ -24,7 +24,7 @@
 //! # Ok::<(), acklog_log::ReadError>(())
 //! ```
 //!
-//! A log on disk is opened by [`open`], which also starts its threads:
+//! A log on disk is opened by [`open()`], which also starts its threads:
 //!
 //! ```text
 //!  LogWriter ── append ──> recent chunks in memory ── committer ──> segment files

@@ -68,7 +68,8 @@ impl LogReader {
         self.shared.durable_end()
     }
 
-    /// Returns the version of the list of members that is persisted; see [`LogWriter::persist_members`].
+    /// Returns the version of the list of members that is persisted; see
+    /// [`LogWriter::persist_members`](super::LogWriter::persist_members).
     pub fn members_version(&self) -> u64 {
         self.shared.members_version.load(Ordering::Acquire)
     }

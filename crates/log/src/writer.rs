@@ -74,8 +74,8 @@ impl LogWriter {
     }
 
     /// Starts to persist the names of the secondaries that ever registered, and the longer logs of
-    /// other nodes, in place of what was persisted before. `version` numbers this list;
-    /// [`LogReader::members_version`] returns it once the list is on disk. In memory that is at once.
+    /// other nodes, in place of what was persisted before. `version` numbers this list.
+    /// [`LogReader::members_version`] returns it once the list is on disk; in memory, at once.
     pub fn persist_members(&mut self, version: u64, members: Vec<NodeName>, losses: Losses) {
         match &self.shared.disk {
             None => self.shared.members_version.store(version, Ordering::Release),

@@ -16,9 +16,10 @@ use tracing::{debug, error, info, warn};
 
 use super::active_segment::{ActiveSegment, WriteFailure};
 use super::cause::{is_full, is_refused};
-use super::format::{GROUP_BYTES_MAX, SegmentHeader, segment_name};
+use super::format::{GROUP_BYTES_MAX, SegmentHeader};
 use super::index::SparseIndex;
 use super::manifest::{Manifest, NotStored};
+use super::names::segment_name;
 use super::read_error::failure_text;
 use super::segment_file::SegmentFile;
 use super::{DiskOptions, DiskState, Work};

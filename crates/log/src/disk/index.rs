@@ -5,8 +5,8 @@
 //! last keyed messages without reading old segments.
 //!
 //! ```text
-//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · sync marker u64 · first id u64 · end u64 ·
-//!                   length u32 · record bytes u32 · entries u32 · keys u32 · 4 zeros ·
+//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · sync marker u64 · first id u64 ·
+//!                   end u64 · length u32 · record bytes u32 · entries u32 · keys u32 · 4 zeros ·
 //!                   crc32c of the header u32
 //! entries: id − first u32 · offset u32 · record bytes before u32
 //! crc32c of the header and the entries u32
@@ -24,9 +24,8 @@ use std::io;
 
 use acklog_types::{KeyHash, LogEnd, MessageId};
 
-use super::format::{
-    FORMAT_VERSION, FORMAT_VERSION_1, SEGMENT_HEADER_BYTES, SegmentHeader, index_name,
-};
+use super::format::{FORMAT_VERSION, FORMAT_VERSION_1, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::names::index_name;
 use crate::storage::{Storage, StorageFile};
 
 /// Least distance between two entries, in bytes of the file. Smaller: a larger index in memory.

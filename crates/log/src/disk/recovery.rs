@@ -24,9 +24,10 @@ use tracing::{info, warn};
 
 use self::walk::{LogDirectory, SegmentVisitor, unknown};
 use super::cause::is_full;
-use super::format::{Role, SegmentHeader, segment_name};
+use super::format::{Role, SegmentHeader};
 use super::index::{IndexedKey, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
+use super::names::segment_name;
 use super::notes;
 use super::places::DamagedPlace;
 use super::read_ahead::ReadAhead;

@@ -16,7 +16,8 @@ use tracing::{debug, warn};
 
 use super::DiskState;
 use super::cause::{is_full, is_lack, is_refused};
-use super::format::{SegmentHeader, segment_name};
+use super::format::SegmentHeader;
+use super::names::segment_name;
 use super::notes;
 use super::scan::Scanned;
 use super::segment_file::{SealedSegment, open_sealed, scan_sealed};

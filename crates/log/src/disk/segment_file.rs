@@ -7,8 +7,9 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use acklog_threads::read_lock;
 use acklog_types::LogEnd;
 
-use super::format::{SegmentHeader, segment_name};
+use super::format::SegmentHeader;
 use super::index::SparseIndex;
+use super::names::segment_name;
 use super::paging::SeekHints;
 use super::read_error::SegmentReadError;
 use super::scan::{Scanned, no_visit, read_header, scan};

@@ -50,7 +50,7 @@ fn the_front_of_a_run_is_taken_off_as_far_as_it_fits_and_at_least_its_first_reco
     }
 }
 
-/// One keyed record, as bytes.
+/// Returns one keyed record, as bytes.
 fn keyed(key: &str, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_record(
@@ -137,7 +137,7 @@ fn the_layout_of_a_record_is_pinned() {
     assert_eq!(&hex[8..16], "d4aa2ad5");
 }
 
-/// The records of one batch, as bytes.
+/// Returns the records of one batch, as bytes.
 fn batch(from: u64, texts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (n, text) in texts.iter().enumerate() {

@@ -8,8 +8,9 @@ use std::path::Path;
 use acklog_types::LogEnd;
 use thiserror::Error;
 
-use super::super::format::{SegmentHeader, index_name, segment_name};
+use super::super::format::SegmentHeader;
 use super::super::manifest::Manifest;
+use super::super::names::{index_name, segment_name};
 use super::super::notes::NOTES;
 use super::super::places::DamagedPlace;
 use super::super::scan::{Scanned, no_visit, scan};

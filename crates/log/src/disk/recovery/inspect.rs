@@ -10,9 +10,10 @@ use acklog_types::{IdRange, LogEnd, Record, RunningChecksum};
 
 pub use self::error::InspectError;
 use self::error::logs_in;
-use super::super::format::{Role, SegmentHeader, segment_name};
+use super::super::format::{Role, SegmentHeader};
 use super::super::index::SparseIndex;
 use super::super::manifest::{MANIFEST, Manifest};
+use super::super::names::segment_name;
 use super::super::places::{DamagedPlace, damaged_places};
 use super::super::scan::{Scanned, Visit, read_header, scan_from};
 use super::OpenError;

@@ -21,7 +21,8 @@ use acklog_types::{
 
 use self::writer::SegmentWriter;
 use super::super::cause::{is_io_error, is_loss};
-use super::super::format::{SegmentHeader, segment_name};
+use super::super::format::SegmentHeader;
+use super::super::names::segment_name;
 use super::super::places::{DamagedPlace, damaged_places};
 use super::super::scan::{Scanned, no_visit, read_header, scan};
 use crate::storage::{Storage, StorageFile};

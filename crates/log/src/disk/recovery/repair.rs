@@ -12,8 +12,9 @@ use acklog_types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, enco
 
 pub use self::error::RepairError;
 pub use self::source::Source;
-use super::super::format::{Role, SEGMENT_HEADER_BYTES, repaired_name, segment_name};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES};
 use super::super::manifest::{Manifest, checked_line, whole_file};
+use super::super::names::{repaired_name, segment_name};
 use super::super::notes;
 use super::super::scan::{Scanned, read_header};
 use super::findings::{DamageFinding, Findings};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use acklog_types::{IdRange, LogEnd};
 
-use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader, first_of, segment_name};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::super::manifest::{MANIFEST, Manifest};
+use super::super::names::{first_of, segment_name};
 use super::super::places::DamagedPlace;
 use super::super::read_error::{damage_text, failure_text};
 use super::super::scan::{Scanned, read_header};

@@ -13,7 +13,7 @@ use rand::RngExt;
 use tracing::{debug, info, warn};
 
 use super::super::damage_tracker::{Fetched, RepairStep};
-use super::super::format::{repaired_name, segment_name};
+use super::super::names::{repaired_name, segment_name};
 use super::super::recovery::rebuild::{Rebuild, RebuildError, SegmentSurvey};
 use super::Scrubber;
 

@@ -6,7 +6,7 @@ use acklog_threads::{lock, read_lock};
 use acklog_types::{IdRange, LogEnd};
 
 use super::super::cause::{is_io_error, is_loss};
-use super::super::format::segment_name;
+use super::super::names::segment_name;
 use super::super::places::DamagedPlace;
 use super::super::read_error::{damage_text, failure_text};
 use super::{SegmentReadError, Segments};

@@ -1,13 +1,14 @@
-//! Segments that are each whole and do not belong together, the checksum of all records, and damage that is remembered.
+//! Whole segments that do not belong together, the checksum of all records, and damage that is
+//! noted across restarts.
 
 use acklog_types::RunningChecksum;
 
 use super::*;
-use crate::disk::format::segment_name;
+use crate::disk::names::segment_name;
 use crate::storage::Storage;
 
-/// Commits as many single messages as each count tells, accepted later by `delay` than [`commit`] would have them:
-/// other records of the same sizes.
+/// Commits single messages as [`commit`] does, accepted later by `delay`: other records of the same
+/// sizes.
 fn commit_later(log: &mut Recovered, counts: &[u64], delay: u64) {
     for &count in counts {
         for _ in 0..count {
@@ -84,7 +85,7 @@ fn the_checksum_of_all_records_is_the_same_in_memory_in_files_and_after_a_restar
     }
     assert_eq!(log.opened.reader.running_checksum(LogEnd::new(51)), Ok(None));
     assert_eq!(in_memory[0], RunningChecksum::START);
-    // Another node's files have their borders elsewhere.
+    // Another node's files end at other messages.
     let disk = SimDisk::new();
     let mut copy = open(&disk);
     let mut from = LogEnd::ZERO;
@@ -127,7 +128,8 @@ fn logs_with_another_old_record_differ_although_they_end_alike() {
     let differ = |other: &Recovered, in_memory: bool| {
         let reader = &other.opened.reader;
         assert_eq!(reader.compare_below(end, told(&one)), Ok(false));
-        // What the other one tells itself, and what earlier releases and other programs tell.
+        // The checksum that the other log sends, and the one that earlier releases and other
+        // programs send.
         for same in [told(other), last(&one)] {
             assert_eq!(reader.compare_below(end, same), Ok(true));
             assert_eq!(reader.is_same_below(end, same), in_memory.then_some(true));
@@ -175,8 +177,8 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
     assert_eq!(open(&disk).opened.reader.disk_fault(), None);
 }
 
-/// A log of 40 messages, whose newest file is damaged at its second message, which was found while the node ran and no
-/// other one was there: the file is sealed by then.
+/// Returns a log of 40 messages whose newest file is damaged at its second message. That was found
+/// while the node ran and no other node was connected: the file is sealed by then.
 fn found_damaged_in_the_newest_file(role: Role) -> (SimDisk, Recovered, LogEnd) {
     let disk = SimDisk::new();
     let mut log = open_with(&disk, DiskOptions { role, ..OPTIONS }).unwrap();
@@ -191,7 +193,7 @@ fn found_damaged_in_the_newest_file(role: Role) -> (SimDisk, Recovered, LogEnd) 
     }
     log.scrubber.index_sealed();
     let newest = segments(&disk).pop().unwrap();
-    let damaged = format::first_of(&newest).unwrap().plus(1);
+    let damaged = names::first_of(&newest).unwrap().plus(1);
     let text = text(damaged.get());
     let at = memchr::memmem::find(&disk.bytes(&newest), text.as_bytes()).unwrap();
     disk.flip_bit(&newest, at as u64 * 8);
@@ -227,7 +229,7 @@ fn a_master_that_does_not_know_the_key_of_a_damaged_message_is_not_started() {
     disk.kill();
     let error = open_with(&disk, OPTIONS).map(drop).unwrap_err().to_string();
     assert!(error.contains(&format!("message {damaged}")), "{error}");
-    // Where it needs no key from that file, it is.
+    // A start that needs no key from that file succeeds.
     assert!(open_with(&disk, DiskOptions { keys: 0, ..OPTIONS }).is_ok());
 }
 

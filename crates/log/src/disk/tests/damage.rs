@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// A log that was killed behind commits of batches with so many messages.
+/// A log that was killed after several commits of batches.
 struct Crashed {
     disk: SimDisk,
-    /// Where each batch ends.
+    /// The end of each batch.
     ends: Vec<u64>,
-    /// All below is known to be synced; the commit behind it may be torn.
+    /// Everything below is known to be flushed; the commit behind it may be torn.
     synced: u64,
     /// Bytes of the records of that commit.
     unsynced_bytes: usize,
@@ -33,7 +33,7 @@ impl Crashed {
         Self { disk, ends, synced, unsynced_bytes }
     }
 
-    /// The last file, and where what was written to it ends.
+    /// Returns the last file, and the end of what was written to it.
     fn last(&self) -> (String, u64) {
         let name = segments(&self.disk).pop().unwrap();
         let data = self.disk.bytes(&name).iter().rposition(|&byte| byte != 0).unwrap() + 1;
@@ -43,7 +43,8 @@ impl Crashed {
 
 const SINGLES: &[&[u64]] = &[&[1, 1], &[1, 1, 1], &[1, 1, 1, 1]];
 
-/// Batches alone, behind others and in front of others of their commit, one of them longer than a segment.
+/// Batches alone, behind others and before others in their commit, one of them longer than a
+/// segment.
 const BATCHES: [&[&[u64]]; 2] = [&[&[1, 2], &[3], &[1, 4, 2, 1]], &[&[2], &[1, 2, 14]]];
 
 #[test]
@@ -69,7 +70,7 @@ fn cut_everywhere(crashed: &Crashed) {
             Ok(mut log) => {
                 let found = log.opened.reader.durable_end().get();
                 assert_whole(&log, found);
-                // The last group's header names what was synced; before that, the group before names less.
+                // The last group's header has the flushed end; the group before has a lower one.
                 assert!(found >= synced || length < last_header, "{found} at length {length}");
                 kept.push(found);
                 commit(&mut log, &[3]);
@@ -89,7 +90,8 @@ fn cut_everywhere(crashed: &Crashed) {
     assert_eq!(kept[1..], crashed.ends);
 }
 
-/// Flips each bit of each file in turn. Whatever opens must show what was written, from the front on, or fail visibly.
+/// Flips each bit of each file in turn. A log that opens must show what was written, from the front
+/// on, or fail visibly.
 fn flip_every_bit(disk: &SimDisk, synced: u64, end: u64) -> (usize, usize) {
     let (mut opened, mut refused) = (0, 0);
     for name in crate::storage::Storage::list(disk).unwrap() {
@@ -154,7 +156,7 @@ fn the_scrub_finds_damage_in_old_segments() {
     assert!(detail.contains(&first) && detail.contains("offset"), "{detail}");
 }
 
-/// Where the text of a message stands in the files: the file and the bit.
+/// Returns the file and the bit at which the text of a message begins.
 fn bit_of(disk: &SimDisk, n: u64) -> (String, u64) {
     let found = segments(disk).into_iter().find_map(|name| {
         let at = memchr::memmem::find(&disk.bytes(&name), text(n).as_bytes())?;
@@ -214,7 +216,7 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
-    // Of another life of the directory, in which the segment ended elsewhere.
+    // From another life of the directory, in which the segment had another end.
     let other = SimDisk::new();
     let mut log = open(&other);
     commit(&mut log, &[1; 40]);
@@ -225,7 +227,7 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     assert_whole(&open(&disk), 50);
     let log = open(&disk);
     assert_eq!(log.opened.keys.len(), 17);
-    // Nor by a node that runs.
+    // A running node does not serve it either.
     let file = crate::storage::Storage::open(&disk, &segments(&disk)[0]).unwrap();
     let header = scan::read_header(&*file).unwrap().unwrap();
     let mut nowhere = index::SparseIndex::new(LogEnd::ZERO);

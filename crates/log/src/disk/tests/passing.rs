@@ -1,4 +1,4 @@
-//! What passes is not a failed disk: the log waits, and goes on by itself.
+//! A temporary failure is not a failed disk: the log waits, and goes on without a restart.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::storage::{Storage, StorageFile};
 
-/// Tries again what waits, as the committer's thread does by itself.
+/// Tries again, as the committer's thread does.
 fn try_again(log: &mut Recovered) {
     log.committer.write();
     log.committer.sync();
@@ -32,7 +32,7 @@ fn a_full_disk_holds_messages_up_and_takes_them_once_there_is_room() {
     commit(&mut log, &[4, 4, 20, 4]);
     let all = probe.counts().written_bytes;
     let mut held_up = 0;
-    // Not each single byte: a start writes as much again, and each is one.
+    // Not every byte: a start writes as much again for each.
     for room in (0..all).step_by(23) {
         let disk = SimDisk::new();
         disk.fail_writes_after(room);
@@ -73,7 +73,7 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
     };
     assert!(open_segments(&log) > 0);
     disk.take_descriptors();
-    // The last segment is open: it is written until the next one is due.
+    // The active segment is open: it is written to until the next one is due.
     commit(&mut log, &[10; 3]);
     let acked = log.opened.reader.durable_end();
     assert!(acked < LogEnd::new(60), "a segment was due");
@@ -165,8 +165,8 @@ fn a_read_that_the_disk_fails_once_is_no_damage() {
     assert_whole(&log, 50);
 }
 
-/// A disk that may have no room for the names of files when these are synced, as a quota or a network file system may
-/// tell so late.
+/// A disk that reports a lack of space only when names are synced, as a quota or a network file
+/// system may.
 #[derive(Debug)]
 struct LateQuota {
     disk: SimDisk,

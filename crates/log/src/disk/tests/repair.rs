@@ -1,11 +1,12 @@
-//! Repairs of a log in use, with what another node has.
+//! Repairs of a log in use, with another node's records.
 
 use acklog_types::{Damage, NodeName};
 
 use super::*;
 use crate::storage::Storage;
 
-/// A log with a damaged message 4 in its first segment, of which the scrubber knows, and another one that is whole.
+/// A log with a damaged message 4 in its first segment, which the scrubber has found, and a whole
+/// copy.
 struct Damaged {
     disk: SimDisk,
     log: Recovered,
@@ -53,7 +54,8 @@ impl Damaged {
         self.log.opened.reader.damage()
     }
 
-    /// Gives the log what it wants next, as far as one page of the other has it. Returns whether it wanted something.
+    /// Gives the log what it asks for next, as far as one page of the other log has it. Returns
+    /// whether it asked for anything.
     fn give_page(&mut self, from: &LogReader, max_bytes: usize) -> bool {
         self.log.scrubber.repair();
         let Some(wanted) = self.damage().and_then(|damage| damage.wanted) else { return false };
@@ -62,7 +64,7 @@ impl Damaged {
         true
     }
 
-    /// Repairs all that is known to be damaged.
+    /// Repairs all known damage.
     fn repair(&mut self) {
         let other = self.whole.opened.reader.clone();
         while self.give_page(&other, 100) {}
@@ -95,7 +97,7 @@ fn each_damaged_byte_of_an_old_segment_is_repaired_from_another_node() {
     let length = Damaged::new(COMMITS, |_| {}).disk.bytes(&name).len() as u64;
     for at in (0..length).step_by(7) {
         let mut log = Damaged::new(COMMITS, |disk| disk.flip_bit(&name, at * 8 + at % 8));
-        // Whatever reads there, and where that meets nothing, the scrub.
+        // Any read finds it or, if that misses it, the scrub.
         log.scrub();
         assert!(log.damage().is_some(), "byte {at}");
         log.repair();
@@ -118,7 +120,7 @@ fn a_file_that_is_gone_is_made_again_and_so_are_several_damaged_ones() {
 fn a_damaged_message_of_the_file_that_is_written_is_repaired_once_that_is_sealed() {
     let mut log = Damaged::new(COMMITS, |_| {});
     let last = segments(&log.disk).pop().unwrap();
-    let first = format::first_of(&last).unwrap();
+    let first = names::first_of(&last).unwrap();
     flip(&log.disk, first.get());
     let reader = log.log.opened.reader.clone();
     assert!(reader.read(first, first.plus(1), 0).is_err(), "it is read from the file");
@@ -136,7 +138,7 @@ fn a_damaged_message_of_the_file_that_is_written_is_repaired_once_that_is_sealed
 fn a_file_that_its_own_records_do_not_mend_is_tried_again_later() {
     let mut log = Damaged::new(COMMITS, |disk| {
         let [first, next] = [0, 1].map(|at| segments(disk)[at].clone());
-        // More than was written, and no message of it.
+        // Appends bytes that belong to no message, so that no message is damaged.
         let length = disk.bytes(&first).len() as u64;
         disk.open_to_write(&first).unwrap().write_at(length, b"more").unwrap();
         let bytes = disk.bytes(&next);
@@ -162,7 +164,7 @@ fn what_stands_above_damage_is_compared_from_behind() {
         assert_eq!(damaged.running_checksum(end), Ok(running), "{end}");
         let told = running.unwrap();
         assert_eq!(damaged.compare_below(end, told.short()), Ok(true));
-        // That of message 4 itself may be told, and is not known.
+        // The checksum of message 4 itself may have been sent, and is not known.
         let other = damaged.compare_below(end, told.then(0).short());
         assert!(if end.get() == 5 { other.is_err() } else { other == Ok(false) }, "{end}");
     }
@@ -171,7 +173,7 @@ fn what_stands_above_damage_is_compared_from_behind() {
 #[test]
 fn what_no_checksum_proves_is_not_taken_and_another_node_may_have_it() {
     let mut log = Damaged::new(COMMITS, |disk| flip(disk, 4));
-    // Another history of the same log: all of its records are whole.
+    // Another history of the same log, with whole records.
     let mut other = open(&SimDisk::new());
     COMMITS.iter().for_each(|counts| {
         counts.iter().for_each(|&count| {

@@ -1,4 +1,4 @@
-//! The scrubber: indexes and the scrub, step by step and as the thread that it is.
+//! The scrubber: indexes and scrubs, step by step and in its thread.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ fn damaged(log: &Recovered) -> bool {
     matches!(log.opened.reader.disk_fault(), Some(DiskFault::Damaged { .. }))
 }
 
-/// A log with some sealed segments, of which the `which`th is damaged.
+/// Returns a log with some sealed segments, of which the `which`th is damaged.
 fn with_damage(which: usize) -> (SimDisk, Recovered) {
     let disk = SimDisk::new();
     let mut log = open(&disk);
@@ -38,7 +38,7 @@ fn the_scrub_goes_on_from_one_segment_to_the_next_and_then_pauses() {
         let reads = disk.counts().reads;
         let pauses: Vec<Duration> = (0..=sealed).map(|_| log.scrubber.scrub_next()).collect();
         assert!(disk.counts().reads > reads, "round {round}");
-        // As long as a pass takes is nothing beside the pause behind it.
+        // A pass takes much less time than the pause behind it.
         let (last, others) = pauses.split_last().unwrap();
         assert!(others.iter().all(|pause| pause < last), "{pauses:?}");
         assert!(*last > Duration::from_secs(60), "{pauses:?}");
@@ -54,7 +54,7 @@ fn the_scrub_takes_its_time() {
     let bytes = disk.bytes(&segments(&disk)[0]).len() as u64;
     assert!(segments(&disk).len() > 1);
     let pause = log.scrubber.scrub_next();
-    // 16 MiB a second.
+    // 16 MiB per second.
     assert_eq!(pause, Duration::from_millis(bytes * 1000 / (16 * 1024 * 1024)));
     assert!(pause > Duration::ZERO);
 }

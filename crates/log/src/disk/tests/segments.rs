@@ -1,11 +1,12 @@
-//! Segments are found by the ids in them: what no file has is an error, and never another message.
+//! Segments are found by the ids in them: a message in no file is an error, and never another
+//! message.
 
 use super::super::segment_file::SegmentFile;
 use super::super::segments::Segments;
 use super::*;
 use crate::ReadError;
 
-/// A log whose first segment is not among those that are known.
+/// Returns a log whose first segment is missing from the list.
 fn without_first() -> (Segments, LogEnd) {
     let disk = SimDisk::new();
     let mut log = open(&disk);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use acklog_types::{IdRange, LogEnd, RECORD_HEAD_BYTES_MAX, encode_record, record_head};
 
-use super::super::super::format::segment_name;
+use super::super::super::names::segment_name;
 use super::super::LogDirectory;
 use super::super::findings::DamageFinding;
 use super::RepairError;
