@@ -1,7 +1,7 @@
-//! The repair of damaged segments while the node runs, with what its peers have.
+//! Repairs damaged segments while the node runs, with records from its peers.
 //!
-//! The damaged file is not written to: a new one is made beside it and synced, and takes its name. A crash at any point
-//! leaves the one or the other. A segment that is still being written is sealed first, so that the header of the next
+//! The damaged file is not written to: a new one is written beside it, synced, and renamed. After a
+//! crash one of the two is there. An active segment is sealed first, so that the header of the next
 //! one has a checksum that proves the repair.
 
 use std::convert::Infallible;
@@ -12,24 +12,26 @@ use acklog_types::{IdRange, LogEnd, Records, Run};
 use rand::RngExt;
 use tracing::{debug, info, warn};
 
-use super::super::damaged::{Fetched, Step};
-use super::super::format::{repaired_name, segment_name};
-use super::super::recovery::rebuild::{Rebuild, RebuildError, Survey};
-use super::Keeper;
+use super::super::damage_tracker::{Fetched, RepairStep};
+use super::super::names::{repaired_name, segment_name};
+use super::super::recovery::rebuild::{Rebuild, RebuildError, SegmentSurvey};
+use super::Scrubber;
 
-/// Pause before what kept a segment from being repaired is tried again: a full disk, most likely.
-/// Shorter: more reads of whole segments for nothing. Longer: what is damaged stays so for longer.
+/// Pause before trying again to repair a segment, usually because the disk is full. Shorter: more
+/// reads of whole segments for nothing. Longer: the damage stays longer.
 const REPAIR_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-impl Keeper {
-    /// Goes on with the repair of what is damaged, as far as that is possible without other nodes. Returns after which
-    /// time to try again, where something that passes is in the way.
+impl Scrubber {
+    /// Goes on with the repair, as far as that is possible without other nodes. Returns after which
+    /// time to try again if there was a temporary failure.
     pub fn repair(&mut self) -> Option<Duration> {
         loop {
             let step = self.disk().work().damaged.step()?;
             let (segment, done) = match step {
-                Step::Survey(segment) => (segment, self.survey(segment)),
-                Step::Write(segment, fetched) => (segment, self.write_anew(segment, &fetched)),
+                RepairStep::Survey(segment) => (segment, self.survey(segment)),
+                RepairStep::Write(segment, fetched) => {
+                    (segment, self.write_anew(segment, &fetched))
+                }
             };
             match done {
                 Ok(true) => {}
@@ -44,8 +46,8 @@ impl Keeper {
         }
     }
 
-    /// Looks what is left of a damaged segment, and has what is missing fetched. Returns whether there
-    /// may be more to do at once.
+    /// Surveys what is left of a damaged segment, and asks for what is missing. Returns whether
+    /// there may be more to do at once.
     fn survey(&mut self, first: LogEnd) -> io::Result<bool> {
         let Some(rebuild) = self.rebuild(first) else {
             debug!(file = segment_name(first), "a damaged file is sealed, to be repaired");
@@ -55,7 +57,7 @@ impl Keeper {
         let survey = rebuild.survey()?;
         if survey.is_whole {
             info!(file = segment_name(first), "what was damaged reads well again");
-            self.disk().files.forget(first);
+            self.disk().segments.replaced(first);
             self.disk().work().damaged.mended(first);
         } else {
             let messages: u64 = survey.missing.iter().map(|ids| ids.len()).sum();
@@ -68,26 +70,26 @@ impl Keeper {
         Ok(true)
     }
 
-    /// A damaged segment, if it is sealed.
+    /// Returns a damaged segment, if it is sealed.
     fn rebuild(&self, first: LogEnd) -> Option<Rebuild<'_>> {
-        let files = &self.disk().files;
-        let (sealed, before, next) = files.around(first)?;
-        let (storage, log) = (&*self.storage, files.log()?);
+        let segments = &self.disk().segments;
+        let (sealed, before, next) = segments.with_neighbours(first)?;
+        let (storage, log) = (&*self.storage, segments.log()?);
         Some(Rebuild { storage, log, first, end: sealed.end, before, next })
     }
 
-    /// Writes a segment anew, of which all that was missing is fetched. Returns whether there may be
-    /// more to do at once.
+    /// Rewrites a segment whose missing records were all fetched. Returns whether there may be more
+    /// to do at once.
     fn write_anew(&mut self, first: LogEnd, fetched: &Fetched) -> io::Result<bool> {
         // Zero would be found everywhere.
-        let mark = self.rng.random_range(1..=u64::MAX);
+        let sync_marker = self.rng.random_range(1..=u64::MAX);
         let Some(rebuild) = self.rebuild(first) else { return Ok(false) };
         let survey = rebuild.survey()?;
         let file = segment_name(first);
         let peer = fetched.peer.as_ref().map(|peer| peer.as_str());
-        match swap(&rebuild, &survey, fetched, mark) {
+        match swap(&rebuild, &survey, fetched, sync_marker) {
             Ok(()) => {
-                self.disk().files.forget(first);
+                self.disk().segments.replaced(first);
                 self.disk().work().damaged.mended(first);
                 let messages: u64 = fetched.records.iter().map(|run| run.range().len()).sum();
                 let id = fetched.records.first().map(Run::range).unwrap_or(IdRange::empty(first));
@@ -95,7 +97,7 @@ impl Keeper {
             }
             Err(RebuildError::Unproven) if fetched.records.is_empty() => {
                 self.disk().work().damaged.misfit(first);
-                // Nobody is asked, so nothing else would make it wait.
+                // No node is asked, so the pause must come from here.
                 return Err(io::Error::other("the next file tells of other records than it has"));
             }
             Err(RebuildError::Unproven) => {
@@ -115,12 +117,12 @@ impl Keeper {
     }
 }
 
-/// Makes a segment anew, and puts it in the place of the damaged one.
+/// Rewrites a segment, and replaces the damaged file.
 fn swap(
     rebuild: &Rebuild<'_>,
-    survey: &Survey,
+    survey: &SegmentSurvey,
     fetched: &Fetched,
-    mark: u64,
+    sync_marker: u64,
 ) -> Result<(), RebuildError<Infallible>> {
     let mut others = |ids: IdRange| {
         let part = |run: &Records| {
@@ -129,7 +131,7 @@ fn swap(
         };
         Ok(fetched.records.iter().filter_map(part).collect())
     };
-    let proof = rebuild.prove(survey, &mut others, mark)?;
+    let proof = rebuild.prove(survey, &mut others, sync_marker)?;
     let name = repaired_name(rebuild.first);
     let scanned = rebuild.write(&name, &proof, survey, &mut others)?;
     rebuild.storage.rename(&name, &segment_name(rebuild.first))?;

@@ -1,24 +1,24 @@
-//! A file, read in pieces.
+//! A file, read sequentially in large pieces.
 
 use std::io;
 
 use crate::storage::StorageFile;
 
-/// Reads a file forwards, a chunk at a time.
-pub(super) struct Window<'a> {
+/// Reads a file forwards, at least `chunk` bytes at a time.
+pub(super) struct ReadAhead<'a> {
     file: &'a dyn StorageFile,
     chunk: usize,
     start: u64,
     bytes: Vec<u8>,
 }
 
-impl<'a> Window<'a> {
-    /// Reads at least `chunk` bytes at once.
+impl<'a> ReadAhead<'a> {
+    /// Returns a reader of a file that reads at least `chunk` bytes at a time.
     pub(super) fn new(file: &'a dyn StorageFile, chunk: usize) -> Self {
         Self { file, chunk, start: 0, bytes: Vec::new() }
     }
 
-    /// `length` bytes at `at`, or fewer at the file's end.
+    /// Returns `length` bytes at `at`, or fewer at the file's end.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -32,7 +32,7 @@ impl<'a> Window<'a> {
             }
             self.start = at;
             let had = self.bytes.len();
-            // Not more than the file has: most are read to their ends, and small ones are small.
+            // Not more than the file has: most files are read to the end, and small ones are small.
             let left = self.file.length()?.saturating_sub(at).max(had as u64);
             self.bytes.resize(length.max(self.chunk).min(left as usize), 0);
             let fresh = self.bytes.get_mut(had..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The keeper: indexes and the scrub, step by step and as the thread that it is.
+//! The scrubber: indexes and scrubs, step by step and in its thread.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ fn damaged(log: &Recovered) -> bool {
     matches!(log.opened.reader.disk_fault(), Some(DiskFault::Damaged { .. }))
 }
 
-/// A log with some sealed segments, of which the `which`th is damaged.
+/// Returns a log with some sealed segments, of which the `which`th is damaged.
 fn with_damage(which: usize) -> (SimDisk, Recovered) {
     let disk = SimDisk::new();
     let mut log = open(&disk);
@@ -28,7 +28,7 @@ fn the_scrub_goes_on_from_one_segment_to_the_next_and_then_pauses() {
         let (_disk, mut log) = with_damage(which);
         for step in 0..=which {
             assert!(!damaged(&log), "segment {which} before step {step}");
-            log.keeper.scrub_next();
+            log.scrubber.scrub_next();
         }
         assert!(damaged(&log), "segment {which}");
     }
@@ -36,9 +36,9 @@ fn the_scrub_goes_on_from_one_segment_to_the_next_and_then_pauses() {
     let sealed = segments(&disk).len() - 1;
     for round in 0..2 {
         let reads = disk.counts().reads;
-        let pauses: Vec<Duration> = (0..=sealed).map(|_| log.keeper.scrub_next()).collect();
+        let pauses: Vec<Duration> = (0..=sealed).map(|_| log.scrubber.scrub_next()).collect();
         assert!(disk.counts().reads > reads, "round {round}");
-        // As long as a pass takes is nothing beside the pause behind it.
+        // A pass takes much less time than the pause behind it.
         let (last, others) = pauses.split_last().unwrap();
         assert!(others.iter().all(|pause| pause < last), "{pauses:?}");
         assert!(*last > Duration::from_secs(60), "{pauses:?}");
@@ -53,8 +53,8 @@ fn the_scrub_takes_its_time() {
     commit(&mut log, &[1000, 1000, 1000]);
     let bytes = disk.bytes(&segments(&disk)[0]).len() as u64;
     assert!(segments(&disk).len() > 1);
-    let pause = log.keeper.scrub_next();
-    // 16 MiB a second.
+    let pause = log.scrubber.scrub_next();
+    // 16 MiB per second.
     assert_eq!(pause, Duration::from_millis(bytes * 1000 / (16 * 1024 * 1024)));
     assert!(pause > Duration::ZERO);
 }
@@ -62,8 +62,8 @@ fn the_scrub_takes_its_time() {
 #[test]
 fn the_thread_writes_indexes_and_ends_when_told() {
     let (disk, log) = with_damage(1);
-    let Recovered { shared, mut keeper, .. } = log;
-    let thread = thread::spawn(move || keeper.run());
+    let Recovered { shared, mut scrubber, .. } = log;
+    let thread = thread::spawn(move || scrubber.run());
     let index = |at: usize| segments(&disk)[at].replace(".log", ".index");
     let exists = |name: &String| {
         let names = crate::storage::Storage::list(&disk).unwrap();
@@ -88,10 +88,10 @@ fn the_thread_finds_damage_behind_a_whole_index() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    assert!(log.keeper.index_sealed());
+    assert!(log.scrubber.index_sealed());
     disk.flip_bit(&segments(&disk)[1], 1500);
-    let Recovered { shared, mut keeper, opened, .. } = log;
-    let thread = thread::spawn(move || keeper.run());
+    let Recovered { shared, mut scrubber, opened, .. } = log;
+    let thread = thread::spawn(move || scrubber.run());
     while opened.reader.disk_fault().is_none() {
         thread::yield_now();
     }
@@ -106,6 +106,6 @@ fn no_more_old_segments_stay_open_than_are_allowed() {
     commit(&mut log, &[10; 60]);
     assert!(segments(&disk).len() > 50);
     assert!(read_all(&log.opened.reader, 333));
-    let open = log.shared.disk.as_ref().unwrap().files.open.lock().unwrap().len();
+    let open = log.shared.disk.as_ref().unwrap().segments.open_count();
     assert!((1..=32).contains(&open), "{open} are open");
 }

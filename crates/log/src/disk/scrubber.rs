@@ -1,5 +1,6 @@
-//! The one that looks after old segments: writes their indexes, reads them from time to time to find damage while a
-//! copy may still be had, and repairs what is damaged with what another node gives.
+//! The scrubber: writes the indexes of sealed segments, reads old segments from time to time to
+//! find damage while another copy exists, and repairs damaged segments with records from other
+//! nodes.
 
 mod repair;
 
@@ -7,68 +8,72 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use acklog_threads::wait_timeout_while;
 use acklog_types::LogEnd;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, warn};
 
-use super::Disk;
+use super::DiskState;
 use super::cause::{is_full, is_lack, is_refused};
-use super::files::{Sealed, open_sealed, scan_sealed};
-use super::format::{SegmentHeader, segment_name};
+use super::format::SegmentHeader;
+use super::names::segment_name;
 use super::notes;
 use super::scan::Scanned;
+use super::segment_file::{SealedSegment, open_sealed, scan_sealed};
 use crate::ReadError;
-use crate::shared::Shared;
+use crate::shared::SharedLog;
 use crate::storage::Storage;
 
-/// How fast old segments are read, in bytes a second. Faster: it takes more of the disk from those who wait. Slower:
-/// damage is found later.
+/// Rate of reading old segments, in bytes per second. Faster: it takes more of the disk from
+/// clients. Slower: damage is found later.
 const SCRUB_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
 
-/// From the end of one look at all old segments to the beginning of the next.
+/// Pause between the end of one pass over all old segments and the beginning of the next. Shorter:
+/// more reads for nothing. Longer: damage is found later.
 const SCRUB_PAUSE: Duration = Duration::from_secs(3600);
 
-/// Pause before what passes is tried again: longer than the time in which a failed read counts as damage. Shorter: more
-/// lines about one condition.
+/// Pause before trying again after a temporary failure: longer than the time after which a failed
+/// read counts as damage. Shorter: more log lines about one condition. Longer: indexes and scrubs
+/// are later.
 const AGAIN_AFTER: Duration = Duration::from_secs(65);
 
-/// Pause before damaged places that could not be written down are tried again. Shorter: more writes to a disk that is
-/// full. Longer: a crash meanwhile forgets more.
+/// Pause before trying again to persist damaged places. Shorter: more writes to a full disk.
+/// Longer: a crash meanwhile forgets more.
 const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// Looks after old segments.
+/// Looks after sealed segments.
 #[derive(Debug)]
-pub struct Keeper {
-    shared: Arc<Shared>,
+pub struct Scrubber {
+    shared: Arc<SharedLog>,
     storage: Arc<dyn Storage>,
-    /// Sealed segments that have an index.
+    /// Number of sealed segments that have an index.
     indexed: usize,
-    /// The sealed segment to read next.
+    /// The sealed segment to read next, by its number.
     scrubbed: usize,
     /// Segments with a place that was noted as damaged: they are read before all others.
     noted: VecDeque<LogEnd>,
-    /// The places that were found damaged could not be written down.
+    /// Whether damaged places could not be persisted.
     is_unnoted: bool,
-    /// What the marks of repaired files are drawn from.
+    /// The source of the sync markers of repaired files.
     rng: ChaCha8Rng,
 }
 
-impl Keeper {
+impl Scrubber {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedLog>,
         storage: Arc<dyn Storage>,
         indexed: usize,
         noted: VecDeque<LogEnd>,
         seed: u64,
     ) -> Self {
-        // Not the marks that the committer draws.
+        // Different from the committer's sync markers.
         let rng = ChaCha8Rng::seed_from_u64(seed.rotate_left(1));
         Self { shared, storage, indexed, scrubbed: 0, noted, is_unnoted: false, rng }
     }
 
-    fn disk(&self) -> &Disk {
-        self.shared.disk.as_ref().expect("a keeper belongs to a log on disk")
+    fn disk(&self) -> &DiskState {
+        self.shared.disk.as_ref().expect("a scrubber belongs to a log on disk")
     }
 
     /// Works until the log is closed.
@@ -89,7 +94,8 @@ impl Keeper {
         self.note_damage();
     }
 
-    /// Writes down the places that were found damaged since, or could not be written down before.
+    /// Persists the damaged places that were found since the last call, or could not be persisted
+    /// then.
     pub fn note_damage(&mut self) {
         let notes = self.disk().work().damaged.take_notes(self.is_unnoted);
         let Some(places) = notes else { return };
@@ -101,32 +107,32 @@ impl Keeper {
         }
     }
 
-    /// Waits until the time has come or a segment was sealed. Returns whether to go on.
+    /// Waits until `at`, or until there is work. Returns false if the log is closed.
     fn wait_until(&self, at: Instant) -> bool {
         let disk = self.disk();
         let timeout = at.saturating_duration_since(Instant::now());
-        let idle = disk.keeper_wanted.wait_timeout_while(disk.work(), timeout, |work| {
+        let mut work = wait_timeout_while(&disk.scrubber_wanted, disk.work(), timeout, |work| {
             !work.sealed && !work.damaged.is_due() && !work.closing
         });
-        let (mut work, _) = idle.expect("no holder of this lock panics");
         work.sealed = false;
         !work.closing
     }
 
-    /// Writes the indexes of the segments that were sealed since. Returns whether that is done; otherwise what kept it
-    /// from being done passes.
+    /// Writes the indexes of newly sealed segments. Returns whether all are written; false after a
+    /// temporary failure.
     ///
-    /// A damaged one gets the index that was made as it was written, so that the next start finds what stands beside
-    /// the damaged places. Its keys are not known: one may be that of a damaged message.
+    /// A damaged segment gets the index that was made while it was written, so that the next start
+    /// finds what lies beside the damaged places. Its keys are unknown: one of them may belong to a
+    /// damaged message.
     pub(crate) fn index_sealed(&mut self) -> bool {
-        for sealed in self.disk().files.sealed(self.indexed) {
+        for sealed in self.disk().segments.sealed(self.indexed) {
             let stored = match self.read(sealed) {
                 Ok((scanned, header)) => {
                     scanned.index.store(&*self.storage, &header, Some(&scanned.keys))
                 }
                 Err(ReadError::Passing { .. }) => return false,
                 Err(ReadError::Damaged { .. }) => {
-                    let written = self.disk().files.open_at(sealed.first);
+                    let written = self.disk().segments.open_at(sealed.first);
                     written.map_or(Ok(()), |segment| {
                         segment.index().store(&*self.storage, &segment.header, None)
                     })
@@ -145,12 +151,12 @@ impl Keeper {
         true
     }
 
-    /// Reads the next old segment. Returns how long to wait until the next.
+    /// Reads the next old segment. Returns how long to wait before the next call.
     pub fn scrub_next(&mut self) -> Duration {
         let noted = self.noted.pop_front();
-        let files = &self.disk().files;
-        let noted = noted.and_then(|first| files.sealed_at(first));
-        let Some(sealed) = noted.or_else(|| files.sealed(self.scrubbed).first().copied()) else {
+        let segments = &self.disk().segments;
+        let noted = noted.and_then(|first| segments.sealed_at(first));
+        let Some(sealed) = noted.or_else(|| segments.sealed(self.scrubbed).first().copied()) else {
             self.scrubbed = 0;
             return SCRUB_PAUSE;
         };
@@ -169,14 +175,14 @@ impl Keeper {
         Duration::from_millis(length * 1000 / SCRUB_BYTES_PER_SECOND)
     }
 
-    /// Reads a sealed segment. What is wrong with it is noted.
-    fn read(&self, sealed: Sealed) -> Result<(Scanned, SegmentHeader), ReadError> {
+    /// Scans a sealed segment, and notes any damage.
+    fn read(&self, sealed: SealedSegment) -> Result<(Scanned, SegmentHeader), ReadError> {
         let read = || {
             let (file, header) = open_sealed(&*self.storage, sealed)?;
             Ok((scan_sealed(&*file, &header, sealed.end)?, header))
         };
         read().map_err(|unread| {
-            let error = self.disk().files.told(sealed.first, unread);
+            let error = self.disk().segments.read_error(sealed.first, unread);
             self.shared.unreadable(&error);
             error
         })

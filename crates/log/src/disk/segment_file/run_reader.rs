@@ -1,33 +1,34 @@
-//! Reading a run: whole batches from a place of a segment on.
+//! Reads runs of whole batches from a segment.
 
 use acklog_types::{IdRange, LogEnd, RecordError, Records, record_at, record_size};
 use bytes::Bytes;
 
 use super::super::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::super::places::pass_damage;
+use super::super::read_ahead::ReadAhead;
 use super::super::scan::OF_OTHERS;
-use super::super::window::Window;
-use super::{Segment, Unread};
+use super::{SegmentFile, SegmentReadError};
 use crate::Page;
 
 /// Bytes read at once, at least: a group and its header.
 const READ_BYTES: usize = GROUP_BYTES_MAX + GROUP_HEADER_BYTES;
 
-/// Bytes read at once beyond those, at most: a run on its way to a secondary.
-pub(super) const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
+/// Bytes read at once beyond those, at most. More: more memory per read. Fewer: more reads for a
+/// run on its way to a secondary.
+pub(in crate::disk) const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
 
-impl Segment {
+impl SegmentFile {
     /// Reads the records from `from` on. `until` must not lie beyond what was written.
-    pub(super) fn read(
+    pub(in crate::disk) fn read(
         &self,
         from: LogEnd,
         until: LogEnd,
         (max_bytes, longest_batch): (usize, usize),
-    ) -> Result<Page, Unread> {
+    ) -> Result<Page, SegmentReadError> {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
-        let mut gathering = Gathering {
-            window: Window::new(&*self.file, chunk),
+        let mut reader = RunReader {
+            input: ReadAhead::new(&*self.file, chunk),
             header: &self.header,
             next,
             at,
@@ -38,57 +39,59 @@ impl Segment {
             bytes: Vec::new(),
             whole: (from, 0),
         };
-        match gathering.gather() {
+        match reader.gather() {
             Ok(None) => {}
             Ok(Some(longer)) => return Ok(Page::Longer(longer)),
             Err(unread) => {
-                // What is whole before a damaged place is not hidden by it.
-                let (end, bytes) = gathering.whole;
+                // Whole batches before a damaged place are returned.
+                let (end, bytes) = reader.whole;
                 if bytes == 0 {
                     return Err(unread);
                 }
-                gathering.cut_to(end, bytes);
+                reader.cut_to(end, bytes);
             }
         }
-        Ok(Page::Records(Records::trusted(gathering.range, Bytes::from(gathering.bytes))))
+        Ok(Page::Records(Records::trusted(reader.range, Bytes::from(reader.bytes))))
     }
 }
 
-/// A run that is being read.
-struct Gathering<'a> {
-    window: Window<'a>,
+/// Reads one run.
+struct RunReader<'a> {
+    input: ReadAhead<'a>,
     header: &'a SegmentHeader,
-    /// The group to look at next: its first id and its place.
+    /// The group to look at next: its first id and its offset.
     next: LogEnd,
     at: u64,
-    /// What was read.
+    /// The ids of what was read.
     range: IdRange,
     until: LogEnd,
     max_bytes: usize,
     longest_batch: usize,
     bytes: Vec<u8>,
-    /// How far the batches are whole, and the bytes up to there.
+    /// The end of the last whole batch that was read, and the bytes up to there.
     whole: (LogEnd, usize),
 }
 
-impl Gathering<'_> {
+impl RunReader<'_> {
     fn cut_to(&mut self, end: LogEnd, bytes: usize) {
         self.bytes.truncate(bytes);
         self.range = self.range.until(end);
     }
 
-    /// Takes what is wanted. Returns the size of the first group, where it is one batch that is too long.
-    fn gather(&mut self) -> Result<Option<usize>, Unread> {
+    /// Reads the run. Returns the size of the first group if that is a single batch that is too
+    /// long.
+    fn gather(&mut self) -> Result<Option<usize>, SegmentReadError> {
         while self.range.end() < self.until {
-            let head = self.window.get(self.at, GROUP_HEADER_BYTES).map_err(Unread::Failed)?;
+            let head = self.input.get(self.at, GROUP_HEADER_BYTES).map_err(SegmentReadError::Io)?;
             let group = self.header.decode_group(head);
             let Some(group) = group.filter(|group| group.first == self.next) else {
                 let (here, from) = ((self.next, self.at), self.range.start());
-                (self.next, self.at) = pass_damage(&mut self.window, self.header, here, from)?;
+                (self.next, self.at) = pass_damage(&mut self.input, self.header, here, from)?;
                 continue;
             };
             if self.range.end() < group.end() {
-                // Only a single batch makes a group that long; a run ends before it or is that batch.
+                // Only a single batch makes such a long group. The run ends before it or is that
+                // batch.
                 let bytes = group.bytes as usize;
                 if bytes > self.longest_batch.max(GROUP_BYTES_MAX) {
                     return Ok(self.range.is_empty().then_some(bytes));
@@ -103,24 +106,25 @@ impl Gathering<'_> {
         Ok(None)
     }
 
-    /// Takes what is wanted of a group. Returns whether that is all.
-    fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, Unread> {
+    /// Reads the wanted records of a group. Returns whether the run is complete.
+    fn gather_from(&mut self, group: &GroupHeader) -> Result<bool, SegmentReadError> {
         let begin = self.at + group.header_bytes() as u64;
-        let bytes = self.window.get(begin, group.bytes as usize).map_err(Unread::Failed)?;
+        let bytes = self.input.get(begin, group.bytes as usize).map_err(SegmentReadError::Io)?;
         if group.is_of_others(bytes) {
-            return Err(Unread::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
+            return Err(SegmentReadError::Damaged(self.at, self.next, OF_OTHERS.to_owned()));
         }
         let (mut at, mut next) = (0, group.first);
         while next < group.end() {
             let rest = bytes.get(at..).unwrap_or_default();
             let wanted = self.range.end();
             let size = if next < wanted {
-                // Not checked: what is wrong with it shows in the record behind it.
+                // Not checked: an error shows in the record behind it.
                 record_size(rest).unwrap_or(usize::MAX)
             } else {
+                assert_eq!(next, wanted, "a run is read without a gap");
                 let checked = record_at(next.next_id(), rest);
                 let damaged = |error: RecordError| {
-                    Unread::Damaged(begin + at as u64, next, error.to_string())
+                    SegmentReadError::Damaged(begin + at as u64, next, error.to_string())
                 };
                 let (record, size) = checked.map_err(damaged)?;
                 let (end, bytes) = self.whole;

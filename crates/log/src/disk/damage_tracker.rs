@@ -1,58 +1,59 @@
-//! The places of a log that were found damaged, and how far the repair of one of their segments is.
+//! Tracks the damaged places of a log, and the repair of one segment at a time.
 //!
-//! One segment is repaired at a time, in these steps: the keeper looks which of its records are whole; the node fetches
-//! the others from another node, one range of messages after the other; the keeper writes the segment anew.
+//! The steps of a repair: the scrubber surveys which records of the segment are whole, the node
+//! fetches the others from another node, one range after the other, and the scrubber rewrites the
+//! segment.
 
 use std::collections::VecDeque;
 
 use acklog_types::{IdRange, LogEnd, NodeName, Records, Run};
 
 use super::notes;
-use super::places::Place;
+use super::places::DamagedPlace;
 
-/// The damage of a log, as far as it is known.
+/// The known damage of a log, and its repair.
 #[derive(Debug, Default)]
-pub(super) struct Damaged {
-    places: Vec<Place>,
-    repair: Option<Repair>,
+pub(super) struct DamageTracker {
+    places: Vec<DamagedPlace>,
+    repair: Option<SegmentRepair>,
     misfits: u32,
     version: u64,
-    /// Whether the places are others than those that were taken to be written down.
+    /// Whether the places have changed since they were last taken to be persisted.
     is_noted: bool,
-    /// Whether there is something for the keeper to do.
+    /// Whether the scrubber has something to do.
     is_due: bool,
 }
 
-/// The repair of a segment whose records were looked at.
+/// The repair of a segment that was surveyed.
 #[derive(Debug)]
-struct Repair {
+struct SegmentRepair {
     segment: LogEnd,
     /// The messages that are still to be fetched.
     missing: VecDeque<IdRange>,
     fetched: Fetched,
 }
 
-/// What was fetched for a segment: at most a segment's bytes.
+/// The records that were fetched for a segment: at most a segment's bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fetched {
     /// In id order.
     pub(super) records: Vec<Records>,
-    /// From whom the last of it came.
+    /// The node that sent the last of them.
     pub(super) peer: Option<NodeName>,
 }
 
-/// What the keeper does next.
+/// The scrubber's next step.
 #[derive(Debug)]
-pub(super) enum Step {
-    /// Look which records of this segment are whole.
+pub(super) enum RepairStep {
+    /// Survey which records of this segment are whole.
     Survey(LogEnd),
-    /// Write this segment anew.
+    /// Rewrite this segment.
     Write(LogEnd, Fetched),
 }
 
-impl Damaged {
-    /// Notes a damaged place. Returns whether it is news.
-    pub(super) fn note(&mut self, place: &Place) -> bool {
+impl DamageTracker {
+    /// Notes a damaged place. Returns whether it is new.
+    pub(super) fn note(&mut self, place: &DamagedPlace) -> bool {
         let is_known = self.places.iter().any(|known| known.ids.start() == place.ids.start());
         let is_news = !is_known && self.places.len() < notes::NOTES_MAX;
         if is_news {
@@ -63,19 +64,19 @@ impl Damaged {
         is_news
     }
 
-    /// The first place; none while nothing is damaged.
-    pub(super) fn first(&self) -> Option<&Place> {
+    /// Returns the first place; none if nothing is damaged.
+    pub(super) fn first(&self) -> Option<&DamagedPlace> {
         self.places.first()
     }
 
-    /// Where the last damaged message ends.
+    /// Returns the end of the last damaged message.
     pub(super) fn until(&self) -> LogEnd {
         let of_places = self.places.iter().map(|place| place.ids.end());
         let missing = self.repair.iter().flat_map(|repair| &repair.missing);
         of_places.chain(missing.map(|ids| ids.end())).max().unwrap_or_default()
     }
 
-    /// The messages to fetch next.
+    /// Returns the messages to fetch next.
     pub(super) fn wanted(&self) -> Option<IdRange> {
         self.repair.as_ref()?.missing.front().copied()
     }
@@ -88,7 +89,7 @@ impl Damaged {
         self.version
     }
 
-    /// Takes records that another node gave. What is not wanted next is dropped.
+    /// Takes records that another node sent. Records that are not wanted next are dropped.
     pub(super) fn mend(&mut self, peer: &NodeName, run: &Records) {
         self.version += 1;
         let Some(repair) = &mut self.repair else { return };
@@ -97,7 +98,7 @@ impl Damaged {
         if part.is_empty() || part.start() != wanted.start() {
             return;
         }
-        // The rest of the frame that it came in is not kept.
+        // Detached, so that the rest of the frame is freed.
         repair.fetched.records.push(run.slice(part).detached());
         repair.fetched.peer = Some(peer.clone());
         *wanted = wanted.from(part.end());
@@ -107,45 +108,47 @@ impl Damaged {
         self.is_due |= repair.missing.is_empty();
     }
 
-    /// Whether there is something for the keeper to do.
+    /// Returns whether the scrubber has something to do.
     pub(super) fn is_due(&self) -> bool {
         self.is_due || self.is_noted
     }
 
-    /// What the keeper does next; none while there is nothing, or something is to be fetched.
-    pub(super) fn step(&mut self) -> Option<Step> {
+    /// Returns the scrubber's next step; none if there is nothing to do, or messages are still to
+    /// be fetched.
+    pub(super) fn step(&mut self) -> Option<RepairStep> {
         self.is_due = false;
         match &self.repair {
             Some(repair) if repair.missing.is_empty() => {
-                Some(Step::Write(repair.segment, repair.fetched.clone()))
+                Some(RepairStep::Write(repair.segment, repair.fetched.clone()))
             }
             Some(_) => None,
-            None => self.places.first().map(|place| Step::Survey(place.segment)),
+            None => self.places.first().map(|place| RepairStep::Survey(place.segment)),
         }
     }
 
-    /// There may be more for the keeper to do at once.
+    /// Notes that the scrubber may have more to do at once.
     pub(super) fn look_again(&mut self) {
         self.is_due = true;
     }
 
-    /// The segment was looked at: these messages are to be fetched.
+    /// Notes the result of a survey: these messages are to be fetched.
     pub(super) fn surveyed(&mut self, segment: LogEnd, missing: Vec<IdRange>) {
         self.repair =
-            Some(Repair { segment, missing: missing.into(), fetched: Fetched::default() });
+            Some(SegmentRepair { segment, missing: missing.into(), fetched: Fetched::default() });
         self.version += 1;
     }
 
-    /// What was fetched is not proven to be what was there: it is given up, and the segments take turns.
+    /// Gives up what was fetched, since it is not proven to be what was lost. The next segment has
+    /// its turn.
     pub(super) fn misfit(&mut self, segment: LogEnd) {
         self.repair = None;
         self.misfits = self.misfits.saturating_add(1);
         self.version += 1;
-        // A stable sort: this one's places go to the end.
+        // The sort is stable: this segment's places move to the end.
         self.places.sort_by_key(|place| place.segment == segment);
     }
 
-    /// The segment is whole.
+    /// Notes that the segment is whole.
     pub(super) fn mended(&mut self, segment: LogEnd) {
         self.repair = None;
         self.misfits = 0;
@@ -154,8 +157,9 @@ impl Damaged {
         (self.is_noted, self.is_due) = (true, true);
     }
 
-    /// Takes the places, if they are others than those that were taken last, or are to be taken again.
-    pub(super) fn take_notes(&mut self, again: bool) -> Option<Vec<Place>> {
+    /// Returns the places to persist if they have changed since the last call, or if `again` is
+    /// true.
+    pub(super) fn take_notes(&mut self, again: bool) -> Option<Vec<DamagedPlace>> {
         (std::mem::take(&mut self.is_noted) || again).then(|| self.places.clone())
     }
 }

@@ -1,33 +1,35 @@
-//! Segments: a stretch of the log in one piece of memory.
+//! Chunks: parts of the log that each lie in one piece of memory.
 
 use std::ops::Range;
 
 use acklog_types::{
-    Batch, IdRange, IdempotencyKey, LogEnd, MessageId, Records, RunningChecksum, encode_record,
-    has_more,
+    Batch, IdRange, IdempotencyKey, InBatch, LogEnd, MessageId, Records, RunningChecksum,
+    encode_record, in_batch,
 };
 use bytes::Bytes;
 
 use super::Page;
 
-/// Room of a piece of memory, in bytes, unless a single run needs more. Larger: fewer allocations, but the untouched
-/// rest of the last one counts towards the node's size. Smaller than a run: runs get cut at segment borders more often
-/// than they need to.
-pub(super) const SEGMENT_BYTES: usize = 1024 * 1024;
+/// Capacity of a chunk, in bytes, unless a single run needs more. Larger: fewer allocations, but
+/// the unused rest of the last one counts towards the node's size. Smaller than a run: runs are cut
+/// at chunk borders more often than necessary.
+pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Where each record of a segment begins, relative to the segment, and where the last one ends.
+/// Where each record of a chunk begins, relative to the chunk, and where the last one ends.
 #[derive(Debug)]
 struct Offsets {
     start: LogEnd,
-    /// The checksum of all records before, where it is known.
+    /// The checksum of all records before the chunk, if it is known.
     running: Option<RunningChecksum>,
-    /// One more than records: the last is the segment's length. `u32`, since a segment has at most
-    /// [`SEGMENT_BYTES`], or is a single run, and that is below 16 MiB.
+    /// One element more than there are records: the last one is the chunk's length. `u32` is
+    /// enough, since a chunk has at most [`CHUNK_BYTES`] or is a single run, which has less than 16
+    /// MiB.
     begins: Vec<u32>,
-    /// The batches of several records, by the records' places. So that finding where a long one ends takes no longer
-    /// for it: the master asks with each turn, while a secondary has no room for it.
+    /// The batches of several records, as ranges of record indexes. With them the end of a long
+    /// batch is found in constant time: the master looks for it in each event-loop iteration while
+    /// a secondary's buffer is full.
     batches: Vec<Range<u32>>,
-    /// The first record of one that is being appended.
+    /// The first record of the batch that is being appended.
     open_batch: Option<u32>,
 }
 
@@ -38,21 +40,24 @@ impl Offsets {
 
     fn offset(&self, at: LogEnd) -> usize {
         let index = (at.get() - self.start.get()) as usize;
-        *self.begins.get(index).expect("an id inside the segment") as usize
+        *self.begins.get(index).expect("an id inside the chunk") as usize
     }
 
-    /// Notes a record that ends at `end`, relative to the segment.
-    fn push(&mut self, end: usize, has_more: bool) {
+    /// Notes a record that ends at `end`, relative to the chunk.
+    fn push(&mut self, end: usize, in_batch: InBatch) {
         let record = self.begins.len() as u32 - 1;
         self.begins.push(end as u32);
-        if has_more {
-            self.open_batch.get_or_insert(record);
-        } else if let Some(first) = self.open_batch.take() {
-            self.batches.push(first..record + 1);
+        match in_batch {
+            InBatch::More => {
+                self.open_batch.get_or_insert(record);
+            }
+            InBatch::Last => {
+                self.batches.extend(self.open_batch.take().map(|first| first..record + 1));
+            }
         }
     }
 
-    /// The batch that is cut by ending before this record.
+    /// Returns the batch that contains this record but does not start at it.
     fn batch_around(&self, record: usize) -> Option<Range<usize>> {
         let after = self.batches.partition_point(|batch| (batch.start as usize) < record);
         let batch = self.batches.get(after.checked_sub(1)?)?;
@@ -60,8 +65,9 @@ impl Offsets {
         (record < batch.end).then_some(batch)
     }
 
-    /// The longest run from `from` on that ends at `until` or before, at the segment's end or before, and has at most
-    /// `max_bytes`, or is a single record or batch. Only `until` cuts a batch.
+    /// Returns the longest run from `from` on that ends at or before `until` and the chunk's end
+    /// and has at most `max_bytes`, but at least a single record or batch, with its size in bytes.
+    /// Only `until` can cut a batch.
     fn run_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
         let first = (from.get() - self.start.get()) as usize;
         let until = until.min(self.end());
@@ -78,12 +84,13 @@ impl Offsets {
         (range, self.offset(range.end()) - begin)
     }
 
-    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    /// Returns the checksum of all records below `end`, which must lie in the chunk, if it is
+    /// known.
     fn running_at(&self, end: LogEnd, bytes: &[u8]) -> Option<RunningChecksum> {
         self.running?.over(bytes.get(..self.offset(end)).expect("offsets inside"))
     }
 
-    /// A page of what begins at `from` and stands in `bytes`, copied.
+    /// Copies a page from `bytes`, the chunk's memory.
     fn page(&self, bytes: &[u8], from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         let (range, size) = self.part_from(from, until, max_bytes);
         if size > max_bytes {
@@ -93,7 +100,7 @@ impl Offsets {
         Page::Records(Records::trusted(range, Bytes::copy_from_slice(bytes)))
     }
 
-    /// As [`run_from`](Self::run_from), but that `max_bytes` cuts a batch.
+    /// As [`run_from`](Self::run_from), but `max_bytes` can cut a batch.
     fn part_from(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> (IdRange, usize) {
         let first = (from.get() - self.start.get()) as usize;
         let last = (until.min(self.end()).get() - self.start.get()) as usize;
@@ -109,34 +116,34 @@ impl Offsets {
     }
 }
 
-/// The segment that is being written.
+/// The chunk that is appended to.
 #[derive(Debug)]
-pub(super) struct Active {
+pub(super) struct ActiveChunk {
     offsets: Offsets,
     bytes: Vec<u8>,
-    /// Bytes that it has room for.
-    room: usize,
+    /// Capacity, in bytes.
+    capacity: usize,
 }
 
-/// A segment that never changes again.
+/// A chunk that never changes again.
 #[derive(Debug)]
-pub(super) struct Sealed {
+pub(super) struct SealedChunk {
     offsets: Offsets,
     bytes: Bytes,
 }
 
-impl Active {
-    /// An empty segment with room for `room` bytes. It is written into `memory`, where that is large enough.
-    /// `running` is the checksum of all records before, where it is known.
+impl ActiveChunk {
+    /// Returns an empty chunk with a capacity of `capacity` bytes, which uses `memory` if that is
+    /// large enough. `running` is the checksum of all records before, if it is known.
     pub(super) fn new(
         start: LogEnd,
         running: Option<RunningChecksum>,
-        room: usize,
+        capacity: usize,
         memory: Vec<u8>,
     ) -> Self {
         let offsets =
             Offsets { start, running, begins: vec![0], batches: Vec::new(), open_batch: None };
-        Self { offsets, bytes: memory, room }
+        Self { offsets, bytes: memory, capacity }
     }
 
     pub(super) fn start(&self) -> LogEnd {
@@ -151,12 +158,13 @@ impl Active {
         self.offsets.end()
     }
 
-    /// Whether so many more bytes have room.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes.len() + bytes <= self.room
+    /// Returns whether this many more bytes fit.
+    pub(super) fn has_capacity(&self, bytes: usize) -> bool {
+        self.bytes.len() + bytes <= self.capacity
     }
 
-    /// Appends a batch and returns its first id. The key stands with the first message, for all of them.
+    /// Appends a batch and returns its first id. The key is stored with the first message, for all
+    /// of them.
     pub(super) fn push(
         &mut self,
         accepted_ms: u64,
@@ -165,34 +173,35 @@ impl Active {
     ) -> MessageId {
         let first = self.end();
         self.take_memory();
-        let last = batch.len() - 1;
         for (at, text) in batch.iter().enumerate() {
             let id = first.plus(at as u64).next_id();
             let key = key.filter(|_| at == 0);
-            encode_record(&mut self.bytes, id, accepted_ms, key, text, at < last);
-            self.offsets.push(self.bytes.len(), at < last);
+            let in_batch = InBatch::at(at, batch.len());
+            encode_record(&mut self.bytes, id, accepted_ms, key, text, in_batch);
+            self.offsets.push(self.bytes.len(), in_batch);
         }
         first.next_id()
     }
 
-    /// A run goes into one segment whole: one that needs more room than others have is alone in it.
+    /// Appends a run, which is never split: one that is larger than other chunks has a chunk of its
+    /// own.
     pub(super) fn push_run(&mut self, run: &Records) {
         self.take_memory();
         let before = self.bytes.len();
         self.bytes.extend_from_slice(run.as_bytes());
         let mut at = 0;
         for size in run.sizes() {
-            let has_more = run.as_bytes().get(at..).is_some_and(has_more);
+            let in_batch = in_batch(run.as_bytes().get(at..).unwrap_or_default());
             at += size;
-            self.offsets.push(before + at, has_more);
+            self.offsets.push(before + at, in_batch);
         }
     }
 
-    /// Takes the whole segment's memory at the first record: growing in steps would copy it several times, and pages
-    /// that are not written to yet cost nothing.
+    /// Allocates the whole capacity at the first record. Growing in steps would copy the chunk
+    /// several times, and memory pages that were not written to yet cost nothing.
     fn take_memory(&mut self) {
         if self.bytes.is_empty() {
-            self.bytes.reserve_exact(self.room);
+            self.bytes.reserve_exact(self.capacity);
         }
     }
 
@@ -200,35 +209,36 @@ impl Active {
         self.offsets.run_from(from, until, max)
     }
 
-    /// A copy: the segment's memory is still being written.
+    /// Copies a run, since the chunk's memory is still written to.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
         let (range, _) = self.offsets.run_from(from, until, max_bytes);
         let bytes = self.bytes.get(self.offsets.bytes_of(range)).expect("offsets inside");
         Records::trusted(range, Bytes::copy_from_slice(bytes))
     }
 
-    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    /// Returns the checksum of all records below `end`, which must lie in the chunk, if it is
+    /// known.
     pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
         self.offsets.running_at(end, &self.bytes)
     }
 
-    /// A page of what begins at `from`.
+    /// Copies a page of the records from `from` on.
     pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
 
-    pub(super) fn seal(mut self) -> Sealed {
+    pub(super) fn seal(mut self) -> SealedChunk {
         self.offsets.begins.shrink_to_fit();
         self.offsets.batches.shrink_to_fit();
-        // A little that is left over is not worth the copy, and the memory may be used again as it is.
+        // A small unused rest is not worth a copy, and the memory may be reused as it is.
         if self.bytes.len() < self.bytes.capacity() / 8 * 7 {
             self.bytes.shrink_to_fit();
         }
-        Sealed { offsets: self.offsets, bytes: self.bytes.into() }
+        SealedChunk { offsets: self.offsets, bytes: self.bytes.into() }
     }
 }
 
-impl Sealed {
+impl SealedChunk {
     pub(super) fn start(&self) -> LogEnd {
         self.offsets.start
     }
@@ -245,12 +255,13 @@ impl Sealed {
         self.offsets.run_from(from, until, max)
     }
 
-    /// The checksum of all records below `end`, which must lie in the segment, where it is known.
+    /// Returns the checksum of all records below `end`, which must lie in the chunk, if it is
+    /// known.
     pub(super) fn running_at(&self, end: LogEnd) -> Option<RunningChecksum> {
         self.offsets.running_at(end, &self.bytes)
     }
 
-    /// The segment's memory, emptied, where no reader holds a slice of it.
+    /// Returns the chunk's memory, emptied; none if a reader holds a slice of it.
     pub(super) fn into_memory(self) -> Option<Vec<u8>> {
         let is_unique = self.bytes.is_unique();
         is_unique.then(|| {
@@ -260,18 +271,18 @@ impl Sealed {
         })
     }
 
-    /// A copy of a page of what begins at `from`, so that the segment's memory can be given back.
+    /// Copies a page of the records from `from` on, so that the chunk's memory can be reused.
     pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
 
-    /// A page as a slice of the segment itself: also one record that is longer.
+    /// Returns a page as a slice of the chunk, even if its only record is larger than the limit.
     pub(super) fn page_shared(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
         let (range, _) = self.offsets.part_from(from, until, max_bytes);
         Page::Records(Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range))))
     }
 
-    /// A slice of the segment itself, without a copy.
+    /// Returns a run as a slice of the chunk, without a copy.
     pub(super) fn read(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Records {
         let (range, _) = self.offsets.run_from(from, until, max_bytes);
         Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range)))
