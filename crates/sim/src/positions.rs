@@ -50,6 +50,11 @@ impl Positions {
         self.liars.contains(name)
     }
 
+    /// The same, of a name in an answer.
+    pub(super) fn is_named_liar(&self, name: &str) -> bool {
+        self.liars.iter().any(|liar| liar.as_str() == name)
+    }
+
     /// The master stands still, or goes on just now.
     pub(super) fn stands_still(&mut self, now: Duration) {
         self.stood_still = Some(now);

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use acklog_types::escaped;
-use serde::Serialize;
 
 /// Violations that are kept in full; the others are counted.
 const KEPT_MAX: usize = 10;
@@ -12,16 +11,16 @@ const KEPT_MAX: usize = 10;
 /// How many of them are of one kind and node, so that one fault does not hide the others.
 const KEPT_OF_A_KIND: usize = 3;
 
-/// Places that are remembered, so that what is wrong in one place counts once however often it is read.
+/// Places that are remembered, so that what is wrong in one place counts once however often it is
+/// read.
 const PLACES_MAX: usize = 10_000;
 
 /// Longest part of a text that is repeated.
 const TEXT_CHARS_MAX: usize = 60;
 
-/// What kind of promise was broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+/// Names the kind of promise that was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ViolationKind {
     /// Ids of a list that do not follow each other.
     Order,
     /// Another text under an id than before or elsewhere.
@@ -56,16 +55,19 @@ pub(super) enum Kind {
     Key,
     /// A message that is not found by its id as it is in the list.
     Single,
-    /// A sender that is not answered although all nodes have its message.
+    /// A sender that is not answered although all nodes that it waits for have its message.
     Unanswered,
+    /// A sender that is answered twice, or that never asked.
+    AnsweredTwice,
     /// A node that shows more than its master.
     Ahead,
     /// A node that does not come to show what the others do.
     NotConverged,
 }
 
-impl Kind {
-    fn word(self) -> &'static str {
+impl ViolationKind {
+    /// Returns the word that reports name it by.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Order => "order",
             Self::Content => "content",
@@ -85,6 +87,7 @@ impl Kind {
             Self::Key => "key",
             Self::Single => "single",
             Self::Unanswered => "unanswered",
+            Self::AnsweredTwice => "answered-twice",
             Self::Ahead => "ahead",
             Self::NotConverged => "not-converged",
         }
@@ -92,15 +95,18 @@ impl Kind {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Violation {
-    pub(super) kind: Kind,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which promise was broken.
+    pub kind: ViolationKind,
     /// The id that it is about, where it is about one.
-    pub(super) id: Option<u64>,
+    pub id: Option<u64>,
     /// The node that shows or said it.
-    pub(super) node: String,
-    pub(super) expected: String,
-    pub(super) seen: String,
+    pub node: String,
+    /// What must be there.
+    pub expected: String,
+    /// What is there instead.
+    pub seen: String,
 }
 
 impl fmt::Display for Violation {
@@ -113,16 +119,25 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All that was found: the first ones in full.
+/// All violations of a history: the first ones in full.
 #[derive(Debug, Default)]
-pub(super) struct Violations {
+pub struct Violations {
     first: Vec<Violation>,
     count: u64,
-    places: BTreeSet<(Kind, String, Option<u64>)>,
+    places: BTreeSet<(ViolationKind, String, Option<u64>)>,
 }
 
 impl Violations {
-    pub(super) fn add(&mut self, violation: Violation) {
+    /// Adds what is wrong with a node, unless this kind is known of this place.
+    pub(crate) fn add(
+        &mut self,
+        kind: ViolationKind,
+        node: &str,
+        id: Option<u64>,
+        expected: String,
+        seen: String,
+    ) {
+        let violation = Violation { kind, id, node: node.to_owned(), expected, seen };
         let place = (violation.kind, violation.node.clone(), violation.id);
         if self.places.contains(&place) {
             return;
@@ -138,17 +153,19 @@ impl Violations {
         }
     }
 
-    pub(super) fn first(&self) -> &[Violation] {
+    /// Returns the first ones, of each kind and node only some.
+    pub fn first(&self) -> &[Violation] {
         &self.first
     }
 
-    pub(super) fn count(&self) -> u64 {
+    /// Returns how many there are, those counted that are not kept.
+    pub fn count(&self) -> u64 {
         self.count
     }
 }
 
-/// A text of a message as part of a line.
-pub(super) fn quoted(text: &str) -> String {
+/// Returns a message's text as part of a line: quoted, escaped, and cut where it is long.
+pub(crate) fn quoted(text: &str) -> String {
     let mut part: String = text.chars().take(TEXT_CHARS_MAX).collect();
     if part.len() < text.len() {
         part.push('…');
@@ -164,13 +181,9 @@ mod tests {
     fn one_place_counts_once_and_the_first_of_each_kind_and_node_are_kept() {
         let mut violations = Violations::default();
         for n in 0..100_u64 {
-            violations.add(Violation {
-                kind: Kind::Content,
-                id: Some(n / 2),
-                node: if n < 10 { "bonnie".to_owned() } else { n.to_string() },
-                expected: quoted("a\nb"),
-                seen: quoted(&"x".repeat(100)),
-            });
+            let node = if n < 10 { "bonnie".to_owned() } else { n.to_string() };
+            let (expected, seen) = (quoted("a\nb"), quoted(&"x".repeat(100)));
+            violations.add(ViolationKind::Content, &node, Some(n / 2), expected, seen);
         }
         assert_eq!((violations.count(), violations.first().len()), (95, KEPT_MAX));
         let of_bonnie = violations.first().iter().filter(|it| it.node == "bonnie").count();

@@ -12,7 +12,7 @@ fn a_name_that_no_node_has_is_found_where_all_nodes_are_watched() {
         see(&mut history, node, 0, &TWO[..1]);
     }
     let (mut joined, ending) = (history, ending(1));
-    joined.finish(Ending { cluster_size_max: 4, ..ending });
+    joined.finish(RunEnding { cluster_size_max: 4, ..ending });
     assert_eq!(joined.violations().count(), 0);
     let mut history = self::history(1);
     commit(&mut history, 0, 0, &["master", "ghost"]);
@@ -20,7 +20,7 @@ fn a_name_that_no_node_has_is_found_where_all_nodes_are_watched() {
         see(&mut history, node, 0, &TWO[..1]);
     }
     history.finish(ending);
-    finds(&history, Kind::WriteConcern, 0, "master");
+    finds(&history, ViolationKind::WriteConcern, 0, "master");
 }
 
 #[test]
@@ -30,25 +30,25 @@ fn a_message_said_to_be_stored_on_too_few_nodes_though_enough_are_named_is_found
         history.answered(
             0..1,
             asked(Some(WriteConcern::Nodes(2))),
-            Said::Stored(receipt(0, 2, names)),
+            AppendOutcome::Stored(receipt(0, 2, names)),
         );
-        finds(&history, Kind::WriteConcern, 0, "master");
+        finds(&history, ViolationKind::WriteConcern, 0, "master");
     }
 }
 
 #[test]
 fn another_write_concern_than_asked_for_is_found_in_every_answer() {
     let (stored, unknown) = (receipt(0, 2, &["master"]), receipt(0, 2, &[]));
-    for said in [Said::Stored(stored), Said::Unknown(unknown)] {
+    for outcome in [AppendOutcome::Stored(stored), AppendOutcome::Unknown(unknown)] {
         let mut history = history(1);
-        history.answered(0..1, asked(Some(WriteConcern::Nodes(3))), said);
-        finds(&history, Kind::WriteConcern, 0, "master");
+        history.answered(0..1, asked(Some(WriteConcern::Nodes(3))), outcome);
+        finds(&history, ViolationKind::WriteConcern, 0, "master");
     }
 }
 
 #[test]
 fn a_time_limit_that_passes_too_early_is_found() {
-    let late = |id| Receipt { timed_out: true, ..receipt(id, 2, &["master"]) };
+    let late = |id| AckReceipt { timed_out: true, ..receipt(id, 2, &["master"]) };
     let limit = Duration::from_millis(20);
     for (timeout, took, is_wrong) in [
         (Some(limit), limit, false),
@@ -56,39 +56,42 @@ fn a_time_limit_that_passes_too_early_is_found() {
         (Some(Duration::ZERO), Duration::ZERO, false),
         (None, Duration::from_secs(5), true),
     ] {
-        let question = Question { timeout, took, ..asked(Some(WriteConcern::Nodes(2))) };
-        let expected: &[_] = if is_wrong { &[(Kind::Early, Some(0), "master")] } else { &[] };
-        for said in [Said::Stored(late(0)), Said::Unknown(Receipt { acked_by: vec![], ..late(0) })]
-        {
+        let question = AppendTerms { timeout, took, ..asked(Some(WriteConcern::Nodes(2))) };
+        let expected: &[_] =
+            if is_wrong { &[(ViolationKind::Early, Some(0), "master")] } else { &[] };
+        for outcome in [
+            AppendOutcome::Stored(late(0)),
+            AppendOutcome::Unknown(AckReceipt { acked_by: vec![], ..late(0) }),
+        ] {
             let mut history = history(1);
-            history.answered(0..1, question, said);
+            history.answered(0..1, question, outcome);
             assert_eq!(found(&history), expected, "{timeout:?} {took:?}");
         }
         let mut history = history(1);
-        history.waited(0, question, &Said::Stored(late(0)), None);
+        history.waited(0, question, &AppendOutcome::Stored(late(0)), None);
         assert_eq!(found(&history), expected);
     }
     // A node that stops need not wait for it.
     let mut history = history(1);
-    let question = Question { timeout: Some(limit), ..asked(None) };
-    history.answered(0..1, question, Said::Stored(receipt(0, 2, &["master"])));
+    let question = AppendTerms { timeout: Some(limit), ..asked(None) };
+    history.answered(0..1, question, AppendOutcome::Stored(receipt(0, 2, &["master"])));
     assert!(found(&history).is_empty());
 }
 
 #[test]
 fn an_unknown_outcome_of_a_message_that_somebody_acked_is_found() {
     let mut history = history(1);
-    history.answered(0..1, asked(None), Said::Unknown(receipt(0, 2, &["master"])));
-    finds(&history, Kind::Outcome, 0, "master");
+    history.answered(0..1, asked(None), AppendOutcome::Unknown(receipt(0, 2, &["master"])));
+    finds(&history, ViolationKind::Outcome, 0, "master");
 }
 
 #[test]
 fn an_id_of_unknown_outcome_may_come_to_be_another_messages() {
     // The master ended before its disk had the first, and began again without it.
     let mut history = history(2);
-    history.answered(0..1, asked(None), Said::Unknown(receipt(0, 2, &[])));
+    history.answered(0..1, asked(None), AppendOutcome::Unknown(receipt(0, 2, &[])));
     commit(&mut history, 1, 0, &["master"]);
-    history.repeated(0..1, asked(None), Said::Committed(receipt(1, 1, &["master"])));
+    history.repeated(0..1, asked(None), AppendOutcome::Committed(receipt(1, 1, &["master"])));
     for node in [MASTER, BONNIE, CLYDE] {
         see(&mut history, node, 0, &[(0, TWO[1].1), (1, TWO[0].1)]);
     }
@@ -97,49 +100,52 @@ fn an_id_of_unknown_outcome_may_come_to_be_another_messages() {
     // Behind a promise another id is wrong, whatever the outcome is now.
     let mut history = self::history(2);
     commit(&mut history, 0, 0, &["master"]);
-    history.repeated(0..1, asked(None), Said::Unknown(receipt(1, 2, &[])));
-    finds(&history, Kind::AnswerId, 1, "master");
+    history.repeated(0..1, asked(None), AppendOutcome::Unknown(receipt(1, 2, &[])));
+    finds(&history, ViolationKind::AnswerId, 1, "master");
 }
 
 #[test]
 fn a_key_stands_for_one_message() {
     let mut history = history(3);
     commit(&mut history, 0, 0, &["master"]);
-    let again = |id| Said::Committed(receipt(id, 1, &["master"]));
+    let again = |id| AppendOutcome::Committed(receipt(id, 1, &["master"]));
     history.repeated(0..1, asked(None), again(0));
     // What is refused is the repeat.
-    history.repeated(0..1, asked(None), Said::Refused);
-    history.reused(1, asked(None), Said::KeyReused);
+    history.repeated(0..1, asked(None), AppendOutcome::Refused);
+    history.reused_key(1, asked(None), AppendOutcome::KeyReused);
     see(&mut history, MASTER, 0, &[TWO[0], (1, "somebody else's")]);
     finish(&mut history, 2);
-    let behind = [(Kind::NotConverged, None, "bonnie"), (Kind::NotConverged, None, "clyde")];
+    let behind = [
+        (ViolationKind::NotConverged, None, "bonnie"),
+        (ViolationKind::NotConverged, None, "clyde"),
+    ];
     assert_eq!(found(&history), behind);
 
     let mut history = self::history(3);
     commit(&mut history, 0, 0, &["master"]);
     history.repeated(0..1, asked(None), again(1));
-    finds(&history, Kind::AnswerId, 1, "master");
+    finds(&history, ViolationKind::AnswerId, 1, "master");
     let mut history = self::history(3);
     commit(&mut history, 0, 0, &["master"]);
-    history.repeated(0..1, asked(None), Said::KeyReused);
-    finds(&history, Kind::Key, 0, "master");
+    history.repeated(0..1, asked(None), AppendOutcome::KeyReused);
+    finds(&history, ViolationKind::Key, 0, "master");
     let mut history = self::history(3);
     commit(&mut history, 0, 0, &["master"]);
-    history.reused(1, asked(None), again(0));
-    finds(&history, Kind::Key, 0, "master");
+    history.reused_key(1, asked(None), again(0));
+    finds(&history, ViolationKind::Key, 0, "master");
     let mut history = self::history(3);
-    history.reused(1, asked(None), Said::KeyReused);
+    history.reused_key(1, asked(None), AppendOutcome::KeyReused);
     see(&mut history, MASTER, 0, &[(0, "check x 1")]);
-    finds(&history, Kind::Refused, 0, "master");
+    finds(&history, ViolationKind::Refused, 0, "master");
 }
 
 #[test]
 fn a_repeat_settles_an_answer_that_was_lost() {
     let mut history = history(2);
-    history.answered(0..1, asked(None), Said::Nothing);
-    history.repeated(0..1, asked(None), Said::Committed(receipt(0, 1, &["master"])));
+    history.answered(0..1, asked(None), AppendOutcome::Nothing);
+    history.repeated(0..1, asked(None), AppendOutcome::Committed(receipt(0, 1, &["master"])));
     finish(&mut history, 0);
-    finds(&history, Kind::Lost, 0, "master");
+    finds(&history, ViolationKind::Lost, 0, "master");
 }
 
 #[test]
@@ -149,9 +155,9 @@ fn an_id_below_one_that_was_answered_before_is_found() {
     assert_eq!(history.floor(), 0);
     commit(&mut history, 0, 0, &["master"]);
     assert_eq!(history.floor(), 1);
-    let question = Question { floor: history.floor(), ..asked(None) };
-    history.answered(1..2, question, Said::Committed(receipt(0, 1, &["master"])));
-    assert_eq!(found(&history)[0], (Kind::AnswerId, Some(0), "master"));
+    let question = AppendTerms { floor: history.floor(), ..asked(None) };
+    history.answered(1..2, question, AppendOutcome::Committed(receipt(0, 1, &["master"])));
+    assert_eq!(found(&history)[0], (ViolationKind::AnswerId, Some(0), "master"));
     // Also where the answer comes first.
     let mut history = self::history(1);
     commit(&mut history, 0, 0, &["master"]);
@@ -162,16 +168,18 @@ fn an_id_below_one_that_was_answered_before_is_found() {
 #[test]
 fn bad_requests_are_refused() {
     let mut history = history(0);
-    history.bad_request("{", 400, &Said::Refused);
-    history.bad_request("{", 503, &Said::Refused);
-    history.bad_request("{", 0, &Said::Nothing);
+    history.bad_request("{", 400, &AppendOutcome::Refused);
+    history.bad_request("{", 503, &AppendOutcome::Refused);
+    history.bad_request("{", 0, &AppendOutcome::Nothing);
     assert!(found(&history).is_empty());
-    history.bad_request("{", 201, &Said::Committed(receipt(0, 1, &["master"])));
-    assert_eq!(found(&history), [(Kind::Malformed, None, "master")]);
-    for (status, said) in [(422, Said::Refused), (400, Said::Malformed("x".to_owned()))] {
+    history.bad_request("{", 201, &AppendOutcome::Committed(receipt(0, 1, &["master"])));
+    assert_eq!(found(&history), [(ViolationKind::Malformed, None, "master")]);
+    for (status, said) in
+        [(422, AppendOutcome::Refused), (400, AppendOutcome::Malformed("x".to_owned()))]
+    {
         let mut history = self::history(0);
         history.bad_request("{", status, &said);
-        assert_eq!(found(&history), [(Kind::Malformed, None, "master")]);
+        assert_eq!(found(&history), [(ViolationKind::Malformed, None, "master")]);
     }
 }
 
@@ -180,7 +188,7 @@ fn a_text_that_comes_back_changed_is_found_also_where_all_agree() {
     let mut history = history(10);
     let cut = history.text(7).replace('日', "?");
     see(&mut history, MASTER, 0, &[(0, &cut)]);
-    finds(&history, Kind::Content, 0, "master");
+    finds(&history, ViolationKind::Content, 0, "master");
 }
 
 #[test]
@@ -192,37 +200,41 @@ fn a_message_asked_for_by_its_id_is_the_one_in_the_lists() {
         commit(&mut history, 1, 1, &["master", "clyde"]);
         history
     };
-    let message = |id, text: &str| Found::Message(id, text.to_owned());
+    let message = |id, text: &str| LookupAnswer::Message(id, text.to_owned());
     let mut history = shown();
     assert_eq!([0, 1, 2].map(|node| history.known_end(node)), [2, 1, 2]);
-    history.looked_up(CLYDE, 1, 2, message(1, "check x 1"));
-    history.looked_up(BONNIE, 1, 1, Found::Absent);
-    history.looked_up(CLYDE, 1, 2, Found::Nothing);
+    history.looked_up(CLYDE, 1, 2, &message(1, "check x 1"));
+    history.looked_up(BONNIE, 1, 1, &LookupAnswer::Absent);
+    history.looked_up(CLYDE, 1, 2, &LookupAnswer::Nothing);
     assert!(found(&history).is_empty());
     for (answer, id) in [
         (message(0, "check x 1"), 1),
         (message(1, "check x 0"), 1),
-        (Found::Absent, 1),
-        (Found::Malformed("x".to_owned()), 1),
+        (LookupAnswer::Absent, 1),
+        (LookupAnswer::Malformed("x".to_owned()), 1),
     ] {
         let mut history = shown();
-        history.looked_up(CLYDE, 1, 2, answer);
-        finds(&history, Kind::Single, id, "clyde");
+        history.looked_up(CLYDE, 1, 2, &answer);
+        finds(&history, ViolationKind::Single, id, "clyde");
     }
 }
 
 #[test]
 fn a_wait_for_more_nodes_is_judged_as_an_answer() {
     let two = asked(Some(WriteConcern::Nodes(2)));
-    let enough = || Said::Committed(receipt(0, 2, &["master", "clyde"]));
+    let enough = || AppendOutcome::Committed(receipt(0, 2, &["master", "clyde"]));
     let (right, text) = (Some("check x 0"), "another text".to_owned());
     let wrong = [
-        (Said::Committed(receipt(0, 2, &["master"])), right, Kind::WriteConcern),
-        (Said::Committed(receipt(0, 1, &["master"])), right, Kind::WriteConcern),
-        (Said::Committed(receipt(1, 2, &["master", "clyde"])), right, Kind::Single),
-        (enough(), Some(text.as_str()), Kind::Single),
-        (enough(), None, Kind::Malformed),
-        (Said::Malformed("x".to_owned()), None, Kind::Malformed),
+        (AppendOutcome::Committed(receipt(0, 2, &["master"])), right, ViolationKind::WriteConcern),
+        (AppendOutcome::Committed(receipt(0, 1, &["master"])), right, ViolationKind::WriteConcern),
+        (
+            AppendOutcome::Committed(receipt(1, 2, &["master", "clyde"])),
+            right,
+            ViolationKind::Single,
+        ),
+        (enough(), Some(text.as_str()), ViolationKind::Single),
+        (enough(), None, ViolationKind::Malformed),
+        (AppendOutcome::Malformed("x".to_owned()), None, ViolationKind::Malformed),
     ];
     for (said, text, kind) in wrong {
         let mut history = history(1);
@@ -234,7 +246,7 @@ fn a_wait_for_more_nodes_is_judged_as_an_answer() {
     history.waited(0, two, &enough(), right);
     assert!(found(&history).is_empty());
     see(&mut history, CLYDE, 0, &[]);
-    finds(&history, Kind::Ack, 0, "clyde");
+    finds(&history, ViolationKind::Ack, 0, "clyde");
 }
 
 #[test]
@@ -242,7 +254,7 @@ fn a_log_that_was_long_before_is_read_from_its_end() {
     let base = 1 << 40;
     let nodes = [("master", base), ("bonnie", base - 5), ("clyde", base + 7)];
     let nodes = nodes.map(|(name, end)| (name.to_owned(), end));
-    let mut history = History::new("check x ".to_owned(), nodes, base);
+    let mut history = History::of_cluster(texts(), nodes, base);
     history.sent(1);
     assert_eq!([0, 1, 2].map(|node| history.end(node)), [base, base - 5, base]);
     // Somebody else sends as well.
@@ -257,19 +269,19 @@ fn a_log_that_was_long_before_is_read_from_its_end() {
     assert!(found(&history).is_empty(), "{:?}", history.violations());
     // What was there before is the same everywhere, and stays.
     see(&mut history, MASTER, base - 1, &[&[(base - 1, "other")], &list[..]].concat());
-    finds(&history, Kind::Content, base - 1, "master");
+    finds(&history, ViolationKind::Content, base - 1, "master");
     see(&mut history, CLYDE, base - 1, &[]);
-    assert_eq!(found(&history)[1], (Kind::Shrunk, Some(base - 1), "clyde"));
+    assert_eq!(found(&history)[1], (ViolationKind::Shrunk, Some(base - 1), "clyde"));
 }
 
 #[test]
 fn an_id_from_before_the_run_is_found() {
     let nodes = [("master".to_owned(), 100)];
-    let mut history = History::new("check x ".to_owned(), nodes, 100);
+    let mut history = History::of_cluster(texts(), nodes, 100);
     history.sent(1);
-    let question = Question { floor: history.floor(), ..asked(None) };
-    history.answered(0..1, question, Said::Committed(receipt(99, 1, &["master"])));
-    finds(&history, Kind::AnswerId, 99, "master");
+    let question = AppendTerms { floor: history.floor(), ..asked(None) };
+    history.answered(0..1, question, AppendOutcome::Committed(receipt(99, 1, &["master"])));
+    finds(&history, ViolationKind::AnswerId, 99, "master");
 }
 
 #[test]
@@ -278,5 +290,5 @@ fn a_master_that_comes_back_with_less_is_found() {
     history.restarted(5, 5);
     assert!(found(&history).is_empty());
     history.restarted(4, 5);
-    finds(&history, Kind::Lost, 4, "master");
+    finds(&history, ViolationKind::Lost, 4, "master");
 }

@@ -15,16 +15,16 @@ const WITH_BATCH: [(u64, &str); 5] =
 #[test]
 fn a_batch_that_is_there_as_a_whole_passes_and_a_limit_may_cut_it() {
     let mut history = with_batch();
-    let said = Said::Committed(receipt(1, 1, &["master"]));
-    history.answered(1..4, asked(Some(WriteConcern::Nodes(1))), said);
+    let outcome = AppendOutcome::Committed(receipt(1, 1, &["master"]));
+    history.answered(1..4, asked(Some(WriteConcern::Nodes(1))), outcome);
     see(&mut history, MASTER, 0, &WITH_BATCH);
     see(&mut history, BONNIE, 0, &WITH_BATCH[..1]);
     for limit in 1..4 {
-        let mut read = history.begin_read(CLYDE, 0, limit);
+        let mut read = history.begin_list(CLYDE, 0, limit);
         WITH_BATCH[..limit as usize].iter().for_each(|(id, text)| {
             history.row(&mut read, *id, text);
         });
-        history.end_read(read);
+        history.end_list(read);
     }
     assert!(found(&history).is_empty(), "{:?}", history.violations());
 }
@@ -38,7 +38,7 @@ fn a_list_that_ends_inside_a_batch_is_found_also_where_others_showed_all_of_it()
                 see(&mut history, MASTER, 0, &WITH_BATCH);
             }
             see(&mut history, BONNIE, 0, &WITH_BATCH[..end]);
-            finds(&history, Kind::Batch, end as u64, "bonnie");
+            finds(&history, ViolationKind::Batch, end as u64, "bonnie");
         }
     }
 }
@@ -55,21 +55,24 @@ fn a_batch_with_something_else_in_it_or_in_another_order_is_found() {
         let mut history = with_batch();
         let rows: Vec<_> = (0..).zip(texts.iter().copied()).collect();
         see(&mut history, CLYDE, 0, &rows);
-        assert_eq!(found(&history)[0], (Kind::Batch, Some(id), "clyde"), "{texts:?}");
+        assert_eq!(found(&history)[0], (ViolationKind::Batch, Some(id), "clyde"), "{texts:?}");
     }
 }
 
 #[test]
 fn a_batch_of_which_a_part_was_lost_or_that_was_refused_is_found() {
     let mut history = with_batch();
-    let said = Said::Committed(receipt(1, 1, &["master"]));
-    history.answered(1..4, asked(Some(WriteConcern::Nodes(1))), said);
+    let outcome = AppendOutcome::Committed(receipt(1, 1, &["master"]));
+    history.answered(1..4, asked(Some(WriteConcern::Nodes(1))), outcome);
     see(&mut history, MASTER, 0, &WITH_BATCH[..2]);
-    assert_eq!(found(&history), [(Kind::Batch, Some(2), "master"), (Kind::Ack, Some(3), "master")]);
+    assert_eq!(
+        found(&history),
+        [(ViolationKind::Batch, Some(2), "master"), (ViolationKind::Ack, Some(3), "master")]
+    );
 
     let mut history = with_batch();
-    history.answered(1..4, asked(None), Said::Refused);
+    history.answered(1..4, asked(None), AppendOutcome::Refused);
     see(&mut history, MASTER, 0, &WITH_BATCH);
-    let refused = [1, 2, 3].map(|id| (Kind::Refused, Some(id), "master"));
+    let refused = [1, 2, 3].map(|id| (ViolationKind::Refused, Some(id), "master"));
     assert_eq!(found(&history), refused);
 }
