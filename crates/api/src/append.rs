@@ -21,7 +21,7 @@ pub struct AppendRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
     /// How many nodes must have the message before the answer; absent: the node's default.
-    #[serde(skip_serializing_if = "Option::is_none", with = "concern")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::concern")]
     pub write_concern: Option<WriteConcern>,
 }
 
@@ -50,44 +50,6 @@ pub struct Appended {
     pub write_concern: u64,
     /// The nodes that had acked when the answer was made, master first.
     pub acked_by: Vec<String>,
-}
-
-/// A write concern as it stands in a body: a number, `"majority"` or `"all"`.
-mod concern {
-    use acklog_types::WriteConcern;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Given {
-        Nodes(u64),
-        Word(String),
-    }
-
-    pub(super) fn serialize<S: Serializer>(
-        concern: &Option<WriteConcern>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match concern {
-            None => serializer.serialize_none(),
-            Some(WriteConcern::Nodes(nodes)) => serializer.serialize_u64(*nodes),
-            Some(word) => serializer.collect_str(word),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<WriteConcern>, D::Error> {
-        match Option::<Given>::deserialize(deserializer)? {
-            None => Ok(None),
-            Some(Given::Nodes(nodes)) => Ok(Some(WriteConcern::Nodes(nodes))),
-            Some(Given::Word(word)) if word.starts_with(|first: char| first.is_ascii_digit()) => {
-                Err(D::Error::custom("a number of nodes is not a string"))
-            }
-            Some(Given::Word(word)) => word.parse().map(Some).map_err(D::Error::custom),
-        }
-    }
 }
 
 #[cfg(test)]

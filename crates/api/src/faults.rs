@@ -51,6 +51,21 @@ pub struct Faults {
     pub seed: Option<u64>,
 }
 
+impl From<Faults> for FaultsRequest {
+    /// Returns the request to have the same faults again.
+    fn from(faults: Faults) -> Self {
+        Self {
+            drop_rate: Some(faults.drop_rate),
+            duplicate_rate: Some(faults.duplicate_rate),
+            error_rate: Some(faults.error_rate),
+            paused: Some(faults.paused),
+            seed: faults.seed,
+            send_delay_ms: faults.send_delay_ms,
+            store_delay_ms: faults.store_delay_ms,
+        }
+    }
+}
+
 impl Faults {
     /// Names of the members of a request and of an answer, in the order of the answer.
     pub const MEMBERS: [&str; 7] =

@@ -30,6 +30,7 @@
 //! [`Phase::Other`].
 
 mod append;
+pub mod concern;
 mod faults;
 pub mod headers;
 mod health;

@@ -6,6 +6,7 @@ use acklog_types::WriteConcern;
 use hyper::header::{ALLOW, HeaderValue};
 
 use super::*;
+use crate::server::http::paths::ALL_METHODS;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
 
@@ -13,6 +14,10 @@ fn find(role: Role, method: &str, uri: &str) -> Result<Route, Problem> {
     let uri: Uri = uri.parse().unwrap();
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     Table { role, allow_faults: true }.route(&method, &uri)
+}
+
+fn common_message(id: u64) -> Route {
+    Route::Common(CommonRoute::Message(id))
 }
 
 fn status(role: Role, method: &str, uri: &str) -> u16 {
@@ -49,10 +54,12 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
                     assert_eq!(response.status().as_u16(), 405);
                     assert_eq!(response.headers()[ALLOW], HeaderValue::from_static(allow));
                 }
-                Ok(Route::Misdirected(named)) => {
-                    assert_eq!((role, method, named), (Secondary, "POST", allow));
+                Ok(Route::Master(MasterRoute::Append(named))) if role == Secondary => {
+                    assert_eq!((method, named), ("POST", allow));
                 }
-                Ok(Route::Options(named)) => assert_eq!((method, named), ("OPTIONS", allow)),
+                Ok(Route::Common(CommonRoute::Options(named))) => {
+                    assert_eq!((method, named), ("OPTIONS", allow))
+                }
                 Ok(_) => assert!(is_allowed, "{method} {path}"),
                 Err(other) => panic!("{method} {path}: {other}"),
             }
@@ -64,9 +71,9 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
 fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
     let options = |path: &str| find(Role::Master, "OPTIONS", path);
     for path in ["*", "/"] {
-        assert_eq!(options(path), Ok(Route::Options(ALL_METHODS)));
+        assert_eq!(options(path), Ok(Route::Common(CommonRoute::Options(ALL_METHODS))));
     }
-    assert!(matches!(options("/messages?from=x"), Ok(Route::Options(_))));
+    assert!(matches!(options("/messages?from=x"), Ok(Route::Common(CommonRoute::Options(_)))));
     let answer = super::options("GET, OPTIONS");
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()[ALLOW]),
@@ -90,13 +97,14 @@ fn faults_that_are_off_are_refused_before_anything_else_of_the_request_is_looked
         assert_eq!(find(method, uri), Err(Problem::FaultsOff), "{method} {uri}");
     }
     assert!(matches!(find("POST", "/faults"), Err(Problem::Method { .. })));
-    assert!(matches!(find("OPTIONS", "/faults"), Ok(Route::Options(_))));
+    assert!(matches!(find("OPTIONS", "/faults"), Ok(Route::Common(CommonRoute::Options(_)))));
 }
 
 #[test]
 fn a_post_to_a_secondary_is_misdirected_on_either_path() {
     for path in ["/newMessage", "/messages", "/messages?from=1"] {
-        assert!(matches!(find(Role::Secondary, "POST", path), Ok(Route::Misdirected(_))));
+        let found = find(Role::Secondary, "POST", path);
+        assert!(matches!(found, Ok(Route::Master(MasterRoute::Append(_)))));
     }
 }
 
@@ -138,7 +146,8 @@ fn other_paths_are_unknown() {
 #[test]
 fn from_and_limit_are_whole_numbers_given_once() {
     let found = |query: &str| find(Role::Secondary, "GET", &format!("/messages{query}"));
-    let selection = |from, limit| Ok(Route::Messages(Selection { from, limit }));
+    let selection =
+        |from, limit| Ok(Route::Common(CommonRoute::Messages(Selection { from, limit })));
     assert_eq!(found(""), selection(0, u64::MAX));
     assert_eq!(found("?"), selection(0, u64::MAX));
     assert_eq!(found("?from=3"), selection(3, u64::MAX));
@@ -186,9 +195,9 @@ fn no_other_route_takes_parameters() {
 
 #[test]
 fn an_id_is_a_whole_number_and_one_that_is_too_large_is_nobodys() {
-    assert_eq!(find(Role::Master, "GET", "/messages/007"), Ok(Route::Message(7)));
+    assert_eq!(find(Role::Master, "GET", "/messages/007"), Ok(common_message(7)));
     let too_large = find(Role::Master, "GET", "/messages/18446744073709551616");
-    assert_eq!(too_large, Ok(Route::Message(u64::MAX)));
+    assert_eq!(too_large, Ok(common_message(u64::MAX)));
     for id in ["a", "-1", "+1", "1.0", "0x1", "%31", "1a"] {
         assert_eq!(status(Role::Master, "GET", &format!("/messages/{id}")), 400, "{id}");
     }
@@ -196,7 +205,7 @@ fn an_id_is_a_whole_number_and_one_that_is_too_large_is_nobodys() {
 
 #[test]
 fn names_that_nobody_can_have_are_refused() {
-    let bonnie = Ok(Route::Forget("bonnie".parse().unwrap()));
+    let bonnie = Ok(Route::Master(MasterRoute::Forget("bonnie".parse().unwrap())));
     assert_eq!(find(Role::Master, "DELETE", "/secondaries/bonnie"), bonnie);
     for name in ["a%20b", "a%2fb", "~", &"x".repeat(65)] {
         assert_eq!(status(Role::Master, "DELETE", &format!("/secondaries/{name}")), 400);
@@ -208,9 +217,12 @@ fn a_message_may_be_waited_for_with_the_words_of_an_append() {
     let found = |query: &str| find(Role::Master, "GET", &format!("/messages/3?{query}"));
     let waits = |write_concern, ms: Option<u64>| {
         let timeout = ms.map(Duration::from_millis);
-        Ok(Route::Wait(3, Wait { write_concern: Some(write_concern), timeout }))
+        Ok(Route::Master(MasterRoute::Wait(
+            3,
+            Wait { write_concern: Some(write_concern), timeout },
+        )))
     };
-    assert_eq!(found(""), Ok(Route::Message(3)));
+    assert_eq!(found(""), Ok(common_message(3)));
     assert_eq!(found("writeConcern=3"), waits(WriteConcern::Nodes(3), None));
     assert_eq!(found("w=0&timeoutMs=0"), waits(WriteConcern::Nodes(1), Some(0)));
     assert_eq!(found("timeoutMs=20&w=majority"), waits(WriteConcern::Majority, Some(20)));
