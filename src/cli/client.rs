@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use acklog_api::{headers, paths, query};
 use acklog_types::escaped;
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -26,9 +27,6 @@ use crate::server::net::keep_alive;
 /// How long a node may leave a reader without a byte. Reading waits for no other node, so a node
 /// that is silent for so long hangs.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The header that makes sending a message again safe.
-const KEY_HEADER: &str = "idempotency-key";
 
 /// Longest answer that is taken as a whole: health of 255 secondaries is far below it.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -131,7 +129,7 @@ impl Client {
     /// # Errors
     /// When the node refuses, cannot be reached or falls silent.
     pub(super) async fn list(&mut self, from: u64, limit: u64) -> anyhow::Result<Incoming> {
-        self.list_as(from, limit, "application/json").await
+        self.list_as(from, limit, headers::APPLICATION_JSON).await
     }
 
     /// As [`Client::list`], in the form that `accept` names.
@@ -144,7 +142,7 @@ impl Client {
         limit: u64,
         accept: &'static str,
     ) -> anyhow::Result<Incoming> {
-        let path = format!("/messages?from={from}&limit={limit}");
+        let path = format!("{}?{}={from}&{}={limit}", paths::MESSAGES, query::FROM, query::LIMIT);
         let (header, patience) = (Some((ACCEPT, accept)), Some(READ_TIMEOUT));
         let (response, _) = self.send(Method::GET, &path, header, Bytes::new(), patience).await?;
         match response.status() {
@@ -181,7 +179,7 @@ impl Client {
         body: Bytes,
         patience: Option<Duration>,
     ) -> anyhow::Result<Answer> {
-        let header = key.map(|key| (HeaderName::from_static(KEY_HEADER), key));
+        let header = key.map(|key| (HeaderName::from_static(headers::IDEMPOTENCY_KEY), key));
         let (response, deadline) = self.send(method, path, header, body, patience).await?;
         self.by(deadline, self.whole(response)).await?
     }
@@ -199,7 +197,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header(HOST, self.url.authority())
-            .header(CONTENT_TYPE, "application/json");
+            .header(CONTENT_TYPE, headers::APPLICATION_JSON);
         let head = match header {
             Some((name, value)) => head.header(name, value),
             None => head,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use acklog_api::{Health, paths};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::NodeUrl;
@@ -88,13 +88,13 @@ pub(super) async fn master_of(urls: &[NodeUrl]) -> anyhow::Result<NodeUrl> {
     for url in urls {
         let answer = match urls.len() {
             1 => return Ok(url.clone()),
-            _ => Client::new(url.clone()).get("/health").await,
+            _ => Client::new(url.clone()).get(paths::HEALTH).await,
         };
-        let health = answer.and_then(|answer| answer.json()).unwrap_or_default();
-        if health.get("role").and_then(Value::as_str) == Some("master") {
+        let Ok(answer) = answer else { continue };
+        if let Ok(Health::Master(_)) = serde_json::from_slice(&answer.body) {
             return Ok(url.clone());
         }
-        reached = reached.or_else(|| (!health.is_null()).then(|| url.clone()));
+        reached = reached.or_else(|| answer.json().is_ok().then(|| url.clone()));
     }
     reached.context("no node can be reached: is the cluster up?")
 }

@@ -5,14 +5,14 @@
 
 use std::io::Write;
 
+use acklog_api::{Health, Message, paths};
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::StatusCode;
-use serde_json::Value;
 
 use super::Target;
 use super::clients::Clients;
-use super::lines::{Message, Selection};
+use super::lines::Selection;
 use super::objects::Objects;
 
 /// Messages a page. Small pages cost a request each, huge ones keep a node's stream open for as
@@ -64,12 +64,12 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
 }
 
 async fn log_end(clients: &mut Clients) -> anyhow::Result<u64> {
-    let answer = clients.get("/health").await?;
+    let answer = clients.get(paths::HEALTH).await?;
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
     }
-    let health = answer.json()?;
-    health.get("logEnd").and_then(Value::as_u64).context("the node does not tell its log's end")
+    let health: Option<Health> = serde_json::from_slice(&answer.body).ok();
+    health.and_then(|health| health.log_end()).context("the node does not tell its log's end")
 }
 
 #[cfg(test)]
@@ -81,14 +81,14 @@ mod tests {
     async fn node(messages: Vec<String>) -> TestNode {
         TestNode::start(move |line, _| {
             let Some(query) = line.strip_prefix("GET /messages?from=") else {
-                return (200, format!(r#"{{"logEnd": {}}}"#, messages.len()));
+                return (200, format!(r#"{{"role": "master", "logEnd": {}}}"#, messages.len()));
             };
             let (from, limit) = query.split_once("&limit=").unwrap();
             let (from, limit): (usize, usize) = (from.parse().unwrap(), limit.parse().unwrap());
             let page: Vec<_> = (from..(from + limit).min(messages.len()))
                 .map(|id| serde_json::json!({ "id": id, "message": messages[id] }))
                 .collect();
-            (200, Value::from(page).to_string())
+            (200, serde_json::Value::from(page).to_string())
         })
         .await
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::{Message, Problem, ProblemCode, paths};
 use acklog_types::escaped;
 use rand::RngExt;
-use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::history::Found;
@@ -23,12 +23,6 @@ const LOOKUPS_PER_ABSENT: u32 = 10;
 
 /// How far behind the end of a log no message is: more than comes while one request is under way.
 const FAR: u64 = 1 << 30;
-
-#[derive(Deserialize)]
-struct Body {
-    id: u64,
-    message: String,
-}
 
 /// Asks a node for one message after the other, until it is aborted.
 pub(super) async fn look_up(shared: Arc<Shared>, node: usize) {
@@ -69,10 +63,10 @@ async fn look_up_one(shared: &Shared, client: &mut Client, node: usize) {
 }
 
 async fn found(client: &mut Client, id: u64) -> Found {
-    let Ok(answer) = client.get(&format!("/messages/{id}")).await else { return Found::Nothing };
+    let Ok(answer) = client.get(&paths::message(id)).await else { return Found::Nothing };
     match answer.status.as_u16() {
-        200 => match serde_json::from_slice::<Body>(&answer.body) {
-            Ok(body) => Found::Message(body.id, body.message),
+        200 => match serde_json::from_slice::<Message<'_>>(&answer.body) {
+            Ok(body) => Found::Message(body.id, body.message.into_owned()),
             Err(error) => Found::Malformed(error.to_string()),
         },
         404 if is_no_such_message(&answer) => Found::Absent,
@@ -82,6 +76,6 @@ async fn found(client: &mut Client, id: u64) -> Found {
 }
 
 fn is_no_such_message(answer: &Answer) -> bool {
-    let problem = answer.json().unwrap_or_default();
-    problem.get("code").is_some_and(|code| code == "no-such-message")
+    let problem = serde_json::from_slice::<Problem>(&answer.body);
+    problem.is_ok_and(|problem| problem.code == ProblemCode::NoSuchMessage)
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use acklog_api::Message;
 use acklog_log::disk::Role;
 use acklog_log::repair::{Source, repair};
 use acklog_types::LogEnd;
@@ -14,7 +15,6 @@ use clap::{Args, ValueEnum};
 use super::DataDir;
 use crate::cli::NodeUrl;
 use crate::cli::client::Client;
-use crate::cli::lines::Message;
 use crate::cli::objects::Objects;
 
 /// Flags of `acklog log repair`.

@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use acklog_api::{Faults, paths};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::mix::OVERTIME;
 use crate::cli::check::shared::Shared;
 use crate::cli::client::{Answer, Client, Silent};
-use crate::cli::faults;
 
 /// Pause between two looks at whether the master answers others.
 const LOOK: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ async fn look(shared: &Shared, begin: Instant, at_work_since: &mut Option<Instan
 
 /// Whether the master answers, and its timers run: they stand still while it is paused.
 async fn is_at_work(client: &mut Client) -> bool {
-    let Ok(answer) = client.get(faults::PATH).await else { return false };
-    let faults = answer.json().unwrap_or_default();
-    !faults.get("paused").is_some_and(|paused| *paused == true)
+    let Ok(answer) = client.get(paths::FAULTS).await else { return false };
+    // Where faults are not allowed, there are none.
+    !serde_json::from_slice::<Faults>(&answer.body).is_ok_and(|faults| faults.paused)
 }

@@ -1,9 +1,7 @@
 //! The rows of a listing, in either of its forms, while it arrives.
 
-use std::borrow::Cow;
-
+use acklog_api::{Message, headers};
 use anyhow::bail;
-use serde::Deserialize;
 
 use crate::cli::objects::{OBJECT_BYTES_MAX, Objects};
 
@@ -14,14 +12,6 @@ pub(super) enum Form {
     Array,
     /// One JSON object a line.
     Lines,
-}
-
-/// A message of a list.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Row<'a> {
-    pub(super) id: u64,
-    #[serde(borrow)]
-    pub(super) message: Cow<'a, str>,
 }
 
 /// Takes a listing apart.
@@ -47,8 +37,8 @@ impl Form {
     /// The header with which it is asked for.
     pub(super) fn accept(self) -> &'static str {
         match self {
-            Self::Array => "application/json",
-            Self::Lines => "application/x-ndjson",
+            Self::Array => headers::APPLICATION_JSON,
+            Self::Lines => headers::APPLICATION_NDJSON,
         }
     }
 
@@ -75,7 +65,7 @@ impl Rows {
     pub(super) fn add(
         &mut self,
         piece: &[u8],
-        mut take: impl FnMut(Result<Row<'_>, &[u8]>),
+        mut take: impl FnMut(Result<Message<'_>, &[u8]>),
     ) -> anyhow::Result<()> {
         let mut parse = |text: &[u8]| take(serde_json::from_slice(text).map_err(|_| text));
         match self {
@@ -121,7 +111,7 @@ mod tests {
             for size in 1..list.len() {
                 let (mut rows, mut found) = (Rows::new(form), Vec::new());
                 for piece in list.as_bytes().chunks(size) {
-                    let take = |row: Result<Row<'_>, &[u8]>| {
+                    let take = |row: Result<Message<'_>, &[u8]>| {
                         let row = row.unwrap();
                         found.push((row.id, row.message.into_owned()));
                     };
