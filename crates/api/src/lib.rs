@@ -40,6 +40,9 @@ mod problem;
 pub mod query;
 mod words;
 
+/// The OpenAPI document of both roles, `docs/openapi.json`.
+pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+
 pub use append::{AppendRequest, Appended};
 pub use faults::{Disconnected, Faults, FaultsRequest};
 pub use health::{

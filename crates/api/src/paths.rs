@@ -21,6 +21,9 @@ pub const FAULTS: &str = "/faults";
 /// Drops the node's connections to its peers.
 pub const FAULTS_DISCONNECT: &str = "/faults/disconnect";
 
+/// Shows the OpenAPI document.
+pub const OPENAPI: &str = "/openapi.json";
+
 /// Returns the path of one message.
 pub fn message(id: u64) -> String {
     format!("{MESSAGES}/{id}")

@@ -26,6 +26,7 @@ pub(super) enum Path<'a> {
     Secondary(&'a str),
     Faults,
     FaultsDisconnect,
+    OpenApi,
 }
 
 impl<'a> Path<'a> {
@@ -39,6 +40,7 @@ impl<'a> Path<'a> {
             known::READY => Some(Self::Ready),
             known::FAULTS => Some(Self::Faults),
             known::FAULTS_DISCONNECT => Some(Self::FaultsDisconnect),
+            known::OPENAPI => Some(Self::OpenApi),
             _ => match below(path, known::MESSAGES) {
                 Some(rest) => one(rest).map(Self::Message),
                 None => below(path, known::SECONDARIES).and_then(one).map(Self::Secondary),
@@ -54,7 +56,9 @@ impl<'a> Path<'a> {
             (Self::NewMessage, Role::Secondary) => "OPTIONS",
             (Self::Messages, Role::Master) => "GET, HEAD, POST, OPTIONS",
             (Self::Messages, Role::Secondary)
-            | (Self::Message(_) | Self::Health | Self::Ready, _) => "GET, HEAD, OPTIONS",
+            | (Self::Message(_) | Self::Health | Self::Ready | Self::OpenApi, _) => {
+                "GET, HEAD, OPTIONS"
+            }
             (Self::Secondary(_), _) => "DELETE, OPTIONS",
             (Self::Faults, _) => "GET, HEAD, PUT, DELETE, OPTIONS",
         }

@@ -1,6 +1,6 @@
 //! The table of methods and paths, and the node behind it.
 
-use acklog_api::paths;
+use acklog_api::{OPENAPI, paths};
 use acklog_log::LogReader;
 use acklog_protocol::Wait;
 use acklog_types::{Faults, MessageId, NodeName};
@@ -23,7 +23,7 @@ use super::paths::{Path, Role, is_listed, takes_messages};
 use super::problem::{NO_STORE, Problem, clip};
 use super::query;
 use super::read::{self, Selection};
-use super::response::ResponseBody;
+use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
 
@@ -49,6 +49,7 @@ enum CommonRoute {
     Health,
     Ready,
     Faults(FaultsRoute),
+    OpenApi,
 }
 
 /// What only a master is asked for.
@@ -141,6 +142,7 @@ fn resource(
         }
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
+        Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
             Err(error) => return Err(Problem::Name(error.to_string())),
@@ -253,6 +255,7 @@ impl App {
                 Behind::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
             },
             CommonRoute::Faults(route) => self.faults(route, headers, body).await,
+            CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
         }
     }
 

@@ -36,6 +36,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/secondaries/bonnie", "DELETE, OPTIONS"),
         (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Master, "/faults/disconnect", "POST, OPTIONS"),
+        (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
         (Secondary, "/newMessage", "OPTIONS"),
         (Secondary, "/messages", "GET, HEAD, OPTIONS"),
         (Secondary, "/messages/3", "GET, HEAD, OPTIONS"),
@@ -43,6 +44,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Secondary, "/ready", "GET, HEAD, OPTIONS"),
         (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Secondary, "/faults/disconnect", "POST, OPTIONS"),
+        (Secondary, "/openapi.json", "GET, HEAD, OPTIONS"),
     ];
     for &(role, path, allow) in table {
         for method in METHODS {
@@ -63,6 +65,65 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
                 Ok(_) => assert!(is_allowed, "{method} {path}"),
                 Err(other) => panic!("{method} {path}: {other}"),
             }
+        }
+    }
+}
+
+/// All paths, as the document of the contract writes them.
+const PATHS: [(Path<'_>, &str); 10] = [
+    (Path::Node, "/"),
+    (Path::NewMessage, "/newMessage"),
+    (Path::Messages, "/messages"),
+    (Path::Message("{id}"), "/messages/{id}"),
+    (Path::Health, "/health"),
+    (Path::Ready, "/ready"),
+    (Path::Secondary("{name}"), "/secondaries/{name}"),
+    (Path::Faults, "/faults"),
+    (Path::FaultsDisconnect, "/faults/disconnect"),
+    (Path::OpenApi, "/openapi.json"),
+];
+
+/// The place of a path in [`PATHS`]. A new path is missed here by the compiler.
+fn place(path: Path<'_>) -> usize {
+    match path {
+        Path::Node => 0,
+        Path::NewMessage => 1,
+        Path::Messages => 2,
+        Path::Message(_) => 3,
+        Path::Health => 4,
+        Path::Ready => 5,
+        Path::Secondary(_) => 6,
+        Path::Faults => 7,
+        Path::FaultsDisconnect => 8,
+        Path::OpenApi => 9,
+    }
+}
+
+#[test]
+fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
+    let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+    let documented = document["paths"].as_object().unwrap();
+    assert_eq!(documented.len(), PATHS.len());
+    for (n, (path, written)) in PATHS.into_iter().enumerate() {
+        assert_eq!((place(path), Path::parse(written)), (n, Some(path)));
+        let methods = documented[written].as_object().unwrap().keys();
+        let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
+        // The node as a whole names the methods of all its paths, and takes none but that.
+        let allow = if path == Path::Node { "OPTIONS" } else { path.allow(Role::Master) };
+        let mut allowed: Vec<_> = allow.split(", ").collect();
+        methods.sort_unstable();
+        allowed.sort_unstable();
+        assert_eq!(methods, allowed, "{written}");
+        let by_secondary: Vec<_> = path.allow(Role::Secondary).split(", ").collect();
+        for (method, operation) in documented[written].as_object().unwrap() {
+            let text = operation["description"].as_str().unwrap();
+            let is_both = by_secondary.contains(&method.to_ascii_uppercase().as_str())
+                && !matches!(path, Path::Secondary(_));
+            assert_eq!(
+                text.starts_with("Answered by the master only"),
+                !is_both,
+                "{method} {written}"
+            );
         }
     }
 }
@@ -185,6 +246,7 @@ fn no_other_route_takes_parameters() {
         ("DELETE", "/secondaries/bonnie"),
         ("GET", "/faults"),
         ("POST", "/faults/disconnect"),
+        ("GET", "/openapi.json"),
     ];
     for (method, path) in routes {
         for query in ["w=2", "from=1", "x"] {
