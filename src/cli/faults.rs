@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use acklog_api::{Disconnected, Faults, FaultsRequest, paths};
+use acklog_client::{Answer, READ_TIMEOUT};
 use acklog_types::{DelayRange, Rate};
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 
 use super::NodeUrl;
-use super::client::{Answer, Client, READ_TIMEOUT, Unreachable};
+use super::client::{Client, is_unreachable};
 
 /// Flags of `acklog faults`.
 #[derive(Clone, Debug, Args)]
@@ -115,7 +116,7 @@ pub(super) async fn run(args: &FaultsArgs, out: &mut impl Write) -> anyhow::Resu
         match ask(args, url).await {
             Ok(answer) => print(args, url, &answer, out)?,
             // It names the node already.
-            Err(error) if error.is::<Unreachable>() => failures.push(error.to_string()),
+            Err(error) if is_unreachable(&error) => failures.push(error.to_string()),
             Err(error) if several => failures.push(format!("{url}: {error:#}")),
             Err(error) => return Err(error),
         }
@@ -137,7 +138,7 @@ async fn ask(args: &FaultsArgs, url: &NodeUrl) -> anyhow::Result<Answer> {
         Some(Action::Disconnect) => (Method::POST, paths::FAULTS_DISCONNECT, Bytes::new()),
     };
     let mut client = Client::new(url.clone());
-    let answer = client.call(method, path, body, Some(READ_TIMEOUT)).await?;
+    let answer = client.call(method, path, None, body, Some(READ_TIMEOUT)).await?;
     if !answer.status.is_success() {
         bail!(answer.detail());
     }
@@ -184,7 +185,7 @@ fn print(
 
 /// What a node says that it did with its connections, if it says anything.
 fn dropped(answer: &Answer) -> String {
-    match serde_json::from_slice::<Disconnected>(&answer.body).map(|told| told.disconnected) {
+    match answer.parsed::<Disconnected>().map(|told| told.disconnected) {
         Ok(1) => "dropped 1 connection".to_owned(),
         Ok(count) => format!("dropped {count} connections"),
         Err(_) => "dropped its connections".to_owned(),
@@ -193,8 +194,7 @@ fn dropped(answer: &Answer) -> String {
 
 /// One line for each fault that is on.
 fn in_force(answer: &Answer) -> anyhow::Result<Vec<String>> {
-    let faults: Faults = serde_json::from_slice(&answer.body)
-        .context("the answer names no faults: is this a node?")?;
+    let faults: Faults = answer.parsed().context("the answer names no faults: is this a node?")?;
     let mut lines = Vec::new();
     for (delay, words) in
         [(&faults.send_delay_ms, "send delay"), (&faults.store_delay_ms, "store delay")]
@@ -226,7 +226,7 @@ fn in_force(answer: &Answer) -> anyhow::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::test_node::TestNode;
+    use crate::cli::test_node::{LocalNode, TestNode};
     use crate::config::Stop;
 
     #[derive(Debug, clap::Parser)]

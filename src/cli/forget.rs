@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use acklog_api::{MasterHealth, paths};
+use acklog_client::READ_TIMEOUT;
 use acklog_types::NodeName;
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -10,8 +11,7 @@ use clap::Args;
 use hyper::Method;
 
 use super::Target;
-use super::client::READ_TIMEOUT;
-use super::clients::{Clients, master_of};
+use super::client::{Clients, master_of};
 
 /// Flags of `acklog forget`.
 #[derive(Clone, Debug, Args)]
@@ -46,8 +46,8 @@ pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Resu
         writeln!(out, "{}", answer.json_line()?)?;
         return Ok(());
     }
-    let health: MasterHealth = serde_json::from_slice(&answer.body)
-        .context("the answer reports no master's health: is this a node?")?;
+    let health: MasterHealth =
+        answer.parsed().context("the answer reports no master's health: is this a node?")?;
     match health.cluster_size {
         Some(size) => writeln!(out, "forgot {}; the cluster size is {size}", args.name)?,
         None => writeln!(out, "forgot {}", args.name)?,
@@ -58,7 +58,7 @@ pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::test_node::TestNode;
+    use crate::cli::test_node::{LocalNode, TestNode};
 
     async fn forgotten(status: u16, answer: &'static str) -> Result<(String, String), String> {
         let (node, requests) = TestNode::recording(status, answer).await;

@@ -8,6 +8,7 @@ use std::slice;
 use std::time::Duration;
 
 use acklog_api::{AppendRequest, Appended, paths};
+use acklog_client::Answer;
 use acklog_types::escaped;
 use acklog_types::{IdempotencyKey, WriteConcern, parse_duration_with_unit};
 use anyhow::{Context, anyhow, bail};
@@ -18,8 +19,7 @@ use tokio::time::sleep;
 
 use self::input::{Texts, one_batch};
 use super::Target;
-use super::client::{Answer, Unreachable};
-use super::clients::Clients;
+use super::client::{Clients, is_unreachable};
 
 /// What the network may take on top of `--timeout` before the node counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -154,7 +154,7 @@ impl<N: Write> Poster<'_, N> {
                 call.await
             }
         };
-        answer.map_err(|error| match error.is::<Unreachable>() {
+        answer.map_err(anyhow::Error::from).map_err(|error| match is_unreachable(&error) {
             true => error,
             false => anyhow!("{error:#}; {}", lost_answer(args)),
         })
@@ -214,8 +214,8 @@ fn request_body<'a>(args: &PostArgs, texts: &'a [String]) -> AppendRequest<'a> {
 }
 
 fn acked_line(answer: &Answer) -> anyhow::Result<String> {
-    let told: Appended = serde_json::from_slice(&answer.body)
-        .context("the answer does not tell of a message: is this a node?")?;
+    let told: Appended =
+        answer.parsed().context("the answer does not tell of a message: is this a node?")?;
     let id = told.id;
     let ids = match told.count {
         Some(count) if count > 1 => format!("ids {id} to {}", id.saturating_add(count - 1)),

@@ -2,13 +2,14 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::client::{Answer, Client};
+use super::client::Client;
 use super::{NodeUrl, Target};
 use crate::telemetry::wants_colour;
 use acklog_api::{
     Disk, DiskState, Health, MasterHealth, MasterLink, MemberHealth, MemberStatus, Mode, Phase,
     Refused, RefusedCode, SecondaryHealth, paths,
 };
+use acklog_client::Answer;
 use acklog_types::escaped;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -73,15 +74,14 @@ async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health
     let path = if args.ready { paths::READY } else { paths::HEALTH };
     let answer = Client::new(url.clone()).get(path).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE
-        && let Ok(health) = serde_json::from_slice::<Health>(&answer.body)
+        && let Ok(health) = answer.parsed::<Health>()
     {
         bail!("not ready: {}", summary(&health).trim_end().replace('\n', "; "));
     }
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
     }
-    let health = serde_json::from_slice(&answer.body)
-        .context("the answer reports no health: is this a node?")?;
+    let health = answer.parsed().context("the answer reports no health: is this a node?")?;
     Ok((answer, health))
 }
 

@@ -30,7 +30,7 @@ pub use report::{Failures, Percentiles, Report};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::engine::{Failure, Load, Pace, Progress};
-use super::clients::master_of;
+use super::client::master_of;
 use super::{NodeUrl, Target};
 use crate::config::{Stop, interval_with_unit, number};
 use crate::server::run::raise_descriptor_limit;

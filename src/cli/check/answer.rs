@@ -4,12 +4,12 @@
 //! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
 
 use acklog_api::{Appended, Outcome, Problem, paths};
+use acklog_client::Answer;
 use acklog_types::escaped;
 use hyper::StatusCode;
 use serde_json::{Map, Value};
 
 use super::history::{Receipt, Said};
-use crate::cli::client::Answer;
 
 /// Longest part of an answer that is repeated, in characters.
 const SEEN_CHARS_MAX: usize = 200;
@@ -50,7 +50,7 @@ fn success(answer: &Answer, count: u64) -> Result<Said, String> {
     let told: Appended = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
     is_count_of(told.count, count)?;
     let path = paths::message(told.id);
-    match &answer.location {
+    match answer.header("location") {
         // Whatever passes the answer on may put its own name before it.
         Some(location) if location.ends_with(&path) => {}
         _ if answer.status != StatusCode::CREATED => {}
@@ -102,7 +102,7 @@ fn error(answer: &Answer, form: Form) -> Result<Said, String> {
     if body.retry != may_retry {
         return Err(format!("retry is not {may_retry}"));
     }
-    if status == 503 && answer.retry_after == has_id {
+    if status == 503 && answer.header("retry-after").is_some() == has_id {
         return Err("a 503 has Retry-After if and only if it has no id".to_owned());
     }
     let (is_stored, is_refused) = (*outcome == Outcome::Stored, *outcome == Outcome::Refused);
@@ -127,6 +127,7 @@ fn error(answer: &Answer, form: Form) -> Result<Said, String> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::{LOCATION, RETRY_AFTER};
     use serde_json::json;
 
     use super::*;
@@ -136,10 +137,12 @@ mod tests {
     }
 
     fn answer(status: u16, retry_after: bool, body: &str) -> Answer {
+        let retry = retry_after.then(|| (RETRY_AFTER, "1".parse().unwrap()));
+        let location = (status == 201).then(|| (LOCATION, "/messages/3".parse().unwrap()));
+        let headers = retry.into_iter().chain(location).collect();
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
-            retry_after,
-            location: (status == 201).then(|| "/messages/3".to_owned()),
+            headers,
             body: body.to_owned().into(),
         }
     }
@@ -276,8 +279,9 @@ mod tests {
     fn the_location_of_a_new_message_has_its_id() {
         let created = r#"{"id":3,"writeConcern":2,"ackedBy":["m"]}"#;
         let at = |location: Option<&str>, success| {
-            let answer =
-                Answer { location: location.map(str::to_owned), ..answer(success, false, created) };
+            let mut answer = answer(success, false, created);
+            answer.headers.remove("location");
+            answer.headers.extend(location.map(|at| (LOCATION, at.parse().unwrap())));
             said(&answer, Form { success, ..form(1, false) })
         };
         for right in ["/messages/3", "http://proxy/messages/3"] {

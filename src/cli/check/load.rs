@@ -147,7 +147,7 @@ impl Sender {
             (asked.body(&texts), if how == How::First { history.floor() } else { 0 })
         };
         let (begin, patience) = (Instant::now(), asked.patience(self.shared.until()));
-        let call = self.client.call_with(Method::POST, paths::MESSAGES, key, body.into(), patience);
+        let call = self.client.call(Method::POST, paths::MESSAGES, key, body, patience);
         let Outcome { answer, is_overdue } = outcome(&self.shared, asked.timeout(), call).await;
         let took = begin.elapsed();
         let (said, status, refusal) = match &answer {
@@ -256,7 +256,7 @@ impl Sender {
         let again = Asked { concern, timeout_ms, ..again };
         let path = format!("{}?{}", paths::message(id), again.query());
         let (begin, patience) = (Instant::now(), again.patience(self.shared.until()));
-        let call = self.client.call(Method::GET, &path, Bytes::new(), patience);
+        let call = self.client.call(Method::GET, &path, None, Bytes::new(), patience);
         let Outcome { answer, is_overdue } = outcome(&self.shared, again.timeout(), call).await;
         let took = begin.elapsed();
         let question = Question { concern, timeout: again.timeout(), took, floor: 0 };
@@ -280,7 +280,8 @@ impl Sender {
     async fn send_bad_request(&mut self) {
         let chosen = self.rng.random_range(0..BAD_BODIES.len());
         let Some(body) = BAD_BODIES.get(chosen).copied() else { return };
-        let call = self.client.call(Method::POST, paths::MESSAGES, body, Some(PATIENCE_BAD)).await;
+        let call =
+            self.client.call(Method::POST, paths::MESSAGES, None, body, Some(PATIENCE_BAD)).await;
         let Ok(answer) = call else { return };
         let said = said(&answer, Form { success: 201, count: 1, is_repeatable: false });
         let mut state = self.shared.lock();

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acklog_api::{Message, Problem, ProblemCode, paths};
+use acklog_client::Answer;
 use acklog_types::escaped;
 use rand::RngExt;
 use tokio::time::sleep;
 
 use super::history::Found;
 use super::shared::Shared;
-use crate::cli::client::{Answer, Client};
+use crate::cli::client::Client;
 
 /// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -76,6 +77,5 @@ async fn found(client: &mut Client, id: u64) -> Found {
 }
 
 fn is_no_such_message(answer: &Answer) -> bool {
-    let problem = serde_json::from_slice::<Problem>(&answer.body);
-    problem.is_ok_and(|problem| problem.code == ProblemCode::NoSuchMessage)
+    answer.parsed::<Problem>().is_ok_and(|problem| problem.code == ProblemCode::NoSuchMessage)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acklog_api::{Health, paths};
+use acklog_client::{Answer, READ_TIMEOUT};
 use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 use rand::RngExt;
@@ -14,7 +15,7 @@ use super::basic;
 use super::report::Cleared;
 use super::shared::{Node, Shared};
 use crate::cli::NodeUrl;
-use crate::cli::client::{Answer, Client, READ_TIMEOUT, Unreachable};
+use crate::cli::client::{Client, is_unreachable};
 
 /// The nodes that are checked.
 pub(super) struct Introduced {
@@ -36,11 +37,11 @@ pub(super) async fn introductions(
     let (mut masters, mut secondaries, mut down) = (Vec::new(), Vec::new(), Vec::new());
     for url in urls {
         let health = match health(url).await {
-            Err(error) if error.is::<Unreachable>() && allow_down => {
+            Err(error) if is_unreachable(&error) && allow_down => {
                 down.push(error.to_string());
                 continue;
             }
-            Err(error) if error.is::<Unreachable>() => {
+            Err(error) if is_unreachable(&error) => {
                 bail!("{error:#}; if it is meant to be down, give --allow-down");
             }
             health => health?,
@@ -76,7 +77,7 @@ pub(super) async fn introductions(
 }
 
 async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<Answer> {
-    Client::new(url.clone()).call(method, path, "", Some(READ_TIMEOUT)).await
+    Ok(Client::new(url.clone()).call(method, path, None, "", Some(READ_TIMEOUT)).await?)
 }
 
 /// Asks a node for its health.
@@ -88,7 +89,7 @@ async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
     if !answer.status.is_success() {
         bail!("GET {url}/health: {}; --basic checks programs without it", answer.detail());
     }
-    serde_json::from_slice(&answer.body).with_context(|| no_node(url))
+    answer.parsed().with_context(|| no_node(url))
 }
 
 fn no_node(url: &NodeUrl) -> String {

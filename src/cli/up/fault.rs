@@ -1,13 +1,14 @@
 //! Has the nodes of `up` fail on purpose, as was typed.
 
 use acklog_api::{Faults, FaultsRequest, paths};
+use acklog_client::{Answer, READ_TIMEOUT};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::Method;
 
 use super::typing::Fault;
 use crate::cli::NodeUrl;
-use crate::cli::client::{Answer, Client, READ_TIMEOUT};
+use crate::cli::client::Client;
 
 /// Adds a fault to those of a node.
 ///
@@ -16,8 +17,7 @@ use crate::cli::client::{Answer, Client, READ_TIMEOUT};
 pub(super) async fn add(port: u16, fault: Fault) -> anyhow::Result<()> {
     let mut client = Client::new(NodeUrl::local(port));
     let answer = ask(&mut client, Method::GET, paths::FAULTS, Bytes::new()).await?;
-    let faults: Faults = serde_json::from_slice(&answer.body)
-        .context("the answer names no faults: is this a node?")?;
+    let faults: Faults = answer.parsed().context("the answer names no faults: is this a node?")?;
     let body = serde_json::to_vec(&with(faults.into(), fault))?;
     ask(&mut client, Method::PUT, paths::FAULTS, body.into()).await?;
     if fault == Fault::Cut {
@@ -53,7 +53,7 @@ async fn ask(
     path: &str,
     body: Bytes,
 ) -> anyhow::Result<Answer> {
-    let answer = client.call(method, path, body, Some(READ_TIMEOUT)).await?;
+    let answer = client.call(method, path, None, body, Some(READ_TIMEOUT)).await?;
     if !answer.status.is_success() {
         bail!(answer.detail());
     }

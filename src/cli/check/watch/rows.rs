@@ -1,9 +1,9 @@
 //! The rows of a listing, in either of its forms, while it arrives.
 
 use acklog_api::{Message, headers};
-use anyhow::bail;
+use acklog_client::Lines;
 
-use crate::cli::objects::{OBJECT_BYTES_MAX, Objects};
+use super::objects::Objects;
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +17,7 @@ pub(super) enum Form {
 /// Takes a listing apart.
 pub(super) enum Rows {
     Array(Objects),
-    /// The line that has begun.
-    Lines(Vec<u8>),
+    Lines(Lines),
 }
 
 impl Form {
@@ -54,7 +53,7 @@ impl Rows {
     pub(super) fn new(form: Form) -> Self {
         match form {
             Form::Array => Self::Array(Objects::default()),
-            Form::Lines => Self::Lines(Vec::new()),
+            Form::Lines => Self::Lines(Lines::default()),
         }
     }
 
@@ -67,25 +66,13 @@ impl Rows {
         piece: &[u8],
         mut take: impl FnMut(Result<Message<'_>, &[u8]>),
     ) -> anyhow::Result<()> {
-        let mut parse = |text: &[u8]| take(serde_json::from_slice(text).map_err(|_| text));
+        let parse = |text: &[u8]| {
+            take(serde_json::from_slice(text).map_err(|_| text));
+            Ok(())
+        };
         match self {
-            Self::Array(objects) => objects.add(piece, |object| {
-                parse(object);
-                Ok(())
-            }),
-            Self::Lines(line) => {
-                for part in piece.split_inclusive(|byte| *byte == b'\n') {
-                    line.extend_from_slice(part);
-                    if line.len() > OBJECT_BYTES_MAX {
-                        bail!("the node shows a message of more than {OBJECT_BYTES_MAX} bytes");
-                    }
-                    if line.ends_with(b"\n") {
-                        parse(line);
-                        line.clear();
-                    }
-                }
-                Ok(())
-            }
+            Self::Array(objects) => objects.add(piece, parse),
+            Self::Lines(lines) => lines.add(piece, parse),
         }
     }
 
@@ -93,7 +80,7 @@ impl Rows {
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::Array(objects) => objects.is_whole(),
-            Self::Lines(line) => line.is_empty(),
+            Self::Lines(lines) => lines.is_complete(),
         }
     }
 }
