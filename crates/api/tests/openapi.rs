@@ -1,5 +1,8 @@
 //! `docs/openapi.json` against the types, words and names of this crate, in both directions.
 
+// Test helpers: a panic is the failure.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::collections::BTreeSet;
 
 use acklog_api::{

@@ -67,7 +67,7 @@ pub enum CallError {
     BadRequest(#[from] hyper::http::Error),
     /// The node refuses; the answer says why.
     #[error("{}", .0.detail())]
-    Refused(Answer),
+    Refused(Box<Answer>),
 }
 
 /// A client of one node. Dropping it, or a call of it, closes the connection.
@@ -128,7 +128,7 @@ impl<D: Dial> NodeClient<D> {
         match response.status() {
             StatusCode::OK => Ok(response.into_body()),
             _ => match timeout(READ_TIMEOUT, self.whole(response)).await {
-                Ok(answer) => Err(CallError::Refused(answer?)),
+                Ok(answer) => Err(CallError::Refused(Box::new(answer?))),
                 Err(_) => Err(self.silent()),
             },
         }

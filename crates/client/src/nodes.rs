@@ -31,7 +31,7 @@ pub enum NodesError {
     #[error("{}; {unreachable}", answer.detail())]
     Refused {
         /// The refusal of the last one.
-        answer: Answer,
+        answer: Box<Answer>,
         /// The others.
         unreachable: Unreachable,
     },
@@ -92,7 +92,9 @@ impl<D: Dial> NodesClient<D> {
         }
         match (refusal, Unreachable::of_all(unreachable)) {
             (Some(refusal), None) => Ok(refusal),
-            (Some(answer), Some(unreachable)) => Err(NodesError::Refused { answer, unreachable }),
+            (Some(refusal), Some(unreachable)) => {
+                Err(NodesError::Refused { answer: Box::new(refusal), unreachable })
+            }
             (None, Some(unreachable)) => Err(CallError::from(unreachable).into()),
             (None, None) => Err(NodesError::Nobody),
         }
