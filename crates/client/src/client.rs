@@ -7,7 +7,7 @@ use acklog_types::{IdempotencyKey, WriteConcern};
 use bytes::Bytes;
 use hyper::Method;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::answer::{Answer, NotANode};
 use crate::endpoint::{Dial, Endpoint};
@@ -18,11 +18,18 @@ use crate::nodes::{NodesClient, NodesError};
 use crate::retry::{Backoff, Failure, combined};
 
 /// How long a request may take, all its attempts together, where nothing else is asked for.
+/// Shorter: a restart of the master is told as an error. Longer: a program learns late that a
+/// cluster is down.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// This part of the time that is left goes to the node as `timeoutMs`, so that its answer, which
-/// tells what became of the message, comes in time.
+/// tells what became of the message, comes in time. Less: a node gives up early. More: over a slow
+/// line the answer comes too late.
 const NODES_SHARE: f64 = 0.9;
+
+/// How long each of several nodes may take to say whether it is the master. Shorter: a busy master
+/// is not found. Longer: a node that hangs holds up the search.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A client of a cluster. It has one connection and one request under way at a time; a clone has a
 /// connection of its own.
@@ -34,6 +41,8 @@ pub struct Client<D = Endpoint> {
     targets: Vec<D>,
     nodes: NodesClient<D>,
     deadline: Duration,
+    /// Whether the node that is asked first is the master, as far as is known.
+    is_master_found: bool,
 }
 
 /// How a message is appended. The default: as many nodes as the master asks for, and a random key.
@@ -69,7 +78,9 @@ impl<D: Dial> Client<D> {
     /// Returns a client of nodes that are dialed in a way of their own.
     pub fn of(targets: Vec<D>) -> Self {
         let nodes = NodesClient::new(&targets);
-        Self { targets, nodes, deadline: DEADLINE }
+        // A single node is taken as it is.
+        let is_master_found = targets.len() == 1;
+        Self { targets, nodes, deadline: DEADLINE, is_master_found }
     }
 
     /// Returns the same client, whose requests may take this long, all attempts together.
@@ -112,7 +123,7 @@ impl<D: Dial> Client<D> {
             serde_json::to_vec(&request).unwrap_or_default().into()
         };
         let attempt = |left| (paths::MESSAGES.to_owned(), body(left));
-        let answer = self.until_answered(Method::POST, Some(&key), attempt).await?;
+        let answer = self.until_answered(Method::POST, Some(&key), true, attempt).await?;
         parsed(&answer)
     }
 
@@ -135,9 +146,7 @@ impl<D: Dial> Client<D> {
             );
             (path, Bytes::new())
         };
-        // A secondary does not know it: its answer is not the last word.
-        self.find_master().await;
-        let answer = self.until_answered(Method::GET, None, attempt).await?;
+        let answer = self.until_answered(Method::GET, None, true, attempt).await?;
         let AckedMessage { id, message, write_concern, acked_by } =
             serde_json::from_slice(&answer.body).map_err(not_a_node)?;
         Ok(AckedMessage { id, message: message.into_owned().into(), write_concern, acked_by })
@@ -154,33 +163,40 @@ impl<D: Dial> Client<D> {
     /// When none can be reached before the deadline.
     pub async fn health(&mut self) -> Result<Health, Error> {
         let attempt = |_| (paths::HEALTH.to_owned(), Bytes::new());
-        let answer = self.until_answered(Method::GET, None, attempt).await?;
+        let answer = self.until_answered(Method::GET, None, false, attempt).await?;
         parsed(&answer)
     }
 
-    /// Has the master be asked first, where it can be reached.
+    /// Has the master be asked first, where it answers.
     async fn find_master(&mut self) {
         for _ in 0..self.targets.len() {
-            let Some(current) = self.nodes.current() else { return };
-            let health = current.get(paths::HEALTH).await;
-            if let Ok(Health::Master(_)) = health.map_or(Err(()), |it| it.parsed().map_err(drop)) {
+            let Some(node) = self.nodes.current() else { return };
+            let (path, patience) = (paths::HEALTH, Some(PROBE_TIMEOUT));
+            let health = node.call(Method::GET, path, None, Bytes::new(), patience).await;
+            if let Ok(Ok(Health::Master(_))) = health.map(|answer| answer.parsed()) {
+                self.is_master_found = true;
                 return;
             }
             self.nodes.rotate();
         }
     }
 
-    /// Sends requests until one is a success, a refusal is final, or no time is left.
+    /// Sends requests until one is a success, a refusal is final, or no time is left. What only a
+    /// master answers goes to it, where it is found.
     async fn until_answered(
         &mut self,
         method: Method,
         key: Option<&str>,
+        is_of_master: bool,
         attempt: impl Fn(Duration) -> (String, Bytes),
     ) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.deadline;
         let mut backoff = Backoff::new();
         let mut error = Error { cause: Cause::NoTime, outcome: Outcome::Refused };
         loop {
+            if is_of_master && !self.is_master_found {
+                let _ = timeout_at(deadline, self.find_master()).await;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(error);
@@ -213,6 +229,7 @@ impl<D: Dial> Client<D> {
             // Perhaps it hangs.
             self.nodes.rotate();
         }
+        self.is_master_found = self.targets.len() == 1;
         let retry = !matches!(error, NodesError::Nobody);
         let outcome = if is_unsent || !retry { Outcome::Refused } else { Outcome::Unknown };
         Failure { cause: error.into(), retry, outcome }

@@ -94,6 +94,7 @@ async fn a_lost_answer_is_made_up_for_by_the_next_node() {
             drop(stream);
         }
     });
+    // Neither says which of them is the master.
     let master = refusing(0, (500, String::new())).await;
     let targets = vec![Endpoint::local(port), master.endpoint()];
     let mut client = Client::of(targets).with_deadline(PATIENCE);
@@ -107,6 +108,22 @@ async fn a_node_that_is_silent_may_have_stored_it() {
     let mut client = Client::of(vec![silent]).with_deadline(Duration::from_millis(100));
     let error = client.append("a", &AppendOptions::default()).await.unwrap_err();
     assert_eq!(error.outcome, Outcome::Unknown);
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_does_not_hold_up_an_append_to_the_master() {
+    let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hanging = Endpoint::local(hanging.local_addr().unwrap().port());
+    let master = TestNode::start(|line, _| match line {
+        "GET /health" => (200, r#"{"role":"master"}"#.to_owned()),
+        _ => (201, APPENDED.to_owned()),
+    })
+    .await;
+    let mut client = Client::of(vec![hanging, master.endpoint()]).with_deadline(PATIENCE);
+    for _ in 0..2 {
+        assert_eq!(client.append("a", &AppendOptions::default()).await.unwrap().id, 3);
+    }
+    assert_eq!(master.keys().len(), 2);
 }
 
 #[tokio::test]
