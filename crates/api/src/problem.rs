@@ -70,7 +70,8 @@ macro_rules! codes {
     };
 }
 
-// In the order of their statuses.
+// In the order of their statuses. `docs/reference/http.md` explains each code; a test compares that
+// page with this list.
 codes! {
     /// The request makes no sense.
     BadRequest = "bad-request", 400;

@@ -179,7 +179,7 @@ fn every_code_is_reached_and_documented() {
     for code in ProblemCode::ALL {
         assert!(rows.iter().any(|(problem, ..)| problem.code() == *code), "{code:?}");
     }
-    let page = include_str!("../../../../docs/HTTP.md");
+    let page = include_str!("../../../../docs/reference/http.md");
     let codes: Vec<_> =
         ProblemCode::ALL.iter().map(|code| (code.status().unwrap(), code.to_string())).collect();
     assert_eq!(documented(page), codes);

@@ -16,24 +16,24 @@ const ROWS_MAX: usize = 16;
 
 /// A secondary that was refused.
 #[derive(Clone, Debug)]
-pub(super) struct Refused {
+pub(in crate::master) struct Refused {
     /// None where the handshake could not be read, since it is of another version.
-    pub(super) name: Option<NodeName>,
-    pub(super) code: RefusalCode,
-    pub(super) log_end: Option<LogEnd>,
+    pub(in crate::master) name: Option<NodeName>,
+    pub(in crate::master) code: RefusalCode,
+    pub(in crate::master) log_end: Option<LogEnd>,
     /// Whether it has messages that are not this log's.
-    pub(super) has_other_messages: bool,
+    pub(in crate::master) has_other_messages: bool,
     /// Why, for a person.
-    pub(super) detail: String,
+    pub(in crate::master) detail: String,
 }
 
 /// The last refusal of each secondary.
 #[derive(Debug, Default)]
-pub(super) struct RefusedRows(Vec<(Instant, Refused)>);
+pub(in crate::master) struct RefusedRows(Vec<(Instant, Refused)>);
 
 impl RefusedRows {
     /// Notes a refusal, in place of the one before of this name. Returns whether it is another one.
-    pub(super) fn insert(&mut self, now: Instant, refused: Refused) -> bool {
+    pub(in crate::master) fn insert(&mut self, now: Instant, refused: Refused) -> bool {
         let before = self.0.iter().position(|(_, other)| other.name == refused.name);
         let before = before.map(|at| self.0.remove(at).1.detail);
         let is_news = before.as_ref() != Some(&refused.detail);
@@ -50,17 +50,17 @@ impl RefusedRows {
     }
 
     /// A secondary of this name was let in.
-    pub(super) fn remove(&mut self, name: &NodeName) {
+    pub(in crate::master) fn remove(&mut self, name: &NodeName) {
         self.0.retain(|(_, row)| row.name.as_ref() != Some(name));
     }
 
     /// Returns whether a secondary with messages that are not this log's was refused lately.
-    pub(super) fn has_other_messages(&self, now: Instant) -> bool {
+    pub(in crate::master) fn has_other_messages(&self, now: Instant) -> bool {
         self.lately(now).any(|(_, row)| row.has_other_messages)
     }
 
     /// Returns a row for each secondary that was refused lately, the last one first.
-    pub(super) fn health(&self, now: Instant) -> Vec<RefusedHealth> {
+    pub(in crate::master) fn health(&self, now: Instant) -> Vec<RefusedHealth> {
         let row = |(ago, row): (Duration, &Refused)| RefusedHealth {
             name: row.name.clone(),
             code: row.code,
