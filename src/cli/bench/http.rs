@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::headers;
 use acklog_types::escaped;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,9 +24,10 @@ impl HttpTarget {
     /// Posts this body, which is JSON, to this path.
     pub fn post(url: NodeUrl, path: &str, body: &str) -> Self {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n\
              Content-Length: {}\r\n\r\n",
             url.authority(),
+            headers::APPLICATION_JSON,
             body.len()
         );
         Self { url, request: [head.as_bytes(), body.as_bytes()].concat().into() }
@@ -77,24 +79,18 @@ impl Sender for HttpSender {
     }
 }
 
-/// What a node says when it refuses.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Problem {
-    title: Option<String>,
-    detail: Option<String>,
-}
-
 fn judged(answer: &Answer<'_>) -> Result<(), Failure> {
     if (200..300).contains(&answer.status) {
         return Ok(());
     }
-    let problem: Problem = serde_json::from_slice(answer.body).unwrap_or_default();
+    // A proxy may answer with a part of a problem.
+    let problem: Value = serde_json::from_slice(answer.body).unwrap_or_default();
+    let said = |member| problem.get(member).and_then(Value::as_str);
     let status = hyper::StatusCode::from_u16(answer.status).ok();
     let reason = status.and_then(|status| status.canonical_reason());
-    let title = problem.title.as_deref().or(reason).unwrap_or_default();
+    let title = said("title").or(reason).unwrap_or_default();
     let kind = escaped(format!("{} {title}", answer.status).trim_end()).into_owned();
-    let detail = problem.detail.map(|detail| escaped(&detail).into_owned());
+    let detail = said("detail").map(|detail| escaped(detail).into_owned());
     Err(Failure::Refused { kind, detail })
 }
 

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::stream::bytes_held;
-
 /// Most bytes that all listings together hold, unless a flag says otherwise. Smaller: fewer slow
 /// readers have full pages. Larger: that many slow readers take that much memory.
 pub const LISTING_BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -15,7 +13,11 @@ const PAGE_BYTES_MIN: usize = 4 * 1024;
 
 /// Most bytes of a page. Smaller: more hand-overs between threads where it is read from files. Larger: each slow client
 /// holds more memory, and each step keeps the thread's other connections waiting for longer.
-pub(super) const PAGE_BYTES_MAX: usize = 64 * 1024;
+pub(in crate::server::http) const PAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Room in a piece for what stands around it, in bytes: the opening and the closing, and the
+/// members of one message.
+pub(super) const BESIDES_BYTES: usize = 128;
 
 /// A page has at most this part of what is free, so that pages shrink as readers that take nothing add up, and
 /// thousands of them have room.
@@ -47,7 +49,13 @@ struct Room {
 }
 
 /// Bytes of it that a listing holds. Dropping it gives them back.
-pub(super) type Held = OwnedSemaphorePermit;
+pub(in crate::server::http) type Held = OwnedSemaphorePermit;
+
+/// Returns the bytes that a page takes up: what was read, twice, since it is read into a buffer
+/// first, and a piece of it as JSON.
+pub(super) const fn bytes_held(read_bytes: usize, page_bytes: usize) -> usize {
+    2 * read_bytes + 2 * page_bytes + BESIDES_BYTES
+}
 
 impl ListingRoom {
     /// Returns room of `bytes` bytes, none of which is held.
@@ -61,7 +69,7 @@ impl ListingRoom {
 
     /// Returns how many bytes are held now.
     #[cfg(test)]
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(in crate::server::http) fn held_bytes(&self) -> usize {
         self.usual.bytes + self.all.bytes - self.free_bytes()
     }
 
@@ -76,7 +84,7 @@ impl ListingRoom {
 
     /// Returns `bytes` bytes once they are free, or all that there may be where that is less. Whoever came first is
     /// served first, but that a page of usual size may pass long messages. Cancel safe.
-    pub(super) async fn hold(self, bytes: usize) -> Held {
+    pub(in crate::server::http) async fn hold(self, bytes: usize) -> Held {
         if bytes > USUAL_BYTES_MAX || self.usual.bytes == 0 {
             return self.all.hold(bytes).await;
         }

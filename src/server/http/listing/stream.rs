@@ -11,7 +11,7 @@ use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
 use bytes::{Buf, Bytes};
 
 use super::piece::{Taken, piece};
-use super::room::{Held, ListingRoom};
+use super::room::{BESIDES_BYTES, Held, ListingRoom, bytes_held};
 use crate::server::http::json;
 
 /// Most bytes of a message that is sent without waiting for room among the listings. Smaller: more single messages wait
@@ -20,9 +20,6 @@ const SMALL_BYTES_MAX: usize = 8 * 1024;
 
 /// How many bytes of JSON one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
-
-/// Room in a piece for what stands around it, in bytes: the opening and the closing, and the members of one message.
-const BESIDES_BYTES: usize = 128;
 
 /// Bytes that a message has more in JSON than as a record, at most and without escapes and further members: the name of
 /// each member, 20 digits, and what stands around them, less the record's header. Room that saves growing the buffer.
@@ -51,7 +48,7 @@ impl Form {
         Self { opening: b"", between: b"", behind: Cow::Borrowed(b"\"}\n"), closing: b"" };
 
     /// One message, as an object with further members.
-    pub(super) fn object(members: &[u8]) -> Self {
+    pub(in crate::server::http) fn object(members: &[u8]) -> Self {
         let behind = Cow::Owned([b"\"", members, b"}\n"].concat());
         Self { opening: b"", between: b"", behind, closing: b"" }
     }
@@ -129,12 +126,17 @@ impl MessageStream {
     }
 
     /// One message, which waits for no room where it is a small one.
-    pub(super) fn one(log: LogReader, room: ListingRoom, id: MessageId, form: Form) -> Self {
+    pub(in crate::server::http) fn one(
+        log: LogReader,
+        room: ListingRoom,
+        id: MessageId,
+        form: Form,
+    ) -> Self {
         let range = IdRange::new(id.before(), id.end());
         Self { may_be_small: true, ..Self::new(log, room, range, form) }
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::server::http) fn is_done(&self) -> bool {
         self.progress == Progress::Done
     }
 
@@ -144,7 +146,7 @@ impl MessageStream {
     }
 
     /// Gives back a piece that was rendered, to be taken as the next one.
-    pub(super) fn put_back(&mut self, piece: Bytes) {
+    pub(in crate::server::http) fn put_back(&mut self, piece: Bytes) {
         self.ready = Some(piece);
     }
 
@@ -175,7 +177,10 @@ impl MessageStream {
     }
 
     /// Renders about a page; never nothing, but for no messages in lines.
-    pub(super) fn poll_render(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, ReadError>> {
+    pub(in crate::server::http) fn poll_render(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, ReadError>> {
         if self.is_rendered() && !self.rest.is_empty() {
             match ready!(self.poll_records(cx)) {
                 Ok(read) => self.take(read),
@@ -340,9 +345,4 @@ impl MessageStream {
             out.extend_from_slice(&self.form.behind);
         }
     }
-}
-
-/// What a page takes up: what was read, twice, since it is read into a buffer first, and a piece of it as JSON.
-pub(super) const fn bytes_held(read_bytes: usize, page_bytes: usize) -> usize {
-    2 * read_bytes + 2 * page_bytes + BESIDES_BYTES
 }

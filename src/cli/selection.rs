@@ -1,11 +1,10 @@
 //! Messages as lines, wherever they come from: which ones, and how they look.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
+use acklog_api::Message;
 use acklog_types::escaped;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
 /// Which messages are printed, and how.
 #[derive(Clone, Debug, Args)]
@@ -23,13 +22,6 @@ pub(super) struct Selection {
     /// Print the exact messages, one JSON object a line: {"id": 0, "message": "Msg1"}
     #[arg(long, env = "ACKLOG_JSON")]
     json: bool,
-}
-
-/// A message as it is shown.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Message<'a> {
-    pub(super) id: u64,
-    pub(super) message: Cow<'a, str>,
 }
 
 impl Selection {

@@ -1,10 +1,6 @@
 //! Takes a JSON list apart while it arrives: at no time is more than one object held.
 
-use acklog_types::MESSAGE_BYTES_LIMIT;
-use anyhow::bail;
-
-/// Longest JSON text of one message: each byte of it can be written as six (`\u0000`).
-pub(super) const OBJECT_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;
+use acklog_client::{LINE_BYTES_MAX, LineTooLong};
 
 /// Cuts a JSON list of objects into its objects while it arrives.
 #[derive(Default)]
@@ -36,8 +32,8 @@ impl Objects {
             }
             self.is_closed = false;
             self.object.push(byte);
-            if self.object.len() > OBJECT_BYTES_MAX {
-                bail!("the node shows a message of more than {OBJECT_BYTES_MAX} bytes");
+            if self.object.len() > LINE_BYTES_MAX {
+                return Err(LineTooLong.into());
             }
             if self.in_string {
                 self.in_string = byte != b'"' || self.after_backslash;
