@@ -158,6 +158,9 @@ impl Cluster {
         self.note_positions();
         let is_liar = |name: &NodeName| self.positions.is_liar(name);
         self.checker.released(self.now, waiter, outcome, is_liar);
+        if let Some(answers) = &mut self.answers {
+            answers.push((waiter, outcome.clone(), self.now));
+        }
         let (what, receipt) = match outcome {
             Outcome::Committed(receipt) => ("committed", receipt),
             Outcome::TimedOut(receipt) => ("timed out", receipt),
