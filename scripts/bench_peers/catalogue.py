@@ -29,7 +29,7 @@ class System:
     name: str
     color: str
     start: Callable[[Servers], str]
-    # An argument of examples/peers, or None where `acklog bench` itself speaks the system's protocol.
+    # An argument of the yardstick peers, or None where `acklog bench` itself speaks the system's protocol.
     protocol: str | None
     answer: str
     settings: str
@@ -50,7 +50,7 @@ class System:
 BARE = System(
     "bare", "bare hyper", "#777777", systems.start_bare, None,
     "nothing: the JSON was parsed, no message is kept; the ceiling for HTTP",
-    "`examples/bare_hyper` with 3 threads, one process",
+    "`yardsticks/bare_hyper` with 3 threads, one process",
     beside="acklog-memory", write_concern=1,
 )
 ACKLOG_MEMORY = System(

@@ -49,7 +49,7 @@ def virtualization() -> str | None:
 def versions(present: list[System]) -> dict:
     """Versions by what they are of."""
     commit = run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT).strip()
-    changed = run(["git", "status", "--porcelain", "--", "src", "examples", "Cargo.lock"], cwd=ROOT).strip()
+    changed = run(["git", "status", "--porcelain", "--", "src", "crates", "yardsticks", "Cargo.lock"], cwd=ROOT).strip()
     asked = {"Rust": ["rustc", "--version"], "gnuplot": ["gnuplot", "--version"]}
     for system in present:
         if system.package:

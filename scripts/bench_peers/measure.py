@@ -73,7 +73,7 @@ def plan(system: System, options: Options) -> list[Run]:
 
 def raw_sync(work: Path) -> dict:
     """How fast the disk syncs by itself: rate, p50 and p99 in microseconds, of a growing file and of a written one."""
-    told = run_program([OWN / "examples/raw_sync", "--syncs", RAW_SYNCS, work])
+    told = run_program([OWN / "raw_sync", "--syncs", RAW_SYNCS, work])
     rows = re.findall(r"fdatasync, (\w+).*?(\d+)/s\s+p50\s+(\d+) us\s+p99\s+(\d+) us", told)
     return {what: [int(figure) for figure in figures] for what, *figures in rows}
 
@@ -152,7 +152,7 @@ class Measurement:
         return report
 
     def load(self, system: System, run: Run, address: str) -> dict:
-        argv = [OWN / "examples/peers", system.protocol, address] if system.protocol else [
+        argv = [OWN / "peers", system.protocol, address] if system.protocol else [
             OWN / "acklog", "bench", "--json", "--url", f"http://{address}", "--write-concern", run.write_concern]
         argv += ["--clients", run.clients, "--size", MESSAGE_BYTES, "--batch", run.batch, "--duration",
                  f"{self.options.seconds}s", "--warm-up", f"{self.options.warm_up}s"]

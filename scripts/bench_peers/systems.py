@@ -20,7 +20,7 @@ POSTGRES_USER = "postgres"
 
 def start_bare(servers: Servers) -> str:
     address = f"127.0.0.1:{servers.port}"
-    servers.start("bare-hyper", [OWN / "examples/bare_hyper", address, 3])
+    servers.start("bare-hyper", [OWN / "bare_hyper", address, 3])
     servers.wait_until("bare hyper listens", lambda: connect(servers.port).close() or True)
     return address
 

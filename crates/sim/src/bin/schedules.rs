@@ -1,5 +1,5 @@
 //! Random lives of whole clusters, as many as one wants:
-//! `cargo run --release --example sim -- --seeds 1..100000`. A failure names its seed; `--replay SEED` lives it again
+//! `cargo run --release -p acklog-sim -- --seeds 1..100000`. A failure names its seed; `--replay SEED` lives it again
 //! and shows who sent what to whom.
 
 use std::cell::Cell;
