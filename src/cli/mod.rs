@@ -14,6 +14,7 @@ mod log;
 mod messages;
 mod objects;
 mod post;
+mod scenario;
 mod status;
 mod up;
 mod url;
@@ -65,6 +66,8 @@ enum Command {
     Forget(forget::ForgetArgs),
     /// Look into the data directory of a node, or make a secondary start over
     Log(log::LogArgs),
+    /// Play a text file of steps and expectations, on nodes of its own or in virtual time
+    Scenario(scenario::ScenarioArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
     MasterNode(ChildArgs<MasterArgs>),
@@ -115,6 +118,7 @@ impl Cli {
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
+            Command::Scenario(args) => scenario::run(&args),
             Command::MasterNode(args) => match args.node.clone().into_config() {
                 Ok(mut config) => {
                     config.log.up_since = args.up_since();

@@ -50,7 +50,7 @@ pub struct Like {
     /// A part of what a refusal says.
     pub says: Option<String>,
     /// How long the client waited for it.
-    pub took: Option<(Duration, Duration)>,
+    pub took: Option<DelayRange>,
 }
 
 /// What a scenario expects to come true, or to be so.
@@ -205,13 +205,12 @@ fn health(args: &mut Args<'_>, within: Duration, lasting: Duration) -> Result<Ex
 
 impl Like {
     fn read(args: &mut Args<'_>) -> Result<Self, String> {
-        let took: Option<DelayRange> = args.named_as("took")?;
         Ok(Self {
             id: args.named_as("id")?,
             write_concern: args.named_as("w")?,
             acked: args.named("acked").map(|names| names.split(',').map(str::to_owned).collect()),
             says: args.named("says").map(str::to_owned),
-            took: took.map(|range| (range.min(), range.max())),
+            took: args.named_as("took")?,
         })
     }
 }

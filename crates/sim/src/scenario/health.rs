@@ -148,7 +148,7 @@ impl NodeHealth {
     }
 
     /// Returns whether a master counts on this secondary.
-    pub(super) fn counts_on(&self, name: &NodeName) -> bool {
+    pub fn counts_on(&self, name: &NodeName) -> bool {
         let Self::Master(health) = self else { return false };
         let is_it = |row: &&MemberView| row.name == name.as_str();
         let row = health.secondaries.iter().find(is_it);

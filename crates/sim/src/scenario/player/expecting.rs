@@ -185,7 +185,7 @@ impl Kind {
 impl Like {
     fn fits(&self, answered: &Answered) -> bool {
         let Answered { answer, took } = answered;
-        let in_time = self.took.is_none_or(|(min, max)| (min..=max).contains(took));
+        let in_time = self.took.is_none_or(|range| (range.min()..=range.max()).contains(took));
         in_time
             && match answer {
                 Answer::Stored(receipt) | Answer::TimedOut(receipt) => {
@@ -229,8 +229,8 @@ impl std::fmt::Display for Like {
         if let Some(acked) = &self.acked {
             write!(f, " acked={}", acked.join(","))?;
         }
-        self.says.iter().try_for_each(|says| write!(f, ", it says {says:?}"))?;
-        self.took.iter().try_for_each(|(min, max)| write!(f, ", after {min:?} to {max:?}"))
+        self.says.iter().try_for_each(|says| write!(f, " says={says:?}"))?;
+        self.took.iter().try_for_each(|range| write!(f, " took={range}"))
     }
 }
 
