@@ -23,6 +23,7 @@ mod memory;
 mod proxy;
 mod repair;
 mod replication;
+mod scenarios;
 mod scripts;
 mod senders;
 mod signals;

@@ -207,6 +207,9 @@ impl Nodes for Compose {
 
     fn disconnect(&mut self, _: &NodeName) {}
 
+    /// A container's network cannot be held back without cutting it.
+    fn set_held(&mut self, _: bool) {}
+
     async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()> {
         self.remove(node).await?;
         self.docker.remove_volume(&format!("{node}-data")).await

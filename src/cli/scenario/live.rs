@@ -50,6 +50,8 @@ pub(super) struct Live<N> {
     answers: Answers,
     clients: BTreeMap<Ticket, AbortHandle>,
     tickets: u64,
+    /// The nodes whose processes stand still: they would be asked in vain.
+    paused: Vec<NodeName>,
     /// Whether the cluster that a scenario begins with was started.
     is_begun: bool,
 }
@@ -67,6 +69,7 @@ impl<N: Nodes> Live<N> {
             answers: Answers::default(),
             clients: BTreeMap::new(),
             tickets: 0,
+            paused: Vec::new(),
             is_begun: false,
         }
     }
@@ -93,6 +96,7 @@ impl<N: Nodes> Live<N> {
         question: impl AsyncFnOnce(NodeUrl) -> anyhow::Result<T>,
     ) -> Result<T, Trouble> {
         match self.nodes.reach(node) {
+            _ if self.paused.contains(node) => Err(Trouble::failed(format!("{node} stands still"))),
             Some(Reach::Url(url)) => {
                 self.runtime.block_on(unless(&mut self.stopped, question(url)))
             }
@@ -111,6 +115,7 @@ impl<N: Nodes> Live<N> {
 
     fn start(&mut self, node: &NodeName, registers_as: &NodeName) -> Result<(), Trouble> {
         let launch = Launch::new(node, registers_as, &self.settings);
+        self.paused.retain(|paused| paused != node);
         self.with(async |nodes| nodes.start(&launch).await.with_context(|| node.to_string()))
     }
 
@@ -126,9 +131,12 @@ impl<N: Nodes> Live<N> {
         &mut self,
         meanwhile: impl AsyncFnOnce(&mut N) -> anyhow::Result<()>,
     ) -> Result<(), Trouble> {
+        self.nodes.set_held(true);
         self.kill(&[master()])?;
         self.with(meanwhile)?;
-        self.start(&master(), &master())
+        self.start(&master(), &master())?;
+        self.nodes.set_held(false);
+        Ok(())
     }
 
     fn cluster(&mut self, settings: &Settings) -> Result<(), Trouble> {
@@ -146,9 +154,11 @@ impl<N: Nodes> Live<N> {
         let end = self.now() + JOINING;
         loop {
             let health = self.health(&master()).map_err(Trouble::Failed)?;
-            let Some(late) = joining.iter().find(|node| !health.counts_on(node)) else {
-                return Ok(());
+            let mut is_ready = |node: &NodeName| {
+                let its_own = self.health(node);
+                health.counts_on(node) && its_own.is_ok_and(|its| its.is_ready_secondary())
             };
+            let Some(late) = joining.iter().find(|node| !is_ready(node)) else { return Ok(()) };
             if self.now() >= end {
                 return Err(Trouble::failed(format!("{late} does not become ready")));
             }
@@ -276,8 +286,14 @@ impl<N: Nodes> Backend for Live<N> {
             Action::Disconnect(node) => self.nodes.disconnect(node),
             Action::Partition(node) => self.with(async |nodes| nodes.set_cut(node, true).await)?,
             Action::Heal(node) => self.with(async |nodes| nodes.set_cut(node, false).await)?,
-            Action::Pause(node) => self.with(async |nodes| nodes.set_paused(node, true).await)?,
-            Action::Resume(node) => self.with(async |nodes| nodes.set_paused(node, false).await)?,
+            Action::Pause(node) => {
+                self.with(async |nodes| nodes.set_paused(node, true).await)?;
+                self.paused.push(node.clone());
+            }
+            Action::Resume(node) => {
+                self.with(async |nodes| nodes.set_paused(node, false).await)?;
+                self.paused.retain(|paused| paused != node);
+            }
             Action::Faults(node, faults) => {
                 self.ask(node, async |url| wire::set_faults(url, faults).await)?;
             }

@@ -82,6 +82,10 @@ pub(super) trait Nodes {
     /// Drops the connection between a secondary and the master.
     fn disconnect(&mut self, node: &NodeName);
 
+    /// Holds back what goes between the secondaries and the master, or lets it go on: while it is
+    /// replaced, so that nobody sees that it takes a moment.
+    fn set_held(&mut self, held: bool);
+
     /// Takes the log of a node that is down away.
     async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()>;
 

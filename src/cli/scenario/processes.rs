@@ -58,6 +58,8 @@ pub(super) struct Processes {
     folder: tempfile::TempDir,
     running: BTreeMap<NodeName, Process>,
     proxies: BTreeMap<NodeName, Proxy>,
+    /// The secondaries whose connections are held back for a moment.
+    held: Vec<NodeName>,
     /// The last lines of each node's earlier lives.
     earlier: BTreeMap<NodeName, Vec<String>>,
     master_port: Arc<AtomicU16>,
@@ -74,11 +76,16 @@ impl Processes {
         let folder = folder.context("cannot make a directory for the nodes")?;
         let (running, proxies) = (BTreeMap::new(), BTreeMap::new());
         let (earlier, master_port) = (BTreeMap::new(), Arc::default());
-        Ok(Self { executable, folder, running, proxies, earlier, master_port })
+        let held = Vec::new();
+        Ok(Self { executable, folder, running, proxies, held, earlier, master_port })
     }
 
     fn directory(&self, node: &NodeName) -> PathBuf {
         self.folder.path().join(node.as_str())
+    }
+
+    fn is_open(&self, node: &NodeName) -> bool {
+        self.proxies.get(node).is_some_and(Proxy::is_open)
     }
 
     async fn launch(&mut self, launch: &Launch) -> anyhow::Result<Process> {
@@ -210,8 +217,11 @@ impl Nodes for Processes {
             let mut process = self.take(node)?;
             process.ended().await?;
             self.bury(node, process).await;
-            if let Some(proxy) = self.proxies.get(node) {
-                proxy.forget_connections();
+            for (name, proxy) in &self.proxies {
+                // One that is held back for a moment is told of the end afterwards.
+                if (name == node || is_master(node)) && !self.held.contains(name) {
+                    proxy.forget_connections();
+                }
             }
         }
         Ok(())
@@ -239,6 +249,19 @@ impl Nodes for Processes {
             proxy.heal()
         }
         Ok(())
+    }
+
+    fn set_held(&mut self, held: bool) {
+        if held {
+            self.held = self.proxies.keys().filter(|name| self.is_open(name)).cloned().collect();
+        }
+        for name in &self.held {
+            let proxy = self.proxies.get(name).into_iter();
+            proxy.for_each(|proxy| if held { proxy.cut() } else { proxy.heal() });
+        }
+        if !held {
+            self.held.clear();
+        }
     }
 
     fn disconnect(&mut self, node: &NodeName) {

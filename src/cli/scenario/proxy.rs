@@ -30,7 +30,7 @@ struct Shared {
     /// Whether bytes pass; what connections that begin now heed.
     gate: Mutex<watch::Sender<bool>>,
     connections: Mutex<JoinSet<()>>,
-    /// Gates that stay closed: of connections whose secondary was killed while it was cut off.
+    /// Gates that stay closed: of connections of which one end was killed while the way was cut.
     closed: Mutex<Vec<watch::Sender<bool>>>,
 }
 
@@ -66,8 +66,13 @@ impl Proxy {
         lock(&self.shared.gate).send_replace(true);
     }
 
-    /// The secondary is gone: where it was cut off, the master is never told of the end of its
-    /// connections.
+    /// Returns whether bytes pass.
+    pub(super) fn is_open(&self) -> bool {
+        *lock(&self.shared.gate).borrow()
+    }
+
+    /// One end is gone: where the way was cut, the other one is never told of the end of its
+    /// connections, nor gets what was on the way.
     pub(super) fn forget_connections(&self) {
         let mut gate = lock(&self.shared.gate);
         if !*gate.borrow() {

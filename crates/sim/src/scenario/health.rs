@@ -155,6 +155,11 @@ impl NodeHealth {
         row.is_some_and(|row| row.status == "healthy" && row.phase == "ready")
     }
 
+    /// Returns whether this is a secondary that says that it is ready.
+    pub fn is_ready_secondary(&self) -> bool {
+        matches!(self, Self::Secondary(health) if health.phase == "ready")
+    }
+
     /// Returns it as lines of a story.
     pub(super) fn lines(&self, name: &NodeName) -> String {
         let mut out = String::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
-use super::action::Append;
+use super::action::{Action, Append};
 use super::backend::{Backend, Shown, Ticket, Trouble};
 use super::load::Load;
 use super::sent::{Sent, is_dense, list};
@@ -53,6 +53,8 @@ pub struct Player<'a, B> {
     load: Option<Load>,
     /// What each watched node showed last.
     watched: BTreeMap<NodeName, Shown>,
+    /// The nodes whose processes stand still.
+    paused: Vec<NodeName>,
     parts: usize,
 }
 
@@ -60,7 +62,7 @@ impl<'a, B: Backend> Player<'a, B> {
     /// Returns a player of one scenario.
     pub fn new(backend: &'a mut B) -> Self {
         let (sent, load, watched) = (Sent::default(), None, BTreeMap::new());
-        Self { backend, sent, load, watched, parts: 0 }
+        Self { backend, sent, load, watched, paused: Vec::new(), parts: 0 }
     }
 
     /// Looks whether the backend has what the scenario needs, before anything is done.
@@ -90,14 +92,8 @@ impl<'a, B: Backend> Player<'a, B> {
             let mut trace = String::new();
             for line in &block.lines {
                 story(&self.headline(line));
-                let outcome = self.line(line)?;
-                trace += &self.backend.take_trace();
-                if let Some(outcome) = outcome {
-                    story(&indented(&outcome));
-                    if !matches!(line.step, Step::Expect(_)) {
-                        trace += &outcome;
-                    }
-                }
+                let outcome = self.line(line, &mut trace)?;
+                outcome.iter().for_each(|outcome| story(&indented(outcome)));
             }
             if let (Recorded::Compare, Some(wanted), Some(line)) =
                 (recorded, &block.recorded, block.lines.last())
@@ -118,12 +114,7 @@ impl<'a, B: Backend> Player<'a, B> {
             file += &block.literal;
             let mut trace = String::new();
             for line in &block.lines {
-                let outcome = self.line(line)?;
-                trace += &self.backend.take_trace();
-                trace += outcome
-                    .filter(|_| !matches!(line.step, Step::Expect(_)))
-                    .as_deref()
-                    .unwrap_or_default();
+                self.line(line, &mut trace)?;
             }
             if block.recorded.is_some() {
                 let is_last = number + 1 == script.blocks.len();
@@ -134,8 +125,28 @@ impl<'a, B: Backend> Player<'a, B> {
         Ok(file)
     }
 
-    fn line(&mut self, line: &Line) -> Result<Option<String>, Broken> {
-        self.step(&line.step).map_err(|trouble| line.broken(trouble))
+    /// Plays a line and adds what happened to the trace. Returns its outcome as a story tells it.
+    fn line(&mut self, line: &Line, trace: &mut String) -> Result<Option<String>, Broken> {
+        let outcome = self.step(&line.step).map_err(|trouble| line.broken(trouble))?;
+        trace.push_str(&self.backend.take_trace());
+        if let Some(outcome) = outcome.as_ref().filter(|_| !matches!(line.step, Step::Expect(_))) {
+            trace.push_str(outcome);
+        }
+        Ok(match line.step {
+            // A real node whose process stands still cannot be asked.
+            Step::Logs | Step::Health => outcome.map(|told| self.without_paused(&told)),
+            _ => outcome,
+        })
+    }
+
+    /// Leaves out what a simulated node tells while it stands still.
+    fn without_paused(&self, told: &str) -> String {
+        let is_of = |line: &&str, node: &NodeName| {
+            let behind = line.strip_prefix(node.as_str());
+            behind.is_some_and(|behind| behind.starts_with([' ', ':']))
+        };
+        let lines = told.lines().filter(|line| !self.paused.iter().any(|node| is_of(line, node)));
+        lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Returns what a story shows of a line before it is played.
@@ -154,17 +165,7 @@ impl<'a, B: Backend> Player<'a, B> {
     fn step(&mut self, step: &Step) -> Result<Option<String>, Trouble> {
         match step {
             Step::Story(_) | Step::Part(_) | Step::Moral(_) => {}
-            Step::Act(action) => {
-                self.look()?;
-                let told = self.backend.act(action)?;
-                // What starts again may show less than before.
-                let nodes = self.backend.nodes();
-                self.watched
-                    .iter_mut()
-                    .filter(|(node, _)| !nodes.contains(node))
-                    .for_each(|(_, shown)| shown.clear());
-                return Ok(told);
-            }
+            Step::Act(action) => return self.act(action),
             Step::Append(append) => self.append(append)?,
             Step::Wait { id, label, write_concern, timeout } => {
                 let ticket = self.backend.wait(*id, *write_concern, *timeout)?;
@@ -190,11 +191,28 @@ impl<'a, B: Backend> Player<'a, B> {
             Step::Watch(nodes) => {
                 self.watched = nodes.iter().map(|node| (node.clone(), Shown::new())).collect();
             }
-            Step::Logs => return self.logs().map(Some),
+            Step::Logs => return Ok(Some(self.logs())),
             Step::Health => return Ok(Some(self.health())),
             Step::Expect(expectation) => return self.expect(expectation).map(Some),
         }
         Ok(None)
+    }
+
+    fn act(&mut self, action: &Action) -> Result<Option<String>, Trouble> {
+        self.look()?;
+        let told = self.backend.act(action)?;
+        match action {
+            Action::Pause(node) => self.paused.push(node.clone()),
+            Action::Resume(node) => self.paused.retain(|paused| paused != node),
+            _ => {}
+        }
+        let nodes = self.backend.nodes();
+        self.paused.retain(|node| nodes.contains(node));
+        for (_, shown) in self.watched.iter_mut().filter(|(node, _)| !nodes.contains(node)) {
+            // When it starts again it may show less than before.
+            shown.clear();
+        }
+        Ok(told)
     }
 
     fn append(&mut self, append: &Append) -> Result<(), Trouble> {
@@ -279,10 +297,12 @@ impl<'a, B: Backend> Player<'a, B> {
         Ok(())
     }
 
-    fn logs(&mut self) -> Result<String, Trouble> {
+    fn logs(&mut self) -> String {
         let mut out = String::new();
         for node in self.backend.nodes() {
-            let shown = self.backend.messages(&node).map_err(Trouble::Failed)?;
+            let Ok(shown) = self.backend.messages(&node) else {
+                continue;
+            };
             let begin = |(_, text): &(u64, String)| text.chars().take(8).collect::<String>();
             let shown = match shown.len() {
                 13.. => format!("{} messages", shown.len()),
@@ -290,7 +310,7 @@ impl<'a, B: Backend> Player<'a, B> {
             };
             writeln!(out, "{node} shows [{shown}]").expect("a string takes all");
         }
-        Ok(out)
+        out
     }
 
     fn health(&mut self) -> String {

@@ -119,12 +119,18 @@ impl<B: Backend> Player<'_, B> {
         }
     }
 
+    /// Both sides must say so: a master may not have noticed yet that one is gone.
     fn are_ready(&mut self, nodes: &[NodeName]) -> Result<(), String> {
         let health = self.backend.health(&crate::scenario::master())?;
-        match nodes.iter().find(|node| !health.counts_on(node)) {
-            None => Ok(()),
-            Some(node) => Err(format!("the master does not count on {node}")),
+        for node in nodes {
+            if !health.counts_on(node) {
+                return Err(format!("the master does not count on {node}"));
+            }
+            if !self.backend.health(node)?.is_ready_secondary() {
+                return Err(format!("{node} does not say that it is ready"));
+            }
         }
+        Ok(())
     }
 
     fn shows(&mut self, node: &NodeName, texts: &[String]) -> Result<(), Trouble> {
