@@ -28,7 +28,7 @@ fn order_exactly_once_and_acks_hold_in_every_random_schedule() {
                     assert!(
                         lived.is_ok(),
                         "seed {seed} failed; replay with: \
-                         cargo run --release --example sim -- --replay {seed}"
+                         cargo run --release -p acklog-sim -- --replay {seed}"
                     );
                 }
             });

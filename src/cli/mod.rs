@@ -34,7 +34,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 pub use url::NodeUrl;
 use url::Target;
 
-use crate::config::{self, MasterArgs, NodeArgs, SecondaryArgs, Stop, UNKNOWN_VARIABLE_ADVICE};
+use crate::config::{
+    self, MasterConfig, NodeConfig, SecondaryConfig, Stop, UNKNOWN_VARIABLE_ADVICE,
+};
 use crate::server;
 use crate::server::run::{StopOn, StopSignals};
 
@@ -70,10 +72,10 @@ enum Command {
     Scenario(scenario::ScenarioArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
-    MasterNode(ChildArgs<MasterArgs>),
+    MasterNode(ChildArgs<MasterConfig>),
     /// Run a secondary that stops when standard input ends; `up` starts it
     #[command(hide = true)]
-    SecondaryNode(ChildArgs<SecondaryArgs>),
+    SecondaryNode(ChildArgs<SecondaryConfig>),
 }
 
 impl Cli {
@@ -119,16 +121,18 @@ impl Cli {
             Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
             Command::Scenario(args) => scenario::run(&args),
-            Command::MasterNode(args) => match args.node.clone().into_config() {
-                Ok(mut config) => {
-                    config.log.up_since = args.up_since();
+            Command::MasterNode(args) => match args.node.check() {
+                Ok(()) => {
+                    let mut config = args.node.clone();
+                    config.common.up_since = args.up_since();
                     server::master_node(config, stop_of_child(), &Self::unknown_variables())
                 }
                 Err(stop) => stop.report(),
             },
-            Command::SecondaryNode(args) => match args.node.clone().into_config() {
-                Ok(mut config) => {
-                    config.log.up_since = args.up_since();
+            Command::SecondaryNode(args) => match args.node.check() {
+                Ok(()) => {
+                    let mut config = args.node.clone();
+                    config.common.up_since = args.up_since();
                     server::secondary_node(config, stop_of_child(), &Self::unknown_variables())
                 }
                 Err(stop) => stop.report(),

@@ -1,17 +1,19 @@
 //! `acklog bench`: how fast a running cluster takes messages, seen by its senders.
 //!
-//! `engine` drives connections of any kind, so that other systems can be measured in the same way; `http` is the kind
-//! that a node has. `pace` says when a request is due, `tally` counts, `report` and `table` tell.
+//! `engine` drives connections of any kind (`target`), so that other systems can be measured in the same way; `http` is
+//! the kind that a node has. `pace` says when a request is due, `tally` counts, `report` and `table` tell.
 
 mod alarm;
 mod answer;
 pub mod engine;
 mod http;
+mod load;
 mod pace;
 mod patience;
 mod report;
 mod table;
 mod tally;
+mod target;
 
 use std::future::Future;
 use std::io::{IsTerminal, Write};

@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_of_the_reference() {
-        let page = include_str!("../../../docs/HTTP.md");
+        let page = include_str!("../../../docs/reference/http.md");
         let row = |line: &str| {
             let mut cells = line.split('|').skip(1).map(str::trim);
             let status = cells.next()?.parse().ok()?;

@@ -1,6 +1,6 @@
 //! The codes of problems: a stable word for each reason, with its one status.
 //!
-//! Programs read the code; people read the detail. `docs/HTTP.md` explains each code, and a test
+//! Programs read the code; people read the detail. `docs/reference/http.md` explains each code, and a test
 //! compares that page with this table.
 
 use hyper::StatusCode;

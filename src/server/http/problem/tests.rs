@@ -178,7 +178,7 @@ fn every_code_is_reached_and_documented() {
     for code in Code::ALL {
         assert!(rows.iter().any(|(problem, ..)| problem.code() == *code), "{code:?}");
     }
-    let page = include_str!("../../../../docs/HTTP.md");
+    let page = include_str!("../../../../docs/reference/http.md");
     let codes: Vec<_> =
         Code::ALL.iter().map(|code| (code.status().as_u16(), code.word().to_owned())).collect();
     assert_eq!(documented(page), codes);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::room::PAGE_BYTES_MAX;
 use super::*;
+use crate::config::{MasterConfig, parse_node};
 
 fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
     log_of_batches(texts, 1)
@@ -330,4 +331,10 @@ fn pages_shrink_as_readers_add_up_so_that_thousands_have_room() {
     let readers = held.len();
     assert!((1500..6000).contains(&readers), "{readers}");
     assert!(held[0].1.len() > 8 * held[readers - 1].1.len());
+}
+
+#[test]
+fn without_a_flag_listings_have_the_room_that_these_tests_give_them() {
+    let config = parse_node::<MasterConfig>(["master-node"]).unwrap();
+    assert_eq!(config.common.max_listing_bytes, LISTING_BYTES_MAX);
 }
