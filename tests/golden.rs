@@ -1,5 +1,5 @@
-//! Transcripts: `tests/golden/*.txt` are scenarios, one sentence-named file per behaviour, with what
-//! happened in the simulation below `---`: who sent what to whom, and who was answered. Protocol
+//! Transcripts: `tests/golden/*.txt` are scenarios, one sentence-named file per behaviour, with
+//! what happened in the simulation below `---`: who sent what to whom, and who was answered. Protocol
 //! changes are reviewed as changes of these files; `UPDATE_GOLDENFILES=1 cargo test --test golden`
 //! writes them anew. `acklog_sim::scenario` lists the steps.
 
@@ -11,18 +11,13 @@ use acklog_sim::scenario::{Player, Script, Simulated};
 /// Writes the transcripts anew instead of comparing them.
 const UPDATE: &str = "UPDATE_GOLDENFILES";
 
-fn transcripts() -> Vec<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> =
-        entries.filter(|path| path.extension().is_some_and(|it| it == "txt")).collect();
-    files.sort();
-    files
-}
-
 #[test]
 fn every_transcript_happens_again_as_it_is_written() {
-    let files = transcripts();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_text = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "txt");
+    let mut files: Vec<_> = entries.filter(is_text).collect();
+    files.sort();
     assert!(files.len() >= 20, "the transcripts are there");
     for file in files {
         let (shown, text) = (file.display(), fs::read_to_string(&file).unwrap());

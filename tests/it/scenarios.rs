@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Runs `acklog scenario run` in the project's folder, with its temporary files in a folder of its own.
+/// Runs `acklog scenario run` in the project's folder; its temporary files go to another one.
 fn command(folder: &TempDir, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
     command.args(["scenario", "run"]).args(args).env_clear().env("TMPDIR", folder.path());

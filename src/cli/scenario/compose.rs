@@ -62,7 +62,8 @@ impl Compose {
         for (name, port) in SERVICES {
             ensure!(
                 docker.project_of(name).await.is_none(),
-                "a container named {name} is there already; if it is not in use: docker rm -f {name}"
+                "a container named {name} is there already; if it is not in use: docker rm -f \
+                 {name}"
             );
             ensure!(
                 std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),

@@ -108,7 +108,8 @@ impl Docker {
         succeeded(copied, &words).map(drop)
     }
 
-    /// The compose project that a container belongs to, empty where none; no value where there is no such container.
+    /// The compose project that a container belongs to, empty where none; no value where there is
+    /// no such container.
     pub(super) async fn project_of(&self, container: &str) -> Option<String> {
         let format = r#"{{index .Config.Labels "com.docker.compose.project"}}"#;
         let words = ["inspect", "--type", "container", "--format", format, container];

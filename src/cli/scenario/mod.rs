@@ -1,7 +1,8 @@
 //! `acklog scenario`: plays a text file of steps, against real nodes or in virtual time.
 //!
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
-//! and `compose` (over `docker`) start; `wire` asks them, `proxy` stands between them, `files` changes their files.
+//! and `compose` (over `docker`) start; `wire` asks them, `proxy` stands between them, `files`
+//! changes their files.
 
 mod compose;
 mod docker;
@@ -65,7 +66,7 @@ struct RunArgs {
     #[arg(long, env = "ACKLOG_SIMULATE", conflicts_with = "compose")]
     simulate: bool,
 
-    /// Seed of the simulation; with another one than 0 recorded traces are not compared [default: 0]
+    /// Seed of the simulation; recorded traces are compared with 0 only [default: 0]
     #[arg(long, env = "ACKLOG_SEED", value_name = "N", value_parser = seed, requires = "simulate")]
     #[arg(allow_negative_numbers = true)]
     seed: Option<u64>,

@@ -136,7 +136,7 @@ impl Simulated {
         self.kill(node);
     }
 
-    /// Carries out what leaves no answers behind: the master it is asked of is another one afterwards.
+    /// Carries out what leaves another master behind, from which nobody gets an answer.
     fn replace_master(&mut self, action: &Action) -> Option<String> {
         let mut told = None;
         match action {
