@@ -3,10 +3,27 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use acklog_protocol::frame::FrameKind;
 use acklog_types::{Faults, IdempotencyKey, NodeName, Quorum, Rate, WriteConcern};
 
 use super::args::{Args, duration, read};
 use crate::{ClusterOptions, Rule, RuleAction};
+
+/// The kinds of frames that steps can name.
+const FRAME_KINDS: [FrameKind; 12] = [
+    FrameKind::Handshake,
+    FrameKind::GetMessages,
+    FrameKind::SecondaryNodeReady,
+    FrameKind::AddMessage,
+    FrameKind::Heartbeat,
+    FrameKind::Welcome,
+    FrameKind::Refused,
+    FrameKind::Page,
+    FrameKind::ReadyNoted,
+    FrameKind::Added,
+    FrameKind::Alive,
+    FrameKind::Failed,
+];
 
 /// What the nodes of a cluster are told.
 #[derive(Clone, Debug, Default)]
@@ -252,6 +269,10 @@ fn faults(args: &mut Args<'_>) -> Result<Faults, String> {
 fn rule(name: &str, args: &mut Args<'_>) -> Result<Rule, String> {
     let peer = args.node()?;
     let kind = args.text("the kind of frame")?.to_owned();
+    let names = FRAME_KINDS.map(|kind| format!("{kind:?}"));
+    if !names.contains(&kind) {
+        return Err(format!("{kind:?} is no kind of frame; there are {}", names.join(", ")));
+    }
     let (action, times) = match name {
         "delay" => (RuleAction::Delay(args.duration()?), 1),
         other => {

@@ -11,9 +11,20 @@ fn play(text: &str) -> Result<String, Broken> {
     Ok(story)
 }
 
+/// Lines that are no steps, and a part of what is said about each.
+type BadLines = &'static [(&'static str, &'static str)];
+
+fn are_refused(lines: BadLines) {
+    for (bad, reason) in lines {
+        let error = Script::parse(&format!("# a comment\n\n{bad}\n")).expect_err(bad);
+        assert_eq!(error.line, 3, "{bad}");
+        assert!(error.reason.contains(reason), "{bad}: {error}");
+    }
+}
+
 #[test]
-fn a_line_that_is_no_step_is_named_with_what_is_wrong() {
-    for (bad, reason) in [
+fn a_line_that_is_no_action_is_named_with_what_is_wrong() {
+    are_refused(&[
         ("explode bonnie", "no step named"),
         ("w=3", "begins with a step's name"),
         ("story", "a text is missing"),
@@ -49,6 +60,7 @@ fn a_line_that_is_no_step_is_named_with_what_is_wrong() {
         ("break-disk", "a node's name is missing"),
         ("slow very", "no time"),
         ("lose bonnie", "the kind of frame is missing"),
+        ("lose bonnie Letter", "no kind of frame"),
         ("double bonnie Added twice", "how many frames"),
         ("delay bonnie Added", "a time"),
         ("damage bonnie Msg1 Message", "the same length"),
@@ -56,6 +68,12 @@ fn a_line_that_is_no_step_is_named_with_what_is_wrong() {
         ("half-write", "a node's name is missing"),
         ("log bonnie", "a subcommand"),
         ("log bonnie verify status=bad", "status"),
+    ]);
+}
+
+#[test]
+fn a_line_that_is_no_step_of_a_client_and_no_expectation_is_named_with_what_is_wrong() {
+    are_refused(&[
         ("append", "a text is missing"),
         ("append Msg1 w=some", "w"),
         ("append Msg1 timeout=long", "no time"),
@@ -90,11 +108,7 @@ fn a_line_that_is_no_step_is_named_with_what_is_wrong() {
         ("expect load answered=most", "answered"),
         ("expect no-start", "a node's name is missing"),
         ("expect aside bonnie", "a text is missing"),
-    ] {
-        let error = Script::parse(&format!("# a comment\n\n{bad}\n")).expect_err(bad);
-        assert_eq!(error.line, 3, "{bad}");
-        assert!(error.reason.contains(reason), "{bad}: {error}");
-    }
+    ]);
 }
 
 #[test]
