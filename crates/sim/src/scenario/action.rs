@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use acklog_protocol::frame::FrameKind;
-use acklog_types::{Faults, IdempotencyKey, NodeName, Quorum, Rate, WriteConcern};
+use acklog_types::{Faults, IdempotencyKey, NODES_MAX, NodeName, Quorum, Rate, WriteConcern};
 
-use super::args::{Args, duration, read};
+use super::args::{Args, duration, interval, read};
 use crate::{ClusterOptions, Rule, RuleAction};
 
 /// The kinds of frames that steps can name.
@@ -202,7 +202,24 @@ impl Settings {
             settings.set(key, value)?;
             settings.given.push((key.to_owned(), value.to_owned()));
         }
+        settings.check()?;
         Ok(settings)
+    }
+
+    /// Refuses sizes that no master takes.
+    fn check(&self) -> Result<(), String> {
+        let ClusterOptions { cluster_size, quorum, max_waiting, .. } = &self.options;
+        let size = cluster_size.unwrap_or(NODES_MAX);
+        match quorum {
+            _ if size == 0 || size > NODES_MAX => {
+                Err(format!("cluster-size: a cluster has 1 to {NODES_MAX} nodes"))
+            }
+            _ if *max_waiting == 0 => Err("max-waiting must not be zero".to_owned()),
+            Some(Quorum::Nodes(nodes)) if *nodes == 0 || *nodes > size => {
+                Err("quorum: it is 1 to the number of nodes".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -210,9 +227,9 @@ impl Settings {
         match key {
             "send-delay" => options.faults.send_delay = Some(read(key, value)?),
             "store-delay" => options.faults.store_delay = Some(read(key, value)?),
-            "request-timeout" => options.request_timeout = duration(value)?,
-            "heartbeat-interval" => options.heartbeat_interval = duration(value)?,
-            "reconnect-delay" => options.reconnect_delay = duration(value)?,
+            "request-timeout" => options.request_timeout = interval(key, value)?,
+            "heartbeat-interval" => options.heartbeat_interval = interval(key, value)?,
+            "reconnect-delay" => options.reconnect_delay = interval(key, value)?,
             "disk" => options.on_disk = read(key, value)?,
             "disk-delay" => options.disk_delay_max = duration(value)?,
             "quorum" if value == "majority" => options.quorum = Some(Quorum::Majority),

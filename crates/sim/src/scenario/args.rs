@@ -112,6 +112,19 @@ where
     text.parse().map_err(|error| format!("{what}: {text:?} cannot be read: {error}"))
 }
 
+/// Reads a time.
+///
+/// # Errors
+/// When it is none.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| format!("{text:?} is no time: {error}"))
+}
+
+/// Reads a time that is not zero.
+///
+/// # Errors
+/// As [`duration`], and when it is zero.
+pub(super) fn interval(name: &str, text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err(format!("{name} must not be zero")) } else { Ok(time) }
 }

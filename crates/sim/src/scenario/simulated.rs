@@ -25,7 +25,7 @@ const LOOKS_PAUSE: Duration = Duration::from_millis(5);
 pub struct Simulated {
     cluster: Cluster,
     seed: u64,
-    /// The settings of the cluster, for a master that is started again.
+    /// When each client's request was made, in virtual time.
     begun: BTreeMap<Ticket, Duration>,
     answers: BTreeMap<Ticket, Answered>,
     /// Requests that the master refused; their tickets count down from the largest number.
@@ -153,6 +153,22 @@ impl Simulated {
         told
     }
 
+    /// Refuses what is done to a node that is down, as real nodes do.
+    fn is_up(&self, action: &Action) -> Result<(), Trouble> {
+        let node = match action {
+            Action::Faults(node, _)
+            | Action::DropConnections(node)
+            | Action::Pause(node)
+            | Action::Resume(node) => Some(node),
+            Action::Terminate(nodes) => nodes.iter().find(|node| self.log(node).is_none()),
+            _ => None,
+        };
+        match node.filter(|node| self.log(node).is_none()) {
+            None => Ok(()),
+            Some(node) => Err(Trouble::failed(format!("{node} is down"))),
+        }
+    }
+
     fn log(&self, node: &NodeName) -> Option<&LogReader> {
         match node.as_str() {
             MASTER => self.cluster.master().map(crate::MasterNode::log),
@@ -174,6 +190,7 @@ impl Backend for Simulated {
     }
 
     fn act(&mut self, action: &Action) -> Result<Option<String>, Trouble> {
+        self.is_up(action)?;
         let cluster = &mut self.cluster;
         match action {
             Action::Cluster(_)

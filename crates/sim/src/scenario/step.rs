@@ -72,6 +72,15 @@ pub struct LoadPlan {
 /// How long a client of a load waits where the step does not say.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest message of a `fill`: what a master takes at most.
+const FILL_BYTES_MAX: usize = 8 << 20;
+
+/// Most messages of a `fill`, and of each client of a load. More: a mistyped number fills the memory.
+const FILL_MESSAGES_MAX: usize = 1_000_000;
+
+/// Most clients of a load: each holds a connection.
+const CLIENTS_MAX: usize = 1000;
+
 /// A step with the line that it stands on.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -152,6 +161,11 @@ impl Step {
             "fill" => {
                 let count = args.number("how many messages")?;
                 let bytes = args.named_as("bytes")?.ok_or("bytes= must say how large each is")?;
+                if bytes > FILL_BYTES_MAX || count > FILL_MESSAGES_MAX {
+                    return Err(format!(
+                        "at most {FILL_MESSAGES_MAX} messages of {FILL_BYTES_MAX} bytes"
+                    ));
+                }
                 Self::Fill { count, bytes }
             }
             "hang-up" => Self::HangUp(args.text("a message's text")?.to_owned()),
@@ -179,6 +193,9 @@ impl LoadPlan {
         let retry = args.named_as("retry")?.unwrap_or_default();
         if clients == 0 || each == 0 {
             return Err("a load has at least one client, and each sends a message".to_owned());
+        }
+        if clients > CLIENTS_MAX || each > FILL_MESSAGES_MAX {
+            return Err(format!("at most {CLIENTS_MAX} clients with {FILL_MESSAGES_MAX} messages"));
         }
         Ok(Self { clients, each, timeout, retry })
     }

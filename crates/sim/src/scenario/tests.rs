@@ -34,6 +34,10 @@ fn a_line_that_is_no_action_is_named_with_what_is_wrong() {
         ("cluster cluster-size=many", "cluster-size"),
         ("cluster quorum=most", "quorum"),
         ("cluster send-delay=2s..1s", "send-delay"),
+        ("cluster cluster-size=0", "1 to"),
+        ("cluster quorum=4 cluster-size=3", "quorum"),
+        ("cluster heartbeat-interval=0s", "must not be zero"),
+        ("cluster max-waiting=0", "must not be zero"),
         ("start", "a node's name is missing"),
         ("start a/b", "a node's name"),
         ("start bonnie as=..", "as"),
@@ -84,6 +88,9 @@ fn a_line_that_is_no_step_of_a_client_and_no_expectation_is_named_with_what_is_w
         ("hang-up", "is missing"),
         ("run", "a time"),
         ("run soon", "no time"),
+        ("run 999999999s", "no time"),
+        ("fill 3 bytes=9000000", "at most"),
+        ("load 2000 3", "at most"),
         ("load 3", "how many each is missing"),
         ("load 0 3", "at least one"),
         ("watch", "a node's name is missing"),
@@ -148,6 +155,8 @@ fn an_expectation_that_does_not_hold_is_named_with_what_was_seen() {
         ("load 2 3\nexpect load answered=7 within=2s", "6 messages of the load are answered"),
         ("watch bonnie\nnew-master\nrun 1s", "bonnie showed"),
         ("start master", "runs already"),
+        ("kill bonnie\nfaults bonnie error=1", "bonnie is down"),
+        ("kill bonnie\nterminate clyde bonnie", "bonnie is down"),
     ] {
         let text = format!("{begin}{steps}\n");
         let broken = play(&text).expect_err(steps);
