@@ -45,7 +45,7 @@ impl NodeUrl {
     #[cfg(test)]
     pub(super) fn resolved(
         host: &str,
-        answer: acklog_threads::Answer<io::Result<Vec<SocketAddr>>>,
+        answer: acklog_threads::WorkHandle<io::Result<Vec<SocketAddr>>>,
     ) -> Self {
         let dialer = SharedDialer::resolved(host, answer);
         Self { dialer, ..Self::new(format!("{host}:7"), host.to_owned(), 7) }

@@ -100,13 +100,13 @@ fn judged(answer: &Answer<'_>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use acklog_threads::{Answer, ThreadPool};
+    use acklog_threads::{ThreadPool, WorkHandle};
 
     use super::*;
     use crate::cli::bench::engine::connection;
     use crate::server::net::silent;
 
-    fn target(answer: Answer<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
+    fn target(answer: WorkHandle<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
         HttpTarget::post(NodeUrl::resolved("multi", answer), "/messages", "{}")
     }
 
@@ -115,7 +115,7 @@ mod tests {
         let (silent, _socket, _queued) = silent().await;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = vec![silent, listener.local_addr().unwrap()];
-        assert!(connection(&target(Answer::ready(Ok(addresses)))).await.is_ok());
+        assert!(connection(&target(WorkHandle::ready(Ok(addresses)))).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

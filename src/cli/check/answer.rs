@@ -3,12 +3,12 @@
 //! An error that is no JSON at all, and not empty, may be of a proxy: it says nothing of the message. Every other
 //! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
 
+use acklog_judge::{AckReceipt, AppendOutcome};
 use acklog_types::escaped;
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::history::{Receipt, Said};
 use crate::cli::client::Answer;
 
 /// Longest part of an answer that is repeated, in characters.
@@ -69,12 +69,12 @@ struct Body {
 }
 
 /// Returns what an answer says.
-pub(super) fn said(answer: &Answer, form: Form) -> Said {
+pub(super) fn said(answer: &Answer, form: Form) -> AppendOutcome {
     let status = answer.status.as_u16();
     let is_error = (400..=599).contains(&status);
     let parsed = serde_json::from_slice::<Map<String, Value>>(&answer.body);
     if is_error && parsed.is_err() && !answer.body.is_empty() {
-        return if status < 500 { Said::Refused } else { Said::Nothing };
+        return if status < 500 { AppendOutcome::Refused } else { AppendOutcome::Nothing };
     }
     let read = parsed.and_then(|members| Body::deserialize(Value::Object(members)));
     let told = match read {
@@ -87,26 +87,26 @@ pub(super) fn said(answer: &Answer, form: Form) -> Said {
     told.unwrap_or_else(|wrong| {
         let body: String =
             String::from_utf8_lossy(&answer.body).chars().take(SEEN_CHARS_MAX).collect();
-        Said::Malformed(format!("{status} {}: {wrong}", escaped(&body)))
+        AppendOutcome::Malformed(format!("{status} {}: {wrong}", escaped(&body)))
     })
 }
 
 /// What the answer tells of messages that have ids.
-fn receipt(body: Body, count: u64) -> Result<Receipt, String> {
+fn receipt(body: Body, count: u64) -> Result<AckReceipt, String> {
     // Only of a batch it is told.
     if body.count != Some(count).filter(|&count| count > 1) {
         return Err(format!("the count is not that of {count} messages"));
     }
     match (body.id, body.write_concern, body.acked_by) {
         (Some(id), Some(write_concern), Some(acked_by)) => {
-            Ok(Receipt { id, write_concern, acked_by, timed_out: false })
+            Ok(AckReceipt { id, write_concern, acked_by, timed_out: false })
         }
         _ => Err("id, writeConcern or ackedBy is missing".to_owned()),
     }
 }
 
 /// What a success tells: a message that was appended is found where `Location` says.
-fn located(answer: &Answer, receipt: Receipt) -> Result<Said, String> {
+fn located(answer: &Answer, receipt: AckReceipt) -> Result<AppendOutcome, String> {
     let path = format!("/messages/{}", receipt.id);
     match &answer.location {
         // Whatever passes the answer on may put its own name before it.
@@ -115,11 +115,11 @@ fn located(answer: &Answer, receipt: Receipt) -> Result<Said, String> {
         Some(location) => return Err(format!("Location is {} and not {path}", escaped(location))),
         None => return Err(format!("there is no Location: {path}")),
     }
-    Ok(Said::Committed(receipt))
+    Ok(AppendOutcome::Committed(receipt))
 }
 
 /// What an error tells.
-fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
+fn problem(answer: &Answer, body: Body, form: Form) -> Result<AppendOutcome, String> {
     let status = answer.status.as_u16();
     let (Some(_), Some(_), Some(code), Some(retry), Some(outcome)) =
         (&body.title, &body.detail, &body.code, body.retry, &body.outcome)
@@ -155,14 +155,14 @@ fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
     let (is_stored, is_refused) = (outcome == "stored", outcome == "refused");
     let told = |body| {
         let timed_out = status == 504;
-        receipt(body, form.count).map(|receipt| Receipt { timed_out, ..receipt })
+        receipt(body, form.count).map(|receipt| AckReceipt { timed_out, ..receipt })
     };
     match status {
-        422 => Ok(Said::KeyReused),
-        _ if !has_id && !is_refused => Ok(Said::Nothing),
-        _ if !has_id => Ok(Said::Refused),
-        _ if is_stored => told(body).map(Said::Stored),
-        _ => told(body).map(Said::Unknown),
+        422 => Ok(AppendOutcome::KeyReused),
+        _ if !has_id && !is_refused => Ok(AppendOutcome::Nothing),
+        _ if !has_id => Ok(AppendOutcome::Refused),
+        _ if is_stored => told(body).map(AppendOutcome::Stored),
+        _ => told(body).map(AppendOutcome::Unknown),
     }
 }
 
@@ -185,13 +185,13 @@ mod tests {
         }
     }
 
-    fn of(status: u16, retry_after: bool, body: &str) -> Said {
+    fn of(status: u16, retry_after: bool, body: &str) -> AppendOutcome {
         said(&answer(status, retry_after, body), form(1, false))
     }
 
     #[track_caller]
-    fn is_malformed(said: &Said) {
-        assert!(matches!(said, Said::Malformed(_)), "{said:?}");
+    fn is_malformed(said: &AppendOutcome) {
+        assert!(matches!(said, AppendOutcome::Malformed(_)), "{said:?}");
     }
 
     /// A problem without an id.
@@ -211,19 +211,20 @@ mod tests {
 
     #[test]
     fn an_answer_tells_what_became_of_the_message() {
-        let receipt = |timed_out| Receipt {
+        let receipt = |timed_out| AckReceipt {
             id: 3,
             write_concern: 2,
             acked_by: vec!["m".to_owned()],
             timed_out,
         };
         let created = r#"{"id":3,"writeConcern":2,"ackedBy":["m"]}"#;
-        assert_eq!(of(201, false, created), Said::Committed(receipt(false)));
+        assert_eq!(of(201, false, created), AppendOutcome::Committed(receipt(false)));
         for (status, code) in [(504, "timed-out"), (503, "stopping")] {
             let receipt = || receipt(status == 504);
-            for (outcome, expected) in
-                [("stored", Said::Stored(receipt())), ("unknown", Said::Unknown(receipt()))]
-            {
+            for (outcome, expected) in [
+                ("stored", AppendOutcome::Stored(receipt())),
+                ("unknown", AppendOutcome::Unknown(receipt())),
+            ] {
                 let problem = late(status, code, false, outcome).to_string();
                 assert_eq!(of(status, false, &problem), expected);
             }
@@ -236,15 +237,15 @@ mod tests {
         ];
         for (status, code, retry) in refused {
             let problem = refusal(status, code, retry, "refused").to_string();
-            assert_eq!(of(status, status == 503, &problem), Said::Refused, "{status}");
+            assert_eq!(of(status, status == 503, &problem), AppendOutcome::Refused, "{status}");
         }
         let reused = refusal(422, "key-reused", false, "refused").to_string();
-        assert_eq!(of(422, false, &reused), Said::KeyReused);
+        assert_eq!(of(422, false, &reused), AppendOutcome::KeyReused);
         let lost = refusal(500, "answer-lost", false, "unknown").to_string();
-        assert_eq!(of(500, false, &lost), Said::Nothing);
+        assert_eq!(of(500, false, &lost), AppendOutcome::Nothing);
         // Pages of a proxy.
-        assert_eq!(of(502, false, "<html>"), Said::Nothing);
-        assert_eq!(of(413, false, "<html>"), Said::Refused);
+        assert_eq!(of(502, false, "<html>"), AppendOutcome::Nothing);
+        assert_eq!(of(413, false, "<html>"), AppendOutcome::Refused);
     }
 
     #[test]
@@ -293,9 +294,9 @@ mod tests {
         let of_batch =
             |count, body: &'static str| said(&answer(201, false, body), form(count, false));
         let acked_by = vec!["m".to_owned()];
-        let receipt = Receipt { id: 3, write_concern: 1, acked_by, timed_out: false };
+        let receipt = AckReceipt { id: 3, write_concern: 1, acked_by, timed_out: false };
         let whole = r#"{"id":3,"count":5,"writeConcern":1,"ackedBy":["m"]}"#;
-        assert_eq!(of_batch(5, whole), Said::Committed(receipt));
+        assert_eq!(of_batch(5, whole), AppendOutcome::Committed(receipt));
         let without = r#"{"id":3,"writeConcern":1,"ackedBy":["m"]}"#;
         for (count, body) in [(4, whole), (1, whole), (5, without)] {
             is_malformed(&of_batch(count, body));
@@ -306,7 +307,7 @@ mod tests {
     fn what_can_be_repeated_says_so() {
         let problem = late(504, "timed-out", true, "stored").to_string();
         let late = answer(504, false, &problem);
-        assert!(matches!(said(&late, form(1, true)), Said::Stored(_)));
+        assert!(matches!(said(&late, form(1, true)), AppendOutcome::Stored(_)));
         is_malformed(&said(&late, form(1, false)));
         // Without an id it is not in the log, and never will be.
         let problem = refusal(503, "disk-failed", true, "unknown").to_string();
@@ -322,13 +323,13 @@ mod tests {
             said(&answer, Form { success, ..form(1, false) })
         };
         for right in ["/messages/3", "http://proxy/messages/3"] {
-            assert!(matches!(at(Some(right), 201), Said::Committed(_)), "{right}");
+            assert!(matches!(at(Some(right), 201), AppendOutcome::Committed(_)), "{right}");
         }
         for wrong in [None, Some("/messages/13"), Some("/messages/4"), Some("/messages")] {
             is_malformed(&at(wrong, 201));
         }
         // Who waits for a message knows where it is.
-        assert!(matches!(at(None, 200), Said::Committed(_)));
+        assert!(matches!(at(None, 200), AppendOutcome::Committed(_)));
     }
 
     #[test]

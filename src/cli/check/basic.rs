@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_judge::{AppendOutcome, AppendTerms};
 use acklog_types::WriteConcern;
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -13,7 +14,6 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::history::{Question, Said};
 use super::nodes::Introduced;
 use super::shared::{Node, Shared};
 use crate::cli::NodeUrl;
@@ -102,7 +102,7 @@ async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
 pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> anyhow::Result<u64> {
-    let mut read = shared.lock().history.begin_read(node, 0, u64::MAX);
+    let mut read = shared.lock().history.begin_list(node, 0, u64::MAX);
     let rows = list(client).await;
     let mut state = shared.lock();
     if let Some(reads) = state.reads.get_mut(node) {
@@ -114,7 +114,7 @@ pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> a
         state.history.row(&mut read, id, row.text());
     }
     let next = read.next();
-    state.history.end_read(read);
+    state.history.end_list(read);
     Ok(next)
 }
 
@@ -163,16 +163,16 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
         let answer = post(&mut client, body.into(), shared.until()).await;
         let (status, said, refusal) = match answer {
             Ok(answer) if answer.status.is_success() => {
-                (answer.status.as_u16(), Said::Accepted { nodes }, None)
+                (answer.status.as_u16(), AppendOutcome::Accepted { nodes }, None)
             }
-            Ok(answer) => (answer.status.as_u16(), Said::Nothing, Some(answer.detail())),
-            Err(error) => (0, Said::Nothing, Some(format!("{error:#}"))),
+            Ok(answer) => (answer.status.as_u16(), AppendOutcome::Nothing, Some(answer.detail())),
+            Err(error) => (0, AppendOutcome::Nothing, Some(format!("{error:#}"))),
         };
         let failed = refusal.is_some();
         {
             let mut state = shared.lock();
             let concern = Some(WriteConcern::Nodes(nodes));
-            let question = Question { concern, timeout: None, took: begin.elapsed(), floor: 0 };
+            let question = AppendTerms { concern, timeout: None, took: begin.elapsed(), floor: 0 };
             state.history.answered(numbers, question, said);
             *state.answers.entry((nodes as usize - 1, status)).or_default() += 1;
             state.refusal = refusal.or_else(|| state.refusal.take());

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_judge::LookupAnswer;
 use acklog_types::escaped;
 use rand::RngExt;
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::history::Found;
 use super::shared::Shared;
 use crate::cli::client::{Answer, Client};
 
@@ -60,24 +60,26 @@ async fn look_up_one(shared: &Shared, client: &mut Client, node: usize) {
         false => rand::rng().random_range(base..known_end),
     };
     let found = match found(client, id).await {
-        Found::Message(..) if is_absent => Found::Malformed("a message".to_owned()),
+        LookupAnswer::Message(..) if is_absent => LookupAnswer::Malformed("a message".to_owned()),
         found => found,
     };
     let mut state = shared.lock();
-    state.history.looked_up(node, id, known_end, found);
+    state.history.looked_up(node, id, known_end, &found);
     state.tried.lookups += 1;
 }
 
-async fn found(client: &mut Client, id: u64) -> Found {
-    let Ok(answer) = client.get(&format!("/messages/{id}")).await else { return Found::Nothing };
+async fn found(client: &mut Client, id: u64) -> LookupAnswer {
+    let Ok(answer) = client.get(&format!("/messages/{id}")).await else {
+        return LookupAnswer::Nothing;
+    };
     match answer.status.as_u16() {
         200 => match serde_json::from_slice::<Body>(&answer.body) {
-            Ok(body) => Found::Message(body.id, body.message),
-            Err(error) => Found::Malformed(error.to_string()),
+            Ok(body) => LookupAnswer::Message(body.id, body.message),
+            Err(error) => LookupAnswer::Malformed(error.to_string()),
         },
-        404 if is_no_such_message(&answer) => Found::Absent,
-        500.. => Found::Nothing,
-        status => Found::Malformed(format!("{status}: {}", escaped(&answer.detail()))),
+        404 if is_no_such_message(&answer) => LookupAnswer::Absent,
+        500.. => LookupAnswer::Nothing,
+        status => LookupAnswer::Malformed(format!("{status}: {}", escaped(&answer.detail()))),
     }
 }
 

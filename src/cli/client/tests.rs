@@ -42,7 +42,7 @@ async fn an_address_of_a_name_that_swallows_packets_does_not_hold_up_the_next() 
     let (silent, _socket, _queued) = silent().await;
     let node = TestNode::start(|_, _| (200, "{}".to_owned())).await;
     let good = SocketAddr::from(([127, 0, 0, 1], node.port()));
-    let answer = acklog_threads::Answer::ready(Ok(vec![silent, good]));
+    let answer = acklog_threads::WorkHandle::ready(Ok(vec![silent, good]));
     let mut client = Client::new(NodeUrl::resolved("multi", answer));
     assert_eq!(client.get("/health").await.unwrap().status, 200);
 }

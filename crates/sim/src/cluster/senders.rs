@@ -62,10 +62,7 @@ impl Cluster {
         before.iter().for_each(|before| self.judge_taken(wanted, before));
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
-        self.checker.accepted(waiter, self.sent(id, wanted, wait), batch);
-        if let Some(key) = key {
-            self.checker.took_key(key, id);
-        }
+        self.checker.accepted(waiter, self.sent(id, wanted, wait), batch, key);
         for (at, text) in batch.iter().enumerate() {
             let (text, id) = (shortened(text), id.get() + at as u64);
             self.note(&format!("sender {waiter}: {text} becomes id={id}"));
@@ -98,9 +95,8 @@ impl Cluster {
     }
 
     fn sent(&self, id: MessageId, wanted: u64, wait: Wait) -> Sent {
-        let deadline = wait.timeout.map(|timeout| self.now + timeout);
         let wanted = u16::try_from(wanted).expect("no cluster has more nodes");
-        Sent { id, wanted, deadline }
+        Sent { id, wanted, since: self.now, timeout: wait.timeout }
     }
 
     /// A sender hangs up.
@@ -156,7 +152,8 @@ impl Cluster {
     pub(super) fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
         self.look();
         self.note_positions();
-        let is_liar = |name: &NodeName| self.positions.is_liar(name);
+        let positions = &self.positions;
+        let is_liar = |name: &str| positions.is_named_liar(name);
         self.checker.released(self.now, waiter, outcome, is_liar);
         if let Some(answers) = &mut self.answers {
             answers.push((waiter, outcome.clone(), self.now));

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use acklog_threads::lock;
 use bytes::Bytes;
 
 use super::room::Held;
@@ -31,7 +32,7 @@ pub(super) fn piece(bytes: Vec<u8>, held: Option<Arc<Held>>) -> (Bytes, Arc<Take
 impl Taken {
     /// Ready once the piece is dropped.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting.lock().expect("no holder of this lock panics");
+        let mut waiting = lock(&self.waiting);
         if self.is_taken.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
@@ -49,7 +50,7 @@ impl AsRef<[u8]> for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         let waiting = {
-            let mut waiting = self.taken.waiting.lock().expect("no holder of this lock panics");
+            let mut waiting = lock(&self.taken.waiting);
             self.taken.is_taken.store(true, Ordering::Relaxed);
             waiting.take()
         };

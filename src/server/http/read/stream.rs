@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use acklog_log::{LogReader, Page, PageCursor, ReadError};
-use acklog_threads::Answer;
+use acklog_threads::WorkHandle;
 use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
 use bytes::{Buf, Bytes};
 
@@ -78,7 +78,7 @@ pub struct MessageStream {
     /// Whether a single message is asked for that may be small enough to wait for no room.
     may_be_small: bool,
     /// A page that is being read from a file.
-    reading: Option<Answer<(Result<Page, ReadError>, PageCursor)>>,
+    reading: Option<WorkHandle<(Result<Page, ReadError>, PageCursor)>>,
     /// What was read and is not rendered.
     unrendered: Records,
     /// The rest of a long message's text, whose beginning was rendered.
