@@ -11,6 +11,7 @@ mod forget;
 mod log;
 mod messages;
 mod post;
+mod scenario;
 mod selection;
 mod status;
 mod up;
@@ -65,6 +66,8 @@ enum Command {
     Forget(forget::ForgetArgs),
     /// Look into the data directory of a node, or make a secondary start over
     Log(log::LogArgs),
+    /// Play a text file of steps and expectations, on nodes of its own or in virtual time
+    Scenario(scenario::ScenarioArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
     MasterNode(ChildArgs<MasterConfig>),
@@ -115,6 +118,7 @@ impl Cli {
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
+            Command::Scenario(args) => scenario::run(&args),
             Command::MasterNode(args) => match args.node.check() {
                 Ok(()) => {
                     let mut config = args.node.clone();

@@ -24,6 +24,7 @@ mod memory;
 mod proxy;
 mod repair;
 mod replication;
+mod scenarios;
 mod scripts;
 mod senders;
 mod signals;

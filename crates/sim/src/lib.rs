@@ -19,6 +19,7 @@ mod link;
 mod node;
 mod options;
 mod positions;
+pub mod scenario;
 mod schedule;
 
 pub use check::Checker;

@@ -155,6 +155,9 @@ impl Cluster {
         let positions = &self.positions;
         let is_liar = |name: &str| positions.is_named_liar(name);
         self.checker.released(self.now, waiter, outcome, is_liar);
+        if let Some(answers) = &mut self.answers {
+            answers.push((waiter, outcome.clone(), self.now));
+        }
         let (what, receipt) = match outcome {
             Outcome::Committed(receipt) => ("committed", receipt),
             Outcome::TimedOut(receipt) => ("timed out", receipt),
