@@ -42,6 +42,10 @@ sim SEEDS="0..10000":
 demo *NAMES="all":
     scripts/demo {{ NAMES }}
 
+# Plays a scenario, as `just scenario scenarios/crash.txt --simulate`
+scenario FILE *FLAGS:
+    cargo run --locked -- scenario run {{ FILE }} {{ FLAGS }}
+
 # Kills nodes at random moments under load
 crash-run ROUNDS="100":
     scripts/crash-run {{ ROUNDS }}

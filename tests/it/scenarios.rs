@@ -90,6 +90,20 @@ fn real_processes_tell_the_story_of_the_simulation() {
 }
 
 #[test]
+fn the_scenario_of_the_guide_tells_the_story_that_stands_below_it() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide/breaking.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("## Tell a failure as a scenario").unwrap();
+    let mut blocks = section.split("```").skip(1).step_by(2);
+    let file = blocks.next().unwrap().strip_prefix("text\n").unwrap();
+    let (_, shown) = blocks.next().unwrap().split_once("--simulate\n").unwrap();
+    let (_folder, path) = written(file);
+    for flags in [&["--simulate"] as &[&str], &[]] {
+        assert_eq!(story(&[&[path.as_str()], flags].concat()), shown);
+    }
+}
+
+#[test]
 fn files_of_real_nodes_are_changed_and_looked_into() {
     for file in ["scenarios/damage.txt", "scenarios/torn-tail.txt"] {
         story(&[file]);
