@@ -46,6 +46,10 @@ demo *NAMES="all":
 crash-run ROUNDS="100":
     scripts/crash-run {{ ROUNDS }}
 
+# Answers of a running cluster against docs/openapi.json; needs Python 3 with pip
+schemathesis:
+    scripts/schemathesis
+
 # Measures appends beside a bare HTTP server, release build
 bench:
     scripts/bench

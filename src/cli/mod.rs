@@ -6,14 +6,12 @@
 pub mod bench;
 mod check;
 mod client;
-mod clients;
 mod faults;
 mod forget;
-mod lines;
 mod log;
 mod messages;
-mod objects;
 mod post;
+mod selection;
 mod status;
 mod up;
 mod url;

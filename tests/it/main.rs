@@ -9,6 +9,7 @@ mod cluster;
 mod contract;
 mod crash;
 mod disk;
+mod examples;
 mod faults;
 mod handshake;
 mod health;

@@ -115,10 +115,13 @@ impl Positions {
             if let Some(end) = row.acked_end.filter(|_| self.stood_still.is_some()) {
                 self.told.insert(link, end);
             }
-            let lowered = || {
-                let (_, counted) = self.counts.get(&row.name)?;
-                Some((*counted)?.min(*self.introduced.get(&link)?))
+            // A name that is new may have been brought by a connection that was replaced before the name was written.
+            let of_ready = || self.told.get(self.ready.get(&row.name)?).copied();
+            let counted = match self.counts.get(&row.name) {
+                Some(&(_, counted)) => counted,
+                None => of_ready(),
             };
+            let lowered = || Some(counted?.min(*self.introduced.get(&link)?));
             let told = self.told.get(&link).copied().or_else(lowered);
             self.counts.insert(row.name.clone(), (link, told));
         }

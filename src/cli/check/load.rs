@@ -8,13 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::{Message, paths};
 use acklog_judge::{AppendOutcome, AppendTerms};
 use acklog_types::{IDEMPOTENCY_KEY_BYTES_MAX, WriteConcern};
 use bytes::Bytes;
 use hyper::Method;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub(super) use self::mix::{Asked, Mix};
@@ -147,7 +147,7 @@ impl Sender {
             (asked.body(&texts), if how == How::First { history.floor() } else { 0 })
         };
         let (begin, patience) = (Instant::now(), asked.patience(self.shared.until()));
-        let call = self.client.call_with(Method::POST, "/messages", key, body.into(), patience);
+        let call = self.client.call(Method::POST, paths::MESSAGES, key, body, patience);
         let Outcome { answer, is_overdue } = outcome(&self.shared, asked.timeout(), call).await;
         let took = begin.elapsed();
         let (said, status, refusal) = match &answer {
@@ -254,9 +254,9 @@ impl Sender {
         let concern = again.concern.or(Some(WriteConcern::All));
         let timeout_ms = Some(self.rng.random_range(0..=WAIT_MS));
         let again = Asked { concern, timeout_ms, ..again };
-        let path = format!("/messages/{id}?{}", again.query());
+        let path = format!("{}?{}", paths::message(id), again.query());
         let (begin, patience) = (Instant::now(), again.patience(self.shared.until()));
-        let call = self.client.call(Method::GET, &path, Bytes::new(), patience);
+        let call = self.client.call(Method::GET, &path, None, Bytes::new(), patience);
         let Outcome { answer, is_overdue } = outcome(&self.shared, again.timeout(), call).await;
         let took = begin.elapsed();
         let question = AppendTerms { concern, timeout: again.timeout(), took, floor: 0 };
@@ -269,8 +269,8 @@ impl Sender {
             404 => AppendOutcome::Malformed(format!("404: {}", answer.detail())),
             _ => return,
         };
-        let text = answer.json().unwrap_or_default();
-        let text = text.get("message").and_then(Value::as_str);
+        let shown = serde_json::from_slice::<Message<'_>>(&answer.body);
+        let text = shown.as_ref().ok().map(|shown| shown.message.as_ref());
         let mut state = self.shared.lock();
         state.history.waited(id, question, &said, text);
         state.tried.waits += 1;
@@ -280,7 +280,8 @@ impl Sender {
     async fn send_bad_request(&mut self) {
         let chosen = self.rng.random_range(0..BAD_BODIES.len());
         let Some(body) = BAD_BODIES.get(chosen).copied() else { return };
-        let call = self.client.call(Method::POST, "/messages", body, Some(PATIENCE_BAD)).await;
+        let call =
+            self.client.call(Method::POST, paths::MESSAGES, None, body, Some(PATIENCE_BAD)).await;
         let Ok(answer) = call else { return };
         let said = said(&answer, Form { success: 201, count: 1, is_repeatable: false });
         let mut state = self.shared.lock();

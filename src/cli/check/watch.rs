@@ -1,5 +1,6 @@
 //! Reading the nodes' lists, while the load runs and once more when it is over.
 
+mod objects;
 mod rows;
 
 use std::sync::Arc;

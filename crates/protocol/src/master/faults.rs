@@ -33,8 +33,8 @@ impl<L: LogView> Master<L> {
 
     /// Drops all connections, as somebody asked for. Returns how many there were.
     pub fn disconnect(&mut self) -> usize {
-        let members = self.by_session.keys();
-        let sessions: Vec<SessionId> = members.chain(self.strangers.keys()).copied().collect();
+        let sessions = self.members.sessions().chain(self.pending.iter());
+        let sessions: Vec<SessionId> = sessions.collect();
         warn!(connections = sessions.len(), "dropping all connections, as asked for");
         for &session in &sessions {
             self.close(session, CloseReason::OnDemand);

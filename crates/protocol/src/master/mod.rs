@@ -13,14 +13,15 @@ mod majority;
 mod member;
 mod names;
 mod pages;
+mod peers;
 mod quorum;
-mod refused;
+mod receive;
 mod repair;
 mod senders;
 mod session;
 mod strangers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,12 +32,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::debug;
 
-use self::handshake::Stranger;
-pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
 use self::member::{Context, Member, MemberId, Standing};
-use self::names::Names;
-use self::refused::RefusedRows;
+use self::peers::membership::Membership;
+use self::peers::pending::PendingSessions;
+pub use self::peers::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
+use self::peers::refused::RefusedRows;
 use self::repair::MasterRepair;
 use self::strangers::LineBound;
 use super::faults::{Injector, Outgoing};
@@ -57,11 +58,8 @@ pub struct Master<L> {
     durable_end: LogEnd,
     gate: Gate,
     keys: KeyWindow,
-    next_member: u32,
-    members: BTreeMap<MemberId, Member>,
-    names: Names,
-    by_session: BTreeMap<SessionId, MemberId>,
-    strangers: BTreeMap<SessionId, Stranger>,
+    members: Membership,
+    pending: PendingSessions,
     stranger_lines: LineBound,
     /// The node's own time, as of the last call that told the time.
     now: Instant,
@@ -107,16 +105,13 @@ impl<L: LogView> Master<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             acked_by: Arc::new([options.name.clone()]),
             keys: KeyWindow::new(options.idempotency_window),
+            pending: PendingSessions::new(options.max_strangers),
             options,
             log,
             log_end: restored.end,
             durable_end: restored.end,
             gate: Gate::default(),
-            next_member: 0,
-            members: BTreeMap::new(),
-            names: Names::default(),
-            by_session: BTreeMap::new(),
-            strangers: BTreeMap::new(),
+            members: Membership::default(),
             stranger_lines: LineBound::default(),
             now,
             refused: RefusedRows::default(),
@@ -134,7 +129,7 @@ impl<L: LogView> Master<L> {
             without_quorum: false,
         };
         for name in restored.members {
-            master.add_member(name, Standing::Registered);
+            master.members.add(name, Standing::Registered, &master.options);
         }
         for (hash, id) in restored.keys {
             master.keys.insert(hash, id);
@@ -196,7 +191,7 @@ impl<L: LogView> Master<L> {
         self.watch_majority_of_waiting(now);
         let now = self.time.at(now);
         self.now = now;
-        self.dismiss_strangers(now);
+        self.close_expired(now);
         self.count_stranger_lines(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
         self.give_up_unresponsive(now);
@@ -211,7 +206,7 @@ impl<L: LogView> Master<L> {
             return;
         }
         let now = self.time.at(now);
-        for member in self.members.values_mut() {
+        for member in self.members.values_mut(..) {
             member.look(now, &mut look);
         }
     }
@@ -230,8 +225,8 @@ impl<L: LogView> Master<L> {
     pub fn next_deadline(&self) -> Option<Instant> {
         let members =
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
-        let strangers = self.next_stranger().map(|(deadline, _)| deadline);
-        let others = strangers.into_iter().chain(self.stranger_lines.next_deadline());
+        let pending = self.pending.next_deadline();
+        let others = pending.into_iter().chain(self.stranger_lines.next_deadline());
         let peers = members
             .chain(others)
             .chain(self.next_repair())
@@ -297,7 +292,7 @@ impl<L: LogView> Master<L> {
             rng: &mut self.rng,
             effects: &mut self.effects,
         };
-        for (_, member) in self.members.range_mut(who) {
+        for member in self.members.values_mut(who) {
             act(member, &mut context);
         }
     }

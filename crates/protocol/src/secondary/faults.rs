@@ -22,7 +22,7 @@ impl<L: LogView> Secondary<L> {
             && let Connection::Up(link) = &mut self.connection
         {
             // A page is not asked for again while it waits here, and a delay may be a year.
-            link.arrived.make_due(now);
+            link.buffer.make_due(now);
         }
         self.act_on_durable(now);
     }

@@ -1,14 +1,18 @@
 //! The secondary: finds its master, fetches what it missed, and takes what comes.
 //!
-//! It is driven like the [master](super::Master). Its state outside a connection is small: its log's identity and ends,
-//! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
+//! It is driven like the [master](super::Master). Its state outside a connection is small: its
+//! log's identity and ends, and when to dial next. Everything else belongs to the [`Link`] and dies
+//! with it: the handshake, requests in flight, liveness, the [`CatchUp`] that decides which request
+//! is next, and the buffer of what has arrived.
 
+mod buffer;
+mod catch_up;
 mod disk;
 mod faults;
 mod handshake;
 mod interface;
 mod link;
-mod pages;
+mod liveness;
 mod repair;
 mod store;
 
@@ -16,16 +20,15 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogView;
-use acklog_types::{
-    DiskFault, Faults, IdRange, LogEnd, LogId, MESSAGE_TARGET, NodeName, Records, Run, SessionId,
-};
+use acklog_types::{DiskFault, Faults, IdRange, LogEnd, LogId, NodeName, Records, SessionId};
+pub use buffer::HELD_BYTES_MAX;
 pub use interface::{RestoredSecondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-pub use store::HELD_BYTES_MAX;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use self::link::{Link, Stage};
+use self::catch_up::CatchUp;
+use self::link::Link;
 use super::backoff::Backoff;
 use super::faults::{Injector, Outgoing};
 use super::frame::{Frame, Request, Response};
@@ -38,12 +41,6 @@ use super::{CloseReason, ProtocolError};
 /// First pause after a lost connection or a failed attempt to connect. Shorter would be a hot loop against a master
 /// that is down; longer would delay a secondary that starts a moment before its master.
 const DIAL_PAUSE_FIRST: Duration = Duration::from_millis(50);
-
-/// First pause after a request to the master failed; the pauses end at [`RETRY_PAUSE_MAX`].
-const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
-
-/// Longest pause between two attempts at the same request: one heartbeat interval of the default cluster.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The secondary's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -138,7 +135,10 @@ impl<L: LogView> Secondary<L> {
         );
         assert!(is_own || !self.is_paused(), "a paused node hears nothing");
         match input {
-            SecondaryInput::Connected(session) => self.connected(now, session),
+            SecondaryInput::Connected(session) => {
+                self.connected(now, session);
+                self.make_requests(now);
+            }
             SecondaryInput::DialFailed { .. } if matches!(self.connection, Connection::Stopped) => {
             }
             SecondaryInput::DialFailed { reason } => {
@@ -189,12 +189,9 @@ impl<L: LogView> Secondary<L> {
                 self.effects.push_back(SecondaryEffect::Dial);
                 info!(repeats = true, "connecting to the master");
             }
-            Connection::Up(link) => {
-                if link.is_introduction_over(now) {
-                    return self.close(now, CloseReason::HandshakeTimeout);
-                }
-                if link.is_silent(now) {
-                    return self.close(now, CloseReason::Silent);
+            Connection::Up(_) => {
+                if let Some(reason) = self.overdue(now) {
+                    return self.close(now, reason);
                 }
                 self.store_due(now);
                 self.link_timeout(now);
@@ -239,18 +236,17 @@ impl<L: LogView> Secondary<L> {
     /// What `/health` shows.
     pub fn health(&self) -> SecondaryHealth {
         let link = self.link();
-        let phase = match link.map(|link| &link.stage) {
+        let phase = match link.and_then(Link::phase) {
             _ if self.has_failed() => SecondaryPhase::Failed,
-            Some(Stage::CatchingUp { .. }) => SecondaryPhase::CatchingUp,
-            Some(Stage::Ready) => SecondaryPhase::Ready,
-            Some(Stage::Introducing) | None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
+            Some(phase) => phase,
+            None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
         };
         SecondaryHealth {
             name: self.options.name.clone(),
             phase,
             log_end: self.contiguous_end,
-            buffered: link.map_or(0, |link| link.gaps.messages()),
-            connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
+            buffered: link.map_or(0, |link| link.buffer.messages_above_gap()),
+            connected: self.has_joined(),
             master: self.master.clone(),
             master_log_end: self.master_log_end,
             last_error: self.last_error.clone(),
@@ -265,7 +261,12 @@ impl<L: LogView> Secondary<L> {
 
     /// Whether runs come over the connection. Its end is a change each time then, and logged.
     fn is_ready(&self) -> bool {
-        self.link().is_some_and(|link| link.stage == Stage::Ready)
+        self.link().is_some_and(Link::is_ready)
+    }
+
+    /// Whether the master has accepted this node's handshake.
+    fn has_joined(&self) -> bool {
+        self.link().is_some_and(|link| link.catch_up().is_some())
     }
 
     fn link(&self) -> Option<&Link> {
@@ -275,8 +276,15 @@ impl<L: LogView> Secondary<L> {
         }
     }
 
+    fn catch_up_mut(&mut self) -> Option<&mut CatchUp> {
+        match &mut self.connection {
+            Connection::Up(link) => link.catch_up_mut(),
+            _ => None,
+        }
+    }
+
     fn session(&self) -> Option<SessionId> {
-        self.link().map(|link| link.session)
+        self.link().map(Link::session)
     }
 
     /// Gives up what belongs to the connection and sets the time of the next dial.
@@ -284,7 +292,8 @@ impl<L: LogView> Secondary<L> {
         if matches!(self.connection, Connection::Stopped) {
             return Duration::ZERO;
         }
-        let lost_page = self.link().is_some_and(Link::lacks_first_page);
+        let catch_up = self.link().and_then(Link::catch_up);
+        let lost_page = catch_up.is_some_and(CatchUp::lacks_first_page);
         if lost_page && self.page_losses.lost() {
             warn!(
                 "connections end again and again before the first page of messages comes, while short \
@@ -319,8 +328,8 @@ impl<L: LogView> Secondary<L> {
     /// Whether the session is the current one; notes that the master was heard from.
     fn hear(&mut self, now: Instant, session: SessionId) -> bool {
         match &mut self.connection {
-            Connection::Up(link) if link.session == session => {
-                link.last_heard = now;
+            Connection::Up(link) if link.session() == session => {
+                link.note_contact(now);
                 true
             }
             _ => false,
@@ -331,9 +340,7 @@ impl<L: LogView> Secondary<L> {
         let received = match frame {
             Frame::Request(id, Request::AddMessage { run }) => self.take_run(now, id, run),
             Frame::Request(id, Request::Heartbeat { log_end }) => {
-                let is_in =
-                    self.link().is_some_and(|link| !matches!(link.stage, Stage::Introducing));
-                if is_in {
+                if self.has_joined() {
                     self.note_master_end(log_end);
                     self.write(session, Frame::Response(id, Response::Alive));
                 }
@@ -355,19 +362,6 @@ impl<L: LogView> Secondary<L> {
         self.master_log_end = self.master_log_end.max(Some(end));
     }
 
-    fn durable(&mut self, now: Instant, end: LogEnd) {
-        assert!(self.contiguous_end <= end && end <= self.log_end, "durable up to {end}");
-        if end > self.contiguous_end {
-            let id = IdRange::new(self.contiguous_end, end);
-            debug!(target: MESSAGE_TARGET, %id, "stored");
-            self.contiguous_end = end;
-            if let Connection::Up(link) = &mut self.connection {
-                link.pages.durable(end);
-            }
-        }
-        self.act_on_durable(now);
-    }
-
     /// Answers and asks what the contiguous end allows, unless the node is paused.
     fn act_on_durable(&mut self, now: Instant) {
         if !self.is_paused() {
@@ -380,15 +374,6 @@ impl<L: LogView> Secondary<L> {
     fn write(&mut self, session: SessionId, frame: Frame<IdRange>) {
         let outgoing = self.injector.outgoing(None, frame);
         send(&mut self.effects, session, outgoing);
-    }
-
-    fn append(&mut self, run: Records) {
-        assert_eq!(run.range().start(), self.log_end, "only what continues the log is appended");
-        self.log_end = run.range().end();
-        if let Connection::Up(link) = &mut self.connection {
-            link.pages.appended(self.log_end, run.bytes());
-        }
-        self.effects.push_back(SecondaryEffect::Append(run));
     }
 }
 

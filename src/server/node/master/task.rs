@@ -279,7 +279,7 @@ impl Core {
         if let Some(end) = durable {
             self.machine.step(now, Input::Durable(end));
         }
-        let remembered = self.reader.remembered();
+        let remembered = self.reader.members_version();
         if remembered > self.machine.remembered_version() {
             self.machine.step(now, Input::Remembered(remembered));
         }
@@ -318,7 +318,7 @@ impl Core {
                         self.comparing.begin_log(self.reader.clone(), session, end, told);
                     }
                     Effect::Remember { version, names, losses } => {
-                        self.writer.remember(version, names, losses);
+                        self.writer.persist_members(version, names, losses);
                         asked = true;
                     }
                 }
