@@ -300,7 +300,7 @@ impl World {
                 .expect("a string takes all");
         }
         for (name, node) in self.cluster.secondaries() {
-            let health = node.health();
+            let health = node.health(self.cluster.instant());
             let (phase, end, buffered) = (health.phase, health.log_end, health.buffered);
             writeln!(out, "{name}: {phase:?} end={end} buffered={buffered}")
                 .expect("a string takes all");

@@ -76,11 +76,11 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
         info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
         let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
+        let faults = Faults { send_delay: config.send_delay, ..Faults::default() };
         let options = MasterOptions {
             name: config.name,
             log: log.log.unwrap_or(new_log),
             request_timeout: config.request_timeout,
-            faults: Faults { send_delay: config.send_delay, ..Faults::default() },
             heartbeat_interval: config.heartbeat_interval,
             cluster_size: config.cluster_size,
             secondaries: config.secondaries,
@@ -93,7 +93,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         };
         let max_connections = descriptors::http_connections_of_master();
         tell_if_too_few(max_connections, config.max_waiting);
-        let handle = start_master(options, log, comm_listener, halt.clone(), &tasks);
+        let handle = start_master(options, faults, log, comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
             workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
@@ -146,20 +146,17 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         debug!(%instance, seed, "drawn for this run");
         let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
+        let (send_delay, store_delay) = (config.send_delay, config.store_delay);
+        let faults = Faults { send_delay, store_delay, ..Faults::default() };
         let options = SecondaryOptions {
             name: config.name,
             instance,
             request_timeout: config.request_timeout,
             reconnect_delay: config.reconnect_delay,
-            faults: Faults {
-                send_delay: config.send_delay,
-                store_delay: config.store_delay,
-                ..Faults::default()
-            },
             seed,
         };
         let max_connections = descriptors::http_connections_of_secondary();
-        let handle = start_secondary(options, log, master, halt.clone(), &tasks);
+        let handle = start_secondary(options, faults, log, master, halt.clone(), &tasks);
         // A secondary takes no messages, so there is nothing to limit.
         let http = HttpConfig {
             workers: config.http_workers,

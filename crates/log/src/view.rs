@@ -1,7 +1,7 @@
 //! What the deciding code asks of its node's log: sizes of runs, and whether another node's log is the same.
 
 use acklog_types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
-use acklog_types::{LogView, Unreadable};
+use acklog_types::{LogView, UnreadBatch, Unreadable};
 
 use super::{LogReader, Page, ReadError};
 
@@ -113,6 +113,15 @@ impl LogReader {
 impl From<&ReadError> for Unreadable {
     fn from(error: &ReadError) -> Self {
         Self(error.to_string())
+    }
+}
+
+impl From<ReadError> for UnreadBatch {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Passing { detail } => Self::Passing(detail),
+            ReadError::Damaged { detail, .. } => Self::Damaged(detail),
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub use disk::{Damage, DiskChange, DiskFault, Fsync};
 pub use escape::{escaped, field_value};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
-pub use log_view::{LogView, Unreadable};
+pub use log_view::{LogView, UnreadBatch, Unreadable};
 pub use losses::{Longer, Losses};
 pub use name::is_dots;
 pub use name::{NameError, NodeName};

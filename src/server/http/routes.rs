@@ -19,7 +19,7 @@ use super::query;
 use super::read::{self, ListingRoom, Selection};
 use super::server::{HttpConfig, Node};
 use super::transfer::{self, refuse_encoded};
-use crate::server::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
+use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
 /// Which of the two roles a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,8 +242,8 @@ impl App {
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
         let node = match &self.node {
-            Behind::Master(master, _) => NodeFaults::Master(master),
-            Behind::Secondary(secondary) => NodeFaults::Secondary(secondary),
+            Behind::Master(master, _) => master.faults(),
+            Behind::Secondary(secondary) => secondary.faults(),
         };
         Ok(match route {
             FaultsRoute::Show => faults::shown(node.show().await?),

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::member::NewLink;
 use super::refused::Refused;
-use super::{Effect, Master, Member, MemberId, Standing, send};
+use super::{LeaderEffect, Master, Member, MemberId, Standing, send};
 use crate::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
@@ -165,7 +165,8 @@ impl<L: LogView> Master<L> {
             Err(Denied::Uncompared { end, told }) => {
                 if let Some(stranger) = self.strangers.get_mut(&session) {
                     stranger.uncompared = Some((request, handshake));
-                    self.effects.push_back(Effect::Compare { session, end, told });
+                    let compare = LeaderEffect::Compare { session, end, told };
+                    self.effects.push_back(compare.into());
                 }
             }
         }
@@ -357,16 +358,13 @@ impl<L: LogView> Master<L> {
         self.members.iter().find(|(_, member)| member.name() == name).map(|(&id, _)| id)
     }
 
-    /// Answers a request at once: responses are never delayed.
+    /// Answers a request.
     pub(super) fn respond(
         &mut self,
         session: SessionId,
         request: RequestId,
         response: Response<IdRange>,
     ) {
-        let member = self.by_session.get(&session).and_then(|id| self.members.get(id));
-        let frame = Frame::Response(request, response);
-        let outgoing = self.injector.outgoing(member.map(Member::name), frame);
-        send(&mut self.effects, session, outgoing);
+        send(&mut self.effects, session, Frame::Response(request, response));
     }
 }

@@ -11,7 +11,7 @@ use acklog_types::LogView;
 use acklog_types::{NodeName, RequestId, SessionId};
 use tracing::{debug, info};
 
-use super::{Effect, Master, Member, MemberId, Standing};
+use super::{LeaderEffect, Master, Member, MemberId, Standing};
 use crate::CloseReason;
 use crate::frame::Response;
 use crate::outcome::ForgetError;
@@ -85,7 +85,8 @@ impl<L: LogView> Master<L> {
         let version = self.names.asked;
         let lasting = self.members.values().filter(|member| member.standing() != Standing::Guest);
         let names = lasting.map(Member::name).cloned().collect();
-        self.effects.push_back(Effect::Remember { version, names, losses: self.losses.clone() });
+        let losses = self.losses.clone();
+        self.effects.push_back(LeaderEffect::Remember { version, names, losses }.into());
         version
     }
 

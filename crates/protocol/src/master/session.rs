@@ -8,8 +8,9 @@ use tracing::{debug, info, warn};
 
 use super::member::Standing;
 use super::pages::PageRequest;
-use super::{Effect, Master, Member, MemberId};
+use super::{Master, Member, MemberId};
 use crate::frame::{Frame, Request, Response};
+use crate::machine::Effect;
 use crate::status::Status;
 use crate::{CloseReason, ProtocolError, SessionEnd};
 

@@ -9,11 +9,10 @@ use tracing::{debug, info, warn};
 
 use super::pages::{COMING_PAUSE, Pages};
 use super::store::Arrived;
-use super::{Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary, send};
+use super::{Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary};
 use crate::ProtocolError;
 use crate::backoff::Backoff;
 use crate::delayed::Delayed;
-use crate::faults::Outgoing;
 use crate::frame::{Frame, FrameKind, Handshake, Request, Response};
 use crate::gap_buffer::GapBuffer;
 use crate::health::SILENT_AFTER;
@@ -36,8 +35,6 @@ pub(super) struct Link {
     in_flight: InFlight<FrameKind>,
     pub(super) line: Line,
     pub(super) pages: Pages,
-    /// Requests whose artificial delay is not over.
-    delayed: Delayed<Outgoing>,
     /// Pauses between attempts at the same request.
     pub(super) backoff: Backoff,
     /// No request is made before.
@@ -77,7 +74,6 @@ impl Link {
             in_flight: InFlight::new(request_timeout),
             line: Line::new(request_timeout),
             pages: Pages::new(),
-            delayed: Delayed::new(),
             backoff: Backoff::new(RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX),
             hold_until: None,
             arrived: Delayed::new(),
@@ -177,7 +173,6 @@ impl Link {
         [
             (self.stage == Stage::Introducing).then_some(self.introduced_by),
             self.line.next_look(),
-            self.delayed.next_deadline(),
             self.arrived.next_deadline(),
             self.in_flight.next_deadline(),
             self.hold_until,
@@ -191,11 +186,6 @@ impl Link {
 impl<L: LogView> Secondary<L> {
     pub(super) fn link_timeout(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
-        let session = link.session;
-        while let Some(outgoing) = link.delayed.pop(now) {
-            link.line.sent(now);
-            send(&mut self.effects, session, outgoing);
-        }
         while let Some((request, kind)) = link.in_flight.expire(now) {
             let pause = link.backoff.pause(&mut self.rng);
             link.hold(now + pause);
@@ -294,15 +284,12 @@ impl<L: LogView> Secondary<L> {
         if kind == FrameKind::GetMessages {
             link.pages.newest = Some(id);
         }
-        let outgoing = self.injector.outgoing(None, Frame::Request(id, request));
-        let delay = outgoing.delay;
-        debug!(request = %id, %end, ?delay, "sending {kind:?}");
-        if delay.is_zero() {
+        debug!(request = %id, %end, "sending {kind:?}");
+        if !self.delays_requests {
             link.line.sent(now);
-            send(&mut self.effects, link.session, outgoing);
-        } else {
-            link.delayed.insert(now + delay, outgoing);
         }
+        let session = link.session;
+        self.send(session, Frame::Request(id, request));
     }
 
     /// A response counts whether its request is still pending or not: what it says is true.

@@ -54,7 +54,7 @@ impl<L: LogView> Secondary<L> {
             return self.answer_when_durable(request, run.range().end());
         }
         let kind = if request.is_some() { FrameKind::AddMessage } else { FrameKind::Page };
-        let delay = self.injector.store_delay(kind);
+        let delay = self.store_faults.store_delay(kind);
         // What continues the log needs no room, and is what makes room where a gap keeps it: stored at once, or the one
         // such run that waits for its delay.
         let end = self.log_end;
@@ -145,7 +145,7 @@ impl<L: LogView> Secondary<L> {
     fn answer_now(&mut self, request: Option<RequestId>) {
         // A page has nobody who waits for an answer, and so no error either.
         if let Some(id) = request
-            && self.injector.answers_with_error()
+            && self.store_faults.answers_with_error()
         {
             debug!(request = %id, "a fault: what is stored is answered with an error");
             let detail = "an error on demand, after the messages were stored".to_owned();
@@ -169,7 +169,7 @@ impl<L: LogView> Secondary<L> {
     fn answer(&mut self, request: Option<RequestId>, response: Response<IdRange>) {
         if let (Some(request), Connection::Up(link)) = (request, &self.connection) {
             debug_assert!(link.stage == Stage::Ready);
-            self.write(link.session, Frame::Response(request, response));
+            self.send(link.session, Frame::Response(request, response));
         }
     }
 }
