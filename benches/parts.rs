@@ -16,8 +16,8 @@ use acklog_protocol::{
     AppendRequest, Input, Machine, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait,
 };
 use acklog_types::{
-    Batch, IdRange, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId, WriteConcern,
-    encode_record,
+    Batch, IdRange, InBatch, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId,
+    WriteConcern, encode_record,
 };
 use bytes::BytesMut;
 use divan::Bencher;
@@ -44,7 +44,7 @@ fn range(from: u64, until: u64) -> IdRange {
 fn run(from: u64, messages: u64) -> Records {
     let (mut bytes, text) = (Vec::new(), text());
     for id in from..from + messages {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, &text, false);
+        encode_record(&mut bytes, MessageId::new(id), 0, None, &text, InBatch::Last);
     }
     Records::check(range(from, from + messages), bytes.into()).expect("what was just encoded")
 }
@@ -57,7 +57,7 @@ fn encode_records(bencher: Bencher<'_, '_>, messages: u64) {
     bencher.counter(ItemsCount::new(messages)).bench_local(|| {
         out.clear();
         for id in 0..messages {
-            encode_record(&mut out, MessageId::new(id), 0, None, black_box(&text), false);
+            encode_record(&mut out, MessageId::new(id), 0, None, black_box(&text), InBatch::Last);
         }
         black_box(&out);
     });

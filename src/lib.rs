@@ -8,7 +8,7 @@
 //! The layout is the data flow. `bin` parses and calls [`server`], which wires a node together: its HTTP side hands
 //! requests to the node's core task, which steps the state machine of `acklog-protocol` and carries out its effects on
 //! connections and on the log. [`cli`] is the tool that starts, asks, checks and measures clusters.
-//! `docs/ARCHITECTURE.md` gives the reasons.
+//! `docs/internals/architecture.md` gives the reasons.
 
 pub mod cli;
 pub mod config;

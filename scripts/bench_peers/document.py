@@ -1,4 +1,4 @@
-"""docs/BENCHMARKS.md: fixed words around the tables of one run."""
+"""docs/reference/benchmarks.md: fixed words around the tables of one run."""
 
 import textwrap
 from pathlib import Path

@@ -3,22 +3,16 @@
 use std::io::Write;
 use std::time::Duration;
 
-use acklog_types::escaped;
+use acklog_api::{Disconnected, Faults, FaultsRequest, paths};
+use acklog_client::{Answer, READ_TIMEOUT};
 use acklog_types::{DelayRange, Rate};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use hyper::Method;
-use serde_json::{Map, Value, json};
 
 use super::NodeUrl;
-use super::client::{Answer, Client, READ_TIMEOUT, Unreachable};
-
-/// Where a node keeps its faults.
-pub(super) const PATH: &str = "/faults";
-
-/// Drops a node's connections to its peers.
-pub(super) const DISCONNECT_PATH: &str = "/faults/disconnect";
+use super::client::{Client, is_unreachable};
 
 /// Flags of `acklog faults`.
 #[derive(Clone, Debug, Args)]
@@ -122,7 +116,7 @@ pub(super) async fn run(args: &FaultsArgs, out: &mut impl Write) -> anyhow::Resu
         match ask(args, url).await {
             Ok(answer) => print(args, url, &answer, out)?,
             // It names the node already.
-            Err(error) if error.is::<Unreachable>() => failures.push(error.to_string()),
+            Err(error) if is_unreachable(&error) => failures.push(error.to_string()),
             Err(error) if several => failures.push(format!("{url}: {error:#}")),
             Err(error) => return Err(error),
         }
@@ -136,13 +130,15 @@ pub(super) async fn run(args: &FaultsArgs, out: &mut impl Write) -> anyhow::Resu
 
 async fn ask(args: &FaultsArgs, url: &NodeUrl) -> anyhow::Result<Answer> {
     let (method, path, body) = match &args.action {
-        None | Some(Action::Show) => (Method::GET, PATH, Bytes::new()),
-        Some(Action::Set(set)) => (Method::PUT, PATH, set.body().to_string().into()),
-        Some(Action::Clear) => (Method::DELETE, PATH, Bytes::new()),
-        Some(Action::Disconnect) => (Method::POST, DISCONNECT_PATH, Bytes::new()),
+        None | Some(Action::Show) => (Method::GET, paths::FAULTS, Bytes::new()),
+        Some(Action::Set(set)) => {
+            (Method::PUT, paths::FAULTS, serde_json::to_vec(&set.request())?.into())
+        }
+        Some(Action::Clear) => (Method::DELETE, paths::FAULTS, Bytes::new()),
+        Some(Action::Disconnect) => (Method::POST, paths::FAULTS_DISCONNECT, Bytes::new()),
     };
     let mut client = Client::new(url.clone());
-    let answer = client.call(method, path, body, Some(READ_TIMEOUT)).await?;
+    let answer = client.call(method, path, None, body, Some(READ_TIMEOUT)).await?;
     if !answer.status.is_success() {
         bail!(answer.detail());
     }
@@ -150,21 +146,17 @@ async fn ask(args: &FaultsArgs, url: &NodeUrl) -> anyhow::Result<Answer> {
 }
 
 impl SetArgs {
-    fn body(&self) -> Value {
-        let mut body = Map::new();
-        let mut put = |field: &str, value: Option<Value>| {
-            body.extend(value.map(|value| (field.to_owned(), value)));
-        };
-        let range = |range: Millis| json!([range.0, range.1]);
-        let rate = |rate: Rate| rate.get().into();
-        put("sendDelayMs", self.send_delay.map(range));
-        put("storeDelayMs", self.store_delay.map(range));
-        put("errorRate", self.error_rate.map(rate));
-        put("dropRate", self.drop_rate.map(rate));
-        put("duplicateRate", self.duplicate_rate.map(rate));
-        put("paused", self.paused.then_some(Value::Bool(true)));
-        put("seed", self.seed.map(Value::from));
-        body.into()
+    fn request(&self) -> FaultsRequest {
+        let range = |range: Millis| [range.0.into(), range.1.into()];
+        FaultsRequest {
+            drop_rate: self.drop_rate.map(Rate::get),
+            duplicate_rate: self.duplicate_rate.map(Rate::get),
+            error_rate: self.error_rate.map(Rate::get),
+            paused: self.paused.then_some(true),
+            seed: self.seed,
+            send_delay_ms: self.send_delay.map(range),
+            store_delay_ms: self.store_delay.map(range),
+        }
     }
 }
 
@@ -181,7 +173,7 @@ fn print(
         writeln!(out, "{line}")?;
         return Ok(());
     }
-    let lines = if is_disconnect { vec![dropped(answer)] } else { in_force(&answer.json()?)? };
+    let lines = if is_disconnect { vec![dropped(answer)] } else { in_force(answer)? };
     for line in lines {
         match args.url.len() {
             1 => writeln!(out, "{line}")?,
@@ -193,48 +185,48 @@ fn print(
 
 /// What a node says that it did with its connections, if it says anything.
 fn dropped(answer: &Answer) -> String {
-    let answer = answer.json().unwrap_or_default();
-    match answer.get("disconnected").and_then(Value::as_u64) {
-        Some(1) => "dropped 1 connection".to_owned(),
-        Some(count) => format!("dropped {count} connections"),
-        None => "dropped its connections".to_owned(),
+    match answer.parsed::<Disconnected>().map(|told| told.disconnected) {
+        Ok(1) => "dropped 1 connection".to_owned(),
+        Ok(count) => format!("dropped {count} connections"),
+        Err(_) => "dropped its connections".to_owned(),
     }
 }
 
 /// One line for each fault that is on.
-fn in_force(faults: &Value) -> anyhow::Result<Vec<String>> {
-    let faults = faults.as_object().context("the answer names no faults: is this a node?")?;
-    let get = |field: &str| faults.get(field).unwrap_or(&Value::Null);
+fn in_force(answer: &Answer) -> anyhow::Result<Vec<String>> {
+    let faults: Faults = answer.parsed().context("the answer names no faults: is this a node?")?;
     let mut lines = Vec::new();
-    for (field, words) in [("sendDelayMs", "send delay"), ("storeDelayMs", "store delay")] {
-        if let Some([min, max]) = get(field).as_array().map(Vec::as_slice) {
+    for (delay, words) in
+        [(&faults.send_delay_ms, "send delay"), (&faults.store_delay_ms, "store delay")]
+    {
+        if let Some([min, max]) = delay {
             lines.push(format!("{words} {min}ms..{max}ms"));
         }
     }
-    for (field, words) in [
-        ("errorRate", "error rate"),
-        ("dropRate", "drop rate"),
-        ("duplicateRate", "duplicate rate"),
+    for (rate, words) in [
+        (faults.error_rate, "error rate"),
+        (faults.drop_rate, "drop rate"),
+        (faults.duplicate_rate, "duplicate rate"),
     ] {
-        if let Some(rate) = get(field).as_f64().filter(|rate| *rate > 0.0) {
+        if rate > 0.0 {
             lines.push(format!("{words} {rate}"));
         }
     }
-    if get("paused") == true {
+    if faults.paused {
         lines.push("paused".to_owned());
     }
-    match get("seed").as_u64() {
+    match faults.seed {
         _ if lines.is_empty() => lines.push("no faults".to_owned()),
         Some(seed) => lines.push(format!("seed {seed}")),
         None => {}
     }
-    Ok(lines.iter().map(|line| escaped(line).into_owned()).collect())
+    Ok(lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::test_node::TestNode;
+    use crate::cli::test_node::{LocalNode, TestNode};
     use crate::config::Stop;
 
     #[derive(Debug, clap::Parser)]

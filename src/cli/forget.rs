@@ -2,16 +2,16 @@
 
 use std::io::Write;
 
+use acklog_api::{MasterHealth, paths};
+use acklog_client::READ_TIMEOUT;
 use acklog_types::NodeName;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::Args;
 use hyper::Method;
-use serde_json::Value;
 
 use super::Target;
-use super::client::READ_TIMEOUT;
-use super::clients::{Clients, master_of};
+use super::client::{Clients, master_of};
 
 /// Flags of `acklog forget`.
 #[derive(Clone, Debug, Args)]
@@ -32,7 +32,7 @@ pub(super) struct ForgetArgs {
 /// # Errors
 /// When the master refuses or cannot be reached.
 pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let path = format!("/secondaries/{}", args.name);
+    let path = paths::secondary(args.name.as_str());
     let all = &args.target.urls;
     // Where none can be reached, the request tells that of each.
     let urls = master_of(all).await.map_or_else(|_| all.clone(), |url| vec![url]);
@@ -46,7 +46,9 @@ pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Resu
         writeln!(out, "{}", answer.json_line()?)?;
         return Ok(());
     }
-    match answer.json()?.get("clusterSize").and_then(Value::as_u64) {
+    let health: MasterHealth =
+        answer.parsed().context("the answer reports no master's health: is this a node?")?;
+    match health.cluster_size {
         Some(size) => writeln!(out, "forgot {}; the cluster size is {size}", args.name)?,
         None => writeln!(out, "forgot {}", args.name)?,
     }
@@ -56,7 +58,7 @@ pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::test_node::TestNode;
+    use crate::cli::test_node::{LocalNode, TestNode};
 
     async fn forgotten(status: u16, answer: &'static str) -> Result<(String, String), String> {
         let (node, requests) = TestNode::recording(status, answer).await;
@@ -70,7 +72,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_secondary_is_forgotten_by_its_name() {
-        let (request, out) = forgotten(200, r#"{"clusterSize": 2}"#).await.unwrap();
+        let (request, out) =
+            forgotten(200, r#"{"role": "master", "clusterSize": 2}"#).await.unwrap();
         assert_eq!(request, "DELETE /secondaries/clyde ");
         assert_eq!(out, "forgot clyde; the cluster size is 2\n");
         let refused = forgotten(409, r#"{"detail": "clyde is healthy"}"#).await;

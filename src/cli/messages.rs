@@ -1,19 +1,18 @@
 //! `acklog messages`: prints a node's messages, however many, in little memory.
 //!
-//! The log is asked for page by page, and each page is taken apart while it arrives: at no time
-//! is more than one message held.
+//! The log is asked for page by page, one message a line: at no time is more than one message held.
 
 use std::io::Write;
 
+use acklog_api::{Health, Message, paths};
+use acklog_client::Lines;
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::StatusCode;
-use serde_json::Value;
 
 use super::Target;
-use super::clients::Clients;
-use super::lines::{Message, Selection};
-use super::objects::Objects;
+use super::client::Clients;
+use super::selection::Selection;
 
 /// Messages a page. Small pages cost a request each, huge ones keep a node's stream open for as
 /// long as a slow reader takes.
@@ -43,52 +42,51 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
     while next < end {
         let limit = PAGE_MESSAGES.min(end - next);
         let mut body = client.list(next, limit).await?;
-        let mut objects = Objects::default();
+        let mut lines = Lines::default();
         let first = next;
         while let Some(piece) = client.next_piece(&mut body).await? {
-            objects.add(&piece, |object| {
+            lines.add(&piece, |line| {
                 let message: Message<'_> =
-                    serde_json::from_slice(object).context("the answer is no list of messages")?;
+                    serde_json::from_slice(line).context("the answer is no list of messages")?;
                 args.selection.print(&message, out)?;
                 next = message.id.saturating_add(1);
-                Ok(())
+                anyhow::Ok(())
             })?;
         }
         // What a reader waits for is seen page by page.
         out.flush()?;
         if next == first {
-            bail!("{} shows no message {first} although its log is longer", client.url());
+            bail!("{} shows no message {first} although its log is longer", client.target());
         }
     }
     Ok(())
 }
 
 async fn log_end(clients: &mut Clients) -> anyhow::Result<u64> {
-    let answer = clients.get("/health").await?;
+    let answer = clients.get(paths::HEALTH).await?;
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
     }
-    let health = answer.json()?;
-    health.get("logEnd").and_then(Value::as_u64).context("the node does not tell its log's end")
+    let health = answer.parsed::<Health>().ok();
+    health.and_then(|health| health.log_end()).context("the node does not tell its log's end")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::test_node::TestNode;
+    use crate::cli::test_node::{LocalNode, TestNode};
 
     /// A node with these messages, that answers like a real one.
     async fn node(messages: Vec<String>) -> TestNode {
         TestNode::start(move |line, _| {
             let Some(query) = line.strip_prefix("GET /messages?from=") else {
-                return (200, format!(r#"{{"logEnd": {}}}"#, messages.len()));
+                return (200, format!(r#"{{"role": "master", "logEnd": {}}}"#, messages.len()));
             };
             let (from, limit) = query.split_once("&limit=").unwrap();
             let (from, limit): (usize, usize) = (from.parse().unwrap(), limit.parse().unwrap());
-            let page: Vec<_> = (from..(from + limit).min(messages.len()))
-                .map(|id| serde_json::json!({ "id": id, "message": messages[id] }))
-                .collect();
-            (200, Value::from(page).to_string())
+            let row = |id: usize| serde_json::json!({ "id": id, "message": messages[id] });
+            let rows = (from..(from + limit).min(messages.len())).map(row);
+            (200, rows.map(|row| format!("{row}\n")).collect())
         })
         .await
     }

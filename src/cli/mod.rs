@@ -6,14 +6,13 @@
 pub mod bench;
 mod check;
 mod client;
-mod clients;
 mod faults;
 mod forget;
-mod lines;
 mod log;
 mod messages;
-mod objects;
 mod post;
+mod scenario;
+mod selection;
 mod status;
 mod up;
 mod url;
@@ -33,7 +32,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 pub use url::NodeUrl;
 use url::Target;
 
-use crate::config::{self, MasterArgs, NodeArgs, SecondaryArgs, Stop, UNKNOWN_VARIABLE_ADVICE};
+use crate::config::{
+    self, MasterConfig, NodeConfig, SecondaryConfig, Stop, UNKNOWN_VARIABLE_ADVICE,
+};
 use crate::server;
 use crate::server::run::{StopOn, StopSignals};
 
@@ -65,12 +66,14 @@ enum Command {
     Forget(forget::ForgetArgs),
     /// Look into the data directory of a node, or make a secondary start over
     Log(log::LogArgs),
+    /// Play a text file of steps and expectations, on nodes of its own or in virtual time
+    Scenario(scenario::ScenarioArgs),
     /// Run a master that stops when standard input ends; `up` starts it
     #[command(hide = true)]
-    MasterNode(ChildArgs<MasterArgs>),
+    MasterNode(ChildArgs<MasterConfig>),
     /// Run a secondary that stops when standard input ends; `up` starts it
     #[command(hide = true)]
-    SecondaryNode(ChildArgs<SecondaryArgs>),
+    SecondaryNode(ChildArgs<SecondaryConfig>),
 }
 
 impl Cli {
@@ -115,16 +118,19 @@ impl Cli {
             Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
             Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
             Command::Log(args) => log::run(&args),
-            Command::MasterNode(args) => match args.node.clone().into_config() {
-                Ok(mut config) => {
-                    config.log.up_since = args.up_since();
+            Command::Scenario(args) => scenario::run(&args),
+            Command::MasterNode(args) => match args.node.check() {
+                Ok(()) => {
+                    let mut config = args.node.clone();
+                    config.common.up_since = args.up_since();
                     server::master_node(config, stop_of_child(), &Self::unknown_variables())
                 }
                 Err(stop) => stop.report(),
             },
-            Command::SecondaryNode(args) => match args.node.clone().into_config() {
-                Ok(mut config) => {
-                    config.log.up_since = args.up_since();
+            Command::SecondaryNode(args) => match args.node.check() {
+                Ok(()) => {
+                    let mut config = args.node.clone();
+                    config.common.up_since = args.up_since();
                     server::secondary_node(config, stop_of_child(), &Self::unknown_variables())
                 }
                 Err(stop) => stop.report(),

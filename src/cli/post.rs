@@ -7,19 +7,19 @@ use std::io::{BufRead, Write};
 use std::slice;
 use std::time::Duration;
 
+use acklog_api::{AppendRequest, Appended, paths};
+use acklog_client::Answer;
 use acklog_types::escaped;
 use acklog_types::{IdempotencyKey, WriteConcern, parse_duration_with_unit};
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgAction, Args};
 use hyper::{Method, StatusCode};
-use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use self::input::{Texts, one_batch};
 use super::Target;
-use super::client::{Answer, Unreachable};
-use super::clients::Clients;
+use super::client::{Clients, is_unreachable};
 
 /// What the network may take on top of `--timeout` before the node counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -139,10 +139,10 @@ impl<N: Write> Poster<'_, N> {
     async fn answer(&mut self, texts: &[String]) -> anyhow::Result<Answer> {
         let args = self.args;
         let patience = args.timeout.map(|timeout| timeout + PATIENCE);
-        let body = request_body(args, texts).to_string().into();
+        let body = serde_json::to_vec(&request_body(args, texts))?.into();
         let key = args.key.as_ref().map(IdempotencyKey::as_str);
         let is_waiting = self.clients.is_waiting();
-        let call = self.clients.call(Method::POST, "/messages", key, body, patience);
+        let call = self.clients.call(Method::POST, paths::MESSAGES, key, body, patience);
         tokio::pin!(call);
         let answer = tokio::select! {
             answer = &mut call => answer,
@@ -154,7 +154,7 @@ impl<N: Write> Poster<'_, N> {
                 call.await
             }
         };
-        answer.map_err(|error| match error.is::<Unreachable>() {
+        answer.map_err(anyhow::Error::from).map_err(|error| match is_unreachable(&error) {
             true => error,
             false => anyhow!("{error:#}; {}", lost_answer(args)),
         })
@@ -199,39 +199,29 @@ fn lost_answer(args: &PostArgs) -> String {
     format!("the {noun} may be in the log: {advice}")
 }
 
-fn request_body(args: &PostArgs, texts: &[String]) -> Value {
+fn request_body<'a>(args: &PostArgs, texts: &'a [String]) -> AppendRequest<'a> {
     // Rounded up: 0 would mean not to wait at all.
     let millis = |timeout: Duration| timeout.as_nanos().div_ceil(1_000_000);
-    let millis = args.timeout.map(|timeout| u64::try_from(millis(timeout)).unwrap_or(u64::MAX));
-    let mut body = Map::new();
-    match texts {
-        [text] if !args.batch => body.insert("message".to_owned(), text.as_str().into()),
-        texts => body.insert("messages".to_owned(), texts.into()),
+    let request = match texts {
+        [text] if !args.batch => AppendRequest::message(text.as_str()),
+        texts => AppendRequest::batch(texts),
     };
-    let concern = args.write_concern.map(concern_value);
-    body.extend(concern.map(|concern| ("writeConcern".to_owned(), concern)));
-    body.extend(millis.map(|millis| ("timeoutMs".to_owned(), millis.into())));
-    body.into()
-}
-
-/// A write concern as it stands in a body.
-pub(super) fn concern_value(concern: WriteConcern) -> Value {
-    match concern {
-        WriteConcern::Nodes(nodes) => json!(nodes),
-        word => json!(word.to_string()),
+    AppendRequest {
+        timeout_ms: args.timeout.map(|it| u64::try_from(millis(it)).unwrap_or(u64::MAX)),
+        write_concern: args.write_concern,
+        ..request
     }
 }
 
 fn acked_line(answer: &Answer) -> anyhow::Result<String> {
-    let answer = answer.json()?;
-    let id = answer.get("id").and_then(Value::as_u64).context("the answer names no id")?;
-    let nodes = answer.get("ackedBy").and_then(Value::as_array);
-    let nodes: Vec<_> = nodes.into_iter().flatten().filter_map(Value::as_str).collect();
-    let ids = match answer.get("count").and_then(Value::as_u64) {
+    let told: Appended =
+        answer.parsed().context("the answer does not tell of a message: is this a node?")?;
+    let id = told.id;
+    let ids = match told.count {
         Some(count) if count > 1 => format!("ids {id} to {}", id.saturating_add(count - 1)),
         _ => format!("id {id}"),
     };
-    Ok(format!("{ids}, acked by {}", escaped(&nodes.join(", "))))
+    Ok(format!("{ids}, acked by {}", escaped(&told.acked_by.join(", "))))
 }
 
 #[cfg(test)]

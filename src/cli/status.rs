@@ -2,15 +2,18 @@
 
 use std::io::{IsTerminal, Write};
 
-use acklog_types::escaped;
-use anyhow::bail;
-use clap::Args;
-use hyper::StatusCode;
-use serde::Deserialize;
-
-use super::client::{Answer, Client};
+use super::client::Client;
 use super::{NodeUrl, Target};
 use crate::telemetry::wants_colour;
+use acklog_api::{
+    Disk, DiskState, Health, MasterHealth, MasterLink, MemberHealth, MemberStatus, Mode, Phase,
+    Refused, RefusedCode, SecondaryHealth, paths,
+};
+use acklog_client::Answer;
+use acklog_types::escaped;
+use anyhow::{Context, bail};
+use clap::Args;
+use hyper::StatusCode;
 
 /// Flags of `acklog status`.
 #[derive(Clone, Debug, Args)]
@@ -25,73 +28,6 @@ pub(super) struct StatusArgs {
 
     #[command(flatten)]
     target: Target,
-}
-
-/// The part of `/health` that a person reads. Whatever is missing is not known.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Health {
-    name: Option<String>,
-    role: Option<String>,
-    mode: Option<String>,
-    phase: Option<String>,
-    log_end: Option<u64>,
-    buffered: Option<u64>,
-    cluster_size: Option<u64>,
-    quorum: Option<Quorum>,
-    waiting_senders: Option<u64>,
-    secondaries: Vec<Secondary>,
-    refused: Vec<Refused>,
-    master: Option<Master>,
-    disk: Option<Disk>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Quorum {
-    required: Option<u64>,
-    healthy: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Secondary {
-    name: Option<String>,
-    status: Option<String>,
-    phase: Option<String>,
-    acked_end: Option<u64>,
-    lag: Option<u64>,
-    in_flight: Option<u64>,
-    retries: Option<u64>,
-    rtt_ms: Option<f64>,
-    last_seen_ms: Option<f64>,
-}
-
-/// A secondary that the master did not let in.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Refused {
-    name: Option<String>,
-    code: Option<String>,
-    log_end: Option<u64>,
-    last_seen_ms: Option<f64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Master {
-    address: Option<String>,
-    connected: Option<bool>,
-    name: Option<String>,
-    log_end: Option<u64>,
-    last_error: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Disk {
-    state: Option<String>,
-    detail: Option<String>,
 }
 
 /// Asks each node and prints what it says. A node that refuses does not keep the others from being
@@ -135,93 +71,120 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
 
 /// What a node says about itself.
 async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health)> {
-    let path = if args.ready { "/ready" } else { "/health" };
+    let path = if args.ready { paths::READY } else { paths::HEALTH };
     let answer = Client::new(url.clone()).get(path).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE
-        && let Ok(health) = serde_json::from_slice::<Health>(&answer.body)
-        && health.role.is_some()
+        && let Ok(health) = answer.parsed::<Health>()
     {
         bail!("not ready: {}", summary(&health).trim_end().replace('\n', "; "));
     }
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
     }
-    let health = serde_json::from_value(answer.json()?)?;
+    let health = answer.parsed().context("the answer reports no health: is this a node?")?;
     Ok((answer, health))
 }
 
 /// A row for each node, and below it what the master says.
 fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
-    let nobody = Health::default();
     let row = |(url, health): &(&NodeUrl, Option<Health>)| {
-        let health = health.as_ref().unwrap_or(&nobody);
-        let state = health.mode.as_ref().or(health.phase.as_ref());
-        let url = url.to_string();
-        [word(&health.name), word(&health.role), word(&state.cloned()), number(health.log_end), url]
+        let (name, role, state, log_end) = match health {
+            Some(health) => {
+                let name = word(health.name());
+                (name, word(Some(health.role().as_str())), word(state(health)), health.log_end())
+            }
+            None => (word(None), word(None), word(None), None),
+        };
+        [name, role, state, number(log_end), url.to_string()]
     };
     let heads = ["NAME", "ROLE", "STATE", "LOG END", "URL"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heads).chain(nodes.iter().map(row)).collect();
     let mut text = laid_out(&rows, |column| column != 3, |_, _| None);
     for health in nodes.iter().filter_map(|(_, health)| health.as_ref()) {
-        if health.role.as_deref() == Some("master") {
-            text.push('\n');
-            text.push_str(&rendered(health, colour));
-        } else {
-            let troubles = troubles(health);
-            if !troubles.is_empty() {
-                text.push_str(&format!("\n{}:\n{troubles}", word(&health.name)));
+        match health {
+            Health::Master(_) => {
+                text.push('\n');
+                text.push_str(&rendered(health, colour));
+            }
+            Health::Secondary(_) => {
+                let troubles = troubles(health);
+                if !troubles.is_empty() {
+                    text.push_str(&format!("\n{}:\n{troubles}", word(health.name())));
+                }
             }
         }
     }
     text
 }
 
+/// A master's mode, or a secondary's phase.
+fn state(health: &Health) -> Option<&str> {
+    match health {
+        Health::Master(health) => health.mode.as_ref().map(Mode::as_str),
+        Health::Secondary(health) => health.phase.as_ref().map(Phase::as_str),
+    }
+}
+
 fn rendered(health: &Health, colour: bool) -> String {
     let mut text = summary(health);
-    if health.master.is_none() && health.secondaries.is_empty() {
-        text.push_str(
-            "no secondaries: one is listed from when it is ready until it is forgotten\n",
-        );
-    } else if health.master.is_none() {
-        text.push('\n');
-        text.push_str(&table(&health.secondaries, colour));
+    match health {
+        Health::Master(health) if health.secondaries.is_empty() => {
+            text.push_str(
+                "no secondaries: one is listed from when it is ready until it is forgotten\n",
+            );
+        }
+        Health::Master(health) => {
+            text.push('\n');
+            text.push_str(&table(&health.secondaries, colour));
+        }
+        Health::Secondary(_) => {}
     }
     text
 }
 
 /// What the node says about itself: a line for each thing.
 fn summary(health: &Health) -> String {
-    let mut text = head(health);
-    if let Some(quorum) = &health.quorum {
-        let (healthy, required) = (number(quorum.healthy), number(quorum.required));
-        text.push_str(&format!("quorum: {healthy} healthy of {required} required\n"));
+    match health {
+        Health::Master(master) => {
+            let mut text = master_head(master);
+            if let Some(quorum) = &master.quorum {
+                let (healthy, required) = (number(quorum.healthy), number(quorum.required));
+                text.push_str(&format!("quorum: {healthy} healthy of {required} required\n"));
+            }
+            text + &troubles(health)
+        }
+        Health::Secondary(secondary) => {
+            let mut text = secondary_head(secondary) + &troubles(health);
+            if let Some(master) = &secondary.master {
+                text.push_str(&master_line(master));
+            }
+            text
+        }
     }
-    text.push_str(&troubles(health));
-    if let Some(master) = &health.master {
-        text.push_str(&master_line(master));
-    }
-    text
 }
 
 /// What is wrong: a line for each thing.
 fn troubles(health: &Health) -> String {
     let mut text = String::new();
-    if let Some(disk) = &health.disk
-        && disk.state.as_deref() != Some("ok")
+    if let Some(Disk { state, detail }) = health.disk()
+        && *state != Some(DiskState::Ok)
     {
-        text.push_str(&format!("disk {}: {}\n", word(&disk.state), word(&disk.detail)));
+        let state = word(state.as_ref().map(DiskState::as_str));
+        text.push_str(&format!("disk {state}: {}\n", word(detail.as_deref())));
     }
-    for refused in &health.refused {
+    let Health::Master(master) = health else { return text };
+    for refused in &master.refused {
         let when = match refused.last_seen_ms {
-            Some(ms) => format!("{} ago", span(ms)),
+            Some(ms) => format!("{} ago", span(ms as f64)),
             None => "before this start".to_owned(),
         };
-        let (name, code) = (word(&refused.name), word(&refused.code));
+        let name = word(refused.name.as_deref());
+        let code = word(refused.code.as_ref().map(RefusedCode::as_str));
         let end = number(refused.log_end);
         text.push_str(&format!("refused {name}: {code}, log end {end}, {when}\n"));
     }
-    let is_longer = |refused: &Refused| refused.code.as_deref() == Some("longer-log");
-    if health.mode.as_deref() == Some("read-only") && health.refused.iter().any(is_longer) {
+    let is_longer = |refused: &Refused| refused.code == Some(RefusedCode::LongerLog);
+    if master.mode == Some(Mode::ReadOnly) && master.refused.iter().any(is_longer) {
         text.push_str(
             "behind: a secondary has more of this log; was this master put back from an older copy? \
              Keep that secondary, and see acklog log accept-loss --help\n",
@@ -230,24 +193,30 @@ fn troubles(health: &Health) -> String {
     text
 }
 
-fn head(health: &Health) -> String {
-    let name = word(&health.name);
-    let log_end = number(health.log_end);
-    if health.role.as_deref() == Some("secondary") {
-        let buffered = number(health.buffered);
-        let phase = word(&health.phase);
-        return format!("{name} (secondary): {phase}, log end {log_end}, buffered {buffered}\n");
-    }
+fn master_head(health: &MasterHealth) -> String {
     format!(
-        "{name} ({}): {}, log end {log_end}, cluster size {}, waiting senders {}\n",
-        word(&health.role),
-        word(&health.mode),
+        "{} ({}): {}, log end {}, cluster size {}, waiting senders {}\n",
+        word(health.name.as_deref()),
+        health.role,
+        word(health.mode.as_ref().map(Mode::as_str)),
+        number(health.log_end),
         number(health.cluster_size),
         number(health.waiting_senders),
     )
 }
 
-fn master_line(master: &Master) -> String {
+fn secondary_head(health: &SecondaryHealth) -> String {
+    format!(
+        "{} ({}): {}, log end {}, buffered {}\n",
+        word(health.name.as_deref()),
+        health.role,
+        word(health.phase.as_ref().map(Phase::as_str)),
+        number(health.log_end),
+        number(health.buffered),
+    )
+}
+
+fn master_line(master: &MasterLink) -> String {
     let connected = match master.connected {
         Some(true) => "connected",
         Some(false) => "not connected",
@@ -259,8 +228,8 @@ fn master_line(master: &Master) -> String {
         .map_or(String::new(), |error| format!("; the last attempt failed: {}", escaped(error)));
     format!(
         "its master: {} at {}, {connected}, log end {}{error}\n",
-        word(&master.name),
-        word(&master.address),
+        word(master.name.as_deref()),
+        word(master.address.as_deref()),
         number(master.log_end),
     )
 }
@@ -277,7 +246,7 @@ const STATUS_COLUMN: usize = 1;
 /// The first columns hold words and stand left, the others numbers and stand right.
 const WORD_COLUMNS: usize = 3;
 
-fn table(secondaries: &[Secondary], colour: bool) -> String {
+fn table(secondaries: &[MemberHealth], colour: bool) -> String {
     let heads = COLUMNS.map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heads).chain(secondaries.iter().map(row)).collect();
     let colour = |column, cell: &str| colour_of(cell).filter(|_| colour && column == STATUS_COLUMN);
@@ -316,26 +285,26 @@ fn laid_out<const N: usize>(
     text
 }
 
-fn row(secondary: &Secondary) -> [String; 9] {
+fn row(secondary: &MemberHealth) -> [String; 9] {
     [
-        word(&secondary.name),
-        word(&secondary.status),
+        word(secondary.name.as_deref()),
+        word(secondary.status.as_ref().map(MemberStatus::as_str)),
         phase(secondary),
         number(secondary.acked_end),
         number(secondary.lag),
         number(secondary.in_flight),
         number(secondary.retries),
         secondary.rtt_ms.map_or(UNKNOWN.to_owned(), round_trip),
-        secondary.last_seen_ms.map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", span(ms))),
+        secondary.last_seen_ms.map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", span(ms as f64))),
     ]
 }
 
 /// How far it is in joining. One that has a connection and does not answer on it is neither ready nor catching up.
-fn phase(secondary: &Secondary) -> String {
-    let is_unhealthy = secondary.status.as_deref() == Some("unhealthy");
-    match secondary.phase.as_deref() {
-        Some("ready" | "catching-up") if is_unhealthy => "silent".to_owned(),
-        _ => word(&secondary.phase),
+fn phase(secondary: &MemberHealth) -> String {
+    let is_unhealthy = secondary.status == Some(MemberStatus::Unhealthy);
+    match &secondary.phase {
+        Some(Phase::Ready | Phase::CatchingUp) if is_unhealthy => "silent".to_owned(),
+        phase => word(phase.as_ref().map(Phase::as_str)),
     }
 }
 
@@ -349,8 +318,8 @@ fn colour_of(cell: &str) -> Option<u8> {
     }
 }
 
-fn word(text: &Option<String>) -> String {
-    text.as_deref().map_or(UNKNOWN.to_owned(), |text| escaped(text).into_owned())
+fn word(text: Option<&str>) -> String {
+    text.map_or(UNKNOWN.to_owned(), |text| escaped(text).into_owned())
 }
 
 fn number(number: Option<u64>) -> String {

@@ -13,8 +13,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 
-use super::args::NodeArgs;
-
 /// Exit status of a command line that cannot be used.
 pub(crate) const BAD_USAGE_STATUS: u8 = 2;
 
@@ -25,6 +23,15 @@ const LAST_LINE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How a flag's environment variable is called; shown once instead of behind each flag.
 const ENVIRONMENT_HELP: &str = "Each flag can also be given by an environment variable: \
 ACKLOG_HTTP_PORT for --http-port. A flag wins over its variable.";
+
+/// The flags of a daemon.
+pub trait NodeConfig: Parser {
+    /// Checks what single flags cannot tell.
+    ///
+    /// # Errors
+    /// When the flags contradict each other.
+    fn check(&self) -> Result<(), Stop>;
+}
 
 /// Why a program ends before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,14 +105,17 @@ pub fn parse<T: Parser>(
 ///
 /// # Errors
 /// As [`parse`], and when flags contradict each other.
-pub fn parse_node<T: NodeArgs>(
+pub fn parse_node<T: NodeConfig>(
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-) -> Result<T::Config, Stop> {
+) -> Result<T, Stop> {
     let (flags, matches): (T, _) = parse_with_sources(args)?;
-    flags.into_config().map_err(|stop| match stop {
-        Stop::BadUsage(line) => Stop::BadUsage(with_variables(&T::command(), &matches, line)),
-        shown => shown,
-    })
+    match flags.check() {
+        Ok(()) => Ok(flags),
+        Err(Stop::BadUsage(line)) => {
+            Err(Stop::BadUsage(with_variables(&T::command(), &matches, line)))
+        }
+        Err(shown) => Err(shown),
+    }
 }
 
 fn parse_with_sources<T: Parser>(

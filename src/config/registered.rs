@@ -51,7 +51,7 @@ impl MasterConfig {
 
     /// Returns the registered secondaries that `--secondaries` does not let in. They count all the same.
     pub fn unlisted<'a>(&self, registered: &'a [NodeName]) -> Vec<&'a NodeName> {
-        let Some(listed) = &self.secondaries else { return Vec::new() };
+        let Some(listed) = self.listed_secondaries() else { return Vec::new() };
         registered.iter().filter(|name| !listed.contains(name)).collect()
     }
 }
@@ -75,14 +75,14 @@ fn listed(names: &[NodeName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{MasterArgs, parse_node};
+    use crate::config::{MasterConfig, parse_node};
 
     fn names(count: usize) -> Vec<NodeName> {
         (1..=count).map(|n| format!("s{n}").parse().unwrap()).collect()
     }
 
     fn checked(flags: &[&str], registered: &[NodeName]) -> Result<(), String> {
-        let config = parse_node::<MasterArgs>([&["master-node"], flags].concat()).unwrap();
+        let config = parse_node::<MasterConfig>([&["master-node"], flags].concat()).unwrap();
         config.check_registered(registered).map_err(|error| error.to_string())
     }
 
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn registered_names_that_are_not_let_in_are_found() {
         let flags = ["master-node", "--secondaries=s1, s3"];
-        let config = parse_node::<MasterArgs>(flags).unwrap();
+        let config = parse_node::<MasterConfig>(flags).unwrap();
         let registered = names(3);
         assert_eq!(config.unlisted(&registered), [&registered[1]]);
     }

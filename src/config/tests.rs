@@ -1,16 +1,19 @@
 //! Flags become configurations, bad ones one line.
 
+use std::time::Duration;
+
+use acklog_types::{Fsync, NodeName, Quorum, WriteConcern};
 use clap::CommandFactory;
 
 use super::*;
 use crate::telemetry::LogFormat;
 
 fn master(flags: &[&str]) -> Result<MasterConfig, Stop> {
-    parse_node::<MasterArgs>([&["master-node"], flags].concat())
+    parse_node::<MasterConfig>([&["master-node"], flags].concat())
 }
 
 fn secondary(flags: &[&str]) -> Result<SecondaryConfig, Stop> {
-    parse_node::<SecondaryArgs>([&["secondary-node"], flags].concat())
+    parse_node::<SecondaryConfig>([&["secondary-node"], flags].concat())
 }
 
 fn refusal(flags: &[&str]) -> String {
@@ -24,18 +27,21 @@ fn refusal(flags: &[&str]) -> String {
 fn without_flags_the_defaults_hold() {
     let config = master(&[]).unwrap();
     assert_eq!(config.name.as_str(), "master");
-    assert_eq!((config.bind.to_string().as_str(), config.http_port), ("127.0.0.1", 8000));
-    assert_eq!((config.comm_port, config.http_workers, config.comm_workers), (6000, 3, 1));
-    assert_eq!(config.request_timeout, Duration::from_millis(1500));
+    assert_eq!((config.common.bind.to_string().as_str(), config.http_port), ("127.0.0.1", 8000));
+    assert_eq!(
+        (config.comm_port, config.common.http_workers, config.common.comm_workers),
+        (6000, 3, 1)
+    );
+    assert_eq!(config.common.request_timeout, Duration::from_millis(1500));
     assert_eq!(config.heartbeat_interval, Duration::from_secs(1));
-    assert_eq!((config.send_delay, config.cluster_size), (None, None));
-    assert_eq!((config.quorum, config.allow_faults), (None, false));
+    assert_eq!((config.common.send_delay, config.cluster_size), (None, None));
+    assert_eq!((config.least_healthy(), config.common.allow_faults), (None, false));
     assert_eq!(config.default_write_concern, WriteConcern::Majority);
     assert_eq!((config.max_message_bytes, config.max_waiting), (1 << 20, 65_536));
-    assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
-    assert_eq!((config.data_dir, config.fsync), (None, Fsync::Always));
+    assert_eq!((config.common.log.as_str(), config.common.log_format), ("info", LogFormat::Text));
+    assert_eq!((&config.common.data_dir, config.common.fsync), (&None, Fsync::Always));
     assert_eq!(config.idempotency_window, 1_000_000);
-    assert!(config.allowed_hosts.is_empty());
+    assert!(config.common.allowed_hosts().is_empty());
 
     let config = secondary(&[]).unwrap();
     assert_eq!(config.name.as_str(), "secondary");
@@ -43,19 +49,19 @@ fn without_flags_the_defaults_hold() {
     assert_eq!(config.master_ip, "127.0.0.1");
     assert_eq!(config.reconnect_delay, Duration::from_secs(3));
     assert_eq!(config.store_delay, None);
-    assert_eq!((config.data_dir, config.fsync), (None, Fsync::Always));
+    assert_eq!((config.common.data_dir, config.common.fsync), (None, Fsync::Always));
 }
 
 #[test]
 fn the_last_of_a_flag_given_twice_counts() {
     let config = master(&["--http-port", "1", "--http-port=2", "--log", "off", "--log", "warn"]);
     let config = config.unwrap();
-    assert_eq!((config.http_port, config.log.filter.as_str()), (2, "warn"));
+    assert_eq!((config.http_port, config.common.log.as_str()), (2, "warn"));
 }
 
 #[test]
 fn allowed_hosts_are_names_separated_by_commas() {
-    let hosts = |flags: &[&str]| secondary(flags).unwrap().allowed_hosts;
+    let hosts = |flags: &[&str]| secondary(flags).unwrap().common.allowed_hosts();
     assert_eq!(hosts(&["--allowed-hosts", "a, log.example.org"]), ["a", "log.example.org"]);
     assert_eq!(hosts(&["--allowed-hosts", "a,b", "--allowed-hosts=c"]), ["c"]);
     for bad in ["a:8000", "http://a", "a,,b", "a b", "*.example.org"] {
@@ -78,13 +84,13 @@ fn values_are_read_as_people_write_them() {
     .unwrap();
     assert_eq!(config.max_message_bytes, 65_536);
     assert_eq!(config.default_write_concern, WriteConcern::Nodes(3));
-    assert_eq!(config.send_delay.unwrap().max(), Duration::from_secs(2));
-    assert_eq!(config.log.format, LogFormat::Json);
-    let listed = master(&["--secondaries=b, a,b"]).unwrap().secondaries.unwrap();
+    assert_eq!(config.common.send_delay.unwrap().max(), Duration::from_secs(2));
+    assert_eq!(config.common.log_format, LogFormat::Json);
+    let listed = master(&["--secondaries=b, a,b"]).unwrap().listed_secondaries().unwrap().clone();
     assert_eq!(listed.iter().map(NodeName::as_str).collect::<Vec<_>>(), ["a", "b"]);
-    assert_eq!(master(&["--quorum=2"]).unwrap().quorum, Some(Quorum::Nodes(2)));
-    assert_eq!(master(&["--quorum=majority"]).unwrap().quorum, Some(Quorum::Majority));
-    assert!(secondary(&["--allow-faults"]).unwrap().allow_faults);
+    assert_eq!(master(&["--quorum=2"]).unwrap().least_healthy(), Some(Quorum::Nodes(2)));
+    assert_eq!(master(&["--quorum=majority"]).unwrap().least_healthy(), Some(Quorum::Majority));
+    assert!(secondary(&["--allow-faults"]).unwrap().common.allow_faults);
     assert_eq!(master(&["--max-message-bytes=8MiB"]).unwrap().max_message_bytes, 8 << 20);
     let config = secondary(&["--master-ip", "replicated-log_master.local"]).unwrap();
     assert_eq!(config.master_ip, "replicated-log_master.local");
@@ -93,16 +99,18 @@ fn values_are_read_as_people_write_them() {
     }
     let config = secondary(&["--data-dir", "/var/lib/acklog", "--fsync=never"]).unwrap();
     let config_of = |flags: &[&str]| master(flags).unwrap();
-    assert_eq!(config_of(&["--bind=10.0.0.1"]).comm_bind.to_string(), "10.0.0.1");
+    assert_eq!(config_of(&["--bind=10.0.0.1"]).comm_address().to_string(), "10.0.0.1");
     let apart = config_of(&["--bind=127.0.0.1", "--comm-bind=10.0.0.1"]);
     assert_eq!(
-        (apart.bind.to_string().as_str(), apart.comm_bind.to_string().as_str()),
+        (apart.common.bind.to_string().as_str(), apart.comm_address().to_string().as_str()),
         ("127.0.0.1", "10.0.0.1")
     );
-    assert_eq!(config.data_dir.unwrap().to_str(), Some("/var/lib/acklog"));
-    assert_eq!(config.fsync, Fsync::Never);
-    assert_eq!(secondary(&["--max-listing-bytes=16MiB"]).unwrap().max_listing_bytes, 16 << 20);
-    assert_eq!(master(&[]).unwrap().max_listing_bytes, crate::server::http::LISTING_BYTES_MAX);
+    assert_eq!(config.common.data_dir.unwrap().to_str(), Some("/var/lib/acklog"));
+    assert_eq!(config.common.fsync, Fsync::Never);
+    assert_eq!(
+        secondary(&["--max-listing-bytes=16MiB"]).unwrap().common.max_listing_bytes,
+        16 << 20
+    );
     assert_eq!(master(&["--idempotency-window=7"]).unwrap().idempotency_window, 7);
 }
 
@@ -171,7 +179,7 @@ fn a_value_of_several_lines_stays_one_line() {
 #[test]
 fn help_explains_each_flag_in_one_line_with_its_default() {
     let Err(Stop::Shown(help)) = master(&["--help"]) else { panic!("no help") };
-    let command = MasterArgs::command();
+    let command = MasterConfig::command();
     let shown = || command.get_arguments().filter(|arg| !arg.is_hide_set());
     for arg in shown() {
         let long = format!("--{} ", arg.get_long().unwrap());
@@ -186,7 +194,7 @@ fn help_explains_each_flag_in_one_line_with_its_default() {
 
 #[test]
 fn every_flag_has_its_environment_variable() {
-    for command in [MasterArgs::command(), SecondaryArgs::command()] {
+    for command in [MasterConfig::command(), SecondaryConfig::command()] {
         for arg in command.get_arguments() {
             let long = arg.get_long().unwrap().to_uppercase().replace('-', "_");
             assert_eq!(arg.get_env().unwrap().to_str().unwrap(), format!("ACKLOG_{long}"));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Command, CommandFactory};
 
-use super::{MasterArgs, SecondaryArgs};
+use super::{MasterConfig, SecondaryConfig};
 
 /// What all variables of this project begin with.
 const PREFIX: &str = "ACKLOG_";
@@ -27,7 +27,7 @@ fn unknown_of(names: impl Iterator<Item = String>, tool: &Command) -> Vec<String
     let mut names: BTreeSet<String> = names.filter(|name| name.starts_with(PREFIX)).collect();
     if !names.is_empty() {
         let mut known = OF_SCRIPTS.map(str::to_owned).into();
-        for command in [&MasterArgs::command(), &SecondaryArgs::command(), tool] {
+        for command in [&MasterConfig::command(), &SecondaryConfig::command(), tool] {
             add_variables(command, &mut known);
         }
         names.retain(|name| !known.contains(name));

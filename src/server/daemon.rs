@@ -25,7 +25,7 @@ pub fn master_node(
     stop: anyhow::Result<StopSignals>,
     unknown_variables: &[String],
 ) -> ExitCode {
-    let (name, log) = (config.name.clone(), config.log.clone());
+    let (name, log) = (config.name.clone(), config.common.log_config());
     logged("master-node", &name, &log, unknown_variables, || run::master(config, stop?))
 }
 
@@ -36,7 +36,7 @@ pub fn secondary_node(
     stop: anyhow::Result<StopSignals>,
     unknown_variables: &[String],
 ) -> ExitCode {
-    let (name, log) = (config.name.clone(), config.log.clone());
+    let (name, log) = (config.name.clone(), config.common.log_config());
     logged("secondary-node", &name, &log, unknown_variables, || run::secondary(config, stop?))
 }
 

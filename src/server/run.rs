@@ -9,7 +9,7 @@ use std::time::Duration;
 use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::{self, Background, Opened};
 use acklog_protocol::{MasterOptions, SecondaryOptions};
-use acklog_types::{Faults, Fsync, InstanceId, LogId};
+use acklog_types::{Faults, Fsync, InstanceId, LogId, NodeName};
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use signals::{StopOn, StopSignals};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-use crate::config::{MasterConfig, SecondaryConfig};
+use crate::config::{CommonConfig, MasterConfig, SecondaryConfig};
 use crate::server::descriptors;
 use crate::server::http::{HostNames, HttpConfig, Node, Server};
 use crate::server::node::{MasterAddress, start_master, start_secondary};
@@ -51,13 +51,15 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// When it cannot start: a port in use, for example.
 pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
     raise_descriptor_limit();
-    let runtime = comm_runtime(config.comm_workers)?;
+    let runtime = comm_runtime(config.common.comm_workers)?;
     let new_log = LogId::new(rand::random());
-    let (require_log, segment_bytes) = (config.require_log, config.segment_bytes);
-    let (role, fsync, keys) = (Role::Master, config.fsync, config.idempotency_window);
-    let disk = Disk { role, fsync, keys, require_log, segment_bytes };
-    info!(dir = shown(config.data_dir.as_deref()), version = VERSION, "starting as a master");
-    let opening = open_log(config.data_dir.clone(), disk, new_log, &mut stop);
+    let disk = disk_options(&config.common, Role::Master, new_log, config.idempotency_window);
+    info!(
+        dir = shown(config.common.data_dir.as_deref()),
+        version = VERSION,
+        "starting as a master"
+    );
+    let opening = open_log(config.common.data_dir.clone(), disk, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     if let Err(contradiction) = config.check_registered(&log.members) {
         background.close();
@@ -68,41 +70,26 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             where it is gone, forget it with `acklog forget`");
     }
     // The log first: nobody is left waiting at an open port while it is read.
-    let http_listener = listen(config.bind, config.http_port)?;
-    let comm_listener = listen(config.comm_bind, config.comm_port)?;
+    let http_listener = listen(config.common.bind, config.http_port)?;
+    let comm_listener = listen(config.comm_address(), config.comm_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         comm_listener.set_nonblocking(true)?;
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
-        info!(address = %comm_listener.local_addr()?, workers = config.comm_workers, "listening for secondaries");
-        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
-        let faults = Faults { send_delay: config.send_delay, ..Faults::default() };
-        let options = MasterOptions {
-            name: config.name,
-            log: log.log.unwrap_or(new_log),
-            request_timeout: config.request_timeout,
-            heartbeat_interval: config.heartbeat_interval,
-            cluster_size: config.cluster_size,
-            secondaries: config.secondaries,
-            default_write_concern: config.default_write_concern,
-            quorum: config.quorum,
-            max_waiting: config.max_waiting,
-            max_strangers: descriptors::strangers(),
-            idempotency_window: config.idempotency_window,
-            seed: rand::random(),
-        };
+        let (address, workers) = (comm_listener.local_addr()?, config.common.comm_workers);
+        info!(%address, workers, "listening for secondaries");
+        let faults = Faults { send_delay: config.common.send_delay, ..Faults::default() };
+        let options = master_options(&config, log.log.unwrap_or(new_log));
         let max_connections = descriptors::http_connections_of_master();
         tell_if_too_few(max_connections, config.max_waiting);
         let handle = start_master(options, faults, log, comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
-            workers: config.http_workers,
             max_message_bytes: config.max_message_bytes,
-            max_listing_bytes: config.max_listing_bytes,
             max_connections,
-            allow_faults: config.allow_faults,
-            hosts,
             // In memory, and with `--fsync never`, the ids of a lost end are given again.
-            ids_are_stable: config.data_dir.is_some() && config.fsync == Fsync::Always,
+            ids_are_stable: config.common.data_dir.is_some()
+                && config.common.fsync == Fsync::Always,
+            ..http_config(config.name, &config.common)
         };
         let server = Server::start(http, Node::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
@@ -126,48 +113,31 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
 /// When it cannot start: a port in use, for example.
 pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
     raise_descriptor_limit();
-    let runtime = comm_runtime(config.comm_workers)?;
-    let disk = Disk {
-        role: Role::Secondary,
-        fsync: config.fsync,
-        keys: 0,
-        require_log: config.require_log,
-        segment_bytes: config.segment_bytes,
-    };
-    let unused = LogId::new(0);
+    let runtime = comm_runtime(config.common.comm_workers)?;
+    let (unused_log, no_keys) = (LogId::new(0), 0);
+    let disk = disk_options(&config.common, Role::Secondary, unused_log, no_keys);
     let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
-    let dir = shown(config.data_dir.as_deref());
+    let dir = shown(config.common.data_dir.as_deref());
     info!(%master, dir, version = VERSION, "starting as a secondary");
-    let opening = open_log(config.data_dir.clone(), disk, unused, &mut stop);
+    let opening = open_log(config.common.data_dir.clone(), disk, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
-    let http_listener = listen(config.bind, config.http_port)?;
+    let http_listener = listen(config.common.bind, config.http_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         debug!(%instance, seed, "drawn for this run");
-        let hosts = HostNames::new(config.name.clone(), config.allowed_hosts);
-        let (send_delay, store_delay) = (config.send_delay, config.store_delay);
+        let (send_delay, store_delay) = (config.common.send_delay, config.store_delay);
         let faults = Faults { send_delay, store_delay, ..Faults::default() };
         let options = SecondaryOptions {
-            name: config.name,
+            name: config.name.clone(),
             instance,
-            request_timeout: config.request_timeout,
+            request_timeout: config.common.request_timeout,
             reconnect_delay: config.reconnect_delay,
             seed,
         };
-        let max_connections = descriptors::http_connections_of_secondary();
         let handle = start_secondary(options, faults, log, master, halt.clone(), &tasks);
-        // A secondary takes no messages, so there is nothing to limit.
-        let http = HttpConfig {
-            workers: config.http_workers,
-            max_message_bytes: 0,
-            max_listing_bytes: config.max_listing_bytes,
-            max_connections,
-            allow_faults: config.allow_faults,
-            hosts,
-            // A secondary does not know whether its master keeps its log.
-            ids_are_stable: false,
-        };
+        let max_connections = descriptors::http_connections_of_secondary();
+        let http = HttpConfig { max_connections, ..http_config(config.name, &config.common) };
         let server = Server::start(http, Node::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
         let cause = stop.stopped().await;
@@ -185,33 +155,65 @@ fn shown(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.display().to_string())
 }
 
-/// What a node's kind and flags say about its log on disk.
-struct Disk {
-    role: Role,
-    fsync: Fsync,
-    keys: usize,
-    require_log: bool,
-    segment_bytes: u64,
+/// Returns how a master decides, as its flags say.
+fn master_options(config: &MasterConfig, log: LogId) -> MasterOptions {
+    MasterOptions {
+        name: config.name.clone(),
+        log,
+        request_timeout: config.common.request_timeout,
+        heartbeat_interval: config.heartbeat_interval,
+        cluster_size: config.cluster_size,
+        secondaries: config.listed_secondaries().cloned(),
+        default_write_concern: config.default_write_concern,
+        quorum: config.least_healthy(),
+        max_waiting: config.max_waiting,
+        max_strangers: descriptors::strangers(),
+        idempotency_window: config.idempotency_window,
+        seed: rand::random(),
+    }
+}
+
+/// Returns how HTTP is served, as the flags of both kinds of node say. What only a master has is off: a secondary takes
+/// no messages, and does not know whether its master keeps its log.
+fn http_config(name: NodeName, flags: &CommonConfig) -> HttpConfig {
+    HttpConfig {
+        workers: flags.http_workers,
+        max_message_bytes: 0,
+        max_listing_bytes: flags.max_listing_bytes,
+        max_connections: 0,
+        allow_faults: flags.allow_faults,
+        hosts: HostNames::new(name, flags.allowed_hosts()),
+        ids_are_stable: false,
+    }
+}
+
+/// Returns how a node's log on disk is opened: what its flags say, and what its kind does.
+fn disk_options(flags: &CommonConfig, role: Role, new_log: LogId, keys: usize) -> DiskOptions {
+    DiskOptions {
+        role,
+        fsync: flags.fsync,
+        new_log,
+        keys,
+        seed: rand::random(),
+        require_log: flags.require_log,
+        sizes: Sizes::of_segments(flags.segment_bytes),
+    }
 }
 
 /// Opens the node's log, in its data directory or in memory; `None` when the node is told to stop meanwhile. A long log
 /// takes a while; opening can be given up at any point, as a crash could end it there.
 async fn open_log(
     data_dir: Option<PathBuf>,
-    disk: Disk,
-    new_log: LogId,
+    options: DiskOptions,
     stop: &mut StopSignals,
 ) -> anyhow::Result<Option<(Opened, Background)>> {
     let Some(data_dir) = data_dir else {
         info!("the log is in memory: it ends with this process; --data-dir keeps it");
         return Ok(Some((Opened::in_memory(), Background::default())));
     };
-    let Disk { role, fsync, keys, require_log, segment_bytes } = disk;
-    if fsync == Fsync::Never {
+    if options.fsync == Fsync::Never {
         warn!("--fsync never: what is acked survives this process, and not the machine");
     }
-    let (seed, sizes) = (rand::random(), Sizes::of_segments(segment_bytes));
-    let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };
     let opened = stop.unless_stopped(move || acklog_log::open(&data_dir, options)).await?;
     Ok(opened.transpose()?)
 }

@@ -1,4 +1,4 @@
-//! The tables of `docs/HTTP.md` against real nodes: codes, `retry`, outcomes, headers, hosts.
+//! The tables of `docs/reference/http.md` against real nodes: codes, `retry`, outcomes, headers, hosts.
 
 use std::os::unix::fs::FileExt;
 

@@ -8,6 +8,21 @@ use rustix::process::Signal;
 use crate::support::*;
 
 #[test]
+fn both_roles_serve_the_document_of_the_contract() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    let written = include_str!("../../docs/openapi.json");
+    for http in [master.http, nodes[0].http] {
+        let answer = get(http, "/openapi.json");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+        assert!(answer.body == written, "{}", answer.body);
+        assert_eq!(
+            request(http, "POST", "/openapi.json", "").header("allow"),
+            Some("GET, HEAD, OPTIONS")
+        );
+    }
+}
+
+#[test]
 fn every_bad_append_is_refused_with_its_status_and_stores_nothing() {
     let (master, _) = master(&["--cluster-size", "3", "--max-message-bytes", "100"]);
     let post = |body: &str| request(master.http, "POST", "/messages", body);

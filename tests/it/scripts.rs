@@ -14,8 +14,7 @@ fn a_wrong_argument_is_refused_before_anything_is_built() {
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let demos = fs::read_dir(scripts.join("demos")).unwrap();
-    let mut tried: Vec<_> = demos.map(|entry| entry.unwrap().path()).collect();
+    let mut tried = Vec::new();
     for name in [
         "self-check",
         "demo",

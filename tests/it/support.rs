@@ -1,4 +1,4 @@
-//! Nodes as child processes, a small HTTP client, and waiting for conditions.
+//! Nodes as child processes, requests to them, and waiting for conditions.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use acklog_client::{Client, Endpoint, NodeClient};
+use hyper::header::{HeaderName, HeaderValue};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -198,7 +200,8 @@ impl Answer {
     }
 }
 
-/// A request on its way; its answer is read later.
+/// A request on its way, byte for byte as a test wants it; its answer is read later. Dropping it
+/// hangs up. Requests that only need their answer go through the project's own client.
 pub struct Pending(TcpStream);
 
 impl Pending {
@@ -276,8 +279,26 @@ pub fn try_begin(
     Ok(Pending(stream))
 }
 
+/// Sends a request by the project's own client and waits for its answer.
 pub fn request(http: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
-    begin(http, method, path, body).answer()
+    let method = method.parse().unwrap();
+    let mut node = NodeClient::new(endpoint(http));
+    let call = node.call(method, path, None, body.to_owned(), Some(PATIENCE));
+    let answer = block_on(call).unwrap_or_else(|error| panic!("{http}{path}: {error}"));
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{name}: {}\r\n", value.to_str().unwrap())
+    };
+    let head = answer.headers.iter().map(header).collect();
+    let body = String::from_utf8(answer.body.into()).unwrap();
+    Answer { status: answer.status.as_u16(), head, body }
+}
+
+fn endpoint(http: SocketAddr) -> Endpoint {
+    http.to_string().parse().unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 pub fn get(http: SocketAddr, path: &str) -> Answer {
@@ -309,12 +330,15 @@ pub fn created(answer: &Answer) -> (u64, Vec<String>) {
 
 /// What a node shows; ids must be dense.
 pub fn texts(http: SocketAddr) -> Vec<String> {
-    let list = get(http, "/messages").json();
-    let text = |(n, row): (usize, &Value)| {
-        assert_eq!(row["id"], n as u64);
-        row["message"].as_str().unwrap().to_owned()
-    };
-    list.as_array().unwrap().iter().enumerate().map(text).collect()
+    let mut client = Client::of(vec![endpoint(http)]).with_deadline(PATIENCE);
+    block_on(async {
+        let (mut messages, mut texts) = (client.read(0), Vec::new());
+        while let Some(message) = messages.next().await.unwrap() {
+            assert_eq!(message.id, texts.len() as u64);
+            texts.push(message.message.into_owned());
+        }
+        texts
+    })
 }
 
 pub fn health(http: SocketAddr) -> Value {

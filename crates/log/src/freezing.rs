@@ -1,12 +1,14 @@
-//! A disk that stops answering when it is told to, and counts what it is asked, for tests.
+//! A disk for tests that hangs on demand, and counts its calls.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::storage::{Storage, StorageFile};
 use crate::SimDisk;
+use acklog_threads::{lock, wait_while};
 
-/// A simulated disk whose syncs, reads or looks at lengths hang while it is frozen. A clone is the same disk.
+/// A simulated disk whose syncs, reads or length queries hang while it is frozen. A clone is the
+/// same disk.
 #[derive(Clone, Debug, Default)]
 pub struct FreezingDisk {
     inner: SimDisk,
@@ -30,41 +32,39 @@ struct FreezingFile {
 
 impl FreezingDisk {
     fn state(&self) -> MutexGuard<'_, Frozen> {
-        self.state.0.lock().expect("no holder of this lock panics")
+        lock(&self.state.0)
     }
 
-    /// Lets all syncs hang from now on, or go on.
+    /// Makes all syncs hang from now on, or continue.
     pub fn freeze(&self, is_frozen: bool) {
         self.state().syncs = is_frozen;
         self.state.1.notify_all();
     }
 
-    /// Lets all reads of files hang from now on, or go on.
+    /// Makes all reads of files hang from now on, or continue.
     pub fn freeze_reads(&self, is_frozen: bool) {
         self.state().reads = is_frozen;
         self.state.1.notify_all();
     }
 
-    /// Lets all looks at files' lengths hang from now on, or go on.
+    /// Makes all queries of files' lengths hang from now on, or continue.
     pub fn freeze_looks(&self, is_frozen: bool) {
         self.state().looks = is_frozen;
         self.state.1.notify_all();
     }
 
-    /// How many reads of files were done so far.
+    /// Returns the number of reads of files so far.
     pub fn reads_done(&self) -> usize {
         self.state().reads_done
     }
 
-    /// Bytes of the longest write so far.
+    /// Returns the size of the longest write so far, in bytes.
     pub fn longest_write(&self) -> usize {
         self.state().longest_write
     }
 
     fn wait(&self, hangs: impl Fn(&Frozen) -> bool) {
-        let frozen = self.state();
-        let thawed = self.state.1.wait_while(frozen, |frozen| hangs(frozen));
-        drop(thawed.expect("no holder of this lock panics"));
+        drop(wait_while(&self.state.1, self.state(), |frozen| hangs(frozen)));
     }
 
     fn file(&self, inner: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {

@@ -1,4 +1,4 @@
-//! Opening a log in a directory, and the threads that work for it.
+//! Opens a log in a directory and starts its background threads.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,41 +10,43 @@ use tokio::sync::oneshot;
 
 use super::Opened;
 use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
-use super::shared::Shared;
+use super::shared::SharedLog;
 use super::storage::{Directory, Storage};
 use super::watched::Watched;
 
-/// The name of the file that tells other processes that a directory is in use.
+/// The file that is locked to tell other processes that a directory is in use.
 const LOCK: &str = "lock";
 
-/// The threads that work for a log on disk, and the lock of its directory. For a log in memory there is nothing.
+/// The background threads of a log on disk, and the lock of its directory. Empty for a log in
+/// memory.
 #[derive(Debug, Default)]
-pub struct Background(Option<Running>);
+pub struct Background(Option<BackgroundThreads>);
 
 #[derive(Debug)]
-struct Running {
-    shared: Arc<Shared>,
+struct BackgroundThreads {
+    shared: Arc<SharedLog>,
     committer: JoinHandle<()>,
-    keeper: JoinHandle<()>,
-    /// Told when the log is on disk as a whole, or never will be.
+    scrubber: JoinHandle<()>,
+    /// Completed when the log is flushed for good, or never will be.
     written: oneshot::Receiver<()>,
-    _lock: Option<Lock>,
+    _lock: Option<DirectoryLock>,
 }
 
 impl Background {
-    /// Has all that was appended put on disk, and ends cleanly. Returns when that is done; call it where waiting is
-    /// allowed, after the last append.
+    /// Flushes all that was appended, and ends cleanly. Returns when that is done. Blocks: call it
+    /// after the last append, where blocking is allowed.
     pub fn close(self) {
         let Some(running) = self.0 else { return };
         running.stop();
-        for thread in [running.committer, running.keeper] {
-            // A panic there has ended the process already.
+        for thread in [running.committer, running.scrubber] {
+            // A panic in the thread would have ended the process.
             let _ = thread.join();
         }
     }
 
-    /// Has all that was appended put on disk. Returns when that is done, and leaves what else the threads have in hand
-    /// to the end of the process: an index that is half written is made again, and the lock goes with the process.
+    /// Flushes all that was appended. Returns when that is done, without waiting for what else the
+    /// threads do: the process ends before them. A half-written index is made again by the next
+    /// start, and the lock goes with the process.
     pub async fn end(self) {
         let Some(running) = self.0 else { return };
         running.stop();
@@ -53,17 +55,17 @@ impl Background {
     }
 }
 
-impl Running {
+impl BackgroundThreads {
     fn stop(&self) {
         self.shared.disk.as_ref().expect("a log on disk").close();
     }
 }
 
-/// Opens the log in a directory, which is made where it is missing, and starts the threads that work for it. What a
-/// crash left unfinished at the log's end is cut off.
+/// Opens the log in a directory, which is created if it is missing, and starts the background
+/// threads. What a crash left unfinished at the log's end is cut off.
 ///
 /// # Errors
-/// When the directory cannot be used, or its log is damaged; then no message was changed.
+/// When the directory cannot be used, or its log is damaged. No message was changed then.
 pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), OpenError> {
     if !options.require_log {
         make_directory(path)?;
@@ -73,7 +75,7 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
     if options.require_log && !names.iter().any(|name| is_of_log(name)) {
         return Err(OpenError::NoLog { path: path.display().to_string() });
     }
-    let lock = lock(&directory, path)?;
+    let lock = lock_directory(&directory, path)?;
     directory.reserve_descriptors();
     start(recover(Arc::new(Watched::new(directory)), options)?, Some(lock))
         .map_err(|error| OpenError::unusable(path, "start a thread for", &error))
@@ -82,7 +84,7 @@ pub fn open(path: &Path, options: DiskOptions) -> Result<(Opened, Background), O
 /// Opens the log of any storage, as [`open`] does.
 ///
 /// # Errors
-/// As [`open`], but for the lock.
+/// As [`open`], except for the lock.
 #[cfg(any(test, feature = "sim-disk"))]
 pub fn open_on(
     storage: impl Storage + 'static,
@@ -93,9 +95,9 @@ pub fn open_on(
     })
 }
 
-/// Starts the threads that work for a log.
-fn start(recovered: Recovered, lock: Option<Lock>) -> io::Result<(Opened, Background)> {
-    let Recovered { shared, mut committer, mut keeper, opened } = recovered;
+/// Starts the background threads of a log.
+fn start(recovered: Recovered, lock: Option<DirectoryLock>) -> io::Result<(Opened, Background)> {
+    let Recovered { shared, mut committer, mut scrubber, opened } = recovered;
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     shared.disk.as_ref().expect("a log on disk").readers.make_first();
     let (done, written) = oneshot::channel();
@@ -103,21 +105,22 @@ fn start(recovered: Recovered, lock: Option<Lock>) -> io::Result<(Opened, Backgr
         committer.run();
         let _ = done.send(());
     })?;
-    let keeper = named("log-keeper").spawn(move || keeper.run())?;
-    let background = Background(Some(Running { shared, committer, keeper, written, _lock: lock }));
+    let scrubber = named("log-scrubber").spawn(move || scrubber.run())?;
+    let background =
+        Background(Some(BackgroundThreads { shared, committer, scrubber, written, _lock: lock }));
     Ok((opened, background))
 }
 
-/// A directory's lock, for as long as this is held.
+/// The lock of a directory. Dropping it releases the lock.
 #[derive(Debug)]
-pub(super) struct Lock {
-    /// Tells a person that somebody has the directory, and that it can be written to.
+pub(super) struct DirectoryLock {
+    /// Shows users that a process has the directory, and proves that it is writable.
     _file: File,
-    /// Holds also when a person removes the file.
+    /// Holds even if a user removes the file.
     _directory: File,
 }
 
-/// Opens a directory that exists.
+/// Opens an existing directory.
 ///
 /// # Errors
 /// When it cannot be opened.
@@ -125,7 +128,7 @@ pub(super) fn open_directory(path: &Path) -> Result<Directory, OpenError> {
     Directory::open(path).map_err(|error| OpenError::unusable(path, "open", &error))
 }
 
-/// Makes a directory where it is missing, so that it survives a crash.
+/// Creates a directory if it is missing, so that it survives a crash.
 ///
 /// # Errors
 /// When the system refuses.
@@ -142,7 +145,7 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
         },
         _ => OpenError::unusable(path, "make", &error),
     })?;
-    // The new directories' own names must survive a crash, too.
+    // The names of the new directories must survive a crash, too.
     for parent in made.iter().filter_map(|made| made.parent()) {
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let synced = File::open(parent).and_then(|parent| parent.sync_all());
@@ -151,11 +154,14 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Takes the lock of the directory that was opened at `path`.
+/// Locks the directory that was opened at `path`.
 ///
 /// # Errors
-/// When another process has it, or the directory cannot be written to.
-pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError> {
+/// When another process has the lock, or the directory is not writable.
+pub(super) fn lock_directory(
+    directory: &Directory,
+    path: &Path,
+) -> Result<DirectoryLock, OpenError> {
     let refused = |error| match error {
         TryLockError::WouldBlock => OpenError::InUse { path: path.display().to_string() },
         TryLockError::Error(error) => OpenError::unusable(path, "lock", &error),
@@ -164,7 +170,7 @@ pub(super) fn lock(directory: &Directory, path: &Path) -> Result<Lock, OpenError
     let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;
     file.try_lock().map_err(refused)?;
     let directory = directory.lock().map_err(refused)?;
-    Ok(Lock { _file: file, _directory: directory })
+    Ok(DirectoryLock { _file: file, _directory: directory })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Starting over: a secondary's files are moved aside, so that the node fetches everything anew.
+//! Resets a secondary's directory: its files are moved aside, so that the node fetches everything
+//! again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,13 @@ use thiserror::Error;
 
 use super::disk::inspect::{InspectError, role_of};
 use super::disk::{OpenError, Role, is_of_log};
-use super::open::{lock, open_directory};
+use super::open::{lock_directory, open_directory};
 use super::storage::{Directory, Storage};
 
 /// Why a directory was not reset.
 #[derive(Debug, Error)]
 pub enum ResetError {
-    /// It is a master's.
+    /// The directory is a master's.
     #[error(
         "{path} is a master's directory, and nobody else has all of its log; it was left as it \
          is. To begin a new, empty log, start the master with another --data-dir"
@@ -24,10 +25,10 @@ pub enum ResetError {
         /// The directory.
         path: String,
     },
-    /// It cannot be looked into.
+    /// The directory cannot be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// It is in use, or cannot be written to.
+    /// The directory is in use, or not writable.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A file was not moved.
@@ -35,38 +36,38 @@ pub enum ResetError {
     Move {
         /// The file.
         file: String,
-        /// Where it should have gone.
+        /// The folder it should have gone to.
         into: String,
         /// The system's reason.
         reason: io::Error,
     },
 }
 
-/// What was moved where.
+/// The result of a reset.
 #[derive(Debug)]
 pub struct Moved {
-    /// How many files.
+    /// The number of files that were moved.
     pub files: usize,
     /// The folder that has them now.
     pub into: PathBuf,
 }
 
-/// Moves the files of a secondary's log into a folder of their own in the directory, named by the time. Nothing is
-/// deleted.
+/// Moves the files of a secondary's log into a new folder in the directory, named after the time.
+/// Nothing is deleted.
 ///
 /// # Errors
-/// When the directory is a master's, is in use, has no log, or cannot be written to; files that were moved before it
-/// failed stay where they are.
+/// When the directory is a master's, is in use, has no log, or is not writable. Files that were
+/// moved before the error stay where they are.
 pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
     let storage = open_directory(path)?;
     if role_of(&storage)? == Role::Master {
         return Err(ResetError::Master { path: path.display().to_string() });
     }
-    let _lock = lock(&storage, path)?;
+    let _lock = lock_directory(&storage, path)?;
     let failed = |what: &str, error: &io::Error| OpenError::unusable(path, what, error);
     let mut names = storage.list().map_err(|error| failed("list", &error))?;
     names.retain(|name| is_of_log(name));
-    // The manifest last: while it is there, a reset that was broken off can be made once more.
+    // The manifest last: while it is there, an interrupted reset can be repeated.
     names.sort_by_key(|name| (!name.ends_with(".log"), name.starts_with("manifest")));
     let made = make_folder(&storage, now);
     let (folder, into) = made.map_err(|error| failed("make a folder in", &error))?;
@@ -84,7 +85,7 @@ pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
     Ok(Moved { files: names.len(), into })
 }
 
-/// A new folder, `reset-<time>`; a second one in the same second gets a number.
+/// Creates a folder `reset-<time>`; a second one in the same second gets a number.
 fn make_folder(storage: &Directory, now: SystemTime) -> io::Result<(Directory, String)> {
     let name = format!("reset-{}", timestamp(now));
     let numbered = (2..).map(|number| format!("{name}-{number}"));
@@ -97,7 +98,7 @@ fn make_folder(storage: &Directory, now: SystemTime) -> io::Result<(Directory, S
     unreachable!("there are more numbers than folders")
 }
 
-/// A time as `20261121T160312Z`.
+/// Formats a time as `20261121T160312Z`.
 fn timestamp(time: SystemTime) -> String {
     let text = rfc3339(time);
     let seconds = text.split('.').next().unwrap_or_default();

@@ -1,106 +1,110 @@
-//! What the two ends of a log share: the recent records in memory, and how far they are durable.
+//! What the two ends of a log share: the recent records in memory, and the durable end.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use acklog_threads::{read_lock, write_lock};
 use acklog_types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
-use super::disk::Disk;
-use super::segment::{Active, Sealed};
+use super::chunk::{ActiveChunk, SealedChunk};
+use super::disk::DiskState;
 use super::{Page, ReadError};
 
 /// The state of a log.
 #[derive(Debug)]
-pub(super) struct Shared {
-    /// Held for the time of one append or of one read of at most a run's size, never across an await.
+pub(super) struct SharedLog {
+    /// Locked for one append, or for one read of at most a run's size; never across an await.
     recent: RwLock<Recent>,
-    /// What was there at the start.
+    /// What was there when the log was opened.
     pub(super) before: Before,
-    /// Stored after the records below it are in memory or in files; loaded before they are read. Grows only.
+    /// Stored after the records below it are in memory or in files, loaded before they are read.
+    /// Never decreases.
     durable_end: AtomicU64,
-    /// The version of the list of members that is written down.
-    pub(super) remembered: AtomicU64,
-    /// Told when one of the ends or the disk's state changed by itself.
+    /// The version of the list of members that is persisted.
+    pub(super) members_version: AtomicU64,
+    /// Notified when an end or the disk's state changed in the background.
     pub(super) changed: Notify,
     /// None for a log in memory.
-    pub(super) disk: Option<Disk>,
+    pub(super) disk: Option<DiskState>,
 }
 
-/// What stands before the records that come after a start, and is not in memory.
+/// What the log had when it was opened, and is not in memory.
 #[derive(Debug)]
 pub(super) struct Before {
     pub(super) end: LogEnd,
-    /// The checksum of all of its records, where it is known.
+    /// The checksum of all of its records, if it is known.
     pub(super) running: Option<RunningChecksum>,
-    /// The checksum of the last one, where there is one that can be read.
+    /// The checksum of the last record, if it has one that can be read.
     pub(super) last: Option<Checksum>,
-    /// When the last one was accepted; 0 where there is none, or it cannot be read.
+    /// When the last message was accepted, in milliseconds since 1970; 0 if there is none, or it
+    /// cannot be read.
     pub(super) accepted_ms: u64,
 }
 
-/// The newest records, in pieces. A log in memory has all of its records here; one on disk those that are not durable
-/// yet, and some megabytes more.
+/// The newest records, in chunks. A log in memory has all of its records here. A log on disk has
+/// those that are not durable yet, and some megabytes more.
 #[derive(Debug)]
 pub(super) struct Recent {
     /// In id order, without gaps.
-    sealed: VecDeque<Sealed>,
+    sealed: VecDeque<SealedChunk>,
     /// Follows the last sealed one.
-    pub(super) active: Active,
-    /// Room of a piece, in bytes, unless a single run needs more.
+    pub(super) active: ActiveChunk,
+    /// Capacity of a chunk, in bytes, unless a single run needs more.
     chunk_bytes: usize,
-    /// Memory of a piece that was given back, for the next one: the first touch of fresh memory costs more than what is
-    /// written into it.
+    /// Memory of a chunk that was dropped, for the next one: the first access to fresh memory costs
+    /// more than what is written into it.
     spare: Vec<u8>,
 }
 
-impl Shared {
-    /// A log that has nothing in memory yet. Pieces of memory have `chunk_bytes`.
-    pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<Disk>) -> Self {
+impl SharedLog {
+    /// Returns a log without any records in memory. Its chunks have a capacity of `chunk_bytes`.
+    pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<DiskState>) -> Self {
         let Before { end, running, .. } = before;
-        let active = Active::new(end, running, chunk_bytes, Vec::new());
+        let active = ActiveChunk::new(end, running, chunk_bytes, Vec::new());
         let (sealed, spare) = (VecDeque::new(), Vec::new());
         let recent = Recent { sealed, active, chunk_bytes, spare };
         Self {
             recent: RwLock::new(recent),
             before,
             durable_end: AtomicU64::new(end.get()),
-            remembered: AtomicU64::new(0),
+            members_version: AtomicU64::new(0),
             changed: Notify::new(),
             disk,
         }
     }
 
     pub(super) fn recent(&self) -> RwLockReadGuard<'_, Recent> {
-        self.recent.read().expect("no holder of this lock panics")
+        read_lock(&self.recent)
     }
 
     pub(super) fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
-        self.recent.write().expect("no holder of this lock panics")
+        write_lock(&self.recent)
     }
 
     pub(super) fn durable_end(&self) -> LogEnd {
         LogEnd::new(self.durable_end.load(Ordering::Acquire))
     }
 
-    /// The end of all records, durable or not.
+    /// Returns the end of all records, durable or not.
     pub(super) fn appended_end(&self) -> LogEnd {
         self.recent().active.end()
     }
 
-    /// Makes everything below `end` visible, and gives memory back as long as more than `recent_bytes` are left.
+    /// Makes everything below `end` visible, then drops durable chunks while more than
+    /// `recent_bytes` are in memory.
     pub(super) fn publish(&self, end: LogEnd, recent_bytes: usize) {
         self.durable_end.store(end.get(), Ordering::Release);
         if self.disk.is_some() {
-            // Of what readers see by now, and no more.
+            // Only what readers can see by now.
             self.recent_mut().forget(self.durable_end(), recent_bytes);
             self.changed.notify_one();
         }
     }
 
-    /// Notes that what is on disk is not what was written there, unless the error says nothing about that.
+    /// Notes that stored bytes are damaged, unless the error says nothing about them.
     pub(super) fn unreadable(&self, error: &ReadError) {
         match error {
             ReadError::Passing { detail } => {
@@ -115,7 +119,7 @@ impl Shared {
         }
     }
 
-    /// Reads records that are in memory, durable or not; none where `from` lies before those.
+    /// Reads records from memory, durable or not; none if `from` lies before those.
     pub(super) fn read_recent(
         &self,
         from: LogEnd,
@@ -129,8 +133,8 @@ impl Shared {
         })
     }
 
-    /// The checksum of all records below `end`, durable or not; none where it is not known, or `end` lies before the
-    /// records in memory.
+    /// Returns the checksum of all records below `end`, durable or not; none if it is not known, or
+    /// `end` lies before the records in memory.
     pub(super) fn running_recent(&self, end: LogEnd) -> Option<RunningChecksum> {
         let recent = self.recent();
         match recent.sealed_at(end) {
@@ -140,7 +144,8 @@ impl Shared {
         }
     }
 
-    /// The checksum of the last record below `end`, durable or not; none where there is none, or it is not in memory.
+    /// Returns the checksum of the last record below `end`, durable or not; none if there is no
+    /// such record, or it is not in memory.
     pub(super) fn last_recent(&self, end: LogEnd) -> Option<Checksum> {
         if end == self.before.end {
             return self.before.last;
@@ -149,7 +154,7 @@ impl Shared {
         records.iter().next().map(|record| record.checksum)
     }
 
-    /// Reads a page of what is in memory, durable or not; none where `from` lies before that.
+    /// Reads a page from memory, durable or not; none if `from` lies before what is in memory.
     pub(super) fn page_recent(
         &self,
         from: LogEnd,
@@ -158,14 +163,14 @@ impl Shared {
     ) -> Option<Page> {
         let recent = self.recent();
         (recent.start() <= from).then(|| match recent.sealed_at(from) {
-            // Its memory is never given back.
+            // A log in memory never drops a chunk.
             Some(sealed) if self.disk.is_none() => sealed.page_shared(from, until, max_bytes),
             Some(sealed) => sealed.page(from, until, max_bytes),
             None => recent.active.page(from, until, max_bytes),
         })
     }
 
-    /// What [`read_recent`](Self::read_recent) would return: its ids and its size in bytes.
+    /// Returns what [`read_recent`](Self::read_recent) would return: its ids and its size in bytes.
     pub(super) fn plan_recent(
         &self,
         from: LogEnd,
@@ -181,52 +186,53 @@ impl Shared {
 }
 
 impl Recent {
-    /// Where the records in memory begin.
+    /// Returns where the records in memory begin.
     pub(super) fn start(&self) -> LogEnd {
-        self.sealed.front().map_or(self.active.start(), Sealed::start)
+        self.sealed.front().map_or(self.active.start(), SealedChunk::start)
     }
 
-    /// The piece that the next `bytes` go into.
-    pub(super) fn active_with_room(&mut self, bytes: usize) -> &mut Active {
-        if !self.active.has_room(bytes) {
-            self.begin_piece(bytes);
+    /// Returns the chunk that the next `bytes` go into.
+    pub(super) fn active_with_capacity(&mut self, bytes: usize) -> &mut ActiveChunk {
+        if !self.active.has_capacity(bytes) {
+            self.begin_chunk(bytes);
         }
         &mut self.active
     }
 
-    /// Seals the piece that the last batch went into, where that batch of so many bytes makes up
-    /// most of it. From then on all secondaries are sent the same memory, instead of a copy each.
+    /// Seals the chunk of the last batch if that batch, of this many bytes, fills most of it. From
+    /// then on all secondaries are sent slices of the same memory, instead of a copy each.
     pub(super) fn share_large(&mut self, bytes: usize) {
         if bytes >= self.chunk_bytes / 2 {
-            self.begin_piece(0);
+            self.begin_chunk(0);
         }
     }
 
-    fn begin_piece(&mut self, bytes: usize) {
+    fn begin_chunk(&mut self, bytes: usize) {
         let memory = std::mem::take(&mut self.spare);
         let (end, running) = (self.active.end(), self.active.running_at(self.active.end()));
-        let next = Active::new(end, running, self.chunk_bytes.max(bytes), memory);
+        let next = ActiveChunk::new(end, running, self.chunk_bytes.max(bytes), memory);
         let full = std::mem::replace(&mut self.active, next);
         if full.bytes() > 0 {
             self.sealed.push_back(full.seal());
         }
     }
 
-    fn sealed_at(&self, from: LogEnd) -> Option<&Sealed> {
+    fn sealed_at(&self, from: LogEnd) -> Option<&SealedChunk> {
         let after = self.sealed.partition_point(|sealed| sealed.start() <= from);
         let sealed = self.sealed.get(after.checked_sub(1)?)?;
         (from < sealed.end()).then_some(sealed)
     }
 
-    /// Drops the oldest pieces that are durable, as long as more than `bytes` are left.
+    /// Drops the oldest durable chunks while more than `bytes` are in memory.
     fn forget(&mut self, durable_end: LogEnd, bytes: usize) {
-        let mut left = self.sealed.iter().map(Sealed::bytes).sum::<usize>() + self.active.bytes();
+        let mut left =
+            self.sealed.iter().map(SealedChunk::bytes).sum::<usize>() + self.active.bytes();
         while let Some(oldest) = self.sealed.front()
             && oldest.end() <= durable_end
             && left > bytes
         {
             left -= oldest.bytes();
-            let memory = self.sealed.pop_front().and_then(Sealed::into_memory);
+            let memory = self.sealed.pop_front().and_then(SealedChunk::into_memory);
             self.spare = memory.unwrap_or_else(|| std::mem::take(&mut self.spare));
         }
     }

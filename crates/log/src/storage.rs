@@ -1,7 +1,8 @@
-//! The shim below the log: the few things that it asks of a directory of files.
+//! The interface between the log and its directory of files.
 //!
-//! Production has a [`Directory`] of the operating system; the simulator and the tests have one in memory that loses
-//! what was not synced, tears writes, and fails at any byte. Nothing else in the log touches a file.
+//! Production uses a [`Directory`] of the operating system. The simulator and the tests use one in
+//! memory that loses what was not synced, tears writes, and fails at any byte. Nothing else in the
+//! log touches a file.
 
 use std::fmt::Debug;
 use std::fs::{File, TryLockError};
@@ -11,41 +12,43 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use acklog_threads::lock;
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, linkat, mkdirat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
-/// A directory of files. Names are plain: the log has no directories in its own.
+/// A directory of files. Names are plain: a log has no subdirectories.
 pub trait Storage: Debug + Send + Sync {
-    /// The names of the files, in any order.
+    /// Lists the names of the files, in any order.
     ///
     /// # Errors
     /// The system's.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Opens a file that exists, for reading only: also where nothing can be written any more.
+    /// Opens an existing file for reading only, which works on a read-only file system, too.
     ///
     /// # Errors
-    /// The system's; `NotFound` where there is none.
+    /// The system's; `NotFound` if there is no such file.
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
 
-    /// Opens a file that exists, for reading and writing. Where there is no difference, as [`open`](Self::open).
+    /// Opens an existing file for reading and writing. By default the same as [`open`](Self::open).
     ///
     /// # Errors
-    /// The system's; `NotFound` where there is none.
+    /// The system's; `NotFound` if there is no such file.
     fn open_to_write(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         self.open(name)
     }
 
-    /// Makes an empty file, in place of one of that name. It survives a crash after
+    /// Creates an empty file, in place of one with that name. It survives a crash after
     /// [`sync_directory`](Self::sync_directory).
     ///
     /// # Errors
     /// The system's.
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
 
-    /// Gives a file another name, in place of whatever has it: after a crash one or the other is there, whole.
+    /// Renames a file, in place of any file with the new name. After a crash one of the two is
+    /// there, complete.
     ///
     /// # Errors
     /// The system's.
@@ -57,37 +60,38 @@ pub trait Storage: Debug + Send + Sync {
     /// The system's.
     fn sync_directory(&self) -> io::Result<()>;
 
-    /// Where a file is, for people.
+    /// Returns the path of a file, for display.
     fn path_of(&self, name: &str) -> String;
 
-    /// The oldest call that was not answered yet, where that is known: its number, which no other has, and what it is
-    /// (`sync data/0….log`).
+    /// Returns the oldest pending call, if that is known: its number, which is unique, and what it
+    /// is (`sync data/0….log`).
     fn oldest_call(&self) -> Option<(u64, String)> {
         None
     }
 }
 
-/// One file. Reads and writes may come from several threads at once.
+/// One file. Several threads may read and write it at once.
 pub trait StorageFile: Debug + Send + Sync {
-    /// Reads at `offset` and tells how many bytes it got: fewer than asked for at the file's end only.
+    /// Reads at `offset` and returns the number of bytes read: fewer than requested only at the
+    /// file's end.
     ///
     /// # Errors
     /// The system's.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes all of `bytes` at `offset`; the file grows where it has to.
+    /// Writes all of `bytes` at `offset`; the file grows if necessary.
     ///
     /// # Errors
     /// The system's. Any part of the bytes may have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// The file's length, in bytes.
+    /// Returns the file's length, in bytes.
     ///
     /// # Errors
     /// The system's.
     fn length(&self) -> io::Result<u64>;
 
-    /// Cuts the file off, or lengthens it with zeros.
+    /// Truncates the file, or extends it with zeros.
     ///
     /// # Errors
     /// The system's.
@@ -96,28 +100,29 @@ pub trait StorageFile: Debug + Send + Sync {
     /// Makes the file's bytes and its length survive a crash.
     ///
     /// # Errors
-    /// The system's. What was not synced may be gone for good then, whatever a later sync says: the kernel may have
-    /// dropped the pages.
+    /// The system's. What was not synced may be lost then, even if a later sync succeeds: the
+    /// kernel may have dropped the pages.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Descriptors that a log keeps in reserve. A segment that is begun or a manifest that is replaced needs two at once.
-/// More: fewer for clients. Fewer: a node whose clients have all others cannot go on.
+/// Descriptors that a log keeps in reserve. Beginning a segment or replacing a manifest needs two
+/// at once. More: fewer for clients. Fewer: a node whose clients use all others stops writing.
 const RESERVED_DESCRIPTORS: usize = 4;
 
-/// A directory of the operating system. It is opened once, and all work is done relative to that descriptor: whatever
-/// happens to the path meanwhile, a log stays in the directory that it locked.
+/// A directory of the operating system. It is opened once, and all work is relative to that
+/// descriptor: whatever happens to the path meanwhile, a log stays in the directory that it locked.
 #[derive(Debug)]
 pub struct Directory {
-    /// Where it was found, for people.
+    /// The path it was opened at, for display.
     path: PathBuf,
     handle: File,
-    /// Descriptors that are given up when a file cannot be opened for want of one; none: nothing is reserved.
+    /// Descriptors that are released when a file cannot be opened for lack of one; none: nothing is
+    /// reserved.
     reserved: Mutex<Option<Vec<OwnedFd>>>,
 }
 
 impl Directory {
-    /// Opens the directory at `path`, which exists.
+    /// Opens the existing directory at `path`.
     ///
     /// # Errors
     /// The system's.
@@ -127,14 +132,15 @@ impl Directory {
         Ok(Self { path: path.to_owned(), handle, reserved: Mutex::default() })
     }
 
-    /// Keeps descriptors in reserve for this directory's files from now on, so that clients cannot take the last ones.
+    /// Keeps descriptors in reserve for this directory's files from now on, so that clients cannot
+    /// use up the last ones.
     pub fn reserve_descriptors(&self) {
         let mut reserved = self.reserved();
         self.fill(reserved.get_or_insert_default());
     }
 
     fn reserved(&self) -> MutexGuard<'_, Option<Vec<OwnedFd>>> {
-        self.reserved.lock().expect("no holder of this lock panics")
+        lock(&self.reserved)
     }
 
     fn fill(&self, reserved: &mut Vec<OwnedFd>) {
@@ -145,18 +151,19 @@ impl Directory {
         }
     }
 
-    /// Takes the lock of the directory itself, which no other process can have then. It is held by what is returned.
+    /// Locks the directory itself against other processes. Dropping the returned file releases the
+    /// lock.
     ///
     /// # Errors
-    /// When another process has it, or the system refuses.
+    /// When another process has the lock, or the system refuses.
     pub(super) fn lock(&self) -> Result<File, TryLockError> {
-        // An open file of its own: a lock ends with the last copy of a descriptor.
+        // A separate open file: a lock ends with the last copy of its descriptor.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let own = self.open_at(".", flags).map_err(TryLockError::Error)?;
         own.try_lock().map(|()| own)
     }
 
-    /// Opens a file to write to it, and makes it where it is missing.
+    /// Opens a file for writing, and creates it if it is missing.
     ///
     /// # Errors
     /// The system's.
@@ -164,10 +171,10 @@ impl Directory {
         self.open_at(name, OFlags::RDWR | OFlags::CREATE)
     }
 
-    /// Makes a new folder in this directory.
+    /// Creates a new folder in this directory.
     ///
     /// # Errors
-    /// The system's; `AlreadyExists` where the name is taken.
+    /// The system's; `AlreadyExists` if the name is taken.
     pub(super) fn make_folder(&self, name: &str) -> io::Result<Self> {
         mkdirat(&self.handle, name, Mode::from_raw_mode(0o777))?;
         let handle = self.open_at(name, OFlags::RDONLY | OFlags::DIRECTORY)?;
@@ -182,12 +189,12 @@ impl Directory {
         Ok(renameat(&self.handle, name, &into.handle, name)?)
     }
 
-    /// Gives a file a second name, `other`, which is free, in this directory or another one. Where
-    /// the file system has no such names, that one is a copy, which is synced. Returns whether it
-    /// is the same file.
+    /// Gives a file a second name, `other`, which must be free, in this directory or another one.
+    /// On a file system without hard links the second name is a copy, which is synced. Returns
+    /// whether both names are the same file.
     ///
     /// # Errors
-    /// The system's. A part of a copy may be there then.
+    /// The system's. A part of a copy may be left then.
     pub(super) fn link_or_copy(&self, name: &str, into: &Self, other: &str) -> io::Result<bool> {
         let linked = linkat(&self.handle, name, &into.handle, other, AtFlags::empty());
         if linked.is_err() {
@@ -199,7 +206,8 @@ impl Directory {
     /// Copies a file to the name `other` in this directory or another one, and syncs it.
     ///
     /// # Errors
-    /// The system's; `NotFound` where there is no such file. A part of the copy may be there otherwise.
+    /// The system's; `NotFound` if there is no such file. With other errors a part of the copy may
+    /// be left.
     pub(super) fn copy(&self, name: &str, into: &Self, other: &str) -> io::Result<()> {
         let mut from = self.open_at(name, OFlags::RDONLY)?;
         let mut to = into.open_at(other, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
@@ -207,16 +215,16 @@ impl Directory {
         to.sync_all()
     }
 
-    /// Takes a name away. For files only that this process has made, or makes in its place.
+    /// Removes a name. Only for files that this process created, or replaces.
     ///
     /// # Errors
-    /// The system's; `NotFound` where there is none.
+    /// The system's; `NotFound` if there is no such file.
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         Ok(unlinkat(&self.handle, name, AtFlags::empty())?)
     }
 
-    /// Opens a file of the directory. Without a free descriptor, one of the reserved ones is given up for it; they are
-    /// taken back with the next sync of the directory.
+    /// Opens a file of the directory. Without a free descriptor, one of the reserved ones is
+    /// released for it. The reserve is filled up again by the next sync of the directory.
     fn open_at(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let mode = Mode::from_raw_mode(0o666);
         loop {
@@ -242,14 +250,14 @@ impl Storage for Directory {
             let name = entry.file_name();
             let is_file = match entry.file_type() {
                 FileType::RegularFile => true,
-                // Not every file system tells what an entry is.
+                // Not every file system reports the type of an entry.
                 FileType::Symlink | FileType::Unknown => {
                     statat(&self.handle, name, AtFlags::empty())
                         .is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file())
                 }
                 _ => false,
             };
-            // A name that is no UTF-8 is none of ours.
+            // A name that is not UTF-8 is not one of the log's.
             if let Ok(name) = name.to_str().map(str::to_owned)
                 && is_file
             {
@@ -268,7 +276,8 @@ impl Storage for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        // Not truncated: the file may have other names, in a backup for one, or be a link to another.
+        // Not truncated: the file may have other names, in a backup for example, or be a link to
+        // another.
         match self.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -282,7 +291,7 @@ impl Storage for Directory {
 
     fn sync_directory(&self) -> io::Result<()> {
         self.handle.sync_all()?;
-        // The file that needed one is closed by now, as a rule.
+        // The file that needed the descriptor is usually closed by now.
         if let Some(reserved) = &mut *self.reserved() {
             self.fill(reserved);
         }
@@ -320,7 +329,7 @@ impl StorageFile for File {
         self.set_len(length)
     }
 
-    /// `fdatasync`: the file's length is part of it, its times are not.
+    /// `fdatasync`: includes the file's length, but not its times.
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }

@@ -1,10 +1,10 @@
-//! The log as its users see it.
+//! The log as its callers see it.
 
-use acklog_types::LogView;
+use acklog_types::{Batch, IdRange, LogEnd, LogId, LogView, MessageId, Run};
 
 use super::*;
 
-/// Enough messages for several segments.
+/// Returns a log with enough messages for several chunks.
 fn filled(messages: u64) -> (LogWriter, LogReader) {
     let (mut writer, reader) = in_memory();
     for n in 0..messages {
@@ -101,7 +101,7 @@ fn the_largest_message_has_a_place() {
     assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [6, large.len(), 6]);
 }
 
-/// A batch of messages of these sizes, in bytes.
+/// Returns a batch of messages of these sizes, in bytes.
 fn batch(sizes: &[usize]) -> Batch {
     let text = |size: usize| "x".repeat(size);
     let mut batch = Batch::new(text(sizes[0]));
@@ -128,7 +128,7 @@ fn a_run_never_ends_inside_a_batch_unless_it_is_asked_to() {
     ends_are_between_batches(&copy);
 }
 
-/// Looks at batches of 1, 3, 1, 3 and 1 messages, the fourth longer than a segment.
+/// Checks batches of 1, 3, 1, 3 and 1 messages, the fourth longer than a chunk.
 fn ends_are_between_batches(reader: &LogReader) {
     let end = |from, max_bytes| {
         let from = LogEnd::new(from);
@@ -150,7 +150,7 @@ fn ends_are_between_batches(reader: &LogReader) {
 fn a_large_message_is_read_by_all_from_the_same_memory() {
     let (mut writer, reader) = in_memory();
     writer.append(0, None, &"small".into());
-    writer.append(0, None, &"x".repeat(segment::SEGMENT_BYTES / 2).as_str().into());
+    writer.append(0, None, &"x".repeat(chunk::CHUNK_BYTES / 2).as_str().into());
     writer.append(0, None, &"small".into());
     writer.flush();
     let read = || reader.read(LogEnd::new(1), LogEnd::new(2), usize::MAX).unwrap();

@@ -1,21 +1,23 @@
-//! What the deciding code asks of its node's log: sizes of runs, and whether another node's log is the same.
+//! What the protocol asks its node's log: sizes of runs, and whether another node's log is the
+//! same.
 
 use acklog_types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
 use acklog_types::{LogView, UnreadBatch, Unreadable};
 
 use super::{LogReader, Page, ReadError};
 
-/// Bytes of records that are read at once on the way to a position behind. More: more memory. Fewer: more calls.
+/// Bytes of records that are read at once while computing a checksum backwards. More: more memory.
+/// Fewer: more calls.
 const BACK_BYTES: usize = 256 * 1024;
 
 impl LogReader {
-    /// Whether a read from here on takes no access to a file, as long as nothing more is given back.
+    /// Returns whether a read from here on needs no file, as long as no chunk is dropped meanwhile.
     #[cfg(any(test, feature = "sim-disk"))]
     pub fn is_recent(&self, from: LogEnd) -> bool {
         self.shared.recent().start() <= from
     }
 
-    /// As [`read`](Self::read), but only what is in memory: none where that takes an access to a file.
+    /// As [`read`](Self::read), but only from memory; none if that takes a file.
     pub fn read_in_memory(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<Records> {
         let until = until.min(self.durable_end());
         match from < until {
@@ -24,8 +26,8 @@ impl LogReader {
         }
     }
 
-    /// As [`read`](Self::read), but that a batch in a file of more than `longest_batch` bytes is not read, and no
-    /// memory is taken for it: so a caller can first see to it that there is room.
+    /// As [`read`](Self::read), but a batch in a file with more than `longest_batch` bytes is not
+    /// read, and no memory is allocated for it: so the caller can make space first.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -39,16 +41,18 @@ impl LogReader {
         let until = until.min(self.durable_end());
         match self.read_in_memory(from, until, max_bytes) {
             Some(records) => Ok(Page::Records(records)),
-            None => self.on_disk(|files| files.read_run(from, until, max_bytes, longest_batch)),
+            None => {
+                self.on_disk(|segments| segments.read_run(from, until, max_bytes, longest_batch))
+            }
         }
     }
 
-    /// Returns the checksum of all durable records below `end`, by which two logs are compared at a position: where it
-    /// is the same, so is all that lies below. None where `end` lies above the durable end.
+    /// Returns the checksum of all durable records below `end`. Two logs are compared by it: if it
+    /// is equal at a position, so is everything below. None if `end` lies above the durable end.
     ///
-    /// What is in memory takes microseconds. For older positions up to a segment of 64 MiB is read and, where an
-    /// earlier release wrote the log, once all of it: ask where waiting for the disk is allowed, never on the core's
-    /// thread.
+    /// In memory this takes microseconds. For older positions up to a segment of 64 MiB is read,
+    /// and once all of a log that an earlier release wrote. Call it where waiting for the disk is
+    /// allowed, never on the core's thread.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -59,16 +63,17 @@ impl LogReader {
         match self.shared.running_recent(end) {
             Some(running) => Ok(Some(running)),
             None => {
-                let running = self.on_disk(|files| files.running_checksum(end));
+                let running = self.on_disk(|segments| segments.running_checksum(end));
                 running.or_else(|unread| self.running_back(end).ok_or(unread)).map(Some)
             }
         }
     }
 
-    /// The checksum of all records below `end`, where what is below is damaged: back from the next position at which
-    /// it is known. So a secondary that has what is damaged here is let in, and can give it.
+    /// Computes the checksum of all records below `end` when records below are damaged: backwards
+    /// from the next position with a known checksum. So a secondary that has the damaged messages
+    /// is admitted, and can supply them.
     fn running_back(&self, end: LogEnd) -> Option<RunningChecksum> {
-        let behind = self.on_disk(|files| Ok(files.running_behind(end))).ok()?;
+        let behind = self.on_disk(|segments| Ok(segments.running_behind(end))).ok()?;
         let (until, running) = behind.or_else(|| {
             let start = self.shared.recent().start();
             self.shared.running_recent(start).map(|running| (start, running))
@@ -82,24 +87,25 @@ impl LogReader {
         Some(checksums.iter().rev().fold(running, |running, &crc| running.before(crc)))
     }
 
-    /// Returns whether a secondary that tells this checksum has the same records below a durable `end`; see
-    /// [`LogView::is_same_below`]. May read files, as [`running_checksum`](Self::running_checksum).
+    /// Returns whether a secondary that sent this checksum has the same records below a durable
+    /// `end`; see [`LogView::is_same_below`]. May read files, as
+    /// [`running_checksum`](Self::running_checksum).
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn compare_below(&self, end: LogEnd, told: Checksum) -> Result<bool, ReadError> {
-        // What earlier releases tell is looked at first: it takes a small read.
+        // The checksum that earlier releases send is compared first: it takes a small read.
         let last = self.last_record(end);
         if last == Ok(Some(told)) {
             return Ok(true);
         }
         let running = self.running_checksum(end)?;
         let is_same = running.map(RunningChecksum::short) == Some(told);
-        // Where the last record cannot be read, it may be the one that was told.
+        // If the last record cannot be read, its checksum may be the one that was sent.
         if is_same { Ok(true) } else { last.map(|_| false) }
     }
 
-    /// The checksum of the last durable record before `end`; none at the log's beginning.
+    /// Returns the checksum of the last durable record before `end`; none at the log's beginning.
     fn last_record(&self, end: LogEnd) -> Result<Option<Checksum>, ReadError> {
         if let Some(last) = self.shared.last_recent(end) {
             return Ok(Some(last));

@@ -1,12 +1,13 @@
-//! A directory of which it is known what it was asked for and has not answered: so a disk that hangs is noticed.
+//! A storage that keeps a list of its pending calls, so that a disk that hangs is noticed.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::storage::{Storage, StorageFile};
+use acklog_threads::lock;
 
-/// A directory, with the calls that it has not answered yet.
+/// A storage with a list of its pending calls.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     inner: S,
@@ -20,7 +21,7 @@ struct WatchedFile {
     calls: Arc<Calls>,
 }
 
-/// The calls under way, by number: the first one is the oldest.
+/// The pending calls by number: the first one is the oldest.
 #[derive(Debug, Default)]
 struct Calls(Mutex<UnderWay>);
 
@@ -32,10 +33,10 @@ struct UnderWay {
 
 impl Calls {
     fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.0.lock().expect("no holder of this lock panics")
+        lock(&self.0)
     }
 
-    /// Makes a call, and knows of it until it is answered.
+    /// Makes a call and lists it until it returns.
     fn watch<T>(&self, what: &'static str, name: &Arc<str>, call: impl FnOnce() -> T) -> T {
         let number = {
             let mut under_way = self.under_way();
@@ -51,7 +52,7 @@ impl Calls {
 }
 
 impl<S: Storage> Watched<S> {
-    /// Watches what a directory is asked for from now on.
+    /// Wraps a storage, and lists its calls from now on.
     pub(super) fn new(inner: S) -> Self {
         Self { inner, calls: Arc::default() }
     }
@@ -148,7 +149,7 @@ mod tests {
         }
         let (number, what) = storage.oldest_call().unwrap();
         assert_eq!(what, "sync a.log");
-        // Others come and go beside it.
+        // Other calls come and go meanwhile.
         file.write_at(0, b"x").unwrap();
         storage.create("b.log").unwrap().write_at(0, b"x").unwrap();
         assert_eq!(storage.oldest_call(), Some((number, what)));

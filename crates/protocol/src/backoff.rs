@@ -1,6 +1,6 @@
 //! Pauses between attempts: they double up to a cap, with jitter, and start again from the first after a success.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -33,6 +33,58 @@ impl Backoff {
     /// An attempt succeeded: the next pause is a first one.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
+    }
+}
+
+/// When the next attempt is made: a [`Backoff`] and the time at which its last pause ends.
+#[derive(Debug)]
+pub(super) struct Retry {
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+}
+
+impl Retry {
+    /// Creates a retry that waits for nothing, with pauses from `first` up to `cap`.
+    pub(super) fn new(first: Duration, cap: Duration) -> Self {
+        Self { backoff: Backoff::new(first, cap), retry_at: None }
+    }
+
+    /// Starts the next pause, unless a longer wait was set already. Returns the pause.
+    pub(super) fn back_off(&mut self, now: Instant, rng: &mut ChaCha8Rng) -> Duration {
+        let pause = self.backoff.pause(rng);
+        self.not_before(now + pause);
+        pause
+    }
+
+    /// Starts the next pause in place of any other wait.
+    pub(super) fn restart(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        self.retry_at = Some(now + self.backoff.pause(rng));
+    }
+
+    /// Waits until `at`, unless a longer wait was set already.
+    pub(super) fn not_before(&mut self, at: Instant) {
+        self.retry_at = self.retry_at.max(Some(at));
+    }
+
+    /// Ends the wait after a success: the next pause is a first one.
+    pub(super) fn reset(&mut self) {
+        self.backoff.reset();
+        self.retry_at = None;
+    }
+
+    /// Lets the next pause be a first one. A wait that has begun goes on.
+    pub(super) fn reset_backoff(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// Ends the wait if its time is over.
+    pub(super) fn wake(&mut self, now: Instant) {
+        self.retry_at = self.retry_at.filter(|&at| at > now);
+    }
+
+    /// Returns when the wait ends; none if there is none.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
     }
 }
 

@@ -83,7 +83,7 @@ impl<R: Run> GapBuffer<R> {
 
 #[cfg(test)]
 mod tests {
-    use acklog_types::{MessageId, Records, encode_record};
+    use acklog_types::{InBatch, MessageId, Records, encode_record};
 
     use super::*;
 
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_run_that_is_held_keeps_nothing_of_what_was_read_with_it() {
         let mut bytes = Vec::new();
-        encode_record(&mut bytes, MessageId::new(5), 0, None, "Msg", false);
+        encode_record(&mut bytes, MessageId::new(5), 0, None, "Msg", InBatch::Last);
         let length = bytes.len();
         bytes.resize(64 * 1024, 0);
         let read = bytes::Bytes::from(bytes);

@@ -136,7 +136,7 @@ impl FirstUse {
 
 #[cfg(test)]
 mod tests {
-    use acklog_types::{IdRange, LogEnd, encode_record};
+    use acklog_types::{IdRange, InBatch, LogEnd, encode_record};
 
     use super::*;
 
@@ -224,7 +224,7 @@ mod tests {
         let key = |text: &str| text.parse::<IdempotencyKey>().unwrap();
         let record = |with: Option<&IdempotencyKey>| {
             let mut bytes = Vec::new();
-            encode_record(&mut bytes, MessageId::new(3), 0, with, "Msg1", false);
+            encode_record(&mut bytes, MessageId::new(3), 0, with, "Msg1", InBatch::Last);
             let range = IdRange::new(LogEnd::new(3), LogEnd::new(4));
             Records::check(range, bytes.into()).unwrap()
         };
@@ -246,7 +246,14 @@ mod tests {
         let (sent, mut bytes) = (["a", "b", "c"], Vec::new());
         for (n, text) in sent.iter().enumerate() {
             let id = MessageId::new(n as u64);
-            encode_record(&mut bytes, id, 0, Some(&key).filter(|_| n == 0), text, n < 2);
+            encode_record(
+                &mut bytes,
+                id,
+                0,
+                Some(&key).filter(|_| n == 0),
+                text,
+                InBatch::at(n, 3),
+            );
         }
         let range = IdRange::new(LogEnd::ZERO, LogEnd::new(3));
         let records = Records::check(range, bytes.into()).unwrap();

@@ -10,7 +10,7 @@ use acklog_types::LogView;
 use acklog_types::{IdRange, LogEnd};
 use rand_chacha::ChaCha8Rng;
 
-use super::backoff::Backoff;
+use super::backoff::Retry;
 use super::frame::RUN_BYTES_MAX;
 
 /// Most runs in flight to one secondary. More would not fill the line better, and a peer that hangs would be resent
@@ -87,9 +87,7 @@ pub(super) struct Progress {
     window_bytes: usize,
     /// The last run that was read, since it was not in memory.
     read: Option<SentRun>,
-    backoff: Backoff,
-    /// Nothing is sent before.
-    hold_until: Option<Instant>,
+    retry: Retry,
 }
 
 impl Progress {
@@ -105,8 +103,7 @@ impl Progress {
             bytes_in_flight: 0,
             window_bytes: WINDOW_BYTES_MAX,
             read: None,
-            backoff: Backoff::new(RETRY_PAUSE_FIRST, pause_max),
-            hold_until: None,
+            retry: Retry::new(RETRY_PAUSE_FIRST, pause_max),
         }
     }
 
@@ -144,8 +141,7 @@ impl Progress {
 
     /// Ends a pause: the secondary was heard from again.
     pub(super) fn resume(&mut self) {
-        self.backoff.reset();
-        self.hold_until = None;
+        self.retry.reset();
     }
 
     /// The next run to send, if one may be sent now and fewer than `runs_max` are in flight. The caller sends it: it
@@ -158,10 +154,10 @@ impl Progress {
         durable_end: LogEnd,
         runs_max: usize,
     ) -> Option<Next> {
-        if self.hold_until.is_some_and(|until| until > now) {
+        self.retry.wake(now);
+        if self.retry.retry_at().is_some() {
             return None;
         }
-        self.hold_until = None;
         // A late ack may have covered all that was known to be missing.
         self.restart_from_acked();
         if self.runs_in_flight >= runs_max {
@@ -194,7 +190,7 @@ impl Progress {
 
     /// Notes that a run could not be read. It is tried again after a pause.
     pub(super) fn note_unreadable(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
-        self.hold_until = Some(now + self.backoff.pause(rng));
+        self.retry.restart(now, rng);
     }
 
     fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<Next> {
@@ -255,7 +251,7 @@ impl Progress {
             self.window_bytes = (self.window_bytes / 2).max(WINDOW_BYTES_MIN);
         }
         if self.lose(run) {
-            self.hold_until = Some(now + self.backoff.pause(rng));
+            self.retry.restart(now, rng);
         }
         self.restart_if_stuck(now, rng);
     }
@@ -284,7 +280,7 @@ impl Progress {
     /// what it held above a gap is gone. Sending starts again from what it has.
     fn restart_if_stuck(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
         if self.restart_from_acked() {
-            self.hold_until = Some(now + self.backoff.pause(rng));
+            self.retry.restart(now, rng);
         }
     }
 
@@ -305,6 +301,6 @@ impl Progress {
     /// When a pause ends that keeps something from being sent.
     pub(super) fn next_wakeup(&self, durable_end: LogEnd) -> Option<Instant> {
         let has_work = !self.missing.is_empty() || self.sent_end < durable_end;
-        self.hold_until.filter(|_| has_work)
+        self.retry.retry_at().filter(|_| has_work)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use acklog_types::{Damage, DiskFault, IdRange, Records, Run};
 use rand_chacha::ChaCha8Rng;
 
-use super::backoff::Backoff;
+use super::backoff::Retry;
 
 /// First pause after an answer without what was asked for, or with what did not fit. Shorter: one node is asked again
 /// and again while another one has what is damaged and is about to be ready.
@@ -21,24 +21,21 @@ pub(super) struct Repair {
     damage: Damage,
     /// What is to be fetched, and was not fetched yet.
     wanted: Option<IdRange>,
-    /// Nobody is asked before.
-    hold_until: Option<Instant>,
-    backoff: Backoff,
+    retry: Retry,
 }
 
 impl Repair {
     /// Damage that was found now.
     pub(super) fn new(damage: Damage) -> Self {
-        let (wanted, backoff) = (damage.wanted, Backoff::new(PAUSE_FIRST, PAUSE_MAX));
-        Self { damage, wanted, hold_until: None, backoff }
+        Self { wanted: damage.wanted, damage, retry: Retry::new(PAUSE_FIRST, PAUSE_MAX) }
     }
 
     /// What is damaged changed, or how far its repair is.
     pub(super) fn tell(&mut self, now: Instant, damage: Damage, rng: &mut ChaCha8Rng) {
         if damage.misfits > self.damage.misfits {
-            self.hold(now, rng);
+            self.retry.restart(now, rng);
         } else if damage.misfits < self.damage.misfits {
-            self.backoff.reset();
+            self.retry.reset_backoff();
         }
         self.wanted = damage.wanted;
         self.damage = damage;
@@ -56,28 +53,24 @@ impl Repair {
 
     /// What to ask for now.
     pub(super) fn due(&self) -> Option<IdRange> {
-        self.wanted.filter(|_| self.hold_until.is_none())
+        self.wanted.filter(|_| self.retry.retry_at().is_none())
     }
 
     /// Ends the pause, if its time is over.
     pub(super) fn wake(&mut self, now: Instant) {
-        self.hold_until = self.hold_until.filter(|until| *until > now);
+        self.retry.wake(now);
     }
 
     /// When the pause ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.hold_until.filter(|_| self.wanted.is_some())
+        self.retry.retry_at().filter(|_| self.wanted.is_some())
     }
 
     /// Who was asked gave no answer, or a wrong one.
     pub(super) fn failed(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
         if self.wanted.is_some() {
-            self.hold(now, rng);
+            self.retry.restart(now, rng);
         }
-    }
-
-    fn hold(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
-        self.hold_until = Some(now + self.backoff.pause(rng));
     }
 
     /// Takes what of a page was wanted. It is not asked for again before the log tells what it wants next.
@@ -89,7 +82,7 @@ impl Repair {
         }
         self.wanted = None;
         if self.damage.misfits == 0 {
-            self.backoff.reset();
+            self.retry.reset_backoff();
         }
         Some(page.slice(part))
     }

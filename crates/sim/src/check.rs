@@ -1,43 +1,31 @@
-//! What must hold in every moment of every schedule.
+//! What must hold in every moment of every schedule, judged by [`acklog_judge`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use acklog_judge::{AckReceipt, AckWait, AppendOutcome, History, MasterMoment};
 use acklog_log::{LogReader, ReadError};
 use acklog_protocol::{Outcome, Receipt};
-use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Run, WaiterId};
+use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, WaiterId};
 
-/// Watches a cluster from outside. Each method panics, with the facts, when something that must hold does not.
+/// Tells the judge what happens in a cluster. Each method panics, with the facts, when something
+/// that must hold does not.
 #[derive(Debug, Default)]
 pub struct Checker {
     /// The log that the master has now.
     log: Option<LogId>,
-    /// What the master accepted, by id, for each log that there ever was.
-    truths: BTreeMap<LogId, Vec<Accepted>>,
-    /// How far each node's visible log was compared with the truth.
-    seen: BTreeMap<NodeName, LogEnd>,
-    /// The largest visible end that each node ever had of each log, also in earlier lives.
-    held: BTreeMap<(LogId, NodeName), LogEnd>,
-    /// The messages of the master's log that have a key.
-    keys: BTreeMap<String, MessageId>,
-    /// Where they are, in the order in which the master forgets them.
-    keyed: BTreeSet<MessageId>,
+    /// What happened to each log that there ever was.
+    histories: BTreeMap<LogId, History>,
+    /// The nodes' numbers in each history.
+    nodes: BTreeMap<NodeName, usize>,
     /// How many keyed messages the master remembers.
     window: usize,
-    /// Senders without an answer.
-    waiting: BTreeMap<WaiterId, Sent>,
     /// Answers so far.
     released: usize,
     /// Whether nodes may have messages that they cannot read.
     reads_may_fail: bool,
-}
-
-/// A message as it was accepted.
-#[derive(Debug)]
-struct Accepted {
-    text: String,
-    /// The next one belongs to the same batch.
-    has_more: bool,
+    /// Whether the master's disk was put back to an older copy.
+    is_put_back: bool,
 }
 
 /// What a sender asked for; of a batch, the first message.
@@ -46,7 +34,8 @@ pub(super) struct Sent {
     pub(super) id: MessageId,
     /// How many nodes must have it: what was asked for, as a number when it was taken.
     pub(super) wanted: u16,
-    pub(super) deadline: Option<Duration>,
+    pub(super) since: Duration,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Checker {
@@ -55,82 +44,84 @@ impl Checker {
         Self { window, ..Self::default() }
     }
 
-    /// A batch got its ids: they are dense and each is given once.
-    pub(super) fn accepted(&mut self, waiter: WaiterId, sent: Sent, batch: &Batch) {
-        let truth = self.log.and_then(|log| self.truths.get_mut(&log)).expect("a master runs");
-        assert_eq!(sent.id.get(), truth.len() as u64, "ids are given in order without gaps");
-        truth.extend(
-            batch.iter().enumerate().map(|(at, text)| Accepted {
-                text: text.to_owned(),
-                has_more: at + 1 < batch.len(),
-            }),
-        );
+    /// The history of the log that the master has now.
+    fn now(&self) -> Option<&History> {
+        self.histories.get(&self.log?)
+    }
+
+    /// Lets the master's log go on, and judges.
+    fn go_on(&mut self, event: impl FnOnce(&mut History)) {
+        let history = self.log.and_then(|log| self.histories.get_mut(&log));
+        let history = history.expect("a master runs");
+        event(history);
+        holds(history);
+    }
+
+    /// Lets something happen in the histories of all logs, and judges.
+    fn go_on_everywhere(&mut self, mut event: impl FnMut(&mut History)) {
+        for history in self.histories.values_mut() {
+            event(history);
+            holds(history);
+        }
+    }
+
+    /// The number of a node, which is new or not.
+    fn number(&mut self, name: &NodeName) -> usize {
+        if let Some(number) = self.nodes.get(name) {
+            return *number;
+        }
+        let number = self.nodes.len();
+        self.nodes.insert(name.clone(), number);
+        self.histories.values_mut().for_each(|history| history.add_node(name.as_str()));
+        number
+    }
+
+    /// A batch got its ids, perhaps under a key.
+    pub(super) fn accepted(
+        &mut self,
+        waiter: WaiterId,
+        sent: Sent,
+        batch: &Batch,
+        key: Option<&IdempotencyKey>,
+    ) {
+        self.go_on(|history| {
+            history.taken(batch, sent.id.get(), key.map(IdempotencyKey::as_str));
+        });
         self.joined(waiter, sent);
     }
 
     /// A sender waits for a message that got its id before.
     pub(super) fn joined(&mut self, waiter: WaiterId, sent: Sent) {
-        let before = self.waiting.insert(waiter, sent);
-        assert!(before.is_none(), "waiter {waiter} was used before");
+        let Sent { id, wanted, since, timeout } = sent;
+        let wait = AckWait { id: id.get(), nodes: wanted.into(), timeout, since };
+        self.go_on(|history| history.begins_to_wait(waiter, wait));
     }
 
     /// A sender gave up.
     pub(super) fn canceled(&mut self, waiter: WaiterId) {
-        self.waiting.remove(&waiter);
+        self.go_on(|history| history.gave_up(waiter));
     }
 
-    /// A sender was answered: once, at the right time, and the nodes named really had the message by then.
-    /// What liars told is not known, and they do not count.
+    /// A sender was answered. What liars told is not known, and they do not count.
     pub(super) fn released(
         &mut self,
         now: Duration,
         waiter: WaiterId,
         outcome: &Outcome,
-        is_liar: impl Fn(&NodeName) -> bool + Copy,
+        is_liar: impl Fn(&str) -> bool,
     ) {
-        let sent = self.waiting.remove(&waiter);
-        let Some(sent) = sent else { panic!("waiter {waiter} was answered twice or never asked") };
         self.released += 1;
-        match outcome {
-            Outcome::Committed(receipt) => {
-                self.receipt_is_true(&sent, receipt, is_liar);
-                let (acked, wanted) = (receipt.acked_by.len(), sent.wanted);
-                assert!(acked >= usize::from(wanted), "{wanted} nodes asked for, {receipt:?}");
-            }
-            Outcome::TimedOut(receipt) => {
-                self.receipt_is_true(&sent, receipt, is_liar);
-                let is_over = sent.deadline.is_some_and(|deadline| deadline <= now);
-                assert!(is_over, "timed out before its time: {receipt:?}");
-                assert!(receipt.acked_by.len() < usize::from(receipt.write_concern));
-            }
-            Outcome::ShuttingDown(receipt) | Outcome::TooManyWaiting(receipt) => {
-                self.receipt_is_true(&sent, receipt, is_liar);
-            }
-            Outcome::DiskFailed(receipt, _) => {
-                self.receipt_is_true(&sent, receipt, is_liar);
-                assert!(!receipt.stored, "it is stored, so the disk is no reason: {receipt:?}");
-            }
-            Outcome::Refused(refusal) => panic!("refused after it was accepted: {refusal}"),
-        }
+        let outcome = told(outcome);
+        self.go_on(|history| history.released(now, waiter, &outcome, &is_liar));
     }
 
-    fn receipt_is_true(&self, sent: &Sent, receipt: &Receipt, is_liar: impl Fn(&NodeName) -> bool) {
-        assert_eq!(receipt.id, sent.id, "answered with another message's id");
-        assert_eq!(receipt.write_concern, sent.wanted, "another write concern than asked for");
-        for (n, name) in receipt.acked_by.iter().enumerate() {
-            if is_liar(name) {
-                continue;
-            }
-            let held = self.log.and_then(|log| self.held.get(&(log, name.clone())));
-            let held = held.copied().unwrap_or_default();
-            assert!(receipt.id.end() <= held, "{name} never had the message of {receipt:?}");
-            let before = receipt.acked_by.get(..n).unwrap_or_default();
-            assert!(!before.contains(name), "{name} counted twice: {receipt:?}");
-        }
+    /// Judges whether the master keeps anybody waiting.
+    pub(super) fn judge_waits(&mut self, moment: &MasterMoment<'_>) {
+        self.go_on(|history| history.judge_waits(moment));
     }
 
-    /// Compares what a node shows with what the master accepted, as far as it is new: the same messages under the same
-    /// ids, without gaps, and never fewer than before. `as_name` is the name under which the node registers.
+    /// Looks at what a node shows, as far as it is new. `as_name` is the name under which the node
+    /// registers.
     pub(super) fn look_at(
         &mut self,
         name: &NodeName,
@@ -143,89 +134,84 @@ impl Checker {
             assert_eq!(end, LogEnd::ZERO, "{name} has messages of no log");
             return;
         };
-        let truth = self.truths.get(&id).expect("a log that a master had");
-        let last = end.last_id().and_then(|last| truth.get(last.get() as usize));
-        let is_inside = last.is_some_and(|last| last.has_more);
-        assert!(!is_inside, "{name} shows a part of a batch: it shows {end} messages");
-        let seen = self.seen.entry(name.clone()).or_default();
-        assert!(*seen <= end, "{name} showed {seen} messages and now {end}");
-        while *seen < end {
-            let records = match log.read(*seen, end, usize::MAX) {
-                Ok(records) => records,
-                // Its disk lacks something for the moment: compared when it can be read.
-                Err(ReadError::Passing { .. }) => break,
-                Err(_) if self.reads_may_fail => break,
-                Err(error) => panic!("{name} shows what cannot be read: {error}"),
-            };
-            assert!(!records.range().is_empty(), "{name} shows a gap at {seen}");
-            for record in records.iter() {
-                let text = truth.get(record.id.get() as usize).map(|accepted| &*accepted.text);
-                assert_eq!(text, Some(record.text), "{name} shows another message {}", record.id);
+        let node = self.number(name);
+        let history = self.histories.get_mut(&id).expect("a log that a master had");
+        history.registered(node, as_name.as_str());
+        if let Some(mut list) = history.look_at(node, end.get()) {
+            let mut at = LogEnd::new(list.next());
+            loop {
+                let records = match log.read(at, end, usize::MAX) {
+                    Ok(records) => records,
+                    // Its disk lacks something for the moment: compared when it can be read.
+                    Err(ReadError::Passing { .. }) => break,
+                    Err(_) if self.reads_may_fail => break,
+                    Err(error) => {
+                        history.unread(node, end.get(), error.to_string());
+                        break;
+                    }
+                };
+                for record in records.iter() {
+                    history.row(&mut list, record.id.get(), record.text);
+                }
+                let next = LogEnd::new(list.next());
+                if next == end || next == at {
+                    history.end_look(&list);
+                    break;
+                }
+                at = next;
             }
-            *seen = records.range().end();
         }
-        let held = self.held.entry((id, as_name.clone())).or_default();
-        *held = end.max(*held);
+        holds(history);
     }
 
     /// From now on whatever a node shows is read anew, and can be read.
     pub(super) fn begin_again(&mut self) {
-        self.seen.clear();
+        let nodes = self.nodes.len();
+        self.go_on_everywhere(|history| (0..nodes).for_each(|node| history.look_anew(node)));
         self.reads_may_fail = false;
     }
 
-    /// A node's disk was put back to what it was before: it shows less than it did.
-    pub(super) fn put_back(&mut self, name: &NodeName) {
-        self.seen.remove(name);
+    /// The master's disk was put back to what it was before: it shows less than it did.
+    pub(super) fn put_back(&mut self, master: &NodeName) {
+        self.started_empty(master);
+        self.is_put_back = true;
     }
 
     /// A node starts with an empty log.
     pub(super) fn started_empty(&mut self, name: &NodeName) {
-        self.seen.remove(name);
+        let node = self.number(name);
+        self.go_on_everywhere(|history| history.look_anew(node));
     }
 
-    /// A node comes back with what is on its disk: all that it ever showed, and so all that it ever acked.
+    /// A node comes back with what is on its disk.
     pub(super) fn came_back(&mut self, name: &NodeName, end: LogEnd) {
-        let shown = self.seen.remove(name).unwrap_or_default();
-        assert!(
-            shown <= end,
-            "{name} showed {shown} messages and came back from its disk with {end}"
-        );
+        let node = self.number(name);
+        self.go_on_everywhere(|history| history.came_back(node, end.get()));
     }
 
-    /// From now on a node's disk may be damaged: what cannot be read is compared when it is repaired.
+    /// From now on a node's disk may be damaged: what cannot be read is compared when it is
+    /// repaired.
     pub(super) fn let_reads_fail(&mut self) {
         self.reads_may_fail = true;
     }
 
-    /// The master starts with this log, of which it has the messages before `end`. Answers of the life before went down
-    /// with it. What it had taken and not shown may be gone: those ids are given again.
+    /// The master starts with this log, of which it has the messages before `end`. What it had
+    /// taken and not promised may be gone: those ids are given again.
     pub(super) fn master_started(&mut self, master: &NodeName, log: LogId, end: LogEnd) {
+        let node = self.number(master);
         self.log = Some(log);
-        self.waiting.clear();
-        let truth = self.truths.entry(log).or_default();
-        match truth.is_empty() {
-            true => self.started_empty(master),
-            false => self.came_back(master, end),
-        }
-        let truth = self.truths.entry(log).or_default();
-        assert!(end.get() <= truth.len() as u64, "the master has messages that nobody sent");
-        truth.truncate(end.get() as usize);
-        self.keys.retain(|_, id| id.end() <= end);
-        self.keyed.retain(|id| id.end() <= end);
-    }
-
-    /// A message got an id under a key: none of those that the master remembers has it already.
-    pub(super) fn took_key(&mut self, key: &IdempotencyKey, id: MessageId) {
-        let before = self.message_of(key);
-        assert_eq!(before, None, "the message of key {key} is there twice, also as {id}");
-        self.keys.insert(key.to_string(), id);
-        self.keyed.insert(id);
+        let (nodes, window) = (&self.nodes, self.window);
+        self.histories.entry(log).or_insert_with(|| new_history(nodes, window));
+        let is_put_back = std::mem::take(&mut self.is_put_back);
+        self.go_on(|history| {
+            history.came_back(node, end.get());
+            history.master_started(end.get(), is_put_back);
+        });
     }
 
     /// Number of messages accepted in this log.
     pub fn accepted_count(&self) -> u64 {
-        self.log.and_then(|log| self.truths.get(&log)).map_or(0, Vec::len) as u64
+        self.now().map_or(0, History::given_end)
     }
 
     /// Number of senders that were answered.
@@ -235,160 +221,73 @@ impl Checker {
 
     /// Whether a sender waits for a number of nodes that is `nodes` at most.
     pub(super) fn waits_for_at_most(&self, nodes: u16) -> bool {
-        self.waiting.values().any(|sent| sent.wanted <= nodes)
+        self.waits().any(|wait| wait.nodes <= nodes.into())
     }
 
     /// The senders that wait.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = (&WaiterId, &Sent)> {
-        self.waiting.iter()
+    fn waits(&self) -> impl Iterator<Item = &AckWait> {
+        self.now().into_iter().flat_map(History::waits)
     }
 
     /// Number of senders that wait for more nodes than the master.
     pub(super) fn waiting_for_secondaries(&self) -> usize {
-        self.waiting.values().filter(|sent| sent.wanted > 1).count()
+        self.waits().filter(|wait| wait.nodes > 1).count()
     }
 
     /// The message that has this key, if it is one of those that the master remembers.
     pub(super) fn message_of(&self, key: &IdempotencyKey) -> Option<MessageId> {
-        let id = self.keys.get(key.as_str()).copied()?;
-        let is_remembered = self.keyed.range(id..).take(self.window + 1).count() <= self.window;
-        is_remembered.then_some(id)
+        self.now()?.message_of(key.as_str()).map(MessageId::new)
     }
 
     /// Senders without an answer.
     pub fn waiting_count(&self) -> usize {
-        self.waiting.len()
+        self.waits().count()
+    }
+}
+
+/// The history of a log that begins, in a cluster of these nodes.
+fn new_history(nodes: &BTreeMap<NodeName, usize>, window: usize) -> History {
+    let mut history = History::from_inside(window);
+    let mut names: Vec<_> = nodes.iter().collect();
+    names.sort_by_key(|(_, number)| **number);
+    names.into_iter().for_each(|(name, _)| history.add_node(name.as_str()));
+    history
+}
+
+/// Panics when something in a history does not hold.
+#[track_caller]
+fn holds(history: &History) {
+    if let Some(violation) = history.violations().first().first() {
+        panic!("{violation}");
+    }
+}
+
+/// What an outcome tells a sender.
+fn told(outcome: &Outcome) -> AppendOutcome {
+    let (receipt, timed_out) = match outcome {
+        Outcome::Committed(receipt) => return AppendOutcome::Committed(receipt_of(receipt, false)),
+        // It is not known whether it is stored.
+        Outcome::DiskFailed(receipt, _) => {
+            return AppendOutcome::Unknown(receipt_of(receipt, false));
+        }
+        Outcome::Refused(_) => return AppendOutcome::Refused,
+        Outcome::TimedOut(receipt) => (receipt, true),
+        Outcome::ShuttingDown(receipt) | Outcome::TooManyWaiting(receipt) => (receipt, false),
+    };
+    match receipt.stored {
+        true => AppendOutcome::Stored(receipt_of(receipt, timed_out)),
+        false => AppendOutcome::Unknown(receipt_of(receipt, timed_out)),
+    }
+}
+
+fn receipt_of(receipt: &Receipt, timed_out: bool) -> AckReceipt {
+    AckReceipt {
+        id: receipt.id.get(),
+        write_concern: receipt.write_concern.into(),
+        acked_by: receipt.acked_by.iter().map(|name| name.as_str().to_owned()).collect(),
+        timed_out,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use acklog_log::{LogWriter, in_memory};
-
-    use super::*;
-
-    const LOG: LogId = LogId::new(7);
-
-    fn name(text: &str) -> NodeName {
-        text.parse().unwrap()
-    }
-
-    /// A checker that saw the master accept these texts, from senders 0, 1, …
-    fn checker(texts: &[&str]) -> Checker {
-        let mut checker = Checker::default();
-        checker.master_started(&name("master"), LOG, LogEnd::ZERO);
-        for (n, text) in texts.iter().enumerate() {
-            let sent = Sent {
-                id: MessageId::new(n as u64),
-                wanted: 2,
-                deadline: Some(Duration::from_secs(9)),
-            };
-            checker.accepted(WaiterId::new(n as u64), sent, &(*text).into());
-        }
-        checker
-    }
-
-    fn log(texts: &[&str]) -> (LogWriter, LogReader) {
-        let (mut writer, reader) = in_memory();
-        texts.iter().for_each(|text| {
-            writer.append(0, None, &(*text).into());
-        });
-        writer.flush();
-        (writer, reader)
-    }
-
-    fn look(checker: &mut Checker, node: &str, texts: &[&str]) {
-        checker.look_at(&name(node), &name(node), Some(LOG), &log(texts).1);
-    }
-
-    fn receipt(id: u64, write_concern: u16, nodes: &[&str]) -> Receipt {
-        let acked_by = nodes.iter().map(|node| name(node)).collect();
-        Receipt { id: MessageId::new(id), write_concern, acked_by, stored: true, replayed: false }
-    }
-
-    fn release(checker: &mut Checker, outcome: Outcome) {
-        checker.released(Duration::from_secs(1), WaiterId::new(0), &outcome, |_| false);
-    }
-
-    #[test]
-    fn what_is_true_passes() {
-        let mut checker = checker(&["a", "b"]);
-        look(&mut checker, "master", &["a", "b"]);
-        look(&mut checker, "bonnie", &["a"]);
-        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
-        assert_eq!((checker.released_count(), checker.waiting_count()), (1, 1));
-    }
-
-    #[test]
-    #[should_panic(expected = "shows another message")]
-    fn other_content_under_an_id_is_caught() {
-        look(&mut checker(&["a", "b"]), "bonnie", &["a", "c"]);
-    }
-
-    #[test]
-    #[should_panic(expected = "shows another message")]
-    fn a_doubled_message_is_caught() {
-        look(&mut checker(&["a", "b"]), "bonnie", &["a", "a", "b"]);
-    }
-
-    #[test]
-    #[should_panic(expected = "shows a part of a batch")]
-    fn a_part_of_a_batch_is_caught() {
-        let mut checker = checker(&["a"]);
-        let mut batch = Batch::from("b");
-        batch.push("c");
-        let sent = Sent { id: MessageId::new(1), wanted: 1, deadline: None };
-        checker.accepted(WaiterId::new(1), sent, &batch);
-        look(&mut checker, "bonnie", &["a", "b"]);
-    }
-
-    #[test]
-    #[should_panic(expected = "showed 2 messages and now 1")]
-    fn a_shrinking_log_is_caught() {
-        let mut checker = checker(&["a", "b"]);
-        look(&mut checker, "bonnie", &["a", "b"]);
-        look(&mut checker, "bonnie", &["a"]);
-    }
-
-    #[test]
-    #[should_panic(expected = "bonnie never had the message")]
-    fn an_ack_of_a_node_that_never_had_it_is_caught() {
-        let mut checker = checker(&["a"]);
-        look(&mut checker, "master", &["a"]);
-        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
-    }
-
-    #[test]
-    #[should_panic(expected = "another write concern than asked for")]
-    fn a_write_concern_that_is_lowered_in_the_answer_too_is_caught() {
-        let mut checker = checker(&["a"]);
-        look(&mut checker, "master", &["a"]);
-        release(&mut checker, Outcome::Committed(receipt(0, 1, &["master"])));
-    }
-
-    #[test]
-    #[should_panic(expected = "2 nodes asked for")]
-    fn a_lowered_write_concern_is_caught() {
-        let mut checker = checker(&["a"]);
-        look(&mut checker, "master", &["a"]);
-        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master"])));
-    }
-
-    #[test]
-    #[should_panic(expected = "answered twice")]
-    fn a_second_answer_is_caught() {
-        let mut checker = checker(&["a"]);
-        look(&mut checker, "master", &["a"]);
-        look(&mut checker, "bonnie", &["a"]);
-        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
-        release(&mut checker, Outcome::Committed(receipt(0, 2, &["master", "bonnie"])));
-    }
-
-    #[test]
-    #[should_panic(expected = "timed out before its time")]
-    fn an_early_end_of_waiting_is_caught() {
-        let mut checker = checker(&["a"]);
-        look(&mut checker, "master", &["a"]);
-        release(&mut checker, Outcome::TimedOut(receipt(0, 2, &["master"])));
-    }
-}
+mod tests;

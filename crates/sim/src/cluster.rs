@@ -88,6 +88,8 @@ pub struct Cluster {
     positions: Positions,
     /// Whether the master was asked to stop.
     stopping: bool,
+    /// The answers to clients, where somebody asks for them.
+    answers: Option<Vec<answers::Told>>,
     trace: String,
     print_trace: bool,
     master_name: NodeName,
@@ -118,6 +120,7 @@ impl Cluster {
             rules: Vec::new(),
             positions: Positions::default(),
             stopping: false,
+            answers: None,
             trace: String::new(),
             print_trace: false,
             master_name: "master".parse().expect("a name"),
@@ -313,6 +316,7 @@ impl Cluster {
     }
 }
 
+mod answers;
 mod damage;
 mod disks;
 mod failures;

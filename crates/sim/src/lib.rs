@@ -3,8 +3,9 @@
 //!
 //! [`Cluster`] is the world: it holds the nodes with their logs, the connections between them and the queue of what
 //! happens next, and jumps from one event to the next. Frames are encoded and decoded on the way, so the simulator runs
-//! the real encoding too. After every event the [`Checker`] looks at all logs and answers. One seed decides
-//! everything: the same seed gives the same trace. [`Schedule`] draws whole random lives of clusters from a seed.
+//! the real encoding too. After every event the [`Checker`] shows all logs and answers to [`acklog_judge`]. One seed
+//! decides everything: the same seed gives the same trace. [`Schedule`] draws whole random lives of clusters from a
+//! seed.
 //!
 //! Logs lie on an [`acklog_log::SimDisk`]: it loses what was not synced, tears writes and fails on demand.
 //!
@@ -18,6 +19,7 @@ mod link;
 mod node;
 mod options;
 mod positions;
+pub mod scenario;
 mod schedule;
 
 pub use check::Checker;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use acklog_log::SimDisk;
-use acklog_log::disk::{Committer, DiskOptions, Keeper, OpenError, Recovered, recover};
+use acklog_log::disk::{Committer, DiskOptions, OpenError, Recovered, Scrubber, recover};
 use acklog_log::{LogReader, LogWriter, Opened};
 use acklog_protocol::{
     Faulty, Machine, Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary,
@@ -42,8 +42,8 @@ pub(super) struct NodeLog {
     pub(super) reader: LogReader,
     /// What puts it on the disk, and what repairs it there; none in memory.
     committer: Option<Committer>,
-    keeper: Option<Keeper>,
-    /// Whether the keeper wants to try again what passes.
+    scrubber: Option<Scrubber>,
+    /// Whether the scrubber wants to try again what passes.
     pub(super) retries: bool,
     /// The damage that the node was told of.
     pub(super) damage: Option<Damage>,
@@ -57,18 +57,18 @@ impl NodeLog {
     /// # Panics
     /// When the log on the disk is damaged: nothing damages it here.
     pub(super) fn open(disk: Option<(&SimDisk, DiskOptions)>) -> (Self, Found) {
-        let (committer, keeper, opened) = match disk {
+        let (committer, scrubber, opened) = match disk {
             None => (None, None, Opened::in_memory()),
             Some((disk, options)) => {
-                let Recovered { committer, keeper, opened, .. } = start_from(disk, options);
-                (Some(committer), Some(keeper), opened)
+                let Recovered { committer, scrubber, opened, .. } = start_from(disk, options);
+                (Some(committer), Some(scrubber), opened)
             }
         };
         let Opened { writer, reader, log, is_old, members, losses, keys } = opened;
         let (end, on_disk) = (reader.durable_end(), committer.is_some());
         let found = Found { log, end, is_old, members, losses, keys, on_disk };
         let (retries, damage, fault) = (false, None, None);
-        (Self { writer, reader, committer, keeper, retries, damage, fault }, found)
+        (Self { writer, reader, committer, scrubber, retries, damage, fault }, found)
     }
 
     /// Writes what was appended, so that a crash may tear it. In memory there is nothing to write.
@@ -89,9 +89,9 @@ impl NodeLog {
             committer.write();
             committer.sync();
         }
-        if let Some(keeper) = &mut self.keeper {
-            self.retries = keeper.repair().is_some();
-            keeper.note_damage();
+        if let Some(scrubber) = &mut self.scrubber {
+            self.retries = scrubber.repair().is_some();
+            scrubber.note_damage();
         }
         let is_damage = |fault: &DiskFault| matches!(fault, DiskFault::Damaged { .. });
         let fault = self.reader.disk_fault().filter(|fault| !is_damage(fault));
@@ -111,11 +111,11 @@ impl NodeLog {
         })
     }
 
-    /// Reads all old segments, as the keeper does from time to time.
+    /// Reads all old segments, as the scrubber does from time to time.
     pub(super) fn scrub(&mut self, segments: usize) {
-        if let Some(keeper) = &mut self.keeper {
+        if let Some(scrubber) = &mut self.scrubber {
             for _ in 0..segments {
-                keeper.scrub_next();
+                scrubber.scrub_next();
             }
         }
     }

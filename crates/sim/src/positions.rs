@@ -50,6 +50,11 @@ impl Positions {
         self.liars.contains(name)
     }
 
+    /// The same, of a name in an answer.
+    pub(super) fn is_named_liar(&self, name: &str) -> bool {
+        self.liars.iter().any(|liar| liar.as_str() == name)
+    }
+
     /// The master stands still, or goes on just now.
     pub(super) fn stands_still(&mut self, now: Duration) {
         self.stood_still = Some(now);
@@ -110,10 +115,13 @@ impl Positions {
             if let Some(end) = row.acked_end.filter(|_| self.stood_still.is_some()) {
                 self.told.insert(link, end);
             }
-            let lowered = || {
-                let (_, counted) = self.counts.get(&row.name)?;
-                Some((*counted)?.min(*self.introduced.get(&link)?))
+            // A name that is new may have been brought by a connection that was replaced before the name was written.
+            let of_ready = || self.told.get(self.ready.get(&row.name)?).copied();
+            let counted = match self.counts.get(&row.name) {
+                Some(&(_, counted)) => counted,
+                None => of_ready(),
             };
+            let lowered = || Some(counted?.min(*self.introduced.get(&link)?));
             let told = self.told.get(&link).copied().or_else(lowered);
             self.counts.insert(row.name.clone(), (link, told));
         }

@@ -1,44 +1,44 @@
-//! A batch: messages that are appended as a whole.
+//! Batches: messages that are appended together or not at all.
 
-/// One or more messages that get consecutive ids and share one fate: all of them are in a log, or none is.
+/// One or more messages that get consecutive ids and are atomic: a log has all of them or none.
 ///
-/// Most are of a single message, which costs nothing beyond its text.
+/// A batch of a single message, the most frequent one, costs nothing beyond its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// All texts, one behind the other.
+    /// All texts, concatenated.
     texts: String,
-    /// Where each of them but the last ends.
+    /// The end of each text but the last one, in bytes.
     ends: Vec<usize>,
 }
 
 impl Batch {
-    /// A batch of one message.
+    /// Returns a batch of one message.
     pub fn new(text: String) -> Self {
         Self { texts: text, ends: Vec::new() }
     }
 
-    /// Adds a message at the end.
+    /// Appends a message.
     pub fn push(&mut self, text: &str) {
         self.ends.push(self.texts.len());
         self.texts.push_str(text);
     }
 
-    /// The number of messages.
+    /// Returns the number of messages.
     #[expect(clippy::len_without_is_empty, reason = "no batch is empty")]
     pub fn len(&self) -> usize {
         self.ends.len() + 1
     }
 
-    /// The messages' bytes, without what a log needs beside them.
+    /// Returns the size of all texts in bytes, without the headers of their records.
     pub fn text_bytes(&self) -> usize {
         self.texts.len()
     }
 
-    /// The messages, in order.
+    /// Iterates over the texts, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let ends = self.ends.iter().copied().chain(std::iter::once(self.texts.len()));
-        // The ends are lengths that the text once had: they lie between characters.
+        // Each end was once the length of the text, so it lies on a character boundary.
         starts.zip(ends).map(|(start, end)| self.texts.get(start..end).unwrap_or_default())
     }
 }

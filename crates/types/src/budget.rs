@@ -1,9 +1,9 @@
-//! A number of bytes that many share.
+//! A number of bytes that several holders share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many bytes may be held at once, by all holders together. A clone is the same budget.
+/// A limit on the bytes that all holders together may hold at once. A clone is the same budget.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Inner>);
 
@@ -13,7 +13,7 @@ struct Inner {
     used: AtomicUsize,
 }
 
-/// Bytes of a budget that somebody holds. Dropping it gives them back.
+/// Bytes of a budget that are held. Dropping a share gives them back.
 #[derive(Debug)]
 pub struct Share {
     budget: Budget,
@@ -21,18 +21,18 @@ pub struct Share {
 }
 
 impl Budget {
-    /// Returns a budget of `max` bytes, none of which is used.
+    /// Returns a budget of `max` bytes, none of which is held.
     pub fn new(max: usize) -> Self {
         Self(Arc::new(Inner { max, used: AtomicUsize::new(0) }))
     }
 
-    /// Returns how many bytes are held now.
+    /// Returns the number of bytes that are held now.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Has `held` be of `bytes` bytes of this budget, whatever it was before. Returns whether there is room; without,
-    /// nothing changes.
+    /// Makes `held` a share of `bytes` bytes of this budget, whatever it was before. Returns
+    /// whether there is capacity; without it, nothing changes.
     pub fn hold(&self, held: &mut Option<Share>, bytes: usize) -> bool {
         match held {
             Some(share) if Arc::ptr_eq(&share.budget.0, &self.0) => {
@@ -53,7 +53,7 @@ impl Budget {
 
     fn take(&self, bytes: usize) -> bool {
         let room = |used: usize| used.checked_add(bytes).filter(|&used| used <= self.0.max);
-        // Relaxed: the number stands for itself, nothing else is read by it.
+        // Relaxed is enough: no other memory is read depending on this number.
         self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 }

@@ -1,4 +1,4 @@
-//! Durations and ranges of durations as people write them: `250ms`, `1.5s`, `1000ms..2000ms`.
+//! Durations and ranges of durations as users write them: `250ms`, `1.5s`, `1000ms..2000ms`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Longest heartbeat interval. Longer ones would hide a dead peer for hours, and are more likely a
-/// damaged number. Shorter is a matter of taste: some want few packets on idle lines.
+/// Longest heartbeat interval. Longer: a dead peer stays unnoticed for hours, and the number is
+/// more likely a mistake. Shorter: a matter of taste, some want few packets on idle connections.
 pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
-/// Longest duration that is taken, so that adding one to a clock reading can never overflow: a year.
+/// Longest duration that is accepted: a year, so that adding it to a clock reading cannot overflow.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Why a text is no duration or no range of durations.
+/// Why a text is not a duration or a range of durations.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DurationError {
-    /// The text has another form.
+    /// The text is not a duration.
     #[error("{0:?} is no duration: write 250ms, 1.5s or a bare number of milliseconds")]
     Form(String),
-    /// The text has another form, where a unit is needed.
+    /// The text is not a duration with a unit.
     #[error("{0:?} is no duration: write 250ms or 1.5s")]
     FormWithUnit(String),
-    /// The number is out of reach.
+    /// The duration is longer than a year.
     #[error("{0:?} is longer than a year")]
     TooLong(String),
-    /// The text is a number without a unit where one is needed.
+    /// The text is a number without a unit, and a unit is required.
     #[error("{0:?} has no unit: write {0}s for seconds or {0}ms for milliseconds")]
     NoUnit(String),
     /// The range ends before it starts.
@@ -33,10 +33,10 @@ pub enum DurationError {
     Backwards(String),
 }
 
-/// Reads `250ms`, `1.5s`, `3s`, or a bare number of milliseconds.
+/// Parses `250ms`, `1.5s`, `3s`, or a number of milliseconds without a unit.
 ///
 /// # Errors
-/// When the text has another form, is negative, or names more than a year.
+/// When the text has another form, is negative, or stands for more than a year.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let form = || DurationError::Form(text.to_owned());
     let trimmed = text.trim();
@@ -47,7 +47,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     } else {
         (trimmed, 1.0)
     };
-    // `f64` takes more than we do (`inf`, `1e9`, `+1`): only digits and one point are a number here.
+    // `f64` accepts more (`inf`, `1e9`, `+1`): here a number has only digits and one point.
     if !number.starts_with(|c: char| c.is_ascii_digit())
         || !number.chars().all(|c| c.is_ascii_digit() || c == '.')
     {
@@ -62,7 +62,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(duration)
 }
 
-/// Reads `250ms`, `1.5s` or `3s`. A bare number is refused: people who type it mean seconds, and programs milliseconds.
+/// Parses `250ms`, `1.5s` or `3s`. A number without a unit is refused: users who type one mean
+/// seconds, programs mean milliseconds.
 ///
 /// # Errors
 /// As [`parse_duration`], and when the unit is missing.
@@ -78,7 +79,7 @@ pub fn parse_duration_with_unit(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
-/// A range of artificial delays, both ends included; each delay is drawn from it.
+/// A range of injected delays, both ends included. Each delay is drawn from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DelayRange {
     min: Duration,
@@ -86,20 +87,20 @@ pub struct DelayRange {
 }
 
 impl DelayRange {
-    /// The shortest delay.
+    /// Returns the shortest delay.
     pub const fn min(self) -> Duration {
         self.min
     }
 
-    /// The longest delay.
+    /// Returns the longest delay.
     pub const fn max(self) -> Duration {
         self.max
     }
 
-    /// Reads `2s` or `0ms..50ms`, each time with its unit.
+    /// Parses `2s` or `0ms..50ms`; each duration needs a unit.
     ///
     /// # Errors
-    /// When a time has no unit or another form, or the range ends before it starts.
+    /// When a duration has no unit or another form, or the range ends before it starts.
     pub fn parse_with_unit(text: &str) -> Result<Self, DurationError> {
         Self::parse_by(text, parse_duration_with_unit)
     }

@@ -1,44 +1,45 @@
-//! A node's disk: when it has to have a message, and what can be wrong with it.
+//! A node's disk: when messages are flushed to it, and what can be wrong with it.
 
 use thiserror::Error;
 
 use super::{IdRange, LogEnd};
 
-/// When what a node acks has to be on its disk.
+/// When a message is flushed to disk, relative to its ack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// Synced before it is acked: it survives the loss of power.
+    /// Before the ack. An acked message survives a loss of power.
     Always,
-    /// Handed to the operating system before it is acked, and synced when a segment is full: it survives the process,
-    /// and the machine only by luck.
+    /// Written to the operating system before the ack, and flushed when its segment is full. An
+    /// acked message survives a crash of the process, but a crash of the machine only by luck.
     Never,
 }
 
-/// Why a node's log takes nothing: for the moment, or until the node is restarted. What it shows stays readable as far
-/// as it can be read.
+/// Why a node's log takes no messages: temporarily, or until the node is restarted. What can be
+/// read stays readable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DiskFault {
-    /// A write or a sync failed: what the disk holds then is not known. Only a restart looks.
+    /// A write or a flush failed. The contents of the disk are unknown until a restart reads them.
     #[error("{detail}")]
     Failed {
         /// The operation, the file and the system's reason.
         detail: String,
     },
-    /// What is on the disk is not what was written there. What is elsewhere goes on being served, and more is taken
-    /// while another node has what is damaged; it is over when that is fetched from there.
+    /// The disk does not have what was written. The other messages are served. New ones are taken
+    /// while a node that has the damaged messages is connected. Ends when the damaged messages were
+    /// fetched from such a node.
     #[error("{detail}")]
     Damaged {
         /// The file, the offset, and what is wrong there.
         detail: String,
     },
-    /// There is no room. Nothing is in doubt: what waits is written as soon as there is.
+    /// The disk is full. Nothing is in doubt: what waits is written as soon as there is space.
     #[error("{detail}")]
     Full {
         /// The operation, the file and the system's reason.
         detail: String,
     },
-    /// The disk does not answer, or the node lacks a descriptor or memory to use it. Nothing is in doubt: what waits is
-    /// written as soon as it can be.
+    /// The disk does not answer, or the process lacks a descriptor or memory. Nothing is in doubt:
+    /// what waits is written as soon as that ends.
     #[error("{detail}")]
     Stalled {
         /// The operation, the file and, where there is one, the system's reason.
@@ -47,43 +48,45 @@ pub enum DiskFault {
 }
 
 impl DiskFault {
-    /// Whether the node is well again by itself once the condition is over.
+    /// Returns whether the node recovers without a restart once the condition ends.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::Stalled { .. })
     }
 
-    /// Whether another fault is of the same kind.
+    /// Returns whether another fault is of the same kind.
     pub fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 
-/// What of a node's log is damaged.
+/// The damage in a node's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The file, the offset, and what is wrong there, of the first damaged place.
     pub detail: String,
-    /// A node that has everything before this has all that is damaged here.
+    /// The end of the last damaged message. A node that has everything below it can repair all
+    /// damage.
     pub until: LogEnd,
-    /// The messages to fetch next; none while the log looks at a damaged segment or writes it anew.
+    /// The messages to fetch next; none while the log surveys a damaged segment or rewrites it.
     pub wanted: Option<IdRange>,
-    /// How often in a row what was fetched was not proven to be what had been there.
+    /// How many times in a row fetched messages could not be proven to be the lost ones.
     pub misfits: u32,
-    /// Grows with each change.
+    /// Grows with each change of the damage.
     pub version: u64,
 }
 
-/// How a disk is now, where it was another way before.
+/// A change in the state of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskChange {
-    /// It has this fault.
+    /// The disk has this fault now.
     Fault(DiskFault),
-    /// It has none any more.
+    /// The disk has no fault any more.
     Well,
 }
 
 impl DiskChange {
-    /// Compares what was told last with what is; a fault is told once, whatever its details.
+    /// Compares the state that was reported last with the current one. A fault of the same kind is
+    /// not reported again, even with other details.
     pub fn between(told: Option<&DiskFault>, now: Option<&DiskFault>) -> Option<Self> {
         match (told, now) {
             (Some(told), Some(now)) if now.is_like(told) => None,

@@ -1,17 +1,17 @@
-//! Makes foreign text fit into one line.
+//! Escapes text from outside, so that it fits into one line.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a character could break a line, move the cursor or turn the reading direction, and so
-/// make text look like something else than it is.
+/// Returns whether a character could break a line, move the cursor or change the reading direction,
+/// and so disguise a text as another one.
 fn deceives(c: char) -> bool {
     let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || direction || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// The text with every control character written as `\n`, `\t`, `\u{1b}`, …: one line, whatever
-/// the text was. All else, backslashes too, stays as it is.
+/// Replaces every control character by `\n`, `\t`, `\u{1b}`, …, so that the result is a single
+/// line. Everything else, backslashes included, stays as it is.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(deceives) {
         return Cow::Borrowed(text);
@@ -25,7 +25,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 
 fn push(line: &mut String, c: char) {
     if deceives(c) {
-        // Not `char::escape_debug`: it would also write quotes and joined letters another way.
+        // Not `char::escape_debug`, which also changes quotes and combining characters.
         match c {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
@@ -40,8 +40,8 @@ fn push(line: &mut String, c: char) {
     }
 }
 
-/// The text as the value of a field: as it is when it is one plain word, else in quotes, so that
-/// it cannot pass for a further field.
+/// Returns a text as the value of a log field: unchanged if it is one plain word, otherwise in
+/// quotes, so that it cannot pass for another field.
 pub fn field_value(text: &str) -> Cow<'_, str> {
     let special = |c: char| c.is_whitespace() || deceives(c) || matches!(c, '"' | '\\');
     if !text.is_empty() && !text.contains(special) || is_quoted(text) {
@@ -59,7 +59,7 @@ pub fn field_value(text: &str) -> Cow<'_, str> {
     Cow::Owned(quoted)
 }
 
-/// Whether the text is one quoted string already, as `Debug` writes them.
+/// Returns whether the text is already one quoted string, as `Debug` writes it.
 fn is_quoted(text: &str) -> bool {
     let Some(inside) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return false;

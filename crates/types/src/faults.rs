@@ -1,25 +1,26 @@
-//! What is to go wrong with a node, on demand.
+//! Faults that are injected on demand.
 
 use std::fmt;
 
 use super::DelayRange;
 
-/// The faults of one node: what goes wrong with it because somebody asked for it. The default is none at all.
+/// The faults that are injected into one node. The default is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
     /// Delay of each request that the node sends.
     pub send_delay: Option<DelayRange>,
     /// Delay before a received run or page is stored.
     pub store_delay: Option<DelayRange>,
-    /// Share of the `AddMessage` requests that a secondary answers with an error after it stored the messages.
+    /// Share of the `AddMessage` requests that a secondary answers with an error after it has
+    /// stored the messages.
     pub error_rate: Rate,
-    /// Share of the outgoing frames that are never written.
+    /// Share of the outgoing frames that are dropped.
     pub drop_rate: Rate,
     /// Share of the outgoing frames that are written twice.
     pub duplicate_rate: Rate,
-    /// Whether the node hangs: it neither reads nor writes frames, and its timers stand still.
+    /// Whether the node is paused: it neither reads nor writes frames, and its timers stand still.
     pub paused: bool,
-    /// What the draws come from; none: from chance.
+    /// The seed of the random draws; none: the system's randomness.
     pub seed: Option<u64>,
 }
 
@@ -31,13 +32,13 @@ impl Rate {
     /// Never.
     pub const NEVER: Self = Self(0.0);
 
-    /// The share as a rate; none where it is not from 0 to 1.
+    /// Returns the rate; none if `share` is not between 0 and 1.
     pub fn new(share: f64) -> Option<Self> {
-        // The sum makes the negative zero a plain one.
+        // The addition turns a negative zero into a plain one.
         (0.0..=1.0).contains(&share).then_some(Self(share + 0.0))
     }
 
-    /// The share.
+    /// Returns the share.
     pub const fn get(self) -> f64 {
         self.0
     }
@@ -50,7 +51,7 @@ impl fmt::Display for Rate {
 }
 
 impl fmt::Display for Faults {
-    /// What goes wrong, in words: `send delay 1s..2s, drop rate 0.2`; `none` where nothing does.
+    /// Lists the faults: `send delay 1s..2s, drop rate 0.2`, or `none`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let delay =
             |name: &str, range: Option<DelayRange>| range.map(|r| format!("{name} delay {r}"));

@@ -1,4 +1,4 @@
-//! Idempotency keys: a sender's name for one message, so that it can send it again without doubling it.
+//! Idempotency keys: a client's name for one append, so that a retry does not append it again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,29 +8,29 @@ use thiserror::Error;
 
 use super::KeyHash;
 
-/// Longest key, in bytes; its length fits one byte of the record.
+/// Longest key, in bytes. Its length fits into one byte of the record.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 
-/// A sender's name for one message: 1 to 128 visible ASCII characters.
+/// A client's name for one append: 1 to 128 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(Box<str>);
 
-/// Why a text is no key.
+/// Why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum IdempotencyKeyError {
-    /// It is empty or too long.
+    /// The text is empty or too long.
     #[error("it has {length} characters; it must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX}")]
     Length {
-        /// How long it is, in bytes.
+        /// The length of the text, in bytes.
         length: usize,
     },
-    /// It has something else than visible ASCII.
+    /// The text has characters other than visible ASCII.
     #[error("only visible ASCII characters are allowed, no spaces")]
     Character,
 }
 
 impl IdempotencyKey {
-    /// The key as a text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -57,8 +57,8 @@ pub(super) fn check(text: &str) -> Result<(), IdempotencyKeyError> {
 }
 
 impl KeyHash {
-    /// The hash of a key: the first 16 bytes of its SHA-256, little-endian. A hash for which nobody can make two keys
-    /// fit, since whoever could would push other senders' keys out of the window.
+    /// Hashes a key: the first 16 bytes of its SHA-256, little-endian. The hash is
+    /// collision-resistant, so that a client cannot evict other clients' keys from the window.
     pub fn of(key: &str) -> Self {
         let digest = Sha256::digest(key.as_bytes());
         let (half, _) = digest.split_first_chunk::<16>().expect("SHA-256 has 32 bytes");

@@ -1,40 +1,41 @@
-//! Messages of a log that its master's copy does not have.
+//! Messages that other nodes have and their master does not.
 
 use super::{Checksum, LogEnd};
 
-/// Logs of other nodes that are noted. More: a longer manifest. Fewer: a log that was given up is asked about once
-/// more.
+/// Most logs of other nodes that are noted. More: a longer manifest. Fewer: the operator is asked
+/// again about a log that was already given up.
 const LONGER_MAX: usize = 255;
 
 /// A log of another node that is longer than its master's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Longer {
-    /// Where it ends.
+    /// The end of the log.
     pub end: LogEnd,
-    /// The checksum of its records that the node told. By its end alone a log is not known again: once the ids up to
-    /// there are given anew, others end there, too.
+    /// The checksum of the log's records, as the node sent it. The end alone does not identify a
+    /// log: once the master gives the ids below it again, other logs end there, too.
     pub checksum: Option<Checksum>,
-    /// The operator gave up what it has and the master does not.
+    /// Whether the operator gave up what this log has and the master does not.
     pub is_given_up: bool,
 }
 
-/// What other nodes have of a master's log beyond what the master itself has.
+/// What other nodes have of a master's log beyond the master's own end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// The logs, as they were first seen, the newest last.
+    /// The logs, in the order in which they were first seen.
     pub longer: Vec<Longer>,
-    /// The operator gave up all logs that end here or before: so an earlier release noted it.
+    /// The operator gave up all logs that end here or before. Only earlier releases wrote this.
     pub accepted: LogEnd,
 }
 
 impl Losses {
-    /// Returns the end that a master has to be brought to, or whose loss has to be accepted, before a log that ends at
-    /// `end` may grow: otherwise ids would be given twice.
+    /// Returns the end that the master's log must reach, or whose loss the operator must accept,
+    /// before a log that ends at `end` may grow. Otherwise ids would be given twice. None if
+    /// nothing is missing.
     pub fn missing(&self, end: LogEnd) -> Option<LogEnd> {
         self.not_given_up().map(|longer| longer.end).filter(|seen| *seen > end).max()
     }
 
-    /// Notes a log that is longer than the master's. Returns whether that is news.
+    /// Notes a log that is longer than the master's. Returns whether it is new.
     pub fn note(&mut self, end: LogEnd, checksum: Option<Checksum>) -> bool {
         let is_known =
             self.longer.iter().any(|known| (known.end, known.checksum) == (end, checksum));
@@ -55,19 +56,20 @@ impl Losses {
         end <= self.accepted || self.longer.contains(&known)
     }
 
-    /// Gives up what the noted logs have. Returns below which end that is; none where nothing was left to give up.
+    /// Gives up the noted logs. Returns the largest end among those that were not given up before;
+    /// none if there were none.
     pub fn give_up(&mut self) -> Option<LogEnd> {
         let end = self.not_given_up().map(|longer| longer.end).max();
         self.longer.iter_mut().for_each(|longer| longer.is_given_up = true);
         end
     }
 
-    /// Returns the largest end of a log that is noted or was given up.
+    /// Returns the largest end of all logs that were noted or given up.
     pub fn seen_end(&self) -> LogEnd {
         self.longer.iter().map(|longer| longer.end).max().unwrap_or_default().max(self.accepted)
     }
 
-    /// Returns the largest end of a log that was given up.
+    /// Returns the largest end of the logs that were given up.
     pub fn accepted_end(&self) -> LogEnd {
         let given_up = self.longer.iter().filter(|longer| longer.is_given_up);
         given_up.map(|longer| longer.end).max().unwrap_or_default().max(self.accepted)

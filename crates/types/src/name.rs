@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// Longest name of a node, in bytes: short enough for a table column and a log line.
+/// Longest name of a node, in bytes. Longer: it does not fit into a table column or a log line.
+/// Shorter: host names would not fit.
 const NAME_BYTES_MAX: usize = 64;
 
-/// A node's friendly name; a secondary's name is its identity in the cluster. Cheap to clone.
+/// A node's name. A secondary's name is its identity in the cluster. Cheap to clone.
 ///
-/// Only `A-Z a-z 0-9 . _ -`, so that a name can stand in a log line, a URL path and a table as it is. Neither `.` nor
-/// `..`: clients shorten a path with one of them, so that such a name could not be forgotten.
+/// Only `A-Z a-z 0-9 . _ -` are allowed, so that a name needs no escaping in log lines, URL paths
+/// and tables. Neither `.` nor `..` is a name: clients normalize them away in URL paths, so such a
+/// secondary could not be removed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeName(Arc<str>);
 
-/// Why a text is no name of a node.
+/// Why a text is not a node's name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "a node's name is 1 to {NAME_BYTES_MAX} of the characters A-Z a-z 0-9 . _ -, but not . or .., and \
@@ -27,7 +29,7 @@ pub struct NameError {
 }
 
 impl NodeName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,14 +42,14 @@ impl FromStr for NodeName {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
         let is_length_allowed = (1..=NAME_BYTES_MAX).contains(&text.len());
         if !is_length_allowed || !text.bytes().all(allowed) || is_dots(text) {
-            // Cut: the text may come from a peer and be as long as it likes.
+            // Cut off, since the text may come from a peer and have any length.
             return Err(NameError { given: text.chars().take(NAME_BYTES_MAX).collect() });
         }
         Ok(Self(text.into()))
     }
 }
 
-/// Returns whether a text is a path's word for this or the parent directory, and therefore no name.
+/// Returns whether a text stands for this or the parent directory in a path, and so is not a name.
 pub fn is_dots(text: &str) -> bool {
     matches!(text, "." | "..")
 }

@@ -1,8 +1,9 @@
-//! The record: the one encoding of a message.
+//! The record: the only encoding of a message.
 //!
-//! A message is encoded once, when the master accepts it. The same bytes lie in every node's log, go into
-//! `AddMessage` runs and catch-up pages, and are checked and stored as they are. The layout (little-endian) is
-//! described for second implementations in `docs/PROTOCOL.md`:
+//! A message is encoded once, when the master accepts it. The same bytes are stored in every node's
+//! log and sent in `AddMessage` runs and catch-up pages; each receiver checks them and stores them
+//! unchanged. The layout (little-endian), which `docs/PROTOCOL.md` specifies for other
+//! implementations:
 //!
 //! ```text
 //!  0       4       8              16              24  25
@@ -11,13 +12,13 @@
 //! └───────┴───────┴───────────────┴───────────────┴──┴──────────────────┴─────────────┘
 //! ```
 //!
-//! `length` counts the bytes behind the flags: the payload and, where flag 2 says that there is one, the idempotency
-//! key with its length in one byte. The checksum covers the length and everything behind the checksum, so that
-//! no single damaged field can pass for another record.
+//! `length` counts the bytes behind the flags: the payload and, if flag 2 is set, the idempotency
+//! key with its length in one byte. The checksum covers the length and everything behind the
+//! checksum, so that a record with one damaged field cannot pass for another record.
 //!
-//! Flag 1 says that the next record belongs to the same batch. A batch is never cut: a log's durable end, a run, a
-//! page, a group of writes on disk and a file end behind its last record only. So no node ever shows, acks or keeps a
-//! part of one.
+//! Flag 1 says that the next record belongs to the same batch. A batch is never cut: the durable
+//! end of a log, a run, a page, a write group on disk and a file all end behind the last record of
+//! a batch. So no node ever shows, acks or keeps a part of one.
 
 use thiserror::Error;
 
@@ -28,104 +29,105 @@ use super::{Checksum, MessageId};
 /// Size of a record without its payload, in bytes.
 pub const RECORD_HEADER_BYTES: usize = 25;
 
-/// Longest payload of a record, in bytes: what `--max-message-bytes` may be set to at most, and small enough that a
-/// frame with one record stays well below the longest frame.
+/// Longest payload of a record, in bytes. Longer: a frame with one record comes near the longest
+/// frame. Shorter: `--max-message-bytes`, whose limit this is, allows less.
 pub const MESSAGE_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Size of the largest record, in bytes.
 pub const RECORD_BYTES_MAX: usize =
     RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + MESSAGE_BYTES_LIMIT;
 
-/// Most bytes of the records of a batch of several messages: a batch travels whole, in one frame, with some room for
-/// the frame's head.
+/// Most bytes of records in a batch of several messages. A batch is sent in one frame: this leaves
+/// space for the frame's head.
 pub const BATCH_BYTES_MAX: usize = 15 * 1024 * 1024;
 
-/// More of the same batch follows.
+/// The batch goes on in the next record.
 const FLAG_MORE: u8 = 1;
 
 /// The record has an idempotency key.
 const FLAG_KEY: u8 = 2;
 
-/// A record with another flag comes from a newer version and is refused.
+/// A record with any other flag comes from a newer version and is refused.
 const FLAGS_KNOWN: u8 = FLAG_MORE | FLAG_KEY;
 
-/// Where the flags are.
+/// Offset of the flags, in bytes.
 const FLAGS_AT: usize = RECORD_HEADER_BYTES - 1;
 
-/// Why bytes are no record, or not the run of records that they should be.
+/// Why bytes are not the record, or the run of records, that they should be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// The bytes end inside a record.
     #[error("the bytes end inside the record of message {id}")]
     CutOff {
-        /// The message whose record should be there.
+        /// The message whose record was expected.
         id: MessageId,
     },
-    /// The length field names more than a message can have.
+    /// The length field claims more than a message can have.
     #[error("the record of message {id} claims {length} bytes, more than the limit")]
     TooLong {
-        /// The message whose record should be there.
+        /// The message whose record was expected.
         id: MessageId,
-        /// What the length field says.
+        /// The length field.
         length: usize,
     },
-    /// The checksum does not fit the bytes.
+    /// The checksum does not match the bytes.
     #[error("the checksum of message {id} is wrong")]
     Checksum {
-        /// The message whose record should be there.
+        /// The message whose record was expected.
         id: MessageId,
     },
-    /// Another message stands where this one should be.
+    /// The record is another message's.
     #[error("message {found} stands where message {id} should be")]
     OtherId {
-        /// The message whose record should be there.
+        /// The message whose record was expected.
         id: MessageId,
-        /// The message whose record is there.
+        /// The message whose record was found.
         found: MessageId,
     },
-    /// A flag that this version does not know.
+    /// The record has a flag that this version does not know.
     #[error("the record of message {id} has unknown flags {flags:#04x}")]
     Flags {
         /// The message.
         id: MessageId,
-        /// The flags as they stand there.
+        /// The flags of the record.
         flags: u8,
     },
-    /// The idempotency key is none.
+    /// The idempotency key is malformed.
     #[error("the record of message {id} has a malformed idempotency key")]
     Key {
         /// The message.
         id: MessageId,
     },
-    /// The payload is no UTF-8.
+    /// The payload is not UTF-8.
     #[error("the text of message {id} is no UTF-8")]
     NotText {
         /// The message.
         id: MessageId,
     },
-    /// The last record says that more of its batch follows.
+    /// The last record says that its batch goes on.
     #[error("the batch that message {id} belongs to is cut off behind it")]
     BatchCutOff {
-        /// The last message that is there.
+        /// The message of the last record.
         id: MessageId,
     },
-    /// More bytes than the announced records have.
+    /// There are bytes behind the expected records.
     #[error("{bytes} bytes too many behind the run's last record")]
     Trailing {
-        /// How many bytes are left.
+        /// The number of those bytes.
         bytes: usize,
     },
 }
 
-/// One record, borrowed from the bytes that it lies in.
+/// One record, borrowed from its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// The message's id.
     pub id: MessageId,
-    /// When the master accepted the message: milliseconds since 1970 of the master's wall clock, or the time of the
-    /// message before, where that clock was put back. For people; nothing is decided by it.
+    /// When the master accepted the message, in milliseconds since 1970 by its wall clock. Where
+    /// that clock was set back, the time of the message before. For users only: nothing is decided
+    /// by it.
     pub accepted_ms: u64,
-    /// The sender's idempotency key; none where it gave none.
+    /// The client's idempotency key, if it gave one.
     pub key: Option<&'a str>,
     /// The message.
     pub text: &'a str,
@@ -135,14 +137,35 @@ pub struct Record<'a> {
     pub checksum: Checksum,
 }
 
+/// Where a record stands in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InBatch {
+    /// The batch goes on in the next record.
+    More,
+    /// The record is the last one of its batch, or the only one.
+    Last,
+}
+
+impl InBatch {
+    /// Returns where the record at `index` of a batch of `length` records stands.
+    pub const fn at(index: usize, length: usize) -> Self {
+        if index + 1 < length { Self::More } else { Self::Last }
+    }
+}
+
 impl Record<'_> {
-    /// The size in bytes of the record.
+    /// Returns where the record stands in its batch.
+    pub fn in_batch(&self) -> InBatch {
+        if self.has_more { InBatch::More } else { InBatch::Last }
+    }
+
+    /// Returns the size of the record, in bytes.
     pub fn size(&self) -> usize {
         RECORD_HEADER_BYTES + self.key.map_or(0, |key| 1 + key.len()) + self.text.len()
     }
 }
 
-/// What a record has beside its text.
+/// A record without its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHead {
     /// The message's id.
@@ -151,15 +174,15 @@ pub struct RecordHead {
     pub accepted_ms: u64,
     /// As [`Record::key`].
     pub key: Option<IdempotencyKey>,
-    /// As [`Record::has_more`].
-    pub has_more: bool,
+    /// Where the record stands in its batch.
+    pub in_batch: InBatch,
 }
 
-/// Bytes of the longest head.
+/// Size of the longest record head, in bytes.
 pub const RECORD_HEAD_BYTES_MAX: usize = RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX;
 
-/// Reads the head of the record at the front of `bytes`, which its checksum does not prove: the text need not be whole.
-/// None where no head stands there.
+/// Decodes the head of the record at the front of `bytes`. The checksum is not verified, since the
+/// text may be damaged. None if there is no head.
 pub fn record_head(bytes: &[u8]) -> Option<RecordHead> {
     let (head, body) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>()?;
     let number = |at| head.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
@@ -169,27 +192,27 @@ pub fn record_head(bytes: &[u8]) -> Option<RecordHead> {
         id: MessageId::new(number(8)?),
         accepted_ms: number(16)?,
         key: key.map(|key| key.parse().expect("a checked key")),
-        has_more: flags & FLAG_MORE != 0,
+        in_batch: if flags & FLAG_MORE != 0 { InBatch::More } else { InBatch::Last },
     })
 }
 
-/// The size in bytes of the records of a batch.
+/// Returns the size of a batch's records, in bytes.
 pub fn record_bytes(key: Option<&IdempotencyKey>, batch: &Batch) -> usize {
     let key_bytes = key.map_or(0, |key| 1 + key.as_str().len());
     batch.len() * RECORD_HEADER_BYTES + key_bytes + batch.text_bytes()
 }
 
-/// Appends the record of a message to `out`: the last of its batch, or one that `has_more` behind it.
+/// Appends the record of a message to `out`.
 ///
 /// # Panics
-/// When the text is longer than [`MESSAGE_BYTES_LIMIT`]: the caller checks senders' texts before.
+/// When the text is longer than [`MESSAGE_BYTES_LIMIT`]: the caller checks the texts of clients.
 pub fn encode_record(
     out: &mut Vec<u8>,
     id: MessageId,
     accepted_ms: u64,
     key: Option<&IdempotencyKey>,
     text: &str,
-    has_more: bool,
+    in_batch: InBatch,
 ) {
     assert!(text.len() <= MESSAGE_BYTES_LIMIT, "a message of {} bytes", text.len());
     let key = key.map_or("", IdempotencyKey::as_str).as_bytes();
@@ -200,12 +223,16 @@ pub fn encode_record(
     let mut head = [0_u8; RECORD_HEADER_BYTES - 8];
     head[..8].copy_from_slice(&id.get().to_le_bytes());
     head[8..16].copy_from_slice(&accepted_ms.to_le_bytes());
-    head[16] = if key.is_empty() { 0 } else { FLAG_KEY } | if has_more { FLAG_MORE } else { 0 };
+    head[16] = if key.is_empty() { 0 } else { FLAG_KEY }
+        | match in_batch {
+            InBatch::More => FLAG_MORE,
+            InBatch::Last => 0,
+        };
     let begin = out.len();
     out.reserve(RECORD_HEADER_BYTES + key_length.len() + key.len() + text.len());
     out.extend_from_slice(&length);
-    // In the checksum's place for now, so that all that it covers lies in one piece: for short
-    // records, several calls take longer than the rest of their encoding.
+    // A placeholder for the checksum: so all that the checksum covers is contiguous. For short
+    // records, several calls take longer than the rest of the encoding.
     out.extend_from_slice(&length);
     let parts = [&head, key_length, key, text.as_bytes()];
     parts.iter().for_each(|part| out.extend_from_slice(part));
@@ -219,10 +246,10 @@ fn checksum_of_parts(length: [u8; 4], rest: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&length), rest)
 }
 
-/// Reads and checks the record that stands at the front of `bytes`, and tells its size in bytes.
+/// Decodes and checks the record at the front of `bytes`. Returns it with its size in bytes.
 ///
 /// # Errors
-/// When the bytes there are not the whole, undamaged record of message `id`.
+/// When the bytes do not begin with the complete, undamaged record of message `id`.
 pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), RecordError> {
     let (&length_field, rest) = bytes.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
     let (&crc, rest) = rest.split_first_chunk::<4>().ok_or(RecordError::CutOff { id })?;
@@ -256,19 +283,23 @@ pub fn record_at(id: MessageId, bytes: &[u8]) -> Result<(Record<'_>, usize), Rec
     Ok((Record { id, accepted_ms, key, text, has_more, checksum }, size))
 }
 
-/// The size in bytes of the record at the front of `bytes`, from its length field alone; none where there is not even
-/// that.
+/// Returns the size in bytes of the record at the front of `bytes`, by its length field alone; none
+/// if there are fewer than four bytes.
 pub fn record_size(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(*bytes.first_chunk()?);
     Some(RECORD_HEADER_BYTES + length as usize)
 }
 
-/// Whether the record at the front of `bytes` is followed by more of its batch, from its flags alone.
-pub fn has_more(bytes: &[u8]) -> bool {
-    bytes.get(FLAGS_AT).is_some_and(|flags| flags & FLAG_MORE != 0)
+/// Returns where the record at the front of `bytes` stands in its batch, by its flags alone.
+pub fn in_batch(bytes: &[u8]) -> InBatch {
+    match bytes.get(FLAGS_AT).is_some_and(|flags| flags & FLAG_MORE != 0) {
+        true => InBatch::More,
+        false => InBatch::Last,
+    }
 }
 
-/// The idempotency key, if the flags say that there is one, and what stands behind it; none where it is malformed.
+/// Splits the body of a record into the idempotency key, if the flags announce one, and the
+/// payload. None if the key is malformed.
 fn split_key(flags: u8, body: &[u8]) -> Option<(Option<&str>, &[u8])> {
     let (key, payload) = split_key_bytes(flags, body)?;
     let key = key.map(str::from_utf8).transpose().ok()?;
@@ -276,7 +307,7 @@ fn split_key(flags: u8, body: &[u8]) -> Option<(Option<&str>, &[u8])> {
     Some((key, payload))
 }
 
-/// The same with a key that was not looked at.
+/// As [`split_key`], without checking the key.
 fn split_key_bytes(flags: u8, body: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     if flags & FLAG_KEY == 0 {
         return Some((None, body));
@@ -286,8 +317,8 @@ fn split_key_bytes(flags: u8, body: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     Some((Some(key), payload))
 }
 
-/// The text of the record at the front of `bytes`, and what stands behind the record, without any check of its
-/// contents; none where there is not a whole record.
+/// Splits the record at the front of `bytes` into its text and the bytes behind the record, without
+/// checking either. None if there is no complete record.
 pub(super) fn text_of_checked(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (record, behind) = bytes.split_at_checked(record_size(bytes)?)?;
     let (head, body) = record.split_first_chunk::<RECORD_HEADER_BYTES>()?;

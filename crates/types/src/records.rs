@@ -1,14 +1,14 @@
-//! Records, as they lie one behind the other in the log and on the wire.
+//! Runs of records, as they are stored in the log and sent on the wire.
 
 use bytes::Bytes;
 
 use super::record::{Record, RecordError, record_at, record_size, text_of_checked};
 use super::{IdRange, LogEnd, MessageId, Run};
 
-/// The records that `bytes` are known to be, from `at` on.
+/// Iterates over records whose bytes were checked before, starting with message `at`.
 ///
 /// # Panics
-/// When they are not: memory that changed since they were checked is beyond repair.
+/// When the bytes are not these records: memory that changed since the check cannot be repaired.
 pub fn checked_records(mut at: LogEnd, mut bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -21,9 +21,9 @@ pub fn checked_records(mut at: LogEnd, mut bytes: &[u8]) -> impl Iterator<Item =
     })
 }
 
-/// A run of consecutive records as they lie in the log and on the wire. Cheap to clone and to cut.
+/// A run of consecutive records, encoded. Cheap to clone and to cut.
 ///
-/// Whoever holds one knows that its bytes were checked: [`Records::check`] and the log are the only sources.
+/// The bytes were checked: a value comes from [`Records::check`] or from a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Records {
     range: IdRange,
@@ -31,16 +31,16 @@ pub struct Records {
 }
 
 impl Records {
-    /// No records, at `at`.
+    /// Returns no records, at position `at`.
     pub fn empty(at: LogEnd) -> Self {
         Self { range: IdRange::empty(at), bytes: Bytes::new() }
     }
 
-    /// Checks bytes from outside: they must be exactly the records of `range`, undamaged, in order, and with the last
-    /// batch whole.
+    /// Checks bytes from outside: they must be exactly the records of `range`, undamaged, in order,
+    /// and the last batch must be complete.
     ///
     /// # Errors
-    /// The first thing that is wrong with them.
+    /// The first thing that is wrong with the bytes.
     pub fn check(range: IdRange, bytes: Bytes) -> Result<Self, RecordError> {
         let mut rest: &[u8] = &bytes;
         let mut at = range.start();
@@ -60,26 +60,27 @@ impl Records {
         Ok(Self { range, bytes })
     }
 
-    /// Takes bytes that this process encoded or checked before.
+    /// Wraps bytes that this process encoded or checked before.
     pub fn trusted(range: IdRange, bytes: Bytes) -> Self {
         Self { range, bytes }
     }
 
-    /// The records' bytes.
+    /// Returns the encoded records.
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The records, one by one.
+    /// Iterates over the records.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
         checked_records(self.range.start(), &self.bytes)
     }
 
-    /// The id and the text of each record in turn, as bytes that are not checked once more: for whoever passes many on
-    /// and needs nothing else of them.
+    /// Iterates over the id and the text of each record. The bytes are not checked again: for
+    /// callers that pass many texts on and need nothing else.
     ///
     /// # Panics
-    /// When the bytes are no records, although they were checked: memory that changed since is beyond repair.
+    /// When the bytes are not records although they were checked: memory that changed since cannot
+    /// be repaired.
     pub fn texts(&self) -> impl Iterator<Item = (MessageId, &[u8])> {
         let mut rest: &[u8] = &self.bytes;
         let mut at = self.range.start();
@@ -94,7 +95,7 @@ impl Records {
         })
     }
 
-    /// Leaves out so many records at the front.
+    /// Returns the run without its first `records` records.
     #[must_use]
     pub fn without(&self, records: u64) -> Self {
         if records == self.range.len() {
@@ -105,7 +106,8 @@ impl Records {
         Self { range: self.range.from(start), bytes: self.bytes.slice(bytes..) }
     }
 
-    /// Takes off those records at the front that have at most `max_bytes`, or the first one.
+    /// Removes the records at the front that have at most `max_bytes`, but at least one, and
+    /// returns them.
     #[must_use]
     pub fn take_front(&mut self, max_bytes: usize) -> Self {
         let (mut end, mut bytes) = (self.range.start(), 0);
@@ -120,7 +122,7 @@ impl Records {
         front
     }
 
-    /// The size in bytes of each record in turn, from the length fields alone.
+    /// Iterates over the size of each record in bytes, by the length fields alone.
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
         let mut rest: &[u8] = &self.bytes;
         std::iter::from_fn(move || {

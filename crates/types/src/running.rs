@@ -1,40 +1,42 @@
-//! A checksum of many records, by which two logs are compared at any position.
+//! A checksum over many records. Two logs are compared by it at any position.
 
 use std::fmt;
 
 use super::Checksum;
 use super::record::record_size;
 
-/// A checksum of all records of a log below a position. It goes on over the checksum of each record in turn, so that
-/// two logs that differ in one record differ in it from there on, however alike they end.
+/// A checksum over all records of a log below a position. It combines the checksums of the records
+/// in order: two logs that differ in one record have different checksums from there on, even if
+/// they end alike.
 ///
-/// Not a defence against somebody who makes records on purpose: it is no cryptographic hash, nor are the records' own.
+/// It is no cryptographic hash, nor are the records' own checksums: it does not protect against
+/// records that are made on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunningChecksum(u64);
 
 impl RunningChecksum {
-    /// Of no record.
+    /// The checksum over no records.
     pub const START: Self = Self(0);
 
-    /// The one that is stored as this number.
+    /// Returns the checksum that is stored as this number.
     pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
-    /// The number that it is stored as.
+    /// Returns the number that the checksum is stored as.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// Returns its lower half, for where there is room for 32 bits only.
+    /// Returns the lower half, for places with 32 bits.
     pub const fn short(self) -> Checksum {
         Checksum::new(self.0 as u32)
     }
 
-    /// Goes on over one record, by its CRC-32C.
+    /// Adds one record, by its CRC-32C.
     ///
-    /// The finalizer of MurmurHash3: for one record no two values before become the same one, and every bit before
-    /// changes half of the bits behind.
+    /// This is the finalizer of MurmurHash3. For a given record, different checksums before lead to
+    /// different ones after, and each bit before changes half of the bits after.
     #[must_use]
     pub const fn then(self, crc: u32) -> Self {
         let mut value = self.0.wrapping_add(crc as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -43,18 +45,19 @@ impl RunningChecksum {
         Self(value ^ (value >> 33))
     }
 
-    /// Goes back over one record, by its CRC-32C: what [`then`](Self::then) went on from.
+    /// Removes the last record, by its CRC-32C: the inverse of [`then`](Self::then).
     #[must_use]
     pub const fn before(self, crc: u32) -> Self {
-        // Each step is undone: a shift by more than half of the bits by itself, a factor by its inverse.
+        // Each step is inverted: a shift by more than half of the bits is its own inverse, a factor
+        // has an inverse factor.
         let mut value = (self.0 ^ (self.0 >> 33)).wrapping_mul(0x9cb4_b2f8_1293_37db);
         value = (value ^ (value >> 33)).wrapping_mul(0x4f74_430c_22a5_4005);
         value ^= value >> 33;
         Self(value.wrapping_sub(0x9e37_79b9_7f4a_7c15).wrapping_sub(crc as u64))
     }
 
-    /// Goes on over records by the checksums that stand in them, which are not compared with the rest; none where the
-    /// bytes end inside a record.
+    /// Adds records by the checksums stored in them, without checking those against the bytes. None
+    /// if the bytes end inside a record.
     #[must_use]
     pub fn over(mut self, mut records: &[u8]) -> Option<Self> {
         while !records.is_empty() {
@@ -76,12 +79,12 @@ impl fmt::Display for RunningChecksum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MessageId, encode_record};
+    use crate::{InBatch, MessageId, encode_record};
 
     fn records(texts: &[&str]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (id, text) in texts.iter().enumerate() {
-            encode_record(&mut bytes, MessageId::new(id as u64), 0, None, text, false);
+            encode_record(&mut bytes, MessageId::new(id as u64), 0, None, text, InBatch::Last);
         }
         bytes
     }

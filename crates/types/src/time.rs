@@ -1,8 +1,8 @@
-//! Moments as text.
+//! Formats points in time.
 
 use std::time::SystemTime;
 
-/// Writes a moment in the form of RFC 3339, in UTC, to a millisecond: `2026-11-28T17:04:05.678Z`.
+/// Formats a time by RFC 3339, in UTC, with milliseconds: `2026-11-28T17:04:05.678Z`.
 pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
@@ -12,7 +12,7 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// Year, month and day of a day that is counted from 1970 on.
+/// Returns the year, month and day of a day counted from 1970-01-01.
 fn date(mut days: u64) -> (u64, u64, u64) {
     let is_leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))

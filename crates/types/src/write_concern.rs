@@ -1,31 +1,33 @@
-//! Write concern: how many nodes, the master counted, must have acked before the sender is answered.
+//! Write concern: how many nodes, including the master, must have acked a message before its client
+//! is answered.
 //!
-//! The term and the words `majority` and `all` are used as in MongoDB's manual: the master counts as one.
+//! The term and the words `majority` and `all` have the meaning of MongoDB's manual: the master
+//! counts as one.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Most secondaries of one cluster: what the seed's exercise needs by far, and small enough that a table of all of
-/// them is looked through on each turn.
+/// Most secondaries in a cluster. More: scanning a table of all of them on each event-loop
+/// iteration costs time. Fewer: no reason to.
 pub const SECONDARIES_MAX: u16 = 255;
 
-/// Most nodes of one cluster, the master counted.
+/// Most nodes in a cluster, including the master.
 pub const NODES_MAX: u16 = SECONDARIES_MAX + 1;
 
-/// How many nodes a sender wants to have its message before it is answered.
+/// How many nodes must store a message before its client is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteConcern {
-    /// That many nodes, the master counted; 0 means the same as 1.
+    /// That many nodes, including the master; 0 means the same as 1.
     Nodes(u64),
-    /// More than half of the cluster: `floor(n / 2) + 1`.
+    /// A majority of the cluster: `floor(n / 2) + 1`.
     Majority,
-    /// Every node of the cluster.
+    /// All nodes of the cluster.
     All,
 }
 
-/// Why a text is no write concern.
+/// Why a text is not a write concern.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("a write concern is a whole number, \"majority\" or \"all\", not {given:?}")]
 pub struct WriteConcernError {
@@ -33,7 +35,7 @@ pub struct WriteConcernError {
 }
 
 impl WriteConcern {
-    /// The number of nodes that this means in a cluster of `cluster_size` nodes.
+    /// Returns the number of nodes that this means in a cluster of `cluster_size` nodes.
     pub fn resolve(self, cluster_size: u16) -> u64 {
         match self {
             Self::Nodes(nodes) => nodes.max(1),
@@ -43,17 +45,17 @@ impl WriteConcern {
     }
 }
 
-/// How many nodes must be healthy, the master counted, for the master to take messages.
+/// How many nodes, including the master, must be healthy for the master to take messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quorum {
     /// That many nodes.
     Nodes(u16),
-    /// More than half of the cluster.
+    /// A majority of the cluster.
     Majority,
 }
 
 impl Quorum {
-    /// The number of nodes that this means in a cluster of `cluster_size` nodes.
+    /// Returns the number of nodes that this means in a cluster of `cluster_size` nodes.
     pub fn required(self, cluster_size: u16) -> u16 {
         match self {
             Self::Nodes(nodes) => nodes,
@@ -62,7 +64,7 @@ impl Quorum {
     }
 }
 
-/// The smallest number of nodes that is more than half of the cluster.
+/// Returns the smallest number of nodes that is more than half of the cluster.
 fn majority(cluster_size: u16) -> u16 {
     cluster_size / 2 + 1
 }

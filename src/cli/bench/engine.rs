@@ -3,111 +3,27 @@
 //! What is sent and over what is a [`Target`]'s matter, so that systems of all sorts can be compared with one engine.
 //! Each thread has a runtime, clients and counts of its own; nothing is shared while they send.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use super::load::Load;
 pub use super::pace::Pace;
 use super::pace::{Schedule, Turn, Turns};
 use super::patience::Patience;
 use super::report::Report;
 use super::tally::Tally;
+pub use super::target::{Failure, Sender, Target};
 
 /// Pause before a client connects again: what broke is mostly not mended at once.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What requests under way may still take when somebody ends the run early.
 const STOP_GRACE: Duration = Duration::from_secs(1);
-
-/// Why a request or a connection came to nothing. Those with the same text are counted together.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
-    /// There is no connection.
-    #[error("cannot connect: {0}")]
-    Connect(String),
-    /// The server answered, and not as hoped. The connection goes on.
-    #[error("{kind}")]
-    Refused {
-        /// What counts as the same.
-        kind: String,
-        /// What more was said; of those that are counted together, the first one's is shown.
-        detail: Option<String>,
-    },
-    /// The answer took longer than [`Load::timeout`].
-    #[error("no answer in time")]
-    TimedOut,
-    /// The connection ended before the answer did.
-    #[error("the connection ended before the answer")]
-    HungUp,
-    /// Anything else after which the connection is of no use.
-    #[error("{0}")]
-    Other(String),
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        match error.kind() {
-            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => Self::HungUp,
-            _ => Self::Other(error.to_string()),
-        }
-    }
-}
-
-/// One connection that sends one request at a time.
-pub trait Sender: Send + 'static {
-    /// Sends the next request and waits for its answer. Dropped when it takes too long, and the sender with it.
-    ///
-    /// # Errors
-    /// When the answer is not what it should be, or does not come.
-    fn send(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
-
-    /// Whether the connection takes another request. Asked before each; where it is over, without anything having
-    /// failed, the client connects again at once.
-    fn is_open(&self) -> bool {
-        true
-    }
-}
-
-/// Something that can be connected to.
-pub trait Target: Send + Sync + 'static {
-    /// Its connections.
-    type Sender: Sender;
-
-    /// How long making a connection may take.
-    const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-    /// Makes a connection.
-    ///
-    /// # Errors
-    /// When there is none to be had.
-    fn connect(&self) -> impl Future<Output = Result<Self::Sender, Failure>> + Send;
-}
-
-/// How much is sent, and for how long.
-#[derive(Clone, Debug)]
-pub struct Load {
-    /// Connections, each with one request under way.
-    pub clients: usize,
-    /// When they send.
-    pub pace: Pace,
-    /// How long to send before anything counts.
-    pub warm_up: Duration,
-    /// How long to measure.
-    pub duration: Duration,
-    /// How long an answer may take.
-    pub timeout: Duration,
-    /// Threads that the clients are dealt to; no more than there are clients.
-    pub threads: usize,
-    /// Messages in each request.
-    pub batch: u64,
-}
 
 /// A run seen from outside while it lasts.
 #[derive(Debug, Default)]

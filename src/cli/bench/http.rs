@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::headers;
 use acklog_types::escaped;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,9 +24,10 @@ impl HttpTarget {
     /// Posts this body, which is JSON, to this path.
     pub fn post(url: NodeUrl, path: &str, body: &str) -> Self {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n\
              Content-Length: {}\r\n\r\n",
             url.authority(),
+            headers::APPLICATION_JSON,
             body.len()
         );
         Self { url, request: [head.as_bytes(), body.as_bytes()].concat().into() }
@@ -77,36 +79,30 @@ impl Sender for HttpSender {
     }
 }
 
-/// What a node says when it refuses.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Problem {
-    title: Option<String>,
-    detail: Option<String>,
-}
-
 fn judged(answer: &Answer<'_>) -> Result<(), Failure> {
     if (200..300).contains(&answer.status) {
         return Ok(());
     }
-    let problem: Problem = serde_json::from_slice(answer.body).unwrap_or_default();
+    // A proxy may answer with a part of a problem.
+    let problem: Value = serde_json::from_slice(answer.body).unwrap_or_default();
+    let said = |member| problem.get(member).and_then(Value::as_str);
     let status = hyper::StatusCode::from_u16(answer.status).ok();
     let reason = status.and_then(|status| status.canonical_reason());
-    let title = problem.title.as_deref().or(reason).unwrap_or_default();
+    let title = said("title").or(reason).unwrap_or_default();
     let kind = escaped(format!("{} {title}", answer.status).trim_end()).into_owned();
-    let detail = problem.detail.map(|detail| escaped(&detail).into_owned());
+    let detail = said("detail").map(|detail| escaped(detail).into_owned());
     Err(Failure::Refused { kind, detail })
 }
 
 #[cfg(test)]
 mod tests {
-    use acklog_threads::{Answer, ThreadPool};
+    use acklog_threads::{ThreadPool, WorkHandle};
 
     use super::*;
     use crate::cli::bench::engine::connection;
     use crate::server::net::silent;
 
-    fn target(answer: Answer<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
+    fn target(answer: WorkHandle<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
         HttpTarget::post(NodeUrl::resolved("multi", answer), "/messages", "{}")
     }
 
@@ -115,7 +111,7 @@ mod tests {
         let (silent, _socket, _queued) = silent().await;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = vec![silent, listener.local_addr().unwrap()];
-        assert!(connection(&target(Answer::ready(Ok(addresses)))).await.is_ok());
+        assert!(connection(&target(WorkHandle::ready(Ok(addresses)))).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

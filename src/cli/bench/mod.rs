@@ -1,17 +1,19 @@
 //! `acklog bench`: how fast a running cluster takes messages, seen by its senders.
 //!
-//! `engine` drives connections of any kind, so that other systems can be measured in the same way; `http` is the kind
-//! that a node has. `pace` says when a request is due, `tally` counts, `report` and `table` tell.
+//! `engine` drives connections of any kind (`target`), so that other systems can be measured in the same way; `http` is
+//! the kind that a node has. `pace` says when a request is due, `tally` counts, `report` and `table` tell.
 
 mod alarm;
 mod answer;
 pub mod engine;
 mod http;
+mod load;
 mod pace;
 mod patience;
 mod report;
 mod table;
 mod tally;
+mod target;
 
 use std::future::Future;
 use std::io::{IsTerminal, Write};
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::{AppendRequest, paths};
 use acklog_threads::ThreadPool;
 use acklog_types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
 use anyhow::bail;
@@ -26,12 +29,10 @@ use clap::Args;
 pub use http::{HttpSender, HttpTarget};
 use indicatif::{ProgressBar, ProgressStyle};
 pub use report::{Failures, Percentiles, Report};
-use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::engine::{Failure, Load, Pace, Progress};
-use super::clients::master_of;
-use super::post::concern_value;
+use super::client::master_of;
 use super::{NodeUrl, Target};
 use crate::config::{Stop, interval_with_unit, number};
 use crate::server::run::raise_descriptor_limit;
@@ -143,14 +144,12 @@ impl BenchArgs {
     /// The body of each request.
     fn body(&self) -> String {
         let message = "m".repeat(self.size);
-        let mut body = Map::new();
-        match self.batch {
-            1 => body.insert("message".to_owned(), message.into()),
-            count => body.insert("messages".to_owned(), vec![message; count].into()),
+        let request = match self.batch {
+            1 => AppendRequest::message(message),
+            count => AppendRequest::batch(vec![message; count]),
         };
-        let concern = self.write_concern.map(concern_value);
-        body.extend(concern.map(|concern| ("writeConcern".to_owned(), concern)));
-        Value::from(body).to_string()
+        let request = AppendRequest { write_concern: self.write_concern, ..request };
+        serde_json::to_string(&request).expect("a request always has a JSON form")
     }
 
     /// What is wrong with the flags as a whole.
@@ -177,7 +176,7 @@ pub(super) fn run(args: &BenchArgs) -> ExitCode {
 async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let url = &master_of(&args.target.urls).await?;
     let (load, progress) = (args.load(), Arc::new(Progress::default()));
-    let target = HttpTarget::post(url.clone(), "/messages", &args.body());
+    let target = HttpTarget::post(url.clone(), paths::MESSAGES, &args.body());
     // Held until the end: without its pool the work would not be begun.
     let thread = ThreadPool::new("bench", 1);
     let running = {

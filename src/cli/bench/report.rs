@@ -5,7 +5,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::engine::{Load, Pace};
+use super::load::Load;
+use super::pace::Pace;
 use super::tally::Tally;
 
 const NANOS_PER_MICRO: f64 = 1000.0;

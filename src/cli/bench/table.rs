@@ -2,11 +2,10 @@
 
 use std::io::Write;
 
+use acklog_types::WriteConcern;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{BenchArgs, Failures, NodeUrl, Percentiles, Report};
-use crate::cli::post::concern_value;
 
 /// Times below this many microseconds are shown as such.
 const MICROS_MAX: f64 = 10_000.0;
@@ -19,7 +18,8 @@ struct Run<'a> {
     url: String,
     message_bytes: usize,
     /// As in the requests; none where they named none.
-    write_concern: Option<Value>,
+    #[serde(with = "acklog_api::concern")]
+    write_concern: Option<WriteConcern>,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -37,7 +37,7 @@ pub(super) fn print(
     let run = Run {
         url: url.to_string(),
         message_bytes: args.size,
-        write_concern: args.write_concern.map(concern_value),
+        write_concern: args.write_concern,
         report,
     };
     if args.json {
@@ -96,8 +96,7 @@ impl Run<'_> {
             plural(report.batch, "message"),
             self.message_bytes,
             match &self.write_concern {
-                Some(Value::String(word)) => format!("write concern {word}"),
-                Some(nodes) => format!("write concern {nodes}"),
+                Some(concern) => format!("write concern {concern}"),
                 None => "the node's write concern".to_owned(),
             },
             report.seconds
@@ -138,6 +137,8 @@ fn shown(micros: f64) -> String {
 #[cfg(test)]
 mod tests {
     use hdrhistogram::Histogram;
+
+    use serde_json::Value;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
-use super::engine::Failure;
+use super::target::Failure;
 
 /// Latencies are told apart from 100 ns on, far below what a request takes.
 const LATENCY_NANOS_MIN: u64 = 100;

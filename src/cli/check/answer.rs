@@ -3,43 +3,15 @@
 //! An error that is no JSON at all, and not empty, may be of a proxy: it says nothing of the message. Every other
 //! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
 
+use acklog_api::{Appended, Outcome, Problem, paths};
+use acklog_client::Answer;
+use acklog_judge::{AckReceipt, AppendOutcome};
 use acklog_types::escaped;
 use hyper::StatusCode;
-use serde::Deserialize;
 use serde_json::{Map, Value};
-
-use super::history::{Receipt, Said};
-use crate::cli::client::Answer;
 
 /// Longest part of an answer that is repeated, in characters.
 const SEEN_CHARS_MAX: usize = 200;
-
-/// The codes that an append can be answered with, and their statuses.
-const CODES: [(&str, u16); 23] = [
-    ("bad-request", 400),
-    ("unsatisfiable-write-concern", 400),
-    ("wrong-origin", 403),
-    ("not-found", 404),
-    ("method-not-allowed", 405),
-    ("not-the-master", 405),
-    ("body-too-slow", 408),
-    ("too-large", 413),
-    ("target-too-long", 414),
-    ("unsupported-encoding", 415),
-    ("wrong-host", 421),
-    ("key-reused", 422),
-    ("head-too-long", 431),
-    ("unreadable", 500),
-    ("answer-lost", 500),
-    ("unsupported-transfer-encoding", 501),
-    ("no-quorum", 503),
-    ("behind", 503),
-    ("too-many-waiting", 503),
-    ("too-busy", 503),
-    ("disk-failed", 503),
-    ("stopping", 503),
-    ("timed-out", 504),
-];
 
 /// What was sent, as far as its answer depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -52,122 +24,109 @@ pub(super) struct Form {
     pub(super) is_repeatable: bool,
 }
 
-/// The members of an answer that count here.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Body {
-    id: Option<u64>,
-    count: Option<u64>,
-    write_concern: Option<u64>,
-    acked_by: Option<Vec<String>>,
-    title: Option<String>,
-    status: Option<u16>,
-    detail: Option<String>,
-    code: Option<String>,
-    retry: Option<bool>,
-    outcome: Option<String>,
-}
-
 /// Returns what an answer says.
-pub(super) fn said(answer: &Answer, form: Form) -> Said {
+pub(super) fn said(answer: &Answer, form: Form) -> AppendOutcome {
     let status = answer.status.as_u16();
     let is_error = (400..=599).contains(&status);
-    let parsed = serde_json::from_slice::<Map<String, Value>>(&answer.body);
-    if is_error && parsed.is_err() && !answer.body.is_empty() {
-        return if status < 500 { Said::Refused } else { Said::Nothing };
+    let is_json = || serde_json::from_slice::<Map<String, Value>>(&answer.body).is_ok();
+    if is_error && !is_json() && !answer.body.is_empty() {
+        return if status < 500 { AppendOutcome::Refused } else { AppendOutcome::Nothing };
     }
-    let read = parsed.and_then(|members| Body::deserialize(Value::Object(members)));
-    let told = match read {
-        Ok(body) if status == form.success => {
-            receipt(body, form.count).and_then(|receipt| located(answer, receipt))
-        }
-        Ok(body) if is_error => problem(answer, body, form),
+    let told = match status {
+        _ if status == form.success => success(answer, form.count),
+        _ if is_error => error(answer, form),
         _ => Err("neither a success nor an error".to_owned()),
     };
     told.unwrap_or_else(|wrong| {
         let body: String =
             String::from_utf8_lossy(&answer.body).chars().take(SEEN_CHARS_MAX).collect();
-        Said::Malformed(format!("{status} {}: {wrong}", escaped(&body)))
+        AppendOutcome::Malformed(format!("{status} {}: {wrong}", escaped(&body)))
     })
 }
 
-/// What the answer tells of messages that have ids.
-fn receipt(body: Body, count: u64) -> Result<Receipt, String> {
-    // Only of a batch it is told.
-    if body.count != Some(count).filter(|&count| count > 1) {
-        return Err(format!("the count is not that of {count} messages"));
-    }
-    match (body.id, body.write_concern, body.acked_by) {
-        (Some(id), Some(write_concern), Some(acked_by)) => {
-            Ok(Receipt { id, write_concern, acked_by, timed_out: false })
-        }
-        _ => Err("id, writeConcern or ackedBy is missing".to_owned()),
-    }
-}
-
 /// What a success tells: a message that was appended is found where `Location` says.
-fn located(answer: &Answer, receipt: Receipt) -> Result<Said, String> {
-    let path = format!("/messages/{}", receipt.id);
-    match &answer.location {
+fn success(answer: &Answer, count: u64) -> Result<AppendOutcome, String> {
+    let told: Appended = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
+    is_count_of(told.count, count)?;
+    let path = paths::message(told.id);
+    match answer.header("location") {
         // Whatever passes the answer on may put its own name before it.
         Some(location) if location.ends_with(&path) => {}
         _ if answer.status != StatusCode::CREATED => {}
         Some(location) => return Err(format!("Location is {} and not {path}", escaped(location))),
         None => return Err(format!("there is no Location: {path}")),
     }
-    Ok(Said::Committed(receipt))
+    let Appended { id, write_concern, acked_by, .. } = told;
+    Ok(AppendOutcome::Committed(AckReceipt { id, write_concern, acked_by, timed_out: false }))
+}
+
+/// Checks the member `count`, which only the answer to a batch has.
+fn is_count_of(told: Option<u64>, count: u64) -> Result<(), String> {
+    match told == Some(count).filter(|&count| count > 1) {
+        true => Ok(()),
+        false => Err(format!("the count is not that of {count} messages")),
+    }
 }
 
 /// What an error tells.
-fn problem(answer: &Answer, body: Body, form: Form) -> Result<Said, String> {
+fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
     let status = answer.status.as_u16();
-    let (Some(_), Some(_), Some(code), Some(retry), Some(outcome)) =
-        (&body.title, &body.detail, &body.code, body.retry, &body.outcome)
-    else {
-        return Err("title, detail, code, retry or outcome is missing".to_owned());
-    };
-    if body.status != Some(status) {
+    let body: Problem = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
+    let Some(outcome) = &body.outcome else { return Err("the outcome is missing".to_owned()) };
+    if body.status != status {
         return Err(format!("the member \"status\" is not {status}"));
     }
-    match CODES.iter().find(|(word, _)| word == code) {
-        Some((_, of_code)) if *of_code == status => {}
-        Some((_, of_code)) => return Err(format!("the code {code} belongs to status {of_code}")),
-        None => return Err(format!("no append is answered with the code {}", escaped(code))),
+    let code = &body.code;
+    match code.status().filter(|_| code.is_of_append()) {
+        Some(of_code) if of_code == status => {}
+        Some(of_code) => return Err(format!("the code {code} belongs to status {of_code}")),
+        None => {
+            let code = escaped(code.as_str());
+            return Err(format!("no append is answered with the code {code}"));
+        }
     }
     let has_id = body.id.is_some();
     let (outcomes, may_retry): (&[_], _) = match status {
-        503 | 504 if has_id => (&["stored", "unknown"], form.is_repeatable),
+        503 | 504 if has_id => (&[Outcome::Stored, Outcome::Unknown], form.is_repeatable),
         _ if has_id => return Err("only 503 and 504 have an id".to_owned()),
         504 => return Err("a 504 has the id of its message".to_owned()),
-        500 => (&["unknown"], form.is_repeatable),
-        408 | 502.. => (&["refused"], true),
-        _ => (&["refused"], false),
+        500 => (&[Outcome::Unknown], form.is_repeatable),
+        408 | 502.. => (&[Outcome::Refused], true),
+        _ => (&[Outcome::Refused], false),
     };
-    if !outcomes.contains(&outcome.as_str()) {
+    if !outcomes.contains(outcome) {
+        let outcomes: Vec<_> = outcomes.iter().map(Outcome::as_str).collect();
         return Err(format!("the outcome is not {}", outcomes.join(" or ")));
     }
-    if retry != may_retry {
+    if body.retry != may_retry {
         return Err(format!("retry is not {may_retry}"));
     }
-    if status == 503 && answer.retry_after == has_id {
+    if status == 503 && answer.header("retry-after").is_some() == has_id {
         return Err("a 503 has Retry-After if and only if it has no id".to_owned());
     }
-    let (is_stored, is_refused) = (outcome == "stored", outcome == "refused");
-    let told = |body| {
-        let timed_out = status == 504;
-        receipt(body, form.count).map(|receipt| Receipt { timed_out, ..receipt })
+    let (is_stored, is_refused) = (*outcome == Outcome::Stored, *outcome == Outcome::Refused);
+    let told = || {
+        is_count_of(body.count, form.count)?;
+        match (body.id, body.write_concern, &body.acked_by) {
+            (Some(id), Some(write_concern), Some(acked_by)) => {
+                let acked_by = acked_by.clone();
+                Ok(AckReceipt { id, write_concern, acked_by, timed_out: status == 504 })
+            }
+            _ => Err("id, writeConcern or ackedBy is missing".to_owned()),
+        }
     };
     match status {
-        422 => Ok(Said::KeyReused),
-        _ if !has_id && !is_refused => Ok(Said::Nothing),
-        _ if !has_id => Ok(Said::Refused),
-        _ if is_stored => told(body).map(Said::Stored),
-        _ => told(body).map(Said::Unknown),
+        422 => Ok(AppendOutcome::KeyReused),
+        _ if !has_id && !is_refused => Ok(AppendOutcome::Nothing),
+        _ if !has_id => Ok(AppendOutcome::Refused),
+        _ if is_stored => told().map(AppendOutcome::Stored),
+        _ => told().map(AppendOutcome::Unknown),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::{LOCATION, RETRY_AFTER};
     use serde_json::json;
 
     use super::*;
@@ -177,21 +136,23 @@ mod tests {
     }
 
     fn answer(status: u16, retry_after: bool, body: &str) -> Answer {
+        let retry = retry_after.then(|| (RETRY_AFTER, "1".parse().unwrap()));
+        let location = (status == 201).then(|| (LOCATION, "/messages/3".parse().unwrap()));
+        let headers = retry.into_iter().chain(location).collect();
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
-            retry_after,
-            location: (status == 201).then(|| "/messages/3".to_owned()),
+            headers,
             body: body.to_owned().into(),
         }
     }
 
-    fn of(status: u16, retry_after: bool, body: &str) -> Said {
+    fn of(status: u16, retry_after: bool, body: &str) -> AppendOutcome {
         said(&answer(status, retry_after, body), form(1, false))
     }
 
     #[track_caller]
-    fn is_malformed(said: &Said) {
-        assert!(matches!(said, Said::Malformed(_)), "{said:?}");
+    fn is_malformed(said: &AppendOutcome) {
+        assert!(matches!(said, AppendOutcome::Malformed(_)), "{said:?}");
     }
 
     /// A problem without an id.
@@ -211,19 +172,20 @@ mod tests {
 
     #[test]
     fn an_answer_tells_what_became_of_the_message() {
-        let receipt = |timed_out| Receipt {
+        let receipt = |timed_out| AckReceipt {
             id: 3,
             write_concern: 2,
             acked_by: vec!["m".to_owned()],
             timed_out,
         };
         let created = r#"{"id":3,"writeConcern":2,"ackedBy":["m"]}"#;
-        assert_eq!(of(201, false, created), Said::Committed(receipt(false)));
+        assert_eq!(of(201, false, created), AppendOutcome::Committed(receipt(false)));
         for (status, code) in [(504, "timed-out"), (503, "stopping")] {
             let receipt = || receipt(status == 504);
-            for (outcome, expected) in
-                [("stored", Said::Stored(receipt())), ("unknown", Said::Unknown(receipt()))]
-            {
+            for (outcome, expected) in [
+                ("stored", AppendOutcome::Stored(receipt())),
+                ("unknown", AppendOutcome::Unknown(receipt())),
+            ] {
                 let problem = late(status, code, false, outcome).to_string();
                 assert_eq!(of(status, false, &problem), expected);
             }
@@ -236,15 +198,15 @@ mod tests {
         ];
         for (status, code, retry) in refused {
             let problem = refusal(status, code, retry, "refused").to_string();
-            assert_eq!(of(status, status == 503, &problem), Said::Refused, "{status}");
+            assert_eq!(of(status, status == 503, &problem), AppendOutcome::Refused, "{status}");
         }
         let reused = refusal(422, "key-reused", false, "refused").to_string();
-        assert_eq!(of(422, false, &reused), Said::KeyReused);
+        assert_eq!(of(422, false, &reused), AppendOutcome::KeyReused);
         let lost = refusal(500, "answer-lost", false, "unknown").to_string();
-        assert_eq!(of(500, false, &lost), Said::Nothing);
+        assert_eq!(of(500, false, &lost), AppendOutcome::Nothing);
         // Pages of a proxy.
-        assert_eq!(of(502, false, "<html>"), Said::Nothing);
-        assert_eq!(of(413, false, "<html>"), Said::Refused);
+        assert_eq!(of(502, false, "<html>"), AppendOutcome::Nothing);
+        assert_eq!(of(413, false, "<html>"), AppendOutcome::Refused);
     }
 
     #[test]
@@ -293,9 +255,9 @@ mod tests {
         let of_batch =
             |count, body: &'static str| said(&answer(201, false, body), form(count, false));
         let acked_by = vec!["m".to_owned()];
-        let receipt = Receipt { id: 3, write_concern: 1, acked_by, timed_out: false };
+        let receipt = AckReceipt { id: 3, write_concern: 1, acked_by, timed_out: false };
         let whole = r#"{"id":3,"count":5,"writeConcern":1,"ackedBy":["m"]}"#;
-        assert_eq!(of_batch(5, whole), Said::Committed(receipt));
+        assert_eq!(of_batch(5, whole), AppendOutcome::Committed(receipt));
         let without = r#"{"id":3,"writeConcern":1,"ackedBy":["m"]}"#;
         for (count, body) in [(4, whole), (1, whole), (5, without)] {
             is_malformed(&of_batch(count, body));
@@ -306,7 +268,7 @@ mod tests {
     fn what_can_be_repeated_says_so() {
         let problem = late(504, "timed-out", true, "stored").to_string();
         let late = answer(504, false, &problem);
-        assert!(matches!(said(&late, form(1, true)), Said::Stored(_)));
+        assert!(matches!(said(&late, form(1, true)), AppendOutcome::Stored(_)));
         is_malformed(&said(&late, form(1, false)));
         // Without an id it is not in the log, and never will be.
         let problem = refusal(503, "disk-failed", true, "unknown").to_string();
@@ -317,37 +279,18 @@ mod tests {
     fn the_location_of_a_new_message_has_its_id() {
         let created = r#"{"id":3,"writeConcern":2,"ackedBy":["m"]}"#;
         let at = |location: Option<&str>, success| {
-            let answer =
-                Answer { location: location.map(str::to_owned), ..answer(success, false, created) };
+            let mut answer = answer(success, false, created);
+            answer.headers.remove("location");
+            answer.headers.extend(location.map(|at| (LOCATION, at.parse().unwrap())));
             said(&answer, Form { success, ..form(1, false) })
         };
         for right in ["/messages/3", "http://proxy/messages/3"] {
-            assert!(matches!(at(Some(right), 201), Said::Committed(_)), "{right}");
+            assert!(matches!(at(Some(right), 201), AppendOutcome::Committed(_)), "{right}");
         }
         for wrong in [None, Some("/messages/13"), Some("/messages/4"), Some("/messages")] {
             is_malformed(&at(wrong, 201));
         }
         // Who waits for a message knows where it is.
-        assert!(matches!(at(None, 200), Said::Committed(_)));
-    }
-
-    #[test]
-    fn the_codes_are_those_of_the_reference() {
-        let page = include_str!("../../../docs/HTTP.md");
-        let row = |line: &str| {
-            let mut cells = line.split('|').skip(1).map(str::trim);
-            let status = cells.next()?.parse().ok()?;
-            let code = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
-            Some((code.to_owned(), status))
-        };
-        // Of other requests.
-        let others = ["faults-off", "no-such-message", "unknown-secondary", "not-unhealthy"];
-        let documented: Vec<(String, u16)> = page
-            .lines()
-            .filter_map(row)
-            .filter(|(code, _)| !others.contains(&code.as_str()))
-            .collect();
-        let known = CODES.map(|(code, status)| (code.to_owned(), status));
-        assert_eq!(documented, known);
+        assert!(matches!(at(None, 200), AppendOutcome::Committed(_)));
     }
 }

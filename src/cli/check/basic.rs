@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_client::Answer;
+use acklog_judge::{AppendOutcome, AppendTerms};
 use acklog_types::WriteConcern;
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -13,11 +15,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::history::{Question, Said};
 use super::nodes::Introduced;
 use super::shared::{Node, Shared};
 use crate::cli::NodeUrl;
-use crate::cli::client::{Answer, Client, Unreachable};
+use crate::cli::client::{Client, is_unreachable};
 
 /// Where messages are posted: the first that the master has.
 const POST_PATHS: [&str; 2] = ["/messages", "/newMessage"];
@@ -68,10 +69,10 @@ pub(super) async fn introductions(
     for url in urls {
         match list(&mut Client::new(url.clone())).await {
             Ok(_) => nodes.push(Node { url: url.clone(), name: url.to_string(), end: 0 }),
-            Err(error) if error.is::<Unreachable>() && allow_down && !nodes.is_empty() => {
+            Err(error) if is_unreachable(&error) && allow_down && !nodes.is_empty() => {
                 down.push(error.to_string());
             }
-            Err(error) if error.is::<Unreachable>() => {
+            Err(error) if is_unreachable(&error) => {
                 bail!(
                     "{error:#}; the first --url is the master's, and must be up; give --allow-down \
                      if another one is meant to be down"
@@ -89,12 +90,12 @@ pub(super) async fn introductions(
 /// When it cannot be reached, or answers with something else.
 async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
     let answer = client.get(LIST_PATH).await?;
-    let path = || format!("GET {}{LIST_PATH}", client.url());
+    let path = || format!("GET {}{LIST_PATH}", client.target());
     if !answer.status.is_success() {
         bail!("{}: {}", path(), answer.detail());
     }
     let wanted = || format!("{}: no JSON array of strings, or of objects with \"message\"", path());
-    serde_json::from_slice(&answer.body).with_context(wanted)
+    answer.parsed().with_context(wanted)
 }
 
 /// Reads a node's list, tells the history, and returns how many messages it has.
@@ -102,7 +103,7 @@ async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
 pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> anyhow::Result<u64> {
-    let mut read = shared.lock().history.begin_read(node, 0, u64::MAX);
+    let mut read = shared.lock().history.begin_list(node, 0, u64::MAX);
     let rows = list(client).await;
     let mut state = shared.lock();
     if let Some(reads) = state.reads.get_mut(node) {
@@ -114,7 +115,7 @@ pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> a
         state.history.row(&mut read, id, row.text());
     }
     let next = read.next();
-    state.history.end_read(read);
+    state.history.end_list(read);
     Ok(next)
 }
 
@@ -163,16 +164,16 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
         let answer = post(&mut client, body.into(), shared.until()).await;
         let (status, said, refusal) = match answer {
             Ok(answer) if answer.status.is_success() => {
-                (answer.status.as_u16(), Said::Accepted { nodes }, None)
+                (answer.status.as_u16(), AppendOutcome::Accepted { nodes }, None)
             }
-            Ok(answer) => (answer.status.as_u16(), Said::Nothing, Some(answer.detail())),
-            Err(error) => (0, Said::Nothing, Some(format!("{error:#}"))),
+            Ok(answer) => (answer.status.as_u16(), AppendOutcome::Nothing, Some(answer.detail())),
+            Err(error) => (0, AppendOutcome::Nothing, Some(format!("{error:#}"))),
         };
         let failed = refusal.is_some();
         {
             let mut state = shared.lock();
             let concern = Some(WriteConcern::Nodes(nodes));
-            let question = Question { concern, timeout: None, took: begin.elapsed(), floor: 0 };
+            let question = AppendTerms { concern, timeout: None, took: begin.elapsed(), floor: 0 };
             state.history.answered(numbers, question, said);
             *state.answers.entry((nodes as usize - 1, status)).or_default() += 1;
             state.refusal = refusal.or_else(|| state.refusal.take());
@@ -188,7 +189,7 @@ async fn post(client: &mut Client, body: Bytes, until: Instant) -> anyhow::Resul
     let patience = if Instant::now() + GIVE_UP < until { GIVE_UP } else { GIVE_UP * 2 };
     let mut last = None;
     for path in POST_PATHS {
-        let answer = client.call(Method::POST, path, body.clone(), Some(patience)).await?;
+        let answer = client.call(Method::POST, path, None, body.clone(), Some(patience)).await?;
         if !matches!(answer.status.as_u16(), 404 | 405) {
             return Ok(answer);
         }
@@ -216,7 +217,7 @@ pub(super) async fn read_all(shared: Arc<Shared>, node: usize, target: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::test_node::TestNode;
+    use crate::cli::test_node::{LocalNode, TestNode};
 
     #[tokio::test]
     async fn lists_of_strings_and_of_objects_are_read_and_others_are_told_with_their_path() {

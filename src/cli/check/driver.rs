@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_judge::RunEnding;
 use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -12,7 +13,6 @@ use tokio::time::{Instant, interval, timeout_at};
 use super::CheckArgs;
 use super::basic;
 use super::converge::{converge, look_at_everything};
-use super::history::Ending;
 use super::load::{Mix, Sender};
 use super::lookup::look_up;
 use super::nodes::{
@@ -87,7 +87,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     clear_line();
     look_at_everything(&shared, &converged).await;
     let last_size = cluster_size(&shared).await.unwrap_or(size);
-    let ending = Ending {
+    let ending = RunEnding {
         target: converged.target,
         in_time: converged.took.is_some(),
         without_faults: cleared.is_some_and(|cleared| cleared.failed == 0),

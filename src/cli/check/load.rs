@@ -8,18 +8,18 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::{Message, paths};
+use acklog_judge::{AppendOutcome, AppendTerms};
 use acklog_types::{IDEMPOTENCY_KEY_BYTES_MAX, WriteConcern};
 use bytes::Bytes;
 use hyper::Method;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub(super) use self::mix::{Asked, Mix};
 use self::overdue::{Outcome, outcome};
 use super::answer::{Form, said};
-use super::history::{Question, Said};
 use super::shared::{Keyed, Shared};
 use crate::cli::client::Client;
 
@@ -140,30 +140,30 @@ impl Sender {
         numbers: Range<u64>,
         key: Option<&str>,
         how: How,
-    ) -> Said {
+    ) -> AppendOutcome {
         let (body, floor) = {
             let history = &self.shared.lock().history;
             let texts: Vec<_> = numbers.clone().map(|number| history.text(number)).collect();
             (asked.body(&texts), if how == How::First { history.floor() } else { 0 })
         };
         let (begin, patience) = (Instant::now(), asked.patience(self.shared.until()));
-        let call = self.client.call_with(Method::POST, "/messages", key, body.into(), patience);
+        let call = self.client.call(Method::POST, paths::MESSAGES, key, body, patience);
         let Outcome { answer, is_overdue } = outcome(&self.shared, asked.timeout(), call).await;
         let took = begin.elapsed();
         let (said, status, refusal) = match &answer {
             Ok(answer) => {
                 let form = Form { success: 201, count: asked.count, is_repeatable: key.is_some() };
                 let said = said(answer, form);
-                let refusal = matches!(said, Said::Refused | Said::Nothing);
+                let refusal = matches!(said, AppendOutcome::Refused | AppendOutcome::Nothing);
                 (said, answer.status.as_u16(), refusal.then(|| answer.detail()))
             }
-            Err(error) => (Said::Nothing, 0, Some(format!("{error:#}"))),
+            Err(error) => (AppendOutcome::Nothing, 0, Some(format!("{error:#}"))),
         };
         let pauses = refusal.is_some();
         {
             let mut state = self.shared.lock();
             let question =
-                Question { concern: asked.concern, timeout: asked.timeout(), took, floor };
+                AppendTerms { concern: asked.concern, timeout: asked.timeout(), took, floor };
             if is_overdue {
                 state.history.overdue(None, question);
             }
@@ -177,7 +177,7 @@ impl Sender {
                     state.tried.repeats += 1;
                 }
                 How::OthersKey => {
-                    state.history.reused(numbers.start, question, said.clone());
+                    state.history.reused_key(numbers.start, question, said.clone());
                     state.tried.reused_keys += 1;
                 }
             }
@@ -195,11 +195,11 @@ impl Sender {
         asked: Asked,
         numbers: Range<u64>,
         key: Option<String>,
-        said: &Said,
+        said: &AppendOutcome,
     ) {
-        let is_there = matches!(said, Said::Committed(_) | Said::Stored(_));
+        let is_there = matches!(said, AppendOutcome::Committed(_) | AppendOutcome::Stored(_));
         if let Some(key) = key {
-            if *said == Said::Nothing || self.rng.random_ratio(1, 2) {
+            if *said == AppendOutcome::Nothing || self.rng.random_ratio(1, 2) {
                 let again = self.shared.load.mix.draw_again(&mut self.rng, asked, self.is_eager);
                 self.send(again, numbers.clone(), Some(&key), How::Repeat).await;
             }
@@ -210,7 +210,7 @@ impl Sender {
                 self.shared.lock().keep_key(Keyed { key, numbers, asked });
             }
         }
-        if let Said::Stored(receipt) = said
+        if let AppendOutcome::Stored(receipt) = said
             && self.rng.random_ratio(1, 2)
         {
             self.wait_again(asked, receipt.id).await;
@@ -254,23 +254,23 @@ impl Sender {
         let concern = again.concern.or(Some(WriteConcern::All));
         let timeout_ms = Some(self.rng.random_range(0..=WAIT_MS));
         let again = Asked { concern, timeout_ms, ..again };
-        let path = format!("/messages/{id}?{}", again.query());
+        let path = format!("{}?{}", paths::message(id), again.query());
         let (begin, patience) = (Instant::now(), again.patience(self.shared.until()));
-        let call = self.client.call(Method::GET, &path, Bytes::new(), patience);
+        let call = self.client.call(Method::GET, &path, None, Bytes::new(), patience);
         let Outcome { answer, is_overdue } = outcome(&self.shared, again.timeout(), call).await;
         let took = begin.elapsed();
-        let question = Question { concern, timeout: again.timeout(), took, floor: 0 };
+        let question = AppendTerms { concern, timeout: again.timeout(), took, floor: 0 };
         if is_overdue {
             self.shared.lock().history.overdue(Some(id), question);
         }
         let Ok(answer) = answer else { return };
         let said = match answer.status.as_u16() {
             200 | 504 => said(&answer, Form { success: 200, count: 1, is_repeatable: true }),
-            404 => Said::Malformed(format!("404: {}", answer.detail())),
+            404 => AppendOutcome::Malformed(format!("404: {}", answer.detail())),
             _ => return,
         };
-        let text = answer.json().unwrap_or_default();
-        let text = text.get("message").and_then(Value::as_str);
+        let shown = serde_json::from_slice::<Message<'_>>(&answer.body);
+        let text = shown.as_ref().ok().map(|shown| shown.message.as_ref());
         let mut state = self.shared.lock();
         state.history.waited(id, question, &said, text);
         state.tried.waits += 1;
@@ -280,7 +280,8 @@ impl Sender {
     async fn send_bad_request(&mut self) {
         let chosen = self.rng.random_range(0..BAD_BODIES.len());
         let Some(body) = BAD_BODIES.get(chosen).copied() else { return };
-        let call = self.client.call(Method::POST, "/messages", body, Some(PATIENCE_BAD)).await;
+        let call =
+            self.client.call(Method::POST, paths::MESSAGES, None, body, Some(PATIENCE_BAD)).await;
         let Ok(answer) = call else { return };
         let said = said(&answer, Form { success: 201, count: 1, is_repeatable: false });
         let mut state = self.shared.lock();

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::{Message, Problem, ProblemCode, paths};
+use acklog_client::Answer;
+use acklog_judge::LookupAnswer;
 use acklog_types::escaped;
 use rand::RngExt;
-use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::history::Found;
 use super::shared::Shared;
-use crate::cli::client::{Answer, Client};
+use crate::cli::client::Client;
 
 /// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -23,12 +24,6 @@ const LOOKUPS_PER_ABSENT: u32 = 10;
 
 /// How far behind the end of a log no message is: more than comes while one request is under way.
 const FAR: u64 = 1 << 30;
-
-#[derive(Deserialize)]
-struct Body {
-    id: u64,
-    message: String,
-}
 
 /// Asks a node for one message after the other, until it is aborted.
 pub(super) async fn look_up(shared: Arc<Shared>, node: usize) {
@@ -60,28 +55,27 @@ async fn look_up_one(shared: &Shared, client: &mut Client, node: usize) {
         false => rand::rng().random_range(base..known_end),
     };
     let found = match found(client, id).await {
-        Found::Message(..) if is_absent => Found::Malformed("a message".to_owned()),
+        LookupAnswer::Message(..) if is_absent => LookupAnswer::Malformed("a message".to_owned()),
         found => found,
     };
     let mut state = shared.lock();
-    state.history.looked_up(node, id, known_end, found);
+    state.history.looked_up(node, id, known_end, &found);
     state.tried.lookups += 1;
 }
 
-async fn found(client: &mut Client, id: u64) -> Found {
-    let Ok(answer) = client.get(&format!("/messages/{id}")).await else { return Found::Nothing };
+async fn found(client: &mut Client, id: u64) -> LookupAnswer {
+    let Ok(answer) = client.get(&paths::message(id)).await else { return LookupAnswer::Nothing };
     match answer.status.as_u16() {
-        200 => match serde_json::from_slice::<Body>(&answer.body) {
-            Ok(body) => Found::Message(body.id, body.message),
-            Err(error) => Found::Malformed(error.to_string()),
+        200 => match serde_json::from_slice::<Message<'_>>(&answer.body) {
+            Ok(body) => LookupAnswer::Message(body.id, body.message.into_owned()),
+            Err(error) => LookupAnswer::Malformed(error.to_string()),
         },
-        404 if is_no_such_message(&answer) => Found::Absent,
-        500.. => Found::Nothing,
-        status => Found::Malformed(format!("{status}: {}", escaped(&answer.detail()))),
+        404 if is_no_such_message(&answer) => LookupAnswer::Absent,
+        500.. => LookupAnswer::Nothing,
+        status => LookupAnswer::Malformed(format!("{status}: {}", escaped(&answer.detail()))),
     }
 }
 
 fn is_no_such_message(answer: &Answer) -> bool {
-    let problem = answer.json().unwrap_or_default();
-    problem.get("code").is_some_and(|code| code == "no-such-message")
+    answer.parsed::<Problem>().is_ok_and(|problem| problem.code == ProblemCode::NoSuchMessage)
 }

@@ -1,6 +1,6 @@
 //! `acklog check`: sends a load to a running cluster and verifies, from outside, what the cluster promises.
 //!
-//! `history` judges and does no I/O. `load` sends, `watch` and `lookup` read, `restart` restarts nodes in the middle,
+//! [`acklog_judge`] judges. `load` sends, `watch` and `lookup` read, `restart` restarts nodes in the middle,
 //! `basic` asks for less, of other programs,
 //! `driver` lets them run and end, `report` tells.
 
@@ -8,7 +8,6 @@ mod answer;
 mod basic;
 mod converge;
 mod driver;
-mod history;
 mod load;
 mod lookup;
 mod nodes;
@@ -16,7 +15,6 @@ mod report;
 mod restart;
 mod shared;
 mod texts;
-mod violation;
 mod watch;
 
 use std::process::ExitCode;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_api::{Health, paths};
+use acklog_client::{Answer, READ_TIMEOUT};
 use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 use rand::RngExt;
-use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
@@ -14,18 +15,7 @@ use super::basic;
 use super::report::Cleared;
 use super::shared::{Node, Shared};
 use crate::cli::NodeUrl;
-use crate::cli::client::{Answer, Client, READ_TIMEOUT, Unreachable};
-use crate::cli::faults;
-
-/// The part of `/health` that is needed.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Health {
-    name: String,
-    role: String,
-    log_end: u64,
-    cluster_size: Option<u64>,
-}
+use crate::cli::client::{Client, is_unreachable};
 
 /// The nodes that are checked.
 pub(super) struct Introduced {
@@ -47,19 +37,20 @@ pub(super) async fn introductions(
     let (mut masters, mut secondaries, mut down) = (Vec::new(), Vec::new(), Vec::new());
     for url in urls {
         let health = match health(url).await {
-            Err(error) if error.is::<Unreachable>() && allow_down => {
+            Err(error) if is_unreachable(&error) && allow_down => {
                 down.push(error.to_string());
                 continue;
             }
-            Err(error) if error.is::<Unreachable>() => {
+            Err(error) if is_unreachable(&error) => {
                 bail!("{error:#}; if it is meant to be down, give --allow-down");
             }
             health => health?,
         };
-        let node = Node { url: url.clone(), name: health.name, end: health.log_end };
-        match health.role.as_str() {
-            "master" => masters.push((node, health.cluster_size)),
-            _ => secondaries.push(node),
+        let name = health.name().with_context(|| no_node(url))?.to_owned();
+        let node = Node { url: url.clone(), name, end: end(&health, url)? };
+        match health {
+            Health::Master(health) => masters.push((node, health.cluster_size)),
+            Health::Secondary(_) => secondaries.push(node),
         }
     }
     if masters.len() > 1 {
@@ -86,7 +77,7 @@ pub(super) async fn introductions(
 }
 
 async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<Answer> {
-    Client::new(url.clone()).call(method, path, "", Some(READ_TIMEOUT)).await
+    Ok(Client::new(url.clone()).call(method, path, None, "", Some(READ_TIMEOUT)).await?)
 }
 
 /// Asks a node for its health.
@@ -94,12 +85,19 @@ async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<An
 /// # Errors
 /// When it cannot be reached or is no node.
 async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
-    let answer = request(url, Method::GET, "/health").await?;
+    let answer = request(url, Method::GET, paths::HEALTH).await?;
     if !answer.status.is_success() {
         bail!("GET {url}/health: {}; --basic checks programs without it", answer.detail());
     }
-    let wanted = || format!("GET {url}/health: no node's; --basic checks other programs");
-    serde_json::from_slice(&answer.body).with_context(wanted)
+    answer.parsed().with_context(|| no_node(url))
+}
+
+fn no_node(url: &NodeUrl) -> String {
+    format!("GET {url}{}: no node's; --basic checks other programs", paths::HEALTH)
+}
+
+fn end(health: &Health, url: &NodeUrl) -> anyhow::Result<u64> {
+    health.log_end().with_context(|| no_node(url))
 }
 
 /// Asks a node how many messages it has.
@@ -111,7 +109,7 @@ pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> 
         return basic::end_of(shared, node).await;
     }
     let node = shared.nodes().get(node).context("there is such a node")?;
-    Ok(health(&node.url).await?.log_end)
+    end(&health(&node.url).await?, &node.url)
 }
 
 /// Asks the master for the size of its cluster, where it tells.
@@ -119,13 +117,13 @@ pub(super) async fn cluster_size(shared: &Shared) -> Option<u64> {
     if shared.load.is_basic {
         return None;
     }
-    health(&shared.master().url).await.ok()?.cluster_size
+    health(&shared.master().url).await.ok()?.cluster_size()
 }
 
 /// Whether all secondaries let their connections be dropped.
 pub(super) async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
     for node in nodes.iter().skip(1) {
-        let answer = request(&node.url, Method::GET, faults::PATH).await?;
+        let answer = request(&node.url, Method::GET, paths::FAULTS).await?;
         if !answer.status.is_success() {
             bail!("--disconnect-every: {}: {}", node.url, answer.detail());
         }
@@ -143,7 +141,7 @@ pub(super) async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
         ticks.tick().await;
         let chosen = 1 + rand::rng().random_range(0..secondaries);
         let Some(node) = shared.nodes().get(chosen) else { return };
-        let answer = request(&node.url, Method::POST, faults::DISCONNECT_PATH).await;
+        let answer = request(&node.url, Method::POST, paths::FAULTS_DISCONNECT).await;
         let done = answer.is_ok_and(|answer| answer.status.is_success());
         shared.lock().disconnects += u64::from(done);
     }
@@ -154,7 +152,7 @@ pub(super) async fn clear_faults(shared: &Shared) -> Cleared {
     let mut requests = JoinSet::new();
     for node in shared.nodes() {
         let url = node.url.clone();
-        requests.spawn(async move { request(&url, Method::DELETE, faults::PATH).await });
+        requests.spawn(async move { request(&url, Method::DELETE, paths::FAULTS).await });
     }
     let mut cleared = Cleared::default();
     for answer in requests.join_all().await {

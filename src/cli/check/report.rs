@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
-use serde::Serialize;
+use acklog_judge::Violation;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
 
 use super::driver::ANSWERS_MIN;
 use super::shared::{Shared, State, Tried};
-use super::violation::Violation;
 
 /// What a run did and found.
 #[derive(Debug, Serialize)]
@@ -43,7 +44,26 @@ pub(super) struct Report {
     faults_not_cleared: usize,
     converged_seconds: Option<f64>,
     violations: u64,
+    #[serde(serialize_with = "rows")]
     first_violations: Vec<Violation>,
+}
+
+/// A violation as JSON.
+#[derive(Serialize)]
+struct ViolationRow<'a> {
+    kind: &'static str,
+    id: Option<u64>,
+    node: &'a str,
+    expected: &'a str,
+    seen: &'a str,
+}
+
+fn rows<S: Serializer>(violations: &[Violation], to: S) -> Result<S::Ok, S::Error> {
+    let mut list = to.serialize_seq(Some(violations.len()))?;
+    for Violation { kind, id, node, expected, seen } in violations {
+        list.serialize_element(&ViolationRow { kind: kind.word(), id: *id, node, expected, seen })?;
+    }
+    list.end()
 }
 
 /// What became of the nodes' faults when the load was over.

@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use acklog_judge::History;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::history::History;
 use super::load::{Asked, Mix};
+use super::texts::Texts;
 use crate::cli::NodeUrl;
 
 /// Places of the log from before the run that are read. Few, so that a check of a long log takes no longer than one
@@ -148,10 +149,12 @@ impl Shared {
         let word = format!("{:08x}", rand::random::<u32>());
         let base = nodes.first().expect("a cluster has a master").end;
         let names = nodes.iter().map(|node| (node.name.clone(), node.end));
-        let mut history = History::new(format!("check {word} "), names, base);
-        if load.is_basic {
-            history = history.basic(load.mix.cluster_size);
-        }
+        let texts = Texts::new(format!("check {word} "));
+        let history = match load.is_basic {
+            true => History::of_cluster(Box::new(texts.plain()), names, base)
+                .with_claims(load.mix.cluster_size),
+            false => History::of_cluster(Box::new(texts), names, base),
+        };
         let state = State {
             history,
             until,

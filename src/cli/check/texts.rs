@@ -3,6 +3,8 @@
 //! Most are short. Some have what readers and writers of JSON, lines and records stumble over, and a few are longer
 //! than a page of the log, or as long as a message may be by default.
 
+use acklog_judge::{MadeTexts, TextOrigin};
+
 /// Length of the longest text, in bytes: the nodes' default limit. A node with a lower one refuses it.
 const LONGEST_BYTES: usize = 1 << 20;
 
@@ -37,17 +39,6 @@ pub(super) struct Texts {
     is_plain: bool,
 }
 
-/// Whose a text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The run's, with this number.
-    Ours(u64),
-    /// The run's, with this number, and not as it was sent.
-    Changed(u64),
-    /// Not the run's.
-    Foreign,
-}
-
 impl Texts {
     pub(super) fn new(prefix: String) -> Self {
         Self { prefix, is_plain: false }
@@ -57,9 +48,10 @@ impl Texts {
     pub(super) fn plain(self) -> Self {
         Self { is_plain: true, ..self }
     }
+}
 
-    /// Returns the text with this number.
-    pub(super) fn text(&self, number: u64) -> String {
+impl MadeTexts for Texts {
+    fn text(&self, number: u64) -> String {
         let mut text = format!("{}{number}", self.prefix);
         if self.is_plain {
             return text;
@@ -84,14 +76,13 @@ impl Texts {
         text
     }
 
-    /// Returns whose a text is.
-    pub(super) fn origin(&self, text: &str) -> Origin {
-        let Some(rest) = text.strip_prefix(&self.prefix) else { return Origin::Foreign };
+    fn origin(&self, text: &str) -> TextOrigin {
+        let Some(rest) = text.strip_prefix(&self.prefix) else { return TextOrigin::Foreign };
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         match rest.get(..digits).and_then(|digits| digits.parse().ok()) {
-            Some(number) if text == self.text(number) => Origin::Ours(number),
-            Some(number) => Origin::Changed(number),
-            None => Origin::Foreign,
+            Some(number) if text == self.text(number) => TextOrigin::Ours(number),
+            Some(number) => TextOrigin::Changed(number),
+            None => TextOrigin::Foreign,
         }
     }
 }
@@ -122,10 +113,10 @@ mod tests {
         assert_eq!(texts.text(0), "check x 0");
         for number in [0, 1, 7, 9, 11, LONGEST, 500, 1500, LONG_END + 500, u64::MAX] {
             let text = texts.text(number);
-            assert_eq!(texts.origin(&text), Origin::Ours(number), "{number}");
+            assert_eq!(texts.origin(&text), TextOrigin::Ours(number), "{number}");
             let mut cut = text.clone();
             cut.push('!');
-            assert_eq!(texts.origin(&cut), Origin::Changed(number), "{number}");
+            assert_eq!(texts.origin(&cut), TextOrigin::Changed(number), "{number}");
         }
         assert_eq!(texts.text(LONGEST).len(), LONGEST_BYTES);
         assert_eq!(texts.text(500).len(), LONG_BYTES);
@@ -133,9 +124,17 @@ mod tests {
         assert!(texts.text(7).contains('日') && texts.text(9).contains('\0'));
         for other in ["before", "check x", "check x a", "check y 1", "check x 99999999999999999999"]
         {
-            assert_eq!(texts.origin(other), Origin::Foreign, "{other}");
+            assert_eq!(texts.origin(other), TextOrigin::Foreign, "{other}");
         }
-        assert_eq!(texts.origin("check x 007"), Origin::Changed(7));
+        assert_eq!(texts.origin("check x 007"), TextOrigin::Changed(7));
+    }
+
+    #[test]
+    fn other_people_s_programs_get_plain_texts() {
+        let texts = Texts::new("check x ".to_owned()).plain();
+        for number in [7, 9, 11, LONGEST, 500] {
+            assert_eq!(texts.text(number), format!("check x {number}"));
+        }
     }
 
     #[test]

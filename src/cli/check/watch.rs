@@ -1,16 +1,17 @@
 //! Reading the nodes' lists, while the load runs and once more when it is over.
 
+mod objects;
 mod rows;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use acklog_judge::ListReading;
 use acklog_types::escaped;
 use rand::RngExt;
 use tokio::time::sleep;
 
 use self::rows::{Form, Rows};
-use super::history::Read;
 use super::shared::{OLD_PLACE_MESSAGES, Shared};
 use crate::cli::client::Client;
 
@@ -104,7 +105,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there is no whole answer.
     async fn read(&mut self, from: u64, limit: u64, form: Form) -> anyhow::Result<u64> {
-        let mut read = self.shared.lock().history.begin_read(self.node, from, limit);
+        let mut read = self.shared.lock().history.begin_list(self.node, from, limit);
         let done = self.stream(&mut read, from, limit, form).await;
         let mut state = self.shared.lock();
         let next = read.next();
@@ -114,10 +115,10 @@ impl<'a> Reader<'a> {
             reads.failed += u64::from(done.is_err());
         }
         match done {
-            Ok(true) => state.history.end_read(read),
+            Ok(true) => state.history.end_list(read),
             Ok(false) => {
                 let seen = format!("{} messages and no end of the list", next - from);
-                state.history.malformed(self.node, form.expected(), seen);
+                state.history.malformed_list(self.node, form.expected(), seen);
             }
             Err(error) => return Err(error),
         }
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
     /// Hands a page to the history while it arrives; whether the list has come to its end.
     async fn stream(
         &mut self,
-        read: &mut Read,
+        read: &mut ListReading,
         from: u64,
         limit: u64,
         form: Form,
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
                 Err(text) => {
                     let part: String = String::from_utf8_lossy(text).chars().take(200).collect();
                     let seen = escaped(&part).into_owned();
-                    history.malformed(self.node, form.expected(), seen);
+                    history.malformed_list(self.node, form.expected(), seen);
                 }
             })?;
         }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::ops::ControlFlow;
 
+use acklog_api::Message;
 use acklog_log::inspect::inspect;
 use acklog_types::{IdRange, LogEnd, Record};
 use clap::Args;
 
 use super::DataDir;
-use crate::cli::lines::{Message, Selection};
+use crate::cli::selection::Selection;
 
 /// Flags of `acklog log dump`.
 #[derive(Clone, Debug, Args)]

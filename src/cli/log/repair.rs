@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use acklog_api::Message;
+use acklog_client::Lines;
 use acklog_log::disk::Role;
 use acklog_log::repair::{Source, repair};
 use acklog_types::LogEnd;
@@ -14,8 +16,6 @@ use clap::{Args, ValueEnum};
 use super::DataDir;
 use crate::cli::NodeUrl;
 use crate::cli::client::Client;
-use crate::cli::lines::Message;
-use crate::cli::objects::Objects;
 
 /// Flags of `acklog log repair`.
 #[derive(Clone, Debug, Args)]
@@ -102,13 +102,13 @@ fn text_of(node: &NodeUrl, id: LogEnd) -> anyhow::Result<String> {
     crate::cli::block_on(async {
         let mut client = Client::new(node.clone());
         let mut body = client.list(id.get(), 1).await?;
-        let (mut objects, mut text) = (Objects::default(), None);
+        let (mut lines, mut text) = (Lines::default(), None);
         while let Some(piece) = client.next_piece(&mut body).await? {
-            objects.add(&piece, |object| {
+            lines.add(&piece, |line| {
                 let message: Message<'_> =
-                    serde_json::from_slice(object).context("the answer is no list of messages")?;
+                    serde_json::from_slice(line).context("the answer is no list of messages")?;
                 text = (message.id == id.get()).then(|| message.message.into_owned());
-                Ok(())
+                anyhow::Ok(())
             })?;
         }
         text.with_context(|| format!("{node} has no message {id}"))

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 
-use acklog_log::inspect::{DamagedPlace, Findings, Torn, inspect};
+use acklog_log::inspect::{DamageFinding, Findings, Torn, inspect};
 use acklog_types::escaped;
 use acklog_types::{IdRange, LogEnd};
 use clap::Args;
@@ -61,7 +61,7 @@ fn as_json(found: &Findings) -> serde_json::Value {
         "messages": found.messages,
         "recordBytes": found.bytes,
         "keyedMessages": found.keyed,
-        "syncedEnd": found.synced.get(),
+        "syncedEnd": found.flushed_end.get(),
         "torn": found.torn.as_ref().map(|torn| json!({
             "file": torn.file,
             "offset": torn.offset,
@@ -93,13 +93,13 @@ fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
     row("messages", &found.messages)?;
     row("record bytes", &found.bytes)?;
     row("keyed messages", &found.keyed)?;
-    let note = match found.synced < found.end && found.damage.is_none() {
+    let note = match found.flushed_end < found.end && found.damage.is_none() {
         true => {
             " (the last writes: only a clean stop, or a later write, tells that they were synced)"
         }
         false => "",
     };
-    row("synced end", &format_args!("{}{note}", found.synced))?;
+    row("synced end", &format_args!("{}{note}", found.flushed_end))?;
     if found.bad_indexes > 0 {
         let note = "missing, damaged, without keys or being written; a start makes those of whole \
                     segments again";
@@ -120,7 +120,7 @@ fn table(found: &Findings, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{verdict}")
 }
 
-fn described(place: &DamagedPlace) -> String {
+fn described(place: &DamageFinding) -> String {
     let ids = match place.ids.is_empty() {
         true => String::new(),
         false => format!(", message {}", place.ids),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::cli::test_node::TestNode;
+use crate::cli::test_node::{LocalNode, TestNode};
 use crate::server::net::silent;
 
 async fn posted(

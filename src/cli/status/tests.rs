@@ -1,7 +1,7 @@
 //! What `status` prints of what nodes say.
 
 use super::*;
-use crate::cli::test_node::TestNode;
+use crate::cli::test_node::{LocalNode, TestNode};
 
 const MASTER: &str = r#"{"name": "master", "role": "master", "mode": "read-write",
     "logEnd": 42, "clusterSize": 3, "quorum": null, "waitingSenders": 1, "secondaries": [

@@ -1,14 +1,14 @@
 //! Has the nodes of `up` fail on purpose, as was typed.
 
-use anyhow::bail;
+use acklog_api::{Faults, FaultsRequest, paths};
+use acklog_client::{Answer, READ_TIMEOUT};
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::Method;
-use serde_json::{Map, Value, json};
 
 use super::typing::Fault;
 use crate::cli::NodeUrl;
-use crate::cli::client::{Client, READ_TIMEOUT};
-use crate::cli::faults::{DISCONNECT_PATH, PATH};
+use crate::cli::client::Client;
 
 /// Adds a fault to those of a node.
 ///
@@ -16,12 +16,13 @@ use crate::cli::faults::{DISCONNECT_PATH, PATH};
 /// When the node refuses or cannot be reached.
 pub(super) async fn add(port: u16, fault: Fault) -> anyhow::Result<()> {
     let mut client = Client::new(NodeUrl::local(port));
-    let faults = ask(&mut client, Method::GET, PATH, Bytes::new()).await?;
-    let with_it = with(faults.as_object().cloned().unwrap_or_default(), fault);
-    ask(&mut client, Method::PUT, PATH, Value::from(with_it).to_string().into()).await?;
+    let answer = ask(&mut client, Method::GET, paths::FAULTS, Bytes::new()).await?;
+    let faults: Faults = answer.parsed().context("the answer names no faults: is this a node?")?;
+    let body = serde_json::to_vec(&with(faults.into(), fault))?;
+    ask(&mut client, Method::PUT, paths::FAULTS, body.into()).await?;
     if fault == Fault::Cut {
         // No frame gets out any more, so the new connection stays without a handshake.
-        ask(&mut client, Method::POST, DISCONNECT_PATH, Bytes::new()).await?;
+        ask(&mut client, Method::POST, paths::FAULTS_DISCONNECT, Bytes::new()).await?;
     }
     Ok(())
 }
@@ -32,20 +33,18 @@ pub(super) async fn add(port: u16, fault: Fault) -> anyhow::Result<()> {
 /// When the node refuses or cannot be reached.
 pub(super) async fn clear(port: u16) -> anyhow::Result<()> {
     let mut client = Client::new(NodeUrl::local(port));
-    ask(&mut client, Method::DELETE, PATH, Bytes::new()).await.map(drop)
+    ask(&mut client, Method::DELETE, paths::FAULTS, Bytes::new()).await.map(drop)
 }
 
-fn with(mut faults: Map<String, Value>, fault: Fault) -> Map<String, Value> {
-    let (field, value) = match fault {
+fn with(faults: FaultsRequest, fault: Fault) -> FaultsRequest {
+    match fault {
         Fault::Slow(delay) => {
             let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            ("storeDelayMs", json!([millis, millis]))
+            FaultsRequest { store_delay_ms: Some([millis.into(), millis.into()]), ..faults }
         }
-        Fault::Pause => ("paused", Value::from(true)),
-        Fault::Cut => ("dropRate", Value::from(1)),
-    };
-    faults.insert(field.to_owned(), value);
-    faults
+        Fault::Pause => FaultsRequest { paused: Some(true), ..faults },
+        Fault::Cut => FaultsRequest { drop_rate: Some(1.0), ..faults },
+    }
 }
 
 async fn ask(
@@ -53,12 +52,12 @@ async fn ask(
     method: Method,
     path: &str,
     body: Bytes,
-) -> anyhow::Result<Value> {
-    let answer = client.call(method, path, body, Some(READ_TIMEOUT)).await?;
+) -> anyhow::Result<Answer> {
+    let answer = client.call(method, path, None, body, Some(READ_TIMEOUT)).await?;
     if !answer.status.is_success() {
         bail!(answer.detail());
     }
-    Ok(answer.json().unwrap_or_default())
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -69,9 +68,16 @@ mod tests {
 
     #[test]
     fn a_fault_is_added_to_those_before() {
-        let faults = with(Map::new(), Fault::Slow(Duration::from_secs(2)));
+        let before = FaultsRequest { error_rate: Some(0.5), ..FaultsRequest::default() };
+        let faults = with(before, Fault::Slow(Duration::from_secs(2)));
         let faults = with(with(faults, Fault::Pause), Fault::Cut);
-        let expected = json!({"storeDelayMs": [2000, 2000], "paused": true, "dropRate": 1});
-        assert_eq!(Value::from(faults), expected);
+        let expected = FaultsRequest {
+            drop_rate: Some(1.0),
+            error_rate: Some(0.5),
+            paused: Some(true),
+            store_delay_ms: Some([2000.into(), 2000.into()]),
+            ..FaultsRequest::default()
+        };
+        assert_eq!(faults, expected);
     }
 }

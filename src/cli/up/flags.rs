@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use acklog_types::{DelayRange, DurationError};
 use clap::{Command, CommandFactory, Parser};
 
-use crate::config::{MasterArgs, SecondaryArgs};
+use crate::config::{MasterConfig, SecondaryConfig};
 
 /// What `up` decides itself; given twice they would contradict each other.
 const OWN_FLAGS: [&str; 9] = [
@@ -36,7 +36,7 @@ pub(super) struct Shared {
 /// When no node has a flag, `up` sets it itself, a time has no unit, or there is something else than
 /// flags. Nodes take a bare number for milliseconds, and people who type one mean seconds.
 pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
-    let (master, secondary) = (MasterArgs::command(), SecondaryArgs::command());
+    let (master, secondary) = (MasterConfig::command(), SecondaryConfig::command());
     let mut shared = Shared::default();
     let mut rest = flags.iter();
     while let Some(given) = rest.next() {
@@ -90,7 +90,7 @@ pub(in crate::cli) fn with_dashes(args: Vec<OsString>) -> Vec<OsString> {
         return args;
     }
     let own = Own::command();
-    let nodes = [MasterArgs::command(), SecondaryArgs::command()];
+    let nodes = [MasterConfig::command(), SecondaryConfig::command()];
     let (mut before, mut behind) = (Vec::new(), Vec::new());
     let mut rest = args.into_iter();
     while let Some(arg) = rest.next() {

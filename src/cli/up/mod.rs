@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use acklog_api::paths;
 use acklog_types::SECONDARIES_MAX;
 use anyhow::Context;
 use child::{Ended, Running, Signal};
@@ -347,7 +348,7 @@ async fn all_ready(nodes: Vec<NodePlan>) -> Vec<String> {
     for node in nodes {
         let ready = async {
             let mut client = Client::new(NodeUrl::local(node.http_port));
-            while !client.get("/ready").await.is_ok_and(|answer| answer.status.is_success()) {
+            while !client.get(paths::READY).await.is_ok_and(|answer| answer.status.is_success()) {
                 sleep(READY_POLL).await;
             }
         };

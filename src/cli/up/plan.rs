@@ -7,7 +7,7 @@ use anyhow::anyhow;
 
 use super::UpArgs;
 use super::flags::{Shared, distribute};
-use crate::config::{MasterArgs, SecondaryArgs, Stop, parse_node, port_range_end};
+use crate::config::{MasterConfig, SecondaryConfig, Stop, parse_node, port_range_end};
 use crate::telemetry::UP_FILTER;
 
 /// How this program is called where its command line is at fault.
@@ -94,11 +94,11 @@ impl Plan {
     fn check(mut self) -> Result<Self, Stop> {
         for (number, node) in self.nodes.iter().enumerate() {
             if number > 0 {
-                parse_node::<SecondaryArgs>(&node.args)?;
+                parse_node::<SecondaryConfig>(&node.args)?;
             } else {
-                let master = parse_node::<MasterArgs>(&node.args)?;
+                let master = parse_node::<MasterConfig>(&node.args)?;
                 self.cluster_size = master.cluster_size.unwrap_or(self.cluster_size);
-                self.allow_faults = master.allow_faults;
+                self.allow_faults = master.common.allow_faults;
             }
         }
         Ok(self)

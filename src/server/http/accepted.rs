@@ -2,16 +2,22 @@
 
 use std::fmt;
 
+use acklog_api::Outcome;
 use acklog_protocol::Receipt;
 
 use super::json;
-use super::problem::Kind;
 
-/// The outcome of a message that is not in the log, and never will be by this request.
-pub(super) const REFUSED: &str = "refused";
-
-/// The outcome of a message that may be in the log or not.
-pub(super) const UNKNOWN: &str = "unknown";
+/// The kind of request that is answered, as far as `retry` and `outcome` depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Stores a message, once for each time that it is sent unless it has an idempotency key.
+    Append {
+        /// Whether it has an idempotency key, so that sending it again is safe.
+        keyed: bool,
+    },
+    /// Any other: it changes nothing, or changes the same however often it is sent.
+    Idempotent,
+}
 
 /// What became of a message, or of a batch that was sent as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +41,14 @@ impl Accepted {
         write_acks(out, &self.receipt);
     }
 
-    /// `stored` or `unknown`.
-    pub(super) fn outcome(&self) -> &'static str {
-        if self.receipt.stored { "stored" } else { UNKNOWN }
+    /// Returns whether it is stored, or may be.
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.receipt.stored { Outcome::Stored } else { Outcome::Unknown }
+    }
+
+    /// Returns the names of the nodes that have it, master first.
+    pub(super) fn acked_by(&self) -> Vec<String> {
+        self.receipt.acked_by.iter().map(ToString::to_string).collect()
     }
 
     /// What became of it, and what whoever sent such a request can do.

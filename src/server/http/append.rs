@@ -2,6 +2,7 @@
 
 mod request;
 
+use acklog_api::{headers, paths};
 use acklog_protocol::Outcome;
 use acklog_types::IdempotencyKey;
 use hyper::body::Incoming;
@@ -10,13 +11,13 @@ use hyper::{Response, StatusCode};
 
 use self::request::Asked;
 use super::accepted::Accepted;
-use super::body::{BodyLimits, Collected, ResponseBody};
+use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, Problem};
-use super::read::APPLICATION_JSON;
+use super::response::{APPLICATION_JSON, ResponseBody};
 use crate::server::node::{Append, Appender, SenderKey, Unanswered};
 
 /// The header in which a sender names its message.
-pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
 
 /// Reads a message or a batch, appends it, and waits for its outcome, for as long as it takes.
 ///
@@ -95,7 +96,7 @@ fn created(accepted: &Accepted) -> Response<ResponseBody> {
     *response.status_mut() = StatusCode::CREATED;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, APPLICATION_JSON);
-    let location = HeaderValue::try_from(format!("/messages/{}", receipt.id));
+    let location = HeaderValue::try_from(paths::message(receipt.id.get()));
     headers.insert(LOCATION, location.expect("digits are a header value"));
     if receipt.replayed {
         headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
@@ -110,7 +111,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::server::http::problem::Kind;
+    use crate::server::http::accepted::Kind;
 
     fn receipt() -> Receipt {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
@@ -125,6 +126,27 @@ mod tests {
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, "{\"id\":3,\"writeConcern\":2,\"ackedBy\":[\"master\",\"bonnie\"]}\n");
+    }
+
+    /// The answer is written by hand for speed.
+    #[test]
+    fn the_members_of_an_answer_are_those_of_the_contract_s_type() {
+        for names in [&["master"][..], &["master", "a.b", "Z-9_"]] {
+            for count in [None, Some(1), Some(100)] {
+                let acked_by = names.iter().map(|name| name.parse().unwrap()).collect();
+                let accepted = Accepted { receipt: Receipt { acked_by, ..receipt() }, count };
+                let mut members = Vec::new();
+                accepted.write(&mut members);
+                let body = acklog_api::Appended {
+                    id: 3,
+                    count: count.map(|count| count as u64),
+                    write_concern: 2,
+                    acked_by: names.iter().map(|name| (*name).to_owned()).collect(),
+                };
+                let members = String::from_utf8(members).unwrap();
+                assert_eq!(format!("{{{members}}}"), serde_json::to_string(&body).unwrap());
+            }
+        }
     }
 
     #[tokio::test]

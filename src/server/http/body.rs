@@ -1,23 +1,18 @@
-//! Bodies: what comes in, bounded in size, in total and in idle time, and what goes out.
+//! Bodies of requests, bounded in size, in total and in idle time.
 
 mod unannounced;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use acklog_log::ReadError;
 use acklog_types::{Budget, Share};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame};
 use tokio::time::timeout;
 
 use self::unannounced::{Unannounced, Yield};
-use super::connections::Busy;
 use super::problem::Problem;
-use super::read::MessageStream;
 
 /// How many bytes of JSON one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
@@ -183,70 +178,6 @@ impl BodyLimits {
                 Err(Problem::BodyTooLong { limit: self.body_bytes })
             }
             Some(Ok(Ok(chunk))) => Ok(Some(chunk)),
-        }
-    }
-}
-
-/// The body of an answer.
-pub(super) enum ResponseBody {
-    /// The whole of it; none where it is empty or was sent.
-    Full(Option<Bytes>),
-    /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
-    /// large.
-    Messages(Box<MessageStream>, Option<Busy>),
-}
-
-impl ResponseBody {
-    /// Messages, rendered as the client takes them.
-    pub(super) fn messages(stream: MessageStream) -> Self {
-        Self::Messages(Box::new(stream), None)
-    }
-
-    /// Has the connection count as busy until the answer is complete.
-    pub(super) fn hold(&mut self, busy: Busy) {
-        match self {
-            // It is, but for the writing.
-            Self::Full(_) => drop(busy),
-            Self::Messages(_, held) => *held = Some(busy),
-        }
-    }
-
-    /// A body that is known as a whole.
-    pub(super) fn full(bytes: Vec<u8>) -> Self {
-        Self::Full((!bytes.is_empty()).then(|| bytes.into()))
-    }
-}
-
-/// An error aborts the connection: what came before is cut off, and never looks like the end.
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = ReadError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
-        match self.get_mut() {
-            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Messages(stream, _) => {
-                stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Full(bytes) => bytes.is_none(),
-            Self::Messages(..) => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Full(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-            Self::Messages(..) => SizeHint::new(),
         }
     }
 }

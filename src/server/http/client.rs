@@ -28,6 +28,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use self::refusal::{Head, refusal};
 
+/// Longest head of a request, in bytes: far more than any request to a node needs.
+pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
+
 /// How long a connection may be silent before the system asks the peer whether it is there, in
 /// time. Shorter: idle clients are woken more often. Longer: vanished ones are noticed later.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);

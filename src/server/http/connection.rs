@@ -15,19 +15,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::body::ResponseBody;
-use super::client::{Client, Stream, Watch};
+use super::client::{Client, HEAD_BYTES_MAX, Stream, Watch};
 use super::connections::Activity;
 use super::linger::Linger;
+use super::response::ResponseBody;
 
 /// How long a client may take to send a request's head, in time; it counts from the end of the last
 /// answer, so it is also how long an idle connection is kept. Longer than the 60 s for which common
 /// proxies keep theirs: the side that closes first must be the one that sends the next request.
 /// Much longer: clients that send nothing hold their descriptors longer.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-
-/// Longest head of a request, in bytes: far more than any request to a node needs.
-pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Most that hyper buffers of one connection, in bytes each way. Smaller: the longest head has no
 /// room. Larger: a connection that a body came on once holds twice that much until it is closed,

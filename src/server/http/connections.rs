@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
+use acklog_threads::lock;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
@@ -129,7 +130,7 @@ impl Connections {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().expect("no holder of this lock panics")
+        lock(&self.table)
     }
 }
 

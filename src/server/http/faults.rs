@@ -2,22 +2,19 @@
 
 use std::fmt;
 
+use acklog_api as api;
 use acklog_types::{DelayRange, Faults, Rate};
 use hyper::Response;
-use hyper::header::CONTENT_TYPE;
-use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, json};
+use serde_json::Number;
 
-use super::body::ResponseBody;
-use super::health::to_json;
 use super::params::{whole, without_byte_order_mark};
 use super::problem::{Problem, clip};
-use super::read::APPLICATION_JSON;
+use super::response::{ResponseBody, json_response};
 
-/// The answer to everything that leaves faults in force: these.
+/// Returns the answer to everything that leaves faults in force: these.
 pub(super) fn shown(faults: Faults) -> Response<ResponseBody> {
-    answer(&FaultsJson {
+    json_response(&api::Faults {
         send_delay_ms: faults.send_delay.map(range),
         store_delay_ms: faults.store_delay.map(range),
         error_rate: faults.error_rate.get(),
@@ -28,28 +25,9 @@ pub(super) fn shown(faults: Faults) -> Response<ResponseBody> {
     })
 }
 
-/// Faults in the order and under the names of the contract.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FaultsJson {
-    send_delay_ms: Option<[Number; 2]>,
-    store_delay_ms: Option<[Number; 2]>,
-    error_rate: f64,
-    drop_rate: f64,
-    duplicate_rate: f64,
-    paused: bool,
-    seed: Option<u64>,
-}
-
-/// The answer to `POST /faults/disconnect`.
+/// Returns the answer to `POST /faults/disconnect`.
 pub(super) fn disconnected(connections: usize) -> Response<ResponseBody> {
-    answer(&json!({ "disconnected": connections }))
-}
-
-fn answer(value: &impl Serialize) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::full(to_json(value)));
-    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
-    response
+    json_response(&api::Disconnected { disconnected: connections as u64 })
 }
 
 /// A range in milliseconds, whole ones without a point.
@@ -98,11 +76,11 @@ impl<'de> Visitor<'de> for WantedVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wanted, A::Error> {
         let mut faults = Faults::default();
-        let mut seen = [false; MEMBERS.len()];
+        let mut seen = [false; api::Faults::MEMBERS.len()];
         while let Some(Name(name)) = map.next_key()? {
-            let place = MEMBERS.iter().position(|member| *member == name);
+            let place = api::Faults::MEMBERS.iter().position(|member| *member == name);
             let Some(seen) = place.and_then(|place| seen.get_mut(place)) else {
-                let known = MEMBERS.join(", ");
+                let known = api::Faults::MEMBERS.join(", ");
                 let text = format_args!("{:?} is not known; known are {known}", clip(&name));
                 return Err(A::Error::custom(text));
             };
@@ -117,10 +95,6 @@ impl<'de> Visitor<'de> for WantedVisitor {
         Ok(Wanted(faults))
     }
 }
-
-/// The names of the members that are known.
-const MEMBERS: [&str; 7] =
-    ["sendDelayMs", "storeDelayMs", "errorRate", "dropRate", "duplicateRate", "paused", "seed"];
 
 /// Sets the fault of a member, and says where that fails which values it can have.
 fn set(faults: &mut Faults, name: &str, value: &Value) -> Result<(), &'static str> {

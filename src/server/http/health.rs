@@ -1,33 +1,30 @@
-//! `/health` and `/ready`: the facts that a node tells about itself, as JSON.
+//! `/health` and `/ready`: what a node reports about itself, as JSON.
 
 use std::time::Duration;
 
+use acklog_api as api;
 use acklog_protocol::{DiskHealth, MasterHealth, MemberHealth, RefusedHealth, SecondaryHealth};
-use acklog_types::{DiskFault, LogEnd, NodeName};
-use hyper::header::CONTENT_TYPE;
+use acklog_types::{DiskFault, LogEnd};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use super::body::ResponseBody;
-use super::read::APPLICATION_JSON;
+use super::response::{ResponseBody, json_response};
 
-/// What a node tells about itself, ready to be sent.
+/// What a node reports about itself, ready to be sent.
 pub(super) trait Health {
-    /// Whether the node does its whole job.
+    /// Returns whether the node does its whole job.
     fn is_ready(&self) -> bool;
 
-    /// The body of the answer.
-    fn json(&self) -> Vec<u8>;
+    /// Returns the body of the answer.
+    fn report(&self) -> impl Serialize;
 }
 
-/// The answer to `/health`.
+/// Returns the answer to `/health`.
 pub(super) fn health(health: &impl Health) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::full(health.json()));
-    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
-    response
+    json_response(&health.report())
 }
 
-/// The answer to `/ready`: the same body under a status that load balancers understand.
+/// Returns the answer to `/ready`: the same body under a status that load balancers understand.
 pub(super) fn ready(node: &impl Health) -> Response<ResponseBody> {
     let mut response = health(node);
     if !node.is_ready() {
@@ -41,21 +38,22 @@ impl Health for MasterHealth {
         Self::is_ready(self)
     }
 
-    fn json(&self) -> Vec<u8> {
-        to_json(&MasterJson {
-            name: self.name.as_str(),
-            role: "master",
-            mode: if self.read_only { "read-only" } else { "read-write" },
-            log_end: self.log_end.get(),
-            cluster_size: self.cluster_size,
-            quorum: self
-                .quorum
-                .map(|quorum| QuorumJson { required: quorum.required, healthy: quorum.healthy }),
-            waiting_senders: self.waiting_senders,
+    fn report(&self) -> impl Serialize {
+        api::MasterHealth {
+            name: Some(self.name.to_string()),
+            role: api::Role::Master,
+            mode: Some(if self.read_only { api::Mode::ReadOnly } else { api::Mode::ReadWrite }),
+            log_end: Some(self.log_end.get()),
+            cluster_size: Some(self.cluster_size.into()),
+            quorum: self.quorum.map(|quorum| api::Quorum {
+                required: Some(quorum.required.into()),
+                healthy: Some(quorum.healthy.into()),
+            }),
+            waiting_senders: Some(self.waiting_senders as u64),
             secondaries: self.secondaries.iter().map(member).collect(),
             refused: self.refused.iter().map(refused).collect(),
             disk: disk(self.disk.as_ref()),
-        })
+        }
     }
 }
 
@@ -67,150 +65,76 @@ impl Health for OfSecondary<'_> {
         self.0.is_ready()
     }
 
-    fn json(&self) -> Vec<u8> {
+    fn report(&self) -> impl Serialize {
         let Self(health, address) = self;
-        to_json(&SecondaryJson {
-            name: health.name.as_str(),
-            role: "secondary",
-            phase: health.phase.as_str(),
-            log_end: health.log_end.get(),
-            buffered: health.buffered,
-            master: ItsMasterJson {
-                address,
-                connected: health.connected,
-                name: health.master.as_ref().map(|name| name.as_str()),
-                log_end: health.master_log_end.map(|end| end.get()),
-                last_error: health.last_error.as_deref(),
-            },
+        api::SecondaryHealth {
+            name: Some(health.name.to_string()),
+            role: api::Role::Secondary,
+            phase: Some(word(health.phase.as_str())),
+            log_end: Some(health.log_end.get()),
+            buffered: Some(health.buffered),
+            master: Some(api::MasterLink {
+                address: Some((*address).to_owned()),
+                connected: Some(health.connected),
+                name: health.master.as_ref().map(ToString::to_string),
+                log_end: health.master_log_end.map(LogEnd::get),
+                last_error: health.last_error.clone(),
+            }),
             disk: disk(health.disk.as_ref()),
-        })
+        }
     }
 }
 
-fn member(member: &MemberHealth) -> MemberJson<'_> {
-    MemberJson {
-        name: member.name.as_str(),
-        status: member.status.as_str(),
-        phase: member.phase.as_str(),
+fn member(member: &MemberHealth) -> api::MemberHealth {
+    api::MemberHealth {
+        name: Some(member.name.to_string()),
+        status: Some(word(member.status.as_str())),
+        phase: Some(word(member.phase.as_str())),
         acked_end: member.acked_end.map(LogEnd::get),
         lag: member.lag,
-        in_flight: member.in_flight,
-        retries: member.retries,
+        in_flight: Some(member.in_flight as u64),
+        retries: Some(member.retries),
         rtt_ms: member.rtt.map(millis_with_fraction),
-        last_seen_ms: member.last_seen.map(|ago| ago.as_millis()),
-        address: member.address.as_deref(),
+        last_seen_ms: member.last_seen.map(whole_millis),
+        address: member.address.clone(),
     }
 }
 
-fn refused(refused: &RefusedHealth) -> RefusedJson<'_> {
-    RefusedJson {
-        name: refused.name.as_ref().map(NodeName::as_str),
-        code: refused.code.as_str(),
+fn refused(refused: &RefusedHealth) -> api::Refused {
+    api::Refused {
+        name: refused.name.as_ref().map(ToString::to_string),
+        code: Some(word(refused.code.as_str())),
         log_end: refused.log_end.map(LogEnd::get),
-        last_seen_ms: refused.last_seen.map(|ago| ago.as_millis()),
+        last_seen_ms: refused.last_seen.map(whole_millis),
     }
 }
 
-fn disk(disk: Option<&DiskHealth>) -> Option<DiskJson<'_>> {
+fn disk(disk: Option<&DiskHealth>) -> Option<api::Disk> {
+    use api::DiskState;
     let (state, detail) = match disk? {
-        DiskHealth::Ok => ("ok", None),
-        DiskHealth::Faulty(DiskFault::Failed { detail }) => ("failed", Some(detail.as_str())),
-        DiskHealth::Faulty(DiskFault::Damaged { detail }) => ("damaged", Some(detail.as_str())),
-        DiskHealth::Faulty(DiskFault::Full { detail }) => ("full", Some(detail.as_str())),
-        DiskHealth::Faulty(DiskFault::Stalled { detail }) => ("stalled", Some(detail.as_str())),
+        DiskHealth::Ok => (DiskState::Ok, None),
+        DiskHealth::Faulty(DiskFault::Failed { detail }) => (DiskState::Failed, Some(detail)),
+        DiskHealth::Faulty(DiskFault::Damaged { detail }) => (DiskState::Damaged, Some(detail)),
+        DiskHealth::Faulty(DiskFault::Full { detail }) => (DiskState::Full, Some(detail)),
+        DiskHealth::Faulty(DiskFault::Stalled { detail }) => (DiskState::Stalled, Some(detail)),
     };
-    Some(DiskJson { state, detail })
+    Some(api::Disk { state: Some(state), detail: detail.cloned() })
 }
 
-/// Milliseconds with three digits behind the point: microseconds are the finest that means
+/// Returns a word of the protocol as the contract's.
+fn word<W: From<String>>(word: &str) -> W {
+    W::from(word.to_owned())
+}
+
+/// Returns milliseconds with three digits behind the point: microseconds are the finest that means
 /// anything.
 fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
-/// Returns a value as the body of an answer, with a line feed behind it.
-pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    let mut body = serde_json::to_vec(value).expect("numbers and strings always have a JSON form");
-    body.push(b'\n');
-    body
-}
-
-/// The master's health in the order and under the names of the contract.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MasterJson<'a> {
-    name: &'a str,
-    role: &'static str,
-    mode: &'static str,
-    log_end: u64,
-    cluster_size: u16,
-    quorum: Option<QuorumJson>,
-    waiting_senders: usize,
-    secondaries: Vec<MemberJson<'a>>,
-    refused: Vec<RefusedJson<'a>>,
-    /// Null: the log is in memory.
-    disk: Option<DiskJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct DiskJson<'a> {
-    state: &'static str,
-    detail: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct QuorumJson {
-    required: u16,
-    healthy: u16,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RefusedJson<'a> {
-    name: Option<&'a str>,
-    code: &'static str,
-    log_end: Option<u64>,
-    last_seen_ms: Option<u128>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MemberJson<'a> {
-    name: &'a str,
-    status: &'static str,
-    phase: &'static str,
-    acked_end: Option<u64>,
-    lag: Option<u64>,
-    in_flight: usize,
-    retries: u64,
-    rtt_ms: Option<f64>,
-    last_seen_ms: Option<u128>,
-    address: Option<&'a str>,
-}
-
-/// A secondary's health in the order and under the names of the contract.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SecondaryJson<'a> {
-    name: &'a str,
-    role: &'static str,
-    phase: &'static str,
-    log_end: u64,
-    buffered: u64,
-    master: ItsMasterJson<'a>,
-    /// Null: the log is in memory.
-    disk: Option<DiskJson<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ItsMasterJson<'a> {
-    address: &'a str,
-    connected: bool,
-    name: Option<&'a str>,
-    log_end: Option<u64>,
-    /// Why the last attempt to reach it failed; null while connected.
-    last_error: Option<&'a str>,
+/// Returns whole milliseconds, rounded down.
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -218,14 +142,17 @@ mod tests {
     use acklog_protocol::frame::RefusalCode;
     use acklog_protocol::{MemberPhase, QuorumHealth, SecondaryPhase, Status};
 
+    use acklog_types::NodeName;
+
     use super::*;
+    use crate::server::http::response::to_json;
 
     fn name(text: &str) -> NodeName {
         text.parse().unwrap()
     }
 
     fn text(health: &impl Health) -> String {
-        let text = String::from_utf8(health.json()).unwrap();
+        let text = String::from_utf8(to_json(&health.report())).unwrap();
         text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
     }
 
@@ -371,5 +298,40 @@ mod tests {
         let damaged = Some(DiskHealth::Faulty(DiskFault::Damaged { detail }));
         let health = SecondaryHealth { disk: damaged, ..health };
         assert!(text(&OfSecondary(health, "m:1")).contains(r#""disk":{"state":"damaged","det"#));
+    }
+
+    #[test]
+    fn each_word_of_the_protocol_is_one_of_the_contract() {
+        use acklog_protocol::frame::RefusalCode as Code;
+        let statuses = [Status::Healthy, Status::Suspected, Status::Unhealthy];
+        let statuses = statuses.map(|status| word::<api::MemberStatus>(status.as_str()));
+        assert_eq!(statuses, api::MemberStatus::ALL);
+        let rows = [MemberPhase::CatchingUp, MemberPhase::Ready, MemberPhase::Disconnected];
+        let own = [
+            SecondaryPhase::Connecting,
+            SecondaryPhase::CatchingUp,
+            SecondaryPhase::Ready,
+            SecondaryPhase::Refused,
+            SecondaryPhase::Diverged,
+            SecondaryPhase::Failed,
+        ];
+        let words =
+            rows.map(MemberPhase::as_str).into_iter().chain(own.map(SecondaryPhase::as_str));
+        let phases: Vec<api::Phase> = words.map(word).collect();
+        assert!(phases.iter().all(|phase| api::Phase::ALL.contains(phase)), "{phases:?}");
+        assert!(api::Phase::ALL.iter().all(|phase| phases.contains(phase)));
+        let codes = [
+            Code::Version,
+            Code::NameTaken,
+            Code::ClusterFull,
+            Code::NotListed,
+            Code::OtherLog,
+            Code::LongerLog,
+            Code::OtherRecord,
+        ];
+        assert_eq!(
+            codes.map(|code| word::<api::RefusedCode>(code.as_str())),
+            api::RefusedCode::ALL
+        );
     }
 }

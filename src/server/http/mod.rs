@@ -13,9 +13,11 @@
 //! - `connection` serves one connection; `client` knows whether its client is still there, and
 //!   `linger` closes it so that its last answer arrives.
 //! - `connections` bounds their number; the one that has been idle longest makes room.
-//! - `routes` is the table of methods and paths; it is plain code over a method and a URI. `query`
-//!   reads the parameters; `params` holds the rules that queries and bodies share.
-//! - `append`, `read`, `health` and `faults` answer; `body` holds what comes in and what goes out.
+//! - `paths` knows the paths and their methods; `routes` is the table of what a request asks for,
+//!   plain code over a method and a URI. `query` reads the parameters; `params` holds the rules that
+//!   queries and bodies share.
+//! - `append`, `read`, `health` and `faults` answer; `body` takes what comes in, `response` holds
+//!   what goes out, `listing` renders the log. The shapes of bodies are those of `acklog_api`.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
 //! - `problem` is the one map from errors to codes and statuses. Every error answer is built there.
 //! - `json` writes strings. [`MessageStream`] is public so that what it costs can be measured alone.
@@ -36,6 +38,7 @@ mod accepted;
 mod append;
 mod body;
 mod client;
+mod config;
 mod connection;
 mod connections;
 mod faults;
@@ -43,10 +46,13 @@ mod health;
 mod host;
 mod json;
 mod linger;
+mod listing;
 mod params;
+mod paths;
 mod problem;
 mod query;
 mod read;
+mod response;
 mod routes;
 mod server;
 mod transfer;
@@ -54,6 +60,7 @@ mod transfer;
 #[cfg(test)]
 mod tests;
 
+pub use config::{HttpConfig, Node};
 pub use host::HostNames;
-pub use read::{Form, LISTING_BYTES_MAX, ListingRoom, MessageStream};
-pub use server::{HttpConfig, Node, Server};
+pub use listing::{Form, LISTING_BYTES_MAX, ListingRoom, MessageStream};
+pub use server::Server;

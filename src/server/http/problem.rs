@@ -5,16 +5,15 @@
 //! whether the same request can succeed later. Errors of appends also have `outcome`. Details never
 //! hold more than [`CLIPPED_CHARS`] characters of what the client sent.
 //!
-//! `answer` maps each problem to its code; `code` is the table of codes and their statuses.
+//! `answer` maps each problem to its code, which has its status ([`acklog_api::ProblemCode`]).
 //! `retry`, `outcome` and most headers follow from these by rules.
 
 mod answer;
-mod code;
 
 use acklog_log::ReadError;
 use acklog_protocol::{ForgetError, Refusal};
 use acklog_types::{BATCH_BYTES_MAX, DiskFault, LogEnd};
-pub(super) use answer::{IDEMPOTENT_REPLAYED, Kind, NO_STORE};
+pub(super) use answer::{IDEMPOTENT_REPLAYED, NO_STORE};
 use thiserror::Error;
 
 use super::accepted::Accepted;

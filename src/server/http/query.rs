@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use acklog_api::query as names;
 use acklog_protocol::Wait;
 use acklog_types::WriteConcern;
 
@@ -14,26 +15,27 @@ use super::read::Selection;
 /// # Errors
 /// As every function here: when a parameter is unknown, given twice, or has a bad value.
 pub(super) fn selection(query: Option<&str>) -> Result<Selection, Problem> {
-    let [from, limit] = parameters(query, ["from", "limit"], "known are from and limit")?;
+    let [from, limit] = parameters(query, names::OF_LISTING, "known are from and limit")?;
     let all = Selection::ALL;
     Ok(Selection {
-        from: from.map_or(Ok(all.from), |value| whole_number("from", &value))?,
-        limit: limit.map_or(Ok(all.limit), |value| whole_number("limit", &value))?,
+        from: from.map_or(Ok(all.from), |value| whole_number(names::FROM, &value))?,
+        limit: limit.map_or(Ok(all.limit), |value| whole_number(names::LIMIT, &value))?,
     })
 }
 
 /// Reads `?writeConcern=<w>&timeoutMs=<ms>`: what to wait for before a message is shown; none where nothing is given.
 pub(super) fn wait(query: Option<&str>) -> Result<Option<Wait>, Problem> {
     let known = "known are writeConcern (or w) and timeoutMs";
-    let [write_concern, w, timeout_ms] =
-        parameters(query, ["writeConcern", "w", "timeoutMs"], known)?;
+    let [write_concern, w, timeout_ms] = parameters(query, names::OF_WAIT, known)?;
     let concern = |name, value: Option<Cow<'_, str>>| {
         value.map(|value| self::write_concern(name, &value)).transpose()
     };
-    let write_concern = one_of_two_names(concern("writeConcern", write_concern)?, concern("w", w)?)
-        .map_err(|text| Problem::Query(text.to_owned()))?;
-    let timeout =
-        timeout_ms.map(|value| whole_number("timeoutMs", &value).map(timeout_of)).transpose()?;
+    let write_concern =
+        one_of_two_names(concern(names::WRITE_CONCERN, write_concern)?, concern(names::W, w)?)
+            .map_err(|text| Problem::Query(text.to_owned()))?;
+    let timeout = timeout_ms
+        .map(|value| whole_number(names::TIMEOUT_MS, &value).map(timeout_of))
+        .transpose()?;
     match (write_concern, timeout) {
         (None, Some(_)) => {
             let text = "timeoutMs limits the wait for a write concern: give a writeConcern, too";

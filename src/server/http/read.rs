@@ -9,29 +9,23 @@
 //! threads that may wait for the disk: a slow one holds up the client that asked, and nobody else.
 
 mod accept;
-mod piece;
-mod room;
-mod stream;
 
 use std::future::poll_fn;
 
+use acklog_api::headers;
 use acklog_log::LogReader;
 use acklog_protocol::Receipt;
 use acklog_types::{IdRange, LogEnd, MessageId};
 use hyper::Response;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
-pub use room::{LISTING_BYTES_MAX, ListingRoom};
-pub use stream::{Form, MessageStream};
 
 use super::accepted::write_acks;
-use super::body::ResponseBody;
+use super::listing::{Form, ListingRoom, MessageStream};
 use super::problem::Problem;
-
-/// The content type of every answer that is no problem, except listings in lines.
-pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+use super::response::{APPLICATION_JSON, ResponseBody};
 
 /// The content type of a listing in lines.
-const APPLICATION_NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+const APPLICATION_NDJSON: HeaderValue = HeaderValue::from_static(headers::APPLICATION_NDJSON);
 
 /// Which part of the log a listing shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

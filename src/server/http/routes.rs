@@ -1,5 +1,7 @@
 //! The table of methods and paths, and the node behind it.
 
+use acklog_api::{OPENAPI, paths};
+use acklog_log::LogReader;
 use acklog_protocol::Wait;
 use acklog_types::{Faults, MessageId, NodeName};
 use hyper::body::Incoming;
@@ -8,63 +10,56 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tracing::{debug, trace};
 
+use super::accepted::Kind;
 use super::append;
-use super::body::{BodyLimits, ResponseBody};
+use super::body::BodyLimits;
+use super::config::{HttpConfig, Node};
 use super::connection::Answer;
 use super::faults;
 use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
-use super::problem::{Kind, NO_STORE, Problem, clip};
+use super::listing::ListingRoom;
+use super::paths::{Path, Role, is_listed, takes_messages};
+use super::problem::{NO_STORE, Problem, clip};
 use super::query;
-use super::read::{self, ListingRoom, Selection};
-use super::server::{HttpConfig, Node};
+use super::read::{self, Selection};
+use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
-
-/// Which of the two roles a node has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Master,
-    Secondary,
-}
-
-/// All methods that some path takes, for `OPTIONS *`.
-const ALL_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 
 /// The value of `Cache-Control` for what can never be different: a year, which stands for ever.
 const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// A path that a node has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Path<'a> {
-    /// `*` and `/`: the node as a whole, which has nothing to get.
-    Node,
-    NewMessage,
-    Messages,
-    Message(&'a str),
-    Health,
-    Ready,
-    Secondary(&'a str),
-    Faults,
-    FaultsDisconnect,
-}
-
 /// What a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
+    /// What both roles do.
+    Common(CommonRoute),
+    /// What a master does, and a secondary refuses with a word about its master.
+    Master(MasterRoute),
+}
+
+/// What a node of either role is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CommonRoute {
     /// Which methods there are; the value of `Allow`.
     Options(&'static str),
-    Append,
-    /// A message that was sent to a secondary; the answer needs the value of `Allow`.
-    Misdirected(&'static str),
     Messages(Selection),
     Message(u64),
-    /// The same once enough nodes have it.
-    Wait(u64, Wait),
     Health,
     Ready,
-    Forget(NodeName),
     Faults(FaultsRoute),
+    OpenApi,
+}
+
+/// What only a master is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum MasterRoute {
+    /// A message is to be stored; a refusal needs the value of `Allow`.
+    Append(&'static str),
+    /// A message is to be shown once enough nodes have it.
+    Wait(u64, Wait),
+    Forget(NodeName),
 }
 
 /// What a request asks about faults.
@@ -74,39 +69,6 @@ enum FaultsRoute {
     Set,
     Clear,
     Disconnect,
-}
-
-impl<'a> Path<'a> {
-    fn parse(path: &'a str) -> Option<Self> {
-        let one = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
-        match path {
-            "*" | "/" => Some(Self::Node),
-            "/newMessage" => Some(Self::NewMessage),
-            "/messages" => Some(Self::Messages),
-            "/health" => Some(Self::Health),
-            "/ready" => Some(Self::Ready),
-            "/faults" => Some(Self::Faults),
-            "/faults/disconnect" => Some(Self::FaultsDisconnect),
-            _ => match path.strip_prefix("/messages/") {
-                Some(rest) => one(rest).map(Self::Message),
-                None => path.strip_prefix("/secondaries/").and_then(one).map(Self::Secondary),
-            },
-        }
-    }
-
-    /// Returns the methods that the path takes, as the header `Allow` names them.
-    fn allow(self, role: Role) -> &'static str {
-        match (self, role) {
-            (Self::Node, _) => ALL_METHODS,
-            (Self::NewMessage, Role::Master) | (Self::FaultsDisconnect, _) => "POST, OPTIONS",
-            (Self::NewMessage, Role::Secondary) => "OPTIONS",
-            (Self::Messages, Role::Master) => "GET, HEAD, POST, OPTIONS",
-            (Self::Messages, Role::Secondary)
-            | (Self::Message(_) | Self::Health | Self::Ready, _) => "GET, HEAD, OPTIONS",
-            (Self::Secondary(_), _) => "DELETE, OPTIONS",
-            (Self::Faults, _) => "GET, HEAD, PUT, DELETE, OPTIONS",
-        }
-    }
 }
 
 /// The facts of a node on which the table depends.
@@ -129,12 +91,14 @@ impl Table {
             Path::Secondary(_) if self.role == Role::Secondary => {
                 return Err(Problem::NotAMastersPath);
             }
-            _ if method == Method::OPTIONS => return Ok(Route::Options(allow)),
+            _ if method == Method::OPTIONS => {
+                return Ok(Route::Common(CommonRoute::Options(allow)));
+            }
             Path::Node => return Err(Problem::NoPath),
             Path::NewMessage | Path::Messages
                 if self.role == Role::Secondary && method == Method::POST =>
             {
-                return Ok(Route::Misdirected(allow));
+                return Ok(Route::Master(MasterRoute::Append(allow)));
             }
             _ => {}
         }
@@ -144,47 +108,53 @@ impl Table {
         if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
             return Err(Problem::FaultsOff);
         }
-        resource(path, method, uri.query())
+        resource(path, method, uri.query(), allow)
     }
 }
 
-/// Returns whether a method is one of those that a value of `Allow` names.
-fn is_listed(method: &Method, allow: &str) -> bool {
-    let mut listed = allow.as_bytes().split(|&byte| byte == b',');
-    listed.any(|listed| listed.trim_ascii_start() == method.as_str().as_bytes())
-}
-
-/// Finds out what a request asks for whose path takes its method.
-fn resource(path: Path<'_>, method: &Method, query: Option<&str>) -> Result<Route, Problem> {
+/// Finds out what a request asks for whose path takes its method; `allow` are all that it takes.
+fn resource(
+    path: Path<'_>,
+    method: &Method,
+    query: Option<&str>,
+    allow: &'static str,
+) -> Result<Route, Problem> {
     let (mut selection, mut wait) = (Selection::ALL, None);
     match path {
         Path::Messages if method != Method::POST => selection = query::selection(query)?,
         Path::Message(_) => wait = query::wait(query)?,
         _ => query::none(query)?,
     }
-    match path {
-        Path::Node => Err(Problem::NoPath),
-        Path::NewMessage => Ok(Route::Append),
-        Path::Messages if method == Method::POST => Ok(Route::Append),
-        Path::Messages => Ok(Route::Messages(selection)),
+    let common = match path {
+        Path::Node => return Err(Problem::NoPath),
+        Path::NewMessage => return Ok(Route::Master(MasterRoute::Append(allow))),
+        Path::Messages if method == Method::POST => {
+            return Ok(Route::Master(MasterRoute::Append(allow)));
+        }
+        Path::Messages => CommonRoute::Messages(selection),
         // A number that is too large is a number, of a message that is not there.
         Path::Message(id) => {
             let id = query::number(id).ok_or(Problem::NoNumber)?;
-            Ok(wait.map_or(Route::Message(id), |wait| Route::Wait(id, wait)))
+            match wait {
+                Some(wait) => return Ok(Route::Master(MasterRoute::Wait(id, wait))),
+                None => CommonRoute::Message(id),
+            }
         }
-        Path::Health => Ok(Route::Health),
-        Path::Ready => Ok(Route::Ready),
+        Path::Health => CommonRoute::Health,
+        Path::Ready => CommonRoute::Ready,
+        Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
-            Ok(name) => Ok(Route::Forget(name)),
-            Err(error) => Err(Problem::Name(error.to_string())),
+            Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
+            Err(error) => return Err(Problem::Name(error.to_string())),
         },
-        Path::FaultsDisconnect => Ok(Route::Faults(FaultsRoute::Disconnect)),
-        Path::Faults => Ok(Route::Faults(match *method {
+        Path::FaultsDisconnect => CommonRoute::Faults(FaultsRoute::Disconnect),
+        Path::Faults => CommonRoute::Faults(match *method {
             Method::PUT => FaultsRoute::Set,
             Method::DELETE => FaultsRoute::Clear,
             _ => FaultsRoute::Show,
-        })),
-    }
+        }),
+    };
+    Ok(Route::Common(common))
 }
 
 /// The node as one HTTP thread sees it: answers what the table finds.
@@ -257,68 +227,84 @@ impl App {
         })
     }
 
-    async fn master(
+    /// Everything that both kinds of node do alike.
+    async fn common(
         &self,
-        master: &MasterHandle,
-        appender: &Appender,
-        route: Route,
+        route: CommonRoute,
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
-        let log = (master.reader(), &self.room);
         match route {
-            Route::Append => {
-                refuse_encoded(headers)?;
-                append::append(appender, &self.limits, headers, body).await
+            CommonRoute::Options(allow) => Ok(options(allow)),
+            CommonRoute::Messages(selection) => {
+                read::messages(self.log(), selection, headers).await
             }
-            Route::Messages(selection) => read::messages(log, selection, headers).await,
-            Route::Message(id) => {
-                let mut response = read::message(log, id).await?;
+            CommonRoute::Message(id) => {
+                let mut response = read::message(self.log(), id).await?;
                 if self.ids_are_stable {
                     response.headers_mut().insert(CACHE_CONTROL, CACHE_FOR_EVER);
                 }
                 Ok(response)
             }
-            Route::Wait(id, wait) => {
+            CommonRoute::Health => match &self.node {
+                Behind::Master(master, _) => Ok(health(&master.health().await?)),
+                Behind::Secondary(node) => Ok(health(&of_secondary(node).await?)),
+            },
+            CommonRoute::Ready => match &self.node {
+                Behind::Master(master, _) => Ok(ready(&master.health().await?)),
+                Behind::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
+            },
+            CommonRoute::Faults(route) => self.faults(route, headers, body).await,
+            CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
+        }
+    }
+
+    async fn master(
+        &self,
+        master: &MasterHandle,
+        appender: &Appender,
+        route: MasterRoute,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Problem> {
+        match route {
+            MasterRoute::Append(_) => {
+                refuse_encoded(headers)?;
+                append::append(appender, &self.limits, headers, body).await
+            }
+            MasterRoute::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
                 let accepted = append::committed(outcome, None)?;
-                read::acked_message(log, &accepted.receipt).await
+                read::acked_message(self.log(), &accepted.receipt).await
             }
-            Route::Health => Ok(health(&master.health().await?)),
-            Route::Ready => Ok(ready(&master.health().await?)),
-            Route::Forget(name) => Ok(health(&master.forget(name).await??)),
-            Route::Options(_) | Route::Misdirected(_) | Route::Faults(_) => {
-                unreachable!("answered before")
-            }
+            MasterRoute::Forget(name) => Ok(health(&master.forget(name).await??)),
         }
+    }
+
+    /// The node's log, and the memory in which it is shown.
+    fn log(&self) -> (&LogReader, &ListingRoom) {
+        let reader = match &self.node {
+            Behind::Master(master, _) => master.reader(),
+            Behind::Secondary(secondary) => secondary.reader(),
+        };
+        (reader, &self.room)
     }
 }
 
-async fn secondary(
-    secondary: &SecondaryHandle,
-    room: &ListingRoom,
-    route: Route,
-    headers: &HeaderMap,
-) -> Result<Response<ResponseBody>, Problem> {
-    let address = secondary.master_address();
-    let log = (secondary.reader(), room);
+async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary<'_>, Problem> {
+    Ok(OfSecondary(secondary.health().await?, secondary.master_address()))
+}
+
+/// Returns why a secondary does not do what only a master does.
+async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> Problem {
+    // The name is worth a question to the core; without an answer the address has to do.
+    let master = secondary.health().await.ok().and_then(|health| health.master);
+    let master = master.map(|name| name.to_string());
+    let address = secondary.master_address().to_owned();
     match route {
-        Route::Messages(selection) => read::messages(log, selection, headers).await,
-        Route::Message(id) => read::message(log, id).await,
-        Route::Health => Ok(health(&OfSecondary(secondary.health().await?, address))),
-        Route::Ready => Ok(ready(&OfSecondary(secondary.health().await?, address))),
-        Route::Misdirected(_) | Route::Wait(..) => {
-            // The name is worth a question to the core; without an answer the address has to do.
-            let master = secondary.health().await.ok().and_then(|health| health.master);
-            let (master, address) = (master.map(|name| name.to_string()), address.to_owned());
-            Err(match route {
-                Route::Misdirected(allow) => Problem::NotMaster { allow, master, address },
-                _ => Problem::NotMastersWait { master, address },
-            })
-        }
-        Route::Options(_) | Route::Append | Route::Forget(_) | Route::Faults(_) => {
-            unreachable!("a master's only, or answered before")
-        }
+        MasterRoute::Append(allow) => Problem::NotMaster { allow, master, address },
+        MasterRoute::Wait(..) => Problem::NotMastersWait { master, address },
+        MasterRoute::Forget(_) => Problem::NotAMastersPath,
     }
 }
 
@@ -338,11 +324,6 @@ fn kind(head: &Parts) -> Kind {
     Kind::Idempotent
 }
 
-/// Returns whether a `POST` to this path appends.
-pub(super) fn takes_messages(path: &str) -> bool {
-    matches!(Path::parse(path), Some(Path::NewMessage | Path::Messages))
-}
-
 impl App {
     async fn respond(
         &self,
@@ -359,13 +340,12 @@ impl App {
         }
         self.hosts.check(head)?;
         match (self.table().route(&head.method, &head.uri)?, &self.node) {
-            (Route::Options(allow), _) => Ok(options(allow)),
-            (Route::Faults(route), _) => self.faults(route, &head.headers, body).await,
-            (route, Behind::Master(master, appender)) => {
+            (Route::Common(route), _) => self.common(route, &head.headers, body).await,
+            (Route::Master(route), Behind::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }
-            (route, Behind::Secondary(node)) => {
-                secondary(node, &self.room, route, &head.headers).await
+            (Route::Master(route), Behind::Secondary(node)) => {
+                Err(not_the_master(node, route).await)
             }
         }
     }
@@ -385,7 +365,7 @@ impl Answer for App {
         let (method, http_status) = (&head.method, response.status().as_u16());
         match head.uri.path() {
             // Each prober asks every few seconds.
-            path @ ("/health" | "/ready") => {
+            path @ (paths::HEALTH | paths::READY) => {
                 trace!(%method, %path, http_status, "request answered");
             }
             path => debug!(%method, path = %clip(path), http_status, "request answered"),

@@ -18,13 +18,12 @@ use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
 use super::client;
+use super::config::{HttpConfig, Node};
 use super::connection::{self, Answer};
 use super::connections::{Connections, Slot};
-use super::host::HostNames;
-use super::read::ListingRoom;
+use super::listing::ListingRoom;
 use super::routes::App;
 use crate::server::accepting::Accepting;
-use crate::server::node::{MasterHandle, SecondaryHandle};
 
 /// Connections that wait for their thread to take them over. A thread takes them at once; when it
 /// does not, the accept loop waits, and the kernel's own queue fills.
@@ -35,35 +34,6 @@ const CONNECTION_QUEUE: usize = 64;
 /// it is megabytes, and thousands of such readers keep all others waiting.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-
-/// What the HTTP server is told.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// Threads that serve HTTP; at least one.
-    pub workers: usize,
-    /// Longest message, in bytes of the decoded string.
-    pub max_message_bytes: usize,
-    /// Memory of all listings together, in bytes.
-    pub max_listing_bytes: usize,
-    /// Most connections at once.
-    pub max_connections: usize,
-    /// Whether faults may be scripted.
-    pub allow_faults: bool,
-    /// The host names that the node goes by.
-    pub hosts: HostNames,
-    /// Whether the id of a durable message never comes to name another one, so that caches may
-    /// keep the message for ever.
-    pub ids_are_stable: bool,
-}
-
-/// The node that is served.
-#[derive(Clone, Debug)]
-pub enum Node {
-    /// Takes messages.
-    Master(MasterHandle),
-    /// Shows messages.
-    Secondary(SecondaryHandle),
-}
 
 /// A running HTTP server. Dropping it stops it at once, without waiting for anything.
 #[derive(Debug)]

@@ -19,11 +19,14 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use super::body::{BodyLimits, ResponseBody};
+use super::accepted::Kind;
+use super::body::BodyLimits;
 use super::connection::{self, Answer};
 use super::connections::Connections;
-use super::problem::{Kind, Problem};
-use super::read::{self, ListingRoom, Selection};
+use super::listing::ListingRoom;
+use super::problem::Problem;
+use super::read::{self, Selection};
+use super::response::ResponseBody;
 use super::server::Server;
 
 /// Longest that a test waits for what must happen, in time; never waited out when all is well.

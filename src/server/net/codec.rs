@@ -226,7 +226,7 @@ mod tests {
     use std::time::Duration;
 
     use acklog_protocol::frame::{Request, encode};
-    use acklog_types::{IdRange, LogEnd, MessageId, RequestId, encode_record};
+    use acklog_types::{IdRange, InBatch, LogEnd, MessageId, RequestId, encode_record};
     use tokio::io::AsyncWriteExt;
 
     use super::*;
@@ -370,7 +370,7 @@ mod tests {
         let (mut held, mut ends): (Vec<Records>, _) = (Vec::new(), Vec::new());
         for n in 0..4 {
             let mut bytes = Vec::new();
-            encode_record(&mut bytes, MessageId::new(n), 0, None, &"x".repeat(5000), false);
+            encode_record(&mut bytes, MessageId::new(n), 0, None, &"x".repeat(5000), InBatch::Last);
             let run = IdRange::new(LogEnd::new(n), LogEnd::new(n + 1));
             let run = Records::check(run, bytes.into()).unwrap();
             let frame = encode(&Frame::Request(RequestId::new(n), Request::AddMessage { run }));

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use acklog_threads::{Answer, ThreadPool};
+use acklog_threads::{ThreadPool, WorkHandle};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -35,7 +35,7 @@ pub struct Dialer {
     names: ThreadPool,
     resolve_timeout: Duration,
     /// A resolution that took longer than an attempt waits: its answer counts for the next attempt.
-    resolving: Option<Answer<io::Result<Vec<SocketAddr>>>>,
+    resolving: Option<WorkHandle<io::Result<Vec<SocketAddr>>>>,
 }
 
 impl Dialer {
@@ -132,7 +132,7 @@ impl SharedDialer {
 
     /// Dials a name whose resolution has this answer, or none yet.
     #[cfg(test)]
-    pub fn resolved(host: &str, answer: Answer<io::Result<Vec<SocketAddr>>>) -> Self {
+    pub fn resolved(host: &str, answer: WorkHandle<io::Result<Vec<SocketAddr>>>) -> Self {
         let dialer = Dialer { resolving: Some(answer), ..Dialer::new(host.to_owned(), 7) };
         Self(Arc::new(Mutex::new(Resolver { dialer, last: None })))
     }
@@ -287,12 +287,12 @@ pub(super) mod tests {
     async fn a_name_is_resolved_anew_once_its_addresses_cannot_be_reached() {
         let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [old, new] = [&first, &second].map(|it| it.local_addr().unwrap());
-        let shared = SharedDialer::resolved("moving.example", Answer::ready(Ok(vec![old])));
+        let shared = SharedDialer::resolved("moving.example", WorkHandle::ready(Ok(vec![old])));
         for _ in 0..2 {
             assert_eq!(shared.dial().await.unwrap().peer_addr().unwrap(), old);
         }
         drop(first);
-        shared.0.lock().await.dialer.resolving = Some(Answer::ready(Ok(vec![new])));
+        shared.0.lock().await.dialer.resolving = Some(WorkHandle::ready(Ok(vec![new])));
         assert_eq!(shared.dial().await.unwrap().peer_addr().unwrap(), new);
     }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use acklog_protocol::{Outcome, Wait};
+use acklog_threads::lock;
 use acklog_types::{MessageId, WaiterId};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
@@ -34,7 +35,7 @@ pub(super) struct Mailboxes {
 
 impl Mailboxes {
     fn add(&self) -> (u64, Arc<Mailbox>) {
-        let mut threads = self.threads.lock().expect("no holder of this lock panics");
+        let mut threads = lock(&self.threads);
         let mailbox = Arc::new(Mailbox::default());
         threads.push(mailbox.clone());
         (threads.len() as u64 - 1, mailbox)
@@ -69,9 +70,9 @@ impl Releases {
             if answers.is_empty() {
                 continue;
             }
-            let threads = self.mailboxes.threads.lock().expect("no holder of this lock panics");
+            let threads = lock(&self.mailboxes.threads);
             let Some(mailbox) = threads.get(thread) else { continue };
-            mailbox.answers.lock().expect("no holder of this lock panics").append(answers);
+            lock(&mailbox.answers).append(answers);
             mailbox.filled.notify_one();
         }
     }
@@ -185,7 +186,7 @@ async fn hand_out(mailbox: Arc<Mailbox>, waiting: Rc<RefCell<Waiting>>) {
             false => yield_now().await,
         }
         let before = answers.len();
-        answers.extend(mailbox.answers.lock().expect("no holder of this lock panics").drain(..));
+        answers.extend(lock(&mailbox.answers).drain(..));
         if answers.len() > HAND_OUT_MAX.max(before) {
             // Senders are numbered as they come. Long runs of these are sorted already.
             answers.make_contiguous().sort_by_key(|(waiter, _)| *waiter);

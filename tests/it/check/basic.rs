@@ -100,6 +100,17 @@ fn a_message_that_stands_twice_in_a_list_is_found() {
 }
 
 #[test]
+fn a_message_that_is_nowhere_is_lost() {
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        plainly(request, status, answer);
+        if let Some(rows) = answer.as_array_mut() {
+            rows.retain(|row| !row.as_str().unwrap().ends_with(" 7"));
+        }
+    };
+    finds_basic(lie, "lost");
+}
+
+#[test]
 fn a_list_in_another_form_is_told_with_its_path() {
     let (master, _) = master(&[]);
     let url = lying(master.http, |_, _, answer| *answer = serde_json::json!({"messages": []}));

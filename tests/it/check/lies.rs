@@ -1,6 +1,46 @@
 //! Lies about what is tried beside sending and listing: time limits, outcomes, keys, single messages, waits.
 
+use acklog_judge::lies::Lie;
+
 use super::*;
+
+/// The test that tells the lie to a check of real nodes, where nodes can tell it.
+fn test_of(lie: Lie) -> Option<&'static str> {
+    Some(match lie {
+        Lie::LostMessage => "a_message_that_is_nowhere_is_lost",
+        Lie::DoubledMessage => "a_message_that_stands_twice_in_a_list_is_found",
+        Lie::ReorderedMessages => "two_swapped_messages_are_found",
+        Lie::Gap => "a_hidden_message_is_found",
+        Lie::FalseAck => "a_secondary_that_was_acked_for_and_hides_the_message_is_found",
+        Lie::ChangedText => "a_changed_text_is_found",
+        Lie::TornBatch => "a_batch_that_is_shown_in_part_is_found",
+        Lie::IdGivenTwice => "an_id_that_is_given_twice_is_found",
+        Lie::KeyStoredTwice => "a_key_that_is_taken_for_another_message_is_found",
+        Lie::ShrunkLog => "a_list_that_shrinks_is_found",
+        Lie::InventedMessage => "an_invented_message_is_found",
+        Lie::AheadOfMaster => "a_secondary_that_shows_more_than_its_master_is_found",
+        Lie::LeftBehind => "a_node_that_goes_away_meanwhile_is_a_failed_convergence",
+        Lie::RefusedButThere => "a_refused_message_that_is_there_is_found",
+        Lie::UnknownButAcked => "an_outcome_that_does_not_fit_is_found",
+        Lie::TooFewNamed => "too_few_acks_are_found",
+        Lie::EarlyTimeout => "a_time_limit_that_passes_early_is_found",
+        Lie::KeptWaiting => "a_time_limit_that_is_not_heeded_is_found",
+        Lie::HalfAnswer => "an_answer_with_another_count_is_found",
+        Lie::OtherByItself => "a_single_message_that_is_not_as_in_the_list_is_found",
+        Lie::FalseClaim => "an_answer_before_all_nodes_have_the_message_is_found",
+        // HTTP has one answer to each request.
+        Lie::AnsweredTwice => return None,
+    })
+}
+
+#[test]
+fn every_lie_that_nodes_can_tell_has_a_test() {
+    let tests = [include_str!("../check.rs"), include_str!("lies.rs"), include_str!("basic.rs")];
+    for name in Lie::ALL.into_iter().filter_map(test_of) {
+        let test = format!("#[test]\nfn {name}() {{");
+        assert!(tests.iter().any(|file| file.contains(&test)), "no test {name}");
+    }
+}
 
 /// What the master says is changed.
 #[track_caller]
@@ -197,4 +237,60 @@ fn a_time_limit_that_is_not_heeded_is_found() {
         }
     };
     finds_of_master(lie, "late");
+}
+
+#[test]
+fn an_id_that_is_given_twice_is_found() {
+    // The first one, to all who come later.
+    let first = Mutex::new(None);
+    let lie = move |answer: &mut Value| {
+        let id = first.lock().unwrap().get_or_insert_with(|| answer["id"].clone()).clone();
+        answer["id"] = id;
+    };
+    finds_in_answers(lie, "answer-id", None);
+}
+
+#[test]
+fn an_invented_message_is_found() {
+    let lie = |rows: &mut Vec<Value>| {
+        if let Some(at) = at(rows, 5) {
+            let words: Vec<&str> = rows[at]["message"].as_str().unwrap().split(' ').collect();
+            rows[at]["message"] = format!("{} {} 999999999", words[0], words[1]).into();
+        }
+    };
+    finds_in_lists(lie, "invented", Some(5));
+}
+
+#[test]
+fn a_secondary_that_shows_more_than_its_master_is_found() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    // From the end of the load on, when nothing comes that would take the place.
+    let is_over = AtomicBool::new(false);
+    let lie = move |request: &str, _: &mut u16, answer: &mut Value| {
+        if request.starts_with("DELETE /faults") {
+            is_over.store(true, Ordering::SeqCst);
+        }
+        if let Some(rows) = answer.as_array_mut()
+            && is_over.load(Ordering::SeqCst)
+            && let Some(last) = rows.last().and_then(|row| row["id"].as_u64())
+        {
+            rows.push(serde_json::json!({"id": last + 1, "message": "more"}));
+        }
+    };
+    finds_among([master.http, lying(nodes[0].http, lie)], "190", "ahead", None);
+}
+
+#[test]
+fn a_refused_message_that_is_there_is_found() {
+    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+        let is_new = *status == 201 && !request.contains("idempotency-key");
+        if is_new && answer["id"].as_u64() > Some(5) {
+            *status = 400;
+            *answer = serde_json::json!({
+                "title": "Bad Request", "status": 400, "detail": "no", "code": "bad-request",
+                "retry": false, "outcome": "refused",
+            });
+        }
+    };
+    finds_of_master(lie, "refused");
 }

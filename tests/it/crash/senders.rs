@@ -4,15 +4,19 @@
 use std::env;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
+use acklog_judge::{AckReceipt, AppendOutcome, AppendTerms};
+use acklog_types::{Batch, WriteConcern};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::ledger::Ledger;
-use crate::support::{Answer, created, pause, try_begin, wait_until};
+use crate::support::{Answer, pause, try_begin, wait_until};
 
 /// Senders at once. The first two never ask for all three nodes, so that acks go on while a secondary is away.
 const SENDERS: u64 = 6;
@@ -51,6 +55,8 @@ struct Sender {
 /// One message, or a batch.
 struct Request {
     texts: Vec<String>,
+    /// The messages' numbers in the ledger.
+    numbers: Range<u64>,
     key: String,
     write_concern: u64,
 }
@@ -88,11 +94,13 @@ impl Sender {
                 return;
             }
             let request = self.draw(n);
-            while !self.is_acked(&request) {
+            let mut is_first = true;
+            while !self.is_acked(&request, is_first) {
                 if self.temper == Temper::Easy {
                     return;
                 }
-                self.ledger.retried();
+                is_first = false;
+                self.ledger.sends_again(request.numbers.clone());
             }
         }
     }
@@ -110,45 +118,45 @@ impl Sender {
         let padding = if is_long { self.rng.random_range(0..self.longest) / count } else { 0 };
         let name = format!("{}-{n}", self.number);
         let text = |at| format!("{name}.{at}/{count} {}", "x".repeat(padding));
+        let texts: Vec<String> = (1..=count).map(text).collect();
+        let (first, others) = texts.split_first().unwrap();
+        let mut batch = Batch::from(first.as_str());
+        others.iter().for_each(|text| batch.push(text));
         Request {
-            texts: (1..=count).map(text).collect(),
+            numbers: self.ledger.sends(&batch),
+            texts,
             key: format!("key-{name}"),
             write_concern: self.rng.random_range(1..=most),
         }
     }
 
     /// Asks once. Notes what it is told.
-    fn is_acked(&mut self, request: &Request) -> bool {
+    fn is_acked(&mut self, request: &Request, is_first: bool) -> bool {
         self.ledger.wait_for_master();
-        let Ok(answer) = self.ask(request) else {
-            pause();
-            return false;
-        };
-        match answer.status {
-            _ if !answer.is_whole() => false,
-            201 => {
-                let (id, nodes) = created(&answer);
-                assert!(nodes.len() as u64 >= request.write_concern, "{answer:?}");
-                request.hold_to_count(&answer);
-                self.ledger.acked(id, &request.texts, &nodes, answer.is_replayed());
-                true
-            }
-            503 | 504 => {
-                self.note_failure(request, &answer);
-                pause();
-                false
-            }
-            _ => panic!("{answer:?}"),
-        }
-    }
-
-    fn ask(&mut self, request: &Request) -> io::Result<Answer> {
-        let timeout_ms = match self.temper {
+        let timeout = Duration::from_millis(match self.temper {
             // Some are short enough that they pass while the node works.
             Temper::Persistent if self.rng.random_ratio(1, 4) => self.rng.random_range(0..20),
             Temper::Persistent => self.rng.random_range(20..3000),
             Temper::Easy => 30_000,
-        };
+        });
+        let begin = Instant::now();
+        let answer = self.ask(request, timeout).ok().filter(Answer::is_whole);
+        let took = begin.elapsed();
+        let outcome = answer.as_ref().map_or(AppendOutcome::Nothing, |it| request.outcome(it));
+        let is_acked = matches!(outcome, AppendOutcome::Committed(_));
+        let concern = Some(WriteConcern::Nodes(request.write_concern));
+        let terms = AppendTerms { concern, timeout: Some(timeout), took, floor: 0 };
+        self.ledger.answered(request.numbers.clone(), terms, outcome, is_first);
+        if !is_acked {
+            pause();
+        } else if answer.is_some_and(|answer| answer.is_replayed()) {
+            self.ledger.replayed();
+        }
+        is_acked
+    }
+
+    fn ask(&mut self, request: &Request, timeout: Duration) -> io::Result<Answer> {
+        let timeout_ms = timeout.as_millis() as u64;
         let mut body = json!({"w": request.write_concern, "timeoutMs": timeout_ms});
         match request.texts.as_slice() {
             [text] => body["message"] = json!(text),
@@ -161,26 +169,32 @@ impl Sender {
         }
         asked.try_answer()
     }
-
-    fn note_failure(&self, request: &Request, answer: &Answer) {
-        let problem = answer.json();
-        match (problem["id"].as_u64(), problem["outcome"].as_str()) {
-            (Some(id), Some(outcome @ ("stored" | "unknown"))) => {
-                request.hold_to_count(answer);
-                if outcome == "stored" {
-                    self.ledger.stored(id, &request.texts);
-                }
-            }
-            (None, Some("refused")) if self.temper == Temper::Easy => {
-                self.ledger.refused(&request.texts);
-            }
-            (None, Some("refused")) => {}
-            _ => panic!("{answer:?}"),
-        }
-    }
 }
 
 impl Request {
+    /// What an answer tells of the messages.
+    fn outcome(&self, answer: &Answer) -> AppendOutcome {
+        let json = answer.json();
+        let Some(id) = json["id"].as_u64() else {
+            assert_eq!((answer.status, &json["outcome"]), (503, &json!("refused")), "{answer:?}");
+            return AppendOutcome::Refused;
+        };
+        self.hold_to_count(answer);
+        let names = json["ackedBy"].as_array().unwrap().iter();
+        let receipt = AckReceipt {
+            id,
+            write_concern: json["writeConcern"].as_u64().unwrap(),
+            acked_by: names.map(|name| name.as_str().unwrap().to_owned()).collect(),
+            timed_out: answer.status == 504,
+        };
+        match (answer.status, json["outcome"].as_str()) {
+            (201, None) => AppendOutcome::Committed(receipt),
+            (503 | 504, Some("stored")) => AppendOutcome::Stored(receipt),
+            (503 | 504, Some("unknown")) => AppendOutcome::Unknown(receipt),
+            _ => panic!("{answer:?}"),
+        }
+    }
+
     /// An answer tells how many messages a batch has.
     fn hold_to_count(&self, answer: &Answer) {
         let count = Some(self.texts.len() as u64).filter(|&count| count > 1);

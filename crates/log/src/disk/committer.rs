@@ -1,77 +1,81 @@
-//! The one that writes: group commit.
+//! The group-commit writer.
 //!
-//! All that waits becomes groups of records, one write and one sync; meanwhile more comes and waits for the next. The
-//! same code runs in a thread of its own in production and step by step in the simulator.
+//! All appended records become write groups, one write and one sync. What is appended meanwhile
+//! waits for the next sync. Production runs this code in a thread, the simulator step by step.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use acklog_threads::{wait_timeout_while, wait_while, write_lock};
 use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
 
+use super::active_segment::{ActiveSegment, WriteFailure};
 use super::cause::{is_full, is_refused};
-use super::files::{Segment, failure};
-use super::format::{GROUP_BYTES_MAX, SegmentHeader, segment_name};
+use super::format::{GROUP_BYTES_MAX, SegmentHeader};
 use super::index::SparseIndex;
-use super::last::{Failed, Last};
 use super::manifest::{Manifest, NotStored};
-use super::{Disk, DiskOptions, Work};
-use crate::shared::Shared;
+use super::names::segment_name;
+use super::read_error::failure_text;
+use super::segment_file::SegmentFile;
+use super::{DiskOptions, DiskState, Work};
+use crate::shared::SharedLog;
 use crate::storage::{Storage, StorageFile};
 
-/// Bytes handed to the system in one write, about. Larger: more memory. Smaller: more system calls for a large batch.
+/// Bytes in one write to the system, about. Larger: more memory. Smaller: more system calls for a
+/// large batch.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Pauses between two attempts to write while something passes that keeps it from being done: the first, and the
-/// longest. Shorter: more work for nothing. Longer: the node is well again later than it could be.
+/// Backoff between two attempts to write during a temporary failure: the first pause, and the
+/// longest. Shorter: useless work. Longer: the node recovers later than it could.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// The writing end of the files.
+/// The writing end of the segment files.
 #[derive(Debug)]
 pub struct Committer {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     storage: Arc<dyn Storage>,
     options: DiskOptions,
     rng: ChaCha8Rng,
     manifest: Manifest,
-    last: Option<Last>,
+    active: Option<ActiveSegment>,
     written_end: LogEnd,
-    /// What is below survives every crash. `synced_end <= durable_end <= written_end`.
-    synced_end: LogEnd,
-    /// Bytes of records that were written and not published.
+    /// Everything below survives any crash. `flushed_end <= durable_end <= written_end`.
+    flushed_end: LogEnd,
+    /// Bytes of records that were written but not published.
     unpublished_bytes: u64,
-    /// A list of members that is not written down yet, and its version.
+    /// A list of members that is not persisted yet, and its version.
     members: Option<(u64, Vec<NodeName>, Losses)>,
-    /// The last segment is to be sealed before it is full.
+    /// Whether to seal the active segment before it is full.
     rolls: bool,
-    /// How long to wait before the next attempt; none while nothing holds writing up.
+    /// The backoff before the next attempt; none unless a failure holds writing up.
     pause: Option<Duration>,
     buffer: Vec<u8>,
 }
 
 impl Committer {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedLog>,
         storage: Arc<dyn Storage>,
         options: DiskOptions,
         manifest: Manifest,
-        last: Option<Arc<Segment>>,
+        active: Option<Arc<SegmentFile>>,
     ) -> Self {
         let end = shared.durable_end();
-        let last = last.map(Last::new);
+        let active = active.map(ActiveSegment::new);
         Self {
             shared,
             storage,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             options,
             manifest,
-            last,
+            active,
             written_end: end,
-            synced_end: end,
+            flushed_end: end,
             unpublished_bytes: 0,
             members: None,
             rolls: false,
@@ -80,11 +84,11 @@ impl Committer {
         }
     }
 
-    fn disk(&self) -> &Disk {
+    fn disk(&self) -> &DiskState {
         self.shared.disk.as_ref().expect("a committer belongs to a log on disk")
     }
 
-    /// Works until the log is closed.
+    /// Writes until the log is closed.
     pub(crate) fn run(&mut self) {
         loop {
             if self.wait_for_work() {
@@ -95,34 +99,31 @@ impl Committer {
         }
     }
 
-    /// Waits until something is to be written, or tried again. Returns whether the log is to be closed instead.
+    /// Waits until there is something to write, or to try again. Returns whether to close the log
+    /// instead.
     fn wait_for_work(&self) -> bool {
         let (is_sound, disk) = (self.is_sound(), self.disk());
+        let is_idle = |work: &mut Work| {
+            let wants = is_sound && (work.dirty || work.roll || work.members.is_some());
+            !wants && !work.closing
+        };
         let work = match self.pause.filter(|_| is_sound) {
             Some(pause) => {
-                let paused =
-                    disk.work_came.wait_timeout_while(disk.work(), pause, |work| !work.closing);
-                paused.map(|(work, _)| work).ok()
+                wait_timeout_while(&disk.work_came, disk.work(), pause, |work| !work.closing)
             }
-            None => {
-                let is_idle = |work: &mut Work| {
-                    let wants = is_sound && (work.dirty || work.roll || work.members.is_some());
-                    !wants && !work.closing
-                };
-                disk.work_came.wait_while(disk.work(), is_idle).ok()
-            }
+            None => wait_while(&disk.work_came, disk.work(), is_idle),
         };
-        work.expect("no holder of this lock panics").closing
+        work.closing
     }
 
-    /// Whether writing goes on. After a failure nothing more is written: what the disk holds then is not known, and a
-    /// later success would prove nothing.
+    /// Returns whether writing goes on. After a failure nothing more is written: the contents of
+    /// the disk are unknown, and a later success would prove nothing.
     fn is_sound(&self) -> bool {
         !self.disk().has_failed()
     }
 
-    /// Writes all that waits. It is not durable before [`sync`](Self::sync). What only passes is tried again with the
-    /// next call.
+    /// Writes all that was appended. It is durable after [`sync`](Self::sync). After a temporary
+    /// failure the next call tries again.
     pub fn write(&mut self) {
         if self.is_sound() {
             match self.try_write() {
@@ -132,7 +133,7 @@ impl Committer {
         }
     }
 
-    /// Makes durable what was written, and publishes it.
+    /// Flushes what was written, and publishes it.
     pub fn sync(&mut self) {
         if self.is_sound()
             && self.shared.durable_end() < self.written_end
@@ -142,23 +143,23 @@ impl Committer {
         }
     }
 
-    /// Ends cleanly: all that was appended is durable, and the next start need not doubt it.
+    /// Closes the log cleanly: all that was appended is durable, and the manifest says so.
     pub fn close(&mut self) {
         self.write();
         if self.is_sound() {
             match self.try_close() {
-                Ok(()) => info!(end = %self.synced_end, "the log is on disk as a whole"),
+                Ok(()) => info!(end = %self.flushed_end, "the log is on disk as a whole"),
                 Err(failed) => self.note(failed),
             }
         }
     }
 
-    fn note(&mut self, failed: Failed) {
+    fn note(&mut self, failed: WriteFailure) {
         match failed {
-            Failed::Passing(fault) => {
+            WriteFailure::Passing(fault) => {
                 if matches!(fault, DiskFault::Stalled { .. }) {
-                    // It may be for want of a descriptor.
-                    self.disk().files.close_old();
+                    // The failure may be due to a lack of descriptors.
+                    self.disk().segments.close_sealed();
                 }
                 let (first, longest) = RETRY_PAUSES;
                 self.pause = Some(self.pause.map_or(first, |pause| longest.min(pause * 2)));
@@ -167,7 +168,7 @@ impl Committer {
                     warn!(%fault, "nothing can be written for the moment; trying again");
                 }
             }
-            Failed::Final(detail) => {
+            WriteFailure::Final(detail) => {
                 if self.disk().fail(detail.clone()) {
                     error!(
                         detail,
@@ -179,7 +180,7 @@ impl Committer {
         self.shared.changed.notify_one();
     }
 
-    /// Writing works: whatever held it up is over.
+    /// Notes that writing works, after any temporary failure.
     fn go_on(&mut self) {
         self.pause = None;
         if self.disk().hold_up(None).is_some() {
@@ -189,11 +190,11 @@ impl Committer {
     }
 
     fn failed(&self, what: &str, error: &io::Error) -> String {
-        let first = self.last.as_ref().map_or(LogEnd::ZERO, |last| last.segment.header.first);
-        failure(&*self.storage, what, &segment_name(first), error)
+        let first = self.active.as_ref().map_or(LogEnd::ZERO, |active| active.segment.header.first);
+        failure_text(&*self.storage, what, &segment_name(first), error)
     }
 
-    fn try_write(&mut self) -> Result<(), Failed> {
+    fn try_write(&mut self) -> Result<(), WriteFailure> {
         let (log, members, rolls) = {
             let mut work = self.disk().work();
             work.dirty = false;
@@ -205,7 +206,7 @@ impl Committer {
             let (version, members, losses) = (*version, members.clone(), losses.clone());
             self.store_manifest(Manifest { members, losses, ..self.manifest.clone() })?;
             self.members = None;
-            self.shared.remembered.store(version, Ordering::Release);
+            self.shared.members_version.store(version, Ordering::Release);
             self.shared.changed.notify_one();
         }
         self.cut_torn()?;
@@ -217,10 +218,10 @@ impl Committer {
         }
         let end = self.shared.appended_end();
         while self.written_end < end {
-            let is_full = |last: &Last| last.at >= self.options.sizes.segment_bytes;
-            // A secondary whose log is empty may have begun with another log.
+            let is_full = |active: &ActiveSegment| active.at >= self.options.sizes.segment_bytes;
+            // A secondary with an empty log may have begun another log.
             let is_other = self.written_end == LogEnd::ZERO && log != self.manifest.log;
-            if self.last.as_ref().is_none_or(is_full) || is_other {
+            if self.active.as_ref().is_none_or(is_full) || is_other {
                 self.roll(log.or(self.manifest.log).expect("messages belong to a log"))?;
             }
             self.write_some(end)?;
@@ -229,53 +230,53 @@ impl Committer {
     }
 
     fn has_written_to_last(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| last.segment.header.first < self.written_end)
+        self.active.as_ref().is_some_and(|active| active.segment.header.first < self.written_end)
     }
 
-    /// Writes groups up to `end`, or about as many as go into one write.
-    fn write_some(&mut self, end: LogEnd) -> Result<(), Failed> {
-        let Some(last) = &mut self.last else { return Ok(()) };
+    /// Writes groups up to `end`, or about as many as fit into one write.
+    fn write_some(&mut self, end: LogEnd) -> Result<(), WriteFailure> {
+        let Some(active) = &mut self.active else { return Ok(()) };
         let (mut next, mut groups) = (self.written_end, Vec::new());
         self.buffer.clear();
         while next < end && self.buffer.len() < WRITE_BYTES {
             let run = self.shared.read_recent(next, end, GROUP_BYTES_MAX).expect("not yet durable");
-            let file = &last.segment.header;
-            let header = file.group(run.range(), run.as_bytes(), self.synced_end);
-            header.encode(file.mark, &mut self.buffer);
+            let file = &active.segment.header;
+            let header = file.group(run.range(), run.as_bytes(), self.flushed_end);
+            header.encode(file.sync_marker, &mut self.buffer);
             self.buffer.extend_from_slice(run.as_bytes());
             groups.push(header);
             next = header.end();
         }
-        if let Err(error) = last.segment.file.write_at(last.at, &self.buffer) {
-            last.torn = true;
-            let what = format!("write at offset {} of", last.at);
-            let name = segment_name(last.segment.header.first);
-            let detail = failure(&*self.storage, &what, &name, &error);
-            // A file system that is read-only now may have lost what it was given before.
+        if let Err(error) = active.segment.file.write_at(active.at, &self.buffer) {
+            active.torn = true;
+            let what = format!("write at offset {} of", active.at);
+            let name = segment_name(active.segment.header.first);
+            let detail = failure_text(&*self.storage, &what, &name, &error);
+            // A file system that became read-only may have lost earlier writes.
             return Err(match is_refused(&error) {
-                true => Failed::Final(detail),
-                false => Failed::of(detail, &error),
+                true => WriteFailure::Final(detail),
+                false => WriteFailure::of(detail, &error),
             });
         }
-        let mut index = last.segment.index.write().expect("no holder of this lock panics");
+        let mut index = write_lock(&active.segment.index);
         for group in groups {
             index.push(group.records, group.size(), group.bytes.into());
             self.unpublished_bytes += u64::from(group.bytes);
         }
         drop(index);
-        last.at += self.buffer.len() as u64;
-        last.blank(self.buffer.len(), self.options.sizes.ahead_bytes);
+        active.at += self.buffer.len() as u64;
+        active.preallocate(self.buffer.len(), self.options.sizes.preallocate_bytes);
         self.written_end = next;
         Ok(())
     }
 
-    fn try_sync(&mut self, fsync: Fsync) -> Result<(), Failed> {
-        if let Some(last) = &self.last
+    fn try_sync(&mut self, fsync: Fsync) -> Result<(), WriteFailure> {
+        if let Some(active) = &self.active
             && fsync == Fsync::Always
         {
-            let synced = last.segment.file.sync();
-            synced.map_err(|error| Failed::Final(self.failed("sync", &error)))?;
-            self.synced_end = self.written_end;
+            let synced = active.segment.file.sync();
+            synced.map_err(|error| WriteFailure::Final(self.failed("sync", &error)))?;
+            self.flushed_end = self.written_end;
         }
         self.disk().published_bytes.fetch_add(self.unpublished_bytes, Ordering::Relaxed);
         self.unpublished_bytes = 0;
@@ -283,92 +284,100 @@ impl Committer {
         Ok(())
     }
 
-    /// Seals the last segment, if there is one, and begins the next. Only a synced segment is sealed, so that what is
-    /// missing from one is damage. The new file is there, name and all, before the manifest tells of it. Where that is
-    /// held up, it is all done again later: a file that the manifest does not tell of is made anew.
-    fn roll(&mut self, log: LogId) -> Result<(), Failed> {
+    /// Seals the active segment, if there is one, and begins the next. Only a flushed segment is
+    /// sealed, so that anything missing from it is damage. The new file and its name are durable
+    /// before the manifest names it. After a temporary failure all of this is done again: a file
+    /// that the manifest does not name is created anew.
+    fn roll(&mut self, log: LogId) -> Result<(), WriteFailure> {
         self.settle()?;
         let first = self.written_end;
         // Zero would be found everywhere.
-        let mark = self.rng.random_range(1..=u64::MAX);
+        let sync_marker = self.rng.random_range(1..=u64::MAX);
         let running = self.shared.running_recent(first);
-        let header = SegmentHeader::new(log, first, mark, running);
+        let header = SegmentHeader::new(log, first, sync_marker, running);
         let name = segment_name(first);
         if self.manifest.last == Some(first) {
-            // An empty one of another log: while its file is made anew, the manifest must not tell of it.
+            // An empty segment of another log. While its file is created anew, the manifest must
+            // not name it.
             self.store_manifest(Manifest { last: None, ..self.manifest.clone() })?;
         }
         let file = self.create(&name, &header)?;
         let (last, log) = (Some(first), Some(log));
-        self.store_manifest(Manifest { last, log, synced: first, ..self.manifest.clone() })?;
-        let segment = Arc::new(Segment::new(header, file, SparseIndex::new(first)));
-        self.last = Some(Last::new(segment.clone()));
+        self.store_manifest(Manifest { last, log, flushed_end: first, ..self.manifest.clone() })?;
+        let segment = Arc::new(SegmentFile::new(header, file, SparseIndex::new(first)));
+        self.active = Some(ActiveSegment::new(segment.clone()));
         debug!(file = name, "began a segment");
         let disk = self.disk();
-        disk.files.roll(segment);
+        disk.segments.roll(segment);
         disk.work().sealed = true;
-        disk.keeper_wanted.notify_one();
+        disk.scrubber_wanted.notify_one();
         Ok(())
     }
 
-    /// Makes a segment's file, so that it survives a crash.
-    fn create(&self, name: &str, header: &SegmentHeader) -> Result<Arc<dyn StorageFile>, Failed> {
-        let detail = |error: &io::Error| failure(&*self.storage, "create", name, error);
+    /// Creates a segment's file, so that it survives a crash.
+    fn create(
+        &self,
+        name: &str,
+        header: &SegmentHeader,
+    ) -> Result<Arc<dyn StorageFile>, WriteFailure> {
+        let detail = |error: &io::Error| failure_text(&*self.storage, "create", name, error);
         let made = self.storage.create(name).and_then(|file| {
             file.write_at(0, &header.encode())?;
             Ok(file)
         });
-        let file = made.map_err(|error| Failed::of(detail(&error), &error))?;
+        let file = made.map_err(|error| WriteFailure::of(detail(&error), &error))?;
         let synced = file.sync().and_then(|()| self.storage.sync_directory());
-        synced.map_err(|error| Failed::of(detail(&error), &error))?;
+        synced.map_err(|error| WriteFailure::of(detail(&error), &error))?;
         Ok(file)
     }
 
     /// Cuts off what a failed write left behind the records.
-    fn cut_torn(&mut self) -> Result<(), Failed> {
-        if self.last.as_ref().is_some_and(|last| last.torn) {
+    fn cut_torn(&mut self) -> Result<(), WriteFailure> {
+        if self.active.as_ref().is_some_and(|active| active.torn) {
             self.cut_end()?;
         }
         Ok(())
     }
 
-    /// Cuts everything off behind the records: the zeros, or what a failed write left.
-    fn cut_end(&mut self) -> Result<(), Failed> {
-        let Some(last) = &mut self.last else { return Ok(()) };
-        if let Err(error) = last.segment.file.set_length(last.at) {
+    /// Cuts off everything behind the records: preallocated zeros, or what a failed write left.
+    fn cut_end(&mut self) -> Result<(), WriteFailure> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if let Err(error) = active.segment.file.set_length(active.at) {
             let detail = self.failed("cut the zeros off", &error);
-            return Err(Failed::of(detail, &error));
+            return Err(WriteFailure::of(detail, &error));
         }
-        (last.blank_until, last.torn) = (last.at, false);
+        (active.preallocated_end, active.torn) = (active.at, false);
         Ok(())
     }
 
-    /// Cuts the zeros off the last segment and syncs it, whatever the options say.
-    fn settle(&mut self) -> Result<(), Failed> {
-        if self.last.as_ref().is_some_and(|last| last.torn || last.at < last.blank_until) {
+    /// Cuts off the preallocated zeros of the active segment and syncs it, whatever the options
+    /// say.
+    fn settle(&mut self) -> Result<(), WriteFailure> {
+        let has_more = |active: &ActiveSegment| active.torn || active.is_preallocated();
+        if self.active.as_ref().is_some_and(has_more) {
             self.cut_end()?;
         }
         self.try_sync(Fsync::Always)
     }
 
-    fn try_close(&mut self) -> Result<(), Failed> {
+    fn try_close(&mut self) -> Result<(), WriteFailure> {
         self.settle()?;
-        self.store_manifest(Manifest { synced: self.synced_end, ..self.manifest.clone() })
+        self.store_manifest(Manifest { flushed_end: self.flushed_end, ..self.manifest.clone() })
     }
 
-    /// Puts a manifest in the place of the one before. Where there is no room for it, the zeros ahead make some.
-    fn store_manifest(&mut self, manifest: Manifest) -> Result<(), Failed> {
+    /// Replaces the manifest. If there is no space for it, the preallocated zeros are given up.
+    fn store_manifest(&mut self, manifest: Manifest) -> Result<(), WriteFailure> {
         let mut stored = manifest.store(&*self.storage);
         if stored.as_ref().is_err_and(|failed| is_full(&failed.error))
-            && let Some(last) = self.last.as_mut().filter(|last| last.at < last.blank_until)
+            && let Some(active) = self.active.as_mut().filter(|active| active.is_preallocated())
         {
-            last.ahead = false;
+            active.preallocates = false;
             self.cut_end()?;
             stored = manifest.store(&*self.storage);
         }
         stored.map_err(|NotStored { error, in_doubt }| {
-            let detail = failure(&*self.storage, "write", super::manifest::MANIFEST, &error);
-            if in_doubt { Failed::Final(detail) } else { Failed::of(detail, &error) }
+            let detail = failure_text(&*self.storage, "write", super::manifest::MANIFEST, &error);
+            if in_doubt { WriteFailure::Final(detail) } else { WriteFailure::of(detail, &error) }
         })?;
         self.manifest = manifest;
         Ok(())

@@ -1,4 +1,4 @@
-//! Why a directory cannot be used, in words that say what can be done.
+//! Why a directory cannot be used, in words that say what to do.
 
 use std::io;
 use std::path::Path;
@@ -7,10 +7,10 @@ use thiserror::Error;
 
 use super::Role;
 
-/// Why a directory cannot be used. It says what can be done.
+/// Why a directory cannot be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process uses it.
     #[error(
         "the data directory {path} is in use by another process; stop that one first, or take \
          another directory"
@@ -19,20 +19,20 @@ pub enum OpenError {
         /// The directory.
         path: String,
     },
-    /// The system does not let it be used.
+    /// The system refused.
     #[error("{detail}; check the path, its permissions and the disk, or take another directory")]
     Unusable {
         /// What failed, where, and why.
         detail: String,
     },
-    /// It is the other kind of node's.
+    /// It belongs to a node of the other role.
     #[error("the data directory {path} is a {found}'s; give this {wanted} a directory of its own")]
     OtherRole {
         /// The directory.
         path: String,
-        /// Whose it is.
+        /// The role it belongs to.
         found: Role,
-        /// Who asked.
+        /// The role that it was opened in.
         wanted: Role,
     },
     /// It has no log, and one was required.
@@ -44,22 +44,22 @@ pub enum OpenError {
         /// The directory.
         path: String,
     },
-    /// What is on the disk is not what was written there.
+    /// The stored bytes are not those that were written.
     #[error("{detail}; the log was left as it is. {}", .role.way_out(.path, *.is_manifest))]
     Damaged {
         /// The directory.
         path: String,
         /// The file, the offset, and what is wrong.
         detail: String,
-        /// Whose directory it is.
+        /// The role it belongs to.
         role: Role,
-        /// Whether it is the manifest, which is made again from the other files.
+        /// Whether the manifest is damaged, which can be made again from the other files.
         is_manifest: bool,
     },
 }
 
 impl OpenError {
-    /// The system refused to do something with a directory.
+    /// Describes an operation on a directory that the system refused.
     pub(crate) fn unusable(path: &Path, what: &str, error: &io::Error) -> Self {
         let path = path.display();
         Self::Unusable { detail: format!("cannot {what} the data directory {path}: {error}") }
@@ -67,7 +67,7 @@ impl OpenError {
 }
 
 impl Role {
-    /// What can be done about a damaged directory.
+    /// Says what to do about a damaged directory.
     fn way_out(self, path: &str, is_manifest: bool) -> String {
         match self {
             role if is_manifest => format!(

@@ -1,5 +1,5 @@
-//! The files of format versions 1 and 2, byte for byte: `tests/fixtures/log-v1…` and `log-v2…`. A change that cannot
-//! read them, or writes others than those of version 2, is another version.
+//! The files of format versions 1 and 2, byte for byte: `tests/fixtures/log-v1…` and `log-v2…`. A
+//! change that cannot read them, or writes other bytes than version 2, needs a new version.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::storage::Storage;
 /// A log whose files are kept.
 #[derive(Clone, Copy)]
 struct Fixture {
-    /// Behind the version in the folder's name.
+    /// The end of the folder's name, behind the version.
     folder: &'static str,
-    /// Size of the pieces of memory; a group on disk is of one piece.
+    /// Capacity of a chunk; a group on disk is from one chunk.
     chunk_bytes: usize,
     names: &'static [&'static str],
     /// What was written together: batches, each with its texts and its key.
@@ -26,7 +26,7 @@ struct Fixture {
 /// The texts of a batch and its key.
 type Sent = (&'static [&'static str], Option<&'static str>);
 
-/// Three groups in two segments, two members, not cleanly stopped.
+/// Three groups in two segments, two members, no clean stop.
 const SINGLE_MESSAGES: Fixture = Fixture {
     folder: "",
     chunk_bytes: 90,
@@ -66,7 +66,7 @@ fn path(fixture: &Fixture, version: u16, name: &str) -> PathBuf {
 
 fn options(fixture: &Fixture) -> DiskOptions {
     let chunk_bytes = fixture.chunk_bytes;
-    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes, ahead_bytes: 128 };
+    let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes, preallocate_bytes: 128 };
     DiskOptions {
         role: Role::Master,
         fsync: Fsync::Always,
@@ -81,7 +81,7 @@ fn options(fixture: &Fixture) -> DiskOptions {
 fn write(fixture: &Fixture, disk: &SimDisk) {
     let mut log = recover(Arc::new(disk.clone()), options(fixture)).unwrap();
     let members: Vec<NodeName> = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).into();
-    log.opened.writer.remember(1, members, Losses::default());
+    log.opened.writer.persist_members(1, members, Losses::default());
     let mut at = 1_700_000_000_000;
     for group in fixture.groups {
         for (texts, key) in *group {
@@ -95,7 +95,7 @@ fn write(fixture: &Fixture, disk: &SimDisk) {
         log.committer.write();
         log.committer.sync();
     }
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
 }
 
 #[test]
@@ -147,14 +147,14 @@ fn is_read(fixture: &Fixture, version: u16) {
     assert_eq!(log.opened.members.len(), 2);
     let end = assert_sent(fixture, &log);
     assert_eq!(end, log.opened.reader.durable_end());
-    // The last file is written on as it began, the ones behind it are of version 2.
+    // The last file is continued in its version; later files have version 2.
     for text in ["one more", &"x".repeat(200), "a new file"] {
         log.opened.writer.append(0, None, &text.into());
         log.opened.writer.flush();
         log.committer.write();
         log.committer.sync();
     }
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let log = recover(Arc::new(disk.clone()), options(fixture)).unwrap();
     assert_sent(fixture, &log);
@@ -165,7 +165,7 @@ fn is_read(fixture: &Fixture, version: u16) {
     let versions: Vec<u8> = names.iter().map(|name| disk.bytes(name)[8]).collect();
     let old = [version as u8; 2];
     assert!(versions.starts_with(&old) && versions.last() == Some(&2), "{versions:?}");
-    // Of what an earlier release wrote behind its first file, only files tell the checksum of all.
+    // Only files have the checksum of all records behind the first file of an earlier release.
     let (reader, end) = (&log.opened.reader, end.plus(3));
     let (mut all, mut from) = (RunningChecksum::START, LogEnd::ZERO);
     while from < end {
@@ -182,7 +182,7 @@ fn is_read(fixture: &Fixture, version: u16) {
     assert_eq!(reader.compare_below(end, told.unwrap()), Ok(true));
 }
 
-/// Reads what was sent, and returns where it ends.
+/// Checks all that was sent. Returns its end.
 fn assert_sent(fixture: &Fixture, log: &Recovered) -> LogEnd {
     let sent = || fixture.groups.iter().copied().flatten();
     assert_eq!(log.opened.keys.len(), sent().filter(|(_, key)| key.is_some()).count());

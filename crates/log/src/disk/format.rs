@@ -1,32 +1,37 @@
-//! The bytes of a segment file: a header, then groups of records. All numbers are little-endian.
+//! The bytes of a segment file: a header, then write groups of records. All numbers are
+//! little-endian.
 //!
 //! ```text
 //! segment header, 64 bytes
 //!  0         8    10 11     16        32        40      48       56  57      60
 //! ┌─────────┬────┬──┬──────┬─────────┬─────────┬───────┬────────┬───┬───────┬───────┐
-//! │"acklog S"│ v  │r │ 0    │ log id  │ first id│ mark  │ running│ k │ 0     │ crc32c│
+//! │"acklog S"│ v  │r │ 0    │ log id  │ first id│marker │ running│ k │ 0     │ crc32c│
 //! └─────────┴────┴──┴──────┴─────────┴─────────┴───────┴────────┴───┴───────┴───────┘
 //! group header, 40 bytes (version 1: 36, without the sum), and its records
 //!  0      8          16           24      28       32    36       40
 //! ┌──────┬──────────┬────────────┬───────┬────────┬─────┬────────┬───────────────┐
-//! │ mark │ first id │ synced end │ bytes │ records│ sum │ crc32c │ records …     │
+//! │marker│ first id │ flushed end│ bytes │ records│ sum │ crc32c │ records …     │
 //! └──────┴──────────┴────────────┴───────┴────────┴─────┴────────┴───────────────┘
 //! ```
 //!
-//! - `v` is the version of the format: 2. Files of version 1 are read, and the last one is written on as it began. The
-//!   checksums cover what stands before them.
-//! - `r` is 1 in a secondary's file of version 1, else 0: in version 2 only the manifest tells the role.
-//! - *Running* is the checksum of all records before the file ([`RunningChecksum`]), where `k` is 1; 0 and 0 where it
-//!   is not known, since files of version 1 stand before.
-//! - The *mark* is drawn for each file and begins each of its groups. So whole groups can be found behind a damaged
-//!   spot, and nobody can forge one inside a message, who does not know the mark.
-//! - The *synced end* is how far this node's log was known to be synced when the group was written: what lies below it
-//!   can be missing from the disk by damage only, never by a crash.
-//! - `bytes` counts the records behind the header, which have their own checksums. The *sum* is over those checksums:
-//!   so records of an earlier life of the same sectors, each of them whole, do not pass for those that were written
-//!   here.
+//! - `v` is the version of the format: 2. Files of version 1 are read, and an active one is
+//!   continued in its version. A checksum covers what precedes it.
+//! - `r` is 1 in a secondary's file of version 1, else 0: in version 2 only the manifest has the
+//!   role.
+//! - *Running* is the checksum of all records before the file ([`RunningChecksum`]) if `k` is 1.
+//!   Both are 0 if it is not known, which happens behind files of version 1.
+//! - The *sync marker* is random, one for each file, and begins each of its groups. So whole groups
+//!   can be found behind a damaged place. Nobody who does not know the marker can forge a group
+//!   inside a message.
+//! - The *flushed end* is the end up to which this node's log was known to be flushed when the
+//!   group was written: what lies below can be missing from the disk because of damage only, never
+//!   because of a crash.
+//! - `bytes` counts the records behind the header, which have their own checksums. The *sum* is
+//!   over those checksums: so whole records that an earlier file left in the same sectors do not
+//!   pass for those that were written here.
 //!
-//! A file may end in zeros: they were written ahead, since overwriting is cheaper to sync than growing.
+//! A file may end in zeros. They are preallocated, since overwriting is cheaper to sync than
+//! growing.
 
 use acklog_types::{
     BATCH_BYTES_MAX, IdRange, LogEnd, LogId, RECORD_BYTES_MAX, RunningChecksum, record_at,
@@ -35,22 +40,23 @@ use acklog_types::{
 /// Version of the layout of new files.
 pub(super) const FORMAT_VERSION: u16 = 2;
 
-/// Version of the files that earlier releases wrote. They are read.
+/// Version of the files of earlier releases, which are read.
 pub(super) const FORMAT_VERSION_1: u16 = 1;
 
 /// Size of a segment's header, in bytes.
 pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
 
-/// Size of a group's header, in bytes; in files of version 1 it is 4 bytes less.
+/// Size of a group's header, in bytes. It is 4 bytes less in files of version 1.
 pub(super) const GROUP_HEADER_BYTES: usize = 40;
 
-/// Most bytes of records in a group, unless it is a single record or batch. Larger: a reader that looks for one record
-/// skips more. Smaller: more headers.
+/// Most bytes of records in a group, unless it is a single record or batch. Larger: a reader that
+/// looks for one record skips more. Smaller: more headers.
 pub(super) const GROUP_BYTES_MAX: usize = 64 * 1024;
 
-/// Longest records of a group that a header may tell of, in bytes: more than the largest batch has. Files are held to
-/// it, so it never shrinks, whatever becomes of the limits of messages and frames. Smaller: files of earlier releases
-/// would be damaged. Larger: more memory for what a damaged header claims.
+/// Most bytes of records that a group's header may announce: more than the largest batch has. It
+/// never shrinks, whatever becomes of the limits of messages and frames, since files are checked
+/// against it. Smaller: files of earlier releases count as damaged. Larger: a damaged header makes
+/// readers allocate more.
 const GROUP_BYTES_LIMIT: usize = 16 * 1024 * 1024;
 
 const _: () =
@@ -58,7 +64,7 @@ const _: () =
 
 const MAGIC: [u8; 8] = *b"acklog S";
 
-/// Which of the two kinds of node a directory belongs to.
+/// The kind of node that a directory belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The master.
@@ -68,12 +74,12 @@ pub enum Role {
 }
 
 impl Role {
-    /// The role that a word names.
+    /// Returns the role that a word names.
     pub(super) fn named(word: &str) -> Option<Self> {
         [Self::Master, Self::Secondary].into_iter().find(|role| role.as_str() == word)
     }
 
-    /// The role as a word.
+    /// Returns the role as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Master => "master",
@@ -88,32 +94,32 @@ impl std::fmt::Display for Role {
     }
 }
 
-/// What stands at the front of a segment file.
+/// The front of a segment file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
     pub(super) version: u16,
-    /// Whose file it is; told by files of version 1 only.
+    /// The role of the file's node; only in files of version 1.
     pub(super) role: Option<Role>,
     pub(super) log: LogId,
     pub(super) first: LogEnd,
-    pub(super) mark: u64,
-    /// The checksum of all records before; none where it is not known.
+    pub(super) sync_marker: u64,
+    /// The checksum of all records before the file; none if it is not known.
     pub(super) running: Option<RunningChecksum>,
 }
 
-/// What stands at the front of a group.
+/// The front of a write group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GroupHeader {
     pub(super) first: LogEnd,
-    pub(super) synced_end: LogEnd,
+    pub(super) flushed_end: LogEnd,
     /// Bytes of records behind the header.
     pub(super) bytes: u32,
     pub(super) records: u32,
-    /// The sum of its records' checksums; none in a file of version 1.
+    /// The sum of the records' checksums; none in a file of version 1.
     pub(super) sum: Option<u32>,
 }
 
-/// Reads `N` bytes at a place that lies inside.
+/// Copies `N` bytes, which must lie inside.
 fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let part = bytes.get(at..).and_then(|rest| rest.first_chunk::<N>());
     *part.expect("the layout fits its size")
@@ -124,7 +130,7 @@ fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
     place.expect("the layout fits its size").copy_from_slice(part);
 }
 
-/// Writes the checksum of all that stands before the last four of the header's bytes into those.
+/// Writes the checksum of everything before `crc_at` there.
 fn seal(bytes: &mut [u8], crc_at: usize) {
     let crc = crc32c::crc32c(bytes.get(..crc_at).expect("the layout fits its size"));
     put(bytes, crc_at, &crc.to_le_bytes());
@@ -135,14 +141,15 @@ fn is_sealed(bytes: &[u8], crc_at: usize) -> bool {
 }
 
 impl SegmentHeader {
-    /// The header of a new file, of the newest version. Of its first segment a log knows what stands before.
+    /// Returns the header of a new file, of the newest version. A log's first segment has a known
+    /// running checksum.
     pub(super) fn new(
         log: LogId,
         first: LogEnd,
-        mark: u64,
+        sync_marker: u64,
         running: Option<RunningChecksum>,
     ) -> Self {
-        Self { version: FORMAT_VERSION, role: None, log, first, mark, running }
+        Self { version: FORMAT_VERSION, role: None, log, first, sync_marker, running }
     }
 
     pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
@@ -152,7 +159,7 @@ impl SegmentHeader {
         put(&mut bytes, 10, &[u8::from(self.role == Some(Role::Secondary))]);
         put(&mut bytes, 16, &self.log.get().to_le_bytes());
         put(&mut bytes, 32, &self.first.get().to_le_bytes());
-        put(&mut bytes, 40, &self.mark.to_le_bytes());
+        put(&mut bytes, 40, &self.sync_marker.to_le_bytes());
         if let Some(running) = self.running.filter(|_| self.version > FORMAT_VERSION_1) {
             put(&mut bytes, 48, &running.get().to_le_bytes());
             put(&mut bytes, 56, &[1]);
@@ -161,7 +168,10 @@ impl SegmentHeader {
         bytes
     }
 
-    /// Reads a header, or says in words why it is none.
+    /// Decodes a header.
+    ///
+    /// # Errors
+    /// In words, if the bytes are not a header.
     pub(super) fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Result<Self, String> {
         if take::<8>(bytes, 0) != MAGIC {
             return Err("this is no segment file".to_owned());
@@ -191,46 +201,46 @@ impl SegmentHeader {
                 return Err(format!("the segment's header has unknown flags {role} and {running}"));
             }
         };
-        // Nothing stands before the first one, whatever its version.
+        // Nothing precedes the first segment, whatever its version.
         let running = running.or((first == LogEnd::ZERO).then_some(RunningChecksum::START));
         Ok(Self {
             version,
             role,
             log: LogId::new(u128::from_le_bytes(take(bytes, 16))),
             first,
-            mark: u64::from_le_bytes(take(bytes, 40)),
+            sync_marker: u64::from_le_bytes(take(bytes, 40)),
             running,
         })
     }
 
-    /// Size of the headers of the file's groups, in bytes.
+    /// Returns the size of the headers of the file's groups, in bytes.
     pub(super) fn group_header_bytes(&self) -> usize {
         if self.version == FORMAT_VERSION_1 { GROUP_HEADER_BYTES - 4 } else { GROUP_HEADER_BYTES }
     }
 
-    /// The header of a group of the file: of these records, which begin with message `first`, written while all below
-    /// `synced_end` was synced.
+    /// Returns the header of a group of this file for these records, whose ids are `range`. It is
+    /// written while everything below `flushed_end` is flushed.
     ///
     /// # Panics
     /// When the bytes are not whole records.
-    pub(super) fn group(&self, range: IdRange, records: &[u8], synced_end: LogEnd) -> GroupHeader {
+    pub(super) fn group(&self, range: IdRange, records: &[u8], flushed_end: LogEnd) -> GroupHeader {
         let sum = || sum_of(records).expect("whole records");
         GroupHeader {
             first: range.start(),
-            synced_end,
+            flushed_end,
             bytes: records.len() as u32,
             records: range.len() as u32,
             sum: (self.version > FORMAT_VERSION_1).then(sum),
         }
     }
 
-    /// Reads the header of a group of this file; none where there is no whole one.
+    /// Decodes the header of a group of this file; none if the bytes do not begin with a whole one.
     pub(super) fn decode_group(&self, bytes: &[u8]) -> Option<GroupHeader> {
-        GroupHeader::decode(bytes.get(..self.group_header_bytes())?, self.mark)
+        GroupHeader::decode(bytes.get(..self.group_header_bytes())?, self.sync_marker)
     }
 }
 
-/// The sum of the checksums that stand in records; none where the bytes end inside one.
+/// Returns the sum of the checksums of records; none if the bytes end inside a record.
 fn sum_of(records: &[u8]) -> Option<u32> {
     // The lower half.
     RunningChecksum::START.over(records).map(|running| running.get() as u32)
@@ -238,11 +248,11 @@ fn sum_of(records: &[u8]) -> Option<u32> {
 
 impl GroupHeader {
     /// Appends the header to a buffer.
-    pub(super) fn encode(&self, mark: u64, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, sync_marker: u64, out: &mut Vec<u8>) {
         let begin = out.len();
-        out.extend_from_slice(&mark.to_le_bytes());
+        out.extend_from_slice(&sync_marker.to_le_bytes());
         out.extend_from_slice(&self.first.get().to_le_bytes());
-        out.extend_from_slice(&self.synced_end.get().to_le_bytes());
+        out.extend_from_slice(&self.flushed_end.get().to_le_bytes());
         out.extend_from_slice(&self.bytes.to_le_bytes());
         out.extend_from_slice(&self.records.to_le_bytes());
         if let Some(sum) = self.sum {
@@ -252,14 +262,14 @@ impl GroupHeader {
         out.extend_from_slice(&crc.to_le_bytes());
     }
 
-    /// Reads the header of a group of the file with this mark, whose version shows in its length; none where there is
-    /// no whole one.
-    fn decode(bytes: &[u8], mark: u64) -> Option<Self> {
+    /// Decodes the header of a group of the file with this sync marker. Its version follows from
+    /// its length. None if it is not a whole header.
+    fn decode(bytes: &[u8], sync_marker: u64) -> Option<Self> {
         let crc_at = bytes.len() - 4;
-        let is_whole = take(bytes, 0) == mark.to_le_bytes() && is_sealed(bytes, crc_at);
+        let is_whole = take(bytes, 0) == sync_marker.to_le_bytes() && is_sealed(bytes, crc_at);
         let header = is_whole.then(|| Self {
             first: LogEnd::new(u64::from_le_bytes(take(bytes, 8))),
-            synced_end: LogEnd::new(u64::from_le_bytes(take(bytes, 16))),
+            flushed_end: LogEnd::new(u64::from_le_bytes(take(bytes, 16))),
             bytes: u32::from_le_bytes(take(bytes, 24)),
             records: u32::from_le_bytes(take(bytes, 28)),
             sum: (crc_at > 32).then(|| u32::from_le_bytes(take(bytes, 32))),
@@ -268,13 +278,14 @@ impl GroupHeader {
         is_possible.then_some(header)
     }
 
-    /// Size of the header, in bytes.
+    /// Returns the size of the header, in bytes.
     pub(super) fn header_bytes(&self) -> usize {
         if self.sum.is_some() { GROUP_HEADER_BYTES } else { GROUP_HEADER_BYTES - 4 }
     }
 
-    /// Whether these whole records, all of the group's, are others than those that were written with the header.
-    /// Where one of them is damaged, that is what is wrong, and not this.
+    /// Returns whether these records, which are all of the group's, are whole but not those that
+    /// were written with the header. If one of them is damaged, that is the fault, and the result
+    /// is false.
     pub(super) fn is_of_others(&self, records: &[u8]) -> bool {
         let Some(sum) = self.sum.filter(|_| records.len() == self.bytes as usize) else {
             return false;
@@ -291,44 +302,15 @@ impl GroupHeader {
         next == self.end()
     }
 
-    /// The end of the group's messages.
+    /// Returns the end of the group's messages.
     pub(super) fn end(&self) -> LogEnd {
         self.first.plus(u64::from(self.records))
     }
 
-    /// The group's size with its header, in bytes.
+    /// Returns the size of the group with its header, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.header_bytes() as u64 + u64::from(self.bytes)
     }
-}
-
-/// The name of the segment file that begins with the message of this id.
-pub(super) fn segment_name(first: LogEnd) -> String {
-    format!("{:020}.log", first.get())
-}
-
-/// The name of a segment file that is made anew, until it takes the place of the damaged one.
-pub(super) fn repaired_name(first: LogEnd) -> String {
-    format!("{}.repaired", segment_name(first))
-}
-
-/// The name of that segment's index.
-pub(super) fn index_name(first: LogEnd) -> String {
-    format!("{:020}.index", first.get())
-}
-
-/// The first id of a segment file of this name; none for other files.
-pub(super) fn first_of(name: &str) -> Option<LogEnd> {
-    let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20)?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| is_number).map(LogEnd::new)
-}
-
-/// Whether a file of this name is a part of a log: all but the lock, and what is not ours.
-pub(crate) fn is_of_log(name: &str) -> bool {
-    let (front, rest) = name.split_once('.').unwrap_or((name, ""));
-    let is_segments = front.len() == 20 && front.bytes().all(|byte| byte.is_ascii_digit());
-    matches!(front, "manifest" | "damaged") || (is_segments && !rest.is_empty())
 }
 
 #[cfg(test)]
@@ -354,19 +336,22 @@ mod tests {
             }
             let group = GroupHeader {
                 first: LogEnd::new(9),
-                synced_end: LogEnd::new(4),
+                flushed_end: LogEnd::new(4),
                 bytes: 77,
                 records: 2,
                 sum: (segment.version == FORMAT_VERSION).then_some(5),
             };
             let encoded = |group: &GroupHeader| {
                 let mut bytes = Vec::new();
-                group.encode(segment.mark, &mut bytes);
+                group.encode(segment.sync_marker, &mut bytes);
                 bytes
             };
             assert_eq!(encoded(&group).len(), segment.group_header_bytes());
             assert_eq!(segment.decode_group(&encoded(&group)), Some(group));
-            assert_eq!(SegmentHeader { mark: 6, ..segment }.decode_group(&encoded(&group)), None);
+            assert_eq!(
+                SegmentHeader { sync_marker: 6, ..segment }.decode_group(&encoded(&group)),
+                None
+            );
             let longest = GroupHeader { bytes: BATCH_BYTES_MAX as u32, ..group };
             assert_eq!(segment.decode_group(&encoded(&longest)), Some(longest));
             for bit in 0..encoded(&group).len() * 8 {
@@ -384,14 +369,5 @@ mod tests {
         bytes[8] = 3;
         seal(&mut bytes, SEGMENT_HEADER_BYTES - 4);
         assert!(SegmentHeader::decode(&bytes).unwrap_err().contains("format version 3"));
-    }
-
-    #[test]
-    fn only_segment_files_have_a_first_id() {
-        assert_eq!(first_of(&segment_name(LogEnd::new(17))), Some(LogEnd::new(17)));
-        for name in ["1.log", "manifest", "+0000000000000000017.log", "00000000000000000017.index"]
-        {
-            assert_eq!(first_of(name), None, "{name}");
-        }
     }
 }

@@ -1,35 +1,35 @@
-//! Where in a segment file a message is: a sparse index, and the file that keeps it beside a sealed segment.
+//! The sparse index of a segment file, and the file that keeps it beside a sealed segment.
 //!
-//! An index says nothing that the segment doesn't say: a missing or damaged one is made again by reading the segment.
-//! It also keeps the hashes of the segment's idempotency keys, so that a master that starts need not read old segments
-//! to know its last keyed messages.
+//! An index has only what its segment has: if it is missing or damaged, it is made again by a scan.
+//! It also has the hashes of the segment's idempotency keys, so that a starting master knows its
+//! last keyed messages without reading old segments.
 //!
 //! ```text
-//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · mark u64 · first id u64 · end u64 ·
-//!                   length u32 · record bytes u32 · entries u32 · keys u32 · 4 zeros · crc32c of the header u32
+//! header, 64 bytes: "acklog I" · version u16 · 6 zeros · sync marker u64 · first id u64 ·
+//!                   end u64 · length u32 · record bytes u32 · entries u32 · keys u32 · 4 zeros ·
+//!                   crc32c of the header u32
 //! entries: id − first u32 · offset u32 · record bytes before u32
 //! crc32c of the header and the entries u32
 //! keys: hash u128 · id − first u32
 //! crc32c of the keys u32
 //! ```
 //!
-//! Where a segment is damaged, its keys are not known: the header then counts one, and none stands behind.
+//! The keys of a damaged segment are not known: its header counts one key, and none follows.
 //!
-//! The mark is that of the segment file: so an index that was left behind by another file of the same name is noticed.
-//! Version 1 had the log id in place of the mark (u128), and no checksum of the header alone; it is read, for segments
-//! of version 1.
+//! The sync marker is the segment file's, so that an index which another file of the same name has
+//! left is noticed. Version 1 had the log id (u128) in place of the sync marker, and no checksum of
+//! the header alone. It is read for segments of version 1.
 
 use std::io;
 
 use acklog_types::{KeyHash, LogEnd, MessageId};
 
-use super::format::{
-    FORMAT_VERSION, FORMAT_VERSION_1, SEGMENT_HEADER_BYTES, SegmentHeader, index_name,
-};
+use super::format::{FORMAT_VERSION, FORMAT_VERSION_1, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::names::index_name;
 use crate::storage::{Storage, StorageFile};
 
-/// Least distance between two entries, in bytes of the file. Smaller: a larger index in memory. Larger: a read of one
-/// message skips more.
+/// Least distance between two entries, in bytes of the file. Smaller: a larger index in memory.
+/// Larger: a read of one message skips more.
 pub(super) const ENTRY_DISTANCE_BYTES: u32 = 4096;
 
 const MAGIC: [u8; 8] = *b"acklog I";
@@ -37,85 +37,87 @@ const HEADER_BYTES: usize = 64;
 const ENTRY_BYTES: usize = 12;
 const KEY_BYTES: usize = 20;
 
-/// A keyed message.
-pub(super) type Key = (KeyHash, MessageId);
+/// A message with an idempotency key.
+pub(super) type IndexedKey = (KeyHash, MessageId);
 
-/// Where a group begins.
+/// The beginning of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     /// Its first id, relative to the segment's.
     id: u32,
-    /// Its place in the file.
+    /// Its offset in the file.
     pub(super) offset: u32,
     /// Bytes of the records before it.
     bytes: u32,
 }
 
-/// What the head of an index file says of its segment. It says so for itself: whoever uses it compares it with the
-/// files.
+/// What the header of an index file says about its segment. Callers must compare it with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IndexHead {
     /// The end of its messages.
     pub(super) end: LogEnd,
-    /// Where its groups end in the file.
+    /// The end of its groups in the file.
     pub(super) length: u64,
-    /// How many keyed messages it has; none where no checksum of the head's own vouches for that.
+    /// Number of keyed messages; none if the header has no checksum of its own to prove it.
     pub(super) keys: Option<u32>,
 }
 
-/// Where the groups of one segment begin: the first, and then one every few kilobytes.
+/// The beginnings of groups of one segment: the first one, then one every few kilobytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SparseIndex {
     first: LogEnd,
-    entries: Vec<Entry>,
-    /// Where the segment ends: of the same form as where a group begins.
-    end: Entry,
+    entries: Vec<IndexEntry>,
+    /// The end of the segment, in the form of a beginning.
+    end: IndexEntry,
 }
 
 impl SparseIndex {
-    /// The index of an empty segment.
+    /// Returns the index of an empty segment.
     pub(super) fn new(first: LogEnd) -> Self {
         Self::starting_at(first, SEGMENT_HEADER_BYTES as u64)
     }
 
-    /// Notes a group at the segment's end: with its header it has `size` bytes, its records have `bytes`.
+    /// Adds a group at the segment's end: it has `size` bytes with its header, and `bytes` of
+    /// records.
     pub(super) fn push(&mut self, records: u32, size: u64, bytes: u64) {
         let distance = self.entries.last().map(|last| self.end.offset - last.offset);
         if distance.is_none_or(|distance| distance >= ENTRY_DISTANCE_BYTES) {
             self.entries.push(self.end);
         }
         self.end.id += records;
-        // A segment is rolled long before it has 4 GiB.
+        // A segment is sealed long before it has 4 GiB.
         self.end.offset += size as u32;
         self.end.bytes += bytes as u32;
     }
 
-    /// An index of what lies from a group on that begins with message `first` at `offset`, and of nothing yet.
+    /// Returns an empty index of the part of a segment that begins with a group, at message `first`
+    /// and `offset`.
     pub(super) fn starting_at(first: LogEnd, offset: u64) -> Self {
-        let end = Entry { id: 0, offset: offset as u32, bytes: 0 };
+        let end = IndexEntry { id: 0, offset: offset as u32, bytes: 0 };
         Self { first, entries: Vec::new(), end }
     }
 
-    /// The end of its messages.
+    /// Returns the end of its messages.
     pub(super) fn end(&self) -> LogEnd {
         self.first.plus(u64::from(self.end.id))
     }
 
-    /// Where the groups end in the file.
+    /// Returns the end of its groups in the file.
     pub(super) fn length(&self) -> u64 {
         u64::from(self.end.offset)
     }
 
-    /// Bytes of all its records.
+    /// Returns the bytes of all its records.
     pub(super) fn record_bytes(&self) -> u64 {
         u64::from(self.end.bytes)
     }
 
-    fn id_of(&self, entry: &Entry) -> LogEnd {
+    fn id_of(&self, entry: &IndexEntry) -> LogEnd {
         self.first.plus(u64::from(entry.id))
     }
 
-    /// The last known group that begins at or before `from`, which must lie in the segment: its first id and its place.
+    /// Returns the last known group that begins at or before `from`, which must lie in the segment:
+    /// its first id and its offset.
     pub(super) fn before(&self, from: LogEnd) -> (LogEnd, u64) {
         let after = self.entries.partition_point(|entry| self.id_of(entry) <= from);
         let entry = after.checked_sub(1).and_then(|at| self.entries.get(at));
@@ -124,8 +126,8 @@ impl SparseIndex {
         })
     }
 
-    /// Writes the index file of a sealed segment; `keys` are none where they are not known. A crash meanwhile leaves a
-    /// damaged or no file, which is as good.
+    /// Writes the index file of a sealed segment; `keys` is none if they are not known. A crash
+    /// meanwhile leaves a damaged file or none, which is as good.
     ///
     /// # Errors
     /// The system's.
@@ -133,7 +135,7 @@ impl SparseIndex {
         &self,
         storage: &dyn Storage,
         segment: &SegmentHeader,
-        keys: Option<&[Key]>,
+        keys: Option<&[IndexedKey]>,
     ) -> io::Result<()> {
         let file = storage.create(&index_name(self.first))?;
         file.write_at(0, &self.encode(segment, keys))?;
@@ -141,13 +143,13 @@ impl SparseIndex {
         storage.sync_directory()
     }
 
-    fn encode(&self, segment: &SegmentHeader, keys: Option<&[Key]>) -> Vec<u8> {
+    fn encode(&self, segment: &SegmentHeader, keys: Option<&[IndexedKey]>) -> Vec<u8> {
         let entries = self.entries.len() * ENTRY_BYTES;
-        let key_count = keys.map_or(1, <[Key]>::len);
+        let key_count = keys.map_or(1, <[IndexedKey]>::len);
         let mut out = Vec::with_capacity(HEADER_BYTES + entries + key_count * KEY_BYTES + 8);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&u64::from(FORMAT_VERSION).to_le_bytes());
-        out.extend_from_slice(&segment.mark.to_le_bytes());
+        out.extend_from_slice(&segment.sync_marker.to_le_bytes());
         out.extend_from_slice(&self.first.get().to_le_bytes());
         out.extend_from_slice(&self.end().get().to_le_bytes());
         for number in [self.end.offset, self.end.bytes] {
@@ -159,7 +161,7 @@ impl SparseIndex {
         out.extend_from_slice(&[0; 4]);
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
-        for Entry { id, offset, bytes } in &self.entries {
+        for IndexEntry { id, offset, bytes } in &self.entries {
             [id, offset, bytes].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
         }
         let crc = crc32c::crc32c(&out);
@@ -175,23 +177,27 @@ impl SparseIndex {
         out
     }
 
-    /// Reads the head of a sealed segment's index file; none where there is none that fits. So a start need not read
-    /// the rest of it.
+    /// Loads the header of a sealed segment's index file, so that a start need not read the rest.
+    /// None if there is no valid one.
     pub(super) fn load_head(storage: &dyn Storage, segment: &SegmentHeader) -> Option<IndexHead> {
         let file = storage.open(&index_name(segment.first)).ok()?;
-        let header = Header::read(&*file, segment)?;
+        let header = IndexHeader::read(&*file, segment)?;
         let keys = header.is_checked.then_some(header.keys);
         Some(IndexHead { end: header.end, length: header.length.into(), keys })
     }
 
-    /// Reads the index file of a sealed segment; none where there is no whole one that fits.
+    /// Loads the index file of a sealed segment; none if there is no valid one.
     pub(super) fn load(storage: &dyn Storage, segment: &SegmentHeader) -> Option<Self> {
         let file = storage.open(&index_name(segment.first)).ok()?;
         Self::decode(&*file, segment).map(|(index, _)| index)
     }
 
-    /// Reads the keys of a sealed segment from its index file, in id order; none where there is no whole one that fits.
-    pub(super) fn load_keys(storage: &dyn Storage, segment: &SegmentHeader) -> Option<Vec<Key>> {
+    /// Loads the keys of a sealed segment from its index file, in id order; none if there is no
+    /// valid one.
+    pub(super) fn load_keys(
+        storage: &dyn Storage,
+        segment: &SegmentHeader,
+    ) -> Option<Vec<IndexedKey>> {
         let file = storage.open(&index_name(segment.first)).ok()?;
         let (index, keys) = Self::decode(&*file, segment)?;
         let keys_at = (HEADER_BYTES + index.entries.len() * ENTRY_BYTES + 4) as u64;
@@ -205,38 +211,43 @@ impl SparseIndex {
         Some(found)
     }
 
-    /// The index, and how many keys stand behind it.
+    /// Decodes the index, and the number of keys that follow it.
     fn decode(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<(Self, usize)> {
-        let Header { end, length, record_bytes, entries, keys, .. } = Header::read(file, segment)?;
-        // Not more than the file has, before memory is taken for it.
+        let IndexHeader { end, length, record_bytes, entries, keys, .. } =
+            IndexHeader::read(file, segment)?;
+        // Memory is allocated only for what the file really has.
         let needed = u64::from(entries) * ENTRY_BYTES as u64 + u64::from(keys) * KEY_BYTES as u64;
         (needed <= file.length().ok()?).then_some(())?;
         let all = read_sealed(file, 0, HEADER_BYTES + entries as usize * ENTRY_BYTES)?;
         let body = all.get(HEADER_BYTES..)?;
         let entries = body.chunks_exact(ENTRY_BYTES).filter_map(|entry| {
             let mut numbers = numbers(entry);
-            Some(Entry { id: numbers.next()?, offset: numbers.next()?, bytes: numbers.next()? })
+            Some(IndexEntry {
+                id: numbers.next()?,
+                offset: numbers.next()?,
+                bytes: numbers.next()?,
+            })
         });
-        let entries: Vec<Entry> = entries.collect();
+        let entries: Vec<IndexEntry> = entries.collect();
         let id = u32::try_from(end.get().checked_sub(segment.first.get())?).ok()?;
-        let end = Entry { id, offset: length, bytes: record_bytes };
+        let end = IndexEntry { id, offset: length, bytes: record_bytes };
         Some((Self { first: segment.first, entries, end }, keys as usize))
     }
 }
 
-/// What stands in the head of an index file.
-struct Header {
+/// The header of an index file.
+struct IndexHeader {
     end: LogEnd,
     length: u32,
     record_bytes: u32,
     entries: u32,
     keys: u32,
-    /// It has a checksum of its own, which fits.
+    /// Whether it has a valid checksum of its own.
     is_checked: bool,
 }
 
-impl Header {
-    /// Reads it; none where it is none of this segment's.
+impl IndexHeader {
+    /// Reads the header; none if it is not this segment's.
     fn read(file: &dyn StorageFile, segment: &SegmentHeader) -> Option<Self> {
         let mut header = [0; HEADER_BYTES];
         (file.read_at(0, &mut header).ok()? == HEADER_BYTES).then_some(())?;
@@ -248,7 +259,7 @@ impl Header {
         let rest = if is_checked {
             let (body, crc) = header.split_last_chunk::<4>()?;
             (crc32c::crc32c(body) == u32::from_le_bytes(*crc)).then_some(())?;
-            rest.strip_prefix(&segment.mark.to_le_bytes())?
+            rest.strip_prefix(&segment.sync_marker.to_le_bytes())?
         } else {
             let is_old =
                 version == u64::from(FORMAT_VERSION_1) && segment.version == FORMAT_VERSION_1;
@@ -274,7 +285,7 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.as_chunks::<4>().0.iter().map(|number| u32::from_le_bytes(*number))
 }
 
-/// Reads bytes and the checksum of them that stands behind; none where it does not fit.
+/// Reads bytes and the checksum behind them; none if it does not match.
 fn read_sealed(file: &dyn StorageFile, at: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length + 4];
     (file.read_at(at, &mut bytes).ok()? == bytes.len()).then_some(())?;

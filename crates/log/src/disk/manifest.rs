@@ -1,29 +1,35 @@
-//! The manifest: what is true of a directory as a whole. It is small and replaced as a whole.
+//! The manifest: the facts about a directory as a whole. It is small, and replaced as a whole.
 //!
-//! One line of JSON and one with its checksum, so that a person can read it and damage is noticed:
+//! It is one line of JSON and one with its checksum, so that users can read it and damage is
+//! noticed:
 //!
 //! ```text
-//! {"format":2,"role":"master","log":"…32 hex digits…","start":0,"last":0,"synced":42,"secondaries":["bonnie","clyde"]}
+//! {"format":2,"role":"master","log":"…32 hex digits…","start":0,"last":0,"synced":42,
+//!  "secondaries":["bonnie","clyde"]}
 //! crc32c 1a2b3c4d
 //! ```
 //!
 //! - `role` is the kind of node that opened the directory last.
-//! - `start` is the id of the log's first message. Until logs can be trimmed it is 0, and another one is refused.
-//! - `last` is the first id of the last segment file, so that a missing one is noticed; null while there is none.
-//! - `synced` is an end below which all was synced when the manifest was written: the last segment's first id, or after
-//!   a clean stop the log's end.
+//! - `start` is the id of the log's first message. Until logs can be trimmed it is 0, and any other
+//!   value is refused.
+//! - `last` is the first id of the last segment file, so that its loss is noticed; null while there
+//!   is none.
+//! - `synced` is a flushed end: everything below was on disk when the manifest was written. It is
+//!   the last segment's first id or, after a clean stop, the log's end.
 //! - `secondaries` are the names that registered with this master, in that order.
-//! - `seen` and `accepted`, where they are above 0, are how far other nodes were seen to have this log beyond its end,
-//!   and below which end its operator gave that up: what earlier releases need of the section `losses`.
+//! - `seen` and `accepted`, if above 0, are the end up to which other nodes were seen to have this
+//!   log beyond its own end, and the end below which its operator gave that up. Earlier releases
+//!   need these two instead of the section `losses`.
 //!
-//! Later releases add what they need without another version, in two more fields that are left out where they are
-//! empty:
+//! Later releases add what they need without a new version, in two more fields that are left out if
+//! they are empty:
 //!
-//! - `optional` has sections by name that a release which does not know them may ignore. It keeps them as they are. One
-//!   is `losses`: `accepted`, an end below which an earlier release had all given up, and `logs`, the logs of other
-//!   nodes that were seen to be longer, each with its end, its checksum, and whether it was given up.
-//! - `required` has sections that it must not ignore: where it does not know one, it refuses the manifest. So it does
-//!   with any other field that it does not know.
+//! - `optional` has sections by name. A release that does not know a section keeps it unchanged.
+//!   One section is `losses`: `accepted`, an end below which an earlier release gave up everything,
+//!   and `logs`, the longer logs of other nodes, each with its end, its checksum, and whether it
+//!   was given up.
+//! - `required` has sections that must be understood: a release that does not know one refuses the
+//!   manifest, as it does for any other unknown field.
 //!
 //! Version 1 had no `start`; it is read.
 
@@ -40,10 +46,11 @@ use crate::storage::Storage;
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest";
 
-/// Longest manifest, in bytes: 255 names of 64 bytes, several times.
+/// Longest manifest, in bytes: several times the size of 255 names of 64 bytes. Longer: a damaged
+/// file takes more memory. Shorter: later releases have less space for sections.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 
-/// What is true of a directory as a whole.
+/// The facts about a directory as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) role: Role,
@@ -51,20 +58,20 @@ pub(super) struct Manifest {
     pub(super) log: Option<LogId>,
     /// The first id of the last segment.
     pub(super) last: Option<LogEnd>,
-    /// All below was synced.
-    pub(super) synced: LogEnd,
+    /// Everything below was flushed.
+    pub(super) flushed_end: LogEnd,
     pub(super) members: Vec<NodeName>,
     pub(super) losses: Losses,
-    /// What a later release added, and this one need not understand.
+    /// Sections of later releases that this one need not understand.
     pub(super) optional: Sections,
 }
 
-/// Parts of a manifest that are not known here, by name.
+/// Sections of a manifest, by name.
 pub(super) type Sections = serde_json::Map<String, serde_json::Value>;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct ManifestLine {
     format: u16,
     role: String,
     log: Option<String>,
@@ -87,15 +94,15 @@ fn is_zero(end: &u64) -> bool {
     *end == 0
 }
 
-/// The part that tells whether the rest can be understood.
+/// The part that says whether the rest can be understood.
 #[derive(Deserialize)]
-struct Version {
+struct ManifestVersion {
     format: u16,
 }
 
-/// The part that tells whose directory it is.
+/// The part that says which role the directory has.
 #[derive(Deserialize)]
-struct Owner {
+struct ManifestOwner {
     role: String,
 }
 
@@ -105,7 +112,7 @@ impl Manifest {
             role,
             log,
             last: None,
-            synced: LogEnd::ZERO,
+            flushed_end: LogEnd::ZERO,
             members: Vec::new(),
             losses: Losses::default(),
             optional: Sections::new(),
@@ -115,13 +122,13 @@ impl Manifest {
     fn encode(&self) -> String {
         let mut optional = self.optional.clone();
         losses::encode(&self.losses, &mut optional);
-        let line = Line {
+        let line = ManifestLine {
             format: FORMAT_VERSION,
             role: self.role.as_str().to_owned(),
             log: self.log.map(|log| log.to_string()),
             start: 0,
             last: self.last.map(LogEnd::get),
-            synced: self.synced.get(),
+            synced: self.flushed_end.get(),
             secondaries: self.members.iter().map(NodeName::to_string).collect(),
             seen: self.losses.seen_end().get(),
             accepted: self.losses.accepted_end().get(),
@@ -131,17 +138,21 @@ impl Manifest {
         serde_json::to_string(&line).expect("numbers and names")
     }
 
-    /// Reads a manifest, or says in words why it is none.
+    /// Decodes a manifest.
+    ///
+    /// # Errors
+    /// In words, if the bytes are not a manifest, or a newer release's.
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let line = checked_line(bytes)?;
-        let Version { format } = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let ManifestVersion { format } =
+            serde_json::from_str(line).map_err(|error| error.to_string())?;
         if format != FORMAT_VERSION && format != FORMAT_VERSION_1 {
             return Err(format!(
                 "it has format version {format}, and this release reads versions \
                  {FORMAT_VERSION_1} and {FORMAT_VERSION} only"
             ));
         }
-        let mut line: Line = serde_json::from_str(line)
+        let mut line: ManifestLine = serde_json::from_str(line)
             .map_err(|error| format!("a newer release may have written it: {error}"))?;
         if let Some((name, _)) = line.required.iter().next() {
             return Err(format!(
@@ -160,7 +171,7 @@ impl Manifest {
             .ok_or_else(|| format!("the role {:?} is not known", line.role))?;
         let hex = |text: String| u128::from_str_radix(&text, 16).map(LogId::new);
         let log = line.log.map(hex).transpose().map_err(|error| error.to_string())?;
-        // Earlier releases let these register. No client can ask for them to be forgotten, so they stop to count here.
+        // Earlier releases admitted such names. No client can remove them, so they no longer count.
         let names = line.secondaries.iter().filter(|name| !is_dots(name)).map(|name| name.parse());
         let (seen, accepted) = (LogEnd::new(line.seen), LogEnd::new(line.accepted));
         let losses = losses::decode(&mut line.optional, seen, accepted)?;
@@ -168,47 +179,51 @@ impl Manifest {
             role,
             log,
             last: line.last.map(LogEnd::new),
-            synced: LogEnd::new(line.synced),
+            flushed_end: LogEnd::new(line.synced),
             members: names.collect::<Result<_, _>>().map_err(|error| format!("{error}"))?,
             losses,
             optional: line.optional,
         })
     }
 
-    /// The role that a damaged manifest names, if it still does: no few damaged bytes make one word the other.
+    /// Returns the role in a damaged manifest, if it is still readable: a few damaged bytes do not
+    /// turn one role's word into the other's.
     pub(super) fn role_of_damaged(storage: &dyn Storage) -> Option<Role> {
         let bytes = whole_file(storage, MANIFEST).ok()??;
         let line = bytes.split(|&byte| byte == b'\n').next()?;
-        let Owner { role } = serde_json::from_slice(line).ok()?;
+        let ManifestOwner { role } = serde_json::from_slice(line).ok()?;
         Role::named(&role)
     }
 
-    /// Reads the directory's manifest; none where there is none.
+    /// Loads the directory's manifest; none if there is none.
     ///
     /// # Errors
-    /// The system's, with the kind `InvalidData` where the file is no whole manifest.
+    /// The system's, with the kind `InvalidData` if the file is not a valid manifest.
     pub(super) fn load(storage: &dyn Storage) -> io::Result<Option<Self>> {
         let Some(bytes) = whole_file(storage, MANIFEST)? else { return Ok(None) };
         let decoded = Self::decode(&bytes);
         decoded.map(Some).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))
     }
 
-    /// Puts this manifest in the place of the one before. When it returns, it survives every crash.
+    /// Replaces the directory's manifest. On return the new one survives every crash.
     ///
     /// # Errors
-    /// The system's. Either of the two is there then.
+    /// The system's. Either of the two manifests is there then.
     pub(super) fn store(&self, storage: &dyn Storage) -> Result<(), NotStored> {
         replace(storage, MANIFEST, &self.encode())
     }
 }
 
-/// A line with the line behind it that has its checksum.
+/// Appends the line with the checksum.
 fn with_checksum(line: &str) -> Vec<u8> {
     let crc = crc32c::crc32c(line.as_bytes());
     format!("{line}\ncrc32c {crc:08x}\n").into_bytes()
 }
 
-/// The line that a file has in front of its checksum, or says in words why it is none.
+/// Returns the line in front of the checksum.
+///
+/// # Errors
+/// In words, if the checksum does not match.
 pub(super) fn checked_line(bytes: &[u8]) -> Result<&str, String> {
     let text = str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
     let (line, _) = text.split_once('\n').ok_or("it is cut off")?;
@@ -218,7 +233,7 @@ pub(super) fn checked_line(bytes: &[u8]) -> Result<&str, String> {
     Ok(line)
 }
 
-/// Reads a small file; none where there is none.
+/// Reads a small file; none if there is none.
 ///
 /// # Errors
 /// The system's.
@@ -234,18 +249,18 @@ pub(super) fn whole_file(storage: &dyn Storage, name: &str) -> io::Result<Option
     Ok(Some(bytes))
 }
 
-/// Puts a small file with a line and its checksum in the place of the one before. When it returns, it survives every
+/// Replaces a small file by one with a line and its checksum. On return the new one survives every
 /// crash.
 ///
 /// # Errors
-/// The system's. Either of the two is there then.
+/// The system's. Either of the two files is there then.
 pub(super) fn replace(storage: &dyn Storage, name: &str, line: &str) -> Result<(), NotStored> {
     let replace = || {
         let next = format!("{name}.next");
         let file = storage.create(&next)?;
         file.write_at(0, &with_checksum(line))?;
         file.sync()?;
-        // Its descriptor may be one of those in reserve.
+        // Its descriptor may be one of the reserved ones.
         drop(file);
         storage.rename(&next, name)
     };
@@ -253,19 +268,21 @@ pub(super) fn replace(storage: &dyn Storage, name: &str, line: &str) -> Result<(
     storage.sync_directory().map_err(|error| NotStored { error, in_doubt: true })
 }
 
-/// Why a small file is not in its place, or may not be after a crash.
+/// Why a small file was not replaced, or may not be after a crash.
 #[derive(Debug)]
 pub(super) struct NotStored {
     pub(super) error: io::Error,
-    /// Whether either of the two may be there. Otherwise it is the one before, and the new one may be stored later.
+    /// Whether either of the two files may be there. Otherwise it is the old one, and the new one
+    /// may be stored later.
     pub(super) in_doubt: bool,
 }
 
-/// Gives up what other nodes have of a master's log beyond what the master has. Returns below which end that is; none
-/// where nothing is known that could be given up.
+/// Gives up what other nodes have of a master's log beyond the master's own end. Returns below
+/// which end that is; none if no loss is known.
 ///
 /// # Errors
-/// The system's, with the kind `InvalidData` where the manifest is damaged. Either of the two manifests is there then.
+/// The system's, with the kind `InvalidData` if the manifest is damaged. Either of the two
+/// manifests is there then.
 pub fn accept_losses(storage: &dyn Storage) -> io::Result<Option<LogEnd>> {
     let mut manifest = Manifest::load(storage)?.ok_or(io::ErrorKind::NotFound)?;
     let Some(end) = manifest.losses.give_up() else { return Ok(None) };
@@ -284,7 +301,7 @@ mod tests {
             role: Role::Master,
             log: Some(LogId::new(0xabc)),
             last: Some(LogEnd::new(100)),
-            synced: LogEnd::new(123),
+            flushed_end: LogEnd::new(123),
             members: ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec(),
             losses: Losses::default(),
             optional: Sections::new(),
@@ -333,7 +350,7 @@ mod tests {
         let kept = Manifest::decode(&with("optional")).unwrap();
         assert_eq!(kept, Manifest { optional: kept.optional.clone(), ..manifest() });
         assert_eq!(kept.optional["epochs"]["rows"][0][2], "a0");
-        let rewritten = Manifest { synced: LogEnd::new(200), ..kept.clone() }.encode();
+        let rewritten = Manifest { flushed_end: LogEnd::new(200), ..kept.clone() }.encode();
         let read = Manifest::decode(&with_checksum(&rewritten)).unwrap();
         assert_eq!(read.optional, kept.optional);
         let refused = Manifest::decode(&with("required")).unwrap_err();

@@ -1,5 +1,6 @@
-//! Places that were found damaged while a node ran, kept across restarts in the file `damaged`, so that a start knows
-//! of them before anybody reads there. Like the manifest one line of JSON and one with its checksum.
+//! Damaged places that were found while a node ran, persisted in the file `damaged`, so that the
+//! next start knows of them before anybody reads there. Like the manifest, the file is one line of
+//! JSON and one with its checksum.
 
 use std::io;
 
@@ -8,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::manifest::{checked_line, replace, whole_file};
-use super::places::Place;
+use super::places::DamagedPlace;
 use crate::storage::Storage;
 
 /// The file's name.
 pub(super) const NOTES: &str = "damaged";
 
-/// Most places that are noted. More: a dying disk would be written to with each read. Fewer: a start could know of none
-/// of a second kind.
+/// Most places that are noted. More: a failing disk is written to with each read. Fewer: a start
+/// may not know of damage in another segment.
 pub(super) const NOTES_MAX: usize = 64;
 
 #[derive(Serialize, Deserialize)]
@@ -28,8 +29,8 @@ struct Note {
     what: String,
 }
 
-/// Reads the noted places. Notes that cannot be read are as good as none: the damage is found again.
-pub(super) fn load(storage: &dyn Storage) -> Vec<Place> {
+/// Loads the noted places. If they cannot be read, there are none: the damage is found again.
+pub(super) fn load(storage: &dyn Storage) -> Vec<DamagedPlace> {
     let read = || -> io::Result<Vec<Note>> {
         let Some(bytes) = whole_file(storage, NOTES)? else { return Ok(Vec::new()) };
         let line = checked_line(&bytes).map_err(io::Error::other)?;
@@ -39,7 +40,7 @@ pub(super) fn load(storage: &dyn Storage) -> Vec<Place> {
         warn!(file = storage.path_of(NOTES), %error, "the notes of damaged places cannot be read");
         Vec::new()
     });
-    let place = |note: Note| Place {
+    let place = |note: Note| DamagedPlace {
         segment: LogEnd::new(note.segment),
         offset: note.offset,
         ids: IdRange::new(LogEnd::new(note.first), LogEnd::new(note.end.max(note.first))),
@@ -48,12 +49,12 @@ pub(super) fn load(storage: &dyn Storage) -> Vec<Place> {
     notes.into_iter().map(place).collect()
 }
 
-/// Puts these notes in the place of those before. When it returns, they survive every crash.
+/// Replaces the notes. On return they survive every crash.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn store(storage: &dyn Storage, places: &[Place]) -> io::Result<()> {
-    let note = |place: &Place| Note {
+pub(super) fn store(storage: &dyn Storage, places: &[DamagedPlace]) -> io::Result<()> {
+    let note = |place: &DamagedPlace| Note {
         segment: place.segment.get(),
         offset: place.offset,
         first: place.ids.start().get(),

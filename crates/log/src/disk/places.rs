@@ -1,4 +1,4 @@
-//! Every damaged place of a segment file: what lies behind one is looked for and looked at.
+//! Finds all damaged places of a segment file, also behind the first one.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -6,64 +6,65 @@ use std::ops::ControlFlow;
 use acklog_types::{IdRange, LogEnd, record_at, record_size};
 use memchr::memmem;
 
-use super::files::Unread;
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SegmentHeader};
 use super::index::ENTRY_DISTANCE_BYTES;
-use super::scan::{CHUNK_BYTES, OF_OTHERS, Scanned, Visit};
-use super::window::Window;
+use super::read_ahead::ReadAhead;
+use super::read_error::SegmentReadError;
+use super::scan::{OF_OTHERS, SCAN_BYTES, Scanned, Visit};
 use crate::storage::StorageFile;
 
-/// Damaged records in a row that are told one by one. More: what is no record at all takes long to look at. Fewer:
-/// whole records behind them are not found.
+/// Most damaged records in a row that are reported one by one. More: searching bytes that are not
+/// records takes long. Fewer: whole records behind them are missed.
 const DAMAGED_IN_A_ROW_MAX: usize = 64;
 
-/// Bytes that are searched for the group that a reader wants, from where it finds none: an index tells of each group
-/// that begins farther away.
+/// Bytes that are searched for the group of a wanted message, from an offset without a group on.
+/// The index has every group that begins farther away.
 const NEAR_BYTES: usize = ENTRY_DISTANCE_BYTES as usize + GROUP_HEADER_BYTES;
 
-/// A place in a segment file that is not what was written there.
+/// A place in a segment file that does not have what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct DamagedPlace {
     /// The first id of the segment, which is in its file's name.
     pub segment: LogEnd,
-    /// Where in the file.
+    /// The offset in the file, in bytes.
     pub offset: u64,
-    /// The messages that cannot be read because of it. Empty where none is known of.
+    /// The messages that cannot be read because of it. Empty if none is known.
     pub ids: IdRange,
     /// What is wrong there.
     pub what: String,
 }
 
-/// What was found in a damaged segment.
-pub(super) struct Surveyed {
-    pub(super) places: Vec<Place>,
-    /// Where the segment goes on behind its end: the first message of the next group and its place. None where nothing
-    /// leads there.
+/// The damage of a segment.
+pub(super) struct DamageFound {
+    pub(super) places: Vec<DamagedPlace>,
+    /// Where the segment goes on behind its end: the first message of the next group and its
+    /// offset. None if nothing leads there.
     pub(super) behind: Option<(LogEnd, u64)>,
 }
 
-/// A group that begins at `at`.
-struct Group {
+/// A group that was found at `at`.
+struct FoundGroup {
     at: u64,
     header: GroupHeader,
 }
 
 /// Looks for damaged places.
-struct Survey<'a> {
-    window: Window<'a>,
+struct DamageSurvey<'a> {
+    input: ReadAhead<'a>,
     header: &'a SegmentHeader,
     end: LogEnd,
     /// The next message.
     next: LogEnd,
-    /// What lies below was shown before.
+    /// Messages below were visited before.
     shown: LogEnd,
     /// The place that the scan found, and what is wrong there, until it is noted.
     first: Option<(u64, String)>,
-    places: Vec<Place>,
+    places: Vec<DamagedPlace>,
 }
 
-/// Lists the damaged places of a segment in which a scan found one, and shows the whole records that the scan did not
-/// show, also those of a batch with a damaged one. `end` is where the segment should end, or what is wanted of it.
+/// Lists the damaged places of a segment in which a scan found one. Visits the whole records that
+/// the scan did not visit, including those of a batch with a damaged record. `end` is where the
+/// segment should end, or where the wanted part of it ends.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -73,15 +74,16 @@ pub(super) fn damaged_places(
     scanned: &Scanned,
     end: LogEnd,
     visit: Visit<'_>,
-) -> io::Result<Surveyed> {
+) -> io::Result<DamageFound> {
     let mut at = scanned.broken_group.unwrap_or(scanned.index.length());
-    let window = Window::new(file, CHUNK_BYTES);
+    let input = ReadAhead::new(file, SCAN_BYTES);
     let (next, first) = (scanned.index.end(), scanned.bad.clone());
     let first = first.map(|bad| (bad.offset, bad.what));
-    let mut survey = Survey { window, header, end, next, shown: next, first, places: Vec::new() };
+    let mut survey =
+        DamageSurvey { input, header, end, next, shown: next, first, places: Vec::new() };
     let mut behind = None;
     while survey.next < end {
-        let Some(group) = find_group(&mut survey.window, survey.header, at, survey.next)? else {
+        let Some(group) = find_group(&mut survey.input, survey.header, at, survey.next)? else {
             survey.note(at, end, "no whole group of records stands behind this place");
             behind = None;
             break;
@@ -91,34 +93,34 @@ pub(super) fn damaged_places(
             survey.note(at, group.header.first, what);
         }
         if survey.look_at(&group, visit)?.is_break() {
-            // What is wrong lies behind what is wanted.
+            // The damage lies behind the wanted part.
             survey.first = None;
             break;
         }
         at = group.at + group.header.size();
         behind = Some((survey.next, at));
     }
-    // It may be of a kind that loses no message.
+    // It may be damage that loses no message.
     if let Some((offset, what)) = survey.first.take() {
         let ids = IdRange::empty(scanned.index.end());
-        survey.places.insert(0, Place { segment: header.first, offset, ids, what });
+        survey.places.insert(0, DamagedPlace { segment: header.first, offset, ids, what });
     }
-    Ok(Surveyed { places: survey.places, behind })
+    Ok(DamageFound { places: survey.places, behind })
 }
 
-impl Survey<'_> {
-    /// Notes that what lies between the next message and `until` cannot be read.
+impl DamageSurvey<'_> {
+    /// Notes that the messages from the next one up to `until` cannot be read.
     fn note(&mut self, offset: u64, until: LogEnd, what: &str) {
         let ids = IdRange::new(self.next, until);
         let (offset, what) = self.first.take().unwrap_or_else(|| (offset, what.to_owned()));
-        self.places.push(Place { segment: self.header.first, offset, ids, what });
+        self.places.push(DamagedPlace { segment: self.header.first, offset, ids, what });
         self.next = until;
     }
 
-    /// Looks at the records of a group from the next message on.
-    fn look_at(&mut self, group: &Group, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
+    /// Checks the records of a group from the next message on.
+    fn look_at(&mut self, group: &FoundGroup, visit: Visit<'_>) -> io::Result<ControlFlow<()>> {
         let begin = group.at + group.header.header_bytes() as u64;
-        let bytes = self.window.get(begin, group.header.bytes as usize)?.to_vec();
+        let bytes = self.input.get(begin, group.header.bytes as usize)?.to_vec();
         if group.header.is_of_others(&bytes) {
             self.note(group.at, group.header.end(), OF_OTHERS);
             return Ok(ControlFlow::Continue(()));
@@ -152,17 +154,17 @@ impl Survey<'_> {
     }
 }
 
-/// Finds the first whole group header at or behind a place whose group has messages from `next` on.
+/// Finds the first whole group header at or behind `at` whose group has messages from `next` on.
 fn find_group(
-    window: &mut Window<'_>,
+    input: &mut ReadAhead<'_>,
     segment: &SegmentHeader,
     mut at: u64,
     next: LogEnd,
-) -> io::Result<Option<Group>> {
+) -> io::Result<Option<FoundGroup>> {
     loop {
-        let piece = window.get(at, CHUNK_BYTES)?;
+        let piece = input.get(at, SCAN_BYTES)?;
         let found = group_in(piece, at, segment, next);
-        if found.is_some() || piece.len() < CHUNK_BYTES {
+        if found.is_some() || piece.len() < SCAN_BYTES {
             return Ok(found);
         }
         // A header may lie across the border of two pieces.
@@ -170,40 +172,41 @@ fn find_group(
     }
 }
 
-/// The same in the piece of a file that begins at `at`.
-fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<Group> {
-    let needle = segment.mark.to_le_bytes();
+/// Finds it in the piece of a file that begins at `at`.
+fn group_in(piece: &[u8], at: u64, segment: &SegmentHeader, next: LogEnd) -> Option<FoundGroup> {
+    let needle = segment.sync_marker.to_le_bytes();
     memmem::find_iter(piece, &needle).find_map(|found| {
         let header = segment.decode_group(piece.get(found..).unwrap_or_default());
         let header = header.filter(|header| header.end() > next)?;
-        Some(Group { at: at + found as u64, header })
+        Some(FoundGroup { at: at + found as u64, header })
     })
 }
 
-/// Returns the group that a reader of what begins at `from` goes on with, where no whole group header is at `at`, at
-/// which the one of message `next` should be: its first message and its place.
+/// Returns the group with which a reader of message `from` continues, if there is no whole group
+/// header at `at`, where the group of message `next` should begin: its first message and its
+/// offset.
 ///
 /// # Errors
 /// When the damage hides what is wanted, or the file cannot be read.
 pub(super) fn pass_damage(
-    window: &mut Window<'_>,
+    input: &mut ReadAhead<'_>,
     segment: &SegmentHeader,
     (next, at): (LogEnd, u64),
     from: LogEnd,
-) -> Result<(LogEnd, u64), Unread> {
+) -> Result<(LogEnd, u64), SegmentReadError> {
     if next < from {
-        let piece = window.get(at, NEAR_BYTES).map_err(Unread::Failed)?;
+        let piece = input.get(at, NEAR_BYTES).map_err(SegmentReadError::Io)?;
         let behind = group_in(piece, at, segment, from);
         if let Some(group) = behind.filter(|group| group.header.first <= from) {
             return Ok((group.header.first, group.at));
         }
     }
     let what = format!("no whole group of records from message {next} on");
-    Err(Unread::Damaged(at, next, what))
+    Err(SegmentReadError::Damaged(at, next, what))
 }
 
-/// The size of a damaged record, where its length field, and those of damaged records behind it, lead to a whole record
-/// or to the group's end.
+/// Returns the size of a damaged record if its length field, and those of damaged records behind
+/// it, lead to a whole record or to the group's end.
 fn whole_behind(bytes: &[u8], id: LogEnd, end: LogEnd) -> Option<usize> {
     let (mut rest, mut next) = (bytes, id);
     for _ in 0..DAMAGED_IN_A_ROW_MAX {

@@ -1,10 +1,10 @@
-//! What a start finds in a directory, and what it does about what a crash left.
+//! Recovery: opens a directory's log, and repairs what a crash left.
 //!
-//! Let S be the highest end that the manifest or any whole group header names as synced. Bytes below S were forced to
-//! the disk and acked: where they are not what was written, that is damage, and the node refuses to start. At or above
-//! S a crash may have torn writes, in any order: the first record there that is not whole ends the log, and it and all
-//! behind it are cut off. What is kept at or above S is written again and synced before anybody sees it: that it can be
-//! read back proves nothing about the disk.
+//! Let S be the highest flushed end in the manifest and in any whole group header. Everything below
+//! S was flushed and acked: if it is not what was written, it is damaged, and the node refuses to
+//! start. At or above S a crash may have torn writes, in any order. The first record there that is
+//! not whole ends the log, and everything from there on is cut off. What is kept at or above S is
+//! written again and flushed before anybody sees it: reading it back proves nothing about the disk.
 
 pub mod backup;
 mod findings;
@@ -22,32 +22,34 @@ use std::sync::{Arc, RwLock};
 use acklog_types::{Checksum, IdRange, LogEnd, RunningChecksum};
 use tracing::{info, warn};
 
-use self::walk::{Found, Look, unknown};
+use self::walk::{LogDirectory, SegmentVisitor, unknown};
 use super::cause::is_full;
-use super::files::{Files, Sealed, Segment};
-use super::format::{Role, SegmentHeader, segment_name};
-use super::index::{Key, SparseIndex};
+use super::format::{Role, SegmentHeader};
+use super::index::{IndexedKey, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
+use super::names::segment_name;
 use super::notes;
-use super::places::Place;
+use super::places::DamagedPlace;
+use super::read_ahead::ReadAhead;
 use super::scan::{Scanned, no_visit, scan};
-use super::window::Window;
-use super::{Committer, Disk, DiskOptions, Keeper, OpenError};
-use crate::shared::{Before, Shared};
+use super::segment_file::{SealedSegment, SegmentFile};
+use super::segments::Segments;
+use super::{Committer, DiskOptions, DiskState, OpenError, Scrubber};
+use crate::shared::{Before, SharedLog};
 use crate::storage::{Storage, StorageFile};
 use crate::{LogWriter, Opened, ReadError};
 
 /// Bytes that are written again at once.
 const REWRITE_BYTES: usize = 1024 * 1024;
 
-/// A directory's log, ready to be used.
+/// A directory's log, ready to use.
 #[derive(Debug)]
 pub struct Recovered {
-    pub(crate) shared: Arc<Shared>,
-    /// Writes what was appended.
+    pub(crate) shared: Arc<SharedLog>,
+    /// The group-commit writer.
     pub committer: Committer,
-    /// Makes indexes, scrubs, repairs.
-    pub keeper: Keeper,
+    /// Writes indexes, scrubs and repairs.
+    pub scrubber: Scrubber,
     /// The log, and what was found in it.
     pub opened: Opened,
 }
@@ -57,15 +59,15 @@ pub struct Recovered {
 /// # Errors
 /// When the directory cannot be used, or its log is damaged.
 pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recovered, OpenError> {
-    let found = Found { storage: &*storage, role: options.role };
+    let found = LogDirectory { storage: &*storage, role: options.role };
     let firsts = found.segments()?;
     let mut manifest = found.manifest(&options, &firsts)?;
     let mut start = Start::new(&found, &manifest);
     found.walk(&manifest, &firsts, &mut start)?;
     let keys = start.keys(options.keys)?;
     let Start { sealed, last, .. } = start;
-    let sealed: Vec<Sealed> = sealed.iter().map(|old| old.sealed).collect();
-    // Up to here nothing was changed but indexes.
+    let sealed: Vec<SealedSegment> = sealed.iter().map(|old| old.sealed).collect();
+    // So far only indexes were changed.
     found.set_aside(&manifest, &firsts)?;
     if let Some((segment, scanned)) = &last {
         found.mend(&manifest, segment, scanned)?;
@@ -75,11 +77,11 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
         None => Some(RunningChecksum::START),
     };
     let segment = last.map(|(segment, scanned)| {
-        Arc::new(Segment { index: RwLock::new(scanned.index), ..segment })
+        Arc::new(SegmentFile { index: RwLock::new(scanned.index), ..segment })
     });
     let end = segment.as_ref().map_or(LogEnd::ZERO, |segment| segment.end());
-    // All that is left is synced by now, whatever the headers know.
-    manifest.synced = end;
+    // All that is left is flushed by now, whatever the headers say.
+    manifest.flushed_end = end;
     found.store(&manifest)?;
     // A secondary without messages belongs to no log yet.
     let is_known = options.role == Role::Master || end > LogEnd::ZERO;
@@ -88,67 +90,67 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     info!(dir = found.path(), %end, segments = sealed.len() + usize::from(segment.is_some()),
         log = log_shown, "opened the log on disk");
     let indexed = sealed.len();
-    let files = Files::new(storage.clone(), sealed, segment.clone());
-    let (damage, noted) = known_damage(&*storage, &files, end);
-    let (last, accepted_ms) = last_record(&files, end).unzip();
+    let segments = Segments::new(storage.clone(), sealed, segment.clone());
+    let (damage, noted) = known_damage(&*storage, &segments, end);
+    let (last, accepted_ms) = last_record(&segments, end).unzip();
     let before = Before { end, running, last, accepted_ms: accepted_ms.unwrap_or_default() };
-    let shared = Shared::new(before, options.sizes.chunk_bytes, Some(Disk::new(files)));
+    let shared = SharedLog::new(before, options.sizes.chunk_bytes, Some(DiskState::new(segments)));
     let shared = Arc::new(shared);
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses.clone());
     let is_old = log != Some(options.new_log);
-    let keeper = Keeper::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
+    let scrubber = Scrubber::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
     let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
-    let (writer, reader) = LogWriter::of(shared.clone(), log);
+    let (writer, reader) = LogWriter::pair(shared.clone(), log);
     let opened = Opened { writer, reader, log, is_old, members, losses, keys };
-    Ok(Recovered { shared, committer, keeper, opened })
+    Ok(Recovered { shared, committer, scrubber, opened })
 }
 
-/// The checksum of the last record of a log, and when that was accepted; none where there is none, or it cannot be read
-/// now.
-fn last_record(files: &Files, end: LogEnd) -> Option<(Checksum, u64)> {
-    let records = files.read(end.last_id()?.before(), end, 0).ok()?;
+/// Returns the checksum of the last record of a log, and when that was accepted; none if there is
+/// none, or it cannot be read now.
+fn last_record(segments: &Segments, end: LogEnd) -> Option<(Checksum, u64)> {
+    let records = segments.read(end.last_id()?.before(), end, 0).ok()?;
     records.iter().next().map(|record| (record.checksum, record.accepted_ms))
 }
 
-/// The noted places of damage that are damaged still, as a read of them tells, and the segments that they are in. The
-/// others were mended since.
+/// Reads the noted damaged places. Returns the errors of those that are still damaged, and the
+/// segments of all of them.
 fn known_damage(
     storage: &dyn Storage,
-    files: &Files,
+    segments: &Segments,
     end: LogEnd,
 ) -> (Vec<ReadError>, VecDeque<LogEnd>) {
     let mut noted = notes::load(storage);
     noted.retain(|place| place.ids.start() < end);
-    let read = |place: &Place| {
+    let read = |place: &DamagedPlace| {
         let from = place.ids.start();
-        files.read(from, from.plus(1), 0).err()
+        segments.read(from, from.plus(1), 0).err()
     };
     let damage: Vec<ReadError> = noted.iter().filter_map(read).collect();
     (damage, noted.iter().map(|place| place.segment).collect())
 }
 
-/// A start's way along the segments: it ends at the first damage.
+/// A start's walk along the segments. It ends at the first damage.
 struct Start<'a> {
-    found: &'a Found<'a>,
+    found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
-    /// Whether an index that is missing or does not fit is made again.
+    /// Whether to write a missing or invalid index again.
     makes_indexes: bool,
     sealed: Vec<OldSegment>,
-    last: Option<(Segment, Scanned)>,
+    last: Option<(SegmentFile, Scanned)>,
 }
 
-/// A sealed segment that a start came by.
+/// A sealed segment that was visited.
 struct OldSegment {
-    sealed: Sealed,
+    sealed: SealedSegment,
     header: SegmentHeader,
-    /// How many keyed messages it has; none where its index does not vouch for that.
+    /// Number of keyed messages; none if its index does not prove it.
     keys: Option<u32>,
 }
 
-impl Look for Start<'_> {
-    /// Takes where a segment ends from the head of its index, if the next file agrees. Else the segment is read, and
-    /// its index written anew.
+impl SegmentVisitor for Start<'_> {
+    /// Takes the segment's end from the header of its index, if the next file agrees. Otherwise
+    /// scans the segment and writes its index again.
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         let found = self.found;
         let (file, header) = found.open(self.manifest, name, first)?;
@@ -175,11 +177,11 @@ impl Look for Start<'_> {
                 (scanned.index.end(), Some(scanned.keys.len() as u32))
             }
         };
-        self.sealed.push(OldSegment { sealed: Sealed { first, end }, header, keys });
+        self.sealed.push(OldSegment { sealed: SealedSegment { first, end }, header, keys });
         Ok(end)
     }
 
-    /// The last segment is read whole: what is missing of it must lie above all that was synced.
+    /// Scans the last segment completely: anything missing from it must lie above the flushed end.
     fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError> {
         let (_, header) = self.found.open(self.manifest, name, first)?;
         let file = self.found.storage.open_to_write(name);
@@ -187,24 +189,24 @@ impl Look for Start<'_> {
         let scanned =
             scan(&*file, &header, &mut no_visit).map_err(self.found.failed("read", name))?;
         self.found.check_last(self.manifest, name, &scanned)?;
-        self.last = Some((Segment::new(header, file, SparseIndex::new(first)), scanned));
+        self.last = Some((SegmentFile::new(header, file, SparseIndex::new(first)), scanned));
         Ok(())
     }
 
-    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, _: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         Err(damage)
     }
 }
 
 impl<'a> Start<'a> {
-    fn new(found: &'a Found<'a>, manifest: &'a Manifest) -> Self {
+    fn new(found: &'a LogDirectory<'a>, manifest: &'a Manifest) -> Self {
         Self { found, manifest, makes_indexes: true, sealed: Vec::new(), last: None }
     }
 
-    /// The last `count` keyed messages, in id order. Only as many indexes are read as have them.
-    fn keys(&self, count: usize) -> Result<Vec<Key>, OpenError> {
+    /// Returns the last `count` keyed messages, in id order. Reads no more indexes than necessary.
+    fn keys(&self, count: usize) -> Result<Vec<IndexedKey>, OpenError> {
         let Some((_, scanned)) = &self.last else { return Ok(Vec::new()) };
-        let mut keys: Vec<Key> = scanned.keys.iter().rev().take(count).copied().collect();
+        let mut keys: Vec<IndexedKey> = scanned.keys.iter().rev().take(count).copied().collect();
         for old in self.sealed.iter().rev().filter(|old| old.keys != Some(0)) {
             if keys.len() >= count {
                 break;
@@ -233,8 +235,8 @@ impl<'a> Start<'a> {
     }
 }
 
-impl Found<'_> {
-    /// The manifest; a new one where the directory has nothing yet.
+impl LogDirectory<'_> {
+    /// Returns the manifest; a new one if the directory is empty.
     fn manifest(&self, options: &DiskOptions, firsts: &[LogEnd]) -> Result<Manifest, OpenError> {
         match self.stored_manifest()? {
             Some(manifest) if manifest.role != self.role => Err(OpenError::OtherRole {
@@ -252,8 +254,8 @@ impl Found<'_> {
         }
     }
 
-    /// Puts a manifest in place, also one that is as it was: its name may be one that no sync of the directory has made
-    /// safe. On a full disk the node starts all the same, since it can be read.
+    /// Stores a manifest, even an unchanged one: its name may never have been synced. On a full
+    /// disk the node starts nevertheless, since the log can be read.
     fn store(&self, manifest: &Manifest) -> Result<(), OpenError> {
         let is_there = self.storage.open(MANIFEST).is_ok();
         let stored = match manifest.store(self.storage).map_err(|failed| failed.error) {
@@ -266,7 +268,7 @@ impl Found<'_> {
         stored.map_err(self.failed("write", MANIFEST))
     }
 
-    /// Reads a sealed segment, all of whose records must be whole.
+    /// Scans a sealed segment, all of whose records must be whole.
     fn read_sealed(
         &self,
         name: &str,
@@ -286,7 +288,8 @@ impl Found<'_> {
         }
     }
 
-    /// Makes the names free of the files that the manifest does not tell of. They have no messages: the walk saw to it.
+    /// Renames the files that the manifest does not name, so that their names are free. They have
+    /// no messages: the walk has checked that.
     fn set_aside(&self, manifest: &Manifest, firsts: &[LogEnd]) -> Result<(), OpenError> {
         let mut names = None;
         for first in unknown(manifest, firsts) {
@@ -307,26 +310,26 @@ impl Found<'_> {
     fn mend(
         &self,
         manifest: &Manifest,
-        segment: &Segment,
+        segment: &SegmentFile,
         scanned: &Scanned,
     ) -> Result<(), OpenError> {
         let (name, index) = (segment_name(segment.header.first), &scanned.index);
-        let synced = scanned.synced.max(manifest.synced);
+        let flushed_end = scanned.flushed_end.max(manifest.flushed_end);
         if let Some(bad) = &scanned.bad {
             warn!(file = self.storage.path_of(&name), offset = bad.cut, bytes = bad.bytes,
                 id = %bad.ids, what = bad.what, "a torn end of the log, as a crash leaves it, is cut off");
         }
-        if scanned.bad.is_none() && index.end() == synced {
+        if scanned.bad.is_none() && index.end() == flushed_end {
             return Ok(());
         }
-        let mended = mend_file(&*segment.file, &segment.header, scanned, synced);
+        let mended = mend_file(&*segment.file, &segment.header, scanned, flushed_end);
         mended.map_err(self.failed("mend", &name))?;
-        info!(file = name, end = %index.end(), synced = %synced, "what is kept of the log's end is synced");
+        info!(file = name, end = %index.end(), synced = %flushed_end, "what is kept of the log's end is synced");
         Ok(())
     }
 }
 
-/// A free name for a file that is kept beside the one that takes its place.
+/// Returns a free name for a file that is kept beside the one that replaces it.
 fn name_aside(names: &[String], name: &str, why: &str) -> String {
     let numbered = (2..).map(|number| format!("{name}.{why}-{number}"));
     let mut aside = std::iter::once(format!("{name}.{why}")).chain(numbered);
@@ -337,18 +340,18 @@ fn mend_file(
     file: &dyn StorageFile,
     header: &SegmentHeader,
     scanned: &Scanned,
-    synced: LogEnd,
+    flushed_end: LogEnd,
 ) -> io::Result<()> {
     let index = &scanned.index;
-    let (_, mut at) = index.before(synced);
-    let mut window = Window::new(file, REWRITE_BYTES);
-    while at < index.length() && synced < index.end() {
+    let (_, mut at) = index.before(flushed_end);
+    let mut input = ReadAhead::new(file, REWRITE_BYTES);
+    while at < index.length() && flushed_end < index.end() {
         let rest = (index.length() - at).min(REWRITE_BYTES as u64);
-        let bytes = window.get(at, rest as usize)?;
+        let bytes = input.get(at, rest as usize)?;
         file.write_at(at, bytes)?;
         at += bytes.len() as u64;
     }
-    // A group of which the front is kept: its header must not count the rest.
+    // Only the front of this group is kept: its header must not count the rest.
     if let Some(group_at) = scanned.broken_group.filter(|&at| at < index.length()) {
         let mut kept = vec![0; (index.length() - group_at) as usize];
         file.read_at(group_at, &mut kept)?;
@@ -356,7 +359,7 @@ fn mend_file(
         let records = kept.get(group.header_bytes()..).unwrap_or_default();
         let range = IdRange::new(group.first, index.end());
         let mut head = Vec::new();
-        header.group(range, records, group.synced_end).encode(header.mark, &mut head);
+        header.group(range, records, group.flushed_end).encode(header.sync_marker, &mut head);
         file.write_at(group_at, &head)?;
     }
     file.set_length(index.length())?;

@@ -1,4 +1,4 @@
-//! Reading a segment file from front to end: what start-up, the scrub and the offline inspection do.
+//! Scans segment files from start to end: for recovery, the scrubber and inspection.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -7,62 +7,62 @@ use acklog_types::{IdRange, KeyHash, LogEnd, Record, RunningChecksum, checked_re
 use memchr::memmem;
 
 use super::format::{GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::index::{Key, SparseIndex};
-use super::window::Window;
+use super::index::{IndexedKey, SparseIndex};
+use super::read_ahead::ReadAhead;
 use crate::storage::StorageFile;
 
-/// How much of a file is read at once, in bytes.
-pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
+/// Bytes of a file that are read at once.
+pub(super) const SCAN_BYTES: usize = 1024 * 1024;
 
-/// What is wrong with a group whose header's sum is not that of its records.
+/// The fault of a group whose sum does not match its records.
 pub(super) const OF_OTHERS: &str = "the records here are whole, but not those that were written";
 
-/// What a segment file holds.
+/// What a segment file has.
 #[derive(Debug)]
 pub(super) struct Scanned {
-    /// Of the whole records from the front on, as far as their batches are whole.
+    /// The index of the whole records at the front, up to the last whole batch.
     pub(super) index: SparseIndex,
     /// The keyed messages among them, in id order.
-    pub(super) keys: Vec<Key>,
-    /// The checksum of all records before its end; none where it is not known.
+    pub(super) keys: Vec<IndexedKey>,
+    /// The checksum of all records before their end; none if it is not known.
     pub(super) running: Option<RunningChecksum>,
-    /// The highest end that any whole group header names as synced, also behind a bad spot.
-    pub(super) synced: LogEnd,
-    /// What ends the whole records, where it is not the file's end or the zeros that were written ahead.
+    /// The highest flushed end of all whole group headers, also of those behind a bad spot.
+    pub(super) flushed_end: LogEnd,
+    /// What ends the whole records, unless it is the file's end or preallocated zeros.
     pub(super) bad: Option<BadSpot>,
-    /// Where the last group begins whose header counts records that are not kept.
+    /// The offset of the last group whose header counts records that are not kept.
     pub(super) broken_group: Option<u64>,
-    /// The visitor wanted no more. What lies behind was not read.
+    /// Whether the visitor stopped the scan. What follows was not read.
     pub(super) is_stopped: bool,
 }
 
-/// A place in a file that is not what was written there.
+/// A place in a file that does not have what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadSpot {
-    /// Its place in the file.
+    /// Its offset in the file.
     pub(super) offset: u64,
     /// What is wrong there.
     pub(super) what: String,
-    /// Where what is kept ends: there, or before it, where the batch begins that it lies in.
+    /// The end of what is kept: this offset or, inside a batch, the one where the batch begins.
     pub(super) cut: u64,
-    /// The messages that begin behind what is kept, as far as whole group headers tell of them.
+    /// The messages behind what is kept, as far as whole group headers tell.
     pub(super) ids: IdRange,
-    /// Bytes from there to the last one that is not zero.
+    /// Bytes from `cut` to the last byte that is not zero.
     pub(super) bytes: u64,
 }
 
-/// What to do with each whole record. `Break` ends the reading.
+/// Called with each whole record. `Break` ends the scan.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&Record<'_>) -> ControlFlow<()>;
 
-/// Looks at no record.
+/// Ignores a record.
 pub(super) fn no_visit(_: &Record<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Why the whole records end: where, and what stands there; none for zeros and the file's end.
-struct Stop {
+/// Why the whole records end: where, and what is wrong there; nothing for zeros and the file's end.
+struct ScanStop {
     offset: u64,
-    /// Where what is kept ends: before `offset`, where a batch is broken that began before.
+    /// The end of what is kept: before `offset` if that lies inside a batch.
     cut: u64,
     what: Option<String>,
 }
@@ -79,7 +79,8 @@ pub(super) fn scan(
     scan_from(file, header, SparseIndex::new(header.first), header.running, visit)
 }
 
-/// Scans a segment from where `index` ends, that is, where a group begins; `running` is of what stands before.
+/// Scans a segment from the end of `index` on, where a group must begin. `running` is the checksum
+/// of all records before.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -90,40 +91,40 @@ pub(super) fn scan_from(
     running: Option<RunningChecksum>,
     visit: Visit<'_>,
 ) -> io::Result<Scanned> {
-    let mut window = Window::new(file, CHUNK_BYTES);
+    let mut input = ReadAhead::new(file, SCAN_BYTES);
     let mut scanned = Scanned {
         index,
         keys: Vec::new(),
         running,
-        synced: LogEnd::ZERO,
+        flushed_end: LogEnd::ZERO,
         bad: None,
         broken_group: None,
         is_stopped: false,
     };
     let (stop, mut told_end) = loop {
         let at = scanned.index.length();
-        let head = window.get(at, GROUP_HEADER_BYTES)?;
+        let head = input.get(at, GROUP_HEADER_BYTES)?;
         let Some(group) = header.decode_group(head) else {
             let is_blank = head.iter().all(|&byte| byte == 0);
             let what =
                 (!is_blank).then(|| "the header of a group of records is damaged".to_owned());
-            break (Stop { offset: at, cut: at, what }, scanned.index.end());
+            break (ScanStop { offset: at, cut: at, what }, scanned.index.end());
         };
         if group.first != scanned.index.end() {
             let what =
                 format!("message {} stands where {} should be", group.first, scanned.index.end());
-            break (Stop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
+            break (ScanStop { offset: at, cut: at, what: Some(what) }, scanned.index.end());
         }
-        scanned.synced = scanned.synced.max(group.synced_end);
-        if let Some(stop) = scanned.take_group(&mut window, at, &group, visit)? {
+        scanned.flushed_end = scanned.flushed_end.max(group.flushed_end);
+        if let Some(stop) = scanned.take_group(&mut input, at, &group, visit)? {
             break (stop, group.end());
         }
         if scanned.is_stopped {
             return Ok(scanned);
         }
     };
-    let behind = look_behind(&mut window, stop.cut, header)?;
-    scanned.synced = scanned.synced.max(behind.synced);
+    let behind = look_behind(&mut input, stop.cut, header)?;
+    scanned.flushed_end = scanned.flushed_end.max(behind.flushed_end);
     told_end = told_end.max(behind.end);
     if behind.bytes > 0 || scanned.broken_group.is_some() {
         let begin = scanned.index.end();
@@ -139,23 +140,23 @@ pub(super) fn scan_from(
 }
 
 impl Scanned {
-    /// Takes in the whole records of a group, but for a batch without its end. Returns where they end, if before the
-    /// group does.
+    /// Takes the whole records of a group, except for an incomplete batch. Returns where they end
+    /// if that is before the group's end.
     fn take_group(
         &mut self,
-        window: &mut Window<'_>,
+        input: &mut ReadAhead<'_>,
         at: u64,
         group: &GroupHeader,
         visit: Visit<'_>,
-    ) -> io::Result<Option<Stop>> {
+    ) -> io::Result<Option<ScanStop>> {
         let begin = at + group.header_bytes() as u64;
-        let bytes = window.get(begin, group.bytes as usize)?;
+        let bytes = input.get(begin, group.bytes as usize)?;
         if group.is_of_others(bytes) {
             self.broken_group = Some(at);
-            return Ok(Some(Stop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
+            return Ok(Some(ScanStop { offset: at, cut: at, what: Some(OF_OTHERS.to_owned()) }));
         }
         let (mut rest, mut next, mut what) = (bytes, group.first, None);
-        // Up to the last whole batch.
+        // The end of the last whole batch, as a position and as bytes.
         let (mut end, mut kept) = (next, 0);
         while next < group.end() && !self.is_stopped {
             match record_at(next.next_id(), rest) {
@@ -170,7 +171,7 @@ impl Scanned {
                     if is_alone {
                         self.take(&record, visit);
                     } else {
-                        // Read once more rather than kept meanwhile: there may be a million of them.
+                        // Decoded again instead of kept meanwhile: there may be a million of them.
                         let batch = bytes.get(kept..at).unwrap_or_default();
                         checked_records(end, batch).for_each(|record| self.take(&record, visit));
                     }
@@ -202,7 +203,7 @@ impl Scanned {
         }
         let cut = if kept == 0 { at } else { begin + kept };
         let offset = begin + whole;
-        Ok(what.map(|what| Stop { offset, cut, what: Some(what) }))
+        Ok(what.map(|what| ScanStop { offset, cut, what: Some(what) }))
     }
 
     fn take(&mut self, record: &Record<'_>, visit: Visit<'_>) {
@@ -213,40 +214,45 @@ impl Scanned {
     }
 }
 
-/// What whole group headers at or behind a place say, and how far the file goes on from there with anything but zeros.
-struct Behind {
-    synced: LogEnd,
+/// What whole group headers at or behind an offset say, and how far the file goes on with anything
+/// but zeros.
+struct GroupsBehind {
+    flushed_end: LogEnd,
     end: LogEnd,
     bytes: u64,
 }
 
-/// Finds whole groups behind a spot from which nothing leads to them.
-fn look_behind(window: &mut Window<'_>, from: u64, header: &SegmentHeader) -> io::Result<Behind> {
-    let mut behind = Behind { synced: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
-    let needle = header.mark.to_le_bytes();
+/// Finds whole groups behind a place from which nothing leads to them.
+fn look_behind(
+    input: &mut ReadAhead<'_>,
+    from: u64,
+    header: &SegmentHeader,
+) -> io::Result<GroupsBehind> {
+    let mut behind = GroupsBehind { flushed_end: LogEnd::ZERO, end: LogEnd::ZERO, bytes: 0 };
+    let needle = header.sync_marker.to_le_bytes();
     let mut at = from;
     loop {
-        let piece = window.get(at, CHUNK_BYTES)?;
+        let piece = input.get(at, SCAN_BYTES)?;
         if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
             behind.bytes = at + last as u64 + 1 - from;
         }
         for found in memmem::find_iter(piece, &needle) {
             let head = piece.get(found..).unwrap_or_default();
             if let Some(group) = header.decode_group(head) {
-                behind.synced = behind.synced.max(group.synced_end);
+                behind.flushed_end = behind.flushed_end.max(group.flushed_end);
                 behind.end = behind.end.max(group.end());
             }
         }
         // A header may lie across the border of two pieces.
         let step = piece.len().saturating_sub(GROUP_HEADER_BYTES - 1);
-        if piece.len() < CHUNK_BYTES {
+        if piece.len() < SCAN_BYTES {
             return Ok(behind);
         }
         at += step as u64;
     }
 }
 
-/// Reads a segment file's header. The inner error says in words why it is none.
+/// Reads a segment file's header. The inner error says in words why it is not one.
 ///
 /// # Errors
 /// When the file cannot be read.

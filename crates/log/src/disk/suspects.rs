@@ -1,27 +1,28 @@
-//! Segments that the disk failed to read: for the moment, or for good.
+//! Segments that the disk failed to read: temporarily or permanently.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogEnd;
 
-/// Time between two failed reads of one segment after which it counts as damaged. Shorter: a line to the disk that is
-/// gone for the moment looks like damage. Longer: a bad sector is told later.
+/// Time between two failed reads of a segment after which it counts as damaged. Shorter: an
+/// interrupted connection to the disk looks like damage. Longer: a bad sector is reported later.
 const FAILS_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Segments of which the disk could not read a part, and when that was first so. A bad sector stays bad; a line to the
-/// disk comes back.
+/// Segments that the disk failed to read, and when that first happened. A bad sector stays bad; a
+/// connection to the disk comes back.
 #[derive(Debug, Default)]
 pub(super) struct Suspects(BTreeMap<LogEnd, Instant>);
 
 impl Suspects {
-    /// Notes a failed read of the segment that begins at `first`. Returns whether it fails for good.
+    /// Notes a failed read of the segment that begins with `first`. Returns whether the failure is
+    /// permanent.
     pub(super) fn note(&mut self, first: LogEnd, now: Instant) -> bool {
         let since = *self.0.entry(first).or_insert(now);
         now.saturating_duration_since(since) >= FAILS_AGAIN_AFTER
     }
 
-    /// The segment has another file now.
+    /// Forgets a segment, because it has a new file.
     pub(super) fn forget(&mut self, first: LogEnd) {
         self.0.remove(&first);
     }

@@ -1,4 +1,4 @@
-//! The log on a disk that loses, tears and fails.
+//! The log on a disk that loses data, tears writes and fails.
 
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ mod batches;
 mod belonging;
 mod damage;
 mod failures;
-mod keeper;
 mod passing;
 mod repair;
+mod scrubber;
+mod segments;
 
-/// So small that a few messages make several segments, and hardly anything is left in memory.
+/// So small that a few messages make several segments, and almost nothing stays in memory.
 const SIZES: Sizes =
-    Sizes { segment_bytes: 700, recent_bytes: 100, chunk_bytes: 100, ahead_bytes: 200 };
+    Sizes { segment_bytes: 700, recent_bytes: 100, chunk_bytes: 100, preallocate_bytes: 200 };
 
 const OPTIONS: DiskOptions = DiskOptions { keys: 1000, sizes: SIZES, ..DiskOptions::OF_TESTS };
 
@@ -34,7 +35,8 @@ fn open(disk: &SimDisk) -> Recovered {
     open_with(disk, OPTIONS).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The text of message `n`: sizes vary, and every third has a key, if it is the first of its batch.
+/// Returns the text of message `n`. Sizes vary; every third message has a key if it is the first of
+/// its batch.
 fn text(n: u64) -> String {
     format!("message {n} {}", "x".repeat((n * 7 % 40) as usize))
 }
@@ -56,7 +58,7 @@ fn append_batch(log: &mut Recovered, count: u64) {
     log.opened.writer.flush();
 }
 
-/// Appends single messages and commits them, as many as one of the counts tells at a time.
+/// Appends single messages and commits them, one commit for each count.
 fn commit(log: &mut Recovered, counts: &[u64]) {
     counts.iter().for_each(|&count| commit_batches(log, &vec![1; count as usize]));
 }
@@ -68,8 +70,8 @@ fn commit_batches(log: &mut Recovered, counts: &[u64]) {
     log.committer.sync();
 }
 
-/// Reads everything that is shown; all of it must be what was appended, in whole batches, or unreadable. Returns
-/// whether all was read.
+/// Reads everything that is visible. It must be what was appended, in whole batches, or unreadable.
+/// Returns whether all was read.
 fn read_all(reader: &LogReader, max_bytes: usize) -> bool {
     let (mut from, end) = (LogEnd::ZERO, reader.durable_end());
     while from < end {
@@ -106,7 +108,7 @@ fn assert_whole(log: &Recovered, end: u64) {
 
 fn segments(disk: &SimDisk) -> Vec<String> {
     let mut names = crate::storage::Storage::list(disk).unwrap();
-    names.retain(|name| format::first_of(name).is_some());
+    names.retain(|name| names::first_of(name).is_some());
     names.sort();
     names
 }
@@ -203,10 +205,10 @@ fn the_last_keys_are_known_again_with_and_without_indexes() {
             (0..5).for_each(|_| commit_batches(log, &vec![length; 20 / length as usize]));
         };
         commits(&mut log);
-        log.keeper.index_sealed();
+        log.scrubber.index_sealed();
         commits(&mut log);
         let has_index = |name: &String| !disk.bytes(&name.replace(".log", ".index")).is_empty();
-        assert!(has_index(&segments(&disk)[0]), "the keeper wrote indexes");
+        assert!(has_index(&segments(&disk)[0]), "the scrubber wrote indexes");
         let of = |n| Some((KeyHash::of(key(n)?.as_str()), MessageId::new(n)));
         let all: Vec<_> = (0..200).step_by(length as usize).filter_map(of).collect();
         for count in [0, 1, 7, 40, 1000] {
@@ -243,10 +245,10 @@ fn members_are_remembered() {
     let names = ["bonnie", "clyde"].map(|name| name.parse().unwrap()).to_vec();
     let mut losses = Losses { accepted: LogEnd::new(3), ..Losses::default() };
     losses.note(LogEnd::new(7), None);
-    log.opened.writer.remember(3, names.clone(), losses.clone());
-    assert_eq!(log.opened.reader.remembered(), 0);
+    log.opened.writer.persist_members(3, names.clone(), losses.clone());
+    assert_eq!(log.opened.reader.members_version(), 0);
     log.committer.write();
-    assert_eq!(log.opened.reader.remembered(), 3);
+    assert_eq!(log.opened.reader.members_version(), 3);
     disk.crash(&mut ChaCha8Rng::seed_from_u64(1));
     let again = open(&disk).opened;
     assert_eq!((again.members, again.losses), (names, losses));
@@ -289,7 +291,7 @@ fn a_failed_sync_is_final_and_what_it_was_for_is_never_acked() {
     disk.fail_next_syncs(1);
     commit(&mut log, &[2]);
     assert!(matches!(log.opened.reader.disk_fault(), Some(DiskFault::Failed { .. })));
-    // The next sync would succeed, without the data.
+    // The next sync would succeed, but without the data.
     commit(&mut log, &[2]);
     assert_whole(&log, 4);
     disk.crash(&mut ChaCha8Rng::seed_from_u64(5));
@@ -320,7 +322,8 @@ fn a_secondary_takes_the_identity_of_the_log_that_its_messages_are_of() {
     assert_whole(&copy, 30);
 }
 
-/// What must hold of a life full of crashes: what was durable stays, what is shown is what was appended.
+/// Crashes a log again and again: what was durable must stay, and what is visible must be what was
+/// appended.
 fn live_through_crashes(seed: u64, fsync: Fsync) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let disk = SimDisk::new();
@@ -332,7 +335,7 @@ fn live_through_crashes(seed: u64, fsync: Fsync) {
             4..7 => append_batch(&mut log, rng.random_range(1..15)),
             7..11 => log.committer.write(),
             11..15 => log.committer.sync(),
-            15 => drop(log.keeper.index_sealed()),
+            15 => drop(log.scrubber.index_sealed()),
             16 => disk.fail_next_syncs(rng.random_range(0..2)),
             17 => disk.fail_writes_after(rng.random_range(0..2000)),
             end => {
@@ -349,7 +352,7 @@ fn live_through_crashes(seed: u64, fsync: Fsync) {
                 log = open_with(&disk, options)
                     .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
                 let found = log.opened.reader.durable_end();
-                // Without syncs only a process may die, not the machine.
+                // Without syncs only the process may die, not the machine.
                 let keeps = fsync == Fsync::Always || end != 18;
                 assert!(!keeps || shown <= found, "seed {seed}: {shown} shown, {found} left");
                 assert_eq!(log.opened.reader.disk_fault(), None);

@@ -1,26 +1,26 @@
-//! The two things on a disk: the bytes of a file, and the names in a directory.
+//! The two kinds of images on a disk: the bytes of a file, and the names in a directory.
 
 use std::collections::BTreeMap;
 
 use super::cached::Image;
 
-/// What a disk writes as a whole or not at all, in bytes.
+/// The unit that a disk writes atomically, in bytes.
 const SECTOR: usize = 512;
 
 /// The bytes of a file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bytes(pub(super) Vec<u8>);
+pub(super) struct FileBytes(pub(super) Vec<u8>);
 
 /// A change of a file.
 #[derive(Clone, Debug)]
 pub(super) enum BytesChange {
-    /// These bytes at this offset; the file grows where it has to.
+    /// Writes these bytes at this offset; the file grows if necessary.
     Write(usize, Vec<u8>),
-    /// Cut off there, or lengthened with zeros.
+    /// Truncates the file, or extends it with zeros.
     SetLength(usize),
 }
 
-impl Bytes {
+impl FileBytes {
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset + bytes.len();
         if self.0.len() < end {
@@ -30,7 +30,7 @@ impl Bytes {
     }
 }
 
-impl Image for Bytes {
+impl Image for FileBytes {
     type Change = BytesChange;
 
     fn apply(&mut self, change: &BytesChange) {
@@ -58,23 +58,23 @@ impl Image for Bytes {
     }
 }
 
-/// The names in a directory, and which file each stands for.
+/// The names in a directory, and the file of each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(pub(super) BTreeMap<String, FileNumber>);
+pub(super) struct DirectoryNames(pub(super) BTreeMap<String, FileNumber>);
 
-/// Says which file is meant, whatever its name: never given again.
+/// Identifies a file, whatever its name. Never reused.
 pub(super) type FileNumber = u64;
 
 /// A change of a directory.
 #[derive(Clone, Debug)]
 pub(super) enum NamesChange {
-    /// From now on the name stands for this file, which has no other, and for no other file.
+    /// Gives a file this name instead of any name that it has, and instead of any file that has it.
     Give(String, FileNumber),
-    /// The name is gone.
+    /// Removes a name.
     Remove(String),
 }
 
-impl Image for Names {
+impl Image for DirectoryNames {
     type Change = NamesChange;
 
     fn apply(&mut self, change: &NamesChange) {

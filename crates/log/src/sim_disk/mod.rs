@@ -1,182 +1,138 @@
-//! A disk in memory that is as bad as a real one may be: what was not synced is lost in part, and it fails on demand.
+//! A simulated disk in memory that fails as real ones do: it loses a part of what was not synced,
+//! and fails on demand.
 //!
-//! Writes are visible at once. A file's bytes and length are safe once that file was synced, names once the directory
-//! was: [`SimDisk::crash`] draws for all others, sector by sector, whether they are there afterwards. Nothing here
-//! takes time or draws from anything but the generator that is handed in.
+//! Writes are visible at once. A file's bytes and length are durable once that file was synced,
+//! names once the directory was. [`SimDisk::crash`] draws for all others, sector by sector, whether
+//! they survive. Nothing here takes time or draws from anything but the generator that is passed
+//! in.
 //!
 //! # Caveats
-//! A directory is flat, and room is counted in bytes written: also what is written over costs room.
+//! A directory is flat, and free space is counted in bytes written: overwriting costs space, too.
 
 mod cached;
 mod image;
+mod state;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cached::Cached;
-use image::{Bytes, BytesChange, FileNumber, Names, NamesChange};
+use image::{BytesChange, FileBytes, FileNumber, NamesChange};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rustix::io::Errno;
+pub use state::DiskCounts;
+use state::SimState;
 
 use crate::storage::{Storage, StorageFile};
 
-/// A disk with one directory. A clone is the same disk; [`snapshot`](Self::snapshot) makes another one.
+/// A disk with one directory. A clone is the same disk; [`snapshot`](Self::snapshot) makes another
+/// one.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
-    state: Arc<Mutex<State>>,
-    /// The process that may use it; none: whoever has it.
+    state: Arc<Mutex<SimState>>,
+    /// The process that may use this handle; none: any process.
     life: Option<u64>,
 }
 
-/// An open file. It belongs to the process that opened it, and fails once that is gone.
+/// An open file. It belongs to the process that opened it, and fails once that has ended.
 #[derive(Debug)]
 struct OpenFile {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<SimState>>,
     number: FileNumber,
     life: u64,
 }
 
-#[derive(Clone, Debug)]
-struct State {
-    names: Cached<Names>,
-    /// Also those that lost their name and may still be open.
-    files: BTreeMap<FileNumber, Cached<Bytes>>,
-    next_number: FileNumber,
-    /// Number of crashes and kills so far.
-    life: u64,
-    /// Bytes that may still be written; none: any number.
-    room: Option<u64>,
-    failing_syncs: u64,
-    failing_reads: u64,
-    /// Whether no file can be opened.
-    without_descriptors: bool,
-    /// Changes that are done before `failing_changes` fail.
-    good_changes: u64,
-    failing_changes: u64,
-    counts: DiskCounts,
-}
-
-/// What a disk was asked for so far, failures included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DiskCounts {
-    /// Reads of files.
-    pub reads: u64,
-    /// Writes of files.
-    pub writes: u64,
-    /// Bytes that were really written.
-    pub written_bytes: u64,
-    /// Syncs of files and of the directory.
-    pub syncs: u64,
-    /// All that was to change something: writes, syncs, new files and names, and lengths.
-    pub changes: u64,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            names: Cached::new(Names::default()),
-            files: BTreeMap::new(),
-            next_number: 0,
-            life: 0,
-            room: None,
-            failing_syncs: 0,
-            failing_reads: 0,
-            without_descriptors: false,
-            good_changes: 0,
-            failing_changes: 0,
-            counts: DiskCounts::default(),
-        }
-    }
-}
-
 impl SimDisk {
-    /// An empty disk that does all it is asked for.
+    /// Returns an empty disk without faults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same disk for one process: it can no longer be used, for anything, once that process is crashed or killed.
-    /// A thread that outlives its process so does no harm.
+    /// Returns a handle on the same disk for one process. It fails once that process is crashed or
+    /// killed, so that a thread that outlives its process does no harm.
     #[must_use]
     pub fn mounted(&self) -> Self {
         let life = self.lock().life;
         Self { state: Arc::clone(&self.state), life: Some(life) }
     }
 
-    /// A disk of its own that is as this one is now, with what is not synced and what is to fail.
+    /// Returns an independent copy of the disk, with what is not synced and the faults that are
+    /// set.
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let state = self.lock().clone();
         Self { state: Arc::new(Mutex::new(state)), life: None }
     }
 
-    /// The machine goes down and comes back: what was not synced survives in part, and that is safe from now on. Files
-    /// that were open fail from now on. What was told to fail goes on failing.
+    /// Crashes the machine and restarts it: what was not synced survives in part, and is durable
+    /// from now on. Files that were open fail from now on. Injected failures stay.
     pub fn crash(&self, rng: &mut ChaCha8Rng) {
-        // All and nothing are the common cases of real disks, and a fixed chance would hardly ever draw them.
+        // All and nothing are the common cases of real disks, and a fixed probability would hardly
+        // ever draw them.
         let rate = match rng.random_range(0..4) {
             0 => 0.0,
             1 => 1.0,
             _ => rng.random_range(0.0..1.0),
         };
         let mut state = self.lock();
-        let State { names, files, life, .. } = &mut *state;
+        let SimState { names, files, life, .. } = &mut *state;
         names.crash(rate, rng);
         files.values_mut().for_each(|file| file.crash(rate, rng));
         files.retain(|number, _| names.seen().0.values().any(|named| named == number));
         *life += 1;
     }
 
-    /// The process is killed and the machine stays up: files that were open fail from now on. All that was written is
-    /// still seen, and what was not synced is as unsafe as before: reading it back proves nothing.
+    /// Kills the process while the machine stays up: files that were open fail from now on. All
+    /// that was written is still visible, and what was not synced is still not durable: reading it
+    /// back proves nothing.
     pub fn kill(&self) {
         self.lock().life += 1;
     }
 
-    /// After this many more bytes the disk is full; the write that meets the end is done in part.
+    /// Makes the disk full after this many more bytes. The write that reaches the limit is done in
+    /// part.
     pub fn fail_writes_after(&self, bytes: u64) {
         self.lock().room = Some(bytes);
     }
 
-    /// The next `count` syncs fail. What they were to make safe stays visible and never becomes safe by a later sync,
-    /// only by being written again: so Linux does it.
+    /// Makes the next `count` syncs fail. What they should have made durable stays visible and is
+    /// never made durable by a later sync, only by writing it again, as on Linux.
     pub fn fail_next_syncs(&self, count: u64) {
         self.lock().failing_syncs = count;
     }
 
-    /// The next `count` reads fail.
+    /// Makes the next `count` reads fail.
     pub fn fail_next_reads(&self, count: u64) {
         self.lock().failing_reads = count;
     }
 
-    /// After `good` more changes the next `count` fail, whatever they are: new files and names, writes, lengths, and
-    /// syncs of files and of the directory. A sync fails as in [`fail_next_syncs`](Self::fail_next_syncs), the others
-    /// do nothing.
+    /// Lets `good` more changes succeed, and makes the next `count` fail, whatever they are: new
+    /// files and names, writes, lengths, and syncs of files and of the directory. A sync fails as
+    /// in [`fail_next_syncs`](Self::fail_next_syncs); the others do nothing.
     pub fn fail_changes(&self, good: u64, count: u64) {
         let mut state = self.lock();
         (state.good_changes, state.failing_changes) = (good, count);
     }
 
-    /// From now on the process has no descriptor left to open a file with.
+    /// Makes every opening of a file fail from now on, for lack of a descriptor.
     pub fn take_descriptors(&self) {
         self.lock().without_descriptors = true;
     }
 
-    /// Nothing fails any more, and there is room.
+    /// Ends all injected failures, and frees space.
     pub fn heal(&self) {
         let mut state = self.lock();
         (state.room, state.failing_syncs, state.failing_reads) = (None, 0, 0);
         (state.failing_changes, state.without_descriptors) = (0, false);
     }
 
-    /// What the disk was asked for so far.
+    /// Returns the counts of all calls so far.
     pub fn counts(&self) -> DiskCounts {
         self.lock().counts
     }
 
-    /// A file's bytes as everybody sees them.
+    /// Returns the visible bytes of a file.
     ///
     /// # Panics
     /// When there is no such file.
@@ -184,7 +140,8 @@ impl SimDisk {
         self.lock().named(name).seen().0.clone()
     }
 
-    /// Damages a file, on the disk and at once: flips one bit of it, counted from the lowest of its first byte.
+    /// Damages a file, on the disk and at once: flips one bit of it, counted from the lowest of its
+    /// first byte.
     ///
     /// # Panics
     /// When there is no such file, or it is not that long.
@@ -197,7 +154,7 @@ impl SimDisk {
         file.change_disk(BytesChange::Write(at, vec![flipped]));
     }
 
-    /// Damages a file, on the disk and at once: cuts it off, or lengthens it with zeros.
+    /// Damages a file, on the disk and at once: truncates it, or extends it with zeros.
     ///
     /// # Panics
     /// When there is no such file.
@@ -205,7 +162,7 @@ impl SimDisk {
         self.lock().named(name).change_disk(BytesChange::SetLength(index(length)));
     }
 
-    /// Takes a file away, on the disk and at once.
+    /// Removes a file, on the disk and at once.
     ///
     /// # Panics
     /// When there is no such file.
@@ -215,12 +172,12 @@ impl SimDisk {
         state.names.change_disk(NamesChange::Remove(name.to_owned()));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SimState> {
         self.state.lock().expect("no test goes on after a panic in here")
     }
 
-    /// The disk's state, for the process that asks.
-    fn used(&self) -> io::Result<MutexGuard<'_, State>> {
+    /// Locks the state for the process of this handle, unless that has ended.
+    fn used(&self) -> io::Result<MutexGuard<'_, SimState>> {
         let state = self.lock();
         match self.life {
             Some(life) if life != state.life => Err(dead()),
@@ -260,7 +217,7 @@ impl Storage for SimDisk {
             Err(_) => {
                 let number = state.next_number;
                 state.next_number += 1;
-                state.files.insert(number, Cached::new(Bytes::default()));
+                state.files.insert(number, Cached::new(FileBytes::default()));
                 state.names.change(NamesChange::Give(name.to_owned(), number));
                 number
             }
@@ -342,47 +299,9 @@ impl StorageFile for OpenFile {
 }
 
 impl OpenFile {
-    fn used(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn used(&self) -> io::Result<MutexGuard<'_, SimState>> {
         let state = self.state.lock().expect("no test goes on after a panic in here");
         if state.life == self.life { Ok(state) } else { Err(dead()) }
-    }
-}
-
-impl State {
-    fn number(&self, name: &str) -> io::Result<FileNumber> {
-        self.names.seen().0.get(name).copied().ok_or_else(|| Errno::NOENT.into())
-    }
-
-    fn file(&mut self, number: FileNumber) -> &mut Cached<Bytes> {
-        self.files.get_mut(&number).expect("files go with a crash, and so does who knows them")
-    }
-
-    fn named(&mut self, name: &str) -> &mut Cached<Bytes> {
-        let number = self.number(name).unwrap_or_else(|_| panic!("no file {name}"));
-        self.file(number)
-    }
-
-    fn sync_fails(&mut self) -> bool {
-        self.counts.syncs += 1;
-        let left = self.failing_syncs.checked_sub(1);
-        self.failing_syncs = left.unwrap_or(0);
-        self.change().is_err() || left.is_some()
-    }
-
-    /// One more change. Whether it may be done.
-    fn change(&mut self) -> io::Result<()> {
-        self.counts.changes += 1;
-        match (self.good_changes, self.failing_changes) {
-            (_, 0) => Ok(()),
-            (0, _) => {
-                self.failing_changes -= 1;
-                Err(Errno::IO.into())
-            }
-            _ => {
-                self.good_changes -= 1;
-                Ok(())
-            }
-        }
     }
 }
 
@@ -390,7 +309,7 @@ fn dead() -> io::Error {
     io::Error::other("the process that opened this is gone: open it again")
 }
 
-/// A place in a file, which lies in memory.
+/// Converts an offset into an index: the file lies in memory.
 fn index(offset: u64) -> usize {
     usize::try_from(offset).expect("files of a simulated disk fit into memory")
 }

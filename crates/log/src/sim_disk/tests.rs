@@ -1,4 +1,4 @@
-//! What the disk promises, what it does not, and what it does on demand.
+//! What the disk guarantees, what it does not, and its injected failures.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use rand::SeedableRng;
 
 use super::*;
 
-/// Enough crashes to see whatever is likely enough.
+/// Enough crashes to draw every likely result.
 const SEEDS: u64 = 200;
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// A disk with one safe file.
+/// Returns a disk with one durable file.
 fn disk(name: &str, bytes: &[u8]) -> (SimDisk, Arc<dyn StorageFile>) {
     let disk = SimDisk::new();
     let file = disk.create(name).unwrap();
@@ -23,7 +23,7 @@ fn disk(name: &str, bytes: &[u8]) -> (SimDisk, Arc<dyn StorageFile>) {
     (disk, file)
 }
 
-/// All that a crash makes of the disk, over many seeds.
+/// Returns all results of a crash, over many seeds.
 fn crashes<T: Ord>(disk: &SimDisk, look: impl Fn(&SimDisk) -> T) -> BTreeSet<T> {
     let crashed = |seed| {
         let copy = disk.snapshot();

@@ -1,6 +1,6 @@
 //! The bytes of each kind of frame, pinned; and what is no frame.
 
-use acklog_types::{MessageId, encode_record};
+use acklog_types::{InBatch, MessageId, encode_record};
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn run(first: u64, texts: &[&str]) -> Records {
             1_700_000_000_000,
             None,
             text,
-            false,
+            InBatch::Last,
         );
     }
     let end = first + texts.len() as u64;
@@ -88,7 +88,14 @@ fn the_document_shows_the_bytes_of_every_frame() {
 fn the_document_shows_the_bytes_of_a_record_with_a_key() {
     let mut bytes = Vec::new();
     let key = "order-17".parse().unwrap();
-    encode_record(&mut bytes, MessageId::new(4), 1_700_000_000_000, Some(&key), "Msg5", false);
+    encode_record(
+        &mut bytes,
+        MessageId::new(4),
+        1_700_000_000_000,
+        Some(&key),
+        "Msg5",
+        InBatch::Last,
+    );
     let document = include_str!("../../../../docs/PROTOCOL.md");
     let block = format!("Keyed record:\n{}\n", dump(&bytes));
     assert!(document.contains(&block), "docs/PROTOCOL.md lacks this dump:\n{block}");

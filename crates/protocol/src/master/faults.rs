@@ -35,7 +35,7 @@ impl<L: LogView> FaultHooks for Master<L> {
     }
 
     fn is_open(&self, session: SessionId) -> bool {
-        self.by_session.contains_key(&session)
+        self.members.on_session(session).is_some()
     }
 
     fn peer(&self, session: SessionId) -> Option<&NodeName> {
@@ -47,7 +47,7 @@ impl<L: LogView> FaultHooks for Master<L> {
     }
 
     fn sent(&mut self, now: Instant, session: SessionId) {
-        let id = self.by_session.get(&session);
+        let id = self.members.on_session(session);
         if let Some(member) = id.and_then(|id| self.members.get_mut(id)) {
             member.sent(now);
         }
@@ -57,8 +57,8 @@ impl<L: LogView> FaultHooks for Master<L> {
 impl<L: LogView> Master<L> {
     /// Drops all connections, as a user asked for. Returns how many there were.
     pub(super) fn drop_connections(&mut self) -> usize {
-        let members = self.by_session.keys();
-        let sessions: Vec<SessionId> = members.chain(self.strangers.keys()).copied().collect();
+        let sessions = self.members.sessions().chain(self.pending.iter());
+        let sessions: Vec<SessionId> = sessions.collect();
         warn!(connections = sessions.len(), "dropping all connections, as asked for");
         for &session in &sessions {
             self.close(session, CloseReason::OnDemand);
@@ -73,6 +73,6 @@ impl<L: LogView> Master<L> {
     }
 
     fn member_on(&self, session: SessionId) -> Option<&Member> {
-        self.by_session.get(&session).and_then(|id| self.members.get(id))
+        self.members.on_session(session).and_then(|id| self.members.get(id))
     }
 }

@@ -1,6 +1,6 @@
 //! How a connection becomes a member: who is let in, who is refused, and who has to leave for it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use acklog_types::{
     Checksum, IdRange, LogEnd, NodeName, Records, RequestId, SECONDARIES_MAX, SessionId,
@@ -8,38 +8,15 @@ use acklog_types::{
 use acklog_types::{LogView, Unreadable};
 use tracing::{debug, info, warn};
 
+use super::losses::{BEGIN_ANEW, KEEP_IT};
 use super::member::NewLink;
-use super::refused::Refused;
-use super::{LeaderEffect, Master, Member, MemberId, Standing, send};
+use super::peers::refused::Refused;
+use super::{LeaderEffect, Master, Standing};
 use crate::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
 use crate::status::Status;
 use crate::{CloseReason, ProtocolError};
-
-/// Time for a connection to finish its handshake: the longest artificial delay of one, twice.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Most connections that have not finished their handshake, where there are descriptors enough; the oldest makes room.
-/// Lower: strangers could keep secondaries out more easily. Higher: they would hold more of our memory.
-pub const STRANGERS_MAX: usize = 1024;
-
-/// A connection that has not finished its handshake.
-#[derive(Debug)]
-pub(super) struct Stranger {
-    pub(super) address: String,
-    pub(super) deadline: Instant,
-    /// Its handshake and the number of the request, while its log is compared with this one.
-    uncompared: Option<(RequestId, Handshake)>,
-}
-
-/// How a secondary begins anew.
-pub(super) const BEGIN_ANEW: &str = "restart it where its log is in memory, or stop it and run \
-    `acklog log reset DIR` on its data directory";
-
-/// What stands before all else where a secondary may have the better copy of this log.
-pub(super) const KEEP_IT: &str = "Keep this node as it is: GET /messages shows what it has, and \
-    `acklog log dump DIR` prints it from its data directory";
 
 /// A refusal: its code and what to tell the person at the other end.
 type Refusal = (RefusalCode, String);
@@ -64,31 +41,21 @@ impl<L: LogView> Master<L> {
     /// A connection was accepted.
     pub(super) fn meet(&mut self, now: Instant, session: SessionId, address: String) {
         debug!(%session, address, "accepted a connection");
-        if self.strangers.len() >= self.options.max_strangers
-            && let Some(oldest) = self.next_stranger().map(|(_, oldest)| oldest)
-        {
+        if let Some(oldest) = self.pending.surplus() {
             self.close(oldest, CloseReason::TooManyHandshakes);
         }
-        let deadline = now + HANDSHAKE_TIMEOUT;
-        self.strangers.insert(session, Stranger { address, deadline, uncompared: None });
+        self.pending.insert(now, session, address);
     }
 
     /// Closes the connections whose time for a handshake is over.
-    pub(super) fn dismiss_strangers(&mut self, now: Instant) {
-        while let Some((deadline, session)) = self.next_stranger()
-            && deadline <= now
-        {
+    pub(super) fn close_expired(&mut self, now: Instant) {
+        while let Some(session) = self.pending.expired(now) {
             self.close(session, CloseReason::HandshakeTimeout);
         }
     }
 
-    /// The stranger whose time is over first, and so the oldest.
-    pub(super) fn next_stranger(&self) -> Option<(Instant, SessionId)> {
-        self.strangers.iter().map(|(&session, stranger)| (stranger.deadline, session)).min()
-    }
-
     /// The first frame of a connection must be a handshake.
-    pub(super) fn receive_from_stranger(
+    pub(super) fn receive_pending(
         &mut self,
         now: Instant,
         session: SessionId,
@@ -110,11 +77,8 @@ impl<L: LogView> Master<L> {
             }
         };
         debug!(%session, peer = %handshake.name, %request, end = %handshake.end, "handshake");
-        let Some(stranger) = self.strangers.get_mut(&session) else { return };
-        match &mut stranger.uncompared {
-            // Repeated, as after a time limit: the answer is to the last one.
-            Some((pending, _)) => *pending = request,
-            None => self.judge(now, session, request, handshake, None),
+        if !self.pending.repeat_handshake(session, request) {
+            self.judge(now, session, request, handshake, None);
         }
     }
 
@@ -126,9 +90,8 @@ impl<L: LogView> Master<L> {
         session: SessionId,
         is_same: Result<bool, Unreadable>,
     ) {
-        let stranger = self.strangers.get_mut(&session);
-        match stranger.and_then(|stranger| stranger.uncompared.take()) {
-            Some(_) if self.is_paused() => {
+        match self.pending.finish_comparison(session) {
+            Some(_) if self.time.is_paused() => {
                 debug!(%session, "this node is paused; the secondary asks again later");
             }
             Some((request, handshake)) => {
@@ -163,8 +126,7 @@ impl<L: LogView> Master<L> {
                 self.close(session, CloseReason::DiskFault);
             }
             Err(Denied::Uncompared { end, told }) => {
-                if let Some(stranger) = self.strangers.get_mut(&session) {
-                    stranger.uncompared = Some((request, handshake));
+                if self.pending.start_comparison(session, request, handshake) {
                     let compare = LeaderEffect::Compare { session, end, told };
                     self.effects.push_back(compare.into());
                 }
@@ -212,7 +174,7 @@ impl<L: LogView> Master<L> {
             );
             return Err((RefusalCode::NotListed, detail).into());
         }
-        let known = self.members.values().find(|member| member.name() == name);
+        let known = self.members.named(name).map(|(_, member)| member);
         if let Some(member) = known
             && member.status() != Status::Unhealthy
             && !member.is_instance(*instance)
@@ -319,28 +281,21 @@ impl<L: LogView> Master<L> {
     }
 
     fn let_in(&mut self, now: Instant, session: SessionId, handshake: &Handshake) {
-        let address =
-            self.strangers.remove(&session).map(|stranger| stranger.address).unwrap_or_default();
-        let replaced = self.member_named(&handshake.name).and_then(|id| self.members.get(&id));
-        let replaced = replaced.and_then(Member::session);
+        let address = self.pending.remove(session).unwrap_or_default();
+        let replaced = self.members.named(&handshake.name);
+        let replaced = replaced.and_then(|(_, member)| member.session());
         // Of an earlier connection of the same process nothing is to come any more.
-        let is_earlier = |stranger: &Stranger| {
-            let pending = stranger.uncompared.as_ref().map(|(_, pending)| pending);
-            pending.is_some_and(|pending| {
-                (&pending.name, pending.instance) == (&handshake.name, handshake.instance)
-            })
-        };
-        let earlier = self.strangers.range(..session).filter(|(_, stranger)| is_earlier(stranger));
-        let earlier: Vec<SessionId> = earlier.map(|(&earlier, _)| earlier).collect();
+        let earlier = self.pending.earlier_of_same_process(session, handshake);
         for replaced in earlier.into_iter().chain(replaced) {
             self.close(replaced, CloseReason::Replaced);
         }
         // A guest went with its connection.
-        let id = self
-            .member_named(&handshake.name)
-            .unwrap_or_else(|| self.add_member(handshake.name.clone(), Standing::Guest));
+        let known = self.members.named(&handshake.name).map(|(id, _)| id);
+        let id = known.unwrap_or_else(|| {
+            self.members.add(handshake.name.clone(), Standing::Guest, &self.options)
+        });
         self.refused.remove(&handshake.name);
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(member) = self.members.get(id) else { return };
         if member.acked_end() > handshake.end {
             let acked = member.acked_end();
             warn!(peer = %handshake.name, %acked, end = %handshake.end,
@@ -349,22 +304,8 @@ impl<L: LogView> Master<L> {
         info!(peer = %handshake.name, address, end = %handshake.end, log_end = %self.durable_end,
             "a secondary joins");
         let (end, instance) = (handshake.end, handshake.instance);
-        member.connect(now, NewLink { session, instance, address, end }, &self.options);
-        self.by_session.insert(session, id);
+        let new = NewLink { session, instance, address, end };
+        self.members.connect(now, id, new, &self.options);
         self.note_acked();
-    }
-
-    fn member_named(&self, name: &NodeName) -> Option<MemberId> {
-        self.members.iter().find(|(_, member)| member.name() == name).map(|(&id, _)| id)
-    }
-
-    /// Answers a request.
-    pub(super) fn respond(
-        &mut self,
-        session: SessionId,
-        request: RequestId,
-        response: Response<IdRange>,
-    ) {
-        send(&mut self.effects, session, Frame::Response(request, response));
     }
 }

@@ -11,10 +11,17 @@ use acklog_types::{Checksum, LogEnd, NodeName};
 use tracing::error;
 
 use super::Master;
-use super::handshake::{BEGIN_ANEW, KEEP_IT};
 use crate::frame::RefusalCode;
 use crate::outcome::Refusal;
 use crate::status::RefusedHealth;
+
+/// How a secondary begins anew.
+pub(super) const BEGIN_ANEW: &str = "restart it where its log is in memory, or stop it and run \
+    `acklog log reset DIR` on its data directory";
+
+/// What stands before all else where a secondary may have the better copy of this log.
+pub(super) const KEEP_IT: &str = "Keep this node as it is: GET /messages shows what it has, and \
+    `acklog log dump DIR` prints it from its data directory";
 
 impl<L: LogView> Master<L> {
     /// Returns how far other nodes have this log, where that is beyond its end here and nobody has decided yet.

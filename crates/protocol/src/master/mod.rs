@@ -14,14 +14,15 @@ mod majority;
 mod member;
 mod names;
 mod pages;
+mod peers;
 mod quorum;
-mod refused;
+mod receive;
 mod repair;
 mod senders;
 mod session;
 mod strangers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,13 +33,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::debug;
 
-use self::handshake::Stranger;
-pub use self::handshake::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 pub use self::io::{LeaderEffect, LeaderInput, MasterOptions, RestoredMaster};
 use self::keyed::Comparing;
 use self::member::{Context, Member, MemberId, Standing};
-use self::names::Names;
-use self::refused::RefusedRows;
+use self::peers::membership::Membership;
+use self::peers::pending::PendingSessions;
+pub use self::peers::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
+use self::peers::refused::RefusedRows;
 use self::repair::MasterRepair;
 use self::strangers::LineBound;
 use super::frame::Frame;
@@ -64,11 +65,8 @@ pub struct Master<L> {
     comparing: Comparing,
     /// What waits for the disk, which may be too far behind to take more.
     unflushed: Unflushed,
-    next_member: u32,
-    members: BTreeMap<MemberId, Member>,
-    names: Names,
-    by_session: BTreeMap<SessionId, MemberId>,
-    strangers: BTreeMap<SessionId, Stranger>,
+    members: Membership,
+    pending: PendingSessions,
     stranger_lines: LineBound,
     /// The node's own time, as of the last call that told the time.
     now: Instant,
@@ -77,9 +75,9 @@ pub struct Master<L> {
     majority_due: Instant,
     /// The time of everything but the senders: it stands still while the node is paused, and they go on.
     time: OwnTime,
+    rng: ChaCha8Rng,
     /// Whether requests are delayed on demand, and so sent later than they are made.
     delays_requests: bool,
-    rng: ChaCha8Rng,
     effects: VecDeque<Effect<LeaderEffect>>,
     stopping: bool,
     on_disk: bool,
@@ -114,6 +112,7 @@ impl<L: LogView> Master<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             acked_by: Arc::new([options.name.clone()]),
             keys: KeyWindow::new(options.idempotency_window),
+            pending: PendingSessions::new(options.max_strangers),
             options,
             log,
             log_end: restored.end,
@@ -121,11 +120,7 @@ impl<L: LogView> Master<L> {
             gate: Gate::default(),
             comparing: Comparing::default(),
             unflushed: Unflushed::default(),
-            next_member: 0,
-            members: BTreeMap::new(),
-            names: Names::default(),
-            by_session: BTreeMap::new(),
-            strangers: BTreeMap::new(),
+            members: Membership::default(),
             stranger_lines: LineBound::default(),
             now,
             refused: RefusedRows::default(),
@@ -144,7 +139,7 @@ impl<L: LogView> Master<L> {
             without_quorum: false,
         };
         for name in restored.members {
-            master.add_member(name, Standing::Registered);
+            master.members.add(name, Standing::Registered, &master.options);
         }
         for (hash, id) in restored.keys {
             master.keys.insert(hash, id);
@@ -188,7 +183,7 @@ impl<L: LogView> Master<L> {
             rng: &mut self.rng,
             effects: &mut self.effects,
         };
-        for (_, member) in self.members.range_mut(who) {
+        for member in self.members.values_mut(who) {
             act(member, &mut context);
         }
     }
@@ -248,7 +243,7 @@ impl<L: LogView> Machine for Master<L> {
             return;
         }
         let now = self.time.at(now);
-        for member in self.members.values_mut() {
+        for member in self.members.values_mut(..) {
             member.look(now, &mut look);
         }
     }
@@ -261,7 +256,7 @@ impl<L: LogView> Machine for Master<L> {
         self.watch_majority_of_waiting(now);
         let now = self.time.at(now);
         self.now = now;
-        self.dismiss_strangers(now);
+        self.close_expired(now);
         self.count_stranger_lines(now);
         self.let_act(.., |member, context| member.handle_timeout(now, context));
         self.give_up_unresponsive(now);
@@ -280,8 +275,8 @@ impl<L: LogView> Machine for Master<L> {
     fn next_deadline(&self) -> Option<Instant> {
         let members =
             self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
-        let strangers = self.next_stranger().map(|(deadline, _)| deadline);
-        let others = strangers.into_iter().chain(self.stranger_lines.next_deadline());
+        let pending = self.pending.next_deadline();
+        let others = pending.into_iter().chain(self.stranger_lines.next_deadline());
         let peers = members
             .chain(others)
             .chain(self.next_repair())

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use acklog_types::LogView;
-use acklog_types::{NodeName, RequestId, SessionId};
+use acklog_types::{NodeName, RequestId};
 use tracing::{debug, info};
 
 use super::{LeaderEffect, Master, Member, MemberId, Standing};
@@ -16,15 +16,6 @@ use crate::CloseReason;
 use crate::frame::Response;
 use crate::outcome::ForgetError;
 use crate::status::Status;
-
-/// The lists of names on their way to the disk.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    /// How many lists were asked to be written down. Each replaces those before.
-    asked: u64,
-    /// How many of them are.
-    written: u64,
-}
 
 impl<L: LogView> Master<L> {
     /// Forgets a secondary: its name no longer counts, nor do its acks. Returns the version of the list of names
@@ -35,8 +26,8 @@ impl<L: LogView> Master<L> {
     pub fn forget(&mut self, name: &NodeName) -> Result<u64, ForgetError> {
         let is_known = |member: &Member| member.is_registered() && member.name() == name;
         let unknown = || ForgetError::Unknown(name.clone());
-        let (&id, member) =
-            self.members.iter().find(|(_, member)| is_known(member)).ok_or_else(unknown)?;
+        let known = self.members.iter().find(|(_, member)| is_known(member));
+        let (id, member) = known.ok_or_else(unknown)?;
         if member.status() != Status::Unhealthy {
             return Err(ForgetError::Live(name.clone()));
         }
@@ -46,7 +37,7 @@ impl<L: LogView> Master<L> {
         if let Some(session) = member.session() {
             self.close(session, CloseReason::Forgotten);
         }
-        self.members.remove(&id);
+        self.members.remove(id);
         self.members_changed();
         info!(peer = %name, cluster_size = self.cluster_size(), "forgot the secondary");
         Ok(self.write_names())
@@ -54,13 +45,13 @@ impl<L: LogView> Master<L> {
 
     /// The version of the list of names that is written down.
     pub fn remembered_version(&self) -> u64 {
-        self.names.written
+        self.members.persisted_version()
     }
 
     /// A member has what the last page told of. Where its name counts already, it is ready; otherwise the name is
     /// written down first.
     pub(super) fn receive_ready(&mut self, id: MemberId, request: RequestId) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(member) = self.members.get_mut(id) else { return };
         let standing = member.standing();
         member.hold_ready(request);
         match standing {
@@ -73,7 +64,7 @@ impl<L: LogView> Master<L> {
             }
             Standing::Guest => {
                 debug!(peer = %member.name(), "ready for the first time: its name is written down");
-                member.set_standing(Standing::Registering(self.names.asked + 1));
+                self.members.register(id);
                 self.write_names();
             }
         }
@@ -81,10 +72,7 @@ impl<L: LogView> Master<L> {
 
     /// Has the names written down that count and that register, and the losses. Returns the version of this list.
     pub(super) fn write_names(&mut self) -> u64 {
-        self.names.asked += 1;
-        let version = self.names.asked;
-        let lasting = self.members.values().filter(|member| member.standing() != Standing::Guest);
-        let names = lasting.map(Member::name).cloned().collect();
+        let (version, names) = self.members.next_list();
         let losses = self.losses.clone();
         self.effects.push_back(LeaderEffect::Remember { version, names, losses }.into());
         version
@@ -92,15 +80,7 @@ impl<L: LogView> Master<L> {
 
     /// The names are written down up to this list: those in it count.
     pub(super) fn remembered(&mut self, now: Instant, version: u64) {
-        assert!(version <= self.names.asked, "list {version} was never asked for");
-        self.names.written = version.max(self.names.written);
-        for member in self.members.values_mut() {
-            if let Standing::Registering(version) = member.standing()
-                && version <= self.names.written
-            {
-                member.set_standing(Standing::Registered);
-            }
-        }
+        self.members.on_persisted(version);
         let cluster_size = self.cluster_size();
         debug!(version, cluster_size, "the names of the secondaries are written down");
         // What they acked before counts from here on.
@@ -110,10 +90,10 @@ impl<L: LogView> Master<L> {
 
     /// Answers the members whose names are written down by now, unless the node is paused.
     pub(super) fn answer_ready(&mut self, now: Instant) {
-        if self.is_paused() {
+        if self.time.is_paused() {
             return;
         }
-        let members: Vec<MemberId> = self.members.keys().copied().collect();
+        let members: Vec<MemberId> = self.members.iter().map(|(id, _)| id).collect();
         for id in members {
             self.make_ready(id);
             self.let_act(id..=id, |member, context| member.pump(now, context));
@@ -122,7 +102,7 @@ impl<L: LogView> Master<L> {
 
     /// Answers a member's `SecondaryNodeReady` requests, if its name is written down; from then on it is sent runs.
     fn make_ready(&mut self, id: MemberId) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(member) = self.members.get_mut(id) else { return };
         let (session, requests) = (member.session(), member.take_ready_requests());
         let Some(session) = session.filter(|_| !requests.is_empty()) else { return };
         let is_news = member.become_ready();
@@ -135,28 +115,10 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Adds a secondary that has no connection yet.
-    pub(super) fn add_member(&mut self, name: NodeName, standing: Standing) -> MemberId {
-        let id = MemberId(self.next_member);
-        self.next_member += 1;
-        self.members.insert(id, Member::new(name, standing, &self.options));
-        id
-    }
-
-    /// Nothing is written down any more: who waits for that waits in vain.
+    /// Closes the connections of members that wait for their name to be persisted: the disk failed.
     pub(super) fn stop_registering(&mut self) {
-        let is_registering =
-            |member: &Member| matches!(member.standing(), Standing::Registering(_));
-        let left = self.members.values_mut().filter(|member| is_registering(member));
-        let sessions: Vec<SessionId> = left
-            .filter_map(|member| {
-                member.set_standing(Standing::Guest);
-                member.session()
-            })
-            .collect();
-        for session in sessions {
+        for session in self.members.abort_registrations() {
             self.close(session, CloseReason::DiskFault);
         }
-        self.members.retain(|_, member| member.is_registered() || member.session().is_some());
     }
 }

@@ -96,7 +96,7 @@ impl<L: LogView> Master<L> {
         id: MemberId,
         wanted: PageRequest,
     ) -> Result<(), ProtocolError> {
-        let Some(member) = self.members.get_mut(&id) else { unreachable!("who asks is a member") };
+        let Some(member) = self.members.get_mut(id) else { unreachable!("who asks is a member") };
         let PageRequest { request, from, again } = wanted;
         let is_under_way = member.has_page_under_way();
         let (peer, Some(reads)) = member.name_and_reads() else { return Ok(()) };
@@ -113,7 +113,7 @@ impl<L: LogView> Master<L> {
 
     /// Has the page made whose turn it is, if there is one.
     fn make_pages(&mut self, now: Instant, id: MemberId) {
-        while let Some(member) = self.members.get_mut(&id)
+        while let Some(member) = self.members.get_mut(id)
             && let Some(session) = member.session()
             && let Some(wanted) = member.name_and_reads().1.and_then(Reads::pop)
         {
@@ -138,8 +138,8 @@ impl<L: LogView> Master<L> {
         session: SessionId,
         found: Result<(IdRange, usize), Unreadable>,
     ) {
-        let Some(&id) = self.by_session.get(&session) else { return };
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(id) = self.members.on_session(session) else { return };
+        let Some(member) = self.members.get_mut(id) else { return };
         assert!(!matches!(&found, Ok((range, _)) if range.is_empty()), "{found:?}");
         match (member.name_and_reads().1.and_then(Reads::end), found) {
             (Some(ReadFor::Page(wanted, until)), Ok((run, _))) => {
@@ -176,7 +176,7 @@ impl<L: LogView> Master<L> {
         PageRequest { request, from, again }: PageRequest,
         (run, log_end): (IdRange, LogEnd),
     ) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(member) = self.members.get_mut(id) else { return };
         debug!(peer = %member.name(), %request, %from, again, id = %run,
             "asked for messages; sending a page");
         member.note_page(now, run.end());

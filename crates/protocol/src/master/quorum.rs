@@ -36,6 +36,12 @@ impl<L: LogView> Master<L> {
         Ok(())
     }
 
+    /// Notes that the acked end of a node changed: the senders whose write concern holds now are
+    /// answered when there is nothing else to do.
+    pub(super) fn note_acked(&mut self) {
+        self.release_due = true;
+    }
+
     /// Brings up to date what is derived from the members. Call at the end of each way in from
     /// outside that may change one.
     pub(super) fn members_changed(&mut self) {

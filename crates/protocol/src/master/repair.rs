@@ -77,14 +77,14 @@ impl<L: LogView> Master<L> {
 
     /// Asks a secondary for what is damaged, if that is due: each time another one, where there are several.
     pub(super) fn pursue_repair(&mut self, now: Instant) {
-        if self.is_paused() {
+        if self.time.is_paused() {
             return;
         }
         let Some(repair) = &mut self.repair else { return };
         repair.of_log.wake(now);
         repair.comes_until = None;
         if let Some(last) = repair.last.filter(|_| repair.is_asked) {
-            let member = self.members.get(&last);
+            let member = self.members.get(last);
             if member.is_some_and(Member::owes_page) {
                 return;
             }
@@ -98,14 +98,11 @@ impl<L: LogView> Master<L> {
             repair.of_log.failed(now, &mut self.rng);
         }
         let Some(wanted) = repair.of_log.due() else { return };
-        let able = |(_, member): &(&MemberId, &Member)| {
-            has_all(member, wanted.end()) && member.may_be_asked_for_pages()
-        };
-        let mut able = self.members.iter().filter(able).map(|(&id, _)| id);
-        let first = able.clone().next();
-        let Some(id) = able.find(|&id| Some(id) > repair.last).or(first) else { return };
+        let able =
+            |member: &Member| has_all(member, wanted.end()) && member.may_be_asked_for_pages();
+        let Some(id) = self.members.next_after(repair.last, able) else { return };
         (repair.last, repair.is_asked) = (Some(id), true);
-        let peer = self.name_of(id);
+        let peer = self.members.get(id).map(|member| member.name().as_str());
         info!(repeats = true, peer, id = %wanted, "asking a secondary for messages that are damaged here");
         self.let_act(id..=id, |member, context| member.ask_for_page(now, wanted.start(), context));
     }
@@ -119,7 +116,7 @@ impl<L: LogView> Master<L> {
         page: &Records,
     ) {
         let Some(repair) = &mut self.repair else { return };
-        let Some(member) = self.members.get(&id) else { return };
+        let Some(member) = self.members.get(id) else { return };
         let (peer, (asked, owes_other)) = (member.name().clone(), member.page_asked_for(request));
         if repair.last == Some(id) {
             repair.is_asked = owes_other;

@@ -153,12 +153,6 @@ impl<L: LogView> Master<L> {
         self.gate.insert(name, Waiter { deadline, ..waiter });
     }
 
-    /// Notes that the acked end of a node changed: the senders whose write concern holds now are
-    /// answered when there is nothing else to do.
-    pub(super) fn note_acked(&mut self) {
-        self.release_due = true;
-    }
-
     /// The answer to the next sender whose write concern holds.
     pub(super) fn release_next(&mut self) -> Option<Effect<LeaderEffect>> {
         if !self.release_due {

@@ -9,7 +9,6 @@ use acklog_types::SessionId;
 use tracing::warn;
 
 use super::Master;
-use super::handshake::Stranger;
 
 /// Lines a minute. Fewer would hide a second cause beside a frequent one; more would drown the node's own lines.
 const LINES_MAX: u32 = 10;
@@ -51,11 +50,10 @@ impl<L: LogView> Master<L> {
     pub(super) fn note_stranger(
         &mut self,
         session: SessionId,
-        stranger: Option<Stranger>,
+        address: Option<String>,
         reason: &dyn Display,
     ) {
         if self.stranger_lines.admits(self.now) {
-            let address = stranger.map(|stranger| stranger.address);
             warn!(%session, address, %reason, "a connection ended without a handshake");
         }
     }

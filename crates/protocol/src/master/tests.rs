@@ -43,7 +43,7 @@ fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
 
-fn options() -> MasterOptions {
+pub(super) fn options() -> MasterOptions {
     MasterOptions {
         name: name("master"),
         log: LOG,

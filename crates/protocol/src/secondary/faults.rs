@@ -22,7 +22,7 @@ impl<L: LogView> FaultHooks for Secondary<L> {
         let now = self.time.at(now);
         if delays_otherwise && let Connection::Up(link) = &mut self.connection {
             // A page is not asked for again while it waits here, and a delay may be a year.
-            link.arrived.make_due(now);
+            link.buffer.make_due(now);
         }
         self.act_on_durable(now);
     }
@@ -53,9 +53,9 @@ impl<L: LogView> FaultHooks for Secondary<L> {
 
     fn sent(&mut self, now: Instant, session: SessionId) {
         if let Connection::Up(link) = &mut self.connection
-            && link.session == session
+            && link.session() == session
         {
-            link.line.sent(now);
+            link.note_sent(now);
         }
     }
 }

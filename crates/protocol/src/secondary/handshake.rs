@@ -6,7 +6,7 @@ use acklog_types::LogView;
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogEnd, RequestId, SessionId};
 use tracing::{info, warn};
 
-use super::link::{Link, Stage};
+use super::link::Link;
 use super::{Connection, Secondary, SecondaryPhase};
 use crate::frame::{RefusalCode, Welcome};
 use crate::machine::Effect;
@@ -15,11 +15,10 @@ use crate::{CloseReason, ProtocolError};
 impl<L: LogView> Secondary<L> {
     /// Returns how far the node is.
     pub fn phase(&self) -> SecondaryPhase {
-        match self.link().map(|link| &link.stage) {
+        match self.link().and_then(Link::phase) {
             _ if self.has_failed() => SecondaryPhase::Failed,
-            Some(Stage::CatchingUp { .. }) => SecondaryPhase::CatchingUp,
-            Some(Stage::Ready) => SecondaryPhase::Ready,
-            Some(Stage::Introducing) | None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
+            Some(phase) => phase,
+            None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
         }
     }
 
@@ -34,12 +33,11 @@ impl<L: LogView> Secondary<L> {
         let link = Link::new(now, session, self.options.request_timeout);
         self.connection = Connection::Up(Box::new(link));
         info!(repeats = true, end = %self.contiguous_end, "connected; introducing this node");
-        self.make_requests(now);
     }
 
     pub(super) fn welcomed(&mut self, welcome: Welcome) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        if link.stage != Stage::Introducing {
+        if link.catch_up().is_some() {
             let same = self.log_id == Some(welcome.log);
             return if same { Ok(()) } else { Err(ProtocolError::ChangedIdentity) };
         }
@@ -52,7 +50,7 @@ impl<L: LogView> Secondary<L> {
         }
         info!(peer = %welcome.master, end = %self.contiguous_end, log_end = %welcome.log_end,
             "joined; catching up");
-        link.be_welcome(interval);
+        link.join(interval, self.options.request_timeout);
         self.log_id = Some(welcome.log);
         self.master = Some(welcome.master);
         self.master_log_end = Some(welcome.log_end);
@@ -77,11 +75,10 @@ impl<L: LogView> Secondary<L> {
         self.close(now, CloseReason::Refused);
     }
 
-    /// A request failed at the master. Where this node is not let in yet, that is for a reason that lies in the master.
+    /// A request failed at the master. Where this node is not let in yet, that is for a reason that
+    /// lies in the master.
     pub(super) fn failed_at_master(&mut self, now: Instant, detail: &str) {
-        if let Connection::Up(link) = &self.connection
-            && link.stage == Stage::Introducing
-        {
+        if self.link().is_some_and(|link| link.catch_up().is_none()) {
             self.last_error = Some(format!("the master cannot let this node in: {detail}"));
             self.close(now, CloseReason::Refused);
         }
@@ -90,13 +87,12 @@ impl<L: LogView> Secondary<L> {
     /// Runs may come from here on.
     pub(super) fn become_ready(&mut self, request: RequestId) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        match link.stage {
-            Stage::Ready => {}
-            Stage::CatchingUp { told_ready: true, .. } => {
-                link.stage = Stage::Ready;
-                info!(end = %self.contiguous_end, "ready");
-            }
-            _ => return Err(ProtocolError::UnexpectedResponse(request)),
+        let catch_up = link.catch_up_mut().filter(|catch_up| catch_up.may_be_ready());
+        let Some(catch_up) = catch_up else {
+            return Err(ProtocolError::UnexpectedResponse(request));
+        };
+        if catch_up.on_ready() {
+            info!(end = %self.contiguous_end, "ready");
         }
         Ok(())
     }

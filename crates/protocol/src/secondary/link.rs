@@ -1,162 +1,106 @@
-//! The connection to the master: introduction, catching up, and the secondary's own requests.
+//! The connection to the master: handshake, requests in flight, and liveness.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogView;
 use acklog_types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
+use rand_chacha::ChaCha8Rng;
 use tracing::{debug, info, warn};
 
-use super::pages::{COMING_PAUSE, Pages};
-use super::store::Arrived;
-use super::{Connection, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, Secondary};
-use crate::ProtocolError;
-use crate::backoff::Backoff;
-use crate::delayed::Delayed;
+use super::buffer::Buffer;
+use super::catch_up::{CatchUp, LocalLog, Page, request_retry};
+use super::liveness::Liveness;
+use super::{Connection, Secondary};
+use crate::backoff::Retry;
 use crate::frame::{Frame, FrameKind, Handshake, Request, Response};
-use crate::gap_buffer::GapBuffer;
-use crate::health::SILENT_AFTER;
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView};
-use crate::master::HANDSHAKE_TIMEOUT;
-use crate::progress::WINDOW_BYTES_MAX;
 use crate::repair::Repair;
+use crate::status::SecondaryPhase;
+use crate::{CloseReason, ProtocolError};
 
 /// A connection and all that dies with it.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) session: SessionId,
-    pub(super) stage: Stage,
-    pub(super) last_heard: Instant,
-    /// When the handshake must be done, whatever comes meanwhile.
-    introduced_by: Instant,
-    /// Without a byte for this long the connection is given up.
-    silence_max: Duration,
+    session: SessionId,
+    stage: Stage,
+    liveness: Liveness,
     in_flight: InFlight<FrameKind>,
-    pub(super) line: Line,
-    pub(super) pages: Pages,
-    /// Pauses between attempts at the same request.
-    pub(super) backoff: Backoff,
-    /// No request is made before.
-    hold_until: Option<Instant>,
-    /// Runs and pages that wait for their artificial store delay.
-    pub(super) arrived: Delayed<Arrived>,
-    pub(super) arrived_bytes: usize,
-    pub(super) gaps: GapBuffer<Records>,
+    line: Line,
+    /// The master's request for a page that is being read.
+    reading_for: Option<RequestId>,
+    /// What has arrived and is not in the log yet.
+    pub(super) buffer: Buffer,
     /// `AddMessage` requests to be answered once the log is durable up to there.
     pub(super) unanswered: VecDeque<(LogEnd, RequestId)>,
 }
 
 /// How far the connection is.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+#[derive(Debug)]
+enum Stage {
     /// The handshake is not answered yet.
-    Introducing,
-    /// Fetching pages.
-    CatchingUp {
-        /// The master's end as the last page told it; none before the first page.
-        goal: Option<LogEnd>,
-        /// Whether `SecondaryNodeReady` was sent, so that runs may come.
-        told_ready: bool,
-    },
-    /// The master sends new messages as they come.
-    Ready,
+    Handshake(Retry),
+    /// The master has accepted this node.
+    Joined(CatchUp),
 }
 
 impl Link {
     pub(super) fn new(now: Instant, session: SessionId, request_timeout: Duration) -> Self {
         Self {
             session,
-            stage: Stage::Introducing,
-            last_heard: now,
-            introduced_by: now + HANDSHAKE_TIMEOUT,
-            silence_max: HANDSHAKE_TIMEOUT,
+            stage: Stage::Handshake(request_retry()),
+            liveness: Liveness::new(now),
             in_flight: InFlight::new(request_timeout),
             line: Line::new(request_timeout),
-            pages: Pages::new(),
-            backoff: Backoff::new(RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX),
-            hold_until: None,
-            arrived: Delayed::new(),
-            arrived_bytes: 0,
-            gaps: GapBuffer::new(),
+            reading_for: None,
+            buffer: Buffer::new(),
             unanswered: VecDeque::new(),
         }
     }
 
-    fn waiting(&self, kind: FrameKind) -> usize {
-        self.in_flight.count(|waiting| *waiting == kind)
+    pub(super) fn session(&self) -> SessionId {
+        self.session
     }
 
-    /// Whether a node whose log ends at `log_end` lacks something that pages bring.
-    fn wants_pages(&self, log_end: LogEnd) -> bool {
-        let Stage::CatchingUp { goal, .. } = self.stage else { return false };
-        goal.is_none_or(|goal| log_end < goal)
-    }
-
-    /// Whether a page is to be asked for by a node whose log ends at `log_end`, and if so, whether it is for what was
-    /// asked for before and lost.
-    fn asks_for_page(&self, log_end: LogEnd) -> Option<bool> {
-        let Stage::CatchingUp { goal, .. } = self.stage else { return None };
-        // What has arrived and waits to be stored need not be asked for again.
-        let continues = |run: IdRange| run.start() <= log_end && log_end < run.end();
-        if self.arrived.iter().any(|arrived| continues(arrived.run.range())) {
-            return None;
-        }
-        let waiting = self.waiting(FrameKind::GetMessages);
-        let reached = self.pages.reached.max(log_end);
-        let missing = goal.map_or(1, |goal| goal.get().saturating_sub(reached.get()));
-        // A page may still close a gap, or come late, while others are under way.
-        let again = waiting == 0 && (self.gaps.bytes() > 0 || missing == 0);
-        match self.pages.lost || again {
-            true => (waiting == 0).then_some(true),
-            // What a gap holds up is not to fill the room of what closes it.
-            false if self.gaps.bytes() + self.arrived_bytes > WINDOW_BYTES_MAX => None,
-            false => (waiting < self.pages.allowed(missing)).then_some(false),
+    /// Returns the catch-up; none before the handshake is done.
+    pub(super) fn catch_up(&self) -> Option<&CatchUp> {
+        match &self.stage {
+            Stage::Handshake(_) => None,
+            Stage::Joined(catch_up) => Some(catch_up),
         }
     }
 
-    /// Whether the master may take this node for a ready one: its answer to that may be on its way, or lost.
-    pub(super) fn has_told_ready(&self) -> bool {
-        matches!(self.stage, Stage::Ready | Stage::CatchingUp { told_ready: true, .. })
-    }
-
-    /// Makes no request before `until`, or before a later time that was set already.
-    pub(super) fn hold(&mut self, until: Instant) {
-        self.hold_until = self.hold_until.max(Some(until));
-    }
-
-    fn silent_until(&self) -> Instant {
-        self.last_heard + self.silence_max
-    }
-
-    /// Whether the master was not heard from for too long.
-    ///
-    /// Where that was so long ago already, it was this node that stood still (stopped, starved), and what the master
-    /// sent meanwhile waits to be read: then the master gets its time again.
-    pub(super) fn is_silent(&mut self, now: Instant) -> bool {
-        let Some(late) = now.checked_duration_since(self.silent_until()) else { return false };
-        let stood_still = late >= self.silence_max / SILENT_AFTER;
-        if stood_still {
-            info!(?late, "this node stood still; listening again before it judges the master");
-            self.last_heard = now;
+    /// Returns the catch-up; none before the handshake is done.
+    pub(super) fn catch_up_mut(&mut self) -> Option<&mut CatchUp> {
+        match &mut self.stage {
+            Stage::Handshake(_) => None,
+            Stage::Joined(catch_up) => Some(catch_up),
         }
-        !stood_still
     }
 
-    /// The master let this node in, and its heartbeats come at this interval.
-    pub(super) fn be_welcome(&mut self, heartbeat_interval: Duration) {
-        self.stage = Stage::CatchingUp { goal: None, told_ready: false };
-        self.silence_max = heartbeat_interval * SILENT_AFTER;
+    /// Returns the phase that `/health` shows; none before the handshake is done.
+    pub(super) fn phase(&self) -> Option<SecondaryPhase> {
+        self.catch_up().map(|catch_up| match catch_up.is_ready() {
+            true => SecondaryPhase::Ready,
+            false => SecondaryPhase::CatchingUp,
+        })
     }
 
-    /// Whether the handshake took too long: bytes that come now and then do not help.
-    pub(super) fn is_introduction_over(&self, now: Instant) -> bool {
-        self.stage == Stage::Introducing && self.introduced_by <= now
+    /// Returns whether the master sends new messages to this node.
+    pub(super) fn is_ready(&self) -> bool {
+        self.catch_up().is_some_and(CatchUp::is_ready)
     }
 
-    /// Whether the master was asked for a page, and none has come on this connection.
-    pub(super) fn lacks_first_page(&self) -> bool {
-        matches!(self.stage, Stage::CatchingUp { goal: None, .. })
+    /// Ends the handshake: the master accepted this node, and its heartbeats come at this interval.
+    pub(super) fn join(&mut self, heartbeat_interval: Duration, request_timeout: Duration) {
+        self.stage = Stage::Joined(CatchUp::new(request_timeout));
+        self.liveness.on_welcome(heartbeat_interval);
+    }
+
+    /// Notes that the master was heard from.
+    pub(super) fn note_contact(&mut self, now: Instant) {
+        self.liveness.note_contact(now);
     }
 
     /// Looks at how far this node's requests have got, if that is due.
@@ -169,54 +113,114 @@ impl Link {
         }
     }
 
+    /// Notes that a page is read for this request of the master.
+    pub(super) fn start_read(&mut self, request: RequestId) {
+        self.reading_for = Some(request);
+    }
+
+    /// Returns whether a page is read or sent for the master.
+    pub(super) fn is_giving_page(&self) -> bool {
+        self.reading_for.is_some() || self.line.view().has_page
+    }
+
+    /// Ends the read of a page. Returns the request that it is for.
+    pub(super) fn finish_read(&mut self) -> Option<RequestId> {
+        self.reading_for.take()
+    }
+
+    /// Notes that a request or a page is sent.
+    pub(super) fn note_sent(&mut self, now: Instant) {
+        self.line.sent(now);
+    }
+
+    /// Takes out a request that timed out, after which requests pause.
+    fn expire(
+        &mut self,
+        now: Instant,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<(RequestId, FrameKind, Duration)> {
+        let (request, kind) = self.in_flight.expire(now)?;
+        let pause = match &mut self.stage {
+            Stage::Handshake(retry) => retry.back_off(now, rng),
+            Stage::Joined(catch_up) => catch_up.on_timeout(now, kind, rng),
+        };
+        Some((request, kind, pause))
+    }
+
+    fn on_error(&mut self, now: Instant, kind: FrameKind, rng: &mut ChaCha8Rng) {
+        match &mut self.stage {
+            Stage::Handshake(retry) => retry.restart(now, rng),
+            Stage::Joined(catch_up) => catch_up.on_error(now, kind, rng),
+        }
+    }
+
+    fn on_answer(&mut self, answered: Option<(FrameKind, Duration)>) {
+        match &mut self.stage {
+            Stage::Handshake(retry) => retry.reset(),
+            Stage::Joined(catch_up) => catch_up.on_answer(answered),
+        }
+    }
+
+    fn wake(&mut self, now: Instant) {
+        match &mut self.stage {
+            Stage::Handshake(retry) => retry.wake(now),
+            Stage::Joined(catch_up) => catch_up.wake(now),
+        }
+    }
+
+    /// Returns when something is due on this connection next.
     pub(super) fn next_deadline(&self) -> Instant {
+        let retry_at = match &self.stage {
+            Stage::Handshake(retry) => retry.retry_at(),
+            Stage::Joined(catch_up) => catch_up.next_deadline(),
+        };
         [
-            (self.stage == Stage::Introducing).then_some(self.introduced_by),
             self.line.next_look(),
-            self.arrived.next_deadline(),
+            self.buffer.next_deadline(),
             self.in_flight.next_deadline(),
-            self.hold_until,
+            retry_at,
         ]
         .into_iter()
         .flatten()
-        .fold(self.silent_until(), Instant::min)
+        .fold(self.liveness.next_deadline(), Instant::min)
     }
 }
 
 impl<L: LogView> Secondary<L> {
+    /// Returns why the connection is given up now, if it is.
+    pub(super) fn overdue(&mut self, now: Instant) -> Option<CloseReason> {
+        let Connection::Up(link) = &mut self.connection else { return None };
+        if link.liveness.is_handshake_late(now) {
+            return Some(CloseReason::HandshakeTimeout);
+        }
+        if let Some(late) = link.liveness.note_local_stall(now) {
+            info!(?late, "this node stood still; listening again before it judges the master");
+        }
+        link.liveness.is_silent(now).then_some(CloseReason::Silent)
+    }
+
+    /// Sends what is due on the connection.
     pub(super) fn link_timeout(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
-        while let Some((request, kind)) = link.in_flight.expire(now) {
-            let pause = link.backoff.pause(&mut self.rng);
-            link.hold(now + pause);
-            if kind == FrameKind::GetMessages {
-                if link.stage == Stage::Ready {
-                    self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
-                }
-                link.pages.lose();
-                link.hold_until = link.hold_until.max(link.pages.coming_until());
+        while let Some((request, kind, pause)) = link.expire(now, &mut self.rng) {
+            if kind == FrameKind::GetMessages && link.is_ready() {
+                self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
             }
             debug!(%request, ?kind, ?pause, "request to the master timed out; making it again");
         }
-        if link.hold_until.is_some_and(|until| until <= now) {
-            link.hold_until = None;
-        }
+        link.wake(now);
         self.make_requests(now);
     }
 
-    /// Bytes of a frame came that is not whole yet. Where a page takes longer than its request may, it is likely what
-    /// comes: asking for it again would send it twice over a line that is slow enough without that.
+    /// Bytes came of a frame that is not whole yet.
     pub(super) fn part_came(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
-        link.pages.part_at = Some(now);
-        let wants =
-            link.wants_pages(self.log_end) || (link.stage == Stage::Ready && self.repair.is_some());
-        if link.pages.lost && wants {
-            link.hold(now + COMING_PAUSE);
+        if let Some(catch_up) = link.catch_up_mut() {
+            catch_up.on_partial(now, self.log_end, self.repair.is_some());
         }
     }
 
-    /// Makes the requests that the stage calls for, unless they are under way or held back.
+    /// Makes the requests that are due.
     pub(super) fn make_requests(&mut self, now: Instant) {
         while let Some(request) = self.next_request() {
             self.make_request(now, request);
@@ -224,75 +228,62 @@ impl<L: LogView> Secondary<L> {
     }
 
     fn next_request(&mut self) -> Option<Request<IdRange>> {
-        let (end, log_end) = (self.contiguous_end, self.log_end);
         let Connection::Up(link) = &mut self.connection else { return None };
-        if link.hold_until.is_some() {
-            return None;
-        }
-        if link.stage == Stage::Ready {
-            let damaged = self.repair.as_ref().and_then(Repair::due);
-            let damaged = damaged.filter(|_| link.waiting(FrameKind::GetMessages) == 0)?;
-            return Some(Request::GetMessages { from: damaged.start(), again: true });
-        }
-        // What is on its way to the disk belongs to this log already: a position below it could take this node into
-        // another log with those messages, and what was lost would be asked for with them in vain.
-        let is_settled = end == log_end;
-        if link.wants_pages(log_end) {
-            let again = link.asks_for_page(log_end)?;
-            if again {
-                if !is_settled {
-                    return None;
-                }
-                link.pages.begin_again();
+        match &mut link.stage {
+            Stage::Handshake(retry) => {
+                let is_due = retry.retry_at().is_none() && self.contiguous_end == self.log_end;
+                is_due.then(|| self.handshake()).flatten()
             }
-            return Some(Request::GetMessages { from: end, again });
-        }
-        if !is_settled {
-            return None;
-        }
-        let request = match &mut link.stage {
-            Stage::Ready => unreachable!("dealt with before"),
-            Stage::CatchingUp { told_ready, .. } => {
-                *told_ready = true;
-                Request::SecondaryNodeReady { end }
-            }
-            Stage::Introducing => {
-                let checksum = match self.log.checksum_below(end) {
-                    Ok(checksum) => checksum,
-                    Err(error) => {
-                        // The disk's fault is on its way as an input of its own, and ends the connection.
-                        warn!(%end, %error, "cannot introduce this node: its last message is unreadable");
-                        return None;
-                    }
+            Stage::Joined(catch_up) => {
+                let damaged = self.repair.as_ref().and_then(Repair::due);
+                let local = LocalLog {
+                    log_end: self.log_end,
+                    durable_end: self.contiguous_end,
+                    buffered: link.buffer.buffered(self.log_end),
+                    damaged_from: damaged.map(IdRange::start),
                 };
-                Request::Handshake(Handshake {
-                    name: self.options.name.clone(),
-                    instance: self.options.instance,
-                    log: self.log_id,
-                    end,
-                    checksum,
-                })
+                catch_up.poll_request(link.in_flight.next_id(), local)
+            }
+        }
+    }
+
+    /// Returns the handshake, unless it is in flight.
+    fn handshake(&self) -> Option<Request<IdRange>> {
+        let end = self.contiguous_end;
+        let checksum = match self.log.checksum_below(end) {
+            Ok(checksum) => checksum,
+            Err(error) => {
+                // The disk's fault is on its way as an input of its own, and ends the connection.
+                warn!(%end, %error, "cannot introduce this node: its last message is unreadable");
+                return None;
             }
         };
-        (link.waiting(request.kind()) == 0).then_some(request)
+        let in_flight = self.link()?.in_flight.count(|kind| *kind == FrameKind::Handshake);
+        (in_flight == 0).then(|| {
+            Request::Handshake(Handshake {
+                name: self.options.name.clone(),
+                instance: self.options.instance,
+                log: self.log_id,
+                end,
+                checksum,
+            })
+        })
     }
 
     fn make_request(&mut self, now: Instant, request: Request<IdRange>) {
         let Connection::Up(link) = &mut self.connection else { return };
         let (end, kind) = (self.contiguous_end, request.kind());
         let id = link.in_flight.make(now, kind);
-        if kind == FrameKind::GetMessages {
-            link.pages.newest = Some(id);
-        }
         debug!(request = %id, %end, "sending {kind:?}");
         if !self.delays_requests {
-            link.line.sent(now);
+            link.note_sent(now);
         }
         let session = link.session;
         self.send(session, Frame::Request(id, request));
     }
 
-    /// A response counts whether its request is still pending or not: what it says is true.
+    /// Takes in a response. It counts whether its request is still in flight or not: what it says
+    /// is true.
     pub(super) fn take_response(
         &mut self,
         now: Instant,
@@ -300,32 +291,27 @@ impl<L: LogView> Secondary<L> {
         response: Response<Records>,
     ) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        let failed = matches!(response, Response::Failed { .. });
-        let mut more_comes = false;
-        match link.in_flight.complete(now, id) {
+        let is_error = matches!(response, Response::Failed { .. });
+        let answered = match link.in_flight.complete(now, id) {
             Completed::Unknown => return Err(ProtocolError::UnexpectedResponse(id)),
             Completed::Late => {
                 debug!(request = %id, "late answer: the request is no longer pending");
-                // Pages that were asked for behind it are likely on their way, and as late.
-                more_comes =
-                    matches!(response, Response::Page { .. }) && Some(id) < link.pages.newest;
+                None
             }
             Completed::InTime { what, took } => {
                 debug!(request = %id, kind = ?what, ?took, "answered");
-                if failed {
-                    link.hold_until = Some(now + link.backoff.pause(&mut self.rng));
-                }
-                if what == FrameKind::GetMessages {
-                    if failed && link.stage == Stage::Ready {
-                        self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
-                    }
-                    link.pages.answered(failed, took, self.options.request_timeout);
+                Some((what, took))
+            }
+        };
+        match answered {
+            _ if !is_error => link.on_answer(answered),
+            Some((kind, _)) => {
+                link.on_error(now, kind, &mut self.rng);
+                if kind == FrameKind::GetMessages && link.is_ready() {
+                    self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
                 }
             }
-        }
-        if !failed {
-            link.backoff.reset();
-            (link.hold_until, link.pages.part_at) = (None, None);
+            None => {}
         }
         match response {
             Response::Welcome(welcome) => self.welcomed(welcome)?,
@@ -335,13 +321,8 @@ impl<L: LogView> Secondary<L> {
             }
             Response::Page { run, log_end } => {
                 self.mend(now, &run);
-                self.take_page(now, run, log_end)?;
-                if let Connection::Up(link) = &mut self.connection
-                    && more_comes
-                    && link.wants_pages(self.log_end)
-                {
-                    link.hold(now + COMING_PAUSE);
-                }
+                let late = answered.is_none().then_some(id);
+                self.take_page(now, late, run, log_end)?;
             }
             Response::ReadyNoted => self.become_ready(id)?,
             Response::Failed { code, detail } => {
@@ -359,27 +340,29 @@ impl<L: LogView> Secondary<L> {
     fn take_page(
         &mut self,
         now: Instant,
+        late: Option<RequestId>,
         run: Records,
-        log_end: LogEnd,
+        master_end: LogEnd,
     ) -> Result<(), ProtocolError> {
         let range = run.range();
-        // An empty page with more to come would be asked for again without end.
-        let is_stuck = range.is_empty() && range.end() < log_end;
-        if range.end() > log_end || is_stuck {
+        // An empty page with more to come would be requested again without end.
+        let is_stuck = range.is_empty() && range.end() < master_end;
+        if range.end() > master_end || is_stuck {
             return Err(ProtocolError::BadRun(range));
         }
-        self.note_master_end(log_end);
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        match &mut link.stage {
-            Stage::Introducing => return Err(ProtocolError::BadRun(range)),
-            Stage::CatchingUp { goal, .. } => *goal = (*goal).max(Some(log_end)),
-            Stage::Ready => {}
+        self.note_master_end(master_end);
+        if self.link().is_none_or(|link| link.catch_up().is_none()) {
+            return Err(ProtocolError::BadRun(range));
         }
-        debug!(id = %range, %log_end, "a page of messages");
+        debug!(id = %range, log_end = %master_end, "a page of messages");
         self.page_losses.passed();
-        link.pages.came(&run);
+        let page = Page { range, bytes: run.bytes(), master_end };
         if !range.is_empty() {
             self.arrive(now, None, run);
+        }
+        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
+        if let Some(catch_up) = link.catch_up_mut() {
+            catch_up.on_page(now, page, late, self.log_end);
         }
         Ok(())
     }

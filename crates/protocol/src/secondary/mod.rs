@@ -1,14 +1,18 @@
 //! The secondary: finds its master, fetches what it missed, and takes what comes.
 //!
-//! It is driven like the [master](super::Master). Its state outside a connection is small: its log's identity and ends,
-//! and when to dial next. Everything else belongs to the [`Link`] and dies with it.
+//! It is driven like the [master](super::Master). Its state outside a connection is small: its
+//! log's identity and ends, and when to dial next. Everything else belongs to the [`Link`] and dies
+//! with it: the handshake, requests in flight, liveness, the [`CatchUp`] that decides which request
+//! is next, and the buffer of what has arrived.
 
+mod buffer;
+mod catch_up;
 mod disk;
 mod faults;
 mod handshake;
 mod io;
 mod link;
-mod pages;
+mod liveness;
 mod repair;
 mod store;
 
@@ -16,16 +20,15 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogView;
-use acklog_types::{
-    DiskFault, Faults, IdRange, LogEnd, LogId, MESSAGE_TARGET, NodeName, Records, Run, SessionId,
-};
+use acklog_types::{DiskFault, Faults, IdRange, LogEnd, LogId, NodeName, Records, SessionId};
+pub use buffer::HELD_BYTES_MAX;
 pub use io::{FollowerEffect, FollowerInput, RestoredSecondary, SecondaryOptions};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-pub use store::HELD_BYTES_MAX;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use self::link::{Link, Stage};
+use self::catch_up::CatchUp;
+use self::link::Link;
 use super::backoff::Backoff;
 use super::faults::StoreFaults;
 use super::frame::{Frame, Request, Response};
@@ -39,12 +42,6 @@ use super::{CloseReason, ProtocolError};
 /// First pause after a lost connection or a failed attempt to connect. Shorter would be a hot loop against a master
 /// that is down; longer would delay a secondary that starts a moment before its master.
 const DIAL_PAUSE_FIRST: Duration = Duration::from_millis(50);
-
-/// First pause after a request to the master failed; the pauses end at [`RETRY_PAUSE_MAX`].
-const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
-
-/// Longest pause between two attempts at the same request: one heartbeat interval of the default cluster.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The secondary's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -102,6 +99,7 @@ impl<L: LogView> Secondary<L> {
     ) -> Self {
         Self {
             store_faults: StoreFaults::new(Faults::default(), options.seed),
+            delays_requests: false,
             time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             dial_backoff: Backoff::new(DIAL_PAUSE_FIRST, options.reconnect_delay),
@@ -120,7 +118,6 @@ impl<L: LogView> Secondary<L> {
             last_error: None,
             page_losses: LongFrameLosses::default(),
             effects: VecDeque::new(),
-            delays_requests: false,
         }
     }
 
@@ -131,7 +128,12 @@ impl<L: LogView> Secondary<L> {
 
     /// Whether runs come over the connection. Its end is a change each time then, and logged.
     fn is_ready(&self) -> bool {
-        self.link().is_some_and(|link| link.stage == Stage::Ready)
+        self.link().is_some_and(Link::is_ready)
+    }
+
+    /// Whether the master has accepted this node's handshake.
+    fn has_joined(&self) -> bool {
+        self.link().is_some_and(|link| link.catch_up().is_some())
     }
 
     fn link(&self) -> Option<&Link> {
@@ -141,8 +143,15 @@ impl<L: LogView> Secondary<L> {
         }
     }
 
+    fn catch_up_mut(&mut self) -> Option<&mut CatchUp> {
+        match &mut self.connection {
+            Connection::Up(link) => link.catch_up_mut(),
+            _ => None,
+        }
+    }
+
     fn session(&self) -> Option<SessionId> {
-        self.link().map(|link| link.session)
+        self.link().map(Link::session)
     }
 
     fn dial_failed(&mut self, now: Instant, reason: String) {
@@ -160,7 +169,8 @@ impl<L: LogView> Secondary<L> {
         if matches!(self.connection, Connection::Stopped) {
             return Duration::ZERO;
         }
-        let lost_page = self.link().is_some_and(Link::lacks_first_page);
+        let catch_up = self.link().and_then(Link::catch_up);
+        let lost_page = catch_up.is_some_and(CatchUp::lacks_first_page);
         if lost_page && self.page_losses.lost() {
             warn!(
                 "connections end again and again before the first page of messages comes, while short \
@@ -195,8 +205,8 @@ impl<L: LogView> Secondary<L> {
     /// Whether the session is the current one; notes that the master was heard from.
     fn hear(&mut self, now: Instant, session: SessionId) -> bool {
         match &mut self.connection {
-            Connection::Up(link) if link.session == session => {
-                link.last_heard = now;
+            Connection::Up(link) if link.session() == session => {
+                link.note_contact(now);
                 true
             }
             _ => false,
@@ -207,9 +217,7 @@ impl<L: LogView> Secondary<L> {
         let received = match frame {
             Frame::Request(id, Request::AddMessage { run }) => self.take_run(now, id, run),
             Frame::Request(id, Request::Heartbeat { log_end }) => {
-                let is_in =
-                    self.link().is_some_and(|link| !matches!(link.stage, Stage::Introducing));
-                if is_in {
+                if self.has_joined() {
                     self.note_master_end(log_end);
                     self.send(session, Frame::Response(id, Response::Alive));
                 }
@@ -231,19 +239,6 @@ impl<L: LogView> Secondary<L> {
         self.master_log_end = self.master_log_end.max(Some(end));
     }
 
-    fn durable(&mut self, now: Instant, end: LogEnd) {
-        assert!(self.contiguous_end <= end && end <= self.log_end, "durable up to {end}");
-        if end > self.contiguous_end {
-            let id = IdRange::new(self.contiguous_end, end);
-            debug!(target: MESSAGE_TARGET, %id, "stored");
-            self.contiguous_end = end;
-            if let Connection::Up(link) = &mut self.connection {
-                link.pages.durable(end);
-            }
-        }
-        self.act_on_durable(now);
-    }
-
     /// Answers and asks what the contiguous end allows, unless the node is paused.
     fn act_on_durable(&mut self, now: Instant) {
         if !self.is_paused() {
@@ -255,15 +250,6 @@ impl<L: LogView> Secondary<L> {
     /// Sends a frame.
     fn send(&mut self, session: SessionId, frame: Frame<IdRange>) {
         self.effects.push_back(Effect::Send { session, frame });
-    }
-
-    fn append(&mut self, run: Records) {
-        assert_eq!(run.range().start(), self.log_end, "only what continues the log is appended");
-        self.log_end = run.range().end();
-        if let Connection::Up(link) = &mut self.connection {
-            link.pages.appended(self.log_end, run.bytes());
-        }
-        self.effects.push_back(FollowerEffect::Append(run).into());
     }
 }
 
@@ -309,7 +295,10 @@ impl<L: LogView> Machine for Secondary<L> {
             Input::DiskWell => self.disk_well(now),
             Input::Damage(damage) => self.damaged(now, damage),
             Input::Shutdown => self.end(CloseReason::Stopping),
-            Input::Role(FollowerInput::Connected(session)) => self.connected(now, session),
+            Input::Role(FollowerInput::Connected(session)) => {
+                self.connected(now, session);
+                self.make_requests(now);
+            }
             Input::Role(FollowerInput::DialFailed { reason }) => self.dial_failed(now, reason),
         }
     }
@@ -337,12 +326,9 @@ impl<L: LogView> Machine for Secondary<L> {
                 self.effects.push_back(FollowerEffect::Dial.into());
                 info!(repeats = true, "connecting to the master");
             }
-            Connection::Up(link) => {
-                if link.is_introduction_over(now) {
-                    return self.close(now, CloseReason::HandshakeTimeout);
-                }
-                if link.is_silent(now) {
-                    return self.close(now, CloseReason::Silent);
+            Connection::Up(_) => {
+                if let Some(reason) = self.overdue(now) {
+                    return self.close(now, reason);
                 }
                 self.store_due(now);
                 self.link_timeout(now);
@@ -374,8 +360,8 @@ impl<L: LogView> Machine for Secondary<L> {
             name: self.options.name.clone(),
             phase: self.phase(),
             log_end: self.contiguous_end,
-            buffered: link.map_or(0, |link| link.gaps.messages()),
-            connected: link.is_some_and(|link| !matches!(link.stage, Stage::Introducing)),
+            buffered: link.map_or(0, |link| link.buffer.messages_above_gap()),
+            connected: self.has_joined(),
             master: self.master.clone(),
             master_log_end: self.master_log_end,
             last_error: self.last_error.clone(),

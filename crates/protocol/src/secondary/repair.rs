@@ -6,6 +6,7 @@ use acklog_types::{Damage, DiskFault, IdRange, LogEnd, Records, RequestId, Sessi
 use acklog_types::{LogView, Unreadable};
 use tracing::{debug, error, info, warn};
 
+use super::catch_up::CatchUp;
 use super::{Connection, Secondary};
 use crate::frame::{ErrorCode, Frame, FrameKind, RUN_BYTES_MAX, Response};
 use crate::machine::Effect;
@@ -53,11 +54,11 @@ impl<L: LogView> Secondary<L> {
         request: RequestId,
         from: LogEnd,
     ) -> Result<(), ProtocolError> {
-        let link = match &mut self.connection {
-            Connection::Up(link) if link.has_told_ready() => link,
-            _ => return Err(ProtocolError::UnexpectedRequest(FrameKind::GetMessages)),
-        };
-        if link.pages.giving.is_some() || link.line.view().has_page {
+        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
+        if !link.catch_up().is_some_and(CatchUp::may_be_ready) {
+            return Err(ProtocolError::UnexpectedRequest(FrameKind::GetMessages));
+        }
+        if link.is_giving_page() {
             debug!(%request, %from, "asked again while a page is still under way");
             return Ok(());
         }
@@ -67,7 +68,7 @@ impl<L: LogView> Secondary<L> {
             self.cannot_give(session, request, detail);
             return Ok(());
         }
-        link.pages.giving = Some(request);
+        link.start_read(request);
         let order = ReadOrder { from, until, max_bytes };
         self.effects.push_back(Effect::Read { session, order });
         Ok(())
@@ -81,13 +82,13 @@ impl<L: LogView> Secondary<L> {
         found: Result<(IdRange, usize), Unreadable>,
     ) {
         let Connection::Up(link) = &mut self.connection else { return };
-        if link.session != session {
+        if link.session() != session {
             return;
         }
-        let Some(request) = link.pages.giving.take() else { return };
+        let Some(request) = link.finish_read() else { return };
         match found {
             Ok((run, _)) => {
-                link.line.sent(now);
+                link.note_sent(now);
                 debug!(%request, id = %run, "the master asks for messages; sending a page");
                 let page = Response::Page { run, log_end: self.contiguous_end };
                 self.send(session, Frame::Response(request, page));

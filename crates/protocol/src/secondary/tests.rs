@@ -5,7 +5,7 @@ mod forged;
 mod memory;
 
 use acklog_types::{
-    Damage, HEARTBEAT_INTERVAL_MAX, InstanceId, MessageId, RequestId, encode_record,
+    Damage, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, MessageId, RequestId, Run, encode_record,
 };
 
 use self::memory::TestLog;
@@ -98,7 +98,7 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", false);
+    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", InBatch::Last);
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
     let run = Records::check(range, bytes.into()).unwrap();
     node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
@@ -218,7 +218,7 @@ fn frames_of_a_connection_that_is_gone_are_not_taken() {
     node.step(FollowerInput::Connected(SessionId::new(2)));
     node.answer(2, 0, welcome(7));
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", false);
+    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", InBatch::Last);
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
     let run = Records::check(range, bytes.into()).unwrap();
     let page = || Response::Page { run: run.clone(), log_end: LogEnd::new(1) };
@@ -271,7 +271,7 @@ fn a_restarted_secondary_introduces_itself_with_what_it_has() {
     let log = TestLog::default();
     let mut bytes = Vec::new();
     for id in 0..5 {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", false);
+        encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", InBatch::Last);
     }
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(5));
     log.append_run(LogId::new(7), &Records::check(range, bytes.into()).unwrap());
@@ -357,7 +357,7 @@ fn page(id: u64, log_end: u64) -> Response<Records> {
 
 fn long_page(id: u64, length: usize, log_end: u64) -> Response<Records> {
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(id), 0, None, &"x".repeat(length), false);
+    encode_record(&mut bytes, MessageId::new(id), 0, None, &"x".repeat(length), InBatch::Last);
     let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
     let run = Records::check(range, bytes.into()).unwrap();
     Response::Page { run, log_end: LogEnd::new(log_end) }

@@ -42,7 +42,7 @@ fn main() {
         show(panic);
         let seed = SEED.get();
         println!("seed {seed} failed");
-        println!("replay with: cargo run --release --example sim -- --replay {seed}");
+        println!("replay with: cargo run --release -p acklog-sim -- --replay {seed}");
         exit(1);
     }));
     match args.replay {

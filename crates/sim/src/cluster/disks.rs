@@ -12,7 +12,7 @@ const DISK_RETRY: Duration = Duration::from_millis(200);
 
 /// Sizes with which a few messages make several segments, and most reads go to files.
 const SIZES: Sizes =
-    Sizes { segment_bytes: 2000, recent_bytes: 500, chunk_bytes: 250, ahead_bytes: 300 };
+    Sizes { segment_bytes: 2000, recent_bytes: 500, chunk_bytes: 250, preallocate_bytes: 300 };
 
 impl Cluster {
     /// Opens a node's log (none: the master's), on its disk if nodes have disks.
@@ -168,8 +168,8 @@ impl Cluster {
             }
             Event::Remembered { version, names, losses, .. } => {
                 // A later list may be written already.
-                if version > log.reader.remembered() {
-                    log.writer.remember(version, names, losses);
+                if version > log.reader.members_version() {
+                    log.writer.persist_members(version, names, losses);
                     if log.reader.is_on_disk() {
                         change = log.commit();
                     }
@@ -178,8 +178,8 @@ impl Cluster {
             _ => change = log.commit(),
         }
         machine.step(now, Input::Durable(log.reader.durable_end()));
-        if log.reader.remembered() > machine.get_ref().remembered_version() {
-            machine.step(now, LeaderInput::Remembered(log.reader.remembered()).into());
+        if log.reader.members_version() > machine.get_ref().remembered_version() {
+            machine.step(now, LeaderInput::Remembered(log.reader.members_version()).into());
         }
         let shown = machine.health(now).log_end;
         assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");

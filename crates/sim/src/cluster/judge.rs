@@ -1,5 +1,6 @@
 //! What the master's answers, refusals and health are held to: what it was asked, and what it was told.
 
+use acklog_judge::MasterMoment;
 use acklog_protocol::{
     CloseReason, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth, Status, Wait,
 };
@@ -49,24 +50,16 @@ impl Cluster {
         // A roll of its log makes more durable than the master was told.
         let durable = health.log_end;
         assert!(durable <= master.log.reader.durable_end(), "the master shows what is not durable");
-        for (waiter, sent) in self.checker.waiting() {
-            let end = sent.id.end();
-            let acked = usize::from(end <= durable) + self.positions.at_least(end);
-            let wanted = sent.wanted;
-            assert!(
-                acked < usize::from(wanted),
-                "{waiter} waits for {wanted} nodes, {acked} acked"
-            );
-            // Timers of a process that hung are late.
-            let is_over = |deadline| deadline < self.now && !self.positions.stood_still(deadline);
-            let is_late = sent.deadline.is_some_and(is_over);
-            assert!(!is_late, "{waiter} waits longer than it asked for");
-            let fault = master.log.fault.as_ref();
-            let is_lost = durable < end && fault.is_some_and(|fault| !fault.is_passing());
-            assert!(!is_lost, "{waiter} waits for a disk that failed");
-            let is_stopped = self.stopping && end <= durable;
-            assert!(!is_stopped, "{waiter} waits for a master that stops");
-        }
+        let positions = &self.positions;
+        let fault = master.log.fault.as_ref();
+        self.checker.judge_waits(&MasterMoment {
+            now: self.now,
+            durable_end: durable.get(),
+            secondaries_at: &|end| positions.at_least(LogEnd::new(end)) as u64,
+            stood_still_since: &|moment| positions.stood_still(moment),
+            disk_failed: fault.is_some_and(|fault| !fault.is_passing()),
+            is_stopping: self.stopping,
+        });
         self.judge_health(&health);
     }
 

@@ -8,7 +8,7 @@ impl Cluster {
     pub(super) fn dial(&mut self, name: &NodeName) {
         let (delay, life) = (self.network.delay(&mut self.rng), self.life(Some(name)));
         let secondary = name.clone();
-        if self.partitioned.contains(name) {
+        if self.partitioned.contains(name) || self.master.is_none() {
             let event = Event::Dialed { secondary, life, link: None };
             return self.schedule(Duration::from_secs(1), event);
         }

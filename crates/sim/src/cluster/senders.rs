@@ -71,10 +71,7 @@ impl Cluster {
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         let id = sent.id;
         assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
-        self.checker.accepted(waiter, sent, batch);
-        if let Some(key) = key {
-            self.checker.took_key(key, id);
-        }
+        self.checker.accepted(waiter, sent, batch, key);
         for (at, text) in batch.iter().enumerate() {
             let (text, id) = (shortened(text), id.get() + at as u64);
             self.note(&format!("sender {waiter}: {text} becomes id={id}"));
@@ -105,9 +102,8 @@ impl Cluster {
     }
 
     fn sent(&self, id: MessageId, wanted: u64, wait: Wait) -> Sent {
-        let deadline = wait.timeout.map(|timeout| self.now + timeout);
         let wanted = u16::try_from(wanted).expect("no cluster has more nodes");
-        Sent { id, wanted, deadline }
+        Sent { id, wanted, since: self.now, timeout: wait.timeout }
     }
 
     /// A sender hangs up.
@@ -163,8 +159,12 @@ impl Cluster {
     pub(super) fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
         self.look();
         self.note_positions();
-        let is_liar = |name: &NodeName| self.positions.is_liar(name);
+        let positions = &self.positions;
+        let is_liar = |name: &str| positions.is_named_liar(name);
         self.checker.released(self.now, waiter, outcome, is_liar);
+        if let Some(answers) = &mut self.answers {
+            answers.push((waiter, outcome.clone(), self.now));
+        }
         let (what, receipt) = match outcome {
             Outcome::Committed(receipt) => ("committed", receipt),
             Outcome::TimedOut(receipt) => ("timed out", receipt),

@@ -7,7 +7,7 @@ fn run(from: u64, texts: &[&str]) -> Records {
     let mut bytes = Vec::new();
     for (n, text) in texts.iter().enumerate() {
         let id = MessageId::new(from + n as u64);
-        encode_record(&mut bytes, id, 1_700_000_000_000, None, text, false);
+        encode_record(&mut bytes, id, 1_700_000_000_000, None, text, InBatch::Last);
     }
     let range = IdRange::new(LogEnd::new(from), LogEnd::new(from + texts.len() as u64));
     Records::check(range, bytes.into()).unwrap()
@@ -27,7 +27,7 @@ fn texts_pass_by_keys_and_are_those_of_the_records() {
     for (n, (key, text)) in
         [(None, "Msg1"), (Some(&key), "Повідомлення"), (Some(&key), "")].into_iter().enumerate()
     {
-        encode_record(&mut bytes, MessageId::new(n as u64), 0, key, text, false);
+        encode_record(&mut bytes, MessageId::new(n as u64), 0, key, text, InBatch::Last);
     }
     let records = Records::check(IdRange::new(LogEnd::ZERO, LogEnd::new(3)), bytes.into()).unwrap();
     let whole = records.iter().map(|record| (record.id, record.text.as_bytes()));
@@ -50,10 +50,17 @@ fn the_front_of_a_run_is_taken_off_as_far_as_it_fits_and_at_least_its_first_reco
     }
 }
 
-/// One keyed record, as bytes.
+/// Returns one keyed record, as bytes.
 fn keyed(key: &str, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(3), 0, Some(&key.parse().unwrap()), text, false);
+    encode_record(
+        &mut bytes,
+        MessageId::new(3),
+        0,
+        Some(&key.parse().unwrap()),
+        text,
+        InBatch::Last,
+    );
     bytes
 }
 
@@ -130,12 +137,12 @@ fn the_layout_of_a_record_is_pinned() {
     assert_eq!(&hex[8..16], "d4aa2ad5");
 }
 
-/// The records of one batch, as bytes.
+/// Returns the records of one batch, as bytes.
 fn batch(from: u64, texts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (n, text) in texts.iter().enumerate() {
         let id = MessageId::new(from + n as u64);
-        encode_record(&mut bytes, id, 0, None, text, n + 1 < texts.len());
+        encode_record(&mut bytes, id, 0, None, text, InBatch::at(n, texts.len()));
     }
     bytes
 }
@@ -156,7 +163,14 @@ fn a_run_that_ends_inside_a_batch_is_refused() {
 #[test]
 fn the_first_record_of_a_batch_may_have_a_key() {
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(0), 0, Some(&"k".parse().unwrap()), "a", true);
+    encode_record(
+        &mut bytes,
+        MessageId::new(0),
+        0,
+        Some(&"k".parse().unwrap()),
+        "a",
+        InBatch::More,
+    );
     assert_eq!(bytes[FLAGS_AT], 3);
     let (record, _) = record_at(MessageId::new(0), &bytes).unwrap();
     assert_eq!((record.key, record.has_more), (Some("k"), true));

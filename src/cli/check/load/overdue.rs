@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use acklog_api::{Faults, paths};
+use acklog_client::{Answer, CallError};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::mix::OVERTIME;
 use crate::cli::check::shared::Shared;
-use crate::cli::client::{Answer, Client, Silent};
-use crate::cli::faults;
+use crate::cli::client::Client;
 
 /// Pause between two looks at whether the master answers others.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,15 +28,17 @@ pub(super) struct Outcome {
 pub(super) async fn outcome(
     shared: &Shared,
     limit: Option<Duration>,
-    call: impl Future<Output = anyhow::Result<Answer>>,
+    call: impl Future<Output = Result<Answer, CallError>>,
 ) -> Outcome {
-    let Some(limit) = limit else { return Outcome { answer: call.await, is_overdue: false } };
+    let Some(limit) = limit else {
+        return Outcome { answer: call.await.map_err(Into::into), is_overdue: false };
+    };
     let (begin, mut at_work_since) = (Instant::now(), None);
     let answer = tokio::select! {
         answer = call => answer,
         never = look(shared, begin + limit, &mut at_work_since) => match never {},
     };
-    let is_silent = answer.as_ref().is_err_and(|error| error.is::<Silent>());
+    let is_silent = matches!(answer, Err(CallError::Silent(_)));
     // Connecting does not count, so that the limit passed that long before now.
     let passed = Instant::now().checked_sub(OVERTIME);
     let is_overdue = is_silent
@@ -44,7 +47,7 @@ pub(super) async fn outcome(
         })
         // A machine that starts anew may leave a connection that leads nowhere.
         && !shared.is_restarted_since(begin);
-    Outcome { answer, is_overdue }
+    Outcome { answer: answer.map_err(Into::into), is_overdue }
 }
 
 /// Looks from `begin` on whether the master is at work, and notes since when.
@@ -60,7 +63,7 @@ async fn look(shared: &Shared, begin: Instant, at_work_since: &mut Option<Instan
 
 /// Whether the master answers, and its timers run: they stand still while it is paused.
 async fn is_at_work(client: &mut Client) -> bool {
-    let Ok(answer) = client.get(faults::PATH).await else { return false };
-    let faults = answer.json().unwrap_or_default();
-    !faults.get("paused").is_some_and(|paused| *paused == true)
+    let Ok(answer) = client.get(paths::FAULTS).await else { return false };
+    // Where faults are not allowed, there are none.
+    !answer.parsed::<Faults>().is_ok_and(|faults| faults.paused)
 }

@@ -1,11 +1,9 @@
 //! The rows of a listing, in either of its forms, while it arrives.
 
-use std::borrow::Cow;
+use acklog_api::{Message, headers};
+use acklog_client::Lines;
 
-use anyhow::bail;
-use serde::Deserialize;
-
-use crate::cli::objects::{OBJECT_BYTES_MAX, Objects};
+use super::objects::Objects;
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,19 +14,10 @@ pub(super) enum Form {
     Lines,
 }
 
-/// A message of a list.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Row<'a> {
-    pub(super) id: u64,
-    #[serde(borrow)]
-    pub(super) message: Cow<'a, str>,
-}
-
 /// Takes a listing apart.
 pub(super) enum Rows {
     Array(Objects),
-    /// The line that has begun.
-    Lines(Vec<u8>),
+    Lines(Lines),
 }
 
 impl Form {
@@ -47,8 +36,8 @@ impl Form {
     /// The header with which it is asked for.
     pub(super) fn accept(self) -> &'static str {
         match self {
-            Self::Array => "application/json",
-            Self::Lines => "application/x-ndjson",
+            Self::Array => headers::APPLICATION_JSON,
+            Self::Lines => headers::APPLICATION_NDJSON,
         }
     }
 
@@ -64,7 +53,7 @@ impl Rows {
     pub(super) fn new(form: Form) -> Self {
         match form {
             Form::Array => Self::Array(Objects::default()),
-            Form::Lines => Self::Lines(Vec::new()),
+            Form::Lines => Self::Lines(Lines::default()),
         }
     }
 
@@ -75,27 +64,15 @@ impl Rows {
     pub(super) fn add(
         &mut self,
         piece: &[u8],
-        mut take: impl FnMut(Result<Row<'_>, &[u8]>),
+        mut take: impl FnMut(Result<Message<'_>, &[u8]>),
     ) -> anyhow::Result<()> {
-        let mut parse = |text: &[u8]| take(serde_json::from_slice(text).map_err(|_| text));
+        let parse = |text: &[u8]| {
+            take(serde_json::from_slice(text).map_err(|_| text));
+            Ok(())
+        };
         match self {
-            Self::Array(objects) => objects.add(piece, |object| {
-                parse(object);
-                Ok(())
-            }),
-            Self::Lines(line) => {
-                for part in piece.split_inclusive(|byte| *byte == b'\n') {
-                    line.extend_from_slice(part);
-                    if line.len() > OBJECT_BYTES_MAX {
-                        bail!("the node shows a message of more than {OBJECT_BYTES_MAX} bytes");
-                    }
-                    if line.ends_with(b"\n") {
-                        parse(line);
-                        line.clear();
-                    }
-                }
-                Ok(())
-            }
+            Self::Array(objects) => objects.add(piece, parse),
+            Self::Lines(lines) => lines.add(piece, parse),
         }
     }
 
@@ -103,7 +80,7 @@ impl Rows {
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::Array(objects) => objects.is_whole(),
-            Self::Lines(line) => line.is_empty(),
+            Self::Lines(lines) => lines.is_complete(),
         }
     }
 }
@@ -121,7 +98,7 @@ mod tests {
             for size in 1..list.len() {
                 let (mut rows, mut found) = (Rows::new(form), Vec::new());
                 for piece in list.as_bytes().chunks(size) {
-                    let take = |row: Result<Row<'_>, &[u8]>| {
+                    let take = |row: Result<Message<'_>, &[u8]>| {
                         let row = row.unwrap();
                         found.push((row.id, row.message.into_owned()));
                     };

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::task::Waker;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use http_body_util::Full;
+use hyper::body::SizeHint;
 use tokio::sync::mpsc;
 
 use super::*;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use acklog_threads::lock;
 use tokio::sync::Notify;
 
 /// All of them.
@@ -54,7 +55,7 @@ impl Unannounced {
     }
 
     fn bodies(&self) -> MutexGuard<'_, Bodies> {
-        self.bodies.lock().expect("no holder of this lock panics")
+        lock(&self.bodies)
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::sync::LazyLock;
 
-use crate::server::http::connection::HEAD_BYTES_MAX;
-use crate::server::http::problem::{Kind, Problem};
-use crate::server::http::routes::takes_messages;
+use super::HEAD_BYTES_MAX;
+use crate::server::http::accepted::Kind;
+use crate::server::http::paths::takes_messages;
+use crate::server::http::problem::Problem;
 
 /// An answer in place of one of hyper's own, which begins like this and has no body.
 struct Refusal {

@@ -1,5 +1,6 @@
 //! From a problem to its answer: code, `retry`, `outcome`, headers and body.
 
+use acklog_api::{self as api, Outcome, ProblemCode as Code, headers};
 use acklog_protocol::{ForgetError, Refusal};
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
@@ -8,34 +9,20 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::Problem;
-use super::code::Code;
-use crate::server::http::accepted::{Accepted, REFUSED, UNKNOWN};
-use crate::server::http::body::ResponseBody;
-use crate::server::http::json;
+use crate::server::http::accepted::{Accepted, Kind};
+use crate::server::http::response::{ResponseBody, to_json};
 
 /// The value of `Retry-After`, in seconds: the minimum. Most passing conditions are over within it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Says that an answer is about a message that was sent before under the same key.
 pub(in crate::server::http) const IDEMPOTENT_REPLAYED: HeaderName =
-    HeaderName::from_static("idempotent-replayed");
+    HeaderName::from_static(headers::IDEMPOTENT_REPLAYED);
 
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static(headers::PROBLEM_JSON);
 
 /// The value of `Cache-Control` for whatever may be different next time.
 pub(in crate::server::http) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
-/// The kind of request that a problem answers, as far as `retry` and `outcome` depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server::http) enum Kind {
-    /// Stores a message, once for each time that it is sent unless it has an idempotency key.
-    Append {
-        /// Whether it has an idempotency key, so that sending it again is safe.
-        keyed: bool,
-    },
-    /// Any other: it changes nothing, or changes the same however often it is sent.
-    Idempotent,
-}
 
 impl Problem {
     /// Returns the reason as a word, and with it the status: the table of all problems.
@@ -96,7 +83,8 @@ impl Problem {
 
     /// Returns the status of the answer.
     pub(in crate::server::http) fn status(&self) -> StatusCode {
-        self.code().status()
+        let status = self.code().status().and_then(|status| StatusCode::from_u16(status).ok());
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// Returns whether the same request can succeed later, without doing anything twice.
@@ -105,22 +93,22 @@ impl Problem {
         match kind {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
             // A message that may be in the log is sent again safely only under its key.
-            Kind::Append { keyed } if self.outcome(kind) != Some(REFUSED) => keyed,
+            Kind::Append { keyed } if self.outcome(kind) != Some(Outcome::Refused) => keyed,
             _ => status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED,
         }
     }
 
     /// Returns what became of the message; none where the request was no append and waited for
     /// none.
-    fn outcome(&self, kind: Kind) -> Option<&'static str> {
+    fn outcome(&self, kind: Kind) -> Option<Outcome> {
         match (self.accepted(), kind) {
             (Some(accepted), _) => Some(accepted.outcome()),
             (None, Kind::Idempotent) => None,
             // The message, or one that was sent before under its key, may be in the log.
             (None, Kind::Append { .. }) if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
-                Some(UNKNOWN)
+                Some(Outcome::Unknown)
             }
-            (None, Kind::Append { .. }) => Some(REFUSED),
+            (None, Kind::Append { .. }) => Some(Outcome::Refused),
         }
     }
 
@@ -216,28 +204,19 @@ impl Problem {
     }
 
     pub(super) fn body(&self, kind: Kind) -> Vec<u8> {
-        let code = self.code();
-        let status = code.status();
-        let mut out = Vec::with_capacity(384);
-        out.extend_from_slice(b"{\"title\":");
-        json::write_string(&mut out, status.canonical_reason().unwrap_or("Error"));
-        out.extend_from_slice(b",\"status\":");
-        json::write_number(&mut out, status.as_u16().into());
-        out.extend_from_slice(b",\"detail\":");
-        json::write_string(&mut out, &self.detail(kind));
-        out.extend_from_slice(b",\"code\":");
-        json::write_string(&mut out, code.word());
-        out.extend_from_slice(b",\"retry\":");
-        out.extend_from_slice(if self.retry(kind) { b"true" } else { b"false" });
-        if let Some(accepted) = self.accepted() {
-            out.push(b',');
-            accepted.write(&mut out);
-        }
-        if let Some(outcome) = self.outcome(kind) {
-            out.extend_from_slice(b",\"outcome\":");
-            json::write_string(&mut out, outcome);
-        }
-        out.extend_from_slice(b"}\n");
-        out
+        let status = self.status();
+        let accepted = self.accepted();
+        to_json(&api::Problem {
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: self.detail(kind),
+            code: self.code(),
+            retry: self.retry(kind),
+            id: accepted.map(|accepted| accepted.receipt.id.get()),
+            count: accepted.and_then(|accepted| accepted.count).map(|count| count as u64),
+            write_concern: accepted.map(|accepted| accepted.receipt.write_concern.into()),
+            acked_by: accepted.map(Accepted::acked_by),
+            outcome: self.outcome(kind),
+        })
     }
 }

@@ -7,8 +7,9 @@ use hyper::header::{
 };
 use serde_json::{Value, json};
 
-use super::code::Code;
 use super::*;
+use crate::server::http::accepted::Kind;
+use acklog_api::ProblemCode;
 
 /// The kinds of request, and where `retry` of each stands in [`ROWS`].
 const KINDS: [Kind; 3] =
@@ -175,12 +176,12 @@ fn documented(page: &str) -> Vec<(u16, String)> {
 #[test]
 fn every_code_is_reached_and_documented() {
     let rows = rows();
-    for code in Code::ALL {
+    for code in ProblemCode::ALL {
         assert!(rows.iter().any(|(problem, ..)| problem.code() == *code), "{code:?}");
     }
-    let page = include_str!("../../../../docs/HTTP.md");
+    let page = include_str!("../../../../docs/reference/http.md");
     let codes: Vec<_> =
-        Code::ALL.iter().map(|code| (code.status().as_u16(), code.word().to_owned())).collect();
+        ProblemCode::ALL.iter().map(|code| (code.status().unwrap(), code.to_string())).collect();
     assert_eq!(documented(page), codes);
 }
 
@@ -191,6 +192,28 @@ fn an_answer_without_the_write_concern_still_tells_the_id() {
     assert_eq!(body["id"], 3);
     assert_eq!(body["writeConcern"], 3);
     assert_eq!(body["ackedBy"], json!(["master", "bonnie"]));
+}
+
+#[test]
+fn the_members_of_a_problem_stand_in_the_order_of_the_contract() {
+    let written = |problem: Problem, kind| String::from_utf8(problem.body(kind)).unwrap();
+    let batch = Accepted { count: Some(2), ..accepted(true) };
+    let late = written(Problem::TimedOut(batch), Kind::Append { keyed: true });
+    let (head, rest) = late.split_once("\"detail\":\"").unwrap();
+    assert_eq!(head, r#"{"title":"Gateway Timeout","status":504,"#);
+    let tail = concat!(
+        r#"","code":"timed-out","retry":true,"id":3,"count":2,"writeConcern":3,"#,
+        r#""ackedBy":["master","bonnie"],"outcome":"stored"}"#,
+        "\n"
+    );
+    assert!(rest.ends_with(tail), "{rest}");
+    let detail =
+        r#""this node has no such path; GET /health and GET /messages are good places to start""#;
+    let not_found = format!(
+        "{{\"title\":\"Not Found\",\"status\":404,\"detail\":{detail},\"code\":\"not-found\",\
+         \"retry\":false}}\n"
+    );
+    assert_eq!(written(Problem::NoPath, Kind::Idempotent), not_found);
 }
 
 #[test]

@@ -2,14 +2,17 @@
 
 use std::task::{Context, Poll, Waker};
 
+use acklog_api as api;
 use acklog_log::{LogWriter, in_memory};
 use acklog_types::Batch;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::room::PAGE_BYTES_MAX;
 use super::*;
+use crate::config::{MasterConfig, parse_node};
+use crate::server::http::listing::LISTING_BYTES_MAX;
+use crate::server::http::listing::room::PAGE_BYTES_MAX;
 
 fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
     log_of_batches(texts, 1)
@@ -27,8 +30,13 @@ fn log_of_batches(texts: &[String], length: usize) -> (LogWriter, LogReader) {
     (writer, reader)
 }
 
+/// The contract's type for a message.
+fn shown(id: usize, text: &str) -> api::Message<'_> {
+    api::Message { id: id as u64, message: text.into() }
+}
+
 fn expected(texts: &[String]) -> Value {
-    let row = |(id, text)| json!({"id": id, "message": text});
+    let row = |(id, text): (usize, &String)| serde_json::to_value(shown(id, text)).unwrap();
     texts.iter().enumerate().map(row).collect()
 }
 
@@ -152,7 +160,7 @@ async fn one_message_is_an_object_whatever_its_length() {
     for (id, text_of) in texts.iter().enumerate() {
         let got =
             line(message((&log, &ListingRoom::default()), id as u64).await.ok().unwrap()).await;
-        let expected = json!({"id": id, "message": text_of}).to_string();
+        let expected = serde_json::to_string(&shown(id, text_of)).unwrap();
         assert!(got == expected, "message {id}");
     }
     for id in [3, u64::MAX] {
@@ -172,11 +180,13 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
         let got =
             line(acked_message((&log, &ListingRoom::default()), &receipt).await.ok().unwrap())
                 .await;
-        let head = format!("{{\"id\":{id},\"message\":\"");
-        let tail = r#"","writeConcern":2,"ackedBy":["master","bonnie"]}"#;
-        assert!(got.starts_with(&head) && got.ends_with(tail), "message {id}");
-        let read: Value = serde_json::from_str(&got).unwrap();
-        assert!(read["message"] == text_of.as_str(), "message {id}");
+        let expected = api::AckedMessage {
+            id: id.get(),
+            message: text_of.into(),
+            write_concern: 2,
+            acked_by: vec!["master".to_owned(), "bonnie".to_owned()],
+        };
+        assert!(got == serde_json::to_string(&expected).unwrap(), "message {id}");
     }
 }
 
@@ -330,4 +340,10 @@ fn pages_shrink_as_readers_add_up_so_that_thousands_have_room() {
     let readers = held.len();
     assert!((1500..6000).contains(&readers), "{readers}");
     assert!(held[0].1.len() > 8 * held[readers - 1].1.len());
+}
+
+#[test]
+fn without_a_flag_listings_have_the_room_that_these_tests_give_them() {
+    let config = parse_node::<MasterConfig>(["master-node"]).unwrap();
+    assert_eq!(config.common.max_listing_bytes, LISTING_BYTES_MAX);
 }

@@ -6,6 +6,7 @@ use acklog_types::WriteConcern;
 use hyper::header::{ALLOW, HeaderValue};
 
 use super::*;
+use crate::server::http::paths::ALL_METHODS;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
 
@@ -13,6 +14,10 @@ fn find(role: Role, method: &str, uri: &str) -> Result<Route, Problem> {
     let uri: Uri = uri.parse().unwrap();
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     Table { role, allow_faults: true }.route(&method, &uri)
+}
+
+fn common_message(id: u64) -> Route {
+    Route::Common(CommonRoute::Message(id))
 }
 
 fn status(role: Role, method: &str, uri: &str) -> u16 {
@@ -31,6 +36,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/secondaries/bonnie", "DELETE, OPTIONS"),
         (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Master, "/faults/disconnect", "POST, OPTIONS"),
+        (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
         (Secondary, "/newMessage", "OPTIONS"),
         (Secondary, "/messages", "GET, HEAD, OPTIONS"),
         (Secondary, "/messages/3", "GET, HEAD, OPTIONS"),
@@ -38,6 +44,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Secondary, "/ready", "GET, HEAD, OPTIONS"),
         (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Secondary, "/faults/disconnect", "POST, OPTIONS"),
+        (Secondary, "/openapi.json", "GET, HEAD, OPTIONS"),
     ];
     for &(role, path, allow) in table {
         for method in METHODS {
@@ -49,13 +56,74 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
                     assert_eq!(response.status().as_u16(), 405);
                     assert_eq!(response.headers()[ALLOW], HeaderValue::from_static(allow));
                 }
-                Ok(Route::Misdirected(named)) => {
-                    assert_eq!((role, method, named), (Secondary, "POST", allow));
+                Ok(Route::Master(MasterRoute::Append(named))) if role == Secondary => {
+                    assert_eq!((method, named), ("POST", allow));
                 }
-                Ok(Route::Options(named)) => assert_eq!((method, named), ("OPTIONS", allow)),
+                Ok(Route::Common(CommonRoute::Options(named))) => {
+                    assert_eq!((method, named), ("OPTIONS", allow))
+                }
                 Ok(_) => assert!(is_allowed, "{method} {path}"),
                 Err(other) => panic!("{method} {path}: {other}"),
             }
+        }
+    }
+}
+
+/// All paths, as the document of the contract writes them.
+const PATHS: [(Path<'_>, &str); 10] = [
+    (Path::Node, "/"),
+    (Path::NewMessage, "/newMessage"),
+    (Path::Messages, "/messages"),
+    (Path::Message("{id}"), "/messages/{id}"),
+    (Path::Health, "/health"),
+    (Path::Ready, "/ready"),
+    (Path::Secondary("{name}"), "/secondaries/{name}"),
+    (Path::Faults, "/faults"),
+    (Path::FaultsDisconnect, "/faults/disconnect"),
+    (Path::OpenApi, "/openapi.json"),
+];
+
+/// The place of a path in [`PATHS`]. A new path is missed here by the compiler.
+fn place(path: Path<'_>) -> usize {
+    match path {
+        Path::Node => 0,
+        Path::NewMessage => 1,
+        Path::Messages => 2,
+        Path::Message(_) => 3,
+        Path::Health => 4,
+        Path::Ready => 5,
+        Path::Secondary(_) => 6,
+        Path::Faults => 7,
+        Path::FaultsDisconnect => 8,
+        Path::OpenApi => 9,
+    }
+}
+
+#[test]
+fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
+    let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+    let documented = document["paths"].as_object().unwrap();
+    assert_eq!(documented.len(), PATHS.len());
+    for (n, (path, written)) in PATHS.into_iter().enumerate() {
+        assert_eq!((place(path), Path::parse(written)), (n, Some(path)));
+        let methods = documented[written].as_object().unwrap().keys();
+        let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
+        // The node as a whole names the methods of all its paths, and takes none but that.
+        let allow = if path == Path::Node { "OPTIONS" } else { path.allow(Role::Master) };
+        let mut allowed: Vec<_> = allow.split(", ").collect();
+        methods.sort_unstable();
+        allowed.sort_unstable();
+        assert_eq!(methods, allowed, "{written}");
+        let by_secondary: Vec<_> = path.allow(Role::Secondary).split(", ").collect();
+        for (method, operation) in documented[written].as_object().unwrap() {
+            let text = operation["description"].as_str().unwrap();
+            let is_both = by_secondary.contains(&method.to_ascii_uppercase().as_str())
+                && !matches!(path, Path::Secondary(_));
+            assert_eq!(
+                text.starts_with("Answered by the master only"),
+                !is_both,
+                "{method} {written}"
+            );
         }
     }
 }
@@ -64,9 +132,9 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
 fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
     let options = |path: &str| find(Role::Master, "OPTIONS", path);
     for path in ["*", "/"] {
-        assert_eq!(options(path), Ok(Route::Options(ALL_METHODS)));
+        assert_eq!(options(path), Ok(Route::Common(CommonRoute::Options(ALL_METHODS))));
     }
-    assert!(matches!(options("/messages?from=x"), Ok(Route::Options(_))));
+    assert!(matches!(options("/messages?from=x"), Ok(Route::Common(CommonRoute::Options(_)))));
     let answer = super::options("GET, OPTIONS");
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()[ALLOW]),
@@ -90,13 +158,14 @@ fn faults_that_are_off_are_refused_before_anything_else_of_the_request_is_looked
         assert_eq!(find(method, uri), Err(Problem::FaultsOff), "{method} {uri}");
     }
     assert!(matches!(find("POST", "/faults"), Err(Problem::Method { .. })));
-    assert!(matches!(find("OPTIONS", "/faults"), Ok(Route::Options(_))));
+    assert!(matches!(find("OPTIONS", "/faults"), Ok(Route::Common(CommonRoute::Options(_)))));
 }
 
 #[test]
 fn a_post_to_a_secondary_is_misdirected_on_either_path() {
     for path in ["/newMessage", "/messages", "/messages?from=1"] {
-        assert!(matches!(find(Role::Secondary, "POST", path), Ok(Route::Misdirected(_))));
+        let found = find(Role::Secondary, "POST", path);
+        assert!(matches!(found, Ok(Route::Master(MasterRoute::Append(_)))));
     }
 }
 
@@ -138,7 +207,8 @@ fn other_paths_are_unknown() {
 #[test]
 fn from_and_limit_are_whole_numbers_given_once() {
     let found = |query: &str| find(Role::Secondary, "GET", &format!("/messages{query}"));
-    let selection = |from, limit| Ok(Route::Messages(Selection { from, limit }));
+    let selection =
+        |from, limit| Ok(Route::Common(CommonRoute::Messages(Selection { from, limit })));
     assert_eq!(found(""), selection(0, u64::MAX));
     assert_eq!(found("?"), selection(0, u64::MAX));
     assert_eq!(found("?from=3"), selection(3, u64::MAX));
@@ -176,6 +246,7 @@ fn no_other_route_takes_parameters() {
         ("DELETE", "/secondaries/bonnie"),
         ("GET", "/faults"),
         ("POST", "/faults/disconnect"),
+        ("GET", "/openapi.json"),
     ];
     for (method, path) in routes {
         for query in ["w=2", "from=1", "x"] {
@@ -186,9 +257,9 @@ fn no_other_route_takes_parameters() {
 
 #[test]
 fn an_id_is_a_whole_number_and_one_that_is_too_large_is_nobodys() {
-    assert_eq!(find(Role::Master, "GET", "/messages/007"), Ok(Route::Message(7)));
+    assert_eq!(find(Role::Master, "GET", "/messages/007"), Ok(common_message(7)));
     let too_large = find(Role::Master, "GET", "/messages/18446744073709551616");
-    assert_eq!(too_large, Ok(Route::Message(u64::MAX)));
+    assert_eq!(too_large, Ok(common_message(u64::MAX)));
     for id in ["a", "-1", "+1", "1.0", "0x1", "%31", "1a"] {
         assert_eq!(status(Role::Master, "GET", &format!("/messages/{id}")), 400, "{id}");
     }
@@ -196,7 +267,7 @@ fn an_id_is_a_whole_number_and_one_that_is_too_large_is_nobodys() {
 
 #[test]
 fn names_that_nobody_can_have_are_refused() {
-    let bonnie = Ok(Route::Forget("bonnie".parse().unwrap()));
+    let bonnie = Ok(Route::Master(MasterRoute::Forget("bonnie".parse().unwrap())));
     assert_eq!(find(Role::Master, "DELETE", "/secondaries/bonnie"), bonnie);
     for name in ["a%20b", "a%2fb", "~", &"x".repeat(65)] {
         assert_eq!(status(Role::Master, "DELETE", &format!("/secondaries/{name}")), 400);
@@ -208,9 +279,12 @@ fn a_message_may_be_waited_for_with_the_words_of_an_append() {
     let found = |query: &str| find(Role::Master, "GET", &format!("/messages/3?{query}"));
     let waits = |write_concern, ms: Option<u64>| {
         let timeout = ms.map(Duration::from_millis);
-        Ok(Route::Wait(3, Wait { write_concern: Some(write_concern), timeout }))
+        Ok(Route::Master(MasterRoute::Wait(
+            3,
+            Wait { write_concern: Some(write_concern), timeout },
+        )))
     };
-    assert_eq!(found(""), Ok(Route::Message(3)));
+    assert_eq!(found(""), Ok(common_message(3)));
     assert_eq!(found("writeConcern=3"), waits(WriteConcern::Nodes(3), None));
     assert_eq!(found("w=0&timeoutMs=0"), waits(WriteConcern::Nodes(1), Some(0)));
     assert_eq!(found("timeoutMs=20&w=majority"), waits(WriteConcern::Majority, Some(20)));

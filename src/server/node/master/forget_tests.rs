@@ -20,7 +20,7 @@ fn options() -> MasterOptions {
 async fn who_forgets_a_secondary_is_answered_when_that_is_on_disk() {
     let (disk, bonnie) = (SimDisk::new(), "bonnie".parse::<NodeName>().unwrap());
     let mut before = opened(&disk);
-    before.opened.writer.remember(1, vec![bonnie.clone()], Losses::default());
+    before.opened.writer.persist_members(1, vec![bonnie.clone()], Losses::default());
     before.committer.write();
     // No thread writes for this log: the disk takes as long as the test wants.
     let Recovered { opened: log, mut committer, .. } = opened(&disk);

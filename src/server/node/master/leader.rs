@@ -104,7 +104,7 @@ impl Role for Leader {
     }
 
     fn hear_log(core: &mut Core<Self>, now: Instant) {
-        let remembered = core.reader.remembered();
+        let remembered = core.reader.members_version();
         if remembered > core.machine.get_ref().remembered_version() {
             core.machine.step(now, LeaderInput::Remembered(remembered).into());
         }
@@ -125,7 +125,7 @@ impl Role for Leader {
                 CarriedOut::Done
             }
             LeaderEffect::Remember { version, names, losses } => {
-                core.writer.remember(version, names, losses);
+                core.writer.persist_members(version, names, losses);
                 CarriedOut::Wrote
             }
         }

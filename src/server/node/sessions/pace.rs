@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acklog_protocol::ReadOrder;
+use acklog_threads::lock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
@@ -109,7 +110,7 @@ impl Pace {
         self.quiet_at()?;
         let turn = self.0.turn.clone().acquire_owned().await.ok()?;
         while let Some(quiet_at) = self.quiet_at() {
-            let rest_until = *self.0.rest_until.lock().expect("no holder of this lock panics");
+            let rest_until = *lock(&self.0.rest_until);
             if !rests || rest_until <= Instant::now() {
                 return Some(Turn {
                     pace: self.clone(),
@@ -137,7 +138,7 @@ impl Drop for Turn {
             return;
         }
         let took = self.began.elapsed().min(TURN_MAX);
-        let mut rest_until = self.pace.0.rest_until.lock().expect("no holder of this lock panics");
+        let mut rest_until = lock(&self.pace.0.rest_until);
         let due = (*rest_until).max(self.began.checked_sub(LATE_MAX).unwrap_or(self.began));
         *rest_until = due + took * (1 + RESTS);
     }

@@ -1,4 +1,4 @@
-//! The manifest's section about logs of other nodes that are longer than this one.
+//! The manifest's section about longer logs of other nodes.
 
 use acklog_types::{Checksum, LogEnd, Longer, Losses};
 use serde::{Deserialize, Serialize};
@@ -10,14 +10,14 @@ const NAME: &str = "losses";
 
 #[derive(Serialize, Deserialize)]
 struct Section {
-    /// An end below which an earlier release had all given up.
+    /// An end below which an earlier release gave up everything.
     #[serde(default, skip_serializing_if = "is_zero")]
     accepted: u64,
     /// Each log's end, its checksum, and whether it was given up.
     logs: Vec<(u64, Option<u32>, bool)>,
 }
 
-/// Adds the section, where there is something to tell.
+/// Adds the section, unless it is empty.
 pub(super) fn encode(losses: &Losses, sections: &mut Sections) {
     if *losses == Losses::default() {
         return;
@@ -29,10 +29,11 @@ pub(super) fn encode(losses: &Losses, sections: &mut Sections) {
     sections.insert(NAME.to_owned(), section);
 }
 
-/// Takes the section out. `seen` and `accepted` are all that an earlier release knows, and may have changed.
+/// Removes the section and decodes it. `seen` and `accepted` are the only fields that an earlier
+/// release knows, and it may have changed them.
 ///
 /// # Errors
-/// In words, where it is none.
+/// In words, if the section is malformed.
 pub(super) fn decode(
     sections: &mut Sections,
     seen: LogEnd,
@@ -75,12 +76,13 @@ mod tests {
         let accepted = noted(9, 9);
         assert_eq!(accepted.missing(end(3)), None);
         assert!(accepted.is_given_up(end(7), Some(Checksum::new(1))));
-        // It took messages of a manifest that this one wrote, and knows nothing of the section.
+        // An earlier release took messages with a manifest of this one. It knows nothing of the
+        // section.
         let mut sections = Sections::new();
         encode(&accepted, &mut sections);
         assert_eq!(decode(&mut sections, end(12), end(9)).unwrap().missing(end(3)), Some(end(12)));
         assert!(sections.is_empty());
-        // It accepted a loss that this one noted.
+        // An earlier release accepted a loss that this one had noted.
         let mut noted = Losses::default();
         noted.note(end(9), Some(Checksum::new(1)));
         encode(&noted, &mut sections);

@@ -1,5 +1,5 @@
-//! Copying a log, also while its node runs: sealed segments never change, the last one is copied as far as it is whole,
-//! and a manifest is made for the copy.
+//! Copies a log, even while its node runs: sealed segments never change, the last one is copied as
+//! far as it is whole, and the copy gets a manifest of its own.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,14 +8,15 @@ use std::path::Path;
 use acklog_types::LogEnd;
 use thiserror::Error;
 
-use super::super::format::{SegmentHeader, index_name, segment_name};
+use super::super::format::SegmentHeader;
 use super::super::manifest::Manifest;
+use super::super::names::{index_name, segment_name};
 use super::super::notes::NOTES;
-use super::super::places::Place;
+use super::super::places::DamagedPlace;
 use super::super::scan::{Scanned, no_visit, scan};
 use super::inspect::{InspectError, role_of};
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look};
+use super::walk::{LogDirectory, SegmentVisitor};
 use super::{OpenError, Start, mend_file};
 use crate::open::open_directory;
 use crate::storage::{Directory, Storage, StorageFile};
@@ -23,13 +24,13 @@ use crate::storage::{Directory, Storage, StorageFile};
 /// Why a log was not copied. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum BackupError {
-    /// Something is at the target already.
+    /// The target exists already.
     #[error("{target} exists already; name a path that does not exist, in a directory that does")]
     Exists {
         /// The target.
         target: String,
     },
-    /// The directory that the target is to be in does not exist.
+    /// The directory of the target does not exist.
     #[error(
         "there is no directory {parent} to make {target} in; make it first (mkdir -p {parent})"
     )]
@@ -39,7 +40,7 @@ pub enum BackupError {
         /// The target.
         target: String,
     },
-    /// The log cannot be looked into.
+    /// The log cannot be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// The log is damaged, or cannot be read.
@@ -55,25 +56,25 @@ pub enum BackupError {
     },
 }
 
-/// What was copied.
+/// The result of a backup.
 #[derive(Clone, Copy, Debug)]
 pub struct BackedUp {
     /// The end of the messages.
     pub end: LogEnd,
-    /// Segment files that are the same file in both directories.
+    /// Number of segment files that are hard links.
     pub linked: usize,
-    /// Segment files that were copied.
+    /// Number of segment files that were copied.
     pub copied: usize,
 }
 
-/// The way along the segments of a log that may be written meanwhile.
+/// The walk along the segments of a log that may be written meanwhile.
 struct Copying<'a> {
     directory: &'a Directory,
     start: Start<'a>,
     last: Option<(Snapshot, SegmentHeader, Scanned)>,
 }
 
-impl Look for Copying<'_> {
+impl SegmentVisitor for Copying<'_> {
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         self.start.sealed(name, first, next)
     }
@@ -88,17 +89,17 @@ impl Look for Copying<'_> {
         Ok(())
     }
 
-    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, _: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         Err(damage)
     }
 }
 
-/// Copies the log in a directory into a new one, from which a node can be started. Sealed segments become hard links
-/// where the file system allows that. The node may run meanwhile.
+/// Copies the log in a directory into a new one, from which a node can be started. Sealed segments
+/// become hard links if the file system allows that. The node may run meanwhile.
 ///
 /// # Errors
-/// When there is something at the target, the log is damaged, or a file cannot be read or written. What was made of the
-/// copy by then is removed.
+/// When the target exists, the log is damaged, or a file cannot be read or written. The unfinished
+/// copy is removed then.
 pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
     if target.symlink_metadata().is_ok() {
         return Err(BackupError::Exists { target: target.display().to_string() });
@@ -108,7 +109,7 @@ pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
         return Err(BackupError::NoParent { parent, target });
     }
     let storage = open_directory(path)?;
-    let found = Found { storage: &storage, role: role_of(&storage)? };
+    let found = LogDirectory { storage: &storage, role: role_of(&storage)? };
     let (manifest, firsts) = found.manifest_and_segments()?;
     let start = Start { makes_indexes: false, ..Start::new(&found, &manifest) };
     let mut copying = Copying { directory: &storage, start, last: None };
@@ -121,7 +122,7 @@ pub fn backup(path: &Path, target: &Path) -> Result<BackedUp, BackupError> {
         moved.map_err(failed(target)).map(|()| done)
     });
     if copied.is_err() {
-        // It is ours: this process made it.
+        // This process created it.
         let _ = fs::remove_dir_all(&unfinished);
     }
     copied
@@ -137,7 +138,7 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Copies a file that need not be there.
+/// Copies a file, if it exists.
 fn copy_if_there(name: &str, from: &Directory, into: &Directory) -> io::Result<()> {
     match from.copy(name, into, name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -157,7 +158,7 @@ impl Copying<'_> {
                 Ok(false) => done.copied += 1,
                 Err(error) => return Err(failed(&into.join(&name))(error)),
             }
-            // Never a link: a node writes an index that does not fit anew, in place.
+            // Never a link: a node overwrites an invalid index in place.
             let name = index_name(old.sealed.first);
             copy_if_there(&name, from, &storage).map_err(failed(&into.join(&name)))?;
         }
@@ -169,14 +170,14 @@ impl Copying<'_> {
                 let mut whole = vec![0; scanned.index.length() as usize];
                 snapshot.read_at(0, &mut whole)?;
                 file.write_at(0, &whole)?;
-                // All of it is whole and synced afterwards, whatever the original waits for.
+                // All of the copy is whole and flushed afterwards, whatever the original waits for.
                 mend_file(&*file, header, scanned, scanned.index.end())
             };
             copy().map_err(failed(&into.join(&name)))?;
             done.end = scanned.index.end();
             done.copied += 1;
         }
-        let manifest = Manifest { synced: done.end, ..self.start.manifest.clone() };
+        let manifest = Manifest { flushed_end: done.end, ..self.start.manifest.clone() };
         manifest.store(&storage).map_err(|failed| failed.error).map_err(failed(into))?;
         Ok(done)
     }

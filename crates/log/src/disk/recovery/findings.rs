@@ -1,70 +1,70 @@
-//! What is found in a directory.
+//! What inspection finds in a directory.
 
 use acklog_types::{IdRange, LogEnd, LogId, NodeName};
 
 use super::super::format::Role;
 use super::OpenError;
 
-/// What is in a directory, as far as it is whole.
+/// What a directory has, as far as it is whole.
 #[derive(Debug)]
 pub struct Findings {
-    /// Whose directory it is.
+    /// The role of the directory's node.
     pub role: Role,
     /// The log's identity; none while a secondary has none.
     pub log: Option<LogId>,
-    /// The secondaries that registered (a master's).
+    /// The secondaries that registered (for a master's directory).
     pub members: Vec<NodeName>,
-    /// Segment files that were read.
+    /// Number of segment files that were read.
     pub segments: u64,
-    /// Indexes of sealed segments that are missing, damaged, another file's, or without keys. A start makes those of
-    /// whole segments again.
+    /// Number of indexes of sealed segments that are missing, damaged, another file's, or without
+    /// keys. A start writes those of whole segments again.
     pub bad_indexes: u64,
-    /// The end of the messages: behind the last one that is whole.
+    /// The end of the last whole message.
     pub end: LogEnd,
-    /// Whole messages in the segments that were read.
+    /// Number of whole messages in the segments that were read.
     pub messages: u64,
     /// Bytes of their records.
     pub bytes: u64,
-    /// How many of them have an idempotency key.
+    /// Number of those messages with an idempotency key.
     pub keyed: u64,
-    /// All below was synced.
-    pub synced: LogEnd,
-    /// What a crash tore, and a start would cut off; of a node that runs, what it is writing.
+    /// Everything below was flushed.
+    pub flushed_end: LogEnd,
+    /// What a crash tore and a start would cut off or, on a running node, what is being written.
     pub torn: Option<Torn>,
-    /// The first damage of what was asked for.
+    /// The first damage in the requested range.
     pub damage: Option<OpenError>,
-    /// What a start says, where it refuses the directory. Otherwise a node starts with what is damaged, and does not
-    /// serve that.
+    /// The error of a start that refuses the directory. Without one, a node starts and does not
+    /// serve what is damaged.
     pub refusal: Option<OpenError>,
-    /// Every damaged place.
-    pub places: Vec<DamagedPlace>,
+    /// All damaged places.
+    pub places: Vec<DamageFinding>,
 }
 
-/// A damaged place, for people.
+/// A damaged place, with its file's path.
 #[derive(Clone, Debug)]
-pub struct DamagedPlace {
+pub struct DamageFinding {
     /// The first id of the segment.
     pub segment: LogEnd,
     /// The file.
     pub file: String,
-    /// Where in the file, in bytes.
+    /// The offset in the file, in bytes.
     pub offset: u64,
-    /// The messages that cannot be read because of it. Empty where none is known of.
+    /// The messages that cannot be read because of it. Empty if none is known.
     pub ids: IdRange,
     /// What is wrong there.
     pub what: String,
 }
 
-/// The end of a log that is not whole, above all that was synced.
+/// The end of a log that is not whole, above the flushed end.
 #[derive(Clone, Debug)]
 pub struct Torn {
     /// The file.
     pub file: String,
-    /// Where what is kept ends.
+    /// The end of what is kept.
     pub offset: u64,
     /// Bytes from there on.
     pub bytes: u64,
-    /// The messages that it had, as far as that can be told.
+    /// The messages in it, as far as they are known.
     pub ids: IdRange,
     /// What is wrong there.
     pub what: String,
@@ -82,7 +82,7 @@ impl Findings {
             messages: 0,
             bytes: 0,
             keyed: 0,
-            synced: LogEnd::ZERO,
+            flushed_end: LogEnd::ZERO,
             torn: None,
             damage: None,
             refusal: None,

@@ -1,4 +1,5 @@
-//! Looking into a directory without opening its log: all of it is read, nothing is changed, and no lock is taken.
+//! Inspects a directory without opening its log: everything is read, nothing is changed, and no
+//! lock is taken.
 
 mod error;
 
@@ -9,24 +10,26 @@ use acklog_types::{IdRange, LogEnd, Record, RunningChecksum};
 
 pub use self::error::InspectError;
 use self::error::logs_in;
-use super::super::format::{Role, SegmentHeader, segment_name};
+use super::super::format::{Role, SegmentHeader};
 use super::super::index::SparseIndex;
 use super::super::manifest::{MANIFEST, Manifest};
-use super::super::places::{Place, damaged_places};
+use super::super::names::segment_name;
+use super::super::places::{DamagedPlace, damaged_places};
 use super::super::scan::{Scanned, Visit, read_header, scan_from};
 use super::OpenError;
-pub use super::findings::{DamagedPlace, Findings, Torn};
+pub use super::findings::{DamageFinding, Findings, Torn};
 use super::refusal::refusal;
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look, Opened};
+use super::walk::{LogDirectory, OpenedFile, SegmentVisitor};
 use crate::open::open_directory;
 use crate::storage::{Storage, StorageFile};
 
-/// Reads a log's segments that have messages of `range`, shows those that are whole, and tells what it found in them.
-/// After each segment `progress` is told how many were read, and how many there are.
+/// Reads the segments of a log with messages of `range`, visits the whole ones, and returns what it
+/// found. After each segment it calls `progress` with the number of segments that were read, and
+/// the number that there are.
 ///
 /// # Errors
-/// When there is no log, or it cannot be read. Damage is no error, but a finding.
+/// When there is no log, or it cannot be read. Damage is not an error, but a finding.
 pub fn inspect(
     path: &Path,
     range: IdRange,
@@ -35,7 +38,7 @@ pub fn inspect(
 ) -> Result<Findings, InspectError> {
     let storage = open_directory(path)?;
     let role = role_of(&storage)?;
-    let found = Found { storage: &storage, role };
+    let found = LogDirectory { storage: &storage, role };
     let (manifest, firsts) = match found.manifest_and_segments() {
         Ok(known) => known,
         Err(damage @ OpenError::Damaged { .. }) => {
@@ -50,9 +53,9 @@ pub fn inspect(
     Ok(findings)
 }
 
-/// The same along the files that a manifest tells of.
+/// Inspects the files that a manifest names.
 pub(super) fn along(
-    found: &Found<'_>,
+    found: &LogDirectory<'_>,
     manifest: &Manifest,
     firsts: &[LogEnd],
     range: IdRange,
@@ -60,7 +63,8 @@ pub(super) fn along(
     progress: &mut dyn FnMut(u64, usize),
 ) -> Result<Findings, OpenError> {
     let (log, members) = (manifest.log, manifest.members.clone());
-    let findings = Findings { log, members, synced: manifest.synced, ..Findings::new(found.role) };
+    let findings =
+        Findings { log, members, flushed_end: manifest.flushed_end, ..Findings::new(found.role) };
     let mut progress = |done| progress(done, firsts.len());
     let mut inspection = Inspection {
         found,
@@ -76,14 +80,14 @@ pub(super) fn along(
     Ok(inspection.findings)
 }
 
-/// Whose directory it is: as the manifest says, also a damaged one that names a role; else as the first segment file of
-/// version 1 says that has a whole header.
+/// Returns the role of a directory: from the manifest, even a damaged one if its role is readable,
+/// or else from the first segment file of version 1 with a whole header.
 ///
 /// # Errors
-/// When there is no log, nothing tells, or it cannot be read.
+/// When there is no log, the role is unknown, or the directory cannot be read.
 pub(crate) fn role_of(storage: &dyn Storage) -> Result<Role, InspectError> {
-    // Whose it is goes into texts about damage only.
-    let found = Found { storage, role: Role::Master };
+    // The role only affects the words of errors about damage.
+    let found = LogDirectory { storage, role: Role::Master };
     let firsts = found.segments()?;
     let (is_missing, wrong) = match found.stored_manifest() {
         Ok(Some(manifest)) => return Ok(manifest.role),
@@ -110,39 +114,41 @@ pub(crate) fn role_of(storage: &dyn Storage) -> Result<Role, InspectError> {
     })
 }
 
-/// Below which end a master's operator gave up what other nodes have more of its log; zero where that never was.
+/// Returns the end below which a master's operator gave up what other nodes have beyond its log;
+/// zero if nothing was given up.
 ///
 /// # Errors
-/// When there is no whole manifest.
+/// When there is no valid manifest.
 pub(crate) fn accepted_losses(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
-    let found = Found { storage, role: Role::Master };
+    let found = LogDirectory { storage, role: Role::Master };
     Ok(found.stored_manifest()?.ok_or_else(|| found.no_manifest())?.losses.accepted_end())
 }
 
-/// A reader's way along the segments: it goes on behind each damage.
+/// A walk along the segments that goes on behind each damage.
 struct Inspection<'a> {
-    found: &'a Found<'a>,
+    found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
     range: IdRange,
     visit: Visit<'a>,
-    /// The visitor wants no more.
+    /// Whether the visitor stopped the walk.
     is_stopped: bool,
-    /// The checksum of all that was read from the first message on, and where that ends; none where it is not known.
+    /// The end of what was read, and the checksum of everything from the first message up to there;
+    /// none if it is not known.
     running: (LogEnd, Option<RunningChecksum>),
-    /// Told after each segment how many were read.
+    /// Called after each segment with the number of segments read.
     progress: &'a mut dyn FnMut(u64),
     findings: Findings,
 }
 
-impl Found<'_> {
-    /// The manifest, and the segment files that there were afterwards: all that it tells of are among them.
+impl LogDirectory<'_> {
+    /// Loads the manifest, then lists the segment files: so all that it names are among them.
     pub(super) fn manifest_and_segments(&self) -> Result<(Manifest, Vec<LogEnd>), OpenError> {
         let manifest = self.stored_manifest()?.ok_or_else(|| self.no_manifest())?;
         Ok((manifest, self.segments()?))
     }
 }
 
-impl Look for Inspection<'_> {
+impl SegmentVisitor for Inspection<'_> {
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         if self.is_stopped || next <= self.range.start() || self.range.end() <= first {
             return Ok(next);
@@ -151,9 +157,14 @@ impl Look for Inspection<'_> {
         let Some((file, header)) = self.open(name, ids)? else { return Ok(next) };
         let scanned = self.scan(name, &*file, &header)?;
         if scanned.bad.is_some() {
-            let damage = |place: &Place| self.found.damaged(name, place.offset, &place.what);
-            let found =
-                Damaged { name, file: &*file, header: &header, scanned: &scanned, end: next };
+            let damage = |place: &DamagedPlace| self.found.damaged(name, place.offset, &place.what);
+            let found = DamagedSegment {
+                name,
+                file: &*file,
+                header: &header,
+                scanned: &scanned,
+                end: next,
+            };
             self.go_on_behind(&found, &damage)?;
         }
         if self.is_stopped {
@@ -172,9 +183,9 @@ impl Look for Inspection<'_> {
         if self.is_stopped || self.range.end() <= first {
             return Ok(());
         }
-        let ids = IdRange::new(first, self.manifest.synced.max(first));
+        let ids = IdRange::new(first, self.manifest.flushed_end.max(first));
         let Some((file, header)) = self.open(name, ids)? else { return Ok(()) };
-        // It may be written meanwhile.
+        // The node may write to it meanwhile.
         let file = Snapshot::take(&*file).map_err(self.found.failed("read", name))?;
         let scanned = self.scan(name, &file, &header)?;
         if self.is_stopped {
@@ -184,24 +195,24 @@ impl Look for Inspection<'_> {
             self.note_torn(name, scanned);
             return Ok(());
         };
-        let end = scanned.synced.max(self.manifest.synced);
-        let damage = |place: &Place| {
+        let end = scanned.flushed_end.max(self.manifest.flushed_end);
+        let damage = |place: &DamagedPlace| {
             let what = format!("{}, and everything below message {end} was synced", place.what);
             self.found.damaged(name, place.offset, &what)
         };
-        let found = Damaged { name, file: &file, header: &header, scanned: &scanned, end };
+        let found = DamagedSegment { name, file: &file, header: &header, scanned: &scanned, end };
         let behind = self.go_on_behind(&found, &damage)?;
         if self.is_stopped {
             return Ok(());
         }
         let Some((next, at)) = behind else {
-            // Nobody knows what stood there.
+            // Nobody knows what followed.
             if self.range.end() > end {
                 self.findings.damage.get_or_insert(refusal);
             }
             return Ok(());
         };
-        // Above all that was synced a crash may have torn what stands there.
+        // Above the flushed end, a crash may have torn what follows.
         let index = SparseIndex::starting_at(next, at);
         let rest = scan_from(&file, &header, index, None, &mut shown(self.range, self.visit));
         let rest = rest.map_err(self.found.failed("read", name))?;
@@ -211,13 +222,13 @@ impl Look for Inspection<'_> {
         Ok(())
     }
 
-    fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, place: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         let (ids, range) = (place.ids, self.range);
-        // Without the last file nobody knows where the log ends.
+        // Without the last file, nobody knows where the log ends.
         let has_end = Some(place.segment) != self.manifest.last || place.offset > 0;
         let is_before = has_end && ids.end() <= range.start();
         if ids.is_empty() || (ids.start() < range.end() && !is_before) {
-            self.findings.places.push(DamagedPlace {
+            self.findings.places.push(DamageFinding {
                 segment: place.segment,
                 file: self.found.storage.path_of(&segment_name(place.segment)),
                 offset: place.offset,
@@ -231,31 +242,31 @@ impl Look for Inspection<'_> {
 }
 
 /// A segment that is not whole.
-struct Damaged<'a> {
+struct DamagedSegment<'a> {
     name: &'a str,
     file: &'a dyn StorageFile,
     header: &'a SegmentHeader,
-    /// What stands before the first damaged place.
+    /// What precedes the first damaged place.
     scanned: &'a Scanned,
-    /// Where it should end.
+    /// Where the segment should end.
     end: LogEnd,
 }
 
 impl<'a> Inspection<'a> {
-    /// Opens a segment; none where it is not the one that should be there, which is noted.
-    fn open(&mut self, name: &str, ids: IdRange) -> Result<Option<Opened>, OpenError> {
+    /// Opens a segment. If it is not the expected one, notes that and returns none.
+    fn open(&mut self, name: &str, ids: IdRange) -> Result<Option<OpenedFile>, OpenError> {
         match self.found.open(self.manifest, name, ids.start()) {
             Ok(opened) => Ok(Some(opened)),
             Err(damage @ OpenError::Damaged { .. }) => {
                 let what = "the segment's header is damaged, or another file's".to_owned();
-                let place = Place { segment: ids.start(), offset: 0, ids, what };
+                let place = DamagedPlace { segment: ids.start(), offset: 0, ids, what };
                 self.damaged(place, damage).map(|()| None)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Reads a segment, from the group on that the range begins in, where its index tells where that is.
+    /// Scans a segment, from the group on in which the range begins, if its index has that.
     fn scan(
         &mut self,
         name: &str,
@@ -283,18 +294,18 @@ impl<'a> Inspection<'a> {
         Ok(scanned)
     }
 
-    /// Counts what a scan found that began with message `begin`.
+    /// Adds up a scan that began with message `begin`.
     fn count(&mut self, begin: LogEnd, scanned: &Scanned) {
         let (findings, end) = (&mut self.findings, scanned.index.end());
         findings.end = findings.end.max(end);
         findings.messages += IdRange::new(begin, end).len();
         findings.bytes += scanned.index.record_bytes();
         findings.keyed += scanned.keys.len() as u64;
-        // A segment is sealed when all of it is synced.
-        findings.synced = findings.synced.max(scanned.synced);
+        // A segment is flushed completely before it is sealed.
+        findings.flushed_end = findings.flushed_end.max(scanned.flushed_end);
     }
 
-    /// Notes what stands at the end of the last segment and is not whole.
+    /// Notes a torn end of the last segment.
     fn note_torn(&mut self, name: &str, scanned: Scanned) {
         self.findings.torn = scanned.bad.map(|bad| Torn {
             file: self.found.storage.path_of(name),
@@ -305,7 +316,7 @@ impl<'a> Inspection<'a> {
         });
     }
 
-    /// What a segment says of all that stands before it must be so.
+    /// Compares the checksum in a segment's header with that of the records before it.
     fn compare_running(
         &mut self,
         name: &str,
@@ -319,19 +330,19 @@ impl<'a> Inspection<'a> {
             let what = "other messages stand before this segment than when it was begun".to_owned();
             let damage = self.found.damaged(name, 0, &what);
             let ids = IdRange::empty(header.first);
-            self.damaged(Place { segment: header.first, offset: 0, ids, what }, damage)?;
+            self.damaged(DamagedPlace { segment: header.first, offset: 0, ids, what }, damage)?;
         }
         Ok(())
     }
 
-    /// Notes all damaged places of a segment that is not whole, and shows what is whole behind them. Returns where the
-    /// segment goes on behind its end, if something leads there.
+    /// Notes all damaged places of a segment, and visits the whole records behind them. Returns
+    /// where the segment goes on behind its end, if anything leads there.
     fn go_on_behind(
         &mut self,
-        segment: &Damaged<'_>,
-        damage: &dyn Fn(&Place) -> OpenError,
+        segment: &DamagedSegment<'_>,
+        damage: &dyn Fn(&DamagedPlace) -> OpenError,
     ) -> Result<Option<(LogEnd, u64)>, OpenError> {
-        let Damaged { name, file, header, scanned, end } = *segment;
+        let DamagedSegment { name, file, header, scanned, end } = *segment;
         let surveyed = {
             let (findings, is_stopped) = (&mut self.findings, &mut self.is_stopped);
             let mut show = shown(self.range, self.visit);
@@ -353,7 +364,8 @@ impl<'a> Inspection<'a> {
         Ok(surveyed.behind)
     }
 
-    /// Whether a sealed segment has an index that says what is in it; of a damaged one, what was in it.
+    /// Returns whether a sealed segment has a correct index; for a damaged segment, one that agrees
+    /// on its end.
     fn is_index_of(&self, header: &SegmentHeader, scanned: &Scanned, next: LogEnd) -> bool {
         let (storage, is_whole) = (self.found.storage, scanned.bad.is_none());
         let index = SparseIndex::load(storage, header);
@@ -365,7 +377,7 @@ impl<'a> Inspection<'a> {
     }
 }
 
-/// Shows the records of a range, and ends the reading behind them.
+/// Visits the records of a range, and ends the scan behind them.
 fn shown<'a>(
     range: IdRange,
     visit: &'a mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,

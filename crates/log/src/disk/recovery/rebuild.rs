@@ -1,9 +1,10 @@
-//! Making a segment anew from its own whole records and those that another node has of the others: what a node that
-//! runs does, and `acklog log repair`.
+//! Rewrites a segment from its own whole records and another node's copies of the others: for a
+//! running node's scrubber, and for `acklog log repair`.
 //!
-//! Nothing is believed because it looks right. A segment is written anew only where a checksum from the damaged
-//! directory itself proves the whole of it: the next file tells the checksum of all records before it; or, for a
-//! single record, its own checksum that still stands at the damaged place.
+//! Looking right is not enough. A segment is rewritten only if a checksum from the damaged
+//! directory itself proves the result: the next file's header has the checksum of all records
+//! before it. A single record can also be proven by its own checksum, if that still stands at the
+//! damaged place.
 
 mod writer;
 
@@ -14,13 +15,15 @@ use std::sync::Arc;
 use std::vec;
 
 use acklog_types::{
-    IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, RunningChecksum, encode_record,
+    IdRange, IdempotencyKey, InBatch, LogEnd, LogId, Record, Records, RunningChecksum,
+    encode_record,
 };
 
-use self::writer::Writer;
+use self::writer::SegmentWriter;
 use super::super::cause::{is_io_error, is_loss};
-use super::super::format::{SegmentHeader, segment_name};
-use super::super::places::{Place, damaged_places};
+use super::super::format::SegmentHeader;
+use super::super::names::segment_name;
+use super::super::places::{DamagedPlace, damaged_places};
 use super::super::scan::{Scanned, no_visit, read_header, scan};
 use crate::storage::{Storage, StorageFile};
 
@@ -29,43 +32,45 @@ pub(in crate::disk) struct Rebuild<'a> {
     pub(in crate::disk) storage: &'a dyn Storage,
     pub(in crate::disk) log: LogId,
     pub(in crate::disk) first: LogEnd,
-    /// Where it ends, as the next one or the manifest tells.
+    /// The end of its messages, according to the next segment or the manifest.
     pub(in crate::disk) end: LogEnd,
     /// The first message of the segment before it.
     pub(in crate::disk) before: Option<LogEnd>,
-    /// The first message of the next one, whose header may tell the checksum of all records before.
+    /// The first message of the next segment, whose header may have the checksum of all records
+    /// before.
     pub(in crate::disk) next: Option<LogEnd>,
 }
 
 /// A segment's file with its header.
-type Own = (Arc<dyn StorageFile>, SegmentHeader);
+type OwnFile = (Arc<dyn StorageFile>, SegmentHeader);
 
 /// What is left of a segment.
-pub(in crate::disk) struct Survey {
-    /// Its file, where anything of it is of use.
-    own: Option<Own>,
-    places: Vec<Place>,
-    /// The messages that others are to give.
+pub(in crate::disk) struct SegmentSurvey {
+    /// Its file, if any of it is usable.
+    own: Option<OwnFile>,
+    places: Vec<DamagedPlace>,
+    /// The messages that are to come from elsewhere.
     pub(in crate::disk) missing: Vec<IdRange>,
-    /// Nothing is wrong with it.
+    /// Whether nothing is wrong with it.
     pub(in crate::disk) is_whole: bool,
 }
 
-/// A segment that is proven to be what was there.
+/// Proves that a rewritten segment will have what was lost.
 pub(in crate::disk) struct Proof {
-    /// The header of a new file.
+    /// The header of the new file.
     pub(in crate::disk) header: SegmentHeader,
-    /// The checksum of the segment's records alone. What is written is read, and given by others, once more.
+    /// The checksum of the segment's records alone. When the file is written, they are read and
+    /// fetched once more, and compared with it.
     records: RunningChecksum,
 }
 
-/// Why a segment is not made anew.
+/// Why a segment was not rewritten.
 pub(in crate::disk) enum RebuildError<E> {
     /// The system refused.
     System(io::Error),
-    /// The others have not what is missing.
+    /// The other source lacks a missing message.
     Others(E),
-    /// No checksum proves that it would be what was there.
+    /// No checksum proves that the result would be what was lost.
     Unproven,
 }
 
@@ -75,20 +80,31 @@ impl<E> From<io::Error> for RebuildError<E> {
     }
 }
 
-/// Gives the records of a range of messages, all of them.
+/// Returns all records of a range of messages.
 pub(in crate::disk) type Others<'a, E> = &'a mut dyn FnMut(IdRange) -> Result<Vec<Records>, E>;
 
-/// What is done with each record: its id, its bytes, whether its batch goes on, and whether it is from others.
-type Take<'a> = &'a mut dyn FnMut(LogEnd, &[u8], bool, bool) -> io::Result<()>;
+/// Called with each record: its id, its bytes, where it stands in its batch, and where it comes
+/// from.
+type Take<'a> = &'a mut dyn FnMut(LogEnd, &[u8], InBatch, Origin) -> io::Result<()>;
+
+/// Where a record of a rewritten segment comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// From the damaged file itself.
+    Own,
+    /// From another directory or node.
+    Others,
+}
 
 impl Rebuild<'_> {
-    /// Looks which records of the segment are whole. A file that is gone, or that the disk does not read, has none.
+    /// Surveys which records of the segment are whole. A file that is gone or cannot be read has
+    /// none.
     ///
     /// # Errors
-    /// When the system refuses for the moment.
-    pub(in crate::disk) fn survey(&self) -> io::Result<Survey> {
+    /// When the system refuses temporarily.
+    pub(in crate::disk) fn survey(&self) -> io::Result<SegmentSurvey> {
         match self.survey_own() {
-            Err(error) if is_loss(&error) || is_io_error(&error) => Ok(Survey {
+            Err(error) if is_loss(&error) || is_io_error(&error) => Ok(SegmentSurvey {
                 own: None,
                 places: Vec::new(),
                 missing: vec![IdRange::new(self.first, self.end)],
@@ -98,7 +114,7 @@ impl Rebuild<'_> {
         }
     }
 
-    fn survey_own(&self) -> io::Result<Survey> {
+    fn survey_own(&self) -> io::Result<SegmentSurvey> {
         let own = self.open(self.first)?;
         let (mut missing, mut at) = (Vec::new(), self.first);
         let mut look = |record: &Record<'_>| {
@@ -120,34 +136,34 @@ impl Rebuild<'_> {
         if at < self.end {
             missing.push(IdRange::new(at, self.end));
         }
-        Ok(Survey { own, places, missing, is_whole })
+        Ok(SegmentSurvey { own, places, missing, is_whole })
     }
 
-    /// Opens another segment's file; none where that is damaged, too.
-    fn open_neighbour(&self, first: LogEnd) -> io::Result<Option<Own>> {
+    /// Opens another segment's file; none if that is damaged, too.
+    fn open_neighbour(&self, first: LogEnd) -> io::Result<Option<OwnFile>> {
         match self.open(first) {
             Err(error) if is_loss(&error) || is_io_error(&error) => Ok(None),
             opened => opened,
         }
     }
 
-    /// Opens a segment's file; none where it has no whole header of this log.
-    fn open(&self, first: LogEnd) -> io::Result<Option<Own>> {
+    /// Opens a segment's file; none if it has no whole header of this log.
+    fn open(&self, first: LogEnd) -> io::Result<Option<OwnFile>> {
         let file = self.storage.open(&segment_name(first))?;
         let header = read_header(&*file)?.ok();
         let header = header.filter(|header| (header.log, header.first) == (self.log, first));
         Ok(header.map(|header| (file, header)))
     }
 
-    /// Proves that what the segment has and what others give is what was there.
+    /// Proves that the segment's own records and the others' are what was lost.
     ///
     /// # Errors
-    /// When the system refuses, the others have not what is missing, or it is not proven.
+    /// When the system refuses, the others lack a missing message, or there is no proof.
     pub(in crate::disk) fn prove<E>(
         &self,
-        survey: &Survey,
+        survey: &SegmentSurvey,
         others: Others<'_, E>,
-        mark: u64,
+        sync_marker: u64,
     ) -> Result<Proof, RebuildError<E>> {
         let before = match &survey.own {
             Some((_, header)) => header.running,
@@ -155,10 +171,10 @@ impl Rebuild<'_> {
         };
         let (mut running, mut is_each_proven) = (before, true);
         let mut records = RunningChecksum::START;
-        self.walk(survey, others, &mut |id, record, _, is_others| {
+        self.walk(survey, others, &mut |id, record, _, origin| {
             records = records.over(record).expect("a whole record");
             running = running.and_then(|running| running.over(record));
-            if is_others {
+            if origin == Origin::Others {
                 is_each_proven &= self.is_proven(survey, id, record)?;
             }
             Ok(())
@@ -169,32 +185,33 @@ impl Rebuild<'_> {
         };
         match is_proven {
             true => {
-                let header = SegmentHeader::new(self.log, self.first, mark, before);
+                let header = SegmentHeader::new(self.log, self.first, sync_marker, before);
                 Ok(Proof { header, records })
             }
             false => Err(RebuildError::Unproven),
         }
     }
 
-    /// Writes the segment anew, under another name, and syncs it. Returns what a scan finds in it. The memory that it
-    /// takes is bounded, however long the segment is; what was written of it is given back where that fails.
+    /// Writes the new segment under another name and syncs it. Returns the result of scanning it.
+    /// Its memory is bounded, however long the segment is. On failure the file is truncated.
     ///
     /// # Errors
-    /// When the system refuses, the others have not what is missing, or it is not what was proven.
+    /// When the system refuses, the others lack a missing message, or the result is not what was
+    /// proven.
     pub(in crate::disk) fn write<E>(
         &self,
         name: &str,
         proof: &Proof,
-        survey: &Survey,
+        survey: &SegmentSurvey,
         others: Others<'_, E>,
     ) -> Result<Scanned, RebuildError<E>> {
         let (file, header) = (self.storage.create(name)?, &proof.header);
         let mut write = || {
-            let mut writer = Writer::new(&*file, header)?;
+            let mut writer = SegmentWriter::new(&*file, header)?;
             let mut records = RunningChecksum::START;
-            self.walk(survey, others, &mut |_, record, has_more, _| {
+            self.walk(survey, others, &mut |_, record, in_batch, _| {
                 records = records.over(record).expect("a whole record");
-                writer.push(record, has_more)
+                writer.push(record, in_batch)
             })?;
             if records != proof.records {
                 return Err(RebuildError::Unproven);
@@ -209,16 +226,16 @@ impl Rebuild<'_> {
         };
         let written = write();
         if written.is_err() {
-            // A full disk must not be kept full.
+            // So that the failed attempt does not keep the disk full.
             let _ = file.set_length(0);
         }
         written
     }
 
-    /// Goes along all records, in id order.
+    /// Walks along all records, in id order.
     fn walk<E>(
         &self,
-        survey: &Survey,
+        survey: &SegmentSurvey,
         others: Others<'_, E>,
         take: Take<'_>,
     ) -> Result<(), RebuildError<E>> {
@@ -244,9 +261,9 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Whether the checksum that still stands at a damaged place is that of a record.
-    fn is_proven(&self, survey: &Survey, id: LogEnd, record: &[u8]) -> io::Result<bool> {
-        let is_of = |place: &&Place| place.ids.start() == id && place.ids.len() == 1;
+    /// Returns whether the checksum that still stands at a damaged place is this record's.
+    fn is_proven(&self, survey: &SegmentSurvey, id: LogEnd, record: &[u8]) -> io::Result<bool> {
+        let is_of = |place: &&DamagedPlace| place.ids.start() == id && place.ids.len() == 1;
         let place = survey.places.iter().find(is_of).filter(|place| place.offset > 0);
         let Some((place, (file, _))) = place.zip(survey.own.as_ref()) else { return Ok(false) };
         let mut stored = [0; 8];
@@ -254,7 +271,7 @@ impl Rebuild<'_> {
         Ok(record.get(4..8) == stored.get(4..))
     }
 
-    /// The checksum of all records before the segment, as the one before it tells.
+    /// Computes the checksum of all records before the segment, from the segment before it.
     fn running_before(&self) -> io::Result<Option<RunningChecksum>> {
         let Some(before) = self.before else {
             return Ok((self.first == LogEnd::ZERO).then_some(RunningChecksum::START));
@@ -265,14 +282,14 @@ impl Rebuild<'_> {
         Ok(scanned.running.filter(|_| is_there))
     }
 
-    /// The checksum of all records up to the segment's end, as the next one's header tells it.
+    /// Returns the checksum of all records up to the segment's end, from the next one's header.
     fn told(&self) -> io::Result<Option<RunningChecksum>> {
         let Some(next) = self.next else { return Ok(None) };
         Ok(self.open_neighbour(next)?.and_then(|(_, header)| header.running))
     }
 }
 
-/// A way along the records of a segment.
+/// A walk along the records of a segment.
 struct Walk<'a, E> {
     /// The next record.
     at: LogEnd,
@@ -285,33 +302,33 @@ struct Walk<'a, E> {
 impl<E> Walk<'_, E> {
     fn take_own(&mut self, record: &Record<'_>) -> Result<(), RebuildError<E>> {
         self.take_others(record.id.before())?;
-        self.take(record, false)
+        self.take(record, Origin::Own)
     }
 
-    /// Takes what others have of the messages that are missing before `until`.
+    /// Takes the others' records of the messages that are missing before `until`.
     fn take_others(&mut self, until: LogEnd) -> Result<(), RebuildError<E>> {
         while let Some(range) = self.missing.next_if(|range| range.start() < until) {
             for records in (self.others)(range).map_err(RebuildError::Others)? {
                 for record in records.iter() {
-                    self.take(&record, true)?;
+                    self.take(&record, Origin::Others)?;
                 }
             }
         }
-        // More is damaged than when it was looked at, or others gave less than they should.
+        // More is damaged than at the survey, or the others gave too little.
         if self.at < until { Err(RebuildError::Unproven) } else { Ok(()) }
     }
 
-    fn take(&mut self, record: &Record<'_>, is_others: bool) -> Result<(), RebuildError<E>> {
+    fn take(&mut self, record: &Record<'_>, origin: Origin) -> Result<(), RebuildError<E>> {
         let id = record.id.before();
         if id != self.at {
             return Err(RebuildError::Unproven);
         }
         let key: Option<IdempotencyKey> =
             record.key.map(|key| key.parse().expect("a checked record's key"));
-        let (accepted, text, has_more) = (record.accepted_ms, record.text, record.has_more);
+        let (accepted, text, in_batch) = (record.accepted_ms, record.text, record.in_batch());
         self.record.clear();
-        encode_record(&mut self.record, record.id, accepted, key.as_ref(), text, has_more);
+        encode_record(&mut self.record, record.id, accepted, key.as_ref(), text, in_batch);
         self.at = id.plus(1);
-        Ok((self.take)(id, &self.record, has_more, is_others)?)
+        Ok((self.take)(id, &self.record, in_batch, origin)?)
     }
 }

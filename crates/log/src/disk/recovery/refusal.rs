@@ -1,26 +1,27 @@
-//! Whether a start refuses a directory with damage, and in which words: it goes a start's own way, and changes nothing.
+//! Finds out whether a start would refuse a damaged directory, by walking it as a start does,
+//! without changing anything.
 
 use std::sync::Arc;
 
 use acklog_types::LogEnd;
 
-use super::super::files::Segment;
 use super::super::format::Role;
 use super::super::index::SparseIndex;
 use super::super::manifest::Manifest;
-use super::super::places::Place;
+use super::super::places::DamagedPlace;
 use super::super::scan::{no_visit, scan};
+use super::super::segment_file::SegmentFile;
 use super::snapshot::Snapshot;
-use super::walk::{Found, Look};
+use super::walk::{LogDirectory, SegmentVisitor};
 use super::{OpenError, Start};
 
-/// Keys that a master which is started wants to know: the default of `--idempotency-window`.
+/// Number of keys that a starting master loads: the default of `--idempotency-window`.
 const KEYS_OF_MASTER: usize = 1_000_000;
 
-/// A start's way along the segments of a log that may be written meanwhile.
+/// A start's walk along the segments of a log that may be written meanwhile.
 struct Trial<'a>(Start<'a>);
 
-impl Look for Trial<'_> {
+impl SegmentVisitor for Trial<'_> {
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
         self.0.sealed(name, first, next)
     }
@@ -32,18 +33,18 @@ impl Look for Trial<'_> {
         let scanned = scan(&file, &header, &mut no_visit).map_err(found.failed("read", name))?;
         found.check_last(manifest, name, &scanned)?;
         self.0.last =
-            Some((Segment::new(header, Arc::new(file), SparseIndex::new(first)), scanned));
+            Some((SegmentFile::new(header, Arc::new(file), SparseIndex::new(first)), scanned));
         Ok(())
     }
 
-    fn damaged(&mut self, _: Place, damage: OpenError) -> Result<(), OpenError> {
+    fn damaged(&mut self, _: DamagedPlace, damage: OpenError) -> Result<(), OpenError> {
         Err(damage)
     }
 }
 
-/// What a start says that refuses the directory; none where it does not.
+/// Returns the error with which a start would refuse the directory; none if it would not.
 pub(super) fn refusal(
-    found: &Found<'_>,
+    found: &LogDirectory<'_>,
     manifest: &Manifest,
     firsts: &[LogEnd],
 ) -> Option<OpenError> {

@@ -1,5 +1,5 @@
-//! Repairing a stopped node's directory: a manifest is made again, and a segment with damaged places is written anew
-//! from its own whole records and those that another node has of the others (see `rebuild.rs`).
+//! Repairs a stopped node's directory: makes the manifest again, and rewrites segments with damaged
+//! places from their own whole records and another node's copies of the others (see `rebuild.rs`).
 
 mod error;
 mod source;
@@ -12,54 +12,56 @@ use acklog_types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, enco
 
 pub use self::error::RepairError;
 pub use self::source::Source;
-use super::super::format::{Role, SEGMENT_HEADER_BYTES, repaired_name, segment_name};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES};
 use super::super::manifest::{Manifest, checked_line, whole_file};
+use super::super::names::{repaired_name, segment_name};
 use super::super::notes;
 use super::super::scan::{Scanned, read_header};
-use super::findings::{DamagedPlace, Findings};
+use super::findings::{DamageFinding, Findings};
 use super::inspect::{self, InspectError, role_of};
-use super::rebuild::{Proof, Rebuild, RebuildError, Survey};
-use super::walk::Found;
+use super::rebuild::{Proof, Rebuild, RebuildError, SegmentSurvey};
+use super::walk::LogDirectory;
 use super::{MANIFEST, OpenError, name_aside};
-use crate::open::{lock, open_directory};
+use crate::open::{lock_directory, open_directory};
 use crate::storage::{Directory, Storage};
 
-/// What was repaired.
+/// The result of a repair.
 #[derive(Clone, Debug, Default)]
 pub struct Repaired {
-    /// A manifest was made.
+    /// Whether a manifest was made.
     pub manifest: bool,
-    /// The name under which the damaged one is kept that it took the place of.
+    /// The name under which the damaged manifest is kept.
     pub kept_manifest: Option<String>,
-    /// It is a master's, and the names of the secondaries that were registered are lost.
+    /// Whether a master's list of registered secondaries was lost.
     pub has_lost_members: bool,
-    /// Segment files that were written anew, and the names under which the damaged ones are kept; none for one that was
-    /// missing.
+    /// The segment files that were rewritten, each with the name under which the damaged one is
+    /// kept; none for one that was missing.
     pub segments: Vec<(String, Option<String>)>,
-    /// The messages that were taken from the other directory or node.
+    /// Number of messages that came from the other directory or node.
     pub messages: u64,
 }
 
-/// A segment that can be made anew.
+/// A segment that can be rewritten.
 struct Proven<'a> {
     /// The damaged places, as they were found.
-    places: Vec<&'a DamagedPlace>,
+    places: Vec<&'a DamageFinding>,
     rebuild: Rebuild<'a>,
-    survey: Survey,
+    survey: SegmentSurvey,
     proof: Proof,
 }
 
 /// Repairs a directory.
 ///
 /// # Errors
-/// When it is in use, cannot be read or written, or not all of it can be repaired; then no message was changed.
+/// When the directory is in use, cannot be read or written, or cannot be repaired completely. No
+/// message was changed then.
 pub fn repair(
     path: &Path,
     role: Option<Role>,
     from: Option<Source<'_>>,
 ) -> Result<Repaired, RepairError> {
     let storage = open_directory(path)?;
-    let _lock = lock(&storage, path)?;
+    let _lock = lock_directory(&storage, path)?;
     if let Some(what) = not_understood(&storage) {
         return Err(RepairError::NotUnderstood { path: storage.path_of(MANIFEST), what });
     }
@@ -68,7 +70,7 @@ pub fn repair(
         (Some(role), Err(InspectError::NoRole { .. })) => role,
         (_, told) => told?,
     };
-    let found = Found { storage: &storage, role };
+    let found = LogDirectory { storage: &storage, role };
     let firsts = found.segments()?;
     let (manifest, is_new) = found.manifest_or_new(&firsts)?;
     let all = IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
@@ -84,20 +86,20 @@ pub fn repair(
         (None, _) => repaired.kept_manifest = store_manifest()?,
         (Some(_), Some(from)) => {
             let (directory, manifest, firsts) = (&storage, &manifest, firsts.as_slice());
-            let repair = Repair { directory, found: &found, manifest, firsts, from };
+            let repair = OfflineRepair { directory, found: &found, manifest, firsts, from };
             let proven = repair.prove_all(&findings)?;
             let mut beside = Beside { directory, names: Vec::new() };
             let written = proven.iter().map(|segment| repair.write_beside(segment, &mut beside));
             let written: Vec<_> = written.collect::<Result<_, _>>()?;
             repaired.kept_manifest = store_manifest()?;
-            // What can fail for want of room is done.
+            // From here on nothing fails for lack of space.
             beside.names.clear();
             for (segment, (scanned, kept)) in proven.iter().zip(written) {
                 repaired.segments.push((repair.swap(segment, &scanned)?, kept));
                 let missing = &segment.survey.missing;
                 repaired.messages += missing.iter().map(|ids| ids.len()).sum::<u64>();
             }
-            // Where it fails, the next start looks at the noted places and finds them whole.
+            // If this fails, the next start checks the noted places and finds them whole.
             let _ = notes::store(&storage, &[]);
         }
         (Some(damage), None) => {
@@ -110,17 +112,18 @@ pub fn repair(
     Ok(repaired)
 }
 
-/// What the name of a damaged file that is kept ends in.
+/// The suffix of a damaged file that is kept.
 const DAMAGED: &str = "damaged";
 
-/// Why this release does not understand a manifest that is whole; none where it does, or where there is no whole one.
+/// Returns why this release does not understand a valid manifest; none if it does, or if there is
+/// no valid one.
 fn not_understood(storage: &dyn Storage) -> Option<String> {
     let wrong = Manifest::load(storage).err()?;
     let bytes = whole_file(storage, MANIFEST).ok()??;
     checked_line(&bytes).is_ok().then(|| wrong.to_string())
 }
 
-/// Puts a manifest that was made in its place. Returns under which name the one is kept that nobody can read.
+/// Stores a new manifest. Returns the name under which an unreadable one is kept.
 fn put_in_place(manifest: &Manifest, directory: &Directory) -> io::Result<Option<String>> {
     let aside = match Manifest::load(directory) {
         Ok(_) => None,
@@ -131,13 +134,14 @@ fn put_in_place(manifest: &Manifest, directory: &Directory) -> io::Result<Option
     }
     let stored = manifest.store(directory).map_err(|failed| failed.error);
     if let (Err(_), Some(aside)) = (&stored, &aside) {
-        // One that cannot be taken away again is in nobody's way.
+        // A name that cannot be removed does no harm.
         let _ = directory.remove(aside);
     }
     stored.map(|()| aside)
 }
 
-/// Files that were made beside the damaged ones. Unless they are used, they are taken away again.
+/// Files that were written beside the damaged ones. Those that are not used are removed when this
+/// is dropped.
 struct Beside<'a> {
     directory: &'a Directory,
     names: Vec<String>,
@@ -146,15 +150,15 @@ struct Beside<'a> {
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
         for name in &self.names {
-            // One that cannot be is in nobody's way.
+            // A name that cannot be removed does no harm.
             let _ = self.directory.remove(name);
         }
     }
 }
 
-impl Found<'_> {
-    /// The manifest, and whether it had to be made: from the segment files, where there is none, or a damaged one, or
-    /// one that is older than they are.
+impl LogDirectory<'_> {
+    /// Returns the manifest, and whether it had to be made from the segment files: because there is
+    /// none, it is damaged, or it is older than they are.
     fn manifest_or_new(&self, firsts: &[LogEnd]) -> Result<(Manifest, bool), OpenError> {
         let stored = match self.stored_manifest() {
             Ok(stored) => stored,
@@ -178,32 +182,33 @@ impl Found<'_> {
                 Ok((stored, false))
             }
             Some(stored) => {
-                let synced = last.unwrap_or_default();
-                Ok((Manifest { last, synced, log: stored.log.or(log), ..stored }, true))
+                let flushed_end = last.unwrap_or_default();
+                Ok((Manifest { last, flushed_end, log: stored.log.or(log), ..stored }, true))
             }
             None => {
-                let synced = last.unwrap_or_default();
-                Ok((Manifest { last, synced, ..Manifest::new(self.role, log) }, true))
+                let flushed_end = last.unwrap_or_default();
+                Ok((Manifest { last, flushed_end, ..Manifest::new(self.role, log) }, true))
             }
         }
     }
 }
 
-/// A directory with damaged places, and another that may have what is missing.
-struct Repair<'a> {
+/// A directory with damaged places, and a source that may have what is missing.
+struct OfflineRepair<'a> {
     directory: &'a Directory,
-    found: &'a Found<'a>,
+    found: &'a LogDirectory<'a>,
     manifest: &'a Manifest,
     firsts: &'a [LogEnd],
     from: Source<'a>,
 }
 
-impl Repair<'_> {
-    /// Looks whether all segments with damaged places can be made anew.
+impl OfflineRepair<'_> {
+    /// Proves that all segments with damaged places can be rewritten.
     fn prove_all<'a>(&'a self, findings: &'a Findings) -> Result<Vec<Proven<'a>>, RepairError> {
         if let Source::Directory(path) = self.from {
             let other = open_directory(path)?;
-            let manifest = Found { storage: &other, role: role_of(&other)? }.stored_manifest()?;
+            let manifest =
+                LogDirectory { storage: &other, role: role_of(&other)? }.stored_manifest()?;
             if manifest.and_then(|manifest| manifest.log) != self.manifest.log {
                 return Err(RepairError::OtherLog { path: self.from.to_string() });
             }
@@ -218,8 +223,8 @@ impl Repair<'_> {
         first: LogEnd,
         findings: &'a Findings,
     ) -> Result<Proven<'a>, RepairError> {
-        let is_here = |place: &&DamagedPlace| place.segment == first;
-        let places: Vec<&DamagedPlace> = findings.places.iter().filter(is_here).collect();
+        let is_here = |place: &&DamageFinding| place.segment == first;
+        let places: Vec<&DamageFinding> = findings.places.iter().filter(is_here).collect();
         let behind = self.firsts.partition_point(|&known| known <= first);
         let next = self.firsts.get(behind).copied();
         let next = next.filter(|&next| Some(next) <= self.manifest.last);
@@ -228,21 +233,21 @@ impl Repair<'_> {
             storage: self.found.storage,
             log: self.manifest.log.expect("a log with messages has an identity"),
             first,
-            // What a crash left above what was synced may be acked: as a start does, it is kept.
-            end: next.unwrap_or(findings.synced.max(findings.end)),
+            // What a crash left above the flushed end may be acked: it is kept, as a start does.
+            end: next.unwrap_or(findings.flushed_end.max(findings.end)),
             before: before.and_then(|at| self.firsts.get(at)).copied(),
             next,
         };
         let survey = rebuild.survey().map_err(self.found.failed("read", &segment_name(first)))?;
-        // Not to be guessed, and not zero, which would be found everywhere.
-        let mark = rand::random::<u64>().max(1);
-        let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), mark);
+        // Must not be guessed, and not be zero, which would be found everywhere.
+        let sync_marker = rand::random::<u64>().max(1);
+        let proven = rebuild.prove(&survey, &mut |ids| self.others(&places, ids), sync_marker);
         let proof = proven.map_err(|error| self.told(first, error))?;
         Ok(Proven { places, rebuild, survey, proof })
     }
 
-    /// Writes a segment anew beside the damaged one, which gets a second name. Returns what a scan finds in it, and
-    /// that name, where there is a damaged one.
+    /// Writes a new segment beside the damaged one, which gets a second name. Returns the result of
+    /// scanning it, and that name, if there is a damaged one.
     fn write_beside(
         &self,
         proven: &Proven<'_>,
@@ -267,8 +272,8 @@ impl Repair<'_> {
         Ok((scanned, aside))
     }
 
-    /// Puts a segment that was written anew in the place of the damaged one: whatever happens meanwhile, one of the two
-    /// is there. Returns its path.
+    /// Replaces the damaged segment by the rewritten one. At any time one of the two is there.
+    /// Returns its path.
     fn swap(&self, proven: &Proven<'_>, scanned: &Scanned) -> Result<String, RepairError> {
         let Proven { rebuild, proof, .. } = proven;
         let (directory, name) = (self.directory, segment_name(rebuild.first));
@@ -281,7 +286,7 @@ impl Repair<'_> {
         Ok(directory.path_of(&name))
     }
 
-    /// Why a segment is not made anew, in words.
+    /// Describes why a segment was not rewritten.
     fn told(&self, first: LogEnd, error: RebuildError<RepairError>) -> RepairError {
         let name = segment_name(first);
         match error {
@@ -296,8 +301,8 @@ impl Repair<'_> {
         }
     }
 
-    /// The records of a range as the other directory or node has them: all of them.
-    fn others(&self, places: &[&DamagedPlace], ids: IdRange) -> Result<Vec<Records>, RepairError> {
+    /// Returns all records of a range from the other directory or node.
+    fn others(&self, places: &[&DamageFinding], ids: IdRange) -> Result<Vec<Records>, RepairError> {
         let path = match self.from {
             Source::Directory(path) => path,
             Source::Node { text_of, .. } => {
@@ -315,8 +320,9 @@ impl Repair<'_> {
             if record.id.before() == at && at < ids.end() {
                 let key: Option<IdempotencyKey> =
                     record.key.map(|key| key.parse().expect("a checked record's key"));
-                let (accepted, text, has_more) = (record.accepted_ms, record.text, record.has_more);
-                encode_record(&mut bytes, record.id, accepted, key.as_ref(), text, has_more);
+                let (accepted, text, in_batch) =
+                    (record.accepted_ms, record.text, record.in_batch());
+                encode_record(&mut bytes, record.id, accepted, key.as_ref(), text, in_batch);
                 at = at.plus(1);
             }
             ControlFlow::Continue(())

@@ -1,4 +1,4 @@
-//! A segment file as it was at one moment, while its node goes on writing it.
+//! Copies a segment file at one moment while its node writes to it.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use crate::storage::StorageFile;
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Longest file that is copied, in bytes: many times a segment's, and no more memory than a machine has.
+/// Longest file that is copied, in bytes: many times a segment's size. Longer: more memory than a
+/// machine has. Shorter: a large segment cannot be inspected.
 const SNAPSHOT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// A copy in memory.
@@ -15,9 +16,9 @@ const SNAPSHOT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub(super) struct Snapshot(Vec<u8>);
 
 impl Snapshot {
-    /// Copies a file from its end to its front. A group of records tells what was synced before it was written. Read in
-    /// this order, what lies in front of it was read later, and so is there; in the other order it could be missing,
-    /// and a sound log of a busy node would look damaged.
+    /// Copies a file from its end to its start. A group's header has the end that was flushed
+    /// before it was written. In this order, what precedes a group was read later, and so is there.
+    /// In the other order it could be missing, and a sound log of a busy node would look damaged.
     pub(super) fn take(file: &dyn StorageFile) -> io::Result<Self> {
         let length = file.length()?;
         if length > SNAPSHOT_BYTES_MAX {
@@ -26,7 +27,7 @@ impl Snapshot {
         }
         let mut bytes = vec![0; length as usize];
         for (number, piece) in bytes.chunks_mut(PIECE_BYTES).enumerate().rev() {
-            // A start may have cut the file since: what is gone is zeros here.
+            // A start may have truncated the file meanwhile: what is gone reads as zeros.
             file.read_at((number * PIECE_BYTES) as u64, piece)?;
         }
         Ok(Self(bytes))

@@ -1,56 +1,58 @@
-//! The way along a directory's segments that a start and the tools share: the manifest, then the files, one behind the
-//! other from the first message on. What each of them looks at on the way is its own.
+//! The walk along a directory's segments, which recovery and the tools share: the manifest, then
+//! the files, in order from the first message on. A visitor decides what is done with each.
 
 use std::io;
 use std::sync::Arc;
 
 use acklog_types::{IdRange, LogEnd};
 
-use super::super::files::{damage, failure};
-use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader, first_of, segment_name};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::super::manifest::{MANIFEST, Manifest};
-use super::super::places::Place;
+use super::super::names::{first_of, segment_name};
+use super::super::places::DamagedPlace;
+use super::super::read_error::{damage_text, failure_text};
 use super::super::scan::{Scanned, read_header};
 use super::OpenError;
 use crate::storage::{Storage, StorageFile};
 
-/// A directory that is being looked at.
-pub(super) struct Found<'a> {
+/// A directory that is being read.
+pub(super) struct LogDirectory<'a> {
     pub(super) storage: &'a dyn Storage,
     pub(super) role: Role,
 }
 
 /// A segment's file and its header.
-pub(super) type Opened = (Arc<dyn StorageFile>, SegmentHeader);
+pub(super) type OpenedFile = (Arc<dyn StorageFile>, SegmentHeader);
 
-/// What is done on the way along the segments.
-pub(super) trait Look {
-    /// Looks at a sealed segment, behind which `next` is the next that there is. Returns where it ends.
+/// Visits the segments along a walk.
+pub(super) trait SegmentVisitor {
+    /// Visits a sealed segment; the next existing one begins with `next`. Returns where the segment
+    /// ends.
     ///
     /// # Errors
-    /// What ends the walk.
+    /// Any error ends the walk.
     fn sealed(&mut self, name: &str, first: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError>;
 
-    /// Looks at the last segment.
+    /// Visits the last segment.
     ///
     /// # Errors
-    /// What ends the walk.
+    /// Any error ends the walk.
     fn last(&mut self, name: &str, first: LogEnd) -> Result<(), OpenError>;
 
-    /// Something is damaged.
+    /// Reports damage.
     ///
     /// # Errors
-    /// What ends the walk: for a start, any damage.
-    fn damaged(&mut self, place: Place, damage: OpenError) -> Result<(), OpenError>;
+    /// Any error ends the walk: during a start, any damage does.
+    fn damaged(&mut self, place: DamagedPlace, damage: OpenError) -> Result<(), OpenError>;
 }
 
-impl Found<'_> {
+impl LogDirectory<'_> {
     pub(super) fn path(&self) -> String {
         self.storage.path_of("").trim_end_matches('/').to_owned()
     }
 
     pub(super) fn damaged(&self, name: &str, offset: u64, what: &str) -> OpenError {
-        self.damaged_file(name, damage(self.storage, name, offset, what))
+        self.damaged_file(name, damage_text(self.storage, name, offset, what))
     }
 
     fn missing(&self, name: &str, what: &str) -> OpenError {
@@ -64,10 +66,10 @@ impl Found<'_> {
 
     pub(super) fn failed(&self, what: &str, name: &str) -> impl Fn(io::Error) -> OpenError {
         let (storage, what, name) = (self.storage, what.to_owned(), name.to_owned());
-        move |error| OpenError::Unusable { detail: failure(storage, &what, &name, &error) }
+        move |error| OpenError::Unusable { detail: failure_text(storage, &what, &name, &error) }
     }
 
-    /// The first ids of the segment files, in order.
+    /// Lists the first ids of the segment files, in order.
     pub(super) fn segments(&self) -> Result<Vec<LogEnd>, OpenError> {
         let names = self.storage.list().map_err(self.failed("list", ""))?;
         let mut firsts: Vec<LogEnd> = names.iter().filter_map(|name| first_of(name)).collect();
@@ -75,7 +77,7 @@ impl Found<'_> {
         Ok(firsts)
     }
 
-    /// The manifest as it is stored; none where the directory has none and nothing that needs one.
+    /// Loads the manifest; none if the directory has none.
     pub(super) fn stored_manifest(&self) -> Result<Option<Manifest>, OpenError> {
         Manifest::load(self.storage).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => self.damaged(MANIFEST, 0, &error.to_string()),
@@ -87,16 +89,16 @@ impl Found<'_> {
         self.missing(MANIFEST, "there are segment files, and it belongs to them")
     }
 
-    /// Goes along the segments that the manifest and the names of the files tell of, then looks at the files that the
-    /// manifest does not tell of.
+    /// Walks along the segments that the manifest and the files' names tell of, then looks at the
+    /// files that the manifest does not name.
     ///
     /// # Errors
-    /// What the looks return.
+    /// The visitor's.
     pub(super) fn walk(
         &self,
         manifest: &Manifest,
         firsts: &[LogEnd],
-        look: &mut dyn Look,
+        look: &mut dyn SegmentVisitor,
     ) -> Result<(), OpenError> {
         let is_there = |first: LogEnd| firsts.binary_search(&first).is_ok();
         if let Some(last) = manifest.last {
@@ -105,7 +107,7 @@ impl Found<'_> {
                 let behind = firsts.get(firsts.partition_point(|&first| first <= next));
                 let following = behind.map_or(last, |&first| first.min(last));
                 let name = segment_name(next);
-                let place = |what: &str| Place {
+                let place = |what: &str| DamagedPlace {
                     segment: next,
                     offset: 0,
                     ids: IdRange::new(next, following),
@@ -118,7 +120,7 @@ impl Found<'_> {
                     continue;
                 }
                 let end = look.sealed(&name, next, following)?;
-                // A file in between that nothing leads to is no part of the log.
+                // A file in between that nothing leads to is not a part of the log.
                 if end <= next || end > last || (end > following && !is_there(end)) {
                     let what = format!("it ends before message {end}, where no segment begins");
                     look.damaged(place(&what), self.damaged(&name, 0, &what))?;
@@ -132,23 +134,28 @@ impl Found<'_> {
                 look.last(&name, last)?;
             } else {
                 let what = "the manifest names it as the last one";
-                let ids = IdRange::new(last, manifest.synced.max(last));
-                let place =
-                    Place { segment: last, offset: 0, ids, what: "the file is missing".to_owned() };
+                let ids = IdRange::new(last, manifest.flushed_end.max(last));
+                let place = DamagedPlace {
+                    segment: last,
+                    offset: 0,
+                    ids,
+                    what: "the file is missing".to_owned(),
+                };
                 look.damaged(place, self.missing(&name, what))?;
             }
         }
         self.look_at_unknown(manifest, firsts, look)
     }
 
-    /// Looks at the files that the manifest does not tell of. A crash while a segment was begun leaves one with no more
-    /// than a header. A node that runs may have begun one meanwhile: a walk along a long log takes minutes. Then the
-    /// manifest that is there now tells of it, since that is in place before anything else is written to the file.
+    /// Looks at the files that the manifest does not name. A crash while a segment was begun leaves
+    /// one with only a header. A running node may also have begun one meanwhile, since a walk along
+    /// a long log takes minutes. Then the current manifest names it: a manifest is replaced before
+    /// anything else is written to the file.
     fn look_at_unknown(
         &self,
         manifest: &Manifest,
         firsts: &[LogEnd],
-        look: &mut dyn Look,
+        look: &mut dyn SegmentVisitor,
     ) -> Result<(), OpenError> {
         for first in unknown(manifest, firsts) {
             let name = segment_name(first);
@@ -157,7 +164,7 @@ impl Found<'_> {
             let is_told = |now: Option<Manifest>| now.is_some_and(|now| now.last >= Some(first));
             if length > SEGMENT_HEADER_BYTES as u64 && !is_told(self.stored_manifest()?) {
                 let what = "the manifest is older than this file; is it from a copy?";
-                let place = Place {
+                let place = DamagedPlace {
                     segment: first,
                     offset: 0,
                     ids: IdRange::empty(first),
@@ -169,17 +176,17 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// Opens a segment that must belong to the log and to its place.
+    /// Opens a segment, which must belong to the log and to its place in it.
     pub(super) fn open(
         &self,
         manifest: &Manifest,
         name: &str,
         first: LogEnd,
-    ) -> Result<Opened, OpenError> {
+    ) -> Result<OpenedFile, OpenError> {
         let file = self.storage.open(name).map_err(self.failed("open", name))?;
         let header = read_header(&*file).map_err(self.failed("read", name))?;
         let header = header.map_err(|what| self.damaged(name, 0, &what))?;
-        // A file of version 1 tells the role, too.
+        // A file of version 1 has the role, too.
         let is_other_role = header.role.is_some_and(|role| role != self.role);
         if is_other_role || (Some(header.log), header.first) != (manifest.log, first) {
             let what = "the file belongs to another log, or another place in it";
@@ -188,27 +195,28 @@ impl Found<'_> {
         Ok((file, header))
     }
 
-    /// What is missing of the last segment must lie above all that was synced.
+    /// Checks that anything missing from the last segment lies above the flushed end.
     pub(super) fn check_last(
         &self,
         manifest: &Manifest,
         name: &str,
         scanned: &Scanned,
     ) -> Result<(), OpenError> {
-        let (end, synced) = (scanned.index.end(), scanned.synced.max(manifest.synced));
-        if end >= synced {
+        let (end, flushed_end) =
+            (scanned.index.end(), scanned.flushed_end.max(manifest.flushed_end));
+        if end >= flushed_end {
             return Ok(());
         }
         let (offset, what) = match &scanned.bad {
             Some(bad) => (bad.offset, bad.what.clone()),
             None => (scanned.index.length(), format!("the file ends before message {end}")),
         };
-        let what = format!("{what}, and everything below message {synced} was synced");
+        let what = format!("{what}, and everything below message {flushed_end} was synced");
         Err(self.damaged(name, offset, &what))
     }
 }
 
-/// The segment files that the manifest does not tell of.
+/// Returns the segment files that the manifest does not name.
 pub(super) fn unknown<'a>(
     manifest: &Manifest,
     firsts: &'a [LogEnd],
@@ -226,11 +234,11 @@ mod tests {
     use super::*;
     use crate::SimDisk;
 
-    /// Notes what is told as damage.
+    /// Notes reported damage.
     #[derive(Default)]
-    struct Noted(Vec<Place>);
+    struct Noted(Vec<DamagedPlace>);
 
-    impl Look for Noted {
+    impl SegmentVisitor for Noted {
         fn sealed(&mut self, _: &str, _: LogEnd, next: LogEnd) -> Result<LogEnd, OpenError> {
             Ok(next)
         }
@@ -239,13 +247,14 @@ mod tests {
             Ok(())
         }
 
-        fn damaged(&mut self, place: Place, _: OpenError) -> Result<(), OpenError> {
+        fn damaged(&mut self, place: DamagedPlace, _: OpenError) -> Result<(), OpenError> {
             self.0.push(place);
             Ok(())
         }
     }
 
-    /// A disk on which a node begins a segment with each look at the manifest or at the names of the files.
+    /// A disk on which a node begins a segment with each read of the manifest or of the files'
+    /// names.
     #[derive(Debug)]
     struct Busy {
         disk: SimDisk,
@@ -297,7 +306,7 @@ mod tests {
         }
     }
 
-    fn damaged(found: &Found<'_>) -> Vec<Place> {
+    fn damaged(found: &LogDirectory<'_>) -> Vec<DamagedPlace> {
         let mut noted = Noted::default();
         let (manifest, firsts) = found.manifest_and_segments().unwrap();
         found.walk(&manifest, &firsts, &mut noted).unwrap();
@@ -312,9 +321,9 @@ mod tests {
         let busy = Busy { disk: disk.clone(), node: Mutex::new(node) };
         busy.begin_segment();
         let older = Manifest::load(&disk).unwrap().unwrap();
-        assert_eq!(damaged(&Found { storage: &busy, role: Role::Master }), []);
-        // A copy of which the manifest was taken before the files.
+        assert_eq!(damaged(&LogDirectory { storage: &busy, role: Role::Master }), []);
+        // A copy whose manifest was taken before the files.
         older.store(&disk).unwrap();
-        assert!(!damaged(&Found { storage: &disk, role: Role::Master }).is_empty());
+        assert!(!damaged(&LogDirectory { storage: &disk, role: Role::Master }).is_empty());
     }
 }

@@ -1,37 +1,38 @@
-//! Batches on disk: written, read, torn and damaged as a whole.
+//! Batches on disk are written, read, torn and damaged as a whole.
 
 use acklog_types::RECORD_HEADER_BYTES;
 
 use super::*;
-use crate::disk::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES, segment_name};
+use crate::disk::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES};
+use crate::disk::names::segment_name;
 use crate::disk::scan::{BadSpot, no_visit, read_header, scan};
 use crate::storage::Storage;
 use crate::{FreezingDisk, LogReader, Page, PageCursor};
 
-/// Messages whose records are longer than a group may be, unless they are a batch.
+/// So many messages that their records exceed a group, unless they are a batch.
 const MANY: u64 = 2 * GROUP_BYTES_MAX as u64 / 60;
 
-/// Segments that are not filled by a few batches.
+/// Segments that a few batches do not fill.
 const ROOMY: Sizes = Sizes { segment_bytes: 1 << 20, ..SIZES };
 
 fn roomy(disk: &SimDisk) -> Recovered {
     open_with(disk, DiskOptions { sizes: ROOMY, ..OPTIONS }).unwrap()
 }
 
-/// What a scan finds wrong in the first segment.
+/// Returns what a scan finds wrong in the first segment.
 fn bad_spot(disk: &SimDisk) -> Option<BadSpot> {
     let file = disk.open(&segment_name(LogEnd::ZERO)).unwrap();
     let header = read_header(&*file).unwrap().unwrap();
     scan(&*file, &header, &mut no_visit).unwrap().bad
 }
 
-/// Where the text of a message stands in the first segment's file.
+/// Returns the offset of a message's text in the first segment's file.
 fn place_of_text(disk: &SimDisk, n: u64) -> u64 {
     let bytes = disk.bytes(&segment_name(LogEnd::ZERO));
     memchr::memmem::find(&bytes, text(n).as_bytes()).unwrap() as u64
 }
 
-/// Where the record of a message without a key begins.
+/// Returns the offset of the record of a message without a key.
 fn place_of(disk: &SimDisk, n: u64) -> u64 {
     place_of_text(disk, n) - RECORD_HEADER_BYTES as u64
 }
@@ -49,14 +50,14 @@ fn a_batch_longer_than_a_group_is_written_planned_and_read_as_a_whole() {
     let disk = SimDisk::new();
     let mut log = roomy(&disk);
     commit_batches(&mut log, &[2, 1, MANY, 2]);
-    // So that it leaves memory.
+    // So that the batch leaves memory.
     commit(&mut log, &[1, 3]);
     look_at(&log);
     disk.kill();
     look_at(&roomy(&disk));
 }
 
-/// Looks at the log of the test above, whose long batch is in files only.
+/// Checks the log of the test above, whose long batch is in files only.
 fn look_at(log: &Recovered) {
     let (reader, end) = (&log.opened.reader, LogEnd::new(MANY + 9));
     assert_whole(log, end.get());
@@ -76,11 +77,11 @@ fn look_at(log: &Recovered) {
     assert_eq!(reader.read(batch.start(), end, bytes - 1).unwrap().range(), batch);
     assert_eq!(reader.read_appended(MessageId::new(3)).unwrap().range(), batch);
     look_at_pages(reader, end);
-    // One that was asked for by its id is all that is read.
+    // A message that was asked for by its id is all that is read.
     assert_eq!(reader.read(LogEnd::new(7), LogEnd::new(8), 0).unwrap().range(), range(7, 8));
 }
 
-/// Reads all in pages, which cut the batch.
+/// Reads everything in pages, which cut the batch.
 fn look_at_pages(reader: &LogReader, end: LogEnd) {
     let all = |max_bytes: usize| {
         let (mut at, mut pages, mut bytes) = (LogEnd::ZERO, 0, Vec::new());
@@ -101,7 +102,7 @@ fn look_at_pages(reader: &LogReader, end: LogEnd) {
     let (large, few) = all(100_000);
     assert!(pages > GROUP_BYTES_MAX / 1000 && few < 10, "{pages} pages, {few} pages");
     assert!(small == large);
-    // A page can begin anywhere, with and without a cursor that fits.
+    // A page can begin anywhere, with and without a matching cursor.
     let mut cursor = PageCursor::default();
     for from in [MANY / 2, 3, 0, MANY + 8, 4] {
         let from = LogEnd::new(from);
@@ -122,7 +123,7 @@ fn a_message_inside_a_long_batch_is_walked_to_once_and_then_read_alone() {
     let mut log = recover(Arc::new(disk.clone()), options).unwrap();
     let last = 20 * MANY;
     commit_batches(&mut log, &[2, last]);
-    // So that it leaves memory.
+    // So that the batch leaves memory.
     commit(&mut log, &[1, 3]);
     let reader = &log.opened.reader;
     let reads_of = |n: u64| {
@@ -194,26 +195,34 @@ fn a_torn_batch_is_told_as_a_whole_and_what_stands_before_it_in_its_group_stays(
 #[test]
 fn a_group_across_the_border_of_two_pieces_is_found_behind_a_damaged_one() {
     use crate::disk::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
-    use crate::disk::scan::CHUNK_BYTES;
+    use crate::disk::scan::SCAN_BYTES;
     let disk = SimDisk::new();
     let header = SegmentHeader::new(LogId::new(7), LogEnd::ZERO, 0x0102_0304_0506_0708, None);
-    // Every place of the second group's header around the end of the first piece that is searched.
+    // Places every byte of the second group's header at the end of the first piece that is
+    // searched.
     for inside in 1..GROUP_HEADER_BYTES {
-        let room = CHUNK_BYTES - inside - GROUP_HEADER_BYTES - RECORD_HEADER_BYTES;
+        let room = SCAN_BYTES - inside - GROUP_HEADER_BYTES - RECORD_HEADER_BYTES;
         let mut file = header.encode().to_vec();
         for (n, text) in ["x".repeat(room), "next".to_owned()].iter().enumerate() {
             let (id, mut record) = (MessageId::new(n as u64), Vec::new());
-            acklog_types::encode_record(&mut record, id, 0, None, text, false);
+            acklog_types::encode_record(
+                &mut record,
+                id,
+                0,
+                None,
+                text,
+                acklog_types::InBatch::Last,
+            );
             let range = IdRange::new(id.before(), id.end());
             let group = header.group(range, &record, LogEnd::new(n as u64));
-            group.encode(header.mark, &mut file);
+            group.encode(header.sync_marker, &mut file);
             file.extend_from_slice(&record);
         }
         file[SEGMENT_HEADER_BYTES] ^= 1;
         disk.create("file").unwrap().write_at(0, &file).unwrap();
         let scanned = scan(&*disk.open("file").unwrap(), &header, &mut no_visit).unwrap();
         let bad = scanned.bad.unwrap();
-        assert_eq!((scanned.synced, bad.ids), (LogEnd::new(1), range(0, 2)), "{inside} bytes");
+        assert_eq!((scanned.flushed_end, bad.ids), (LogEnd::new(1), range(0, 2)), "{inside} bytes");
     }
 }
 
@@ -260,7 +269,7 @@ fn bits_flipped_and_bytes_cut_in_a_batch_longer_than_a_group_leave_all_or_nothin
     disk.kill();
     let ends = [2, 3, MANY + 3, MANY + 4];
     let mut seen = std::collections::BTreeSet::new();
-    // What stands before is tried bit by bit elsewhere.
+    // What lies before is tested bit by bit elsewhere.
     for at in (300..length).step_by(997).chain(length - 400..length) {
         let flipped = disk.snapshot();
         flipped.flip_bit(&name, at * 8 + at % 8);

@@ -1,13 +1,14 @@
-//! Files that are each whole and do not belong together, the checksum of all records, and damage that is remembered.
+//! Whole segments that do not belong together, the checksum of all records, and damage that is
+//! noted across restarts.
 
 use acklog_types::RunningChecksum;
 
 use super::*;
-use crate::disk::format::segment_name;
+use crate::disk::names::segment_name;
 use crate::storage::Storage;
 
-/// Commits as many single messages as each count tells, accepted later by `delay` than [`commit`] would have them:
-/// other records of the same sizes.
+/// Commits single messages as [`commit`] does, accepted later by `delay`: other records of the same
+/// sizes.
 fn commit_later(log: &mut Recovered, counts: &[u64], delay: u64) {
     for &count in counts {
         for _ in 0..count {
@@ -38,7 +39,7 @@ fn records_of_another_life_of_the_same_sectors_are_not_served() {
     let end = memchr::memmem::find(&bytes, text.as_bytes()).unwrap() + text.len();
     assert_ne!(bytes[begin..end], others[begin..end]);
     bytes[begin..end].copy_from_slice(&others[begin..end]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     overwrite(&disk, &name, &bytes);
     let unread = |log: &Recovered| {
         assert!(!read_all(&log.opened.reader, 333));
@@ -62,7 +63,7 @@ fn an_index_of_another_file_of_the_same_name_is_not_used() {
     for (disk, seed) in [(&disk, 1), (&other, 2)] {
         let mut log = open_with(disk, DiskOptions { seed, ..OPTIONS }).unwrap();
         commit(&mut log, &[10; 5]);
-        log.keeper.index_sealed();
+        log.scrubber.index_sealed();
         disk.kill();
     }
     let index = segments(&disk)[0].replace(".log", ".index");
@@ -84,7 +85,7 @@ fn the_checksum_of_all_records_is_the_same_in_memory_in_files_and_after_a_restar
     }
     assert_eq!(log.opened.reader.running_checksum(LogEnd::new(51)), Ok(None));
     assert_eq!(in_memory[0], RunningChecksum::START);
-    // Another node's files have their borders elsewhere.
+    // Another node's files end at other messages.
     let disk = SimDisk::new();
     let mut copy = open(&disk);
     let mut from = LogEnd::ZERO;
@@ -127,7 +128,8 @@ fn logs_with_another_old_record_differ_although_they_end_alike() {
     let differ = |other: &Recovered, in_memory: bool| {
         let reader = &other.opened.reader;
         assert_eq!(reader.compare_below(end, told(&one)), Ok(false));
-        // What the other one tells itself, and what earlier releases and other programs tell.
+        // The checksum that the other log sends, and the one that earlier releases and other
+        // programs send.
         for same in [told(other), last(&one)] {
             assert_eq!(reader.compare_below(end, same), Ok(true));
             assert_eq!(reader.is_same_below(end, same), in_memory.then_some(true));
@@ -153,12 +155,12 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
     commit(&mut log, &[10; 8]);
     disk.kill();
     let mut log = open(&disk);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let (name, whole) = (segment_name(LogEnd::ZERO), disk.bytes(&segment_name(LogEnd::ZERO)));
     let at = memchr::memmem::find(&whole, text(1).as_bytes()).unwrap();
     disk.flip_bit(&name, at as u64 * 8);
     assert!(log.opened.reader.read(LogEnd::new(1), LogEnd::new(2), 0).is_err());
-    log.keeper.note_damage();
+    log.scrubber.note_damage();
     let told = log.opened.reader.disk_fault();
     assert!(told.is_some());
     for _ in 0..2 {
@@ -166,7 +168,7 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
         let mut log = open(&disk);
         assert_eq!(log.opened.reader.disk_fault(), told, "known without a read");
         assert!(log.opened.reader.read(LogEnd::ZERO, LogEnd::new(9), 333).is_ok());
-        log.keeper.note_damage();
+        log.scrubber.note_damage();
     }
     disk.kill();
     let file = disk.open(&name).unwrap();
@@ -175,8 +177,8 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
     assert_eq!(open(&disk).opened.reader.disk_fault(), None);
 }
 
-/// A log of 40 messages, whose newest file is damaged at its second message, which was found while the node ran and no
-/// other one was there: the file is sealed by then.
+/// Returns a log of 40 messages whose newest file is damaged at its second message. That was found
+/// while the node ran and no other node was connected: the file is sealed by then.
 fn found_damaged_in_the_newest_file(role: Role) -> (SimDisk, Recovered, LogEnd) {
     let disk = SimDisk::new();
     let mut log = open_with(&disk, DiskOptions { role, ..OPTIONS }).unwrap();
@@ -189,18 +191,18 @@ fn found_damaged_in_the_newest_file(role: Role) -> (SimDisk, Recovered, LogEnd) 
         log.committer.write();
         log.committer.sync();
     }
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let newest = segments(&disk).pop().unwrap();
-    let damaged = format::first_of(&newest).unwrap().plus(1);
+    let damaged = names::first_of(&newest).unwrap().plus(1);
     let text = text(damaged.get());
     let at = memchr::memmem::find(&disk.bytes(&newest), text.as_bytes()).unwrap();
     disk.flip_bit(&newest, at as u64 * 8);
     assert!(log.opened.reader.read(damaged, damaged.plus(1), 0).is_err(), "read from the file");
-    log.keeper.note_damage();
-    log.keeper.repair();
+    log.scrubber.note_damage();
+    log.scrubber.repair();
     log.committer.write();
     assert_ne!(segments(&disk).pop().unwrap(), newest);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     (disk, log, damaged)
 }
 
@@ -227,7 +229,7 @@ fn a_master_that_does_not_know_the_key_of_a_damaged_message_is_not_started() {
     disk.kill();
     let error = open_with(&disk, OPTIONS).map(drop).unwrap_err().to_string();
     assert!(error.contains(&format!("message {damaged}")), "{error}");
-    // Where it needs no key from that file, it is.
+    // A start that needs no key from that file succeeds.
     assert!(open_with(&disk, DiskOptions { keys: 0, ..OPTIONS }).is_ok());
 }
 
@@ -236,13 +238,13 @@ fn the_scrub_reads_segments_with_noted_places_first() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 8]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let second = segments(&disk)[1].clone();
     let bytes = disk.bytes(&second);
     disk.flip_bit(&second, (bytes.len() as u64 - 3) * 8);
     disk.kill();
     let first_id = LogEnd::new(second.split('.').next().unwrap().parse().unwrap());
-    let note = Place {
+    let note = DamagedPlace {
         segment: first_id,
         offset: 64,
         ids: IdRange::new(first_id, first_id.plus(1)),
@@ -251,6 +253,6 @@ fn the_scrub_reads_segments_with_noted_places_first() {
     notes::store(&disk, &[note]).unwrap();
     let mut log = open(&disk);
     assert_eq!(log.opened.reader.disk_fault(), None, "the noted place itself is whole again");
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     assert!(log.opened.reader.disk_fault().is_some(), "its segment is read before the others");
 }

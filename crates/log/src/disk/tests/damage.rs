@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// A log that was killed behind commits of batches with so many messages.
+/// A log that was killed after several commits of batches.
 struct Crashed {
     disk: SimDisk,
-    /// Where each batch ends.
+    /// The end of each batch.
     ends: Vec<u64>,
-    /// All below is known to be synced; the commit behind it may be torn.
+    /// Everything below is known to be flushed; the commit behind it may be torn.
     synced: u64,
     /// Bytes of the records of that commit.
     unsynced_bytes: usize,
@@ -33,7 +33,7 @@ impl Crashed {
         Self { disk, ends, synced, unsynced_bytes }
     }
 
-    /// The last file, and where what was written to it ends.
+    /// Returns the last file, and the end of what was written to it.
     fn last(&self) -> (String, u64) {
         let name = segments(&self.disk).pop().unwrap();
         let data = self.disk.bytes(&name).iter().rposition(|&byte| byte != 0).unwrap() + 1;
@@ -43,7 +43,8 @@ impl Crashed {
 
 const SINGLES: &[&[u64]] = &[&[1, 1], &[1, 1, 1], &[1, 1, 1, 1]];
 
-/// Batches alone, behind others and in front of others of their commit, one of them longer than a segment.
+/// Batches alone, behind others and before others in their commit, one of them longer than a
+/// segment.
 const BATCHES: [&[&[u64]]; 2] = [&[&[1, 2], &[3], &[1, 4, 2, 1]], &[&[2], &[1, 2, 14]]];
 
 #[test]
@@ -69,7 +70,7 @@ fn cut_everywhere(crashed: &Crashed) {
             Ok(mut log) => {
                 let found = log.opened.reader.durable_end().get();
                 assert_whole(&log, found);
-                // The last group's header names what was synced; before that, the group before names less.
+                // The last group's header has the flushed end; the group before has a lower one.
                 assert!(found >= synced || length < last_header, "{found} at length {length}");
                 kept.push(found);
                 commit(&mut log, &[3]);
@@ -89,7 +90,8 @@ fn cut_everywhere(crashed: &Crashed) {
     assert_eq!(kept[1..], crashed.ends);
 }
 
-/// Flips each bit of each file in turn. Whatever opens must show what was written, from the front on, or fail visibly.
+/// Flips each bit of each file in turn. A log that opens must show what was written, from the front
+/// on, or fail visibly.
 fn flip_every_bit(disk: &SimDisk, synced: u64, end: u64) -> (usize, usize) {
     let (mut opened, mut refused) = (0, 0);
     for name in crate::storage::Storage::list(disk).unwrap() {
@@ -132,7 +134,7 @@ fn no_flipped_bit_of_a_stopped_log_with_old_segments_goes_unnoticed() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     [&[3][..], &[2, 2], &[6], &[1, 1]].iter().for_each(|counts| commit_batches(&mut log, counts));
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     log.committer.close();
     disk.kill();
     assert_eq!(segments(&disk).len(), 2);
@@ -147,14 +149,14 @@ fn the_scrub_finds_damage_in_old_segments() {
     let first = segments(&disk)[0].clone();
     disk.flip_bit(&first, 1500);
     assert_eq!(log.opened.reader.disk_fault(), None);
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     let Some(DiskFault::Damaged { detail }) = log.opened.reader.disk_fault() else {
         panic!("the damage was not found");
     };
     assert!(detail.contains(&first) && detail.contains("offset"), "{detail}");
 }
 
-/// Where the text of a message stands in the files: the file and the bit.
+/// Returns the file and the bit at which the text of a message begins.
 fn bit_of(disk: &SimDisk, n: u64) -> (String, u64) {
     let found = segments(disk).into_iter().find_map(|name| {
         let at = memchr::memmem::find(&disk.bytes(&name), text(n).as_bytes())?;
@@ -190,8 +192,8 @@ fn a_damaged_header_of_a_group_hides_no_other_group() {
     let name = segments(&disk)[0].clone();
     let bytes = disk.bytes(&name);
     let header = format::SegmentHeader::decode(bytes.first_chunk().unwrap()).unwrap();
-    let mark = header.mark.to_le_bytes();
-    let groups: Vec<(usize, IdRange)> = memchr::memmem::find_iter(&bytes, &mark)
+    let marker = header.sync_marker.to_le_bytes();
+    let groups: Vec<(usize, IdRange)> = memchr::memmem::find_iter(&bytes, &marker)
         .filter_map(|at| Some((at, header.decode_group(&bytes[at..])?)))
         .map(|(at, group)| (at, IdRange::new(group.first, group.end())))
         .collect();
@@ -211,21 +213,21 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
-    // Of another life of the directory, in which the segment ended elsewhere.
+    // From another life of the directory, in which the segment had another end.
     let other = SimDisk::new();
     let mut log = open(&other);
     commit(&mut log, &[1; 40]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     assert_ne!(segments(&other)[1], segments(&disk)[1]);
     let file = crate::storage::Storage::create(&disk, &index).unwrap();
     file.write_at(0, &other.bytes(&index)).unwrap();
     assert_whole(&open(&disk), 50);
     let log = open(&disk);
     assert_eq!(log.opened.keys.len(), 17);
-    // Nor by a node that runs.
+    // A running node does not serve it either.
     let file = crate::storage::Storage::open(&disk, &segments(&disk)[0]).unwrap();
     let header = scan::read_header(&*file).unwrap().unwrap();
     let mut nowhere = index::SparseIndex::new(LogEnd::ZERO);
@@ -239,7 +241,7 @@ fn damaged_keys_of_an_index_are_made_again_and_damage_met_meanwhile_is_told() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
     let whole = disk.bytes(&index);
@@ -290,7 +292,7 @@ fn a_sealed_file_that_is_cut_off_is_found_at_the_start() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let name = &segments(&disk)[0];
     let length = disk.bytes(name).len() as u64;
@@ -325,7 +327,7 @@ fn a_start_reads_no_more_of_an_old_segment_than_two_heads() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[40; 30]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     disk.kill();
     let before = disk.counts().reads;
     let log = open_with(&disk, DiskOptions { keys: 0, ..OPTIONS }).unwrap();
@@ -345,14 +347,14 @@ fn a_pass_of_the_scrub_reads_each_old_segment_and_pauses_behind_each() {
     let last_sealed = &names[names.len() - 2];
     assert!(names.len() > 3);
     for name in &names[1..names.len() - 1] {
-        let pause = log.keeper.scrub_next();
+        let pause = log.scrubber.scrub_next();
         assert!(pause > Duration::ZERO && pause < Duration::from_secs(1), "{pause:?}");
         assert_eq!(log.opened.reader.disk_fault(), None, "before {name}");
     }
     disk.flip_bit(last_sealed, 9999);
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     assert!(log.opened.reader.disk_fault().is_some(), "each segment has its turn");
-    assert!(log.keeper.scrub_next() >= Duration::from_secs(60), "the pass is over");
+    assert!(log.scrubber.scrub_next() >= Duration::from_secs(60), "the pass is over");
 }
 
 #[test]
@@ -364,7 +366,7 @@ fn a_read_without_a_free_descriptor_fails_and_is_no_damage() {
     let mut log = open(&disk);
     disk.take_descriptors();
     assert!(!read_all(&log.opened.reader, 333));
-    log.keeper.scrub_next();
+    log.scrubber.scrub_next();
     assert_eq!(log.opened.reader.disk_fault(), None);
     disk.heal();
     assert_whole(&log, 50);

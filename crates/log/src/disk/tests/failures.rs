@@ -1,28 +1,29 @@
-//! Every single thing that the log does to its disk fails, or is the last one before the machine goes down.
+//! Every single change that the log makes to its disk fails, or is the last one before the machine
+//! crashes.
 //!
-//! A *life* is a few steps from a start to a clean stop. It is lived again and again, and each time one more change
-//! of the disk is done before one fails, or all do. Whatever was shown by then must be there at the next start, after
-//! any crash.
+//! A *life* is a few steps from a start to a clean stop. It is lived again and again, each time
+//! with one more successful change before one fails, or all do. Whatever was visible by then must
+//! be there at the next start, after any crash.
 
 use acklog_types::{Losses, NodeName};
 
 use super::*;
 
-/// Crashes after each failure. Few for each, since there are many failures.
+/// Crashes after each failure. More: slower tests. Fewer: less is drawn; there are many failures.
 const SEEDS: u64 = 4;
 
-/// What a life showed of itself, and so must keep.
+/// What a life showed, and so must keep.
 #[derive(Clone, Copy, Default)]
 struct Shown {
     end: LogEnd,
-    /// How many members are remembered.
+    /// Number of persisted members.
     members: u64,
 }
 
 impl Shown {
     fn look(&mut self, log: &Recovered) {
         self.end = self.end.max(log.opened.reader.durable_end());
-        self.members = self.members.max(log.opened.reader.remembered());
+        self.members = self.members.max(log.opened.reader.members_version());
     }
 }
 
@@ -30,17 +31,17 @@ fn names(count: u64) -> Vec<NodeName> {
     (0..count).map(|n| format!("node-{n}").parse().unwrap()).collect()
 }
 
-/// A master's life: it rolls, also in the middle of a write, takes batches, writes indexes and lists of members, and
-/// stops.
+/// A master's life: it rolls, even in the middle of a write, takes batches, writes indexes and
+/// lists of members, and stops.
 fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     let mut log = open_with(disk, OPTIONS)?;
-    // A master that came back goes on with the members that it had.
+    // A restarted master goes on with the members that it had.
     shown.members = log.opened.members.len() as u64;
-    log.opened.reader.shared.remembered.store(shown.members, Ordering::Release);
+    log.opened.reader.shared.members_version.store(shown.members, Ordering::Release);
     shown.look(&log);
     for step in 0..6 {
         if step > 3 {
-            // So much that the next write begins a segment behind one that is not synced.
+            // So much that the next write begins a segment behind one that is not flushed.
             append(&mut log, 14);
             log.committer.write();
         }
@@ -50,14 +51,14 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
         }
         if step % 2 == 0 {
             let version = shown.members + 1;
-            log.opened.writer.remember(version, names(version), Losses::default());
+            log.opened.writer.persist_members(version, names(version), Losses::default());
         }
         log.committer.write();
         shown.look(&log);
         log.committer.sync();
         shown.look(&log);
         if step == 3 {
-            log.keeper.index_sealed();
+            log.scrubber.index_sealed();
         }
         assert!(read_all(&log.opened.reader, 333));
     }
@@ -73,7 +74,8 @@ fn go_on_as_master(log: &mut Recovered) {
     commit(log, &[3, 9]);
 }
 
-/// A secondary that began with a log, crashed before it had a message of it, and joins the master of another one.
+/// A secondary that began with a log, crashed before it had a message of it, and joins the master
+/// of another log.
 fn live_as_secondary(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     let mut log = open_with(disk, COPY)?;
     shown.look(&log);
@@ -89,7 +91,7 @@ fn live_as_secondary(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError>
 
 const COPY: DiskOptions = DiskOptions { role: Role::Secondary, ..OPTIONS };
 
-/// Appends what the master of log 99 has up to `end`, batches of three, and commits each run.
+/// Appends what the master of log 99 has up to `end` in batches of three, and commits each run.
 fn copy(log: &mut Recovered, end: LogEnd) {
     let mut source = open(&SimDisk::new());
     (0..end.get() / 3).for_each(|_| append_batch(&mut source, 3));
@@ -106,8 +108,8 @@ fn copy(log: &mut Recovered, end: LogEnd) {
     }
 }
 
-/// What a crash left behind: a torn end, and a segment that was begun and not told of. What is below the end that is
-/// returned is known to be synced.
+/// Returns what a crash left: a torn end, and a segment that the manifest does not name. Everything
+/// below the returned end is known to be flushed.
 fn crashed() -> (SimDisk, u64) {
     let disk = SimDisk::new();
     // So that the last commit fills the first segment.
@@ -116,7 +118,7 @@ fn crashed() -> (SimDisk, u64) {
     commit(&mut log, &[4, 4]);
     commit_batches(&mut log, &[4, 1]);
     let names = segments(&disk);
-    // The zeros are cut off, that is synced, a file is made, and its header is not written.
+    // The zeros are cut off and that is synced, a file is created, and its header is not written.
     disk.fail_changes(3, u64::MAX);
     commit(&mut log, &[1]);
     assert_eq!(segments(&disk).len(), names.len() + 1, "another segment was begun");
@@ -128,7 +130,7 @@ fn crashed() -> (SimDisk, u64) {
     (disk, 8)
 }
 
-/// Lives on disks like `first`, and lets every change fail: one, or it and all after it.
+/// Lives on disks like `first`, and makes every change fail: alone, or with all after it.
 fn fail_at_each_change(
     first: &SimDisk,
     options: DiskOptions,
@@ -154,7 +156,7 @@ fn fail_at_each_change(
                 let (disk, mut shown) = (disk.snapshot(), lived_shown);
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let case = format!("{count} from change {good} of {changes} on, seed {seed}");
-                // After a kill nothing is lost that was written.
+                // After a kill, nothing that was written is lost.
                 if seed == SEEDS {
                     disk.kill()
                 } else {
@@ -164,7 +166,7 @@ fn fail_at_each_change(
                 let mut log = open();
                 check(&log, &shown, &case);
                 let found = log.opened.reader.durable_end();
-                // What the start found and mended is as safe as what comes later.
+                // What the start found and repaired is as durable as what comes later.
                 shown.end = found;
                 let again = disk.snapshot();
                 again.crash(&mut rng);
@@ -209,7 +211,7 @@ fn a_copy_of_another_log_than_the_first_loses_nothing_that_it_showed_whatever_fa
         append(&mut source, 1);
         source.shared.read_recent(LogEnd::ZERO, LogEnd::new(1), 0).unwrap()
     };
-    // The first segment is begun for log 50, and none of its messages gets there.
+    // The first segment is begun for log 50, and gets none of its messages.
     log.opened.writer.append_run(LogId::new(50), &run);
     log.opened.writer.flush();
     disk.fail_changes(9, u64::MAX);

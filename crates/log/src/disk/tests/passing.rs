@@ -1,4 +1,4 @@
-//! What passes is not a failed disk: the log waits, and goes on by itself.
+//! A temporary failure is not a failed disk: the log waits, and goes on without a restart.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::storage::{Storage, StorageFile};
 
-/// Tries again what waits, as the committer's thread does by itself.
+/// Tries again, as the committer's thread does.
 fn try_again(log: &mut Recovered) {
     log.committer.write();
     log.committer.sync();
@@ -21,7 +21,7 @@ fn fault(log: &Recovered) -> Option<DiskFault> {
 
 fn remember(log: &mut Recovered, count: u64) {
     let names: Vec<NodeName> = (0..count).map(|n| format!("node-{n}").parse().unwrap()).collect();
-    log.opened.writer.remember(count, names, Losses::default());
+    log.opened.writer.persist_members(count, names, Losses::default());
     try_again(log);
 }
 
@@ -32,7 +32,7 @@ fn a_full_disk_holds_messages_up_and_takes_them_once_there_is_room() {
     commit(&mut log, &[4, 4, 20, 4]);
     let all = probe.counts().written_bytes;
     let mut held_up = 0;
-    // Not each single byte: a start writes as much again, and each is one.
+    // Not every byte: a start writes as much again for each.
     for room in (0..all).step_by(23) {
         let disk = SimDisk::new();
         disk.fail_writes_after(room);
@@ -69,25 +69,25 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
     assert_whole(&log, 30);
     let open_segments = |log: &Recovered| {
         let disk = log.shared.disk.as_ref().unwrap();
-        disk.files.open.lock().unwrap().len()
+        disk.segments.open_count()
     };
     assert!(open_segments(&log) > 0);
     disk.take_descriptors();
-    // The last segment is open: it is written until the next one is due.
+    // The active segment is open: it is written to until the next one is due.
     commit(&mut log, &[10; 3]);
     let acked = log.opened.reader.durable_end();
     assert!(acked < LogEnd::new(60), "a segment was due");
     assert!(matches!(fault(&log), Some(DiskFault::Stalled { .. })), "{:?}", fault(&log));
     assert_eq!(open_segments(&log), 0, "what can be opened anew gives its descriptor");
     remember(&mut log, 2);
-    assert_eq!(log.opened.reader.remembered(), 0);
-    assert!(!log.keeper.index_sealed(), "an index is not skipped for good");
+    assert_eq!(log.opened.reader.members_version(), 0);
+    assert!(!log.scrubber.index_sealed(), "an index is not skipped for good");
     disk.heal();
     try_again(&mut log);
     assert_eq!(fault(&log), None);
-    assert_eq!(log.opened.reader.remembered(), 2);
+    assert_eq!(log.opened.reader.members_version(), 2);
     assert_whole(&log, 60);
-    assert!(log.keeper.index_sealed());
+    assert!(log.scrubber.index_sealed());
     let index = segments(&disk)[0].replace(".log", ".index");
     assert!(!disk.bytes(&index).is_empty());
     disk.crash(&mut ChaCha8Rng::seed_from_u64(3));
@@ -98,7 +98,7 @@ fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
 
 #[test]
 fn the_last_bytes_belong_to_the_manifest_and_not_to_zeros() {
-    let ahead = DiskOptions { sizes: Sizes { ahead_bytes: 5000, ..SIZES }, ..OPTIONS };
+    let ahead = DiskOptions { sizes: Sizes { preallocate_bytes: 5000, ..SIZES }, ..OPTIONS };
     let disk = SimDisk::new();
     let mut log = open_with(&disk, ahead).unwrap();
     disk.fail_writes_after(1000);
@@ -116,7 +116,7 @@ fn only_the_newest_list_of_members_that_waited_is_written() {
     (1..=3).for_each(|count| remember(&mut log, count));
     disk.heal();
     try_again(&mut log);
-    assert_eq!(log.opened.reader.remembered(), 3);
+    assert_eq!(log.opened.reader.members_version(), 3);
     disk.kill();
     assert_eq!(open(&disk).opened.members.len(), 3);
 }
@@ -165,8 +165,8 @@ fn a_read_that_the_disk_fails_once_is_no_damage() {
     assert_whole(&log, 50);
 }
 
-/// A disk that may have no room for the names of files when these are synced, as a quota or a network file system may
-/// tell so late.
+/// A disk that reports a lack of space only when names are synced, as a quota or a network file
+/// system may.
 #[derive(Debug)]
 struct LateQuota {
     disk: SimDisk,
@@ -224,15 +224,15 @@ fn a_damaged_place_is_noted_once_there_is_room_for_that() {
     let disk = SimDisk::new();
     let mut log = open(&disk);
     commit(&mut log, &[10; 5]);
-    log.keeper.index_sealed();
+    log.scrubber.index_sealed();
     let name = segments(&disk)[0].clone();
     let at = memchr::memmem::find(&disk.bytes(&name), text(1).as_bytes()).unwrap();
     disk.flip_bit(&name, at as u64 * 8);
     assert!(log.opened.reader.read(LogEnd::new(1), LogEnd::new(2), 0).is_err());
     disk.fail_changes(0, u64::MAX);
-    log.keeper.note_damage();
+    log.scrubber.note_damage();
     disk.heal();
     assert!(notes::load(&disk).is_empty());
-    log.keeper.note_damage();
+    log.scrubber.note_damage();
     assert_eq!(notes::load(&disk).len(), 1);
 }

@@ -1,11 +1,12 @@
-//! Repairs of a log in use, with what another node has.
+//! Repairs of a log in use, with another node's records.
 
 use acklog_types::{Damage, NodeName};
 
 use super::*;
 use crate::storage::Storage;
 
-/// A log with a damaged message 4 in its first segment, of which the keeper knows, and another one that is whole.
+/// A log with a damaged message 4 in its first segment, which the scrubber has found, and a whole
+/// copy.
 struct Damaged {
     disk: SimDisk,
     log: Recovered,
@@ -37,7 +38,7 @@ impl Damaged {
         let disk = SimDisk::new();
         let mut log = open(&disk);
         commits.iter().for_each(|counts| commit_batches(&mut log, counts));
-        log.keeper.index_sealed();
+        log.scrubber.index_sealed();
         damage(&disk);
         Self { disk, log, whole: whole(commits) }
     }
@@ -45,7 +46,7 @@ impl Damaged {
     /// Reads all old segments.
     fn scrub(&mut self) {
         for _ in segments(&self.disk) {
-            self.log.keeper.scrub_next();
+            self.log.scrubber.scrub_next();
         }
     }
 
@@ -53,16 +54,17 @@ impl Damaged {
         self.log.opened.reader.damage()
     }
 
-    /// Gives the log what it wants next, as far as one page of the other has it. Returns whether it wanted something.
+    /// Gives the log what it asks for next, as far as one page of the other log has it. Returns
+    /// whether it asked for anything.
     fn give_page(&mut self, from: &LogReader, max_bytes: usize) -> bool {
-        self.log.keeper.repair();
+        self.log.scrubber.repair();
         let Some(wanted) = self.damage().and_then(|damage| damage.wanted) else { return false };
         let page = from.read(wanted.start(), from.durable_end(), max_bytes).unwrap();
         self.log.opened.reader.mend(&peer(), &page);
         true
     }
 
-    /// Repairs all that is known to be damaged.
+    /// Repairs all known damage.
     fn repair(&mut self) {
         let other = self.whole.opened.reader.clone();
         while self.give_page(&other, 100) {}
@@ -95,7 +97,7 @@ fn each_damaged_byte_of_an_old_segment_is_repaired_from_another_node() {
     let length = Damaged::new(COMMITS, |_| {}).disk.bytes(&name).len() as u64;
     for at in (0..length).step_by(7) {
         let mut log = Damaged::new(COMMITS, |disk| disk.flip_bit(&name, at * 8 + at % 8));
-        // Whatever reads there, and where that meets nothing, the scrub.
+        // Any read finds it or, if that misses it, the scrub.
         log.scrub();
         assert!(log.damage().is_some(), "byte {at}");
         log.repair();
@@ -118,7 +120,7 @@ fn a_file_that_is_gone_is_made_again_and_so_are_several_damaged_ones() {
 fn a_damaged_message_of_the_file_that_is_written_is_repaired_once_that_is_sealed() {
     let mut log = Damaged::new(COMMITS, |_| {});
     let last = segments(&log.disk).pop().unwrap();
-    let first = format::first_of(&last).unwrap();
+    let first = names::first_of(&last).unwrap();
     flip(&log.disk, first.get());
     let reader = log.log.opened.reader.clone();
     assert!(reader.read(first, first.plus(1), 0).is_err(), "it is read from the file");
@@ -136,7 +138,7 @@ fn a_damaged_message_of_the_file_that_is_written_is_repaired_once_that_is_sealed
 fn a_file_that_its_own_records_do_not_mend_is_tried_again_later() {
     let mut log = Damaged::new(COMMITS, |disk| {
         let [first, next] = [0, 1].map(|at| segments(disk)[at].clone());
-        // More than was written, and no message of it.
+        // Appends bytes that belong to no message, so that no message is damaged.
         let length = disk.bytes(&first).len() as u64;
         disk.open_to_write(&first).unwrap().write_at(length, b"more").unwrap();
         let bytes = disk.bytes(&next);
@@ -146,10 +148,10 @@ fn a_file_that_its_own_records_do_not_mend_is_tried_again_later() {
         disk.open_to_write(&next).unwrap().write_at(0, &other.encode()).unwrap();
     });
     log.scrub();
-    assert!(log.log.keeper.repair().is_some(), "after a pause");
+    assert!(log.log.scrubber.repair().is_some(), "after a pause");
     assert_eq!(log.damage().map(|damage| (damage.wanted, damage.misfits)), Some((None, 1)));
     let disk = log.log.shared.disk.as_ref().unwrap();
-    log.log.keeper.note_damage();
+    log.log.scrubber.note_damage();
     assert!(!disk.work().damaged.is_due(), "not before");
 }
 
@@ -162,7 +164,7 @@ fn what_stands_above_damage_is_compared_from_behind() {
         assert_eq!(damaged.running_checksum(end), Ok(running), "{end}");
         let told = running.unwrap();
         assert_eq!(damaged.compare_below(end, told.short()), Ok(true));
-        // That of message 4 itself may be told, and is not known.
+        // The checksum of message 4 itself may have been sent, and is not known.
         let other = damaged.compare_below(end, told.then(0).short());
         assert!(if end.get() == 5 { other.is_err() } else { other == Ok(false) }, "{end}");
     }
@@ -171,7 +173,7 @@ fn what_stands_above_damage_is_compared_from_behind() {
 #[test]
 fn what_no_checksum_proves_is_not_taken_and_another_node_may_have_it() {
     let mut log = Damaged::new(COMMITS, |disk| flip(disk, 4));
-    // Another history of the same log: all of its records are whole.
+    // Another history of the same log, with whole records.
     let mut other = open(&SimDisk::new());
     COMMITS.iter().for_each(|counts| {
         counts.iter().for_each(|&count| {
@@ -184,7 +186,7 @@ fn what_no_checksum_proves_is_not_taken_and_another_node_may_have_it() {
         other.committer.write();
         other.committer.sync();
     });
-    log.log.keeper.scrub_next();
+    log.log.scrubber.scrub_next();
     let files = || segments(&log.disk).iter().map(|name| log.disk.bytes(name)).collect::<Vec<_>>();
     let before = files();
     for misfits in 0..3 {
@@ -203,8 +205,8 @@ fn what_no_checksum_proves_is_not_taken_and_another_node_may_have_it() {
 fn a_repair_survives_every_failure_and_every_crash() {
     let live = |good: u64, count: u64| {
         let mut log = Damaged::new(COMMITS, |disk| flip(disk, 4));
-        log.log.keeper.scrub_next();
-        log.log.keeper.note_damage();
+        log.log.scrubber.scrub_next();
+        log.log.scrubber.note_damage();
         let begun = log.disk.counts().changes;
         log.disk.fail_changes(good, count);
         log.repair();
@@ -238,10 +240,10 @@ fn a_repair_survives_every_failure_and_every_crash() {
 #[test]
 fn a_repair_that_finds_no_room_gives_back_what_it_took_and_is_tried_again() {
     let mut log = Damaged::new(COMMITS, |disk| flip(disk, 4));
-    log.log.keeper.scrub_next();
+    log.log.scrubber.scrub_next();
     log.disk.fail_writes_after(100);
     log.repair();
-    assert!(log.log.keeper.repair().is_some(), "it is to be tried again");
+    assert!(log.log.scrubber.repair().is_some(), "it is to be tried again");
     let half = log.disk.bytes("00000000000000000000.log.repaired").len();
     assert_eq!(half, 0);
     assert!(log.damage().is_some());

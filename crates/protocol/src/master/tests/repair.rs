@@ -1,6 +1,6 @@
 //! A master whose log is damaged, and what it asks its secondaries for.
 
-use acklog_types::{Run, encode_record};
+use acklog_types::{InBatch, Run, encode_record};
 
 use super::*;
 use crate::ProtocolError;
@@ -43,7 +43,7 @@ fn answer(
 fn page(from: u64, until: u64) -> Response<Records> {
     let mut bytes = Vec::new();
     for id in from..until {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, "text", false);
+        encode_record(&mut bytes, MessageId::new(id), 0, None, "text", InBatch::Last);
     }
     let range = IdRange::new(LogEnd::new(from), LogEnd::new(until));
     let run = Records::check(range, bytes.into()).unwrap();

@@ -246,7 +246,8 @@ impl Life {
         }
         let mut bytes = Vec::new();
         for id in start..end {
-            encode_record(&mut bytes, MessageId::new(id), 0, None, &text(id), has_more(id));
+            let in_batch = if has_more(id) { InBatch::More } else { InBatch::Last };
+            encode_record(&mut bytes, MessageId::new(id), 0, None, &text(id), in_batch);
         }
         Records::check(IdRange::new(LogEnd::new(start), LogEnd::new(end)), bytes.into()).unwrap()
     }

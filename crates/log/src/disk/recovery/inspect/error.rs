@@ -1,4 +1,4 @@
-//! Why a directory cannot be looked into, in words that say what can be done.
+//! Why a directory cannot be inspected, in words that say what to do.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::super::OpenError;
 use super::MANIFEST;
 
-/// Why a directory cannot be looked into.
+/// Why a directory cannot be inspected.
 #[derive(Debug, Error)]
 pub enum InspectError {
     /// It has neither a manifest nor segment files.
@@ -18,10 +18,10 @@ pub enum InspectError {
     NoLog {
         /// The directory.
         path: String,
-        /// The directories in it that have one.
+        /// The directories in it that have a log.
         inside: Vec<String>,
     },
-    /// It has files of a log, and none of them tells whose.
+    /// It has files of a log, but none of them has the role.
     #[error(
         "{detail}; the log was left as it is. To have it made again from the other files, run `acklog \
          log repair {path} --role master` (or `secondary`, whichever it is: nothing here tells); \
@@ -32,7 +32,7 @@ pub enum InspectError {
     NoRole {
         /// The directory.
         path: String,
-        /// What is wrong with the manifest, as a start says it.
+        /// What is wrong with the manifest.
         detail: String,
     },
     /// It cannot be read.
@@ -40,7 +40,7 @@ pub enum InspectError {
     Open(#[from] OpenError),
 }
 
-/// The directories in a directory that have a log, in order.
+/// Lists the directories in a directory that have a log, in order.
 pub(super) fn logs_in(path: &str) -> Vec<String> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let folders = entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST).is_file());

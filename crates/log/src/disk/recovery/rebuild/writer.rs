@@ -2,7 +2,7 @@
 
 use std::io;
 
-use acklog_types::{IdRange, LogEnd};
+use acklog_types::{IdRange, InBatch, LogEnd};
 
 use super::super::super::format::{GROUP_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::storage::StorageFile;
@@ -10,11 +10,12 @@ use crate::storage::StorageFile;
 /// Bytes that are written at once, about.
 const WRITE_BYTES: usize = 1024 * 1024;
 
-/// A file that is being written. All of it is synced before it is used, so each group may say that all before it is.
-pub(super) struct Writer<'a> {
+/// A file that is being written. It is flushed before it is used, so each group may claim that
+/// everything before it is.
+pub(super) struct SegmentWriter<'a> {
     file: &'a dyn StorageFile,
     header: &'a SegmentHeader,
-    /// Where the next bytes go.
+    /// The offset of the next bytes.
     at: u64,
     /// Groups that are not written yet.
     out: Vec<u8>,
@@ -23,12 +24,12 @@ pub(super) struct Writer<'a> {
     next: LogEnd,
     /// The end of those records.
     end: LogEnd,
-    /// How far their batches are whole: bytes, and the end.
+    /// The end of the last whole batch among them, in bytes and as a position.
     whole: (usize, LogEnd),
 }
 
-impl<'a> Writer<'a> {
-    /// Writes a file's header.
+impl<'a> SegmentWriter<'a> {
+    /// Creates a writer, and writes the file's header.
     pub(super) fn new(file: &'a dyn StorageFile, header: &'a SegmentHeader) -> io::Result<Self> {
         file.write_at(0, &header.encode())?;
         let (at, next) = (SEGMENT_HEADER_BYTES as u64, header.first);
@@ -36,11 +37,11 @@ impl<'a> Writer<'a> {
         Ok(Self { file, header, at, out, group, next, end: next, whole })
     }
 
-    /// Takes the next record, behind which its batch goes on or not.
-    pub(super) fn push(&mut self, record: &[u8], has_more: bool) -> io::Result<()> {
+    /// Adds the next record.
+    pub(super) fn push(&mut self, record: &[u8], in_batch: InBatch) -> io::Result<()> {
         self.group.extend_from_slice(record);
         self.end = self.end.plus(1);
-        if has_more {
+        if in_batch == InBatch::More {
             return Ok(());
         }
         if self.group.len() > GROUP_BYTES_MAX && self.whole.0 > 0 {
@@ -50,13 +51,13 @@ impl<'a> Writer<'a> {
         if self.out.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the group behind its last whole batch but the newest.
+    /// Ends the group behind the last whole batch before the newest one.
     fn end_group(&mut self) {
         let (bytes, end) = self.whole;
         let rest = self.group.split_off(bytes);
         let range = IdRange::new(self.next, end);
         let group = self.header.group(range, &self.group, self.next);
-        group.encode(self.header.mark, &mut self.out);
+        group.encode(self.header.sync_marker, &mut self.out);
         self.out.append(&mut self.group);
         (self.group, self.next) = (rest, end);
     }
@@ -68,7 +69,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes what is left. Returns the end of the records.
+    /// Writes the rest. Returns the end of the records.
     pub(super) fn finish(mut self) -> io::Result<LogEnd> {
         if self.whole.1 < self.end {
             return Err(io::Error::other("the last batch has no end"));

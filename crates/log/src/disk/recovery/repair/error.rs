@@ -1,4 +1,4 @@
-//! Why a directory is not repaired, in words that say what can be done.
+//! Why a directory was not repaired, in words that say what to do.
 
 use acklog_types::IdRange;
 use thiserror::Error;
@@ -9,13 +9,13 @@ use super::super::inspect::InspectError;
 /// Why a directory was not repaired. No message was changed.
 #[derive(Debug, Error)]
 pub enum RepairError {
-    /// It, or the other one, cannot be looked into.
+    /// The directory, or the other one, cannot be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// It is in use, or cannot be read or written.
+    /// The directory is in use, or cannot be read or written.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Its manifest is whole, and says what only a newer release knows.
+    /// The manifest is valid, but only a newer release understands it.
     #[error(
         "{path} is whole, and this release does not understand it: {what}; nothing was changed. Use the \
          release that wrote it"
@@ -26,18 +26,18 @@ pub enum RepairError {
         /// What is not understood.
         what: String,
     },
-    /// Nobody was named who has what is damaged.
+    /// No source was named for what is damaged.
     #[error(
         "damaged places: {places}, the first: {first}; name the directory of a node that has those \
          messages, or a backup of it, with --from"
     )]
     NoSource {
-        /// How many.
+        /// Number of damaged places.
         places: usize,
-        /// The first.
+        /// The first of them.
         first: String,
     },
-    /// The other directory is of another log.
+    /// The other directory has another log.
     #[error("{path} has another log; name a directory of the same one")]
     OtherLog {
         /// The other directory.
@@ -51,7 +51,7 @@ pub enum RepairError {
         /// The messages.
         ids: IdRange,
     },
-    /// Over HTTP a node tells texts only.
+    /// A node shows only texts over HTTP, and the rest of the record is lost.
     #[error(
         "of messages {ids} the times and keys are damaged here as well, and over HTTP a node does not \
          tell them; name its data directory with --from, or a backup of it (`acklog log backup`)"
@@ -60,10 +60,10 @@ pub enum RepairError {
         /// The messages.
         ids: IdRange,
     },
-    /// The node does not tell a message.
+    /// The node does not show a message.
     #[error("{0}")]
     NoAnswer(String),
-    /// No checksum proves that what the other directory has is what was here.
+    /// No checksum proves that the other directory has what was lost.
     #[error(
         "no checksum in this directory proves that the messages of {path} are those that were in \
          {file}; nothing was changed. {hint}"
@@ -73,7 +73,7 @@ pub enum RepairError {
         path: String,
         /// The file.
         file: String,
-        /// What can be done.
+        /// What to do.
         hint: &'static str,
     },
 }

@@ -1,25 +1,25 @@
-//! Where the messages of damaged places are taken from.
+//! Where the messages of damaged places are fetched from.
 
 use std::fmt;
 use std::path::Path;
 
 use acklog_types::{IdRange, LogEnd, RECORD_HEAD_BYTES_MAX, encode_record, record_head};
 
-use super::super::super::format::segment_name;
-use super::super::Found;
-use super::super::findings::DamagedPlace;
+use super::super::super::names::segment_name;
+use super::super::LogDirectory;
+use super::super::findings::DamageFinding;
 use super::RepairError;
 
-/// Who has the messages that are damaged here.
+/// The source of messages that are damaged here.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// Another node's directory of the same log, or a backup of one.
     Directory(&'a Path),
-    /// A node that shows the texts of its messages, and nothing else of them.
+    /// A running node, which shows the texts of its messages and nothing else of them.
     Node {
         /// Its URL.
         url: &'a str,
-        /// Asks it for the text of a message, or tells in words why it is not to be had.
+        /// Fetches the text of a message, or says in words why that failed.
         text_of: &'a dyn Fn(LogEnd) -> Result<String, String>,
     },
 }
@@ -33,16 +33,16 @@ impl fmt::Display for Source<'_> {
     }
 }
 
-impl Found<'_> {
-    /// The record of a message with this text, whose time and key still stand at the damaged place; none where they do
-    /// not. Nothing is proven by that.
+impl LogDirectory<'_> {
+    /// Returns the record of a message with this text, if its time and key still stand at the
+    /// damaged place. This proves nothing.
     pub(super) fn record_with_text(
         &self,
-        places: &[&DamagedPlace],
+        places: &[&DamageFinding],
         id: LogEnd,
         text: impl FnOnce() -> Result<String, String>,
     ) -> Result<Option<Vec<u8>>, RepairError> {
-        let is_alone = |place: &&&DamagedPlace| place.ids == IdRange::new(id, id.plus(1));
+        let is_alone = |place: &&&DamageFinding| place.ids == IdRange::new(id, id.plus(1));
         let Some(place) = places.iter().find(is_alone) else { return Ok(None) };
         let mut bytes = [0; RECORD_HEAD_BYTES_MAX];
         let name = &segment_name(place.segment);
@@ -53,7 +53,7 @@ impl Found<'_> {
         let text = text().map_err(RepairError::NoAnswer)?;
         let mut record = Vec::new();
         let (accepted, key) = (head.accepted_ms, head.key.as_ref());
-        encode_record(&mut record, head.id, accepted, key, &text, head.has_more);
+        encode_record(&mut record, head.id, accepted, key, &text, head.in_batch);
         Ok(Some(record))
     }
 }

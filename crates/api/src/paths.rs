@@ -1,0 +1,35 @@
+//! Paths, and which role takes which methods on them.
+
+/// Takes messages; the same as `POST` on [`MESSAGES`].
+pub const NEW_MESSAGE: &str = "/newMessage";
+
+/// Shows messages; a `POST` appends.
+pub const MESSAGES: &str = "/messages";
+
+/// Shows what a node reports about itself.
+pub const HEALTH: &str = "/health";
+
+/// Answers with status 200 only while the node does its whole job.
+pub const READY: &str = "/ready";
+
+/// The secondaries of a master, each by its name.
+pub const SECONDARIES: &str = "/secondaries";
+
+/// Shows, sets and clears injected faults.
+pub const FAULTS: &str = "/faults";
+
+/// Drops the node's connections to its peers.
+pub const FAULTS_DISCONNECT: &str = "/faults/disconnect";
+
+/// Shows the OpenAPI document.
+pub const OPENAPI: &str = "/openapi.json";
+
+/// Returns the path of one message.
+pub fn message(id: u64) -> String {
+    format!("{MESSAGES}/{id}")
+}
+
+/// Returns the path of one secondary.
+pub fn secondary(name: &str) -> String {
+    format!("{SECONDARIES}/{name}")
+}

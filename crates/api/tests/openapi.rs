@@ -1,0 +1,317 @@
+//! `docs/openapi.json` against the types, words and names of this crate, in both directions.
+
+// Test helpers: a panic is the failure.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+
+use acklog_api::{
+    AckedMessage, AppendRequest, Appended, Disconnected, Disk, DiskState, Faults, FaultsRequest,
+    MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, Mode, OPENAPI, Outcome, Phase,
+    Problem, ProblemCode, Quorum, Refused, RefusedCode, Role, SecondaryHealth, headers, paths,
+    query,
+};
+use acklog_types::WriteConcern;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+fn document() -> Value {
+    serde_json::from_str(OPENAPI).unwrap()
+}
+
+/// Follows a reference into the components.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(target) => document.pointer(target.strip_prefix('#').unwrap()).expect(target),
+        None => schema,
+    }
+}
+
+/// Returns why a value does not fit a schema, as far as the document uses its keywords; a member
+/// that the schema does not name fits nothing.
+fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
+    let schema = resolved(document, schema);
+    let wrong = |why: &str| Some(format!("{value} is not {why} of {schema}"));
+    let fits = |schema: &Value| misfit(document, schema, value).is_none();
+    if let Some(of) = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array)
+        && schema.get("properties").is_none()
+    {
+        return if of.iter().any(fits) { None } else { wrong("any") };
+    }
+    let type_of = |value: &Value| match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is_type = |name: &Value| name == type_of(value) || (name == "number" && value.is_number());
+    match schema.get("type") {
+        Some(Value::Array(names)) if !names.iter().any(is_type) => return wrong("the type"),
+        Some(name @ Value::String(_)) if !is_type(name) => return wrong("the type"),
+        _ => {}
+    }
+    if schema.get("enum").is_some_and(|words| !words.as_array().unwrap().contains(value))
+        || schema.get("const").is_some_and(|only| only != value)
+    {
+        return wrong("a word");
+    }
+    match value {
+        Value::Array(items) => {
+            items.iter().find_map(|item| misfit(document, schema.get("items")?, item))
+        }
+        Value::Object(members) => {
+            let required = schema["required"].as_array().unwrap();
+            let missing =
+                required.iter().find(|name| !members.contains_key(name.as_str().unwrap()));
+            let unknown = || {
+                members.iter().find_map(|(name, member)| match schema["properties"].get(name) {
+                    Some(schema) => misfit(document, schema, member),
+                    None => Some(format!("{name} is not documented")),
+                })
+            };
+            missing.map(|name| format!("{name} is missing")).or_else(unknown)
+        }
+        _ => None,
+    }
+}
+
+/// Compares an object's schema with examples, which together have all members, and of which each
+/// has those that are always there.
+#[track_caller]
+fn assert_described(name: &str, examples: &[Value]) {
+    let document = document();
+    let schema = &document["components"]["schemas"][name];
+    let names = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    for example in examples {
+        assert_eq!(misfit(&document, schema, example), None, "{name}");
+    }
+    let members = examples.iter().map(names);
+    let all: BTreeSet<_> = members.clone().flatten().collect();
+    assert_eq!(names(&schema["properties"]), all, "{name}");
+    let always = members.reduce(|one, other| &one & &other).unwrap();
+    let required = schema["required"].as_array().unwrap();
+    let required: BTreeSet<_> = required.iter().map(|name| name.as_str().unwrap().into()).collect();
+    assert_eq!(required, always, "{name}");
+}
+
+fn value(of: &impl Serialize) -> Value {
+    serde_json::to_value(of).unwrap()
+}
+
+fn names() -> Vec<String> {
+    vec!["master".to_owned(), "bonnie".to_owned()]
+}
+
+#[test]
+fn bodies_of_requests_are_described() {
+    let texts = ["a".to_owned(), "b".to_owned()];
+    let single = AppendRequest {
+        write_concern: Some(WriteConcern::All),
+        timeout_ms: Some(1),
+        ..AppendRequest::message("a")
+    };
+    // A server takes the other name of the write concern as well.
+    let short = json!({"message": "a", "w": 2});
+    let examples = [value(&single), value(&AppendRequest::batch(&texts[..])), short];
+    assert_described("AppendRequest", &examples);
+    let faults = FaultsRequest::from(faults());
+    assert_described("FaultsRequest", &[value(&faults), value(&FaultsRequest::default())]);
+    for request in ["AppendRequest", "FaultsRequest"] {
+        let document = document();
+        assert_eq!(document["components"]["schemas"][request]["additionalProperties"], false);
+    }
+}
+
+fn faults() -> Faults {
+    Faults {
+        send_delay_ms: Some([0.into(), 5.into()]),
+        store_delay_ms: serde_json::from_value(json!([0.5, 1.5])).unwrap(),
+        seed: Some(7),
+        ..Faults::default()
+    }
+}
+
+#[test]
+fn bodies_of_answers_are_described() {
+    let single = Appended { id: 3, count: None, write_concern: 2, acked_by: names() };
+    let batch = Appended { count: Some(2), ..single.clone() };
+    assert_described("Appended", &[value(&single), value(&batch)]);
+    assert_described("Message", &[value(&Message { id: 3, message: "a".into() })]);
+    let acked = AckedMessage { id: 3, message: "a".into(), write_concern: 2, acked_by: names() };
+    assert_described("AckedMessage", &[value(&acked)]);
+    assert_described("Faults", &[value(&faults()), value(&Faults::default())]);
+    assert_described("Disconnected", &[value(&Disconnected { disconnected: 2 })]);
+    let problem = Problem {
+        title: "Bad Request".to_owned(),
+        status: 400,
+        detail: "no".to_owned(),
+        code: ProblemCode::BadRequest,
+        retry: false,
+        id: None,
+        count: None,
+        write_concern: None,
+        acked_by: None,
+        outcome: None,
+    };
+    let late = Problem {
+        id: Some(3),
+        count: Some(2),
+        write_concern: Some(2),
+        acked_by: Some(names()),
+        outcome: Some(Outcome::Unknown),
+        ..problem.clone()
+    };
+    assert_described("Problem", &[value(&problem), value(&late)]);
+}
+
+#[test]
+fn health_is_described() {
+    let bonnie = MemberHealth {
+        name: Some("bonnie".to_owned()),
+        status: Some(MemberStatus::Healthy),
+        phase: Some(Phase::Ready),
+        in_flight: Some(0),
+        retries: Some(1),
+        rtt_ms: Some(0.25),
+        ..MemberHealth::default()
+    };
+    let refused = Refused { code: Some(RefusedCode::OtherLog), ..Refused::default() };
+    let quorum = Quorum { required: Some(2), healthy: Some(1) };
+    let disk = Disk { state: Some(DiskState::Failed), detail: Some("no space".to_owned()) };
+    let link = MasterLink {
+        address: Some("127.0.0.1:6000".to_owned()),
+        connected: Some(false),
+        last_error: Some("refused".to_owned()),
+        ..MasterLink::default()
+    };
+    assert_described("MemberHealth", &[value(&bonnie)]);
+    assert_described("Refused", &[value(&refused)]);
+    assert_described("Quorum", &[value(&quorum)]);
+    assert_described("Disk", &[value(&disk)]);
+    assert_described("MasterLink", &[value(&link)]);
+    let master = MasterHealth {
+        name: Some("master".to_owned()),
+        role: Role::Master,
+        mode: Some(Mode::ReadOnly),
+        log_end: Some(3),
+        cluster_size: Some(2),
+        quorum: Some(quorum),
+        waiting_senders: Some(0),
+        secondaries: vec![bonnie],
+        refused: vec![refused],
+        disk: None,
+    };
+    let secondary = SecondaryHealth {
+        name: Some("bonnie".to_owned()),
+        role: Role::Secondary,
+        phase: Some(Phase::Diverged),
+        log_end: Some(3),
+        buffered: Some(0),
+        master: Some(link),
+        disk: Some(disk),
+    };
+    assert_described("MasterHealth", &[value(&master)]);
+    assert_described("SecondaryHealth", &[value(&secondary)]);
+    let document = document();
+    for health in [value(&master), value(&secondary)] {
+        assert_eq!(
+            misfit(&document, &json!({"$ref": "#/components/schemas/Health"}), &health),
+            None
+        );
+    }
+}
+
+#[test]
+fn the_check_finds_what_does_not_fit() {
+    let document = document();
+    let misfit =
+        |name: &str, value| misfit(&document, &document["components"]["schemas"][name], &value);
+    assert!(misfit("Message", json!({"id": 3})).is_some());
+    assert!(misfit("Message", json!({"id": "3", "message": "a"})).is_some());
+    assert!(misfit("Message", json!({"id": 3, "message": "a", "more": 1})).is_some());
+    assert!(misfit("Appended", json!({"id": 3, "writeConcern": 1, "ackedBy": [1]})).is_some());
+    assert!(misfit("Disk", json!({"state": "fine", "detail": null})).is_some());
+    assert!(misfit("Health", json!({"role": "witness"})).is_some());
+}
+
+#[test]
+fn words_and_codes_are_listed_and_no_others() {
+    let document = document();
+    let listed = |pointer: &str| -> BTreeSet<String> {
+        let words = document.pointer(&format!("/components/{pointer}/enum"));
+        words
+            .unwrap_or_else(|| panic!("{pointer}"))
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
+    };
+    fn words<W: ToString>(words: &[W]) -> BTreeSet<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+    assert_eq!(listed("schemas/ProblemCode"), words(ProblemCode::ALL));
+    assert_eq!(listed("schemas/Outcome"), words(Outcome::ALL));
+    assert_eq!(listed("schemas/MasterHealth/properties/mode"), words(Mode::ALL));
+    assert_eq!(listed("schemas/MemberHealth/properties/status"), words(MemberStatus::ALL));
+    assert_eq!(listed("schemas/Refused/properties/code"), words(RefusedCode::ALL));
+    assert_eq!(listed("schemas/Disk/properties/state"), words(DiskState::ALL));
+    let rows = listed("schemas/MemberHealth/properties/phase");
+    let own = listed("schemas/SecondaryHealth/properties/phase");
+    assert_eq!(&rows | &own, words(Phase::ALL));
+    let mut statuses = BTreeSet::new();
+    for code in ProblemCode::ALL {
+        let status = code.status().unwrap();
+        statuses.insert(format!("Problem{status}"));
+        let of_status: Vec<_> =
+            ProblemCode::ALL.iter().filter(|code| code.status() == Some(status)).cloned().collect();
+        let schema = format!(
+            "responses/Problem{status}/content/application~1problem+json/schema/properties/code"
+        );
+        assert_eq!(listed(&schema), words(&of_status), "{status}");
+    }
+    statuses.insert("Options".to_owned());
+    let responses = document["components"]["responses"].as_object().unwrap();
+    assert_eq!(responses.keys().cloned().collect::<BTreeSet<_>>(), statuses);
+}
+
+#[test]
+fn parameters_are_those_of_their_routes_and_no_others() {
+    let document = document();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let given = operation.get("parameters").and_then(Value::as_array);
+            let named = |place: &str| -> Vec<&str> {
+                let parameters = given.into_iter().flatten().map(|it| resolved(&document, it));
+                let here = parameters.filter(|parameter| parameter["in"] == place);
+                here.map(|parameter| parameter["name"].as_str().unwrap()).collect()
+            };
+            let is_read = matches!(method.as_str(), "get" | "head");
+            let expected: &[&str] = match path.as_str() {
+                paths::MESSAGES if is_read => &query::OF_LISTING,
+                "/messages/{id}" if is_read => &query::OF_WAIT,
+                _ => &[],
+            };
+            assert_eq!(named("query"), expected, "{method} {path}");
+            let is_append =
+                method == "post" && [paths::MESSAGES, paths::NEW_MESSAGE].contains(&path.as_str());
+            let keys: Vec<_> =
+                named("header").iter().map(|name| name.to_ascii_lowercase()).collect();
+            let expected: &[&str] = if is_append { &[headers::IDEMPOTENCY_KEY] } else { &[] };
+            assert_eq!(keys, expected, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn the_document_is_of_this_version() {
+    let document = document();
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(OPENAPI.ends_with("}\n"));
+}

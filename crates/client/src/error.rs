@@ -1,0 +1,57 @@
+//! Why a request of [`Client`](crate::Client) failed.
+
+use acklog_api::{Outcome, Problem};
+use thiserror::Error;
+
+use crate::answer::NotANode;
+use crate::nodes::NodesError;
+
+/// Why a request failed.
+#[derive(Debug, Error)]
+#[error("{cause}")]
+pub struct Error {
+    /// What went wrong last.
+    #[source]
+    pub cause: Cause,
+    /// What became of the message of an append, all attempts together. A message that was refused
+    /// is not in the log; any other may be.
+    pub outcome: Outcome,
+}
+
+/// What went wrong.
+#[derive(Debug, Error)]
+pub enum Cause {
+    /// A node answered with a problem: it refuses, or the time was too short.
+    #[error("{}", .0.detail)]
+    Problem(Box<Problem>),
+    /// No node answered.
+    #[error(transparent)]
+    Nodes(#[from] NodesError),
+    /// Something else than a node answered.
+    #[error(transparent)]
+    NotANode(#[from] NotANode),
+    /// Something else than a node answered, with this status.
+    #[error("status {0} and no problem: is this a node?")]
+    Status(u16),
+    /// A node ended a listing in the middle of a message.
+    #[error("the listing ends in the middle of a message")]
+    CutOff,
+    /// No request was sent, since no time was left.
+    #[error("there was no time left to ask")]
+    NoTime,
+}
+
+impl Error {
+    /// Returns the problem that a node answered with last, if it did.
+    pub fn problem(&self) -> Option<&Problem> {
+        match &self.cause {
+            Cause::Problem(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// Returns the id of the message, or of the first of a batch, where one is known.
+    pub fn id(&self) -> Option<u64> {
+        self.problem().and_then(|problem| problem.id)
+    }
+}

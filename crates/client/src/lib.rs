@@ -1,0 +1,63 @@
+//! An async client of acklog, a replicated log with tunable write concern.
+//!
+//! [`Client`] appends, waits and reads. Every append has an idempotency key, so that it tries
+//! again without storing anything twice: by what the answer says (`retry`, `outcome`), with
+//! growing pauses, at each of the nodes that it knows, until its deadline.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use acklog_api::Outcome;
+//! use acklog_client::{AppendOptions, Client};
+//! use acklog_types::WriteConcern;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+//! # let url = format!("http://{nobody}");
+//! // In production: "http://10.0.0.1:8000,http://10.0.0.2:8001"
+//! let mut client = Client::new(&url)?.with_deadline(Duration::from_millis(200));
+//! let majority =
+//!     AppendOptions { write_concern: Some(WriteConcern::Majority), ..AppendOptions::default() };
+//! match client.append("hello", &majority).await {
+//!     Ok(appended) => println!("id {}, acked by {:?}", appended.id, appended.acked_by),
+//!     // Nothing was stored: here, since no node can be reached.
+//!     Err(error) if error.outcome == Outcome::Refused => println!("refused: {error}"),
+//!     // Sent again under the same key, it is stored once.
+//!     Err(error) => println!("perhaps stored, as id {:?}: {error}", error.id()),
+//! }
+//! # let error = client.append("hello", &majority).await.unwrap_err();
+//! # assert_eq!(error.outcome, Outcome::Refused);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layers
+//!
+//! | type | what it does | used by |
+//! |---|---|---|
+//! | [`Client`] | typed requests, keys, retries, deadlines | programs |
+//! | [`NodesClient`] | one request to the first of several nodes that takes it | the tool |
+//! | [`NodeClient`] | one request to one node over a kept connection | the tool, `acklog check` |
+//! | [`Dial`] | connects; [`Endpoint`] does it with the system's resolver | all of these |
+
+mod answer;
+mod client;
+mod endpoint;
+mod error;
+mod lines;
+mod messages;
+mod node;
+mod nodes;
+mod retry;
+#[cfg(any(test, feature = "test-node"))]
+pub mod test_node;
+
+pub use answer::{Answer, NotANode};
+pub use client::{AppendOptions, Client};
+pub use endpoint::{Dial, Endpoint};
+pub use error::{Cause, Error};
+pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
+pub use messages::Messages;
+pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};
+pub use nodes::{NodesClient, NodesError, master_of};

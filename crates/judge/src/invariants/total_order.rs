@@ -1,0 +1,36 @@
+//! Total order: every node shows the same messages under the same ids, without gaps.
+
+use crate::facts::Facts;
+use crate::violation::{ViolationKind, Violations, quoted};
+
+/// Judges that the message that comes next in a list has the id that must come next. `seen`: its
+/// id, or none where the list ends.
+pub(crate) fn follows(
+    facts: &Facts,
+    node: usize,
+    next: u64,
+    seen: Option<u64>,
+    found: &mut Violations,
+) {
+    if seen != Some(next) {
+        let expected = format!("id {next} next in the list");
+        let seen = seen.map_or("nothing".to_owned(), |id| format!("id {id}"));
+        found.add(ViolationKind::Order, facts.name(node), Some(next), expected, seen);
+    }
+}
+
+/// Judges that a node shows what another one, or itself, showed under this id before.
+pub(crate) fn same_content(
+    facts: &Facts,
+    node: usize,
+    id: u64,
+    content: u64,
+    text: &str,
+    found: &mut Violations,
+) {
+    if let Some(before) = facts.content(id).filter(|before| *before != content) {
+        let first = facts.name(facts.shown_by(id));
+        let expected = format!("{}, as first shown by {first}", facts.quoted(before));
+        found.add(ViolationKind::Content, facts.name(node), Some(id), expected, quoted(text));
+    }
+}

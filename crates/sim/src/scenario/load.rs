@@ -1,0 +1,101 @@
+//! Clients that send one message after the other beside the steps of a scenario.
+
+use std::time::Duration;
+
+use acklog_types::WriteConcern;
+
+use super::action::Append;
+use super::backend::{Answer, Backend, Ticket, Trouble};
+use super::sent::Sent;
+use super::step::LoadPlan;
+
+/// Pause before a message is sent again. Longer: a client notices later that the master is back.
+/// Shorter: a master that is down is asked without end.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The clients of one `load` step.
+#[derive(Debug)]
+pub(super) struct Load {
+    plan: LoadPlan,
+    clients: Vec<Client>,
+    answered: u64,
+}
+
+#[derive(Debug)]
+struct Client {
+    number: usize,
+    /// How many of its messages are done.
+    done: usize,
+    waiting: Option<Ticket>,
+    not_before: Duration,
+}
+
+impl Load {
+    pub(super) fn new(plan: LoadPlan) -> Self {
+        let client = |number| Client { number, done: 0, waiting: None, not_before: Duration::ZERO };
+        let clients = (1..=plan.clients).map(client).collect();
+        Self { plan, clients, answered: 0 }
+    }
+
+    /// Returns how many messages are answered.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Returns whether all clients are done.
+    pub(super) fn is_done(&self) -> bool {
+        self.clients.iter().all(|client| client.done == self.plan.each)
+    }
+
+    /// Lets each client take its answer and send what is next.
+    ///
+    /// # Errors
+    /// When the run is ended.
+    pub(super) fn go_on(
+        &mut self,
+        backend: &mut impl Backend,
+        sent: &mut Sent,
+    ) -> Result<(), Trouble> {
+        for client in &mut self.clients {
+            if let Some(ticket) = client.waiting
+                && let Some(answered) = backend.answer(ticket)
+            {
+                client.waiting = None;
+                if self.plan.retry && !matches!(answered.answer, Answer::Stored(_)) {
+                    client.not_before = backend.now() + RETRY_PAUSE;
+                } else {
+                    client.done += 1;
+                    self.answered += 1;
+                }
+            }
+            let is_idle = client.waiting.is_none() && backend.now() >= client.not_before;
+            if is_idle && client.done < self.plan.each {
+                let append = client.next(&self.plan);
+                let ticket = backend.append(&append)?;
+                client.waiting = Some(ticket);
+                sent.note(append, ticket);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    /// Returns the message that it has to get an answer to.
+    fn next(&self, plan: &LoadPlan) -> Append {
+        let (client, number) = (self.number, self.done + 1);
+        let text = format!("client{client}-{number}");
+        let write_concern = match (client + number) % 4 {
+            0 => WriteConcern::Majority,
+            nodes => WriteConcern::Nodes(nodes as u64),
+        };
+        let key = plan.retry.then(|| format!("key-of-{text}").parse().expect("a key"));
+        Append {
+            label: text.clone(),
+            texts: vec![text],
+            write_concern: Some(write_concern),
+            timeout: Some(plan.timeout),
+            key,
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Plays a scenario: one step after the other, against whatever backend, as a story.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use acklog_types::{NodeName, WriteConcern};
+use thiserror::Error;
+
+use super::action::{Action, Append};
+use super::backend::{Backend, Shown, Ticket, Trouble};
+use super::load::Load;
+use super::sent::{Sent, is_dense, list};
+use super::step::{Line, Script, Step};
+
+/// A step that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}: {text}\n  seen instead: {trouble}")]
+pub struct Broken {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// The line as it is written.
+    pub text: String,
+    /// What was seen instead.
+    pub trouble: Trouble,
+}
+
+/// A step that a backend cannot carry out.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}: {text}\n  {lacks}")]
+pub struct Lacking {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// The line as it is written.
+    pub text: String,
+    /// What is missing.
+    pub lacks: String,
+}
+
+/// What the trace of a run is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// What the file has below `---`.
+    Compare,
+    /// Nothing.
+    Ignore,
+}
+
+/// Plays scenarios against a backend.
+pub struct Player<'a, B> {
+    backend: &'a mut B,
+    sent: Sent,
+    load: Option<Load>,
+    /// What each watched node showed last.
+    watched: BTreeMap<NodeName, Shown>,
+    /// The nodes whose processes stand still.
+    paused: Vec<NodeName>,
+    parts: usize,
+}
+
+impl<'a, B: Backend> Player<'a, B> {
+    /// Returns a player of one scenario.
+    pub fn new(backend: &'a mut B) -> Self {
+        let (sent, load, watched) = (Sent::default(), None, BTreeMap::new());
+        Self { backend, sent, load, watched, paused: Vec::new(), parts: 0 }
+    }
+
+    /// Looks whether the backend has what the scenario needs, before anything is done.
+    ///
+    /// # Errors
+    /// When it lacks something, with the first line that needs it.
+    pub fn check(&self, script: &Script) -> Result<(), Lacking> {
+        for Line { number, text, step } in script.lines() {
+            if let Some(lacks) = self.backend.lacks(step) {
+                return Err(Lacking { line: *number, text: text.clone(), lacks });
+            }
+        }
+        Ok(())
+    }
+
+    /// Plays all steps and hands on the story, piece by piece.
+    ///
+    /// # Errors
+    /// When a step does not hold; those behind it are not played.
+    pub fn play(
+        &mut self,
+        script: &Script,
+        recorded: Recorded,
+        mut story: impl FnMut(&str),
+    ) -> Result<(), Broken> {
+        for block in &script.blocks {
+            let mut trace = String::new();
+            for line in &block.lines {
+                story(&self.headline(line));
+                let outcome = self.line(line, &mut trace)?;
+                outcome.iter().for_each(|outcome| story(&indented(outcome)));
+            }
+            if let (Recorded::Compare, Some(wanted), Some(line)) =
+                (recorded, &block.recorded, block.lines.last())
+            {
+                compared(wanted, &or_ok(trace)).map_err(|trouble| line.broken(trouble))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plays all steps and returns the file as it has to be: with the trace of this run.
+    ///
+    /// # Errors
+    /// When a step does not hold.
+    pub fn record(&mut self, script: &Script) -> Result<String, Broken> {
+        let mut file = String::new();
+        for (number, block) in script.blocks.iter().enumerate() {
+            file += &block.literal;
+            let mut trace = String::new();
+            for line in &block.lines {
+                self.line(line, &mut trace)?;
+            }
+            if block.recorded.is_some() {
+                let is_last = number + 1 == script.blocks.len();
+                let end = if is_last { "" } else { "\n" };
+                write!(file, "---\n{}{end}", or_ok(trace)).expect("a string takes all");
+            }
+        }
+        Ok(file)
+    }
+
+    /// Plays a line and adds what happened to the trace. Returns its outcome as a story tells it.
+    fn line(&mut self, line: &Line, trace: &mut String) -> Result<Option<String>, Broken> {
+        let outcome = self.step(&line.step).map_err(|trouble| line.broken(trouble))?;
+        trace.push_str(&self.backend.take_trace());
+        if let Some(outcome) = outcome.as_ref().filter(|_| !matches!(line.step, Step::Expect(_))) {
+            trace.push_str(outcome);
+        }
+        Ok(match line.step {
+            // A real node whose process stands still cannot be asked.
+            Step::Logs | Step::Health => outcome.map(|told| self.without_paused(&told)),
+            _ => outcome,
+        })
+    }
+
+    /// Leaves out what a simulated node tells while it stands still.
+    fn without_paused(&self, told: &str) -> String {
+        let is_of = |line: &&str, node: &NodeName| {
+            let behind = line.strip_prefix(node.as_str());
+            behind.is_some_and(|behind| behind.starts_with([' ', ':']))
+        };
+        let lines = told.lines().filter(|line| !self.paused.iter().any(|node| is_of(line, node)));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Returns what a story shows of a line before it is played.
+    fn headline(&mut self, line: &Line) -> String {
+        match &line.step {
+            Step::Story(text) => format!("== {text}\n"),
+            Step::Part(text) => {
+                self.parts += 1;
+                format!("{:2}. {text}\n", self.parts)
+            }
+            Step::Moral(text) => format!("== as promised: {text}\n"),
+            _ => format!("    {}\n", line.text),
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<Option<String>, Trouble> {
+        match step {
+            Step::Story(_) | Step::Part(_) | Step::Moral(_) => {}
+            Step::Act(action) => return self.act(action),
+            Step::Append(append) => self.append(append)?,
+            Step::Wait { id, label, write_concern, timeout } => {
+                let ticket = self.backend.wait(*id, *write_concern, *timeout)?;
+                self.sent.note_wait(label, ticket);
+            }
+            Step::Fill { count, bytes } => {
+                let append = Append {
+                    label: "fill".to_owned(),
+                    texts: vec!["x".repeat(*bytes)],
+                    write_concern: Some(WriteConcern::Nodes(1)),
+                    timeout: None,
+                    key: None,
+                };
+                (0..*count).try_for_each(|_| self.append(&append))?;
+                self.backend.take_trace();
+            }
+            Step::HangUp(label) => {
+                let ticket = self.ticket(label)?;
+                self.backend.hang_up(ticket);
+            }
+            Step::Run(time) => self.run(*time)?,
+            Step::Load(plan) => self.load = Some(Load::new(plan.clone())),
+            Step::Watch(nodes) => {
+                self.watched = nodes.iter().map(|node| (node.clone(), Shown::new())).collect();
+            }
+            Step::Logs => return Ok(Some(self.logs())),
+            Step::Health => return Ok(Some(self.health())),
+            Step::Expect(expectation) => return self.expect(expectation).map(Some),
+        }
+        Ok(None)
+    }
+
+    fn act(&mut self, action: &Action) -> Result<Option<String>, Trouble> {
+        self.look()?;
+        let told = self.backend.act(action)?;
+        match action {
+            Action::Pause(node) => self.paused.push(node.clone()),
+            Action::Resume(node) => self.paused.retain(|paused| paused != node),
+            _ => {}
+        }
+        let nodes = self.backend.nodes();
+        self.paused.retain(|node| nodes.contains(node));
+        for (_, shown) in self.watched.iter_mut().filter(|(node, _)| !nodes.contains(node)) {
+            // When it starts again it may show less than before.
+            shown.clear();
+        }
+        Ok(told)
+    }
+
+    fn append(&mut self, append: &Append) -> Result<(), Trouble> {
+        let ticket = self.backend.append(append)?;
+        self.sent.note(append.clone(), ticket);
+        Ok(())
+    }
+
+    /// Returns the last client under a label; a number is one of a recorded trace.
+    fn ticket(&self, label: &str) -> Result<Ticket, Trouble> {
+        let recorded = label.parse().ok().map(Ticket);
+        let found = self.sent.ticket(label).or(recorded);
+        found.ok_or_else(|| Trouble::failed(format!("nothing was sent as {label:?}")))
+    }
+
+    fn run(&mut self, time: Duration) -> Result<(), Trouble> {
+        if self.load.is_none() && self.watched.is_empty() {
+            return self.backend.pass(time);
+        }
+        let end = self.backend.now() + time;
+        while self.backend.now() < end {
+            self.look()?;
+            let pause = self.backend.pause_between_looks();
+            self.backend.pass(pause.min(end.saturating_sub(self.backend.now())))?;
+        }
+        Ok(())
+    }
+
+    /// Lets time pass until a check holds, at least once and at most for so long.
+    fn until(
+        &mut self,
+        within: Duration,
+        mut check: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), Trouble> {
+        let end = self.backend.now() + within;
+        loop {
+            self.look()?;
+            let Err(seen) = check(self) else { return Ok(()) };
+            if self.backend.now() >= end {
+                return Err(Trouble::Failed(seen));
+            }
+            self.backend.pass(self.backend.pause_between_looks())?;
+        }
+    }
+
+    /// Lets time pass, through all of which a check must hold.
+    fn lasting(
+        &mut self,
+        time: Duration,
+        mut check: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), Trouble> {
+        let end = self.backend.now() + time;
+        loop {
+            self.look()?;
+            check(self).map_err(Trouble::Failed)?;
+            if self.backend.now() >= end {
+                return Ok(());
+            }
+            self.backend.pass(self.backend.pause_between_looks())?;
+        }
+    }
+
+    /// Does what goes on beside the steps: the load, and looks at the watched nodes.
+    fn look(&mut self) -> Result<(), Trouble> {
+        if let Some(load) = &mut self.load {
+            load.go_on(self.backend, &mut self.sent)?;
+        }
+        for (node, before) in &mut self.watched {
+            // One that is down shows nothing.
+            let Ok(shown) = self.backend.messages(node) else { continue };
+            let Ok(all) = self.backend.messages(&super::master()) else { continue };
+            if !is_dense(&shown) || !all.starts_with(&shown) || !shown.starts_with(before) {
+                return Err(Trouble::Failed(format!(
+                    "{node} showed {}, and then {}, while the master showed {}",
+                    list(before),
+                    list(&shown),
+                    list(&all)
+                )));
+            }
+            *before = shown;
+        }
+        Ok(())
+    }
+
+    fn logs(&mut self) -> String {
+        let mut out = String::new();
+        for node in self.backend.nodes() {
+            let Ok(shown) = self.backend.messages(&node) else {
+                continue;
+            };
+            let begin = |(_, text): &(u64, String)| text.chars().take(8).collect::<String>();
+            let shown = match shown.len() {
+                13.. => format!("{} messages", shown.len()),
+                _ => shown.iter().map(begin).collect::<Vec<_>>().join(" "),
+            };
+            writeln!(out, "{node} shows [{shown}]").expect("a string takes all");
+        }
+        out
+    }
+
+    fn health(&mut self) -> String {
+        let nodes = self.backend.nodes();
+        let told = nodes.iter().map(|node| match self.backend.health(node) {
+            Ok(health) => health.lines(node),
+            Err(error) => format!("{node}: {error}\n"),
+        });
+        told.collect()
+    }
+}
+
+impl Line {
+    fn broken(&self, trouble: Trouble) -> Broken {
+        Broken { line: self.number, text: self.text.clone(), trouble }
+    }
+}
+
+mod expecting;
+
+fn indented(outcome: &str) -> String {
+    outcome.lines().map(|line| format!("      {line}\n")).collect()
+}
+
+/// A trace of nothing is one word, so that a file shows that it was recorded.
+fn or_ok(trace: String) -> String {
+    if trace.is_empty() { "ok\n".to_owned() } else { trace }
+}
+
+fn compared(recorded: &str, seen: &str) -> Result<(), Trouble> {
+    if recorded == seen {
+        return Ok(());
+    }
+    let none = "nothing more";
+    let same = recorded.lines().zip(seen.lines()).take_while(|(one, other)| one == other).count();
+    let (wanted, seen) =
+        (recorded.lines().nth(same).unwrap_or(none), seen.lines().nth(same).unwrap_or(none));
+    Err(Trouble::Failed(format!(
+        "line {} of this block's trace differs\n    recorded: {wanted}\n    seen:     {seen}",
+        same + 1
+    )))
+}

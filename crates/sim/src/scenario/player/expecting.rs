@@ -1,0 +1,261 @@
+//! The expectations of a scenario, held against what the backend shows.
+
+use std::time::Duration;
+
+use acklog_types::NodeName;
+
+use super::Player;
+use crate::scenario::backend::{Answer, Answered, Backend, Receipt, Shown, Trouble};
+use crate::scenario::expect::{Expectation, Kind, Like};
+use crate::scenario::health::Fact;
+use crate::scenario::sent::{is_dense, list};
+
+impl<B: Backend> Player<'_, B> {
+    /// Waits until an expectation holds. Returns what was seen, as far as it was asked for.
+    pub(super) fn expect(&mut self, expectation: &Expectation) -> Result<String, Trouble> {
+        match expectation {
+            Expectation::Answers { kind, labels, like, within } => {
+                self.until(*within, |player| {
+                    labels.iter().try_for_each(|label| player.answer(label).map(|_| ()))
+                })?;
+                for label in labels {
+                    self.answer_is(label, kind, like).map_err(Trouble::Failed)?;
+                }
+                let line = |label: &String| format!("{label}: {}{like}\n", kind.as_str());
+                return Ok(labels.iter().map(line).collect());
+            }
+            Expectation::Waiting { labels, lasting } => {
+                self.lasting(*lasting, |player| {
+                    labels.iter().try_for_each(|label| player.is_waiting(label))
+                })?;
+                return Ok(labels.iter().map(|label| format!("{label}: waiting\n")).collect());
+            }
+            Expectation::Health { node, facts, within, lasting } => {
+                self.until(*within, |player| player.tells(node, facts))?;
+                self.lasting(*lasting, |player| player.tells(node, facts))?;
+                let facts: Vec<_> = facts.iter().map(Fact::to_string).collect();
+                return Ok(format!("{node}: {}\n", facts.join(" ")));
+            }
+            Expectation::Ready { nodes, within } => {
+                self.until(*within, |player| player.are_ready(nodes))?;
+            }
+            Expectation::Messages { node, texts } => self.shows(node, texts)?,
+            Expectation::Same { nodes, within } => {
+                self.until(*within, |player| player.are_same(nodes))?;
+            }
+            Expectation::Prefix(nodes) => {
+                for node in nodes {
+                    let shown = self.messages(node)?;
+                    let all = self.messages(&crate::scenario::master())?;
+                    if !is_dense(&shown) || !all.starts_with(&shown) {
+                        let (shown, all) = (list(&shown), list(&all));
+                        let seen = format!("{node} shows {shown}, the master {all}");
+                        return Err(Trouble::Failed(seen));
+                    }
+                }
+            }
+            Expectation::Once { nodes, texts } => {
+                nodes.iter().try_for_each(|node| self.shows_once(node, texts))?;
+            }
+            Expectation::Kept(nodes) => {
+                for node in nodes {
+                    let shown = self.messages(node)?;
+                    self.sent.judge(node, &shown, self.backend).map_err(Trouble::Failed)?;
+                }
+            }
+            Expectation::Load { answered, within } => {
+                self.until(*within, |player| player.load_is_at(*answered))?;
+            }
+            Expectation::NoStart { node, says } => {
+                let said = self.backend.refuses_to_start(node)?;
+                if says.as_ref().is_some_and(|says| !said.contains(says)) {
+                    return Err(Trouble::Failed(said));
+                }
+            }
+            Expectation::Aside { node, text } => {
+                if !self.backend.is_aside(node, text)? {
+                    return Err(Trouble::failed("no file that was moved aside holds it"));
+                }
+            }
+        }
+        Ok("so it is\n".to_owned())
+    }
+
+    fn messages(&mut self, node: &NodeName) -> Result<Shown, Trouble> {
+        self.backend.messages(node).map_err(Trouble::Failed)
+    }
+
+    fn answer(&mut self, label: &str) -> Result<Answered, String> {
+        let ticket = self.ticket(label).map_err(|trouble| trouble.to_string())?;
+        self.backend.answer(ticket).ok_or_else(|| format!("{label} has no answer"))
+    }
+
+    /// An answer that came never changes: it fits, or never will.
+    fn answer_is(&mut self, label: &str, kind: &Kind, like: &Like) -> Result<(), String> {
+        let answered = self.answer(label)?;
+        match kind.is_of(&answered.answer) && like.fits(&answered) {
+            true => Ok(()),
+            false => Err(format!("{label}: {}", told(&answered))),
+        }
+    }
+
+    fn is_waiting(&mut self, label: &str) -> Result<(), String> {
+        let ticket = self.ticket(label).map_err(|trouble| trouble.to_string())?;
+        match self.backend.answer(ticket) {
+            None => Ok(()),
+            Some(answered) => Err(format!("{label}: {}", told(&answered))),
+        }
+    }
+
+    fn tells(&mut self, node: &NodeName, facts: &[Fact]) -> Result<(), String> {
+        let health = self.backend.health(node)?;
+        let wrong = |fact: &&Fact| !fact.holds(health.fact(&fact.field).as_deref());
+        match facts.iter().find(wrong) {
+            None => Ok(()),
+            Some(Fact { field, .. }) => {
+                let seen = health.fact(field).unwrap_or_else(|| "not known".to_owned());
+                Err(format!("{node}: {field} is {seen}"))
+            }
+        }
+    }
+
+    /// Both sides must say so: a master may not have noticed yet that one is gone.
+    fn are_ready(&mut self, nodes: &[NodeName]) -> Result<(), String> {
+        let health = self.backend.health(&crate::scenario::master())?;
+        for node in nodes {
+            if !health.counts_on(node) {
+                return Err(format!("the master does not count on {node}"));
+            }
+            if !self.backend.health(node)?.is_ready_secondary() {
+                return Err(format!("{node} does not say that it is ready"));
+            }
+        }
+        Ok(())
+    }
+
+    fn shows(&mut self, node: &NodeName, texts: &[String]) -> Result<(), Trouble> {
+        let shown = self.messages(node)?;
+        let is_same = is_dense(&shown) && shown.iter().map(|(_, text)| text).eq(texts);
+        if is_same { Ok(()) } else { Err(Trouble::failed(format!("{node}: {}", list(&shown)))) }
+    }
+
+    fn are_same(&mut self, nodes: &[NodeName]) -> Result<(), String> {
+        let mut lists = Vec::new();
+        for node in nodes {
+            lists.push((node, self.backend.messages(node)?));
+        }
+        for pair in lists.windows(2) {
+            if let [(one, first), (other, second)] = pair
+                && first != second
+            {
+                let (first, second) = (list(first), list(second));
+                return Err(format!("{one} shows {first}, {other} {second}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn shows_once(&mut self, node: &NodeName, texts: &[String]) -> Result<(), Trouble> {
+        let shown = self.messages(node)?;
+        for wanted in texts {
+            let times = shown.iter().filter(|(_, text)| text == wanted).count();
+            if times != 1 {
+                return Err(Trouble::Failed(format!("{node} shows {wanted:?} {times} times")));
+            }
+        }
+        Ok(())
+    }
+
+    fn load_is_at(&mut self, answered: Option<u64>) -> Result<(), String> {
+        let Some(load) = &self.load else { return Err("there is no load".to_owned()) };
+        match answered {
+            Some(wanted) if load.answered() >= wanted => Ok(()),
+            None if load.is_done() => Ok(()),
+            _ => Err(format!("{} messages of the load are answered", load.answered())),
+        }
+    }
+}
+
+impl Kind {
+    fn is_of(&self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Stored(_) => *self == Self::Answered,
+            Answer::TimedOut(_) => *self == Self::TimedOut,
+            Answer::Unfinished(..) => *self == Self::Unfinished,
+            Answer::Refused(_) => *self == Self::Refused,
+            Answer::Lost(_) => *self == Self::Lost,
+        }
+    }
+}
+
+impl Like {
+    fn fits(&self, answered: &Answered) -> bool {
+        let Answered { answer, took } = answered;
+        let in_time = self.took.is_none_or(|range| (range.min()..=range.max()).contains(took));
+        in_time
+            && match answer {
+                Answer::Stored(receipt) | Answer::TimedOut(receipt) => {
+                    self.says.is_none() && self.fits_receipt(receipt)
+                }
+                Answer::Unfinished(receipt, said) => {
+                    self.fits_said(said) && self.fits_receipt(receipt)
+                }
+                Answer::Refused(said) | Answer::Lost(said) => {
+                    self.fits_said(said) && self.id.is_none() && self.acked.is_none()
+                }
+            }
+    }
+
+    fn fits_said(&self, said: &str) -> bool {
+        self.says.as_ref().is_none_or(|says| said.contains(says))
+    }
+
+    fn fits_receipt(&self, receipt: &Receipt) -> bool {
+        // Which secondary acks first is a matter of chance.
+        let sorted = |names: &[String]| {
+            let mut names = names.to_vec();
+            names.sort();
+            names
+        };
+        let are_same = |names: &Vec<String>| sorted(names) == sorted(&receipt.acked_by);
+        self.id.is_none_or(|id| id == receipt.id)
+            && self.write_concern.is_none_or(|nodes| nodes == receipt.write_concern)
+            && self.acked.as_ref().is_none_or(are_same)
+    }
+}
+
+impl std::fmt::Display for Like {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(id) = self.id {
+            write!(f, " id={id}")?;
+        }
+        if let Some(nodes) = self.write_concern {
+            write!(f, " w={nodes}")?;
+        }
+        if let Some(acked) = &self.acked {
+            write!(f, " acked={}", acked.join(","))?;
+        }
+        self.says.iter().try_for_each(|says| write!(f, " says={says:?}"))?;
+        self.took.iter().try_for_each(|range| write!(f, " took={range}"))
+    }
+}
+
+/// What was seen instead of an answer.
+fn told(answered: &Answered) -> String {
+    let after = millis(answered.took);
+    let receipt = |receipt: &Receipt| {
+        let (id, nodes, acked) = (receipt.id, receipt.write_concern, receipt.acked_by.join(","));
+        format!("id={id} w={nodes} acked={acked}")
+    };
+    match &answered.answer {
+        Answer::Stored(stored) => format!("answered {} after {after}", receipt(stored)),
+        Answer::TimedOut(stored) => format!("timed out {} after {after}", receipt(stored)),
+        Answer::Unfinished(it, said) => format!("unfinished {} ({said})", receipt(it)),
+        Answer::Refused(said) => format!("refused after {after}: {said}"),
+        Answer::Lost(said) => format!("no answer after {after}: {said}"),
+    }
+}
+
+fn millis(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
+}

@@ -1,0 +1,391 @@
+//! Scenarios in virtual time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use acklog_log::LogReader;
+use acklog_protocol::{Outcome, Refusal, Wait};
+use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
+
+use super::action::{Action, Append, Settings};
+use super::backend::{Answer, Answered, Backend, Receipt, Shown, Ticket, Trouble};
+use super::expect::Expectation;
+use super::health::{MasterView, MemberView, NodeHealth, SecondaryView};
+use super::step::Step;
+use super::{MASTER, master};
+use crate::{Cluster, ClusterOptions, Network};
+
+/// Time in which secondaries that are started become ready, unless something is wrong.
+const JOINING: Duration = Duration::from_secs(40);
+
+/// Time between two looks at a condition.
+const LOOKS_PAUSE: Duration = Duration::from_millis(5);
+
+/// A simulated cluster that scenarios are played against.
+pub struct Simulated {
+    cluster: Cluster,
+    seed: u64,
+    /// When each client's request was made, in virtual time.
+    begun: BTreeMap<Ticket, Duration>,
+    answers: BTreeMap<Ticket, Answered>,
+    /// Requests that the master refused; their tickets count down from the largest number.
+    refused: u64,
+    /// What is told in the trace behind what happened.
+    told: String,
+}
+
+impl Simulated {
+    /// Returns a cluster of a master alone, in which every chance is drawn from `seed`.
+    pub fn new(seed: u64) -> Self {
+        let (begun, answers) = (BTreeMap::new(), BTreeMap::new());
+        let cluster = cluster(seed, &Settings::default());
+        Self { cluster, seed, begun, answers, refused: 0, told: String::new() }
+    }
+
+    fn has_master(&self) -> bool {
+        self.cluster.master().is_some()
+    }
+
+    /// Takes in the answers that came.
+    fn collect(&mut self) {
+        for (waiter, outcome, at) in self.cluster.take_answers() {
+            let ticket = Ticket(waiter.get());
+            let begun = self.begun.get(&ticket).copied().unwrap_or_default();
+            let took = at.saturating_sub(begun);
+            self.answers.insert(ticket, Answered { answer: answer(outcome), took });
+        }
+    }
+
+    /// The master is killed: whoever waits for it gets no answer.
+    fn lose_answers(&mut self) {
+        self.collect();
+        let now = self.cluster.now();
+        for (ticket, begun) in &self.begun {
+            self.answers.entry(*ticket).or_insert_with(|| lost(now.saturating_sub(*begun)));
+        }
+    }
+
+    /// Notes a request that was made at the given time.
+    fn request(&mut self, begun: Duration, taken: Result<WaiterId, Refusal>) -> Ticket {
+        let ticket = match taken {
+            Ok(waiter) => Ticket(waiter.get()),
+            Err(refusal) => {
+                let ticket = self.unanswered();
+                self.told += &format!("refused: {refusal}\n");
+                let answer = Answer::Refused(refusal.to_string());
+                self.answers.insert(ticket, Answered { answer, took: Duration::ZERO });
+                ticket
+            }
+        };
+        self.begun.insert(ticket, begun);
+        self.collect();
+        ticket
+    }
+
+    /// Returns the ticket of a request that no waiter of the simulator stands for.
+    fn unanswered(&mut self) -> Ticket {
+        self.refused += 1;
+        Ticket(u64::MAX - self.refused)
+    }
+
+    /// Returns the ticket of a request to a master that is down.
+    fn lost_request(&mut self) -> Ticket {
+        let ticket = self.unanswered();
+        self.answers.insert(ticket, lost(Duration::ZERO));
+        ticket
+    }
+
+    fn join(&mut self, nodes: &[NodeName]) -> Result<(), Trouble> {
+        for node in nodes {
+            self.cluster.start_secondary(node);
+        }
+        if !self.cluster.run_until(JOINING, Cluster::has_converged) {
+            return Err(Trouble::failed("they do not become ready"));
+        }
+        self.cluster.run_for(Duration::from_millis(10));
+        self.cluster.take_trace();
+        Ok(())
+    }
+
+    fn start(&mut self, node: &NodeName, registers_as: &NodeName) -> Result<(), Trouble> {
+        if node.as_str() != MASTER {
+            self.cluster.start_namesake(node, registers_as);
+        } else if self.has_master() {
+            return Err(Trouble::failed("the master runs already"));
+        } else {
+            self.cluster.revive_master();
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, node: &NodeName) {
+        if node.as_str() != MASTER {
+            self.cluster.crash(node);
+        } else if self.has_master() {
+            self.cluster.crash_master();
+            self.lose_answers();
+        }
+    }
+
+    fn terminate(&mut self, node: &NodeName) {
+        if node.as_str() == MASTER {
+            self.cluster.shut_down_master();
+            self.cluster.give_up_master();
+            self.collect();
+        }
+        self.kill(node);
+    }
+
+    /// Carries out what leaves another master behind, from which nobody gets an answer.
+    fn replace_master(&mut self, action: &Action) -> Option<String> {
+        let mut told = None;
+        match action {
+            Action::Cluster(settings) => self.cluster = cluster(self.seed, settings),
+            Action::NewMaster => self.cluster.start_master(),
+            Action::PutBack => self.cluster.put_master_back(),
+            Action::AcceptLoss => {
+                let accepted = self.cluster.accept_loss();
+                told = Some(if accepted { "done\n" } else { "no loss\n" }.to_owned());
+            }
+            _ => self.cluster.restart_master(),
+        }
+        self.lose_answers();
+        told
+    }
+
+    /// Refuses what is done to a node that is down, as real nodes do.
+    fn is_up(&self, action: &Action) -> Result<(), Trouble> {
+        let node = match action {
+            Action::Faults(node, _)
+            | Action::DropConnections(node)
+            | Action::Pause(node)
+            | Action::Resume(node) => Some(node),
+            Action::Terminate(nodes) => nodes.iter().find(|node| self.log(node).is_none()),
+            _ => None,
+        };
+        match node.filter(|node| self.log(node).is_none()) {
+            None => Ok(()),
+            Some(node) => Err(Trouble::failed(format!("{node} is down"))),
+        }
+    }
+
+    fn log(&self, node: &NodeName) -> Option<&LogReader> {
+        match node.as_str() {
+            MASTER => self.cluster.master().map(crate::MasterNode::log),
+            _ => self.cluster.secondaries().find(|(name, _)| *name == node).map(|(_, it)| it.log()),
+        }
+    }
+}
+
+impl Backend for Simulated {
+    fn lacks(&self, step: &Step) -> Option<String> {
+        let lacks = match step {
+            Step::Act(Action::Files(..) | Action::Log { .. })
+            | Step::Expect(Expectation::NoStart { .. } | Expectation::Aside { .. }) => {
+                "files, which real nodes have: run it without --simulate"
+            }
+            _ => return None,
+        };
+        Some(format!("the simulation has no {lacks}"))
+    }
+
+    fn act(&mut self, action: &Action) -> Result<Option<String>, Trouble> {
+        self.is_up(action)?;
+        let cluster = &mut self.cluster;
+        match action {
+            Action::Cluster(_)
+            | Action::NewMaster
+            | Action::RestartMaster
+            | Action::PutBack
+            | Action::AcceptLoss => return Ok(self.replace_master(action)),
+            Action::Start { node, registers_as } => self.start(node, registers_as)?,
+            Action::Join(nodes) => self.join(nodes)?,
+            Action::Kill(nodes) => nodes.iter().for_each(|node| self.kill(node)),
+            Action::Terminate(nodes) => nodes.iter().for_each(|node| self.terminate(node)),
+            Action::Disconnect(node) => cluster.disconnect(node),
+            Action::Partition(node) => cluster.partition(node),
+            Action::Heal(node) => cluster.heal(node),
+            Action::Pause(node) => cluster.hang(not_master(node)),
+            Action::Resume(node) => cluster.go_on(not_master(node)),
+            Action::Faults(node, faults) => cluster.set_faults(not_master(node), *faults),
+            Action::DropConnections(node) => cluster.disconnect_peers(not_master(node)),
+            Action::CopyMaster => cluster.copy_master(),
+            Action::Wipe(node) => cluster.wipe(node),
+            Action::Forget(node) => {
+                let told = cluster.forget(node).map_or_else(|e| e.to_string(), |()| "done".into());
+                return Ok(Some(told + "\n"));
+            }
+            Action::Stop => cluster.shut_down_master(),
+            Action::GiveUp => cluster.give_up_master(),
+            Action::BreakDisk(node) => cluster.break_disk(not_master(node)),
+            Action::Slow(time) => {
+                cluster.network =
+                    Network { delay_min: *time, delay_max: *time, ..Network::default() };
+            }
+            Action::Rule(rule) => cluster.add_rule(rule.clone()),
+            Action::Files(..) | Action::Log { .. } => {
+                return Err(Trouble::failed("the simulation has no files"));
+            }
+        }
+        self.collect();
+        Ok(None)
+    }
+
+    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble> {
+        if !self.has_master() {
+            return Ok(self.lost_request());
+        }
+        let mut texts = append.texts.iter();
+        let mut batch = Batch::from(texts.next().map_or("", String::as_str));
+        texts.for_each(|text| batch.push(text));
+        let wait = Wait { write_concern: append.write_concern, timeout: append.timeout };
+        let begun = self.cluster.now();
+        let taken = self.cluster.send(&batch, append.key.as_ref(), wait);
+        Ok(self.request(begun, taken.map(|(waiter, _)| waiter)))
+    }
+
+    fn wait(
+        &mut self,
+        id: u64,
+        write_concern: Option<WriteConcern>,
+        timeout: Option<Duration>,
+    ) -> Result<Ticket, Trouble> {
+        if !self.has_master() {
+            return Ok(self.lost_request());
+        }
+        let begun = self.cluster.now();
+        let taken = self.cluster.wait(MessageId::new(id), Wait { write_concern, timeout });
+        Ok(self.request(begun, taken))
+    }
+
+    fn hang_up(&mut self, ticket: Ticket) {
+        self.cluster.cancel(WaiterId::new(ticket.0));
+        self.answers.entry(ticket).or_insert_with(|| lost(Duration::ZERO));
+    }
+
+    fn answer(&mut self, ticket: Ticket) -> Option<Answered> {
+        self.collect();
+        self.answers.get(&ticket).cloned()
+    }
+
+    fn messages(&mut self, node: &NodeName) -> Result<Shown, String> {
+        let log = self.log(node).ok_or_else(|| format!("{node} is down"))?;
+        let (mut shown, mut from) = (Shown::new(), LogEnd::ZERO);
+        while from < log.durable_end() {
+            let records = log.read(from, log.durable_end(), usize::MAX);
+            let records = records.map_err(|error| format!("{node}: {error}"))?;
+            for record in records.iter() {
+                shown.push((shown.len() as u64, record.text.to_owned()));
+            }
+            from = LogEnd::new(shown.len() as u64);
+        }
+        Ok(shown)
+    }
+
+    fn health(&mut self, node: &NodeName) -> Result<NodeHealth, String> {
+        let down = || format!("{node} is down");
+        if node.as_str() == MASTER {
+            let health = self.cluster.master().ok_or_else(down)?.health(self.cluster.instant());
+            return Ok(NodeHealth::Master(master_view(&health)));
+        }
+        let mut nodes = self.cluster.secondaries();
+        let (_, secondary) = nodes.find(|(name, _)| *name == node).ok_or_else(down)?;
+        let health = secondary.health(self.cluster.instant());
+        Ok(NodeHealth::Secondary(SecondaryView {
+            phase: health.phase.as_str().to_owned(),
+            end: health.log_end.get(),
+            buffered: health.buffered,
+        }))
+    }
+
+    fn refuses_to_start(&mut self, _: &NodeName) -> Result<String, Trouble> {
+        Err(Trouble::failed("the simulation has no files"))
+    }
+
+    fn is_aside(&mut self, _: &NodeName, _: &str) -> Result<bool, Trouble> {
+        Err(Trouble::failed("the simulation has no files"))
+    }
+
+    fn nodes(&self) -> Vec<NodeName> {
+        let secondaries = self.cluster.secondaries().map(|(name, _)| name.clone());
+        self.has_master().then(master).into_iter().chain(secondaries).collect()
+    }
+
+    fn pass(&mut self, time: Duration) -> Result<(), Trouble> {
+        self.cluster.run_for(time);
+        self.collect();
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.cluster.now()
+    }
+
+    fn pause_between_looks(&self) -> Duration {
+        LOOKS_PAUSE
+    }
+
+    fn take_trace(&mut self) -> String {
+        self.cluster.take_trace() + &std::mem::take(&mut self.told)
+    }
+
+    fn last_words(&mut self) -> String {
+        self.cluster.summary()
+    }
+}
+
+fn cluster(seed: u64, settings: &Settings) -> Cluster {
+    let mut cluster = Cluster::new(ClusterOptions { seed, ..settings.options.clone() });
+    cluster.keep_answers();
+    cluster
+}
+
+fn not_master(node: &NodeName) -> Option<&NodeName> {
+    (node.as_str() != MASTER).then_some(node)
+}
+
+fn lost(took: Duration) -> Answered {
+    Answered { answer: Answer::Lost("the master is gone".to_owned()), took }
+}
+
+fn answer(outcome: Outcome) -> Answer {
+    let receipt = |receipt: acklog_protocol::Receipt| Receipt {
+        id: receipt.id.get(),
+        write_concern: receipt.write_concern,
+        acked_by: receipt.acked_by.iter().map(ToString::to_string).collect(),
+    };
+    match outcome {
+        Outcome::Committed(it) => Answer::Stored(receipt(it)),
+        Outcome::TimedOut(it) => Answer::TimedOut(receipt(it)),
+        Outcome::ShuttingDown(it) => Answer::Unfinished(receipt(it), "stopping".to_owned()),
+        Outcome::DiskFailed(it, fault) => Answer::Unfinished(receipt(it), fault.to_string()),
+        Outcome::TooManyWaiting(it) => {
+            Answer::Unfinished(receipt(it), "too many wait already".to_owned())
+        }
+        Outcome::Refused(refusal) => Answer::Refused(refusal.to_string()),
+    }
+}
+
+fn master_view(health: &acklog_protocol::MasterHealth) -> MasterView {
+    let row = |row: &acklog_protocol::MemberHealth| MemberView {
+        name: row.name.to_string(),
+        status: row.status.as_str().to_owned(),
+        phase: row.phase.as_str().to_owned(),
+        acked: row.acked_end.map(LogEnd::get),
+        lag: row.lag,
+        retries: row.retries,
+    };
+    let refused = health.refused.iter().map(|row| {
+        let name = row.name.as_ref().map(ToString::to_string);
+        (name, row.code.as_str().to_owned(), row.log_end.map(LogEnd::get))
+    });
+    MasterView {
+        end: health.log_end.get(),
+        cluster_size: health.cluster_size,
+        waiting: health.waiting_senders as u64,
+        read_only: health.read_only,
+        ready: health.is_ready(),
+        secondaries: health.secondaries.iter().map(row).collect(),
+        refused: refused.collect(),
+    }
+}

@@ -1,0 +1,202 @@
+//! One step of a scenario, read from a line.
+
+use std::time::Duration;
+
+use acklog_types::{NodeName, WriteConcern};
+
+use super::action::{Action, Append, waits};
+use super::args::Args;
+use super::expect::Expectation;
+use super::text::{BadLine, TextBlock, Word, blocks};
+
+/// A step. The module's page lists how each is written.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// What the scenario is about.
+    Story(String),
+    /// A heading for the steps that follow.
+    Part(String),
+    /// What was shown, at the end.
+    Moral(String),
+    /// Something is done to the cluster.
+    Act(Action),
+    /// A client sends a message, and waits beside everything else.
+    Append(Append),
+    /// A client waits for a message that is there.
+    Wait {
+        /// The message's id.
+        id: u64,
+        /// How expectations name the client.
+        label: String,
+        /// How many nodes must have it; none: the master's default.
+        write_concern: Option<WriteConcern>,
+        /// How long the client waits; none: as long as it takes.
+        timeout: Option<Duration>,
+    },
+    /// Many messages of one size with w=1.
+    Fill {
+        /// How many.
+        count: usize,
+        /// How large each is.
+        bytes: usize,
+    },
+    /// A client no longer waits.
+    HangUp(String),
+    /// Time passes.
+    Run(Duration),
+    /// Clients begin to send messages, each the next one when it has its answer.
+    Load(LoadPlan),
+    /// From here on these nodes' lists are looked at again and again.
+    Watch(Vec<NodeName>),
+    /// What each node shows.
+    Logs,
+    /// How the nodes see themselves and each other.
+    Health,
+    /// Something must come true, or be so.
+    Expect(Expectation),
+}
+
+/// What the clients of a load do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadPlan {
+    /// How many clients.
+    pub clients: usize,
+    /// How many messages each sends, with w=1, 2, 3 and majority in turn.
+    pub each: usize,
+    /// How long a client waits for an answer.
+    pub timeout: Duration,
+    /// Whether a client sends a message again, under its key, until it is answered with 201.
+    pub retry: bool,
+}
+
+/// How long a client of a load waits where the step does not say.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest message of a `fill`: what a master takes at most.
+const FILL_BYTES_MAX: usize = 8 << 20;
+
+/// Most messages of a `fill`, and of each client of a load. More: a mistyped number fills the memory.
+const FILL_MESSAGES_MAX: usize = 1_000_000;
+
+/// Most clients of a load: each holds a connection.
+const CLIENTS_MAX: usize = 1000;
+
+/// A step with the line that it stands on.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The line's number in its file, from 1.
+    pub number: usize,
+    /// The line as it is written, without white space around it.
+    pub text: String,
+    /// What it says.
+    pub step: Step,
+}
+
+/// The steps up to a `---` or the end of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) literal: String,
+    pub(super) lines: Vec<Line>,
+    pub(super) recorded: Option<String>,
+}
+
+/// A scenario that was read: every step is known, and its arguments are usable.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub(super) blocks: Vec<Block>,
+}
+
+impl Script {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    /// When a line is no step, with its number.
+    pub fn parse(text: &str) -> Result<Self, BadLine> {
+        let blocks = blocks(text)?.into_iter().map(Block::read).collect::<Result<_, _>>()?;
+        Ok(Self { blocks })
+    }
+
+    /// Returns all lines with steps, in order.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.blocks.iter().flat_map(|block| &block.lines)
+    }
+}
+
+impl Block {
+    fn read(block: TextBlock) -> Result<Self, BadLine> {
+        let TextBlock { literal, lines, recorded } = block;
+        let lines = lines.into_iter().map(|line| {
+            let step =
+                Step::read(&line.words).map_err(|reason| BadLine { line: line.number, reason })?;
+            Ok(Line { number: line.number, text: line.text, step })
+        });
+        Ok(Self { literal, lines: lines.collect::<Result<_, _>>()?, recorded })
+    }
+}
+
+impl Step {
+    fn read(words: &[Word]) -> Result<Self, String> {
+        let Some((Word::Plain(name), rest)) = words.split_first() else {
+            return Err("a line begins with a step's name".to_owned());
+        };
+        let mut args = Args::new(rest);
+        let step = match name.as_str() {
+            "story" => Self::Story(args.sentence()?),
+            "step" => Self::Part(args.sentence()?),
+            "moral" => Self::Moral(args.sentence()?),
+            "append" => {
+                let texts = args.texts("a text")?;
+                let label = args.named("as").or(texts.first().map(String::as_str));
+                let label = label.unwrap_or_default().to_owned();
+                let (write_concern, timeout) = waits(&mut args)?;
+                let key = args.named_as("key")?;
+                Self::Append(Append { label, texts, write_concern, timeout, key })
+            }
+            "wait" => {
+                let id = args.number("a message's id")?;
+                let label = args.named("as").map_or_else(|| format!("wait-{id}"), str::to_owned);
+                let (write_concern, timeout) = waits(&mut args)?;
+                Self::Wait { id, label, write_concern, timeout }
+            }
+            "fill" => {
+                let count = args.number("how many messages")?;
+                let bytes = args.named_as("bytes")?.ok_or("bytes= must say how large each is")?;
+                if bytes > FILL_BYTES_MAX || count > FILL_MESSAGES_MAX {
+                    return Err(format!(
+                        "at most {FILL_MESSAGES_MAX} messages of {FILL_BYTES_MAX} bytes"
+                    ));
+                }
+                Self::Fill { count, bytes }
+            }
+            "hang-up" => Self::HangUp(args.text("a message's text")?.to_owned()),
+            "run" => Self::Run(args.duration()?),
+            "load" => Self::Load(LoadPlan::read(&mut args)?),
+            "watch" => Self::Watch(args.nodes()?),
+            "logs" => Self::Logs,
+            "health" => Self::Health,
+            "expect" => Self::Expect(Expectation::read(&mut args)?),
+            "wait-until" => Self::Expect(Expectation::read_wait(&mut args)?),
+            name => match Action::read(name, &mut args)? {
+                Some(action) => Self::Act(action),
+                None => return Err(format!("there is no step named {name:?}")),
+            },
+        };
+        args.finish()?;
+        Ok(step)
+    }
+}
+
+impl LoadPlan {
+    fn read(args: &mut Args<'_>) -> Result<Self, String> {
+        let (clients, each) = (args.number("how many clients")?, args.number("how many each")?);
+        let timeout = args.named_duration("timeout")?.unwrap_or(LOAD_TIMEOUT);
+        let retry = args.named_as("retry")?.unwrap_or_default();
+        if clients == 0 || each == 0 {
+            return Err("a load has at least one client, and each sends a message".to_owned());
+        }
+        if clients > CLIENTS_MAX || each > FILL_MESSAGES_MAX {
+            return Err(format!("at most {CLIENTS_MAX} clients with {FILL_MESSAGES_MAX} messages"));
+        }
+        Ok(Self { clients, each, timeout, retry })
+    }
+}

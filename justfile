@@ -1,0 +1,63 @@
+# The tasks of the project. `just` lists them; each is also a plain shell command, so `just` itself is not needed.
+
+# Lists the tasks
+default:
+    @just --list --unsorted
+
+# Compiles everything, dev build
+build:
+    cargo build --workspace --all-targets --locked
+
+# Starts a master and two secondaries, dev build; takes flags of `acklog up`
+try *FLAGS:
+    cargo run --locked -- up {{ FLAGS }}
+
+# Tests without real processes: units, transcripts, random schedules, pages
+quick:
+    cargo test --locked -p acklog-types -p acklog-protocol -p acklog-log --lib
+    cargo test --locked --test golden --test props --test tidy --test docs
+
+# All tests; takes a filter as `just test a_hung`
+test *ARGS:
+    cargo test --locked {{ ARGS }}
+
+# Format and lints
+lint:
+    cargo fmt --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# The whole gate, as for a change
+gate:
+    .ci/run
+
+# Writes the golden transcripts anew; look at the difference
+golden:
+    UPDATE_GOLDENFILES=1 cargo test --locked --test golden
+
+# Runs random schedules in the simulator, as `just sim 0..1000`
+sim SEEDS="0..10000":
+    cargo run --locked --release -p acklog-sim -- --seeds {{ SEEDS }}
+
+# Runs demos, as `just demo crash partition`
+demo *NAMES="all":
+    scripts/demo {{ NAMES }}
+
+# Kills nodes at random moments under load
+crash-run ROUNDS="100":
+    scripts/crash-run {{ ROUNDS }}
+
+# Answers of a running cluster against docs/openapi.json; needs Python 3 with pip
+schemathesis:
+    scripts/schemathesis
+
+# Measures appends beside a bare HTTP server, release build
+bench:
+    scripts/bench
+
+# Writes the documentation of the code, in target/doc
+doc:
+    cargo doc --workspace --no-deps --locked
+
+# Licences and advisories of the dependencies; needs cargo-deny
+audit:
+    scripts/audit

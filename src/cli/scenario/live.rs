@@ -1,0 +1,342 @@
+//! Scenarios with real nodes: what is done to them, and clients that wait beside it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use acklog_sim::scenario::{
+    Action, Answer, Answered, Append, Backend, NodeHealth, Settings, Shown, Step, Ticket, Trouble,
+    master,
+};
+use acklog_types::{NodeName, WriteConcern};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::nodes::{Launch, Nodes, Reach, is_master};
+use super::{files, wire};
+use crate::cli::NodeUrl;
+
+/// Time between two looks at a condition. Longer: what comes true is noticed later. Shorter: nodes
+/// are asked more than they work.
+const LOOKS_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a secondary that is started may take until the master counts on it.
+const JOINING: Duration = Duration::from_secs(40);
+
+/// How long the next step waits for the master to take a message, so that messages get their ids
+/// in the order of the steps.
+const TAKING: Duration = Duration::from_millis(500);
+
+/// Time between two looks whether it has.
+const TAKING_PAUSE: Duration = Duration::from_millis(2);
+
+/// Lines of each node's log that a failure shows.
+const LAST_LINES: usize = 15;
+
+mod acting;
+
+type Answers = Arc<Mutex<BTreeMap<Ticket, Answered>>>;
+
+/// A cluster of real nodes that scenarios are played against.
+pub(super) struct Live<N> {
+    runtime: Runtime,
+    nodes: N,
+    settings: Settings,
+    began: Instant,
+    stopped: watch::Receiver<bool>,
+    answers: Answers,
+    clients: BTreeMap<Ticket, AbortHandle>,
+    tickets: u64,
+    /// The nodes whose processes stand still: they would be asked in vain.
+    paused: Vec<NodeName>,
+    /// Whether the cluster that a scenario begins with was started.
+    is_begun: bool,
+}
+
+impl<N: Nodes> Live<N> {
+    /// Returns a cluster without nodes; its first action starts the master. When `stopped` becomes
+    /// true, whatever goes on is given up.
+    pub(super) fn new(runtime: Runtime, nodes: N, stopped: watch::Receiver<bool>) -> Self {
+        Self {
+            runtime,
+            nodes,
+            settings: Settings::default(),
+            began: Instant::now(),
+            stopped,
+            answers: Answers::default(),
+            clients: BTreeMap::new(),
+            tickets: 0,
+            paused: Vec::new(),
+            is_begun: false,
+        }
+    }
+
+    /// Ends all nodes.
+    pub(super) fn end(&mut self) {
+        self.clients.values().for_each(AbortHandle::abort);
+        self.runtime.block_on(self.nodes.end());
+    }
+
+    /// Does something to the nodes, unless the run is ended.
+    fn with<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut N) -> anyhow::Result<T>,
+    ) -> Result<T, Trouble> {
+        let (nodes, stopped) = (&mut self.nodes, &mut self.stopped);
+        self.runtime.block_on(unless(stopped, work(nodes)))
+    }
+
+    /// Asks a node by its URL.
+    fn ask<T>(
+        &mut self,
+        node: &NodeName,
+        question: impl AsyncFnOnce(NodeUrl) -> anyhow::Result<T>,
+    ) -> Result<T, Trouble> {
+        match self.nodes.reach(node) {
+            _ if self.paused.contains(node) => Err(Trouble::failed(format!("{node} stands still"))),
+            Some(Reach::Url(url)) => {
+                self.runtime.block_on(unless(&mut self.stopped, question(url)))
+            }
+            Some(Reach::Inside) => Err(Trouble::failed(format!("{node} is cut off"))),
+            None => Err(Trouble::failed(format!("{node} is down"))),
+        }
+    }
+
+    /// Runs a client beside everything else.
+    fn client<R: Future<Output = Answer> + Send + 'static>(
+        &mut self,
+        request: impl FnOnce(NodeUrl) -> R,
+    ) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let Some(Reach::Url(url)) = self.nodes.reach(&master()) else {
+            let answer = Answer::Lost("the master is down".to_owned());
+            lock(&self.answers).insert(ticket, Answered { answer, took: Duration::ZERO });
+            return ticket;
+        };
+        let (answers, began, request) = (Arc::clone(&self.answers), Instant::now(), request(url));
+        let task = self.runtime.spawn(async move {
+            let answer = request.await;
+            lock(&answers).insert(ticket, Answered { answer, took: began.elapsed() });
+        });
+        self.clients.insert(ticket, task.abort_handle());
+        ticket
+    }
+
+    /// Waits until the master has taken the message, or has answered, or a moment has passed.
+    fn taken(&mut self, ticket: Ticket, before: u64) -> Result<(), Trouble> {
+        let Some(Reach::Url(url)) = self.nodes.reach(&master()) else { return Ok(()) };
+        let answers = Arc::clone(&self.answers);
+        let taken = async {
+            while !lock(&answers).contains_key(&ticket) {
+                let health = wire::health(url.clone()).await;
+                if matches!(health, Ok(NodeHealth::Master(health)) if health.end > before) {
+                    break;
+                }
+                tokio::time::sleep(TAKING_PAUSE).await;
+            }
+        };
+        let taken = async {
+            // One that takes longer is a matter of the steps that follow.
+            let _ = timeout(TAKING, taken).await;
+            Ok(())
+        };
+        self.runtime.block_on(unless(&mut self.stopped, taken))
+    }
+}
+
+impl<N: Nodes> Backend for Live<N> {
+    fn lacks(&self, step: &Step) -> Option<String> {
+        let lacks = match step {
+            Step::Act(Action::Cluster(settings))
+                if settings.options.disk_delay_max > Duration::ZERO =>
+            {
+                Some("disk-delay=, which the simulation has: run it with --simulate")
+            }
+            Step::Act(action) => self.nodes.lacks(action),
+            Step::HangUp(label) if label.parse::<u64>().is_ok() => {
+                Some("the numbers of a trace: run it with --simulate")
+            }
+            _ => None,
+        };
+        lacks.map(|lacks| format!("real nodes do not have {lacks}"))
+    }
+
+    fn act(&mut self, action: &Action) -> Result<Option<String>, Trouble> {
+        if !matches!(action, Action::Cluster(_)) {
+            self.begin()?;
+        }
+        match action {
+            Action::Cluster(settings) => self.cluster(settings)?,
+            Action::Start { node, registers_as } => self.start(node, registers_as)?,
+            Action::Join(nodes) => self.join(nodes)?,
+            Action::Kill(nodes) => self.kill(nodes)?,
+            Action::Terminate(nodes) => nodes.iter().try_for_each(|node| self.terminate(node))?,
+            Action::Disconnect(node) => self.nodes.disconnect(node),
+            Action::Partition(node) => self.with(async |nodes| nodes.set_cut(node, true).await)?,
+            Action::Heal(node) => self.with(async |nodes| nodes.set_cut(node, false).await)?,
+            Action::Pause(node) => {
+                self.with(async |nodes| nodes.set_paused(node, true).await)?;
+                self.paused.push(node.clone());
+            }
+            Action::Resume(node) => {
+                self.with(async |nodes| nodes.set_paused(node, false).await)?;
+                self.paused.retain(|paused| paused != node);
+            }
+            Action::Faults(node, faults) => {
+                self.ask(node, async |url| wire::set_faults(url, faults).await)?;
+            }
+            Action::DropConnections(node) => self.ask(node, wire::drop_connections)?,
+            Action::NewMaster => self.restart_master(async |its| its.wipe(&master()).await)?,
+            Action::RestartMaster => self.restart_master(async |_| Ok(()))?,
+            Action::CopyMaster => {
+                let folder = self.nodes.scratch().with_extension("copy");
+                self.with(async |nodes| nodes.fetch(&master(), &folder).await)?;
+            }
+            Action::PutBack => {
+                let folder = self.nodes.scratch().with_extension("copy");
+                self.restart_master(async |its| its.put_all(&master(), &folder).await)?;
+            }
+            Action::AcceptLoss => return self.accept_loss().map(Some),
+            Action::Wipe(node) => {
+                self.kill(std::slice::from_ref(node))?;
+                self.with(async |nodes| nodes.wipe(node).await)?;
+            }
+            Action::Forget(node) => {
+                let told = self.ask(&master(), async |url| wire::forget(url, node).await)?;
+                return Ok(Some(told + "\n"));
+            }
+            Action::Files(node, what) => self.change(node, what)?,
+            Action::Log { .. } => self.log(action)?,
+            Action::Stop
+            | Action::GiveUp
+            | Action::BreakDisk(_)
+            | Action::Slow(_)
+            | Action::Rule(_) => return Err(Trouble::failed("only the simulation can do this")),
+        }
+        Ok(None)
+    }
+
+    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble> {
+        self.begin()?;
+        let health = self.health(&master());
+        let before = match health {
+            Ok(NodeHealth::Master(health)) => Some(health.end),
+            _ => None,
+        };
+        let append = append.clone();
+        let ticket = self.client(async move |url| wire::append(url, &append).await);
+        before.map_or(Ok(()), |before| self.taken(ticket, before))?;
+        Ok(ticket)
+    }
+
+    fn wait(
+        &mut self,
+        id: u64,
+        write_concern: Option<WriteConcern>,
+        timeout: Option<Duration>,
+    ) -> Result<Ticket, Trouble> {
+        self.begin()?;
+        Ok(self.client(move |url| wire::wait(url, id, write_concern, timeout)))
+    }
+
+    fn hang_up(&mut self, ticket: Ticket) {
+        self.clients.get(&ticket).into_iter().for_each(AbortHandle::abort);
+        let answer = Answer::Lost("the client hung up".to_owned());
+        let hung_up = Answered { answer, took: Duration::ZERO };
+        lock(&self.answers).entry(ticket).or_insert(hung_up);
+    }
+
+    fn answer(&mut self, ticket: Ticket) -> Option<Answered> {
+        lock(&self.answers).get(&ticket).cloned()
+    }
+
+    fn messages(&mut self, node: &NodeName) -> Result<Shown, String> {
+        let shown = match self.nodes.reach(node) {
+            Some(Reach::Inside) => self.with(async |nodes| nodes.messages_inside(node).await),
+            _ => self.ask(node, wire::messages),
+        };
+        shown.map_err(|trouble| trouble.to_string())
+    }
+
+    fn health(&mut self, node: &NodeName) -> Result<NodeHealth, String> {
+        let health = match self.nodes.reach(node) {
+            Some(Reach::Inside) => self.with(async |nodes| nodes.health_inside(node).await),
+            _ => self.ask(node, wire::health),
+        };
+        health.map_err(|trouble| trouble.to_string())
+    }
+
+    fn refuses_to_start(&mut self, node: &NodeName) -> Result<String, Trouble> {
+        let launch = Launch::new(node, node, &self.settings);
+        let ran = self.with(async |nodes| nodes.start_in_vain(&launch).await)?;
+        match ran.status {
+            Some(1) => Ok(ran.output),
+            status => Err(Trouble::failed(format!("it ended with {status:?}: {}", ran.output))),
+        }
+    }
+
+    fn is_aside(&mut self, node: &NodeName, text: &str) -> Result<bool, Trouble> {
+        let folder = self.fresh_folder()?;
+        self.with(async |nodes| {
+            nodes.fetch(node, &folder).await?;
+            files::is_aside(&folder, text)
+        })
+    }
+
+    fn nodes(&self) -> Vec<NodeName> {
+        let mut nodes = self.nodes.running();
+        nodes.sort_by_key(|node| !is_master(node));
+        nodes
+    }
+
+    fn pass(&mut self, time: Duration) -> Result<(), Trouble> {
+        let pass = async {
+            tokio::time::sleep(time).await;
+            Ok(())
+        };
+        self.runtime.block_on(unless(&mut self.stopped, pass))
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn pause_between_looks(&self) -> Duration {
+        LOOKS_PAUSE
+    }
+
+    fn take_trace(&mut self) -> String {
+        String::new()
+    }
+
+    fn last_words(&mut self) -> String {
+        let mut words = String::new();
+        for node in self.nodes.known() {
+            let lines = self.runtime.block_on(self.nodes.last_lines(&node));
+            words += &format!("--- the end of the log of {node}\n");
+            let begin = lines.len().saturating_sub(LAST_LINES);
+            lines.iter().skip(begin).for_each(|line| words += &format!("{line}\n"));
+        }
+        words
+    }
+}
+
+/// What comes of `work`, unless the run is ended first.
+async fn unless<T>(
+    stopped: &mut watch::Receiver<bool>,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> Result<T, Trouble> {
+    tokio::select! {
+        biased;
+        _ = stopped.wait_for(|is_stopped| *is_stopped) => Err(Trouble::Interrupted),
+        done = work => done.map_err(|error| Trouble::Failed(format!("{error:#}"))),
+    }
+}
+
+fn lock(answers: &Mutex<BTreeMap<Ticket, Answered>>) -> MutexGuard<'_, BTreeMap<Ticket, Answered>> {
+    answers.lock().expect("no holder of this lock panics")
+}

@@ -1,0 +1,182 @@
+//! `acklog scenario`: plays a text file of steps, against real nodes or in virtual time.
+//!
+//! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
+//! and `compose` (over `docker`) start; `wire` asks them, `proxy` stands between them, `files`
+//! changes their files.
+
+mod compose;
+mod docker;
+mod files;
+mod live;
+mod nodes;
+mod processes;
+mod proxy;
+mod wire;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use acklog_sim::scenario::{Backend, Player, Recorded, Script, Simulated, Trouble};
+use acklog_types::escaped;
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use self::compose::Compose;
+use self::live::Live;
+use self::nodes::Nodes;
+use self::processes::Processes;
+use super::faults::seed;
+use crate::server::run::{StopOn, StopSignals};
+
+/// How this program is called where something is wrong.
+const PROGRAM: &str = "acklog scenario";
+
+/// Exit status: the file cannot be read, or needs what the backend lacks.
+const UNUSABLE: u8 = 2;
+
+/// Exit status after a Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// The seed of a simulation with which the traces in the files were recorded.
+const RECORDED_SEED: u64 = 0;
+
+/// Flags of `acklog scenario`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ScenarioArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Action {
+    /// Play a scenario: status 0 it holds, 1 an expectation does not, 2 it cannot be played
+    Run(RunArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+struct RunArgs {
+    /// The scenario: a text file, one step a line
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Play it in virtual time; a trace that the file has below --- must happen again
+    #[arg(long, env = "ACKLOG_SIMULATE", conflicts_with = "compose")]
+    simulate: bool,
+
+    /// Seed of the simulation; recorded traces are compared with 0 only [default: 0]
+    #[arg(long, env = "ACKLOG_SEED", value_name = "N", value_parser = seed, requires = "simulate")]
+    #[arg(allow_negative_numbers = true)]
+    seed: Option<u64>,
+
+    /// Play it with the containers of docker-compose.yml, which is looked for from here upwards
+    #[arg(long, env = "ACKLOG_COMPOSE")]
+    compose: bool,
+}
+
+/// Why a scenario was not played to its end.
+enum Stopped {
+    /// It cannot be played; what is wrong.
+    Unusable(String),
+    /// A step did not hold; what was seen, and what may explain it.
+    Broken {
+        what: String,
+        words: String,
+    },
+    Interrupted,
+}
+
+/// Plays a scenario and returns the exit status.
+pub(super) fn run(args: &ScenarioArgs) -> ExitCode {
+    let Action::Run(args) = &args.action;
+    let mut err = std::io::stderr();
+    match play(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stopped::Unusable(what)) => {
+            let _ = writeln!(err, "{PROGRAM}: {what}");
+            ExitCode::from(UNUSABLE)
+        }
+        Err(Stopped::Broken { what, words }) => {
+            let _ = write!(err, "{words}");
+            let _ = writeln!(err, "{PROGRAM}: {what}");
+            ExitCode::FAILURE
+        }
+        Err(Stopped::Interrupted) => {
+            let _ = writeln!(err, "{PROGRAM}: interrupted");
+            ExitCode::from(INTERRUPTED)
+        }
+    }
+}
+
+fn play(args: &RunArgs) -> Result<(), Stopped> {
+    let file = escaped(&args.file.display().to_string()).into_owned();
+    let text = std::fs::read_to_string(&args.file);
+    let text = text.map_err(|error| Stopped::Unusable(format!("{file}: {error}")))?;
+    let script = Script::parse(&text)
+        .map_err(|bad| Stopped::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
+    if args.simulate {
+        let seed = args.seed.unwrap_or(RECORDED_SEED);
+        let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
+        return play_against(&mut Simulated::new(seed), &file, &script, recorded);
+    }
+    let unusable = |error: anyhow::Error| Stopped::Unusable(format!("{error:#}"));
+    let (runtime, stopped) = runtime().map_err(unusable)?;
+    if args.compose {
+        let nodes = runtime.block_on(Compose::new()).map_err(unusable)?;
+        play_live(Live::new(runtime, nodes, stopped), &file, &script)
+    } else {
+        let nodes = Processes::new().map_err(unusable)?;
+        play_live(Live::new(runtime, nodes, stopped), &file, &script)
+    }
+}
+
+/// A runtime, and a value that becomes true when somebody ends this program.
+fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
+    acklog_threads::ask_for(1).context("cannot start a thread")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build()?;
+    let (sender, stopped) = watch::channel(false);
+    let mut signals = {
+        let _inside = runtime.enter();
+        StopSignals::install(StopOn::Signals)?
+    };
+    runtime.spawn(async move {
+        signals.stopped().await;
+        sender.send_replace(true);
+        // Kept open: a receiver would take its end for an end of this program.
+        std::future::pending::<()>().await;
+    });
+    Ok((runtime, stopped))
+}
+
+fn play_live<N: Nodes>(mut live: Live<N>, file: &str, script: &Script) -> Result<(), Stopped> {
+    let played = play_against(&mut live, file, script, Recorded::Ignore);
+    live.end();
+    played
+}
+
+fn play_against(
+    backend: &mut impl Backend,
+    file: &str,
+    script: &Script,
+    recorded: Recorded,
+) -> Result<(), Stopped> {
+    let mut player = Player::new(backend);
+    if let Err(lacking) = player.check(script) {
+        let (line, text) = (lacking.line, lacking.text);
+        return Err(Stopped::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
+    }
+    let mut out = std::io::stdout();
+    // Who reads it may have seen enough; the scenario is played to its end all the same.
+    let story = |text: &str| drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    let Err(broken) = player.play(script, recorded, story) else { return Ok(()) };
+    match broken.trouble {
+        Trouble::Interrupted => Err(Stopped::Interrupted),
+        Trouble::Failed(seen) => {
+            let what = format!("{file}:{}: {}\n  seen instead: {seen}", broken.line, broken.text);
+            Err(Stopped::Broken { what, words: backend.last_words() })
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What real nodes run on: processes of this machine, or containers.
+
+use std::path::{Path, PathBuf};
+
+use acklog_sim::scenario::{Action, MASTER, NodeHealth, Settings, Shown};
+use acklog_types::NodeName;
+
+use crate::cli::NodeUrl;
+
+/// The settings that each kind of node has as flags.
+const OF_MASTER: [&str; 7] = [
+    "send-delay",
+    "request-timeout",
+    "heartbeat-interval",
+    "quorum",
+    "secondaries",
+    "cluster-size",
+    "max-waiting",
+];
+const OF_SECONDARY: [&str; 4] = ["send-delay", "store-delay", "request-timeout", "reconnect-delay"];
+
+/// How a node is started.
+#[derive(Clone, Debug)]
+pub(super) struct Launch {
+    pub(super) node: NodeName,
+    pub(super) registers_as: NodeName,
+    /// Its flags, beside name, addresses and directory.
+    pub(super) flags: Vec<String>,
+    /// Whether its log is on disk.
+    pub(super) on_disk: bool,
+}
+
+impl Launch {
+    pub(super) fn new(node: &NodeName, registers_as: &NodeName, settings: &Settings) -> Self {
+        let known: &[&str] = if is_master(node) { &OF_MASTER } else { &OF_SECONDARY };
+        let given = settings.given.iter().filter(|(key, _)| known.contains(&key.as_str()));
+        Self {
+            node: node.clone(),
+            registers_as: registers_as.clone(),
+            flags: given.map(|(key, value)| format!("--{key}={value}")).collect(),
+            on_disk: settings.options.on_disk,
+        }
+    }
+
+    /// The program of the tool that is such a node.
+    pub(super) fn program(&self) -> &'static str {
+        if is_master(&self.node) { "master-node" } else { "secondary-node" }
+    }
+}
+
+/// How a program ended, and what it printed.
+#[derive(Clone, Debug)]
+pub(super) struct Ran {
+    /// None: a signal ended it.
+    pub(super) status: Option<i32>,
+    pub(super) output: String,
+}
+
+/// Real nodes. Errors are those of this machine; what nodes say is returned.
+pub(super) trait Nodes {
+    /// Returns what is missing for an action; none where nothing is.
+    fn lacks(&self, action: &Action) -> Option<&'static str>;
+
+    /// Starts a node and waits until it serves HTTP.
+    async fn start(&mut self, launch: &Launch) -> anyhow::Result<()>;
+
+    /// Starts a node that is expected to end by itself.
+    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<Ran>;
+
+    /// Kills nodes, all at once; they stay down.
+    async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()>;
+
+    /// Tells a node to stop and waits for its end. Returns its exit status.
+    async fn terminate(&mut self, node: &NodeName) -> anyhow::Result<Option<i32>>;
+
+    /// Stops a node's process, or lets it go on.
+    async fn set_paused(&mut self, node: &NodeName, paused: bool) -> anyhow::Result<()>;
+
+    /// Cuts a secondary off from the master, or heals that.
+    async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()>;
+
+    /// Drops the connection between a secondary and the master.
+    fn disconnect(&mut self, node: &NodeName);
+
+    /// Holds back what goes between the secondaries and the master, or lets it go on: while it is
+    /// replaced, so that nobody sees that it takes a moment.
+    fn set_held(&mut self, held: bool);
+
+    /// Takes the log of a node that is down away.
+    async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()>;
+
+    /// Copies the files of a node's log that is down into a folder that does not exist yet.
+    async fn fetch(&mut self, node: &NodeName, folder: &Path) -> anyhow::Result<()>;
+
+    /// Puts a file back into the directory of a node that is down.
+    async fn put(&mut self, node: &NodeName, file: &Path) -> anyhow::Result<()>;
+
+    /// Puts a copy back in place of the whole log of a node that is down.
+    async fn put_all(&mut self, node: &NodeName, folder: &Path) -> anyhow::Result<()>;
+
+    /// Runs `acklog log WORDS DIR` for a node that is down.
+    async fn log_tool(&mut self, node: &NodeName, words: &[String]) -> anyhow::Result<Ran>;
+
+    /// Where a node is reached; none where it is down.
+    fn reach(&self, node: &NodeName) -> Option<Reach>;
+
+    /// Asks a node that is reached from inside only.
+    async fn messages_inside(&mut self, node: &NodeName) -> anyhow::Result<Shown>;
+
+    /// As [`Nodes::messages_inside`].
+    async fn health_inside(&mut self, node: &NodeName) -> anyhow::Result<NodeHealth>;
+
+    /// The nodes that run.
+    fn running(&self) -> Vec<NodeName>;
+
+    /// The last lines of a node's log.
+    async fn last_lines(&mut self, node: &NodeName) -> Vec<String>;
+
+    /// The nodes of which there is a log, running or not.
+    fn known(&self) -> Vec<NodeName>;
+
+    /// Ends everything.
+    async fn end(&mut self);
+
+    /// A folder for what is needed only while the scenario is played.
+    fn scratch(&self) -> PathBuf;
+}
+
+/// How a node can be asked.
+pub(super) enum Reach {
+    Url(NodeUrl),
+    /// Its network is gone; what runs beside it can still be asked.
+    Inside,
+}
+
+pub(super) fn is_master(node: &NodeName) -> bool {
+    node.as_str() == MASTER
+}
+
+/// What no real node has for an action; none where nothing is missing.
+pub(super) fn only_simulated(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::Rule(_) | Action::Slow(_) => Some("rules for the network: run it with --simulate"),
+        Action::BreakDisk(_) => Some("a disk that breaks when it is told: run it with --simulate"),
+        Action::Stop | Action::GiveUp => {
+            Some("the stages of a stop: write terminate, or run it with --simulate")
+        }
+        _ => None,
+    }
+}

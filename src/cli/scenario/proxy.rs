@@ -1,0 +1,153 @@
+//! Stands between a secondary and its master, so that the way between them can be cut without
+//! either being told.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// Most bytes that one direction of a connection holds.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// Forwards the connections of one secondary to the master. Ends them all when it is dropped.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+    listening: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// The master's port, which is another one after its restart.
+    target: Arc<AtomicU16>,
+    /// Whether bytes pass; what connections that begin now heed.
+    gate: Mutex<watch::Sender<bool>>,
+    connections: Mutex<JoinSet<()>>,
+    /// Gates that stay closed: of connections of which one end was killed while the way was cut.
+    closed: Mutex<Vec<watch::Sender<bool>>>,
+}
+
+impl Proxy {
+    /// Listens on a free port and forwards to the port that `target` has when a connection comes.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub(super) async fn start(target: Arc<AtomicU16>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let shared = Arc::new(Shared {
+            target,
+            gate: Mutex::new(watch::Sender::new(true)),
+            connections: Mutex::default(),
+            closed: Mutex::default(),
+        });
+        let listening = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
+        Ok(Self { port, shared, listening })
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Lets nothing pass from here on: connections stay open, new ones get nowhere.
+    pub(super) fn cut(&self) {
+        lock(&self.shared.gate).send_replace(false);
+    }
+
+    /// Lets pass what was held back, and all that comes.
+    pub(super) fn heal(&self) {
+        lock(&self.shared.gate).send_replace(true);
+    }
+
+    /// Returns whether bytes pass.
+    pub(super) fn is_open(&self) -> bool {
+        *lock(&self.shared.gate).borrow()
+    }
+
+    /// One end is gone: where the way was cut, the other one is never told of the end of its
+    /// connections, nor gets what was on the way.
+    pub(super) fn forget_connections(&self) {
+        let mut gate = lock(&self.shared.gate);
+        if !*gate.borrow() {
+            let old = std::mem::replace(&mut *gate, watch::Sender::new(false));
+            lock(&self.shared.closed).push(old);
+        }
+    }
+
+    /// Closes all connections; both ends learn of it.
+    pub(super) fn disconnect(&self) {
+        lock(&self.shared.connections).abort_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+        self.disconnect();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no holder of this lock panics")
+}
+
+async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let Ok((near, _)) = listener.accept().await else {
+            // It concerns a client that has gone again, or passes when others go.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let (gate, target) = (lock(&shared.gate).subscribe(), Arc::clone(&shared.target));
+        let mut connections = lock(&shared.connections);
+        while connections.try_join_next().is_some() {}
+        connections.spawn(async move {
+            // Its end is all that there is to know about it.
+            let _ = connection(near, &target, gate).await;
+        });
+    }
+}
+
+async fn connection(
+    near: TcpStream,
+    target: &AtomicU16,
+    mut gate: watch::Receiver<bool>,
+) -> io::Result<()> {
+    open(&mut gate).await?;
+    let far = TcpStream::connect((Ipv4Addr::LOCALHOST, target.load(Ordering::SeqCst))).await?;
+    // As it came: no waiting for more bytes to send along.
+    near.set_nodelay(true)?;
+    far.set_nodelay(true)?;
+    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+    let there = copy(near_in, far_out, gate.clone());
+    tokio::try_join!(there, copy(far_in, near_out, gate)).map(drop)
+}
+
+/// Copies until one side has ended, and tells the other.
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut gate: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = from.read(&mut buffer).await;
+        // An end, or an error, passes as bytes do: not while the way is cut.
+        open(&mut gate).await?;
+        match buffer.get(..read?).unwrap_or_default() {
+            [] => return to.shutdown().await,
+            bytes => to.write_all(bytes).await?,
+        }
+    }
+}
+
+async fn open(gate: &mut watch::Receiver<bool>) -> io::Result<()> {
+    gate.wait_for(|is_open| *is_open).await.map(drop).map_err(io::Error::other)
+}

@@ -1,0 +1,348 @@
+//! The log as JSON, in pieces: pages of it are read and rendered as somebody takes them.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use acklog_log::{LogReader, Page, PageCursor, ReadError};
+use acklog_threads::WorkHandle;
+use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
+use bytes::{Buf, Bytes};
+
+use super::piece::{Taken, piece};
+use super::room::{BESIDES_BYTES, Held, ListingRoom, bytes_held};
+use crate::server::http::json;
+
+/// Most bytes of a message that is sent without waiting for room among the listings. Smaller: more single messages wait
+/// behind slow readers of long listings. Larger: each connection may hold more beside the listings' memory.
+const SMALL_BYTES_MAX: usize = 8 * 1024;
+
+/// How many bytes of JSON one byte of a message can need: `\u0000`.
+const JSON_BYTES_PER_BYTE: usize = 6;
+
+/// Bytes that a message has more in JSON than as a record, at most and without escapes and further members: the name of
+/// each member, 20 digits, and what stands around them, less the record's header. Room that saves growing the buffer.
+const GROWTH_BYTES: usize = 42 - RECORD_HEADER_BYTES;
+
+/// What stands around the messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Before the first message.
+    opening: &'static [u8],
+    /// Between two messages.
+    between: &'static [u8],
+    /// Behind the text of each message.
+    behind: Cow<'static, [u8]>,
+    /// Behind the last message.
+    closing: &'static [u8],
+}
+
+impl Form {
+    /// One array of all.
+    pub const ARRAY: Self =
+        Self { opening: b"[", between: b",", behind: Cow::Borrowed(b"\"}"), closing: b"]\n" };
+
+    /// One object a line.
+    pub const LINES: Self =
+        Self { opening: b"", between: b"", behind: Cow::Borrowed(b"\"}\n"), closing: b"" };
+
+    /// One message, as an object with further members.
+    pub(in crate::server::http) fn object(members: &[u8]) -> Self {
+        let behind = Cow::Owned([b"\"", members, b"}\n"].concat());
+        Self { opening: b"", between: b"", behind, closing: b"" }
+    }
+}
+
+/// Messages of the log as JSON, rendered a page at a time.
+///
+/// The next page is made once the last one is written, so that a client that takes nothing holds one page.
+pub struct MessageStream {
+    log: LogReader,
+    /// What is still to be read from the log.
+    rest: IdRange,
+    /// Where that is.
+    cursor: PageCursor,
+    room: ListingRoom,
+    /// What the page that it is at takes up; the piece of it that is on its way holds it too.
+    held: Option<Arc<Held>>,
+    /// What waits for that.
+    waiting: Option<Pin<Box<dyn Future<Output = Held> + Send>>>,
+    /// About how many bytes a page and a piece have.
+    page_bytes: usize,
+    /// How many bytes are read at once where a message is longer than a page, else 0.
+    longer_bytes: usize,
+    /// Whether a single message is asked for that may be small enough to wait for no room.
+    may_be_small: bool,
+    /// A page that is being read from a file.
+    reading: Option<WorkHandle<(Result<Page, ReadError>, PageCursor)>>,
+    /// What was read and is not rendered.
+    unrendered: Records,
+    /// The rest of a long message's text, whose beginning was rendered.
+    text: Bytes,
+    form: Form,
+    progress: Progress,
+    /// A piece that was rendered before the body was asked for.
+    ready: Option<Bytes>,
+    /// Whether the last piece was taken.
+    taken: Option<Arc<Taken>>,
+    /// Whether other connections had their turn since the last piece: a client that takes a long log as fast as it
+    /// comes must not starve senders.
+    yielded: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nothing is rendered.
+    Beginning,
+    /// A message is rendered, whole or, while `text` is not empty, in part.
+    Inside,
+    /// The last byte is rendered.
+    Done,
+}
+
+impl MessageStream {
+    /// The messages of `range`, all of which the log must have, in pieces for which there is room.
+    pub fn new(log: LogReader, room: ListingRoom, range: IdRange, form: Form) -> Self {
+        Self {
+            log,
+            rest: range,
+            cursor: PageCursor::default(),
+            room,
+            held: None,
+            waiting: None,
+            page_bytes: SMALL_BYTES_MAX,
+            longer_bytes: 0,
+            may_be_small: false,
+            reading: None,
+            unrendered: Records::empty(range.start()),
+            text: Bytes::new(),
+            form,
+            progress: Progress::Beginning,
+            ready: None,
+            taken: None,
+            yielded: true,
+        }
+    }
+
+    /// One message, which waits for no room where it is a small one.
+    pub(in crate::server::http) fn one(
+        log: LogReader,
+        room: ListingRoom,
+        id: MessageId,
+        form: Form,
+    ) -> Self {
+        let range = IdRange::new(id.before(), id.end());
+        Self { may_be_small: true, ..Self::new(log, room, range, form) }
+    }
+
+    pub(in crate::server::http) fn is_done(&self) -> bool {
+        self.progress == Progress::Done
+    }
+
+    /// Whether all that was read is rendered.
+    fn is_rendered(&self) -> bool {
+        self.text.is_empty() && self.unrendered.range().is_empty()
+    }
+
+    /// Gives back a piece that was rendered, to be taken as the next one.
+    pub(in crate::server::http) fn put_back(&mut self, piece: Bytes) {
+        self.ready = Some(piece);
+    }
+
+    /// The next piece; none at the end. Pending until the last one is dropped. Now and then it lets others have their
+    /// turn, although it could go on.
+    ///
+    /// # Errors
+    /// Where the log cannot be read; nothing comes behind an error.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+        if let Some(ready) = self.ready.take() {
+            return Poll::Ready(Some(Ok(ready)));
+        }
+        if self.is_done() {
+            return Poll::Ready(None);
+        }
+        if let Some(taken) = &self.taken {
+            ready!(taken.poll(cx));
+            self.taken = None;
+        }
+        if !self.yielded {
+            self.yielded = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = ready!(self.poll_render(cx));
+        self.yielded = false;
+        Poll::Ready(Some(piece))
+    }
+
+    /// Renders about a page; never nothing, but for no messages in lines.
+    pub(in crate::server::http) fn poll_render(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, ReadError>> {
+        if self.is_rendered() && !self.rest.is_empty() {
+            match ready!(self.poll_records(cx)) {
+                Ok(read) => self.take(read),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let rendered = self.render();
+        if self.is_rendered() {
+            // What was read is gone; the piece alone counts from here on.
+            let mut held = self.held.take();
+            if let Some(held) = held.as_mut().and_then(Arc::get_mut) {
+                drop(held.split(held.num_permits().saturating_sub(rendered.capacity())));
+            }
+            Poll::Ready(Ok(self.piece(rendered, held)))
+        } else {
+            let held = self.held.clone();
+            Poll::Ready(Ok(self.piece(rendered, held)))
+        }
+    }
+
+    fn piece(&mut self, rendered: Vec<u8>, held: Option<Arc<Held>>) -> Bytes {
+        let (piece, taken) = piece(rendered, held);
+        self.taken = Some(taken);
+        piece
+    }
+
+    /// Reads the next page once there is room for it: here where it is in memory, and otherwise on a thread that may
+    /// wait for the disk.
+    fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<Result<Records, ReadError>> {
+        loop {
+            let page = if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(cx));
+                self.reading = None;
+                read.map_err(ReadError::from).and_then(|(page, cursor)| {
+                    self.cursor = cursor;
+                    page
+                })
+            } else {
+                ready!(self.poll_room(cx));
+                let (range, bytes) = (self.rest, self.page_bytes.max(self.longer_bytes));
+                let Some(page) = self.log.page_in_memory(range.start(), range.end(), bytes) else {
+                    let mut cursor = std::mem::take(&mut self.cursor);
+                    self.reading = Some(self.log.aside(move |log| {
+                        let page = log.read_page(range.start(), range.end(), bytes, &mut cursor);
+                        (page, cursor)
+                    }));
+                    continue;
+                };
+                Ok(page)
+            };
+            match page {
+                // Of a log in memory, long as it may be.
+                Ok(Page::Records(records))
+                    if self.may_be_small && records.bytes() > SMALL_BYTES_MAX => {}
+                Ok(Page::Records(records)) => {
+                    self.longer_bytes = 0;
+                    return Poll::Ready(Ok(records));
+                }
+                // Its room must be waited for, and not while other room is held.
+                Ok(Page::Longer(bytes)) => (self.held, self.longer_bytes) = (None, bytes),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            self.may_be_small = false;
+        }
+    }
+
+    /// Ready once there is room for the next page.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.held.is_some() || self.may_be_small {
+            return Poll::Ready(());
+        }
+        if self.waiting.is_none() {
+            self.page_bytes = self.room.page_bytes();
+            let bytes = bytes_held(self.page_bytes.max(self.longer_bytes), self.page_bytes);
+            self.waiting = Some(Box::pin(self.room.clone().hold(bytes)));
+        }
+        if let Some(waiting) = &mut self.waiting {
+            self.held = Some(Arc::new(ready!(waiting.as_mut().poll(cx))));
+        }
+        self.waiting = None;
+        Poll::Ready(())
+    }
+
+    /// # Panics
+    /// When the log does not have what it said that it has: that would be a bug of the log.
+    fn take(&mut self, records: Records) {
+        let range = records.range();
+        assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
+        self.rest = self.rest.from(range.end());
+        self.unrendered = records;
+    }
+
+    fn render(&mut self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.rendered_bytes_max());
+        if self.progress == Progress::Beginning {
+            out.extend_from_slice(self.form.opening);
+        }
+        if !self.text.is_empty() {
+            self.render_text(&mut out);
+        }
+        if self.text.is_empty() {
+            self.render_records(&mut out);
+        }
+        if self.is_rendered() && self.rest.is_empty() {
+            out.extend_from_slice(self.form.closing);
+            self.progress = Progress::Done;
+        }
+        out
+    }
+
+    /// The most bytes that the next piece can have, as far as that is known. So the buffer never grows: while it does
+    /// it takes up twice the memory.
+    fn rendered_bytes_max(&self) -> usize {
+        let records = &self.unrendered;
+        let members = records.range().len() as usize * (GROWTH_BYTES + self.form.behind.len());
+        let text = records.bytes().max(self.text.len());
+        (text * JSON_BYTES_PER_BYTE + members).min(2 * self.page_bytes)
+            + self.form.behind.len()
+            + BESIDES_BYTES
+    }
+
+    fn render_records(&mut self, out: &mut Vec<u8>) {
+        let whole = self.page_bytes / JSON_BYTES_PER_BYTE;
+        let records = self.unrendered.clone();
+        let mut rendered = 0;
+        for (id, text) in records.texts() {
+            if out.len() >= self.page_bytes {
+                break;
+            }
+            self.begin_message(out, id);
+            rendered += 1;
+            if text.len() > whole {
+                self.text = records.as_bytes().slice_ref(text);
+                self.render_text(out);
+                break;
+            }
+            json::write_escaped(out, text);
+            out.extend_from_slice(&self.form.behind);
+        }
+        self.unrendered = records.without(rendered);
+    }
+
+    /// Everything of a message before its text, and what stands between it and the one before.
+    fn begin_message(&mut self, out: &mut Vec<u8>, id: MessageId) {
+        if self.progress == Progress::Inside {
+            out.extend_from_slice(self.form.between);
+        }
+        self.progress = Progress::Inside;
+        out.extend_from_slice(b"{\"id\":");
+        json::write_number(out, id.get());
+        out.extend_from_slice(b",\"message\":\"");
+    }
+
+    /// The next part of a long message's text, and what stands behind the last one.
+    fn render_text(&mut self, out: &mut Vec<u8>) {
+        let part = self.page_bytes / JSON_BYTES_PER_BYTE;
+        while self.text.has_remaining() && out.len() < self.page_bytes {
+            let part = self.text.split_to(self.text.len().min(part));
+            json::write_escaped(out, &part);
+        }
+        if !self.text.has_remaining() {
+            out.extend_from_slice(&self.form.behind);
+        }
+    }
+}

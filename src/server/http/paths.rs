@@ -1,0 +1,82 @@
+//! The paths that a node has, and the methods that each takes.
+
+use acklog_api::paths as known;
+use hyper::Method;
+
+/// Which of the two roles a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Master,
+    Secondary,
+}
+
+/// All methods that some path takes, for `OPTIONS *`.
+pub(super) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
+
+/// A path that a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path<'a> {
+    /// `*` and `/`: the node as a whole, which has nothing to get.
+    Node,
+    NewMessage,
+    Messages,
+    Message(&'a str),
+    Health,
+    Ready,
+    Secondary(&'a str),
+    Faults,
+    FaultsDisconnect,
+    OpenApi,
+}
+
+impl<'a> Path<'a> {
+    pub(super) fn parse(path: &'a str) -> Option<Self> {
+        let one = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
+        match path {
+            "*" | "/" => Some(Self::Node),
+            known::NEW_MESSAGE => Some(Self::NewMessage),
+            known::MESSAGES => Some(Self::Messages),
+            known::HEALTH => Some(Self::Health),
+            known::READY => Some(Self::Ready),
+            known::FAULTS => Some(Self::Faults),
+            known::FAULTS_DISCONNECT => Some(Self::FaultsDisconnect),
+            known::OPENAPI => Some(Self::OpenApi),
+            _ => match below(path, known::MESSAGES) {
+                Some(rest) => one(rest).map(Self::Message),
+                None => below(path, known::SECONDARIES).and_then(one).map(Self::Secondary),
+            },
+        }
+    }
+
+    /// Returns the methods that the path takes, as the header `Allow` names them.
+    pub(super) fn allow(self, role: Role) -> &'static str {
+        match (self, role) {
+            (Self::Node, _) => ALL_METHODS,
+            (Self::NewMessage, Role::Master) | (Self::FaultsDisconnect, _) => "POST, OPTIONS",
+            (Self::NewMessage, Role::Secondary) => "OPTIONS",
+            (Self::Messages, Role::Master) => "GET, HEAD, POST, OPTIONS",
+            (Self::Messages, Role::Secondary)
+            | (Self::Message(_) | Self::Health | Self::Ready | Self::OpenApi, _) => {
+                "GET, HEAD, OPTIONS"
+            }
+            (Self::Secondary(_), _) => "DELETE, OPTIONS",
+            (Self::Faults, _) => "GET, HEAD, PUT, DELETE, OPTIONS",
+        }
+    }
+}
+
+/// Returns what stands in a path behind a folder.
+fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    path.strip_prefix(folder)?.strip_prefix('/')
+}
+
+/// Returns whether a method is one of those that a value of `Allow` names.
+pub(super) fn is_listed(method: &Method, allow: &str) -> bool {
+    let mut listed = allow.as_bytes().split(|&byte| byte == b',');
+    listed.any(|listed| listed.trim_ascii_start() == method.as_str().as_bytes())
+}
+
+/// Returns whether a `POST` to this path appends.
+pub(super) fn takes_messages(path: &str) -> bool {
+    matches!(Path::parse(path), Some(Path::NewMessage | Path::Messages))
+}

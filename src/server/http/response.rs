@@ -1,0 +1,104 @@
+//! Answers: their bodies, and those that are one JSON value.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use acklog_api::headers;
+use acklog_log::ReadError;
+use bytes::Bytes;
+use hyper::Response;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+
+use super::connections::Busy;
+use super::listing::MessageStream;
+
+/// The content type of every answer that is no problem, except listings in lines.
+pub(super) const APPLICATION_JSON: HeaderValue =
+    HeaderValue::from_static(headers::APPLICATION_JSON);
+
+/// Returns the answer that is this value as JSON, with status 200.
+pub(super) fn json_response(value: &impl Serialize) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(to_json(value)));
+    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+/// Returns the answer that is this JSON, with status 200.
+pub(super) fn ready_made_json(json: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Full(Some(Bytes::from_static(json.as_bytes()))));
+    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+/// Returns a value as the body of an answer, with a line feed behind it.
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut body = serde_json::to_vec(value).expect("numbers and strings always have a JSON form");
+    body.push(b'\n');
+    body
+}
+
+/// The body of an answer.
+pub(super) enum ResponseBody {
+    /// The whole of it; none where it is empty or was sent.
+    Full(Option<Bytes>),
+    /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
+    /// large.
+    Messages(Box<MessageStream>, Option<Busy>),
+}
+
+impl ResponseBody {
+    /// Messages, rendered as the client takes them.
+    pub(super) fn messages(stream: MessageStream) -> Self {
+        Self::Messages(Box::new(stream), None)
+    }
+
+    /// Has the connection count as busy until the answer is complete.
+    pub(super) fn hold(&mut self, busy: Busy) {
+        match self {
+            // It is, but for the writing.
+            Self::Full(_) => drop(busy),
+            Self::Messages(_, held) => *held = Some(busy),
+        }
+    }
+
+    /// A body that is known as a whole.
+    pub(super) fn full(bytes: Vec<u8>) -> Self {
+        Self::Full((!bytes.is_empty()).then(|| bytes.into()))
+    }
+}
+
+/// An error aborts the connection: what came before is cut off, and never looks like the end.
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = ReadError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Messages(stream, _) => {
+                stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Messages(..) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Messages(..) => SizeHint::new(),
+        }
+    }
+}
