@@ -8,8 +8,9 @@ use acklog_log::LogReader;
 use acklog_log::SimDisk;
 use acklog_protocol::frame::{self, Frame, FrameKind};
 use acklog_protocol::{
-    Effect, ForgetError, Input, LineView, MasterOptions, Outcome, ReadOrder, Refusal,
-    STRANGERS_MAX, SecondaryEffect, SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd,
+    Effect, FollowerEffect, FollowerInput, ForgetError, Input, LeaderEffect, LeaderInput, LineView,
+    Machine, MasterOptions, Outcome, ReadOrder, Refusal, STRANGERS_MAX, SecondaryOptions,
+    SecondaryPhase, SessionEnd,
 };
 use acklog_types::Unreadable;
 use acklog_types::{
@@ -147,7 +148,6 @@ impl Cluster {
             name: self.master_name.clone(),
             log: found.log.expect("a master's log has an identity"),
             request_timeout: self.options.request_timeout,
-            faults: self.options.faults,
             heartbeat_interval: self.options.heartbeat_interval,
             cluster_size: self.options.cluster_size,
             secondaries: self.options.secondaries.clone(),
@@ -163,7 +163,8 @@ impl Cluster {
         self.positions.master_started();
         self.stopping = false;
         let what = start_of(&found);
-        self.master = Some(MasterNode::new(self.instant(), options, log, found));
+        self.master =
+            Some(MasterNode::new(self.instant(), options, self.options.faults, log, found));
         self.note(&format!("master starts with {what}"));
     }
 
@@ -187,7 +188,6 @@ impl Cluster {
             instance: InstanceId::new(self.rng.random()),
             request_timeout: self.options.request_timeout,
             reconnect_delay: self.options.reconnect_delay,
-            faults: self.options.faults,
             seed: self.rng.random(),
         };
         *self.lives.entry(Some(name.clone())).or_default() += 1;
@@ -197,7 +197,7 @@ impl Cluster {
             false => self.checker.started_empty(name),
         }
         let what = start_of(&found);
-        let node = SecondaryNode::new(self.instant(), options, log, found);
+        let node = SecondaryNode::new(self.instant(), options, self.options.faults, log, found);
         self.secondaries.insert(name.clone(), node);
         self.note(&format!("{name} starts with {what}"));
     }
@@ -234,11 +234,11 @@ impl Cluster {
     /// Whether every node has and shows all of the master's log, and every secondary is ready.
     pub fn has_converged(&self) -> bool {
         let Some(master) = &self.master else { return false };
-        let (log, end) = (Some(master.machine.log_id()), self.checker.accepted_count());
+        let (log, end) = (Some(master.machine.get_ref().log_id()), self.checker.accepted_count());
         let has_all = |log: &LogReader| log.durable_end().get() == end;
         let is_whole = |node: &SecondaryNode| {
             has_all(&node.log.reader)
-                && node.machine.log_id() == log
+                && node.machine.get_ref().log_id() == log
                 && node.phase() == SecondaryPhase::Ready
         };
         has_all(&master.log.reader) && self.secondaries.values().all(is_whole)
@@ -257,7 +257,7 @@ impl Cluster {
             writeln!(out, "{health:#?}").expect("a string takes all");
         }
         for node in self.secondaries.values() {
-            writeln!(out, "{:?}", node.machine.health()).expect("a string takes all");
+            writeln!(out, "{:?}", node.health(self.instant())).expect("a string takes all");
         }
         let lines: Vec<&str> = self.trace.lines().rev().take(SUMMARY_LINES).collect();
         for line in lines.into_iter().rev() {

@@ -8,11 +8,11 @@ use acklog_log::SimDisk;
 use acklog_log::disk::{Committer, DiskOptions, OpenError, Recovered, Scrubber, recover};
 use acklog_log::{LogReader, LogWriter, Opened};
 use acklog_protocol::{
-    Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
-    SecondaryHealth, SecondaryOptions, SecondaryPhase,
+    Faulty, Machine, Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary,
+    Secondary, SecondaryHealth, SecondaryOptions, SecondaryPhase,
 };
 use acklog_types::{
-    Damage, DiskChange, DiskFault, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+    Damage, DiskChange, DiskFault, Faults, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
 };
 
 use super::cluster::Event;
@@ -20,7 +20,7 @@ use super::cluster::Event;
 /// A master with its log.
 #[derive(Debug)]
 pub struct MasterNode {
-    pub(super) machine: Master<LogReader>,
+    pub(super) machine: Faulty<Master<LogReader>>,
     pub(super) log: NodeLog,
     pub(super) stalled: Stalled,
 }
@@ -30,7 +30,7 @@ pub struct MasterNode {
 pub struct SecondaryNode {
     /// The name that it tells its master.
     pub(super) registers_as: NodeName,
-    pub(super) machine: Secondary<LogReader>,
+    pub(super) machine: Faulty<Secondary<LogReader>>,
     pub(super) log: NodeLog,
     pub(super) stalled: Stalled,
 }
@@ -154,10 +154,17 @@ pub(super) struct Stalled {
 }
 
 impl MasterNode {
-    pub(super) fn new(now: Instant, options: MasterOptions, log: NodeLog, found: Found) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        options: MasterOptions,
+        faults: Faults,
+        log: NodeLog,
+        found: Found,
+    ) -> Self {
         let Found { end, is_old, members, losses, keys, on_disk, .. } = found;
         let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
         let machine = Master::new(now, options, restored, log.reader.clone());
+        let machine = Faulty::new(now, machine, faults);
         Self { machine, log, stalled: Stalled::default() }
     }
 
@@ -177,11 +184,18 @@ impl MasterNode {
 }
 
 impl SecondaryNode {
-    pub(super) fn new(now: Instant, options: SecondaryOptions, log: NodeLog, found: Found) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        options: SecondaryOptions,
+        faults: Faults,
+        log: NodeLog,
+        found: Found,
+    ) -> Self {
         let registers_as = options.name.clone();
         let Found { log: id, end, on_disk, .. } = found;
         let restored = RestoredSecondary { log: id, end, on_disk };
         let machine = Secondary::new(now, options, restored, log.reader.clone());
+        let machine = Faulty::new(now, machine, faults);
         Self { registers_as, machine, log, stalled: Stalled::default() }
     }
 
@@ -191,12 +205,12 @@ impl SecondaryNode {
 
     /// How far it is, as it says itself.
     pub fn phase(&self) -> SecondaryPhase {
-        self.machine.health().phase
+        self.machine.get_ref().phase()
     }
 
     /// What it shows as its health.
-    pub fn health(&self) -> SecondaryHealth {
-        self.machine.health()
+    pub fn health(&self, now: Instant) -> SecondaryHealth {
+        self.machine.health(now)
     }
 
     /// The secondary's log.

@@ -75,11 +75,11 @@ impl Cluster {
     pub fn is_only_copy_damaged(&self) -> bool {
         let Some(master) = &self.master else { return false };
         let Some(damage) = master.log.reader.damage() else { return false };
-        let log = Some(master.machine.log_id());
+        let log = Some(master.machine.get_ref().log_id());
         let has_it = |node: &SecondaryNode| {
             let end = node.log.reader.durable_end();
             let is_comparable = || master.log.reader.running_checksum(end).is_ok();
-            node.machine.log_id() == log && end >= damage.until && is_comparable()
+            node.machine.get_ref().log_id() == log && end >= damage.until && is_comparable()
         };
         !self.secondaries.values().any(has_it)
     }

@@ -178,8 +178,8 @@ impl Cluster {
             _ => change = log.commit(),
         }
         machine.step(now, Input::Durable(log.reader.durable_end()));
-        if log.reader.members_version() > machine.remembered_version() {
-            machine.step(now, Input::Remembered(log.reader.members_version()));
+        if log.reader.members_version() > machine.get_ref().remembered_version() {
+            machine.step(now, LeaderInput::Remembered(log.reader.members_version()).into());
         }
         let shown = machine.health(now).log_end;
         assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");
@@ -213,13 +213,13 @@ impl Cluster {
             _ => node.log.commit(),
         };
         let end = node.log.reader.durable_end();
-        node.machine.step(now, SecondaryInput::Durable(end));
+        node.machine.step(now, Input::Durable(end));
         if let Some(change) = change {
             node.machine.step(
                 now,
                 match &change {
-                    DiskChange::Fault(fault) => SecondaryInput::DiskFault(fault.clone()),
-                    DiskChange::Well => SecondaryInput::DiskWell,
+                    DiskChange::Fault(fault) => Input::DiskFault(fault.clone()),
+                    DiskChange::Well => Input::DiskWell,
                 },
             );
             self.note_change(Some(name), &change);
@@ -227,7 +227,7 @@ impl Cluster {
         if let Some(SecondaryNode { machine, log, .. }) = self.secondaries.get_mut(name)
             && let Some(damage) = log.damage_news()
         {
-            machine.step(now, SecondaryInput::Damage(damage));
+            machine.step(now, Input::Damage(damage));
         }
         self.try_again(Some(name));
     }

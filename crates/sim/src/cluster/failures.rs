@@ -144,7 +144,7 @@ impl Cluster {
         match name {
             None => {
                 if let Some(node) = &mut self.master {
-                    node.machine.disconnect();
+                    node.machine.disconnect(now);
                 }
                 self.drain_master();
             }

@@ -160,7 +160,7 @@ impl Cluster {
                     return;
                 }
                 let session = SessionId::new(link);
-                Input::SessionUp { session, address: format!("link {link}") }
+                LeaderInput::SessionUp { session, address: format!("link {link}") }.into()
             }
             Event::Read { link, order } => {
                 let found = read(&master.log.reader, order);
@@ -192,8 +192,9 @@ impl Cluster {
             }
             Event::Compared { link, is_same, .. } => {
                 self.positions.compared(self.now, link);
-                Input::Compared { session: SessionId::new(link), is_same }
+                LeaderInput::Compared { session: SessionId::new(link), is_same }
             }
+            .into(),
             Event::Dialed { .. } => return,
         };
         master.machine.step(now, input);
@@ -215,10 +216,10 @@ impl Cluster {
                 return self.tell_secondary_of_disk(name, &event);
             }
             Event::Dialed { link: Some(link), .. } => {
-                SecondaryInput::Connected(SessionId::new(link))
+                FollowerInput::Connected(SessionId::new(link)).into()
             }
             Event::Dialed { link: None, .. } => {
-                SecondaryInput::DialFailed { reason: "unreachable".to_owned() }
+                FollowerInput::DialFailed { reason: "unreachable".to_owned() }.into()
             }
             Event::Down { link, .. } => {
                 let Some(state) = self.links.get_mut(&link).filter(|link| link.secondary_open)
@@ -226,16 +227,16 @@ impl Cluster {
                     return;
                 };
                 state.secondary_open = false;
-                SecondaryInput::SessionDown {
+                Input::SessionDown {
                     session: SessionId::new(link),
                     reason: SessionEnd::Lost("cut".to_owned()),
                 }
             }
             Event::Arrive { link, bytes, .. } => {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
-                SecondaryInput::Frame { session: SessionId::new(link), frame }
+                Input::Frame { session: SessionId::new(link), frame }
             }
-            Event::Part { link, .. } => SecondaryInput::Heard(SessionId::new(link)),
+            Event::Part { link, .. } => Input::Heard(SessionId::new(link)),
             Event::Accepted { .. }
             | Event::Remembered { .. }
             | Event::Compared { .. }
@@ -258,7 +259,9 @@ impl Cluster {
                     self.transmit(session.get(), true, &frame);
                 }
                 Effect::Read { session, order } => self.begin_read(session, order),
-                Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
+                Effect::Role(LeaderEffect::Release { waiter, outcome }) => {
+                    self.release(waiter, &outcome)
+                }
                 Effect::Mend { peer, run } => {
                     self.note(&format!(
                         "master gets id={} from {peer} for its repair",
@@ -267,11 +270,13 @@ impl Cluster {
                     self.master.iter().for_each(|node| node.log.reader.mend(&peer, &run));
                     self.sync(None);
                 }
-                Effect::Remember { version, names, losses } => {
+                Effect::Role(LeaderEffect::Remember { version, names, losses }) => {
                     let event = Event::Remembered { version, names, losses, life: self.life(None) };
                     self.write_down(None, event);
                 }
-                Effect::Compare { session, end, told } => self.compare(session, end, told),
+                Effect::Role(LeaderEffect::Compare { session, end, told }) => {
+                    self.compare(session, end, told)
+                }
                 Effect::Close { session, reason } => {
                     self.judge_close(session, &reason);
                     self.note(&format!("master closes connection {session}: {reason}"));
@@ -302,8 +307,8 @@ impl Cluster {
             let Some(node) = node else { return };
             let Some(effect) = node.machine.poll_effect() else { break };
             match effect {
-                SecondaryEffect::Dial => self.dial(name),
-                SecondaryEffect::Send { session, frame } => {
+                Effect::Role(FollowerEffect::Dial) => self.dial(name),
+                Effect::Send { session, frame } => {
                     let log = node.log.reader.clone();
                     let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
                         self.sync(Some(name));
@@ -315,11 +320,11 @@ impl Cluster {
                     }
                     self.transmit(session.get(), false, &frame);
                 }
-                SecondaryEffect::Read { session, order } => {
+                Effect::Read { session, order } => {
                     let found = read(&node.log.reader, order);
-                    node.machine.step(now, SecondaryInput::Read { session, found });
+                    node.machine.step(now, Input::Read { session, found });
                 }
-                SecondaryEffect::Mend { peer, run } => {
+                Effect::Mend { peer, run } => {
                     node.log.reader.mend(&peer, &run);
                     self.note(&format!(
                         "{name} gets id={} from {peer} for its repair",
@@ -327,13 +332,13 @@ impl Cluster {
                     ));
                     self.sync(Some(name));
                 }
-                SecondaryEffect::Append(run) => {
-                    let log = node.machine.log_id().expect("messages come from a log");
+                Effect::Role(FollowerEffect::Append(run)) => {
+                    let log = node.machine.get_ref().log_id().expect("messages come from a log");
                     node.log.writer.append_run(log, &run);
                     self.note(&format!("{name} appends id={}", run.range()));
                     self.sync(Some(name));
                 }
-                SecondaryEffect::Close { session, reason } => {
+                Effect::Close { session, reason } => {
                     self.note(&format!("{name} closes connection {session}: {reason}"));
                     self.hang_up(session.get(), false);
                 }
@@ -344,11 +349,11 @@ impl Cluster {
 
     pub(super) fn look(&mut self) {
         if let Some(master) = &self.master {
-            let log = Some(master.machine.log_id());
+            let log = Some(master.machine.get_ref().log_id());
             self.checker.look_at(&self.master_name, &self.master_name, log, &master.log.reader);
         }
         for (name, node) in &self.secondaries {
-            let log = node.machine.log_id();
+            let log = node.machine.get_ref().log_id();
             self.checker.look_at(name, &node.registers_as, log, &node.log.reader);
         }
     }
