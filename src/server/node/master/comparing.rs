@@ -6,22 +6,18 @@
 //! core task. The sender or the secondary waits meanwhile; nobody else does.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use acklog_log::{LogReader, ReadError};
-use acklog_protocol::{FirstUse, LeaderInput, Machine};
+use acklog_protocol::FirstUse;
 use acklog_threads::{NoThread, ThreadPool};
-use acklog_types::Unreadable;
 use acklog_types::{
-    Checksum, IdempotencyKey, LogEnd, MESSAGE_TARGET, MessageId, SessionId, WaiterId,
+    Checksum, IdempotencyKey, LogEnd, MESSAGE_TARGET, MessageId, SessionId, Unreadable, WaiterId,
 };
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::leader::Leader;
-use crate::server::node::driver::Core;
 use crate::server::node::{Append, SenderKey};
 
 /// Threads that compare, at most. More would take the processor from those that send something new;
@@ -116,20 +112,5 @@ pub(super) fn log_replay(append: &Append, first: MessageId, first_use: Option<&F
     if first_use == Some(&FirstUse::SameMessage) {
         let key = append.key.as_deref().map(SenderKey::key).map(IdempotencyKey::as_str);
         debug!(target: MESSAGE_TARGET, id = %first, key, "sent before, under the same key");
-    }
-}
-
-impl Core<Leader> {
-    /// A comparison is done.
-    pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
-        match compared {
-            Compared::Batch { waiter, first, compared } => {
-                self.batch_compared(now, waiter, first, compared);
-            }
-            Compared::Log(session, is_same) => {
-                self.role.comparing.logs.remove(&session);
-                self.machine.step(now, LeaderInput::Compared { session, is_same }.into());
-            }
-        }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
-use acklog_protocol::{Admission, AppendRequest, FirstUse, Outcome, Refusal, Wait};
+use acklog_protocol::{
+    Admission, AppendRequest, FirstUse, LeaderInput, Machine, Outcome, Refusal, Wait,
+};
 use acklog_types::{
     Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId, record_bytes,
 };
 use tracing::debug;
 
-use super::comparing::{compare, log_replay};
+use super::comparing::{Compared, compare, log_replay};
 use super::large::{RECORD_WORK, is_large};
 use super::leader::Leader;
 use crate::server::node::driver::Core;
@@ -22,6 +24,19 @@ const PREVIEW_BYTES: usize = 64;
 const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
 impl Core<Leader> {
+    /// Tells the machine what a comparison found.
+    pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
+        match compared {
+            Compared::Batch { waiter, first, compared } => {
+                self.batch_compared(now, waiter, first, compared);
+            }
+            Compared::Log(session, is_same) => {
+                self.role.comparing.forget_log(session);
+                self.machine.step(now, LeaderInput::Compared { session, is_same }.into());
+            }
+        }
+    }
+
     /// Takes an append, or lets a large one wait for its turn. Returns how much work it was.
     pub(super) fn take_append(&mut self, now: Instant, waiter: WaiterId, append: Append) -> usize {
         let work = append_work(&append);
