@@ -24,7 +24,7 @@ use rand_chacha::ChaCha8Rng;
 use self::damage::Flipped;
 use super::check::{Checker, Sent};
 use super::link::{Link, Network, Rule, RuleAction, describe};
-use super::node::{Found, MasterNode, SecondaryNode, Stalled};
+use super::node::{AnyNode, Found, MasterNode, SecondaryNode, Stalled};
 use super::options::ClusterOptions;
 use super::positions::Positions;
 
@@ -286,6 +286,21 @@ impl Cluster {
         self.secondaries.iter()
     }
 
+    /// A node that runs (none: the master).
+    fn node(&self, name: Option<&NodeName>) -> Option<&dyn AnyNode> {
+        match name {
+            None => self.master.as_ref().map(|node| node as _),
+            Some(name) => self.secondaries.get(name).map(|node| node as _),
+        }
+    }
+
+    fn node_mut(&mut self, name: Option<&NodeName>) -> Option<&mut dyn AnyNode> {
+        match name {
+            None => self.master.as_mut().map(|node| node as _),
+            Some(name) => self.secondaries.get_mut(name).map(|node| node as _),
+        }
+    }
+
     /// Virtual time since the start.
     pub fn now(&self) -> Duration {
         self.now
@@ -319,6 +334,7 @@ impl Cluster {
 mod answers;
 mod damage;
 mod disks;
+mod effects;
 mod failures;
 mod forgery;
 mod judge;

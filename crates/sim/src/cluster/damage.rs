@@ -31,11 +31,7 @@ impl Cluster {
         let mut files = segments(&disk);
         // The last one is being written.
         files.pop();
-        let runs = match name {
-            None => self.master.is_some(),
-            Some(name) => self.secondaries.contains_key(name),
-        };
-        if files.is_empty() || !runs {
+        if files.is_empty() || self.node(name).is_none() {
             return false;
         }
         let file = files.swap_remove(self.disk_rng.random_range(0..files.len()));
@@ -53,13 +49,7 @@ impl Cluster {
     /// Has a node (none: the master) read its old segments. It is told what it finds.
     pub fn scrub(&mut self, name: Option<&NodeName>) {
         let Some(segments) = self.disk(name).map(|disk| segments(disk).len()) else { return };
-        match name {
-            None => self.master.iter_mut().for_each(|node| node.log.scrub(segments)),
-            Some(name) => {
-                let node = self.secondaries.get_mut(name);
-                node.into_iter().for_each(|node| node.log.scrub(segments));
-            }
-        }
+        self.node_mut(name).into_iter().for_each(|node| node.log_mut().scrub(segments));
         self.sync(name);
     }
 

@@ -77,7 +77,7 @@ impl Cluster {
             self.note(&format!("sender {waiter}: {text} becomes id={id}"));
         }
         self.sync(None);
-        self.drain_master();
+        self.drain(None);
     }
 
     /// Waits for a message that is there already.
@@ -98,7 +98,7 @@ impl Cluster {
     fn waits(&mut self, waiter: WaiterId, sent: Sent, why: &str) {
         self.checker.joined(waiter, sent);
         self.note(&format!("sender {waiter}: {why} id={}", sent.id));
-        self.drain_master();
+        self.drain(None);
     }
 
     fn sent(&self, id: MessageId, wanted: u64, wait: Wait) -> Sent {
@@ -108,12 +108,9 @@ impl Cluster {
 
     /// A sender hangs up.
     pub fn cancel(&mut self, waiter: WaiterId) {
-        let now = self.instant();
         self.checker.canceled(waiter);
-        if let Some(master) = &mut self.master {
-            master.machine.step(now, LeaderInput::Cancel(waiter).into());
-        }
-        self.drain_master();
+        self.tell_master(LeaderInput::Cancel(waiter).into());
+        self.drain(None);
     }
 
     /// Asks the master to forget a secondary.
@@ -129,27 +126,24 @@ impl Cluster {
         if let (Ok(()), Some(before)) = (&forgotten, &before) {
             self.judge_forgotten(name, before);
         }
-        self.drain_master();
+        self.drain(None);
         forgotten
     }
 
     /// Lets the master stop: it answers everybody whose message is durable, the others when theirs are.
     pub fn shut_down_master(&mut self) {
-        self.tell_master(Input::Shutdown);
+        self.stop_master(Input::Shutdown);
     }
 
     /// Lets the master stop now: it answers everybody.
     pub fn give_up_master(&mut self) {
-        self.tell_master(LeaderInput::GiveUp.into());
+        self.stop_master(LeaderInput::GiveUp.into());
     }
 
-    fn tell_master(&mut self, input: Input<LeaderInput>) {
+    fn stop_master(&mut self, input: Input<LeaderInput>) {
         self.stopping = true;
-        let now = self.instant();
-        if let Some(master) = &mut self.master {
-            master.machine.step(now, input);
-        }
-        self.drain_master();
+        self.tell_master(input);
+        self.drain(None);
     }
 
     /// A sender is answered.
