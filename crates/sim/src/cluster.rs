@@ -14,7 +14,7 @@ use acklog_protocol::{
 };
 use acklog_types::Unreadable;
 use acklog_types::{
-    IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,
+    IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
     WriteConcern,
 };
 use bytes::{Bytes, BytesMut};
@@ -23,6 +23,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::damage::Flipped;
 use super::check::{Checker, Sent};
+use super::event::Event;
 use super::link::{Link, Network, Rule, RuleAction, describe};
 use super::node::{AnyNode, Found, MasterNode, SecondaryNode, Stalled};
 use super::options::ClusterOptions;
@@ -30,31 +31,6 @@ use super::positions::Positions;
 
 /// Lines of the trace that a failure's report shows.
 const SUMMARY_LINES: usize = 60;
-
-/// Something that happens to one node.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// Bytes of one frame arrive at one end of a link.
-    Arrive { link: u64, at_master: bool, kind: FrameKind, bytes: Bytes },
-    /// A part of a frame arrives at one end of a link.
-    Part { link: u64, at_master: bool },
-    /// One end of a link learns that it is gone.
-    Down { link: u64, at_master: bool },
-    /// The master accepts a connection.
-    Accepted { link: u64 },
-    /// A secondary's dial is over.
-    Dialed { secondary: NodeName, life: u64, link: Option<u64> },
-    /// What the master asked of its files for a link was read.
-    Read { link: u64, order: ReadOrder },
-    /// A node's log made durable what it had (none: the master's).
-    Synced { secondary: Option<NodeName>, life: u64 },
-    /// The master wrote down a list of names.
-    Remembered { version: u64, names: Vec<NodeName>, losses: Losses, life: u64 },
-    /// The master's files told whether a secondary's log is the same.
-    Compared { link: u64, is_same: Result<bool, Unreadable>, life: u64 },
-    /// A node's disk takes nothing more (none: the master's).
-    DiskBroke { secondary: Option<NodeName>, life: u64 },
-}
 
 /// A simulated cluster.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use acklog_types::{
     SessionId,
 };
 
-use super::cluster::Event;
+use super::event::Event;
 
 /// A node: its state machine with its log.
 #[derive(Debug)]
