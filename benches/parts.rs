@@ -12,9 +12,11 @@ use acklog::server::http::{Form, ListingRoom, MessageStream};
 use acklog_log::{LogReader, LogWriter, in_memory};
 use acklog_protocol::frame::{Frame, Request, decode, encode};
 use acklog_protocol::gap_buffer::GapBuffer;
-use acklog_protocol::{Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait};
+use acklog_protocol::{
+    AppendRequest, Input, Machine, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait,
+};
 use acklog_types::{
-    Batch, Faults, IdRange, InBatch, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId,
+    Batch, IdRange, InBatch, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId,
     WriteConcern, encode_record,
 };
 use bytes::BytesMut;
@@ -79,7 +81,6 @@ fn master(senders: usize) -> (Master<LogReader>, LogWriter) {
         name: "master".parse().expect("a name"),
         log: LogId::new(7),
         request_timeout: Duration::from_secs(1),
-        faults: Faults::default(),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
         secondaries: None,
@@ -101,7 +102,9 @@ fn gate_release(bencher: Bencher<'_, '_>, senders: u64) {
     let (now, mut next) = (Instant::now(), 0);
     bencher.counter(ItemsCount::new(senders)).bench_local(|| {
         for _ in 0..senders {
-            let taken = master.append(now, WaiterId::new(next), Wait::default(), None, 1);
+            let request =
+                AppendRequest { wait: Wait::default(), key: None, messages: 1, bytes: 64 };
+            let taken = master.append(now, WaiterId::new(next), request);
             assert!(taken.is_ok(), "there is room for all of them");
             next += 1;
         }

@@ -78,10 +78,11 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         let comm_listener = tokio::net::TcpListener::from_std(comm_listener)?;
         let (address, workers) = (comm_listener.local_addr()?, config.common.comm_workers);
         info!(%address, workers, "listening for secondaries");
+        let faults = Faults { send_delay: config.common.send_delay, ..Faults::default() };
         let options = master_options(&config, log.log.unwrap_or(new_log));
         let max_connections = descriptors::http_connections_of_master();
         tell_if_too_few(max_connections, config.max_waiting);
-        let handle = start_master(options, log, comm_listener, halt.clone(), &tasks);
+        let handle = start_master(options, faults, log, comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
             max_message_bytes: config.max_message_bytes,
             max_connections,
@@ -125,19 +126,16 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
         debug!(%instance, seed, "drawn for this run");
+        let (send_delay, store_delay) = (config.common.send_delay, config.store_delay);
+        let faults = Faults { send_delay, store_delay, ..Faults::default() };
         let options = SecondaryOptions {
             name: config.name.clone(),
             instance,
             request_timeout: config.common.request_timeout,
             reconnect_delay: config.reconnect_delay,
-            faults: Faults {
-                send_delay: config.common.send_delay,
-                store_delay: config.store_delay,
-                ..Faults::default()
-            },
             seed,
         };
-        let handle = start_secondary(options, log, master, halt.clone(), &tasks);
+        let handle = start_secondary(options, faults, log, master, halt.clone(), &tasks);
         let max_connections = descriptors::http_connections_of_secondary();
         let http = HttpConfig { max_connections, ..http_config(config.name, &config.common) };
         let server = Server::start(http, Node::Secondary(handle), http_listener)
@@ -163,7 +161,6 @@ fn master_options(config: &MasterConfig, log: LogId) -> MasterOptions {
         name: config.name.clone(),
         log,
         request_timeout: config.common.request_timeout,
-        faults: Faults { send_delay: config.common.send_delay, ..Faults::default() },
         heartbeat_interval: config.heartbeat_interval,
         cluster_size: config.cluster_size,
         secondaries: config.listed_secondaries().cloned(),

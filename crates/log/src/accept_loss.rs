@@ -7,9 +7,9 @@ use std::path::Path;
 use acklog_types::LogEnd;
 use thiserror::Error;
 
+use super::disk::directory::{lock_directory, open_directory};
 use super::disk::inspect::{InspectError, accepted_losses, role_of};
 use super::disk::{OpenError, Role, accept_losses};
-use super::open::{lock_directory, open_directory};
 
 /// Why no loss was accepted. Nothing was changed then.
 #[derive(Debug, Error)]

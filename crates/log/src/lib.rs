@@ -49,7 +49,6 @@ mod open;
 mod opened;
 mod reader;
 mod reset;
-mod shared;
 #[cfg(any(test, feature = "sim-disk"))]
 mod sim_disk;
 pub mod storage;

@@ -1,6 +1,6 @@
 //! Opens a log in a directory and starts its background threads.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,13 +9,11 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 use super::Opened;
+use super::disk::directory::{DirectoryLock, lock_directory, open_directory};
+use super::disk::shared::SharedLog;
 use super::disk::{DiskOptions, OpenError, Recovered, is_of_log, recover};
-use super::shared::SharedLog;
-use super::storage::{Directory, Storage};
+use super::storage::Storage;
 use super::watched::Watched;
-
-/// The file that is locked to tell other processes that a directory is in use.
-const LOCK: &str = "lock";
 
 /// The background threads of a log on disk, and the lock of its directory. Empty for a log in
 /// memory.
@@ -111,23 +109,6 @@ fn start(recovered: Recovered, lock: Option<DirectoryLock>) -> io::Result<(Opene
     Ok((opened, background))
 }
 
-/// The lock of a directory. Dropping it releases the lock.
-#[derive(Debug)]
-pub(super) struct DirectoryLock {
-    /// Shows users that a process has the directory, and proves that it is writable.
-    _file: File,
-    /// Holds even if a user removes the file.
-    _directory: File,
-}
-
-/// Opens an existing directory.
-///
-/// # Errors
-/// When it cannot be opened.
-pub(super) fn open_directory(path: &Path) -> Result<Directory, OpenError> {
-    Directory::open(path).map_err(|error| OpenError::unusable(path, "open", &error))
-}
-
 /// Creates a directory if it is missing, so that it survives a crash.
 ///
 /// # Errors
@@ -154,25 +135,6 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Locks the directory that was opened at `path`.
-///
-/// # Errors
-/// When another process has the lock, or the directory is not writable.
-pub(super) fn lock_directory(
-    directory: &Directory,
-    path: &Path,
-) -> Result<DirectoryLock, OpenError> {
-    let refused = |error| match error {
-        TryLockError::WouldBlock => OpenError::InUse { path: path.display().to_string() },
-        TryLockError::Error(error) => OpenError::unusable(path, "lock", &error),
-    };
-    let file = directory.open_or_create(LOCK);
-    let file = file.map_err(|error| OpenError::unusable(path, "write to", &error))?;
-    file.try_lock().map_err(refused)?;
-    let directory = directory.lock().map_err(refused)?;
-    Ok(DirectoryLock { _file: file, _directory: directory })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -182,6 +144,7 @@ mod tests {
     use super::*;
     use crate::FreezingDisk;
     use crate::disk::Sizes;
+    use crate::disk::directory::LOCK;
 
     #[tokio::test]
     async fn an_end_waits_for_what_is_written_and_for_no_read_of_an_old_segment() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use acklog_types::{KeyHash, LogEnd, LogId, Losses, MessageId, NodeName, RunningChecksum};
 
 use super::chunk::CHUNK_BYTES;
-use super::shared::{Before, SharedLog};
+use super::disk::shared::{Before, SharedLog};
 use super::{LogReader, LogWriter};
 
 /// A log that was opened, and what was found in it.

@@ -8,8 +8,8 @@ use acklog_types::{Damage, DiskFault, IdRange, LogEnd, MessageId, NodeName, Reco
 use bytes::BytesMut;
 use thiserror::Error;
 
+use super::disk::shared::SharedLog;
 use super::disk::{Cursor, DamagedPlace, DiskState, Segments};
-use super::shared::SharedLog;
 
 /// A reading end of a log. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use acklog_types::rfc3339;
 use thiserror::Error;
 
+use super::disk::directory::{lock_directory, open_directory};
 use super::disk::inspect::{InspectError, role_of};
 use super::disk::{OpenError, Role, is_of_log};
-use super::open::{lock_directory, open_directory};
 use super::storage::{Directory, Storage};
 
 /// Why a directory was not reset.

@@ -2,7 +2,7 @@
 //! same.
 
 use acklog_types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
-use acklog_types::{LogView, Unreadable};
+use acklog_types::{LogView, UnreadBatch, Unreadable};
 
 use super::{LogReader, Page, ReadError};
 
@@ -119,6 +119,15 @@ impl LogReader {
 impl From<&ReadError> for Unreadable {
     fn from(error: &ReadError) -> Self {
         Self(error.to_string())
+    }
+}
+
+impl From<ReadError> for UnreadBatch {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Passing { detail } => Self::Passing(detail),
+            ReadError::Damaged { detail, .. } => Self::Damaged(detail),
+        }
     }
 }
 

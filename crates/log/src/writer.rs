@@ -9,7 +9,7 @@ use acklog_types::{
 
 use super::LogReader;
 use super::disk::DiskState;
-use super::shared::SharedLog;
+use super::disk::shared::SharedLog;
 
 /// The writing end of a log. There is one; it belongs to the node's core task.
 #[derive(Debug)]

@@ -6,15 +6,16 @@
 //! the same code runs in production behind a thin shell. Log lines are the one exception: nothing depends on them.
 //!
 //! # How it is driven
-//! [`Master`] and [`Secondary`] have the same four kinds of method, after quinn-proto's vocabulary:
+//! [`Master`] and [`Secondary`] are both a [`Machine`], after quinn-proto's vocabulary:
 //!
 //! - `step(now, input)` takes in what happened; `handle_timeout(now)` does what is due;
 //! - `poll_effect()` says what to do next; call it until it returns none after each of the above;
-//! - `next_deadline()` says when `handle_timeout` is due next; the shell holds the only sleep;
-//! - commands and questions of the application: `append`, `join`, `forget`, `health`, `set_faults`, `disconnect`.
+//! - `next_deadline()` says when `handle_timeout` is due next; the driver holds the only timer;
+//! - what a master is asked directly: `append`, `key_compared`, `join`, `forget`.
 //!
-//! `now` must never go back. Chance comes from a seed in the options. A node that its [faults](acklog_types::Faults)
-//! pause is not told of connections and frames until it goes on; they wait where they came from.
+//! `now` must never go back. Chance comes from a seed in the options. [`Faulty`] wraps either machine to let things go
+//! wrong on demand. A node that its [faults](acklog_types::Faults) pause is not told of connections and frames until it
+//! goes on; they wait where they came from.
 //!
 //! # What holds
 //! - *Order.* The master gives ids; a secondary appends only what continues its log and holds the rest in a
@@ -47,6 +48,7 @@ mod health;
 mod idempotency;
 mod in_flight;
 mod line;
+mod machine;
 mod master;
 mod outcome;
 mod own_time;
@@ -54,21 +56,25 @@ mod progress;
 mod repair;
 mod secondary;
 mod status;
+mod unflushed;
 mod write_concern;
 
 use std::time::Duration;
 
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
-pub use faults::HANDSHAKE_DELAY_MAX;
+pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
 pub use idempotency::FirstUse;
 pub use line::{LONG_FRAME_BYTES, LineView};
+pub use machine::{Effect, Input, Machine};
 pub use master::{
-    Effect, HANDSHAKE_TIMEOUT, Input, Master, MasterOptions, RestoredMaster, STRANGERS_MAX,
+    HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
+    STRANGERS_MAX,
 };
-pub use outcome::{ForgetError, Outcome, Receipt, Refusal, Wait};
+pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refusal, Wait};
+pub use own_time::OwnTime;
 pub use progress::ReadOrder;
 pub use secondary::{
-    HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryEffect, SecondaryInput, SecondaryOptions,
+    FollowerEffect, FollowerInput, HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryOptions,
 };
 pub use status::{
     DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acklog_types::{DiskFault, LogEnd, MessageId, NodeName, WriteConcern};
+use acklog_types::{DiskFault, KeyHash, LogEnd, MessageId, NodeName, WriteConcern};
 use thiserror::Error;
 
 /// What a sender waits for.
@@ -13,6 +13,33 @@ pub struct Wait {
     pub write_concern: Option<WriteConcern>,
     /// How long the sender waits for them; none: as long as it takes. Zero: answer at once with what is so far.
     pub timeout: Option<Duration>,
+}
+
+/// What a sender wants to append: how much it is, never the messages themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendRequest {
+    /// What the sender waits for.
+    pub wait: Wait,
+    /// The hash of the batch's idempotency key; none where it is not sent again.
+    pub key: Option<KeyHash>,
+    /// How many messages there are; at least one.
+    pub messages: u64,
+    /// How many bytes they take as records.
+    pub bytes: usize,
+}
+
+/// What becomes of a batch that is not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is new. The caller appends it to the log at once, from this id on, and tells when it is durable, all of it
+    /// together.
+    Append(MessageId),
+    /// The batch that begins with this message may have its key. The caller compares the two, without keeping anything
+    /// else waiting, and tells the result by [`Master::key_compared`](crate::Master::key_compared). Nothing is to be
+    /// told where the sender is canceled meanwhile.
+    Compare(MessageId),
+    /// Nothing is to be done: the sender waits for a batch that is there, or its answer is an effect.
+    Waits,
 }
 
 /// The answer to one sender. Each that is accepted gets exactly one.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Translates between the time outside and a node's own, which leaves out all the time in which the node was paused.
 /// A timer of a paused node therefore has as much left when the node goes on as it had when it stopped.
 #[derive(Debug, Default)]
-pub(super) struct OwnTime {
+pub struct OwnTime {
     /// All pauses that are over.
     missed: Duration,
     paused_since: Option<Instant>,

@@ -8,12 +8,13 @@ use acklog_log::LogReader;
 use acklog_log::SimDisk;
 use acklog_protocol::frame::{self, Frame, FrameKind};
 use acklog_protocol::{
-    Effect, ForgetError, Input, LineView, MasterOptions, Outcome, ReadOrder, Refusal,
-    STRANGERS_MAX, SecondaryEffect, SecondaryInput, SecondaryOptions, SecondaryPhase, SessionEnd,
+    Effect, FollowerEffect, FollowerInput, ForgetError, Input, LeaderEffect, LeaderInput, LineView,
+    Machine, MasterOptions, Outcome, ReadOrder, Refusal, STRANGERS_MAX, SecondaryOptions,
+    SecondaryPhase, SessionEnd,
 };
 use acklog_types::Unreadable;
 use acklog_types::{
-    IdRange, InstanceId, LogId, Losses, MessageId, NodeName, Records, Run, SessionId, WaiterId,
+    IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
     WriteConcern,
 };
 use bytes::{Bytes, BytesMut};
@@ -22,38 +23,14 @@ use rand_chacha::ChaCha8Rng;
 
 use self::damage::Flipped;
 use super::check::{Checker, Sent};
+use super::event::Event;
 use super::link::{Link, Network, Rule, RuleAction, describe};
-use super::node::{Found, MasterNode, SecondaryNode, Stalled};
+use super::node::{AnyNode, Found, MasterNode, SecondaryNode, Stalled};
 use super::options::ClusterOptions;
 use super::positions::Positions;
 
 /// Lines of the trace that a failure's report shows.
 const SUMMARY_LINES: usize = 60;
-
-/// Something that happens to one node.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// Bytes of one frame arrive at one end of a link.
-    Arrive { link: u64, at_master: bool, kind: FrameKind, bytes: Bytes },
-    /// A part of a frame arrives at one end of a link.
-    Part { link: u64, at_master: bool },
-    /// One end of a link learns that it is gone.
-    Down { link: u64, at_master: bool },
-    /// The master accepts a connection.
-    Accepted { link: u64 },
-    /// A secondary's dial is over.
-    Dialed { secondary: NodeName, life: u64, link: Option<u64> },
-    /// What the master asked of its files for a link was read.
-    Read { link: u64, order: ReadOrder },
-    /// A node's log made durable what it had (none: the master's).
-    Synced { secondary: Option<NodeName>, life: u64 },
-    /// The master wrote down a list of names.
-    Remembered { version: u64, names: Vec<NodeName>, losses: Losses, life: u64 },
-    /// The master's files told whether a secondary's log is the same.
-    Compared { link: u64, is_same: Result<bool, Unreadable>, life: u64 },
-    /// A node's disk takes nothing more (none: the master's).
-    DiskBroke { secondary: Option<NodeName>, life: u64 },
-}
 
 /// A simulated cluster.
 #[derive(Debug)]
@@ -147,7 +124,6 @@ impl Cluster {
             name: self.master_name.clone(),
             log: found.log.expect("a master's log has an identity"),
             request_timeout: self.options.request_timeout,
-            faults: self.options.faults,
             heartbeat_interval: self.options.heartbeat_interval,
             cluster_size: self.options.cluster_size,
             secondaries: self.options.secondaries.clone(),
@@ -163,7 +139,8 @@ impl Cluster {
         self.positions.master_started();
         self.stopping = false;
         let what = start_of(&found);
-        self.master = Some(MasterNode::new(self.instant(), options, log, found));
+        self.master =
+            Some(MasterNode::new(self.instant(), options, self.options.faults, log, found));
         self.note(&format!("master starts with {what}"));
     }
 
@@ -187,7 +164,6 @@ impl Cluster {
             instance: InstanceId::new(self.rng.random()),
             request_timeout: self.options.request_timeout,
             reconnect_delay: self.options.reconnect_delay,
-            faults: self.options.faults,
             seed: self.rng.random(),
         };
         *self.lives.entry(Some(name.clone())).or_default() += 1;
@@ -197,7 +173,7 @@ impl Cluster {
             false => self.checker.started_empty(name),
         }
         let what = start_of(&found);
-        let node = SecondaryNode::new(self.instant(), options, log, found);
+        let node = SecondaryNode::new(self.instant(), options, self.options.faults, log, found);
         self.secondaries.insert(name.clone(), node);
         self.note(&format!("{name} starts with {what}"));
     }
@@ -234,11 +210,11 @@ impl Cluster {
     /// Whether every node has and shows all of the master's log, and every secondary is ready.
     pub fn has_converged(&self) -> bool {
         let Some(master) = &self.master else { return false };
-        let (log, end) = (Some(master.machine.log_id()), self.checker.accepted_count());
+        let (log, end) = (Some(master.machine.get_ref().log_id()), self.checker.accepted_count());
         let has_all = |log: &LogReader| log.durable_end().get() == end;
         let is_whole = |node: &SecondaryNode| {
             has_all(&node.log.reader)
-                && node.machine.log_id() == log
+                && node.machine.get_ref().log_id() == log
                 && node.phase() == SecondaryPhase::Ready
         };
         has_all(&master.log.reader) && self.secondaries.values().all(is_whole)
@@ -257,7 +233,7 @@ impl Cluster {
             writeln!(out, "{health:#?}").expect("a string takes all");
         }
         for node in self.secondaries.values() {
-            writeln!(out, "{:?}", node.machine.health()).expect("a string takes all");
+            writeln!(out, "{:?}", node.health(self.instant())).expect("a string takes all");
         }
         let lines: Vec<&str> = self.trace.lines().rev().take(SUMMARY_LINES).collect();
         for line in lines.into_iter().rev() {
@@ -284,6 +260,21 @@ impl Cluster {
     /// The secondaries that run.
     pub fn secondaries(&self) -> impl Iterator<Item = (&NodeName, &SecondaryNode)> {
         self.secondaries.iter()
+    }
+
+    /// A node that runs (none: the master).
+    fn node(&self, name: Option<&NodeName>) -> Option<&dyn AnyNode> {
+        match name {
+            None => self.master.as_ref().map(|node| node as _),
+            Some(name) => self.secondaries.get(name).map(|node| node as _),
+        }
+    }
+
+    fn node_mut(&mut self, name: Option<&NodeName>) -> Option<&mut dyn AnyNode> {
+        match name {
+            None => self.master.as_mut().map(|node| node as _),
+            Some(name) => self.secondaries.get_mut(name).map(|node| node as _),
+        }
     }
 
     /// Virtual time since the start.
@@ -319,6 +310,7 @@ impl Cluster {
 mod answers;
 mod damage;
 mod disks;
+mod effects;
 mod failures;
 mod forgery;
 mod judge;

@@ -14,6 +14,7 @@
 
 mod check;
 mod cluster;
+mod event;
 mod line;
 mod link;
 mod node;

@@ -93,6 +93,17 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Whether one end still thinks that it is connected.
+    pub(super) fn is_open(&self, at_master: bool) -> bool {
+        if at_master { self.master_open } else { self.secondary_open }
+    }
+
+    /// One end learns that it is not connected any more.
+    pub(super) fn end_at(&mut self, at_master: bool) {
+        let open = if at_master { &mut self.master_open } else { &mut self.secondary_open };
+        *open = false;
+    }
+
     /// The direction in which one end sends.
     pub(super) fn line(&self, from_master: bool) -> &Line {
         if from_master { &self.to_secondary } else { &self.to_master }

@@ -1,6 +1,7 @@
 //! Nodes of a simulated cluster: a state machine with its log.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,32 +9,31 @@ use acklog_log::SimDisk;
 use acklog_log::disk::{Committer, DiskOptions, OpenError, Recovered, Scrubber, recover};
 use acklog_log::{LogReader, LogWriter, Opened};
 use acklog_protocol::{
-    Master, MasterHealth, MasterOptions, RestoredMaster, RestoredSecondary, Secondary,
-    SecondaryHealth, SecondaryOptions, SecondaryPhase,
+    Effect, FaultHooks, Faulty, FollowerEffect, Input, LeaderEffect, LineView, Machine, Master,
+    MasterOptions, RestoredMaster, RestoredSecondary, Secondary, SecondaryOptions, SecondaryPhase,
 };
 use acklog_types::{
-    Damage, DiskChange, DiskFault, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+    Damage, DiskChange, DiskFault, Faults, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
+    SessionId,
 };
 
-use super::cluster::Event;
+use super::event::Event;
+
+/// A node: its state machine with its log.
+#[derive(Debug)]
+pub struct SimNode<M> {
+    /// The name that the machine has. A secondary may register under another one's.
+    pub(super) registers_as: NodeName,
+    pub(super) machine: Faulty<M>,
+    pub(super) log: NodeLog,
+    pub(super) stalled: Stalled,
+}
 
 /// A master with its log.
-#[derive(Debug)]
-pub struct MasterNode {
-    pub(super) machine: Master<LogReader>,
-    pub(super) log: NodeLog,
-    pub(super) stalled: Stalled,
-}
+pub type MasterNode = SimNode<Master<LogReader>>;
 
 /// A secondary with its log.
-#[derive(Debug)]
-pub struct SecondaryNode {
-    /// The name that it tells its master.
-    pub(super) registers_as: NodeName,
-    pub(super) machine: Secondary<LogReader>,
-    pub(super) log: NodeLog,
-    pub(super) stalled: Stalled,
-}
+pub type SecondaryNode = SimNode<Secondary<LogReader>>;
 
 /// A node's log, in memory or on a simulated disk.
 #[derive(Debug)]
@@ -153,54 +153,165 @@ pub(super) struct Stalled {
     pub(super) events: VecDeque<Event>,
 }
 
-impl MasterNode {
-    pub(super) fn new(now: Instant, options: MasterOptions, log: NodeLog, found: Found) -> Self {
-        let Found { end, is_old, members, losses, keys, on_disk, .. } = found;
-        let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
-        let machine = Master::new(now, options, restored, log.reader.clone());
-        Self { machine, log, stalled: Stalled::default() }
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.machine.next_deadline().filter(|_| !self.stalled.is_hung)
+impl<M: FaultHooks> SimNode<M> {
+    fn around(
+        machine: M,
+        registers_as: NodeName,
+        now: Instant,
+        faults: Faults,
+        log: NodeLog,
+    ) -> Self {
+        let machine = Faulty::new(now, machine, faults);
+        Self { registers_as, machine, log, stalled: Stalled::default() }
     }
 
     /// What it shows as its health.
-    pub fn health(&self, now: Instant) -> MasterHealth {
+    pub fn health(&self, now: Instant) -> M::Health {
         self.machine.health(now)
     }
 
-    /// The master's log.
+    /// The node's log.
     pub fn log(&self) -> &LogReader {
         &self.log.reader
     }
 }
 
+impl MasterNode {
+    pub(super) fn new(
+        now: Instant,
+        options: MasterOptions,
+        faults: Faults,
+        log: NodeLog,
+        found: Found,
+    ) -> Self {
+        let name = options.name.clone();
+        let Found { end, is_old, members, losses, keys, on_disk, .. } = found;
+        let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
+        let machine = Master::new(now, options, restored, log.reader.clone());
+        Self::around(machine, name, now, faults, log)
+    }
+}
+
 impl SecondaryNode {
-    pub(super) fn new(now: Instant, options: SecondaryOptions, log: NodeLog, found: Found) -> Self {
-        let registers_as = options.name.clone();
+    pub(super) fn new(
+        now: Instant,
+        options: SecondaryOptions,
+        faults: Faults,
+        log: NodeLog,
+        found: Found,
+    ) -> Self {
+        let name = options.name.clone();
         let Found { log: id, end, on_disk, .. } = found;
         let restored = RestoredSecondary { log: id, end, on_disk };
         let machine = Secondary::new(now, options, restored, log.reader.clone());
-        Self { registers_as, machine, log, stalled: Stalled::default() }
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.machine.next_deadline().filter(|_| !self.stalled.is_hung)
+        Self::around(machine, name, now, faults, log)
     }
 
     /// How far it is, as it says itself.
     pub fn phase(&self) -> SecondaryPhase {
-        self.machine.health().phase
+        self.machine.get_ref().phase()
+    }
+}
+
+/// What a node of either role wants that the other one does not.
+#[derive(Debug)]
+pub(super) enum RoleEffect {
+    Leader(LeaderEffect),
+    Follower(FollowerEffect),
+}
+
+impl From<LeaderEffect> for RoleEffect {
+    fn from(effect: LeaderEffect) -> Self {
+        Self::Leader(effect)
+    }
+}
+
+impl From<FollowerEffect> for RoleEffect {
+    fn from(effect: FollowerEffect) -> Self {
+        Self::Follower(effect)
+    }
+}
+
+/// A node of either role, so that the world treats both alike.
+pub(super) trait AnyNode {
+    fn log(&self) -> &NodeLog;
+    fn log_mut(&mut self) -> &mut NodeLog;
+    fn stalled(&mut self) -> &mut Stalled;
+    fn faults(&self) -> Faults;
+    fn set_faults(&mut self, now: Instant, faults: Faults);
+    fn is_paused(&self) -> bool;
+    fn disconnect(&mut self, now: Instant);
+    /// When its machine has something to do; none while it hangs.
+    fn next_deadline(&self) -> Option<Instant>;
+    fn time_out(&mut self, now: Instant, look: &mut dyn FnMut(SessionId) -> LineView);
+    /// Tells its machine what nodes of both roles are told.
+    fn step(&mut self, now: Instant, input: Input<Infallible>);
+    fn poll_effect(&mut self) -> Option<Effect<RoleEffect>>;
+}
+
+impl<M: FaultHooks<Effect: Into<RoleEffect>>> AnyNode for SimNode<M> {
+    fn log(&self) -> &NodeLog {
+        &self.log
     }
 
-    /// What it shows as its health.
-    pub fn health(&self) -> SecondaryHealth {
-        self.machine.health()
+    fn log_mut(&mut self) -> &mut NodeLog {
+        &mut self.log
     }
 
-    /// The secondary's log.
-    pub fn log(&self) -> &LogReader {
-        &self.log.reader
+    fn stalled(&mut self) -> &mut Stalled {
+        &mut self.stalled
+    }
+
+    fn faults(&self) -> Faults {
+        self.machine.faults()
+    }
+
+    fn set_faults(&mut self, now: Instant, faults: Faults) {
+        self.machine.set_faults(now, faults);
+    }
+
+    fn is_paused(&self) -> bool {
+        self.machine.is_paused()
+    }
+
+    fn disconnect(&mut self, now: Instant) {
+        self.machine.disconnect(now);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.machine.next_deadline().filter(|_| !self.stalled.is_hung)
+    }
+
+    fn time_out(&mut self, now: Instant, look: &mut dyn FnMut(SessionId) -> LineView) {
+        self.machine.look(now, look);
+        self.machine.handle_timeout(now);
+        let (later, name) = (self.next_deadline(), &self.registers_as);
+        assert!(later.is_none_or(|at| at > now), "{name}'s deadline stays in the past");
+    }
+
+    fn step(&mut self, now: Instant, input: Input<Infallible>) {
+        let input = match input {
+            Input::Frame { session, frame } => Input::Frame { session, frame },
+            Input::Heard(session) => Input::Heard(session),
+            Input::Read { session, found } => Input::Read { session, found },
+            Input::SessionDown { session, reason } => Input::SessionDown { session, reason },
+            Input::Durable(end) => Input::Durable(end),
+            Input::DiskFault(fault) => Input::DiskFault(fault),
+            Input::DiskWell => Input::DiskWell,
+            Input::Damage(damage) => Input::Damage(damage),
+            Input::Shutdown => Input::Shutdown,
+            Input::Role(never) => match never {},
+        };
+        self.machine.step(now, input);
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect<RoleEffect>> {
+        Some(match self.machine.poll_effect()? {
+            Effect::Send { session, frame } => Effect::Send { session, frame },
+            Effect::Read { session, order } => Effect::Read { session, order },
+            Effect::Mend { peer, run } => Effect::Mend { peer, run },
+            Effect::Close { session, reason } => Effect::Close { session, reason },
+            Effect::Role(effect) => Effect::Role(effect.into()),
+        })
     }
 }

@@ -57,7 +57,7 @@ pub use escape::{escaped, field_value};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use ids::{Checksum, InstanceId, KeyHash, LogId, RequestId, SessionId, WaiterId};
-pub use log_view::{LogView, Unreadable};
+pub use log_view::{LogView, UnreadBatch, Unreadable};
 pub use losses::{Longer, Losses};
 pub use name::{NameError, NodeName, is_dots};
 pub use position::{IdRange, LogEnd, MessageId};

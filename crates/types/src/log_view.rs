@@ -33,3 +33,12 @@ pub trait LogView {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Unreadable(pub String);
+
+/// Why a batch cannot be read that was appended, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnreadBatch {
+    /// For the moment: the same read may work later.
+    Passing(String),
+    /// It is damaged.
+    Damaged(String),
+}

@@ -15,8 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::nodes::Introduced;
-use super::shared::{Node, Shared};
+use super::shared::{Introduced, Node, Shared};
 use crate::cli::NodeUrl;
 use crate::cli::client::{Client, is_unreachable};
 

@@ -13,22 +13,19 @@ use tokio::time::{Instant, interval, timeout_at};
 use super::CheckArgs;
 use super::basic;
 use super::converge::{converge, look_at_everything};
-use super::load::{Mix, Sender};
+use super::load::Sender;
 use super::lookup::look_up;
+use super::mix::Mix;
 use super::nodes::{
-    Introduced, clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, introductions,
+    clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, introductions,
 };
-use super::report::{Ran, Report};
+use super::report::{ANSWERS_MIN, Ran, Report};
 use super::restart::restart;
-use super::shared::{Load, Shared};
+use super::shared::{Introduced, Load, Shared};
 use super::watch::watch;
 
 /// What the last messages may take on top, where the first wait used up all the time.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Answered appends below which a check says nothing about a cluster. Fewer would pass for a proof; more would refuse
-/// short checks of slow clusters.
-pub(super) const ANSWERS_MIN: u64 = 100;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 

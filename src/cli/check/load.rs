@@ -1,7 +1,6 @@
 //! The load: senders of messages and batches with mixed write concerns, time limits and keys, and what they do with
 //! their answers: send the same once more, use a key for something else, wait again for more nodes.
 
-mod mix;
 mod overdue;
 
 use std::ops::Range;
@@ -17,9 +16,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep, sleep_until};
 
-pub(super) use self::mix::{Asked, Mix};
 use self::overdue::{Outcome, outcome};
 use super::answer::{Form, said};
+use super::mix::Asked;
 use super::shared::{Keyed, Shared};
 use crate::cli::client::Client;
 

@@ -10,6 +10,7 @@ mod converge;
 mod driver;
 mod load;
 mod lookup;
+mod mix;
 mod nodes;
 mod report;
 mod restart;

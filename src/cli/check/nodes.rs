@@ -13,18 +13,9 @@ use tokio::time::interval;
 
 use super::basic;
 use super::report::Cleared;
-use super::shared::{Node, Shared};
+use super::shared::{Introduced, Node, Shared};
 use crate::cli::NodeUrl;
 use crate::cli::client::{Client, is_unreachable};
-
-/// The nodes that are checked.
-pub(super) struct Introduced {
-    /// The master comes first.
-    pub(super) nodes: Vec<Node>,
-    pub(super) cluster_size: u64,
-    /// Those that cannot be reached, where that is allowed: in words.
-    pub(super) down: Vec<String>,
-}
 
 /// Asks every node who it is. With `allow_down`, nodes that cannot be reached are left out.
 ///

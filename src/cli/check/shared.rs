@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::load::{Asked, Mix};
+use super::mix::{Asked, Mix};
 use super::texts::Texts;
 use crate::cli::NodeUrl;
 
@@ -37,6 +37,15 @@ pub(super) struct Node {
     pub(super) name: String,
     /// Where its log ended when the run began.
     pub(super) end: u64,
+}
+
+/// The nodes that are checked.
+pub(super) struct Introduced {
+    /// The master comes first.
+    pub(super) nodes: Vec<Node>,
+    pub(super) cluster_size: u64,
+    /// Those that cannot be reached, where that is allowed: in words.
+    pub(super) down: Vec<String>,
 }
 
 /// What was asked of a node's list.

@@ -25,7 +25,7 @@ use super::query;
 use super::read::{self, Selection};
 use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
-use crate::server::node::{Appender, MasterHandle, NodeFaults, SecondaryHandle};
+use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
 /// The value of `Cache-Control` for what can never be different: a year, which stands for ever.
 const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -212,8 +212,8 @@ impl App {
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Problem> {
         let node = match &self.node {
-            Behind::Master(master, _) => NodeFaults::Master(master),
-            Behind::Secondary(secondary) => NodeFaults::Secondary(secondary),
+            Behind::Master(master, _) => master.faults(),
+            Behind::Secondary(secondary) => secondary.faults(),
         };
         Ok(match route {
             FaultsRoute::Show => faults::shown(node.show().await?),

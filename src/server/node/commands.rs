@@ -1,17 +1,17 @@
-//! What HTTP asks of a master's core task, and the queue in which it does.
+//! What HTTP asks of a core task, and the queue in which it does.
 
 use std::sync::Arc;
 
-use acklog_protocol::{ForgetError, MasterHealth, Wait};
+use acklog_protocol::{ForgetError, MasterHealth, SecondaryHealth, Wait};
 use acklog_types::{MessageId, NodeName, WaiterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{Append, FaultsCommand, MAILBOX, Stopped};
+use super::{Append, MAILBOX, Stopped};
 
 /// Where the health of what is left goes once a secondary is forgotten.
 pub(super) type Forgotten = oneshot::Sender<Result<MasterHealth, ForgetError>>;
 
-/// What HTTP asks of the core task.
+/// What HTTP asks of a master's core task.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Append a message for this sender.
@@ -24,36 +24,47 @@ pub(super) enum Command {
     Health(oneshot::Sender<MasterHealth>),
     /// Forget a secondary.
     Forget(NodeName, Forgotten),
-    /// Show, replace or carry out faults.
-    Faults(FaultsCommand),
     /// Take no more messages, and tell when everybody is answered.
     Shutdown(oneshot::Sender<()>),
     /// Answer everybody who still waits, now.
     GiveUp(oneshot::Sender<()>),
 }
 
+/// What HTTP asks of a secondary's core task.
+#[derive(Debug)]
+pub(super) enum SecondaryCommand {
+    /// What `/health` shows.
+    Health(oneshot::Sender<SecondaryHealth>),
+}
+
 /// A command with its place in the queue, which it gives up when it is taken.
-pub(super) type Queued = (Command, Option<OwnedSemaphorePermit>);
+pub(super) type Queued<C> = (C, Option<OwnedSemaphorePermit>);
 
 /// The writing end of the queue. Commands arrive in the order in which they were sent.
 ///
 /// There is room for [`MAILBOX`] commands, and whoever finds none waits. Cancels cannot wait, since they are sent by a
 /// drop: they need no room, and are bounded by the senders that wait, of whom each sends one at most.
-#[derive(Clone, Debug)]
-pub(super) struct Commands {
-    queue: mpsc::UnboundedSender<Queued>,
+#[derive(Debug)]
+pub(super) struct Commands<C> {
+    queue: mpsc::UnboundedSender<Queued<C>>,
     room: Arc<Semaphore>,
 }
 
+impl<C> Clone for Commands<C> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone(), room: self.room.clone() }
+    }
+}
+
 /// A new queue.
-pub(super) fn queue() -> (Commands, mpsc::UnboundedReceiver<Queued>) {
+pub(super) fn queue<C>() -> (Commands<C>, mpsc::UnboundedReceiver<Queued<C>>) {
     let (queue, taken) = mpsc::unbounded_channel();
     (Commands { queue, room: Arc::new(Semaphore::new(MAILBOX)) }, taken)
 }
 
-impl Commands {
+impl<C> Commands<C> {
     /// Sends a command once there is room. Cancel safe: dropped before, nothing is sent.
-    pub(super) async fn send(&self, command: Command) -> Result<(), Stopped> {
+    pub(super) async fn send(&self, command: C) -> Result<(), Stopped> {
         let permit = tokio::select! {
             biased;
             permit = self.room.clone().acquire_owned() => permit.map_err(|_| Stopped)?,
@@ -62,8 +73,18 @@ impl Commands {
         self.queue.send((command, Some(permit))).map_err(|_| Stopped)
     }
 
+    /// Sends a command once there is room, and returns its answer.
+    pub(super) async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> C,
+    ) -> Result<T, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.send(command(answer)).await?;
+        answered.await.map_err(|_| Stopped)
+    }
+
     /// Sends a command at once.
-    pub(super) fn send_now(&self, command: Command) {
+    pub(super) fn send_now(&self, command: C) {
         // Fails when the node has stopped, and then nobody waits any more.
         let _ = self.queue.send((command, None));
     }
@@ -77,7 +98,7 @@ mod tests {
     use super::*;
 
     /// Sends a command, if that need not wait.
-    fn send_at_once(commands: &Commands) -> Poll<Result<(), Stopped>> {
+    fn send_at_once(commands: &Commands<Command>) -> Poll<Result<(), Stopped>> {
         let health = Command::Health(oneshot::channel().0);
         pin!(commands.send(health)).poll(&mut Context::from_waker(Waker::noop()))
     }

@@ -1,11 +1,12 @@
-//! Faults on demand, as HTTP asks for them: the same for both kinds of node.
+//! Faults on demand, as HTTP asks for them: the same for both roles.
 
 use std::time::Instant;
 
+use acklog_protocol::{FaultHooks, Faulty, Machine};
 use acklog_types::Faults;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{MasterHandle, SecondaryHandle, Stopped};
+use super::{MAILBOX, Stopped};
 
 /// What is asked of a core task.
 #[derive(Debug)]
@@ -18,45 +19,41 @@ pub(super) enum FaultsCommand {
     Disconnect(oneshot::Sender<usize>),
 }
 
-/// What a state machine can do about its faults.
-pub(super) trait Faulty {
-    fn faults(&self) -> Faults;
-    fn set_faults(&mut self, now: Instant, faults: Faults);
-    fn disconnect(&mut self, now: Instant) -> usize;
-
+impl FaultsCommand {
     /// Does what is asked. `now` is the turn's: a later one would let the time of the machine go back in the rest of
     /// the turn. Whoever asked may have gone, and then nobody is told.
-    fn obey(&mut self, now: Instant, command: FaultsCommand) {
-        match command {
-            FaultsCommand::Show(answer) => {
-                let _ = answer.send(self.faults());
+    pub(super) fn carry_out<M: FaultHooks>(self, now: Instant, machine: &mut Faulty<M>) {
+        match self {
+            Self::Show(answer) => {
+                let _ = answer.send(machine.faults());
             }
-            FaultsCommand::Set(faults, answer) => {
-                self.set_faults(now, faults);
-                let _ = answer.send(self.faults());
+            Self::Set(faults, answer) => {
+                machine.set_faults(now, faults);
+                let _ = answer.send(machine.faults());
             }
-            FaultsCommand::Disconnect(answer) => {
-                let _ = answer.send(self.disconnect(now));
+            Self::Disconnect(answer) => {
+                let _ = answer.send(machine.disconnect(now));
             }
         }
     }
 }
 
-/// A running node of either kind, as far as its faults go.
-#[derive(Clone, Copy, Debug)]
-pub enum NodeFaults<'a> {
-    /// A master's.
-    Master(&'a MasterHandle),
-    /// A secondary's.
-    Secondary(&'a SecondaryHandle),
-}
+/// The faults of a running node, of either role. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct NodeFaults(mpsc::Sender<FaultsCommand>);
 
-impl NodeFaults<'_> {
-    /// The faults in force.
+impl NodeFaults {
+    /// Makes the queue to a core task, with room for a turn's worth.
+    pub(super) fn queue() -> (Self, mpsc::Receiver<FaultsCommand>) {
+        let (queue, taken) = mpsc::channel(MAILBOX);
+        (Self(queue), taken)
+    }
+
+    /// Returns the faults in force.
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn show(self) -> Result<Faults, Stopped> {
+    pub async fn show(&self) -> Result<Faults, Stopped> {
         self.ask(FaultsCommand::Show).await
     }
 
@@ -64,7 +61,7 @@ impl NodeFaults<'_> {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn set(self, faults: Faults) -> Result<Faults, Stopped> {
+    pub async fn set(&self, faults: Faults) -> Result<Faults, Stopped> {
         self.ask(|answer| FaultsCommand::Set(faults, answer)).await
     }
 
@@ -72,20 +69,16 @@ impl NodeFaults<'_> {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn disconnect(self) -> Result<usize, Stopped> {
+    pub async fn disconnect(&self) -> Result<usize, Stopped> {
         self.ask(FaultsCommand::Disconnect).await
     }
 
     async fn ask<T>(
-        self,
+        &self,
         command: impl FnOnce(oneshot::Sender<T>) -> FaultsCommand,
     ) -> Result<T, Stopped> {
         let (answer, answered) = oneshot::channel();
-        let command = command(answer);
-        match self {
-            Self::Master(master) => master.fault(command).await?,
-            Self::Secondary(secondary) => secondary.fault(command).await?,
-        }
+        self.0.send(command(answer)).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
 }

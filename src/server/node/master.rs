@@ -1,32 +1,36 @@
 //! A running master: how it is started, and its handle.
 
 mod comparing;
+mod ending;
 mod large;
+mod leader;
 mod senders;
-mod task;
 
 use std::time::Duration;
 
 use acklog_log::{LogReader, Opened};
-use acklog_protocol::{ForgetError, MasterHealth, MasterOptions};
-use acklog_types::NodeName;
+use acklog_protocol::{ForgetError, Master, MasterHealth, MasterOptions, RestoredMaster};
+use acklog_types::{Faults, NodeName};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::task::{Core, Inbox};
+use self::comparing::Comparing;
+use self::leader::Leader;
 use super::commands::{self, Command, Commands};
-use super::faults::FaultsCommand;
+use super::driver::{Core, Inbox, sessions};
+use super::faults::NodeFaults;
 use super::releases::{Appender, Mailboxes};
-use super::{MAILBOX, Stopped};
+use super::{MAILBOX, Stopped, now};
 use crate::server::accepting::Accepting;
 
 /// A running master, as HTTP sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MasterHandle {
-    commands: Commands,
+    commands: Commands<Command>,
+    faults: NodeFaults,
     mailboxes: Mailboxes,
     reader: LogReader,
 }
@@ -50,7 +54,7 @@ impl MasterHandle {
     /// # Errors
     /// When the node has stopped.
     pub async fn health(&self) -> Result<MasterHealth, Stopped> {
-        self.ask(Command::Health).await
+        self.commands.ask(Command::Health).await
     }
 
     /// Forgets a secondary, and tells the health of what is left once that is written down.
@@ -61,7 +65,7 @@ impl MasterHandle {
         &self,
         name: NodeName,
     ) -> Result<Result<MasterHealth, ForgetError>, Stopped> {
-        self.ask(|answer| Command::Forget(name, answer)).await
+        self.commands.ask(|answer| Command::Forget(name, answer)).await
     }
 
     /// Takes no more messages and answers every waiting sender; returns when that is done. Those whose messages are on
@@ -70,50 +74,46 @@ impl MasterHandle {
     /// # Errors
     /// When the node has stopped.
     pub async fn shut_down(&self, patience: Duration) -> Result<(), Stopped> {
-        match timeout(patience, self.ask(Command::Shutdown)).await {
+        match timeout(patience, self.commands.ask(Command::Shutdown)).await {
             Ok(answered) => answered,
-            Err(_) => self.ask(Command::GiveUp).await,
+            Err(_) => self.commands.ask(Command::GiveUp).await,
         }
     }
 
-    /// Hands a command about faults to the core task.
-    pub(super) async fn fault(&self, command: FaultsCommand) -> Result<(), Stopped> {
-        self.commands.send(Command::Faults(command)).await
-    }
-
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Stopped> {
-        let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await?;
-        answered.await.map_err(|_| Stopped)
+    /// Returns the node's faults on demand.
+    pub fn faults(&self) -> &NodeFaults {
+        &self.faults
     }
 }
 
-/// Starts a master on the current runtime. It goes on where its log ends and serves secondaries on `listener` until
-/// `stop`; its tasks are counted by `tasks`.
+/// Starts a master on the current runtime, with these faults from the start. It goes on where its
+/// log ends and serves secondaries on `listener` until `stop`; its tasks are counted by `tasks`.
 ///
 /// # Panics
 /// When the options name another log than the one that was opened.
 pub fn start_master(
     options: MasterOptions,
+    faults: Faults,
     log: Opened,
     listener: TcpListener,
     stop: CancellationToken,
     tasks: &TaskTracker,
 ) -> MasterHandle {
     assert!(log.log.is_none_or(|log| log == options.log), "the options name another log");
-    let reader = log.reader.clone();
+    let Opened { writer, reader, is_old, members, losses, keys, .. } = log;
+    let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
+    let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
+    let machine = Master::new(now(), options, restored, reader.clone());
     let (commands, command_queue) = commands::queue();
-    let (events, event_queue) = mpsc::channel(MAILBOX);
-    let (accepted, accepted_queue) = mpsc::channel(MAILBOX);
+    let (node_faults, fault_queue) = NodeFaults::queue();
+    let (accepted, connections) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
-    let (core, results) = Core::new(options, log, events, mailboxes.clone(), tasks);
-    let (compared, reads) = results;
-    let (commands_in, events_in, accepted_in) = (command_queue, event_queue, accepted_queue);
+    let (comparing, done) = Comparing::new(tasks.clone());
+    let (sessions, events, reads) = sessions(&reader, tasks);
+    let role = Leader::new(mailboxes.clone(), comparing);
+    let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
     let inbox =
-        Inbox { commands: commands_in, events: events_in, reads, accepted: accepted_in, compared };
+        Inbox { commands: command_queue, faults: fault_queue, events, reads, connections, done };
     let stopped = stop.clone();
     tasks.spawn(async move {
         let mut accepting = Accepting::new(listener, "secondaries");
@@ -131,7 +131,7 @@ pub fn start_master(
         }
     });
     tasks.spawn(core.run(inbox, stop));
-    MasterHandle { commands, mailboxes, reader }
+    MasterHandle { commands, faults: node_faults, mailboxes, reader }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 mod alarm;
 mod commands;
+mod driver;
 mod faults;
 mod master;
 mod news;
@@ -16,7 +17,6 @@ mod releases;
 mod secondary;
 mod sessions;
 
-use std::iter;
 use std::time::{Instant, SystemTime};
 
 use acklog_protocol::Wait;
@@ -27,18 +27,8 @@ pub use releases::{Appender, Unanswered};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 use thiserror::Error;
 
-use self::faults::FaultsCommand;
-
 /// Events or commands taken in one turn of a core task at most: more would delay the effects of the first ones.
 const TURN_MAX: usize = 256;
-
-/// Takes what is in a queue without waiting, up to what a turn deals with; `taken` of it were taken before.
-fn waiting<T, E>(
-    taken: usize,
-    mut try_recv: impl FnMut() -> Result<T, E>,
-) -> impl Iterator<Item = T> {
-    iter::from_fn(move || try_recv().ok()).take(TURN_MAX.saturating_sub(taken))
-}
 
 /// Room of each of a core task's mailboxes: a turn's worth, so that the next one is ready when a turn ends. Who finds
 /// it full waits.

@@ -96,7 +96,7 @@ impl From<Unanswered> for Stopped {
 /// One HTTP thread's way to append. It lives on that thread.
 #[derive(Clone, Debug)]
 pub struct Appender {
-    commands: Commands,
+    commands: Commands<Command>,
     waiting: Rc<RefCell<Waiting>>,
 }
 
@@ -109,7 +109,7 @@ struct Waiting {
 
 impl Appender {
     /// An appender for the calling thread, with a local task that hands out its answers.
-    pub(super) fn new(mailboxes: &Mailboxes, commands: Commands) -> Self {
+    pub(super) fn new(mailboxes: &Mailboxes, commands: Commands<Command>) -> Self {
         let (thread, mailbox) = mailboxes.add();
         let next = thread << SEQUENCE_BITS;
         let waiting = Rc::new(RefCell::new(Waiting { next, senders: HashMap::new() }));

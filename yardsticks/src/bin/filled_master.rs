@@ -72,7 +72,6 @@ async fn main() -> anyhow::Result<()> {
         name: "master".parse()?,
         log: log.log.unwrap_or(new_log),
         request_timeout: Duration::from_millis(1500),
-        faults: Faults::default(),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
         secondaries: None,
@@ -84,6 +83,7 @@ async fn main() -> anyhow::Result<()> {
         seed: rand::random(),
     };
     let tasks = TaskTracker::new();
-    let _master = start_master(options, log, listener, CancellationToken::new(), &tasks);
+    let _master =
+        start_master(options, Faults::default(), log, listener, CancellationToken::new(), &tasks);
     std::future::pending().await
 }

@@ -22,8 +22,8 @@ use super::manifest::{Manifest, NotStored};
 use super::names::segment_name;
 use super::read_error::failure_text;
 use super::segment_file::SegmentFile;
+use super::shared::SharedLog;
 use super::{DiskOptions, DiskState, Work};
-use crate::shared::SharedLog;
 use crate::storage::{Storage, StorageFile};
 
 /// Bytes in one write to the system, about. Larger: more memory. Smaller: more system calls for a

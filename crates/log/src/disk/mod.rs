@@ -18,6 +18,7 @@ mod active_segment;
 mod cause;
 mod committer;
 mod damage_tracker;
+pub(crate) mod directory;
 mod error;
 mod format;
 mod index;
@@ -34,6 +35,7 @@ mod scrubber;
 mod segment_cache;
 mod segment_file;
 mod segments;
+pub(crate) mod shared;
 mod suspects;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

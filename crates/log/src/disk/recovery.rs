@@ -34,8 +34,8 @@ use super::read_ahead::ReadAhead;
 use super::scan::{Scanned, no_visit, scan};
 use super::segment_file::{SealedSegment, SegmentFile};
 use super::segments::Segments;
+use super::shared::{Before, SharedLog};
 use super::{Committer, DiskOptions, DiskState, OpenError, Scrubber};
-use crate::shared::{Before, SharedLog};
 use crate::storage::{Storage, StorageFile};
 use crate::{LogWriter, Opened, ReadError};
 

@@ -21,8 +21,8 @@ use super::names::segment_name;
 use super::notes;
 use super::scan::Scanned;
 use super::segment_file::{SealedSegment, open_sealed, scan_sealed};
+use super::shared::SharedLog;
 use crate::ReadError;
-use crate::shared::SharedLog;
 use crate::storage::Storage;
 
 /// Rate of reading old segments, in bytes per second. Faster: it takes more of the disk from

@@ -55,8 +55,6 @@ fn the_same_seed_draws_the_same_for_each_peer_whatever_else_is_drawn() {
         .map(|_| {
             draw(&mut together, &clyde);
             together.outgoing(Some(&bonnie), heartbeat());
-            together.store_delay(FrameKind::AddMessage);
-            together.answers_with_error();
             draw(&mut together, &bonnie)
         })
         .collect();
@@ -89,8 +87,8 @@ fn another_fault_does_not_move_the_draws_of_the_first() {
 
 #[test]
 fn the_pages_of_a_rejoin_do_not_move_the_store_delays_of_runs() {
-    let mut alone = Injector::new(everything(), 7);
-    let mut with_pages = Injector::new(everything(), 7);
+    let mut alone = StoreFaults::new(everything(), 7);
+    let mut with_pages = StoreFaults::new(everything(), 7);
     for _ in 0..10 {
         with_pages.store_delay(FrameKind::Page);
         let of_run = alone.store_delay(FrameKind::AddMessage);
@@ -107,11 +105,14 @@ fn about_the_asked_share_is_dropped_and_doubled() {
     let count = |wanted| copies.iter().filter(|&&copies| copies == wanted).count();
     assert!((1800..2200).contains(&count(0)), "{}", count(0));
     assert!((3700..4300).contains(&count(2)), "{}", count(2));
-    let always = Faults { drop_rate: rate(1.0), error_rate: rate(1.0), ..Faults::default() };
-    let mut always = Injector::new(always, 1);
-    assert!((0..1000).all(|_| draw(&mut always, &bonnie).1 == 0 && always.answers_with_error()));
-    let mut never = Injector::new(Faults::default(), 1);
-    assert!((0..1000).all(|_| draw(&mut never, &bonnie).1 == 1 && !never.answers_with_error()));
+    let faults = Faults { drop_rate: rate(1.0), error_rate: rate(1.0), ..Faults::default() };
+    let mut always = (Injector::new(faults, 1), StoreFaults::new(faults, 1));
+    assert!(
+        (0..1000).all(|_| draw(&mut always.0, &bonnie).1 == 0 && always.1.answers_with_error())
+    );
+    let none = Faults::default();
+    let mut never = (Injector::new(none, 1), StoreFaults::new(none, 1));
+    assert!((0..1000).all(|_| draw(&mut never.0, &bonnie).1 == 1 && !never.1.answers_with_error()));
 }
 
 #[test]

@@ -14,6 +14,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn durable(&mut self, now: Instant, end: LogEnd) {
         assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
         self.durable_end = end;
+        self.unflushed.durable(end);
         self.note_acked();
         if self.stopping {
             self.dismiss_stored();

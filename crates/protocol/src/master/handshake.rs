@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::losses::{BEGIN_ANEW, KEEP_IT};
 use super::member::NewLink;
 use super::peers::refused::Refused;
-use super::{Effect, Master, Standing};
+use super::{LeaderEffect, Master, Standing};
 use crate::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
@@ -127,7 +127,8 @@ impl<L: LogView> Master<L> {
             }
             Err(Denied::Uncompared { end, told }) => {
                 if self.pending.start_comparison(session, request, handshake) {
-                    self.effects.push_back(Effect::Compare { session, end, told });
+                    let compare = LeaderEffect::Compare { session, end, told };
+                    self.effects.push_back(compare.into());
                 }
             }
         }

@@ -15,13 +15,12 @@ use tracing::{debug, info, trace, warn};
 
 use self::pages::Unanswered;
 use super::pages::{ReadFor, Reads};
-use super::{Effect, MasterOptions, send};
-use crate::delayed::Delayed;
-use crate::faults::{Injector, Outgoing};
+use super::{LeaderEffect, MasterOptions, send};
 use crate::frame::{Frame, Request};
 use crate::health::{Health, SILENT_AFTER};
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LongFrameLosses};
+use crate::machine::Effect;
 use crate::progress::{Next, Progress, RUNS_IN_FLIGHT_MAX, SentRun};
 use crate::status::{MemberHealth, MemberPhase, Status};
 
@@ -34,9 +33,10 @@ pub(super) struct Context<'a, L> {
     pub(super) options: &'a MasterOptions,
     pub(super) log: &'a L,
     pub(super) durable_end: LogEnd,
-    pub(super) injector: &'a mut Injector,
+    /// Whether requests are delayed on demand: they are noted as sent when they go out.
+    pub(super) delays_requests: bool,
     pub(super) rng: &'a mut ChaCha8Rng,
-    pub(super) effects: &'a mut VecDeque<Effect>,
+    pub(super) effects: &'a mut VecDeque<Effect<LeaderEffect>>,
 }
 
 /// Whether a secondary's name counts.
@@ -81,8 +81,6 @@ struct Link {
     line: Line,
     /// When it is given up; none while it is not unhealthy.
     give_up_at: Option<Instant>,
-    /// Requests whose artificial delay is not over.
-    delayed: Delayed<Outgoing>,
     heartbeat_due: Instant,
     /// The end of the last page sent.
     paged: LogEnd,
@@ -96,14 +94,12 @@ struct Link {
 }
 
 impl Link {
-    /// Sends a request, at once or when its artificial delay is over.
-    fn send_or_delay(&mut self, now: Instant, outgoing: Outgoing, effects: &mut VecDeque<Effect>) {
-        if outgoing.delay.is_zero() {
+    /// Sends a request that is followed on its line.
+    fn send<L>(&mut self, now: Instant, request: Frame<IdRange>, context: &mut Context<'_, L>) {
+        if !context.delays_requests {
             self.line.sent(now);
-            send(effects, self.session, outgoing);
-        } else {
-            self.delayed.insert(now + outgoing.delay, outgoing);
         }
+        send(context.effects, self.session, request);
     }
 }
 
@@ -203,7 +199,6 @@ impl Member {
             in_flight: InFlight::new(options.request_timeout),
             line: Line::new(options.request_timeout),
             give_up_at: None,
-            delayed: Delayed::new(),
             // The first at once: it measures the round trip.
             heartbeat_due: now,
             paged: new.end,
@@ -299,13 +294,11 @@ impl Member {
             let run = SentRun { range: plan.range, bytes: plan.bytes };
             let id = link.in_flight.make(now, Asked::Run(run));
             let request = Request::AddMessage { run: plan.range };
-            let outgoing = context.injector.outgoing(Some(&self.name), Frame::Request(id, request));
-            let delay = outgoing.delay;
             self.retries += u64::from(plan.is_retry);
             let what =
                 if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
-            debug!(peer = %self.name, request = %id, id = %plan.range, ?delay, "{what}");
-            link.send_or_delay(now, outgoing, context.effects);
+            debug!(peer = %self.name, request = %id, id = %plan.range, "{what}");
+            link.send(now, Frame::Request(id, request), context);
         }
     }
 
@@ -315,13 +308,6 @@ impl Member {
         context: &mut Context<'_, L>,
     ) {
         let Some(link) = &mut self.link else { return };
-        while let Some(outgoing) = link.delayed.pop(now) {
-            // Another copy may have brought it meanwhile.
-            if outgoing.run().is_none_or(|run| run.end() > self.progress.acked_end()) {
-                link.line.sent(now);
-                send(context.effects, link.session, outgoing);
-            }
-        }
         if let Some(status) = link.health.update(now) {
             let interval = context.options.heartbeat_interval;
             link.give_up_at =
@@ -345,9 +331,7 @@ impl Member {
             let id = link.in_flight.make(now, Asked::Heartbeat);
             trace!(peer = %self.name, request = %id, "sending Heartbeat");
             let heartbeat = Request::Heartbeat { log_end: context.durable_end };
-            let frame = Frame::Request(id, heartbeat);
-            let outgoing = context.injector.outgoing(Some(&self.name), frame);
-            send(context.effects, link.session, outgoing);
+            send(context.effects, link.session, Frame::Request(id, heartbeat));
             if link.health.status() != Status::Healthy {
                 // Beside the heartbeat one run at most, and only now: a node that does not answer is probed once an
                 // interval. When it is heard from again, all that it missed follows at once.
@@ -362,7 +346,6 @@ impl Member {
         let may_send = link.ready && link.health.status() == Status::Healthy;
         let retry = self.progress.next_wakeup(durable_end).filter(|_| may_send);
         [
-            link.delayed.next_deadline(),
             link.health.next_change(),
             link.in_flight.next_deadline(),
             link.line.next_look(),

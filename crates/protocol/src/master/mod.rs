@@ -7,7 +7,8 @@
 mod disk;
 mod faults;
 mod handshake;
-mod interface;
+mod io;
+mod keyed;
 mod losses;
 mod majority;
 mod member;
@@ -27,12 +28,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use acklog_types::LogView;
-use acklog_types::{DiskFault, Faults, LogEnd, LogId, Losses, NodeName, SessionId};
+use acklog_types::{DiskFault, IdRange, LogEnd, LogId, Losses, NodeName, SessionId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::debug;
 
-pub use self::interface::{Effect, Input, MasterOptions, RestoredMaster};
+pub use self::io::{LeaderEffect, LeaderInput, MasterOptions, RestoredMaster};
+use self::keyed::Comparing;
 use self::member::{Context, Member, MemberId, Standing};
 use self::peers::membership::Membership;
 use self::peers::pending::PendingSessions;
@@ -40,11 +42,13 @@ pub use self::peers::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::refused::RefusedRows;
 use self::repair::MasterRepair;
 use self::strangers::LineBound;
-use super::faults::{Injector, Outgoing};
+use super::frame::Frame;
 use super::idempotency::KeyWindow;
 use super::line::LineView;
+use super::machine::{Effect, Input, Machine};
 use super::own_time::OwnTime;
 use super::status::{DiskHealth, MasterHealth};
+use super::unflushed::Unflushed;
 use super::write_concern::{Gate, Waiter};
 
 /// The master's state. `L` is its view of its own log.
@@ -58,6 +62,9 @@ pub struct Master<L> {
     durable_end: LogEnd,
     gate: Gate,
     keys: KeyWindow,
+    comparing: Comparing,
+    /// What waits for the disk, which may be too far behind to take more.
+    unflushed: Unflushed,
     members: Membership,
     pending: PendingSessions,
     stranger_lines: LineBound,
@@ -66,11 +73,12 @@ pub struct Master<L> {
     refused: RefusedRows,
     /// When it is looked again whether a majority can be reached.
     majority_due: Instant,
-    injector: Injector,
     /// The time of everything but the senders: it stands still while the node is paused, and they go on.
     time: OwnTime,
     rng: ChaCha8Rng,
-    effects: VecDeque<Effect>,
+    /// Whether requests are delayed on demand, and so sent later than they are made.
+    delays_requests: bool,
+    effects: VecDeque<Effect<LeaderEffect>>,
     stopping: bool,
     on_disk: bool,
     /// Whether the log began with this start.
@@ -100,7 +108,6 @@ impl<L: LogView> Master<L> {
     /// When the restored keys are not in id order.
     pub fn new(now: Instant, options: MasterOptions, restored: RestoredMaster, log: L) -> Self {
         let mut master = Self {
-            injector: Injector::new(Faults::default(), options.seed),
             time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             acked_by: Arc::new([options.name.clone()]),
@@ -111,12 +118,15 @@ impl<L: LogView> Master<L> {
             log_end: restored.end,
             durable_end: restored.end,
             gate: Gate::default(),
+            comparing: Comparing::default(),
+            unflushed: Unflushed::default(),
             members: Membership::default(),
             stranger_lines: LineBound::default(),
             now,
             refused: RefusedRows::default(),
             majority_due: Self::first_majority_check(now),
             effects: VecDeque::new(),
+            delays_requests: false,
             stopping: false,
             on_disk: restored.on_disk,
             is_new: !restored.is_old,
@@ -134,7 +144,6 @@ impl<L: LogView> Master<L> {
         for (hash, id) in restored.keys {
             master.keys.insert(hash, id);
         }
-        master.set_faults(now, master.options.faults);
         master.members_changed();
         if let Some(end) = master.missing_end() {
             master.log_behind(None, end);
@@ -142,127 +151,9 @@ impl<L: LogView> Master<L> {
         master
     }
 
-    /// Takes in what happened.
-    ///
-    /// # Panics
-    /// When a connection, a frame or what was read for a peer is handed in while the node is paused.
-    pub fn step(&mut self, now: Instant, input: Input) {
-        let now = self.time.at(now);
-        self.now = now;
-        let of_peers = matches!(
-            input,
-            Input::SessionUp { .. }
-                | Input::Frame { .. }
-                | Input::Heard(_)
-                | Input::Read { .. }
-                | Input::SessionDown { .. }
-        );
-        assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
-        match input {
-            Input::Durable(end) => self.durable(now, end),
-            Input::Remembered(version) => self.remembered(now, version),
-            Input::DiskFault(fault) => self.disk_faulty(fault),
-            Input::DiskWell => self.disk_well(),
-            Input::Damage(damage) => self.damaged(now, damage),
-            Input::SessionUp { session, address } => self.meet(now, session, address),
-            Input::Frame { session, frame } => self.receive(now, session, frame),
-            Input::Heard(session) => self.hear_part(now, session),
-            Input::Read { session, found } => self.take_read(now, session, found),
-            Input::SessionDown { session, reason } => self.lose(session, &reason),
-            Input::Compared { session, is_same } => self.compared(now, session, is_same),
-            Input::Cancel(waiter) => {
-                if let Some(Waiter { id, .. }) = self.gate.remove(waiter) {
-                    debug!(%id, "the sender no longer waits");
-                }
-            }
-            Input::Shutdown => self.shut_down(),
-            Input::GiveUp => self.give_up(),
-        }
-        self.pursue_repair(now);
-        self.members_changed();
-    }
-
-    /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.expire_senders(now);
-        if self.is_paused() {
-            return;
-        }
-        self.watch_majority_of_waiting(now);
-        let now = self.time.at(now);
-        self.now = now;
-        self.close_expired(now);
-        self.count_stranger_lines(now);
-        self.let_act(.., |member, context| member.handle_timeout(now, context));
-        self.give_up_unresponsive(now);
-        self.pursue_repair(now);
-        self.members_changed();
-    }
-
-    /// Looks at how far the frames to secondaries have got, where that is due. Call before each
-    /// [`handle_timeout`](Self::handle_timeout).
-    pub fn look(&mut self, now: Instant, mut look: impl FnMut(SessionId) -> LineView) {
-        if self.is_paused() {
-            return;
-        }
-        let now = self.time.at(now);
-        for member in self.members.values_mut(..) {
-            member.look(now, &mut look);
-        }
-    }
-
-    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout), or
-    /// after several of them, until it returns none.
-    ///
-    /// Senders whose write concern holds come last, so that a caller that stops there and goes on
-    /// later holds up nobody else.
-    #[must_use]
-    pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front().or_else(|| self.release_next())
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let members =
-            self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
-        let pending = self.pending.next_deadline();
-        let others = pending.into_iter().chain(self.stranger_lines.next_deadline());
-        let peers = members
-            .chain(others)
-            .chain(self.next_repair())
-            .chain(self.next_majority_check())
-            .min()
-            .and_then(|deadline| self.time.outside(deadline));
-        peers.into_iter().chain(self.gate.next_deadline()).min()
-    }
-
     /// The identity of the log.
     pub fn log_id(&self) -> LogId {
         self.options.log
-    }
-
-    /// What `/health` shows.
-    pub fn health(&self, now: Instant) -> MasterHealth {
-        let now = self.time.at(now);
-        MasterHealth {
-            name: self.options.name.clone(),
-            read_only: self.stopping
-                || self.without_quorum
-                || self.disk_fault.is_some()
-                || self.lacks_copy
-                || self.missing_end().is_some(),
-            is_emptier: self.is_new && self.refused.has_other_messages(now),
-            log_end: self.durable_end,
-            cluster_size: self.cluster_size(),
-            quorum: self.quorum_health(),
-            waiting_senders: self.gate.waiting_for_secondaries(),
-            secondaries: self
-                .registered()
-                .map(|member| member.health(now, self.durable_end))
-                .collect(),
-            refused: self.refused_health(now),
-            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
-        }
     }
 
     fn cluster_size(&self) -> u16 {
@@ -288,7 +179,7 @@ impl<L: LogView> Master<L> {
             options: &self.options,
             log: &self.log,
             durable_end: self.durable_end,
-            injector: &mut self.injector,
+            delays_requests: self.delays_requests,
             rng: &mut self.rng,
             effects: &mut self.effects,
         };
@@ -296,10 +187,136 @@ impl<L: LogView> Master<L> {
             act(member, &mut context);
         }
     }
+
+    fn step_as_leader(&mut self, now: Instant, input: LeaderInput) {
+        match input {
+            LeaderInput::Remembered(version) => self.remembered(now, version),
+            LeaderInput::SessionUp { session, address } => self.meet(now, session, address),
+            LeaderInput::Compared { session, is_same } => self.compared(now, session, is_same),
+            LeaderInput::Cancel(waiter) => {
+                if self.comparing.remove(waiter) {
+                    debug!(%waiter, "the sender whose batch is compared no longer waits");
+                } else if let Some(Waiter { id, .. }) = self.gate.remove(waiter) {
+                    debug!(%id, "the sender no longer waits");
+                }
+            }
+            LeaderInput::GiveUp => self.give_up(),
+        }
+    }
 }
 
-fn send(effects: &mut VecDeque<Effect>, session: SessionId, outgoing: Outgoing) {
-    effects.extend(outgoing.frames().map(|frame| Effect::Send { session, frame }));
+impl<L: LogView> Machine for Master<L> {
+    type Input = LeaderInput;
+    type Effect = LeaderEffect;
+    type Health = MasterHealth;
+
+    fn step(&mut self, now: Instant, input: Input<LeaderInput>) {
+        let now = self.time.at(now);
+        self.now = now;
+        let of_peers = matches!(
+            input,
+            Input::Role(LeaderInput::SessionUp { .. })
+                | Input::Frame { .. }
+                | Input::Heard(_)
+                | Input::Read { .. }
+                | Input::SessionDown { .. }
+        );
+        assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
+        match input {
+            Input::Frame { session, frame } => self.receive(now, session, frame),
+            Input::Heard(session) => self.hear_part(now, session),
+            Input::Read { session, found } => self.take_read(now, session, found),
+            Input::SessionDown { session, reason } => self.lose(session, &reason),
+            Input::Durable(end) => self.durable(now, end),
+            Input::DiskFault(fault) => self.disk_faulty(fault),
+            Input::DiskWell => self.disk_well(),
+            Input::Damage(damage) => self.damaged(now, damage),
+            Input::Shutdown => self.shut_down(),
+            Input::Role(input) => self.step_as_leader(now, input),
+        }
+        self.pursue_repair(now);
+        self.members_changed();
+    }
+
+    fn look(&mut self, now: Instant, mut look: impl FnMut(SessionId) -> LineView) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        for member in self.members.values_mut(..) {
+            member.look(now, &mut look);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.expire_senders(now);
+        if self.is_paused() {
+            return;
+        }
+        self.watch_majority_of_waiting(now);
+        let now = self.time.at(now);
+        self.now = now;
+        self.close_expired(now);
+        self.count_stranger_lines(now);
+        self.let_act(.., |member, context| member.handle_timeout(now, context));
+        self.give_up_unresponsive(now);
+        self.pursue_repair(now);
+        self.members_changed();
+    }
+
+    /// Returns the next thing to do.
+    ///
+    /// Senders whose write concern holds come last, so that a caller that stops there and goes on
+    /// later holds up nobody else.
+    fn poll_effect(&mut self) -> Option<Effect<LeaderEffect>> {
+        self.effects.pop_front().or_else(|| self.release_next())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let members =
+            self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
+        let pending = self.pending.next_deadline();
+        let others = pending.into_iter().chain(self.stranger_lines.next_deadline());
+        let peers = members
+            .chain(others)
+            .chain(self.next_repair())
+            .chain(self.next_majority_check())
+            .min()
+            .and_then(|deadline| self.time.outside(deadline));
+        let senders = self.gate.next_deadline().into_iter().chain(self.comparing.next_deadline());
+        peers.into_iter().chain(senders).min()
+    }
+
+    fn health(&self, now: Instant) -> MasterHealth {
+        let now = self.time.at(now);
+        MasterHealth {
+            name: self.options.name.clone(),
+            read_only: self.stopping
+                || self.without_quorum
+                || self.disk_fault.is_some()
+                || self.lacks_copy
+                || self.missing_end().is_some(),
+            is_emptier: self.is_new && self.refused.has_other_messages(now),
+            log_end: self.durable_end,
+            cluster_size: self.cluster_size(),
+            quorum: self.quorum_health(),
+            waiting_senders: self.gate.waiting_for_secondaries(),
+            secondaries: self
+                .registered()
+                .map(|member| member.health(now, self.durable_end))
+                .collect(),
+            refused: self.refused_health(now),
+            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
+        }
+    }
+
+    fn disconnect(&mut self, _: Instant) -> usize {
+        self.drop_connections()
+    }
+}
+
+fn send(effects: &mut VecDeque<Effect<LeaderEffect>>, session: SessionId, frame: Frame<IdRange>) {
+    effects.push_back(Effect::Send { session, frame });
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use acklog_types::LogView;
 use acklog_types::{NodeName, RequestId};
 use tracing::{debug, info};
 
-use super::{Effect, Master, Member, MemberId, Standing};
+use super::{LeaderEffect, Master, Member, MemberId, Standing};
 use crate::CloseReason;
 use crate::frame::Response;
 use crate::outcome::ForgetError;
@@ -73,7 +73,8 @@ impl<L: LogView> Master<L> {
     /// Has the names written down that count and that register, and the losses. Returns the version of this list.
     pub(super) fn write_names(&mut self) -> u64 {
         let (version, names) = self.members.next_list();
-        self.effects.push_back(Effect::Remember { version, names, losses: self.losses.clone() });
+        let losses = self.losses.clone();
+        self.effects.push_back(LeaderEffect::Remember { version, names, losses }.into());
         version
     }
 

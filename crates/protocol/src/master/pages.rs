@@ -11,9 +11,10 @@ use acklog_types::{IdRange, LogEnd, RequestId, SessionId};
 use acklog_types::{LogView, Unreadable};
 use tracing::{debug, warn};
 
-use super::{Effect, Master, MemberId};
+use super::{Master, MemberId};
 use crate::ProtocolError;
 use crate::frame::{ErrorCode, RUN_BYTES_MAX, Response};
+use crate::machine::Effect;
 use crate::progress::ReadOrder;
 
 /// Requests for pages of one member that wait for their turn, at most: all that a correct one has under way, each

@@ -9,7 +9,8 @@ use acklog_types::LogView;
 use acklog_types::{Damage, DiskFault, LogEnd, Records, RequestId, Run};
 use tracing::{debug, error, info, warn};
 
-use super::{Effect, Master, Member, MemberId};
+use super::{Master, Member, MemberId};
+use crate::machine::Effect;
 use crate::repair::Repair;
 use crate::status::Status;
 

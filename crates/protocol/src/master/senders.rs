@@ -3,23 +3,25 @@
 use std::time::Instant;
 
 use acklog_types::LogView;
-use acklog_types::{KeyHash, MESSAGE_TARGET, MessageId, NODES_MAX, WaiterId, WriteConcern};
+use acklog_types::{MESSAGE_TARGET, MessageId, NODES_MAX, WaiterId, WriteConcern};
 use tracing::{debug, info};
 
-use super::{Effect, Master, Member};
-use crate::outcome::{Outcome, Receipt, Refusal, Wait};
+use super::{LeaderEffect, Master, Member};
+use crate::machine::Effect;
+use crate::outcome::{Admission, AppendRequest, Outcome, Receipt, Refusal, Wait};
 use crate::write_concern::{Waiter, held_by};
 
 /// Senders whose time is up that are answered at once, at most; the others are due immediately
 /// afterwards. Fewer: more turns. More: other senders wait for longer behind them.
 const EXPIRED_MAX: usize = 512;
 
+/// Most bytes of messages that wait for the disk. Less would refuse bursts that a disk takes within a second; more
+/// would hold memory, and senders in doubt, for a disk that hangs.
+const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 impl<L: LogView> Master<L> {
-    /// Takes a batch of `messages` and gives it its ids, of which the first is returned. The caller appends it to the
-    /// log under those ids at once, and tells when it is durable, all of it together. Its sender is answered by a later
-    /// [`Effect::Release`], exactly once, unless it is canceled.
-    ///
-    /// A batch with an idempotency key is found again by [`find_key`](Self::find_key), from now on.
+    /// Takes a batch, or has it compared first with the one that has its idempotency key. Its sender is answered by a
+    /// later [`LeaderEffect::Release`], exactly once, unless it is canceled.
     ///
     /// # Errors
     /// When the batch is refused; then nothing was changed.
@@ -30,11 +32,24 @@ impl<L: LogView> Master<L> {
         &mut self,
         now: Instant,
         waiter: WaiterId,
-        wait: Wait,
-        key: Option<KeyHash>,
-        messages: u64,
+        request: AppendRequest,
+    ) -> Result<Admission, Refusal> {
+        assert!(request.messages > 0, "a batch of no message");
+        self.take_batch(now, waiter, request, None)
+    }
+
+    /// Takes a batch that is not there yet, and gives it its ids, of which the first is returned.
+    pub(super) fn append_new(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        request: AppendRequest,
     ) -> Result<MessageId, Refusal> {
-        assert!(messages > 0, "a batch of no message");
+        let AppendRequest { wait, key, messages, bytes } = request;
+        let waiting = self.unflushed.bytes();
+        if waiting > BACKLOG_BYTES_MAX {
+            return Err(Refusal::DiskBehind { bytes: waiting });
+        }
         if self.stopping {
             return Err(Refusal::ShuttingDown);
         }
@@ -52,6 +67,9 @@ impl<L: LogView> Master<L> {
         }
         let id = self.log_end.next_id();
         self.log_end = self.log_end.plus(messages);
+        if self.on_disk {
+            self.unflushed.appended(self.log_end, bytes);
+        }
         // No pointer ever stops inside a batch: whoever has the first message has all of them, and waits for it alone.
         if let Some(hash) = key {
             self.keys.insert(hash, id);
@@ -63,13 +81,6 @@ impl<L: LogView> Master<L> {
             wait,
         );
         Ok(id)
-    }
-
-    /// The first message of the newest batch whose idempotency key has this hash, among the last keyed ones. It may
-    /// still be on its way to the disk; and it may have another key of the same hash: see
-    /// [`FirstUse`](crate::FirstUse).
-    pub fn find_key(&self, hash: KeyHash) -> Option<MessageId> {
-        self.keys.find(hash)
     }
 
     /// Lets a sender wait for a message that has its id already: `is_replay`, because it sent it before, otherwise to
@@ -112,20 +123,11 @@ impl<L: LogView> Master<L> {
 
     /// Whether any sender waits for its answer.
     pub fn has_waiters(&self) -> bool {
-        !self.gate.is_empty()
-    }
-
-    /// Returns what can be told about a message of which nothing is known yet but the id that it may have.
-    ///
-    /// # Errors
-    /// When the write concern can never hold.
-    pub fn receipt_of_unknown(&self, id: MessageId, wait: Wait) -> Result<Receipt, Refusal> {
-        let write_concern = self.resolve(wait.write_concern)?;
-        Ok(Receipt { id, write_concern, acked_by: [].into(), stored: false, replayed: false })
+        !self.gate.is_empty() || !self.comparing.is_empty()
     }
 
     /// A write concern as a number of nodes.
-    fn resolve(&self, write_concern: Option<WriteConcern>) -> Result<u16, Refusal> {
+    pub(super) fn resolve(&self, write_concern: Option<WriteConcern>) -> Result<u16, Refusal> {
         let asked = write_concern
             .unwrap_or(self.options.default_write_concern)
             .resolve(self.cluster_size());
@@ -152,7 +154,7 @@ impl<L: LogView> Master<L> {
     }
 
     /// The answer to the next sender whose write concern holds.
-    pub(super) fn release_next(&mut self) -> Option<Effect> {
+    pub(super) fn release_next(&mut self) -> Option<Effect<LeaderEffect>> {
         if !self.release_due {
             return None;
         }
@@ -171,17 +173,19 @@ impl<L: LogView> Master<L> {
         if waiter.write_concern > 1 {
             debug!(target: MESSAGE_TARGET, id = %waiter.id, w = waiter.write_concern, "the write concern holds");
         }
-        Some(Effect::Release { waiter: name, outcome: Outcome::Committed(receipt) })
+        let outcome = Outcome::Committed(receipt);
+        Some(LeaderEffect::Release { waiter: name, outcome }.into())
     }
 
     /// Answers the senders whose own time is up, some hundred at a time. Their time goes on while
     /// the node is paused.
     pub(super) fn expire_senders(&mut self, now: Instant) {
         for _ in 0..EXPIRED_MAX {
-            let Some((name, waiter)) = self.gate.pop_expired(now) else { return };
+            let Some((name, waiter)) = self.gate.pop_expired(now) else { break };
             debug!(id = %waiter.id, "the sender's time is up");
             self.answer(name, waiter, Outcome::TimedOut);
         }
+        self.expire_comparing(now);
     }
 
     /// Answers a sender: that its write concern holds, where it does by now, or else as given.
@@ -222,10 +226,11 @@ impl<L: LogView> Master<L> {
         while let Some((name, waiter)) = self.gate.pop_any() {
             self.answer(name, waiter, Outcome::ShuttingDown);
         }
+        self.give_up_comparing();
     }
 
     pub(super) fn release(&mut self, waiter: WaiterId, outcome: Outcome) {
-        self.effects.push_back(Effect::Release { waiter, outcome });
+        self.effects.push_back(LeaderEffect::Release { waiter, outcome }.into());
     }
 
     pub(super) fn receipt(&mut self, waiter: Waiter) -> Receipt {

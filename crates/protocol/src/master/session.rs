@@ -6,8 +6,9 @@ use acklog_types::LogView;
 use acklog_types::{IdRange, LogEnd, RequestId, SessionId};
 use tracing::{debug, info, warn};
 
-use super::{Effect, Master, Member, MemberId, send};
+use super::{Master, Member, MemberId, send};
 use crate::frame::{ErrorCode, Frame, Response};
+use crate::machine::Effect;
 use crate::status::Status;
 use crate::{CloseReason, ProtocolError, SessionEnd};
 
@@ -43,17 +44,14 @@ impl<L: LogView> Master<L> {
         debug!(peer, %request, ?code, detail, "the request failed at the secondary");
     }
 
-    /// Answers a request at once: responses are never delayed.
+    /// Answers a request.
     pub(super) fn respond(
         &mut self,
         session: SessionId,
         request: RequestId,
         response: Response<IdRange>,
     ) {
-        let member = self.members.on_session(session).and_then(|id| self.members.get(id));
-        let frame = Frame::Response(request, response);
-        let outgoing = self.injector.outgoing(member.map(Member::name), frame);
-        send(&mut self.effects, session, outgoing);
+        send(&mut self.effects, session, Frame::Response(request, response));
     }
 
     /// Ends a session from this side. Nothing that still comes on it counts.

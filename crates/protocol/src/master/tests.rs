@@ -5,15 +5,17 @@ mod lines;
 
 use std::time::Duration;
 
-use acklog_types::Unreadable;
 use acklog_types::{
     Checksum, Damage, IdRange, InstanceId, KeyHash, Losses, MessageId, Quorum, Records, RequestId,
     WaiterId, WriteConcern,
 };
+use acklog_types::{Faults, Unreadable};
 
 use super::*;
 use crate::frame::{ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response};
-use crate::{CloseReason, Outcome, Refusal, SessionEnd, Wait};
+use crate::{
+    Admission, AppendRequest, CloseReason, FaultHooks, Outcome, Refusal, SessionEnd, Wait,
+};
 
 const LOG: LogId = LogId::new(7);
 
@@ -46,7 +48,6 @@ pub(super) fn options() -> MasterOptions {
         name: name("master"),
         log: LOG,
         request_timeout: Duration::from_secs(1),
-        faults: Faults::default(),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
         secondaries: None,
@@ -78,12 +79,12 @@ impl Node {
         Self::new(options(), restored(), readable)
     }
 
-    fn step(&mut self, input: Input) -> Vec<Effect> {
-        self.machine.step(self.now, input);
+    fn step(&mut self, input: impl Into<Input<LeaderInput>>) -> Vec<Effect<LeaderEffect>> {
+        self.machine.step(self.now, input.into());
         self.effects()
     }
 
-    fn effects(&mut self) -> Vec<Effect> {
+    fn effects(&mut self) -> Vec<Effect<LeaderEffect>> {
         let mut effects = Vec::new();
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
@@ -100,12 +101,12 @@ impl Node {
         effects
     }
 
-    fn lose(&mut self, session: u64) -> Vec<Effect> {
+    fn lose(&mut self, session: u64) -> Vec<Effect<LeaderEffect>> {
         let (session, reason) = (SessionId::new(session), SessionEnd::Closed);
         self.step(Input::SessionDown { session, reason })
     }
 
-    fn ready(&mut self, session: u64, id: u64, end: u64) -> Vec<Effect> {
+    fn ready(&mut self, session: u64, id: u64, end: u64) -> Vec<Effect<LeaderEffect>> {
         self.ask(session, id, Request::SecondaryNodeReady { end: LogEnd::new(end) })
     }
 
@@ -119,16 +120,21 @@ impl Node {
 
     fn meet(&mut self, session: u64) {
         let (session, address) = (SessionId::new(session), String::new());
-        self.step(Input::SessionUp { session, address });
+        self.step(LeaderInput::SessionUp { session, address });
     }
 
-    fn ask(&mut self, session: u64, id: u64, request: Request<Records>) -> Vec<Effect> {
+    fn ask(
+        &mut self,
+        session: u64,
+        id: u64,
+        request: Request<Records>,
+    ) -> Vec<Effect<LeaderEffect>> {
         let frame = Frame::Request(RequestId::new(id), request);
         self.step(Input::Frame { session: SessionId::new(session), frame })
     }
 
     /// What a secondary with that many messages of this log is answered on a new connection.
-    fn greet(&mut self, session: u64, who: &str, end: u64) -> Vec<Effect> {
+    fn greet(&mut self, session: u64, who: &str, end: u64) -> Vec<Effect<LeaderEffect>> {
         self.meet(session);
         self.ask(session, 0, Request::Handshake(handshake(who, session, end)))
     }
@@ -141,7 +147,11 @@ impl Node {
 
     fn append(&mut self, waiter: u64, nodes: u64) -> Result<MessageId, Refusal> {
         let wait = Wait { write_concern: Some(WriteConcern::Nodes(nodes)), timeout: None };
-        self.machine.append(self.now, WaiterId::new(waiter), wait, None, 1)
+        let request = AppendRequest { wait, key: None, messages: 1, bytes: 1 };
+        match self.machine.append(self.now, WaiterId::new(waiter), request)? {
+            Admission::Append(id) => Ok(id),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -166,7 +176,7 @@ fn handshake(who: &str, instance: u64, end: u64) -> Handshake {
     }
 }
 
-fn responses(effects: &[Effect]) -> Vec<&Response<IdRange>> {
+fn responses(effects: &[Effect<LeaderEffect>]) -> Vec<&Response<IdRange>> {
     let response = |effect| match effect {
         &Effect::Send { frame: Frame::Response(_, ref response), .. } => Some(response),
         _ => None,
@@ -175,9 +185,9 @@ fn responses(effects: &[Effect]) -> Vec<&Response<IdRange>> {
 }
 
 /// The senders whose write concern holds, and who has their message.
-fn released(effects: &[Effect]) -> Vec<(u64, Vec<String>)> {
-    let released = |effect: &Effect| match effect {
-        Effect::Release { waiter, outcome: Outcome::Committed(receipt) } => {
+fn released(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, Vec<String>)> {
+    let released = |effect: &Effect<LeaderEffect>| match effect {
+        Effect::Role(LeaderEffect::Release { waiter, outcome: Outcome::Committed(receipt) }) => {
             Some((waiter.get(), receipt.acked_by.iter().map(NodeName::to_string).collect()))
         }
         _ => None,
@@ -185,7 +195,7 @@ fn released(effects: &[Effect]) -> Vec<(u64, Vec<String>)> {
     effects.iter().filter_map(released).collect()
 }
 
-fn closed(effects: &[Effect]) -> Vec<(u64, &CloseReason)> {
+fn closed(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, &CloseReason)> {
     let closed = |effect| match effect {
         &Effect::Close { session, ref reason } => Some((session.get(), reason)),
         _ => None,
@@ -193,9 +203,9 @@ fn closed(effects: &[Effect]) -> Vec<(u64, &CloseReason)> {
     effects.iter().filter_map(closed).collect()
 }
 
-fn remembers(effects: &[Effect]) -> Option<(u64, Vec<&str>)> {
+fn remembers(effects: &[Effect<LeaderEffect>]) -> Option<(u64, Vec<&str>)> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Remember { version, names, .. } => {
+        Effect::Role(LeaderEffect::Remember { version, names, .. }) => {
             Some((*version, names.iter().map(NodeName::as_str).collect()))
         }
         _ => None,
@@ -259,9 +269,10 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
     assert!(detail.ends_with(&no_space().to_string()), "{detail}");
     assert_eq!(closed(&late), [(10, &CloseReason::DiskFault)]);
     let released = effects.iter().find_map(|effect| match effect {
-        Effect::Release { waiter, outcome: Outcome::DiskFailed(receipt, _) } => {
-            Some((waiter.get(), receipt.id.get(), receipt.stored))
-        }
+        Effect::Role(LeaderEffect::Release {
+            waiter,
+            outcome: Outcome::DiskFailed(receipt, _),
+        }) => Some((waiter.get(), receipt.id.get(), receipt.stored)),
         _ => None,
     });
     assert_eq!(released, Some((2, 6, false)), "{effects:?}");
@@ -279,8 +290,8 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
         node.machine.poll_effect()
     };
     let stored = joined(&mut node, 5);
-    let outcome = |effect: Option<Effect>| match effect {
-        Some(Effect::Release { outcome, .. }) => outcome,
+    let outcome = |effect: Option<Effect<LeaderEffect>>| match effect {
+        Some(Effect::Role(LeaderEffect::Release { outcome, .. })) => outcome,
         other => panic!("no answer: {other:?}"),
     };
     assert!(matches!(outcome(stored), Outcome::Committed(receipt) if receipt.replayed));
@@ -295,7 +306,9 @@ fn a_disk_that_takes_nothing_for_the_moment_makes_a_master_read_only_until_it_is
         let options = MasterOptions { quorum: Some(Quorum::Nodes(1)), ..options() };
         let mut node = Node::new(options, restored(), true);
         node.append(1, 1).unwrap();
-        let is_release = |effect: &Effect| matches!(effect, Effect::Release { .. });
+        let is_release = |effect: &Effect<LeaderEffect>| {
+            matches!(effect, Effect::Role(LeaderEffect::Release { .. }))
+        };
         let effects = node.step(Input::DiskFault(fault.clone()));
         assert!(!effects.iter().any(is_release), "who waits goes on waiting: {effects:?}");
         assert_eq!(node.append(2, 1), Err(Refusal::DiskFault(fault.clone())));
@@ -334,6 +347,7 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
 }
 
 mod comparing;
+mod keyed;
 mod losses;
 mod membership;
 mod pages;

@@ -1,47 +1,76 @@
-//! The secondary's faults on demand.
+//! What fault injection needs of a secondary, and its own hooks: the store delay and the errors.
 
 use std::time::Instant;
 
-use acklog_types::Faults;
 use acklog_types::LogView;
+use acklog_types::{Faults, IdRange, NodeName, SessionId};
 use rand::RngExt;
 use tracing::warn;
 
 use super::{Connection, Secondary};
 use crate::CloseReason;
+use crate::faults::{FaultHooks, StoreFaults};
+use crate::own_time::OwnTime;
 
-impl<L: LogView> Secondary<L> {
-    /// Replaces the faults; they begin with new draws. What waits for another store delay is stored as soon as the node
-    /// is not paused.
-    pub fn set_faults(&mut self, now: Instant, faults: Faults) {
-        let was = self.injector.faults();
-        self.injector.replace(faults, self.rng.random());
+impl<L: LogView> FaultHooks for Secondary<L> {
+    /// What waits for another store delay is stored as soon as the node is not paused.
+    fn set_faults(&mut self, now: Instant, faults: Faults, seed: u64) {
+        let delays_otherwise = self.store_faults.delays_otherwise(&faults);
+        self.store_faults = StoreFaults::new(faults, seed);
+        self.delays_requests = faults.send_delay.is_some();
         self.time.set_paused(now, faults.paused);
         let now = self.time.at(now);
-        if faults.store_delay != was.store_delay
-            && let Connection::Up(link) = &mut self.connection
-        {
+        if delays_otherwise && let Connection::Up(link) = &mut self.connection {
             // A page is not asked for again while it waits here, and a delay may be a year.
             link.buffer.make_due(now);
         }
         self.act_on_durable(now);
     }
 
-    /// The faults in force.
-    pub fn faults(&self) -> Faults {
-        self.injector.faults()
+    fn draw_seed(&mut self) -> u64 {
+        self.rng.random()
     }
 
-    /// Whether the node hangs on demand: it must not be told of its connection now.
-    pub fn is_paused(&self) -> bool {
-        self.time.is_paused()
+    fn own_time(&self) -> &OwnTime {
+        &self.time
     }
 
-    /// Drops the connection to the master, as somebody asked for. Returns how many there were.
-    pub fn disconnect(&mut self, now: Instant) -> usize {
+    fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.session().into_iter()
+    }
+
+    fn is_open(&self, session: SessionId) -> bool {
+        self.session() == Some(session)
+    }
+
+    fn peer(&self, _: SessionId) -> Option<&NodeName> {
+        None
+    }
+
+    fn lacks(&self, _: SessionId, _: IdRange) -> bool {
+        true
+    }
+
+    fn sent(&mut self, now: Instant, session: SessionId) {
+        if let Connection::Up(link) = &mut self.connection
+            && link.session() == session
+        {
+            link.note_sent(now);
+        }
+    }
+}
+
+impl<L: LogView> Secondary<L> {
+    /// Drops the connection to the master, as a user asked for. Returns how many there were.
+    pub(super) fn drop_connection(&mut self, now: Instant) -> usize {
         let connections = usize::from(self.session().is_some());
         warn!(connections, "dropping all connections, as asked for");
-        self.close(self.time.at(now), CloseReason::OnDemand);
+        self.close(now, CloseReason::OnDemand);
         connections
+    }
+
+    /// Returns whether the node is paused on demand: it must not be told of its connection now.
+    pub(super) fn is_paused(&self) -> bool {
+        self.time.is_paused()
     }
 }

@@ -7,16 +7,26 @@ use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogEnd, RequestId, SessionId};
 use tracing::{info, warn};
 
 use super::link::Link;
-use super::{Connection, Secondary, SecondaryEffect, SecondaryPhase};
+use super::{Connection, Secondary, SecondaryPhase};
 use crate::frame::{RefusalCode, Welcome};
+use crate::machine::Effect;
 use crate::{CloseReason, ProtocolError};
 
 impl<L: LogView> Secondary<L> {
+    /// Returns how far the node is.
+    pub fn phase(&self) -> SecondaryPhase {
+        match self.link().and_then(Link::phase) {
+            _ if self.has_failed() => SecondaryPhase::Failed,
+            Some(phase) => phase,
+            None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
+        }
+    }
+
     pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
         let faulty = self.disk_fault.is_some();
         if faulty || matches!(self.connection, Connection::Stopped) {
             let reason = if faulty { CloseReason::DiskFault } else { CloseReason::Stopping };
-            self.effects.push_back(SecondaryEffect::Close { session, reason });
+            self.effects.push_back(Effect::Close { session, reason });
             self.dial_later(now);
             return;
         }

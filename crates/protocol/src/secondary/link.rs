@@ -11,10 +11,8 @@ use tracing::{debug, info, warn};
 use super::buffer::Buffer;
 use super::catch_up::{CatchUp, LocalLog, Page, request_retry};
 use super::liveness::Liveness;
-use super::{Connection, Secondary, send};
+use super::{Connection, Secondary};
 use crate::backoff::Retry;
-use crate::delayed::Delayed;
-use crate::faults::Outgoing;
 use crate::frame::{Frame, FrameKind, Handshake, Request, Response};
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView};
@@ -30,8 +28,6 @@ pub(super) struct Link {
     liveness: Liveness,
     in_flight: InFlight<FrameKind>,
     line: Line,
-    /// Requests whose artificial delay is not over.
-    delayed: Delayed<Outgoing>,
     /// The master's request for a page that is being read.
     reading_for: Option<RequestId>,
     /// What has arrived and is not in the log yet.
@@ -57,7 +53,6 @@ impl Link {
             liveness: Liveness::new(now),
             in_flight: InFlight::new(request_timeout),
             line: Line::new(request_timeout),
-            delayed: Delayed::new(),
             reading_for: None,
             buffer: Buffer::new(),
             unanswered: VecDeque::new(),
@@ -181,7 +176,6 @@ impl Link {
         };
         [
             self.line.next_look(),
-            self.delayed.next_deadline(),
             self.buffer.next_deadline(),
             self.in_flight.next_deadline(),
             retry_at,
@@ -208,10 +202,6 @@ impl<L: LogView> Secondary<L> {
     /// Sends what is due on the connection.
     pub(super) fn link_timeout(&mut self, now: Instant) {
         let Connection::Up(link) = &mut self.connection else { return };
-        while let Some(outgoing) = link.delayed.pop(now) {
-            link.line.sent(now);
-            send(&mut self.effects, link.session, outgoing);
-        }
         while let Some((request, kind, pause)) = link.expire(now, &mut self.rng) {
             if kind == FrameKind::GetMessages && link.is_ready() {
                 self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
@@ -284,15 +274,12 @@ impl<L: LogView> Secondary<L> {
         let Connection::Up(link) = &mut self.connection else { return };
         let (end, kind) = (self.contiguous_end, request.kind());
         let id = link.in_flight.make(now, kind);
-        let outgoing = self.injector.outgoing(None, Frame::Request(id, request));
-        let delay = outgoing.delay;
-        debug!(request = %id, %end, ?delay, "sending {kind:?}");
-        if delay.is_zero() {
-            link.line.sent(now);
-            send(&mut self.effects, link.session, outgoing);
-        } else {
-            link.delayed.insert(now + delay, outgoing);
+        debug!(request = %id, %end, "sending {kind:?}");
+        if !self.delays_requests {
+            link.note_sent(now);
         }
+        let session = link.session;
+        self.send(session, Frame::Request(id, request));
     }
 
     /// Takes in a response. It counts whether its request is still in flight or not: what it says

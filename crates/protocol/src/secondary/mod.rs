@@ -10,7 +10,7 @@ mod catch_up;
 mod disk;
 mod faults;
 mod handshake;
-mod interface;
+mod io;
 mod link;
 mod liveness;
 mod repair;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use acklog_types::LogView;
 use acklog_types::{DiskFault, Faults, IdRange, LogEnd, LogId, NodeName, Records, SessionId};
 pub use buffer::HELD_BYTES_MAX;
-pub use interface::{RestoredSecondary, SecondaryEffect, SecondaryInput, SecondaryOptions};
+pub use io::{FollowerEffect, FollowerInput, RestoredSecondary, SecondaryOptions};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::{info, warn};
@@ -30,9 +30,10 @@ use tracing::{info, warn};
 use self::catch_up::CatchUp;
 use self::link::Link;
 use super::backoff::Backoff;
-use super::faults::{Injector, Outgoing};
+use super::faults::StoreFaults;
 use super::frame::{Frame, Request, Response};
 use super::line::{LineView, LongFrameLosses};
+use super::machine::{Effect, Input, Machine};
 use super::own_time::OwnTime;
 use super::repair::Repair;
 use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
@@ -67,11 +68,13 @@ pub struct Secondary<L> {
     /// Connections in a row that ended before the first page came.
     page_losses: LongFrameLosses,
     dial_backoff: Backoff,
-    injector: Injector,
+    store_faults: StoreFaults,
+    /// Whether requests are delayed on demand: they are noted as sent when they go out.
+    delays_requests: bool,
     /// The node's time: it stands still while the node is paused.
     time: OwnTime,
     rng: ChaCha8Rng,
-    effects: VecDeque<SecondaryEffect>,
+    effects: VecDeque<Effect<FollowerEffect>>,
 }
 
 #[derive(Debug)]
@@ -94,8 +97,9 @@ impl<L: LogView> Secondary<L> {
         restored: RestoredSecondary,
         log: L,
     ) -> Self {
-        let mut secondary = Self {
-            injector: Injector::new(Faults::default(), options.seed),
+        Self {
+            store_faults: StoreFaults::new(Faults::default(), options.seed),
+            delays_requests: false,
             time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             dial_backoff: Backoff::new(DIAL_PAUSE_FIRST, options.reconnect_delay),
@@ -114,143 +118,6 @@ impl<L: LogView> Secondary<L> {
             last_error: None,
             page_losses: LongFrameLosses::default(),
             effects: VecDeque::new(),
-        };
-        secondary.set_faults(now, secondary.options.faults);
-        secondary
-    }
-
-    /// Takes in what happened.
-    ///
-    /// # Panics
-    /// When something of the connection is handed in while the node is paused.
-    pub fn step(&mut self, now: Instant, input: SecondaryInput) {
-        let now = self.time.at(now);
-        let is_own = matches!(
-            input,
-            SecondaryInput::Durable(_)
-                | SecondaryInput::DiskFault(_)
-                | SecondaryInput::DiskWell
-                | SecondaryInput::Damage(_)
-                | SecondaryInput::Shutdown
-        );
-        assert!(is_own || !self.is_paused(), "a paused node hears nothing");
-        match input {
-            SecondaryInput::Connected(session) => {
-                self.connected(now, session);
-                self.make_requests(now);
-            }
-            SecondaryInput::DialFailed { .. } if matches!(self.connection, Connection::Stopped) => {
-            }
-            SecondaryInput::DialFailed { reason } => {
-                let pause = self.dial_later(now);
-                self.refusal = None;
-                warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
-                self.last_error = Some(reason);
-            }
-            SecondaryInput::Frame { session, frame } => {
-                if self.hear(now, session) {
-                    self.receive(now, session, frame);
-                }
-            }
-            SecondaryInput::Read { session, found } => self.take_read(now, session, found),
-            SecondaryInput::Heard(session) => {
-                if self.hear(now, session) {
-                    self.part_came(now);
-                }
-            }
-            SecondaryInput::SessionDown { session, reason } => {
-                if self.session() == Some(session) {
-                    let repeats = !self.is_ready();
-                    let pause = self.dial_later(now);
-                    warn!(repeats, %reason, ?pause,
-                        "the connection to the master is gone; dialing again");
-                    self.last_error = Some(reason.to_string());
-                }
-            }
-            SecondaryInput::Durable(end) => self.durable(now, end),
-            SecondaryInput::DiskFault(fault) => self.disk_faulty(now, fault),
-            SecondaryInput::DiskWell => self.disk_well(now),
-            SecondaryInput::Damage(damage) => self.damaged(now, damage),
-            SecondaryInput::Shutdown => self.end(CloseReason::Stopping),
-        }
-    }
-
-    /// Does what is due. Call at [`next_deadline`](Self::next_deadline) or later; earlier does no harm.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.is_paused() {
-            return;
-        }
-        let now = self.time.at(now);
-        self.repair.iter_mut().for_each(|repair| repair.wake(now));
-        match &mut self.connection {
-            Connection::Idle { .. } if self.disk_fault.is_some() => {}
-            Connection::Idle { dial_at } if *dial_at <= now => {
-                self.connection = Connection::Dialing;
-                self.effects.push_back(SecondaryEffect::Dial);
-                info!(repeats = true, "connecting to the master");
-            }
-            Connection::Up(_) => {
-                if let Some(reason) = self.overdue(now) {
-                    return self.close(now, reason);
-                }
-                self.store_due(now);
-                self.link_timeout(now);
-            }
-            _ => {}
-        }
-    }
-
-    /// Looks at how far this node's requests have got, where that is due. Call before each
-    /// [`handle_timeout`](Self::handle_timeout).
-    pub fn look(&mut self, now: Instant, look: impl FnOnce(SessionId) -> LineView) {
-        if self.is_paused() {
-            return;
-        }
-        let now = self.time.at(now);
-        if let Connection::Up(link) = &mut self.connection {
-            link.look(now, look);
-        }
-    }
-
-    /// The next thing to do. Call after each [`step`](Self::step) and [`handle_timeout`](Self::handle_timeout) until
-    /// it returns none.
-    #[must_use]
-    pub fn poll_effect(&mut self) -> Option<SecondaryEffect> {
-        self.effects.pop_front()
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let deadline = match &self.connection {
-            Connection::Idle { .. } if self.disk_fault.is_some() => return None,
-            Connection::Idle { dial_at } => *dial_at,
-            Connection::Dialing | Connection::Stopped => return None,
-            Connection::Up(link) => {
-                let repair = self.repair.as_ref().and_then(Repair::next_deadline);
-                repair.into_iter().fold(link.next_deadline(), Instant::min)
-            }
-        };
-        self.time.outside(deadline)
-    }
-
-    /// What `/health` shows.
-    pub fn health(&self) -> SecondaryHealth {
-        let link = self.link();
-        let phase = match link.and_then(Link::phase) {
-            _ if self.has_failed() => SecondaryPhase::Failed,
-            Some(phase) => phase,
-            None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
-        };
-        SecondaryHealth {
-            name: self.options.name.clone(),
-            phase,
-            log_end: self.contiguous_end,
-            buffered: link.map_or(0, |link| link.buffer.messages_above_gap()),
-            connected: self.has_joined(),
-            master: self.master.clone(),
-            master_log_end: self.master_log_end,
-            last_error: self.last_error.clone(),
-            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
         }
     }
 
@@ -287,6 +154,16 @@ impl<L: LogView> Secondary<L> {
         self.link().map(Link::session)
     }
 
+    fn dial_failed(&mut self, now: Instant, reason: String) {
+        if matches!(self.connection, Connection::Stopped) {
+            return;
+        }
+        let pause = self.dial_later(now);
+        self.refusal = None;
+        warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
+        self.last_error = Some(reason);
+    }
+
     /// Gives up what belongs to the connection and sets the time of the next dial.
     fn dial_later(&mut self, now: Instant) -> Duration {
         if matches!(self.connection, Connection::Stopped) {
@@ -314,13 +191,13 @@ impl<L: LogView> Secondary<L> {
         if reason != CloseReason::Refused {
             self.last_error = Some(reason.to_string());
         }
-        self.effects.push_back(SecondaryEffect::Close { session, reason });
+        self.effects.push_back(Effect::Close { session, reason });
     }
 
     /// Gives up the connection for good.
     fn end(&mut self, reason: CloseReason) {
         if let Some(session) = self.session() {
-            self.effects.push_back(SecondaryEffect::Close { session, reason });
+            self.effects.push_back(Effect::Close { session, reason });
         }
         self.connection = Connection::Stopped;
     }
@@ -342,7 +219,7 @@ impl<L: LogView> Secondary<L> {
             Frame::Request(id, Request::Heartbeat { log_end }) => {
                 if self.has_joined() {
                     self.note_master_end(log_end);
-                    self.write(session, Frame::Response(id, Response::Alive));
+                    self.send(session, Frame::Response(id, Response::Alive));
                 }
                 // A heartbeat before the welcome overtook it; nothing is wrong with that.
                 Ok(())
@@ -370,15 +247,131 @@ impl<L: LogView> Secondary<L> {
         }
     }
 
-    /// Writes a response, as often as the faults let it.
-    fn write(&mut self, session: SessionId, frame: Frame<IdRange>) {
-        let outgoing = self.injector.outgoing(None, frame);
-        send(&mut self.effects, session, outgoing);
+    /// Sends a frame.
+    fn send(&mut self, session: SessionId, frame: Frame<IdRange>) {
+        self.effects.push_back(Effect::Send { session, frame });
     }
 }
 
-fn send(effects: &mut VecDeque<SecondaryEffect>, session: SessionId, outgoing: Outgoing) {
-    effects.extend(outgoing.frames().map(|frame| SecondaryEffect::Send { session, frame }));
+impl<L: LogView> Machine for Secondary<L> {
+    type Input = FollowerInput;
+    type Effect = FollowerEffect;
+    type Health = SecondaryHealth;
+
+    fn step(&mut self, now: Instant, input: Input<FollowerInput>) {
+        let now = self.time.at(now);
+        let is_own = matches!(
+            input,
+            Input::Durable(_)
+                | Input::DiskFault(_)
+                | Input::DiskWell
+                | Input::Damage(_)
+                | Input::Shutdown
+        );
+        assert!(is_own || !self.is_paused(), "a paused node hears nothing");
+        match input {
+            Input::Frame { session, frame } => {
+                if self.hear(now, session) {
+                    self.receive(now, session, frame);
+                }
+            }
+            Input::Heard(session) => {
+                if self.hear(now, session) {
+                    self.part_came(now);
+                }
+            }
+            Input::Read { session, found } => self.take_read(now, session, found),
+            Input::SessionDown { session, reason } => {
+                if self.session() == Some(session) {
+                    let repeats = !self.is_ready();
+                    let pause = self.dial_later(now);
+                    warn!(repeats, %reason, ?pause,
+                        "the connection to the master is gone; dialing again");
+                    self.last_error = Some(reason.to_string());
+                }
+            }
+            Input::Durable(end) => self.durable(now, end),
+            Input::DiskFault(fault) => self.disk_faulty(now, fault),
+            Input::DiskWell => self.disk_well(now),
+            Input::Damage(damage) => self.damaged(now, damage),
+            Input::Shutdown => self.end(CloseReason::Stopping),
+            Input::Role(FollowerInput::Connected(session)) => {
+                self.connected(now, session);
+                self.make_requests(now);
+            }
+            Input::Role(FollowerInput::DialFailed { reason }) => self.dial_failed(now, reason),
+        }
+    }
+
+    fn look(&mut self, now: Instant, look: impl FnMut(SessionId) -> LineView) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        if let Connection::Up(link) = &mut self.connection {
+            link.look(now, look);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
+        let now = self.time.at(now);
+        self.repair.iter_mut().for_each(|repair| repair.wake(now));
+        match &mut self.connection {
+            Connection::Idle { .. } if self.disk_fault.is_some() => {}
+            Connection::Idle { dial_at } if *dial_at <= now => {
+                self.connection = Connection::Dialing;
+                self.effects.push_back(FollowerEffect::Dial.into());
+                info!(repeats = true, "connecting to the master");
+            }
+            Connection::Up(_) => {
+                if let Some(reason) = self.overdue(now) {
+                    return self.close(now, reason);
+                }
+                self.store_due(now);
+                self.link_timeout(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect<FollowerEffect>> {
+        self.effects.pop_front()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let deadline = match &self.connection {
+            Connection::Idle { .. } if self.disk_fault.is_some() => return None,
+            Connection::Idle { dial_at } => *dial_at,
+            Connection::Dialing | Connection::Stopped => return None,
+            Connection::Up(link) => {
+                let repair = self.repair.as_ref().and_then(Repair::next_deadline);
+                repair.into_iter().fold(link.next_deadline(), Instant::min)
+            }
+        };
+        self.time.outside(deadline)
+    }
+
+    fn health(&self, _: Instant) -> SecondaryHealth {
+        let link = self.link();
+        SecondaryHealth {
+            name: self.options.name.clone(),
+            phase: self.phase(),
+            log_end: self.contiguous_end,
+            buffered: link.map_or(0, |link| link.buffer.messages_above_gap()),
+            connected: self.has_joined(),
+            master: self.master.clone(),
+            master_log_end: self.master_log_end,
+            last_error: self.last_error.clone(),
+            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
+        }
+    }
+
+    fn disconnect(&mut self, now: Instant) -> usize {
+        self.drop_connection(self.time.at(now))
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use acklog_types::{LogView, Unreadable};
 use tracing::{debug, error, info, warn};
 
 use super::catch_up::CatchUp;
-use super::{Connection, Secondary, SecondaryEffect};
+use super::{Connection, Secondary};
 use crate::frame::{ErrorCode, Frame, FrameKind, RUN_BYTES_MAX, Response};
+use crate::machine::Effect;
 use crate::repair::Repair;
 use crate::{ProtocolError, ReadOrder};
 
@@ -41,7 +42,7 @@ impl<L: LogView> Secondary<L> {
         let Some(peer) = self.master.clone().filter(|_| self.is_ready()) else { return };
         let Some(repair) = &mut self.repair else { return };
         match repair.take(page) {
-            Some(run) => self.effects.push_back(SecondaryEffect::Mend { peer, run }),
+            Some(run) => self.effects.push_back(Effect::Mend { peer, run }),
             None => repair.failed(now, &mut self.rng),
         }
     }
@@ -69,7 +70,7 @@ impl<L: LogView> Secondary<L> {
         }
         link.start_read(request);
         let order = ReadOrder { from, until, max_bytes };
-        self.effects.push_back(SecondaryEffect::Read { session, order });
+        self.effects.push_back(Effect::Read { session, order });
         Ok(())
     }
 
@@ -90,7 +91,7 @@ impl<L: LogView> Secondary<L> {
                 link.note_sent(now);
                 debug!(%request, id = %run, "the master asks for messages; sending a page");
                 let page = Response::Page { run, log_end: self.contiguous_end };
-                self.write(session, Frame::Response(request, page));
+                self.send(session, Frame::Response(request, page));
             }
             Err(Unreadable(detail)) => self.cannot_give(session, request, detail),
         }
@@ -99,6 +100,6 @@ impl<L: LogView> Secondary<L> {
     fn cannot_give(&mut self, session: SessionId, request: RequestId, detail: String) {
         warn!(%request, detail, "the master asks for messages that this node cannot give");
         let code = ErrorCode::Internal;
-        self.write(session, Frame::Response(request, Response::Failed { code, detail }));
+        self.send(session, Frame::Response(request, Response::Failed { code, detail }));
     }
 }

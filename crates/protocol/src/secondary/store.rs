@@ -8,7 +8,7 @@ use acklog_types::{IdRange, LogEnd, MESSAGE_TARGET, Records, RequestId, Run};
 use tracing::debug;
 
 use super::buffer::Arrived;
-use super::{Connection, Secondary, SecondaryEffect};
+use super::{Connection, FollowerEffect, Secondary};
 use crate::ProtocolError;
 use crate::frame::{ErrorCode, Frame, FrameKind, Response};
 
@@ -43,7 +43,7 @@ impl<L: LogView> Secondary<L> {
             return self.answer_when_durable(request, run.range().end());
         }
         let kind = if request.is_some() { FrameKind::AddMessage } else { FrameKind::Page };
-        let delay = self.injector.store_delay(kind);
+        let delay = self.store_faults.store_delay(kind);
         if !link.buffer.has_room(&run, !delay.is_zero(), self.log_end) {
             let held = link.buffer.bytes();
             return self.answer_no_room(now, request, held);
@@ -105,7 +105,7 @@ impl<L: LogView> Secondary<L> {
         if let Some(catch_up) = self.catch_up_mut() {
             catch_up.on_append(end, run.bytes());
         }
-        self.effects.push_back(SecondaryEffect::Append(run));
+        self.effects.push_back(FollowerEffect::Append(run).into());
     }
 
     /// The answer says what is durable, so it waits until the run is.
@@ -151,7 +151,7 @@ impl<L: LogView> Secondary<L> {
     fn answer_now(&mut self, request: Option<RequestId>) {
         // A page has nobody who waits for an answer, and so no error either.
         if let Some(id) = request
-            && self.injector.answers_with_error()
+            && self.store_faults.answers_with_error()
         {
             debug!(request = %id, "a fault: what is stored is answered with an error");
             let detail = "an error on demand, after the messages were stored".to_owned();
@@ -175,7 +175,7 @@ impl<L: LogView> Secondary<L> {
     fn answer(&mut self, request: Option<RequestId>, response: Response<IdRange>) {
         if let (Some(request), Some(link)) = (request, self.link()) {
             debug_assert!(link.is_ready());
-            self.write(link.session(), Frame::Response(request, response));
+            self.send(link.session(), Frame::Response(request, response));
         }
     }
 }

@@ -10,11 +10,11 @@ use acklog_types::{
 
 use self::memory::TestLog;
 use super::*;
-use crate::SessionEnd;
 use crate::frame::{ErrorCode, Request, Welcome};
+use crate::{Faulty, SessionEnd};
 
 struct Node {
-    machine: Secondary<TestLog>,
+    machine: Faulty<Secondary<TestLog>>,
     writer: TestLog,
     now: Instant,
 }
@@ -25,37 +25,28 @@ impl Node {
     }
 
     fn with_faults(faults: Faults) -> Self {
-        let writer = TestLog::default();
-        let second = Duration::from_secs(1);
-        let options = SecondaryOptions {
-            name: "bonnie".parse().unwrap(),
-            instance: InstanceId::new(1),
-            request_timeout: second,
-            reconnect_delay: second,
-            faults,
-            seed: 1,
-        };
-        let now = Instant::now();
-        Self {
-            machine: Secondary::new(now, options, RestoredSecondary::default(), writer.clone()),
-            writer,
-            now,
-        }
+        Self::with_log(TestLog::default(), RestoredSecondary::default(), faults)
     }
 
-    fn step(&mut self, input: SecondaryInput) -> Vec<SecondaryEffect> {
-        self.machine.step(self.now, input);
+    fn with_log(writer: TestLog, restored: RestoredSecondary, faults: Faults) -> Self {
+        let now = Instant::now();
+        let machine = Secondary::new(now, options(), restored, writer.clone());
+        Self { machine: Faulty::new(now, machine, faults), writer, now }
+    }
+
+    fn step(&mut self, input: impl Into<Input<FollowerInput>>) -> Vec<Effect<FollowerEffect>> {
+        self.machine.step(self.now, input.into());
         let mut effects = Vec::new();
         while let Some(effect) = self.machine.poll_effect() {
-            if let SecondaryEffect::Append(run) = &effect {
-                self.writer.append_run(self.machine.log_id().unwrap(), run);
+            if let Effect::Role(FollowerEffect::Append(run)) = &effect {
+                self.writer.append_run(self.machine.get_ref().log_id().unwrap(), run);
                 self.writer.flush();
                 let end = run.range().end();
-                self.machine.step(self.now, SecondaryInput::Durable(end));
+                self.machine.step(self.now, Input::Durable(end));
             }
-            if let SecondaryEffect::Read { session, order } = effect {
+            if let Effect::Read { session, order } = effect {
                 let found = Ok((IdRange::new(order.from, order.until), order.max_bytes));
-                self.machine.step(self.now, SecondaryInput::Read { session, found });
+                self.machine.step(self.now, Input::Read { session, found });
                 continue;
             }
             effects.push(effect);
@@ -63,9 +54,25 @@ impl Node {
         effects
     }
 
-    fn answer(&mut self, session: u64, id: u64, body: Response<Records>) -> Vec<SecondaryEffect> {
+    fn answer(
+        &mut self,
+        session: u64,
+        id: u64,
+        body: Response<Records>,
+    ) -> Vec<Effect<FollowerEffect>> {
         let frame = Frame::Response(RequestId::new(id), body);
-        self.step(SecondaryInput::Frame { session: SessionId::new(session), frame })
+        self.step(Input::Frame { session: SessionId::new(session), frame })
+    }
+}
+
+fn options() -> SecondaryOptions {
+    let second = Duration::from_secs(1);
+    SecondaryOptions {
+        name: "bonnie".parse().unwrap(),
+        instance: InstanceId::new(1),
+        request_timeout: second,
+        reconnect_delay: second,
+        seed: 1,
     }
 }
 
@@ -78,9 +85,9 @@ fn welcome(log: u128) -> Response<Records> {
     })
 }
 
-fn closed_for(effects: &[SecondaryEffect], error: &ProtocolError) -> bool {
+fn closed_for(effects: &[Effect<FollowerEffect>], error: &ProtocolError) -> bool {
     effects.iter().any(|effect| match effect {
-        SecondaryEffect::Close { reason, .. } => *reason == CloseReason::Protocol(error.clone()),
+        Effect::Close { reason, .. } => *reason == CloseReason::Protocol(error.clone()),
         _ => false,
     })
 }
@@ -88,35 +95,34 @@ fn closed_for(effects: &[SecondaryEffect], error: &ProtocolError) -> bool {
 #[test]
 fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     let mut bytes = Vec::new();
     encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", InBatch::Last);
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
     let run = Records::check(range, bytes.into()).unwrap();
     node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
-    assert_eq!(node.machine.health().log_end, LogEnd::new(1));
-    let down =
-        SecondaryInput::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
+    assert_eq!(node.machine.health(node.now).log_end, LogEnd::new(1));
+    let down = Input::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
     node.step(down);
-    node.step(SecondaryInput::Connected(SessionId::new(2)));
+    node.step(FollowerInput::Connected(SessionId::new(2)));
     let effects = node.answer(2, 0, welcome(8));
     assert!(closed_for(&effects, &ProtocolError::ChangedIdentity), "{effects:?}");
-    assert_eq!(node.machine.health().log_end, LogEnd::new(1));
-    assert_eq!(node.machine.log_id(), Some(LogId::new(7)));
+    assert_eq!(node.machine.health(node.now).log_end, LogEnd::new(1));
+    assert_eq!(node.machine.get_ref().log_id(), Some(LogId::new(7)));
 }
 
 #[test]
 fn an_interval_that_no_master_has_costs_the_connection() {
     for interval in [Duration::ZERO, HEARTBEAT_INTERVAL_MAX + Duration::from_millis(1)] {
         let mut node = Node::new();
-        node.step(SecondaryInput::Connected(SessionId::new(1)));
+        node.step(FollowerInput::Connected(SessionId::new(1)));
         let Response::Welcome(good) = welcome(7) else { unreachable!("it is one") };
         let damaged = Welcome { heartbeat_interval: interval, ..good };
         let effects = node.answer(1, 0, Response::Welcome(damaged));
         assert!(closed_for(&effects, &ProtocolError::BadInterval(interval)), "{effects:?}");
-        let health = node.machine.health();
-        assert_eq!((health.connected, node.machine.log_id()), (false, None));
+        let health = node.machine.health(node.now);
+        assert_eq!((health.connected, node.machine.get_ref().log_id()), (false, None));
         assert!(health.last_error.unwrap().contains("not plausible"));
     }
 }
@@ -125,13 +131,13 @@ fn an_interval_that_no_master_has_costs_the_connection() {
 fn a_secondary_that_stood_still_listens_again_before_it_judges() {
     let (interval, session) = (Duration::from_secs(1), SessionId::new(1));
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(session));
+    node.step(FollowerInput::Connected(session));
     node.answer(1, 0, welcome(7));
     let closes = |node: &mut Node, after: Duration| {
         node.now += after;
         node.machine.handle_timeout(node.now);
         let effects: Vec<_> = std::iter::from_fn(|| node.machine.poll_effect()).collect();
-        let silent = SecondaryEffect::Close { session, reason: CloseReason::Silent };
+        let silent = Effect::Close { session, reason: CloseReason::Silent };
         effects.contains(&silent)
     };
     assert!(!closes(&mut node, 9 * interval), "what came meanwhile waits to be read");
@@ -142,20 +148,20 @@ fn a_secondary_that_stood_still_listens_again_before_it_judges() {
 #[test]
 fn a_handshake_that_dribbles_is_given_up_after_ten_seconds() {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     let mut closed = None;
     for second in 1..=20 {
         node.now += Duration::from_secs(1);
         node.machine.handle_timeout(node.now);
         while let Some(effect) = node.machine.poll_effect() {
-            if let SecondaryEffect::Close { reason, .. } = effect {
+            if let Effect::Close { reason, .. } = effect {
                 closed = closed.or(Some((second, reason)));
             }
         }
-        node.step(SecondaryInput::Heard(SessionId::new(1)));
+        node.step(Input::Heard(SessionId::new(1)));
     }
     assert_eq!(closed, Some((10, CloseReason::HandshakeTimeout)));
-    let reason = node.machine.health().last_error;
+    let reason = node.machine.health(node.now).last_error;
     assert_eq!(reason.as_deref(), Some("no handshake within 10s"));
 }
 
@@ -163,28 +169,27 @@ fn a_handshake_that_dribbles_is_given_up_after_ten_seconds() {
 fn why_it_is_not_connected_is_told_until_it_is() {
     let mut node = Node::new();
     let reason = || "the name is unknown".to_owned();
-    node.step(SecondaryInput::DialFailed { reason: reason() });
-    assert_eq!(node.machine.health().last_error, Some(reason()));
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
-    assert_eq!(node.machine.health().last_error, Some(reason()), "it is not let in yet");
+    node.step(FollowerInput::DialFailed { reason: reason() });
+    assert_eq!(node.machine.health(node.now).last_error, Some(reason()));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
+    assert_eq!(node.machine.health(node.now).last_error, Some(reason()), "it is not let in yet");
     node.answer(1, 0, welcome(7));
-    assert_eq!(node.machine.health().last_error, None);
+    assert_eq!(node.machine.health(node.now).last_error, None);
     let (session, reason) = (SessionId::new(1), SessionEnd::Lost("cut".to_owned()));
-    node.step(SecondaryInput::SessionDown { session, reason });
-    assert_eq!(node.machine.health().last_error.as_deref(), Some("cut"));
-    node.step(SecondaryInput::Connected(SessionId::new(2)));
+    node.step(Input::SessionDown { session, reason });
+    assert_eq!(node.machine.health(node.now).last_error.as_deref(), Some("cut"));
+    node.step(FollowerInput::Connected(SessionId::new(2)));
     let full = Response::Failed { code: ErrorCode::Internal, detail: "no room".to_owned() };
     let effects = node.answer(2, 0, full);
-    let closed =
-        SecondaryEffect::Close { session: SessionId::new(2), reason: CloseReason::Refused };
+    let closed = Effect::Close { session: SessionId::new(2), reason: CloseReason::Refused };
     assert!(effects.contains(&closed), "{effects:?}");
-    assert!(node.machine.health().last_error.unwrap().ends_with("no room"));
+    assert!(node.machine.health(node.now).last_error.unwrap().ends_with("no room"));
 }
 
 #[test]
 fn a_request_that_is_under_way_is_not_made_again() {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     assert_eq!(pages_asked_for(&node.answer(1, 0, welcome(7))), 1);
     let request = Some(RequestId::new(1));
     let mut asked = |view: LineView| {
@@ -206,12 +211,11 @@ fn a_request_that_is_under_way_is_not_made_again() {
 #[test]
 fn frames_of_a_connection_that_is_gone_are_not_taken() {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
-    let gone =
-        SecondaryInput::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
+    let gone = Input::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
     node.step(gone);
-    node.step(SecondaryInput::Connected(SessionId::new(2)));
+    node.step(FollowerInput::Connected(SessionId::new(2)));
     node.answer(2, 0, welcome(7));
     let mut bytes = Vec::new();
     encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", InBatch::Last);
@@ -221,16 +225,16 @@ fn frames_of_a_connection_that_is_gone_are_not_taken() {
     assert_eq!(node.answer(1, 1, page()), [], "a late page of the connection before");
     let heartbeat = Frame::Request(RequestId::new(0), Request::Heartbeat { log_end: LogEnd::ZERO });
     let session = SessionId::new(1);
-    assert_eq!(node.step(SecondaryInput::Frame { session, frame: heartbeat }), []);
-    assert_eq!(node.machine.health().log_end, LogEnd::ZERO);
+    assert_eq!(node.step(Input::Frame { session, frame: heartbeat }), []);
+    assert_eq!(node.machine.health(node.now).log_end, LogEnd::ZERO);
     node.answer(2, 1, page());
-    assert_eq!(node.machine.health().log_end, LogEnd::new(1));
+    assert_eq!(node.machine.health(node.now).log_end, LogEnd::new(1));
 }
 
 #[test]
 fn an_empty_page_with_more_to_come_costs_the_connection() {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     let nothing = Response::Page { run: Records::empty(LogEnd::ZERO), log_end: LogEnd::new(5) };
     let effects = node.answer(1, 1, nothing);
@@ -264,20 +268,18 @@ fn restored() -> RestoredSecondary {
 
 #[test]
 fn a_restarted_secondary_introduces_itself_with_what_it_has() {
-    let node = Node::new();
+    let log = TestLog::default();
     let mut bytes = Vec::new();
     for id in 0..5 {
         encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", InBatch::Last);
     }
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(5));
-    node.writer.append_run(LogId::new(7), &Records::check(range, bytes.into()).unwrap());
-    node.writer.flush();
-    let Node { machine: Secondary { options, log, .. }, writer, now } = node;
-    let machine = Secondary::new(now, options, restored(), log);
-    let mut node = Node { machine, writer, now };
-    let effects = node.step(SecondaryInput::Connected(SessionId::new(1)));
+    log.append_run(LogId::new(7), &Records::check(range, bytes.into()).unwrap());
+    log.flush();
+    let mut node = Node::with_log(log, restored(), Faults::default());
+    let effects = node.step(FollowerInput::Connected(SessionId::new(1)));
     let told = effects.iter().find_map(|effect| match effect {
-        SecondaryEffect::Send { frame: Frame::Request(_, Request::Handshake(told)), .. } => {
+        Effect::Send { frame: Frame::Request(_, Request::Handshake(told)), .. } => {
             Some((told.log, told.end, told.checksum.is_some()))
         }
         _ => None,
@@ -287,20 +289,19 @@ fn a_restarted_secondary_introduces_itself_with_what_it_has() {
 
 #[test]
 fn a_secondary_that_cannot_read_its_last_message_says_nothing() {
-    let node = Node::new();
-    let (now, options) = (node.now, node.machine.options);
-    let mut machine = Secondary::new(now, options, restored(), Unreadable);
-    machine.step(now, SecondaryInput::Connected(SessionId::new(1)));
+    let now = Instant::now();
+    let mut machine = Secondary::new(now, options(), restored(), Unreadable);
+    machine.step(now, FollowerInput::Connected(SessionId::new(1)).into());
     assert_eq!(machine.poll_effect(), None);
     let fault = DiskFault::Damaged { detail: "offset 17".to_owned() };
-    machine.step(now, SecondaryInput::Damage(Some(damage(4))));
+    machine.step(now, Input::Damage(Some(damage(4))));
     assert_eq!(machine.poll_effect(), None);
-    assert_eq!(machine.health().disk, Some(DiskHealth::Faulty(fault)));
+    assert_eq!(machine.health(now).disk, Some(DiskHealth::Faulty(fault)));
     let failed = DiskFault::Failed { detail: "no space".to_owned() };
-    machine.step(now, SecondaryInput::DiskFault(failed.clone()));
+    machine.step(now, Input::DiskFault(failed.clone()));
     let (session, reason) = (SessionId::new(1), CloseReason::DiskFault);
-    assert_eq!(machine.poll_effect(), Some(SecondaryEffect::Close { session, reason }));
-    let health = machine.health();
+    assert_eq!(machine.poll_effect(), Some(Effect::Close { session, reason }));
+    let health = machine.health(now);
     assert_eq!(health.disk, Some(DiskHealth::Faulty(failed)), "the worse one is told");
     assert_eq!(health.phase, SecondaryPhase::Failed);
     assert_eq!((health.log_end, machine.next_deadline()), (LogEnd::new(5), None));
@@ -314,9 +315,9 @@ fn damage(id: u64) -> Damage {
 }
 
 /// The requests for pages among the effects.
-fn pages_asked_for(effects: &[SecondaryEffect]) -> usize {
-    let asks = |effect: &&SecondaryEffect| {
-        let SecondaryEffect::Send { frame, .. } = effect else { return false };
+fn pages_asked_for(effects: &[Effect<FollowerEffect>]) -> usize {
+    let asks = |effect: &&Effect<FollowerEffect>| {
+        let Effect::Send { frame, .. } = effect else { return false };
         matches!(frame, Frame::Request(_, Request::GetMessages { .. }))
     };
     effects.iter().filter(asks).count()
@@ -325,14 +326,14 @@ fn pages_asked_for(effects: &[SecondaryEffect]) -> usize {
 /// How often a page is asked for again within some seconds, while more bytes of a frame come now and then, or none.
 fn asked_again(hears: bool) -> usize {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     assert_eq!(pages_asked_for(&node.answer(1, 0, welcome(7))), 1);
     let mut asked = 0;
     // The time limit of the request is a second. Bytes come beside the moments at which something is due.
     for tick in 0..400 {
         node.now += Duration::from_millis(10);
         node.machine.handle_timeout(node.now);
-        let heard = SecondaryInput::Heard(SessionId::new(1));
+        let heard = Input::Heard(SessionId::new(1));
         if hears && tick % 30 == 15 {
             asked += pages_asked_for(&node.step(heard));
         }
@@ -365,7 +366,7 @@ fn long_page(id: u64, length: usize, log_end: u64) -> Response<Records> {
 #[test]
 fn late_pages_that_were_asked_for_together_do_not_each_ask_for_more() {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     // Quick at first, so that several are under way: requests 2 and 3.
     assert_eq!(pages_asked_for(&node.answer(1, 1, page(0, 9))), 2);
@@ -382,7 +383,7 @@ fn a_page_that_closes_a_gap_has_room_while_it_waits_for_its_store_delay() {
     let second = Duration::from_secs(1);
     let store_delay = Some("1s".parse().unwrap());
     let mut node = Node::with_faults(Faults { store_delay, ..Faults::default() });
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     // The first page is lost on its way; those behind it leave no room for a third.
     let length = HELD_BYTES_MAX * 2 / 5;
@@ -391,8 +392,8 @@ fn a_page_that_closes_a_gap_has_room_while_it_waits_for_its_store_delay() {
     }
     node.now += second;
     node.machine.handle_timeout(node.now);
-    node.step(SecondaryInput::Heard(SessionId::new(1)));
-    assert_eq!(node.machine.health().log_end, LogEnd::new(3));
+    node.step(Input::Heard(SessionId::new(1)));
+    assert_eq!(node.machine.health(node.now).log_end, LogEnd::new(3));
 }
 
 mod disk;

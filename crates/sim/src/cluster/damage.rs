@@ -31,11 +31,7 @@ impl Cluster {
         let mut files = segments(&disk);
         // The last one is being written.
         files.pop();
-        let runs = match name {
-            None => self.master.is_some(),
-            Some(name) => self.secondaries.contains_key(name),
-        };
-        if files.is_empty() || !runs {
+        if files.is_empty() || self.node(name).is_none() {
             return false;
         }
         let file = files.swap_remove(self.disk_rng.random_range(0..files.len()));
@@ -53,13 +49,7 @@ impl Cluster {
     /// Has a node (none: the master) read its old segments. It is told what it finds.
     pub fn scrub(&mut self, name: Option<&NodeName>) {
         let Some(segments) = self.disk(name).map(|disk| segments(disk).len()) else { return };
-        match name {
-            None => self.master.iter_mut().for_each(|node| node.log.scrub(segments)),
-            Some(name) => {
-                let node = self.secondaries.get_mut(name);
-                node.into_iter().for_each(|node| node.log.scrub(segments));
-            }
-        }
+        self.node_mut(name).into_iter().for_each(|node| node.log_mut().scrub(segments));
         self.sync(name);
     }
 
@@ -75,11 +65,11 @@ impl Cluster {
     pub fn is_only_copy_damaged(&self) -> bool {
         let Some(master) = &self.master else { return false };
         let Some(damage) = master.log.reader.damage() else { return false };
-        let log = Some(master.machine.log_id());
+        let log = Some(master.machine.get_ref().log_id());
         let has_it = |node: &SecondaryNode| {
             let end = node.log.reader.durable_end();
             let is_comparable = || master.log.reader.running_checksum(end).is_ok();
-            node.machine.log_id() == log && end >= damage.until && is_comparable()
+            node.machine.get_ref().log_id() == log && end >= damage.until && is_comparable()
         };
         !self.secondaries.values().any(has_it)
     }

@@ -102,10 +102,7 @@ impl Cluster {
 
     /// Whether the disk of a node (none: the master) failed, told or not, so that it has to be started again.
     pub fn has_disk_fault(&self, name: Option<&NodeName>) -> bool {
-        let log = match name {
-            None => self.master.as_ref().map(|node| &node.log),
-            Some(name) => self.secondaries.get(name).map(|node| &node.log),
-        };
+        let log = self.node(name).map(AnyNode::log);
         let lasts = |fault: &DiskFault| matches!(fault, DiskFault::Failed { .. });
         log.is_some_and(|log| {
             log.fault.as_ref().is_some_and(lasts)
@@ -117,12 +114,7 @@ impl Cluster {
     pub(super) fn sync(&mut self, name: Option<&NodeName>) {
         // A crash tears only what was written already.
         if self.options.on_disk && self.disk_rng.random_bool(0.5) {
-            match name {
-                None => self.master.iter_mut().for_each(|node| node.log.write()),
-                Some(name) => {
-                    self.secondaries.get_mut(name).into_iter().for_each(|node| node.log.write());
-                }
-            }
+            self.node_mut(name).into_iter().for_each(|node| node.log_mut().write());
         }
         let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
         self.write_down(name, event);
@@ -132,10 +124,7 @@ impl Cluster {
     pub(super) fn write_down(&mut self, name: Option<&NodeName>, event: Event) {
         let max = self.options.disk_delay_max.as_micros() as u64;
         if max == 0 {
-            match name {
-                None => self.tell_master_of_disk(event),
-                Some(name) => self.tell_secondary_of_disk(name, &event),
-            }
+            self.tell_of_disk(name, event);
         } else {
             let delay = Duration::from_micros(self.rng.random_range(0..=max));
             self.schedule(delay, event);
@@ -154,90 +143,65 @@ impl Cluster {
         self.schedule(delay, Event::Compared { link: session.get(), is_same, life });
     }
 
-    pub(super) fn tell_master_of_disk(&mut self, event: Event) {
+    /// Tells a node (none: the master) what its disk did.
+    pub(super) fn tell_of_disk(&mut self, name: Option<&NodeName>, event: Event) {
         let now = self.instant();
-        let Some(MasterNode { machine, log, .. }) = &mut self.master else { return };
-        let mut change = None;
-        match event {
+        let Some(node) = self.node_mut(name) else { return };
+        let log = node.log_mut();
+        let change = match event {
             Event::DiskBroke { .. } => {
                 log.fault = Some(broken_disk());
-                change = log.fault.clone().map(DiskChange::Fault);
+                log.fault.clone().map(DiskChange::Fault)
             }
             Event::Remembered { .. } if log.fault.as_ref().is_some_and(|f| !f.is_passing()) => {
                 return;
             }
+            // A later list may be written already.
+            Event::Remembered { version, .. } if version <= log.reader.members_version() => None,
             Event::Remembered { version, names, losses, .. } => {
-                // A later list may be written already.
-                if version > log.reader.members_version() {
-                    log.writer.persist_members(version, names, losses);
-                    if log.reader.is_on_disk() {
-                        change = log.commit();
-                    }
-                }
+                log.writer.persist_members(version, names, losses);
+                log.reader.is_on_disk().then(|| log.commit()).flatten()
             }
-            _ => change = log.commit(),
+            _ => log.commit(),
+        };
+        let end = log.reader.durable_end();
+        node.step(now, Input::Durable(end));
+        if name.is_none() {
+            self.tell_of_names();
         }
-        machine.step(now, Input::Durable(log.reader.durable_end()));
-        if log.reader.members_version() > machine.remembered_version() {
-            machine.step(now, Input::Remembered(log.reader.members_version()));
+        if let Some(change) = change {
+            self.note_change(name, &change);
+            let input = match change {
+                DiskChange::Fault(fault) => Input::DiskFault(fault),
+                DiskChange::Well => Input::DiskWell,
+            };
+            if let Some(node) = self.node_mut(name) {
+                node.step(now, input);
+            }
+        }
+        if let Some(node) = self.node_mut(name)
+            && let Some(damage) = node.log_mut().damage_news()
+        {
+            node.step(now, Input::Damage(damage));
+        }
+        self.try_again(name);
+    }
+
+    /// Tells the master which names are written down.
+    fn tell_of_names(&mut self) {
+        let now = self.instant();
+        let Some(MasterNode { machine, log, .. }) = &mut self.master else { return };
+        let version = log.reader.members_version();
+        if version > machine.get_ref().remembered_version() {
+            machine.step(now, LeaderInput::Remembered(version).into());
         }
         let shown = machine.health(now).log_end;
         assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");
-        if let Some(change) = change {
-            self.note_change(None, &change);
-            let Some(MasterNode { machine, .. }) = &mut self.master else { return };
-            machine.step(
-                now,
-                match change {
-                    DiskChange::Fault(fault) => Input::DiskFault(fault),
-                    DiskChange::Well => Input::DiskWell,
-                },
-            );
-        }
-        if let Some(MasterNode { machine, log, .. }) = &mut self.master
-            && let Some(damage) = log.damage_news()
-        {
-            machine.step(now, Input::Damage(damage));
-        }
-        self.try_again(None);
-    }
-
-    pub(super) fn tell_secondary_of_disk(&mut self, name: &NodeName, event: &Event) {
-        let now = self.instant();
-        let Some(node) = self.secondaries.get_mut(name) else { return };
-        let change = match event {
-            Event::DiskBroke { .. } => {
-                node.log.fault = Some(broken_disk());
-                node.log.fault.clone().map(DiskChange::Fault)
-            }
-            _ => node.log.commit(),
-        };
-        let end = node.log.reader.durable_end();
-        node.machine.step(now, SecondaryInput::Durable(end));
-        if let Some(change) = change {
-            node.machine.step(
-                now,
-                match &change {
-                    DiskChange::Fault(fault) => SecondaryInput::DiskFault(fault.clone()),
-                    DiskChange::Well => SecondaryInput::DiskWell,
-                },
-            );
-            self.note_change(Some(name), &change);
-        }
-        if let Some(SecondaryNode { machine, log, .. }) = self.secondaries.get_mut(name)
-            && let Some(damage) = log.damage_news()
-        {
-            machine.step(now, SecondaryInput::Damage(damage));
-        }
-        self.try_again(Some(name));
     }
 
     /// Has a node try again what its disk could not do for the moment.
     fn try_again(&mut self, name: Option<&NodeName>) {
-        let log = match name {
-            None => self.master.as_ref().map(|node| &node.log),
-            Some(name) => self.secondaries.get(name).map(|node| &node.log),
-        };
+        let log = self.node(name).map(AnyNode::log);
         let tries =
             |log: &NodeLog| log.retries || log.fault.as_ref().is_some_and(DiskFault::is_passing);
         if log.is_some_and(tries) {

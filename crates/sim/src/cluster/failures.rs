@@ -110,20 +110,8 @@ impl Cluster {
             let is_of = |link: &&mut Link| name.is_none_or(|name| link.peer == *name);
             self.links.values_mut().filter(is_of).for_each(|link| link.is_faithful = false);
         }
-        match name {
-            None => {
-                if let Some(node) = &mut self.master {
-                    node.machine.set_faults(now, faults);
-                }
-                self.drain_master();
-            }
-            Some(name) => {
-                if let Some(node) = self.secondaries.get_mut(name) {
-                    node.machine.set_faults(now, faults);
-                }
-                self.drain_secondary(name);
-            }
-        }
+        self.node_mut(name).into_iter().for_each(|node| node.set_faults(now, faults));
+        self.drain(name);
         if !faults.paused {
             self.take_in_stalled(name);
         }
@@ -131,44 +119,22 @@ impl Cluster {
 
     /// Whether something is to go wrong with a node (none: the master).
     pub(super) fn has_faults(&self, name: Option<&NodeName>) -> bool {
-        let faults = match name {
-            None => self.master.as_ref().map(|node| node.machine.faults()),
-            Some(name) => self.secondaries.get(name).map(|node| node.machine.faults()),
-        };
-        faults.is_some_and(|faults| faults != Faults::default())
+        self.node(name).is_some_and(|node| node.faults() != Faults::default())
     }
 
     /// Lets a node (none: the master) drop its connections, as `POST /faults/disconnect` does.
     pub fn disconnect_peers(&mut self, name: Option<&NodeName>) {
         let now = self.instant();
-        match name {
-            None => {
-                if let Some(node) = &mut self.master {
-                    node.machine.disconnect();
-                }
-                self.drain_master();
-            }
-            Some(name) => {
-                if let Some(node) = self.secondaries.get_mut(name) {
-                    node.machine.disconnect(now);
-                }
-                self.drain_secondary(name);
-            }
-        }
+        self.node_mut(name).into_iter().for_each(|node| node.disconnect(now));
+        self.drain(name);
     }
 
     /// Whether a node (none: the master) is paused by its faults.
     pub(super) fn is_paused(&self, name: Option<&NodeName>) -> bool {
-        match name {
-            None => self.master.as_ref().is_some_and(|node| node.machine.is_paused()),
-            Some(name) => self.secondaries.get(name).is_some_and(|node| node.machine.is_paused()),
-        }
+        self.node(name).is_some_and(AnyNode::is_paused)
     }
 
     pub(super) fn stalled(&mut self, name: Option<&NodeName>) -> Option<&mut Stalled> {
-        match name {
-            None => self.master.as_mut().map(|node| &mut node.stalled),
-            Some(name) => self.secondaries.get_mut(name).map(|node| &mut node.stalled),
-        }
+        self.node_mut(name).map(AnyNode::stalled)
     }
 }

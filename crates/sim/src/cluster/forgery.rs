@@ -69,7 +69,7 @@ impl Cluster {
     }
 
     fn some_handshake(&mut self) -> Handshake {
-        let log = self.master.as_ref().map(|node| node.machine.log_id());
+        let log = self.master.as_ref().map(|node| node.machine.get_ref().log_id());
         let end = self.master.as_ref().map(|node| node.log.reader.durable_end());
         let (is_empty, end) = (self.rng.random_bool(0.7), end.unwrap_or_default());
         Handshake {

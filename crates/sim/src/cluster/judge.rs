@@ -158,6 +158,7 @@ impl Cluster {
             Refusal::KeyReused { first } => {
                 key.and_then(|key| self.checker.message_of(key)) == Some(*first)
             }
+            Refusal::KeyUnreadable { .. } => self.is_damaged(),
             Refusal::NoMessage { end } => end.get() == self.checker.accepted_count(),
             _ => false,
         };

@@ -1,7 +1,7 @@
 //! The event loop: the shell that production has in threads and sockets, in virtual time.
 
+use super::effects::read;
 use super::*;
-use crate::positions::told_by;
 
 /// Time within which what comes to a node is taken in together, where a turn takes more than one event.
 const TURN_TIME: Duration = Duration::from_millis(1);
@@ -44,10 +44,7 @@ impl Cluster {
             let follows = self.events.first_key_value().is_some_and(|(_, event)| is_next(event));
             event = follows.then(|| self.take_event(soon)).flatten();
         }
-        match node.flatten() {
-            None => self.drain_master(),
-            Some(name) => self.drain_secondary(&name),
-        }
+        self.drain(node.flatten().as_ref());
     }
 
     /// The node that an event happens to (inside, none: the master); none where it is void.
@@ -84,46 +81,42 @@ impl Cluster {
 
     fn time_out(&mut self) {
         let now = self.instant();
-        if let Some(master) = &mut self.master
-            && master.next_deadline().is_some_and(|at| at <= now)
-        {
-            let (links, positions, at) = (&self.links, &mut self.positions, self.now);
-            master.machine.look(now, |session| {
-                let view = Self::view_of(links, at, session, true);
-                if view.is_within_frame {
-                    positions.is_busy(at, session.get());
-                }
-                view
-            });
-            master.machine.handle_timeout(now);
-            let later = master.machine.next_deadline();
-            assert!(later.is_none_or(|at| at > now), "the master's deadline stays in the past");
+        let is_due = |node: &dyn AnyNode| node.next_deadline().is_some_and(|at| at <= now);
+        if self.node(None).is_some_and(is_due) {
+            self.let_time_out(None);
         }
-        self.drain_master();
-        let is_due = |(name, node): (&NodeName, &SecondaryNode)| {
-            node.next_deadline().is_some_and(|at| at <= now).then(|| name.clone())
-        };
-        let due: Vec<NodeName> = self.secondaries.iter().filter_map(is_due).collect();
+        self.drain(None);
+        let secondaries = self.secondaries.iter().filter(|(_, node)| is_due(*node));
+        let due: Vec<NodeName> = secondaries.map(|(name, _)| name.clone()).collect();
         for name in due {
-            if let Some(node) = self.secondaries.get_mut(&name) {
-                let (links, at) = (&self.links, self.now);
-                node.machine.look(now, |session| Self::view_of(links, at, session, false));
-                node.machine.handle_timeout(now);
-                let later = node.machine.next_deadline();
-                assert!(later.is_none_or(|at| at > now), "{name}'s deadline stays in the past");
-            }
-            self.drain_secondary(&name);
+            self.let_time_out(Some(&name));
+            self.drain(Some(&name));
         }
+    }
+
+    /// Lets a node (none: the master) do what is due.
+    fn let_time_out(&mut self, name: Option<&NodeName>) {
+        let (now, at) = (self.instant(), self.now);
+        let node: Option<&mut dyn AnyNode> = match name {
+            None => self.master.as_mut().map(|node| node as _),
+            Some(name) => self.secondaries.get_mut(name).map(|node| node as _),
+        };
+        let (links, positions) = (&self.links, &mut self.positions);
+        let mut look = |session: SessionId| {
+            let view = Self::view_of(links, at, session, name.is_none());
+            if name.is_none() && view.is_within_frame {
+                positions.is_busy(at, session.get());
+            }
+            view
+        };
+        node.into_iter().for_each(|node| node.time_out(now, &mut look));
     }
 
     /// Lets something happen to a node at once.
     pub(super) fn happen(&mut self, event: Event) {
         let node = self.node_of(&event);
         self.take_in(event);
-        match node.flatten() {
-            None => self.drain_master(),
-            Some(name) => self.drain_secondary(&name),
-        }
+        self.drain(node.flatten().as_ref());
     }
 
     /// Lets a node take in an event, without acting on it yet.
@@ -141,63 +134,92 @@ impl Cluster {
             stalled.events.push_back(event);
             return;
         }
-        match to {
-            None => self.happen_to_master(event),
-            Some(name) => self.happen_to_secondary(&name, event),
+        match event {
+            Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
+                self.tell_of_disk(to.as_ref(), event);
+            }
+            event => self.happen_to(to.as_ref(), event),
+        }
+        if to.is_none() {
+            self.note_turn();
         }
     }
 
-    fn happen_to_master(&mut self, event: Event) {
-        let now = self.instant();
-        let Some(master) = &mut self.master else { return };
+    /// Tells a node (none: the master) of its connections.
+    fn happen_to(&mut self, name: Option<&NodeName>, event: Event) {
+        let (now, is_master) = (self.instant(), name.is_none());
         let input = match event {
-            Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
-                self.tell_master_of_disk(event);
-                return self.note_turn();
-            }
-            Event::Accepted { link } => {
-                if !self.links.get(&link).is_some_and(|link| link.master_open) {
-                    return;
-                }
-                let session = SessionId::new(link);
-                Input::SessionUp { session, address: format!("link {link}") }
-            }
-            Event::Read { link, order } => {
-                let found = read(&master.log.reader, order);
-                Input::Read { session: SessionId::new(link), found }
-            }
             Event::Down { link, .. } => {
-                let Some(state) = self.links.get_mut(&link).filter(|link| link.master_open) else {
+                let Some(state) = self.links.get_mut(&link).filter(|link| link.is_open(is_master))
+                else {
                     return;
                 };
-                state.master_open = false;
-                Input::SessionDown {
-                    session: SessionId::new(link),
-                    reason: SessionEnd::Lost("cut".to_owned()),
-                }
+                state.end_at(is_master);
+                let (session, reason) = (SessionId::new(link), SessionEnd::Lost("cut".to_owned()));
+                Input::SessionDown { session, reason }
             }
             Event::Arrive { link, bytes, .. } => {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
                 // What came before the machine closed the connection waits in a mailbox, and is still handed in.
-                if self.links.get(&link).is_some_and(|link| link.master_open) {
+                if is_master && self.is_open_at_master(link) {
                     self.positions.received(self.now, link, &frame);
                 }
                 Input::Frame { session: SessionId::new(link), frame }
             }
             Event::Part { link, .. } => {
-                if self.links.get(&link).is_some_and(|link| link.master_open) {
+                if is_master && self.is_open_at_master(link) {
                     self.positions.heard(self.now, link);
                 }
                 Input::Heard(SessionId::new(link))
             }
-            Event::Compared { link, is_same, .. } => {
-                self.positions.compared(self.now, link);
-                Input::Compared { session: SessionId::new(link), is_same }
+            Event::Read { link, order } => {
+                let Some(node) = self.node(name) else { return };
+                let found = read(&node.log().reader, order);
+                Input::Read { session: SessionId::new(link), found }
             }
-            Event::Dialed { .. } => return,
+            event => return self.happen_to_role(name, event),
         };
-        master.machine.step(now, input);
-        self.note_turn();
+        if let Some(node) = self.node_mut(name) {
+            node.step(now, input);
+        }
+    }
+
+    /// Tells a node (none: the master) what nodes of its role only are told.
+    fn happen_to_role(&mut self, name: Option<&NodeName>, event: Event) {
+        let now = self.instant();
+        match (name, event) {
+            (None, Event::Accepted { link }) if self.is_open_at_master(link) => {
+                let (session, address) = (SessionId::new(link), format!("link {link}"));
+                self.tell_master(LeaderInput::SessionUp { session, address }.into());
+            }
+            (None, Event::Compared { link, is_same, .. }) => {
+                self.positions.compared(self.now, link);
+                let session = SessionId::new(link);
+                self.tell_master(LeaderInput::Compared { session, is_same }.into());
+            }
+            (Some(name), Event::Dialed { link, .. }) => {
+                let input = match link {
+                    Some(link) => FollowerInput::Connected(SessionId::new(link)),
+                    None => FollowerInput::DialFailed { reason: "unreachable".to_owned() },
+                };
+                if let Some(node) = self.secondaries.get_mut(name) {
+                    node.machine.step(now, input.into());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the master something, without acting on it yet.
+    pub(super) fn tell_master(&mut self, input: Input<LeaderInput>) {
+        let now = self.instant();
+        if let Some(master) = &mut self.master {
+            master.machine.step(now, input);
+        }
+    }
+
+    fn is_open_at_master(&self, link: u64) -> bool {
+        self.links.get(&link).is_some_and(|link| link.master_open)
     }
 
     /// Where a turn takes more, what this event changed is noted before the next one hides it.
@@ -207,148 +229,13 @@ impl Cluster {
         }
     }
 
-    fn happen_to_secondary(&mut self, name: &NodeName, event: Event) {
-        let now = self.instant();
-        let Some(node) = self.secondaries.get_mut(name) else { return };
-        let input = match event {
-            Event::Synced { .. } | Event::DiskBroke { .. } => {
-                return self.tell_secondary_of_disk(name, &event);
-            }
-            Event::Dialed { link: Some(link), .. } => {
-                SecondaryInput::Connected(SessionId::new(link))
-            }
-            Event::Dialed { link: None, .. } => {
-                SecondaryInput::DialFailed { reason: "unreachable".to_owned() }
-            }
-            Event::Down { link, .. } => {
-                let Some(state) = self.links.get_mut(&link).filter(|link| link.secondary_open)
-                else {
-                    return;
-                };
-                state.secondary_open = false;
-                SecondaryInput::SessionDown {
-                    session: SessionId::new(link),
-                    reason: SessionEnd::Lost("cut".to_owned()),
-                }
-            }
-            Event::Arrive { link, bytes, .. } => {
-                let frame = frame::decode(bytes).expect("what was encoded is decoded");
-                SecondaryInput::Frame { session: SessionId::new(link), frame }
-            }
-            Event::Part { link, .. } => SecondaryInput::Heard(SessionId::new(link)),
-            Event::Accepted { .. }
-            | Event::Remembered { .. }
-            | Event::Compared { .. }
-            | Event::Read { .. } => return,
-        };
-        node.machine.step(now, input);
-    }
-
-    pub(super) fn drain_master(&mut self) {
-        while let Some(effect) = self.master.as_mut().and_then(|node| node.machine.poll_effect()) {
-            match effect {
-                Effect::Send { session, frame } => {
-                    let Some(master) = &self.master else { return };
-                    let log = master.log.reader.clone();
-                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
-                        // What cannot be read is not sent, and the node is told why.
-                        self.sync(None);
-                        continue;
-                    };
-                    self.transmit(session.get(), true, &frame);
-                }
-                Effect::Read { session, order } => self.begin_read(session, order),
-                Effect::Release { waiter, outcome } => self.release(waiter, &outcome),
-                Effect::Mend { peer, run } => {
-                    self.note(&format!(
-                        "master gets id={} from {peer} for its repair",
-                        run.range()
-                    ));
-                    self.master.iter().for_each(|node| node.log.reader.mend(&peer, &run));
-                    self.sync(None);
-                }
-                Effect::Remember { version, names, losses } => {
-                    let event = Event::Remembered { version, names, losses, life: self.life(None) };
-                    self.write_down(None, event);
-                }
-                Effect::Compare { session, end, told } => self.compare(session, end, told),
-                Effect::Close { session, reason } => {
-                    self.judge_close(session, &reason);
-                    self.note(&format!("master closes connection {session}: {reason}"));
-                    self.hang_up(session.get(), true);
-                }
-            }
-        }
-        self.look();
-        self.judge_master();
-    }
-
-    /// Reads what the master asked for: at once, or as soon as its disk got to it.
-    fn begin_read(&mut self, session: SessionId, order: ReadOrder) {
-        let event = Event::Read { link: session.get(), order };
-        let max = self.options.disk_delay_max.as_micros() as u64;
-        if self.options.on_disk && max > 0 {
-            let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
-            self.schedule(delay, event);
-        } else {
-            self.take_in(event);
-        }
-    }
-
-    pub(super) fn drain_secondary(&mut self, name: &NodeName) {
-        let now = self.instant();
-        loop {
-            let node = self.secondaries.get_mut(name);
-            let Some(node) = node else { return };
-            let Some(effect) = node.machine.poll_effect() else { break };
-            match effect {
-                SecondaryEffect::Dial => self.dial(name),
-                SecondaryEffect::Send { session, frame } => {
-                    let log = node.log.reader.clone();
-                    let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
-                        self.sync(Some(name));
-                        continue;
-                    };
-                    if let Some(told) = told_by(&frame) {
-                        let end = node.log.reader.durable_end();
-                        assert!(told <= end, "{name} tells {told} and has {end}");
-                    }
-                    self.transmit(session.get(), false, &frame);
-                }
-                SecondaryEffect::Read { session, order } => {
-                    let found = read(&node.log.reader, order);
-                    node.machine.step(now, SecondaryInput::Read { session, found });
-                }
-                SecondaryEffect::Mend { peer, run } => {
-                    node.log.reader.mend(&peer, &run);
-                    self.note(&format!(
-                        "{name} gets id={} from {peer} for its repair",
-                        run.range()
-                    ));
-                    self.sync(Some(name));
-                }
-                SecondaryEffect::Append(run) => {
-                    let log = node.machine.log_id().expect("messages come from a log");
-                    node.log.writer.append_run(log, &run);
-                    self.note(&format!("{name} appends id={}", run.range()));
-                    self.sync(Some(name));
-                }
-                SecondaryEffect::Close { session, reason } => {
-                    self.note(&format!("{name} closes connection {session}: {reason}"));
-                    self.hang_up(session.get(), false);
-                }
-            }
-        }
-        self.look();
-    }
-
     pub(super) fn look(&mut self) {
         if let Some(master) = &self.master {
-            let log = Some(master.machine.log_id());
+            let log = Some(master.machine.get_ref().log_id());
             self.checker.look_at(&self.master_name, &self.master_name, log, &master.log.reader);
         }
         for (name, node) in &self.secondaries {
-            let log = node.machine.log_id();
+            let log = node.machine.get_ref().log_id();
             self.checker.look_at(name, &node.registers_as, log, &node.log.reader);
         }
     }
@@ -365,13 +252,6 @@ impl Cluster {
     pub(super) fn life(&self, name: Option<&NodeName>) -> u64 {
         self.lives.get(&name.cloned()).copied().unwrap_or_default()
     }
-}
-
-fn read(log: &LogReader, order: ReadOrder) -> Result<(IdRange, usize), Unreadable> {
-    let records = log.read(order.from, order.until, order.max_bytes);
-    records
-        .map(|records| (records.range(), records.bytes()))
-        .map_err(|error| Unreadable::from(&error))
 }
 
 /// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the

@@ -1,7 +1,7 @@
 //! What clients ask of the simulated master, and what it answers.
 
-use acklog_protocol::{FirstUse, Wait};
-use acklog_types::{Batch, IdempotencyKey, KeyHash};
+use acklog_protocol::{Admission, AppendRequest, FirstUse, Wait};
+use acklog_types::{Batch, IdempotencyKey, KeyHash, UnreadBatch, record_bytes};
 
 use super::*;
 
@@ -29,47 +29,55 @@ impl Cluster {
         key: Option<&IdempotencyKey>,
         wait: Wait,
     ) -> Result<(WaiterId, MessageId), Refusal> {
-        let hash = key.map(|key| KeyHash::of(key.as_str()));
+        let request = AppendRequest {
+            wait,
+            key: key.map(|key| KeyHash::of(key.as_str())),
+            messages: batch.len() as u64,
+            bytes: record_bytes(key, batch),
+        };
+        let (now, wanted, before) = (self.instant(), self.wanted(wait), self.master_health());
+        let waiter = WaiterId::new(self.next_number + 1);
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        if let (Some(key), Some(hash)) = (key, hash)
-            && let Some(first) = master.machine.find_key(hash)
-        {
-            let records = match master.log.reader.read_appended(first) {
-                Ok(records) => records,
-                Err(error) => {
-                    let detail = error.to_string();
-                    return Err(Refusal::KeyUnreadable { first, detail });
-                }
-            };
-            match FirstUse::of(&records, key, batch) {
-                FirstUse::SameMessage => {
-                    return self.join(first, wait, true).map(|waiter| (waiter, first));
-                }
-                FirstUse::OtherMessage => {
-                    let refusal = Refusal::KeyReused { first };
-                    self.judge_refusal(0, Some(key), &refusal);
-                    return Err(refusal);
-                }
-                FirstUse::OtherKey => {}
+        let mut admitted = master.machine.get_mut().append(now, waiter, request);
+        let mut replays = None;
+        while let Ok(Admission::Compare(first)) = admitted {
+            let records = master.log.reader.read_appended(first);
+            let found = records.map_err(UnreadBatch::from).map(|records| {
+                key.map_or(FirstUse::OtherKey, |key| FirstUse::of(&records, key, batch))
+            });
+            replays = Some(first).filter(|_| found != Ok(FirstUse::OtherKey));
+            admitted = master.machine.get_mut().key_compared(now, waiter, found);
+        }
+        // A sender whose key tells that nothing is to be stored has no number.
+        if !matches!(admitted, Err(Refusal::KeyReused { .. } | Refusal::KeyUnreadable { .. })) {
+            self.number();
+        }
+        match admitted.inspect_err(|refusal| self.judge_refusal(wanted, key, refusal))? {
+            Admission::Append(id) => {
+                before.iter().for_each(|before| self.judge_taken(wanted, before));
+                self.store(waiter, self.sent(id, wanted, wait), batch, key);
+                Ok((waiter, id))
+            }
+            Admission::Compare(_) | Admission::Waits => {
+                let first = replays.expect("it waits for the batch that has its key");
+                self.waits(waiter, self.sent(first, wanted, wait), "sent before, as");
+                Ok((waiter, first))
             }
         }
-        let waiter = WaiterId::new(self.number());
-        let now = self.instant();
-        let (wanted, before) = (self.wanted(wait), self.master_health());
+    }
+
+    /// Puts a batch that the master took into its log.
+    fn store(&mut self, waiter: WaiterId, sent: Sent, batch: &Batch, key: Option<&IdempotencyKey>) {
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        let taken = master.machine.append(now, waiter, wait, hash, batch.len() as u64);
-        let id = taken.inspect_err(|refusal| self.judge_refusal(wanted, key, refusal))?;
-        before.iter().for_each(|before| self.judge_taken(wanted, before));
-        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        let id = sent.id;
         assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
-        self.checker.accepted(waiter, self.sent(id, wanted, wait), batch, key);
+        self.checker.accepted(waiter, sent, batch, key);
         for (at, text) in batch.iter().enumerate() {
             let (text, id) = (shortened(text), id.get() + at as u64);
             self.note(&format!("sender {waiter}: {text} becomes id={id}"));
         }
         self.sync(None);
-        self.drain_master();
-        Ok((waiter, id))
+        self.drain(None);
     }
 
     /// Waits for a message that is there already.
@@ -77,21 +85,20 @@ impl Cluster {
     /// # Errors
     /// When the master refuses that.
     pub fn wait(&mut self, id: MessageId, wait: Wait) -> Result<WaiterId, Refusal> {
-        self.join(id, wait, false)
+        let waiter = WaiterId::new(self.number());
+        let (now, wanted) = (self.instant(), self.wanted(wait));
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        let joined = master.machine.get_mut().join(now, waiter, id, wait, false);
+        joined.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
+        self.waits(waiter, self.sent(id, wanted, wait), "waits again for");
+        Ok(waiter)
     }
 
-    fn join(&mut self, id: MessageId, wait: Wait, is_replay: bool) -> Result<WaiterId, Refusal> {
-        let waiter = WaiterId::new(self.number());
-        let now = self.instant();
-        let wanted = self.wanted(wait);
-        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        let joined = master.machine.join(now, waiter, id, wait, is_replay);
-        joined.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
-        self.checker.joined(waiter, self.sent(id, wanted, wait));
-        let why = if is_replay { "sent before, as" } else { "waits again for" };
-        self.note(&format!("sender {waiter}: {why} id={id}"));
-        self.drain_master();
-        Ok(waiter)
+    /// A sender waits for a message that is there.
+    fn waits(&mut self, waiter: WaiterId, sent: Sent, why: &str) {
+        self.checker.joined(waiter, sent);
+        self.note(&format!("sender {waiter}: {why} id={}", sent.id));
+        self.drain(None);
     }
 
     fn sent(&self, id: MessageId, wanted: u64, wait: Wait) -> Sent {
@@ -101,12 +108,9 @@ impl Cluster {
 
     /// A sender hangs up.
     pub fn cancel(&mut self, waiter: WaiterId) {
-        let now = self.instant();
         self.checker.canceled(waiter);
-        if let Some(master) = &mut self.master {
-            master.machine.step(now, Input::Cancel(waiter));
-        }
-        self.drain_master();
+        self.tell_master(LeaderInput::Cancel(waiter).into());
+        self.drain(None);
     }
 
     /// Asks the master to forget a secondary.
@@ -116,33 +120,30 @@ impl Cluster {
     pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
         let before = self.master_health();
         let forgotten = match &mut self.master {
-            Some(master) => master.machine.forget(name).map(|_| ()),
+            Some(master) => master.machine.get_mut().forget(name).map(|_| ()),
             None => Ok(()),
         };
         if let (Ok(()), Some(before)) = (&forgotten, &before) {
             self.judge_forgotten(name, before);
         }
-        self.drain_master();
+        self.drain(None);
         forgotten
     }
 
     /// Lets the master stop: it answers everybody whose message is durable, the others when theirs are.
     pub fn shut_down_master(&mut self) {
-        self.tell_master(Input::Shutdown);
+        self.stop_master(Input::Shutdown);
     }
 
     /// Lets the master stop now: it answers everybody.
     pub fn give_up_master(&mut self) {
-        self.tell_master(Input::GiveUp);
+        self.stop_master(LeaderInput::GiveUp.into());
     }
 
-    fn tell_master(&mut self, input: Input) {
+    fn stop_master(&mut self, input: Input<LeaderInput>) {
         self.stopping = true;
-        let now = self.instant();
-        if let Some(master) = &mut self.master {
-            master.machine.step(now, input);
-        }
-        self.drain_master();
+        self.tell_master(input);
+        self.drain(None);
     }
 
     /// A sender is answered.

@@ -289,7 +289,8 @@ impl Backend for Simulated {
             return Ok(NodeHealth::Master(master_view(&health)));
         }
         let mut nodes = self.cluster.secondaries();
-        let health = nodes.find(|(name, _)| *name == node).ok_or_else(down)?.1.health();
+        let (_, secondary) = nodes.find(|(name, _)| *name == node).ok_or_else(down)?;
+        let health = secondary.health(self.cluster.instant());
         Ok(NodeHealth::Secondary(SecondaryView {
             phase: health.phase.as_str().to_owned(),
             end: health.log_end.get(),

@@ -7,7 +7,7 @@ use acklog_api::{Faults, paths};
 use acklog_client::{Answer, CallError};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::mix::OVERTIME;
+use crate::cli::check::mix::OVERTIME;
 use crate::cli::check::shared::Shared;
 use crate::cli::client::Client;
 

@@ -52,7 +52,8 @@ fn with_slow_master(segment_bytes: u64, test: impl AsyncFnOnce(Slow)) {
         let Recovered { opened, committer, .. } = recovered;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let master = start_master(options(), opened, listener, stop.clone(), &tasks);
+        let master =
+            start_master(options(), Faults::default(), opened, listener, stop.clone(), &tasks);
         let slow = Slow { master, committer, disk, stop: stop.clone(), taken: 0 };
         timeout(PATIENCE, test(slow)).await.expect("the test hangs");
         stop.cancel();
@@ -175,7 +176,7 @@ fn what_is_stored_when_a_stop_gives_up_is_told_as_stored() {
         slow.committer.write();
         slow.committer.sync();
         // The core has had no turn since then.
-        slow.master.ask(Command::GiveUp).await.unwrap();
+        slow.master.commands.ask(Command::GiveUp).await.unwrap();
         assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
     });
 }

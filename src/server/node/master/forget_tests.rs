@@ -26,7 +26,7 @@ async fn who_forgets_a_secondary_is_answered_when_that_is_on_disk() {
     let Recovered { opened: log, mut committer, .. } = opened(&disk);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let handle = start_master(options(), log, listener, stop.clone(), &tasks);
+    let handle = start_master(options(), Faults::default(), log, listener, stop.clone(), &tasks);
     let mut forgetting = std::pin::pin!(handle.forget(bonnie));
     // Each health is a turn of the core's: it had time to answer.
     for turn in 0.. {

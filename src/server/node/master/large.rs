@@ -9,17 +9,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use acklog_types::{LogEnd, WaiterId, record_bytes};
+use acklog_types::{LogEnd, WaiterId};
 
 use crate::server::node::Append;
+use crate::server::node::driver::TURN_WORK;
 
 /// Work for a record besides its bytes, as bytes that take as long to copy.
-const RECORD_WORK: usize = 64;
-
-/// Work of the appends of one turn, in bytes, and of a small append: a fraction of a millisecond.
-/// Smaller: more turns and so more overhead for messages of some kilobytes. Larger: others wait for
-/// longer.
-pub(super) const TURN_WORK: usize = 256 * 1024;
+pub(super) const RECORD_WORK: usize = 64;
 
 /// Time for small appends for each unit of time that a large one took. Less: one that comes beside
 /// them takes longer, and is to take at most twice as long on average as beside the same ones
@@ -47,9 +43,9 @@ pub(super) struct Large {
     quiet_at: Instant,
 }
 
-/// Returns how much work an append is for the core task, in bytes that take as long to copy.
-pub(super) fn work_of(append: &Append) -> usize {
-    record_bytes(None, &append.batch) + RECORD_WORK * append.batch.len()
+/// Returns whether an append of so much work is a large one: more than a turn's.
+pub(super) fn is_large(work: usize) -> bool {
+    work > TURN_WORK
 }
 
 impl Large {

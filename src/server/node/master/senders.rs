@@ -2,93 +2,155 @@
 
 use std::time::Instant;
 
-use acklog_protocol::{Outcome, Refusal, Wait};
-use acklog_types::{Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId};
+use acklog_protocol::{
+    Admission, AppendRequest, FirstUse, LeaderInput, Machine, Outcome, Refusal, Wait,
+};
+use acklog_types::{
+    Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId, record_bytes,
+};
 use tracing::debug;
 
-use super::task::Core;
-use crate::server::node::Append;
+use super::comparing::{Compared, compare, log_replay};
+use super::large::{RECORD_WORK, is_large};
+use super::leader::Leader;
+use crate::server::node::driver::Core;
+use crate::server::node::{Append, SenderKey, wall_clock_ms};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
 
-/// Most bytes of messages that wait for the disk. Less would refuse bursts that a disk takes within a second; more
-/// would hold memory, and senders in doubt, for a disk that hangs.
-const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the records of a batch that is compared by the core task itself, at most: it takes less
+/// time than handing it over. Larger ones would be felt by other senders.
+const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
-impl Core {
-    /// Takes an append: lets its sender join the batch that has its key, or wait until it is known
-    /// whether one has it, or appends it. Returns whether something was appended.
-    pub(super) fn append(
-        &mut self,
-        now: Instant,
-        waiter: WaiterId,
-        append: Append,
-        accepted_ms: u64,
-    ) -> bool {
-        match self.find_first(now, waiter, append, None) {
-            Some(append) => self.append_new(now, waiter, append, accepted_ms),
-            None => false,
+impl Core<Leader> {
+    /// Tells the machine what a comparison found.
+    pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
+        match compared {
+            Compared::Batch { waiter, first, compared } => {
+                self.batch_compared(now, waiter, first, compared);
+            }
+            Compared::Log(session, is_same) => {
+                self.role.comparing.forget_log(session);
+                self.machine.step(now, LeaderInput::Compared { session, is_same }.into());
+            }
         }
     }
 
-    /// Appends a batch that is not there yet. Returns whether it was taken.
-    pub(super) fn append_new(
+    /// Takes an append, or lets a large one wait for its turn. Returns how much work it was.
+    pub(super) fn take_append(&mut self, now: Instant, waiter: WaiterId, append: Append) -> usize {
+        let work = append_work(&append);
+        if is_large(work) {
+            self.role.large.push(waiter, append);
+            return 0;
+        }
+        self.role.large.note_small(now);
+        self.append(now, waiter, append);
+        work
+    }
+
+    /// Has the machine decide about an append, and does what it decides.
+    pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: Append) {
+        let request = AppendRequest {
+            wait: append.wait,
+            key: append.key.as_ref().map(|key| key.hash),
+            messages: append.batch.len() as u64,
+            bytes: append_bytes(&append),
+        };
+        let admitted = self.machine.get_mut().append(now, waiter, request);
+        self.admitted(now, waiter, append, admitted);
+    }
+
+    /// Does what the machine decided about a batch. Comparing is done at once where what is compared is in memory and
+    /// small.
+    fn admitted(
         &mut self,
         now: Instant,
         waiter: WaiterId,
         append: Append,
-        accepted_ms: u64,
-    ) -> bool {
-        let Append { batch, key, wait, share: _ } = &append;
-        let bytes = self.writer.backlog_bytes();
-        let accepted = if bytes > BACKLOG_BYTES_MAX {
-            Err(Refusal::DiskBehind { bytes })
-        } else {
-            let hash = key.as_ref().map(|key| key.hash);
-            self.machine.append(now, waiter, *wait, hash, batch.len() as u64)
-        };
-        match accepted {
-            Ok(id) => {
-                let key = key.as_ref().map(|key| &key.key);
-                let appended = self.writer.append(accepted_ms, key, batch);
-                assert_eq!(appended, id, "the log is the machine's");
-                let key = key.map(IdempotencyKey::as_str);
-                let text = preview(batch);
-                match batch.len() {
-                    1 => debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a message"),
-                    messages => {
-                        let id = IdRange::new(id.before(), id.before().plus(messages as u64));
-                        debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a batch");
-                    }
-                }
-                true
+        mut admitted: Result<Admission, Refusal>,
+    ) {
+        loop {
+            let first = match admitted {
+                Ok(Admission::Append(id)) => return self.write(id, &append),
+                Ok(Admission::Compare(first)) => first,
+                Ok(Admission::Waits) => return,
+                Err(refusal) => return self.refuse(waiter, refusal),
+            };
+            let size = self.reader.size_in_memory(first);
+            if size.is_none_or(|bytes| bytes > AT_ONCE_BYTES_MAX) {
+                let log = self.reader.clone();
+                return self.role.comparing.begin(log, waiter, append, first);
             }
-            Err(refusal) => {
-                self.refuse(waiter, refusal);
-                false
+            let found = compare(&self.reader, &append, first);
+            log_replay(&append, first, found.as_ref().ok());
+            let found = found.map_err(Into::into);
+            admitted = self.machine.get_mut().key_compared(now, waiter, found);
+        }
+    }
+
+    /// A batch is compared on another thread.
+    pub(super) fn batch_compared(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        first: MessageId,
+        compared: Result<(Append, FirstUse), acklog_log::ReadError>,
+    ) {
+        match compared {
+            Ok((append, first_use)) => {
+                log_replay(&append, first, Some(&first_use));
+                let admitted = self.machine.get_mut().key_compared(now, waiter, Ok(first_use));
+                self.admitted(now, waiter, append, admitted);
+            }
+            Err(error) => {
+                let told = self.machine.get_mut().key_compared(now, waiter, Err(error.into()));
+                if let Err(refusal) = told {
+                    self.refuse(waiter, refusal);
+                }
+            }
+        }
+    }
+
+    /// Appends a batch that was taken.
+    fn write(&mut self, id: MessageId, append: &Append) {
+        let accepted_ms = *self.role.accepted_ms.get_or_insert_with(wall_clock_ms);
+        let (key, batch) = (append.key.as_deref().map(SenderKey::key), &append.batch);
+        let appended = self.writer.append(accepted_ms, key, batch);
+        assert_eq!(appended, id, "the log is the machine's");
+        self.appended = true;
+        let key = key.map(IdempotencyKey::as_str);
+        let text = preview(batch);
+        match batch.len() {
+            1 => debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a message"),
+            messages => {
+                let id = IdRange::new(id.before(), id.before().plus(messages as u64));
+                debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a batch");
             }
         }
     }
 
     /// Lets a sender wait for a message that is there.
-    pub(super) fn join(
-        &mut self,
-        now: Instant,
-        waiter: WaiterId,
-        id: MessageId,
-        wait: Wait,
-        is_replay: bool,
-    ) {
-        if let Err(refusal) = self.machine.join(now, waiter, id, wait, is_replay) {
+    pub(super) fn join(&mut self, now: Instant, waiter: WaiterId, id: MessageId, wait: Wait) {
+        if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait, false) {
             self.refuse(waiter, refusal);
         }
     }
 
-    pub(super) fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
+    fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
         debug!(%refusal, "refused a sender");
-        self.releases.push(waiter, Outcome::Refused(refusal));
+        self.role.releases.push(waiter, Outcome::Refused(refusal));
     }
+}
+
+/// Returns the size of the records of an append, in bytes.
+fn append_bytes(append: &Append) -> usize {
+    record_bytes(append.key.as_deref().map(SenderKey::key), &append.batch)
+}
+
+/// Returns how much work an append is for the core task, in bytes that take as long to copy.
+fn append_work(append: &Append) -> usize {
+    append_bytes(append) + RECORD_WORK * append.batch.len()
 }
 
 /// The beginning of the first message, for a log line.

@@ -25,7 +25,6 @@ pub(super) fn options() -> MasterOptions {
         name: "master".parse().unwrap(),
         log: LogId::new(1),
         request_timeout: Duration::from_millis(1500),
-        faults: Faults::default(),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
         secondaries: None,
@@ -50,7 +49,8 @@ pub(super) fn with_master_of(log: Opened, test: impl AsyncFnOnce(MasterHandle, S
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let comm = listener.local_addr().unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let master = start_master(options(), log, listener, stop.clone(), &tasks);
+        let master =
+            start_master(options(), Faults::default(), log, listener, stop.clone(), &tasks);
         timeout(PATIENCE, test(master, comm)).await.expect("the test hangs");
         stop.cancel();
         tasks.close();

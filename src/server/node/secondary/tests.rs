@@ -1,5 +1,7 @@
 //! What a secondary's core task takes in a turn.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use acklog_protocol::frame::{Frame, Request, encode};
@@ -10,48 +12,53 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::*;
+use crate::server::node::driver::Came;
 
 /// Longest that a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn core() -> (Core, Inbox, SecondaryHandle) {
+fn bonnie() -> (Core<Follower>, Inbox<Follower>, SecondaryHandle) {
     let options = SecondaryOptions {
         name: "bonnie".parse().unwrap(),
         instance: InstanceId::new(1),
         request_timeout: Duration::from_millis(1500),
         reconnect_delay: Duration::from_secs(1),
-        faults: Faults::default(),
         seed: 1,
     };
     let master = MasterAddress { host: "127.0.0.1".to_owned(), port: 1 };
-    Core::new(options, Opened::in_memory(), master, &TaskTracker::new())
+    core(options, Faults::default(), Opened::in_memory(), master, &TaskTracker::new())
 }
 
-/// Has the node pause; the answer is its faults.
-fn ask_to_pause(handle: &SecondaryHandle) -> oneshot::Receiver<Faults> {
-    let (answer, answered) = oneshot::channel();
-    let paused = Faults { paused: true, ..Faults::default() };
-    let command = Question::Faults(FaultsCommand::Set(paused, answer));
-    handle.questions.try_send(command).unwrap();
-    answered
+fn paused() -> Faults {
+    Faults { paused: true, ..Faults::default() }
+}
+
+/// Asks something that is answered in a later turn.
+fn asked<F: Future>(question: F) -> Pin<Box<F>> {
+    let mut question = Box::pin(question);
+    assert!(answer(&mut question).is_none());
+    question
+}
+
+/// Returns the answer, once it is there.
+fn answer<F: Future>(question: &mut Pin<Box<F>>) -> Option<F::Output> {
+    match question.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
 }
 
 #[tokio::test]
 async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
-    let (mut core, mut inbox, handle) = core();
+    let (mut core, mut inbox, handle) = bonnie();
     let mut came = Came::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = async || TcpStream::connect(listener.local_addr().unwrap()).await;
-    core.dialed.send(dial().await).await.unwrap();
+    core.role.dialed.send(dial().await).await.unwrap();
     core.collect(&mut inbox, &mut came, true);
-    assert!(inbox.dialed.is_empty(), "the connection is taken");
+    assert!(inbox.connections.is_empty(), "the connection is taken");
     let mut peer = listener.accept().await.unwrap().0;
-    let ask = || {
-        let (answer, answered) = oneshot::channel();
-        handle.questions.try_send(Question::Health(answer)).unwrap();
-        answered
-    };
-    let heartbeats = async |peer: &mut TcpStream, inbox: &Inbox| {
+    let heartbeats = async |peer: &mut TcpStream, inbox: &Inbox<Follower>| {
         for number in 0..5 {
             let heartbeat: Request<Records> = Request::Heartbeat { log_end: LogEnd::ZERO };
             let frame = Frame::Request(RequestId::new(number), heartbeat);
@@ -66,26 +73,26 @@ async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
     };
 
     heartbeats(&mut peer, &inbox).await;
-    core.dialed.send(dial().await).await.unwrap();
-    let mut asked: Vec<_> = (0..3).map(|_| ask()).collect();
+    core.role.dialed.send(dial().await).await.unwrap();
+    let mut questions: Vec<_> = (0..3).map(|_| asked(handle.health())).collect();
     core.collect(&mut inbox, &mut came, true);
-    assert_eq!((came.events.len(), inbox.dialed.len()), (5, 0));
-    core.turn(&mut came);
-    assert!(asked.iter_mut().all(|answered| answered.try_recv().is_ok()));
+    assert_eq!((came.events.len(), inbox.connections.len()), (5, 0));
+    core.turn(now(), None, &mut came);
+    assert!(questions.iter_mut().all(|question| answer(question).is_some()));
 
     heartbeats(&mut peer, &inbox).await;
-    core.dialed.send(dial().await).await.unwrap();
-    core.set_faults(now(), Faults { paused: true, ..Faults::default() });
-    let mut answered = ask();
+    core.role.dialed.send(dial().await).await.unwrap();
+    core.machine.set_faults(now(), paused());
+    let mut question = asked(handle.health());
     core.collect(&mut inbox, &mut came, false);
-    core.turn(&mut came);
-    assert!(answered.try_recv().is_ok());
-    assert_eq!((inbox.events.len(), inbox.dialed.len()), (5, 1));
+    core.turn(now(), None, &mut came);
+    assert!(answer(&mut question).is_some());
+    assert_eq!((inbox.events.len(), inbox.connections.len()), (5, 1));
 }
 
 #[tokio::test]
 async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
-    let (mut core, mut inbox, handle) = core();
+    let (mut core, mut inbox, handle) = bonnie();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let _session = core.sessions.open(stream).unwrap();
@@ -95,21 +102,21 @@ async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
     peer.write_all(&encode(&frame).head).await.unwrap();
     let mut came = Came::default();
     came.events.push(inbox.events.recv().await.unwrap());
-    let mut answered = ask_to_pause(&handle);
+    let mut question = asked(handle.faults().set(paused()));
     core.collect(&mut inbox, &mut came, true);
-    core.turn(&mut came);
-    assert!(answered.try_recv().unwrap().paused && core.machine.is_paused());
+    core.turn(now(), None, &mut came);
+    assert!(answer(&mut question).unwrap().unwrap().paused && core.machine.is_paused());
 }
 
 #[tokio::test]
 async fn the_task_takes_what_came_before_a_pause_in_the_turn_that_it_pauses_in() {
-    let (mut core, mut inbox, handle) = core();
+    let (mut core, mut inbox, handle) = bonnie();
     let mut came = Came::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
-    core.dialed.send(stream).await.unwrap();
+    core.role.dialed.send(stream).await.unwrap();
     core.collect(&mut inbox, &mut came, true);
-    core.turn(&mut came);
+    core.turn(now(), None, &mut came);
     let (mut peer, _) = listener.accept().await.unwrap();
     // A length that no frame has: the connection is to be closed.
     peer.write_all(&[0x7f, 0xff, 0xff, 0xff]).await.unwrap();
@@ -119,10 +126,10 @@ async fn the_task_takes_what_came_before_a_pause_in_the_turn_that_it_pauses_in()
         }
     };
     timeout(PATIENCE, waits).await.unwrap();
-    let answered = ask_to_pause(&handle);
+    let question = asked(handle.faults().set(paused()));
     let stop = CancellationToken::new();
     let running = tokio::spawn(core.run(inbox, stop.clone()));
-    assert!(timeout(PATIENCE, answered).await.unwrap().unwrap().paused);
+    assert!(timeout(PATIENCE, question).await.unwrap().unwrap().paused);
     // A paused node would not have heard it, and the connection would stay.
     let mut bytes = Vec::new();
     timeout(PATIENCE, peer.read_to_end(&mut bytes)).await.unwrap().unwrap();

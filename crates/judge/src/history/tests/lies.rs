@@ -40,50 +40,91 @@ fn rows(texts: &[&'static str]) -> Vec<(u64, &'static str)> {
     (0..).zip(texts.iter().copied()).collect()
 }
 
-/// Everything was answered by the master alone, and the master and bonnie show it.
-fn told() -> (History, Vec<Range<u64>>) {
+/// Everything was answered by the master alone, and the master and bonnie show it. With the number of
+/// the last message.
+fn told() -> (History, Range<u64>) {
     let (mut history, numbers) = outside();
     for ((id, _), numbers) in batches().into_iter().zip(&numbers) {
         history.answered(numbers.clone(), nodes(1), committed(id, &["master"]));
     }
     [MASTER, BONNIE].into_iter().for_each(|node| see(&mut history, node, 0, &rows(&TRUTH)));
-    (history, numbers)
+    (history, numbers.last().cloned().unwrap())
+}
+
+/// The violation that the list of a lie is.
+fn kind_of_list(lie: Lie) -> Option<ViolationKind> {
+    Some(match lie {
+        Lie::DoubledMessage => ViolationKind::Twice,
+        Lie::ReorderedMessages | Lie::Gap | Lie::ChangedText => ViolationKind::Content,
+        Lie::TornBatch => ViolationKind::Batch,
+        Lie::ShrunkLog => ViolationKind::Shrunk,
+        Lie::InventedMessage => ViolationKind::Invented,
+        _ => return None,
+    })
+}
+
+/// An answer to the sender of a message, who asked for two nodes, that tells a lie, and the
+/// violation that it is.
+fn untrue_answer(lie: Lie, id: u64) -> Option<(AppendOutcome, ViolationKind)> {
+    let one = receipt(id, 2, &["master"]);
+    Some(match lie {
+        Lie::KeyStoredTwice => (AppendOutcome::KeyReused, ViolationKind::Key),
+        Lie::UnknownButAcked => (AppendOutcome::Unknown(one), ViolationKind::Outcome),
+        Lie::TooFewNamed => (AppendOutcome::Committed(one), ViolationKind::WriteConcern),
+        Lie::EarlyTimeout => {
+            let timed_out = AckReceipt { timed_out: true, ..one };
+            (AppendOutcome::Stored(timed_out), ViolationKind::Early)
+        }
+        Lie::HalfAnswer => (AppendOutcome::Malformed("{}".to_owned()), ViolationKind::Malformed),
+        _ => return None,
+    })
+}
+
+/// The last message was answered, and the master's log has only the first at the end.
+fn lost() -> Option<History> {
+    let (mut history, numbers) = outside();
+    let (first, last) = (numbers.first().cloned()?, numbers.last().cloned()?);
+    history.answered(last, nodes(1), committed(5, &["master"]));
+    history.answered(first, nodes(1), committed(0, &["master"]));
+    finish(&mut history, 0);
+    Some(history)
+}
+
+/// One more message is sent, and answered.
+fn send_more(history: &mut History, outcome: AppendOutcome) {
+    let more = history.sent_batch(&"g".into());
+    history.answered(more, nodes(1), outcome);
+}
+
+/// One more message is sent and comes to all nodes, and its sender is not answered.
+fn keep_waiting(history: &mut History) {
+    history.sent_batch(&"g".into());
+    for node in [MASTER, BONNIE, CLYDE] {
+        see(history, node, 0, &rows(&[&TRUTH[..], &["g"]].concat()));
+    }
+    finish(history, 7);
 }
 
 /// Tells a lie about a cluster that is watched from outside.
 fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
-    let (mut history, numbers) = told();
-    let last = numbers.last().cloned()?;
+    let (mut history, last) = told();
     let kind = match lie {
         Lie::LostMessage => {
-            let (mut lost, numbers) = outside();
-            lost.answered(numbers.last().cloned()?, nodes(1), committed(5, &["master"]));
-            lost.answered(numbers.first().cloned()?, nodes(1), committed(0, &["master"]));
-            // It is named as the master's, which the master's list would tell as well.
-            see(&mut lost, BONNIE, 0, &rows(&TRUTH[..1]));
-            finish(&mut lost, 0);
-            history = lost;
+            history = lost()?;
             ViolationKind::Lost
-        }
-        Lie::DoubledMessage => {
-            see(&mut history, CLYDE, 0, &rows(&lie.list()?));
-            ViolationKind::Twice
-        }
-        Lie::ReorderedMessages | Lie::Gap | Lie::ChangedText => {
-            see(&mut history, CLYDE, 0, &rows(&lie.list()?));
-            ViolationKind::Content
-        }
-        Lie::TornBatch => {
-            see(&mut history, CLYDE, 0, &rows(&lie.list()?));
-            ViolationKind::Batch
         }
         Lie::ShrunkLog => {
             see(&mut history, BONNIE, 0, &rows(&lie.list()?));
-            ViolationKind::Shrunk
+            kind_of_list(lie)?
         }
-        Lie::InventedMessage => {
+        Lie::DoubledMessage
+        | Lie::ReorderedMessages
+        | Lie::Gap
+        | Lie::ChangedText
+        | Lie::TornBatch
+        | Lie::InventedMessage => {
             see(&mut history, CLYDE, 0, &rows(&lie.list()?));
-            ViolationKind::Invented
+            kind_of_list(lie)?
         }
         Lie::FalseAck => {
             history.repeated(last, nodes(2), committed(5, &["master", "clyde"]));
@@ -91,13 +132,8 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             ViolationKind::Ack
         }
         Lie::IdGivenTwice => {
-            let more = history.sent_batch(&"g".into());
-            history.answered(more, nodes(1), committed(0, &["master"]));
+            send_more(&mut history, committed(0, &["master"]));
             ViolationKind::AnswerId
-        }
-        Lie::KeyStoredTwice => {
-            history.repeated(last, nodes(1), AppendOutcome::KeyReused);
-            ViolationKind::Key
         }
         Lie::AheadOfMaster => {
             history.compared_with_master(5);
@@ -109,37 +145,22 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             ViolationKind::NotConverged
         }
         Lie::RefusedButThere => {
-            let more = history.sent_batch(&"g".into());
-            history.answered(more, nodes(1), AppendOutcome::Refused);
+            send_more(&mut history, AppendOutcome::Refused);
             see(&mut history, MASTER, 6, &[(6, "g")]);
             ViolationKind::Refused
         }
-        Lie::UnknownButAcked => {
-            let outcome = AppendOutcome::Unknown(receipt(5, 2, &["master"]));
+        Lie::KeyStoredTwice
+        | Lie::UnknownButAcked
+        | Lie::TooFewNamed
+        | Lie::EarlyTimeout
+        | Lie::HalfAnswer => {
+            let (outcome, kind) = untrue_answer(lie, 5)?;
             history.repeated(last, nodes(2), outcome);
-            ViolationKind::Outcome
-        }
-        Lie::TooFewNamed => {
-            let outcome = AppendOutcome::Committed(receipt(5, 2, &["master"]));
-            history.repeated(last, nodes(2), outcome);
-            ViolationKind::WriteConcern
-        }
-        Lie::EarlyTimeout => {
-            let timed_out = AckReceipt { timed_out: true, ..receipt(5, 2, &["master"]) };
-            history.repeated(last, nodes(2), AppendOutcome::Stored(timed_out));
-            ViolationKind::Early
+            kind
         }
         Lie::KeptWaiting => {
-            history.sent_batch(&"g".into());
-            for node in [MASTER, BONNIE, CLYDE] {
-                see(&mut history, node, 0, &rows(&[&TRUTH[..], &["g"]].concat()));
-            }
-            finish(&mut history, 7);
+            keep_waiting(&mut history);
             ViolationKind::Unanswered
-        }
-        Lie::HalfAnswer => {
-            history.repeated(last, nodes(1), AppendOutcome::Malformed("{}".to_owned()));
-            ViolationKind::Malformed
         }
         Lie::OtherByItself => {
             history.looked_up(BONNIE, 1, 6, &LookupAnswer::Message(1, "a".to_owned()));
@@ -195,26 +216,18 @@ fn tell_inside(lie: Lie) -> Option<(History, ViolationKind)> {
             history.master_started(5, false);
             ViolationKind::Lost
         }
-        Lie::DoubledMessage => {
+        Lie::DoubledMessage | Lie::InventedMessage => {
             look(&mut history, MASTER, &lie.list()?);
-            ViolationKind::Twice
+            kind_of_list(lie)?
         }
-        Lie::InventedMessage => {
-            look(&mut history, MASTER, &lie.list()?);
-            ViolationKind::Invented
-        }
-        Lie::ReorderedMessages | Lie::Gap | Lie::ChangedText => {
+        Lie::ReorderedMessages | Lie::Gap | Lie::ChangedText | Lie::TornBatch => {
             look(&mut history, BONNIE, &lie.list()?);
-            ViolationKind::Content
-        }
-        Lie::TornBatch => {
-            look(&mut history, BONNIE, &lie.list()?);
-            ViolationKind::Batch
+            kind_of_list(lie)?
         }
         Lie::ShrunkLog => {
             look(&mut history, BONNIE, &TRUTH);
             look(&mut history, BONNIE, &lie.list()?);
-            ViolationKind::Shrunk
+            kind_of_list(lie)?
         }
         Lie::FalseAck => {
             release(&mut history, 0, &committed(0, &["master", "bonnie"]));
@@ -233,19 +246,10 @@ fn tell_inside(lie: Lie) -> Option<(History, ViolationKind)> {
             look(&mut history, BONNIE, &[&TRUTH[..], &["g"]].concat());
             ViolationKind::Ahead
         }
-        Lie::UnknownButAcked => {
-            release(&mut history, 0, &AppendOutcome::Unknown(receipt(0, 2, &["master"])));
-            ViolationKind::Outcome
-        }
-        Lie::TooFewNamed => {
-            let outcome = AppendOutcome::Committed(receipt(0, 2, &["master"]));
+        Lie::UnknownButAcked | Lie::TooFewNamed | Lie::EarlyTimeout => {
+            let (outcome, kind) = untrue_answer(lie, 0)?;
             release(&mut history, 0, &outcome);
-            ViolationKind::WriteConcern
-        }
-        Lie::EarlyTimeout => {
-            let timed_out = AckReceipt { timed_out: true, ..receipt(0, 2, &["master"]) };
-            release(&mut history, 0, &AppendOutcome::Stored(timed_out));
-            ViolationKind::Early
+            kind
         }
         Lie::KeptWaiting => {
             history.judge_waits(&MasterMoment { durable_end: 6, ..moment(&|_| 1) });

@@ -18,7 +18,7 @@ use super::inspect::{InspectError, role_of};
 use super::snapshot::Snapshot;
 use super::walk::{LogDirectory, SegmentVisitor};
 use super::{OpenError, Start, mend_file};
-use crate::open::open_directory;
+use crate::disk::directory::open_directory;
 use crate::storage::{Directory, Storage, StorageFile};
 
 /// Why a log was not copied. Nothing was changed.

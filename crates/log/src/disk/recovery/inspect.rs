@@ -21,7 +21,7 @@ pub use super::findings::{DamageFinding, Findings, Torn};
 use super::refusal::refusal;
 use super::snapshot::Snapshot;
 use super::walk::{LogDirectory, OpenedFile, SegmentVisitor};
-use crate::open::open_directory;
+use crate::disk::directory::open_directory;
 use crate::storage::{Storage, StorageFile};
 
 /// Reads the segments of a log with messages of `range`, visits the whole ones, and returns what it

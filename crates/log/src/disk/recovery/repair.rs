@@ -22,7 +22,7 @@ use super::inspect::{self, InspectError, role_of};
 use super::rebuild::{Proof, Rebuild, RebuildError, SegmentSurvey};
 use super::walk::LogDirectory;
 use super::{MANIFEST, OpenError, name_aside};
-use crate::open::{lock_directory, open_directory};
+use crate::disk::directory::{lock_directory, open_directory};
 use crate::storage::{Directory, Storage};
 
 /// The result of a repair.

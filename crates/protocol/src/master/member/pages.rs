@@ -34,9 +34,8 @@ impl Member {
         let id = link.in_flight.make(now, Asked::Page(from));
         link.is_asked_for_pages = true;
         let frame = Frame::Request(id, Request::GetMessages { from, again: true });
-        let outgoing = context.injector.outgoing(Some(&self.name), frame);
-        debug!(peer = %self.name, request = %id, %from, delay = ?outgoing.delay, "sending GetMessages");
-        link.send_or_delay(now, outgoing, context.effects);
+        debug!(peer = %self.name, request = %id, %from, "sending GetMessages");
+        link.send(now, frame, context);
     }
 
     /// Whether an answer to a request for a page is awaited.

@@ -24,6 +24,11 @@ impl Member {
         }
     }
 
+    /// Notes that a request to it goes out, where requests are delayed on demand.
+    pub(in crate::master) fn sent(&mut self, now: Instant) {
+        self.link.iter_mut().for_each(|link| link.line.sent(now));
+    }
+
     /// Whether a page to it is still under way, as far as was seen.
     pub(in crate::master) fn has_page_under_way(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.line.view().has_page)

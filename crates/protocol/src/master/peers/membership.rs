@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use acklog_types::{NodeName, SessionId};
 
-use crate::master::interface::MasterOptions;
+use crate::master::io::MasterOptions;
 use crate::master::member::{Member, MemberId, NewLink, Standing};
 
 /// The secondaries that were admitted, in the order in which their names first came.

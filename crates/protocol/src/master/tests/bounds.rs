@@ -10,7 +10,7 @@ fn the_connections_without_a_handshake_are_a_thousand_and_the_oldest_goes_first(
         node.meet(session);
     }
     let (session, address) = (SessionId::new(2000), String::new());
-    let effects = node.step(Input::SessionUp { session, address });
+    let effects = node.step(LeaderInput::SessionUp { session, address });
     assert_eq!(closed(&effects), [(1, &CloseReason::TooManyHandshakes)]);
     assert_eq!(responses(&node.greet(2, "clyde", 5)).len(), 1, "the others may still come in");
 }
@@ -27,7 +27,7 @@ fn a_hundred_repeats_of_ready_are_answered_once_the_name_is_written_down() {
     assert_eq!(responses(&asked), Vec::<&Response<IdRange>>::new(), "the name is not written down");
     let (version, names) = remembers(&asked).expect("the name is to be written down");
     assert_eq!(names, ["bonnie"]);
-    let answered = node.step(Input::Remembered(version));
+    let answered = node.step(LeaderInput::Remembered(version));
     assert_eq!(responses(&answered), vec![&Response::ReadyNoted; 100]);
 }
 

@@ -3,17 +3,19 @@
 use super::*;
 
 /// The sessions whose secondaries' logs are to be compared, and up to where.
-fn compared(effects: &[Effect]) -> Vec<(u64, u64)> {
-    let compared = |effect: &Effect| match effect {
-        Effect::Compare { session, end, .. } => Some((session.get(), end.get())),
+fn compared(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
+    let compared = |effect: &Effect<LeaderEffect>| match effect {
+        Effect::Role(LeaderEffect::Compare { session, end, .. }) => {
+            Some((session.get(), end.get()))
+        }
         _ => None,
     };
     effects.iter().filter_map(compared).collect()
 }
 
 /// The requests that are answered, and whether with a welcome.
-fn answers(effects: &[Effect]) -> Vec<(u64, bool)> {
-    let answer = |effect: &Effect| match effect {
+fn answers(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, bool)> {
+    let answer = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Response(request, response), .. } => {
             Some((request.get(), matches!(response, Response::Welcome(_))))
         }
@@ -23,12 +25,22 @@ fn answers(effects: &[Effect]) -> Vec<(u64, bool)> {
 }
 
 impl Node {
-    fn tell(&mut self, session: u64, is_same: Result<bool, Unreadable>) -> Vec<Effect> {
-        self.step(Input::Compared { session: SessionId::new(session), is_same })
+    fn tell(
+        &mut self,
+        session: u64,
+        is_same: Result<bool, Unreadable>,
+    ) -> Vec<Effect<LeaderEffect>> {
+        self.step(LeaderInput::Compared { session: SessionId::new(session), is_same })
     }
 
     /// A handshake of a process that has that many messages.
-    fn introduce(&mut self, session: u64, request: u64, instance: u64, end: u64) -> Vec<Effect> {
+    fn introduce(
+        &mut self,
+        session: u64,
+        request: u64,
+        instance: u64,
+        end: u64,
+    ) -> Vec<Effect<LeaderEffect>> {
         self.ask(session, request, Request::Handshake(handshake("bonnie", instance, end)))
     }
 }

@@ -19,8 +19,8 @@ fn sent() -> (Node, RequestId) {
 }
 
 /// The requests that carry runs.
-fn runs(effects: &[Effect]) -> Vec<RequestId> {
-    let run = |effect: &Effect| match effect {
+fn runs(effects: &[Effect<LeaderEffect>]) -> Vec<RequestId> {
+    let run = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Request(id, Request::AddMessage { .. }), .. } => Some(*id),
         _ => None,
     };
@@ -28,7 +28,11 @@ fn runs(effects: &[Effect]) -> Vec<RequestId> {
 }
 
 /// Lets time pass in steps of a tenth of a second while the line looks like that; returns what was done.
-fn pass(node: &mut Node, time: Duration, mut line: impl FnMut() -> LineView) -> Vec<Effect> {
+fn pass(
+    node: &mut Node,
+    time: Duration,
+    mut line: impl FnMut() -> LineView,
+) -> Vec<Effect<LeaderEffect>> {
     let mut effects = Vec::new();
     let end = node.now + time;
     while node.now < end {

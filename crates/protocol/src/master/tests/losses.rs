@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a secondary is refused with, and the words for it.
-fn refusal(effects: &[Effect]) -> (RefusalCode, &str) {
+fn refusal(effects: &[Effect<LeaderEffect>]) -> (RefusalCode, &str) {
     match responses(effects)[..] {
         [Response::Refused { code, detail }] => (*code, detail),
         _ => panic!("not refused: {effects:?}"),
@@ -27,9 +27,9 @@ fn told(end: u64) -> Option<Checksum> {
     handshake("bonnie", 9, end).checksum
 }
 
-fn noted(effects: &[Effect]) -> Option<Losses> {
+fn noted(effects: &[Effect<LeaderEffect>]) -> Option<Losses> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Remember { losses, .. } => Some(losses.clone()),
+        Effect::Role(LeaderEffect::Remember { losses, .. }) => Some(losses.clone()),
         _ => None,
     })
 }

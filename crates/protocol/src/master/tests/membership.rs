@@ -32,7 +32,7 @@ fn a_name_counts_once_it_was_ready_and_is_written_down_behind_those_before() {
     assert_eq!((responses(&effects).len(), closed(&effects).len()), (0, 0));
     assert_eq!(node.ready(9, 2, 6), [], "it is on its way");
     assert_eq!(node.cluster_size(), 3);
-    let effects = node.step(Input::Remembered(1));
+    let effects = node.step(LeaderInput::Remembered(1));
     assert_eq!(responses(&effects), [&Response::ReadyNoted; 2], "one for each request");
     assert_eq!(released(&effects), [(1, vec!["master".to_owned(), "dora".to_owned()])]);
     assert_eq!((node.cluster_size(), node.names().len()), (4, 3));
@@ -47,12 +47,12 @@ fn no_run_is_sent_before_the_name_counts() {
     node.greet(9, "dora", 5);
     node.ready(9, 1, 5);
     node.append(1, 1).unwrap();
-    let is_run = |effect: &Effect| {
+    let is_run = |effect: &Effect<LeaderEffect>| {
         let Effect::Send { frame, .. } = effect else { return false };
         matches!(frame, Frame::Request(_, Request::AddMessage { .. }))
     };
     assert!(!node.step(Input::Durable(LogEnd::new(6))).iter().any(is_run));
-    assert!(node.step(Input::Remembered(1)).iter().any(is_run));
+    assert!(node.step(LeaderInput::Remembered(1)).iter().any(is_run));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_name_on_disk_counts_also_when_its_connection_went_away_meanwhile() {
     node.greet(9, "dora", 0);
     node.ready(9, 1, 0);
     assert_eq!(node.lose(9), []);
-    assert_eq!(node.step(Input::Remembered(1)), []);
+    assert_eq!(node.step(LeaderInput::Remembered(1)), []);
     assert_eq!(node.shown()[2], ("dora".to_owned(), Some(0), Some(5)));
     node.greet(10, "dora", 0);
     let effects = node.ready(10, 1, 0);
@@ -73,10 +73,10 @@ fn a_paused_master_answers_who_got_ready_when_it_goes_on() {
     let mut node = Node::restarted(true);
     node.greet(9, "dora", 0);
     node.ready(9, 1, 0);
-    node.machine.set_faults(node.now, Faults { paused: true, ..Faults::default() });
-    assert_eq!(node.step(Input::Remembered(1)), []);
+    node.machine.set_faults(node.now, Faults { paused: true, ..Faults::default() }, 1);
+    assert_eq!(node.step(LeaderInput::Remembered(1)), []);
     assert_eq!(node.cluster_size(), 4);
-    node.machine.set_faults(node.now, Faults::default());
+    node.machine.set_faults(node.now, Faults::default(), 1);
     assert_eq!(responses(&node.effects()), [&Response::ReadyNoted]);
 }
 
@@ -197,7 +197,7 @@ fn forgetting_writes_down_what_is_left_and_who_registers() {
     assert_eq!(remembers(&node.effects()), Some((2, vec!["clyde", "dora"])));
     assert!(node.machine.forget(&name("dora")).is_err(), "it does not count yet");
     // The later list holds both changes.
-    node.step(Input::Remembered(2));
+    node.step(LeaderInput::Remembered(2));
     assert_eq!(node.machine.remembered_version(), 2);
     assert_eq!(node.names(), ["clyde", "dora"]);
 }

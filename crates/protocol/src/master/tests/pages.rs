@@ -14,11 +14,11 @@ fn cold() -> Node {
 }
 
 impl Node {
-    fn ask_page(&mut self, id: u64, from: u64, again: bool) -> Vec<Effect> {
+    fn ask_page(&mut self, id: u64, from: u64, again: bool) -> Vec<Effect<LeaderEffect>> {
         self.ask(9, id, Request::GetMessages { from: LogEnd::new(from), again })
     }
 
-    fn read(&mut self, found: Result<(u64, u64), Unreadable>) -> Vec<Effect> {
+    fn read(&mut self, found: Result<(u64, u64), Unreadable>) -> Vec<Effect<LeaderEffect>> {
         let found = found.map(|(from, end)| {
             let range = IdRange::new(LogEnd::new(from), LogEnd::new(end));
             (range, range.len() as usize)
@@ -28,8 +28,8 @@ impl Node {
 }
 
 /// Where the reads that are asked for begin and end at the latest.
-fn reads(effects: &[Effect]) -> Vec<(u64, u64)> {
-    let read = |effect: &Effect| match effect {
+fn reads(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
+    let read = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Read { order: ReadOrder { from, until, .. }, .. } => {
             Some((from.get(), until.get()))
         }
@@ -39,8 +39,8 @@ fn reads(effects: &[Effect]) -> Vec<(u64, u64)> {
 }
 
 /// The pages that are sent: of which request, and with which messages.
-fn pages(effects: &[Effect]) -> Vec<(u64, u64, u64)> {
-    let page = |effect: &Effect| match effect {
+fn pages(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64, u64)> {
+    let page = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Response(id, Response::Page { run, .. }), .. } => {
             Some((id.get(), run.start().get(), run.end().get()))
         }
@@ -50,8 +50,8 @@ fn pages(effects: &[Effect]) -> Vec<(u64, u64, u64)> {
 }
 
 /// The master's ends that the pages tell.
-fn log_ends(effects: &[Effect]) -> Vec<u64> {
-    let told = |effect: &Effect| match effect {
+fn log_ends(effects: &[Effect<LeaderEffect>]) -> Vec<u64> {
+    let told = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Response(_, Response::Page { log_end, .. }), .. } => {
             Some(log_end.get())
         }
@@ -60,8 +60,8 @@ fn log_ends(effects: &[Effect]) -> Vec<u64> {
     effects.iter().filter_map(told).collect()
 }
 
-fn runs(effects: &[Effect]) -> Vec<(u64, u64)> {
-    let run = |effect: &Effect| match effect {
+fn runs(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
+    let run = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Request(_, Request::AddMessage { run }), .. } => {
             Some((run.start().get(), run.end().get()))
         }

@@ -19,8 +19,8 @@ fn with_ready(names: &[&str]) -> Node {
 }
 
 /// The sessions that are asked for a page, and from where on.
-fn asked(effects: &[Effect]) -> Vec<(u64, RequestId, u64)> {
-    let asked = |effect: &Effect| match effect {
+fn asked(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, RequestId, u64)> {
+    let asked = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send {
             session,
             frame: Frame::Request(id, Request::GetMessages { from, again: true }),
@@ -30,7 +30,12 @@ fn asked(effects: &[Effect]) -> Vec<(u64, RequestId, u64)> {
     effects.iter().filter_map(asked).collect()
 }
 
-fn answer(node: &mut Node, session: u64, id: RequestId, body: Response<Records>) -> Vec<Effect> {
+fn answer(
+    node: &mut Node,
+    session: u64,
+    id: RequestId,
+    body: Response<Records>,
+) -> Vec<Effect<LeaderEffect>> {
     let (session, frame) = (SessionId::new(session), Frame::Response(id, body));
     node.step(Input::Frame { session, frame })
 }
@@ -50,7 +55,7 @@ fn failed() -> Response<Records> {
 }
 
 /// Lets time pass, in which the secondaries answer their heartbeats; what else the master sends.
-fn pass(node: &mut Node, time: Duration) -> Vec<Effect> {
+fn pass(node: &mut Node, time: Duration) -> Vec<Effect<LeaderEffect>> {
     let (end, mut others) = (node.now + time, Vec::new());
     while node.now < end {
         node.now += Duration::from_millis(50);
@@ -221,9 +226,9 @@ fn a_master_takes_nothing_while_nobody_else_has_what_is_damaged() {
 #[test]
 fn a_paused_master_asks_when_it_goes_on() {
     let mut node = with_ready(&["bonnie"]);
-    node.machine.set_faults(node.now, Faults { paused: true, ..Faults::default() });
+    node.machine.set_faults(node.now, Faults { paused: true, ..Faults::default() }, 1);
     assert_eq!(asked(&node.step(Input::Damage(Some(damage(1))))), []);
-    node.machine.set_faults(node.now, Faults::default());
+    node.machine.set_faults(node.now, Faults::default(), 1);
     node.machine.handle_timeout(node.now);
     assert_eq!(asked(&node.effects()).len(), 1);
 }

@@ -6,13 +6,13 @@
 //! for each answer that comes quickly; decrease by one for each answer that comes slowly, before
 //! it is too slow; and multiplicative decrease on a loss, here as far as it goes, to one request.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use acklog_types::LogEnd;
 
 use crate::frame::RUN_BYTES_MAX;
 use crate::progress::WINDOW_BYTES_MAX;
+use crate::unflushed::Unflushed;
 
 /// Most page requests in flight: a master's window of full pages. Fewer: a long line is not filled.
 /// More would not fill the line better.
@@ -32,26 +32,19 @@ pub(super) struct Window {
     page_bytes: usize,
     /// Size of the last page in messages.
     page_messages: u64,
-    /// Runs that are appended and not flushed: the end of each, and its bytes.
-    unflushed: VecDeque<(LogEnd, usize)>,
-    unflushed_bytes: usize,
+    /// What is appended and not flushed.
+    unflushed: Unflushed,
 }
 
 impl Window {
     /// Creates a window of one request.
     pub(super) fn new() -> Self {
-        Self {
-            requests: 1,
-            page_bytes: 0,
-            page_messages: 1,
-            unflushed: VecDeque::new(),
-            unflushed_bytes: 0,
-        }
+        Self { requests: 1, page_bytes: 0, page_messages: 1, unflushed: Unflushed::default() }
     }
 
     /// Returns how many requests may be in flight now if `missing` messages have not come yet.
     pub(super) fn size(&self, missing: u64) -> usize {
-        if self.unflushed_bytes > UNFLUSHED_BYTES_MAX {
+        if self.unflushed.bytes() > UNFLUSHED_BYTES_MAX {
             return 0;
         }
         let fitting = WINDOW_BYTES_MAX / self.page_bytes.max(RUN_BYTES_MAX);
@@ -81,18 +74,12 @@ impl Window {
 
     /// Notes that a run with this end was appended, and is not flushed yet.
     pub(super) fn on_append(&mut self, end: LogEnd, bytes: usize) {
-        self.unflushed.push_back((end, bytes));
-        self.unflushed_bytes += bytes;
+        self.unflushed.appended(end, bytes);
     }
 
     /// Notes that the log is durable up to `end`.
     pub(super) fn on_durable(&mut self, end: LogEnd) {
-        while let Some(&(run_end, bytes)) = self.unflushed.front()
-            && run_end <= end
-        {
-            self.unflushed_bytes -= bytes;
-            self.unflushed.pop_front();
-        }
+        self.unflushed.durable(end);
     }
 }
 

@@ -13,7 +13,7 @@ fn run(id: u64, length: usize) -> Records {
 #[test]
 fn what_waits_above_a_gap_is_bounded_and_the_run_beyond_is_answered_with_no_room() {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SessionId::new(1)));
+    node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     // It has all that the page tells of, so it is ready.
     node.answer(1, 1, page(0, 1));
@@ -24,9 +24,9 @@ fn what_waits_above_a_gap_is_bounded_and_the_run_beyond_is_answered_with_no_room
         // Message 1 is lost on its way.
         let frame =
             Frame::Request(RequestId::new(n), Request::AddMessage { run: run(2 + n, length) });
-        for effect in node.step(SecondaryInput::Frame { session: SessionId::new(1), frame }) {
+        for effect in node.step(Input::Frame { session: SessionId::new(1), frame }) {
             match effect {
-                SecondaryEffect::Send { frame: Frame::Response(_, answer), .. } => match answer {
+                Effect::Send { frame: Frame::Response(_, answer), .. } => match answer {
                     Response::Added { contiguous_end } => {
                         assert_eq!(contiguous_end, LogEnd::new(1));
                         added += 1;
@@ -39,7 +39,7 @@ fn what_waits_above_a_gap_is_bounded_and_the_run_beyond_is_answered_with_no_room
         }
     }
     assert_eq!((added, refused), (15, 25), "16 MiB hold 15 such runs");
-    assert_eq!(node.machine.health().buffered, 15);
+    assert_eq!(node.machine.health(node.now).buffered, 15);
 }
 
 #[test]
@@ -49,10 +49,10 @@ fn a_refusal_is_shown_until_the_master_cannot_be_reached() {
         (RefusalCode::OtherLog, SecondaryPhase::Diverged),
     ] {
         let mut node = Node::new();
-        node.step(SecondaryInput::Connected(SessionId::new(1)));
+        node.step(FollowerInput::Connected(SessionId::new(1)));
         node.answer(1, 0, Response::Refused { code, detail: "no".to_owned() });
-        assert_eq!(node.machine.health().phase, phase);
-        node.step(SecondaryInput::DialFailed { reason: "unreachable".to_owned() });
-        assert_eq!(node.machine.health().phase, SecondaryPhase::Connecting, "{code:?}");
+        assert_eq!(node.machine.health(node.now).phase, phase);
+        node.step(FollowerInput::DialFailed { reason: "unreachable".to_owned() });
+        assert_eq!(node.machine.health(node.now).phase, SecondaryPhase::Connecting, "{code:?}");
     }
 }

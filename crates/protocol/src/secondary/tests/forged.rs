@@ -69,34 +69,34 @@ impl Life {
     fn drain(&mut self) {
         while let Some(effect) = self.node.machine.poll_effect() {
             match effect {
-                SecondaryEffect::Dial => {
+                Effect::Role(FollowerEffect::Dial) => {
                     self.session += 1;
                     self.is_open = true;
-                    self.step(SecondaryInput::Connected(SessionId::new(self.session)));
+                    self.step(FollowerInput::Connected(SessionId::new(self.session)));
                 }
-                SecondaryEffect::Send { session, frame } => {
+                Effect::Send { session, frame } => {
                     assert!(self.is_open && session.get() == self.session, "sent on a dead line");
                     self.judge(&frame);
                     if let Frame::Request(id, request) = frame {
                         self.asked = Some((id, request));
                     }
                 }
-                SecondaryEffect::Append(run) => self.append(&run),
-                SecondaryEffect::Read { session, order } => {
+                Effect::Role(FollowerEffect::Append(run)) => self.append(&run),
+                Effect::Read { session, order } => {
                     let found = Ok((IdRange::new(order.from, order.until), order.max_bytes));
-                    self.step(SecondaryInput::Read { session, found });
+                    self.step(Input::Read { session, found });
                 }
-                SecondaryEffect::Mend { .. } => unreachable!("nothing is damaged"),
-                SecondaryEffect::Close { session, .. } => {
+                Effect::Mend { .. } => unreachable!("nothing is damaged"),
+                Effect::Close { session, .. } => {
                     assert!(self.is_open && session.get() == self.session, "closed twice");
                     self.is_open = false;
                     self.closed += 1;
                 }
             }
         }
-        let health = self.node.machine.health();
+        let health = self.node.machine.health(self.node.now);
         assert_eq!(health.log_end.get(), self.durable, "it shows what is durable");
-        let log = self.node.machine.log_id();
+        let log = self.node.machine.get_ref().log_id();
         assert!(self.log.is_none() || self.log == log, "its messages belong to another log by now");
     }
 
@@ -125,12 +125,12 @@ impl Life {
         }
         self.appended = run.range().end().get();
         assert!(!has_more(self.appended - 1), "a part of a batch");
-        let log = self.node.machine.log_id().expect("messages belong to a log");
+        let log = self.node.machine.get_ref().log_id().expect("messages belong to a log");
         self.node.writer.append_run(*self.log.get_or_insert(log), run);
     }
 
-    fn step(&mut self, input: SecondaryInput) {
-        self.node.machine.step(self.node.now, input);
+    fn step(&mut self, input: impl Into<Input<FollowerInput>>) {
+        self.node.machine.step(self.node.now, input.into());
         self.drain();
     }
 
@@ -140,13 +140,13 @@ impl Life {
                 0 if self.is_open => {
                     self.is_open = false;
                     let (session, reason) = (SessionId::new(self.session), SessionEnd::Closed);
-                    self.step(SecondaryInput::SessionDown { session, reason });
+                    self.step(Input::SessionDown { session, reason });
                 }
-                1 => self.step(SecondaryInput::Heard(SessionId::new(self.session))),
+                1 => self.step(Input::Heard(SessionId::new(self.session))),
                 2..20 => {
                     self.node.writer.flush();
                     self.durable = self.appended;
-                    self.step(SecondaryInput::Durable(LogEnd::new(self.durable)));
+                    self.step(Input::Durable(LogEnd::new(self.durable)));
                 }
                 20..40 => {
                     self.node.now += Duration::from_millis(self.rng.random_range(0..1000));
@@ -159,7 +159,7 @@ impl Life {
                     let back = u64::from(self.rng.random_bool(0.05));
                     let session = SessionId::new(self.session.saturating_sub(back));
                     let frame = self.frame();
-                    self.step(SecondaryInput::Frame { session, frame });
+                    self.step(Input::Frame { session, frame });
                 }
             }
         }
@@ -190,7 +190,7 @@ impl Life {
     }
 
     fn takes_runs(&mut self) -> bool {
-        let is_ready = self.node.machine.health().phase == SecondaryPhase::Ready;
+        let is_ready = self.node.machine.health(self.node.now).phase == SecondaryPhase::Ready;
         is_ready || self.rng.random_bool(0.05)
     }
 

@@ -18,36 +18,35 @@ fn page(from: u64, until: u64) -> Response<Records> {
 /// A secondary with five messages that is catching up, or ready.
 fn joined(is_ready: bool) -> Node {
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SESSION));
+    node.step(FollowerInput::Connected(SESSION));
     node.answer(1, 0, welcome(7));
     node.answer(1, 1, page(0, 5));
     if is_ready {
         node.answer(1, 2, Response::ReadyNoted);
-        assert_eq!(node.machine.health().phase, SecondaryPhase::Ready);
+        assert_eq!(node.machine.health(node.now).phase, SecondaryPhase::Ready);
     }
     node
 }
 
 /// The request for a page among the effects.
-fn asked(effects: &[SecondaryEffect]) -> Option<(u64, u64, bool)> {
+fn asked(effects: &[Effect<FollowerEffect>]) -> Option<(u64, u64, bool)> {
     effects.iter().find_map(|effect| match effect {
-        SecondaryEffect::Send {
-            frame: Frame::Request(id, Request::GetMessages { from, again }),
-            ..
+        Effect::Send {
+            frame: Frame::Request(id, Request::GetMessages { from, again }), ..
         } => Some((id.get(), from.get(), *again)),
         _ => None,
     })
 }
 
 /// Lets time pass, in which the master's heartbeats come.
-fn pass(node: &mut Node, time: Duration) -> Vec<SecondaryEffect> {
+fn pass(node: &mut Node, time: Duration) -> Vec<Effect<FollowerEffect>> {
     let (end, mut effects) = (node.now + time, Vec::new());
     while node.now < end {
         node.now += Duration::from_millis(50);
         node.machine.handle_timeout(node.now);
         let heartbeat = Request::Heartbeat { log_end: LogEnd::new(5) };
         let frame = Frame::Request(RequestId::new(0), heartbeat);
-        effects.extend(node.step(SecondaryInput::Frame { session: SESSION, frame }));
+        effects.extend(node.step(Input::Frame { session: SESSION, frame }));
     }
     effects
 }
@@ -55,25 +54,25 @@ fn pass(node: &mut Node, time: Duration) -> Vec<SecondaryEffect> {
 #[test]
 fn what_is_damaged_is_fetched_from_the_master() {
     let mut node = joined(true);
-    let effects = node.step(SecondaryInput::Damage(Some(damage(2))));
+    let effects = node.step(Input::Damage(Some(damage(2))));
     assert_eq!(asked(&effects), Some((3, 2, true)));
-    let health = node.machine.health();
+    let health = node.machine.health(node.now);
     assert!(health.phase == SecondaryPhase::Ready && health.connected && !health.is_ready());
     let effects = node.answer(1, 3, page(2, 5));
     let mended = effects.iter().find_map(|effect| match effect {
-        SecondaryEffect::Mend { peer, run } => Some((peer.as_str(), run.range())),
+        Effect::Mend { peer, run } => Some((peer.as_str(), run.range())),
         _ => None,
     });
     assert_eq!(mended, Some(("master", damage(2).wanted.unwrap())));
     assert_eq!(asked(&pass(&mut node, Duration::from_secs(90))), None, "it is there");
-    node.step(SecondaryInput::Damage(None));
-    assert!(node.machine.health().is_ready());
+    node.step(Input::Damage(None));
+    assert!(node.machine.health(node.now).is_ready());
 }
 
 #[test]
 fn a_master_that_cannot_help_is_asked_again_later_and_later() {
     let mut node = joined(true);
-    let mut asks = asked(&node.step(SecondaryInput::Damage(Some(damage(2)))));
+    let mut asks = asked(&node.step(Input::Damage(Some(damage(2)))));
     for _ in 0..12 {
         let (id, ..) = asks.expect("asked again");
         let detail = "no".to_owned();
@@ -92,7 +91,7 @@ fn a_master_that_cannot_help_is_asked_again_later_and_later() {
 #[test]
 fn a_node_that_is_not_ready_asks_when_it_is() {
     let mut node = joined(false);
-    assert_eq!(asked(&node.step(SecondaryInput::Damage(Some(damage(2))))), None);
+    assert_eq!(asked(&node.step(Input::Damage(Some(damage(2))))), None);
     assert_eq!(asked(&node.answer(1, 2, Response::ReadyNoted)), Some((3, 2, true)));
 }
 
@@ -101,7 +100,7 @@ fn a_master_that_asks_is_given_a_page_by_a_node_that_told_that_it_is_ready() {
     let ask = |node: &mut Node, from: u64| {
         let request = Request::GetMessages { from: LogEnd::new(from), again: true };
         let frame = Frame::Request(RequestId::new(9), request);
-        node.step(SecondaryInput::Frame { session: SESSION, frame })
+        node.step(Input::Frame { session: SESSION, frame })
     };
     // The answer to `SecondaryNodeReady` may be on its way, or lost.
     for is_answered in [false, true] {
@@ -110,17 +109,17 @@ fn a_master_that_asks_is_given_a_page_by_a_node_that_told_that_it_is_ready() {
             let run = IdRange::new(LogEnd::new(from), LogEnd::new(5));
             let page = Response::Page { run, log_end: LogEnd::new(5) };
             let frame = Frame::Response(RequestId::new(9), page);
-            assert_eq!(ask(&mut node, from), [SecondaryEffect::Send { session: SESSION, frame }]);
+            assert_eq!(ask(&mut node, from), [Effect::Send { session: SESSION, frame }]);
         }
     }
     let mut node = joined(true);
     for from in [5, 6, u64::MAX] {
         let effects = ask(&mut node, from);
-        let [SecondaryEffect::Send { frame, .. }] = &effects[..] else { panic!("{effects:?}") };
+        let [Effect::Send { frame, .. }] = &effects[..] else { panic!("{effects:?}") };
         assert!(matches!(frame, Frame::Response(_, Response::Failed { .. })), "{frame:?}");
     }
     let mut node = Node::new();
-    node.step(SecondaryInput::Connected(SESSION));
+    node.step(FollowerInput::Connected(SESSION));
     node.answer(1, 0, welcome(7));
     let error = ProtocolError::UnexpectedRequest(FrameKind::GetMessages);
     assert!(closed_for(&ask(&mut node, 0), &error));

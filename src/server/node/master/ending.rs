@@ -3,28 +3,28 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use acklog_protocol::Input;
+use acklog_protocol::{LeaderInput, Machine};
 
-use super::{Core, Inbox, wall_clock_ms};
+use super::leader::Leader;
 use crate::server::node::commands::{Command, Queued};
+use crate::server::node::driver::{Core, Inbox};
 use crate::server::node::now;
 
-impl Core {
+impl Core<Leader> {
     pub(super) fn give_up(&mut self, now: Instant) {
-        self.machine.step(now, Input::GiveUp);
-        self.give_up_comparing();
+        self.machine.step(now, LeaderInput::GiveUp.into());
         self.refuse_large(now);
     }
 
     /// Has the large appends that wait refused, since the node stops: their senders need not wait.
     pub(super) fn refuse_large(&mut self, now: Instant) {
-        while let Some((waiter, append)) = self.large.pop() {
-            self.append(now, waiter, append, wall_clock_ms());
+        while let Some((waiter, append)) = self.role.large.pop() {
+            self.append(now, waiter, append);
         }
     }
 
     /// The task ends: whoever still waits or wrote to it meanwhile is answered, and nobody can write any more.
-    pub(super) fn end(mut self, mut inbox: Inbox, mut commands: VecDeque<Queued>) {
+    pub(super) fn end(mut self, mut inbox: Inbox<Leader>, mut commands: VecDeque<Queued<Command>>) {
         let now = now();
         self.hear_log(now);
         self.give_up(now);
@@ -33,10 +33,8 @@ impl Core {
         for (command, _room) in commands {
             match command {
                 // Refused, unless it was sent before: then it may be in the log, and its sender is told so.
-                Command::Append { waiter, append } => {
-                    self.append(now, waiter, append, wall_clock_ms());
-                }
-                Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait, false),
+                Command::Append { waiter, append } => self.append(now, waiter, append),
+                Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait),
                 _ => {}
             }
         }

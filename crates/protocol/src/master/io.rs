@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use acklog_types::Unreadable;
 use acklog_types::{
-    Checksum, Damage, DiskFault, Faults, IdRange, KeyHash, LogEnd, LogId, Losses, MessageId,
-    NodeName, Quorum, Records, SessionId, WaiterId, WriteConcern,
+    Checksum, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName, Quorum, SessionId, WaiterId,
+    WriteConcern,
 };
 
-use crate::frame::Frame;
+use crate::machine::{Effect, Input};
 use crate::outcome::Outcome;
-use crate::progress::ReadOrder;
-use crate::{CloseReason, SessionEnd};
 
 /// What a master is told once.
 #[derive(Clone, Debug)]
@@ -23,8 +21,6 @@ pub struct MasterOptions {
     pub log: LogId,
     /// A request without a response for this long has failed.
     pub request_timeout: Duration,
-    /// What is to go wrong with it from the start.
-    pub faults: Faults,
     /// How often it sends heartbeats.
     pub heartbeat_interval: Duration,
     /// Number of nodes, the master counted, where it is fixed.
@@ -62,19 +58,11 @@ pub struct RestoredMaster {
     pub losses: Losses,
 }
 
-/// What happens to a master.
+/// What only a master is told.
 #[derive(Debug)]
-pub enum Input {
-    /// The log is durable up to here.
-    Durable(LogEnd),
-    /// The names of [`Effect::Remember`] are written down, up to this version.
+pub enum LeaderInput {
+    /// The names of [`LeaderEffect::Remember`] are written down, up to this version.
     Remembered(u64),
-    /// The disk takes nothing, for the moment or until a restart.
-    DiskFault(DiskFault),
-    /// The disk can be used again, after a fault that passes.
-    DiskWell,
-    /// What of the log is damaged, or how far the repair of it is, changed; none: the log is whole again.
-    Damage(Option<Damage>),
     /// A connection was accepted.
     SessionUp {
         /// The new session.
@@ -82,30 +70,7 @@ pub enum Input {
         /// Where it comes from.
         address: String,
     },
-    /// A frame arrived.
-    Frame {
-        /// The session that it arrived on.
-        session: SessionId,
-        /// The frame.
-        frame: Frame<Records>,
-    },
-    /// Bytes of a frame arrived that is not whole yet.
-    Heard(SessionId),
-    /// What [`Effect::Read`] asked for was read, or could not be.
-    Read {
-        /// The session that it is for.
-        session: SessionId,
-        /// The messages that were read and the bytes of their records.
-        found: Result<(IdRange, usize), Unreadable>,
-    },
-    /// A connection is gone.
-    SessionDown {
-        /// Its session.
-        session: SessionId,
-        /// Why.
-        reason: SessionEnd,
-    },
-    /// What [`Effect::Compare`] asked for is known, or cannot be read.
+    /// What [`LeaderEffect::Compare`] asked for is known, or cannot be read.
     Compared {
         /// The session that it was asked for; it may be gone.
         session: SessionId,
@@ -114,24 +79,15 @@ pub enum Input {
     },
     /// A sender no longer waits.
     Cancel(WaiterId),
-    /// The node stops: no append is taken any more, and every waiter is answered as soon as its message is durable.
-    Shutdown,
     /// The node stops now: whoever still waits is answered.
     GiveUp,
 }
 
-/// What a master wants to be done.
+/// What only a master wants to be done.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Send a frame; its run names the records to read from the log.
-    Send {
-        /// The session to send it on.
-        session: SessionId,
-        /// The frame.
-        frame: Frame<IdRange>,
-    },
+pub enum LeaderEffect {
     /// Write down the names of the secondaries that ever registered, and what they were seen with, in place of what was
-    /// written down before, and tell [`Input::Remembered`] when that is done.
+    /// written down before, and tell [`LeaderInput::Remembered`] when that is done.
     Remember {
         /// Counts these lists, from 1 on.
         version: u64,
@@ -140,23 +96,9 @@ pub enum Effect {
         /// What other nodes were seen with, beyond this log's end.
         losses: Losses,
     },
-    /// Read records for a session, without waiting for that, and tell [`Input::Read`]. One at a time for each session.
-    Read {
-        /// The session that they are for: if it ends meanwhile, they need not be read.
-        session: SessionId,
-        /// What to read.
-        order: ReadOrder,
-    },
-    /// Give the log what a secondary has of the messages that are damaged here.
-    Mend {
-        /// The secondary.
-        peer: NodeName,
-        /// The messages.
-        run: Records,
-    },
     /// Find out by the log's files whether a secondary has the same records below `end`, without keeping anything else
-    /// waiting, and tell [`Input::Compared`]. Its handshake is answered then. At most one for each session at a time;
-    /// void once the session is closed.
+    /// waiting, and tell [`LeaderInput::Compared`]. Its handshake is answered then. At most one for each session at a
+    /// time; void once the session is closed.
     Compare {
         /// The session that the handshake came on.
         session: SessionId,
@@ -172,11 +114,16 @@ pub enum Effect {
         /// Its answer.
         outcome: Outcome,
     },
-    /// Close a connection, after what was sent on it before.
-    Close {
-        /// Its session.
-        session: SessionId,
-        /// Why.
-        reason: CloseReason,
-    },
+}
+
+impl From<LeaderInput> for Input<LeaderInput> {
+    fn from(input: LeaderInput) -> Self {
+        Self::Role(input)
+    }
+}
+
+impl From<LeaderEffect> for Effect<LeaderEffect> {
+    fn from(effect: LeaderEffect) -> Self {
+        Self::Role(effect)
+    }
 }

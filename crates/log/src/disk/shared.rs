@@ -9,49 +9,49 @@ use acklog_types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
-use super::chunk::{ActiveChunk, SealedChunk};
-use super::disk::DiskState;
-use super::{Page, ReadError};
+use super::DiskState;
+use crate::chunk::{ActiveChunk, SealedChunk};
+use crate::{Page, ReadError};
 
 /// The state of a log.
 #[derive(Debug)]
-pub(super) struct SharedLog {
+pub(crate) struct SharedLog {
     /// Locked for one append, or for one read of at most a run's size; never across an await.
     recent: RwLock<Recent>,
     /// What was there when the log was opened.
-    pub(super) before: Before,
+    pub(crate) before: Before,
     /// Stored after the records below it are in memory or in files, loaded before they are read.
     /// Never decreases.
     durable_end: AtomicU64,
     /// The version of the list of members that is persisted.
-    pub(super) members_version: AtomicU64,
+    pub(crate) members_version: AtomicU64,
     /// Notified when an end or the disk's state changed in the background.
-    pub(super) changed: Notify,
+    pub(crate) changed: Notify,
     /// None for a log in memory.
-    pub(super) disk: Option<DiskState>,
+    pub(crate) disk: Option<DiskState>,
 }
 
 /// What the log had when it was opened, and is not in memory.
 #[derive(Debug)]
-pub(super) struct Before {
-    pub(super) end: LogEnd,
+pub(crate) struct Before {
+    pub(crate) end: LogEnd,
     /// The checksum of all of its records, if it is known.
-    pub(super) running: Option<RunningChecksum>,
+    pub(crate) running: Option<RunningChecksum>,
     /// The checksum of the last record, if it has one that can be read.
-    pub(super) last: Option<Checksum>,
+    pub(crate) last: Option<Checksum>,
     /// When the last message was accepted, in milliseconds since 1970; 0 if there is none, or it
     /// cannot be read.
-    pub(super) accepted_ms: u64,
+    pub(crate) accepted_ms: u64,
 }
 
 /// The newest records, in chunks. A log in memory has all of its records here. A log on disk has
 /// those that are not durable yet, and some megabytes more.
 #[derive(Debug)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     /// In id order, without gaps.
     sealed: VecDeque<SealedChunk>,
     /// Follows the last sealed one.
-    pub(super) active: ActiveChunk,
+    pub(crate) active: ActiveChunk,
     /// Capacity of a chunk, in bytes, unless a single run needs more.
     chunk_bytes: usize,
     /// Memory of a chunk that was dropped, for the next one: the first access to fresh memory costs
@@ -61,7 +61,7 @@ pub(super) struct Recent {
 
 impl SharedLog {
     /// Returns a log without any records in memory. Its chunks have a capacity of `chunk_bytes`.
-    pub(super) fn new(before: Before, chunk_bytes: usize, disk: Option<DiskState>) -> Self {
+    pub(crate) fn new(before: Before, chunk_bytes: usize, disk: Option<DiskState>) -> Self {
         let Before { end, running, .. } = before;
         let active = ActiveChunk::new(end, running, chunk_bytes, Vec::new());
         let (sealed, spare) = (VecDeque::new(), Vec::new());
@@ -76,26 +76,26 @@ impl SharedLog {
         }
     }
 
-    pub(super) fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+    pub(crate) fn recent(&self) -> RwLockReadGuard<'_, Recent> {
         read_lock(&self.recent)
     }
 
-    pub(super) fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
+    pub(crate) fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
         write_lock(&self.recent)
     }
 
-    pub(super) fn durable_end(&self) -> LogEnd {
+    pub(crate) fn durable_end(&self) -> LogEnd {
         LogEnd::new(self.durable_end.load(Ordering::Acquire))
     }
 
     /// Returns the end of all records, durable or not.
-    pub(super) fn appended_end(&self) -> LogEnd {
+    pub(crate) fn appended_end(&self) -> LogEnd {
         self.recent().active.end()
     }
 
     /// Makes everything below `end` visible, then drops durable chunks while more than
     /// `recent_bytes` are in memory.
-    pub(super) fn publish(&self, end: LogEnd, recent_bytes: usize) {
+    pub(crate) fn publish(&self, end: LogEnd, recent_bytes: usize) {
         self.durable_end.store(end.get(), Ordering::Release);
         if self.disk.is_some() {
             // Only what readers can see by now.
@@ -105,7 +105,7 @@ impl SharedLog {
     }
 
     /// Notes that stored bytes are damaged, unless the error says nothing about them.
-    pub(super) fn unreadable(&self, error: &ReadError) {
+    pub(crate) fn unreadable(&self, error: &ReadError) {
         match error {
             ReadError::Passing { detail } => {
                 warn!(repeats = true, detail, "a read of the log failed for the moment");
@@ -120,7 +120,7 @@ impl SharedLog {
     }
 
     /// Reads records from memory, durable or not; none if `from` lies before those.
-    pub(super) fn read_recent(
+    pub(crate) fn read_recent(
         &self,
         from: LogEnd,
         until: LogEnd,
@@ -135,7 +135,7 @@ impl SharedLog {
 
     /// Returns the checksum of all records below `end`, durable or not; none if it is not known, or
     /// `end` lies before the records in memory.
-    pub(super) fn running_recent(&self, end: LogEnd) -> Option<RunningChecksum> {
+    pub(crate) fn running_recent(&self, end: LogEnd) -> Option<RunningChecksum> {
         let recent = self.recent();
         match recent.sealed_at(end) {
             _ if end < recent.start() => None,
@@ -146,7 +146,7 @@ impl SharedLog {
 
     /// Returns the checksum of the last record below `end`, durable or not; none if there is no
     /// such record, or it is not in memory.
-    pub(super) fn last_recent(&self, end: LogEnd) -> Option<Checksum> {
+    pub(crate) fn last_recent(&self, end: LogEnd) -> Option<Checksum> {
         if end == self.before.end {
             return self.before.last;
         }
@@ -155,7 +155,7 @@ impl SharedLog {
     }
 
     /// Reads a page from memory, durable or not; none if `from` lies before what is in memory.
-    pub(super) fn page_recent(
+    pub(crate) fn page_recent(
         &self,
         from: LogEnd,
         until: LogEnd,
@@ -171,7 +171,7 @@ impl SharedLog {
     }
 
     /// Returns what [`read_recent`](Self::read_recent) would return: its ids and its size in bytes.
-    pub(super) fn plan_recent(
+    pub(crate) fn plan_recent(
         &self,
         from: LogEnd,
         until: LogEnd,
@@ -187,12 +187,12 @@ impl SharedLog {
 
 impl Recent {
     /// Returns where the records in memory begin.
-    pub(super) fn start(&self) -> LogEnd {
+    pub(crate) fn start(&self) -> LogEnd {
         self.sealed.front().map_or(self.active.start(), SealedChunk::start)
     }
 
     /// Returns the chunk that the next `bytes` go into.
-    pub(super) fn active_with_capacity(&mut self, bytes: usize) -> &mut ActiveChunk {
+    pub(crate) fn active_with_capacity(&mut self, bytes: usize) -> &mut ActiveChunk {
         if !self.active.has_capacity(bytes) {
             self.begin_chunk(bytes);
         }
@@ -201,7 +201,7 @@ impl Recent {
 
     /// Seals the chunk of the last batch if that batch, of this many bytes, fills most of it. From
     /// then on all secondaries are sent slices of the same memory, instead of a copy each.
-    pub(super) fn share_large(&mut self, bytes: usize) {
+    pub(crate) fn share_large(&mut self, bytes: usize) {
         if bytes >= self.chunk_bytes / 2 {
             self.begin_chunk(0);
         }

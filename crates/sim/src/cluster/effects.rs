@@ -1,0 +1,99 @@
+//! What the nodes want to be done, carried out in the simulated world.
+
+use super::*;
+use crate::node::RoleEffect;
+use crate::positions::told_by;
+
+impl Cluster {
+    /// Carries out what a node (none: the master) wants.
+    pub(super) fn drain(&mut self, name: Option<&NodeName>) {
+        let shown = name.unwrap_or(&self.master_name).clone();
+        while let Some(effect) = self.node_mut(name).and_then(|node| node.poll_effect()) {
+            match effect {
+                Effect::Send { session, frame } => self.send_frame(name, session, frame),
+                Effect::Read { session, order } => self.begin_read(name, session, order),
+                Effect::Mend { peer, run } => {
+                    let id = run.range();
+                    self.note(&format!("{shown} gets id={id} from {peer} for its repair"));
+                    self.node(name).iter().for_each(|node| node.log().reader.mend(&peer, &run));
+                    self.sync(name);
+                }
+                Effect::Close { session, reason } => {
+                    if name.is_none() {
+                        self.judge_close(session, &reason);
+                    }
+                    self.note(&format!("{shown} closes connection {session}: {reason}"));
+                    self.hang_up(session.get(), name.is_none());
+                }
+                Effect::Role(RoleEffect::Leader(effect)) => self.lead(effect),
+                Effect::Role(RoleEffect::Follower(effect)) => self.follow(&shown, effect),
+            }
+        }
+        self.look();
+        if name.is_none() {
+            self.judge_master();
+        }
+    }
+
+    /// Sends a frame with the records of its run. What cannot be read is not sent, and the node is told why.
+    fn send_frame(&mut self, name: Option<&NodeName>, session: SessionId, frame: Frame<IdRange>) {
+        let Some(node) = self.node(name) else { return };
+        let log = node.log().reader.clone();
+        let Ok(frame) = frame.try_map(|range| log.read_range(range)) else {
+            return self.sync(name);
+        };
+        if let Some(name) = name
+            && let Some(told) = told_by(&frame)
+        {
+            let end = log.durable_end();
+            assert!(told <= end, "{name} tells {told} and has {end}");
+        }
+        self.transmit(session.get(), name.is_none(), &frame);
+    }
+
+    /// Reads what a node asked for: at once, or as soon as the master's disk got to it.
+    fn begin_read(&mut self, name: Option<&NodeName>, session: SessionId, order: ReadOrder) {
+        let max = self.options.disk_delay_max.as_micros() as u64;
+        if name.is_none() && self.options.on_disk && max > 0 {
+            let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
+            return self.schedule(delay, Event::Read { link: session.get(), order });
+        }
+        let now = self.instant();
+        if let Some(node) = self.node_mut(name) {
+            let found = read(&node.log().reader, order);
+            node.step(now, Input::Read { session, found });
+        }
+    }
+
+    fn lead(&mut self, effect: LeaderEffect) {
+        match effect {
+            LeaderEffect::Release { waiter, outcome } => self.release(waiter, &outcome),
+            LeaderEffect::Remember { version, names, losses } => {
+                let event = Event::Remembered { version, names, losses, life: self.life(None) };
+                self.write_down(None, event);
+            }
+            LeaderEffect::Compare { session, end, told } => self.compare(session, end, told),
+        }
+    }
+
+    fn follow(&mut self, name: &NodeName, effect: FollowerEffect) {
+        match effect {
+            FollowerEffect::Dial => self.dial(name),
+            FollowerEffect::Append(run) => {
+                let Some(node) = self.secondaries.get_mut(name) else { return };
+                let log = node.machine.get_ref().log_id().expect("messages come from a log");
+                node.log.writer.append_run(log, &run);
+                self.note(&format!("{name} appends id={}", run.range()));
+                self.sync(Some(name));
+            }
+        }
+    }
+}
+
+/// Reads what a machine asked for.
+pub(super) fn read(log: &LogReader, order: ReadOrder) -> Result<(IdRange, usize), Unreadable> {
+    let records = log.read(order.from, order.until, order.max_bytes);
+    records
+        .map(|records| (records.range(), records.bytes()))
+        .map_err(|error| Unreadable::from(&error))
+}
