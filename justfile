@@ -10,7 +10,7 @@ build:
 
 # Starts a master and two secondaries, dev build; takes flags of `acklog up`
 try *FLAGS:
-    cargo run --locked -- up {{ FLAGS }}
+    cargo try up {{ FLAGS }}
 
 # Tests without real processes: units, transcripts, random schedules, pages
 quick:
@@ -44,7 +44,7 @@ demo *NAMES="all":
 
 # Plays a scenario, as `just scenario scenarios/crash.txt --simulate`
 scenario FILE *FLAGS:
-    cargo run --locked -- scenario run {{ FILE }} {{ FLAGS }}
+    cargo try scenario run {{ FILE }} {{ FLAGS }}
 
 # Kills nodes at random moments under load
 crash-run ROUNDS="100":

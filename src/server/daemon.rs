@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{Level, warn};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "jemalloc"))]
 use super::memory;
 use super::run::{self, StopSignals};
 use crate::config::{
@@ -47,7 +47,7 @@ fn logged(
     unknown_variables: &[String],
     node: impl FnOnce() -> anyhow::Result<()>,
 ) -> ExitCode {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "jemalloc"))]
     let gives_back = memory::give_back_soon();
     let guard = match telemetry::init(name, log).context("cannot start a thread for log lines") {
         Ok(guard) => guard,
@@ -56,7 +56,7 @@ fn logged(
             return ExitCode::FAILURE;
         }
     };
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "jemalloc"))]
     if let Err(error) = gives_back {
         warn!(%error, "freed memory goes back to the system later than it could");
     }

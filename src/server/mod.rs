@@ -7,7 +7,7 @@ mod accepting;
 mod daemon;
 mod descriptors;
 pub mod http;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "jemalloc"))]
 mod memory;
 pub mod net;
 pub mod node;
