@@ -43,6 +43,8 @@ pub(super) struct NodeLog {
     /// What puts it on the disk, and what repairs it there; none in memory.
     committer: Option<Committer>,
     scrubber: Option<Scrubber>,
+    /// The version of the newest list of names that was handed to the log.
+    pub(super) members_version: u64,
     /// Whether the scrubber wants to try again what passes.
     pub(super) retries: bool,
     /// The damage that the node was told of.
@@ -68,7 +70,10 @@ impl NodeLog {
         let (end, on_disk) = (reader.durable_end(), committer.is_some());
         let found = Found { log, end, is_old, members, losses, keys, on_disk };
         let (retries, damage, fault) = (false, None, None);
-        (Self { writer, reader, committer, scrubber, retries, damage, fault }, found)
+        let members_version = reader.members_version();
+        let log =
+            Self { writer, reader, committer, scrubber, members_version, retries, damage, fault };
+        (log, found)
     }
 
     /// Writes what was appended, so that a crash may tear it. In memory there is nothing to write.

@@ -156,9 +156,10 @@ impl Cluster {
             Event::Remembered { .. } if log.fault.as_ref().is_some_and(|f| !f.is_passing()) => {
                 return;
             }
-            // A later list may be written already.
-            Event::Remembered { version, .. } if version <= log.reader.members_version() => None,
+            // A later list may be written already, or wait for the disk.
+            Event::Remembered { version, .. } if version <= log.members_version => None,
             Event::Remembered { version, names, losses, .. } => {
+                log.members_version = version;
                 log.writer.persist_members(version, names, losses);
                 log.reader.is_on_disk().then(|| log.commit()).flatten()
             }
