@@ -46,6 +46,17 @@ pub(crate) struct WatchedNode {
     pub(crate) judged: usize,
 }
 
+/// A message as a node shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShownMessage<'a> {
+    pub(crate) node: usize,
+    /// The id that it stands under.
+    pub(crate) id: u64,
+    /// What stands for its text: see [`Facts::content_of`].
+    pub(crate) content: u64,
+    pub(crate) text: &'a str,
+}
+
 /// Who sends to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SentBy {

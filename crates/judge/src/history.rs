@@ -10,7 +10,7 @@ use std::ops::Range;
 use acklog_types::Batch;
 
 use crate::answer::LookupAnswer;
-use crate::facts::{FOREIGN, Facts, MessageFate, SentBy};
+use crate::facts::{FOREIGN, Facts, MessageFate, SentBy, ShownMessage};
 use crate::invariants::claimed_acks::AckClaims;
 use crate::invariants::keys::RememberedKeys;
 use crate::invariants::waiting::AckWaits;
@@ -198,31 +198,28 @@ impl History {
             return total_order::follows(&self.facts, node, next, Some(id), &mut self.found);
         }
         list.next += 1;
-        let content = self.content_of(node, id, text);
+        let shown = self.shown(node, id, text);
         match self.facts.content(id) {
-            Some(_) => {
-                let found = &mut self.found;
-                total_order::same_content(&self.facts, node, id, content, text, found);
-            }
-            None => self.first_seen(node, id, content, text),
+            Some(_) => total_order::same_content(&self.facts, shown, &mut self.found),
+            None => self.first_seen(shown),
         }
         if let Some(node) = self.facts.nodes.get_mut(node) {
             node.end = node.end.max(id + 1);
         }
     }
 
-    /// Returns what stands for a text that a node shows.
-    fn content_of(&mut self, node: usize, id: u64, text: &str) -> u64 {
+    /// Judges the text that a node shows under an id, and finds out whose it is.
+    fn shown<'a>(&mut self, node: usize, id: u64, text: &'a str) -> ShownMessage<'a> {
         let origin = self.facts.texts.origin(text, self.facts.known(id));
         nothing_invented::was_sent(&self.facts, node, id, (text, origin), &mut self.found);
-        self.facts.content_of(text, origin)
+        ShownMessage { node, id, content: self.facts.content_of(text, origin), text }
     }
 
     /// Judges a message under an id that no node has shown before.
-    fn first_seen(&mut self, node: usize, id: u64, content: u64, text: &str) {
-        let found = &mut self.found;
+    fn first_seen(&mut self, shown: ShownMessage<'_>) {
+        let (ShownMessage { node, id, content, .. }, found) = (shown, &mut self.found);
         whole_batches::goes_on(&self.facts, node, id, content, found);
-        stable_ids::shown_as_answered(&self.facts, node, id, content, text, found);
+        stable_ids::shown_as_answered(&self.facts, shown, found);
         self.facts.set_content(id, content, node);
         if self.facts.awaited.remove(&id) == Some(content) {
             self.facts.floor = self.facts.floor.max(id + 1);
@@ -230,8 +227,8 @@ impl History {
         if content & FOREIGN != 0 {
             return;
         }
-        exactly_once::one_place(&self.facts, node, id, content, text, found);
-        stable_ids::shown_where_answered(&self.facts, node, id, content, text, found);
+        exactly_once::one_place(&self.facts, shown, found);
+        stable_ids::shown_where_answered(&self.facts, shown, found);
         if self.facts.place(content).is_none() {
             self.facts.set_place(content, id);
         }
@@ -284,8 +281,8 @@ impl History {
 
     /// Judges a message that a node showed when it was asked for by its id.
     fn shown_by_itself(&mut self, node: usize, id: u64, text: &str) {
-        let content = self.content_of(node, id, text);
-        lookups::same_content(&self.facts, node, id, content, text, &mut self.found);
+        let shown = self.shown(node, id, text);
+        lookups::same_content(&self.facts, shown, &mut self.found);
     }
 }
 

@@ -6,11 +6,25 @@
 
 use std::ops::Range;
 
+use acklog_types::Batch;
+
 /// The texts of the log, by their ids.
 pub const TRUTH: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// The ids of the messages that were sent as one batch. All others were sent alone.
 pub const BATCH: Range<usize> = 2..5;
+
+/// Returns the truth as it was sent: each batch with the id of its first message.
+pub fn truth() -> impl Iterator<Item = (u64, Batch)> {
+    let begins = (0..TRUTH.len()).filter(|at| !BATCH.contains(at) || *at == BATCH.start);
+    begins.filter_map(|at| {
+        let count = if at == BATCH.start { BATCH.len() } else { 1 };
+        let (first, rest) = TRUTH.get(at..at + count)?.split_first()?;
+        let mut batch = Batch::from(*first);
+        rest.iter().for_each(|text| batch.push(text));
+        Some((at as u64, batch))
+    })
+}
 
 /// A lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use acklog_judge::lies::{BATCH, Lie, TRUTH};
+use acklog_judge::lies::{Lie, TRUTH, truth};
 use acklog_judge::{AckReceipt, AppendOutcome, AppendTerms};
-use acklog_types::{Batch, WriteConcern};
+use acklog_types::WriteConcern;
 
 use super::ledger::Ledger;
 
@@ -40,15 +40,7 @@ fn show(ledger: &Ledger, node: usize, texts: &[&str]) {
 /// A ledger in which the truth was sent, and was acked by the master, which shows it.
 fn ledger() -> Ledger {
     let ledger = Ledger::default();
-    for (id, text) in (0..).zip(TRUTH) {
-        let at = id as usize;
-        if BATCH.contains(&at) && at > BATCH.start {
-            continue;
-        }
-        let mut batch = Batch::from(text);
-        if at == BATCH.start {
-            TRUTH[BATCH].iter().skip(1).for_each(|text| batch.push(text));
-        }
+    for (id, batch) in truth() {
         let numbers = ledger.sends(&batch);
         ledger.answered(numbers, terms(1), committed(id, &["master"]), true);
     }

@@ -1,7 +1,7 @@
 //! A message that is asked for by its id is the one that the lists show under it.
 
 use crate::answer::LookupAnswer;
-use crate::facts::Facts;
+use crate::facts::{Facts, ShownMessage};
 use crate::violation::{ViolationKind, Violations, quoted};
 
 /// Judges what a node says about one message. `known_end`: the end of what it was known to have
@@ -37,14 +37,8 @@ pub(crate) fn same_id(facts: &Facts, node: usize, id: u64, told: u64, found: &mu
 }
 
 /// Judges that a message is the one that the lists show, or that was answered this id.
-pub(crate) fn same_content(
-    facts: &Facts,
-    node: usize,
-    id: u64,
-    content: u64,
-    text: &str,
-    found: &mut Violations,
-) {
+pub(crate) fn same_content(facts: &Facts, shown: ShownMessage<'_>, found: &mut Violations) {
+    let ShownMessage { node, id, content, text } = shown;
     if let Some(wanted) = facts.known(id).filter(|wanted| *wanted != content) {
         let expected = format!("{}, as in the lists", facts.quoted(wanted));
         add(facts, node, id, expected, quoted(text), found);

@@ -1,7 +1,7 @@
 //! Ids are stable: an id that was answered, or shown, is never another message's, and what stands
 //! under it stays.
 
-use crate::facts::Facts;
+use crate::facts::{Facts, ShownMessage};
 use crate::violation::{ViolationKind, Violations, quoted};
 
 fn add_id(
@@ -61,14 +61,8 @@ pub(crate) fn answered(facts: &Facts, number: u64, id: u64, found: &mut Violatio
 }
 
 /// Judges what a node shows first under an id that was answered to a message.
-pub(crate) fn shown_as_answered(
-    facts: &Facts,
-    node: usize,
-    id: u64,
-    content: u64,
-    text: &str,
-    found: &mut Violations,
-) {
+pub(crate) fn shown_as_answered(facts: &Facts, shown: ShownMessage<'_>, found: &mut Violations) {
+    let ShownMessage { node, id, content, text } = shown;
     if let Some(number) = facts.awaited.get(&id).copied().filter(|number| *number != content) {
         let expected = format!("{}, which was answered this id", facts.quoted(number));
         add_id(facts, node, id, expected, quoted(text), found);
@@ -77,14 +71,8 @@ pub(crate) fn shown_as_answered(
 
 /// Judges a message that a node shows under an id for the first time: no other id was answered to
 /// it.
-pub(crate) fn shown_where_answered(
-    facts: &Facts,
-    node: usize,
-    id: u64,
-    content: u64,
-    text: &str,
-    found: &mut Violations,
-) {
+pub(crate) fn shown_where_answered(facts: &Facts, shown: ShownMessage<'_>, found: &mut Violations) {
+    let ShownMessage { node, id, content, text } = shown;
     let other = facts.place(content).filter(|place| *place != id);
     // Whether the other place was seen or only told makes the difference.
     if let Some(place) = other.filter(|place| facts.content(*place) != Some(content)) {

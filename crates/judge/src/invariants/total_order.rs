@@ -1,6 +1,6 @@
 //! Total order: every node shows the same messages under the same ids, without gaps.
 
-use crate::facts::Facts;
+use crate::facts::{Facts, ShownMessage};
 use crate::violation::{ViolationKind, Violations, quoted};
 
 /// Judges that the message that comes next in a list has the id that must come next. `seen`: its
@@ -20,14 +20,8 @@ pub(crate) fn follows(
 }
 
 /// Judges that a node shows what another one, or itself, showed under this id before.
-pub(crate) fn same_content(
-    facts: &Facts,
-    node: usize,
-    id: u64,
-    content: u64,
-    text: &str,
-    found: &mut Violations,
-) {
+pub(crate) fn same_content(facts: &Facts, shown: ShownMessage<'_>, found: &mut Violations) {
+    let ShownMessage { node, id, content, text } = shown;
     if let Some(before) = facts.content(id).filter(|before| *before != content) {
         let first = facts.name(facts.shown_by(id));
         let expected = format!("{}, as first shown by {first}", facts.quoted(before));

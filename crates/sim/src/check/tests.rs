@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use acklog_judge::lies::{BATCH, Lie, TRUTH};
+use acklog_judge::lies::{Lie, TRUTH, truth};
 use acklog_log::{LogWriter, in_memory};
 
 use super::*;
@@ -28,15 +28,7 @@ fn take(checker: &mut Checker, id: u64, batch: &Batch, key: &str) {
 fn checker() -> Checker {
     let mut checker = Checker::new(100);
     checker.master_started(&name("master"), LOG, LogEnd::ZERO);
-    for (id, text) in (0..).zip(TRUTH) {
-        let at = id as usize;
-        if BATCH.contains(&at) && at > BATCH.start {
-            continue;
-        }
-        let mut batch = Batch::from(text);
-        if at == BATCH.start {
-            TRUTH[BATCH].iter().skip(1).for_each(|text| batch.push(text));
-        }
+    for (id, batch) in truth() {
         take(&mut checker, id, &batch, &format!("key-{id}"));
     }
     look(&mut checker, "master", &TRUTH);
