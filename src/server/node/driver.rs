@@ -35,7 +35,9 @@ const LONG_TURN: Duration = Duration::from_micros(200);
 pub(super) trait Role: Sized {
     /// The state machine.
     type Machine: FaultHooks;
-    /// What HTTP asks.
+    /// A control request of HTTP, answered before any command.
+    type Control;
+    /// A command of HTTP, in order with the appends.
     type Command;
     /// A connection to a peer, or why there is none.
     type Connection;
@@ -52,6 +54,9 @@ pub(super) trait Role: Sized {
 
     /// Takes in what another thread has done.
     fn done(core: &mut Core<Self>, now: Instant, done: Self::Done);
+
+    /// Answers a control request.
+    fn control(core: &mut Core<Self>, now: Instant, request: Self::Control);
 
     /// Does what is asked. Returns how much work that was, as [`TURN_WORK`] has it.
     fn obey(core: &mut Core<Self>, now: Instant, command: Self::Command) -> usize;
@@ -100,6 +105,7 @@ pub(super) enum CarriedOut {
 /// Where things come to a core task.
 pub(super) struct Inbox<R: Role> {
     pub(super) commands: mpsc::UnboundedReceiver<Queued<R::Command>>,
+    pub(super) control: mpsc::Receiver<R::Control>,
     pub(super) faults: mpsc::Receiver<FaultsCommand>,
     pub(super) events: mpsc::Receiver<Told>,
     pub(super) reads: mpsc::UnboundedReceiver<Read>,
@@ -112,6 +118,7 @@ pub(super) struct Came<R: Role> {
     pub(super) events: Vec<Told>,
     reads: Vec<Read>,
     faults: Vec<FaultsCommand>,
+    control: Vec<R::Control>,
     commands: VecDeque<Queued<R::Command>>,
     done: Vec<R::Done>,
 }
@@ -119,7 +126,8 @@ pub(super) struct Came<R: Role> {
 impl<R: Role> Default for Came<R> {
     fn default() -> Self {
         let (events, reads, faults) = (Vec::new(), Vec::new(), Vec::new());
-        Self { events, reads, faults, commands: VecDeque::new(), done: Vec::new() }
+        let (control, commands, done) = (Vec::new(), VecDeque::new(), Vec::new());
+        Self { events, reads, faults, control, commands, done }
     }
 }
 
@@ -186,6 +194,7 @@ impl<R: Role> Core<R> {
                     Some(read) = inbox.reads.recv(), if hears => came.reads.push(read),
                     Some(done) = inbox.done.recv() => came.done.push(done),
                     Some(command) = inbox.faults.recv() => came.faults.push(command),
+                    Some(request) = inbox.control.recv() => came.control.push(request),
                     Some(command) = inbox.commands.recv() => came.commands.push_back(command),
                 }
             }
@@ -212,6 +221,7 @@ impl<R: Role> Core<R> {
         }
         came.done.extend(waiting(came.done.len(), || inbox.done.try_recv()));
         came.faults.extend(waiting(came.faults.len(), || inbox.faults.try_recv()));
+        came.control.extend(waiting(came.control.len(), || inbox.control.try_recv()));
         came.commands.extend(waiting(came.commands.len(), || inbox.commands.try_recv()));
     }
 
@@ -241,6 +251,9 @@ impl<R: Role> Core<R> {
         // Behind what came before: it may have the node pause.
         for command in came.faults.drain(..) {
             command.carry_out(now, &mut self.machine);
+        }
+        for request in came.control.drain(..) {
+            R::control(self, now, request);
         }
         let mut work = 0;
         while work < TURN_WORK

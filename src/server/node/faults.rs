@@ -6,7 +6,8 @@ use acklog_protocol::{FaultHooks, Faulty, Machine};
 use acklog_types::Faults;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAILBOX, Stopped};
+use super::Stopped;
+use super::commands::ControlLane;
 
 /// What is asked of a core task.
 #[derive(Debug)]
@@ -40,13 +41,13 @@ impl FaultsCommand {
 
 /// The faults of a running node, of either role. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct NodeFaults(mpsc::Sender<FaultsCommand>);
+pub struct NodeFaults(ControlLane<FaultsCommand>);
 
 impl NodeFaults {
     /// Makes the queue to a core task, with room for a turn's worth.
     pub(super) fn queue() -> (Self, mpsc::Receiver<FaultsCommand>) {
-        let (queue, taken) = mpsc::channel(MAILBOX);
-        (Self(queue), taken)
+        let (lane, requests) = ControlLane::new();
+        (Self(lane), requests)
     }
 
     /// Returns the faults in force.
@@ -54,7 +55,7 @@ impl NodeFaults {
     /// # Errors
     /// When the node has stopped.
     pub async fn show(&self) -> Result<Faults, Stopped> {
-        self.ask(FaultsCommand::Show).await
+        self.0.ask(FaultsCommand::Show).await
     }
 
     /// Replaces the faults, and returns those in force.
@@ -62,7 +63,7 @@ impl NodeFaults {
     /// # Errors
     /// When the node has stopped.
     pub async fn set(&self, faults: Faults) -> Result<Faults, Stopped> {
-        self.ask(|answer| FaultsCommand::Set(faults, answer)).await
+        self.0.ask(|answer| FaultsCommand::Set(faults, answer)).await
     }
 
     /// Drops the connections to peers, and returns how many there were.
@@ -70,15 +71,6 @@ impl NodeFaults {
     /// # Errors
     /// When the node has stopped.
     pub async fn disconnect(&self) -> Result<usize, Stopped> {
-        self.ask(FaultsCommand::Disconnect).await
-    }
-
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> FaultsCommand,
-    ) -> Result<T, Stopped> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(command(answer)).await.map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+        self.0.ask(FaultsCommand::Disconnect).await
     }
 }

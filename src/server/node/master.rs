@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use self::comparing::Comparing;
 use self::leader::Leader;
-use super::commands::{self, Command, Commands};
+use super::commands::{Commands, ControlLane, LeaderCommand, LeaderControl};
 use super::driver::{Core, Inbox, sessions};
 use super::faults::NodeFaults;
 use super::releases::{Appender, Mailboxes};
@@ -29,7 +29,8 @@ use crate::server::accepting::Accepting;
 /// A running master, as HTTP sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MasterHandle {
-    commands: Commands<Command>,
+    commands: Commands,
+    control: ControlLane<LeaderControl>,
     faults: NodeFaults,
     mailboxes: Mailboxes,
     reader: LogReader,
@@ -54,7 +55,7 @@ impl MasterHandle {
     /// # Errors
     /// When the node has stopped.
     pub async fn health(&self) -> Result<MasterHealth, Stopped> {
-        self.commands.ask(Command::Health).await
+        self.control.ask(LeaderControl::Health).await
     }
 
     /// Forgets a secondary, and tells the health of what is left once that is written down.
@@ -65,7 +66,7 @@ impl MasterHandle {
         &self,
         name: NodeName,
     ) -> Result<Result<MasterHealth, ForgetError>, Stopped> {
-        self.commands.ask(|answer| Command::Forget(name, answer)).await
+        self.control.ask(|answer| LeaderControl::Forget(name, answer)).await
     }
 
     /// Takes no more messages and answers every waiting sender; returns when that is done. Those whose messages are on
@@ -74,9 +75,9 @@ impl MasterHandle {
     /// # Errors
     /// When the node has stopped.
     pub async fn shut_down(&self, patience: Duration) -> Result<(), Stopped> {
-        match timeout(patience, self.commands.ask(Command::Shutdown)).await {
+        match timeout(patience, self.commands.ask(LeaderCommand::Shutdown)).await {
             Ok(answered) => answered,
-            Err(_) => self.commands.ask(Command::GiveUp).await,
+            Err(_) => self.commands.ask(LeaderCommand::GiveUp).await,
         }
     }
 
@@ -104,7 +105,8 @@ pub fn start_master(
     let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
     let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
     let machine = Master::new(now(), options, restored, reader.clone());
-    let (commands, command_queue) = commands::queue();
+    let (commands, command_queue) = Commands::new();
+    let (control, control_requests) = ControlLane::new();
     let (node_faults, fault_queue) = NodeFaults::queue();
     let (accepted, connections) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
@@ -112,8 +114,15 @@ pub fn start_master(
     let (sessions, events, reads) = sessions(&reader, tasks);
     let role = Leader::new(mailboxes.clone(), comparing);
     let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
-    let inbox =
-        Inbox { commands: command_queue, faults: fault_queue, events, reads, connections, done };
+    let inbox = Inbox {
+        commands: command_queue,
+        control: control_requests,
+        faults: fault_queue,
+        events,
+        reads,
+        connections,
+        done,
+    };
     let stopped = stop.clone();
     tasks.spawn(async move {
         let mut accepting = Accepting::new(listener, "secondaries");
@@ -131,7 +140,7 @@ pub fn start_master(
         }
     });
     tasks.spawn(core.run(inbox, stop));
-    MasterHandle { commands, faults: node_faults, mailboxes, reader }
+    MasterHandle { commands, control, faults: node_faults, mailboxes, reader }
 }
 
 #[cfg(test)]

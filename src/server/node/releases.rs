@@ -14,7 +14,7 @@ use acklog_types::{MessageId, WaiterId};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 
-use super::commands::{Command, Commands};
+use super::commands::{Commands, LeaderCommand};
 use super::{Append, Stopped};
 
 /// Bits of a waiter's name that number it within its thread; those above name the thread.
@@ -96,7 +96,7 @@ impl From<Unanswered> for Stopped {
 /// One HTTP thread's way to append. It lives on that thread.
 #[derive(Clone, Debug)]
 pub struct Appender {
-    commands: Commands<Command>,
+    commands: Commands,
     waiting: Rc<RefCell<Waiting>>,
 }
 
@@ -109,7 +109,7 @@ struct Waiting {
 
 impl Appender {
     /// An appender for the calling thread, with a local task that hands out its answers.
-    pub(super) fn new(mailboxes: &Mailboxes, commands: Commands<Command>) -> Self {
+    pub(super) fn new(mailboxes: &Mailboxes, commands: Commands) -> Self {
         let (thread, mailbox) = mailboxes.add();
         let next = thread << SEQUENCE_BITS;
         let waiting = Rc::new(RefCell::new(Waiting { next, senders: HashMap::new() }));
@@ -124,7 +124,7 @@ impl Appender {
     /// # Errors
     /// When the node has stopped, and whether it got the message before.
     pub async fn append(&self, append: Append) -> Result<Outcome, Unanswered> {
-        self.ask(|waiter| Command::Append { waiter, append }).await
+        self.ask(|waiter| LeaderCommand::Append { waiter, append }).await
     }
 
     /// Waits for a message that is there already. Dropping the future forgets the waiting sender.
@@ -132,10 +132,13 @@ impl Appender {
     /// # Errors
     /// When the node has stopped.
     pub async fn wait(&self, id: MessageId, wait: Wait) -> Result<Outcome, Stopped> {
-        Ok(self.ask(|waiter| Command::Wait { waiter, id, wait }).await?)
+        Ok(self.ask(|waiter| LeaderCommand::Wait { waiter, id, wait }).await?)
     }
 
-    async fn ask(&self, command: impl FnOnce(WaiterId) -> Command) -> Result<Outcome, Unanswered> {
+    async fn ask(
+        &self,
+        command: impl FnOnce(WaiterId) -> LeaderCommand,
+    ) -> Result<Outcome, Unanswered> {
         let (answer, answered) = oneshot::channel();
         let waiter = {
             let mut waiting = self.waiting.borrow_mut();
@@ -165,7 +168,7 @@ struct Forget<'a> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         if self.appender.waiting.borrow_mut().senders.remove(&self.waiter).is_some() {
-            self.appender.commands.send_now(Command::Cancel(self.waiter));
+            self.appender.commands.send_now(LeaderCommand::Cancel(self.waiter));
         }
     }
 }
@@ -208,13 +211,12 @@ mod tests {
     use tokio::task::{LocalSet, spawn_local};
 
     use super::*;
-    use crate::server::node::commands::queue;
 
     #[test]
     fn who_comes_while_thousands_are_answered_is_answered_among_them() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         LocalSet::new().block_on(&runtime, async {
-            let (mailboxes, (commands, mut taken)) = (Mailboxes::default(), queue());
+            let (mailboxes, (commands, mut taken)) = (Mailboxes::default(), Commands::new());
             let appender = Appender::new(&mailboxes, commands);
             let mut releases = Releases::new(mailboxes);
             let answered = Rc::new(RefCell::new(0));
@@ -228,7 +230,7 @@ mod tests {
                 })
             };
             let mut take = async || match taken.recv().await.unwrap().0 {
-                Command::Append { waiter, .. } => waiter,
+                LeaderCommand::Append { waiter, .. } => waiter,
                 other => panic!("{other:?}"),
             };
             let outcome = || Outcome::Refused(Refusal::DiskBehind { bytes: 1 });

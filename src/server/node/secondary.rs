@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::commands::{self, Commands, Queued, SecondaryCommand};
+use super::commands::{ControlLane, FollowerControl, Queued};
 use super::driver::{CarriedOut, Core, Inbox, Role, sessions};
 use super::faults::NodeFaults;
 use super::{Stopped, now};
@@ -48,7 +48,7 @@ impl fmt::Display for MasterAddress {
 /// A running secondary, as HTTP sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SecondaryHandle {
-    commands: Commands<SecondaryCommand>,
+    control: ControlLane<FollowerControl>,
     faults: NodeFaults,
     reader: LogReader,
     master_address: String,
@@ -70,7 +70,7 @@ impl SecondaryHandle {
     /// # Errors
     /// When the node has stopped.
     pub async fn health(&self) -> Result<SecondaryHealth, Stopped> {
-        self.commands.ask(SecondaryCommand::Health).await
+        self.control.ask(FollowerControl::Health).await
     }
 
     /// Returns the node's faults on demand.
@@ -105,20 +105,27 @@ fn core(
     let restored =
         RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
     let machine = Secondary::new(now(), options, restored, reader.clone());
-    let (commands, command_queue) = commands::queue();
+    let (control, control_requests) = ControlLane::new();
     let (node_faults, fault_queue) = NodeFaults::queue();
     let (dialed, connections) = mpsc::channel(1);
-    // No other thread works for a secondary, beside those that read.
-    let (_, done) = mpsc::unbounded_channel();
+    // A secondary takes no commands, and no other thread works for it beside those that read.
+    let ((_, commands), (_, done)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let (sessions, events, reads) = sessions(&reader, tasks);
     let master_address = master.to_string();
     let master_port = master.port;
     let dialer = Arc::new(Mutex::new(Dialer::new(master.host, master.port)));
     let role = Follower { master_port, dialer, dialed };
     let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
-    let inbox =
-        Inbox { commands: command_queue, faults: fault_queue, events, reads, connections, done };
-    let handle = SecondaryHandle { commands, faults: node_faults, reader, master_address };
+    let inbox = Inbox {
+        commands,
+        control: control_requests,
+        faults: fault_queue,
+        events,
+        reads,
+        connections,
+        done,
+    };
+    let handle = SecondaryHandle { control, faults: node_faults, reader, master_address };
     (core, inbox, handle)
 }
 
@@ -131,7 +138,8 @@ struct Follower {
 
 impl Role for Follower {
     type Machine = Secondary<LogReader>;
-    type Command = SecondaryCommand;
+    type Control = FollowerControl;
+    type Command = Infallible;
     type Connection = io::Result<TcpStream>;
     type Done = Infallible;
 
@@ -154,10 +162,13 @@ impl Role for Follower {
         match done {}
     }
 
-    fn obey(core: &mut Core<Self>, now: Instant, command: SecondaryCommand) -> usize {
-        let SecondaryCommand::Health(answer) = command;
+    fn control(core: &mut Core<Self>, now: Instant, request: FollowerControl) {
+        let FollowerControl::Health(answer) = request;
         let _ = answer.send(core.machine.health(now));
-        0
+    }
+
+    fn obey(_: &mut Core<Self>, _: Instant, command: Infallible) -> usize {
+        match command {}
     }
 
     fn carry_out(core: &mut Core<Self>, effect: FollowerEffect) -> CarriedOut {
@@ -175,7 +186,7 @@ impl Role for Follower {
         }
     }
 
-    fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<SecondaryCommand>>) {
+    fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<Infallible>>) {
         let now = now();
         core.machine.step(now, Input::Shutdown);
         core.drain(now);

@@ -176,7 +176,7 @@ fn what_is_stored_when_a_stop_gives_up_is_told_as_stored() {
         slow.committer.write();
         slow.committer.sync();
         // The core has had no turn since then.
-        slow.master.commands.ask(Command::GiveUp).await.unwrap();
+        slow.master.commands.ask(LeaderCommand::GiveUp).await.unwrap();
         assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
     });
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use acklog_protocol::{LeaderInput, Machine};
 
 use super::leader::Leader;
-use crate::server::node::commands::{Command, Queued};
+use crate::server::node::commands::{LeaderCommand, Queued};
 use crate::server::node::driver::{Core, Inbox};
 use crate::server::node::now;
 
@@ -24,7 +24,11 @@ impl Core<Leader> {
     }
 
     /// The task ends: whoever still waits or wrote to it meanwhile is answered, and nobody can write any more.
-    pub(super) fn end(mut self, mut inbox: Inbox<Leader>, mut commands: VecDeque<Queued<Command>>) {
+    pub(super) fn end(
+        mut self,
+        mut inbox: Inbox<Leader>,
+        mut commands: VecDeque<Queued<LeaderCommand>>,
+    ) {
         let now = now();
         self.hear_log(now);
         self.give_up(now);
@@ -33,8 +37,8 @@ impl Core<Leader> {
         for (command, _room) in commands {
             match command {
                 // Refused, unless it was sent before: then it may be in the log, and its sender is told so.
-                Command::Append { waiter, append } => self.append(now, waiter, append),
-                Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait),
+                LeaderCommand::Append { waiter, append } => self.append(now, waiter, append),
+                LeaderCommand::Wait { waiter, id, wait } => self.join(now, waiter, id, wait),
                 _ => {}
             }
         }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::comparing::{Compared, Comparing};
 use super::large::Large;
-use crate::server::node::commands::{Command, Forgotten, Queued};
+use crate::server::node::commands::{Forgotten, LeaderCommand, LeaderControl, Queued};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, Role};
 use crate::server::node::now;
 use crate::server::node::releases::{Mailboxes, Releases};
@@ -45,7 +45,8 @@ impl Leader {
 
 impl Role for Leader {
     type Machine = Master<LogReader>;
-    type Command = Command;
+    type Control = LeaderControl;
+    type Command = LeaderCommand;
     type Connection = (TcpStream, String);
     type Done = Compared;
 
@@ -59,30 +60,37 @@ impl Role for Leader {
         core.compared(now, done);
     }
 
-    fn obey(core: &mut Core<Self>, now: Instant, command: Command) -> usize {
-        match command {
-            Command::Append { waiter, append } => return core.take_append(now, waiter, append),
-            Command::Wait { waiter, id, wait } => core.join(now, waiter, id, wait),
-            Command::Cancel(waiter) => {
-                if !core.role.large.cancel(waiter) {
-                    core.machine.step(now, LeaderInput::Cancel(waiter).into());
-                }
-            }
-            Command::Health(answer) => {
+    fn control(core: &mut Core<Self>, now: Instant, request: LeaderControl) {
+        match request {
+            LeaderControl::Health(answer) => {
                 let _ = answer.send(core.machine.health(now));
             }
-            Command::Forget(name, answer) => match core.machine.get_mut().forget(&name) {
+            LeaderControl::Forget(name, answer) => match core.machine.get_mut().forget(&name) {
                 Ok(version) => core.role.forgetting.push((version, answer)),
                 Err(error) => {
                     let _ = answer.send(Err(error));
                 }
             },
-            Command::Shutdown(answer) => {
+        }
+    }
+
+    fn obey(core: &mut Core<Self>, now: Instant, command: LeaderCommand) -> usize {
+        match command {
+            LeaderCommand::Append { waiter, append } => {
+                return core.take_append(now, waiter, append);
+            }
+            LeaderCommand::Wait { waiter, id, wait } => core.join(now, waiter, id, wait),
+            LeaderCommand::Cancel(waiter) => {
+                if !core.role.large.cancel(waiter) {
+                    core.machine.step(now, LeaderInput::Cancel(waiter).into());
+                }
+            }
+            LeaderCommand::Shutdown(answer) => {
                 core.machine.step(now, Input::Shutdown);
                 core.refuse_large(now);
                 core.role.stopping.push(answer);
             }
-            Command::GiveUp(answer) => {
+            LeaderCommand::GiveUp(answer) => {
                 // Whatever is durable by now is told as such.
                 core.hear_log(now);
                 core.give_up(now);
@@ -154,7 +162,7 @@ impl Role for Leader {
         self.large.next_deadline()
     }
 
-    fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<Command>>) {
+    fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<LeaderCommand>>) {
         core.end(inbox, commands);
     }
 }

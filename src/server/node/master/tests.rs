@@ -9,6 +9,7 @@ use acklog_log::Opened;
 use acklog_protocol::{MasterOptions, Outcome, Refusal, STRANGERS_MAX, Wait};
 use acklog_types::{Batch, Budget, Faults, LogEnd, LogId, WriteConcern};
 use tokio::net::TcpListener;
+use tokio::task::coop::unconstrained;
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -169,6 +170,28 @@ fn a_sender_that_hangs_up_while_it_is_compared_or_waits_for_its_turn_leaves_noth
         master.shut_down(PATIENCE).await.unwrap();
         assert_eq!(master.health().await.unwrap().waiting_senders, 0);
     });
+}
+
+#[test]
+fn health_is_answered_before_the_appends_that_wait() {
+    // Without a budget: a task that sends so much would have to pause, and the core its turn.
+    with_master(async |master| unconstrained(health_before_appends(master)).await);
+}
+
+async fn health_before_appends(master: MasterHandle) {
+    let appender = master.appender();
+    let mut clients: Vec<_> = (0..2 * MAILBOX)
+        .map(|_| Box::pin(appender.append(append("Msg".into(), None, 1))))
+        .collect();
+    // The core has no turn meanwhile: the queue is full, and the rest waits for room.
+    for client in &mut clients {
+        assert!(client.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(master.health().await.unwrap().log_end, LogEnd::ZERO);
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(master.health().await.unwrap().log_end, LogEnd::new(2 * MAILBOX as u64));
 }
 
 #[test]
