@@ -70,7 +70,7 @@ pub struct CommonConfig {
     /// Host names, separated by commas, that HTTP requests may ask for beside its own [default: none]
     #[arg(long, env = "ACKLOG_ALLOWED_HOSTS", value_name = "NAMES")]
     #[arg(value_parser = values::host_names)]
-    allowed_hosts: Option<values::HostNames>,
+    allowed_hosts: Option<values::HostNameList>,
 
     /// Let faults be scripted over HTTP, at /faults [default: off]
     #[arg(long, env = "ACKLOG_ALLOW_FAULTS")]

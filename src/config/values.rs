@@ -184,12 +184,12 @@ pub(super) fn dialled_host(text: &str) -> Result<String, String> {
 
 /// A list of host names. Not a vector: of a flag with a vector each occurrence would count.
 #[derive(Clone, Debug)]
-pub(super) struct HostNames(pub(super) Vec<String>);
+pub(super) struct HostNameList(pub(super) Vec<String>);
 
 /// Host names, separated by commas.
-pub(super) fn host_names(text: &str) -> Result<HostNames, String> {
+pub(super) fn host_names(text: &str) -> Result<HostNameList, String> {
     let names: Result<_, _> = text.split(',').map(|name| host(name.trim())).collect();
-    names.map(HostNames).map_err(|_| {
+    names.map(HostNameList).map_err(|_| {
         "it must be host names without ports, separated by commas, like log.example.org".to_owned()
     })
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tracing::{Level, warn};
 
 #[cfg(all(target_os = "linux", feature = "jemalloc"))]
-use super::memory;
+use super::allocator;
 use super::run::{self, StopSignals};
 use crate::config::{
     self, BAD_USAGE_STATUS, Contradiction, MasterConfig, SecondaryConfig, UNKNOWN_VARIABLE_ADVICE,
@@ -48,7 +48,7 @@ fn logged(
     node: impl FnOnce() -> anyhow::Result<()>,
 ) -> ExitCode {
     #[cfg(all(target_os = "linux", feature = "jemalloc"))]
-    let gives_back = memory::give_back_soon();
+    let gives_back = allocator::give_back_soon();
     let guard = match telemetry::init(name, log).context("cannot start a thread for log lines") {
         Ok(guard) => guard,
         Err(error) => {

@@ -18,10 +18,10 @@ const LOG: u64 = 64;
 const MEMBERS: u64 = 2 * 255;
 
 /// For connections to the communication port that have not told who they are.
-const STRANGERS: u64 = STRANGERS_MAX as u64;
+const PENDING_SESSIONS: u64 = STRANGERS_MAX as u64;
 
 /// Fewest of these, however small the limit is: secondaries come in among them.
-const STRANGERS_MIN: u64 = 4;
+const PENDING_SESSIONS_MIN: u64 = 4;
 
 /// What a node with one secondary has open before any client comes: a small limit is divided behind
 /// these.
@@ -33,7 +33,7 @@ const HTTP_MIN: u64 = 4;
 /// Returns how many HTTP connections a master may have: at least half of what is left of a small
 /// limit, which leaves little for anything.
 pub(crate) fn http_connections_of_master() -> usize {
-    http_connections(MEMBERS + STRANGERS)
+    http_connections(MEMBERS + PENDING_SESSIONS)
 }
 
 /// Returns the same for a secondary, which dials one connection.
@@ -43,8 +43,8 @@ pub(crate) fn http_connections_of_secondary() -> usize {
 
 /// Returns how many connections a master may have that have not told who they are: a quarter of a
 /// small limit.
-pub(crate) fn strangers() -> usize {
-    strangers_of_limit(limit())
+pub(crate) fn pending_sessions() -> usize {
+    pending_sessions_of_limit(limit())
 }
 
 fn http_connections(peers: u64) -> usize {
@@ -55,8 +55,8 @@ fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-fn strangers_of_limit(limit: u64) -> usize {
-    (limit.saturating_sub(LEAST) / 4).clamp(STRANGERS_MIN, STRANGERS) as usize
+fn pending_sessions_of_limit(limit: u64) -> usize {
+    (limit.saturating_sub(LEAST) / 4).clamp(PENDING_SESSIONS_MIN, PENDING_SESSIONS) as usize
 }
 
 fn of_limit(limit: u64, peers: u64) -> usize {
@@ -71,13 +71,16 @@ mod tests {
 
     #[test]
     fn what_the_node_needs_is_left_of_any_limit() {
-        assert_eq!(of_limit(40, MEMBERS + STRANGERS), 4);
-        assert_eq!(of_limit(64, MEMBERS + STRANGERS), 12);
-        assert_eq!(of_limit(1024, MEMBERS + STRANGERS), 492);
-        assert_eq!(of_limit(20_000, MEMBERS + STRANGERS), 20_000 - 64 - 256 - 64 - 510 - 1024);
+        assert_eq!(of_limit(40, MEMBERS + PENDING_SESSIONS), 4);
+        assert_eq!(of_limit(64, MEMBERS + PENDING_SESSIONS), 12);
+        assert_eq!(of_limit(1024, MEMBERS + PENDING_SESSIONS), 492);
+        assert_eq!(
+            of_limit(20_000, MEMBERS + PENDING_SESSIONS),
+            20_000 - 64 - 256 - 64 - 510 - 1024
+        );
         assert_eq!(of_limit(1024, 2), 1024 - 64 - 256 - 64 - 2);
         assert!(of_limit(u64::MAX, 2) > 1 << 40);
-        let strangers = [0, 40, 80, 1024, 20_000].map(strangers_of_limit);
-        assert_eq!(strangers, [4, 4, 10, 246, 1024]);
+        let pending = [0, 40, 80, 1024, 20_000].map(pending_sessions_of_limit);
+        assert_eq!(pending, [4, 4, 10, 246, 1024]);
     }
 }

@@ -4,11 +4,11 @@
 //! out its effects on `net` (connections) and on the log. `run` wires them together, `daemon` is the process around it.
 
 mod accepting;
+#[cfg(all(target_os = "linux", feature = "jemalloc"))]
+mod allocator;
 mod daemon;
 mod descriptors;
 pub mod http;
-#[cfg(all(target_os = "linux", feature = "jemalloc"))]
-mod memory;
 pub mod net;
 pub mod node;
 pub mod run;

@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::{CommonConfig, MasterConfig, SecondaryConfig};
 use crate::server::descriptors;
-use crate::server::http::{HostNames, HttpConfig, Node, Server};
+use crate::server::http::{HostNames, HttpConfig, ServedNode, Server};
 use crate::server::node::{MasterAddress, start_master, start_secondary};
 
 /// Time for a stopping master's disk to take what was accepted, so that its senders learn that it is stored.
@@ -91,7 +91,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
                 && config.common.fsync == Fsync::Always,
             ..http_config(config.name, &config.common)
         };
-        let server = Server::start(http, Node::Master(handle.clone()), http_listener)
+        let server = Server::start(http, ServedNode::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
         let cause = stop.stopped().await;
         info!(cause, "stopping");
@@ -138,7 +138,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let handle = start_secondary(options, faults, log, master, halt.clone(), &tasks);
         let max_connections = descriptors::http_connections_of_secondary();
         let http = HttpConfig { max_connections, ..http_config(config.name, &config.common) };
-        let server = Server::start(http, Node::Secondary(handle), http_listener)
+        let server = Server::start(http, ServedNode::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
         let cause = stop.stopped().await;
         info!(cause, "stopping");
@@ -167,7 +167,7 @@ fn master_options(config: &MasterConfig, log: LogId) -> MasterOptions {
         default_write_concern: config.default_write_concern,
         quorum: config.least_healthy(),
         max_waiting: config.max_waiting,
-        max_strangers: descriptors::strangers(),
+        max_strangers: descriptors::pending_sessions(),
         idempotency_window: config.idempotency_window,
         seed: rand::random(),
     }

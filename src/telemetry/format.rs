@@ -16,8 +16,8 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::clock::Clock;
-use super::few::Few;
 use super::fields::Fields;
+use super::line_limit::LineLimit;
 use super::repeats::Repeats;
 use super::targets;
 use crate::telemetry::LogFormat;
@@ -44,13 +44,13 @@ pub(super) struct LineFormat {
     name: NodeName,
     clock: Clock,
     /// Where lines on messages are not all let through.
-    pub(super) few: Option<Few>,
+    pub(super) limit: Option<LineLimit>,
     repeats: Repeats,
 }
 
 impl LineFormat {
     pub(super) fn new(format: LogFormat, style: Style, name: &NodeName, clock: Clock) -> Self {
-        Self { format, style, name: name.clone(), clock, few: None, repeats: Repeats::default() }
+        Self { format, style, name: name.clone(), clock, limit: None, repeats: Repeats::default() }
     }
 
     /// The line that tells of lines that were lost.
@@ -153,11 +153,11 @@ where
     ) -> fmt::Result {
         let level = *event.metadata().level();
         let now = self.clock.elapsed();
-        if let Some(few) = &self.few {
-            if let Some(count) = few.left_out(now) {
+        if let Some(limit) = &self.limit {
+            if let Some(count) = limit.left_out(now) {
                 self.write(&mut out, Level::DEBUG, "message", left_out(count))?;
             }
-            if event.metadata().target() == MESSAGE_TARGET && !few.lets_through(now) {
+            if event.metadata().target() == MESSAGE_TARGET && !limit.lets_through(now) {
                 return Ok(());
             }
         }
@@ -180,9 +180,9 @@ fn left_out(count: u64) -> Fields {
 }
 
 /// A format that is shared with what tells of lost lines.
-pub(super) struct Shared(pub(super) std::sync::Arc<LineFormat>);
+pub(super) struct SharedFormat(pub(super) std::sync::Arc<LineFormat>);
 
-impl<S, N> FormatEvent<S, N> for Shared
+impl<S, N> FormatEvent<S, N> for SharedFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,

@@ -4,9 +4,9 @@
 //! through a bounded buffer; when it is full, further lines are dropped and the node goes on.
 
 mod clock;
-mod few;
 mod fields;
 mod format;
+mod line_limit;
 mod repeats;
 mod targets;
 mod writer;
@@ -17,14 +17,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use acklog_types::NodeName;
 use clock::Clock;
-use few::Few;
-use format::{LineFormat, Shared, Style};
+use format::{LineFormat, SharedFormat, Style};
+use line_limit::LineLimit;
 use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry};
-use writer::{Lines, WholeLines};
+use writer::{LogLines, WholeLines};
 
 /// Lines that wait for standard error. At about 200 bytes a line this is less than 4 MiB; fewer
 /// would lose lines in a burst of `debug`, more would only delay what is lost anyway.
@@ -66,7 +66,7 @@ pub enum LogFormat {
 /// about a second at most.
 #[must_use = "dropping the guard ends logging"]
 pub struct Guard {
-    lines: Lines,
+    lines: LogLines,
     #[expect(dead_code, reason = "held for its drop, which comes after this one's")]
     worker: WorkerGuard,
 }
@@ -97,14 +97,15 @@ pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
         None => Style::Kept,
     };
     let mut format = LineFormat::new(config.format, style, name, Clock::start(config.up_since));
-    format.few = (config.up_since.is_some() && config.filter == UP_FILTER).then(Few::default);
+    format.limit =
+        (config.up_since.is_some() && config.filter == UP_FILTER).then(LineLimit::default);
     let format = Arc::new(format);
     let (writer, worker) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(BUFFERED_LINES_MAX)
         .thread_name("log")
         .finish(WholeLines::new(io::stderr(), Arc::clone(&format)));
-    let lines = Lines::new(writer, Arc::clone(&format));
+    let lines = LogLines::new(writer, Arc::clone(&format));
     tracing::subscriber::set_global_default(subscriber(&config.filter, format, lines.clone()))
         .expect("logging starts once");
     Ok(Guard { lines, worker })
@@ -143,7 +144,8 @@ where
     // The filter was checked when the configuration was made.
     let filter = EnvFilter::try_new(targets::with_targets(filter))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer().event_format(Shared(format)).with_writer(writer);
+    let lines =
+        tracing_subscriber::fmt::layer().event_format(SharedFormat(format)).with_writer(writer);
     Registry::default().with(filter).with(lines)
 }
 

@@ -167,7 +167,7 @@ fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(4).finish(stuck.clone());
     let name = "bonnie".parse().unwrap();
     let format = LineFormat::new(LogFormat::Text, Style::Kept, &name, Clock::stopped(0));
-    let mut lines = Lines::new(writer, Arc::new(format));
+    let mut lines = LogLines::new(writer, Arc::new(format));
     let held = stuck.1.lock().unwrap();
     let count = 100;
     for number in 0..count {

@@ -12,7 +12,7 @@ use super::format::LineFormat;
 /// Hands lines to the thread that writes them. Lines that it has no room for are dropped, and the next
 /// line that gets through tells how many.
 #[derive(Clone)]
-pub(super) struct Lines {
+pub(super) struct LogLines {
     inner: NonBlocking,
     lost: ErrorCounter,
     /// How many of them were told.
@@ -20,7 +20,7 @@ pub(super) struct Lines {
     format: Arc<LineFormat>,
 }
 
-impl Lines {
+impl LogLines {
     pub(super) fn new(inner: NonBlocking, format: Arc<LineFormat>) -> Self {
         let lost = inner.error_counter();
         Self { inner, lost, told: Arc::default(), format }
@@ -49,7 +49,7 @@ impl Lines {
     }
 }
 
-impl Write for Lines {
+impl Write for LogLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if line.is_empty() {
             return Ok(0);
@@ -122,7 +122,7 @@ impl<W: Write> Write for WholeLines<W> {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for LogLines {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {

@@ -9,7 +9,7 @@ use super::json;
 
 /// The kind of request that is answered, as far as `retry` and `outcome` depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     /// Stores a message, once for each time that it is sent unless it has an idempotency key.
     Append {
         /// Whether it has an idempotency key, so that sending it again is safe.
@@ -52,30 +52,30 @@ impl Accepted {
     }
 
     /// What became of it, and what whoever sent such a request can do.
-    pub(super) fn fate(&self, kind: Kind) -> &'static str {
+    pub(super) fn fate(&self, kind: RequestKind) -> &'static str {
         match (self.receipt.stored, kind) {
-            (true, Kind::Append { keyed: false }) => {
+            (true, RequestKind::Append { keyed: false }) => {
                 "what was sent is in the master's log and goes on being replicated from there: do \
                  not send it again"
             }
-            (true, Kind::Append { keyed: true }) => {
+            (true, RequestKind::Append { keyed: true }) => {
                 "what was sent is in the master's log and goes on being replicated from there: to \
                  wait on, send it again with the same Idempotency-Key, under which it is stored once"
             }
-            (true, Kind::Idempotent) => {
+            (true, RequestKind::Idempotent) => {
                 "it is in the master's log and goes on being replicated from there: to wait on, ask \
                  again"
             }
-            (false, Kind::Append { keyed: false }) => {
+            (false, RequestKind::Append { keyed: false }) => {
                 "whether it is stored is not known yet: before you send it again, ask for it by its \
                  id, and compare the text, since a restarted node gives the id of what was not \
                  stored to another message"
             }
-            (false, Kind::Append { keyed: true }) => {
+            (false, RequestKind::Append { keyed: true }) => {
                 "whether it is stored is not known yet: send it again with the same \
                  Idempotency-Key, under which it is stored once"
             }
-            (false, Kind::Idempotent) => "whether it is stored is not known yet: ask again",
+            (false, RequestKind::Idempotent) => "whether it is stored is not known yet: ask again",
         }
     }
 }

@@ -11,8 +11,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use tokio::time::timeout;
 
-use self::unannounced::{Unannounced, Yield};
-use super::problem::Problem;
+use self::unannounced::{UnannouncedBodies, Yield};
+use super::problem::RequestProblem;
 
 /// How many bytes of JSON one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
@@ -53,7 +53,7 @@ pub(super) struct BodyLimits {
     /// Has room for at least one longest body.
     all: Budget,
     /// The bodies that come without a length.
-    unannounced: Arc<Unannounced>,
+    unannounced: Arc<UnannouncedBodies>,
 }
 
 /// A whole body, and the room that it takes up, which is given back when that is dropped.
@@ -90,14 +90,14 @@ impl BodyLimits {
     ///
     /// # Errors
     /// When the body is too long, idle for too long or broken off, or there is no room for it.
-    pub(super) async fn collect<B>(&self, body: B) -> Result<Collected, Problem>
+    pub(super) async fn collect<B>(&self, body: B) -> Result<Collected, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let hint = body.size_hint();
         // The announced length, or at least 0.
         if hint.lower() > self.body_bytes as u64 {
-            return Err(Problem::BodyTooLong { limit: self.body_bytes });
+            return Err(RequestProblem::BodyTooLong { limit: self.body_bytes });
         }
         match hint.exact() {
             Some(0) => Ok(Collected { bytes: Bytes::new(), share: None }),
@@ -106,13 +106,17 @@ impl BodyLimits {
         }
     }
 
-    async fn collect_announced<B>(&self, mut body: B, bytes: usize) -> Result<Collected, Problem>
+    async fn collect_announced<B>(
+        &self,
+        mut body: B,
+        bytes: usize,
+    ) -> Result<Collected, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let mut share = None;
         if !self.hold(&mut share, bytes) {
-            return Err(Problem::TooManyBodies);
+            return Err(RequestProblem::TooManyBodies);
         }
         let first = self.chunk(&mut body, 0).await?.unwrap_or_default();
         if body.is_end_stream() {
@@ -127,7 +131,7 @@ impl BodyLimits {
         Ok(Collected { bytes: all.freeze(), share })
     }
 
-    async fn collect_unannounced<B>(&self, mut body: B) -> Result<Collected, Problem>
+    async fn collect_unannounced<B>(&self, mut body: B) -> Result<Collected, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -138,7 +142,7 @@ impl BodyLimits {
         loop {
             let chunk = tokio::select! {
                 biased;
-                () = place.given_up() => return Err(Problem::TooManyBodies),
+                () = place.given_up() => return Err(RequestProblem::TooManyBodies),
                 chunk = self.chunk(&mut body, all.len()) => chunk?,
             };
             let Some(chunk) = chunk else {
@@ -148,7 +152,7 @@ impl BodyLimits {
             while !self.hold(&mut share, bytes) {
                 match place.ask_for_room(|| self.hold(&mut share, bytes)).await {
                     Yield::Other => {}
-                    Yield::This => return Err(Problem::TooManyBodies),
+                    Yield::This => return Err(RequestProblem::TooManyBodies),
                 }
             }
             all.extend_from_slice(&chunk);
@@ -162,20 +166,20 @@ impl BodyLimits {
     }
 
     /// The next piece of a body of which there are `before` bytes already; none at its end.
-    async fn chunk<B>(&self, body: &mut B, before: usize) -> Result<Option<Bytes>, Problem>
+    async fn chunk<B>(&self, body: &mut B, before: usize) -> Result<Option<Bytes>, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let frame = timeout(BODY_IDLE_MAX, body.frame())
             .await
-            .map_err(|_| Problem::BodyIdle { seconds: BODY_IDLE_MAX.as_secs() })?;
+            .map_err(|_| RequestProblem::BodyIdle { seconds: BODY_IDLE_MAX.as_secs() })?;
         match frame.map(|frame| frame.map(Frame::into_data)) {
             None => Ok(None),
-            Some(Err(_)) => Err(Problem::BodyBroken),
+            Some(Err(_)) => Err(RequestProblem::BodyBroken),
             // Trailers: they end the body, and nothing in them is of interest.
             Some(Ok(Err(_))) => Ok(None),
             Some(Ok(Ok(chunk))) if before + chunk.len() > self.body_bytes => {
-                Err(Problem::BodyTooLong { limit: self.body_bytes })
+                Err(RequestProblem::BodyTooLong { limit: self.body_bytes })
             }
             Some(Ok(Ok(chunk))) => Ok(Some(chunk)),
         }

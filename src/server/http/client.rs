@@ -3,7 +3,7 @@
 //! hyper looks for the end of a connection only while it has nothing else to read. A client that
 //! sends its next request early, or a stray line end, and then hangs up would stay unnoticed for as
 //! long as its request waits. So a handler that waits looks at the socket's state itself, beside
-//! hyper and without taking a byte from it ([`Watch`]).
+//! hyper and without taking a byte from it ([`ClientWatch`]).
 //!
 //! The end of the client's half alone does not tell whether it still reads: some clients shut down
 //! their sending half behind the request and wait for the answer. Whoever has closed the socket
@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use self::refusal::{Head, refusal};
+use self::refusal::{RequestHead, refusal};
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -148,7 +148,7 @@ pub(super) fn notice_silence(stream: &std::net::TcpStream) -> io::Result<()> {
 }
 
 /// What hyper's end and the watching end of a connection share.
-struct Shared<S> {
+struct ClientState<S> {
     stream: RefCell<S>,
     /// Whether all that hyper wrote was taken, so that an interim answer comes between two answers
     /// and not into the middle of one.
@@ -159,12 +159,12 @@ struct Shared<S> {
     /// reset then until hyper closes it.
     ends_answer: Cell<bool>,
     /// The head of the next request, as far as it came.
-    head: RefCell<Head>,
+    head: RefCell<RequestHead>,
 }
 
 /// hyper's end of a connection.
-pub(super) struct Client<S: Stream> {
-    shared: Rc<Shared<S>>,
+pub(super) struct ClientStream<S: Stream> {
+    shared: Rc<ClientState<S>>,
     /// Set while the client takes nothing.
     unread: Option<Unread>,
     /// Bytes of hyper's that something else is sent in place of.
@@ -179,24 +179,24 @@ struct Unread {
 }
 
 /// The watching end of a connection.
-pub(super) struct Watch<S>(Rc<Shared<S>>);
+pub(super) struct ClientWatch<S>(Rc<ClientState<S>>);
 
-impl<S> Clone for Watch<S> {
+impl<S> Clone for ClientWatch<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<S: Stream> Client<S> {
-    pub(super) fn new(stream: S) -> (Self, Watch<S>) {
-        let shared = Rc::new(Shared {
+impl<S: Stream> ClientStream<S> {
+    pub(super) fn new(stream: S) -> (Self, ClientWatch<S>) {
+        let shared = Rc::new(ClientState {
             stream: RefCell::new(stream),
             is_flushed: Cell::new(true),
             interim: Cell::new(&[]),
             ends_answer: Cell::new(false),
             head: RefCell::default(),
         });
-        let watch = Watch(shared.clone());
+        let watch = ClientWatch(shared.clone());
         (Self { shared, unread: None, replaced: None }, watch)
     }
 
@@ -264,7 +264,7 @@ impl<S: Stream> Client<S> {
     }
 }
 
-impl<S: Stream> AsyncRead for Client<S> {
+impl<S: Stream> AsyncRead for ClientStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -278,7 +278,7 @@ impl<S: Stream> AsyncRead for Client<S> {
     }
 }
 
-impl<S: Stream> AsyncWrite for Client<S> {
+impl<S: Stream> AsyncWrite for ClientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -315,7 +315,7 @@ impl<S: Stream> AsyncWrite for Client<S> {
     }
 }
 
-impl<S: Stream> Watch<S> {
+impl<S: Stream> ClientWatch<S> {
     /// Notes that hyper has read the head of a request, whose body has so many bytes; none where
     /// its chunks tell. To be called before hyper reads on.
     pub(super) fn head_was_read(&self, body_bytes: Option<u64>) {

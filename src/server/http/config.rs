@@ -25,7 +25,7 @@ pub struct HttpConfig {
 
 /// The node that is served.
 #[derive(Clone, Debug)]
-pub enum Node {
+pub enum ServedNode {
     /// Takes messages.
     Master(MasterHandle),
     /// Shows messages.

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::client::{Client, HEAD_BYTES_MAX, Stream, Watch};
+use super::client::{ClientStream, ClientWatch, HEAD_BYTES_MAX, Stream};
 use super::connections::Activity;
 use super::linger::Linger;
 use super::response::ResponseBody;
@@ -32,7 +32,7 @@ pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const CONNECTION_BUFFER_BYTES: usize = HEAD_BYTES_MAX;
 
 /// Answers requests. The node behind the routes does in production; tests bring their own.
-pub(super) trait Answer: 'static {
+pub(super) trait Handler: 'static {
     /// Answers one request. The future is dropped when the client is gone.
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>>;
 
@@ -57,7 +57,7 @@ pub(super) fn http_builder() -> http1::Builder {
 ///
 /// Cancel safe in the sense that dropping the future drops the connection and the handler under
 /// way.
-pub(super) async fn serve<A: Answer, S>(
+pub(super) async fn serve<A: Handler, S>(
     http: &http1::Builder,
     answer: Rc<A>,
     stream: S,
@@ -66,7 +66,7 @@ pub(super) async fn serve<A: Answer, S>(
 ) where
     S: Stream,
 {
-    let (client, watch) = Client::new(stream);
+    let (client, watch) = ClientStream::new(stream);
     let client = Linger::new(client, closing.clone(), answer.discarded_bytes());
     let service = service_fn(|request: Request<Incoming>| {
         watch.head_was_read(request.body().size_hint().exact());
@@ -99,9 +99,9 @@ pub(super) async fn serve<A: Answer, S>(
 ///
 /// # Errors
 /// When it did. The connection then ends without an answer.
-async fn answer_watched<A: Answer, S: Stream>(
+async fn answer_watched<A: Handler, S: Stream>(
     answer: &A,
-    watch: &Watch<S>,
+    watch: &ClientWatch<S>,
     request: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
     let version = request.version();

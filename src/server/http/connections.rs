@@ -28,20 +28,20 @@ const EVICTED: u64 = u64::MAX;
 pub(super) struct Connections {
     max: usize,
     began: Instant,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
     /// Whether the last new connection found no room.
     full: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct ConnectionTable {
     next: u64,
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, OpenConnection>,
 }
 
 /// A connection that is being served.
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     activity: Arc<Activity>,
     /// What serves it, once it is known.
     task: Option<AbortHandle>,
@@ -97,7 +97,7 @@ impl Connections {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
-        table.open.insert(number, Open { activity: activity.clone(), task: None });
+        table.open.insert(number, OpenConnection { activity: activity.clone(), task: None });
         Some(Slot { all: self.clone(), number, activity })
     }
 
@@ -114,7 +114,7 @@ impl Connections {
     /// Closes the connections that have been idle longest. Returns whether there was one.
     pub(super) fn make_room(&self) -> bool {
         let mut table = self.table();
-        let since = |open: &Open| open.activity.idle_since.load(Ordering::Relaxed);
+        let since = |open: &OpenConnection| open.activity.idle_since.load(Ordering::Relaxed);
         let all = table.open.iter().map(|(&number, open)| (since(open), number));
         let mut idle: Vec<(u64, u64)> = all.filter(|(since, _)| *since != BUSY).collect();
         let wanted = (self.max / EVICTED_PART).max(1).min(idle.len());
@@ -129,12 +129,12 @@ impl Connections {
         evicted > 0
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         lock(&self.table)
     }
 }
 
-impl Table {
+impl ConnectionTable {
     /// Closes a connection if it has been idle since then. Returns whether it was. Its place is free at once: were it
     /// only once its task has ended, each of a burst of new connections would close further ones.
     fn evict(&mut self, number: u64, since: u64) -> bool {

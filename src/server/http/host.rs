@@ -14,7 +14,7 @@ use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use super::problem::{Problem, clip};
+use super::problem::{RequestProblem, clip};
 
 /// The host names that a node goes by, besides IP addresses and `localhost`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,13 +63,13 @@ impl HostNames {
         Self { node, allowed: allowed.into_iter().collect() }
     }
 
-    fn check(&self, head: &Parts) -> Result<(), Problem> {
+    fn check(&self, head: &Parts) -> Result<(), RequestProblem> {
         let asked = asked_for(head)?;
         if let Some(Authority { host: Host::Name(host), .. }) = asked
             && !self.has(host)
         {
             let name = self.node.as_str().to_owned();
-            return Err(Problem::WrongHost { host: clip(host), name });
+            return Err(RequestProblem::WrongHost { host: clip(host), name });
         }
         if matches!(head.method, Method::GET | Method::HEAD) {
             return Ok(());
@@ -78,7 +78,7 @@ impl HostNames {
         match head.headers.get_all(ORIGIN).iter().find(is_foreign) {
             Some(origin) => {
                 let origin = String::from_utf8_lossy(origin.as_bytes());
-                Err(Problem::WrongOrigin(clip(&origin)))
+                Err(RequestProblem::WrongOrigin(clip(&origin)))
             }
             None => Ok(()),
         }
@@ -98,8 +98,8 @@ impl HostCheck {
     /// Checks that a request is for this node, and that it comes from no foreign web page.
     ///
     /// # Errors
-    /// [`Problem::BadHost`] by RFC 9112, 3.2, [`Problem::WrongHost`], [`Problem::WrongOrigin`].
-    pub(super) fn check(&self, head: &Parts) -> Result<(), Problem> {
+    /// [`RequestProblem::BadHost`] by RFC 9112, 3.2, [`RequestProblem::WrongHost`], [`RequestProblem::WrongOrigin`].
+    pub(super) fn check(&self, head: &Parts) -> Result<(), RequestProblem> {
         let plain = plain_host(head);
         if plain.is_some() && self.last.borrow().as_ref() == plain {
             return Ok(());
@@ -124,26 +124,26 @@ fn plain_host(head: &Parts) -> Option<&HeaderValue> {
 }
 
 /// Returns the host that the request is for; none where an HTTP/1.0 request names none.
-fn asked_for(head: &Parts) -> Result<Option<Authority<'_>>, Problem> {
+fn asked_for(head: &Parts) -> Result<Option<Authority<'_>>, RequestProblem> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => {
-            return Err(Problem::BadHost("the header Host is given more than once"));
+            return Err(RequestProblem::BadHost("the header Host is given more than once"));
         }
         (None, _) if head.version >= Version::HTTP_11 => {
-            return Err(Problem::BadHost("the header Host is missing"));
+            return Err(RequestProblem::BadHost("the header Host is missing"));
         }
         (None, _) => None,
         (Some(host), None) => {
             let host = host.to_str().ok().and_then(Authority::parse);
-            Some(host.ok_or(Problem::BadHost("the header Host is no host with a port"))?)
+            Some(host.ok_or(RequestProblem::BadHost("the header Host is no host with a port"))?)
         }
     };
     // The target of a request to a proxy has the host; it counts, and the header does not.
     match head.uri.authority() {
         Some(authority) => Authority::parse(authority.as_str())
             .map(Some)
-            .ok_or(Problem::BadHost("the target of the request has no host with a port")),
+            .ok_or(RequestProblem::BadHost("the target of the request has no host with a port")),
         None => Ok(host),
     }
 }

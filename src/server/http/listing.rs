@@ -5,4 +5,4 @@ pub(super) mod room;
 mod stream;
 
 pub use room::{LISTING_BYTES_MAX, ListingRoom};
-pub use stream::{Form, MessageStream};
+pub use stream::{ListingForm, MessageStream};

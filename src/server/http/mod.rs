@@ -60,7 +60,7 @@ mod transfer;
 #[cfg(test)]
 mod tests;
 
-pub use config::{HttpConfig, Node};
+pub use config::{HttpConfig, ServedNode};
 pub use host::HostNames;
-pub use listing::{Form, LISTING_BYTES_MAX, ListingRoom, MessageStream};
+pub use listing::{LISTING_BYTES_MAX, ListingForm, ListingRoom, MessageStream};
 pub use server::Server;

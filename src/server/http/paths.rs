@@ -5,7 +5,7 @@ use hyper::Method;
 
 /// Which of the two roles a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum ServedRole {
     Master,
     Secondary,
 }
@@ -49,13 +49,13 @@ impl<'a> Path<'a> {
     }
 
     /// Returns the methods that the path takes, as the header `Allow` names them.
-    pub(super) fn allow(self, role: Role) -> &'static str {
+    pub(super) fn allow(self, role: ServedRole) -> &'static str {
         match (self, role) {
             (Self::Node, _) => ALL_METHODS,
-            (Self::NewMessage, Role::Master) | (Self::FaultsDisconnect, _) => "POST, OPTIONS",
-            (Self::NewMessage, Role::Secondary) => "OPTIONS",
-            (Self::Messages, Role::Master) => "GET, HEAD, POST, OPTIONS",
-            (Self::Messages, Role::Secondary)
+            (Self::NewMessage, ServedRole::Master) | (Self::FaultsDisconnect, _) => "POST, OPTIONS",
+            (Self::NewMessage, ServedRole::Secondary) => "OPTIONS",
+            (Self::Messages, ServedRole::Master) => "GET, HEAD, POST, OPTIONS",
+            (Self::Messages, ServedRole::Secondary)
             | (Self::Message(_) | Self::Health | Self::Ready | Self::OpenApi, _) => {
                 "GET, HEAD, OPTIONS"
             }

@@ -17,7 +17,7 @@ pub(super) use answer::{IDEMPOTENT_REPLAYED, NO_STORE};
 use thiserror::Error;
 
 use super::accepted::Accepted;
-use crate::server::node::Stopped;
+use crate::server::node::NodeStopped;
 
 /// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
 const CLIPPED_CHARS: usize = 64;
@@ -25,7 +25,7 @@ const CLIPPED_CHARS: usize = 64;
 /// Why a request was not done, or not done in time. Its text is the `detail` of the answer, or the
 /// beginning of it where a message has an id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum Problem {
+pub(super) enum RequestProblem {
     /// The path is not one of the node's.
     #[error("this node has no such path; GET /health and GET /messages are good places to start")]
     NoPath,
@@ -273,7 +273,7 @@ fn nodes(write_concern: u16) -> String {
     }
 }
 
-impl From<ReadError> for Problem {
+impl From<ReadError> for RequestProblem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Passing { detail } => Self::NotReadNow(detail),
@@ -282,8 +282,8 @@ impl From<ReadError> for Problem {
     }
 }
 
-impl From<Stopped> for Problem {
-    fn from(_: Stopped) -> Self {
+impl From<NodeStopped> for RequestProblem {
+    fn from(_: NodeStopped) -> Self {
         Self::Stopped
     }
 }

@@ -20,8 +20,8 @@ use hyper::Response;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 
 use super::accepted::write_acks;
-use super::listing::{Form, ListingRoom, MessageStream};
-use super::problem::Problem;
+use super::listing::{ListingForm, ListingRoom, MessageStream};
+use super::problem::RequestProblem;
 use super::response::{APPLICATION_JSON, ResponseBody};
 
 /// The content type of a listing in lines.
@@ -29,14 +29,14 @@ const APPLICATION_NDJSON: HeaderValue = HeaderValue::from_static(headers::APPLIC
 
 /// Which part of the log a listing shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Selection {
+pub(super) struct ListingSelection {
     /// The first id.
     pub(super) from: u64,
     /// Most messages.
     pub(super) limit: u64,
 }
 
-impl Selection {
+impl ListingSelection {
     /// Everything.
     pub(super) const ALL: Self = Self { from: 0, limit: u64::MAX };
 }
@@ -47,12 +47,15 @@ impl Selection {
 /// When its beginning cannot be read.
 pub(super) async fn messages(
     (log, room): (&LogReader, &ListingRoom),
-    selection: Selection,
+    selection: ListingSelection,
     headers: &HeaderMap,
-) -> Result<Response<ResponseBody>, Problem> {
+) -> Result<Response<ResponseBody>, RequestProblem> {
     let lines = accept::prefers_lines(headers.get_all(ACCEPT));
-    let (form, content_type) =
-        if lines { (Form::LINES, APPLICATION_NDJSON) } else { (Form::ARRAY, APPLICATION_JSON) };
+    let (form, content_type) = if lines {
+        (ListingForm::LINES, APPLICATION_NDJSON)
+    } else {
+        (ListingForm::ARRAY, APPLICATION_JSON)
+    };
     let end = log.durable_end();
     let until = LogEnd::new(selection.from.saturating_add(selection.limit)).min(end);
     let from = LogEnd::new(selection.from).min(until);
@@ -69,10 +72,10 @@ pub(super) async fn messages(
 pub(super) async fn message(
     (log, room): (&LogReader, &ListingRoom),
     id: u64,
-) -> Result<Response<ResponseBody>, Problem> {
+) -> Result<Response<ResponseBody>, RequestProblem> {
     let end = log.durable_end();
     if id >= end.get() {
-        return Err(Problem::NoMessage { end });
+        return Err(RequestProblem::NoMessage { end });
     }
     one((log, room), MessageId::new(id), &[]).await
 }
@@ -84,7 +87,7 @@ pub(super) async fn message(
 pub(super) async fn acked_message(
     (log, room): (&LogReader, &ListingRoom),
     receipt: &Receipt,
-) -> Result<Response<ResponseBody>, Problem> {
+) -> Result<Response<ResponseBody>, RequestProblem> {
     let mut tail = b",".to_vec();
     write_acks(&mut tail, receipt);
     one((log, room), receipt.id, &tail).await
@@ -94,8 +97,8 @@ async fn one(
     (log, room): (&LogReader, &ListingRoom),
     id: MessageId,
     members: &[u8],
-) -> Result<Response<ResponseBody>, Problem> {
-    let form = Form::object(members);
+) -> Result<Response<ResponseBody>, RequestProblem> {
+    let form = ListingForm::object(members);
     respond(MessageStream::one(log.clone(), room.clone(), id, form), APPLICATION_JSON).await
 }
 
@@ -103,7 +106,7 @@ async fn one(
 async fn respond(
     mut stream: MessageStream,
     content_type: HeaderValue,
-) -> Result<Response<ResponseBody>, Problem> {
+) -> Result<Response<ResponseBody>, RequestProblem> {
     let first = poll_fn(|cx| stream.poll_render(cx)).await?;
     let body = if stream.is_done() {
         ResponseBody::Full((!first.is_empty()).then_some(first))

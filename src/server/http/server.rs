@@ -18,8 +18,8 @@ use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
 use super::client;
-use super::config::{HttpConfig, Node};
-use super::connection::{self, Answer};
+use super::config::{HttpConfig, ServedNode};
+use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
 use super::listing::ListingRoom;
 use super::routes::App;
@@ -51,7 +51,7 @@ struct Worker<M> {
     make: M,
     connections: Arc<Connections>,
     /// Where this thread's connections come from.
-    incoming: mpsc::Receiver<Accepted>,
+    incoming: mpsc::Receiver<NewConnection>,
     stop: watch::Receiver<Option<Duration>>,
     /// The first thread accepts for all.
     acceptor: Option<Acceptor>,
@@ -61,11 +61,11 @@ struct Worker<M> {
 struct Acceptor {
     listener: std::net::TcpListener,
     connections: Arc<Connections>,
-    workers: Vec<mpsc::Sender<Accepted>>,
+    workers: Vec<mpsc::Sender<NewConnection>>,
 }
 
 /// A new connection, with its place.
-type Accepted = (std::net::TcpStream, Slot);
+type NewConnection = (std::net::TcpStream, Slot);
 
 impl Server {
     /// Serves `node` on `listener` with threads of its own, and returns once they run.
@@ -78,7 +78,7 @@ impl Server {
     /// When `config` has no workers.
     pub fn start(
         config: HttpConfig,
-        node: Node,
+        node: ServedNode,
         listener: std::net::TcpListener,
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
@@ -99,7 +99,7 @@ impl Server {
         make: M,
     ) -> io::Result<Self>
     where
-        A: Answer,
+        A: Handler,
         M: Fn() -> A + Clone + Send + 'static,
     {
         assert!(workers > 0, "a server without threads serves nobody");
@@ -155,7 +155,7 @@ fn start_thread<A, M>(
     alive: mpsc::Sender<()>,
 ) -> io::Result<JoinHandle<()>>
 where
-    A: Answer,
+    A: Handler,
     M: Fn() -> A + Send + 'static,
 {
     let (report, started) = std::sync::mpsc::channel();
@@ -183,7 +183,7 @@ where
 
 impl<M> Worker<M> {
     /// Serves this thread's connections until the server stops.
-    async fn run<A: Answer>(mut self)
+    async fn run<A: Handler>(mut self)
     where
         M: Fn() -> A,
     {

@@ -19,13 +19,13 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use super::accepted::Kind;
+use super::accepted::RequestKind;
 use super::body::BodyLimits;
-use super::connection::{self, Answer};
+use super::connection::{self, Handler};
 use super::connections::Connections;
 use super::listing::ListingRoom;
-use super::problem::Problem;
-use super::read::{self, Selection};
+use super::problem::RequestProblem;
+use super::read::{self, ListingSelection};
 use super::response::ResponseBody;
 use super::server::Server;
 
@@ -56,7 +56,7 @@ impl Drop for Ended {
     }
 }
 
-impl Answer for Fake {
+impl Handler for Fake {
     fn discarded_bytes(&self) -> usize {
         self.limits.discarded_bytes()
     }
@@ -64,15 +64,17 @@ impl Answer for Fake {
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         match head.uri.path() {
-            "/messages" => read::messages((&self.log, &self.room), Selection::ALL, &head.headers)
-                .await
-                .unwrap(),
+            "/messages" => {
+                read::messages((&self.log, &self.room), ListingSelection::ALL, &head.headers)
+                    .await
+                    .unwrap()
+            }
             "/thread" => {
                 let thread = std::thread::current().name().unwrap().to_owned();
                 Response::new(ResponseBody::full(thread.into_bytes()))
             }
             path => match self.limits.collect(body).await {
-                Err(problem) => problem.answer_to(Kind::Idempotent),
+                Err(problem) => problem.answer_to(RequestKind::Idempotent),
                 Ok(body) => {
                     if path == "/wait" {
                         let _ended = Ended(self.events.clone());
@@ -365,7 +367,7 @@ async fn silent_clients_are_given_up_but_never_one_that_waits() {
     let mut answer = String::new();
     near.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    let problem = Problem::BodyIdle { seconds: 30 }.to_string();
+    let problem = RequestProblem::BodyIdle { seconds: 30 }.to_string();
     assert!(answer.contains(&problem), "{answer}");
     // A day is no time for a sender that waits for its write concern.
     let (mut near, far) = tokio::io::duplex(1024);

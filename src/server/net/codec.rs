@@ -27,7 +27,7 @@ const LONG_READ_BYTES: usize = 512 * 1024;
 
 /// Room made for each read of a connection whose handshake is not done, in bytes: a handshake fits, and a thousand
 /// strangers that say nothing cost little.
-const STRANGER_READ_BYTES: usize = 1024;
+const PENDING_READ_BYTES: usize = 1024;
 
 /// Bytes a second of an unfinished frame at least, counted over some heartbeat intervals. Lower: heartbeats, which a
 /// damaged length swallows, would pass for a frame. Higher: a line of 9,600 bits a second could not be used.
@@ -105,7 +105,7 @@ impl FrameLimit {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn is_stranger(&self) -> bool {
+    fn is_pending(&self) -> bool {
         !self.is_admitted.load(Ordering::Relaxed)
     }
 }
@@ -168,8 +168,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// handed out and is used no more makes room again.
     fn make_room(&mut self) {
         let missing = self.announced().map_or(0, |bytes| PREFIX_BYTES + bytes - self.buffer.len());
-        let (enough, room) = match self.limit.is_stranger() {
-            true => (STRANGER_READ_BYTES, STRANGER_READ_BYTES),
+        let (enough, room) = match self.limit.is_pending() {
+            true => (PENDING_READ_BYTES, PENDING_READ_BYTES),
             false => (
                 missing.clamp(READ_BYTES_MIN, LONG_READ_BYTES),
                 missing.clamp(READ_BYTES, LONG_READ_BYTES),

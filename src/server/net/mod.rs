@@ -7,20 +7,20 @@
 //!
 //! All network types of the communication between nodes come through here.
 
-mod acked;
-mod batch;
+mod ack_watchdog;
 mod codec;
 mod dialer;
+mod frame_rate;
 pub mod keep_alive;
 mod outbox;
-mod pace;
 mod session;
 mod unacked;
+mod write_batch;
 
 pub use codec::{FrameReader, ReceiveError, Received};
 #[cfg(test)]
 pub use dialer::tests::silent;
 pub use dialer::{Dialer, SharedDialer};
-pub use outbox::{LineRoom, Outbox, Place, Subject};
-pub use session::{Network, SessionEvent, SessionHandle, Told};
+pub use outbox::{Outbox, OutboxRoom, OutboxSlot, TrackedFrame};
+pub use session::{QueuedEvent, SessionEvent, SessionFactory, SessionHandle};
 pub use unacked::Unacked;

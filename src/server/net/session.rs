@@ -22,14 +22,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use self::events::Events;
-pub use self::events::{SessionEvent, Told};
-use super::acked::Acked;
-use super::batch::Batch;
+use self::events::EventSender;
+pub use self::events::{QueuedEvent, SessionEvent};
+use super::ack_watchdog::AckWatchdog;
 use super::codec::{FrameLimit, FrameReader, ReceiveError, Received};
-use super::outbox::{Line, LineRoom, Outbox, WeakOutbox};
-use super::pace::Pace;
+use super::frame_rate::FrameRateWatchdog;
+use super::outbox::{Outbox, OutboxRoom, SendProgress, WeakOutbox};
 use super::unacked::{Ends, Unacked, bound_own_queue};
+use super::write_batch::WriteBatch;
 
 /// Frames written with one system call at most.
 const WRITE_BATCH: usize = 64;
@@ -70,7 +70,7 @@ const HTTP_ANSWER: &str =
 #[derive(Debug)]
 pub struct SessionHandle {
     outbox: Outbox,
-    line: Arc<Line>,
+    progress: Arc<SendProgress>,
     limits: Arc<Limits>,
     close: DropGuard,
 }
@@ -105,8 +105,8 @@ impl SessionHandle {
     }
 
     /// The room that the line to the peer has.
-    pub fn room(&self) -> LineRoom {
-        LineRoom::new(self.line.clone(), self.close.token().clone())
+    pub fn room(&self) -> OutboxRoom {
+        OutboxRoom::new(self.progress.clone(), self.close.token().clone())
     }
 
     /// The handshake of a secondary is done: heartbeats go to it at this interval, and it is not expected to send
@@ -123,18 +123,18 @@ impl SessionHandle {
 
     /// Looks at how far the frames to the peer have got.
     pub fn look(&self) -> LineView {
-        self.line.look()
+        self.progress.look()
     }
 }
 
 /// Makes sessions of connections.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct SessionFactory {
     unacked: Option<Arc<Unacked>>,
     tasks: TaskTracker,
 }
 
-impl Network {
+impl SessionFactory {
     /// Makes sessions whose tasks are counted by `tasks`.
     pub fn new(tasks: TaskTracker) -> Self {
         let unacked = match Unacked::open() {
@@ -156,7 +156,7 @@ impl Network {
         &self,
         id: SessionId,
         stream: TcpStream,
-        events: mpsc::Sender<Told>,
+        events: mpsc::Sender<QueuedEvent>,
     ) -> io::Result<SessionHandle> {
         // A frame is written whole; waiting for more to join it would only delay it.
         stream.set_nodelay(true)?;
@@ -168,23 +168,23 @@ impl Network {
         if unacked.is_none() {
             bound_own_queue(&stream)?;
         }
-        let line = Arc::new(Line::new(ends, unacked));
-        set_patience(&stream, &line, patience(INTERVAL_BEFORE_HANDSHAKE))?;
-        let (outbox, queue) = Outbox::new(line.clone());
+        let progress = Arc::new(SendProgress::new(ends, unacked));
+        set_patience(&stream, &progress, patience(INTERVAL_BEFORE_HANDSHAKE))?;
+        let (outbox, queue) = Outbox::new(progress.clone());
         let frame = Arc::new(FrameLimit::of_handshake());
         let limits = Arc::new(Limits { frame, heartbeat_ms: AtomicU64::new(0) });
         // `close`: this side wants to end the connection. `gone`: it is over, for the reader too.
         let (close, gone) = (CancellationToken::new(), CancellationToken::new());
         let (read_half, write_half) = stream.into_split();
-        let writer = Writer {
+        let writer = SessionWriter {
             io: write_half,
             queue,
-            line: line.clone(),
+            progress: progress.clone(),
             limits: limits.clone(),
             close: close.clone(),
         };
         let (reader_gone, writer_gone) = (gone.clone(), gone.drop_guard());
-        let events = Events::new(id, events);
+        let events = EventSender::new(id, events);
         let down = events.clone();
         self.tasks.spawn(async move {
             let written = writer.run().await;
@@ -193,10 +193,10 @@ impl Network {
             }
             drop(writer_gone);
         });
-        let reader = Reader {
+        let reader = SessionReader {
             frames: FrameReader::new(read_half, limits.frame.clone()),
             limits: limits.clone(),
-            line: line.clone(),
+            progress: progress.clone(),
             watch: None,
         };
         let answers = outbox.downgrade();
@@ -208,7 +208,7 @@ impl Network {
             };
             events.end(reason).await;
         });
-        Ok(SessionHandle { outbox, line, limits, close: close.drop_guard() })
+        Ok(SessionHandle { outbox, progress, limits, close: close.drop_guard() })
     }
 }
 
@@ -218,9 +218,9 @@ fn patience(heartbeat_interval: Duration) -> Duration {
 }
 
 /// Lets the kernel end a connection on which bytes stay unacknowledged. Its own limit is above ten minutes, and its
-/// pauses between attempts grow to two. Where this node looks itself ([`Acked`]), the kernel has several times as long.
-fn set_patience(stream: &TcpStream, line: &Line, patience: Duration) -> io::Result<()> {
-    let patience = if line.is_told() { KERNEL_PATIENCE * patience } else { patience };
+/// pauses between attempts grow to two. Where this node looks itself ([`AckWatchdog`]), the kernel has several times as long.
+fn set_patience(stream: &TcpStream, progress: &SendProgress, patience: Duration) -> io::Result<()> {
+    let patience = if progress.is_reported() { KERNEL_PATIENCE * patience } else { patience };
     #[cfg(target_os = "linux")]
     SockRef::from(stream).set_tcp_user_timeout(Some(patience))?;
     #[cfg(not(target_os = "linux"))]
@@ -236,17 +236,17 @@ fn lost(error: &io::Error) -> SessionEnd {
     })
 }
 
-struct Reader {
+struct SessionReader {
     frames: FrameReader<OwnedReadHalf>,
     limits: Arc<Limits>,
-    line: Arc<Line>,
+    progress: Arc<SendProgress>,
     /// What is looked at in both directions once a heartbeat interval; none until the handshake is done.
-    watch: Option<(Pace, Acked)>,
+    watch: Option<(FrameRateWatchdog, AckWatchdog)>,
 }
 
-impl Reader {
+impl SessionReader {
     /// Reads frames until the connection ends, and tells why it did.
-    async fn run(mut self, events: &Events, answers: WeakOutbox) -> SessionEnd {
+    async fn run(mut self, events: &EventSender, answers: WeakOutbox) -> SessionEnd {
         let mut heard = Instant::now();
         loop {
             let event = match self.next().await {
@@ -267,11 +267,11 @@ impl Reader {
             let is_whole = matches!(event, SessionEvent::Frame(_));
             let is_long = matches!(&event, SessionEvent::Frame(frame)
                 if frame.run().is_some_and(|run| run.bytes() >= LONG_RUN_BYTES));
-            if !events.tell(event).await {
+            if !events.send(event).await {
                 return SessionEnd::Lost("the node stopped".to_owned());
             }
-            if let Some((pace, _)) = self.watch.as_mut().filter(|_| is_whole) {
-                pace.restart();
+            if let Some((frame_rate, _)) = self.watch.as_mut().filter(|_| is_whole) {
+                frame_rate.restart();
             }
             if is_long {
                 yield_now().await;
@@ -282,21 +282,22 @@ impl Reader {
     /// The next frame, or news of one, unless it comes too slowly or the peer takes nothing of what is sent.
     async fn next(&mut self) -> Result<Option<Received>, ReceiveError> {
         if self.watch.is_none() {
-            let watch = |interval| (Pace::new(interval), Acked::new(patience(interval)));
+            let watch =
+                |interval| (FrameRateWatchdog::new(interval), AckWatchdog::new(patience(interval)));
             self.watch = self.limits.heartbeat_interval().map(watch);
         }
-        let Some((pace, acked)) = &mut self.watch else { return self.frames.next().await };
+        let Some((frame_rate, acks)) = &mut self.watch else { return self.frames.next().await };
         loop {
             tokio::select! {
                 // What has come is read before it is judged.
                 biased;
                 received = self.frames.next() => return received,
-                () = pace.tick() => {
+                () = frame_rate.tick() => {
                     let within = self.frames.is_within_frame().then(|| self.frames.came());
-                    if pace.is_too_slow(within) {
+                    if frame_rate.is_too_slow(within) {
                         return Err(ReceiveError::Slow);
                     }
-                    if acked.is_stuck(Instant::now(), self.line.taken_in_part()) {
+                    if acks.is_stuck(Instant::now(), self.progress.taken_in_part()) {
                         return Err(ReceiveError::Io(io::ErrorKind::TimedOut.into()));
                     }
                 }
@@ -309,7 +310,7 @@ impl Reader {
         let interval = heartbeat_interval.min(HEARTBEAT_INTERVAL_MAX);
         self.limits.admit(interval, true);
         // Fails only for a connection that is gone, which the next read tells.
-        let _ = set_patience(self.frames.io().as_ref(), &self.line, patience(interval));
+        let _ = set_patience(self.frames.io().as_ref(), &self.progress, patience(interval));
     }
 }
 
@@ -336,15 +337,15 @@ fn ended(error: &ReceiveError, answers: &WeakOutbox) -> SessionEnd {
     }
 }
 
-struct Writer {
+struct SessionWriter {
     io: OwnedWriteHalf,
     queue: mpsc::Receiver<EncodedFrame>,
-    line: Arc<Line>,
+    progress: Arc<SendProgress>,
     limits: Arc<Limits>,
     close: CancellationToken,
 }
 
-impl Writer {
+impl SessionWriter {
     /// Writes frames until the node drops its handle, then what is left, for a while.
     async fn run(mut self) -> io::Result<()> {
         let close = self.close.clone();
@@ -363,13 +364,13 @@ impl Writer {
         let mut is_admitted = false;
         while self.queue.recv_many(&mut frames, WRITE_BATCH).await > 0 {
             if let Some(interval) = self.limits.heartbeat_interval().filter(|_| !is_admitted) {
-                set_patience(self.io.as_ref(), &self.line, patience(interval))?;
+                set_patience(self.io.as_ref(), &self.progress, patience(interval))?;
                 is_admitted = true;
             }
-            let mut batch = Batch::new(frames.drain(..));
+            let mut batch = WriteBatch::new(frames.drain(..));
             while batch.has_remaining() {
                 let bytes = self.io.write_buf(&mut batch).await?;
-                self.line.wrote(bytes);
+                self.progress.wrote(bytes);
             }
         }
         self.io.shutdown().await

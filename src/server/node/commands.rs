@@ -10,7 +10,7 @@ use acklog_protocol::{ForgetError, MasterHealth, SecondaryHealth, Wait};
 use acklog_types::{MessageId, NodeName, WaiterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{Append, MAILBOX, Stopped};
+use super::{ClientAppend, MAILBOX, NodeStopped};
 
 /// Receives the health of the rest of the cluster once a secondary is forgotten.
 pub(super) type Forgotten = oneshot::Sender<Result<MasterHealth, ForgetError>>;
@@ -19,7 +19,7 @@ pub(super) type Forgotten = oneshot::Sender<Result<MasterHealth, ForgetError>>;
 #[derive(Debug)]
 pub(super) enum LeaderCommand {
     /// Appends a batch for this client.
-    Append { waiter: WaiterId, append: Append },
+    Append { waiter: WaiterId, append: ClientAppend },
     /// Waits for a message that is stored already.
     Wait { waiter: WaiterId, id: MessageId, wait: Wait },
     /// Drops the pending ack of a client that hung up.
@@ -72,10 +72,10 @@ impl<C> ControlLane<C> {
     pub(super) async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> C,
-    ) -> Result<T, Stopped> {
+    ) -> Result<T, NodeStopped> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(request(answer)).await.map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+        self.0.send(request(answer)).await.map_err(|_| NodeStopped)?;
+        answered.await.map_err(|_| NodeStopped)
     }
 }
 
@@ -102,23 +102,23 @@ impl Commands {
     }
 
     /// Sends a command once there is room. Cancel safe: dropped before, nothing is sent.
-    pub(super) async fn send(&self, command: LeaderCommand) -> Result<(), Stopped> {
+    pub(super) async fn send(&self, command: LeaderCommand) -> Result<(), NodeStopped> {
         let permit = tokio::select! {
             biased;
-            permit = self.room.clone().acquire_owned() => permit.map_err(|_| Stopped)?,
-            () = self.queue.closed() => return Err(Stopped),
+            permit = self.room.clone().acquire_owned() => permit.map_err(|_| NodeStopped)?,
+            () = self.queue.closed() => return Err(NodeStopped),
         };
-        self.queue.send((command, Some(permit))).map_err(|_| Stopped)
+        self.queue.send((command, Some(permit))).map_err(|_| NodeStopped)
     }
 
     /// Sends a command once there is room, and returns its answer.
     pub(super) async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> LeaderCommand,
-    ) -> Result<T, Stopped> {
+    ) -> Result<T, NodeStopped> {
         let (answer, answered) = oneshot::channel();
         self.send(command(answer)).await?;
-        answered.await.map_err(|_| Stopped)
+        answered.await.map_err(|_| NodeStopped)
     }
 
     /// Sends a command at once.
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     /// Sends a command, if that need not wait.
-    fn send_at_once(commands: &Commands) -> Poll<Result<(), Stopped>> {
+    fn send_at_once(commands: &Commands) -> Poll<Result<(), NodeStopped>> {
         let command = LeaderCommand::GiveUp(oneshot::channel().0);
         pin!(commands.send(command)).poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -152,6 +152,6 @@ mod tests {
         drop(taken.try_recv().unwrap());
         assert!(matches!(send_at_once(&commands), Poll::Ready(Ok(()))), "one was taken");
         drop(taken);
-        assert!(matches!(send_at_once(&commands), Poll::Ready(Err(Stopped))));
+        assert!(matches!(send_at_once(&commands), Poll::Ready(Err(NodeStopped))));
     }
 }

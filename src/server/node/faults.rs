@@ -6,7 +6,7 @@ use acklog_protocol::{FaultHooks, Faulty, Machine};
 use acklog_types::Faults;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Stopped;
+use super::NodeStopped;
 use super::commands::ControlLane;
 
 /// What is asked of a core task.
@@ -54,7 +54,7 @@ impl NodeFaults {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn show(&self) -> Result<Faults, Stopped> {
+    pub async fn show(&self) -> Result<Faults, NodeStopped> {
         self.0.ask(FaultsCommand::Show).await
     }
 
@@ -62,7 +62,7 @@ impl NodeFaults {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn set(&self, faults: Faults) -> Result<Faults, Stopped> {
+    pub async fn set(&self, faults: Faults) -> Result<Faults, NodeStopped> {
         self.0.ask(|answer| FaultsCommand::Set(faults, answer)).await
     }
 
@@ -70,7 +70,7 @@ impl NodeFaults {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn disconnect(&self) -> Result<usize, Stopped> {
+    pub async fn disconnect(&self) -> Result<usize, NodeStopped> {
         self.0.ask(FaultsCommand::Disconnect).await
     }
 }

@@ -1,10 +1,10 @@
 //! A running master: how it is started, and its handle.
 
-mod comparing;
-mod ending;
-mod large;
+mod appends;
+mod comparisons;
+mod large_appends;
 mod leader;
-mod senders;
+mod shutdown;
 
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::comparing::Comparing;
+use self::comparisons::Comparisons;
 use self::leader::Leader;
+use super::appender::Appender;
 use super::commands::{Commands, ControlLane, LeaderCommand, LeaderControl};
+use super::completions::Mailboxes;
 use super::driver::{Core, Inbox, sessions};
 use super::faults::NodeFaults;
-use super::releases::{Appender, Mailboxes};
-use super::{MAILBOX, Stopped, now};
+use super::{MAILBOX, NodeStopped, now};
 use crate::server::accepting::Accepting;
 
 /// A running master, as HTTP sees it. Cheap to clone.
@@ -54,7 +55,7 @@ impl MasterHandle {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn health(&self) -> Result<MasterHealth, Stopped> {
+    pub async fn health(&self) -> Result<MasterHealth, NodeStopped> {
         self.control.ask(LeaderControl::Health).await
     }
 
@@ -65,7 +66,7 @@ impl MasterHandle {
     pub async fn forget(
         &self,
         name: NodeName,
-    ) -> Result<Result<MasterHealth, ForgetError>, Stopped> {
+    ) -> Result<Result<MasterHealth, ForgetError>, NodeStopped> {
         self.control.ask(|answer| LeaderControl::Forget(name, answer)).await
     }
 
@@ -74,7 +75,7 @@ impl MasterHandle {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn shut_down(&self, patience: Duration) -> Result<(), Stopped> {
+    pub async fn shut_down(&self, patience: Duration) -> Result<(), NodeStopped> {
         match timeout(patience, self.commands.ask(LeaderCommand::Shutdown)).await {
             Ok(answered) => answered,
             Err(_) => self.commands.ask(LeaderCommand::GiveUp).await,
@@ -110,9 +111,9 @@ pub fn start_master(
     let (node_faults, fault_queue) = NodeFaults::queue();
     let (accepted, connections) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
-    let (comparing, done) = Comparing::new(tasks.clone());
+    let (comparisons, done) = Comparisons::new(tasks.clone());
     let (sessions, events, reads) = sessions(&reader, tasks);
-    let role = Leader::new(mailboxes.clone(), comparing);
+    let role = Leader::new(mailboxes.clone(), comparisons);
     let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
     let inbox = Inbox {
         commands: command_queue,

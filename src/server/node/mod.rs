@@ -7,41 +7,42 @@
 //!
 //! HTTP talks to it through cloneable handles, and is answered in batches: see [`Appender`].
 
-mod alarm;
+mod appender;
 mod commands;
+mod completions;
 mod driver;
 mod faults;
+mod log_watch;
 mod master;
-mod news;
-mod releases;
 mod secondary;
 mod sessions;
+mod timer;
 
 use std::time::{Instant, SystemTime};
 
 use acklog_protocol::Wait;
 use acklog_types::{Batch, IdempotencyKey, KeyHash, Share};
+pub use appender::{Appender, NoOutcome};
 pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
-pub use releases::{Appender, Unanswered};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 use thiserror::Error;
 
 /// Events or commands taken in one turn of a core task at most: more would delay the effects of the first ones.
-const TURN_MAX: usize = 256;
+const ITERATION_EVENTS_MAX: usize = 256;
 
 /// Room of each of a core task's mailboxes: a turn's worth, so that the next one is ready when a turn ends. Who finds
 /// it full waits.
-const MAILBOX: usize = TURN_MAX;
+const MAILBOX: usize = ITERATION_EVENTS_MAX;
 
 /// The node's core task has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the node has stopped")]
-pub struct Stopped;
+pub struct NodeStopped;
 
 /// A batch to append; most have a single message.
 #[derive(Debug)]
-pub struct Append {
+pub struct ClientAppend {
     /// The messages; each at most `--max-message-bytes`, and the records of several together at most
     /// [`BATCH_BYTES_MAX`](acklog_types::BATCH_BYTES_MAX), checked by the caller.
     pub batch: Batch,

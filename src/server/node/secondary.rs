@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::commands::{ControlLane, FollowerControl, Queued};
-use super::driver::{CarriedOut, Core, Inbox, Role, sessions};
+use super::driver::{CarriedOut, Core, Inbox, NodeRole, sessions};
 use super::faults::NodeFaults;
-use super::{Stopped, now};
+use super::{NodeStopped, now};
 use crate::server::net::Dialer;
 
 /// Where a secondary finds its master.
@@ -69,7 +69,7 @@ impl SecondaryHandle {
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn health(&self) -> Result<SecondaryHealth, Stopped> {
+    pub async fn health(&self) -> Result<SecondaryHealth, NodeStopped> {
         self.control.ask(FollowerControl::Health).await
     }
 
@@ -136,7 +136,7 @@ struct Follower {
     dialed: mpsc::Sender<io::Result<TcpStream>>,
 }
 
-impl Role for Follower {
+impl NodeRole for Follower {
     type Machine = Secondary<LogReader>;
     type Control = FollowerControl;
     type Command = Infallible;
@@ -167,7 +167,7 @@ impl Role for Follower {
         let _ = answer.send(core.machine.health(now));
     }
 
-    fn obey(_: &mut Core<Self>, _: Instant, command: Infallible) -> usize {
+    fn execute(_: &mut Core<Self>, _: Instant, command: Infallible) -> usize {
         match command {}
     }
 

@@ -1,6 +1,6 @@
 //! The sessions of a node.
 
-mod pace;
+mod pacing;
 mod reads;
 
 use std::cell::Cell;
@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 use tracing::field::display;
 use tracing::{debug, warn};
 
-use self::pace::Gain;
-pub(super) use self::reads::Read;
-use self::reads::Reads;
-use crate::server::net::{Network, Place, SessionHandle, Subject, Told};
+use self::pacing::Gain;
+pub(super) use self::reads::PeerRead;
+use self::reads::PeerReads;
+use crate::server::net::{OutboxSlot, QueuedEvent, SessionFactory, SessionHandle, TrackedFrame};
 
 /// Frames whose records are read from files again, for one session at the same time: those that were delayed, or are
 /// written twice. More would only hold memory.
@@ -29,21 +29,21 @@ const COLD_READS_MAX: usize = 16;
 /// The open sessions of a node, by number.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    open: BTreeMap<SessionId, Open>,
+    open: BTreeMap<SessionId, OpenSession>,
     next: u64,
-    events: mpsc::Sender<Told>,
+    events: mpsc::Sender<QueuedEvent>,
     log: LogReader,
-    reads: Reads,
+    reads: PeerReads,
     /// What was read and is sent in this turn.
-    taken: Vec<Read>,
+    taken: Vec<PeerRead>,
     /// The run that was copied last in this turn: all secondaries that are as far are sent the same memory.
     copied: Option<Records>,
-    network: Network,
+    factory: SessionFactory,
     tasks: TaskTracker,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenSession {
     handle: SessionHandle,
     cold_reads: Arc<Semaphore>,
     /// Whether the peer was asked for messages.
@@ -55,25 +55,25 @@ impl Sessions {
     /// No session yet. What happens on them goes to `events`, and what was read for them comes out at the other end;
     /// their tasks are counted by `tasks`.
     pub(super) fn new(
-        events: mpsc::Sender<Told>,
+        events: mpsc::Sender<QueuedEvent>,
         log: LogReader,
         tasks: TaskTracker,
-    ) -> (Self, mpsc::UnboundedReceiver<Read>) {
-        let network = Network::new(tasks.clone());
-        let (reads, results) = Reads::new(log.clone(), tasks.clone());
+    ) -> (Self, mpsc::UnboundedReceiver<PeerRead>) {
+        let factory = SessionFactory::new(tasks.clone());
+        let (reads, results) = PeerReads::new(log.clone(), tasks.clone());
         let (open, taken, copied) = (BTreeMap::new(), Vec::new(), None);
-        (Self { open, next: 0, events, log, reads, taken, copied, network, tasks }, results)
+        (Self { open, next: 0, events, log, reads, taken, copied, factory, tasks }, results)
     }
 
     /// Makes a session of a connection; none when the connection is broken already.
     pub(super) fn open(&mut self, stream: TcpStream) -> Option<SessionId> {
         self.next += 1;
         let id = SessionId::new(self.next);
-        match self.network.open(id, stream, self.events.clone()) {
+        match self.factory.open(id, stream, self.events.clone()) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
                 let (is_asked, gain) = (Cell::new(false), Gain::default());
-                self.open.insert(id, Open { handle, cold_reads, is_asked, gain });
+                self.open.insert(id, OpenSession { handle, cold_reads, is_asked, gain });
                 Some(id)
             }
             Err(error) => {
@@ -92,7 +92,7 @@ impl Sessions {
     }
 
     /// Takes what was read for a session: frames that are sent with it until the turn ends need no other read.
-    pub(super) fn take_read(&mut self, read: Read) {
+    pub(super) fn take_read(&mut self, read: PeerRead) {
         self.taken.push(read);
     }
 
@@ -104,7 +104,7 @@ impl Sessions {
 
     /// Notes that messages were appended: pages leave them the time.
     pub(super) fn note_append(&self) {
-        self.reads.pace.note_append();
+        self.reads.pacer.note_append();
     }
 
     /// Sends a frame, with the records that its run names.
@@ -125,18 +125,18 @@ impl Sessions {
         if range.is_some() && !outbox.has_room() {
             return dropped(session, range);
         }
-        let place = outbox.reserve(Subject::of(&frame));
+        let slot = outbox.reserve(TrackedFrame::of(&frame));
         let records = match range {
             None => Ok(Records::empty(LogEnd::ZERO)),
             Some(range) => {
                 let taken = self.taken_for(session, range);
                 match taken.or_else(|| copy(&mut self.copied, &self.log, range)) {
                     Some(records) => Ok(records),
-                    None => return self.send_later(session, open, place, frame, range),
+                    None => return self.send_later(session, open, slot, frame, range),
                 }
             }
         };
-        write(session, place, frame, records);
+        write(session, slot, frame, records);
     }
 
     fn taken_for(&self, session: SessionId, range: IdRange) -> Option<Records> {
@@ -148,12 +148,12 @@ impl Sessions {
     fn send_later(
         &self,
         session: SessionId,
-        open: &Open,
-        place: Place,
+        open: &OpenSession,
+        slot: OutboxSlot,
         frame: Frame<IdRange>,
         range: IdRange,
     ) {
-        let Ok(turn) = open.cold_reads.clone().try_acquire_owned() else {
+        let Ok(permit) = open.cold_reads.clone().try_acquire_owned() else {
             return debug!(%session, %range, "too many reads for one peer; a frame is dropped");
         };
         let (reads, room) = (self.reads.clone(), open.handle.room());
@@ -166,8 +166,8 @@ impl Sessions {
                 Ok((records, memory)) => (Ok(records), Some(memory)),
                 Err(error) => (Err(error), None),
             };
-            write(session, place, frame, records);
-            drop(turn);
+            write(session, slot, frame, records);
+            drop(permit);
         });
     }
 
@@ -204,7 +204,7 @@ fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Option<R
 /// be read, who asked for them is told so, and any other frame is dropped: the log has told its node what is wrong.
 fn write(
     session: SessionId,
-    place: Place,
+    slot: OutboxSlot,
     frame: Frame<IdRange>,
     records: Result<Records, ReadError>,
 ) {
@@ -227,7 +227,7 @@ fn write(
             Frame::Response(request, Response::Failed { code, detail })
         }
     };
-    if !place.send(frame::encode(&frame)) {
+    if !slot.send(frame::encode(&frame)) {
         dropped(session, range);
     }
 }

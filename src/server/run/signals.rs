@@ -27,7 +27,7 @@ pub enum StopOn {
 
 /// What a signal does to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
+enum SignalEffect {
     /// The node stops cleanly.
     Stop,
     /// Nothing but a line in the log.
@@ -39,21 +39,21 @@ enum Effect {
 /// Every signal that a terminal, a user, a timer or a resource limit sends and that would end the
 /// process by itself. SIGPIPE is not here: the standard library ignores it, and a write to a closed
 /// pipe is an error like any other.
-const SIGNALS: [(Number, &str, Effect); 11] = [
-    (Number::TERM, "SIGTERM", Effect::Stop),
-    (Number::INT, "SIGINT", Effect::Stop),
+const SIGNALS: [(Number, &str, SignalEffect); 11] = [
+    (Number::TERM, "SIGTERM", SignalEffect::Stop),
+    (Number::INT, "SIGINT", SignalEffect::Stop),
     // The terminal was closed.
-    (Number::HUP, "SIGHUP", Effect::Stop),
-    (Number::QUIT, "SIGQUIT", Effect::Stop),
+    (Number::HUP, "SIGHUP", SignalEffect::Stop),
+    (Number::QUIT, "SIGQUIT", SignalEffect::Stop),
     // The limit of processor time is reached: soon the kernel kills the process.
-    (Number::XCPU, "SIGXCPU", Effect::Stop),
-    (Number::USR1, "SIGUSR1", Effect::Line),
-    (Number::USR2, "SIGUSR2", Effect::Line),
-    (Number::ALARM, "SIGALRM", Effect::Line),
-    (Number::VTALARM, "SIGVTALRM", Effect::Line),
-    (Number::PROF, "SIGPROF", Effect::Line),
+    (Number::XCPU, "SIGXCPU", SignalEffect::Stop),
+    (Number::USR1, "SIGUSR1", SignalEffect::Line),
+    (Number::USR2, "SIGUSR2", SignalEffect::Line),
+    (Number::ALARM, "SIGALRM", SignalEffect::Line),
+    (Number::VTALARM, "SIGVTALRM", SignalEffect::Line),
+    (Number::PROF, "SIGPROF", SignalEffect::Line),
     // A file reached the limit of file sizes. The write fails with EFBIG, which the log handles.
-    (Number::XFSZ, "SIGXFSZ", Effect::FirstLine),
+    (Number::XFSZ, "SIGXFSZ", SignalEffect::FirstLine),
 ];
 
 /// Signals that `nohup` and shells turn off for a process that is to outlive its terminal. Where
@@ -62,7 +62,7 @@ const STAY_OFF: [Number; 2] = [Number::HUP, Number::QUIT];
 
 /// The order to stop, whenever it comes.
 pub struct StopSignals {
-    received: Vec<(Signal, &'static str, Effect)>,
+    received: Vec<(Signal, &'static str, SignalEffect)>,
     /// Closed at the end of standard input; none where that does not count.
     stdin: Option<mpsc::Receiver<()>>,
 }
@@ -88,12 +88,12 @@ impl StopSignals {
         loop {
             let (name, effect) = poll_fn(|context| self.poll(context)).await;
             match effect {
-                Effect::Stop => return name,
-                Effect::Line | Effect::FirstLine => {
+                SignalEffect::Stop => return name,
+                SignalEffect::Line | SignalEffect::FirstLine => {
                     warn!(signal = name, "ignored a signal; SIGTERM stops this node");
                 }
             }
-            if effect == Effect::FirstLine {
+            if effect == SignalEffect::FirstLine {
                 self.received.retain(|(_, other, _)| *other != name);
             }
         }
@@ -125,7 +125,7 @@ impl StopSignals {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(&'static str, Effect)> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(&'static str, SignalEffect)> {
         for (signal, name, effect) in &mut self.received {
             if signal.poll_recv(context).is_ready() {
                 return Poll::Ready((name, *effect));
@@ -133,7 +133,7 @@ impl StopSignals {
         }
         match &mut self.stdin {
             Some(stdin) => {
-                stdin.poll_recv(context).map(|_| ("the end of standard input", Effect::Stop))
+                stdin.poll_recv(context).map(|_| ("the end of standard input", SignalEffect::Stop))
             }
             None => Poll::Pending,
         }
@@ -142,7 +142,7 @@ impl StopSignals {
 
 /// A handler for each signal. They stay for the life of the process; the runtime that they are
 /// installed in does not, and the next one takes them over with what came meanwhile.
-fn handlers() -> io::Result<Vec<(Signal, &'static str, Effect)>> {
+fn handlers() -> io::Result<Vec<(Signal, &'static str, SignalEffect)>> {
     // Where a terminal lets no program in the background write to it (`stty tostop`), this signal
     // would stop the node at its first line, for as long as it stays in the background. Blocked, it
     // is not sent. All threads that this one starts have it blocked too.

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Unannounced {
+pub(super) struct UnannouncedBodies {
     bodies: Mutex<Bodies>,
     /// Told when one of them has ended, whichever way.
     ended: Notify,
@@ -27,8 +27,8 @@ struct Bodies {
 }
 
 /// One of them.
-pub(super) struct Place {
-    all: Arc<Unannounced>,
+pub(super) struct UnannouncedBody {
+    all: Arc<UnannouncedBodies>,
     number: u64,
     given_up: Arc<Notify>,
 }
@@ -42,16 +42,16 @@ pub(super) enum Yield {
     This,
 }
 
-impl Unannounced {
+impl UnannouncedBodies {
     /// Adds a body that begins now.
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
+    pub(super) fn enter(self: &Arc<Self>) -> UnannouncedBody {
         let given_up = Arc::new(Notify::new());
         let mut bodies = self.bodies();
         let number = bodies.next;
         bodies.next += 1;
         bodies.by_age.insert(number, given_up.clone());
         drop(bodies);
-        Place { all: self.clone(), number, given_up }
+        UnannouncedBody { all: self.clone(), number, given_up }
     }
 
     fn bodies(&self) -> MutexGuard<'_, Bodies> {
@@ -59,7 +59,7 @@ impl Unannounced {
     }
 }
 
-impl Place {
+impl UnannouncedBody {
     /// Returns when this body is to make room. Cancel safe.
     pub(super) async fn given_up(&self) {
         self.given_up.notified().await;
@@ -90,7 +90,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for UnannouncedBody {
     fn drop(&mut self) {
         self.all.bodies().by_age.remove(&self.number);
         self.all.ended.notify_waiters();

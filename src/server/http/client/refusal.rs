@@ -6,12 +6,12 @@
 use std::sync::LazyLock;
 
 use super::HEAD_BYTES_MAX;
-use crate::server::http::accepted::Kind;
+use crate::server::http::accepted::RequestKind;
 use crate::server::http::paths::takes_messages;
-use crate::server::http::problem::Problem;
+use crate::server::http::problem::RequestProblem;
 
 /// An answer in place of one of hyper's own, which begins like this and has no body.
-struct Refusal {
+struct ReplacedAnswer {
     status: &'static str,
     /// To an append, which tells the outcome too.
     of_append: Vec<u8>,
@@ -19,17 +19,17 @@ struct Refusal {
 }
 
 /// The answers to what is no request.
-static REFUSALS: LazyLock<[Refusal; 4]> = LazyLock::new(|| {
-    let refusal = |status, problem: fn() -> Problem| Refusal {
+static REFUSALS: LazyLock<[ReplacedAnswer; 4]> = LazyLock::new(|| {
+    let refusal = |status, problem: fn() -> RequestProblem| ReplacedAnswer {
         status,
-        of_append: problem().sent(Kind::Append { keyed: false }),
-        of_other: problem().sent(Kind::Idempotent),
+        of_append: problem().sent(RequestKind::Append { keyed: false }),
+        of_other: problem().sent(RequestKind::Idempotent),
     };
     [
-        refusal("HTTP/1.1 4", || Problem::LengthTooLong),
-        refusal("HTTP/1.1 400 ", || Problem::NoRequest),
-        refusal("HTTP/1.1 414 ", || Problem::TargetTooLong),
-        refusal("HTTP/1.1 431 ", || Problem::HeadTooLong),
+        refusal("HTTP/1.1 4", || RequestProblem::LengthTooLong),
+        refusal("HTTP/1.1 400 ", || RequestProblem::NoRequest),
+        refusal("HTTP/1.1 414 ", || RequestProblem::TargetTooLong),
+        refusal("HTTP/1.1 431 ", || RequestProblem::HeadTooLong),
     ]
 });
 
@@ -49,19 +49,19 @@ const NOTED_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 /// The head of the next request, as far as it came, and what else came with it. It is looked into only when hyper
 /// refuses it, since that is rare and each request would pay for the look.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct RequestHead {
     bytes: Vec<u8>,
     /// How many bytes of a body come before it; none where only the body's chunks tell.
     body_left: Option<u64>,
 }
 
-impl Default for Head {
+impl Default for RequestHead {
     fn default() -> Self {
         Self { bytes: Vec::new(), body_left: Some(0) }
     }
 }
 
-impl Head {
+impl RequestHead {
     /// Notes what came, without the body before it.
     pub(super) fn note(&mut self, fresh: &[u8]) {
         let Some(left) = &mut self.body_left else { return };
@@ -100,7 +100,7 @@ impl Head {
         }
     }
 
-    /// See [`Watch::lacks_body`](super::Watch::lacks_body).
+    /// See [`ClientWatch::lacks_body`](super::ClientWatch::lacks_body).
     pub(super) fn lacks_body(&self) -> bool {
         self.body_left.is_some_and(|left| left > 0)
     }
@@ -169,14 +169,14 @@ fn is_length_too_long(line: &[u8]) -> bool {
 
 /// Returns what is sent in place of an answer of hyper's own: one without a body, that is, and so
 /// without a type. `head` is what came of the request.
-pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
+pub(super) fn refusal(bytes: &[u8], head: &RequestHead) -> Option<&'static [u8]> {
     let is_bare = bytes.starts_with(b"HTTP/1.1 4")
         && memchr::memmem::find(bytes, b"\r\ncontent-length: 0\r\n").is_some();
     if !is_bare {
         return None;
     }
     let [length, bad, line, long] = &*REFUSALS;
-    let is = |refusal: &Refusal| bytes.starts_with(refusal.status.as_bytes());
+    let is = |refusal: &ReplacedAnswer| bytes.starts_with(refusal.status.as_bytes());
     let found = if is(length) && head.is_length_too_long() {
         length
     } else if is(bad) {

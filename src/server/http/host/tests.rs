@@ -11,7 +11,7 @@ fn names() -> HostNames {
 
 /// Checks a request with these header lines: by a check that is new, and by one that has let in a
 /// request for `localhost` before.
-fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), Problem> {
+fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), RequestProblem> {
     let head = parts(method, target, headers);
     let used = HostCheck::new(names());
     used.check(&parts("GET", "/", &[("host", "localhost")])).unwrap();
@@ -29,11 +29,11 @@ fn parts(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn host(host: &str) -> Result<(), Problem> {
+fn host(host: &str) -> Result<(), RequestProblem> {
     check("GET", "/messages", &[("host", host)])
 }
 
-fn code(checked: Result<(), Problem>) -> String {
+fn code(checked: Result<(), RequestProblem>) -> String {
     checked.map_or_else(|problem| problem.code().to_string(), |()| "ok".to_owned())
 }
 

@@ -27,7 +27,7 @@ const GROWTH_BYTES: usize = 42 - RECORD_HEADER_BYTES;
 
 /// What stands around the messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct ListingForm {
     /// Before the first message.
     opening: &'static [u8],
     /// Between two messages.
@@ -38,7 +38,7 @@ pub struct Form {
     closing: &'static [u8],
 }
 
-impl Form {
+impl ListingForm {
     /// One array of all.
     pub const ARRAY: Self =
         Self { opening: b"[", between: b",", behind: Cow::Borrowed(b"\"}"), closing: b"]\n" };
@@ -80,8 +80,8 @@ pub struct MessageStream {
     unrendered: Records,
     /// The rest of a long message's text, whose beginning was rendered.
     text: Bytes,
-    form: Form,
-    progress: Progress,
+    form: ListingForm,
+    progress: RenderProgress,
     /// A piece that was rendered before the body was asked for.
     ready: Option<Bytes>,
     /// Whether the last piece was taken.
@@ -92,7 +92,7 @@ pub struct MessageStream {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum RenderProgress {
     /// Nothing is rendered.
     Beginning,
     /// A message is rendered, whole or, while `text` is not empty, in part.
@@ -103,7 +103,7 @@ enum Progress {
 
 impl MessageStream {
     /// The messages of `range`, all of which the log must have, in pieces for which there is room.
-    pub fn new(log: LogReader, room: ListingRoom, range: IdRange, form: Form) -> Self {
+    pub fn new(log: LogReader, room: ListingRoom, range: IdRange, form: ListingForm) -> Self {
         Self {
             log,
             rest: range,
@@ -118,7 +118,7 @@ impl MessageStream {
             unrendered: Records::empty(range.start()),
             text: Bytes::new(),
             form,
-            progress: Progress::Beginning,
+            progress: RenderProgress::Beginning,
             ready: None,
             taken: None,
             yielded: true,
@@ -130,14 +130,14 @@ impl MessageStream {
         log: LogReader,
         room: ListingRoom,
         id: MessageId,
-        form: Form,
+        form: ListingForm,
     ) -> Self {
         let range = IdRange::new(id.before(), id.end());
         Self { may_be_small: true, ..Self::new(log, room, range, form) }
     }
 
     pub(in crate::server::http) fn is_done(&self) -> bool {
-        self.progress == Progress::Done
+        self.progress == RenderProgress::Done
     }
 
     /// Whether all that was read is rendered.
@@ -275,7 +275,7 @@ impl MessageStream {
 
     fn render(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.rendered_bytes_max());
-        if self.progress == Progress::Beginning {
+        if self.progress == RenderProgress::Beginning {
             out.extend_from_slice(self.form.opening);
         }
         if !self.text.is_empty() {
@@ -286,7 +286,7 @@ impl MessageStream {
         }
         if self.is_rendered() && self.rest.is_empty() {
             out.extend_from_slice(self.form.closing);
-            self.progress = Progress::Done;
+            self.progress = RenderProgress::Done;
         }
         out
     }
@@ -325,10 +325,10 @@ impl MessageStream {
 
     /// Everything of a message before its text, and what stands between it and the one before.
     fn begin_message(&mut self, out: &mut Vec<u8>, id: MessageId) {
-        if self.progress == Progress::Inside {
+        if self.progress == RenderProgress::Inside {
             out.extend_from_slice(self.form.between);
         }
-        self.progress = Progress::Inside;
+        self.progress = RenderProgress::Inside;
         out.extend_from_slice(b"{\"id\":");
         json::write_number(out, id.get());
         out.extend_from_slice(b",\"message\":\"");

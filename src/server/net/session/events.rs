@@ -24,38 +24,42 @@ pub enum SessionEvent {
 
 /// What a session tells its node, with its place among what waits for the node.
 #[derive(Debug)]
-pub struct Told {
+pub struct QueuedEvent {
     /// The session.
     pub session: SessionId,
     /// What it tells.
     pub event: SessionEvent,
     /// Given up when the node has dealt with it.
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Where a session tells its node what happens.
 #[derive(Clone)]
-pub(super) struct Events {
+pub(super) struct EventSender {
     session: SessionId,
-    events: mpsc::Sender<Told>,
-    places: Arc<Semaphore>,
+    events: mpsc::Sender<QueuedEvent>,
+    permits: Arc<Semaphore>,
 }
 
-impl Events {
-    pub(super) fn new(session: SessionId, events: mpsc::Sender<Told>) -> Self {
-        Self { session, events, places: Arc::new(Semaphore::new(EVENTS_WAITING_MAX)) }
+impl EventSender {
+    pub(super) fn new(session: SessionId, events: mpsc::Sender<QueuedEvent>) -> Self {
+        Self { session, events, permits: Arc::new(Semaphore::new(EVENTS_WAITING_MAX)) }
     }
 
     /// Tells what came, once there is a place for it. Returns whether the node still listens.
-    pub(super) async fn tell(&self, event: SessionEvent) -> bool {
-        let place = self.places.clone().acquire_owned().await.ok();
-        self.events.send(Told { session: self.session, event, _place: place }).await.is_ok()
+    pub(super) async fn send(&self, event: SessionEvent) -> bool {
+        let permit = self.permits.clone().acquire_owned().await.ok();
+        self.events
+            .send(QueuedEvent { session: self.session, event, _permit: permit })
+            .await
+            .is_ok()
     }
 
     /// Tells that the session is over.
     pub(super) async fn end(&self, reason: SessionEnd) {
-        let told = Told { session: self.session, event: SessionEvent::Down(reason), _place: None };
+        let down =
+            QueuedEvent { session: self.session, event: SessionEvent::Down(reason), _permit: None };
         // Fails when the node has stopped.
-        let _ = self.events.send(told).await;
+        let _ = self.events.send(down).await;
     }
 }

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Pair {
     handle: SessionHandle,
-    events: mpsc::Receiver<Told>,
+    events: mpsc::Receiver<QueuedEvent>,
     peer: TcpStream,
 }
 
@@ -37,7 +37,7 @@ async fn pair_with_room(events: usize) -> Pair {
 
 fn open(stream: TcpStream, peer: TcpStream, events: usize) -> Pair {
     let (events, queue) = mpsc::channel(events);
-    let network = Network::new(TaskTracker::new());
+    let network = SessionFactory::new(TaskTracker::new());
     let handle = network.open(SessionId::new(1), stream, events).unwrap();
     Pair { handle, events: queue, peer }
 }
@@ -197,10 +197,10 @@ async fn a_peer_that_speaks_http_is_answered_in_http() {
 
 #[tokio::test]
 async fn what_a_peers_kernel_does_not_take_is_under_way() {
-    use crate::server::net::Subject;
+    use crate::server::net::TrackedFrame;
     let mut pair = pair().await;
     assert_eq!(pair.handle.look(), LineView::default());
-    let (subject, bytes) = (Subject::Request(RequestId::new(7)), FRAME_BYTES_MAX / 2);
+    let (subject, bytes) = (TrackedFrame::Request(RequestId::new(7)), FRAME_BYTES_MAX / 2);
     let frame = EncodedFrame { head: Bytes::new(), records: vec![0; bytes].into() };
     assert!(pair.handle.outbox().reserve(Some(subject)).send(frame));
     let until = async |done: fn(LineView) -> bool| {

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::tests::{PATIENCE, append, batch, options, receipt as receipt_of};
 use super::*;
-use crate::server::node::Append;
-use crate::server::node::releases::Unanswered;
+use crate::server::node::ClientAppend;
+use crate::server::node::NoOutcome;
 
 /// A master, and what puts its log on the disk: no thread does, so the disk takes as long as the test wants.
 struct Slow {
@@ -28,7 +28,7 @@ struct Slow {
 
 impl Slow {
     /// Hands an append to the core task. Returns its sender, once it was taken.
-    async fn take(&mut self, append: Append) -> JoinHandle<Result<Outcome, Unanswered>> {
+    async fn take(&mut self, append: ClientAppend) -> JoinHandle<Result<Outcome, NoOutcome>> {
         let appender = self.master.appender();
         let sender = tokio::task::spawn_local(async move { appender.append(append).await });
         let id = MessageId::new(self.taken);

@@ -9,18 +9,18 @@ use acklog_types::SessionId;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::comparing::{Compared, Comparing};
-use super::large::Large;
+use super::comparisons::{Compared, Comparisons};
+use super::large_appends::LargeAppends;
 use crate::server::node::commands::{Forgotten, LeaderCommand, LeaderControl, Queued};
-use crate::server::node::driver::{CarriedOut, Core, Inbox, Role};
+use crate::server::node::completions::{Completions, Mailboxes};
+use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
-use crate::server::node::releases::{Mailboxes, Releases};
 
 /// A master's part of its core task.
 pub(super) struct Leader {
-    pub(super) releases: Releases,
-    pub(super) comparing: Comparing,
-    pub(super) large: Large,
+    pub(super) completions: Completions,
+    pub(super) comparisons: Comparisons,
+    pub(super) large: LargeAppends,
     /// When the messages of this turn were accepted, in milliseconds since 1970; none before the first.
     pub(super) accepted_ms: Option<u64>,
     /// Who is answered when the list of names of that version is written down.
@@ -31,11 +31,11 @@ pub(super) struct Leader {
 
 impl Leader {
     /// A master whose senders get their answers through these mailboxes.
-    pub(super) fn new(mailboxes: Mailboxes, comparing: Comparing) -> Self {
+    pub(super) fn new(mailboxes: Mailboxes, comparisons: Comparisons) -> Self {
         Self {
-            releases: Releases::new(mailboxes),
-            comparing,
-            large: Large::new(now()),
+            completions: Completions::new(mailboxes),
+            comparisons,
+            large: LargeAppends::new(now()),
             accepted_ms: None,
             forgetting: Vec::new(),
             stopping: Vec::new(),
@@ -43,7 +43,7 @@ impl Leader {
     }
 }
 
-impl Role for Leader {
+impl NodeRole for Leader {
     type Machine = Master<LogReader>;
     type Control = LeaderControl;
     type Command = LeaderCommand;
@@ -74,7 +74,7 @@ impl Role for Leader {
         }
     }
 
-    fn obey(core: &mut Core<Self>, now: Instant, command: LeaderCommand) -> usize {
+    fn execute(core: &mut Core<Self>, now: Instant, command: LeaderCommand) -> usize {
         match command {
             LeaderCommand::Append { waiter, append } => {
                 return core.take_append(now, waiter, append);
@@ -92,7 +92,7 @@ impl Role for Leader {
             }
             LeaderCommand::GiveUp(answer) => {
                 // Whatever is durable by now is told as such.
-                core.hear_log(now);
+                core.take_log_changes(now);
                 core.give_up(now);
                 core.role.stopping.push(answer);
             }
@@ -100,7 +100,7 @@ impl Role for Leader {
         0
     }
 
-    fn take_waiting(core: &mut Core<Self>, now: Instant) {
+    fn take_deferred(core: &mut Core<Self>, now: Instant) {
         if let Some((waiter, append)) = core.role.large.pop_due(now) {
             core.append(now, waiter, append);
             core.role.large.note_taken(now, core.writer.end());
@@ -111,7 +111,7 @@ impl Role for Leader {
         core.sessions.note_append();
     }
 
-    fn hear_log(core: &mut Core<Self>, now: Instant) {
+    fn take_log_changes(core: &mut Core<Self>, now: Instant) {
         let remembered = core.reader.members_version();
         if remembered > core.machine.get_ref().remembered_version() {
             core.machine.step(now, LeaderInput::Remembered(remembered).into());
@@ -125,11 +125,11 @@ impl Role for Leader {
     fn carry_out(core: &mut Core<Self>, effect: LeaderEffect) -> CarriedOut {
         match effect {
             LeaderEffect::Release { waiter, outcome } => {
-                core.role.releases.push(waiter, outcome);
+                core.role.completions.push(waiter, outcome);
                 CarriedOut::Released
             }
             LeaderEffect::Compare { session, end, told } => {
-                core.role.comparing.begin_log(core.reader.clone(), session, end, told);
+                core.role.comparisons.begin_log(core.reader.clone(), session, end, told);
                 CarriedOut::Done
             }
             LeaderEffect::Remember { version, names, losses } => {
@@ -139,13 +139,13 @@ impl Role for Leader {
         }
     }
 
-    fn hung_up(&mut self, session: SessionId) {
-        self.comparing.forget_log(session);
+    fn session_closed(&mut self, session: SessionId) {
+        self.comparisons.forget_log(session);
     }
 
-    fn drained(core: &mut Core<Self>, now: Instant) {
+    fn effects_done(core: &mut Core<Self>, now: Instant) {
         core.role.accepted_ms = None;
-        core.role.releases.flush();
+        core.role.completions.flush();
         if !core.role.forgetting.is_empty() {
             core.answer_forgetting(now);
         }
@@ -174,7 +174,7 @@ impl Core<Leader> {
         for (version, answer) in std::mem::take(&mut self.role.forgetting) {
             if version <= written {
                 let _ = answer.send(Ok(self.machine.health(now)));
-            } else if let Some(fault) = self.news.fault().filter(|fault| !fault.is_passing()) {
+            } else if let Some(fault) = self.log_watch.fault().filter(|fault| !fault.is_passing()) {
                 let _ = answer.send(Err(ForgetError::DiskFault(fault.clone())));
             } else {
                 self.role.forgetting.push((version, answer));

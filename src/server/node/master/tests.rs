@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::server::node::Append;
+use crate::server::node::ClientAppend;
 
 /// Longest that a test waits for what must happen; never waited out when all is well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,10 +66,10 @@ pub(super) fn batch(messages: usize, text: &str) -> Batch {
     batch
 }
 
-pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> Append {
+pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> ClientAppend {
     let key = key.map(|key| Box::new(key.parse::<acklog_types::IdempotencyKey>().unwrap().into()));
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(write_concern)), timeout: None };
-    Append { batch, key, wait, share: None }
+    ClientAppend { batch, key, wait, share: None }
 }
 
 pub(super) fn receipt(outcome: Outcome) -> (u64, bool) {
@@ -86,7 +86,7 @@ fn a_body_counts_until_the_core_has_taken_its_messages_also_where_its_sender_is_
         let mut senders = [600, 400].map(|bytes| {
             let mut share = None;
             assert!(room.hold(&mut share, bytes));
-            let append = Append { share, ..append("Msg".into(), None, 1) };
+            let append = ClientAppend { share, ..append("Msg".into(), None, 1) };
             Box::pin(appender.append(append))
         });
         // The core has no turn meanwhile.
@@ -209,7 +209,7 @@ fn thousands_of_senders_are_answered_once_each_and_health_is_answered_among_them
                     write_concern: Some(WriteConcern::Nodes(2)),
                     timeout: Some(Duration::from_millis(200)),
                 };
-                let append = Append { batch: "Msg".into(), key: None, wait, share: None };
+                let append = ClientAppend { batch: "Msg".into(), key: None, wait, share: None };
                 let outcome = appender.append(append).await.unwrap();
                 answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 matches!(outcome, Outcome::TimedOut(_))

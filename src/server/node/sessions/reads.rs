@@ -1,7 +1,7 @@
 //! Reads of records for peers: pages, and runs that are not in memory any more.
 //!
 //! Nothing here is waited for by the core task. A read waits until the peer's line takes more, until there is memory
-//! for it, and for its [turn](super::pace); then it is done on a thread that may wait for the disk.
+//! for it, and for its [turn](super::pacing); then it is done on a thread that may wait for the disk.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use super::pace::{Pace, Turn};
-use crate::server::net::LineRoom;
+use super::pacing::{PagePacer, PageSlot};
+use crate::server::net::OutboxRoom;
 
 /// Memory for all that is being read for peers, in bytes, from the beginning of a read until its frame is queued. Less:
 /// some secondaries with large batches would wait for each other. More: more memory for secondaries that catch up at
@@ -35,17 +35,17 @@ const _: () = assert!(COPIES * FRAME_BYTES_MAX <= READS_BYTES_MAX);
 
 /// Reads for the peers of a node. A clone is the same.
 #[derive(Clone, Debug)]
-pub(super) struct Reads {
+pub(super) struct PeerReads {
     log: LogReader,
     memory: Arc<Semaphore>,
-    pub(super) pace: Pace,
+    pub(super) pacer: PagePacer,
     tasks: TaskTracker,
-    done: mpsc::UnboundedSender<Read>,
+    done: mpsc::UnboundedSender<PeerRead>,
 }
 
 /// What was read for a session. Its memory counts until it is dropped.
 #[derive(Debug)]
-pub(in crate::server::node) struct Read {
+pub(in crate::server::node) struct PeerRead {
     /// The session.
     pub(in crate::server::node) session: SessionId,
     /// The records, or why they cannot be read.
@@ -55,7 +55,7 @@ pub(in crate::server::node) struct Read {
     _taken: oneshot::Sender<()>,
 }
 
-impl Read {
+impl PeerRead {
     /// What the machine is told.
     pub(in crate::server::node) fn found(&self) -> Result<(IdRange, usize), Unreadable> {
         let found = self.records.as_ref().map(|records| (records.range(), records.bytes()));
@@ -63,16 +63,25 @@ impl Read {
     }
 }
 
-impl Reads {
+impl PeerReads {
     /// Nothing is read yet. What was read comes out at the other end: at most one for each session.
-    pub(super) fn new(log: LogReader, tasks: TaskTracker) -> (Self, mpsc::UnboundedReceiver<Read>) {
+    pub(super) fn new(
+        log: LogReader,
+        tasks: TaskTracker,
+    ) -> (Self, mpsc::UnboundedReceiver<PeerRead>) {
         let (done, results) = mpsc::unbounded_channel();
         let memory = Arc::new(Semaphore::new(READS_BYTES_MAX / UNIT_BYTES));
-        (Self { log, memory, pace: Pace::new(), tasks, done }, results)
+        (Self { log, memory, pacer: PagePacer::new(), tasks, done }, results)
     }
 
-    /// Reads a page or run for a session, unless it is closed meanwhile. `rests` as [`Pace::turn`] has it.
-    pub(super) fn begin(&self, session: SessionId, line: LineRoom, order: ReadOrder, rests: bool) {
+    /// Reads a page or run for a session, unless it is closed meanwhile. `rests` as [`PagePacer::slot`] has it.
+    pub(super) fn begin(
+        &self,
+        session: SessionId,
+        line: OutboxRoom,
+        order: ReadOrder,
+        rests: bool,
+    ) {
         let reads = self.clone();
         self.tasks.spawn(async move {
             tokio::select! {
@@ -83,19 +92,19 @@ impl Reads {
         });
     }
 
-    async fn read_for(&self, session: SessionId, line: &LineRoom, order: ReadOrder, rests: bool) {
+    async fn read_for(&self, session: SessionId, line: &OutboxRoom, order: ReadOrder, rests: bool) {
         let mut longest = RUN_BYTES_MAX;
         loop {
             line.wait_for(longest).await;
             let memory = self.memory_for(longest).await;
-            let mut turn = self.pace.turn(rests).await;
+            let mut slot = self.pacer.slot(rests).await;
             let mut work = pin!(self.read_and_hand_over(session, order, longest, memory));
-            let longer = match turn.as_ref().map(Turn::end) {
+            let longer = match slot.as_ref().map(PageSlot::end) {
                 None => work.await,
                 Some(end) => match timeout_at(end, &mut work).await {
                     Ok(longer) => longer,
                     Err(_) => {
-                        turn = None;
+                        slot = None;
                         work.await
                     }
                 },
@@ -105,14 +114,14 @@ impl Reads {
                 continue;
             }
             // No longer than that: on a line that is never idle, whoever waited for each page would become many.
-            if let Some(turn) = turn {
-                let _ = timeout_at(turn.end(), line.wait_for_written()).await;
+            if let Some(slot) = slot {
+                let _ = timeout_at(slot.end(), line.wait_for_written()).await;
             }
             return;
         }
     }
 
-    /// Reads, and waits until the node has dealt with it. Returns the bytes of a batch that is too long.
+    /// PeerReads, and waits until the node has dealt with it. Returns the bytes of a batch that is too long.
     async fn read_and_hand_over(
         &self,
         session: SessionId,
@@ -126,7 +135,7 @@ impl Reads {
             Err(error) => Err(error),
         };
         let (taken, dealt_with) = oneshot::channel();
-        let read = Read { session, records, _memory: Some(memory), _taken: taken };
+        let read = PeerRead { session, records, _memory: Some(memory), _taken: taken };
         // Fails when the node has stopped.
         if self.done.send(read).is_ok() {
             let _ = dealt_with.await;
@@ -203,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_reads_together_have_bounded_memory_and_one_of_any_length_has_room() {
-        let (reads, _) = Reads::new(in_memory().1, TaskTracker::new());
+        let (reads, _) = PeerReads::new(in_memory().1, TaskTracker::new());
         let mut held = Vec::new();
         let one = || timeout(Duration::ZERO, reads.memory_for(FRAME_BYTES_MAX));
         while let Ok(memory) = one().await {

@@ -30,7 +30,7 @@ impl Core<Leader> {
         mut commands: VecDeque<Queued<LeaderCommand>>,
     ) {
         let now = now();
-        self.hear_log(now);
+        self.take_log_changes(now);
         self.give_up(now);
         inbox.commands.close();
         commands.extend(std::iter::from_fn(|| inbox.commands.try_recv().ok()));

@@ -23,7 +23,7 @@ const RESTS: u32 = 3;
 /// A page that takes longer is waited for no longer before the next: it waits for a disk or a slow line, and not
 /// for this machine. Shorter: pages come too close where the machine is busy. Longer: one slow line holds the others
 /// up.
-const TURN_MAX: Duration = Duration::from_millis(2);
+const SLOT_MAX: Duration = Duration::from_millis(2);
 
 /// Time without an append after which pages do not wait: a client that sends one message after the other sends one
 /// within it.
@@ -38,26 +38,26 @@ const GAIN_MIN: u64 = 2;
 
 /// Says when the next page may be made. A clone is the same one.
 #[derive(Clone, Debug)]
-pub(in crate::server::node) struct Pace(Arc<State>);
+pub(in crate::server::node) struct PagePacer(Arc<PacerState>);
 
 #[derive(Debug)]
-struct State {
+struct PacerState {
     since: Instant,
     /// When the last append came, in microseconds since `since`; 0: none has.
     appended_us: AtomicU64,
     /// One page at a time, in the order in which they were asked for.
-    turn: Arc<Semaphore>,
+    in_turn: Arc<Semaphore>,
     rest_until: Mutex<Instant>,
 }
 
 /// The turn of a page. When it is dropped, the rest begins.
 #[derive(Debug)]
-pub(super) struct Turn {
-    pace: Pace,
+pub(super) struct PageSlot {
+    pacer: PagePacer,
     began: Instant,
     /// Whether a rest follows.
     rests: bool,
-    _turn: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Whether what is read for one peer brings it nearer to the end of the log.
@@ -79,14 +79,14 @@ impl Gain {
     }
 }
 
-impl Pace {
+impl PagePacer {
     /// No append has come.
     pub(super) fn new() -> Self {
         let since = Instant::now();
-        Self(Arc::new(State {
+        Self(Arc::new(PacerState {
             since,
             appended_us: AtomicU64::new(0),
-            turn: Arc::new(Semaphore::new(1)),
+            in_turn: Arc::new(Semaphore::new(1)),
             rest_until: Mutex::new(since),
         }))
     }
@@ -106,17 +106,17 @@ impl Pace {
 
     /// Waits for the turn of a page; none where it need not have one. Where it `rests` it waits for the end of the rest
     /// too, and another follows. Cancel safe.
-    pub(super) async fn turn(&self, rests: bool) -> Option<Turn> {
+    pub(super) async fn slot(&self, rests: bool) -> Option<PageSlot> {
         self.quiet_at()?;
-        let turn = self.0.turn.clone().acquire_owned().await.ok()?;
+        let permit = self.0.in_turn.clone().acquire_owned().await.ok()?;
         while let Some(quiet_at) = self.quiet_at() {
             let rest_until = *lock(&self.0.rest_until);
             if !rests || rest_until <= Instant::now() {
-                return Some(Turn {
-                    pace: self.clone(),
+                return Some(PageSlot {
+                    pacer: self.clone(),
                     began: Instant::now(),
                     rests,
-                    _turn: turn,
+                    _permit: permit,
                 });
             }
             sleep_until(rest_until.min(quiet_at)).await;
@@ -125,20 +125,20 @@ impl Pace {
     }
 }
 
-impl Turn {
+impl PageSlot {
     /// When it is over at the latest.
     pub(super) fn end(&self) -> Instant {
-        self.began + TURN_MAX
+        self.began + SLOT_MAX
     }
 }
 
-impl Drop for Turn {
+impl Drop for PageSlot {
     fn drop(&mut self) {
         if !self.rests {
             return;
         }
-        let took = self.began.elapsed().min(TURN_MAX);
-        let mut rest_until = lock(&self.pace.0.rest_until);
+        let took = self.began.elapsed().min(SLOT_MAX);
+        let mut rest_until = lock(&self.pacer.0.rest_until);
         let due = (*rest_until).max(self.began.checked_sub(LATE_MAX).unwrap_or(self.began));
         *rest_until = due + took * (1 + RESTS);
     }
@@ -156,28 +156,28 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     /// Appends and takes a turn of that long. Returns how long it was waited for.
-    async fn page(pace: &Pace, long: Duration) -> Duration {
-        pace.note_append();
+    async fn page(pacer: &PagePacer, long: Duration) -> Duration {
+        pacer.note_append();
         let asked = Instant::now();
-        let turn = pace.turn(true).await.unwrap();
+        let slot = pacer.slot(true).await.unwrap();
         let waited = asked.elapsed();
         advance(long).await;
-        drop(turn);
+        drop(slot);
         waited
     }
 
     #[tokio::test]
     async fn after_a_page_there_is_a_rest_while_messages_come() {
         pause();
-        let pace = Pace::new();
+        let pacer = PagePacer::new();
         advance(MS).await;
-        assert!(page(&pace, MS).await <= MS);
+        assert!(page(&pacer, MS).await <= MS);
         for _ in 0..20 {
-            page(&pace, MS).await;
+            page(&pacer, MS).await;
         }
         let begun = Instant::now();
         for _ in 0..20 {
-            page(&pace, MS).await;
+            page(&pacer, MS).await;
         }
         let (took, rests) = (20 * MS, begun.elapsed() - 20 * MS);
         assert!(rests >= took * (RESTS - 1) && rests <= took * (RESTS + 1), "{rests:?}");
@@ -186,32 +186,32 @@ mod tests {
     #[tokio::test]
     async fn where_no_message_comes_pages_do_not_wait() {
         pause();
-        let pace = Pace::new();
-        assert!(pace.turn(true).await.is_none(), "none ever came");
+        let pacer = PagePacer::new();
+        assert!(pacer.slot(true).await.is_none(), "none ever came");
         // Long rests are owed; the last append is long ago before they are over.
-        page(&pace, MS).await;
-        *pace.0.rest_until.lock().unwrap() = Instant::now() + 10 * QUIET;
+        page(&pacer, MS).await;
+        *pacer.0.rest_until.lock().unwrap() = Instant::now() + 10 * QUIET;
         let asked = Instant::now();
-        assert!(pace.turn(true).await.is_none());
+        assert!(pacer.slot(true).await.is_none());
         assert!(asked.elapsed() <= QUIET + MS);
     }
 
     #[tokio::test]
     async fn all_peers_get_to_the_end_of_a_log_that_grows_faster_than_pages_with_rests_come() {
         pause();
-        let (pace, begun) = (Pace::new(), Instant::now());
+        let (pacer, begun) = (PagePacer::new(), Instant::now());
         // Three messages a millisecond; a page of 100 takes one. With rests, 16 peers get one in 64 ms each.
         let end = || 10_000 + 3 * begun.elapsed().as_millis() as u64;
         let mut peers: VecDeque<_> = (0..16).map(|_| (0, Gain::default())).collect();
         for _ in 0..10_000 {
             let Some((from, mut gain)) = peers.pop_front() else { return };
             let until = end();
-            pace.note_append();
+            pacer.note_append();
             let (begins, ends) = (LogEnd::new(from), LogEnd::new(until));
             let order = ReadOrder { from: begins, until: ends, max_bytes: 1 };
-            let turn = pace.turn(gain.is_enough(order)).await.unwrap();
+            let slot = pacer.slot(gain.is_enough(order)).await.unwrap();
             advance(MS).await;
-            drop(turn);
+            drop(slot);
             if from + 100 < until {
                 peers.push_back((from + 100, gain));
             }
@@ -236,8 +236,8 @@ mod tests {
     #[tokio::test]
     async fn a_page_that_waits_for_a_disk_holds_the_others_up_for_a_moment_only() {
         pause();
-        let pace = Pace::new();
-        page(&pace, Duration::from_secs(60)).await;
-        assert!(page(&pace, MS).await <= TURN_MAX * (1 + RESTS));
+        let pacer = PagePacer::new();
+        page(&pacer, Duration::from_secs(60)).await;
+        assert!(page(&pacer, MS).await <= SLOT_MAX * (1 + RESTS));
     }
 }

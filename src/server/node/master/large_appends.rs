@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use acklog_types::{LogEnd, WaiterId};
 
-use crate::server::node::Append;
-use crate::server::node::driver::TURN_WORK;
+use crate::server::node::ClientAppend;
+use crate::server::node::driver::ITERATION_WORK_MAX;
 
 /// Work for a record besides its bytes, as bytes that take as long to copy.
 pub(super) const RECORD_WORK: usize = 64;
@@ -33,8 +33,8 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// The large appends that wait for their turn. Their bodies are charged until they are taken, so
 /// that their number is bounded by the room for bodies.
 #[derive(Debug)]
-pub(super) struct Large {
-    waiting: VecDeque<(WaiterId, Append)>,
+pub(super) struct LargeAppends {
+    waiting: VecDeque<(WaiterId, ClientAppend)>,
     /// The last one that was taken, until it is durable: the log's end behind it, and when it was taken.
     under_way: Option<(LogEnd, Instant)>,
     /// Until when small ones have their time after it.
@@ -45,10 +45,10 @@ pub(super) struct Large {
 
 /// Returns whether an append of so much work is a large one: more than a turn's.
 pub(super) fn is_large(work: usize) -> bool {
-    work > TURN_WORK
+    work > ITERATION_WORK_MAX
 }
 
-impl Large {
+impl LargeAppends {
     /// Returns one in which nobody waits.
     pub(super) fn new(now: Instant) -> Self {
         Self { waiting: VecDeque::new(), under_way: None, rest_until: now, quiet_at: now }
@@ -60,7 +60,7 @@ impl Large {
     }
 
     /// Lets a large append wait for its turn.
-    pub(super) fn push(&mut self, waiter: WaiterId, append: Append) {
+    pub(super) fn push(&mut self, waiter: WaiterId, append: ClientAppend) {
         self.waiting.push_back((waiter, append));
     }
 
@@ -101,13 +101,13 @@ impl Large {
     }
 
     /// Takes the next one, if its turn has come.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(WaiterId, Append)> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(WaiterId, ClientAppend)> {
         self.next_deadline().filter(|&due| due <= now)?;
         self.waiting.pop_front()
     }
 
     /// Takes the next one, whether its turn has come or not.
-    pub(super) fn pop(&mut self) -> Option<(WaiterId, Append)> {
+    pub(super) fn pop(&mut self) -> Option<(WaiterId, ClientAppend)> {
         self.waiting.pop_front()
     }
 
@@ -125,14 +125,14 @@ mod tests {
 
     use super::*;
 
-    fn large() -> Append {
-        let batch = "x".repeat(TURN_WORK).as_str().into();
-        Append { batch, key: None, wait: Wait::default(), share: None }
+    fn large() -> ClientAppend {
+        let batch = "x".repeat(ITERATION_WORK_MAX).as_str().into();
+        ClientAppend { batch, key: None, wait: Wait::default(), share: None }
     }
 
     /// A queue in which one is under way, since `start`, and another waits. Small ones came as well.
-    fn one_of_two_taken(start: Instant) -> Large {
-        let mut queue = Large::new(start);
+    fn one_of_two_taken(start: Instant) -> LargeAppends {
+        let mut queue = LargeAppends::new(start);
         queue.push(WaiterId::new(1), large());
         queue.push(WaiterId::new(2), large());
         assert!(queue.pop_due(start).is_some());
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_large_append_whose_sender_hung_up_is_never_taken() {
-        let mut queue = Large::new(Instant::now());
+        let mut queue = LargeAppends::new(Instant::now());
         queue.push(WaiterId::new(1), large());
         assert!(!queue.cancel(WaiterId::new(2)));
         assert!(queue.cancel(WaiterId::new(1)) && queue.is_empty());

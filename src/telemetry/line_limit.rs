@@ -9,7 +9,7 @@ const LINES_PER_SECOND: u32 = 20;
 
 /// Counts the lines of each second.
 #[derive(Debug, Default)]
-pub(super) struct Few(Mutex<Second>);
+pub(super) struct LineLimit(Mutex<Second>);
 
 #[derive(Debug, Default)]
 struct Second {
@@ -18,7 +18,7 @@ struct Second {
     left_out: u64,
 }
 
-impl Few {
+impl LineLimit {
     /// Whether one more line is let through at this time.
     pub(super) fn lets_through(&self, now: Duration) -> bool {
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,13 +45,13 @@ mod tests {
 
     #[test]
     fn a_second_has_so_many_lines_and_the_next_one_tells_of_the_rest() {
-        let few = Few::default();
+        let limit = LineLimit::default();
         let at = Duration::from_millis;
-        let through = (0..50).filter(|_| few.lets_through(at(1200))).count();
+        let through = (0..50).filter(|_| limit.lets_through(at(1200))).count();
         assert_eq!(through, LINES_PER_SECOND as usize);
-        assert_eq!(few.left_out(at(1900)), None);
-        assert_eq!(few.left_out(at(2000)), Some(30));
-        assert_eq!(few.left_out(at(3000)), None);
-        assert!(few.lets_through(at(2000)));
+        assert_eq!(limit.left_out(at(1900)), None);
+        assert_eq!(limit.left_out(at(2000)), Some(30));
+        assert_eq!(limit.left_out(at(3000)), None);
+        assert!(limit.lets_through(at(2000)));
     }
 }

@@ -18,7 +18,7 @@ const COUNT_PAUSE_MIN: Duration = Duration::from_millis(400);
 
 /// Watches the rate of one connection's unfinished frames.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct FrameRateWatchdog {
     ticks: Interval,
     counts: Counts,
 }
@@ -31,7 +31,7 @@ struct Counts {
     bytes: VecDeque<u64>,
 }
 
-impl Pace {
+impl FrameRateWatchdog {
     /// Counts once a heartbeat interval.
     pub(super) fn new(heartbeat_interval: Duration) -> Self {
         let pause = heartbeat_interval.max(COUNT_PAUSE_MIN);

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 /// Watches what one connection's peer takes.
 #[derive(Debug)]
-pub(super) struct Acked {
+pub(super) struct AckWatchdog {
     patience: Duration,
     /// The bytes that were taken at the last look, and since when that is so; none where all were.
     seen: Option<(u64, Instant)>,
 }
 
-impl Acked {
+impl AckWatchdog {
     /// Watches a connection that is given up where nothing was taken for this long.
     pub(super) const fn new(patience: Duration) -> Self {
         Self { patience, seen: None }
@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn only_bytes_of_which_none_is_taken_for_the_whole_time_are_stuck() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let mut acked = Acked::new(5 * second);
+        let mut acked = AckWatchdog::new(5 * second);
         // A byte in four seconds.
         assert!((0..60).all(|n| !acked.is_stuck(start + n * second, Some(u64::from(n / 4)))));
         let stuck = (60..).find(|&n| acked.is_stuck(start + n * second, Some(14)));

@@ -16,7 +16,7 @@ const STALLED_AFTER_LOOKS: u32 = 6;
 
 /// What of its log a machine was told.
 #[derive(Debug)]
-pub(super) struct LogNews {
+pub(super) struct LogWatch {
     reader: LogReader,
     end: LogEnd,
     /// The fault that was told last: a failure may follow damage.
@@ -31,7 +31,7 @@ pub(super) struct LogNews {
 
 /// What it is to be told, in this order.
 #[derive(Debug)]
-pub(super) struct News {
+pub(super) struct LogChanges {
     /// The log is durable up to here.
     pub(super) durable: Option<LogEnd>,
     /// The disk is another way than before.
@@ -40,8 +40,8 @@ pub(super) struct News {
     pub(super) damage: Option<Option<Damage>>,
 }
 
-impl LogNews {
-    /// News of a log of which the machine knows what was found in it.
+impl LogWatch {
+    /// LogChanges of a log of which the machine knows what was found in it.
     pub(super) fn new(reader: LogReader) -> Self {
         let look = reader.is_on_disk().then(|| {
             let mut look = interval(LOOK_EVERY);
@@ -53,7 +53,7 @@ impl LogNews {
     }
 
     /// Returns when there may be news. Cancel safe.
-    pub(super) async fn come(&mut self) {
+    pub(super) async fn changed(&mut self) {
         let Some(look) = &mut self.look else { return self.reader.changed().await };
         tokio::select! {
             () = self.reader.changed() => {}
@@ -78,7 +78,7 @@ impl LogNews {
     }
 
     /// What is new since the last time.
-    pub(super) fn take(&mut self) -> News {
+    pub(super) fn changes(&mut self) -> LogChanges {
         // Damage is news of its own: beside it the log takes messages.
         let is_other = |fault: &DiskFault| !matches!(fault, DiskFault::Damaged { .. });
         let fault = || self.reader.disk_fault().filter(is_other).or_else(|| self.stalled());
@@ -94,7 +94,7 @@ impl LogNews {
             self.damage.clone_from(&damage);
             damage
         });
-        News { durable, disk, damage }
+        LogChanges { durable, disk, damage }
     }
 
     /// The disk's fault, as far as it was told.
@@ -136,10 +136,10 @@ mod tests {
         (disk, opened, background)
     }
 
-    async fn next_change(news: &mut LogNews) -> DiskChange {
+    async fn next_change(watch: &mut LogWatch) -> DiskChange {
         loop {
-            news.come().await;
-            if let Some(change) = news.take().disk {
+            watch.changed().await;
+            if let Some(change) = watch.changes().disk {
                 return change;
             }
         }
@@ -148,18 +148,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_does_not_answer_is_told_and_so_is_that_it_does_again() {
         let (disk, opened, background) = frozen_log();
-        let mut news = LogNews::new(opened.reader.clone());
+        let mut watch = LogWatch::new(opened.reader.clone());
         let begun = Instant::now();
-        let DiskChange::Fault(fault) = next_change(&mut news).await else { panic!("well") };
+        let DiskChange::Fault(fault) = next_change(&mut watch).await else { panic!("well") };
         let waited = begun.elapsed();
         assert!((5..=7).contains(&waited.as_secs()), "told after {waited:?}");
         assert!(matches!(fault, DiskFault::Stalled { .. }) && fault.is_passing());
         assert!(fault.to_string().contains("cannot sync 00000000000000000000.log"), "{fault}");
-        assert_eq!(news.fault(), Some(&fault));
+        assert_eq!(watch.fault(), Some(&fault));
         // It is told once.
-        assert!(timeout(Duration::from_secs(60), next_change(&mut news)).await.is_err());
+        assert!(timeout(Duration::from_secs(60), next_change(&mut watch)).await.is_err());
         disk.freeze(false);
-        assert_eq!(next_change(&mut news).await, DiskChange::Well);
+        assert_eq!(next_change(&mut watch).await, DiskChange::Well);
         while opened.reader.durable_end() < LogEnd::new(1) {
             yield_now();
         }
@@ -184,12 +184,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_node_that_stood_still_does_not_blame_its_disk() {
         let (disk, opened, background) = frozen_log();
-        let mut news = LogNews::new(opened.reader.clone());
-        news.come().await;
+        let mut watch = LogWatch::new(opened.reader.clone());
+        watch.changed().await;
         // All of its own time passes at once, as after a SIGSTOP.
         tokio::time::advance(Duration::from_secs(60)).await;
-        news.come().await;
-        assert_eq!(news.take().disk, None);
+        watch.changed().await;
+        assert_eq!(watch.changes().disk, None);
         disk.freeze(false);
         background.close();
     }

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::server::node::{Append, SenderKey};
+use crate::server::node::{ClientAppend, SenderKey};
 
 /// Threads that compare, at most. More would take the processor from those that send something new;
 /// one alone would let a single read that hangs hold up all others.
@@ -26,7 +26,7 @@ const THREADS_MAX: usize = 2;
 
 /// The comparisons under way.
 #[derive(Debug)]
-pub(super) struct Comparing {
+pub(super) struct Comparisons {
     threads: ThreadPool,
     /// Of their own, so that secondaries and senders never wait for each other.
     log_threads: ThreadPool,
@@ -39,12 +39,16 @@ pub(super) struct Comparing {
 #[derive(Debug)]
 pub(super) enum Compared {
     /// What a sender sends, and what the batch that begins with `first` is to it.
-    Batch { waiter: WaiterId, first: MessageId, compared: Result<(Append, FirstUse), ReadError> },
+    Batch {
+        waiter: WaiterId,
+        first: MessageId,
+        compared: Result<(ClientAppend, FirstUse), ReadError>,
+    },
     /// Whether a secondary's log is the same as this one.
     Log(SessionId, Result<bool, Unreadable>),
 }
 
-impl Comparing {
+impl Comparisons {
     /// Returns one in which nothing is compared, and where results come out: at most one for each sender.
     pub(super) fn new(tasks: TaskTracker) -> (Self, mpsc::UnboundedReceiver<Compared>) {
         let (done, results) = mpsc::unbounded_channel();
@@ -54,7 +58,13 @@ impl Comparing {
     }
 
     /// Compares a sender's batch with the one that begins with `first`.
-    pub(super) fn begin(&self, log: LogReader, waiter: WaiterId, append: Append, first: MessageId) {
+    pub(super) fn begin(
+        &self,
+        log: LogReader,
+        waiter: WaiterId,
+        append: ClientAppend,
+        first: MessageId,
+    ) {
         let compared = self
             .threads
             .run(move || compare(&log, &append, first).map(|first_use| (append, first_use)));
@@ -99,7 +109,7 @@ impl Comparing {
 /// Compares a sender's batch with the one that begins with `first`.
 pub(super) fn compare(
     log: &LogReader,
-    append: &Append,
+    append: &ClientAppend,
     first: MessageId,
 ) -> Result<FirstUse, ReadError> {
     let records = log.read_appended(first)?;
@@ -108,7 +118,7 @@ pub(super) fn compare(
 }
 
 /// Logs that a batch is there already.
-pub(super) fn log_replay(append: &Append, first: MessageId, first_use: Option<&FirstUse>) {
+pub(super) fn log_replay(append: &ClientAppend, first: MessageId, first_use: Option<&FirstUse>) {
     if first_use == Some(&FirstUse::SameMessage) {
         let key = append.key.as_deref().map(SenderKey::key).map(IdempotencyKey::as_str);
         debug!(target: MESSAGE_TARGET, id = %first, key, "sent before, under the same key");

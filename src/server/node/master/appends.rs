@@ -10,11 +10,11 @@ use acklog_types::{
 };
 use tracing::debug;
 
-use super::comparing::{Compared, compare, log_replay};
-use super::large::{RECORD_WORK, is_large};
+use super::comparisons::{Compared, compare, log_replay};
+use super::large_appends::{RECORD_WORK, is_large};
 use super::leader::Leader;
 use crate::server::node::driver::Core;
-use crate::server::node::{Append, SenderKey, wall_clock_ms};
+use crate::server::node::{ClientAppend, SenderKey, wall_clock_ms};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
@@ -31,14 +31,19 @@ impl Core<Leader> {
                 self.batch_compared(now, waiter, first, compared);
             }
             Compared::Log(session, is_same) => {
-                self.role.comparing.forget_log(session);
+                self.role.comparisons.forget_log(session);
                 self.machine.step(now, LeaderInput::Compared { session, is_same }.into());
             }
         }
     }
 
     /// Takes an append, or lets a large one wait for its turn. Returns how much work it was.
-    pub(super) fn take_append(&mut self, now: Instant, waiter: WaiterId, append: Append) -> usize {
+    pub(super) fn take_append(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: ClientAppend,
+    ) -> usize {
         let work = append_work(&append);
         if is_large(work) {
             self.role.large.push(waiter, append);
@@ -50,7 +55,7 @@ impl Core<Leader> {
     }
 
     /// Has the machine decide about an append, and does what it decides.
-    pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: Append) {
+    pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: ClientAppend) {
         let request = AppendRequest {
             wait: append.wait,
             key: append.key.as_ref().map(|key| key.hash),
@@ -61,13 +66,13 @@ impl Core<Leader> {
         self.admitted(now, waiter, append, admitted);
     }
 
-    /// Does what the machine decided about a batch. Comparing is done at once where what is compared is in memory and
+    /// Does what the machine decided about a batch. Comparisons is done at once where what is compared is in memory and
     /// small.
     fn admitted(
         &mut self,
         now: Instant,
         waiter: WaiterId,
-        append: Append,
+        append: ClientAppend,
         mut admitted: Result<Admission, Refusal>,
     ) {
         loop {
@@ -80,7 +85,7 @@ impl Core<Leader> {
             let size = self.reader.size_in_memory(first);
             if size.is_none_or(|bytes| bytes > AT_ONCE_BYTES_MAX) {
                 let log = self.reader.clone();
-                return self.role.comparing.begin(log, waiter, append, first);
+                return self.role.comparisons.begin(log, waiter, append, first);
             }
             let found = compare(&self.reader, &append, first);
             log_replay(&append, first, found.as_ref().ok());
@@ -95,7 +100,7 @@ impl Core<Leader> {
         now: Instant,
         waiter: WaiterId,
         first: MessageId,
-        compared: Result<(Append, FirstUse), acklog_log::ReadError>,
+        compared: Result<(ClientAppend, FirstUse), acklog_log::ReadError>,
     ) {
         match compared {
             Ok((append, first_use)) => {
@@ -113,7 +118,7 @@ impl Core<Leader> {
     }
 
     /// Appends a batch that was taken.
-    fn write(&mut self, id: MessageId, append: &Append) {
+    fn write(&mut self, id: MessageId, append: &ClientAppend) {
         let accepted_ms = *self.role.accepted_ms.get_or_insert_with(wall_clock_ms);
         let (key, batch) = (append.key.as_deref().map(SenderKey::key), &append.batch);
         let appended = self.writer.append(accepted_ms, key, batch);
@@ -139,17 +144,17 @@ impl Core<Leader> {
 
     fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
         debug!(%refusal, "refused a sender");
-        self.role.releases.push(waiter, Outcome::Refused(refusal));
+        self.role.completions.push(waiter, Outcome::Refused(refusal));
     }
 }
 
 /// Returns the size of the records of an append, in bytes.
-fn append_bytes(append: &Append) -> usize {
+fn append_bytes(append: &ClientAppend) -> usize {
     record_bytes(append.key.as_deref().map(SenderKey::key), &append.batch)
 }
 
 /// Returns how much work an append is for the core task, in bytes that take as long to copy.
-fn append_work(append: &Append) -> usize {
+fn append_work(append: &ClientAppend) -> usize {
     append_bytes(append) + RECORD_WORK * append.batch.len()
 }
 
