@@ -1,4 +1,4 @@
-//! The queue of frames to one peer, and how far they have got.
+//! The queue of frames to one peer, and how much of it was sent.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,40 +14,43 @@ use tokio_util::sync::CancellationToken;
 
 use super::unacked::{Ends, Unacked};
 
-/// Most frames that wait to be written to one peer: many windows of small runs and their answers.
+/// Most frames that wait to be written to one peer: many windows of small runs and their responses.
 const OUTBOX_FRAMES: usize = 1024;
 
-/// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer holds no more of our
-/// memory than this.
+/// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer takes
+/// up no more memory than this.
 const OUTBOX_BYTES: u64 = FRAME_BYTES_MAX as u64;
 
-/// Bytes of a frame beside its records, at most.
+/// Most bytes of a frame beside its records.
 const RESERVE_BYTES: u64 = 4096;
 
-/// Bytes that wait to be written to one peer while a page for it is begun, at most: what is written while the next is
-/// read. Fewer: a fast line idles. More: more memory for a slow one.
+/// Most bytes that may wait to be written to one peer when a page for it is begun: they are written
+/// while the next page is read. Fewer: a fast line idles. More: more memory for a slow one.
 const AHEAD_BYTES_MAX: u64 = 4 * RUN_BYTES_MAX as u64;
 
-/// Frames that are followed before those taken meanwhile are dropped from the list: more than are sent and unanswered
-/// at once. Fewer: more system calls. More: a longer list.
+/// Tracked frames beyond which those that were acknowledged are removed from the list: more than
+/// are sent and unacknowledged at once. Fewer: more system calls. More: a longer list.
 const TRACKED_MAX: usize = 64;
 
-/// The queue of frames that wait to be written to one peer. Cheap to clone; it outlives its session without harm.
+/// The queue of frames that wait to be written to one peer. Cheap to clone; a clone may outlive its
+/// session.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     frames: mpsc::Sender<EncodedFrame>,
     progress: Arc<SendProgress>,
 }
 
-/// How far the frames to one peer have got. Positions count the bytes of the connection from its beginning.
+/// How much of the frames to one peer was sent. Positions count the bytes of the connection from
+/// its beginning.
 #[derive(Debug)]
 pub(super) struct SendProgress {
     ends: Ends,
-    /// None where the kernel does not tell; then what it was handed counts as taken.
+    /// None where the kernel does not report it; then bytes count as taken once they are handed to
+    /// the own kernel.
     unacked: Option<Arc<Unacked>>,
     /// Bytes handed to the own kernel.
     written: AtomicU64,
-    /// QueuedEvent when bytes were written.
+    /// Notified when bytes were written.
     advanced: Notify,
     queue: Mutex<Queue>,
 }
@@ -56,11 +59,11 @@ pub(super) struct SendProgress {
 struct Queue {
     /// The end of the last frame that was queued.
     queued: u64,
-    /// The end of what the peer's kernel has taken, as last seen.
+    /// The end of what the peer's kernel has acknowledged, as last seen.
     taken: u64,
-    /// Frames that are not known to be taken, in the order in which they were queued.
+    /// Frames that are not known to be acknowledged, in the order in which they were queued.
     tracked: VecDeque<Tracked>,
-    /// Frames that are being made: their records are read.
+    /// Frames that are being prepared: their records are read.
     reserved: Vec<TrackedFrame>,
 }
 
@@ -71,7 +74,7 @@ struct Tracked {
     end: u64,
 }
 
-/// What a frame that is tracked brings.
+/// The content of a frame whose delivery is tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackedFrame {
     /// A request other than a heartbeat.
@@ -81,7 +84,7 @@ pub enum TrackedFrame {
 }
 
 impl TrackedFrame {
-    /// Returns what a frame brings, if it is tracked.
+    /// Returns the content of a frame, if its delivery is tracked.
     pub fn of(frame: &Frame<IdRange>) -> Option<Self> {
         match frame {
             Frame::Request(_, Request::Heartbeat { .. }) => None,
@@ -106,20 +109,21 @@ impl SendProgress {
         self.advanced.notify_waiters();
     }
 
-    /// Bytes that wait to be written.
+    /// Returns the number of bytes that wait to be written.
     fn waiting(&self, queue: &Queue) -> u64 {
         queue.queued - self.written.load(Ordering::Acquire)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Whoever panicked held it for a few lines that leave nothing half done.
+        // A thread that panicked held it for a few lines that leave nothing half done.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings `taken` up to date and drops the frames that are taken as a whole.
+    /// Brings `taken` up to date and removes the frames that are acknowledged as a whole.
     fn update(&self, queue: &mut Queue) {
         let written = self.written.load(Ordering::Acquire);
-        // Without an answer what is handed to the own kernel counts. So it does when the connection is gone.
+        // Without a report, bytes that were handed to the own kernel count as taken. So they do
+        // when the connection is gone.
         let held =
             self.unacked.as_ref().and_then(|unacked| unacked.of(self.ends).ok()).unwrap_or(0);
         queue.taken = queue.taken.max(written.saturating_sub(held));
@@ -128,12 +132,13 @@ impl SendProgress {
         }
     }
 
-    /// Whether the kernel tells what the peer's has taken.
+    /// Returns whether the kernel reports what the peer's kernel has acknowledged.
     pub(super) const fn is_reported(&self) -> bool {
         self.unacked.is_some()
     }
 
-    /// Returns the bytes that the peer's kernel has taken, where it has not taken all that were written.
+    /// Returns the number of bytes that the peer's kernel has acknowledged, where it has not
+    /// acknowledged all that were written.
     pub(super) fn taken_in_part(&self) -> Option<u64> {
         let mut queue = self.queue();
         let written = self.written.load(Ordering::Acquire);
@@ -143,7 +148,7 @@ impl SendProgress {
         Some(queue.taken).filter(|&taken| taken < written)
     }
 
-    /// Looks at how far the frames have got.
+    /// Returns how much of the frames was sent.
     pub(super) fn look(&self) -> LineView {
         let mut queue = self.queue();
         self.update(&mut queue);
@@ -182,31 +187,33 @@ impl WeakOutbox {
 }
 
 impl Outbox {
-    /// Makes a reference that does not keep the session open.
+    /// Returns a reference that does not keep the session open.
     pub(super) fn downgrade(&self) -> WeakOutbox {
         WeakOutbox { frames: self.frames.downgrade(), progress: self.progress.clone() }
     }
 
-    /// Makes a queue and the end that is read.
+    /// Creates a queue, and the end that the writing task reads.
     pub(super) fn new(progress: Arc<SendProgress>) -> (Self, mpsc::Receiver<EncodedFrame>) {
         let (frames, queue) = mpsc::channel(OUTBOX_FRAMES);
         (Self { frames, progress }, queue)
     }
 
-    /// Whether a run of usual length has room, so that it is worth to be read.
+    /// Returns whether a run of usual length fits, so that it is worth reading.
     pub fn has_room(&self) -> bool {
         let waiting = self.progress.waiting(&self.progress.queue());
         waiting == 0 || waiting + RUN_BYTES_MAX as u64 + RESERVE_BYTES <= OUTBOX_BYTES
     }
 
-    /// Notes that a frame is being made: what it brings is under way from here on.
+    /// Reserves a slot for a frame that is being prepared: its content counts as in flight from
+    /// here on.
     pub fn reserve(&self, frame: Option<TrackedFrame>) -> OutboxSlot {
         self.progress.queue().reserved.extend(frame);
         OutboxSlot { outbox: self.clone(), frame }
     }
 }
 
-/// The room that a line has, for whoever makes something long for its peer. It does not keep the session open.
+/// The free space in an outbox, for tasks that prepare long frames. It does not keep the session
+/// open.
 #[derive(Clone, Debug)]
 pub struct OutboxRoom {
     progress: Arc<SendProgress>,
@@ -218,19 +225,20 @@ impl OutboxRoom {
         Self { progress, closed }
     }
 
-    /// Waits until a frame with so many bytes of records has room, and little waits before it; until the session is
-    /// closed at the latest. Cancel safe.
+    /// Waits until a frame with so many bytes of records fits, and few bytes wait before it, or
+    /// until the session is closed. Cancel safe.
     pub async fn wait_for(&self, bytes: usize) {
         let frame = bytes as u64 + RESERVE_BYTES;
         self.wait(|waiting| waiting <= AHEAD_BYTES_MAX && waiting + frame <= OUTBOX_BYTES).await;
     }
 
-    /// Waits until all that was queued is written; until the session is closed at the latest. Cancel safe.
+    /// Waits until everything that was queued is written, or until the session is closed. Cancel
+    /// safe.
     pub async fn wait_for_written(&self) {
         self.wait(|_| false).await;
     }
 
-    /// Waits until nothing waits to be written any more, or as much as is `enough`.
+    /// Waits until no bytes wait to be written, or until `enough` accepts the number that does.
     async fn wait(&self, enough: impl Fn(u64) -> bool) {
         let is_done = || {
             let waiting = self.progress.waiting(&self.progress.queue());
@@ -250,13 +258,13 @@ impl OutboxRoom {
         }
     }
 
-    /// Waits until this side closed the session. Cancel safe.
+    /// Waits until this side has closed the session. Cancel safe.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
     }
 }
 
-/// A frame that is being made. Dropped, it is not under way any more.
+/// A slot for a frame that is being prepared. Dropped, the frame is no longer in flight.
 #[derive(Debug)]
 pub struct OutboxSlot {
     outbox: Outbox,
@@ -264,7 +272,7 @@ pub struct OutboxSlot {
 }
 
 impl OutboxSlot {
-    /// Queues the frame. Returns whether there was room: otherwise the frame is lost.
+    /// Queues the frame. Returns whether it fitted: otherwise the frame is lost.
     #[must_use]
     pub fn send(self, frame: EncodedFrame) -> bool {
         let progress = &self.outbox.progress;

@@ -1,4 +1,4 @@
-//! One connection's life.
+//! One connection's life: its reading and its writing task.
 
 mod events;
 
@@ -31,42 +31,46 @@ use super::outbox::{Outbox, OutboxRoom, SendProgress, WeakOutbox};
 use super::unacked::{Ends, Unacked, bound_own_queue};
 use super::write_batch::WriteBatch;
 
-/// Frames written with one system call at most.
+/// Most frames written with one system call.
 const WRITE_BATCH: usize = 64;
 
-/// Time to write what is queued once a connection is closed from this side: a refusal should arrive, a stalled peer
-/// should not hold the connection.
+/// Time to write what is queued once this side has closed a connection: a refusal should arrive,
+/// and a stalled peer should not hold the connection.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
-/// Bytes of a run that the node takes before the next is read: its memory is used again then, while it is still in the
-/// processor's cache.
+/// Length of a run, in bytes, from which on the core task takes it before the next one is read: its
+/// memory is then reused while it is still in the processor's cache.
 const LONG_RUN_BYTES: usize = 64 * 1024;
 
-/// Pause between two notes that bytes of an unfinished frame came: far below any silence that counts.
+/// Pause between two reports that bytes of an unfinished frame arrived: far below any liveness
+/// timeout.
 const HEARD_PAUSE: Duration = Duration::from_millis(20);
 
-/// Least time for which sent bytes may stay unacknowledged. Shorter: ordinary loss would end connections.
+/// Least time for which sent bytes may stay unacknowledged. Shorter: ordinary packet loss would end
+/// connections.
 const UNACKED_MIN: Duration = Duration::from_secs(2);
 
 /// Heartbeat intervals for which sent bytes may stay unacknowledged.
 const UNACKED_INTERVALS: u32 = 5;
 
-/// The kernel's patience, as a multiple of this node's. Less: the kernel ends connections on which
-/// all is well. More: it keeps the bytes of connections that are gone for longer.
+/// The kernel's patience, as a multiple of this node's. Less: the kernel ends healthy connections.
+/// More: it keeps the bytes of dead connections for longer.
 const KERNEL_PATIENCE: u32 = 4;
 
-/// The heartbeat interval that counts until the handshake tells it: the default one.
+/// The heartbeat interval that is used until the handshake names it: the default one.
 const INTERVAL_BEFORE_HANDSHAKE: Duration = Duration::from_secs(1);
 
-/// TCP keep-alive, for a connection on which nothing is under way: first probe after this much silence, next ones after
-/// a third of it. A dead peer is noticed within a minute; the protocol's own heartbeats mostly are faster.
+/// TCP keep-alive, for a connection with nothing in flight: the first probe after this much idle
+/// time, the next ones after a third of it. A dead peer is noticed within a minute; the protocol's
+/// own heartbeats are faster in most configurations.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// What an HTTP client at this port is told.
+/// The text that an HTTP client at this port receives.
 const HTTP_ANSWER: &str =
     "this is the port for secondaries (--comm-port); HTTP is served at another one (--http-port)\n";
 
-/// The node's end of a session. Dropping it closes the connection, after what was sent before.
+/// The core task's handle of a session. Dropping it closes the connection, after what was sent
+/// before.
 #[derive(Debug)]
 pub struct SessionHandle {
     outbox: Outbox,
@@ -90,7 +94,7 @@ impl Limits {
         self.heartbeat_ms.store(ms, Ordering::Relaxed);
     }
 
-    /// The heartbeat interval, once the handshake told it.
+    /// Returns the heartbeat interval, once the handshake has named it.
     fn heartbeat_interval(&self) -> Option<Duration> {
         Some(self.heartbeat_ms.load(Ordering::Relaxed))
             .filter(|&ms| ms > 0)
@@ -99,35 +103,35 @@ impl Limits {
 }
 
 impl SessionHandle {
-    /// The queue of frames to the peer.
+    /// Returns the queue of frames to the peer.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
-    /// The room that the line to the peer has.
+    /// Returns the free space in the outbox to the peer.
     pub fn room(&self) -> OutboxRoom {
         OutboxRoom::new(self.progress.clone(), self.close.token().clone())
     }
 
-    /// The handshake of a secondary is done: heartbeats go to it at this interval, and it is not expected to send
-    /// messages.
+    /// Admits a secondary whose handshake is done: heartbeats go to it at this interval, and it may
+    /// not send frames with messages.
     pub fn admit(&self, heartbeat_interval: Duration) {
         self.limits.admit(heartbeat_interval, false);
     }
 
-    /// Takes frames with messages from the peer from here on, up to the longest; or no longer, behind one that has
-    /// begun.
+    /// Accepts frames with messages from the peer from here on, up to the longest; or no longer,
+    /// after one that has begun.
     pub fn expect_messages(&self, expected: bool) {
         self.limits.frame.admit(expected);
     }
 
-    /// Looks at how far the frames to the peer have got.
+    /// Returns how much of the frames to the peer was sent.
     pub fn look(&self) -> LineView {
         self.progress.look()
     }
 }
 
-/// Makes sessions of connections.
+/// Opens sessions on connections.
 #[derive(Clone, Debug)]
 pub struct SessionFactory {
     unacked: Option<Arc<Unacked>>,
@@ -135,7 +139,7 @@ pub struct SessionFactory {
 }
 
 impl SessionFactory {
-    /// Makes sessions whose tasks are counted by `tasks`.
+    /// Creates a factory whose sessions' tasks are counted by `tasks`.
     pub fn new(tasks: TaskTracker) -> Self {
         let unacked = match Unacked::open() {
             Ok(unacked) => Some(Arc::new(unacked)),
@@ -148,7 +152,7 @@ impl SessionFactory {
         Self { unacked, tasks }
     }
 
-    /// Starts the tasks of a session on `stream`; what happens on it goes to `events`.
+    /// Starts the tasks of a session on `stream`; its events go to `events`.
     ///
     /// # Errors
     /// When the socket cannot be set up.
@@ -158,12 +162,12 @@ impl SessionFactory {
         stream: TcpStream,
         events: mpsc::Sender<QueuedEvent>,
     ) -> io::Result<SessionHandle> {
-        // A frame is written whole; waiting for more to join it would only delay it.
+        // A frame is written as a whole; waiting for more to join it would only delay it.
         stream.set_nodelay(true)?;
         let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 3);
         SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
         let ends = Ends { local: stream.local_addr()?, peer: stream.peer_addr()? };
-        // A kernel may have the socket that asks and nobody who answers.
+        // A kernel may have the socket and no handler behind it.
         let unacked = self.unacked.clone().filter(|unacked| unacked.of(ends).is_ok());
         if unacked.is_none() {
             bound_own_queue(&stream)?;
@@ -173,7 +177,8 @@ impl SessionFactory {
         let (outbox, queue) = Outbox::new(progress.clone());
         let frame = Arc::new(FrameLimit::of_handshake());
         let limits = Arc::new(Limits { frame, heartbeat_ms: AtomicU64::new(0) });
-        // `close`: this side wants to end the connection. `gone`: it is over, for the reader too.
+        // `close`: this side wants to end the connection. `gone`: it has ended, for the reading
+        // task too.
         let (close, gone) = (CancellationToken::new(), CancellationToken::new());
         let (read_half, write_half) = stream.into_split();
         let writer = SessionWriter {
@@ -212,13 +217,14 @@ impl SessionFactory {
     }
 }
 
-/// How long sent bytes may stay unacknowledged.
+/// Returns how long sent bytes may stay unacknowledged.
 fn patience(heartbeat_interval: Duration) -> Duration {
     (heartbeat_interval * UNACKED_INTERVALS).max(UNACKED_MIN)
 }
 
-/// Lets the kernel end a connection on which bytes stay unacknowledged. Its own limit is above ten minutes, and its
-/// pauses between attempts grow to two. Where this node looks itself ([`AckWatchdog`]), the kernel has several times as long.
+/// Sets up the kernel to end a connection on which bytes stay unacknowledged. Its own limit is
+/// above ten minutes, and its pauses between attempts grow to two. Where this node watches the
+/// connection itself ([`AckWatchdog`]), the kernel has several times as long.
 fn set_patience(stream: &TcpStream, progress: &SendProgress, patience: Duration) -> io::Result<()> {
     let patience = if progress.is_reported() { KERNEL_PATIENCE * patience } else { patience };
     #[cfg(target_os = "linux")]
@@ -228,7 +234,7 @@ fn set_patience(stream: &TcpStream, progress: &SendProgress, patience: Duration)
     Ok(())
 }
 
-/// Tells why a connection broke.
+/// Returns the reason of a connection that broke.
 fn lost(error: &io::Error) -> SessionEnd {
     SessionEnd::Lost(match error.kind() {
         io::ErrorKind::TimedOut => "what was sent is not acknowledged: the line is dead".to_owned(),
@@ -240,12 +246,13 @@ struct SessionReader {
     frames: FrameReader<OwnedReadHalf>,
     limits: Arc<Limits>,
     progress: Arc<SendProgress>,
-    /// What is looked at in both directions once a heartbeat interval; none until the handshake is done.
+    /// The watchdogs of both directions, run once per heartbeat interval; none until the handshake
+    /// is done.
     watch: Option<(FrameRateWatchdog, AckWatchdog)>,
 }
 
 impl SessionReader {
-    /// Reads frames until the connection ends, and tells why it did.
+    /// Reads frames until the connection ends, and returns why it did.
     async fn run(mut self, events: &EventSender, answers: WeakOutbox) -> SessionEnd {
         let mut heard = Instant::now();
         loop {
@@ -279,7 +286,8 @@ impl SessionReader {
         }
     }
 
-    /// The next frame, or news of one, unless it comes too slowly or the peer takes nothing of what is sent.
+    /// Returns the next frame, or that bytes of one arrived, unless it arrives too slowly or the
+    /// peer acknowledges nothing of what is sent.
     async fn next(&mut self) -> Result<Option<Received>, ReceiveError> {
         if self.watch.is_none() {
             let watch =
@@ -289,7 +297,7 @@ impl SessionReader {
         let Some((frame_rate, acks)) = &mut self.watch else { return self.frames.next().await };
         loop {
             tokio::select! {
-                // What has come is read before it is judged.
+                // What has arrived is read before it is judged.
                 biased;
                 received = self.frames.next() => return received,
                 () = frame_rate.tick() => {
@@ -305,16 +313,16 @@ impl SessionReader {
         }
     }
 
-    /// The master let this node in. An interval that is not plausible ends the connection elsewhere.
+    /// Applies the master's welcome. An implausible interval ends the connection elsewhere.
     fn welcomed(&self, heartbeat_interval: Duration) {
         let interval = heartbeat_interval.min(HEARTBEAT_INTERVAL_MAX);
         self.limits.admit(interval, true);
-        // Fails only for a connection that is gone, which the next read tells.
+        // Fails only for a connection that is gone, which the next read reports.
         let _ = set_patience(self.frames.io().as_ref(), &self.progress, patience(interval));
     }
 }
 
-/// Tells why a connection cannot be read any further. HTTP gets an answer.
+/// Returns why a connection cannot be read any further. An HTTP client gets a response.
 fn ended(error: &ReceiveError, answers: &WeakOutbox) -> SessionEnd {
     match error {
         ReceiveError::Io(error) => lost(error),
@@ -328,7 +336,8 @@ fn ended(error: &ReceiveError, answers: &WeakOutbox) -> SessionEnd {
                     HTTP_ANSWER.len()
                 );
                 let answer = EncodedFrame { head: head.into(), records: Bytes::new() };
-                // A full queue: who does not read it does not read an answer.
+                // Fails on a full queue: a peer that does not read it would not read a response
+                // either.
                 let _ = outbox.reserve(None).send(answer);
             }
             SessionEnd::Garbage(error.to_string())
@@ -346,7 +355,7 @@ struct SessionWriter {
 }
 
 impl SessionWriter {
-    /// Writes frames until the node drops its handle, then what is left, for a while.
+    /// Writes frames until the core task drops its handle, then the rest, for a while.
     async fn run(mut self) -> io::Result<()> {
         let close = self.close.clone();
         let mut writing = std::pin::pin!(self.write_all());
@@ -354,7 +363,7 @@ impl SessionWriter {
             written = &mut writing => return written,
             () = close.cancelled() => {}
         }
-        // Whoever closed the connection does not care for how its end went.
+        // The side that closed the connection does not need the result.
         let _ = timeout(CLOSE_GRACE, writing).await;
         Ok(())
     }

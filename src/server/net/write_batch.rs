@@ -6,13 +6,13 @@ use std::io::IoSlice;
 use acklog_protocol::frame::EncodedFrame;
 use bytes::{Buf, Bytes};
 
-/// Several pieces of memory that are written as one.
+/// Several pieces of memory that are written with one system call.
 pub(super) struct WriteBatch {
     parts: VecDeque<Bytes>,
 }
 
 impl WriteBatch {
-    /// Puts frames together, in their order.
+    /// Joins frames, in their order.
     pub(super) fn new(frames: impl ExactSizeIterator<Item = EncodedFrame>) -> Self {
         let mut parts = VecDeque::with_capacity(2 * frames.len());
         for frame in frames {

@@ -1,4 +1,4 @@
-//! The loop that drives a node's state machine, the same for both roles.
+//! The event loop that drives a node's state machine, the same for both roles.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,19 +19,20 @@ use super::timer::DeadlineTimer;
 use super::{ITERATION_EVENTS_MAX, MAILBOX, now};
 use crate::server::net::{QueuedEvent, SessionEvent};
 
-/// Senders answered in one turn at most. Fewer: more turns where thousands are answered. More:
-/// others wait for longer behind them.
+/// Most clients answered in one event-loop iteration. Fewer: more iterations where thousands are
+/// answered. More: other events wait for longer.
 const RELEASES_MAX: usize = 512;
 
-/// Work of the commands of one turn, in bytes that take as long to copy: a fraction of a millisecond.
-/// Smaller: more turns and so more overhead for messages of some kilobytes. Larger: others wait for
-/// longer.
+/// Work of the commands of one iteration, in bytes that take as long to copy: a fraction of a
+/// millisecond. Smaller: more iterations and so more overhead for messages of some kilobytes.
+/// Larger: other events wait for longer.
 pub(super) const ITERATION_WORK_MAX: usize = 256 * 1024;
 
-/// A turn that took this long lets the sessions, which share the thread, have theirs.
+/// Time of an iteration after which the loop yields to the sessions, which share its thread.
 const LONG_ITERATION: Duration = Duration::from_micros(200);
 
-/// What a core task does in one role only. Each function has the core at hand, with the role in it.
+/// The part of a core task that differs between the roles. Each function has the core at hand, with
+/// the role in it.
 pub(super) trait NodeRole: Sized {
     /// The state machine.
     type Machine: FaultHooks;
@@ -39,38 +40,38 @@ pub(super) trait NodeRole: Sized {
     type Control;
     /// A command of HTTP, in order with the appends.
     type Command;
-    /// A connection to a peer, or why there is none.
+    /// A connection to a peer, or the reason why there is none.
     type Connection;
-    /// Work that another thread has done.
+    /// The result of work on another thread.
     type Done;
 
     /// Takes a connection that was accepted or dialed.
     fn connected(core: &mut Core<Self>, connection: Self::Connection);
 
-    /// Tells more of why a connection ended.
+    /// Adds to the reason why a connection ended.
     fn explained(&self, reason: SessionEnd) -> SessionEnd {
         reason
     }
 
-    /// Takes in what another thread has done.
+    /// Takes the result of work on another thread.
     fn done(core: &mut Core<Self>, now: Instant, done: Self::Done);
 
     /// Answers a control request.
     fn control(core: &mut Core<Self>, now: Instant, request: Self::Control);
 
-    /// Does what is asked. Returns how much work that was, as [`ITERATION_WORK_MAX`] has it.
+    /// Executes a command. Returns how much work that was, in the unit of [`ITERATION_WORK_MAX`].
     fn execute(core: &mut Core<Self>, now: Instant, command: Self::Command) -> usize;
 
-    /// Does what waited for its turn. Called once a turn, behind the commands.
+    /// Executes deferred commands that are due. Called once per iteration, after the commands.
     fn take_deferred(_core: &mut Core<Self>, _now: Instant) {}
 
-    /// What was appended is on its way to the disk.
+    /// Called when the appended records are on their way to the disk.
     fn flushed(_core: &mut Core<Self>) {}
 
-    /// Tells the machine what else the log has done by itself.
+    /// Passes further changes of the log to the machine.
     fn take_log_changes(_core: &mut Core<Self>, _now: Instant) {}
 
-    /// The log is whole again, after damage.
+    /// Called when the log is whole again, after damage.
     fn log_is_whole(_core: &mut Core<Self>) {}
 
     /// Carries out an effect of this role.
@@ -79,7 +80,8 @@ pub(super) trait NodeRole: Sized {
     /// Forgets a session that is closed.
     fn session_closed(&mut self, _session: SessionId) {}
 
-    /// All effects of a turn are carried out, or as many as one turn does.
+    /// Called when all effects of an iteration are carried out, or as many as one iteration carries
+    /// out.
     fn effects_done(_core: &mut Core<Self>, _now: Instant) {}
 
     /// Returns when [`take_deferred`](Self::take_deferred) has something to do.
@@ -91,18 +93,18 @@ pub(super) trait NodeRole: Sized {
     fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<Self::Command>>);
 }
 
-/// What an effect of a role calls for.
+/// The result of carrying out an effect of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CarriedOut {
-    /// Nothing more.
+    /// Nothing more to do.
     Done,
-    /// A sender is answered: no turn answers more than some hundred.
+    /// A client was answered: an iteration answers a limited number.
     Released,
-    /// The log was written to, and may have something to tell at once.
+    /// The log was written to, and may have changed at once.
     Wrote,
 }
 
-/// Where things come to a core task.
+/// The queues to a core task.
 pub(super) struct Inbox<R: NodeRole> {
     pub(super) commands: mpsc::UnboundedReceiver<Queued<R::Command>>,
     pub(super) control: mpsc::Receiver<R::Control>,
@@ -113,7 +115,7 @@ pub(super) struct Inbox<R: NodeRole> {
     pub(super) done: mpsc::UnboundedReceiver<R::Done>,
 }
 
-/// What arrivals and is not dealt with yet.
+/// Inputs that have arrived and are not handled yet.
 pub(super) struct Arrivals<R: NodeRole> {
     pub(super) events: Vec<QueuedEvent>,
     reads: Vec<PeerRead>,
@@ -138,12 +140,13 @@ pub(super) struct Core<R: NodeRole> {
     pub(super) reader: LogReader,
     pub(super) sessions: Sessions,
     pub(super) log_watch: LogWatch,
-    /// Whether something was appended that the log was not queued to write.
+    /// Whether records were appended and not flushed yet.
     pub(super) appended: bool,
     pub(super) role: R,
 }
 
-/// Makes the sessions of a node. Returns also where what happens on them comes out, and what is read for them.
+/// Creates the sessions of a node. Returns also the queues of their events and of the records that
+/// were read for them.
 pub(super) fn sessions(
     reader: &LogReader,
     tasks: &TaskTracker,
@@ -154,7 +157,7 @@ pub(super) fn sessions(
 }
 
 impl<R: NodeRole> Core<R> {
-    /// A core task around a machine, with these faults from the start.
+    /// Creates a core task around a machine, with these faults from the start.
     pub(super) fn new(
         machine: R::Machine,
         faults: Faults,
@@ -175,7 +178,7 @@ impl<R: NodeRole> Core<R> {
         loop {
             let own = self.role.next_deadline();
             let deadline = own.into_iter().chain(self.machine.next_deadline()).min();
-            // A node that is paused on demand leaves what its peers send where it is.
+            // A node that is paused by a fault leaves in the queues what its peers send.
             let receives = !self.machine.is_paused();
             if has_more {
                 yield_now().await;
@@ -210,8 +213,8 @@ impl<R: NodeRole> Core<R> {
         R::end(self, inbox, arrivals.commands);
     }
 
-    /// Whatever woke the task: all that waits by now belongs to the same turn. So a disk or a clock that
-    /// always has something to tell cannot keep the others from being heard.
+    /// Collects everything that waits by now, whatever woke the task. So a disk or a clock that is
+    /// always ready cannot keep the others from being handled.
     pub(super) fn collect(
         &mut self,
         inbox: &mut Inbox<R>,
@@ -231,7 +234,7 @@ impl<R: NodeRole> Core<R> {
         arrivals.commands.extend(waiting(arrivals.commands.len(), || inbox.commands.try_recv()));
     }
 
-    /// Deals with what arrivals.
+    /// Handles what has arrived.
     pub(super) fn iterate(
         &mut self,
         now: Instant,
@@ -259,7 +262,7 @@ impl<R: NodeRole> Core<R> {
         for done in arrivals.done.drain(..) {
             R::done(self, now, done);
         }
-        // Behind what arrivals before: it may have the node pause.
+        // After what arrived before it: it may pause the node.
         for command in arrivals.faults.drain(..) {
             command.carry_out(now, &mut self.machine);
         }
@@ -274,7 +277,7 @@ impl<R: NodeRole> Core<R> {
         }
         R::take_deferred(self, now);
         self.flush();
-        // Before any time limit is judged: a message that is stored by now is queued as such.
+        // Before any timeout is judged: a message that is stored by now counts as stored.
         self.take_log_changes(now);
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.machine.look(now, |session| self.sessions.look(session));
@@ -282,7 +285,7 @@ impl<R: NodeRole> Core<R> {
         }
     }
 
-    /// Has the log write what was appended since the last time, all of it at once.
+    /// Flushes what was appended since the last time, all of it at once.
     fn flush(&mut self) {
         if std::mem::take(&mut self.appended) {
             self.writer.flush();
@@ -290,7 +293,7 @@ impl<R: NodeRole> Core<R> {
         }
     }
 
-    /// Tells the machine what the log has done by itself.
+    /// Passes the log's changes to the machine.
     pub(super) fn take_log_changes(&mut self, now: Instant) {
         let LogChanges { durable, disk, damage } = self.log_watch.changes();
         if let Some(end) = durable {
@@ -310,9 +313,9 @@ impl<R: NodeRole> Core<R> {
         }
     }
 
-    /// Carries out the effects. What is appended among them is written at once at the end; in memory it is durable
-    /// then, and what that lets the machine do is carried out too. Returns whether more are left: no turn answers more
-    /// than some hundred senders.
+    /// Carries out the effects. What is appended among them is flushed once at the end; in memory
+    /// it is durable then, and the effects that follow from that are carried out too. Returns
+    /// whether effects are left: an iteration answers a limited number of clients.
     pub(super) fn drain(&mut self, now: Instant) -> bool {
         let mut released = 0;
         loop {
@@ -343,14 +346,15 @@ impl<R: NodeRole> Core<R> {
         released == RELEASES_MAX
     }
 
-    /// Closes a session, and forgets what was to be found out for it.
+    /// Closes a session, and forgets the work that was pending for it.
     fn close_session(&mut self, session: SessionId) {
         self.sessions.close(session);
         self.role.session_closed(session);
     }
 }
 
-/// Takes what is in a queue without waiting, up to what a turn deals with; `taken` of it were taken before.
+/// Takes what is in a queue without waiting, up to the limit of one iteration, of which `taken` are
+/// used up.
 fn waiting<T, E>(
     taken: usize,
     mut try_recv: impl FnMut() -> Result<T, E>,

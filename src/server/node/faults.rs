@@ -1,4 +1,4 @@
-//! Faults on demand, as HTTP asks for them: the same for both roles.
+//! Fault injection as HTTP requests it: the same for both roles.
 
 use std::time::Instant;
 
@@ -9,20 +9,20 @@ use tokio::sync::{mpsc, oneshot};
 use super::NodeStopped;
 use super::commands::ControlLane;
 
-/// What is asked of a core task.
+/// A fault request to a core task.
 #[derive(Debug)]
 pub(super) enum FaultsCommand {
-    /// What is in force.
+    /// Reports the faults in force.
     Show(oneshot::Sender<Faults>),
-    /// Put these in force, and tell them.
+    /// Replaces the faults, and reports those in force.
     Set(Faults, oneshot::Sender<Faults>),
-    /// Drop all connections to peers, and tell how many there were.
+    /// Drops all connections to peers, and reports how many there were.
     Disconnect(oneshot::Sender<usize>),
 }
 
 impl FaultsCommand {
-    /// Does what is asked. `now` is the turn's: a later one would let the time of the machine go back in the rest of
-    /// the turn. Whoever asked may have gone, and then nobody is told.
+    /// Carries out the request. `now` is the iteration's: a later one would let the machine's time
+    /// go back in the rest of the iteration. An answer is dropped where the client has gone.
     pub(super) fn carry_out<M: FaultHooks>(self, now: Instant, machine: &mut Faulty<M>) {
         match self {
             Self::Show(answer) => {
@@ -44,7 +44,7 @@ impl FaultsCommand {
 pub struct NodeFaults(ControlLane<FaultsCommand>);
 
 impl NodeFaults {
-    /// Makes the queue to a core task, with room for a turn's worth.
+    /// Creates the lane to a core task.
     pub(super) fn queue() -> (Self, mpsc::Receiver<FaultsCommand>) {
         let (lane, requests) = ControlLane::new();
         (Self(lane), requests)

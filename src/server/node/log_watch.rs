@@ -1,4 +1,4 @@
-//! What a node's log does by itself, as news for the node's machine.
+//! Watches a node's log for changes that its state machine must know.
 
 use std::time::Duration;
 
@@ -6,53 +6,54 @@ use acklog_log::LogReader;
 use acklog_types::{Damage, DiskChange, DiskFault, LogEnd};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often it is looked whether the disk answers.
+/// Interval between two checks whether the disk answers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A read, write or sync that is still under way after so many looks has not been answered for more than 5 s: the disk
-/// hangs. Fewer: a busy disk is taken for one that hangs. More: the cluster waits longer for a node that cannot store
-/// anything. Looks are counted rather than time, so that a node that stood still itself does not blame its disk.
+/// Checks after which a read, write or sync that is still in progress has not been answered for
+/// more than 5 s: the disk hangs. Fewer: a busy disk counts as one that hangs. More: the cluster
+/// waits longer for a node that cannot store anything. Checks are counted rather than time, so that
+/// a node that was stalled itself does not blame its disk.
 const STALLED_AFTER_LOOKS: u32 = 6;
 
-/// What of its log a machine was told.
+/// The state of a log as its machine knows it.
 #[derive(Debug)]
 pub(super) struct LogWatch {
     reader: LogReader,
     end: LogEnd,
-    /// The fault that was told last: a failure may follow damage.
+    /// The fault that was reported last: a failure may follow damage.
     fault: Option<DiskFault>,
-    /// The damage that was told last.
+    /// The damage that was reported last.
     damage: Option<Damage>,
-    /// When to look at the disk; none in memory.
+    /// The timer of the disk checks; none in memory.
     look: Option<Interval>,
-    /// The oldest call under way at the last look, and how often it was seen by then.
+    /// The oldest call in progress at the last check, and how many checks have seen it.
     under_way: Option<(u64, u32)>,
 }
 
-/// What it is to be told, in this order.
+/// Changes of the log, to be passed to the machine in this order.
 #[derive(Debug)]
 pub(super) struct LogChanges {
-    /// The log is durable up to here.
+    /// The new durable end.
     pub(super) durable: Option<LogEnd>,
-    /// The disk is another way than before.
+    /// The new state of the disk.
     pub(super) disk: Option<DiskChange>,
-    /// What of the log is damaged, where that changed; none inside: nothing any more.
+    /// The new damage of the log; none inside: it is whole again.
     pub(super) damage: Option<Option<Damage>>,
 }
 
 impl LogWatch {
-    /// LogChanges of a log of which the machine knows what was found in it.
+    /// Creates a watch on a log of whose present state the machine knows.
     pub(super) fn new(reader: LogReader) -> Self {
         let look = reader.is_on_disk().then(|| {
             let mut look = interval(LOOK_EVERY);
-            // After a pause of the whole process, one look says nothing.
+            // After a pause of the whole process, one check proves nothing.
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             look
         });
         Self { end: reader.durable_end(), reader, fault: None, damage: None, look, under_way: None }
     }
 
-    /// Returns when there may be news. Cancel safe.
+    /// Waits until the log may have changed. Cancel safe.
     pub(super) async fn changed(&mut self) {
         let Some(look) = &mut self.look else { return self.reader.changed().await };
         tokio::select! {
@@ -69,7 +70,7 @@ impl LogWatch {
         });
     }
 
-    /// Why the disk is taken for one that hangs, if it is.
+    /// Returns the fault of a disk that hangs.
     fn stalled(&self) -> Option<DiskFault> {
         let (call, _) = self.under_way.filter(|(_, looks)| *looks >= STALLED_AFTER_LOOKS)?;
         let (oldest, what) = self.reader.oldest_disk_call()?;
@@ -77,9 +78,9 @@ impl LogWatch {
         (oldest == call).then_some(DiskFault::Stalled { detail })
     }
 
-    /// What is new since the last time.
+    /// Returns the changes since the last call.
     pub(super) fn changes(&mut self) -> LogChanges {
-        // Damage is news of its own: beside it the log takes messages.
+        // Damage is reported apart: beside it the log accepts messages.
         let is_other = |fault: &DiskFault| !matches!(fault, DiskFault::Damaged { .. });
         let fault = || self.reader.disk_fault().filter(is_other).or_else(|| self.stalled());
         let (fault, end) = look_at(fault, || self.reader.durable_end());
@@ -97,13 +98,13 @@ impl LogWatch {
         LogChanges { durable, disk, damage }
     }
 
-    /// The disk's fault, as far as it was told.
+    /// Returns the disk's fault, as last reported.
     pub(super) fn fault(&self) -> Option<&DiskFault> {
         self.fault.as_ref()
     }
 }
 
-/// Looks at the fault first: whatever became durable before it is seen with it, and told before it.
+/// Reads the fault first: what became durable before it is seen with it, and reported before it.
 fn look_at(
     fault: impl FnOnce() -> Option<DiskFault>,
     end: impl FnOnce() -> LogEnd,
@@ -156,7 +157,7 @@ mod tests {
         assert!(matches!(fault, DiskFault::Stalled { .. }) && fault.is_passing());
         assert!(fault.to_string().contains("cannot sync 00000000000000000000.log"), "{fault}");
         assert_eq!(watch.fault(), Some(&fault));
-        // It is told once.
+        // It is reported once.
         assert!(timeout(Duration::from_secs(60), next_change(&mut watch)).await.is_err());
         disk.freeze(false);
         assert_eq!(next_change(&mut watch).await, DiskChange::Well);
@@ -169,7 +170,8 @@ mod tests {
     #[test]
     fn what_becomes_durable_before_a_fault_is_seen_with_it() {
         let failed = DiskFault::Failed { detail: "no space".to_owned() };
-        // Whatever is looked at first, between the two looks message 0 becomes durable and the disk fails.
+        // Whichever is read first, between the two reads message 0 becomes durable and the disk
+        // fails.
         let looks = Cell::new(0);
         let is_later = || looks.replace(looks.get() + 1) > 0;
         let fault = || is_later().then(|| failed.clone());

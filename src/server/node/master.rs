@@ -27,7 +27,7 @@ use super::faults::NodeFaults;
 use super::{MAILBOX, NodeStopped, now};
 use crate::server::accepting::Accepting;
 
-/// A running master, as HTTP sees it. Cheap to clone.
+/// The handle of a running master. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MasterHandle {
     commands: Commands,
@@ -38,12 +38,12 @@ pub struct MasterHandle {
 }
 
 impl MasterHandle {
-    /// The log.
+    /// Returns the log.
     pub fn reader(&self) -> &LogReader {
         &self.reader
     }
 
-    /// An appender for the calling thread.
+    /// Creates an appender for the calling thread.
     ///
     /// # Panics
     /// Outside of a runtime with local tasks.
@@ -51,7 +51,7 @@ impl MasterHandle {
         Appender::new(&self.mailboxes, self.commands.clone())
     }
 
-    /// What `/health` shows.
+    /// Returns what `/health` shows.
     ///
     /// # Errors
     /// When the node has stopped.
@@ -59,7 +59,8 @@ impl MasterHandle {
         self.control.ask(LeaderControl::Health).await
     }
 
-    /// Forgets a secondary, and tells the health of what is left once that is written down.
+    /// Forgets a secondary, and returns the health of the rest of the cluster once that is
+    /// persisted.
     ///
     /// # Errors
     /// When the node has stopped; inside, when the secondary is unknown or live.
@@ -70,8 +71,9 @@ impl MasterHandle {
         self.control.ask(|answer| LeaderControl::Forget(name, answer)).await
     }
 
-    /// Takes no more messages and answers every waiting sender; returns when that is done. Those whose messages are on
-    /// their way to the disk are answered when they are there, or after `patience`.
+    /// Refuses further messages, answers every pending client, and returns when that is done.
+    /// Clients whose messages are on their way to the disk are answered when these are durable, or
+    /// after `patience`.
     ///
     /// # Errors
     /// When the node has stopped.
@@ -82,14 +84,15 @@ impl MasterHandle {
         }
     }
 
-    /// Returns the node's faults on demand.
+    /// Returns the handle of the node's faults.
     pub fn faults(&self) -> &NodeFaults {
         &self.faults
     }
 }
 
-/// Starts a master on the current runtime, with these faults from the start. It goes on where its
-/// log ends and serves secondaries on `listener` until `stop`; its tasks are counted by `tasks`.
+/// Starts a master on the current runtime, with these faults from the start. It continues at the
+/// end of its log and serves secondaries on `listener` until `stop`; its tasks are counted by
+/// `tasks`.
 ///
 /// # Panics
 /// When the options name another log than the one that was opened.

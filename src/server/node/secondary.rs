@@ -1,4 +1,4 @@
-//! The secondary's core task and its handle.
+//! A running secondary: its role in the core task, and its handle.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ use super::faults::NodeFaults;
 use super::{NodeStopped, now};
 use crate::server::net::Dialer;
 
-/// Where a secondary finds its master.
+/// The address of a secondary's master.
 #[derive(Clone, Debug)]
 pub struct MasterAddress {
     /// IP address or host name.
@@ -45,7 +45,7 @@ impl fmt::Display for MasterAddress {
     }
 }
 
-/// A running secondary, as HTTP sees it. Cheap to clone.
+/// The handle of a running secondary. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SecondaryHandle {
     control: ControlLane<FollowerControl>,
@@ -55,17 +55,17 @@ pub struct SecondaryHandle {
 }
 
 impl SecondaryHandle {
-    /// The log.
+    /// Returns the log.
     pub fn reader(&self) -> &LogReader {
         &self.reader
     }
 
-    /// Where the node dials its master: `host:port`.
+    /// Returns the address at which the node dials its master: `host:port`.
     pub fn master_address(&self) -> &str {
         &self.master_address
     }
 
-    /// What `/health` shows.
+    /// Returns what `/health` shows.
     ///
     /// # Errors
     /// When the node has stopped.
@@ -73,14 +73,14 @@ impl SecondaryHandle {
         self.control.ask(FollowerControl::Health).await
     }
 
-    /// Returns the node's faults on demand.
+    /// Returns the handle of the node's faults.
     pub fn faults(&self) -> &NodeFaults {
         &self.faults
     }
 }
 
-/// Starts a secondary on the current runtime, with these faults from the start. It goes on where its log ends and serves
-/// its master until `stop`; its tasks are counted by `tasks`.
+/// Starts a secondary on the current runtime, with these faults from the start. It continues at the
+/// end of its log and serves its master until `stop`; its tasks are counted by `tasks`.
 pub fn start_secondary(
     options: SecondaryOptions,
     faults: Faults,
@@ -129,7 +129,7 @@ fn core(
     (core, inbox, handle)
 }
 
-/// A secondary's part of its core task.
+/// The secondary's role in its core task.
 struct Follower {
     master_port: u16,
     dialer: Arc<Mutex<Dialer>>,
@@ -197,7 +197,7 @@ impl Follower {
     fn dial(&self) {
         let (dialer, dialed) = (self.dialer.clone(), self.dialed.clone());
         tokio::spawn(async move {
-            // One attempt at a time: the next begins when this one has told how it went.
+            // One attempt at a time: the next begins when this one has reported its result.
             let stream = dialer.lock().await.dial().await;
             // Fails when the node has stopped.
             let _ = dialed.send(stream).await;
@@ -205,7 +205,7 @@ impl Follower {
     }
 }
 
-/// Tells what answers at the wrong port.
+/// Adds advice to the reason where an HTTP server answered.
 fn explained(end: SessionEnd, port: u16) -> SessionEnd {
     match end {
         SessionEnd::HttpServer => SessionEnd::Garbage(format!(

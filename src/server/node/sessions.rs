@@ -22,8 +22,8 @@ pub(super) use self::reads::PeerRead;
 use self::reads::PeerReads;
 use crate::server::net::{OutboxSlot, QueuedEvent, SessionFactory, SessionHandle, TrackedFrame};
 
-/// Frames whose records are read from files again, for one session at the same time: those that were delayed, or are
-/// written twice. More would only hold memory.
+/// Most frames of one session whose records are read from files at the same time: those that were
+/// delayed, or are sent twice. More would only take up memory.
 const COLD_READS_MAX: usize = 16;
 
 /// The open sessions of a node, by number.
@@ -34,9 +34,10 @@ pub(super) struct Sessions {
     events: mpsc::Sender<QueuedEvent>,
     log: LogReader,
     reads: PeerReads,
-    /// What was read and is sent in this turn.
+    /// Records that were read and are sent in this iteration.
     taken: Vec<PeerRead>,
-    /// The run that was copied last in this turn: all secondaries that are as far are sent the same memory.
+    /// The run that was copied last in this iteration: secondaries at the same position are sent
+    /// the same memory.
     copied: Option<Records>,
     factory: SessionFactory,
     tasks: TaskTracker,
@@ -52,8 +53,8 @@ struct OpenSession {
 }
 
 impl Sessions {
-    /// No session yet. What happens on them goes to `events`, and what was read for them comes out at the other end;
-    /// their tasks are counted by `tasks`.
+    /// Creates an empty set of sessions. Their events go to `events`, the records that are read for
+    /// them to the receiver that is returned; their tasks are counted by `tasks`.
     pub(super) fn new(
         events: mpsc::Sender<QueuedEvent>,
         log: LogReader,
@@ -65,7 +66,7 @@ impl Sessions {
         (Self { open, next: 0, events, log, reads, taken, copied, factory, tasks }, results)
     }
 
-    /// Makes a session of a connection; none when the connection is broken already.
+    /// Opens a session on a connection; none when the connection is broken already.
     pub(super) fn open(&mut self, stream: TcpStream) -> Option<SessionId> {
         self.next += 1;
         let id = SessionId::new(self.next);
@@ -83,7 +84,7 @@ impl Sessions {
         }
     }
 
-    /// Reads a page or run for a session.
+    /// Starts to read a page or run for a session.
     pub(super) fn read(&mut self, session: SessionId, order: ReadOrder) {
         if let Some(open) = self.open.get_mut(&session) {
             let rests = open.gain.is_enough(order);
@@ -91,26 +92,27 @@ impl Sessions {
         }
     }
 
-    /// Takes what was read for a session: frames that are sent with it until the turn ends need no other read.
+    /// Takes records that were read for a session: frames that are sent with them until the
+    /// iteration ends need no other read.
     pub(super) fn take_read(&mut self, read: PeerRead) {
         self.taken.push(read);
     }
 
-    /// Ends a turn: what was read in it is forgotten, as far as it does not wait for a peer.
+    /// Ends an iteration: records that were read in it are dropped, unless they wait for a peer.
     pub(super) fn end_turn(&mut self) {
         self.taken.clear();
         self.copied = None;
     }
 
-    /// Notes that messages were appended: pages leave them the time.
+    /// Notes that messages were appended, so that pages leave them the time.
     pub(super) fn note_append(&self) {
         self.reads.pacer.note_append();
     }
 
-    /// Sends a frame, with the records that its run names.
+    /// Sends a frame, with the records of its run.
     ///
-    /// Records that lie in files are read on a thread that may wait for the disk, so that the core task does not: such
-    /// a frame may be overtaken by later ones.
+    /// Records that lie in files are read on a thread that may wait for the disk, so that the core
+    /// task does not: such a frame may be overtaken by later ones.
     pub(super) fn send(&mut self, session: SessionId, frame: Frame<IdRange>) {
         let Some(open) = self.open.get(&session) else { return };
         if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
@@ -144,7 +146,7 @@ impl Sessions {
         taken.records.as_ref().ok().filter(|records| records.range() == range).cloned()
     }
 
-    /// Sends a frame whose records are in files: one that was delayed, or comes a second time.
+    /// Sends a frame whose records are in files: one that was delayed, or is sent a second time.
     fn send_later(
         &self,
         session: SessionId,
@@ -171,14 +173,14 @@ impl Sessions {
         });
     }
 
-    /// Takes no more frames with messages from peers, since none of them is asked for any.
+    /// Accepts no more frames with messages from peers, since none of them is asked for any.
     pub(super) fn expect_no_messages(&self) {
         for open in self.open.values().filter(|open| open.is_asked.take()) {
             open.handle.expect_messages(false);
         }
     }
 
-    /// Looks at how far the frames on a session have got.
+    /// Returns how much of the frames on a session was sent.
     pub(super) fn look(&self, session: SessionId) -> LineView {
         self.open.get(&session).map_or_else(LineView::default, |open| open.handle.look())
     }
@@ -189,7 +191,8 @@ impl Sessions {
     }
 }
 
-/// Reads a run that is in memory, and no other. It is the last one where the same was asked for before in this turn.
+/// Reads a run that is in memory, and no other. Repeated reads of the same run in one iteration
+/// return the same memory.
 fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Option<Records> {
     if let Some(records) = last.as_ref().filter(|records| records.range() == range) {
         return Some(records.clone());
@@ -200,8 +203,9 @@ fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Option<R
     Some(records)
 }
 
-/// Puts a frame into a session's queue, with the records that its run names; an empty run has none. Where they cannot
-/// be read, who asked for them is told so, and any other frame is dropped: the log has told its node what is wrong.
+/// Puts a frame into a session's outbox, with the records of its run; an empty run has none. Where
+/// they cannot be read, the peer that asked for them gets an error, and any other frame is dropped:
+/// the log has reported the fault to its node.
 fn write(
     session: SessionId,
     slot: OutboxSlot,

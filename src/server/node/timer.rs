@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use tokio::time::{Sleep, sleep_until};
 
-/// A timer that stays set from one turn to the next. To set one takes a lock, and wakes the thread's own poll where no
-/// other is due as soon: that is a system call or two for each turn.
+/// A timer that stays set from one event-loop iteration to the next. Setting one takes a lock, and
+/// wakes the thread's own poll where no other is due as soon: that would be a system call or two
+/// per iteration.
 #[derive(Debug)]
 pub(super) struct DeadlineTimer {
     deadline: Instant,
@@ -15,12 +16,12 @@ pub(super) struct DeadlineTimer {
 }
 
 impl DeadlineTimer {
-    /// Creates one whose first deadline is `deadline`.
+    /// Creates a timer whose first deadline is `deadline`.
     pub(super) fn new(deadline: Instant) -> Self {
         Self { deadline, sleep: Box::pin(sleep_until(deadline.into())) }
     }
 
-    /// Sleeps until `deadline`; for ever without one. Cancel safe.
+    /// Sleeps until `deadline`, or without end where there is none. Cancel safe.
     pub(super) async fn sleep_to(&mut self, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return future::pending().await };
         if deadline != self.deadline {

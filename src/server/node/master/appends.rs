@@ -1,4 +1,4 @@
-//! What senders ask of a master's core task.
+//! How a master's core task handles the commands of clients.
 
 use std::time::Instant;
 
@@ -19,12 +19,12 @@ use crate::server::node::{ClientAppend, SenderKey, wall_clock_ms};
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
 
-/// Bytes of the records of a batch that is compared by the core task itself, at most: it takes less
-/// time than handing it over. Larger ones would be felt by other senders.
+/// Most bytes of the records of a batch that the core task compares itself: it takes less time than
+/// passing it to another thread. Larger ones would delay other clients.
 const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
 impl Core<Leader> {
-    /// Tells the machine what a comparison found.
+    /// Passes the result of a comparison to the machine.
     pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
         match compared {
             Compared::Batch { waiter, first, compared } => {
@@ -37,7 +37,7 @@ impl Core<Leader> {
         }
     }
 
-    /// Takes an append, or lets a large one wait for its turn. Returns how much work it was.
+    /// Takes an append, or defers a large one. Returns how much work it was.
     pub(super) fn take_append(
         &mut self,
         now: Instant,
@@ -54,7 +54,7 @@ impl Core<Leader> {
         work
     }
 
-    /// Has the machine decide about an append, and does what it decides.
+    /// Asks the machine about an append, and carries out its decision.
     pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: ClientAppend) {
         let request = AppendRequest {
             wait: append.wait,
@@ -66,8 +66,8 @@ impl Core<Leader> {
         self.admitted(now, waiter, append, admitted);
     }
 
-    /// Does what the machine decided about a batch. Comparisons is done at once where what is compared is in memory and
-    /// small.
+    /// Carries out the machine's decision about a batch. A comparison is done at once where the
+    /// stored batch is in memory and small.
     fn admitted(
         &mut self,
         now: Instant,
@@ -94,7 +94,7 @@ impl Core<Leader> {
         }
     }
 
-    /// A batch is compared on another thread.
+    /// Passes the result of a comparison on another thread to the machine.
     pub(super) fn batch_compared(
         &mut self,
         now: Instant,
@@ -117,7 +117,7 @@ impl Core<Leader> {
         }
     }
 
-    /// Appends a batch that was taken.
+    /// Appends a batch that was admitted.
     fn write(&mut self, id: MessageId, append: &ClientAppend) {
         let accepted_ms = *self.role.accepted_ms.get_or_insert_with(wall_clock_ms);
         let (key, batch) = (append.key.as_deref().map(SenderKey::key), &append.batch);
@@ -135,7 +135,7 @@ impl Core<Leader> {
         }
     }
 
-    /// Lets a sender wait for a message that is there.
+    /// Lets a client wait for a stored message.
     pub(super) fn join(&mut self, now: Instant, waiter: WaiterId, id: MessageId, wait: Wait) {
         if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait, false) {
             self.refuse(waiter, refusal);
@@ -158,7 +158,7 @@ fn append_work(append: &ClientAppend) -> usize {
     append_bytes(append) + RECORD_WORK * append.batch.len()
 }
 
-/// The beginning of the first message, for a log line.
+/// Returns the beginning of the first message, for a log line.
 fn preview(batch: &Batch) -> &str {
     let text = batch.iter().next().unwrap_or_default();
     let end = text.floor_char_boundary(PREVIEW_BYTES);

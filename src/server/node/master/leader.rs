@@ -1,4 +1,4 @@
-//! What a master's core task does beside driving its machine.
+//! The master's role in its core task.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,21 +16,22 @@ use crate::server::node::completions::{Completions, Mailboxes};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
 
-/// A master's part of its core task.
+/// The master's role in its core task.
 pub(super) struct Leader {
     pub(super) completions: Completions,
     pub(super) comparisons: Comparisons,
     pub(super) large: LargeAppends,
-    /// When the messages of this turn were accepted, in milliseconds since 1970; none before the first.
+    /// The time at which the messages of this iteration were accepted, in milliseconds since 1970;
+    /// none before the first.
     pub(super) accepted_ms: Option<u64>,
-    /// Who is answered when the list of names of that version is written down.
+    /// Requests to forget a secondary, answered when the membership of that version is persisted.
     forgetting: Vec<(u64, Forgotten)>,
-    /// Who is answered when no sender waits any more.
+    /// Requests to stop, answered when no client is pending any more.
     stopping: Vec<oneshot::Sender<()>>,
 }
 
 impl Leader {
-    /// A master whose senders get their answers through these mailboxes.
+    /// Creates the role of a master whose clients get their outcomes through these mailboxes.
     pub(super) fn new(mailboxes: Mailboxes, comparisons: Comparisons) -> Self {
         Self {
             completions: Completions::new(mailboxes),
@@ -91,7 +92,7 @@ impl NodeRole for Leader {
                 core.role.stopping.push(answer);
             }
             LeaderCommand::GiveUp(answer) => {
-                // Whatever is durable by now is told as such.
+                // What is durable by now is reported as such.
                 core.take_log_changes(now);
                 core.give_up(now);
                 core.role.stopping.push(answer);
@@ -168,7 +169,7 @@ impl NodeRole for Leader {
 }
 
 impl Core<Leader> {
-    /// Answers those whose secondary is forgotten for good, or never will be.
+    /// Answers the requests whose secondary is forgotten for good, or never will be.
     fn answer_forgetting(&mut self, now: Instant) {
         let written = self.machine.get_ref().remembered_version();
         for (version, answer) in std::mem::take(&mut self.role.forgetting) {

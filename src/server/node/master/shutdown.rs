@@ -1,4 +1,4 @@
-//! How a master's core task ends: whoever waits is answered.
+//! How a master's core task ends: every pending client is answered.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,14 +16,16 @@ impl Core<Leader> {
         self.refuse_large(now);
     }
 
-    /// Has the large appends that wait refused, since the node stops: their senders need not wait.
+    /// Passes the deferred appends to the machine, which refuses them since the node stops: their
+    /// clients need not wait.
     pub(super) fn refuse_large(&mut self, now: Instant) {
         while let Some((waiter, append)) = self.role.large.pop() {
             self.append(now, waiter, append);
         }
     }
 
-    /// The task ends: whoever still waits or wrote to it meanwhile is answered, and nobody can write any more.
+    /// Ends the task: answers every client that is pending or sent something meanwhile, and closes
+    /// the queue.
     pub(super) fn end(
         mut self,
         mut inbox: Inbox<Leader>,
@@ -36,7 +38,8 @@ impl Core<Leader> {
         commands.extend(std::iter::from_fn(|| inbox.commands.try_recv().ok()));
         for (command, _room) in commands {
             match command {
-                // Refused, unless it was sent before: then it may be in the log, and its sender is told so.
+                // Refused, unless it was sent before: then it may be in the log, and its client is
+                // told so.
                 LeaderCommand::Append { waiter, append } => self.append(now, waiter, append),
                 LeaderCommand::Wait { waiter, id, wait } => self.join(now, waiter, id, wait),
                 _ => {}

@@ -1,4 +1,4 @@
-//! What a secondary's core task takes in a turn.
+//! What a secondary's core task handles in one iteration.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -33,7 +33,7 @@ fn paused() -> Faults {
     Faults { paused: true, ..Faults::default() }
 }
 
-/// Asks something that is answered in a later turn.
+/// Asks something that is answered in a later iteration.
 fn asked<F: Future>(question: F) -> Pin<Box<F>> {
     let mut question = Box::pin(question);
     assert!(answer(&mut question).is_none());

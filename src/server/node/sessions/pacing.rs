@@ -1,11 +1,12 @@
-//! Pages wait while messages come, so that secondaries that catch up leave the appends most of the time.
+//! Paces catch-up reads while messages are appended, so that appends keep most of the time.
 //!
-//! A page costs more than the node's own work: it is written, read at the other end, checked and stored, on a machine
-//! that may be the same. So no rate is set. While messages come, one page is made after the other, and after each there
-//! is a rest that is as long as the page took, several times: on a machine that is busy, pages take longer, and so do
-//! the rests. Where no messages come, pages do not wait. A peer that hardly gets nearer to the end of the log so, since
-//! messages come nearly as fast as its pages, has the next one without a rest before it: appends get slower then, and
-//! the secondary gets ready.
+//! A page costs more than the node's own work: it is written, read at the other end, checked and
+//! stored, on a machine that may be the same. So no rate is set. While messages are appended, one
+//! page is made after the other, and after each there is a rest of several times the time that the
+//! page took: on a busy machine pages take longer, and so do the rests. Without appends, pages do
+//! not wait. A peer that hardly gains on the end of the log, since messages are appended nearly as
+//! fast as its pages arrive, gets the next one without a rest before it: appends get slower then,
+//! and the secondary becomes ready.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,41 +17,43 @@ use acklog_threads::lock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-/// Time of rest for each unit of time that a page took. Less: several secondaries that catch up at once leave appends
-/// too little. More: they catch up later than they could.
+/// Rest for each unit of time that a page took. Less: several secondaries that catch up at once
+/// leave appends too little time. More: they catch up later than they could.
 const RESTS: u32 = 3;
 
-/// A page that takes longer is waited for no longer before the next: it waits for a disk or a slow line, and not
-/// for this machine. Shorter: pages come too close where the machine is busy. Longer: one slow line holds the others
-/// up.
+/// Longest time that a page is charged for: one that takes longer waits for a disk or a slow line,
+/// and not for this machine. Shorter: pages follow too closely on a busy machine. Longer: one slow
+/// line delays the others.
 const SLOT_MAX: Duration = Duration::from_millis(2);
 
-/// Time without an append after which pages do not wait: a client that sends one message after the other sends one
-/// within it.
+/// Time without an append after which pages do not wait: a client that sends one message after the
+/// other sends one within it.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// How far a page may be late and the next one come sooner for it: timers have steps of a millisecond.
+/// Most time by which a page that is late lets the next one start sooner: timers have steps of a
+/// millisecond.
 const LATE_MAX: Duration = Duration::from_millis(2);
 
-/// Messages that a page brings for each that comes meanwhile, at least, where the next one has a rest before it. Fewer:
-/// a secondary needs many times as long to become ready. More: appends lose more of their time to it.
+/// Least number of messages that a page brings for each one appended meanwhile, where the next page
+/// has a rest before it. Fewer: a secondary needs many times as long to become ready. More: appends
+/// lose more of their time to it.
 const GAIN_MIN: u64 = 2;
 
-/// Says when the next page may be made. A clone is the same one.
+/// Decides when the next page may be made. A clone is the same pacer.
 #[derive(Clone, Debug)]
 pub(in crate::server::node) struct PagePacer(Arc<PacerState>);
 
 #[derive(Debug)]
 struct PacerState {
     since: Instant,
-    /// When the last append came, in microseconds since `since`; 0: none has.
+    /// Time of the last append, in microseconds since `since`; 0: there was none.
     appended_us: AtomicU64,
-    /// One page at a time, in the order in which they were asked for.
+    /// Grants one page at a time, in the order of the requests.
     in_turn: Arc<Semaphore>,
     rest_until: Mutex<Instant>,
 }
 
-/// The turn of a page. When it is dropped, the rest begins.
+/// The slot of one page. The rest begins when it is dropped.
 #[derive(Debug)]
 pub(super) struct PageSlot {
     pacer: PagePacer,
@@ -60,7 +63,7 @@ pub(super) struct PageSlot {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Whether what is read for one peer brings it nearer to the end of the log.
+/// How much what is read for one peer brings it nearer to the end of the log.
 #[derive(Debug, Default)]
 pub(super) struct Gain {
     /// Where the last read began, and where the log ended then.
@@ -68,11 +71,11 @@ pub(super) struct Gain {
 }
 
 impl Gain {
-    /// Notes what is read next. Returns whether the peer gained enough by what was read before.
+    /// Records the next read. Returns whether the peer gained enough by the last one.
     pub(super) fn is_enough(&mut self, order: ReadOrder) -> bool {
         let now = (order.from.get(), order.until.get());
         let last = self.last.replace(now);
-        // One that asks for the same again gains nothing, and is not helped by more of it.
+        // A peer that asks for the same again gains nothing, and more of it does not help.
         last.is_none_or(|last| {
             now.0 <= last.0 || (now.1.saturating_sub(last.1)) * GAIN_MIN <= now.0 - last.0
         })
@@ -80,7 +83,7 @@ impl Gain {
 }
 
 impl PagePacer {
-    /// No append has come.
+    /// Creates a pacer that has seen no append.
     pub(super) fn new() -> Self {
         let since = Instant::now();
         Self(Arc::new(PacerState {
@@ -97,15 +100,15 @@ impl PagePacer {
         self.0.appended_us.store(us.max(1), Ordering::Relaxed);
     }
 
-    /// When nobody is taken to append any more; none: nobody is.
+    /// Returns when appends count as having stopped; none where they have.
     fn quiet_at(&self) -> Option<Instant> {
         let us = self.0.appended_us.load(Ordering::Relaxed);
         let quiet_at = self.0.since + Duration::from_micros(us) + QUIET;
         (us > 0 && quiet_at > Instant::now()).then_some(quiet_at)
     }
 
-    /// Waits for the turn of a page; none where it need not have one. Where it `rests` it waits for the end of the rest
-    /// too, and another follows. Cancel safe.
+    /// Waits for the slot of a page; none where it needs none. Where it `rests` it waits for the
+    /// end of the last rest too, and another one follows. Cancel safe.
     pub(super) async fn slot(&self, rests: bool) -> Option<PageSlot> {
         self.quiet_at()?;
         let permit = self.0.in_turn.clone().acquire_owned().await.ok()?;
@@ -126,7 +129,7 @@ impl PagePacer {
 }
 
 impl PageSlot {
-    /// When it is over at the latest.
+    /// Returns the time at which it ends at the latest.
     pub(super) fn end(&self) -> Instant {
         self.began + SLOT_MAX
     }
@@ -155,7 +158,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Appends and takes a turn of that long. Returns how long it was waited for.
+    /// Appends, and holds a slot for that long. Returns how long it was waited for.
     async fn page(pacer: &PagePacer, long: Duration) -> Duration {
         pacer.note_append();
         let asked = Instant::now();
@@ -188,7 +191,7 @@ mod tests {
         pause();
         let pacer = PagePacer::new();
         assert!(pacer.slot(true).await.is_none(), "none ever came");
-        // Long rests are owed; the last append is long ago before they are over.
+        // Long rests are due; the last append is long ago before they are over.
         page(&pacer, MS).await;
         *pacer.0.rest_until.lock().unwrap() = Instant::now() + 10 * QUIET;
         let asked = Instant::now();
@@ -200,7 +203,8 @@ mod tests {
     async fn all_peers_get_to_the_end_of_a_log_that_grows_faster_than_pages_with_rests_come() {
         pause();
         let (pacer, begun) = (PagePacer::new(), Instant::now());
-        // Three messages a millisecond; a page of 100 takes one. With rests, 16 peers get one in 64 ms each.
+        // Three messages a millisecond; a page of 100 takes one. With rests, 16 peers get one in 64
+        // ms each.
         let end = || 10_000 + 3 * begun.elapsed().as_millis() as u64;
         let mut peers: VecDeque<_> = (0..16).map(|_| (0, Gain::default())).collect();
         for _ in 0..10_000 {
