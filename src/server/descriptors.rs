@@ -1,8 +1,8 @@
-//! How the process's descriptors are divided.
+//! Divides the process's file descriptors between its parts.
 //!
-//! Clients decide how many connections there are, so these get what the parts leave that must not
-//! lack: a log that cannot open its next file takes no more messages, and a secondary that cannot
-//! be let in counts for nothing.
+//! Clients decide how many connections there are, so they get what is left by the parts that must
+//! not run out: a log that cannot open its next file accepts no more messages, and a secondary that
+//! cannot connect counts for nothing.
 
 use acklog_protocol::STRANGERS_MAX;
 use rustix::process::{Resource, getrlimit};
@@ -10,28 +10,27 @@ use rustix::process::{Resource, getrlimit};
 /// For the process itself: standard streams, listeners, and a few for each thread's runtime.
 const PROCESS: u64 = 64 + 4 * 64;
 
-/// For the log: 32 old segments and the last one, the manifest, indexes, and those that are made
-/// beside them.
+/// For the log: 32 old segments and the active one, the manifest, indexes, and those that are being
+/// created.
 const LOG: u64 = 64;
 
 /// For members of the cluster: most secondaries, each with a connection that may be replaced.
 const MEMBERS: u64 = 2 * 255;
 
-/// For connections to the communication port that have not told who they are.
+/// For pending sessions: connections to the communication port before their handshake.
 const PENDING_SESSIONS: u64 = STRANGERS_MAX as u64;
 
-/// Fewest of these, however small the limit is: secondaries come in among them.
+/// Fewest pending sessions, however small the limit is: secondaries begin as such.
 const PENDING_SESSIONS_MIN: u64 = 4;
 
-/// What a node with one secondary has open before any client comes: a small limit is divided behind
-/// these.
+/// Descriptors of a node with one secondary before any client connects: a small limit is divided
+/// after these.
 const LEAST: u64 = 40;
 
 /// Fewest HTTP connections, however small the limit is.
 const HTTP_MIN: u64 = 4;
 
-/// Returns how many HTTP connections a master may have: at least half of what is left of a small
-/// limit, which leaves little for anything.
+/// Returns the limit of a master's HTTP connections: at least half of the rest of a small limit.
 pub(crate) fn http_connections_of_master() -> usize {
     http_connections(MEMBERS + PENDING_SESSIONS)
 }
@@ -41,8 +40,7 @@ pub(crate) fn http_connections_of_secondary() -> usize {
     http_connections(2)
 }
 
-/// Returns how many connections a master may have that have not told who they are: a quarter of a
-/// small limit.
+/// Returns the limit of a master's pending sessions: a quarter of a small limit.
 pub(crate) fn pending_sessions() -> usize {
     pending_sessions_of_limit(limit())
 }

@@ -1,4 +1,4 @@
-//! The way of lines to standard error, with a count of those that are lost on it.
+//! Writes lines to standard error, and counts those that are lost on the way.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::format::LineFormat;
 
-/// Hands lines to the thread that writes them. Lines that it has no room for are dropped, and the next
-/// line that gets through tells how many.
+/// Passes lines to the thread that writes them. Lines for which it has no space are dropped, and
+/// the next line that is accepted is preceded by their number.
 #[derive(Clone)]
 pub(super) struct LogLines {
     inner: NonBlocking,
     lost: ErrorCounter,
-    /// How many of them were told.
+    /// How many of them were reported.
     told: Arc<AtomicU64>,
     format: Arc<LineFormat>,
 }
@@ -30,8 +30,8 @@ impl LogLines {
         self.lost.dropped_lines() as u64
     }
 
-    /// Tells what is lost and was not told yet. Returns whether the line got through, or there is
-    /// nothing to tell.
+    /// Reports the lines that are lost and were not reported yet. Returns whether the report was
+    /// accepted, or there is nothing to report.
     pub(super) fn tell_lost(&mut self) -> bool {
         let (lost, told) = (self.lost(), self.told.load(Ordering::Relaxed));
         if lost <= told {
@@ -63,14 +63,14 @@ impl Write for LogLines {
     }
 }
 
-/// Writes lines to where they go at last. Lines that are not taken there, as by a file on a full disk,
-/// are counted, and that is told before the next line that is.
+/// Writes lines to their destination. Lines that it does not accept, as a file on a full disk, are
+/// counted and reported before the next line that it accepts.
 pub(super) struct WholeLines<W> {
     pub(super) inner: W,
     format: Arc<LineFormat>,
-    /// Lines that were not taken, or not as a whole, and not told of.
+    /// Lines that were not written, or not as a whole, and are not reported yet.
     lost: u64,
-    /// Whether a part of a line stands at the end.
+    /// Whether the output ends with a part of a line.
     is_torn: bool,
 }
 

@@ -16,13 +16,13 @@ use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
 use super::response::{APPLICATION_JSON, ResponseBody};
 use crate::server::node::{Appender, ClientAppend, NoOutcome, SenderKey};
 
-/// The header in which a sender names its message.
+/// The header of the idempotency key.
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
 
-/// Reads a message or a batch, appends it, and waits for its outcome, for as long as it takes.
+/// Reads a message or a batch, appends it, and waits for its outcome, without a timeout of its own.
 ///
-/// Dropping the future before the body was read drops what was sent; dropping it later forgets the
-/// waiter only.
+/// Dropping the future before the body was read drops the body; dropping it later only cancels the
+/// wait.
 ///
 /// # Errors
 /// When the message was not stored, or its write concern does not hold yet.
@@ -36,29 +36,29 @@ pub(super) async fn append(
     let ParsedAppend { batch, count, wait } = request::parse(&bytes, limits.message_bytes)?;
     drop(bytes);
     let key = sender_key(headers)?.map(Box::new);
-    // The share goes along: what was parsed takes up memory until the core task has taken it, and
-    // a sender that waits behind that holds none.
+    // The share goes along: the parsed messages take up memory until the core task has taken them,
+    // and a client that waits after that holds none.
     answer(appender.append(ClientAppend { batch, key, wait, share }).await, count)
 }
 
-/// The sender's name for its message or batch.
+/// Returns the idempotency key of a request.
 ///
 /// # Errors
-/// When it is none, or there are several.
+/// When it is invalid, or given more than once.
 fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, RequestProblem> {
     let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(RequestProblem::Key("it is given more than once".to_owned()));
     }
-    // What is no text is no visible ASCII either; the key's own rules say so.
+    // Bytes that are not UTF-8 are not visible ASCII either, which the key's own rules refuse.
     let text = String::from_utf8_lossy(value.as_bytes());
     let key =
         text.parse::<IdempotencyKey>().map_err(|error| RequestProblem::Key(error.to_string()))?;
     Ok(Some(key.into()))
 }
 
-/// The answer to an append.
+/// Returns the answer to an append.
 fn answer(
     outcome: Result<Outcome, NoOutcome>,
     count: Option<usize>,
@@ -70,7 +70,8 @@ fn answer(
     committed(outcome, count).map(|accepted| created(&accepted))
 }
 
-/// What is known about a message whose write concern holds, or a batch that has so many.
+/// Returns what is known about a message, or about a batch of `count` messages, whose write concern
+/// holds.
 ///
 /// # Errors
 /// Any other outcome.
@@ -93,7 +94,7 @@ pub(super) fn committed(
 
 fn created(accepted: &Accepted) -> Response<ResponseBody> {
     let receipt = &accepted.receipt;
-    // Room for the names too, in most clusters.
+    // Enough for the names of nodes too, in most clusters.
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
     accepted.write(&mut out);

@@ -2,13 +2,13 @@
 //!
 //! hyper looks for the end of a connection only while it has nothing else to read. A client that
 //! sends its next request early, or a stray line end, and then hangs up would stay unnoticed for as
-//! long as its request waits. So a handler that waits looks at the socket's state itself, beside
-//! hyper and without taking a byte from it ([`ClientWatch`]).
+//! long as its request waits. So a waiting handler checks the socket's state itself, beside hyper
+//! and without reading a byte from it ([`ClientWatch`]).
 //!
 //! The end of the client's half alone does not tell whether it still reads: some clients shut down
-//! their sending half behind the request and wait for the answer. Whoever has closed the socket
-//! altogether answers anything that is sent with a reset. So a client whose half has ended gets an
-//! interim `100 Continue` now and then, which every HTTP/1.1 client passes over (RFC 9110, 15.2).
+//! their sending half after the request and wait for the answer. A client that has closed the
+//! socket altogether answers anything that is sent with a reset. So a client whose half has ended
+//! gets an interim `100 Continue` now and then, which every HTTP/1.1 client skips (RFC 9110, 15.2).
 
 mod refusal;
 
@@ -31,81 +31,81 @@ use self::refusal::{RequestHead, refusal};
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// How long a connection may be silent before the system asks the peer whether it is there, in
-/// time. Shorter: idle clients are woken more often. Longer: vanished ones are noticed later.
+/// Idle time of a connection after which the system probes the peer. Shorter: idle clients are
+/// woken more often. Longer: vanished ones are noticed later.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 
-/// Time between two such questions.
+/// Time between two probes.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 
-/// Questions without an answer after which the connection counts as broken. On Linux
-/// [`UNACKNOWLEDGED_MAX`] counts instead.
+/// Probes without a response after which the connection counts as broken. On Linux
+/// [`UNACKNOWLEDGED_MAX`] applies instead.
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// How long sent bytes, or questions, may stay unacknowledged before the system gives the connection up, in time.
-/// Longer than [`UNREAD_MAX`], which tells why in the log; below two minutes, within which a client
-/// that vanished is to be noticed.
+/// Longest time for which sent bytes, or probes, may stay unacknowledged before the system closes
+/// the connection. Longer than [`UNREAD_MAX`], which logs the reason; below two minutes, within
+/// which a vanished client is to be noticed.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(90);
 
-/// How long a client may take none of the bytes that wait for it, in time. Shorter: a reader that
-/// stops for a while loses its listing. Longer: readers that stopped hold memory that others wait
-/// for.
+/// Longest time for which a client may read none of the bytes that wait for it. Shorter: a reader
+/// that pauses for a while loses its listing. Longer: readers that stopped hold memory that others
+/// wait for.
 const UNREAD_MAX: Duration = Duration::from_secs(60);
 
-/// How long an answer is awaited after the client's half has ended before the client is asked
-/// whether it is there, in time. Shorter: clients that shut down their sending half see interim
-/// answers where the final one is a moment away. Longer: clients that hung up are noticed later.
+/// Time for the answer after the client's half has ended, before the client is probed. Shorter:
+/// clients that shut down their sending half see interim answers where the final one is a moment
+/// away. Longer: clients that hung up are noticed later.
 const HALF_CLOSED_GRACE: Duration = Duration::from_secs(2);
 
-/// Time between two looks at a connection of which the system sends no more news.
+/// Time between two checks of a connection that the system does not report on any more.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Time between two interim answers to a client whose half has ended. Shorter: more bytes for
 /// clients that do read. Longer: one that hangs up later is noticed later.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-/// Unread bytes behind a waiting request from which on the end of the client's half may be hidden:
-/// it does not arrive before what was sent before it, and for that there may be no room. Less than
-/// any window that the system grants; more than what a client sends by mistake.
+/// Unread bytes after a waiting request from which on the end of the client's half may be hidden:
+/// it arrives only after the bytes sent before it, and these may not fit. Less than any window that
+/// the system grants; more than a client sends by mistake.
 const UNREAD_BYTES_HIDE_END: u64 = 16 * 1024;
 
-/// What a client that may be gone is sent.
+/// The probe of a client that may be gone.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A stream to a client.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {
-    /// Whether the client's half has ended, or the connection is broken. Pending while there is
-    /// neither that nor something to read.
+    /// Returns whether the client's half has ended, or the connection is broken. Pending while it
+    /// is neither, and there is nothing to read.
     fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>;
 
-    /// Sends bytes without waiting, and returns how many were taken.
+    /// Sends bytes without waiting, and returns how many were accepted.
     ///
     /// # Errors
-    /// When the connection is broken, or takes nothing now.
+    /// When the connection is broken, or accepts nothing now.
     fn try_send(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Fails when the connection is broken.
+    /// Checks that the connection is not broken.
     ///
     /// # Errors
-    /// Why it is broken.
+    /// The reason why it is broken.
     fn check(&self) -> io::Result<()>;
 
-    /// Returns how many bytes came that nobody has read.
+    /// Returns the number of bytes that have arrived and are not read.
     ///
     /// # Errors
     /// The system's.
     fn unread_bytes(&self) -> io::Result<u64>;
 
-    /// Has the connection reset when it is closed, also by the end of the process, so that the client
-    /// sees that something lacks; or not any more.
+    /// Sets whether the connection is reset when it is closed, also by the end of the process, so
+    /// that the client sees that the answer is incomplete.
     fn reset_on_close(&self, resets: bool);
 }
 
 impl Stream for TcpStream {
     fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         ready!(self.poll_read_ready(cx))?;
-        // Is there at once, since the socket is ready; what this waker misses the next look sees.
+        // Ready at once, since the socket is ready; what this waker misses the next check sees.
         let state = pin!(self.ready(Interest::READABLE));
         match state.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(state) => Poll::Ready(state.map(|state| state.is_read_closed())),
@@ -131,7 +131,7 @@ impl Stream for TcpStream {
     }
 }
 
-/// Has the system notice a client that vanished without a word.
+/// Sets up the system to detect a client that vanished without closing the connection.
 ///
 /// # Errors
 /// The system's: the connection is gone.
@@ -147,33 +147,33 @@ pub(super) fn notice_silence(stream: &std::net::TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// What hyper's end and the watching end of a connection share.
+/// The state that hyper's end and the watching end of a connection share.
 struct ClientState<S> {
     stream: RefCell<S>,
-    /// Whether all that hyper wrote was taken, so that an interim answer comes between two answers
-    /// and not into the middle of one.
+    /// Whether all that hyper wrote was accepted, so that an interim answer stands between two
+    /// answers and not inside one.
     is_flushed: Cell<bool>,
     /// The rest of an interim answer that was sent in part.
     interim: Cell<&'static [u8]>,
-    /// Whether the end of the connection tells the client where the answer ends. It is set to be
-    /// reset then until hyper closes it.
+    /// Whether the end of the connection marks the end of the answer. Then it is set to be reset
+    /// until hyper closes it.
     ends_answer: Cell<bool>,
-    /// The head of the next request, as far as it came.
+    /// The head of the next request, as far as it has arrived.
     head: RefCell<RequestHead>,
 }
 
 /// hyper's end of a connection.
 pub(super) struct ClientStream<S: Stream> {
     shared: Rc<ClientState<S>>,
-    /// Set while the client takes nothing.
+    /// Set while the client reads nothing.
     unread: Option<Unread>,
-    /// Bytes of hyper's that something else is sent in place of.
+    /// Bytes of hyper's that are replaced by another answer.
     replaced: Option<usize>,
 }
 
-/// A client takes nothing of what waits for it.
+/// The state of a client that reads nothing of what waits for it.
 struct Unread {
-    /// When it took something last.
+    /// When it last read something.
     since: Instant,
     timer: Pin<Box<Sleep>>,
 }
@@ -200,7 +200,7 @@ impl<S: Stream> ClientStream<S> {
         (Self { shared, unread: None, replaced: None }, watch)
     }
 
-    /// Fails once the client took nothing for [`UNREAD_MAX`].
+    /// Fails once the client has read nothing for [`UNREAD_MAX`].
     fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let unread = self.unread.get_or_insert_with(|| Unread {
             since: Instant::now(),
@@ -218,7 +218,7 @@ impl<S: Stream> ClientStream<S> {
         }
     }
 
-    /// Writes what `write` writes, behind the rest of an interim answer.
+    /// Writes what `write` writes, after the rest of an interim answer.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -316,28 +316,28 @@ impl<S: Stream> AsyncWrite for ClientStream<S> {
 }
 
 impl<S: Stream> ClientWatch<S> {
-    /// Notes that hyper has read the head of a request, whose body has so many bytes; none where
-    /// its chunks tell. To be called before hyper reads on.
+    /// Notes that hyper has read the head of a request, whose body has so many bytes; none where it
+    /// arrives in chunks. To be called before hyper reads on.
     pub(super) fn head_was_read(&self, body_bytes: Option<u64>) {
         self.0.head.borrow_mut().was_read(body_bytes);
     }
 
-    /// Whether hyper closes the connection behind an answer now, since a part of the request's body
-    /// did not come. Of a body in chunks that is not known.
+    /// Returns whether hyper closes the connection after an answer now, since a part of the
+    /// request's body did not arrive. Not known for a body in chunks.
     pub(super) fn lacks_body(&self) -> bool {
         self.0.head.borrow().lacks_body()
     }
 
-    /// Has the connection reset if it ends before hyper closes it: for an answer that only the end
-    /// of the connection ends, as a listing's for an HTTP/1.0 client. A clean end would make what
-    /// came until then look like all of it.
+    /// Sets the connection to be reset if it ends before hyper closes it: for an answer that only
+    /// the end of the connection ends, as a listing's for an HTTP/1.0 client. A clean end would
+    /// make an incomplete answer look complete.
     pub(super) fn ends_answer(&self) {
         self.0.ends_answer.set(true);
         self.0.stream.borrow().reset_on_close(true);
     }
 
-    /// Returns once the client of a waiting request is gone: its connection is broken or, where its
-    /// half has ended, it does not answer for its other half. Cancel safe.
+    /// Waits until the client of a waiting request is gone: its connection is broken or, where its
+    /// half has ended, it does not respond for its other half. Cancel safe.
     ///
     /// HTTP/1.0 knows no interim answers: such a client counts as gone [`HALF_CLOSED_GRACE`] after
     /// the end of its half.
@@ -372,7 +372,7 @@ impl<S: Stream> ClientWatch<S> {
         Ok((stream.unread_bytes()? >= UNREAD_BYTES_HIDE_END).then_some(false))
     }
 
-    /// Sends an interim answer, unless one is on its way or other bytes are.
+    /// Sends an interim answer, unless one or other bytes are being sent.
     fn ask(&self, version: Version, closed: bool) -> io::Result<()> {
         if version < Version::HTTP_11 {
             let hung_up = || io::Error::new(io::ErrorKind::UnexpectedEof, "the client hung up");
@@ -383,7 +383,7 @@ impl<S: Stream> ClientWatch<S> {
         }
         match self.0.stream.borrow().try_send(INTERIM) {
             Ok(sent) => self.0.interim.set(INTERIM.get(sent..).unwrap_or_default()),
-            // A full line has bytes on it that tell the same.
+            // A full socket buffer has bytes that serve as a probe as well.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! `/faults`: faults on demand as JSON.
+//! `/faults`: the injected faults as JSON.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::params::{whole, without_byte_order_mark};
 use super::problem::{RequestProblem, clip};
 use super::response::{ResponseBody, json_response};
 
-/// Returns the answer to everything that leaves faults in force: these.
+/// Returns the answer that shows the faults in force.
 pub(super) fn shown(faults: Faults) -> Response<ResponseBody> {
     json_response(&api::Faults {
         send_delay_ms: faults.send_delay.map(range),
@@ -30,7 +30,7 @@ pub(super) fn disconnected(connections: usize) -> Response<ResponseBody> {
     json_response(&api::Disconnected { disconnected: connections as u64 })
 }
 
-/// A range in milliseconds, whole ones without a point.
+/// Returns a range in milliseconds, whole ones without a decimal point.
 fn range(range: DelayRange) -> [Number; 2] {
     [range.min(), range.max()].map(|delay| match delay.as_micros() as u64 {
         micros if micros.is_multiple_of(1000) => (micros / 1000).into(),
@@ -38,11 +38,10 @@ fn range(range: DelayRange) -> [Number; 2] {
     })
 }
 
-/// Reads the faults of a request's body. What is missing or null is none.
+/// Reads the faults of a request's body. A member that is missing or null means none.
 ///
 /// # Errors
-/// When the body is no JSON object, has a member that is not known, or one with a value that it
-/// cannot have.
+/// When the body is not a JSON object, has an unknown member, or a member with an invalid value.
 pub(super) fn parse(body: &[u8]) -> Result<Faults, RequestProblem> {
     let body = without_byte_order_mark(body);
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -55,7 +54,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Faults, RequestProblem> {
     }
 }
 
-/// Faults as a body has them. Read by hand, so that nothing but these few values is ever made.
+/// Faults as a body has them. Read by hand, so that nothing but these few values is ever allocated.
 #[derive(Default)]
 struct Wanted(Faults);
 
@@ -96,7 +95,7 @@ impl<'de> Visitor<'de> for WantedVisitor {
     }
 }
 
-/// Sets the fault of a member, and says where that fails which values it can have.
+/// Sets the fault of a member; an error says which values it accepts.
 fn set(faults: &mut Faults, name: &str, value: &FaultValue) -> Result<(), &'static str> {
     if matches!(value, FaultValue::Null) {
         return Ok(());
@@ -132,7 +131,7 @@ fn rate(value: &FaultValue) -> Result<Rate, &'static str> {
 
 fn delay(value: &FaultValue) -> Result<DelayRange, &'static str> {
     let range = match value {
-        // Read as on the command line, so that the limits are the same.
+        // Parsed as on the command line, so that the limits are the same.
         FaultValue::Pair(min, max) => format!("{min}..{max}").parse().ok(),
         _ => None,
     };
@@ -148,7 +147,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A member's value, as far as some member can have it.
+/// A member's value, as far as some member accepts it.
 enum FaultValue {
     Null,
     Bool(bool),

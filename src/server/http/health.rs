@@ -1,4 +1,4 @@
-//! `/health` and `/ready`: what a node reports about itself, as JSON.
+//! `/health` and `/ready`: the health of a node as JSON.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::response::{ResponseBody, json_response};
 
-/// What a node reports about itself, ready to be sent.
+/// The health of a node, ready to be sent.
 pub(super) trait HealthReport {
     /// Returns whether the node does its whole job.
     fn is_ready(&self) -> bool;
@@ -57,7 +57,7 @@ impl HealthReport for MasterHealth {
     }
 }
 
-/// A secondary's health together with where it dials its master, as `host:port`.
+/// A secondary's health together with the address at which it dials its master, as `host:port`.
 pub(super) struct OfSecondary<'a>(pub(super) SecondaryHealth, pub(super) &'a str);
 
 impl HealthReport for OfSecondary<'_> {
@@ -121,13 +121,12 @@ fn disk(disk: Option<&DiskHealth>) -> Option<api::Disk> {
     Some(api::Disk { state: Some(state), detail: detail.cloned() })
 }
 
-/// Returns a word of the protocol as the contract's.
+/// Converts a word of the protocol to the contract's type.
 fn word<W: From<String>>(word: &str) -> W {
     W::from(word.to_owned())
 }
 
-/// Returns milliseconds with three digits behind the point: microseconds are the finest that means
-/// anything.
+/// Returns milliseconds with three decimals: less than a microsecond means nothing.
 fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }

@@ -1,4 +1,4 @@
-//! The name by which a request reached the node, and the web page that sent it.
+//! Checks the host name of a request, and the origin of the web page that sent it.
 //!
 //! A browser sends requests for any page that it shows. Two checks keep foreign pages out. A page
 //! may bind a name of its own to this node's address, and then read everything as its own: so the
@@ -16,23 +16,23 @@ use hyper::{Method, Version};
 
 use super::problem::{RequestProblem, clip};
 
-/// The host names that a node goes by, besides IP addresses and `localhost`. Cheap to clone.
+/// The host names of a node, besides IP addresses and `localhost`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct HostNames {
     node: NodeName,
     allowed: Arc<[String]>,
 }
 
-/// The check of all requests of one HTTP thread. Clients go on with the host that they began with,
-/// and most of them ask for the same one: it is not read anew for each request.
+/// The check of all requests of one HTTP thread. Clients keep the host that they began with, and
+/// most of them use the same one: it is not parsed again for each request.
 #[derive(Debug)]
 pub(super) struct HostCheck {
     names: HostNames,
-    /// The value of `Host` in the last request that was let in because of it alone.
+    /// The value of `Host` in the last request that was admitted because of it alone.
     last: RefCell<Option<HeaderValue>>,
 }
 
-/// Host and port, as they stand in `Host`, in `Origin` or in the target of a request.
+/// Host and port, as in `Host`, in `Origin` or in the target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Authority<'a> {
     host: Host<'a>,
@@ -98,7 +98,8 @@ impl HostCheck {
     /// Checks that a request is for this node, and that it comes from no foreign web page.
     ///
     /// # Errors
-    /// [`RequestProblem::BadHost`] by RFC 9112, 3.2, [`RequestProblem::WrongHost`], [`RequestProblem::WrongOrigin`].
+    /// [`RequestProblem::BadHost`] by RFC 9112, 3.2, [`RequestProblem::WrongHost`],
+    /// [`RequestProblem::WrongOrigin`].
     pub(super) fn check(&self, head: &Parts) -> Result<(), RequestProblem> {
         let plain = plain_host(head);
         if plain.is_some() && self.last.borrow().as_ref() == plain {
@@ -123,7 +124,7 @@ fn plain_host(head: &Parts) -> Option<&HeaderValue> {
     is_plain.then_some(host)
 }
 
-/// Returns the host that the request is for; none where an HTTP/1.0 request names none.
+/// Returns the host to which the request is addressed; none where an HTTP/1.0 request names none.
 fn asked_for(head: &Parts) -> Result<Option<Authority<'_>>, RequestProblem> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -148,7 +149,7 @@ fn asked_for(head: &Parts) -> Result<Option<Authority<'_>>, RequestProblem> {
     }
 }
 
-/// Returns whether a page of this origin was served by the host that was asked for.
+/// Returns whether a page of this origin was served by the host of the request.
 fn is_own(origin: &HeaderValue, asked: Option<Authority<'_>>) -> bool {
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     let Some(((scheme, authority), asked)) = origin.zip(asked) else { return false };
@@ -163,11 +164,11 @@ fn is_own(origin: &HeaderValue, asked: Option<Authority<'_>>) -> bool {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads `host`, `host:` or `host:port`, by RFC 3986, 3.2; none where it is not like that.
+    /// Reads `host`, `host:` or `host:port`, by RFC 3986, 3.2; none for anything else.
     fn parse(text: &'a str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) = rest.split_once(']')?;
-            // A zone is of meaning to the client only.
+            // A zone has a meaning on the client's machine only.
             let address = address.split_once('%').map_or(address, |(address, _zone)| address);
             let address = address.parse::<Ipv6Addr>().ok()?;
             let port = if rest.is_empty() { rest } else { rest.strip_prefix(':')? };

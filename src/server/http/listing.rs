@@ -1,4 +1,4 @@
-//! The log as JSON, rendered in pieces as a client takes it, and the memory of all listings.
+//! The log as JSON, rendered in pieces as a client reads it, and the memory of all listings.
 
 mod piece;
 pub(super) mod room;

@@ -1,4 +1,4 @@
-//! Query strings: which parameter may be what. An unknown or repeated one is refused, not ignored.
+//! Reads query strings. An unknown or repeated parameter is refused, not ignored.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,8 @@ pub(super) fn selection(query: Option<&str>) -> Result<ListingSelection, Request
     })
 }
 
-/// Reads `?writeConcern=<w>&timeoutMs=<ms>`: what to wait for before a message is shown; none where nothing is given.
+/// Reads `?writeConcern=<w>&timeoutMs=<ms>`: what to wait for before a message is shown; none where
+/// nothing is given.
 pub(super) fn wait(query: Option<&str>) -> Result<Option<Wait>, RequestProblem> {
     let known = "known are writeConcern (or w) and timeoutMs";
     let [write_concern, w, timeout_ms] = parameters(query, names::OF_WAIT, known)?;
@@ -46,12 +47,12 @@ pub(super) fn wait(query: Option<&str>) -> Result<Option<Wait>, RequestProblem> 
     }
 }
 
-/// Takes no parameter.
+/// Reads a query string that must have no parameter.
 pub(super) fn none(query: Option<&str>) -> Result<(), RequestProblem> {
     parameters(query, [], "there are none here").map(|[]| ())
 }
 
-/// The values of the parameters of these names.
+/// Returns the values of the parameters with these names.
 fn parameters<'a, const N: usize>(
     query: Option<&'a str>,
     names: [&str; N],
@@ -92,7 +93,7 @@ fn bad_value(name: &str, expected: &str, value: &str) -> RequestProblem {
     RequestProblem::Query(format!("the parameter {name} is {expected}, not {value:?}"))
 }
 
-/// Reads digits; a number beyond 64 bits is the largest one, which is beyond every log, too.
+/// Reads digits; a number beyond 64 bits becomes the largest one, which is beyond every log too.
 pub(super) fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))

@@ -1,12 +1,12 @@
 //! `GET /messages` and `GET /messages/<id>`: the log as JSON.
 //!
-//! A listing is one array, or one object a line where the client rather has that ([`accept`]).
+//! A listing is one array, or one object per line where the client prefers that ([`accept`]).
 //!
 //! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
-//! client takes it, so that it never needs more than one page's memory, however long the log and
-//! its batches are, or that of the long message that it is at. All listings share a number of
-//! bytes ([`ListingRoom`]), and one that finds none waits. Pages that lie in files are read on
-//! threads that may wait for the disk: a slow one holds up the client that asked, and nobody else.
+//! client reads it, so that it never needs more memory than one page, or one long message, however
+//! long the log and its batches are. All listings share a memory budget ([`ListingRoom`]), and one
+//! that finds it used up waits. Pages that lie in files are read on threads that may wait for the
+//! disk: a slow one delays only the client that asked.
 
 mod accept;
 
@@ -27,7 +27,7 @@ use super::response::{APPLICATION_JSON, ResponseBody};
 /// The content type of a listing in lines.
 const APPLICATION_NDJSON: HeaderValue = HeaderValue::from_static(headers::APPLICATION_NDJSON);
 
-/// Which part of the log a listing shows.
+/// The part of the log that a listing shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ListingSelection {
     /// The first id.
@@ -37,11 +37,11 @@ pub(super) struct ListingSelection {
 }
 
 impl ListingSelection {
-    /// Everything.
+    /// The whole log.
     pub(super) const ALL: Self = Self { from: 0, limit: u64::MAX };
 }
 
-/// A listing of the log, in the form that the request's headers ask for.
+/// Answers with a listing of the log, in the form that the request's headers ask for.
 ///
 /// # Errors
 /// When its beginning cannot be read.
@@ -65,7 +65,7 @@ pub(super) async fn messages(
     Ok(response)
 }
 
-/// One message, as an object.
+/// Answers with one message, as an object.
 ///
 /// # Errors
 /// When the node does not show a message of that id, or cannot read it.
@@ -80,7 +80,7 @@ pub(super) async fn message(
     one((log, room), MessageId::new(id), &[]).await
 }
 
-/// One message, as an object that also tells who has it.
+/// Answers with one message and the nodes that have it, as an object.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -102,7 +102,7 @@ async fn one(
     respond(MessageStream::one(log.clone(), room.clone(), id, form), APPLICATION_JSON).await
 }
 
-/// What fits in one page goes out whole, with its length; the rest is streamed.
+/// Answers with the whole stream and its length if it fits in one page; otherwise streams it.
 async fn respond(
     mut stream: MessageStream,
     content_type: HeaderValue,

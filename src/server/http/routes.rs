@@ -27,22 +27,23 @@ use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
-/// The value of `Cache-Control` for what can never be different: a year, which stands for ever.
+/// The value of `Cache-Control` for answers that never change: a year, the conventional maximum.
 const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// What a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body out.
+/// The action that a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body
+/// out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
-    /// What both roles do.
+    /// An action of both roles.
     Common(CommonRoute),
-    /// What a master does, and a secondary refuses with a word about its master.
+    /// An action of a master, which a secondary refuses and names its master.
     Master(MasterRoute),
 }
 
-/// What a node of either role is asked for.
+/// An action of a node of either role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CommonRoute {
-    /// Which methods there are; the value of `Allow`.
+    /// Lists the methods; the value of `Allow`.
     Options(&'static str),
     Messages(ListingSelection),
     Message(u64),
@@ -52,17 +53,17 @@ enum CommonRoute {
     OpenApi,
 }
 
-/// What only a master is asked for.
+/// An action of a master only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum MasterRoute {
-    /// A message is to be stored; a refusal needs the value of `Allow`.
+    /// Stores a message; a refusal needs the value of `Allow`.
     Append(&'static str),
-    /// A message is to be shown once enough nodes have it.
+    /// Shows a message once enough nodes have it.
     Wait(u64, Wait),
     Forget(NodeName),
 }
 
-/// What a request asks about faults.
+/// An action on faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FaultsRoute {
     Show,
@@ -79,10 +80,10 @@ struct RouteTable {
 }
 
 impl RouteTable {
-    /// Finds out what a request asks for.
+    /// Finds the action of a request.
     ///
     /// # Errors
-    /// In this order: an unknown path, a method that the path does not take, faults that are off,
+    /// In this order: an unknown path, a method that the path does not accept, faults that are off,
     /// a bad query, a bad last part of the path.
     fn route(self, method: &Method, uri: &Uri) -> Result<Route, RequestProblem> {
         let path = Path::parse(uri.path()).ok_or(RequestProblem::NoPath)?;
@@ -112,7 +113,7 @@ impl RouteTable {
     }
 }
 
-/// Finds out what a request asks for whose path takes its method; `allow` are all that it takes.
+/// Finds the action of a request whose path accepts its method; `allow` are all that it accepts.
 fn resource(
     path: Path<'_>,
     method: &Method,
@@ -132,7 +133,7 @@ fn resource(
             return Ok(Route::Master(MasterRoute::Append(allow)));
         }
         Path::Messages => CommonRoute::Messages(selection),
-        // A number that is too large is a number, of a message that is not there.
+        // A number that is too large is a number, of a message that does not exist.
         Path::Message(id) => {
             let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
             match wait {
@@ -157,16 +158,16 @@ fn resource(
     Ok(Route::Common(common))
 }
 
-/// The node as one HTTP thread sees it: answers what the table finds.
+/// The node as one HTTP thread sees it.
 pub(super) struct App {
     node: NodeHandle,
     hosts: HostCheck,
-    /// Whether the id of a durable message never comes to name another one.
+    /// Whether the id of a durable message is never given to another one.
     ids_are_stable: bool,
     room: ListingRoom,
     allow_faults: bool,
     limits: BodyLimits,
-    /// For faults, which are short whatever messages may be.
+    /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
 }
 
@@ -176,7 +177,7 @@ enum NodeHandle {
 }
 
 impl App {
-    /// The node behind the calling HTTP thread; must be called inside that thread's runtime.
+    /// Creates the view of the calling HTTP thread; must be called inside that thread's runtime.
     pub(super) fn new(
         node: ServedNode,
         limits: BodyLimits,
@@ -204,7 +205,7 @@ impl App {
         RouteTable { role, allow_faults: self.allow_faults }
     }
 
-    /// Everything about faults, the same for both kinds of node.
+    /// Handles all requests about faults, the same for both roles.
     async fn faults(
         &self,
         route: FaultsRoute,
@@ -227,7 +228,7 @@ impl App {
         })
     }
 
-    /// Everything that both kinds of node do alike.
+    /// Carries out an action of both roles.
     async fn common(
         &self,
         route: CommonRoute,
@@ -281,7 +282,7 @@ impl App {
         }
     }
 
-    /// The node's log, and the memory in which it is shown.
+    /// Returns the node's log, and the memory of its listings.
     fn log(&self) -> (&LogReader, &ListingRoom) {
         let reader = match &self.node {
             NodeHandle::Master(master, _) => master.reader(),
@@ -295,9 +296,9 @@ async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary<'_>, Re
     Ok(OfSecondary(secondary.health().await?, secondary.master_address()))
 }
 
-/// Returns why a secondary does not do what only a master does.
+/// Returns why a secondary does not carry out a master's action.
 async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> RequestProblem {
-    // The name is worth a question to the core; without an answer the address has to do.
+    // Best effort: without an answer of the core task, the address must do.
     let master = secondary.health().await.ok().and_then(|health| health.master);
     let master = master.map(|name| name.to_string());
     let address = secondary.master_address().to_owned();
@@ -331,7 +332,7 @@ impl App {
         body: Incoming,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
         transfer::check(&head.headers)?;
-        // A host alone, which is for tunnels.
+        // A host alone is the target of a tunnel.
         if head.uri.authority().is_some()
             && head.uri.scheme().is_none()
             && head.method != Method::CONNECT
@@ -361,7 +362,7 @@ impl Handler for App {
         let answer = self.respond(&head, body).await;
         let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
-        // Neither can hold a line break: hyper refuses such heads.
+        // Neither can contain a line break: hyper refuses such heads.
         let (method, http_status) = (&head.method, response.status().as_u16());
         match head.uri.path() {
             // Each prober asks every few seconds.

@@ -302,7 +302,7 @@ async fn what_is_no_request_is_refused_with_a_reason() {
         head.into_bytes()
     };
     let cases = [
-        // 2^64 and what is beyond it, and the last two numbers below, which no counter of bytes has.
+        // 2^64 and more, and the last two numbers below it, which no counter of bytes has.
         (length("18446744073709551614"), "413", "too-large"),
         (length("18446744073709551615"), "413", "too-large"),
         (length("0018446744073709551616"), "413", "too-large"),

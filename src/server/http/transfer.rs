@@ -1,7 +1,7 @@
-//! The headers `Transfer-Encoding` and `Content-Encoding`.
+//! Checks the headers `Transfer-Encoding` and `Content-Encoding`.
 //!
-//! hyper refuses all requests whose last coding is not `chunked`. It takes whatever stands before
-//! that, and hands out the body still encoded; here such requests are refused (RFC 9112, 6.1 and
+//! hyper refuses all requests whose last coding is not `chunked`. It accepts any coding before
+//! that, and passes on the body still encoded; here such requests are refused (RFC 9112, 6.1 and
 //! 7).
 
 use hyper::header::{CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING};

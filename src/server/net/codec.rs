@@ -49,7 +49,8 @@ pub enum ReceiveError {
     },
     /// The peer speaks HTTP: it sends a request.
     #[error(
-        "an HTTP request came: this is the port for secondaries (--comm-port), HTTP is served at --http-port"
+        "an HTTP request came: this is the port for secondaries (--comm-port), HTTP is served at \
+         --http-port"
     )]
     HttpRequest,
     /// The peer speaks HTTP: it sends a response.
@@ -60,7 +61,8 @@ pub enum ReceiveError {
     OtherProtocol(&'static str),
     /// An unfinished frame has stalled, or nearly so.
     #[error(
-        "a frame that has begun comes at less than {FRAME_RATE_MIN} bytes a second; is its length damaged?"
+        "a frame that has begun comes at less than {FRAME_RATE_MIN} bytes a second; is its length \
+         damaged?"
     )]
     Slow,
     /// The bytes are not a valid frame.

@@ -144,8 +144,8 @@ impl SessionFactory {
         let unacked = match Unacked::open() {
             Ok(unacked) => Some(Arc::new(unacked)),
             Err(error) => {
-                info!(%error, "this system does not tell what a peer's kernel has taken; what is handed to \
-                    this one counts");
+                info!(%error, "this system does not tell what a peer's kernel has taken; what is \
+                    handed to this one counts");
                 None
             }
         };

@@ -127,7 +127,7 @@ async fn deliver(mailbox: Arc<Mailbox>, clients: Rc<RefCell<PendingClients>>) {
         let before = outcomes.len();
         outcomes.extend(lock(&mailbox.outcomes).drain(..));
         if outcomes.len() > DELIVERED_MAX.max(before) {
-            // Clients are numbered in the order in which they came, so long runs are sorted already.
+            // Clients are numbered in order of arrival, so long runs are sorted already.
             outcomes.make_contiguous().sort_by_key(|(waiter, _)| *waiter);
         }
         for n in 0..DELIVERED_MAX {

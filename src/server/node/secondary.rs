@@ -209,8 +209,8 @@ impl Follower {
 fn explained(end: SessionEnd, port: u16) -> SessionEnd {
     match end {
         SessionEnd::HttpServer => SessionEnd::Garbage(format!(
-            "an HTTP server answers there: is {port} the master's HTTP port? --master-comm-port is the one for \
-             secondaries (6000)"
+            "an HTTP server answers there: is {port} the master's HTTP port? --master-comm-port is \
+             the one for secondaries (6000)"
         )),
         other => other,
     }

@@ -1,7 +1,7 @@
-//! The body of `POST /newMessage`: a message or a batch of them, and which member may be what.
+//! Parses the body of `POST /newMessage`: a message or a batch.
 //!
-//! Read by hand and not by a derive: a derive takes an array for an object, tells nothing of a
-//! member that is given twice under two names, and repeats the client's text in its errors.
+//! By hand and not by a derive: a derive accepts an array for an object, does not notice a member
+//! that is given twice under two names, and repeats the client's text in its errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,21 +15,21 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use crate::server::http::params::{one_of_two_names, timeout_of, whole, without_byte_order_mark};
 use crate::server::http::problem::{RequestProblem, clip};
 
-/// What a request's body asks for.
+/// A request to append, parsed from its body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ParsedAppend {
     /// The messages.
     pub(super) batch: Batch,
-    /// How many there are; none where a single one was sent, and not as a batch.
+    /// How many there are; none where a single message was sent, and not as a batch.
     pub(super) count: Option<usize>,
-    /// What the sender waits for.
+    /// The write concern and timeout that the client asked for.
     pub(super) wait: Wait,
 }
 
-/// Reads what to append from a request's body. Each message is at most `message_bytes_max` bytes.
+/// Parses a request's body. Each message is at most `message_bytes_max` bytes.
 ///
 /// # Errors
-/// [`RequestProblem::Body`] when the body is not what it should be, [`RequestProblem::MessageTooLong`],
+/// [`RequestProblem::Body`] when the body is invalid, [`RequestProblem::MessageTooLong`],
 /// [`RequestProblem::BatchTooLong`].
 pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppend, RequestProblem> {
     let body = without_byte_order_mark(body);
@@ -87,7 +87,7 @@ pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppen
     Ok(ParsedAppend { batch, count, wait: Wait { write_concern, timeout } })
 }
 
-/// Bytes of a batch's records, with the longest key.
+/// Returns the size of a batch's records in bytes, with the longest key.
 fn record_bytes_max(messages: usize, text_bytes: usize) -> usize {
     messages * RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + text_bytes
 }
@@ -116,7 +116,7 @@ struct Members<'a> {
     timeout_ms: Option<MemberValue<'a>>,
 }
 
-/// A member's value, as far as it is of interest.
+/// A member's value, as far as it matters.
 enum MemberValue<'a> {
     Text(Cow<'a, str>),
     Unsigned(u64),
@@ -130,15 +130,15 @@ enum MemberValue<'a> {
 /// The elements of an array, as far as they are strings.
 #[derive(Default)]
 struct List {
-    /// None while there is no string. What makes it longer than a batch may be is counted, and not in here: millions of
-    /// empty messages fit into a body.
+    /// None while there is no string. Beyond the limit of a batch, further strings are counted and
+    /// not stored: millions of empty messages fit into a body.
     batch: Option<Batch>,
     count: usize,
     /// Length of the longest string, in bytes.
     longest: usize,
-    /// Length of all of them.
+    /// Length of all strings, in bytes.
     text_bytes: usize,
-    /// What and where the first element is that is no string; those behind it are not looked at.
+    /// What the first element is that is not a string, and where; those after it are ignored.
     wrong: Option<String>,
 }
 
@@ -211,7 +211,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
                     )));
                 }
             };
-            // Apart from the value: a null is a member that was given, too.
+            // Apart from the value: a member that is null was given too.
             if seen.get_mut(place).is_some_and(|seen| std::mem::replace(seen, true)) {
                 return Err(A::Error::custom("a member is given twice"));
             }
@@ -232,7 +232,7 @@ enum Key {
 }
 
 impl Key {
-    /// How many names are known.
+    /// The number of known names.
     const KNOWN: usize = 5;
 }
 

@@ -1,4 +1,4 @@
-//! What bodies may be, and what becomes of them where there is no room.
+//! The limits of bodies, and which ones are refused when memory runs out.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// A body that comes in pieces, and then ends or says nothing more.
+/// A body that arrives in pieces, and then ends or stalls.
 struct Pieces {
     pieces: VecDeque<Bytes>,
     stalls: bool,
@@ -43,12 +43,12 @@ fn pieces(count: usize, bytes: usize, stalls: bool) -> Pieces {
     Pieces { pieces, stalls, announced: None }
 }
 
-/// A body that announces its length, and of which nothing comes.
+/// Returns a body that announces its length, and of which nothing arrives.
 fn announced(bytes: usize) -> Pieces {
     Pieces { announced: Some(bytes as u64), ..pieces(0, 0, true) }
 }
 
-/// Limits with little room.
+/// Returns limits with a small budget.
 fn limits(small: usize, all: usize) -> BodyLimits {
     let (small, all) = (Budget::new(small), Budget::new(all));
     BodyLimits { small, all, ..BodyLimits::new(1024 * 1024) }
@@ -123,7 +123,7 @@ async fn small_bodies_have_room_that_large_ones_cannot_use_up() {
     held.push(limits.collect(pieces(5, 10_000, false)).await.ok().unwrap());
     assert_eq!(used(&limits), (100_000, 300_000));
     assert_eq!(limits.collect(announced(1)).await.err(), Some(RequestProblem::TooManyBodies));
-    // They share the room of the large ones, not the other way round.
+    // They share the budget of the large ones, not the other way round.
     drop(large);
     held.push(limits.collect(Full::new(Bytes::from(vec![b'x'; 50_000]))).await.ok().unwrap());
     assert_eq!(used(&limits), (100_000, 50_000));
@@ -131,7 +131,7 @@ async fn small_bodies_have_room_that_large_ones_cannot_use_up() {
     assert_eq!(used(&limits), (0, 0));
 }
 
-/// A body without a length, of which a piece comes whenever the test sends one.
+/// A body without a length, of which a piece arrives whenever the test sends one.
 struct Sent(mpsc::UnboundedReceiver<usize>);
 
 impl Body for Sent {

@@ -1,4 +1,4 @@
-//! Which host names and which origins a node takes.
+//! The host names and origins that a node accepts.
 
 use hyper::Request;
 
@@ -9,8 +9,8 @@ fn names() -> HostNames {
     HostNames::new("Master-1".parse().unwrap(), allowed)
 }
 
-/// Checks a request with these header lines: by a check that is new, and by one that has let in a
-/// request for `localhost` before.
+/// Checks a request with these header lines: by a new check, and by one that has admitted a request
+/// for `localhost` before.
 fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), RequestProblem> {
     let head = parts(method, target, headers);
     let used = HostCheck::new(names());

@@ -1,4 +1,4 @@
-//! From a problem to its answer: code, `retry`, `outcome`, headers and body.
+//! Builds the answer to a problem: code, `retry`, `outcome`, headers and body.
 
 use acklog_api::{self as api, Outcome, ProblemCode as Code, headers};
 use acklog_protocol::{ForgetError, Refusal};
@@ -15,17 +15,17 @@ use crate::server::http::response::{ResponseBody, to_json};
 /// The value of `Retry-After`, in seconds: the minimum. Most passing conditions are over within it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Says that an answer is about a message that was sent before under the same key.
+/// The header that marks an answer about a message that was sent before under the same key.
 pub(in crate::server::http) const IDEMPOTENT_REPLAYED: HeaderName =
     HeaderName::from_static(headers::IDEMPOTENT_REPLAYED);
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static(headers::PROBLEM_JSON);
 
-/// The value of `Cache-Control` for whatever may be different next time.
+/// The value of `Cache-Control` for answers that may be different next time.
 pub(in crate::server::http) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl RequestProblem {
-    /// Returns the reason as a word, and with it the status: the table of all problems.
+    /// Returns the reason as a code, and with it the status: the table of all problems.
     pub(in crate::server::http) fn code(&self) -> Code {
         match self {
             Self::Query(_)
@@ -159,7 +159,7 @@ impl RequestProblem {
         response
     }
 
-    /// Returns the answer as it is sent, where hyper found that what came is no request.
+    /// Returns the answer as it is sent where hyper found that the bytes are not a request.
     pub(in crate::server::http) fn sent(self, kind: RequestKind) -> Vec<u8> {
         let status = self.status();
         let body = self.body(kind);
@@ -191,7 +191,7 @@ impl RequestProblem {
             _ => {}
         }
         match self.accepted() {
-            // Nothing of the request was done, nor ever will be: safe to send again.
+            // Nothing of the request was done, nor will be: safe to send again.
             None if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }

@@ -137,7 +137,7 @@ fn each_problem_has_its_status_code_retry_and_outcome() {
             assert_eq!(told, (&json!(status), &json!(code), &json!(retry)), "{problem} {kind:?}");
             let detail = body["detail"].as_str().unwrap();
             assert!(detail.starts_with(&problem.to_string()), "{detail}");
-            // The words agree with what programs are told.
+            // The text agrees with the members.
             let again = detail.contains("do not send it again") || detail.contains("before you");
             assert!(!(again && retry), "{detail}");
             assert_eq!(
@@ -173,7 +173,7 @@ fn each_problem_has_its_headers() {
     }
 }
 
-/// The codes and statuses of a table's rows, which are like "| 400 | `bad-request` | … |".
+/// Returns the codes and statuses of a table's rows, which are like "| 400 | `bad-request` | … |".
 fn documented(page: &str) -> Vec<(u16, String)> {
     let row = |line: &str| {
         let mut cells = line.split('|').skip(1).map(str::trim);

@@ -18,7 +18,7 @@ fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
     log_of_batches(texts, 1)
 }
 
-/// With so many messages in a batch.
+/// Returns a log with so many messages in each batch.
 fn log_of_batches(texts: &[String], length: usize) -> (LogWriter, LogReader) {
     let (mut writer, reader) = in_memory();
     for texts in texts.chunks(length) {
@@ -30,7 +30,7 @@ fn log_of_batches(texts: &[String], length: usize) -> (LogWriter, LogReader) {
     (writer, reader)
 }
 
-/// The contract's type for a message.
+/// Returns a message as the contract's type.
 fn shown(id: usize, text: &str) -> api::Message<'_> {
     api::Message { id: id as u64, message: text.into() }
 }
@@ -61,13 +61,13 @@ async fn text(response: Response<ResponseBody>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The text of an answer that is one line of JSON.
+/// Returns the text of an answer that is one line of JSON.
 async fn line(response: Response<ResponseBody>) -> String {
     let text = text(response).await;
     text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
 }
 
-/// Several megabytes of all sorts of texts, some of them longer than a page.
+/// Returns several megabytes of various texts, some of them longer than a page.
 fn texts() -> Vec<String> {
     let specials = ["Msg", "\"\\/\u{1}\u{1f}\n\t", "Повідомлення", "🦀\u{2028}", "x"];
     let text = |n: usize| {
@@ -78,7 +78,7 @@ fn texts() -> Vec<String> {
     (0..5000).map(text).collect()
 }
 
-/// Messages in a batch: singly, of less than a page, and all of [`texts`] as one.
+/// Messages in a batch: single ones, less than a page, and all of [`texts`] as one.
 const BATCHES: [usize; 3] = [1, 50, 5000];
 
 #[tokio::test]
@@ -100,7 +100,7 @@ fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
     }
 }
 
-/// The first so many messages as an array.
+/// Returns the first so many messages as an array.
 fn stream(log: &LogReader, room: &ListingRoom, messages: u64) -> MessageStream {
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(messages));
     MessageStream::new(log.clone(), room.clone(), range, ListingForm::ARRAY)
@@ -241,7 +241,7 @@ async fn a_reader_that_takes_nothing_holds_one_page_and_nothing_is_read_ahead() 
         assert!(next(&mut stream).is_pending());
         assert_eq!(room.held_bytes(), held);
     }
-    // What is on its way counts, also when nobody makes more of it.
+    // A piece that is not written yet is charged, also when its stream is gone.
     drop(stream);
     assert!(room.held_bytes() >= piece.len(), "{}", room.held_bytes());
     drop(piece);
@@ -253,7 +253,7 @@ async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
     let texts = texts();
     let expected = expected(&texts).to_string();
     let (_writer, log) = log_of(&texts);
-    // For one page and less than another.
+    // Enough for one page and not for two.
     let room = ListingRoom::new(16_600);
     let mut first = stream(&log, &room, 5000);
     let Poll::Ready(Some(piece)) = next(&mut first) else { panic!("a piece") };
@@ -271,7 +271,7 @@ async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
     assert_eq!(room.held_bytes(), 0);
 }
 
-/// Runs futures side by side.
+/// Runs futures concurrently.
 async fn futures_of<F: Future<Output = String> + Unpin>(mut futures: Vec<F>) -> Vec<String> {
     let mut done = Vec::new();
     poll_fn(|cx| {
@@ -301,7 +301,7 @@ async fn small_messages_wait_for_no_listing_and_large_ones_have_their_room() {
     let mut context = Context::from_waker(Waker::noop());
     assert!(large.as_mut().poll(&mut context).is_pending());
     drop(held);
-    // More than there is room for: it then has all of it.
+    // More than the budget: it then has all of it.
     assert!(text(large.await.ok().unwrap()).await.contains(&texts[1]));
     assert_eq!(room.held_bytes(), 0);
 }

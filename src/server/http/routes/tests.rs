@@ -69,7 +69,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
     }
 }
 
-/// All paths, as the document of the contract writes them.
+/// All paths, as the OpenAPI document writes them.
 const PATHS: [(Path<'_>, &str); 10] = [
     (Path::Node, "/"),
     (Path::NewMessage, "/newMessage"),
@@ -83,7 +83,7 @@ const PATHS: [(Path<'_>, &str); 10] = [
     (Path::OpenApi, "/openapi.json"),
 ];
 
-/// The place of a path in [`PATHS`]. A new path is missed here by the compiler.
+/// Returns the index of a path in [`PATHS`]. The compiler reports a new path that is missing here.
 fn place(path: Path<'_>) -> usize {
     match path {
         Path::Node => 0,
@@ -108,7 +108,7 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
         assert_eq!((place(path), Path::parse(written)), (n, Some(path)));
         let methods = documented[written].as_object().unwrap().keys();
         let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
-        // The node as a whole names the methods of all its paths, and takes none but that.
+        // The node as a whole names the methods of all its paths, and accepts none of them.
         let allow = if path == Path::Node { "OPTIONS" } else { path.allow(ServedRole::Master) };
         let mut allowed: Vec<_> = allow.split(", ").collect();
         methods.sort_unstable();

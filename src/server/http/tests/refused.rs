@@ -1,8 +1,8 @@
-//! Requests that are refused, and what comes of the connection.
+//! Refused requests, and what happens to their connection.
 
 use super::*;
 
-/// The status, the code and the outcome of the last answer.
+/// Returns the status, the code and the outcome of the last answer.
 fn last(answers: &str) -> (u16, String, Option<String>) {
     let (_, last) = answers.rsplit_once("HTTP/1.1 4").expect("an answer");
     let (_, body) = last.split_once("\r\n\r\n").unwrap();
@@ -105,7 +105,8 @@ async fn an_answer_behind_which_the_connection_is_closed_says_so() {
 #[tokio::test]
 async fn all_that_came_at_once_behind_a_body_in_chunks_is_answered() {
     let running = run(1, 0);
-    let chunked = "POST /upload HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+    let chunked = "POST /upload HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+        4\r\nbody\r\n0\r\n\r\n";
     let expects = "expect: 100-continue\r\ncontent-length: 4\r\n\r\nbody";
     let asked = format!("POST /upload HTTP/1.1\r\nhost: a\r\n{expects}");
     let last = "GET /thread HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";

@@ -1,10 +1,11 @@
-//! How far frames have got, and how many may wait.
+//! How much of the frames was sent, and how many may wait.
 
 use bytes::Bytes;
 
 use super::*;
 
-/// A line whose own kernel's word is all that counts, and what stands in for its writer.
+/// Returns an outbox for which the own kernel's report is all that counts, and the end that its
+/// writer would read.
 fn outbox() -> (Outbox, mpsc::Receiver<EncodedFrame>) {
     let nowhere = "127.0.0.1:1".parse().unwrap();
     Outbox::new(Arc::new(SendProgress::new(Ends { local: nowhere, peer: nowhere }, None)))

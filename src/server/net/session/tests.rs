@@ -1,4 +1,4 @@
-//! What ends a session that stands still, over real sockets.
+//! What ends a stalled session, over real sockets.
 
 use acklog_protocol::frame::{FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Welcome, encode};
 use acklog_types::{LogEnd, LogId, RequestId};
@@ -17,19 +17,20 @@ struct Pair {
     peer: TcpStream,
 }
 
-/// A session, and the bare connection of its peer.
+/// Opens a session, and returns it with the bare connection of its peer.
 async fn pair() -> Pair {
     pair_with_room(16).await
 }
 
-/// Two ends of a connection.
+/// Returns the two ends of a connection.
 async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     (listener.accept().await.unwrap().0, peer)
 }
 
-/// A session whose node has room for so many events, and the bare connection of its peer.
+/// Opens a session whose core task has room for so many events, and returns it with the bare
+/// connection of its peer.
 async fn pair_with_room(events: usize) -> Pair {
     let (stream, peer) = connected().await;
     open(stream, peer, events)
@@ -42,7 +43,7 @@ fn open(stream: TcpStream, peer: TcpStream, events: usize) -> Pair {
     Pair { handle, events: queue, peer }
 }
 
-/// A session, and its socket, which stays open with it.
+/// Opens a session, and returns it with its socket, which stays open with it.
 #[cfg(target_os = "linux")]
 async fn watched_pair() -> (Pair, socket2::Socket) {
     let (stream, peer) = connected().await;
@@ -51,7 +52,7 @@ async fn watched_pair() -> (Pair, socket2::Socket) {
 }
 
 impl Pair {
-    /// How the session ends.
+    /// Returns how the session ends.
     async fn end(&mut self) -> SessionEnd {
         let ends = async {
             loop {
@@ -94,7 +95,7 @@ fn welcome(heartbeat_interval: Duration) -> EncodedFrame {
     encode(&Frame::Response(RequestId::new(0), Response::Welcome(welcome)))
 }
 
-/// A connection whose far end's kernel has room for little.
+/// Returns a connection whose far end has a small receive buffer.
 #[cfg(target_os = "linux")]
 async fn connected_to_a_small_window() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -122,7 +123,7 @@ async fn who_takes_a_frame_in_pieces_keeps_the_connection_and_who_takes_nothing_
         let taken = pair.peer.read(&mut [0; 1000]).await.unwrap();
         assert!(taken > 0, "the connection has ended");
         left -= taken;
-        // A slow reader, as whoever passes the bytes on over a slow line.
+        // A slow reader, like a peer that passes the bytes on over a slow line.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     send(&pair);

@@ -1,4 +1,4 @@
-//! What is a message to append, and what is not.
+//! Which bodies are a message or a batch to append.
 
 use super::*;
 use crate::server::http::params::TIMEOUT_MAX;
