@@ -6,9 +6,9 @@
 //!
 //! | where | what it holds | used by |
 //! |---|---|---|
-//! | [`config`] | flags, environment variables, their defaults and limits | the three programs |
-//! | [`server`] | HTTP, the event loop of a node, the network between nodes | `master-node`, `secondary-node` |
-//! | [`telemetry`] | log lines | `master-node`, `secondary-node` |
+//! | [`config`] | flags, environment variables, their defaults and limits | all three programs |
+//! | [`server`] | HTTP, the event loop of a node, the network between nodes | both daemons |
+//! | [`telemetry`] | log lines | both daemons |
 //! | [`cli`] | starts clusters, sends and reads messages, checks, measures | `acklog` |
 //! | `acklog-types` | ids, positions, records, write concerns | all |
 //! | `acklog-protocol` | the sans-I/O state machines and the wire encoding | server, simulator |
@@ -21,8 +21,8 @@
 //!
 //! The layout follows the data: a program parses its flags and calls [`server`], whose HTTP side
 //! passes requests to the node's core task. That task steps the state machine of `acklog-protocol`
-//! and carries out its effects on connections and on the log. `docs/internals/architecture.md` gives
-//! the reasons.
+//! and carries out its effects on connections and on the log. `docs/internals/architecture.md`
+//! gives the reasons.
 //!
 //! # Example
 //!

@@ -11,42 +11,25 @@
 //! gets an interim `100 Continue` now and then, which every HTTP/1.1 client skips (RFC 9110, 15.2).
 
 mod refusal;
+mod socket;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::Version;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use self::refusal::{RequestHead, refusal};
+pub(super) use self::socket::{OnClose, Stream, detect_silence};
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-/// Idle time of a connection after which the system probes the peer. Shorter: idle clients are
-/// woken more often. Longer: vanished ones are noticed later.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
-
-/// Time between two probes.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// Probes without a response after which the connection counts as broken. On Linux
-/// [`UNACKNOWLEDGED_MAX`] applies instead.
-const KEEPALIVE_RETRIES: u32 = 3;
-
-/// Longest time for which sent bytes, or probes, may stay unacknowledged before the system closes
-/// the connection. Longer than [`UNREAD_MAX`], which logs the reason; below two minutes, within
-/// which a vanished client is to be noticed.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(90);
 
 /// Longest time for which a client may read none of the bytes that wait for it. Shorter: a reader
 /// that pauses for a while loses its listing. Longer: readers that stopped hold memory that others
@@ -59,11 +42,11 @@ const UNREAD_MAX: Duration = Duration::from_secs(60);
 const HALF_CLOSED_GRACE: Duration = Duration::from_secs(2);
 
 /// Time between two checks of a connection that the system does not report on any more.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// Time between two interim answers to a client whose half has ended. Shorter: more bytes for
 /// clients that do read. Longer: one that hangs up later is noticed later.
-const ASK_EVERY: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 
 /// Unread bytes after a waiting request from which on the end of the client's half may be hidden:
 /// it arrives only after the bytes sent before it, and these may not fit. Less than any window that
@@ -73,78 +56,13 @@ const UNREAD_BYTES_HIDE_END: u64 = 16 * 1024;
 /// The probe of a client that may be gone.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A stream to a client.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {
-    /// Returns whether the client's half has ended, or the connection is broken. Pending while it
-    /// is neither, and there is nothing to read.
-    fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>;
-
-    /// Sends bytes without waiting, and returns how many were accepted.
-    ///
-    /// # Errors
-    /// When the connection is broken, or accepts nothing now.
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Checks that the connection is not broken.
-    ///
-    /// # Errors
-    /// The reason why it is broken.
-    fn check(&self) -> io::Result<()>;
-
-    /// Returns the number of bytes that have arrived and are not read.
-    ///
-    /// # Errors
-    /// The system's.
-    fn unread_bytes(&self) -> io::Result<u64>;
-
-    /// Sets whether the connection is reset when it is closed, also by the end of the process, so
-    /// that the client sees that the answer is incomplete.
-    fn reset_on_close(&self, resets: bool);
-}
-
-impl Stream for TcpStream {
-    fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        ready!(self.poll_read_ready(cx))?;
-        // Ready at once, since the socket is ready; what this waker misses the next check sees.
-        let state = pin!(self.ready(Interest::READABLE));
-        match state.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(state) => Poll::Ready(state.map(|state| state.is_read_closed())),
-            Poll::Pending => Poll::Ready(Ok(false)),
-        }
-    }
-
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.try_write(bytes)
-    }
-
-    fn check(&self) -> io::Result<()> {
-        self.take_error()?.map_or(Ok(()), Err)
-    }
-
-    fn unread_bytes(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(self)?)
-    }
-
-    fn reset_on_close(&self, resets: bool) {
-        // Fails when the connection is broken, and then it ends with an error anyway.
-        let _ = SockRef::from(self).set_linger(resets.then_some(Duration::ZERO));
-    }
-}
-
-/// Sets up the system to detect a client that vanished without closing the connection.
-///
-/// # Errors
-/// The system's: the connection is gone.
-pub(super) fn notice_silence(stream: &std::net::TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_RETRIES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-    Ok(())
+/// The reason why a client may be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Its half of the connection has ended.
+    HalfClosed,
+    /// So many bytes of it are unread that the end of its half may be hidden behind them.
+    EndHidden,
 }
 
 /// The state that hyper's end and the watching end of a connection share.
@@ -309,7 +227,7 @@ impl<S: Stream> AsyncWrite for ClientStream<S> {
     /// Called by hyper once the last answer is complete, and never after an error.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.shared.ends_answer.take() {
-            self.shared.stream.borrow().reset_on_close(false);
+            self.shared.stream.borrow().set_on_close(OnClose::End);
         }
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_shutdown(cx)
     }
@@ -333,7 +251,7 @@ impl<S: Stream> ClientWatch<S> {
     /// make an incomplete answer look complete.
     pub(super) fn ends_answer(&self) {
         self.0.ends_answer.set(true);
-        self.0.stream.borrow().reset_on_close(true);
+        self.0.stream.borrow().set_on_close(OnClose::Reset);
     }
 
     /// Waits until the client of a waiting request is gone: its connection is broken or, where its
@@ -343,40 +261,44 @@ impl<S: Stream> ClientWatch<S> {
     /// the end of its half.
     pub(super) async fn gone(&self, version: Version) -> io::Error {
         let mut in_doubt: Option<Instant> = None;
-        let mut ask = HALF_CLOSED_GRACE;
+        let mut probe_after = HALF_CLOSED_GRACE;
         loop {
             let state = poll_fn(|cx| self.0.stream.borrow().poll_is_closed(cx)).await;
-            let closed = match state.and_then(|closed| self.may_be_gone(closed)) {
+            let doubt = match state.and_then(|is_closed| self.doubt(is_closed)) {
                 Err(error) => return error,
                 Ok(doubt) => doubt,
             };
-            if let Some(closed) = closed {
+            if let Some(doubt) = doubt {
                 let since = *in_doubt.get_or_insert_with(Instant::now);
-                if since.elapsed() >= ask {
-                    ask += ASK_EVERY;
-                    if let Err(error) = self.ask(version, closed) {
+                if since.elapsed() >= probe_after {
+                    probe_after += PROBE_EVERY;
+                    if let Err(error) = self.probe(version, doubt) {
                         return error;
                     }
                 }
             }
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_EVERY).await;
         }
     }
 
-    /// Returns whether the client's half has ended where it may be gone; none where it is there.
-    fn may_be_gone(&self, closed: bool) -> io::Result<Option<bool>> {
+    /// Returns why the client may be gone; none where it is there.
+    fn doubt(&self, is_closed: bool) -> io::Result<Option<Doubt>> {
         let stream = self.0.stream.borrow();
-        if closed {
-            return stream.check().map(|()| Some(true));
+        if is_closed {
+            return stream.check().map(|()| Some(Doubt::HalfClosed));
         }
-        Ok((stream.unread_bytes()? >= UNREAD_BYTES_HIDE_END).then_some(false))
+        Ok((stream.unread_bytes()? >= UNREAD_BYTES_HIDE_END).then_some(Doubt::EndHidden))
     }
 
     /// Sends an interim answer, unless one or other bytes are being sent.
-    fn ask(&self, version: Version, closed: bool) -> io::Result<()> {
+    fn probe(&self, version: Version, doubt: Doubt) -> io::Result<()> {
         if version < Version::HTTP_11 {
-            let hung_up = || io::Error::new(io::ErrorKind::UnexpectedEof, "the client hung up");
-            return if closed { Err(hung_up()) } else { Ok(()) };
+            return match doubt {
+                Doubt::HalfClosed => {
+                    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client hung up"))
+                }
+                Doubt::EndHidden => Ok(()),
+            };
         }
         if !self.0.is_flushed.get() || !self.0.interim.get().is_empty() {
             return Ok(());

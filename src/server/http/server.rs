@@ -236,7 +236,7 @@ impl<M> Worker<M> {
 fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     // Answers are written as a whole; waiting for more bytes to join them would only delay them.
     stream.set_nodelay(true)?;
-    client::notice_silence(&stream)?;
+    client::detect_silence(&stream)?;
     // On other systems the kernel buffers more; nothing else is different.
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;

@@ -93,6 +93,15 @@ pub struct FrameLimit {
     is_admitted: AtomicBool,
 }
 
+/// The frames that a peer may send after its handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdmittedFrames {
+    /// Frames without messages, which are short.
+    WithoutMessages,
+    /// All frames, up to the longest.
+    WithMessages,
+}
+
 impl FrameLimit {
     /// Creates a limit that admits a handshake only.
     pub fn of_handshake() -> Self {
@@ -100,11 +109,13 @@ impl FrameLimit {
         Self { bytes, is_admitted: AtomicBool::new(false) }
     }
 
-    /// Raises the limit once the handshake is done: to frames without messages, or with `messages`
-    /// to frames with messages too.
-    pub fn admit(&self, messages: bool) {
+    /// Sets the limit once the handshake is done.
+    pub fn admit(&self, frames: AdmittedFrames) {
         self.is_admitted.store(true, Ordering::Relaxed);
-        let bytes = if messages { FRAME_BYTES_MAX } else { HEAD_FRAME_BYTES_MAX };
+        let bytes = match frames {
+            AdmittedFrames::WithMessages => FRAME_BYTES_MAX,
+            AdmittedFrames::WithoutMessages => HEAD_FRAME_BYTES_MAX,
+        };
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
@@ -318,14 +329,15 @@ mod tests {
     async fn each_role_has_its_longest_frame() {
         for (admitted, limit) in [
             (None, HANDSHAKE_FRAME_BYTES_MAX),
-            (Some(false), HEAD_FRAME_BYTES_MAX),
-            (Some(true), FRAME_BYTES_MAX),
+            (Some(AdmittedFrames::WithoutMessages), HEAD_FRAME_BYTES_MAX),
+            (Some(AdmittedFrames::WithMessages), FRAME_BYTES_MAX),
         ] {
             let limits = Arc::new(FrameLimit::of_handshake());
-            if let Some(messages) = admitted {
+            if let Some(frames) = admitted {
                 // The limit that was set before does not matter.
-                limits.admit(!messages);
-                limits.admit(messages);
+                limits.admit(AdmittedFrames::WithMessages);
+                limits.admit(AdmittedFrames::WithoutMessages);
+                limits.admit(frames);
             }
             let longest = (limit as u32).to_be_bytes();
             let mut taken = FrameReader::new(&longest[..], limits.clone());
@@ -340,14 +352,14 @@ mod tests {
     async fn a_long_frame_that_has_begun_comes_to_its_end_also_where_no_further_one_is_taken() {
         let (mut end, io) = tokio::io::duplex(4 * HEAD_FRAME_BYTES_MAX);
         let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(true);
+        limit.admit(AdmittedFrames::WithMessages);
         let mut reader = FrameReader::new(io, limit.clone());
         let long = vec![0xff; HEAD_FRAME_BYTES_MAX + 1];
         for frame in 0..2 {
             end.write_all(&(long.len() as u32).to_be_bytes()).await.unwrap();
             if frame == 0 {
                 assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
-                limit.admit(false);
+                limit.admit(AdmittedFrames::WithoutMessages);
                 end.write_all(&long).await.unwrap();
                 // The frame is complete, so it is decoded.
                 assert!(matches!(told(&mut reader).await, ReceiveError::Frame(_)));
@@ -361,7 +373,7 @@ mod tests {
     async fn memory_is_taken_for_bytes_that_came_not_for_those_promised() {
         let (mut end, io) = tokio::io::duplex(64);
         let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(true);
+        limit.admit(AdmittedFrames::WithMessages);
         let mut reader = FrameReader::new(io, limit);
         end.write_all(&(FRAME_BYTES_MAX as u32).to_be_bytes()).await.unwrap();
         assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
@@ -374,7 +386,7 @@ mod tests {
     async fn short_runs_that_are_still_in_use_lie_in_the_same_memory() {
         let (mut end, io) = tokio::io::duplex(READ_BYTES);
         let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(true);
+        limit.admit(AdmittedFrames::WithMessages);
         let mut reader = FrameReader::new(io, limit);
         let (mut held, mut ends): (Vec<Records>, _) = (Vec::new(), Vec::new());
         for n in 0..4 {

@@ -16,7 +16,7 @@ mod session;
 mod unacked;
 mod write_batch;
 
-pub use codec::{FrameReader, ReceiveError, Received};
+pub use codec::{AdmittedFrames, FrameReader, ReceiveError, Received};
 #[cfg(test)]
 pub use dialer::tests::silent;
 pub use dialer::{Dialer, SharedDialer};

@@ -25,7 +25,7 @@ use tracing::info;
 use self::events::EventSender;
 pub use self::events::{QueuedEvent, SessionEvent};
 use super::ack_watchdog::AckWatchdog;
-use super::codec::{FrameLimit, FrameReader, ReceiveError, Received};
+use super::codec::{AdmittedFrames, FrameLimit, FrameReader, ReceiveError, Received};
 use super::frame_rate::FrameRateWatchdog;
 use super::outbox::{Outbox, OutboxRoom, SendProgress, WeakOutbox};
 use super::unacked::{Ends, Unacked, bound_own_queue};
@@ -88,8 +88,8 @@ struct Limits {
 }
 
 impl Limits {
-    fn admit(&self, heartbeat_interval: Duration, messages: bool) {
-        self.frame.admit(messages);
+    fn admit(&self, heartbeat_interval: Duration, frames: AdmittedFrames) {
+        self.frame.admit(frames);
         let ms = u64::try_from(heartbeat_interval.as_millis()).unwrap_or(u64::MAX).max(1);
         self.heartbeat_ms.store(ms, Ordering::Relaxed);
     }
@@ -116,13 +116,12 @@ impl SessionHandle {
     /// Admits a secondary whose handshake is done: heartbeats go to it at this interval, and it may
     /// not send frames with messages.
     pub fn admit(&self, heartbeat_interval: Duration) {
-        self.limits.admit(heartbeat_interval, false);
+        self.limits.admit(heartbeat_interval, AdmittedFrames::WithoutMessages);
     }
 
-    /// Accepts frames with messages from the peer from here on, up to the longest; or no longer,
-    /// after one that has begun.
-    pub fn expect_messages(&self, expected: bool) {
-        self.limits.frame.admit(expected);
+    /// Changes which frames are accepted from the peer, from the next one on that begins.
+    pub fn accept(&self, frames: AdmittedFrames) {
+        self.limits.frame.admit(frames);
     }
 
     /// Returns how much of the frames to the peer was sent.
@@ -316,7 +315,7 @@ impl SessionReader {
     /// Applies the master's welcome. An implausible interval ends the connection elsewhere.
     fn welcomed(&self, heartbeat_interval: Duration) {
         let interval = heartbeat_interval.min(HEARTBEAT_INTERVAL_MAX);
-        self.limits.admit(interval, true);
+        self.limits.admit(interval, AdmittedFrames::WithMessages);
         // Fails only for a connection that is gone, which the next read reports.
         let _ = set_patience(self.frames.io().as_ref(), &self.progress, patience(interval));
     }

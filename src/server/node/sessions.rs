@@ -20,7 +20,9 @@ use tracing::{debug, warn};
 use self::pacing::Gain;
 pub(super) use self::reads::PeerRead;
 use self::reads::PeerReads;
-use crate::server::net::{OutboxSlot, QueuedEvent, SessionFactory, SessionHandle, TrackedFrame};
+use crate::server::net::{
+    AdmittedFrames, OutboxSlot, QueuedEvent, SessionFactory, SessionHandle, TrackedFrame,
+};
 
 /// Most frames of one session whose records are read from files at the same time: those that were
 /// delayed, or are sent twice. More would only take up memory.
@@ -87,8 +89,8 @@ impl Sessions {
     /// Starts to read a page or run for a session.
     pub(super) fn read(&mut self, session: SessionId, order: ReadOrder) {
         if let Some(open) = self.open.get_mut(&session) {
-            let rests = open.gain.is_enough(order);
-            self.reads.begin(session, open.handle.room(), order, rests);
+            let rest = open.gain.rest_of(order);
+            self.reads.begin(session, open.handle.room(), order, rest);
         }
     }
 
@@ -119,7 +121,7 @@ impl Sessions {
             open.handle.admit(welcome.heartbeat_interval);
         }
         if let Frame::Request(_, Request::GetMessages { .. }) = &frame {
-            open.handle.expect_messages(true);
+            open.handle.accept(AdmittedFrames::WithMessages);
             open.is_asked.set(true);
         }
         let outbox = open.handle.outbox();
@@ -176,7 +178,7 @@ impl Sessions {
     /// Accepts no more frames with messages from peers, since none of them is asked for any.
     pub(super) fn expect_no_messages(&self) {
         for open in self.open.values().filter(|open| open.is_asked.take()) {
-            open.handle.expect_messages(false);
+            open.handle.accept(AdmittedFrames::WithoutMessages);
         }
     }
 

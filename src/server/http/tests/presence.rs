@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::server::http::client::Stream;
+use crate::server::http::client::{OnClose, Stream};
 
 /// Returns a client that sent a request and these bytes after it.
 async fn sent(address: SocketAddr, head: &str, behind: &[u8]) -> TcpStream {
@@ -127,5 +127,5 @@ impl Stream for tokio::io::DuplexStream {
         Ok(0)
     }
 
-    fn reset_on_close(&self, _: bool) {}
+    fn set_on_close(&self, _: OnClose) {}
 }

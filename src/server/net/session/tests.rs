@@ -159,7 +159,7 @@ fn long_for_a_secondary() -> [u8; 4] {
 async fn a_master_takes_no_long_frames_unless_it_expects_messages() {
     let mut waits = pair().await;
     waits.handle.admit(Duration::from_secs(60));
-    waits.handle.expect_messages(true);
+    waits.handle.accept(AdmittedFrames::WithMessages);
     waits.peer.write_all(&long_for_a_secondary()).await.unwrap();
     waits.peer.shutdown().await.unwrap();
     assert!(matches!(waits.end().await, SessionEnd::Lost(reason) if reason.contains("inside")));
@@ -167,8 +167,8 @@ async fn a_master_takes_no_long_frames_unless_it_expects_messages() {
         let mut refuses = pair().await;
         refuses.handle.admit(Duration::from_secs(60));
         if expected_once {
-            refuses.handle.expect_messages(true);
-            refuses.handle.expect_messages(false);
+            refuses.handle.accept(AdmittedFrames::WithMessages);
+            refuses.handle.accept(AdmittedFrames::WithoutMessages);
         }
         refuses.peer.write_all(&long_for_a_secondary()).await.unwrap();
         assert!(matches!(refuses.end().await,

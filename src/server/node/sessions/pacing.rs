@@ -58,9 +58,17 @@ struct PacerState {
 pub(super) struct PageSlot {
     pacer: PagePacer,
     began: Instant,
-    /// Whether a rest follows.
-    rests: bool,
+    rest: Rest,
     _permit: OwnedSemaphorePermit,
+}
+
+/// Whether a page has a rest: it then waits for the last one to end, and another one follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It has a rest, so that appends keep their time.
+    Taken,
+    /// It has none, so that the peer becomes ready.
+    Skipped,
 }
 
 /// How much what is read for one peer brings it nearer to the end of the log.
@@ -71,14 +79,15 @@ pub(super) struct Gain {
 }
 
 impl Gain {
-    /// Records the next read. Returns whether the peer gained enough by the last one.
-    pub(super) fn is_enough(&mut self, order: ReadOrder) -> bool {
+    /// Records the next read. Returns whether it has a rest: the peer gained enough by the last one.
+    pub(super) fn rest_of(&mut self, order: ReadOrder) -> Rest {
         let now = (order.from.get(), order.until.get());
         let last = self.last.replace(now);
         // A peer that asks for the same again gains nothing, and more of it does not help.
-        last.is_none_or(|last| {
+        let has_gained = last.is_none_or(|last| {
             now.0 <= last.0 || (now.1.saturating_sub(last.1)) * GAIN_MIN <= now.0 - last.0
-        })
+        });
+        if has_gained { Rest::Taken } else { Rest::Skipped }
     }
 }
 
@@ -107,18 +116,18 @@ impl PagePacer {
         (us > 0 && quiet_at > Instant::now()).then_some(quiet_at)
     }
 
-    /// Waits for the slot of a page; none where it needs none. Where it `rests` it waits for the
-    /// end of the last rest too, and another one follows. Cancel safe.
-    pub(super) async fn slot(&self, rests: bool) -> Option<PageSlot> {
+    /// Waits for the slot of a page; none where it needs none. Where it has a
+    /// rest, it waits for the end of the last one too, and another one follows. Cancel safe.
+    pub(super) async fn slot(&self, rest: Rest) -> Option<PageSlot> {
         self.quiet_at()?;
         let permit = self.0.in_turn.clone().acquire_owned().await.ok()?;
         while let Some(quiet_at) = self.quiet_at() {
             let rest_until = *lock(&self.0.rest_until);
-            if !rests || rest_until <= Instant::now() {
+            if rest == Rest::Skipped || rest_until <= Instant::now() {
                 return Some(PageSlot {
                     pacer: self.clone(),
                     began: Instant::now(),
-                    rests,
+                    rest,
                     _permit: permit,
                 });
             }
@@ -137,7 +146,7 @@ impl PageSlot {
 
 impl Drop for PageSlot {
     fn drop(&mut self) {
-        if !self.rests {
+        if self.rest == Rest::Skipped {
             return;
         }
         let took = self.began.elapsed().min(SLOT_MAX);
@@ -162,7 +171,7 @@ mod tests {
     async fn page(pacer: &PagePacer, long: Duration) -> Duration {
         pacer.note_append();
         let asked = Instant::now();
-        let slot = pacer.slot(true).await.unwrap();
+        let slot = pacer.slot(Rest::Taken).await.unwrap();
         let waited = asked.elapsed();
         advance(long).await;
         drop(slot);
@@ -190,12 +199,12 @@ mod tests {
     async fn where_no_message_comes_pages_do_not_wait() {
         pause();
         let pacer = PagePacer::new();
-        assert!(pacer.slot(true).await.is_none(), "none ever came");
+        assert!(pacer.slot(Rest::Taken).await.is_none(), "none ever came");
         // Long rests are due; the last append is long ago before they are over.
         page(&pacer, MS).await;
         *pacer.0.rest_until.lock().unwrap() = Instant::now() + 10 * QUIET;
         let asked = Instant::now();
-        assert!(pacer.slot(true).await.is_none());
+        assert!(pacer.slot(Rest::Taken).await.is_none());
         assert!(asked.elapsed() <= QUIET + MS);
     }
 
@@ -213,7 +222,7 @@ mod tests {
             pacer.note_append();
             let (begins, ends) = (LogEnd::new(from), LogEnd::new(until));
             let order = ReadOrder { from: begins, until: ends, max_bytes: 1 };
-            let slot = pacer.slot(gain.is_enough(order)).await.unwrap();
+            let slot = pacer.slot(gain.rest_of(order)).await.unwrap();
             advance(MS).await;
             drop(slot);
             if from + 100 < until {
@@ -230,11 +239,11 @@ mod tests {
             ReadOrder { from, until, max_bytes: 1 }
         };
         let mut gain = Gain::default();
-        assert!(gain.is_enough(order(0, 1000)), "nothing is known yet");
-        assert!(gain.is_enough(order(100, 1050)));
-        assert!(!gain.is_enough(order(200, 1101)));
-        assert!(gain.is_enough(order(200, 2000)), "asked again");
-        assert!(gain.is_enough(order(100, 3000)));
+        assert_eq!(gain.rest_of(order(0, 1000)), Rest::Taken, "nothing is known yet");
+        assert_eq!(gain.rest_of(order(100, 1050)), Rest::Taken);
+        assert_eq!(gain.rest_of(order(200, 1101)), Rest::Skipped);
+        assert_eq!(gain.rest_of(order(200, 2000)), Rest::Taken, "asked again");
+        assert_eq!(gain.rest_of(order(100, 3000)), Rest::Taken);
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use super::pacing::{PagePacer, PageSlot};
+use super::pacing::{PagePacer, PageSlot, Rest};
 use crate::server::net::OutboxRoom;
 
 /// Most memory for everything that is being read for peers, in bytes, from the beginning of a read
@@ -75,31 +75,25 @@ impl PeerReads {
         (Self { log, memory, pacer: PagePacer::new(), tasks, done }, results)
     }
 
-    /// Starts to read a page or run for a session, unless it is closed meanwhile. `rests` as in
+    /// Starts to read a page or run for a session, unless it is closed meanwhile. `rest` as in
     /// [`PagePacer::slot`].
-    pub(super) fn begin(
-        &self,
-        session: SessionId,
-        line: OutboxRoom,
-        order: ReadOrder,
-        rests: bool,
-    ) {
+    pub(super) fn begin(&self, session: SessionId, line: OutboxRoom, order: ReadOrder, rest: Rest) {
         let reads = self.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
                 () = line.closed() => {}
-                () = reads.read_for(session, &line, order, rests) => {}
+                () = reads.read_for(session, &line, order, rest) => {}
             }
         });
     }
 
-    async fn read_for(&self, session: SessionId, line: &OutboxRoom, order: ReadOrder, rests: bool) {
+    async fn read_for(&self, session: SessionId, line: &OutboxRoom, order: ReadOrder, rest: Rest) {
         let mut longest = RUN_BYTES_MAX;
         loop {
             line.wait_for(longest).await;
             let memory = self.memory_for(longest).await;
-            let mut slot = self.pacer.slot(rests).await;
+            let mut slot = self.pacer.slot(rest).await;
             let mut work = pin!(self.read_and_hand_over(session, order, longest, memory));
             let longer = match slot.as_ref().map(PageSlot::end) {
                 None => work.await,
