@@ -129,3 +129,11 @@ impl Stream for tokio::io::DuplexStream {
 
     fn set_on_close(&self, _: OnClose) {}
 }
+
+#[tokio::test]
+async fn a_client_that_hangs_up_ends_its_waiting_handler() {
+    let mut running = run(2, 0);
+    let waiting = running.start_waiting("{}").await;
+    waiting.abort();
+    assert_eq!(patiently(running.events.recv()).await, Some("ended"));
+}
