@@ -144,15 +144,15 @@ pub fn report(program: &str, error: &anyhow::Error) {
 /// Writes the last line of a program to standard error. Where that blocks, the program does not
 /// wait without end: it ends without the line.
 pub fn last_line(line: String) {
-    let (tell, told) = mpsc::channel();
+    let (done, written) = mpsc::channel();
     let write = move || {
         // A closed reader is no reason to fail.
         let _ = writeln!(std::io::stderr(), "{line}");
-        let _ = tell.send(());
+        let _ = done.send(());
     };
     match thread::Builder::new().spawn(write.clone()) {
         // An error means that the line could not be written in time.
-        Ok(_) => drop(told.recv_timeout(LAST_LINE_TIMEOUT)),
+        Ok(_) => drop(written.recv_timeout(LAST_LINE_TIMEOUT)),
         Err(_) => write(),
     }
 }

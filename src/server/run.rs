@@ -83,7 +83,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         let faults = Faults { send_delay: config.common.send_delay, ..Faults::default() };
         let options = master_options(&config, log.log.unwrap_or(new_log));
         let max_connections = descriptors::http_connections_of_master();
-        tell_if_too_few(max_connections, config.max_waiting);
+        log_if_too_few(max_connections, config.max_waiting);
         let handle = start_master(options, faults, log, comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
             max_message_bytes: config.max_message_bytes,
@@ -274,7 +274,7 @@ fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
 }
 
 /// Logs that fewer clients can be connected than may wait.
-fn tell_if_too_few(max_connections: usize, max_waiting: usize) {
+fn log_if_too_few(max_connections: usize, max_waiting: usize) {
     if max_waiting > max_connections {
         let why = "each has a connection, and the limit of open descriptors allows no more";
         info!(max_waiting, max_connections, why, "fewer senders can wait than --max-waiting says");

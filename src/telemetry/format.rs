@@ -54,7 +54,7 @@ impl LineFormat {
     }
 
     /// Returns the line that reports lost lines.
-    pub(super) fn of_lost(&self, count: u64) -> String {
+    pub(super) fn lost_line(&self, count: u64) -> String {
         let message = "log lines were lost: standard error did not take them";
         let fields = Fields::new(message.to_owned(), vec![("lost", Value::from(count))]);
         let mut line = String::new();
@@ -138,24 +138,14 @@ impl LineFormat {
             Value::from(others),
         )
     }
-}
 
-impl<S, N> FormatEvent<S, N> for LineFormat
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _context: &FmtContext<'_, S, N>,
-        mut out: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    /// Writes an event, unless it is left out.
+    fn write_event(&self, out: &mut impl Write, event: &Event<'_>) -> fmt::Result {
         let level = *event.metadata().level();
         let now = self.clock.elapsed();
         if let Some(limit) = &self.limit {
             if let Some(count) = limit.left_out(now) {
-                self.write(&mut out, Level::DEBUG, "message", left_out(count))?;
+                self.write(out, Level::DEBUG, "message", left_out(count))?;
             }
             if event.metadata().target() == MESSAGE_TARGET && !limit.lets_through(now) {
                 return Ok(());
@@ -169,7 +159,7 @@ where
                 Some(times) => fields.others.push(("times", times.into())),
             }
         }
-        self.write(&mut out, level, module_of(event), fields)
+        self.write(out, level, module_of(event), fields)
     }
 }
 
@@ -189,11 +179,11 @@ where
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
-        out: Writer<'_>,
+        _context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        self.0.format_event(context, out, event)
+        self.0.write_event(&mut out, event)
     }
 }
 

@@ -74,7 +74,7 @@ pub struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let give_up = Instant::now() + LAST_LINE_TIMEOUT;
-        while !self.lines.tell_lost() && Instant::now() < give_up {
+        while !self.lines.report_lost() && Instant::now() < give_up {
             std::thread::sleep(LAST_LINE_PAUSE);
         }
     }

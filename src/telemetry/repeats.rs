@@ -14,7 +14,7 @@ use std::time::Duration;
 const NEW_AFTER: Duration = Duration::from_secs(30);
 
 /// Interval at which a lasting condition is logged.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Most conditions that are remembered. Peers choose some of the texts; beyond that number the
 /// memory is cleared, and each condition is logged once more.
@@ -27,7 +27,7 @@ pub(super) struct Repeats(Mutex<HashMap<String, Seen>>);
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     last: Duration,
-    told: Duration,
+    logged_at: Duration,
     left_out: u64,
 }
 
@@ -38,14 +38,14 @@ impl Repeats {
         if all.len() >= CONDITIONS_MAX && !all.contains_key(&condition) {
             all.clear();
         }
-        let fresh = Seen { last: now, told: now, left_out: 0 };
+        let fresh = Seen { last: now, logged_at: now, left_out: 0 };
         let Some(seen) = all.get_mut(&condition) else {
             all.insert(condition, fresh);
             return Some(1);
         };
         let is_new = now.saturating_sub(seen.last) >= NEW_AFTER;
         seen.last = now;
-        if !is_new && now.saturating_sub(seen.told) < TELL_EVERY {
+        if !is_new && now.saturating_sub(seen.logged_at) < LOG_EVERY {
             seen.left_out += 1;
             return None;
         }

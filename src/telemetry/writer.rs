@@ -16,14 +16,14 @@ pub(super) struct LogLines {
     inner: NonBlocking,
     lost: ErrorCounter,
     /// How many of them were reported.
-    told: Arc<AtomicU64>,
+    reported: Arc<AtomicU64>,
     format: Arc<LineFormat>,
 }
 
 impl LogLines {
     pub(super) fn new(inner: NonBlocking, format: Arc<LineFormat>) -> Self {
         let lost = inner.error_counter();
-        Self { inner, lost, told: Arc::default(), format }
+        Self { inner, lost, reported: Arc::default(), format }
     }
 
     fn lost(&self) -> u64 {
@@ -32,18 +32,18 @@ impl LogLines {
 
     /// Reports the lines that are lost and were not reported yet. Returns whether the report was
     /// accepted, or there is nothing to report.
-    pub(super) fn tell_lost(&mut self) -> bool {
-        let (lost, told) = (self.lost(), self.told.load(Ordering::Relaxed));
-        if lost <= told {
+    pub(super) fn report_lost(&mut self) -> bool {
+        let (lost, reported) = (self.lost(), self.reported.load(Ordering::Relaxed));
+        if lost <= reported {
             return true;
         }
-        let line = self.format.of_lost(lost - told);
+        let line = self.format.lost_line(lost - reported);
         let is_through = self.inner.write_all(line.as_bytes()).is_ok() && self.lost() == lost;
         if is_through {
-            self.told.store(lost, Ordering::Relaxed);
+            self.reported.store(lost, Ordering::Relaxed);
         } else {
             // This very line was lost, and is none of the node's.
-            self.told.fetch_add(1, Ordering::Relaxed);
+            self.reported.fetch_add(1, Ordering::Relaxed);
         }
         is_through
     }
@@ -54,7 +54,7 @@ impl Write for LogLines {
         if line.is_empty() {
             return Ok(0);
         }
-        self.tell_lost();
+        self.report_lost();
         self.inner.write(line)
     }
 
@@ -103,14 +103,14 @@ impl<W: Write> WholeLines<W> {
 impl<W: Write> Write for WholeLines<W> {
     /// Writes all of a line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut told = Ok(());
+        let mut reported = Ok(());
         if self.lost > 0 {
-            told = self.write_line(self.format.of_lost(self.lost).as_bytes());
-            if told.is_ok() {
+            reported = self.write_line(self.format.lost_line(self.lost).as_bytes());
+            if reported.is_ok() {
                 self.lost = 0;
             }
         }
-        let written = told.and_then(|()| self.write_line(line));
+        let written = reported.and_then(|()| self.write_line(line));
         if written.is_err() {
             self.lost += 1;
         }

@@ -14,7 +14,7 @@ use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
 use super::response::{APPLICATION_JSON, ResponseBody};
-use crate::server::node::{Appender, ClientAppend, NoOutcome, SenderKey};
+use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
 
 /// The header of the idempotency key.
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
@@ -35,7 +35,7 @@ pub(super) async fn append(
     let Collected { bytes, share } = limits.collect(body).await?;
     let ParsedAppend { batch, count, wait } = request::parse(&bytes, limits.message_bytes)?;
     drop(bytes);
-    let key = sender_key(headers)?.map(Box::new);
+    let key = idempotency_key(headers)?.map(Box::new);
     // The share goes along: the parsed messages take up memory until the core task has taken them,
     // and a client that waits after that holds none.
     answer(appender.append(ClientAppend { batch, key, wait, share }).await, count)
@@ -45,7 +45,7 @@ pub(super) async fn append(
 ///
 /// # Errors
 /// When it is invalid, or given more than once.
-fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, RequestProblem> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<HashedKey>, RequestProblem> {
     let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -79,15 +79,15 @@ pub(super) fn committed(
     outcome: Outcome,
     count: Option<usize>,
 ) -> Result<Accepted, RequestProblem> {
-    let told = |receipt| Accepted { receipt, count };
+    let accepted = |receipt| Accepted { receipt, count };
     match outcome {
-        Outcome::Committed(receipt) => Ok(told(receipt)),
-        Outcome::TimedOut(receipt) => Err(RequestProblem::TimedOut(told(receipt))),
-        Outcome::ShuttingDown(receipt) => Err(RequestProblem::Stopping(told(receipt))),
+        Outcome::Committed(receipt) => Ok(accepted(receipt)),
+        Outcome::TimedOut(receipt) => Err(RequestProblem::TimedOut(accepted(receipt))),
+        Outcome::ShuttingDown(receipt) => Err(RequestProblem::Stopping(accepted(receipt))),
         Outcome::DiskFailed(receipt, fault) => {
-            Err(RequestProblem::DiskFailed(told(receipt), fault))
+            Err(RequestProblem::DiskFailed(accepted(receipt), fault))
         }
-        Outcome::TooManyWaiting(receipt) => Err(RequestProblem::TooManyWaiting(told(receipt))),
+        Outcome::TooManyWaiting(receipt) => Err(RequestProblem::TooManyWaiting(accepted(receipt))),
         Outcome::Refused(refusal) => Err(refusal.into()),
     }
 }
@@ -194,7 +194,7 @@ mod tests {
             for value in values {
                 headers.append(&IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
             }
-            sender_key(&headers)
+            idempotency_key(&headers)
         };
         assert_eq!(found(&[]), Ok(None));
         let key: IdempotencyKey = "order-17".parse().unwrap();

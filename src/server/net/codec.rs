@@ -2,15 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use acklog_protocol::frame::{
-    self, FRAME_BYTES_MAX, Frame, FrameError, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX,
-};
+use acklog_protocol::frame::{self, Frame, FrameError};
 use acklog_types::Records;
 use bytes::{Buf, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::frame_limit::FrameLimit;
 
 /// Bytes of the length before each frame: `u32`, big-endian.
 const PREFIX_BYTES: usize = 4;
@@ -85,49 +84,6 @@ pub enum Received {
     Bytes,
 }
 
-/// The limit on the length of the frames that a peer may send. A change applies from the next frame
-/// on.
-#[derive(Debug)]
-pub struct FrameLimit {
-    bytes: AtomicUsize,
-    is_admitted: AtomicBool,
-}
-
-/// The frames that a peer may send after its handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdmittedFrames {
-    /// Frames without messages, which are short.
-    WithoutMessages,
-    /// All frames, up to the longest.
-    WithMessages,
-}
-
-impl FrameLimit {
-    /// Creates a limit that admits a handshake only.
-    pub fn of_handshake() -> Self {
-        let bytes = AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX);
-        Self { bytes, is_admitted: AtomicBool::new(false) }
-    }
-
-    /// Sets the limit once the handshake is done.
-    pub fn admit(&self, frames: AdmittedFrames) {
-        self.is_admitted.store(true, Ordering::Relaxed);
-        let bytes = match frames {
-            AdmittedFrames::WithMessages => FRAME_BYTES_MAX,
-            AdmittedFrames::WithoutMessages => HEAD_FRAME_BYTES_MAX,
-        };
-        self.bytes.store(bytes, Ordering::Relaxed);
-    }
-
-    fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn is_pending(&self) -> bool {
-        !self.is_admitted.load(Ordering::Relaxed)
-    }
-}
-
 /// Reads frames from one direction of a connection.
 #[derive(Debug)]
 pub struct FrameReader<R> {
@@ -136,13 +92,13 @@ pub struct FrameReader<R> {
     limit: Arc<FrameLimit>,
     /// Whether the frame at the front was within the limit when it began.
     is_taken: bool,
-    came: u64,
+    received_bytes: u64,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Creates a reader of frames that are not longer than `limit`.
     pub fn new(io: R, limit: Arc<FrameLimit>) -> Self {
-        Self { io, buffer: BytesMut::new(), limit, is_taken: false, came: 0 }
+        Self { io, buffer: BytesMut::new(), limit, is_taken: false, received_bytes: 0 }
     }
 
     /// Returns the next frame, or that some bytes of one arrived; none at the end of the
@@ -158,7 +114,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         self.make_room();
         let read = self.io.read_buf(&mut self.buffer).await?;
-        self.came += read as u64;
+        self.received_bytes += read as u64;
         if read == 0 {
             return match self.buffer.len() {
                 0 => Ok(None),
@@ -174,8 +130,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// Returns the number of bytes that have arrived so far.
-    pub fn came(&self) -> u64 {
-        self.came
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 
     /// Returns whether a frame has begun and is not complete.
@@ -245,11 +201,14 @@ fn other_protocol(first: [u8; PREFIX_BYTES]) -> Option<ReceiveError> {
 mod tests {
     use std::time::Duration;
 
-    use acklog_protocol::frame::{Request, encode};
+    use acklog_protocol::frame::{
+        FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Request, encode,
+    };
     use acklog_types::{IdRange, InBatch, LogEnd, MessageId, RequestId, encode_record};
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+    use crate::server::net::frame_limit::AdmittedFrames;
 
     fn heartbeat(n: u64) -> Vec<u8> {
         let request = Request::Heartbeat { log_end: LogEnd::new(n) };

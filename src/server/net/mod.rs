@@ -9,6 +9,7 @@
 mod ack_watchdog;
 mod codec;
 mod dialer;
+mod frame_limit;
 mod frame_rate;
 pub mod keep_alive;
 mod outbox;
@@ -16,10 +17,11 @@ mod session;
 mod unacked;
 mod write_batch;
 
-pub use codec::{AdmittedFrames, FrameReader, ReceiveError, Received};
+pub use codec::{FrameReader, ReceiveError, Received};
 #[cfg(test)]
 pub use dialer::tests::silent;
 pub use dialer::{Dialer, SharedDialer};
+pub use frame_limit::AdmittedFrames;
 pub use outbox::{Outbox, OutboxRoom, OutboxSlot, TrackedFrame};
 pub use session::{QueuedEvent, SessionEvent, SessionFactory, SessionHandle};
 pub use unacked::Unacked;

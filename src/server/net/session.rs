@@ -25,7 +25,8 @@ use tracing::info;
 use self::events::EventSender;
 pub use self::events::{QueuedEvent, SessionEvent};
 use super::ack_watchdog::AckWatchdog;
-use super::codec::{AdmittedFrames, FrameLimit, FrameReader, ReceiveError, Received};
+use super::codec::{FrameReader, ReceiveError, Received};
+use super::frame_limit::{AdmittedFrames, FrameLimit};
 use super::frame_rate::FrameRateWatchdog;
 use super::outbox::{Outbox, OutboxRoom, SendProgress, WeakOutbox};
 use super::unacked::{Ends, Unacked, bound_own_queue};
@@ -300,7 +301,7 @@ impl SessionReader {
                 biased;
                 received = self.frames.next() => return received,
                 () = frame_rate.tick() => {
-                    let within = self.frames.is_within_frame().then(|| self.frames.came());
+                    let within = self.frames.is_within_frame().then(|| self.frames.received_bytes());
                     if frame_rate.is_too_slow(within) {
                         return Err(ReceiveError::Slow);
                     }

@@ -49,7 +49,7 @@ pub(super) trait NodeRole: Sized {
     fn connected(core: &mut Core<Self>, connection: Self::Connection);
 
     /// Adds to the reason why a connection ended.
-    fn explained(&self, reason: SessionEnd) -> SessionEnd {
+    fn explain_end(&self, reason: SessionEnd) -> SessionEnd {
         reason
     }
 
@@ -248,7 +248,7 @@ impl<R: NodeRole> Core<R> {
                 SessionEvent::Heard => Input::Heard(session),
                 SessionEvent::Down(reason) => {
                     self.close_session(session);
-                    let reason = self.role.explained(reason);
+                    let reason = self.role.explain_end(reason);
                     Input::SessionDown { session, reason }
                 }
             };

@@ -7,13 +7,13 @@ use acklog_types::{Damage, DiskChange, DiskFault, LogEnd};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Interval between two checks whether the disk answers.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Checks after which a read, write or sync that is still in progress has not been answered for
 /// more than 5 s: the disk hangs. Fewer: a busy disk counts as one that hangs. More: the cluster
 /// waits longer for a node that cannot store anything. Checks are counted rather than time, so that
 /// a node that was stalled itself does not blame its disk.
-const STALLED_AFTER_LOOKS: u32 = 6;
+const STALLED_AFTER_CHECKS: u32 = 6;
 
 /// The state of a log as its machine knows it.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct LogWatch {
     /// The damage that was reported last.
     damage: Option<Damage>,
     /// The timer of the disk checks; none in memory.
-    look: Option<Interval>,
+    check: Option<Interval>,
     /// The oldest call in progress at the last check, and how many checks have seen it.
     under_way: Option<(u64, u32)>,
 }
@@ -44,35 +44,42 @@ pub(super) struct LogChanges {
 impl LogWatch {
     /// Creates a watch on a log of whose present state the machine knows.
     pub(super) fn new(reader: LogReader) -> Self {
-        let look = reader.is_on_disk().then(|| {
-            let mut look = interval(LOOK_EVERY);
+        let check = reader.is_on_disk().then(|| {
+            let mut check = interval(CHECK_EVERY);
             // After a pause of the whole process, one check proves nothing.
-            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            look
+            check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            check
         });
-        Self { end: reader.durable_end(), reader, fault: None, damage: None, look, under_way: None }
+        Self {
+            end: reader.durable_end(),
+            reader,
+            fault: None,
+            damage: None,
+            check,
+            under_way: None,
+        }
     }
 
     /// Waits until the log may have changed. Cancel safe.
     pub(super) async fn changed(&mut self) {
-        let Some(look) = &mut self.look else { return self.reader.changed().await };
+        let Some(check) = &mut self.check else { return self.reader.changed().await };
         tokio::select! {
             () = self.reader.changed() => {}
-            _ = look.tick() => self.look_at_calls(),
+            _ = check.tick() => self.check_calls(),
         }
     }
 
-    fn look_at_calls(&mut self) {
+    fn check_calls(&mut self) {
         let oldest = self.reader.oldest_disk_call();
         self.under_way = oldest.map(|(call, _)| match self.under_way {
-            Some((before, looks)) if before == call => (call, looks + 1),
+            Some((before, checks)) if before == call => (call, checks + 1),
             _ => (call, 1),
         });
     }
 
     /// Returns the fault of a disk that hangs.
     fn stalled(&self) -> Option<DiskFault> {
-        let (call, _) = self.under_way.filter(|(_, looks)| *looks >= STALLED_AFTER_LOOKS)?;
+        let (call, _) = self.under_way.filter(|(_, checks)| *checks >= STALLED_AFTER_CHECKS)?;
         let (oldest, what) = self.reader.oldest_disk_call()?;
         let detail = format!("the disk has not answered for more than 5 s: cannot {what}");
         (oldest == call).then_some(DiskFault::Stalled { detail })
@@ -83,7 +90,7 @@ impl LogWatch {
         // Damage is reported apart: beside it the log accepts messages.
         let is_other = |fault: &DiskFault| !matches!(fault, DiskFault::Damaged { .. });
         let fault = || self.reader.disk_fault().filter(is_other).or_else(|| self.stalled());
-        let (fault, end) = look_at(fault, || self.reader.durable_end());
+        let (fault, end) = fault_then_end(fault, || self.reader.durable_end());
         let durable = (end > self.end).then_some(end);
         self.end = end;
         let disk = DiskChange::between(self.fault.as_ref(), fault.as_ref());
@@ -105,7 +112,7 @@ impl LogWatch {
 }
 
 /// Reads the fault first: what became durable before it is seen with it, and reported before it.
-fn look_at(
+fn fault_then_end(
     fault: impl FnOnce() -> Option<DiskFault>,
     end: impl FnOnce() -> LogEnd,
 ) -> (Option<DiskFault>, LogEnd) {
@@ -176,7 +183,7 @@ mod tests {
         let is_later = || looks.replace(looks.get() + 1) > 0;
         let fault = || is_later().then(|| failed.clone());
         let end = || LogEnd::new(u64::from(is_later()));
-        let (fault, end) = look_at(fault, end);
+        let (fault, end) = fault_then_end(fault, end);
         assert!(
             fault.is_none() || end == LogEnd::new(1),
             "the fault is seen, and not what it follows"

@@ -50,7 +50,7 @@ pub struct ClientAppend {
     pub batch: Batch,
     /// The client's idempotency key for the batch; none where it gave none. Boxed, since most have
     /// none.
-    pub key: Option<Box<SenderKey>>,
+    pub key: Option<Box<HashedKey>>,
     /// The write concern and timeout that the client asked for.
     pub wait: Wait,
     /// The memory that the batch is charged for, until the core task has taken it.
@@ -60,19 +60,19 @@ pub struct ClientAppend {
 /// An idempotency key with its hash, which is computed on the HTTP thread: the core task has no
 /// time for that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SenderKey {
+pub struct HashedKey {
     key: IdempotencyKey,
     hash: KeyHash,
 }
 
-impl SenderKey {
+impl HashedKey {
     /// Returns the key itself.
     pub(crate) fn key(&self) -> &IdempotencyKey {
         &self.key
     }
 }
 
-impl From<IdempotencyKey> for SenderKey {
+impl From<IdempotencyKey> for HashedKey {
     fn from(key: IdempotencyKey) -> Self {
         Self { hash: KeyHash::of(key.as_str()), key }
     }

@@ -154,8 +154,8 @@ impl NodeRole for Follower {
         core.machine.step(now(), input.into());
     }
 
-    fn explained(&self, reason: SessionEnd) -> SessionEnd {
-        explained(reason, self.master_port)
+    fn explain_end(&self, reason: SessionEnd) -> SessionEnd {
+        explain_end(reason, self.master_port)
     }
 
     fn done(_: &mut Core<Self>, _: Instant, done: Infallible) {
@@ -206,7 +206,7 @@ impl Follower {
 }
 
 /// Adds advice to the reason where an HTTP server answered.
-fn explained(end: SessionEnd, port: u16) -> SessionEnd {
+fn explain_end(end: SessionEnd, port: u16) -> SessionEnd {
     match end {
         SessionEnd::HttpServer => SessionEnd::Garbage(format!(
             "an HTTP server answers there: is {port} the master's HTTP port? --master-comm-port is \

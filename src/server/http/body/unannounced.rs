@@ -73,10 +73,10 @@ impl UnannouncedBody {
         ended.as_mut().enable();
         let youngest = {
             let bodies = self.all.bodies();
-            bodies.by_age.last_key_value().map(|(&number, told)| (number, told.clone()))
+            bodies.by_age.last_key_value().map(|(&number, notify)| (number, notify.clone()))
         };
         match youngest {
-            Some((number, told)) if number != self.number => told.notify_one(),
+            Some((number, notify)) if number != self.number => notify.notify_one(),
             _ => return Yield::This,
         }
         if has_room() {

@@ -18,8 +18,8 @@ pub(super) fn prefers_lines<'a>(headers: impl IntoIterator<Item = &'a HeaderValu
     let (mut lines, mut array) = (Weight::default(), Weight::default());
     for header in headers {
         for range in MediaTypeList::new(header.to_str().unwrap_or_default()).flatten() {
-            lines.heed(&range, X_NDJSON);
-            array.heed(&range, JSON);
+            lines.apply(&range, X_NDJSON);
+            array.apply(&range, JSON);
         }
     }
     lines.q > array.q
@@ -35,7 +35,7 @@ struct Weight {
 
 impl Weight {
     /// Takes a range into account.
-    fn heed(&mut self, range: &MediaType<'_>, subtype: Name<'_>) {
+    fn apply(&mut self, range: &MediaType<'_>, subtype: Name<'_>) {
         let of_application = range.ty == APPLICATION;
         let specific = if of_application && range.subty == subtype && range.suffix.is_none() {
             2

@@ -14,7 +14,7 @@ use super::comparisons::{Compared, compare, log_replay};
 use super::large_appends::{RECORD_WORK, is_large};
 use super::leader::Leader;
 use crate::server::node::driver::Core;
-use crate::server::node::{ClientAppend, SenderKey, wall_clock_ms};
+use crate::server::node::{ClientAppend, HashedKey, wall_clock_ms};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
@@ -109,8 +109,8 @@ impl Core<Leader> {
                 self.admitted(now, waiter, append, admitted);
             }
             Err(error) => {
-                let told = self.machine.get_mut().key_compared(now, waiter, Err(error.into()));
-                if let Err(refusal) = told {
+                let decided = self.machine.get_mut().key_compared(now, waiter, Err(error.into()));
+                if let Err(refusal) = decided {
                     self.refuse(waiter, refusal);
                 }
             }
@@ -120,7 +120,7 @@ impl Core<Leader> {
     /// Appends a batch that was admitted.
     fn write(&mut self, id: MessageId, append: &ClientAppend) {
         let accepted_ms = *self.role.accepted_ms.get_or_insert_with(wall_clock_ms);
-        let (key, batch) = (append.key.as_deref().map(SenderKey::key), &append.batch);
+        let (key, batch) = (append.key.as_deref().map(HashedKey::key), &append.batch);
         let appended = self.writer.append(accepted_ms, key, batch);
         assert_eq!(appended, id, "the log is the machine's");
         self.appended = true;
@@ -150,7 +150,7 @@ impl Core<Leader> {
 
 /// Returns the size of the records of an append, in bytes.
 fn append_bytes(append: &ClientAppend) -> usize {
-    record_bytes(append.key.as_deref().map(SenderKey::key), &append.batch)
+    record_bytes(append.key.as_deref().map(HashedKey::key), &append.batch)
 }
 
 /// Returns how much work an append is for the core task, in bytes that take as long to copy.

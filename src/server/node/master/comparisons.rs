@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::server::node::{ClientAppend, SenderKey};
+use crate::server::node::{ClientAppend, HashedKey};
 
 /// Most threads that compare. More would take the processor from those that serve new messages; one
 /// alone would let a single read that hangs delay all others.
@@ -114,14 +114,14 @@ pub(super) fn compare(
     first: MessageId,
 ) -> Result<FirstUse, ReadError> {
     let records = log.read_appended(first)?;
-    let key = append.key.as_deref().map(SenderKey::key);
+    let key = append.key.as_deref().map(HashedKey::key);
     Ok(key.map_or(FirstUse::OtherKey, |key| FirstUse::of(&records, key, &append.batch)))
 }
 
 /// Logs that a batch was stored before.
 pub(super) fn log_replay(append: &ClientAppend, first: MessageId, first_use: Option<&FirstUse>) {
     if first_use == Some(&FirstUse::SameMessage) {
-        let key = append.key.as_deref().map(SenderKey::key).map(IdempotencyKey::as_str);
+        let key = append.key.as_deref().map(HashedKey::key).map(IdempotencyKey::as_str);
         debug!(target: MESSAGE_TARGET, id = %first, key, "sent before, under the same key");
     }
 }

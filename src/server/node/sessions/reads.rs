@@ -57,7 +57,7 @@ pub(in crate::server::node) struct PeerRead {
 }
 
 impl PeerRead {
-    /// Returns what the machine is told of it.
+    /// Returns the part that the machine gets.
     pub(in crate::server::node) fn found(&self) -> Result<(IdRange, usize), Unreadable> {
         let found = self.records.as_ref().map(|records| (records.range(), records.bytes()));
         found.map_err(Unreadable::from)
