@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use acklog_types::LogView;
-use acklog_types::{Damage, DiskFault, LogEnd, Records, RequestId, Run};
+use acklog_types::{Damage, DiskFault, LogEnd, Records, RequestId};
 use tracing::{debug, error, info, warn};
 
 use super::{Master, Member, MemberId};

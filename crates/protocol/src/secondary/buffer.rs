@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use acklog_types::{IdRange, LogEnd, MESSAGE_BYTES_LIMIT, Records, RequestId, Run};
+use acklog_types::{IdRange, LogEnd, MESSAGE_BYTES_LIMIT, Records, RequestId};
 
+use super::gap_buffer::GapBuffer;
 use crate::delayed::Delayed;
-use crate::gap_buffer::GapBuffer;
 use crate::progress::WINDOW_BYTES_MAX;
 
 /// Most bytes that wait above a gap or for a store delay, unless it is a single run. Smaller: a
@@ -27,7 +27,7 @@ pub(super) struct Arrived {
 pub(super) struct Buffer {
     delayed: Delayed<Arrived>,
     delayed_bytes: usize,
-    gaps: GapBuffer<Records>,
+    gaps: GapBuffer,
 }
 
 /// How much a [`Buffer`] holds.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogView;
-use acklog_types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
+use acklog_types::{IdRange, LogEnd, Records, RequestId, SessionId};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, info, warn};
 

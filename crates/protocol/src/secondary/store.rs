@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use acklog_types::LogView;
-use acklog_types::{IdRange, LogEnd, MESSAGE_TARGET, Records, RequestId, Run};
+use acklog_types::{IdRange, LogEnd, MESSAGE_TARGET, Records, RequestId};
 use tracing::debug;
 
 use super::buffer::Arrived;

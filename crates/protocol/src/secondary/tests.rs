@@ -5,7 +5,7 @@ mod forged;
 mod memory;
 
 use acklog_types::{
-    Damage, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, MessageId, RequestId, Run, encode_record,
+    Damage, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, MessageId, RequestId, encode_record,
 };
 
 use self::memory::TestLog;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use acklog_types::{
-    Checksum, IdRange, LogEnd, LogId, LogView, Records, Run, RunningChecksum, Unreadable,
+    Checksum, IdRange, LogEnd, LogId, LogView, Records, RunningChecksum, Unreadable,
 };
 
 /// A log in memory. A clone is the same log.
