@@ -108,6 +108,15 @@ mod tests {
     }
 
     #[test]
+    fn the_mtu_is_suspected_after_three_connections_in_a_row_without_a_page() {
+        let mut state = DialState::new(Duration::from_secs(1));
+        assert!(!state.lost_first_page() && !state.lost_first_page());
+        state.on_page();
+        let suspected = std::array::from_fn(|_| state.lost_first_page());
+        assert_eq!(suspected, [false, false, true, false]);
+    }
+
+    #[test]
     fn pauses_grow_to_the_reconnect_delay_and_begin_again_after_a_welcome() {
         let (delay, mut rng) = (Duration::from_secs(1), ChaCha8Rng::seed_from_u64(1));
         let mut state = DialState::new(delay);

@@ -223,12 +223,23 @@ mod tests {
         assert_eq!(link.expire(now), Some((request, FrameKind::Handshake)));
         let pause = link.on_timeout(now, &mut rng).unwrap();
         assert!(!link.wants_handshake(), "a pause");
+        assert_eq!(link.next_deadline(), now + pause);
         now += pause;
         link.wake(now);
         assert!(link.wants_handshake());
         link.join(TIMEOUT);
         assert!(link.has_joined() && !link.wants_handshake());
         assert_eq!(link.on_timeout(now, &mut rng), None, "no concern of the handshake");
+    }
+
+    #[test]
+    fn an_answer_ends_the_pause_after_an_error() {
+        let now = Instant::now();
+        let (mut link, mut rng) = link(now);
+        link.on_error(now, &mut rng);
+        assert!(!link.wants_handshake());
+        link.on_answer();
+        assert!(link.wants_handshake());
     }
 
     #[test]

@@ -123,6 +123,68 @@ fn a_run_above_a_gap_is_answered_with_the_end_below_it_and_acked_by_what_closes_
 }
 
 #[test]
+fn the_answer_that_closes_a_gap_waits_for_all_that_it_acks() {
+    let mut node = Node::ready();
+    node.run(2).unwrap();
+    node.run(1).unwrap();
+    assert_eq!(node.carry_out(), [(2, Some(1))]);
+    node.follower.note_durable(LogEnd::new(2));
+    node.follower.answer_due();
+    assert_eq!(node.carry_out(), [], "message 2 is not durable");
+    assert_eq!(node.flush(), [(1, Some(3))]);
+}
+
+#[test]
+fn a_changed_store_delay_ends_the_delays_that_have_begun() {
+    let mut node = Node::ready();
+    let faults = Faults { store_delay: Some("60s".parse().unwrap()), ..Faults::default() };
+    node.follower.set_faults(node.now, faults, 1);
+    node.run(1).unwrap();
+    node.follower.store_due(node.now);
+    assert_eq!(node.follower.log_end(), LogEnd::new(1), "it is delayed");
+    node.follower.set_faults(node.now, Faults::default(), 1);
+    node.follower.store_due(node.now);
+    assert_eq!(node.flush(), [(1, Some(2))]);
+}
+
+#[test]
+fn a_page_beyond_the_end_that_it_reports_is_no_page() {
+    let mut node = Node::joined();
+    let range = messages(0, 2).range();
+    assert_eq!(node.page(0, 2, 1), Err(ProtocolError::BadRun(range)));
+    assert_eq!(node.follower.log_end(), LogEnd::ZERO);
+}
+
+#[test]
+fn the_end_of_the_master_s_log_never_goes_back() {
+    let mut node = Node::joined();
+    for end in [5, 3] {
+        node.follower.note_master_end(LogEnd::new(end));
+        assert_eq!(node.follower.master_log_end(), Some(LogEnd::new(5)));
+    }
+}
+
+#[test]
+fn a_page_that_finds_the_buffer_full_is_requested_again_after_a_pause() {
+    let mut node = Node::joined();
+    let request = |again| [Request::GetMessages { from: LogEnd::ZERO, again }];
+    assert_eq!(node.requests(), request(false));
+    node.follower.on_answer(Some((FrameKind::GetMessages, Duration::ZERO)));
+    let text = "x".repeat(HELD_BYTES_MAX / 3);
+    for id in 1..4 {
+        assert_eq!(node.follower.next_deadline(), None);
+        let mut bytes = Vec::new();
+        encode_record(&mut bytes, MessageId::new(id), 0, None, &text, InBatch::Last);
+        let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
+        let (run, end) = (Records::check(range, bytes.into()).unwrap(), LogEnd::new(4));
+        node.follower.take_page(node.now, None, run, end, &mut node.rng).unwrap();
+    }
+    assert_eq!((node.follower.messages_above_gap(), node.requests()), (2, vec![]));
+    node.follower.wake(node.follower.next_deadline().unwrap());
+    assert_eq!(node.requests(), request(true));
+}
+
+#[test]
 fn no_run_comes_before_the_node_has_told_that_it_is_ready() {
     let mut node = Node::joined();
     let range = messages(0, 1).range();
@@ -183,13 +245,42 @@ fn an_injected_error_comes_after_the_messages_are_stored() {
     assert_eq!(node.follower.durable_end(), LogEnd::new(2));
 }
 
+/// Damage of the first message.
+fn damage() -> Damage {
+    let wanted = messages(0, 1).range();
+    let (detail, until) = ("offset 17".to_owned(), wanted.end());
+    Damage { detail, until, wanted: Some(wanted), misfits: 0, version: 1 }
+}
+
+#[test]
+fn damaged_messages_are_taken_from_no_page_of_the_catch_up() {
+    let mut node = Node::joined();
+    node.page(0, 1, 1).unwrap();
+    node.flush();
+    assert_eq!(node.requests(), [Request::SecondaryNodeReady { end: LogEnd::new(1) }]);
+    node.follower.note_damage(node.now, Some(damage()), &mut node.rng);
+    node.page(0, 1, 1).unwrap();
+    assert_eq!(node.follower.poll_action(), None);
+}
+
+#[test]
+fn damaged_messages_are_requested_again_after_a_pause() {
+    let mut node = Node::ready();
+    node.follower.note_damage(node.now, Some(damage()), &mut node.rng);
+    let request = [Request::GetMessages { from: LogEnd::ZERO, again: true }];
+    assert_eq!(node.requests(), request);
+    node.follower.on_answer(Some((FrameKind::GetMessages, Duration::ZERO)));
+    let (run, end) = (Records::empty(LogEnd::new(1)), LogEnd::new(1));
+    node.follower.take_page(node.now, None, run, end, &mut node.rng).unwrap();
+    assert_eq!(node.requests(), []);
+    node.follower.wake(node.follower.next_deadline().unwrap());
+    assert_eq!(node.requests(), request);
+}
+
 #[test]
 fn damaged_messages_are_taken_from_a_page_and_given_to_the_log() {
     let mut node = Node::ready();
-    let wanted = messages(0, 1).range();
-    let (detail, until) = ("offset 17".to_owned(), wanted.end());
-    let damage = Damage { detail, until, wanted: Some(wanted), misfits: 0, version: 1 };
-    node.follower.note_damage(node.now, Some(damage), &mut node.rng);
+    node.follower.note_damage(node.now, Some(damage()), &mut node.rng);
     assert_eq!(node.requests(), [Request::GetMessages { from: LogEnd::ZERO, again: true }]);
     node.page(0, 1, 1).unwrap();
     let mend = FollowerAction::Mend(messages(0, 1));

@@ -40,6 +40,10 @@ fn what_waits_above_a_gap_is_bounded_and_the_run_beyond_is_answered_with_no_room
     }
     assert_eq!((added, refused), (15, 25), "16 MiB hold 15 such runs");
     assert_eq!(node.machine.health(node.now).buffered, 15);
+    let (session, reason) = (SessionId::new(1), SessionEnd::Closed);
+    node.step(Input::SessionDown { session, reason });
+    let health = node.machine.health(node.now);
+    assert_eq!((health.buffered, health.phase), (0, SecondaryPhase::Connecting));
 }
 
 #[test]
