@@ -71,13 +71,6 @@ impl LinkToMaster {
         retry.retry_at().is_none() && in_flight == 0
     }
 
-    /// Takes in an answer before the master accepted this node, other than an error.
-    pub(super) fn on_answer(&mut self) {
-        if let Stage::Handshake(retry) = &mut self.stage {
-            retry.reset();
-        }
-    }
-
     /// Takes in that a request failed before the master accepted this node. A pause follows.
     pub(super) fn on_error(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
         if let Stage::Handshake(retry) = &mut self.stage {
@@ -230,16 +223,6 @@ mod tests {
         link.join(TIMEOUT);
         assert!(link.has_joined() && !link.wants_handshake());
         assert_eq!(link.on_timeout(now, &mut rng), None, "no concern of the handshake");
-    }
-
-    #[test]
-    fn an_answer_ends_the_pause_after_an_error() {
-        let now = Instant::now();
-        let (mut link, mut rng) = link(now);
-        link.on_error(now, &mut rng);
-        assert!(!link.wants_handshake());
-        link.on_answer();
-        assert!(link.wants_handshake());
     }
 
     #[test]

@@ -63,7 +63,6 @@ impl<L: LogView> Secondary<L> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
         let answered = link.complete(now, id)?;
         if !matches!(response, Response::Failed { .. }) {
-            link.on_answer();
             self.follower.on_answer(answered);
         } else if let Some((kind, _)) = answered {
             link.on_error(now, &mut self.rng);
