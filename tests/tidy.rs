@@ -343,7 +343,8 @@ fn logs(text: &str, message: &str, target: Option<&str>) -> bool {
     };
     pieces.iter().enumerate().filter(|(nth, words)| nth % 2 == 1 && is_it(words)).any(|(nth, _)| {
         let before = pieces.get(..nth).unwrap_or_default().join("\"");
-        let call = before.rfind("!(").and_then(|at| before.get(at + 2..)).unwrap_or_default().trim_start();
+        let call =
+            before.rfind("!(").and_then(|at| before.get(at + 2..)).unwrap_or_default().trim_start();
         let named = call.strip_prefix("target: ").and_then(|rest| rest.split(',').next());
         named == target
     })
