@@ -45,7 +45,6 @@ mod faults;
 pub mod frame;
 pub mod gap_buffer;
 mod health;
-mod idempotency;
 mod in_flight;
 mod line;
 mod machine;
@@ -57,17 +56,15 @@ mod repair;
 mod secondary;
 mod status;
 mod unflushed;
-mod write_concern;
 
 use std::time::Duration;
 
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
-pub use idempotency::FirstUse;
 pub use line::{LONG_FRAME_BYTES, LineView};
 pub use machine::{Effect, Input, Machine};
 pub use master::{
-    HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
+    FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
     STRANGERS_MAX,
 };
 pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refusal, Wait};

@@ -69,6 +69,15 @@ pub(super) struct SentRun {
     pub(super) bytes: usize,
 }
 
+/// How a request that carried a run failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SendFailure {
+    /// It was not answered in time: the line may be too slow for the window.
+    TimedOut,
+    /// It was answered with an error.
+    Answered,
+}
+
 /// What one secondary acked and what it is sent.
 ///
 /// The window works as in TCP: it halves when a request times out and grows by what is acked, so that a slow line is
@@ -239,15 +248,15 @@ impl Progress {
         self.restart_if_stuck(now, rng);
     }
 
-    /// A run's request timed out (`timed_out`) or was answered with an error. It is sent again after a pause.
+    /// Takes in that a run failed. It is sent again after a backoff.
     pub(super) fn fail(
         &mut self,
         now: Instant,
         run: SentRun,
-        timed_out: bool,
+        failure: SendFailure,
         rng: &mut ChaCha8Rng,
     ) {
-        if timed_out {
+        if failure == SendFailure::TimedOut {
             self.window_bytes = (self.window_bytes / 2).max(WINDOW_BYTES_MIN);
         }
         if self.lose(run) {

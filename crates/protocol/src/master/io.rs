@@ -1,6 +1,6 @@
 //! What a master is told, and what it wants to be done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use acklog_types::Unreadable;
@@ -127,3 +127,6 @@ impl From<LeaderEffect> for Effect<LeaderEffect> {
         Self::Role(effect)
     }
 }
+
+/// What the parts of a master want to be done, in this order.
+pub(super) type Effects = VecDeque<Effect<LeaderEffect>>;

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 /// Memory: an entry has 24 bytes, and its place in the table 5 to 23, depending on how full the table is: 35 bytes a
 /// key in the default window of a million. It grows with the keys that come, up to the window.
 #[derive(Debug)]
-pub(super) struct KeyWindow {
+pub(super) struct DedupWindow {
     max: usize,
     /// A ring once it is full: `next` is the place of the oldest entry, and so of the next one.
     entries: Vec<Entry>,
@@ -28,7 +28,7 @@ struct Entry {
     id: MessageId,
 }
 
-impl KeyWindow {
+impl DedupWindow {
     /// A window of `max` keyed messages; as many of them as its places can number.
     pub(super) fn new(max: usize) -> Self {
         let max = max.min(u32::MAX as usize);
@@ -144,13 +144,13 @@ mod tests {
         KeyHash::new(n)
     }
 
-    fn found(window: &KeyWindow, n: u128) -> Option<u64> {
+    fn found(window: &DedupWindow, n: u128) -> Option<u64> {
         window.find(hash(n)).map(MessageId::get)
     }
 
     #[test]
     fn the_last_keys_are_found_and_older_ones_are_not() {
-        let mut window = KeyWindow::new(3);
+        let mut window = DedupWindow::new(3);
         for n in 0..10 {
             // Ids need not be dense: not every message has a key.
             window.insert(hash(n), MessageId::new(n as u64 * 7));
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn of_two_messages_with_one_hash_the_newer_wins_and_outlives_the_older() {
-        let mut window = KeyWindow::new(3);
+        let mut window = DedupWindow::new(3);
         window.insert(hash(1), MessageId::new(0));
         window.insert(hash(1), MessageId::new(1));
         assert_eq!(found(&window, 1), Some(1));
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_hash_that_takes_its_own_oldest_place_stays_known() {
         for max in [1, 2] {
-            let mut window = KeyWindow::new(max);
+            let mut window = DedupWindow::new(max);
             for n in 0..5 {
                 window.insert(hash(1), MessageId::new(n));
                 assert_eq!(found(&window, 1), Some(n), "window of {max}");
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn hashes_that_differ_in_their_last_bits_only_are_told_apart() {
-        let mut window = KeyWindow::new(10);
+        let mut window = DedupWindow::new(10);
         window.insert(hash(1), MessageId::new(1));
         window.insert(hash(1 + (1 << 64)), MessageId::new(2));
         assert_eq!((found(&window, 1), found(&window, 1 + (1 << 64))), (Some(1), Some(2)));
@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn memory_follows_the_keys_up_to_the_window() {
         let max = 100_000;
-        let mut window = KeyWindow::new(max);
-        let bytes = |window: &KeyWindow| {
+        let mut window = DedupWindow::new(max);
+        let bytes = |window: &DedupWindow| {
             window.entries.capacity() * size_of::<Entry>() + window.places.allocation_size()
         };
         assert_eq!(bytes(&window), 0);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_window_of_nothing_remembers_nothing() {
-        let mut window = KeyWindow::new(0);
+        let mut window = DedupWindow::new(0);
         window.insert(hash(1), MessageId::new(0));
         assert_eq!(found(&window, 1), None);
     }
