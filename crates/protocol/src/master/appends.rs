@@ -1,4 +1,4 @@
-//! What a master is asked directly: to append, to compare a key, to wait again.
+//! Direct requests to a master: to append, to compare a key, to wait again.
 
 use std::time::Instant;
 
@@ -9,9 +9,9 @@ use super::leader::{Compared, FirstUse, WaitReason, release};
 use crate::outcome::{Admission, AppendRequest, Refusal, Wait};
 
 impl<L: LogView> Master<L> {
-    /// Takes a batch, or has it compared first with the one that has its idempotency key. Its client
-    /// is answered by a later [`LeaderEffect::Release`](crate::LeaderEffect::Release), exactly once,
-    /// unless it is canceled.
+    /// Takes a batch, or has it compared first with the one that has its idempotency key. Its
+    /// client is answered by a later [`LeaderEffect::Release`](crate::LeaderEffect::Release),
+    /// exactly once, unless it is canceled.
     ///
     /// # Errors
     /// When the batch is refused; then nothing was changed.
@@ -28,8 +28,8 @@ impl<L: LogView> Master<L> {
         self.take_batch(now, waiter, request, None)
     }
 
-    /// Takes in what a batch is to the one that [`Admission::Compare`] named: the same, another one,
-    /// or one with another key. A client that no longer waits is passed over.
+    /// Takes in what a batch is to the one that [`Admission::Compare`] named: the same, another
+    /// one, or one with another key. A client that no longer waits is passed over.
     ///
     /// # Errors
     /// When the batch is refused; then nothing was changed.
@@ -52,8 +52,8 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Has a batch compared with the one that may have its key, or takes it as a new one. `compared`
-    /// names the batch that is known to have another key of the same hash.
+    /// Has a batch compared with the one that may have its key, or takes it as a new one.
+    /// `compared` names the batch that is known to have another key of the same hash.
     fn take_batch(
         &mut self,
         now: Instant,
@@ -78,7 +78,8 @@ impl<L: LogView> Master<L> {
     /// is written, so neither a lost quorum nor a disk that takes nothing more is in the way.
     ///
     /// # Errors
-    /// When there is no such message, or the write concern can never hold; then nothing was changed.
+    /// When there is no such message, or the write concern can never hold; then nothing was
+    /// changed.
     pub fn join(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! What fault injection needs of a master.
+//! The hooks of a master for fault injection.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What arrives on a connection: each frame is handed to the part that it is for.
+//! Frames that arrive on a connection: each is passed to the part that it is for.
 
 use std::time::Instant;
 
@@ -22,8 +22,8 @@ impl<L: LogView> Master<L> {
             return;
         };
         self.peers.hear(now, id);
-        // A peer that is healthy again is told by an event, and that ends the backoff of its runs:
-        // before the frame says which of them are lost.
+        // A peer that is healthy again emits an event, which ends the backoff of its runs. That
+        // comes before what the frame reports about them.
         self.relay();
         let received = match frame {
             Frame::Request(request, body) => self.receive_request(now, session, id, request, body),

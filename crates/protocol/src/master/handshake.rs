@@ -1,4 +1,4 @@
-//! How a connection becomes a member: who is admitted, who is refused, and who has to leave for it.
+//! Handshakes: which connections are admitted, which are refused, and which are closed for them.
 
 use std::time::Instant;
 
@@ -42,8 +42,8 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Takes in whether a secondary's log is the same as this one. What is true of its name may have
-    /// changed meanwhile, so that all checks are made again.
+    /// Takes in whether a secondary's log is the same as this one. What is true of its name may
+    /// have changed meanwhile, so that all checks are made again.
     pub(super) fn compared(
         &mut self,
         now: Instant,

@@ -44,8 +44,8 @@ use super::status::MasterHealth;
 pub struct Master<L> {
     peers: Peers,
     leader: Leader<L>,
-    /// The time of everything but the clients: it stands still while the node is paused, and they go
-    /// on.
+    /// The time of everything but the clients: it stands still while the node is paused, and they
+    /// go on.
     time: OwnTime,
     /// The node's own time, as of the last call that took the time.
     now: Instant,
@@ -111,8 +111,8 @@ impl<L: LogView> Master<L> {
         self.leader.log_quorum(self.peers.cluster());
     }
 
-    /// Does something for each member, in the order in which their names first came, unless the node
-    /// is paused.
+    /// Does something for each member, in the order in which their names first came, unless the
+    /// node is paused.
     fn for_each_peer(&mut self, act: impl Fn(&mut Self, MemberId)) {
         if self.is_paused() {
             return;
@@ -124,8 +124,7 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Returns whether the node is paused on demand: it must not be told of connections and frames
-    /// now.
+    /// Returns whether the node is paused on demand: no connection or frame may be handed in now.
     fn is_paused(&self) -> bool {
         self.time.is_paused()
     }
@@ -237,8 +236,8 @@ impl<L: LogView> Machine for Master<L> {
 
     /// Returns the next thing to do.
     ///
-    /// Answers to clients whose write concern holds come last, so that a caller that stops there and
-    /// goes on later holds up nothing else.
+    /// Answers to clients whose write concern holds come last, so that a caller that stops there
+    /// and goes on later holds up nothing else.
     fn poll_effect(&mut self) -> Option<Effect<LeaderEffect>> {
         self.effects.pop_front().or_else(|| self.leader.release_next())
     }

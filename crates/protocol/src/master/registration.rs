@@ -1,9 +1,9 @@
-//! Who belongs to the cluster: names that register, and names that are forgotten.
+//! Registration: names that begin to count, and names that are forgotten.
 //!
-//! A name counts once it was ready and is on disk: only then for the cluster's size, for majorities,
-//! in `/health` and with its acks. So a connection that never gets ready changes nothing that lasts,
-//! and a master that comes back after a crash never knows of fewer secondaries than it counted
-//! before. Until the name is persisted, `SecondaryNodeReady` is not answered.
+//! A name counts once it was ready and is on disk: only then for the cluster's size, for
+//! majorities, in `/health` and with its acks. So a connection that never gets ready changes
+//! nothing that lasts, and a master that comes back after a crash never knows of fewer secondaries
+//! than it counted before. Until the name is persisted, `SecondaryNodeReady` is not answered.
 
 use std::time::Instant;
 
@@ -48,8 +48,8 @@ impl<L: LogView> Master<L> {
         self.peers.persisted_version()
     }
 
-    /// Takes in that a member has what the last page announced. Where its name counts already, it is
-    /// ready; otherwise the name is persisted first.
+    /// Takes in that a member has what the last page announced. Where its name counts already, it
+    /// is ready; otherwise the name is persisted first.
     pub(super) fn receive_ready(&mut self, id: MemberId, request: RequestId) {
         match self.peers.hold_ready(id, request) {
             Some(Standing::Registered) => self.make_ready(id),
@@ -91,8 +91,8 @@ impl<L: LogView> Master<L> {
         });
     }
 
-    /// Answers a member's `SecondaryNodeReady` requests, if its name is persisted; from then on it is
-    /// sent runs.
+    /// Answers a member's `SecondaryNodeReady` requests, if its name is persisted; from then on it
+    /// is sent runs.
     fn make_ready(&mut self, id: MemberId) {
         let Some((session, requests, is_news)) = self.peers.make_ready(id) else { return };
         for request in requests {

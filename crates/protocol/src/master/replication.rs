@@ -1,4 +1,4 @@
-//! What is sent to peers: the leader of a log names it, and the peers' connections carry it.
+//! Replication: the leader of a log names what is sent, and the connections of peers carry it.
 
 use std::time::Instant;
 

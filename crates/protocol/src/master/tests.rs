@@ -1,4 +1,5 @@
-//! What a master does with a log that was there before, and with one that cannot be read.
+//! Tests of a whole master: one with a log that was there before, and one with a log that cannot be
+//! read.
 
 mod bounds;
 mod lines;
@@ -66,7 +67,7 @@ struct Node {
     machine: Master<View>,
     now: Instant,
     readable: bool,
-    /// What is asked of the log's files is not answered at once, but told as an effect.
+    /// Reads of the log's files are not answered at once, but returned as effects.
     reads_later: bool,
 }
 
@@ -77,7 +78,7 @@ impl Node {
         Self { machine, now, readable, reads_later: false }
     }
 
-    /// A master that was started again with five messages and two secondaries.
+    /// Creates a master that was started again with five messages and two secondaries.
     fn restarted(readable: bool) -> Self {
         Self::new(options(), restored(), readable)
     }
@@ -135,7 +136,8 @@ impl Node {
         self.step(Input::Frame { session: SessionId::new(session), frame })
     }
 
-    /// What a secondary with that many messages of this log is answered on a new connection.
+    /// Lets a secondary with that many messages of this log introduce itself on a new connection,
+    /// and returns what it is answered.
     fn greet(&mut self, session: u64, who: &str, end: u64) -> Vec<Effect<LeaderEffect>> {
         self.meet(session);
         self.ask(session, 0, Request::Handshake(handshake(who, session, end)))
@@ -186,7 +188,7 @@ fn responses(effects: &[Effect<LeaderEffect>]) -> Vec<&Response<IdRange>> {
     effects.iter().filter_map(response).collect()
 }
 
-/// The senders whose write concern holds, and who has their message.
+/// Returns the clients whose write concern holds, and which nodes have their message.
 fn released(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, Vec<String>)> {
     let released = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Role(LeaderEffect::Release { waiter, outcome: Outcome::Committed(receipt) }) => {
@@ -234,7 +236,7 @@ fn a_restarted_master_goes_on_with_its_ids_keys_and_secondaries() {
     assert_eq!(node.shown(), [unknown("bonnie"), unknown("clyde")]);
     assert_eq!(node.machine.leader.find_key(KeyHash::new(1)), Some(MessageId::new(2)));
     assert_eq!(node.append(1, 2), Ok(MessageId::new(5)));
-    // Nobody's position is known, so nobody's counts.
+    // No position is known, so none counts.
     assert_eq!(node.step(Input::Durable(LogEnd::new(6))), []);
     let effects = node.greet(9, "clyde", 3);
     assert!(matches!(responses(&effects)[..], [Response::Welcome(_)]), "{effects:?}");

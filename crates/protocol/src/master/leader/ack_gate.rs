@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use acklog_types::{LogEnd, MessageId, WaiterId};
 
-/// Why a client waits for a message.
+/// The reason why a client waits for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::master) enum WaitReason {
     /// It appended the message just now, or asked to wait for it again.
@@ -23,11 +23,11 @@ pub(in crate::master) enum WaitReason {
 pub(super) struct PendingAck {
     /// The message that it waits for.
     pub(super) id: MessageId,
-    /// How many nodes must have the message.
+    /// Number of nodes that must have the message.
     pub(super) write_concern: u16,
-    /// When it stops waiting; none: never.
+    /// Time at which it stops waiting; none: never.
     pub(super) deadline: Option<Instant>,
-    /// Why it waits.
+    /// The reason.
     pub(super) reason: WaitReason,
 }
 

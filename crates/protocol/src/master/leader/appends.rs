@@ -66,12 +66,13 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Lets a client wait for a message that has its id already, or returns its answer. A client
-    /// that waits is answered as for an append, and shares the fate of a message that is not durable
-    /// yet. Nothing is written, so neither a lost quorum nor a disk that takes nothing more is in
-    /// the way.
+    /// that waits is answered as for an append, and shares the fate of a message that is not
+    /// durable yet. Nothing is written, so neither a lost quorum nor a disk that takes nothing more
+    /// is in the way.
     ///
     /// # Errors
-    /// When there is no such message, or the write concern can never hold; then nothing was changed.
+    /// When there is no such message, or the write concern can never hold; then nothing was
+    /// changed.
     pub(in crate::master) fn join(
         &mut self,
         now: Instant,

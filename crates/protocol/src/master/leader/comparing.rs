@@ -13,7 +13,7 @@ pub(super) struct HeldAppend {
     /// The first message of the batch that may have its key.
     pub(super) first: MessageId,
     since: Instant,
-    /// When the client stops waiting; none: never.
+    /// Time at which the client stops waiting; none: never.
     deadline: Option<Instant>,
     pub(super) request: AppendRequest,
 }

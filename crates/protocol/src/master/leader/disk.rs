@@ -34,8 +34,8 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Takes in that the disk takes nothing more until a restart. What is durable goes on being
-    /// replicated, and the clients that wait for that go on waiting; the fate of the rest will never
-    /// be known: its clients are answered now.
+    /// replicated, and the clients that wait for that go on waiting; the fate of the rest will
+    /// never be known: its clients are answered now.
     pub(in crate::master) fn disk_failed(&mut self, fault: DiskFault, effects: &mut Effects) {
         error!(%fault, "read-only until a restart: the disk has a fault");
         self.own.set_fault(fault.clone());

@@ -2,8 +2,8 @@
 
 use acklog_types::LogEnd;
 
-/// The ends that 1..n nodes hold: the acked ends of all nodes, the largest first. They are made anew
-/// when they are needed after a change.
+/// The ends that 1..n nodes hold: the acked ends of all nodes, the largest first. They are made
+/// anew when they are needed after a change.
 #[derive(Debug, Default)]
 pub(super) struct HeldEnds {
     descending: Vec<LogEnd>,

@@ -18,7 +18,7 @@ use crate::master::io::Effects;
 use crate::master::peers::Cluster;
 use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
 
-/// What becomes of a batch that was compared.
+/// The result for a batch that was compared.
 #[derive(Debug)]
 pub(in crate::master) enum Compared {
     /// Its client waits for the batch that is there, or no longer waits.
@@ -48,8 +48,8 @@ impl<L: LogView> Leader<L> {
         self.comparing.insert(now, ticket, first, request);
     }
 
-    /// Takes in what a batch is to the one that may have its key: the same, another one, or one with
-    /// another key. A client that no longer waits is passed over.
+    /// Takes in what a batch is to the one that may have its key: the same, another one, or one
+    /// with another key. A client that no longer waits is passed over.
     ///
     /// # Errors
     /// When the batch is refused; then nothing was changed.
@@ -113,8 +113,8 @@ impl<L: LogView> Leader<L> {
         release(effects, ticket, receipt.map_or_else(Outcome::Refused, outcome));
     }
 
-    /// Returns what can be reported about a message of which nothing is known yet but the id that it
-    /// may have.
+    /// Returns what can be reported about a message of which nothing is known yet but the id that
+    /// it may have.
     fn receipt_of_unknown(
         &self,
         id: MessageId,

@@ -13,11 +13,11 @@ use crate::frame::RefusalCode;
 use crate::outcome::Refusal;
 use crate::status::RefusedHealth;
 
-/// How a secondary begins anew.
+/// The way to begin anew, for the operator of a secondary.
 pub(super) const BEGIN_ANEW: &str = "restart it where its log is in memory, or stop it and run \
     `acklog log reset DIR` on its data directory";
 
-/// What comes before all else where a secondary may have the better copy of this log.
+/// The first advice where a secondary may have the better copy of this log.
 pub(super) const KEEP_IT: &str = "Keep this node as it is: GET /messages shows what it has, and \
     `acklog log dump DIR` prints it from its data directory";
 

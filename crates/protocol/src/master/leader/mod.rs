@@ -1,5 +1,5 @@
-//! The leader of one log: which messages are taken, what is replicated to whom, and when a client is
-//! answered.
+//! The leader of one log: which messages are taken, what is replicated to whom, and when a client
+//! is answered.
 //!
 //! [`Leader`] knows peers by their [`MemberId`](super::peers::MemberId)s, and what happens to them
 //! by [`PeerEvent`](super::peers::PeerEvent)s. It has one replica for each, and returns what is to
@@ -58,13 +58,13 @@ pub(super) struct LogOptions {
     pub(super) default_write_concern: WriteConcern,
     /// Most clients that wait for secondaries at once.
     pub(super) max_waiting: usize,
-    /// How many of the last keyed messages are remembered by their idempotency keys.
+    /// Number of keyed messages, the last ones, that are remembered by their idempotency keys.
     pub(super) idempotency_window: usize,
     /// The longest backoff of runs that fail.
     pub(super) pause_max: Duration,
 }
 
-/// What a log was opened with.
+/// The contents that a log was opened with.
 #[derive(Debug)]
 pub(super) struct RestoredLog {
     /// The end of the log; all of it is durable.

@@ -16,10 +16,10 @@ const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) struct OwnLog {
     log_end: LogEnd,
     durable_end: LogEnd,
-    /// The log is on a disk.
+    /// The log is on a disk, and not in memory.
     on_disk: bool,
     unflushed: Unflushed,
-    /// Why the disk takes nothing.
+    /// The reason why the disk takes nothing.
     fault: Option<DiskFault>,
 }
 

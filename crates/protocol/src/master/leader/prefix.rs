@@ -1,4 +1,4 @@
-//! Whether the log of a secondary that joins is a prefix of this one.
+//! The comparison of logs: a secondary joins only with a prefix of this one.
 
 use acklog_types::{Checksum, LogEnd, LogView, Unreadable};
 
@@ -7,7 +7,7 @@ use super::losses::{BEGIN_ANEW, KEEP_IT};
 use crate::frame::{Handshake, RefusalCode};
 use crate::master::peers::{HandshakeRefusal, NameStatus, OfferedLog};
 
-/// Why a handshake is not accepted.
+/// The reason why a handshake is not accepted.
 #[derive(Debug)]
 pub(in crate::master) enum Denied {
     /// For a reason that lies in the secondary: it is reported to it.

@@ -1,5 +1,4 @@
-//! What is read for a peer, and its requests for pages that wait for that: one page or run at a
-//! time.
+//! Reads for one peer, and its requests for pages that wait for them: one page or run at a time.
 //!
 //! A peer that catches up requests ahead, so that its line never idles. Its requests wait here for
 //! their turn: where the next page begins is known only once the last one was read, and a peer that
@@ -39,7 +38,7 @@ pub(in crate::master) struct ReadPage {
     pub(in crate::master) log_end: LogEnd,
 }
 
-/// What comes next for a request for a page.
+/// The next step for a request for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::master) enum NextPage {
     /// Its messages are to be read.
@@ -48,19 +47,18 @@ pub(in crate::master) enum NextPage {
     Send(ReadPage),
 }
 
-/// What is being read.
+/// The purpose of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::master) enum ReadFor {
-    /// A page, and the log's end when the reading began. That is the end that the page reports: with
-    /// a later one, a peer that has all of it would never know that it has caught up while messages
-    /// come.
+    /// A page, and the log's end when the reading began. That is the end that the page reports:
+    /// with a later one, a peer that has all of it would never know that it has caught up while
+    /// messages come.
     Page(PageRequest, LogEnd),
     /// A run.
     Run,
 }
 
-/// What is read for one peer, and the requests that wait for that. All of it dies with the
-/// connection.
+/// The reads for one peer, and the requests that wait for them. All of it dies with the connection.
 #[derive(Debug)]
 pub(super) struct Reads {
     under_way: Option<ReadFor>,

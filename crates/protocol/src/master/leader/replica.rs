@@ -42,8 +42,8 @@ impl Replica {
     }
 
     /// Takes in that the peer has a new connection. A position that is lower counts at once: the
-    /// node lost what it had. A higher one counts with the first request behind the handshake, which
-    /// may be of a process that is gone, with what it had.
+    /// node lost what it had. A higher one counts with the first request behind the handshake,
+    /// which may be of a process that is gone, with what it had.
     pub(super) fn join(&mut self, end: LogEnd) {
         self.progress = Progress::new(end.min(self.acked_end()), self.pause_max);
         self.reads = Reads::new(end);

@@ -1,5 +1,5 @@
-//! Admission: which handshakes are refused for the name that they tell, and which sessions have to
-//! leave for the one that is admitted.
+//! Admission: which handshakes are refused for their name, and which sessions are closed for the
+//! one that is admitted.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::CloseReason;
 use crate::frame::{Handshake, RefusalCode};
 use crate::status::Status;
 
-/// Why a handshake is refused: a code, and what to report to the operator of the other node.
+/// The reason why a handshake is refused: a code, and words for the operator of the other node.
 #[derive(Debug)]
 pub(in crate::master) struct HandshakeRefusal {
     pub(in crate::master) code: RefusalCode,

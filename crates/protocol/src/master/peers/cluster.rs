@@ -1,20 +1,20 @@
-//! The size of the cluster, and how much of it is there.
+//! The size of the cluster, and how many of its nodes are live.
 
 use acklog_types::{NODES_MAX, Quorum};
 
 use super::membership::Counts;
 use super::options::PeerOptions;
 
-/// The cluster as it is now: what a log needs to know of it to take a message.
+/// The cluster as it is now, as far as it decides whether a log takes a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::master) struct Cluster {
     /// Number of nodes, including the master.
     pub(in crate::master) size: u16,
-    /// The number of nodes that the cluster can have at most.
+    /// Most nodes that the cluster can have.
     pub(in crate::master) size_max: u16,
     /// Number of secondaries that are ready and healthy.
     pub(in crate::master) live: u16,
-    /// How many nodes must be healthy, including the master; none where none need be.
+    /// Number of nodes that must be healthy, including the master; none where none need be.
     pub(in crate::master) required: Option<u16>,
 }
 

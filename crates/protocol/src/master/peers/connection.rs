@@ -21,7 +21,7 @@ const READY_REQUESTS_MAX: usize = 100;
 /// Shorter: a line that stutters carries it twice. Longer: what a broken line lost comes later.
 const COMING_PAUSE: Duration = Duration::from_millis(500);
 
-/// What a request of the master was about.
+/// The subject of a request whose response is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaited {
     /// A run.
@@ -48,7 +48,7 @@ pub(in crate::master) struct NewConnection {
     pub(in crate::master) session: SessionId,
     /// The process at the other end.
     pub(in crate::master) instance: InstanceId,
-    /// Where it comes from.
+    /// Address that it comes from.
     pub(in crate::master) address: String,
     /// The position that the handshake reported.
     pub(in crate::master) end: LogEnd,
@@ -66,13 +66,14 @@ pub(super) struct Connection {
     health: Health,
     heartbeat_interval: Duration,
     heartbeat_due: Instant,
-    /// When the connection is closed as unresponsive; none while the peer is not unhealthy.
+    /// Time at which the connection is closed as unresponsive; none while the peer is not
+    /// unhealthy.
     give_up_at: Option<Instant>,
     in_flight: InFlight<Awaited>,
     line: Line,
     /// Whether pages were requested on this connection.
     pages_were_requested: bool,
-    /// When a part of a frame came last.
+    /// Time at which a part of a frame came last.
     part_at: Option<Instant>,
     /// First request after the peer resumed: earlier runs without a response may be lost. None once
     /// that is settled.

@@ -1,4 +1,4 @@
-//! What happens to peers, for the logs that are replicated to them.
+//! Events of peers, for the logs that are replicated to them.
 
 use acklog_types::{LogEnd, NodeName};
 

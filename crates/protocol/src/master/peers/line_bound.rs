@@ -1,17 +1,18 @@
-//! Log lines about connections without a handshake: each says why the connection ended, and whoever reaches the port
-//! cannot fill the log with them.
+//! A bound on log lines about connections without a handshake: each says why the connection ended,
+//! and whoever reaches the port cannot fill the log with them.
 
 use std::time::{Duration, Instant};
 
-/// Lines a minute. Fewer would hide a second cause beside a frequent one; more would drown the node's own lines.
+/// Most lines a minute. Fewer: a second cause would be hidden beside a frequent one. More: they
+/// would drown the node's own lines.
 const LINES_MAX: u32 = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Counts the lines of the minute under way.
+/// Counts the lines of the current minute.
 #[derive(Debug, Default)]
 pub(super) struct LineBound {
-    /// When the minute ends that began with the first of its lines; none while there is none.
+    /// End of the minute that began with the first of its lines; none while there is none.
     ends_at: Option<Instant>,
     lines: u32,
 }

@@ -7,14 +7,14 @@ use tracing::warn;
 
 use super::Peers;
 
-/// Time after which a secondary that was not heard from no longer counts as seen. Shorter: a restart
-/// of the cluster would warn. Longer: whoever looks for the reason waits.
+/// Time after which a secondary that was not heard from no longer counts as seen. Shorter: a
+/// restart of the cluster would warn. Longer: whoever looks for the reason waits.
 const LATELY: Duration = Duration::from_secs(60);
 
 /// Time between two warnings.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// When it is checked again whether a majority can be reached.
+/// The next check whether a majority can be reached.
 #[derive(Debug)]
 pub(super) struct MajorityWatch {
     due: Instant,
@@ -28,8 +28,8 @@ impl MajorityWatch {
 }
 
 impl Peers {
-    /// Warns, once in a while, where fewer nodes than a majority were heard from lately. Call when a
-    /// message is to wait for secondaries: then it matters. Where the cluster's size is fixed, no
+    /// Warns, once in a while, where fewer nodes than a majority were heard from lately. Call when
+    /// a message is to wait for secondaries: then it matters. Where the cluster's size is fixed, no
     /// name raises it.
     pub(in crate::master) fn watch_majority(&mut self, now: Instant) {
         if now < self.majority.due || self.options.cluster_size.is_some() {

@@ -12,12 +12,12 @@ use super::options::PeerOptions;
 use super::peer::{Peer, Standing};
 use crate::status::Status;
 
-/// How many secondaries count.
+/// Number of secondaries that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Those whose names are persisted.
+    /// Number of those whose names are persisted.
     pub(super) registered: u16,
-    /// Those of them that are ready and healthy.
+    /// Number of them that are ready and healthy.
     pub(super) live: u16,
 }
 

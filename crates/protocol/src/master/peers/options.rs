@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use acklog_types::{NodeName, Quorum};
 
-/// The part of [`MasterOptions`](crate::MasterOptions) that concerns peers, whatever logs there are.
+/// The part of [`MasterOptions`](crate::MasterOptions) that concerns peers, whatever logs there
+/// are.
 #[derive(Clone, Debug)]
 pub(in crate::master) struct PeerOptions {
     /// The name of this node.
@@ -18,7 +19,7 @@ pub(in crate::master) struct PeerOptions {
     pub(in crate::master) cluster_size: Option<u16>,
     /// The only secondaries that are admitted; none: any.
     pub(in crate::master) secondaries: Option<BTreeSet<NodeName>>,
-    /// How many nodes must be healthy for messages to be taken; none: no number is required.
+    /// Number of nodes that must be healthy for messages to be taken; none: none need be.
     pub(in crate::master) quorum: Option<Quorum>,
     /// Most pending sessions.
     pub(in crate::master) max_pending: usize,

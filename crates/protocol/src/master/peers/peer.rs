@@ -47,7 +47,7 @@ pub(in crate::master) struct Peer {
     standing: Standing,
     connection: Option<Connection>,
     rtt: Option<Duration>,
-    /// When it was last heard from, on whatever connection.
+    /// Last contact, on whatever connection.
     last_seen: Option<Instant>,
     long_frame_losses: LongFrameLosses,
     /// The instance that closed connections while a page was requested from it, and how many.
@@ -280,8 +280,8 @@ impl Peer {
         Ok(None)
     }
 
-    /// Takes out the requests whose time is up, until one that carried a run. Returns that run. Call
-    /// until it returns none.
+    /// Takes out the requests whose time is up, until one that carried a run. Returns that run.
+    /// Call until it returns none.
     #[must_use]
     pub(in crate::master) fn expire_run(&mut self, now: Instant) -> Option<SentRun> {
         let connection = self.connection.as_mut()?;
@@ -337,7 +337,8 @@ impl Peer {
         self.connection.as_ref()?.page_comes_until()
     }
 
-    /// Returns whether pages may be requested: its instance is not known to end its connection then.
+    /// Returns whether pages may be requested: its instance is not known to end its connection
+    /// then.
     pub(in crate::master) fn answers_pages(&self) -> bool {
         let is_over = |(instance, times): (InstanceId, u32)| {
             times >= UNANSWERED_MAX && self.is_instance(instance)

@@ -1,4 +1,4 @@
-//! The secondaries that were refused lately, so that who looks at the master learns of them.
+//! The secondaries that were refused lately, so that the operator of the master learns of them.
 
 use std::time::{Duration, Instant};
 
@@ -7,23 +7,24 @@ use acklog_types::{LogEnd, NodeName};
 use crate::frame::RefusalCode;
 use crate::status::RefusedHealth;
 
-/// Time for which a refusal is told. Shorter: a secondary that dials rarely would be missing between two attempts.
-/// Longer: one that was mended long ago would still be told of.
+/// Time for which a refusal is reported. Shorter: a secondary that dials rarely would be missing
+/// between two attempts. Longer: one that was mended long ago would still be reported.
 const TOLD_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// Most refused secondaries that are told of. More is a mistake of the whole cluster, or a stranger who invents names.
+/// Most refused secondaries that are reported. Fewer: one of a misconfigured cluster would be
+/// missing. More: whoever invents names would take more memory.
 const ROWS_MAX: usize = 16;
 
 /// A secondary that was refused.
 #[derive(Clone, Debug)]
 pub(super) struct RefusedRow {
-    /// None where the handshake could not be read, since it is of another version.
+    /// Its name; none where the handshake could not be read, since it is of another version.
     pub(super) name: Option<NodeName>,
     pub(super) code: RefusalCode,
     pub(super) log_end: Option<LogEnd>,
-    /// Whether it has messages that are not this log's.
+    /// It has messages that are not this log's.
     pub(super) has_other_messages: bool,
-    /// Why, for a person.
+    /// The reason, for its operator.
     pub(super) detail: String,
 }
 
@@ -38,7 +39,8 @@ impl RefusedRows {
         let before = before.map(|at| self.0.remove(at).1.detail);
         let is_news = before.as_ref() != Some(&refused.detail);
         if self.0.len() >= ROWS_MAX {
-            // Those that tell of messages are kept for longer: on them it depends whether the node is ready.
+            // Those with messages are kept for longer: on them it depends whether the node is
+            // ready.
             let first =
                 |(_, (at, row)): &(usize, &(Instant, RefusedRow))| (row.has_other_messages, *at);
             if let Some((oldest, _)) = self.0.iter().enumerate().min_by_key(first) {
@@ -49,7 +51,7 @@ impl RefusedRows {
         is_news
     }
 
-    /// A secondary of this name was let in.
+    /// Removes the row of a secondary that was admitted.
     pub(super) fn remove(&mut self, name: &NodeName) {
         self.0.retain(|(_, row)| row.name.as_ref() != Some(name));
     }

@@ -135,8 +135,8 @@ impl Peers {
         }
     }
 
-    /// Closes the connections of secondaries that stay unhealthy, so that they dial again: what they
-    /// sent may wait for the next attempt of their kernel for minutes.
+    /// Closes the connections of secondaries that stay unhealthy, so that they dial again: what
+    /// they sent may wait for the next attempt of their kernel for minutes.
     pub(in crate::master) fn close_unresponsive(&mut self, now: Instant, effects: &mut Effects) {
         let unresponsive = self.members.iter().filter(|(_, peer)| peer.is_unresponsive(now));
         let sessions: Vec<SessionId> =
