@@ -34,7 +34,7 @@ const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
 
 /// A run to be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct RunPlan {
     /// Its messages.
     pub(super) range: IdRange,
     /// Size of their records, in bytes.
@@ -45,9 +45,9 @@ pub(super) struct Plan {
 
 /// The next thing to do for a secondary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextRun {
     /// Send a run. It counts as in flight.
-    Run(Plan),
+    Run(RunPlan),
     /// Read a run that is not in memory, and report the result by [`Progress::note_read`] or
     /// [`Progress::note_unreadable`].
     Read(ReadOrder),
@@ -168,7 +168,7 @@ impl Progress {
         log: &impl LogView,
         durable_end: LogEnd,
         runs_max: usize,
-    ) -> Option<Next> {
+    ) -> Option<NextRun> {
         self.retry.wake(now);
         if self.retry.retry_at().is_some() {
             return None;
@@ -182,7 +182,7 @@ impl Progress {
             Some(&range) => self.plan_retry(log, range)?,
             None => self.plan_new(log, durable_end)?,
         };
-        if let Next::Run(plan) = next {
+        if let NextRun::Run(plan) = next {
             self.runs_in_flight += 1;
             self.bytes_in_flight += plan.bytes;
         }
@@ -208,11 +208,11 @@ impl Progress {
         self.retry.restart(now, rng);
     }
 
-    fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<Next> {
+    fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<NextRun> {
         let max_bytes = RUN_BYTES_MAX.min(self.window_bytes);
         let order = ReadOrder { from: missing.start(), until: missing.end(), max_bytes };
         let Some((range, bytes)) = self.find_run(log, order) else {
-            return Some(Next::Read(order));
+            return Some(NextRun::Read(order));
         };
         assert!(!range.is_empty(), "{missing} was sent, so it is durable");
         if self.runs_in_flight > 0 && self.bytes_in_flight + bytes > self.window_bytes {
@@ -224,10 +224,10 @@ impl Progress {
         } else if let Some(first) = self.missing.first_mut() {
             *first = rest;
         }
-        Some(Next::Run(Plan { range, bytes, is_retry: true }))
+        Some(NextRun::Run(RunPlan { range, bytes, is_retry: true }))
     }
 
-    fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<Next> {
+    fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<NextRun> {
         if self.sent_end >= durable_end {
             return None;
         }
@@ -238,7 +238,7 @@ impl Progress {
             // A file is read in runs of full size, and not in the small pieces for which acks make
             // room.
             let is_full = max_bytes == RUN_BYTES_MAX || self.unacked.is_empty();
-            return is_full.then_some(Next::Read(order));
+            return is_full.then_some(NextRun::Read(order));
         };
         if range.is_empty() || (bytes > room && !self.unacked.is_empty()) {
             return None;
@@ -246,7 +246,7 @@ impl Progress {
         self.sent_end = range.end();
         self.unacked.push_back(SentRun { range, bytes });
         self.unacked_bytes += bytes;
-        Some(Next::Run(Plan { range, bytes, is_retry: false }))
+        Some(NextRun::Run(RunPlan { range, bytes, is_retry: false }))
     }
 
     /// Takes in that a run was answered: the secondary has it, in its log or above a gap. Call

@@ -5,7 +5,8 @@ use std::time::Instant;
 use acklog_types::{LogView, MessageId, UnreadBatch, WaiterId};
 
 use super::Master;
-use super::leader::{Compared, FirstUse, WaitReason, release};
+use super::io::release;
+use super::leader::{ComparedAppend, FirstUse, WaitReason};
 use crate::outcome::{Admission, AppendRequest, Refusal, Wait};
 
 impl<L: LogView> Master<L> {
@@ -40,13 +41,13 @@ impl<L: LogView> Master<L> {
         found: Result<FirstUse, UnreadBatch>,
     ) -> Result<Admission, Refusal> {
         match self.leader.key_compared(now, waiter, found, self.peers.cluster())? {
-            Compared::Settled => Ok(Admission::Waits),
-            Compared::Answered(outcome) => {
+            ComparedAppend::Settled => Ok(Admission::Waits),
+            ComparedAppend::Answered(outcome) => {
                 release(&mut self.effects, waiter, outcome);
                 Ok(Admission::Waits)
             }
             // Meanwhile a batch with the client's own key may have come.
-            Compared::OtherKey(first, request) => {
+            ComparedAppend::OtherKey(first, request) => {
                 self.take_batch(now, waiter, request, Some(first))
             }
         }

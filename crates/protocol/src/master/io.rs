@@ -133,3 +133,8 @@ impl From<LeaderEffect> for Effect<LeaderEffect> {
 
 /// The effects that the parts of a master request, in this order.
 pub(super) type Effects = VecDeque<Effect<LeaderEffect>>;
+
+/// Answers a client.
+pub(super) fn release(effects: &mut Effects, waiter: WaiterId, outcome: Outcome) {
+    effects.push_back(LeaderEffect::Release { waiter, outcome }.into());
+}

@@ -103,11 +103,12 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Ends whatever came in from outside: what happened to peers reaches the leader, and what
-    /// follows from it for all of them is noted once.
+    /// Ends whatever came in from outside: the leader learns what happened to peers, and changes of
+    /// what it may do are logged, once for all of them. Nothing depends on the lines: whether there
+    /// is a quorum, and a copy of what is damaged, is computed where it is needed.
     fn settle(&mut self) {
         self.relay();
-        self.leader.note_copies();
+        self.leader.log_copies();
         self.leader.log_quorum(self.peers.cluster());
     }
 

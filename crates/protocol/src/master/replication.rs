@@ -10,7 +10,7 @@ use super::peers::{MemberId, Peer};
 use crate::ProtocolError;
 use crate::frame::{ErrorCode, Response};
 use crate::machine::Effect;
-use crate::progress::{Next, RUNS_IN_FLIGHT_MAX};
+use crate::progress::{NextRun, RUNS_IN_FLIGHT_MAX};
 use crate::status::Status;
 
 impl<L: LogView> Master<L> {
@@ -26,8 +26,8 @@ impl<L: LogView> Master<L> {
     fn send_runs(&mut self, now: Instant, id: MemberId, runs_max: usize) {
         while let Some(next) = self.leader.next_run(now, id, runs_max) {
             match next {
-                Next::Run(plan) => self.peers.send_run(now, id, plan, &mut self.effects),
-                Next::Read(order) => {
+                NextRun::Run(plan) => self.peers.send_run(now, id, plan, &mut self.effects),
+                NextRun::Read(order) => {
                     if let Some(session) = self.peers.get(id).and_then(Peer::session) {
                         self.effects.push_back(Effect::Read { session, order });
                     }

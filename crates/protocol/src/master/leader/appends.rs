@@ -8,8 +8,8 @@ use tracing::{debug, info};
 use super::Leader;
 use super::ack_gate::{PendingAck, WaitReason};
 use crate::machine::Effect;
-use crate::master::io::{Effects, LeaderEffect};
-use crate::master::peers::Cluster;
+use crate::master::io::{Effects, LeaderEffect, release};
+use crate::master::peers::ClusterView;
 use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
 
 /// Most clients that are answered at once because their time is up; the others are due immediately
@@ -24,7 +24,7 @@ impl<L: LogView> Leader<L> {
     pub(in crate::master) fn check_append(
         &self,
         wait: Wait,
-        cluster: Cluster,
+        cluster: ClusterView,
     ) -> Result<u16, Refusal> {
         if let Some(bytes) = self.own.backlog() {
             return Err(Refusal::DiskBehind { bytes });
@@ -79,7 +79,7 @@ impl<L: LogView> Leader<L> {
         ticket: WaiterId,
         id: MessageId,
         (wait, reason): (Wait, WaitReason),
-        cluster: Cluster,
+        cluster: ClusterView,
     ) -> Result<Option<Outcome>, Refusal> {
         if id.before() >= self.own.log_end() {
             return Err(Refusal::NoMessage { end: self.own.log_end() });
@@ -130,7 +130,7 @@ impl<L: LogView> Leader<L> {
     pub(super) fn resolve(
         &self,
         write_concern: Option<WriteConcern>,
-        cluster: Cluster,
+        cluster: ClusterView,
     ) -> Result<u16, Refusal> {
         let write_concern = write_concern.unwrap_or(self.options.default_write_concern);
         let (asked, reachable) = (write_concern.resolve(cluster.size), cluster.size_max);
@@ -232,9 +232,4 @@ impl<L: LogView> Leader<L> {
         let acked_by = self.replicas.acked_by(stored.then_some(&self.options.name), id.end());
         Receipt { id, write_concern, acked_by, stored, replayed: reason == WaitReason::Replay }
     }
-}
-
-/// Answers a client.
-pub(in crate::master) fn release(effects: &mut Effects, waiter: WaiterId, outcome: Outcome) {
-    effects.push_back(LeaderEffect::Release { waiter, outcome }.into());
 }

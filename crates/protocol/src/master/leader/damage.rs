@@ -53,8 +53,8 @@ impl<L: LogView> Leader<L> {
     /// Returns what keeps messages from being taken: the disk, or damage of which no other node has
     /// a copy.
     pub(in crate::master) fn fault(&self) -> Option<DiskFault> {
-        let damage = self.repair.as_ref().filter(|_| self.lacks_copy);
-        self.own.fault().cloned().or_else(|| damage.map(|repair| repair.of_log.fault()))
+        let damage = || self.repair.as_ref().filter(|_| self.lacks_copy());
+        self.own.fault().cloned().or_else(|| damage().map(|repair| repair.of_log.fault()))
     }
 
     /// Returns what `/health` reports of the disk.
@@ -63,14 +63,18 @@ impl<L: LogView> Leader<L> {
         self.own.fault().cloned().or_else(damage)
     }
 
-    /// Notes whether something is damaged of which no other node has a copy, and logs it when that
-    /// changes.
-    pub(in crate::master) fn note_copies(&mut self) {
-        let damage = self.repair.as_ref().map(|repair| repair.of_log.damage());
+    /// Returns whether something is damaged of which no other node has a copy.
+    pub(super) fn lacks_copy(&self) -> bool {
+        let until = self.repair.as_ref().map(|repair| repair.of_log.damage().until);
         let is_lost =
             |until: LogEnd| !self.replicas.counted().any(|replica| replica.can_give(until));
-        let lacks_copy = damage.is_some_and(|damage| is_lost(damage.until));
-        if std::mem::replace(&mut self.lacks_copy, lacks_copy) == lacks_copy {
+        until.is_some_and(is_lost)
+    }
+
+    /// Logs a copy of what is damaged that was lost or found since the last call.
+    pub(in crate::master) fn log_copies(&mut self) {
+        let lacks_copy = self.lacks_copy();
+        if std::mem::replace(&mut self.lacked_copy, lacks_copy) == lacks_copy {
             return;
         }
         if lacks_copy {

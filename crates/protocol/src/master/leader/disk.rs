@@ -4,8 +4,7 @@ use acklog_types::{DiskFault, LogEnd, LogView};
 use tracing::{error, info, warn};
 
 use super::Leader;
-use super::appends::release;
-use crate::master::io::Effects;
+use crate::master::io::{Effects, release};
 use crate::outcome::Outcome;
 
 impl<L: LogView> Leader<L> {

@@ -11,16 +11,15 @@ use tracing::debug;
 
 use super::Leader;
 use super::ack_gate::WaitReason;
-use super::appends::release;
-use super::comparing::HeldAppend;
 use super::dedup_window::FirstUse;
-use crate::master::io::Effects;
-use crate::master::peers::Cluster;
+use super::held_appends::HeldAppend;
+use crate::master::io::{Effects, release};
+use crate::master::peers::ClusterView;
 use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
 
 /// The result for a batch that was compared.
 #[derive(Debug)]
-pub(in crate::master) enum Compared {
+pub(in crate::master) enum ComparedAppend {
     /// Its client waits for the batch that is there, or no longer waits.
     Settled,
     /// Its client is to be answered.
@@ -58,24 +57,24 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         ticket: WaiterId,
         found: Result<FirstUse, UnreadBatch>,
-        cluster: Cluster,
-    ) -> Result<Compared, Refusal> {
+        cluster: ClusterView,
+    ) -> Result<ComparedAppend, Refusal> {
         let Some(HeldAppend { first, request, .. }) = self.comparing.remove(now, ticket) else {
             debug!(waiter = %ticket, "a comparison is done, and its sender no longer waits");
-            return Ok(Compared::Settled);
+            return Ok(ComparedAppend::Settled);
         };
         match found {
             Ok(FirstUse::SameMessage) => {
                 let replay = (request.wait, WaitReason::Replay);
                 let answer = self.join(now, ticket, first, replay, cluster)?;
-                Ok(answer.map_or(Compared::Settled, Compared::Answered))
+                Ok(answer.map_or(ComparedAppend::Settled, ComparedAppend::Answered))
             }
             Ok(FirstUse::OtherMessage) => Err(Refusal::KeyReused { first }),
-            Ok(FirstUse::OtherKey) => Ok(Compared::OtherKey(first, request)),
+            Ok(FirstUse::OtherKey) => Ok(ComparedAppend::OtherKey(first, request)),
             Err(UnreadBatch::Passing(detail)) => {
                 let fault = DiskFault::Stalled { detail };
                 let receipt = self.receipt_of_unknown(first, request.wait, cluster)?;
-                Ok(Compared::Answered(Outcome::DiskFailed(receipt, fault)))
+                Ok(ComparedAppend::Answered(Outcome::DiskFailed(receipt, fault)))
             }
             Err(UnreadBatch::Damaged(detail)) => Err(Refusal::KeyUnreadable { first, detail }),
         }
@@ -85,7 +84,7 @@ impl<L: LogView> Leader<L> {
     pub(in crate::master) fn expire_comparing(
         &mut self,
         now: Instant,
-        cluster: Cluster,
+        cluster: ClusterView,
         effects: &mut Effects,
     ) {
         for (ticket, held) in self.comparing.take_expired(now) {
@@ -94,7 +93,11 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Answers the clients whose batch is not compared: the node stops now.
-    pub(in crate::master) fn give_up_comparing(&mut self, cluster: Cluster, effects: &mut Effects) {
+    pub(in crate::master) fn give_up_comparing(
+        &mut self,
+        cluster: ClusterView,
+        effects: &mut Effects,
+    ) {
         for (ticket, held) in self.comparing.take_all() {
             self.answer_uncompared(ticket, &held, Outcome::ShuttingDown, cluster, effects);
         }
@@ -106,7 +109,7 @@ impl<L: LogView> Leader<L> {
         ticket: WaiterId,
         held: &HeldAppend,
         outcome: impl FnOnce(Receipt) -> Outcome,
-        cluster: Cluster,
+        cluster: ClusterView,
         effects: &mut Effects,
     ) {
         let receipt = self.receipt_of_unknown(held.first, held.request.wait, cluster);
@@ -119,7 +122,7 @@ impl<L: LogView> Leader<L> {
         &self,
         id: MessageId,
         wait: Wait,
-        cluster: Cluster,
+        cluster: ClusterView,
     ) -> Result<Receipt, Refusal> {
         let write_concern = self.resolve(wait.write_concern, cluster)?;
         Ok(Receipt { id, write_concern, acked_by: [].into(), stored: false, replayed: false })

@@ -7,17 +7,17 @@
 
 mod ack_gate;
 mod appends;
-mod comparing;
 mod damage;
 mod dedup_window;
 mod disk;
+mod held_appends;
 mod held_ends;
 mod keyed;
 mod losses;
 mod own_log;
 mod prefix;
 mod quorum;
-mod reads;
+pub(super) mod reads;
 mod replica;
 mod replicas;
 mod replication;
@@ -30,21 +30,18 @@ use acklog_types::{
 
 use self::ack_gate::AckGate;
 pub(super) use self::ack_gate::WaitReason;
-pub(super) use self::appends::release;
-use self::comparing::Comparing;
 use self::damage::DamageRepair;
 use self::dedup_window::DedupWindow;
 pub use self::dedup_window::FirstUse;
-pub(super) use self::keyed::Compared;
+use self::held_appends::HeldAppends;
+pub(super) use self::keyed::ComparedAppend;
 use self::own_log::OwnLog;
 pub(super) use self::prefix::Denied;
-#[cfg(test)]
-pub(super) use self::reads::REQUESTS_MAX;
 pub(super) use self::reads::{NextPage, PageRequest, ReadPage};
 use self::replica::Replica;
 use self::replicas::Replicas;
 pub(super) use self::replication::ReadResult;
-use super::peers::{Cluster, MemberId, Peer};
+use super::peers::{ClusterView, MemberId, Peer};
 use crate::status::{DiskHealth, MemberHealth};
 
 /// The part of [`MasterOptions`](crate::MasterOptions) that concerns one log.
@@ -90,12 +87,12 @@ pub(super) struct Leader<L> {
     /// Whether clients may have to be answered, since a node's acked end changed.
     release_due: bool,
     keys: DedupWindow,
-    comparing: Comparing,
+    comparing: HeldAppends,
     replicas: Replicas,
     /// The repair of what is damaged.
     repair: Option<DamageRepair>,
-    /// Whether something is damaged of which no other node has a copy, as last noted.
-    lacks_copy: bool,
+    /// Whether something was damaged of which no other node has a copy, as last logged.
+    lacked_copy: bool,
     losses: Losses,
     /// Whether the log began with this start.
     is_new: bool,
@@ -120,10 +117,10 @@ impl<L: LogView> Leader<L> {
             gate: AckGate::default(),
             release_due: false,
             keys,
-            comparing: Comparing::default(),
+            comparing: HeldAppends::default(),
             replicas: Replicas::new(&options.name, options.pause_max),
             repair: None,
-            lacks_copy: false,
+            lacked_copy: false,
             losses: restored.losses,
             is_new: !restored.is_old,
             lacked_quorum: false,
@@ -155,7 +152,7 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Returns whether new messages are refused.
-    pub(super) fn is_read_only(&self, cluster: Cluster) -> bool {
+    pub(super) fn is_read_only(&self, cluster: ClusterView) -> bool {
         self.stopping
             || self.fault().is_some()
             || self.check_losses().is_err()

@@ -4,16 +4,16 @@ use acklog_types::LogView;
 use tracing::{info, warn};
 
 use super::Leader;
-use crate::master::peers::Cluster;
+use crate::master::peers::ClusterView;
 use crate::outcome::Refusal;
 use crate::status::QuorumHealth;
 
 impl<L: LogView> Leader<L> {
     /// Returns how many nodes must be healthy and how many are; none where none need be.
-    pub(in crate::master) fn quorum_health(&self, cluster: Cluster) -> Option<QuorumHealth> {
+    pub(in crate::master) fn quorum_health(&self, cluster: ClusterView) -> Option<QuorumHealth> {
         let required = cluster.required?;
         // A master that cannot write is no node that keeps what comes.
-        let keeps = self.own.fault().is_none() && !self.lacks_copy;
+        let keeps = self.own.fault().is_none() && !self.lacks_copy();
         Some(QuorumHealth { required, healthy: u16::from(keeps) + cluster.live })
     }
 
@@ -21,7 +21,7 @@ impl<L: LogView> Leader<L> {
     ///
     /// # Errors
     /// When too few are.
-    pub(super) fn check_quorum(&self, cluster: Cluster) -> Result<(), Refusal> {
+    pub(super) fn check_quorum(&self, cluster: ClusterView) -> Result<(), Refusal> {
         match self.quorum_health(cluster) {
             Some(quorum) if !quorum.is_there() => {
                 let QuorumHealth { required, healthy } = quorum;
@@ -32,7 +32,7 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Logs a quorum that was lost or reached since the last call.
-    pub(in crate::master) fn log_quorum(&mut self, cluster: Cluster) {
+    pub(in crate::master) fn log_quorum(&mut self, cluster: ClusterView) {
         let Some(quorum) = self.quorum_health(cluster) else { return };
         let (healthy, required) = (quorum.healthy, quorum.required);
         if std::mem::replace(&mut self.lacked_quorum, !quorum.is_there()) == self.lacked_quorum {

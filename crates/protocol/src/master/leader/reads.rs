@@ -60,14 +60,14 @@ pub(in crate::master) enum ReadFor {
 
 /// The reads for one peer, and the requests that wait for them. All of it dies with the connection.
 #[derive(Debug)]
-pub(super) struct Reads {
+pub(super) struct PeerReads {
     under_way: Option<ReadFor>,
     requests: VecDeque<PageRequest>,
     /// The cursor: the end of the last page sent.
     cursor: LogEnd,
 }
 
-impl Reads {
+impl PeerReads {
     /// Creates the reads of a new connection to a peer that has everything before `end`.
     pub(super) fn new(end: LogEnd) -> Self {
         Self { under_way: None, requests: VecDeque::new(), cursor: end }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_page_begins_at_the_cursor_or_where_pages_were_lost() {
-        let (mut reads, durable_end) = (Reads::new(LogEnd::ZERO), LogEnd::new(5));
+        let (mut reads, durable_end) = (PeerReads::new(LogEnd::ZERO), LogEnd::new(5));
         let from = |next| match next {
             Some(NextPage::Read(order)) => Some(order.from),
             _ => None,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_page_without_messages_is_sent_at_once() {
-        let (mut reads, end) = (Reads::new(LogEnd::new(5)), LogEnd::new(5));
+        let (mut reads, end) = (PeerReads::new(LogEnd::new(5)), LogEnd::new(5));
         reads.push(request(1, false)).unwrap();
         assert!(reads.has_pages());
         let page = ReadPage { wanted: request(1, false), run: IdRange::empty(end), log_end: end };

@@ -6,8 +6,8 @@ use acklog_types::{IdRange, LogEnd, LogView, MESSAGE_TARGET, NodeName, Unreadabl
 use rand_chacha::ChaCha8Rng;
 use tracing::debug;
 
-use super::reads::Reads;
-use crate::progress::{Next, Progress, SendFailure, SentRun};
+use super::reads::PeerReads;
+use crate::progress::{NextRun, Progress, SendFailure, SentRun};
 
 /// A replica of the log.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Replica {
     /// The longest backoff.
     pause_max: Duration,
     progress: Progress,
-    reads: Reads,
+    reads: PeerReads,
     retries: u64,
 }
 
@@ -36,7 +36,7 @@ impl Replica {
             is_position_known: false,
             pause_max,
             progress: Progress::new(LogEnd::ZERO, pause_max),
-            reads: Reads::new(LogEnd::ZERO),
+            reads: PeerReads::new(LogEnd::ZERO),
             retries: 0,
         }
     }
@@ -46,13 +46,13 @@ impl Replica {
     /// which may be of a process that is gone, with what it had.
     pub(super) fn join(&mut self, end: LogEnd) {
         self.progress = Progress::new(end.min(self.acked_end()), self.pause_max);
-        self.reads = Reads::new(end);
+        self.reads = PeerReads::new(end);
     }
 
     /// Takes in that the connection is gone. What was acked stays acked.
     pub(super) fn leave(&mut self) {
         self.progress = Progress::new(self.acked_end(), self.pause_max);
-        self.reads = Reads::new(self.acked_end());
+        self.reads = PeerReads::new(self.acked_end());
     }
 
     /// Lets the acks count from now on.
@@ -121,9 +121,9 @@ impl Replica {
         log: &impl LogView,
         durable_end: LogEnd,
         runs_max: usize,
-    ) -> Option<Next> {
+    ) -> Option<NextRun> {
         let next = self.progress.next_run(now, log, durable_end, runs_max)?;
-        if let Next::Run(plan) = next {
+        if let NextRun::Run(plan) = next {
             self.retries += u64::from(plan.is_retry);
         }
         Some(next)
@@ -164,7 +164,7 @@ impl Replica {
     }
 
     /// Returns what is read for the peer.
-    pub(super) fn reads(&mut self) -> &mut Reads {
+    pub(super) fn reads(&mut self) -> &mut PeerReads {
         &mut self.reads
     }
 

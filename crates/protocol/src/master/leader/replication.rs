@@ -10,7 +10,7 @@ use super::Leader;
 use super::reads::{NextPage, PageRequest, ReadFor, ReadPage};
 use crate::ProtocolError;
 use crate::master::peers::{MemberId, PeerEvent, Reply};
-use crate::progress::{Next, SendFailure, SentRun};
+use crate::progress::{NextRun, SendFailure, SentRun};
 
 /// A page whose messages were read, or could not be.
 #[derive(Debug)]
@@ -64,13 +64,13 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         peer: MemberId,
         runs_max: usize,
-    ) -> Option<Next> {
+    ) -> Option<NextRun> {
         let durable_end = self.own.durable_end();
         let replica = self.replicas.get_mut(peer)?;
         let next = replica.next_run(now, &self.view, durable_end, runs_max)?;
         let is_free = match next {
-            Next::Run(_) => true,
-            Next::Read(_) => replica.reads().begin_run(),
+            NextRun::Run(_) => true,
+            NextRun::Read(_) => replica.reads().begin_run(),
         };
         Some(next).filter(|_| is_free)
     }

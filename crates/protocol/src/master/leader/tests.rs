@@ -7,7 +7,7 @@ use crate::machine::Effect;
 use crate::master::io::LeaderEffect;
 use crate::master::peers::PeerEvent;
 use crate::outcome::{AppendRequest, Outcome, Refusal, Wait};
-use crate::progress::Next;
+use crate::progress::NextRun;
 
 const PEER: MemberId = MemberId(0);
 
@@ -50,9 +50,9 @@ fn leader() -> (Leader<View>, Instant) {
     (leader, Instant::now())
 }
 
-fn cluster(live: u16) -> Cluster {
+fn cluster(live: u16) -> ClusterView {
     let required = Some(Quorum::Majority.required(2));
-    Cluster { size: 2, size_max: 2, live, required }
+    ClusterView { size: 2, size_max: 2, live, required }
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() 
     let id = leader.append(now, WaiterId::new(1), request, write_concern);
     assert_eq!((id, leader.next_run(now, PEER, 8)), (MessageId::new(5), None));
     leader.durable(LogEnd::new(6), &mut Default::default());
-    let Some(Next::Run(plan)) = leader.next_run(now, PEER, 8) else { panic!("nothing to send") };
+    let Some(NextRun::Run(plan)) = leader.next_run(now, PEER, 8) else { panic!("nothing to send") };
     assert_eq!((plan.range, plan.is_retry), (IdRange::new(id.before(), id.end()), false));
     assert_eq!(leader.release_next(), None, "only the master has it");
     assert!(leader.ack(PEER, LogEnd::new(7)).is_err(), "there is no such message");

@@ -2,12 +2,12 @@
 
 use acklog_types::{NODES_MAX, Quorum};
 
-use super::membership::Counts;
+use super::membership::MemberCounts;
 use super::options::PeerOptions;
 
 /// The cluster as it is now, as far as it decides whether a log takes a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::master) struct Cluster {
+pub(in crate::master) struct ClusterView {
     /// Number of nodes, including the master.
     pub(in crate::master) size: u16,
     /// Most nodes that the cluster can have.
@@ -18,9 +18,9 @@ pub(in crate::master) struct Cluster {
     pub(in crate::master) required: Option<u16>,
 }
 
-impl Cluster {
+impl ClusterView {
     /// Creates the view of a cluster with so many secondaries.
-    pub(super) fn new(options: &PeerOptions, counts: Counts) -> Self {
+    pub(super) fn new(options: &PeerOptions, counts: MemberCounts) -> Self {
         let size = options.cluster_size.unwrap_or(1 + counts.registered);
         Self {
             size,

@@ -56,7 +56,7 @@ pub(in crate::master) struct NewConnection {
 
 /// The connection of a peer.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct PeerConnection {
     session: SessionId,
     instance: InstanceId,
     address: String,
@@ -80,7 +80,7 @@ pub(super) struct Connection {
     silent_until: Option<RequestId>,
 }
 
-impl Connection {
+impl PeerConnection {
     /// Creates a connection to a peer that was heard from just now.
     pub(super) fn new(now: Instant, new: NewConnection, options: &PeerOptions) -> Self {
         Self {

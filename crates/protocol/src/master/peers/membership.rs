@@ -14,7 +14,7 @@ use crate::status::Status;
 
 /// Number of secondaries that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct MemberCounts {
     /// Number of those whose names are persisted.
     pub(super) registered: u16,
     /// Number of them that are ready and healthy.
@@ -36,7 +36,7 @@ pub(super) struct Membership {
     requested: u64,
     /// Version of the newest list that is persisted.
     persisted: u64,
-    counts: Counts,
+    counts: MemberCounts,
     events: VecDeque<PeerEvent>,
 }
 
@@ -75,7 +75,7 @@ impl Membership {
     }
 
     /// Returns how many members count.
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> MemberCounts {
         self.counts
     }
 
@@ -233,7 +233,7 @@ impl Membership {
         self.events.push_back(event);
         let registered = self.peers.values().filter(|peer| peer.is_registered());
         // At most SECONDARIES_MAX members are admitted.
-        self.counts = Counts {
+        self.counts = MemberCounts {
             registered: registered.clone().count() as u16,
             live: registered.filter(|peer| peer.is_live()).count() as u16,
         };
@@ -317,12 +317,12 @@ mod tests {
         let joined = |peer, who| PeerEvent::Joined { peer, name: name(who), end: LogEnd::ZERO };
         let first = PeerEvent::Registered { peer: bonnie, name: name("bonnie") };
         assert_eq!(events(&mut members), [first, joined(bonnie, "bonnie"), joined(clyde, "clyde")]);
-        assert_eq!(members.counts(), Counts { registered: 1, live: 0 });
+        assert_eq!(members.counts(), MemberCounts { registered: 1, live: 0 });
         members.change(bonnie, Peer::become_ready);
         members.change(bonnie, Peer::become_ready);
         let live = |is_live| PeerEvent::StatusChanged { peer: bonnie, is_live };
         assert_eq!(events(&mut members), [live(true)], "once");
-        assert_eq!(members.counts(), Counts { registered: 1, live: 1 });
+        assert_eq!(members.counts(), MemberCounts { registered: 1, live: 1 });
         let later = Instant::now() + 60 * options().heartbeat_interval;
         members.change(bonnie, |peer| peer.update_status(later));
         assert_eq!(events(&mut members), [live(false)]);
@@ -334,7 +334,7 @@ mod tests {
         let gone = [bonnie, clyde].map(PeerEvent::Removed);
         let [bonnie_gone, clyde_gone] = gone;
         assert_eq!(events(&mut members), [bonnie_gone, PeerEvent::Left(clyde), clyde_gone]);
-        assert_eq!(members.counts(), Counts::default());
+        assert_eq!(members.counts(), MemberCounts::default());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use acklog_types::{NodeName, RequestId, SessionId};
 use tracing::debug;
 
 pub(super) use self::admission::{HandshakeRefusal, NameStatus, OfferedLog};
-pub(super) use self::cluster::Cluster;
+pub(super) use self::cluster::ClusterView;
 pub(super) use self::connection::{AwaitedPage, NewConnection};
 pub(super) use self::event::{MemberId, PeerEvent};
 use self::line_bound::LineBound;
@@ -80,8 +80,8 @@ impl Peers {
     }
 
     /// Returns the cluster as it is now.
-    pub(super) fn cluster(&self) -> Cluster {
-        Cluster::new(&self.options, self.members.counts())
+    pub(super) fn cluster(&self) -> ClusterView {
+        ClusterView::new(&self.options, self.members.counts())
     }
 
     /// Returns the member behind `last`, or the first one.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use acklog_types::{InstanceId, LogEnd, NodeName, RequestId, SessionId};
 use tracing::{debug, info, trace, warn};
 
-use super::connection::{Awaited, AwaitedPage, Connection, NewConnection};
+use super::connection::{Awaited, AwaitedPage, NewConnection, PeerConnection};
 use super::options::PeerOptions;
 use crate::ProtocolError;
 use crate::in_flight::Completed;
 use crate::line::{LineView, LongFrameLosses};
-use crate::progress::{Plan, SentRun};
+use crate::progress::{RunPlan, SentRun};
 use crate::status::{MemberPhase, Status};
 
 /// Connections that one instance closed while a page was requested from it, after which none is
@@ -45,7 +45,7 @@ pub(in crate::master) enum Reply {
 pub(in crate::master) struct Peer {
     name: NodeName,
     standing: Standing,
-    connection: Option<Connection>,
+    connection: Option<PeerConnection>,
     rtt: Option<Duration>,
     /// Last contact, on whatever connection.
     last_seen: Option<Instant>,
@@ -87,7 +87,7 @@ impl Peer {
 
     /// Returns the session of the connection.
     pub(in crate::master) fn session(&self) -> Option<SessionId> {
-        self.connection.as_ref().map(Connection::session)
+        self.connection.as_ref().map(PeerConnection::session)
     }
 
     /// Returns whether the connection is of this process.
@@ -97,11 +97,11 @@ impl Peer {
 
     /// Returns the status; a peer without a connection is unhealthy.
     pub(in crate::master) fn status(&self) -> Status {
-        self.connection.as_ref().map_or(Status::Unhealthy, Connection::status)
+        self.connection.as_ref().map_or(Status::Unhealthy, PeerConnection::status)
     }
 
     pub(in crate::master) fn is_ready(&self) -> bool {
-        self.connection.as_ref().is_some_and(Connection::is_ready)
+        self.connection.as_ref().is_some_and(PeerConnection::is_ready)
     }
 
     /// Returns whether it is ready and healthy, so that new messages are sent to it.
@@ -120,7 +120,7 @@ impl Peer {
 
     /// Returns where the connection comes from.
     pub(in crate::master) fn address(&self) -> Option<&str> {
-        self.connection.as_ref().map(Connection::address)
+        self.connection.as_ref().map(PeerConnection::address)
     }
 
     /// Returns the round-trip time of the last heartbeat, while there is a connection.
@@ -139,7 +139,7 @@ impl Peer {
             info!(peer = %self.name, before = Status::Unhealthy.as_str(), "healthy again, over a new connection");
         }
         self.last_seen = Some(now);
-        self.connection = Some(Connection::new(now, new, options));
+        self.connection = Some(PeerConnection::new(now, new, options));
     }
 
     /// Gives up the connection. Returns the status before.
@@ -203,16 +203,20 @@ impl Peer {
     pub(super) fn take_ready_requests(&mut self) -> Vec<RequestId> {
         let is_registered = self.is_registered();
         let connection = self.connection.as_mut().filter(|_| is_registered);
-        connection.map(Connection::take_ready_requests).unwrap_or_default()
+        connection.map(PeerConnection::take_ready_requests).unwrap_or_default()
     }
 
     /// Makes it ready: it has what the last page announced. Returns whether it was not before.
     pub(super) fn become_ready(&mut self) -> bool {
-        self.connection.as_mut().is_some_and(Connection::become_ready)
+        self.connection.as_mut().is_some_and(PeerConnection::become_ready)
     }
 
     /// Makes a request that carries a run. Returns its session and number.
-    pub(super) fn make_run(&mut self, now: Instant, plan: Plan) -> Option<(SessionId, RequestId)> {
+    pub(super) fn make_run(
+        &mut self,
+        now: Instant,
+        plan: RunPlan,
+    ) -> Option<(SessionId, RequestId)> {
         let connection = self.connection.as_mut()?;
         let request = connection.make_run(now, SentRun { range: plan.range, bytes: plan.bytes });
         let what = if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
@@ -319,7 +323,7 @@ impl Peer {
 
     /// Returns whether pages were requested on its connection, so that one may come.
     pub(in crate::master) fn pages_were_requested(&self) -> bool {
-        self.connection.as_ref().is_some_and(Connection::pages_were_requested)
+        self.connection.as_ref().is_some_and(PeerConnection::pages_were_requested)
     }
 
     /// Returns whether a page is awaited from it.
@@ -348,7 +352,7 @@ impl Peer {
 
     /// Notes that it closed the connection; a line that breaks says nothing.
     pub(super) fn note_closed(&mut self) {
-        let Some(instance) = self.connection.as_ref().map(Connection::instance) else { return };
+        let Some(instance) = self.connection.as_ref().map(PeerConnection::instance) else { return };
         if !self.owes_page() {
             return;
         }
@@ -363,6 +367,6 @@ impl Peer {
 
     /// Returns when something of its connection is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.connection.as_ref().map(Connection::next_deadline)
+        self.connection.as_ref().map(PeerConnection::next_deadline)
     }
 }

@@ -19,12 +19,12 @@ pub const STRANGERS_MAX: usize = 1024;
 /// The pending sessions.
 #[derive(Debug)]
 pub(super) struct PendingSessions {
-    sessions: BTreeMap<SessionId, Pending>,
+    sessions: BTreeMap<SessionId, PendingSession>,
     max: usize,
 }
 
 #[derive(Debug)]
-struct Pending {
+struct PendingSession {
     address: String,
     deadline: Instant,
     /// Its handshake and the number of the request, while its log is compared with this one.
@@ -46,7 +46,7 @@ impl PendingSessions {
     /// Adds a session that was accepted now.
     pub(super) fn insert(&mut self, now: Instant, session: SessionId, address: String) {
         let deadline = now + HANDSHAKE_TIMEOUT;
-        self.sessions.insert(session, Pending { address, deadline, compared: None });
+        self.sessions.insert(session, PendingSession { address, deadline, compared: None });
     }
 
     /// Takes a session out. Returns its address, if it is pending.

@@ -10,7 +10,7 @@ use super::event::MemberId;
 use super::{Effects, Peers};
 use crate::frame::{Frame, Handshake, Request, Response};
 use crate::machine::Effect;
-use crate::progress::Plan;
+use crate::progress::RunPlan;
 use crate::status::Status;
 use crate::{CloseReason, SessionEnd};
 
@@ -195,7 +195,7 @@ impl Peers {
         &mut self,
         now: Instant,
         member: MemberId,
-        plan: Plan,
+        plan: RunPlan,
         effects: &mut Effects,
     ) {
         let Some(peer) = self.members.get_mut(member) else { return };

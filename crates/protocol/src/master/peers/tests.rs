@@ -57,7 +57,7 @@ fn a_secondary_is_of_the_quorum_while_it_is_ready_and_heard_from() {
     let mut peers = Peers::new(now, options(), vec![bonnie.name.clone()]);
     join(&mut peers, now, 1, &bonnie);
     let id = peers.next_id(None).unwrap();
-    let cluster = |live| Cluster { size: 2, size_max: 256, live, required: Some(2) };
+    let cluster = |live| ClusterView { size: 2, size_max: 256, live, required: Some(2) };
     assert_eq!(peers.cluster(), cluster(0));
     let request = RequestId::new(3);
     assert_eq!(peers.hold_ready(id, request), Some(Standing::Registered));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ProtocolError;
-use crate::master::leader::REQUESTS_MAX;
+use crate::master::leader::reads::REQUESTS_MAX;
 use crate::progress::ReadOrder;
 
 /// Returns a master with five messages that are not in memory, and a secondary that was just

@@ -20,9 +20,9 @@ pub(super) struct HeldAppend {
 
 /// The clients whose batches are being compared.
 #[derive(Debug, Default)]
-pub(super) struct Comparing(BTreeMap<WaiterId, HeldAppend>);
+pub(super) struct HeldAppends(BTreeMap<WaiterId, HeldAppend>);
 
-impl Comparing {
+impl HeldAppends {
     /// Lets a client wait for the comparison with the batch that begins with `first`.
     pub(super) fn insert(
         &mut self,
