@@ -44,7 +44,6 @@ mod delayed;
 mod faults;
 pub mod frame;
 mod health;
-mod idempotency;
 mod in_flight;
 mod line;
 mod machine;
@@ -56,17 +55,15 @@ mod repair;
 mod secondary;
 mod status;
 mod unflushed;
-mod write_concern;
 
 use std::time::Duration;
 
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
-pub use idempotency::FirstUse;
 pub use line::{LONG_FRAME_BYTES, LineView};
 pub use machine::{Effect, Input, Machine};
 pub use master::{
-    HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
+    FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
     STRANGERS_MAX,
 };
 pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refusal, Wait};

@@ -1,23 +1,26 @@
-//! Idempotency keys: which of the last messages has a sender's key.
+//! The dedup window: the idempotency keys of the last keyed messages.
 //!
-//! Only the hash of a key and the id of its message are kept; whether a message really has the key, and which text, is
-//! looked up in its record. So two keys of one hash cost the older one its effect, and never a sender its message.
+//! Only the hash of a key and the id of its message are kept; whether a message really has the key,
+//! and which text, is looked up in its record. So on a hash collision the older key is no longer
+//! deduplicated, and no message is lost.
 
 use acklog_types::{Batch, IdempotencyKey, KeyHash, MessageId, Records};
 use hashbrown::HashTable;
 
-/// The last keyed messages by the hashes of their keys: a window of a fixed number of them, which moves on with each
-/// new one.
+/// The last keyed messages by the hashes of their keys: a window of a fixed number of them, which
+/// moves on with each new one.
 ///
-/// Memory: an entry has 24 bytes, and its place in the table 5 to 23, depending on how full the table is: 35 bytes a
-/// key in the default window of a million. It grows with the keys that come, up to the window.
+/// Memory: an entry has 24 bytes, and its place in the table 5 to 23, depending on how full the
+/// table is: 35 bytes a key in the default window of a million. It grows with the keys that come,
+/// up to the window.
 #[derive(Debug)]
-pub(super) struct KeyWindow {
+pub(super) struct DedupWindow {
     max: usize,
     /// A ring once it is full: `next` is the place of the oldest entry, and so of the next one.
     entries: Vec<Entry>,
     next: usize,
-    /// Places in `entries`. Invariant: of the entries with one hash, the newest has a place in here.
+    /// Places in `entries`. Invariant: of the entries with one hash, the newest has a place in
+    /// here.
     places: HashTable<u32>,
 }
 
@@ -28,14 +31,14 @@ struct Entry {
     id: MessageId,
 }
 
-impl KeyWindow {
-    /// A window of `max` keyed messages; as many of them as its places can number.
+impl DedupWindow {
+    /// Creates a window of `max` keyed messages, or of as many as its places can number.
     pub(super) fn new(max: usize) -> Self {
         let max = max.min(u32::MAX as usize);
         Self { max, entries: Vec::new(), next: 0, places: HashTable::new() }
     }
 
-    /// The newest message in the window whose key has this hash.
+    /// Returns the newest message in the window whose key has this hash.
     pub(super) fn find(&self, hash: KeyHash) -> Option<MessageId> {
         let hash = halves(hash);
         let is_it = |&place: &u32| hash_at(&self.entries, place) == Some(hash);
@@ -46,7 +49,7 @@ impl KeyWindow {
     /// Remembers the next keyed message. Where the window is full, the oldest one falls out of it.
     ///
     /// # Panics
-    /// When the id is not above all before: the caller hands them in as they lie in the log.
+    /// When the id is not above all before: the caller passes them as they lie in the log.
     pub(super) fn insert(&mut self, hash: KeyHash, id: MessageId) {
         assert!(self.newest().is_none_or(|newest| newest < id), "message {id} is not the newest");
         if self.max == 0 {
@@ -108,19 +111,19 @@ fn hash_at(entries: &[Entry], place: u32) -> Option<[u64; 2]> {
     entries.get(place as usize).map(|entry| entry.hash)
 }
 
-/// What a message that is there already is to a sender whose key has the same hash.
+/// The relation of a stored message to a batch whose key has the same hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstUse {
-    /// The same message: it was sent before.
+    /// It is the same message: the batch was sent before.
     SameMessage,
-    /// Another message under the same key.
+    /// It is another message under the same key.
     OtherMessage,
-    /// A message with another key.
+    /// It is a message with another key.
     OtherKey,
 }
 
 impl FirstUse {
-    /// Compares the records of the batch that is there with what the sender sends.
+    /// Compares the records of the stored batch with a batch that a client sends.
     pub fn of(records: &Records, key: &IdempotencyKey, batch: &Batch) -> Self {
         // Checked when they were read: looking at each checksum again would double the time.
         let texts = records.texts().map(|(_, text)| text);
@@ -144,13 +147,13 @@ mod tests {
         KeyHash::new(n)
     }
 
-    fn found(window: &KeyWindow, n: u128) -> Option<u64> {
+    fn found(window: &DedupWindow, n: u128) -> Option<u64> {
         window.find(hash(n)).map(MessageId::get)
     }
 
     #[test]
     fn the_last_keys_are_found_and_older_ones_are_not() {
-        let mut window = KeyWindow::new(3);
+        let mut window = DedupWindow::new(3);
         for n in 0..10 {
             // Ids need not be dense: not every message has a key.
             window.insert(hash(n), MessageId::new(n as u64 * 7));
@@ -164,7 +167,7 @@ mod tests {
 
     #[test]
     fn of_two_messages_with_one_hash_the_newer_wins_and_outlives_the_older() {
-        let mut window = KeyWindow::new(3);
+        let mut window = DedupWindow::new(3);
         window.insert(hash(1), MessageId::new(0));
         window.insert(hash(1), MessageId::new(1));
         assert_eq!(found(&window, 1), Some(1));
@@ -179,7 +182,7 @@ mod tests {
     #[test]
     fn a_hash_that_takes_its_own_oldest_place_stays_known() {
         for max in [1, 2] {
-            let mut window = KeyWindow::new(max);
+            let mut window = DedupWindow::new(max);
             for n in 0..5 {
                 window.insert(hash(1), MessageId::new(n));
                 assert_eq!(found(&window, 1), Some(n), "window of {max}");
@@ -190,7 +193,7 @@ mod tests {
 
     #[test]
     fn hashes_that_differ_in_their_last_bits_only_are_told_apart() {
-        let mut window = KeyWindow::new(10);
+        let mut window = DedupWindow::new(10);
         window.insert(hash(1), MessageId::new(1));
         window.insert(hash(1 + (1 << 64)), MessageId::new(2));
         assert_eq!((found(&window, 1), found(&window, 1 + (1 << 64))), (Some(1), Some(2)));
@@ -199,8 +202,8 @@ mod tests {
     #[test]
     fn memory_follows_the_keys_up_to_the_window() {
         let max = 100_000;
-        let mut window = KeyWindow::new(max);
-        let bytes = |window: &KeyWindow| {
+        let mut window = DedupWindow::new(max);
+        let bytes = |window: &DedupWindow| {
             window.entries.capacity() * size_of::<Entry>() + window.places.allocation_size()
         };
         assert_eq!(bytes(&window), 0);
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_window_of_nothing_remembers_nothing() {
-        let mut window = KeyWindow::new(0);
+        let mut window = DedupWindow::new(0);
         window.insert(hash(1), MessageId::new(0));
         assert_eq!(found(&window, 1), None);
     }

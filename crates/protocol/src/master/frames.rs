@@ -1,41 +1,37 @@
-//! What arrives on a connection: each frame is handed to the part that it is for.
+//! Frames that arrive on a connection: each is passed to the part that it is for.
 
 use std::time::Instant;
 
-use acklog_types::LogView;
-use acklog_types::{Records, RequestId, SessionId};
+use acklog_types::{LogView, Records, RequestId, SessionId};
+use tracing::debug;
 
-use super::pages::PageRequest;
-use super::{Master, Member, MemberId};
-use crate::frame::{Frame, Request, Response};
+use super::Master;
+use super::leader::PageRequest;
+use super::peers::{MemberId, Peer, Reply};
+use crate::frame::{ErrorCode, Frame, Request, Response};
 use crate::{CloseReason, ProtocolError};
 
 impl<L: LogView> Master<L> {
-    /// A frame arrived. Frames of sessions that are closed already are dropped: nothing counts any more on them.
+    /// Takes in a frame. Frames of sessions that are closed already are dropped: nothing counts any
+    /// more on them.
     pub(super) fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
-        let Some(id) = self.members.on_session(session) else {
-            if self.pending.contains(session) {
+        let Some(id) = self.peers.on_session(session) else {
+            if self.peers.is_pending(session) {
                 self.receive_pending(now, session, frame);
             }
             return;
         };
-        self.hear(now, session);
+        self.peers.hear(now, id);
+        // A peer that is healthy again emits an event, which ends the backoff of its runs. That
+        // comes before what the frame reports about them.
+        self.relay();
         let received = match frame {
             Frame::Request(request, body) => self.receive_request(now, session, id, request, body),
             Frame::Response(request, body) => self.receive_response(now, id, request, body),
         };
         match received {
-            Ok(()) => self.let_act(id..=id, |member, context| member.pump(now, context)),
+            Ok(()) => self.pump(now, id),
             Err(error) => self.close(session, CloseReason::Protocol(error)),
-        }
-    }
-
-    /// A part of a frame arrived.
-    pub(super) fn hear_part(&mut self, now: Instant, session: SessionId) {
-        self.hear(now, session);
-        let id = self.members.on_session(session);
-        if let Some(member) = id.and_then(|id| self.members.get_mut(id)) {
-            member.note_part(now);
         }
     }
 
@@ -52,11 +48,11 @@ impl<L: LogView> Master<L> {
                 self.receive_repeated_handshake(session, request, &handshake);
             }
             Request::GetMessages { from, again } => {
-                self.ack(id, from)?;
+                self.leader.ack(id, from)?;
                 self.want_page(now, id, PageRequest { request, from, again })?;
             }
             Request::SecondaryNodeReady { end } => {
-                self.ack(id, end)?;
+                self.leader.ack(id, end)?;
                 self.receive_ready(id, request);
             }
             Request::HandshakeOfVersion(_)
@@ -75,39 +71,45 @@ impl<L: LogView> Master<L> {
         request: RequestId,
         body: Response<Records>,
     ) -> Result<(), ProtocolError> {
-        let failed = match body {
+        let Some(peer) = self.peers.get_mut(id) else { return Ok(()) };
+        let reply = match body {
             Response::Added { contiguous_end } => {
-                if !self.members.get(id).is_some_and(Member::is_ready) {
+                if !peer.is_ready() {
                     return Err(ProtocolError::UnexpectedResponse(request));
                 }
-                self.ack(id, contiguous_end)?;
-                false
+                self.leader.ack(id, contiguous_end)?;
+                Reply::Done
             }
             Response::Alive => {
-                if let Some(member) = self.members.get_mut(id) {
-                    member.send_lost_again(request);
-                }
-                false
+                peer.take_lost_runs(request).for_each(|run| self.leader.run_lost(id, run));
+                Reply::Done
             }
             Response::Failed { code, detail } => {
-                self.note_failed(id, request, code, &detail);
-                true
+                note_failed(peer, request, code, &detail);
+                Reply::Failed
             }
-            Response::Page { run, .. }
-                if self.members.get(id).is_some_and(Member::is_asked_for_pages) =>
-            {
-                self.take_page(now, id, request, &run);
-                false
+            Response::Page { run, .. } if peer.pages_were_requested() => {
+                if let Some(awaited) = peer.awaited_page(request) {
+                    let page = (&run, awaited);
+                    let mend = self.leader.take_page(now, id, request, page, &mut self.rng);
+                    self.effects.extend(mend);
+                }
+                Reply::Done
             }
             Response::Welcome(_)
             | Response::Refused { .. }
             | Response::Page { .. }
             | Response::ReadyNoted => return Err(ProtocolError::UnexpectedResponse(request)),
         };
-        let member = self.members.get_mut(id);
-        match member.is_none_or(|member| member.complete(now, request, failed, &mut self.rng)) {
-            true => Ok(()),
-            false => Err(ProtocolError::UnexpectedResponse(request)),
+        if let Some(run) = peer.complete(now, request, reply)? {
+            self.leader.run_answered(now, id, run, reply, &mut self.rng);
         }
+        Ok(())
     }
+}
+
+/// Logs that a member answered a request with an error.
+fn note_failed(peer: &Peer, request: RequestId, code: ErrorCode, detail: &str) {
+    let peer = peer.name().as_str();
+    debug!(peer, %request, ?code, detail, "the request failed at the secondary");
 }

@@ -1,24 +1,18 @@
-//! Log lines about connections without a handshake: each says why the connection ended, and whoever reaches the port
-//! cannot fill the log with them.
+//! A bound on log lines about connections without a handshake: each says why the connection ended,
+//! and whoever reaches the port cannot fill the log with them.
 
-use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use acklog_types::LogView;
-use acklog_types::SessionId;
-use tracing::warn;
-
-use super::Master;
-
-/// Lines a minute. Fewer would hide a second cause beside a frequent one; more would drown the node's own lines.
+/// Most lines a minute. Fewer: a second cause would be hidden beside a frequent one. More: they
+/// would drown the node's own lines.
 const LINES_MAX: u32 = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Counts the lines of the minute under way.
+/// Counts the lines of the current minute.
 #[derive(Debug, Default)]
 pub(super) struct LineBound {
-    /// When the minute ends that began with the first of its lines; none while there is none.
+    /// End of the minute that began with the first of its lines; none while there is none.
     ends_at: Option<Instant>,
     lines: u32,
 }
@@ -32,7 +26,7 @@ impl LineBound {
     }
 
     /// Ends the minute if it is over. Returns how many lines of it were not written.
-    fn end(&mut self, now: Instant) -> u32 {
+    pub(super) fn end(&mut self, now: Instant) -> u32 {
         if self.ends_at.is_none_or(|at| at > now) {
             return 0;
         }
@@ -42,28 +36,6 @@ impl LineBound {
     /// Returns when the minute ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.ends_at
-    }
-}
-
-impl<L: LogView> Master<L> {
-    /// Logs why a connection without a handshake ended.
-    pub(super) fn note_stranger(
-        &mut self,
-        session: SessionId,
-        address: Option<String>,
-        reason: &dyn Display,
-    ) {
-        if self.stranger_lines.admits(self.now) {
-            warn!(%session, address, %reason, "a connection ended without a handshake");
-        }
-    }
-
-    /// Logs how many such lines were left out, once a minute.
-    pub(super) fn count_stranger_lines(&mut self, now: Instant) {
-        let left_out = self.stranger_lines.end(now);
-        if left_out > 0 {
-            warn!(left_out, "further connections ended without a handshake in this minute");
-        }
     }
 }
 
