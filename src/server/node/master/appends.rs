@@ -137,7 +137,7 @@ impl Core<Leader> {
 
     /// Lets a client wait for a stored message.
     pub(super) fn join(&mut self, now: Instant, waiter: WaiterId, id: MessageId, wait: Wait) {
-        if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait, false) {
+        if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait) {
             self.refuse(waiter, refusal);
         }
     }
