@@ -301,7 +301,8 @@ impl SessionReader {
                 biased;
                 received = self.frames.next() => return received,
                 () = frame_rate.tick() => {
-                    let within = self.frames.is_within_frame().then(|| self.frames.received_bytes());
+                    let frames = &self.frames;
+                    let within = frames.is_within_frame().then(|| frames.received_bytes());
                     if frame_rate.is_too_slow(within) {
                         return Err(ReceiveError::Slow);
                     }
