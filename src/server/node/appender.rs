@@ -90,3 +90,62 @@ impl Drop for CancelOnDrop<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use acklog_protocol::Refusal;
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::*;
+    use crate::server::node::completions::Completions;
+
+    #[test]
+    fn who_comes_while_thousands_are_answered_is_answered_among_them() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let (mailboxes, (commands, mut taken)) = (Mailboxes::default(), Commands::new());
+            let appender = Appender::new(&mailboxes, commands);
+            let mut completions = Completions::new(mailboxes);
+            let answered = Rc::new(RefCell::new(0));
+            let send = || {
+                let (appender, answered) = (appender.clone(), answered.clone());
+                spawn_local(async move {
+                    let (wait, share, key) = (Wait::default(), None, None);
+                    let append = ClientAppend { batch: "Msg".into(), key, wait, share };
+                    appender.append(append).await.unwrap();
+                    *answered.borrow_mut() += 1;
+                })
+            };
+            let mut take = async || match taken.recv().await.unwrap().0 {
+                LeaderCommand::Append { waiter, .. } => waiter,
+                other => panic!("{other:?}"),
+            };
+            let outcome = || Outcome::Refused(Refusal::DiskBehind { bytes: 1 });
+            let crowd: Vec<_> = (0..4000).map(|_| send()).collect();
+            let mut waiters = Vec::new();
+            for _ in 0..4000 {
+                waiters.push(take().await);
+            }
+            for waiter in waiters.drain(..2000) {
+                completions.push(waiter, outcome());
+            }
+            completions.flush();
+            while *answered.borrow() == 0 {
+                yield_now().await;
+            }
+            let late = send();
+            completions.push(take().await, outcome());
+            // Others that have waited for long are answered behind it.
+            for waiter in waiters {
+                completions.push(waiter, outcome());
+            }
+            completions.flush();
+            late.await.unwrap();
+            let before = *answered.borrow();
+            assert!(before < 1000, "{before} were answered before it");
+            for sender in crowd {
+                sender.await.unwrap();
+            }
+        });
+    }
+}
