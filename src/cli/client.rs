@@ -10,10 +10,10 @@ use super::NodeUrl;
 use crate::server::net::keep_alive;
 
 /// A client of one node.
-pub(super) type Client = NodeClient<NodeUrl>;
+pub(super) type ToolClient = NodeClient<NodeUrl>;
 
 /// A client of the nodes that a command may ask.
-pub(super) type Clients = NodesClient<NodeUrl>;
+pub(super) type ToolClients = NodesClient<NodeUrl>;
 
 impl Dial for NodeUrl {
     fn endpoint(&self) -> &Endpoint {

@@ -12,13 +12,13 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 
 use super::NodeUrl;
-use super::client::{Client, is_unreachable};
+use super::client::{ToolClient, is_unreachable};
 
 /// Flags of `acklog faults`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct FaultsArgs {
     #[command(subcommand)]
-    action: Option<Action>,
+    action: Option<FaultsAction>,
 
     /// URL of the node; may be given several times, for several nodes at once
     #[arg(long, env = "ACKLOG_URL", value_name = "URL", value_delimiter = ',', global = true)]
@@ -31,7 +31,7 @@ pub(super) struct FaultsArgs {
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Action {
+enum FaultsAction {
     /// Show the faults in force; so does no subcommand at all
     Show,
     /// Replace all faults by these: what is not named is off
@@ -130,14 +130,14 @@ pub(super) async fn run(args: &FaultsArgs, out: &mut impl Write) -> anyhow::Resu
 
 async fn ask(args: &FaultsArgs, url: &NodeUrl) -> anyhow::Result<Answer> {
     let (method, path, body) = match &args.action {
-        None | Some(Action::Show) => (Method::GET, paths::FAULTS, Bytes::new()),
-        Some(Action::Set(set)) => {
+        None | Some(FaultsAction::Show) => (Method::GET, paths::FAULTS, Bytes::new()),
+        Some(FaultsAction::Set(set)) => {
             (Method::PUT, paths::FAULTS, serde_json::to_vec(&set.request())?.into())
         }
-        Some(Action::Clear) => (Method::DELETE, paths::FAULTS, Bytes::new()),
-        Some(Action::Disconnect) => (Method::POST, paths::FAULTS_DISCONNECT, Bytes::new()),
+        Some(FaultsAction::Clear) => (Method::DELETE, paths::FAULTS, Bytes::new()),
+        Some(FaultsAction::Disconnect) => (Method::POST, paths::FAULTS_DISCONNECT, Bytes::new()),
     };
-    let mut client = Client::new(url.clone());
+    let mut client = ToolClient::new(url.clone());
     let answer = client.call(method, path, None, body, Some(READ_TIMEOUT)).await?;
     if !answer.status.is_success() {
         bail!(answer.detail());
@@ -166,7 +166,7 @@ fn print(
     answer: &Answer,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let is_disconnect = matches!(args.action, Some(Action::Disconnect));
+    let is_disconnect = matches!(args.action, Some(FaultsAction::Disconnect));
     if args.json {
         // Disconnecting has nothing to tell.
         let line = if answer.body.is_empty() { "{}".to_owned() } else { answer.json_line()? };

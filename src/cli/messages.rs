@@ -10,9 +10,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use hyper::StatusCode;
 
-use super::Target;
-use super::client::Clients;
-use super::selection::Selection;
+use super::TargetArgs;
+use super::client::ToolClients;
+use super::selection::MessageSelection;
 
 /// Messages a page. Small pages cost a request each, huge ones keep a node's stream open for as
 /// long as a slow reader takes.
@@ -22,10 +22,10 @@ const PAGE_MESSAGES: u64 = 1000;
 #[derive(Clone, Debug, Args)]
 pub(super) struct MessagesArgs {
     #[command(flatten)]
-    selection: Selection,
+    selection: MessageSelection,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 /// Prints the messages.
@@ -33,7 +33,7 @@ pub(super) struct MessagesArgs {
 /// # Errors
 /// When the node refuses, cannot be reached or breaks off; what came before is printed.
 pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut clients = Clients::new(&args.target.urls);
+    let mut clients = ToolClients::new(&args.target.urls);
     // The end is fixed now: a log that grows faster than it is printed still has one.
     let end = log_end(&mut clients).await?;
     let client = clients.current().context("no node to ask")?;
@@ -62,7 +62,7 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
     Ok(())
 }
 
-async fn log_end(clients: &mut Clients) -> anyhow::Result<u64> {
+async fn log_end(clients: &mut ToolClients) -> anyhow::Result<u64> {
     let answer = clients.get(paths::HEALTH).await?;
     if answer.status != StatusCode::OK {
         bail!(answer.detail());

@@ -30,7 +30,7 @@ use acklog_types::escaped;
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 pub use url::NodeUrl;
-use url::Target;
+use url::TargetArgs;
 
 use crate::config::{
     self, MasterConfig, NodeConfig, SecondaryConfig, Stop, UNKNOWN_VARIABLE_ADVICE,
@@ -43,11 +43,11 @@ use crate::server::run::{StopOn, StopSignals};
 #[command(name = "acklog", version, about = "A replicated log with tunable write concern")]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: ToolCommand,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Command {
+enum ToolCommand {
     /// Start a master and secondaries on this machine; Ctrl-C ends them all
     Up(up::UpArgs),
     /// Append messages to the log, in order; stops at the first that is refused
@@ -92,34 +92,38 @@ impl Cli {
 
     /// Does what the command line asks for and returns the exit status.
     pub fn run(self) -> ExitCode {
-        if !matches!(self.command, Command::MasterNode(_) | Command::SecondaryNode(_)) {
+        if !matches!(self.command, ToolCommand::MasterNode(_) | ToolCommand::SecondaryNode(_)) {
             for name in Self::unknown_variables() {
                 let line = format!("acklog: {}: {UNKNOWN_VARIABLE_ADVICE}", escaped(&name));
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
         }
         match self.command {
-            Command::Up(args) => up::run(args),
-            Command::Post(args) => match args.unusable() {
+            ToolCommand::Up(args) => up::run(args),
+            ToolCommand::Post(args) => match args.unusable() {
                 Some(wrong) => Stop::bad_usage("acklog", &wrong).report(),
                 None => finish(block_on(post::run(&args, &mut std::io::stdout()))),
             },
-            Command::Messages(args) => {
+            ToolCommand::Messages(args) => {
                 // Buffered: a long log is many short lines.
                 let mut out = std::io::BufWriter::new(std::io::stdout());
                 let done = block_on(messages::run(&args, &mut out));
                 finish(seen_enough(done.and_then(|()| Ok(out.flush()?))))
             }
-            Command::Status(args) => {
+            ToolCommand::Status(args) => {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
             }
-            Command::Check(args) => check::run(&args),
-            Command::Bench(args) => bench::run(&args),
-            Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
-            Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
-            Command::Log(args) => log::run(&args),
-            Command::Scenario(args) => scenario::run(&args),
-            Command::MasterNode(args) => match args.node.check() {
+            ToolCommand::Check(args) => check::run(&args),
+            ToolCommand::Bench(args) => bench::run(&args),
+            ToolCommand::Faults(args) => {
+                finish(block_on(faults::run(&args, &mut std::io::stdout())))
+            }
+            ToolCommand::Forget(args) => {
+                finish(block_on(forget::run(&args, &mut std::io::stdout())))
+            }
+            ToolCommand::Log(args) => log::run(&args),
+            ToolCommand::Scenario(args) => scenario::run(&args),
+            ToolCommand::MasterNode(args) => match args.node.check() {
                 Ok(()) => {
                     let mut config = args.node.clone();
                     config.common.up_since = args.up_since();
@@ -127,7 +131,7 @@ impl Cli {
                 }
                 Err(stop) => stop.report(),
             },
-            Command::SecondaryNode(args) => match args.node.check() {
+            ToolCommand::SecondaryNode(args) => match args.node.check() {
                 Ok(()) => {
                     let mut config = args.node.clone();
                     config.common.up_since = args.up_since();

@@ -17,9 +17,9 @@ use hyper::{Method, StatusCode};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use self::input::{Texts, one_batch};
-use super::Target;
-use super::client::{Clients, is_unreachable};
+use self::input::{InputTexts, one_batch};
+use super::TargetArgs;
+use super::client::{ToolClients, is_unreachable};
 
 /// What the network may take on top of `--timeout` before the node counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ pub(super) struct PostArgs {
     json: bool,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 /// Reads `ACKLOG_BATCH`, which is another flag's variable as well.
@@ -98,8 +98,9 @@ async fn run_with(
     out: &mut impl Write,
     notes: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut poster = Poster { args, clients: Clients::new(&args.target.urls), notes: Some(notes) };
-    let texts = Texts::new(&args.texts, stdin);
+    let mut poster =
+        Poster { args, clients: ToolClients::new(&args.target.urls), notes: Some(notes) };
+    let texts = InputTexts::new(&args.texts, stdin);
     if args.batch {
         return poster.post(&one_batch(texts)?, out).await;
     }
@@ -112,7 +113,7 @@ async fn run_with(
 /// Posts one request after the other.
 struct Poster<'a, N> {
     args: &'a PostArgs,
-    clients: Clients,
+    clients: ToolClients,
     /// Where to say that an answer is waited for; none once that was said.
     notes: Option<&'a mut N>,
 }

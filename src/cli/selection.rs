@@ -8,7 +8,7 @@ use clap::Args;
 
 /// Which messages are printed, and how.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Selection {
+pub(super) struct MessageSelection {
     /// Id of the first message to print
     #[arg(long, env = "ACKLOG_FROM", value_name = "ID", default_value_t = 0)]
     #[arg(value_parser = whole_number)]
@@ -24,7 +24,7 @@ pub(super) struct Selection {
     json: bool,
 }
 
-impl Selection {
+impl MessageSelection {
     /// Where printing ends in a log that ends at `end`.
     pub(super) fn until(&self, end: u64) -> u64 {
         self.limit.map_or(end, |limit| end.min(self.from.saturating_add(limit)))

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::client::Client;
-use super::{NodeUrl, Target};
+use super::client::ToolClient;
+use super::{NodeUrl, TargetArgs};
 use crate::telemetry::wants_colour;
 use acklog_api::{
     Disk, DiskState, Health, MasterHealth, MasterLink, MemberHealth, MemberStatus, Mode, Phase,
@@ -27,7 +27,7 @@ pub(super) struct StatusArgs {
     ready: bool,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 /// Asks each node and prints what it says. A node that refuses does not keep the others from being
@@ -72,7 +72,7 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
 /// What a node says about itself.
 async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health)> {
     let path = if args.ready { paths::READY } else { paths::HEALTH };
-    let answer = Client::new(url.clone()).get(path).await?;
+    let answer = ToolClient::new(url.clone()).get(path).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE
         && let Ok(health) = answer.parsed::<Health>()
     {

@@ -20,7 +20,7 @@ pub struct NodeUrl {
 
 /// The nodes that a command asks.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Target {
+pub(super) struct TargetArgs {
     /// URLs of nodes, one each time or with commas; status asks all, other commands the first that takes the request
     #[arg(long = "url", env = "ACKLOG_URL", value_name = "URL", value_delimiter = ',')]
     #[arg(default_value = "http://127.0.0.1:8000")]

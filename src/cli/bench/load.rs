@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::pace::Pace;
+use super::schedule::LoadModel;
 
 /// How much is sent, and for how long.
 #[derive(Clone, Debug)]
-pub struct Load {
+pub struct BenchLoad {
     /// Connections, each with one request under way.
     pub clients: usize,
     /// When they send.
-    pub pace: Pace,
+    pub model: LoadModel,
     /// How long to send before anything counts.
     pub warm_up: Duration,
     /// How long to measure.

@@ -1,16 +1,16 @@
 //! `acklog bench`: how fast a running cluster takes messages, seen by its senders.
 //!
 //! `engine` drives connections of any kind (`target`), so that other systems can be measured in the same way; `http` is
-//! the kind that a node has. `pace` says when a request is due, `tally` counts, `report` and `table` tell.
+//! the kind that a node has. `schedule` says when a request is due, `tally` counts, `report` and `table` tell.
 
-mod alarm;
-mod answer;
 pub mod engine;
 mod http;
 mod load;
-mod pace;
-mod patience;
+mod precise_timer;
 mod report;
+mod request_timeout;
+mod response;
+mod schedule;
 mod table;
 mod tally;
 mod target;
@@ -26,14 +26,14 @@ use acklog_threads::ThreadPool;
 use acklog_types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
 use anyhow::bail;
 use clap::Args;
-pub use http::{HttpSender, HttpTarget};
+pub use http::{HttpConnection, HttpTarget};
 use indicatif::{ProgressBar, ProgressStyle};
-pub use report::{Failures, Percentiles, Report};
+pub use report::{BenchReport, FailureCount, Percentiles};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::engine::{Failure, Load, Pace, Progress};
+use self::engine::{BenchLoad, BenchProgress, LoadModel, RequestFailure};
 use super::client::master_of;
-use super::{NodeUrl, Target};
+use super::{NodeUrl, TargetArgs};
 use crate::config::{Stop, interval_with_unit, number};
 use crate::server::run::raise_descriptor_limit;
 
@@ -99,7 +99,7 @@ pub(super) struct BenchArgs {
     json: bool,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 fn clients(text: &str) -> Result<usize, String> {
@@ -125,14 +125,14 @@ fn batch(text: &str) -> Result<usize, String> {
 }
 
 impl BenchArgs {
-    fn load(&self) -> Load {
+    fn load(&self) -> BenchLoad {
         let batch = self.batch as u64;
-        let pace = self
-            .rate
-            .map_or(Pace::Closed, |rate| Pace::Open { per_second: f64::from(rate) / batch as f64 });
-        Load {
+        let model = self.rate.map_or(LoadModel::Closed, |rate| LoadModel::Open {
+            per_second: f64::from(rate) / batch as f64,
+        });
+        BenchLoad {
             clients: self.clients,
-            pace,
+            model,
             warm_up: self.warm_up,
             duration: self.duration,
             timeout: self.timeout,
@@ -175,7 +175,7 @@ pub(super) fn run(args: &BenchArgs) -> ExitCode {
 
 async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let url = &master_of(&args.target.urls).await?;
-    let (load, progress) = (args.load(), Arc::new(Progress::default()));
+    let (load, progress) = (args.load(), Arc::new(BenchProgress::default()));
     let target = HttpTarget::post(url.clone(), paths::MESSAGES, &args.body());
     // Held until the end: without its pool the work would not be begun.
     let thread = ThreadPool::new("bench", 1);
@@ -191,7 +191,7 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     hopeless.abort();
     let report = match done {
         Ok(report) => report,
-        Err(Failure::Connect(why)) => bail!("cannot reach {url}: {why}"),
+        Err(RequestFailure::Connect(why)) => bail!("cannot reach {url}: {why}"),
         Err(failure) => bail!("{url}: {failure}"),
     };
     table::print(args, url, &report, out)?;
@@ -206,14 +206,14 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 /// Shows on a terminal how far the run is.
-async fn watch(progress: Arc<Progress>, length: Duration) {
+async fn watch(progress: Arc<BenchProgress>, length: Duration) {
     if !std::io::stderr().is_terminal() {
         return;
     }
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}");
     let bar = ProgressBar::new(length.as_millis() as u64);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let _cleared = Cleared(bar.clone());
+    let _cleared = ClearOnDrop(bar.clone());
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     let mut before = (Duration::ZERO, 0);
     loop {
@@ -228,16 +228,16 @@ async fn watch(progress: Arc<Progress>, length: Duration) {
 }
 
 /// A progress bar that goes away when nobody moves it any more.
-struct Cleared(ProgressBar);
+struct ClearOnDrop(ProgressBar);
 
-impl Drop for Cleared {
+impl Drop for ClearOnDrop {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
 /// Ends a run early in which no request is answered as it should be: it measures nothing.
-async fn stop_where_all_fails(progress: Arc<Progress>, warm_up: Duration) {
+async fn stop_where_all_fails(progress: Arc<BenchProgress>, warm_up: Duration) {
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     while progress.answered() == 0 {
         ticks.tick().await;
@@ -249,7 +249,7 @@ async fn stop_where_all_fails(progress: Arc<Progress>, warm_up: Duration) {
 }
 
 /// Ends the run early on SIGINT and SIGTERM; whoever asks twice gets no table.
-fn stop_on_signals(progress: Arc<Progress>) -> std::io::Result<impl Future<Output = ()>> {
+fn stop_on_signals(progress: Arc<BenchProgress>) -> std::io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {

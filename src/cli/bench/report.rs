@@ -5,8 +5,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::load::Load;
-use super::pace::Pace;
+use super::load::BenchLoad;
+use super::schedule::LoadModel;
 use super::tally::Tally;
 
 const NANOS_PER_MICRO: f64 = 1000.0;
@@ -14,7 +14,7 @@ const NANOS_PER_MICRO: f64 = 1000.0;
 /// What a run measured. Of its messages, those that were due after the warm-up count.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct BenchReport {
     /// Clients that sent.
     pub clients: usize,
     /// Threads that they shared.
@@ -42,7 +42,7 @@ pub struct Report {
     /// From when a request was due to when it was sent; none where each client waited for its answers.
     pub lateness_us: Option<Percentiles>,
     /// What failed, the most frequent first.
-    pub errors: Vec<Failures>,
+    pub errors: Vec<FailureCount>,
     /// The latencies themselves, in nanoseconds.
     #[serde(skip)]
     pub latency: Histogram<u64>,
@@ -50,7 +50,7 @@ pub struct Report {
 
 /// How often something failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failures {
+pub struct FailureCount {
     /// What failed, in one line.
     pub kind: String,
     /// How often.
@@ -93,8 +93,8 @@ impl Percentiles {
     }
 }
 
-impl Report {
-    pub(super) fn new(load: &Load, threads: usize, measured: Duration, tally: Tally) -> Self {
+impl BenchReport {
+    pub(super) fn new(load: &BenchLoad, threads: usize, measured: Duration, tally: Tally) -> Self {
         let seconds = measured.as_secs_f64();
         // A run that is ended in its warm-up measured nothing.
         let rate = if seconds > 0.0 { tally.answered_in_time as f64 / seconds } else { 0.0 };
@@ -103,16 +103,16 @@ impl Report {
         let mut errors: Vec<_> = tally
             .failures
             .iter()
-            .map(|(kind, failed)| Failures {
+            .map(|(kind, failed)| FailureCount {
                 kind: kind.clone(),
                 count: failed.count,
                 detail: failed.detail.clone(),
             })
             .collect();
         errors.sort_by_key(|failures| std::cmp::Reverse(failures.count));
-        let per_second = match load.pace {
-            Pace::Closed => None,
-            Pace::Open { per_second } => Some(per_second),
+        let per_second = match load.model {
+            LoadModel::Closed => None,
+            LoadModel::Open { per_second } => Some(per_second),
         };
         Self {
             clients: load.clients,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
-use super::target::Failure;
+use super::target::RequestFailure;
 
 /// Latencies are told apart from 100 ns on, far below what a request takes.
 const LATENCY_NANOS_MIN: u64 = 100;
@@ -24,7 +24,7 @@ const OTHER_KINDS: &str = "failures of other kinds";
 
 /// Failures of one kind.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Failed {
+pub(super) struct FailureKind {
     pub(super) count: u64,
     /// What was said about the first of them.
     pub(super) detail: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct Tally {
     pub(super) sent: u64,
     /// Answers that came in the time that is measured, whenever their requests were due.
     pub(super) answered_in_time: u64,
-    pub(super) failures: BTreeMap<String, Failed>,
+    pub(super) failures: BTreeMap<String, FailureKind>,
     failed_requests: u64,
     /// Requests that were due in that time, and not sent.
     pub(super) unsent: u64,
@@ -90,13 +90,13 @@ impl Tally {
     }
 
     /// A request that was due then, or the connection for one, failed.
-    pub(super) fn failed(&mut self, due: Instant, failure: &Failure) {
+    pub(super) fn failed(&mut self, due: Instant, failure: &RequestFailure) {
         if due < self.from {
             return;
         }
-        self.failed_requests += u64::from(!matches!(failure, Failure::Connect(_)));
+        self.failed_requests += u64::from(!matches!(failure, RequestFailure::Connect(_)));
         let detail = match failure {
-            Failure::Refused { detail, .. } => detail.as_deref(),
+            RequestFailure::Refused { detail, .. } => detail.as_deref(),
             _ => None,
         };
         self.add_failures(&failure.to_string(), 1, detail);

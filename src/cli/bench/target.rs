@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// Why a request or a connection came to nothing. Those with the same text are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
+pub enum RequestFailure {
     /// There is no connection.
     #[error("cannot connect: {0}")]
     Connect(String),
@@ -19,7 +19,7 @@ pub enum Failure {
         /// What more was said; of those that are counted together, the first one's is shown.
         detail: Option<String>,
     },
-    /// The answer took longer than [`Load::timeout`](super::load::Load::timeout).
+    /// The answer took longer than [`BenchLoad::timeout`](super::load::Load::timeout).
     #[error("no answer in time")]
     TimedOut,
     /// The connection ended before the answer did.
@@ -30,7 +30,7 @@ pub enum Failure {
     Other(String),
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for RequestFailure {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match error.kind() {
@@ -41,12 +41,12 @@ impl From<std::io::Error> for Failure {
 }
 
 /// One connection that sends one request at a time.
-pub trait Sender: Send + 'static {
+pub trait LoadConnection: Send + 'static {
     /// Sends the next request and waits for its answer. Dropped when it takes too long, and the sender with it.
     ///
     /// # Errors
     /// When the answer is not what it should be, or does not come.
-    fn send(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn send(&mut self) -> impl Future<Output = Result<(), RequestFailure>> + Send;
 
     /// Whether the connection takes another request. Asked before each; where it is over, without anything having
     /// failed, the client connects again at once.
@@ -56,9 +56,9 @@ pub trait Sender: Send + 'static {
 }
 
 /// Something that can be connected to.
-pub trait Target: Send + Sync + 'static {
+pub trait LoadTarget: Send + Sync + 'static {
     /// Its connections.
-    type Sender: Sender;
+    type Connection: LoadConnection;
 
     /// How long making a connection may take.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,5 +67,5 @@ pub trait Target: Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is none to be had.
-    fn connect(&self) -> impl Future<Output = Result<Self::Sender, Failure>> + Send;
+    fn connect(&self) -> impl Future<Output = Result<Self::Connection, RequestFailure>> + Send;
 }

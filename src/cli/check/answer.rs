@@ -15,7 +15,7 @@ const SEEN_CHARS_MAX: usize = 200;
 
 /// What was sent, as far as its answer depends on it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
+pub(super) struct ExpectedAnswer {
     /// The status of success.
     pub(super) success: u16,
     /// How many messages; one is not sent as a batch.
@@ -25,7 +25,7 @@ pub(super) struct Form {
 }
 
 /// Returns what an answer says.
-pub(super) fn said(answer: &Answer, form: Form) -> AppendOutcome {
+pub(super) fn outcome_of(answer: &Answer, expected: ExpectedAnswer) -> AppendOutcome {
     let status = answer.status.as_u16();
     let is_error = (400..=599).contains(&status);
     let is_json = || serde_json::from_slice::<Map<String, Value>>(&answer.body).is_ok();
@@ -33,8 +33,8 @@ pub(super) fn said(answer: &Answer, form: Form) -> AppendOutcome {
         return if status < 500 { AppendOutcome::Refused } else { AppendOutcome::Nothing };
     }
     let told = match status {
-        _ if status == form.success => success(answer, form.count),
-        _ if is_error => error(answer, form),
+        _ if status == expected.success => success(answer, expected.count),
+        _ if is_error => error(answer, expected),
         _ => Err("neither a success nor an error".to_owned()),
     };
     told.unwrap_or_else(|wrong| {
@@ -69,7 +69,7 @@ fn is_count_of(told: Option<u64>, count: u64) -> Result<(), String> {
 }
 
 /// What an error tells.
-fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
+fn error(answer: &Answer, expected: ExpectedAnswer) -> Result<AppendOutcome, String> {
     let status = answer.status.as_u16();
     let body: Problem = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
     let Some(outcome) = &body.outcome else { return Err("the outcome is missing".to_owned()) };
@@ -87,10 +87,10 @@ fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
     }
     let has_id = body.id.is_some();
     let (outcomes, may_retry): (&[_], _) = match status {
-        503 | 504 if has_id => (&[Outcome::Stored, Outcome::Unknown], form.is_repeatable),
+        503 | 504 if has_id => (&[Outcome::Stored, Outcome::Unknown], expected.is_repeatable),
         _ if has_id => return Err("only 503 and 504 have an id".to_owned()),
         504 => return Err("a 504 has the id of its message".to_owned()),
-        500 => (&[Outcome::Unknown], form.is_repeatable),
+        500 => (&[Outcome::Unknown], expected.is_repeatable),
         408 | 502.. => (&[Outcome::Refused], true),
         _ => (&[Outcome::Refused], false),
     };
@@ -106,7 +106,7 @@ fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
     }
     let (is_stored, is_refused) = (*outcome == Outcome::Stored, *outcome == Outcome::Refused);
     let told = || {
-        is_count_of(body.count, form.count)?;
+        is_count_of(body.count, expected.count)?;
         match (body.id, body.write_concern, &body.acked_by) {
             (Some(id), Some(write_concern), Some(acked_by)) => {
                 let acked_by = acked_by.clone();
@@ -131,8 +131,8 @@ mod tests {
 
     use super::*;
 
-    fn form(count: u64, is_repeatable: bool) -> Form {
-        Form { success: 201, count, is_repeatable }
+    fn expected(count: u64, is_repeatable: bool) -> ExpectedAnswer {
+        ExpectedAnswer { success: 201, count, is_repeatable }
     }
 
     fn answer(status: u16, retry_after: bool, body: &str) -> Answer {
@@ -147,12 +147,12 @@ mod tests {
     }
 
     fn of(status: u16, retry_after: bool, body: &str) -> AppendOutcome {
-        said(&answer(status, retry_after, body), form(1, false))
+        outcome_of(&answer(status, retry_after, body), expected(1, false))
     }
 
     #[track_caller]
-    fn is_malformed(said: &AppendOutcome) {
-        assert!(matches!(said, AppendOutcome::Malformed(_)), "{said:?}");
+    fn is_malformed(outcome: &AppendOutcome) {
+        assert!(matches!(outcome, AppendOutcome::Malformed(_)), "{outcome:?}");
     }
 
     /// A problem without an id.
@@ -252,8 +252,9 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_batch_tells_how_many_messages_it_has() {
-        let of_batch =
-            |count, body: &'static str| said(&answer(201, false, body), form(count, false));
+        let of_batch = |count, body: &'static str| {
+            outcome_of(&answer(201, false, body), expected(count, false))
+        };
         let acked_by = vec!["m".to_owned()];
         let receipt = AckReceipt { id: 3, write_concern: 1, acked_by, timed_out: false };
         let whole = r#"{"id":3,"count":5,"writeConcern":1,"ackedBy":["m"]}"#;
@@ -268,11 +269,11 @@ mod tests {
     fn what_can_be_repeated_says_so() {
         let problem = late(504, "timed-out", true, "stored").to_string();
         let late = answer(504, false, &problem);
-        assert!(matches!(said(&late, form(1, true)), AppendOutcome::Stored(_)));
-        is_malformed(&said(&late, form(1, false)));
+        assert!(matches!(outcome_of(&late, expected(1, true)), AppendOutcome::Stored(_)));
+        is_malformed(&outcome_of(&late, expected(1, false)));
         // Without an id it is not in the log, and never will be.
         let problem = refusal(503, "disk-failed", true, "unknown").to_string();
-        is_malformed(&said(&answer(503, true, &problem), form(1, true)));
+        is_malformed(&outcome_of(&answer(503, true, &problem), expected(1, true)));
     }
 
     #[test]
@@ -282,7 +283,7 @@ mod tests {
             let mut answer = answer(success, false, created);
             answer.headers.remove("location");
             answer.headers.extend(location.map(|at| (LOCATION, at.parse().unwrap())));
-            said(&answer, Form { success, ..form(1, false) })
+            outcome_of(&answer, ExpectedAnswer { success, ..expected(1, false) })
         };
         for right in ["/messages/3", "http://proxy/messages/3"] {
             assert!(matches!(at(Some(right), 201), AppendOutcome::Committed(_)), "{right}");

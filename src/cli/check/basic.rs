@@ -15,9 +15,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::shared::{Introduced, Node, Shared};
+use super::check_run::{CheckRun, CheckedCluster, CheckedNode};
 use crate::cli::NodeUrl;
-use crate::cli::client::{Client, is_unreachable};
+use crate::cli::client::{ToolClient, is_unreachable};
 
 /// Where messages are posted: the first that the master has.
 const POST_PATHS: [&str; 2] = ["/messages", "/newMessage"];
@@ -43,12 +43,12 @@ const SENDERS_PER_EAGER: usize = 4;
 /// A message of a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Row {
+enum ListedMessage {
     Text(String),
     Object { message: String },
 }
 
-impl Row {
+impl ListedMessage {
     fn text(&self) -> &str {
         let (Self::Text(text) | Self::Object { message: text }) = self;
         text
@@ -63,11 +63,11 @@ impl Row {
 pub(super) async fn introductions(
     urls: &[NodeUrl],
     allow_down: bool,
-) -> anyhow::Result<Introduced> {
+) -> anyhow::Result<CheckedCluster> {
     let (mut nodes, mut down) = (Vec::new(), Vec::new());
     for url in urls {
-        match list(&mut Client::new(url.clone())).await {
-            Ok(_) => nodes.push(Node { url: url.clone(), name: url.to_string(), end: 0 }),
+        match list(&mut ToolClient::new(url.clone())).await {
+            Ok(_) => nodes.push(CheckedNode { url: url.clone(), name: url.to_string(), end: 0 }),
             Err(error) if is_unreachable(&error) && allow_down && !nodes.is_empty() => {
                 down.push(error.to_string());
             }
@@ -80,14 +80,14 @@ pub(super) async fn introductions(
             Err(error) => return Err(error),
         }
     }
-    Ok(Introduced { nodes, cluster_size: urls.len() as u64, down })
+    Ok(CheckedCluster { nodes, cluster_size: urls.len() as u64, down })
 }
 
 /// Asks a node for its list.
 ///
 /// # Errors
 /// When it cannot be reached, or answers with something else.
-async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
+async fn list(client: &mut ToolClient) -> anyhow::Result<Vec<ListedMessage>> {
     let answer = client.get(LIST_PATH).await?;
     let path = || format!("GET {}{LIST_PATH}", client.target());
     if !answer.status.is_success() {
@@ -101,10 +101,14 @@ async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
 ///
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
-pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> anyhow::Result<u64> {
-    let mut read = shared.lock().history.begin_list(node, 0, u64::MAX);
+pub(super) async fn read(
+    run: &CheckRun,
+    client: &mut ToolClient,
+    node: usize,
+) -> anyhow::Result<u64> {
+    let mut read = run.lock().history.begin_list(node, 0, u64::MAX);
     let rows = list(client).await;
-    let mut state = shared.lock();
+    let mut state = run.lock();
     if let Some(reads) = state.reads.get_mut(node) {
         reads.reads += 1;
         reads.messages += rows.as_ref().map_or(0, |rows| rows.len() as u64);
@@ -119,12 +123,12 @@ pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> a
 }
 
 /// Reads a node's list again and again, until it is aborted.
-pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
-    let Some(url) = shared.nodes().get(node).map(|node| node.url.clone()) else { return };
-    let mut client = Client::new(url);
+pub(super) async fn watch(run: Arc<CheckRun>, node: usize) {
+    let Some(url) = run.nodes().get(node).map(|node| node.url.clone()) else { return };
+    let mut client = ToolClient::new(url);
     loop {
         let begin = Instant::now();
-        match read(&shared, &mut client, node).await {
+        match read(&run, &mut client, node).await {
             // Half of the time is left to others.
             Ok(_) => sleep(begin.elapsed().max(PAUSE)).await,
             Err(_) => sleep(PAUSE_FAILED).await,
@@ -133,24 +137,24 @@ pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
 }
 
 /// Sends one message after the other until time or messages are used up.
-pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
-    let mut client = Client::new(shared.master().url.clone());
+pub(super) async fn send(run: Arc<CheckRun>, number: usize, seed: u64) {
+    let mut client = ToolClient::new(run.master().url.clone());
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
     let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
-    while !shared.is_over() {
-        if let Some(turn) = shared.turn(1) {
+    while !run.is_over() {
+        if let Some(turn) = run.turn(1) {
             tokio::select! {
                 () = sleep_until(turn) => {}
-                () = shared.until_over() => return,
+                () = run.until_over() => return,
             }
         }
         let nodes = match is_eager {
             true => 1,
-            false => rng.random_range(1..=shared.load.mix.cluster_size),
+            false => rng.random_range(1..=run.load.mix.cluster_size),
         };
         let (numbers, text) = {
-            let mut state = shared.lock();
-            if state.history.sent_count() >= shared.load.messages_max {
+            let mut state = run.lock();
+            if state.history.sent_count() >= run.load.messages_max {
                 return;
             }
             state.requests += 1;
@@ -160,7 +164,7 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
         };
         let body = serde_json::json!({"message": text, "w": nodes}).to_string();
         let begin = Instant::now();
-        let answer = post(&mut client, body.into(), shared.until()).await;
+        let answer = post(&mut client, body.into(), run.until()).await;
         let (status, said, refusal) = match answer {
             Ok(answer) if answer.status.is_success() => {
                 (answer.status.as_u16(), AppendOutcome::Accepted { nodes }, None)
@@ -170,7 +174,7 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
         };
         let failed = refusal.is_some();
         {
-            let mut state = shared.lock();
+            let mut state = run.lock();
             let concern = Some(WriteConcern::Nodes(nodes));
             let question = AppendTerms { concern, timeout: None, took: begin.elapsed(), floor: 0 };
             state.history.answered(numbers, question, said);
@@ -184,7 +188,7 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
 }
 
 /// Posts a message where the master takes it.
-async fn post(client: &mut Client, body: Bytes, until: Instant) -> anyhow::Result<Answer> {
+async fn post(client: &mut ToolClient, body: Bytes, until: Instant) -> anyhow::Result<Answer> {
     let patience = if Instant::now() + GIVE_UP < until { GIVE_UP } else { GIVE_UP * 2 };
     let mut last = None;
     for path in POST_PATHS {
@@ -201,15 +205,15 @@ async fn post(client: &mut Client, body: Bytes, until: Instant) -> anyhow::Resul
 ///
 /// # Errors
 /// As [`read`].
-pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> {
-    let url = shared.nodes().get(node).context("there is such a node")?.url.clone();
-    read(shared, &mut Client::new(url), node).await
+pub(super) async fn end_of(run: &CheckRun, node: usize) -> anyhow::Result<u64> {
+    let url = run.nodes().get(node).context("there is such a node")?.url.clone();
+    read(run, &mut ToolClient::new(url), node).await
 }
 
 /// Reads a node's list for the last time. What cannot be read is noted.
-pub(super) async fn read_all(shared: Arc<Shared>, node: usize, target: u64) {
-    if let Err(error) = end_of(&shared, node).await {
-        shared.lock().history.unread(node, target, format!("{error:#}"));
+pub(super) async fn read_all(run: Arc<CheckRun>, node: usize, target: u64) {
+    if let Err(error) = end_of(&run, node).await {
+        run.lock().history.unread(node, target, format!("{error:#}"));
     }
 }
 
@@ -228,10 +232,10 @@ mod tests {
             (r#"[{"text":"a"}]"#, None),
         ] {
             let node = TestNode::start(move |_, _| (200, body.to_owned())).await;
-            let rows = list(&mut Client::new(node.url())).await;
+            let rows = list(&mut ToolClient::new(node.url())).await;
             match (rows, expected) {
                 (Ok(rows), Some(expected)) => {
-                    assert_eq!(rows.iter().map(Row::text).collect::<Vec<_>>(), expected);
+                    assert_eq!(rows.iter().map(ListedMessage::text).collect::<Vec<_>>(), expected);
                 }
                 (Err(error), None) => {
                     let path = format!("GET {}/messages: no JSON array", node.url());
@@ -251,7 +255,7 @@ mod tests {
             });
             let node = node.await;
             let until = Instant::now() + Duration::from_secs(1);
-            let answer = post(&mut Client::new(node.url()), Bytes::new(), until).await.unwrap();
+            let answer = post(&mut ToolClient::new(node.url()), Bytes::new(), until).await.unwrap();
             assert_eq!(answer.status, 201, "{path}");
         }
     }

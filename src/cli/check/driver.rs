@@ -12,16 +12,16 @@ use tokio::time::{Instant, interval, timeout_at};
 
 use super::CheckArgs;
 use super::basic;
+use super::check_run::{CheckLoad, CheckRun, CheckedCluster};
 use super::converge::{converge, look_at_everything};
-use super::load::Sender;
+use super::load::LoadClient;
 use super::lookup::look_up;
-use super::mix::Mix;
+use super::mix::LoadMix;
 use super::nodes::{
     clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, introductions,
 };
-use super::report::{ANSWERS_MIN, Ran, Report};
+use super::report::{ANSWERS_MIN, CheckReport, RunSummary};
 use super::restart::restart;
-use super::shared::{Introduced, Load, Shared};
 use super::watch::watch;
 
 /// What the last messages may take on top, where the first wait used up all the time.
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         true => basic::introductions(&args.url, args.allow_down).await?,
         false => introductions(&args.url, args.allow_down).await?,
     };
-    let Introduced { nodes, cluster_size: size, down } = introduced;
+    let CheckedCluster { nodes, cluster_size: size, down } = introduced;
     if args.disconnect_every.is_some() {
         faults_are_allowed(&nodes).await?;
     }
@@ -50,25 +50,25 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let begin = Instant::now();
     let most = if args.basic { basic::MESSAGES_MAX } else { u64::MAX };
     let messages_max = most.min(args.messages as u64);
-    let mix = Mix::new(size, messages_max, args.rate);
-    let load = Load { mix, begin, messages_max, rate: args.rate, is_basic: args.basic };
-    let shared = Arc::new(Shared::new(nodes, load, begin + args.duration));
-    let mut watchers = watchers(&shared);
+    let mix = LoadMix::new(size, messages_max, args.rate);
+    let load = CheckLoad { mix, begin, messages_max, rate: args.rate, is_basic: args.basic };
+    let run = Arc::new(CheckRun::new(nodes, load, begin + args.duration));
+    let mut watchers = watchers(&run);
     let mut senders = JoinSet::new();
-    let loaded = run_load(&shared, args, seed, &mut senders).await?;
+    let loaded = run_load(&run, args, seed, &mut senders).await?;
     let load = begin.elapsed();
     {
-        let mut state = shared.lock();
-        let ends = (0..shared.nodes().len()).map(|node| state.history.end(node));
+        let mut state = run.lock();
+        let ends = (0..run.nodes().len()).map(|node| state.history.end(node));
         state.load_ends = ends.collect();
     }
     let cleared = match args.keep_faults || args.basic {
         true => None,
-        false => Some(clear_faults(&shared).await),
+        false => Some(clear_faults(&run).await),
     };
 
     let deadline = Instant::now() + args.converge;
-    let first = converge(&shared, deadline).await;
+    let first = converge(&run, deadline).await;
     if !loaded.all_sent {
         let all = async { while senders.join_next().await.is_some() {} };
         let _ = timeout_at(deadline, all).await;
@@ -77,28 +77,29 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let took = first.took;
     let converged = match took {
         // Messages of senders that were still on their way.
-        Some(_) => converge(&shared, deadline.max(Instant::now() + GRACE)).await,
+        Some(_) => converge(&run, deadline.max(Instant::now() + GRACE)).await,
         None => first,
     };
     watchers.shutdown().await;
     clear_line();
-    look_at_everything(&shared, &converged).await;
-    let last_size = cluster_size(&shared).await.unwrap_or(size);
+    look_at_everything(&run, &converged).await;
+    let last_size = cluster_size(&run).await.unwrap_or(size);
     let ending = RunEnding {
         target: converged.target,
         in_time: converged.took.is_some(),
         without_faults: cleared.is_some_and(|cleared| cleared.failed == 0),
-        master_end: end_of(&shared, 0).await.ok(),
+        master_end: end_of(&run, 0).await.ok(),
         cluster_size: last_size.min(size),
         cluster_size_max: last_size.max(size),
     };
-    shared.lock().history.finish(ending);
+    run.lock().history.finish(ending);
     let restart = loaded.restart.as_ref().and_then(|it| it.as_ref().ok()).copied();
-    let ran = Ran { seed, senders: args.senders, load, restart, cleared, converged: took, down };
-    verdict(&shared, args, ran, out)?;
+    let ran =
+        RunSummary { seed, senders: args.senders, load, restart, cleared, converged: took, down };
+    verdict(&run, args, ran, out)?;
     match loaded.restart {
         Some(Err(error)) => Err(error),
-        _ => Ok(shared.lock().history.violations().count() == 0),
+        _ => Ok(run.lock().history.violations().count() == 0),
     }
 }
 
@@ -107,13 +108,13 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
 /// # Errors
 /// When the run says too little about the cluster.
 fn verdict(
-    shared: &Shared,
+    run: &CheckRun,
     args: &CheckArgs,
-    ran: Ran,
+    ran: RunSummary,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let state = shared.lock();
-    let report = Report::new(shared, &state, ran);
+    let state = run.lock();
+    let report = CheckReport::new(run, &state, ran);
     report.print(args.json, out)?;
     if report.accepted == 0 {
         let why = state.refusal.clone().unwrap_or_else(|| "no sender was answered".to_owned());
@@ -131,18 +132,18 @@ fn verdict(
 }
 
 /// Lets each node be read.
-fn watchers(shared: &Arc<Shared>) -> JoinSet<()> {
+fn watchers(run: &Arc<CheckRun>) -> JoinSet<()> {
     let mut watchers = JoinSet::new();
-    for node in 0..shared.nodes().len() {
-        if shared.load.is_basic {
-            watchers.spawn(basic::watch(Arc::clone(shared), node));
+    for node in 0..run.nodes().len() {
+        if run.load.is_basic {
+            watchers.spawn(basic::watch(Arc::clone(run), node));
             continue;
         }
-        watchers.spawn(watch(Arc::clone(shared), node));
-        watchers.spawn(look_up(Arc::clone(shared), node));
+        watchers.spawn(watch(Arc::clone(run), node));
+        watchers.spawn(look_up(Arc::clone(run), node));
     }
     if std::io::stderr().is_terminal() {
-        watchers.spawn(progress(Arc::clone(shared), shared.load.begin));
+        watchers.spawn(progress(Arc::clone(run), run.load.begin));
     }
     watchers
 }
@@ -158,7 +159,7 @@ struct Loaded {
 /// Sends until the time is up, all messages are sent, or somebody has had enough (SIGINT, SIGTERM): what was sent is
 /// still checked then, and who has had enough of that too ends the program.
 async fn run_load(
-    shared: &Arc<Shared>,
+    run: &Arc<CheckRun>,
     args: &CheckArgs,
     seed: u64,
     senders: &mut JoinSet<()>,
@@ -172,18 +173,18 @@ async fn run_load(
         }
     };
     for number in 0..args.senders {
-        let shared = Arc::clone(shared);
-        if shared.load.is_basic {
-            senders.spawn(basic::send(shared, number, seed));
+        let run = Arc::clone(run);
+        if run.load.is_basic {
+            senders.spawn(basic::send(run, number, seed));
         } else {
-            senders.spawn(Sender::new(shared, number, seed).run());
+            senders.spawn(LoadClient::new(run, number, seed).run());
         }
     }
-    let chaos = tokio::spawn(disconnects(Arc::clone(shared), args.disconnect_every));
+    let chaos = tokio::spawn(disconnects(Arc::clone(run), args.disconnect_every));
     let restart = async {
-        let restarted = restart(shared, args.restart_command.as_ref()?, args.converge).await;
+        let restarted = restart(run, args.restart_command.as_ref()?, args.converge).await;
         if restarted.is_err() {
-            shared.end_load();
+            run.end_load();
         }
         Some(restarted)
     };
@@ -191,7 +192,7 @@ async fn run_load(
         let sent = async { while senders.join_next().await.is_some() {} };
         tokio::select! {
             () = sent => true,
-            () = shared.until_over() => false,
+            () = run.until_over() => false,
         }
     };
     let both = async { tokio::join!(all, restart) };
@@ -204,7 +205,7 @@ async fn run_load(
             Loaded { all_sent: false, restart: None }
         }
     };
-    shared.end_load();
+    run.end_load();
     chaos.abort();
     tokio::spawn(async move {
         interrupted().await;
@@ -222,13 +223,13 @@ fn clear_line() {
 }
 
 /// One line on the terminal, written over the one before, that shows where the run is.
-async fn progress(shared: Arc<Shared>, begin: Instant) {
+async fn progress(run: Arc<CheckRun>, begin: Instant) {
     let mut ticks = interval(PROGRESS_INTERVAL);
     loop {
         ticks.tick().await;
         let line = {
-            let state = shared.lock();
-            let ends = (0..shared.nodes().len()).map(|node| state.history.end(node));
+            let state = run.lock();
+            let ends = (0..run.nodes().len()).map(|node| state.history.end(node));
             format!(
                 "{:4.0} s: {} messages sent, shown {}, {} violations",
                 begin.elapsed().as_secs_f64(),

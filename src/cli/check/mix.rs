@@ -39,7 +39,7 @@ const MESSAGES_PER_ESCAPED: u32 = 16;
 
 /// What is asked for in a cluster of some size.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cli::check) struct Mix {
+pub(in crate::cli::check) struct LoadMix {
     pub(in crate::cli::check) cluster_size: u64,
     /// Most messages of a batch.
     pub(in crate::cli::check) batch_max: u64,
@@ -47,7 +47,7 @@ pub(in crate::cli::check) struct Mix {
 
 /// What one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli::check) struct Asked {
+pub(in crate::cli::check) struct RequestSpec {
     /// The number of its write concern in the mix.
     pub(super) kind: usize,
     /// How many messages; one is not sent as a batch.
@@ -59,7 +59,7 @@ pub(in crate::cli::check) struct Asked {
     pub(super) escapes: bool,
 }
 
-impl Mix {
+impl LoadMix {
     /// For a cluster of this size, at most so many messages altogether and a second.
     pub(in crate::cli::check) fn new(
         cluster_size: u64,
@@ -80,7 +80,7 @@ impl Mix {
         }
     }
 
-    pub(super) fn draw(self, rng: &mut ChaCha8Rng, is_eager: bool) -> Asked {
+    pub(super) fn draw(self, rng: &mut ChaCha8Rng, is_eager: bool) -> RequestSpec {
         let count = match rng.random_ratio(1, REQUESTS_PER_BATCH) {
             true if rng.random_ratio(1, BATCHES_PER_LARGE) => {
                 rng.random_range(self.batch_max / 2..=self.batch_max)
@@ -94,16 +94,21 @@ impl Mix {
             true => (0, None),
             false => (self.draw_kind(rng), draw_timeout(rng)),
         };
-        Asked { kind, count, concern: self.concern(kind), timeout_ms, has_key, escapes }
+        RequestSpec { kind, count, concern: self.concern(kind), timeout_ms, has_key, escapes }
     }
 
     /// What to ask for when the same is sent once more.
-    pub(super) fn draw_again(self, rng: &mut ChaCha8Rng, asked: Asked, is_eager: bool) -> Asked {
+    pub(super) fn draw_again(
+        self,
+        rng: &mut ChaCha8Rng,
+        spec: RequestSpec,
+        is_eager: bool,
+    ) -> RequestSpec {
         if is_eager {
-            return asked;
+            return spec;
         }
         let kind = self.draw_kind(rng);
-        Asked { kind, concern: self.concern(kind), timeout_ms: draw_timeout(rng), ..asked }
+        RequestSpec { kind, concern: self.concern(kind), timeout_ms: draw_timeout(rng), ..spec }
     }
 
     fn draw_kind(self, rng: &mut ChaCha8Rng) -> usize {
@@ -127,7 +132,7 @@ fn draw_timeout(rng: &mut ChaCha8Rng) -> Option<u64> {
     }
 }
 
-impl Asked {
+impl RequestSpec {
     /// The body of the request.
     pub(super) fn body(&self, texts: &[String]) -> String {
         let mut body = String::new();
@@ -189,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_mix_has_everything_and_a_seed_repeats_it() {
-        let mix = Mix::new(3, 5_000_000, None);
+        let mix = LoadMix::new(3, 5_000_000, None);
         let draws = |seed| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             (0..4000).map(|_| mix.draw(&mut rng, false)).collect::<Vec<_>>()
@@ -198,15 +203,15 @@ mod tests {
         assert_eq!(drawn, draws(1));
         assert_ne!(drawn, draws(2));
         for kind in 0..6 {
-            assert!(drawn.iter().any(|asked| asked.kind == kind), "{kind}");
+            assert!(drawn.iter().any(|spec| spec.kind == kind), "{kind}");
         }
         for wanted in [2..=BATCH_MAX, LARGE_BATCH_MAX / 2..=LARGE_BATCH_MAX] {
-            assert!(drawn.iter().any(|asked| wanted.contains(&asked.count)), "{wanted:?}");
+            assert!(drawn.iter().any(|spec| wanted.contains(&spec.count)), "{wanted:?}");
         }
-        assert!(drawn.iter().any(|asked| asked.has_key && asked.count > 1));
+        assert!(drawn.iter().any(|spec| spec.has_key && spec.count > 1));
         let texts = ["t\n".to_owned(), "u".to_owned()];
-        let texts = |asked: &Asked| texts[..if asked.count > 1 { 2 } else { 1 }].to_vec();
-        let bodies: Vec<_> = drawn.iter().map(|asked| asked.body(&texts(asked))).collect();
+        let texts = |spec: &RequestSpec| texts[..if spec.count > 1 { 2 } else { 1 }].to_vec();
+        let bodies: Vec<_> = drawn.iter().map(|spec| spec.body(&texts(spec))).collect();
         for body in [
             r#"{"message":"t\n"}"#,
             r#"{"message":"\u0074\u000a"}"#,
@@ -224,7 +229,7 @@ mod tests {
         for (messages_max, rate, largest) in
             [(5_000_000, None, LARGE_BATCH_MAX), (4000, None, 500), (4000, Some(1), BATCH_MAX)]
         {
-            assert_eq!(Mix::new(3, messages_max, rate).batch_max, largest);
+            assert_eq!(LoadMix::new(3, messages_max, rate).batch_max, largest);
         }
     }
 }

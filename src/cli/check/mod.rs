@@ -6,6 +6,7 @@
 
 mod answer;
 mod basic;
+mod check_run;
 mod converge;
 mod driver;
 mod load;
@@ -14,7 +15,7 @@ mod mix;
 mod nodes;
 mod report;
 mod restart;
-mod shared;
+
 mod texts;
 mod watch;
 

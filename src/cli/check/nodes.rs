@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use super::basic;
-use super::report::Cleared;
-use super::shared::{Introduced, Node, Shared};
+use super::check_run::{CheckRun, CheckedCluster, CheckedNode};
+use super::report::ClearedFaults;
 use crate::cli::NodeUrl;
-use crate::cli::client::{Client, is_unreachable};
+use crate::cli::client::{ToolClient, is_unreachable};
 
 /// Asks every node who it is. With `allow_down`, nodes that cannot be reached are left out.
 ///
@@ -24,7 +24,7 @@ use crate::cli::client::{Client, is_unreachable};
 pub(super) async fn introductions(
     urls: &[NodeUrl],
     allow_down: bool,
-) -> anyhow::Result<Introduced> {
+) -> anyhow::Result<CheckedCluster> {
     let (mut masters, mut secondaries, mut down) = (Vec::new(), Vec::new(), Vec::new());
     for url in urls {
         let health = match health(url).await {
@@ -38,7 +38,7 @@ pub(super) async fn introductions(
             health => health?,
         };
         let name = health.name().with_context(|| no_node(url))?.to_owned();
-        let node = Node { url: url.clone(), name, end: end(&health, url)? };
+        let node = CheckedNode { url: url.clone(), name, end: end(&health, url)? };
         match health {
             Health::Master(health) => masters.push((node, health.cluster_size)),
             Health::Secondary(_) => secondaries.push(node),
@@ -64,11 +64,11 @@ pub(super) async fn introductions(
         nodes.push(node);
     }
     let cluster_size = size.unwrap_or((nodes.len() + down.len()) as u64).max(1);
-    Ok(Introduced { nodes, cluster_size, down })
+    Ok(CheckedCluster { nodes, cluster_size, down })
 }
 
 async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<Answer> {
-    Ok(Client::new(url.clone()).call(method, path, None, "", Some(READ_TIMEOUT)).await?)
+    Ok(ToolClient::new(url.clone()).call(method, path, None, "", Some(READ_TIMEOUT)).await?)
 }
 
 /// Asks a node for its health.
@@ -95,24 +95,24 @@ fn end(health: &Health, url: &NodeUrl) -> anyhow::Result<u64> {
 ///
 /// # Errors
 /// When it cannot be reached, or does not tell.
-pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> {
-    if shared.load.is_basic {
-        return basic::end_of(shared, node).await;
+pub(super) async fn end_of(run: &CheckRun, node: usize) -> anyhow::Result<u64> {
+    if run.load.is_basic {
+        return basic::end_of(run, node).await;
     }
-    let node = shared.nodes().get(node).context("there is such a node")?;
+    let node = run.nodes().get(node).context("there is such a node")?;
     end(&health(&node.url).await?, &node.url)
 }
 
 /// Asks the master for the size of its cluster, where it tells.
-pub(super) async fn cluster_size(shared: &Shared) -> Option<u64> {
-    if shared.load.is_basic {
+pub(super) async fn cluster_size(run: &CheckRun) -> Option<u64> {
+    if run.load.is_basic {
         return None;
     }
-    health(&shared.master().url).await.ok()?.cluster_size()
+    health(&run.master().url).await.ok()?.cluster_size()
 }
 
 /// Whether all secondaries let their connections be dropped.
-pub(super) async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
+pub(super) async fn faults_are_allowed(nodes: &[CheckedNode]) -> anyhow::Result<()> {
     for node in nodes.iter().skip(1) {
         let answer = request(&node.url, Method::GET, paths::FAULTS).await?;
         if !answer.status.is_success() {
@@ -123,29 +123,29 @@ pub(super) async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
 }
 
 /// Drops the connections of one secondary after the other, at random.
-pub(super) async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
-    let secondaries = shared.nodes().len().saturating_sub(1);
+pub(super) async fn disconnects(run: Arc<CheckRun>, every: Option<Duration>) {
+    let secondaries = run.nodes().len().saturating_sub(1);
     let Some(every) = every.filter(|_| secondaries > 0) else { return };
     let mut ticks = interval(every);
     ticks.tick().await;
     loop {
         ticks.tick().await;
         let chosen = 1 + rand::rng().random_range(0..secondaries);
-        let Some(node) = shared.nodes().get(chosen) else { return };
+        let Some(node) = run.nodes().get(chosen) else { return };
         let answer = request(&node.url, Method::POST, paths::FAULTS_DISCONNECT).await;
         let done = answer.is_ok_and(|answer| answer.status.is_success());
-        shared.lock().disconnects += u64::from(done);
+        run.lock().disconnects += u64::from(done);
     }
 }
 
 /// Clears the faults of all nodes at once.
-pub(super) async fn clear_faults(shared: &Shared) -> Cleared {
+pub(super) async fn clear_faults(run: &CheckRun) -> ClearedFaults {
     let mut requests = JoinSet::new();
-    for node in shared.nodes() {
+    for node in run.nodes() {
         let url = node.url.clone();
         requests.spawn(async move { request(&url, Method::DELETE, paths::FAULTS).await });
     }
-    let mut cleared = Cleared::default();
+    let mut cleared = ClearedFaults::default();
     for answer in requests.join_all().await {
         match answer.map(|answer| answer.status) {
             Ok(status) if status.is_success() => cleared.nodes += 1,

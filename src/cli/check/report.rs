@@ -8,7 +8,7 @@ use acklog_judge::Violation;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use super::shared::{Shared, State, Tried};
+use super::check_run::{CheckRun, CheckState, TriedCounts};
 
 /// Answered appends below which a check says nothing about a cluster. Fewer would pass for a proof; more would refuse
 /// short checks of slow clusters.
@@ -17,7 +17,7 @@ pub(super) const ANSWERS_MIN: u64 = 100;
 /// What a run did and found.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
+pub(super) struct CheckReport {
     seed: u64,
     senders: usize,
     load_seconds: f64,
@@ -28,13 +28,13 @@ pub(super) struct Report {
     pub(super) accepted: u64,
     /// Senders that still waited at the end.
     waiting: u64,
-    answers: Vec<Row>,
+    answers: Vec<ConcernRow>,
     #[serde(skip)]
     is_basic: bool,
     /// Whether so much was answered that something follows from it.
     #[serde(skip)]
     is_enough: bool,
-    tried: Tried,
+    tried: TriedCounts,
     nodes: Vec<NodeRow>,
     /// Nodes that were left out, in words.
     down: Vec<String>,
@@ -71,7 +71,7 @@ fn rows<S: Serializer>(violations: &[Violation], to: S) -> Result<S::Ok, S::Erro
 
 /// What became of the nodes' faults when the load was over.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cleared {
+pub(super) struct ClearedFaults {
     /// Nodes that have none any more.
     pub(super) nodes: usize,
     /// Nodes that did not answer, or not as they should: they may still have theirs.
@@ -80,12 +80,12 @@ pub(super) struct Cleared {
 
 /// How a run went, beside what the history tells.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub(super) struct RunSummary {
     pub(super) seed: u64,
     pub(super) senders: usize,
     pub(super) load: Duration,
     pub(super) restart: Option<Duration>,
-    pub(super) cleared: Option<Cleared>,
+    pub(super) cleared: Option<ClearedFaults>,
     pub(super) converged: Option<Duration>,
     pub(super) down: Vec<String>,
 }
@@ -93,7 +93,7 @@ pub(super) struct Ran {
 /// The answers to one kind of request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+struct ConcernRow {
     /// As in the request; none where it named none.
     write_concern: Option<String>,
     /// By status; 0: no answer.
@@ -113,16 +113,17 @@ struct NodeRow {
     end: u64,
 }
 
-impl Report {
-    pub(super) fn new(shared: &Shared, state: &State, ran: Ran) -> Self {
+impl CheckReport {
+    pub(super) fn new(run: &CheckRun, state: &CheckState, ran: RunSummary) -> Self {
         let mut kinds: BTreeMap<usize, BTreeMap<u16, u64>> = BTreeMap::new();
         for ((kind, status), count) in &state.answers {
             kinds.entry(*kind).or_default().insert(*status, *count);
         }
-        let word = |kind: usize| shared.load.mix.concern(kind).map(|concern| concern.to_string());
-        let answers =
-            kinds.into_iter().map(|(kind, statuses)| Row { write_concern: word(kind), statuses });
-        let nodes = shared.nodes().iter().zip(&state.reads).enumerate();
+        let word = |kind: usize| run.load.mix.concern(kind).map(|concern| concern.to_string());
+        let answers = kinds
+            .into_iter()
+            .map(|(kind, statuses)| ConcernRow { write_concern: word(kind), statuses });
+        let nodes = run.nodes().iter().zip(&state.reads).enumerate();
         let violations = state.history.violations();
         Self {
             seed: ran.seed,
@@ -144,7 +145,7 @@ impl Report {
                     end: state.history.end(n),
                 })
                 .collect(),
-            is_basic: shared.load.is_basic,
+            is_basic: run.load.is_basic,
             is_enough: state.history.answer_count() >= ANSWERS_MIN,
             tried: state.tried,
             down: ran.down,
@@ -254,7 +255,7 @@ impl Report {
 
     /// What was tried beside sending and listing.
     fn print_tried(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let Tried { repeats, reused_keys, waits, bad_requests, lookups, after_restart } =
+        let TriedCounts { repeats, reused_keys, waits, bad_requests, lookups, after_restart } =
             self.tried;
         writeln!(
             out,

@@ -13,9 +13,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::load::Sender;
+use super::check_run::CheckRun;
+use super::load::LoadClient;
 use super::nodes::end_of;
-use super::shared::Shared;
 
 /// How long the command may take. Longer than any orderly restart of a few nodes; one that hangs must not keep the
 /// check for ever.
@@ -37,20 +37,20 @@ const SHOWN_BYTES: u64 = 2048;
 /// # Errors
 /// When the command fails or takes too long, or when the master is not back `patience` after it.
 pub(super) async fn restart(
-    shared: &Arc<Shared>,
+    run: &Arc<CheckRun>,
     command: &str,
     patience: Duration,
 ) -> anyhow::Result<Duration> {
-    while !shared.is_half_over() {
+    while !run.is_half_over() {
         sleep(PAUSE).await;
     }
-    let left = shared.hold();
-    let (begin, floor) = (Instant::now(), shared.lock().history.floor());
-    run(command, COMMAND_MAX).await?;
+    let left = run.hold();
+    let (begin, floor) = (Instant::now(), run.lock().history.floor());
+    run_command(command, COMMAND_MAX).await?;
     let took = begin.elapsed();
     let deadline = Instant::now() + patience;
     let end = loop {
-        match end_of(shared, 0).await {
+        match end_of(run, 0).await {
             Ok(end) => break end,
             Err(error) if Instant::now() >= deadline => {
                 return Err(error.context(format!(
@@ -61,19 +61,19 @@ pub(super) async fn restart(
             Err(_) => sleep(PAUSE).await,
         }
     };
-    shared.lock().history.restarted(end, floor);
-    send_keys_again(shared).await;
-    shared.resume(left.max(LOAD_AFTER));
+    run.lock().history.restarted(end, floor);
+    send_keys_again(run).await;
+    run.resume(left.max(LOAD_AFTER));
     Ok(took)
 }
 
 /// Sends once more, under their keys, messages that had their ids before the restart.
-async fn send_keys_again(shared: &Arc<Shared>) {
-    let keyed = shared.lock().take_keys();
-    let mut sender = Sender::new(Arc::clone(shared), usize::MAX, 0);
+async fn send_keys_again(run: &Arc<CheckRun>) {
+    let keyed = run.lock().take_keys();
+    let mut sender = LoadClient::new(Arc::clone(run), usize::MAX, 0);
     for keyed in keyed {
         sender.send_again(keyed).await;
-        shared.lock().tried.after_restart += 1;
+        run.lock().tried.after_restart += 1;
     }
 }
 
@@ -81,7 +81,7 @@ async fn send_keys_again(shared: &Arc<Shared>) {
 ///
 /// # Errors
 /// When it cannot be started, ends with another status than 0, or does not end in time; with the end of its output.
-async fn run(command: &str, limit: Duration) -> anyhow::Result<()> {
+async fn run_command(command: &str, limit: Duration) -> anyhow::Result<()> {
     let mut output = unnamed_file()?;
     let mut child = Command::new("sh")
         .args(["-c", command])
@@ -142,17 +142,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_fails_is_told_with_its_status_and_output() {
-        run("true", LIMIT).await.unwrap();
-        let error = run("echo one; echo two >&2; exit 3", LIMIT).await.unwrap_err().to_string();
+        run_command("true", LIMIT).await.unwrap();
+        let error =
+            run_command("echo one; echo two >&2; exit 3", LIMIT).await.unwrap_err().to_string();
         assert_eq!(error, "--restart-command ended with status 3; its output: one / two");
-        let error = run("exit 1", LIMIT).await.unwrap_err().to_string();
+        let error = run_command("exit 1", LIMIT).await.unwrap_err().to_string();
         assert!(error.ends_with("status 1; its output: none"), "{error}");
     }
 
     #[tokio::test]
     async fn a_command_that_hangs_is_ended_with_all_that_it_started() {
         let begin = Instant::now();
-        let error = run("echo begun; sleep 1000 | cat", Duration::from_millis(50)).await;
+        let error = run_command("echo begun; sleep 1000 | cat", Duration::from_millis(50)).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains("did not end within 50ms; its output: begun"), "{error}");
         assert!(begin.elapsed() < LIMIT);
@@ -161,7 +162,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_command_leaves_running_is_not_waited_for() {
         let begin = Instant::now();
-        run("(exec sleep 30) &", LIMIT).await.unwrap();
+        run_command("(exec sleep 30) &", LIMIT).await.unwrap();
         assert!(begin.elapsed() < LIMIT);
     }
 }

@@ -32,14 +32,14 @@ const JSON: &str = " \"}],[{\"id\":0,\"message\":\"\\u0041";
 
 /// The texts of one run.
 #[derive(Debug)]
-pub(super) struct Texts {
+pub(super) struct NumberedTexts {
     /// Begins each of them.
     prefix: String,
     /// Whether all of them are short and plain ASCII.
     is_plain: bool,
 }
 
-impl Texts {
+impl NumberedTexts {
     pub(super) fn new(prefix: String) -> Self {
         Self { prefix, is_plain: false }
     }
@@ -50,7 +50,7 @@ impl Texts {
     }
 }
 
-impl MadeTexts for Texts {
+impl MadeTexts for NumberedTexts {
     fn text(&self, number: u64) -> String {
         let mut text = format!("{}{number}", self.prefix);
         if self.is_plain {
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_text_follows_from_its_number_and_tells_it() {
-        let texts = Texts::new("check x ".to_owned());
+        let texts = NumberedTexts::new("check x ".to_owned());
         assert_eq!(texts.text(0), "check x 0");
         for number in [0, 1, 7, 9, 11, LONGEST, 500, 1500, LONG_END + 500, u64::MAX] {
             let text = texts.text(number);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn other_people_s_programs_get_plain_texts() {
-        let texts = Texts::new("check x ".to_owned()).plain();
+        let texts = NumberedTexts::new("check x ".to_owned()).plain();
         for number in [7, 9, 11, LONGEST, 500] {
             assert_eq!(texts.text(number), format!("check x {number}"));
         }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn json_says_the_same_however_it_is_written() {
-        let texts = Texts::new("check x ".to_owned());
+        let texts = NumberedTexts::new("check x ".to_owned());
         for number in [0, 7, 9, 11] {
             for escapes in [false, true] {
                 let mut json = String::new();

@@ -10,7 +10,7 @@ use acklog_types::{IdRange, LogEnd, Record};
 use clap::Args;
 
 use super::DataDir;
-use crate::cli::selection::Selection;
+use crate::cli::selection::MessageSelection;
 
 /// Flags of `acklog log dump`.
 #[derive(Clone, Debug, Args)]
@@ -19,7 +19,7 @@ pub(super) struct DumpArgs {
     data: DataDir,
 
     #[command(flatten)]
-    selection: Selection,
+    selection: MessageSelection,
 }
 
 /// Prints the messages, also those behind a damaged place.

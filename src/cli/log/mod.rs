@@ -22,11 +22,11 @@ use crate::config;
 #[derive(Clone, Debug, Args)]
 pub(super) struct LogArgs {
     #[command(subcommand)]
-    action: Action,
+    action: LogAction,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Action {
+enum LogAction {
     /// Read every byte of a log and print what is there; status 1 and the place where something is damaged
     Verify(verify::VerifyArgs),
     /// Print messages of a log as lines, as `acklog messages` does
@@ -81,17 +81,17 @@ fn unserved(damage: &OpenError) -> anyhow::Error {
 impl LogArgs {
     /// Whether something is changed, so that the exit status must tell whether that was done.
     const fn changes(&self) -> bool {
-        !matches!(self.action, Action::Verify(_) | Action::Dump(_))
+        !matches!(self.action, LogAction::Verify(_) | LogAction::Dump(_))
     }
 
     fn act(&self, out: &mut impl Write) -> anyhow::Result<()> {
         match &self.action {
-            Action::Verify(args) => verify::run(args, out),
-            Action::Dump(args) => dump::run(args, out),
-            Action::Reset(args) => reset::run(args, out),
-            Action::Backup(args) => backup::run(args, out),
-            Action::Repair(args) => repair::run(args, out),
-            Action::AcceptLoss(args) => accept_loss::run(args, out),
+            LogAction::Verify(args) => verify::run(args, out),
+            LogAction::Dump(args) => dump::run(args, out),
+            LogAction::Reset(args) => reset::run(args, out),
+            LogAction::Backup(args) => backup::run(args, out),
+            LogAction::Repair(args) => repair::run(args, out),
+            LogAction::AcceptLoss(args) => accept_loss::run(args, out),
         }
     }
 }

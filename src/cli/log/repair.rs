@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 
 use super::DataDir;
 use crate::cli::NodeUrl;
-use crate::cli::client::Client;
+use crate::cli::client::ToolClient;
 
 /// Flags of `acklog log repair`.
 #[derive(Clone, Debug, Args)]
@@ -100,7 +100,7 @@ fn is_url(from: &str) -> bool {
 /// Asks a node for the text of a message.
 fn text_of(node: &NodeUrl, id: LogEnd) -> anyhow::Result<String> {
     crate::cli::block_on(async {
-        let mut client = Client::new(node.clone());
+        let mut client = ToolClient::new(node.clone());
         let mut body = client.list(id.get(), 1).await?;
         let (mut lines, mut text) = (Lines::default(), None);
         while let Some(piece) = client.next_piece(&mut body).await? {

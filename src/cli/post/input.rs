@@ -7,20 +7,20 @@ use acklog_types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
 use anyhow::{Context, bail};
 
 /// The messages in turn: those that are named, and where a `-` stands the lines of standard input.
-pub(super) struct Texts<'a, R> {
+pub(super) struct InputTexts<'a, R> {
     named: slice::Iter<'a, String>,
     stdin: &'a mut R,
     /// The number of the last line, while lines are read.
     line: Option<u64>,
 }
 
-impl<'a, R: BufRead> Texts<'a, R> {
+impl<'a, R: BufRead> InputTexts<'a, R> {
     pub(super) fn new(named: &'a [String], stdin: &'a mut R) -> Self {
         Self { named: named.iter(), stdin, line: None }
     }
 }
 
-impl<R: BufRead> Iterator for Texts<'_, R> {
+impl<R: BufRead> Iterator for InputTexts<'_, R> {
     type Item = anyhow::Result<String>;
 
     fn next(&mut self) -> Option<Self::Item> {

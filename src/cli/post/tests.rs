@@ -99,7 +99,7 @@ fn args(urls: Vec<super::super::NodeUrl>, key: Option<&str>) -> PostArgs {
         timeout: None,
         key: key.map(|key| key.parse().unwrap()),
         json: false,
-        target: Target { urls },
+        target: TargetArgs { urls },
     }
 }
 

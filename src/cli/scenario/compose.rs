@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use super::docker::{Docker, code_of};
-use super::nodes::{Launch, Nodes, Ran, Reach};
+use super::nodes::{Launch, Nodes, ProgramOutput, Reach};
 use super::wire;
 use crate::cli::NodeUrl;
 
@@ -162,11 +162,11 @@ impl Nodes for Compose {
         Ok(())
     }
 
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<Ran> {
+    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
         self.launch(launch).await?;
         let status = code_of(&self.docker.done(&["wait", launch.node.as_str()]).await?);
         let said = self.docker.logs(launch.node.as_str()).await;
-        Ok(Ran { status, output: said.last().cloned().unwrap_or_default() })
+        Ok(ProgramOutput { status, output: said.last().cloned().unwrap_or_default() })
     }
 
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()> {
@@ -229,7 +229,11 @@ impl Nodes for Compose {
         bail!("a volume is not put back as a whole")
     }
 
-    async fn log_tool(&mut self, node: &NodeName, words: &[String]) -> anyhow::Result<Ran> {
+    async fn log_tool(
+        &mut self,
+        node: &NodeName,
+        words: &[String],
+    ) -> anyhow::Result<ProgramOutput> {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let run = ["run", "--rm", "--no-deps", "-T", node.as_str(), "acklog", "log"];
         self.docker.compose(&[], true, &[&run, words.as_slice(), &[DATA]].concat()).await

@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::nodes::Ran;
+use super::nodes::ProgramOutput;
 
 /// The settings that `docker-compose.yml` has for people: empty means that a scenario says itself
 /// what it wants.
@@ -66,7 +66,7 @@ impl Docker {
         files: &[PathBuf],
         on_disk: bool,
         words: &[&str],
-    ) -> anyhow::Result<Ran> {
+    ) -> anyhow::Result<ProgramOutput> {
         let mut all = self.compose.clone();
         all.extend(["-p", &self.project]);
         let files: Vec<_> = [&self.file].into_iter().chain(files).collect();
@@ -82,7 +82,7 @@ impl Docker {
         let output = command.output().await?;
         let text = [output.stdout, output.stderr].concat();
         let (status, text) = (output.status.code(), String::from_utf8_lossy(&text).into_owned());
-        Ok(Ran { status, output: text })
+        Ok(ProgramOutput { status, output: text })
     }
 
     /// Runs docker, which must succeed. Returns what it printed.

@@ -47,11 +47,11 @@ const RECORDED_SEED: u64 = 0;
 #[derive(Clone, Debug, Args)]
 pub(super) struct ScenarioArgs {
     #[command(subcommand)]
-    action: Action,
+    action: ScenarioAction,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Action {
+enum ScenarioAction {
     /// Play a scenario: status 0 it holds, 1 an expectation does not, 2 it cannot be played
     Run(RunArgs),
 }
@@ -77,7 +77,7 @@ struct RunArgs {
 }
 
 /// Why a scenario was not played to its end.
-enum Stopped {
+enum PlayFailure {
     /// It cannot be played; what is wrong.
     Unusable(String),
     /// A step did not hold; what was seen, and what may explain it.
@@ -90,38 +90,38 @@ enum Stopped {
 
 /// Plays a scenario and returns the exit status.
 pub(super) fn run(args: &ScenarioArgs) -> ExitCode {
-    let Action::Run(args) = &args.action;
+    let ScenarioAction::Run(args) = &args.action;
     let mut err = std::io::stderr();
     match play(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Stopped::Unusable(what)) => {
+        Err(PlayFailure::Unusable(what)) => {
             let _ = writeln!(err, "{PROGRAM}: {what}");
             ExitCode::from(UNUSABLE)
         }
-        Err(Stopped::Broken { what, words }) => {
+        Err(PlayFailure::Broken { what, words }) => {
             let _ = write!(err, "{words}");
             let _ = writeln!(err, "{PROGRAM}: {what}");
             ExitCode::FAILURE
         }
-        Err(Stopped::Interrupted) => {
+        Err(PlayFailure::Interrupted) => {
             let _ = writeln!(err, "{PROGRAM}: interrupted");
             ExitCode::from(INTERRUPTED)
         }
     }
 }
 
-fn play(args: &RunArgs) -> Result<(), Stopped> {
+fn play(args: &RunArgs) -> Result<(), PlayFailure> {
     let file = escaped(&args.file.display().to_string()).into_owned();
     let text = std::fs::read_to_string(&args.file);
-    let text = text.map_err(|error| Stopped::Unusable(format!("{file}: {error}")))?;
+    let text = text.map_err(|error| PlayFailure::Unusable(format!("{file}: {error}")))?;
     let script = Script::parse(&text)
-        .map_err(|bad| Stopped::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
+        .map_err(|bad| PlayFailure::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
     if args.simulate {
         let seed = args.seed.unwrap_or(RECORDED_SEED);
         let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
         return play_against(&mut Simulated::new(seed), &file, &script, recorded);
     }
-    let unusable = |error: anyhow::Error| Stopped::Unusable(format!("{error:#}"));
+    let unusable = |error: anyhow::Error| PlayFailure::Unusable(format!("{error:#}"));
     let (runtime, stopped) = runtime().map_err(unusable)?;
     if args.compose {
         let nodes = runtime.block_on(Compose::new()).map_err(unusable)?;
@@ -151,7 +151,7 @@ fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
     Ok((runtime, stopped))
 }
 
-fn play_live<N: Nodes>(mut live: Live<N>, file: &str, script: &Script) -> Result<(), Stopped> {
+fn play_live<N: Nodes>(mut live: Live<N>, file: &str, script: &Script) -> Result<(), PlayFailure> {
     let played = play_against(&mut live, file, script, Recorded::Ignore);
     live.end();
     played
@@ -162,21 +162,21 @@ fn play_against(
     file: &str,
     script: &Script,
     recorded: Recorded,
-) -> Result<(), Stopped> {
+) -> Result<(), PlayFailure> {
     let mut player = Player::new(backend);
     if let Err(lacking) = player.check(script) {
         let (line, text) = (lacking.line, lacking.text);
-        return Err(Stopped::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
+        return Err(PlayFailure::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
     }
     let mut out = std::io::stdout();
     // Who reads it may have seen enough; the scenario is played to its end all the same.
     let story = |text: &str| drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     let Err(broken) = player.play(script, recorded, story) else { return Ok(()) };
     match broken.trouble {
-        Trouble::Interrupted => Err(Stopped::Interrupted),
+        Trouble::Interrupted => Err(PlayFailure::Interrupted),
         Trouble::Failed(seen) => {
             let what = format!("{file}:{}: {}\n  seen instead: {seen}", broken.line, broken.text);
-            Err(Stopped::Broken { what, words: backend.last_words() })
+            Err(PlayFailure::Broken { what, words: backend.last_words() })
         }
     }
 }

@@ -50,7 +50,7 @@ impl Launch {
 
 /// How a program ended, and what it printed.
 #[derive(Clone, Debug)]
-pub(super) struct Ran {
+pub(super) struct ProgramOutput {
     /// None: a signal ended it.
     pub(super) status: Option<i32>,
     pub(super) output: String,
@@ -65,7 +65,7 @@ pub(super) trait Nodes {
     async fn start(&mut self, launch: &Launch) -> anyhow::Result<()>;
 
     /// Starts a node that is expected to end by itself.
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<Ran>;
+    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput>;
 
     /// Kills nodes, all at once; they stay down.
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()>;
@@ -99,7 +99,11 @@ pub(super) trait Nodes {
     async fn put_all(&mut self, node: &NodeName, folder: &Path) -> anyhow::Result<()>;
 
     /// Runs `acklog log WORDS DIR` for a node that is down.
-    async fn log_tool(&mut self, node: &NodeName, words: &[String]) -> anyhow::Result<Ran>;
+    async fn log_tool(
+        &mut self,
+        node: &NodeName,
+        words: &[String],
+    ) -> anyhow::Result<ProgramOutput>;
 
     /// Where a node is reached; none where it is down.
     fn reach(&self, node: &NodeName) -> Option<Reach>;

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::nodes::{Launch, Nodes, Ran, Reach, is_master, only_simulated};
+use super::nodes::{Launch, Nodes, ProgramOutput, Reach, is_master, only_simulated};
 use super::proxy::Proxy;
 use crate::cli::NodeUrl;
 
@@ -33,7 +33,7 @@ const LINES_MAX: usize = 400;
 
 /// A node's log lines, as far as they are of use.
 #[derive(Debug, Default)]
-struct Lines {
+struct NodeOutput {
     last: VecDeque<String>,
     http: Option<u16>,
     comm: Option<u16>,
@@ -45,7 +45,7 @@ struct Process {
     child: Child,
     /// Its end tells the node to stop, so that none outlives this process.
     _stdin: Option<ChildStdin>,
-    lines: Arc<Mutex<Lines>>,
+    lines: Arc<Mutex<NodeOutput>>,
     /// Changes with every line.
     news: watch::Receiver<u64>,
     reading: JoinHandle<()>,
@@ -120,7 +120,7 @@ impl Processes {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {node}"))?;
-        let (lines, (news, heard)) = (Arc::<Mutex<Lines>>::default(), watch::channel(0));
+        let (lines, (news, heard)) = (Arc::<Mutex<NodeOutput>>::default(), watch::channel(0));
         let _stdin = child.stdin.take();
         let stderr = child.stderr.take().context("a child without an error output")?;
         let reading = tokio::spawn(read_lines(stderr, Arc::clone(&lines), news));
@@ -199,13 +199,13 @@ impl Nodes for Processes {
         Ok(())
     }
 
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<Ran> {
+    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
         let mut process = self.launch(launch).await?;
         let status = process.ended().await?.code();
         process.has_said_all().await;
         let output = lock(&process.lines).last.back().cloned().unwrap_or_default();
         self.bury(&launch.node, process).await;
-        Ok(Ran { status, output })
+        Ok(ProgramOutput { status, output })
     }
 
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()> {
@@ -290,13 +290,17 @@ impl Nodes for Processes {
         copy_all(folder, &self.directory(node))
     }
 
-    async fn log_tool(&mut self, node: &NodeName, words: &[String]) -> anyhow::Result<Ran> {
+    async fn log_tool(
+        &mut self,
+        node: &NodeName,
+        words: &[String],
+    ) -> anyhow::Result<ProgramOutput> {
         let mut command = Command::new(&self.executable);
         command.arg("log").args(words).arg(self.directory(node)).stdin(Stdio::null());
         let ran = command.kill_on_drop(true).output().await?;
         let output = [ran.stdout, ran.stderr].concat();
         let output = String::from_utf8_lossy(&output).into_owned();
-        Ok(Ran { status: ran.status.code(), output })
+        Ok(ProgramOutput { status: ran.status.code(), output })
     }
 
     fn reach(&self, node: &NodeName) -> Option<Reach> {
@@ -342,7 +346,7 @@ impl Nodes for Processes {
     }
 }
 
-async fn read_lines(stderr: ChildStderr, lines: Arc<Mutex<Lines>>, news: watch::Sender<u64>) {
+async fn read_lines(stderr: ChildStderr, lines: Arc<Mutex<NodeOutput>>, news: watch::Sender<u64>) {
     let mut reader = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = reader.next_line().await {
         let mut lines = lock(&lines);
@@ -385,6 +389,6 @@ fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+fn lock(lines: &Mutex<NodeOutput>) -> MutexGuard<'_, NodeOutput> {
     lines.lock().expect("no holder of this lock panics")
 }

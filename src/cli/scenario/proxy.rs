@@ -19,12 +19,12 @@ const BUFFER_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Proxy {
     port: u16,
-    shared: Arc<Shared>,
+    state: Arc<ProxyState>,
     listening: AbortHandle,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ProxyState {
     /// The master's port, which is another one after its restart.
     target: Arc<AtomicU16>,
     /// Whether bytes pass; what connections that begin now heed.
@@ -42,14 +42,14 @@ impl Proxy {
     pub(super) async fn start(target: Arc<AtomicU16>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared {
+        let state = Arc::new(ProxyState {
             target,
             gate: Mutex::new(watch::Sender::new(true)),
             connections: Mutex::default(),
             closed: Mutex::default(),
         });
-        let listening = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
-        Ok(Self { port, shared, listening })
+        let listening = tokio::spawn(listen(listener, Arc::clone(&state))).abort_handle();
+        Ok(Self { port, state, listening })
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -58,32 +58,32 @@ impl Proxy {
 
     /// Lets nothing pass from here on: connections stay open, new ones get nowhere.
     pub(super) fn cut(&self) {
-        lock(&self.shared.gate).send_replace(false);
+        lock(&self.state.gate).send_replace(false);
     }
 
     /// Lets pass what was held back, and all that comes.
     pub(super) fn heal(&self) {
-        lock(&self.shared.gate).send_replace(true);
+        lock(&self.state.gate).send_replace(true);
     }
 
     /// Returns whether bytes pass.
     pub(super) fn is_open(&self) -> bool {
-        *lock(&self.shared.gate).borrow()
+        *lock(&self.state.gate).borrow()
     }
 
     /// One end is gone: where the way was cut, the other one is never told of the end of its
     /// connections, nor gets what was on the way.
     pub(super) fn forget_connections(&self) {
-        let mut gate = lock(&self.shared.gate);
+        let mut gate = lock(&self.state.gate);
         if !*gate.borrow() {
             let old = std::mem::replace(&mut *gate, watch::Sender::new(false));
-            lock(&self.shared.closed).push(old);
+            lock(&self.state.closed).push(old);
         }
     }
 
     /// Closes all connections; both ends learn of it.
     pub(super) fn disconnect(&self) {
-        lock(&self.shared.connections).abort_all();
+        lock(&self.state.connections).abort_all();
     }
 }
 
@@ -98,15 +98,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder of this lock panics")
 }
 
-async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+async fn listen(listener: TcpListener, state: Arc<ProxyState>) {
     loop {
         let Ok((near, _)) = listener.accept().await else {
             // It concerns a client that has gone again, or passes when others go.
             tokio::task::yield_now().await;
             continue;
         };
-        let (gate, target) = (lock(&shared.gate).subscribe(), Arc::clone(&shared.target));
-        let mut connections = lock(&shared.connections);
+        let (gate, target) = (lock(&state.gate).subscribe(), Arc::clone(&state.target));
+        let mut connections = lock(&state.connections);
         while connections.try_join_next().is_some() {}
         connections.spawn(async move {
             // Its end is all that there is to know about it.

@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 
 use crate::cli::NodeUrl;
-use crate::cli::client::Client;
+use crate::cli::client::ToolClient;
 
 /// How long a node may take to answer what it answers from memory. Longer: a node that hangs is
 /// noticed later. Shorter: one on a busy machine is taken for one that hangs.
@@ -38,7 +38,7 @@ pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
         Err(error) => return Answer::Lost(error.to_string()),
     };
     let key = append.key.as_ref().map(IdempotencyKey::as_str);
-    answer(Client::new(url).call(Method::POST, paths::MESSAGES, key, body, None).await)
+    answer(ToolClient::new(url).call(Method::POST, paths::MESSAGES, key, body, None).await)
 }
 
 /// Waits for a message that is there.
@@ -52,7 +52,7 @@ pub(super) async fn wait(
     let timeout = timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
     let query: Vec<_> = concern.into_iter().chain(timeout).collect();
     let path = format!("{}?{}", paths::message(id), query.join("&"));
-    answer(Client::new(url).call(Method::GET, &path, None, "", None).await)
+    answer(ToolClient::new(url).call(Method::GET, &path, None, "", None).await)
 }
 
 /// Reads the answer to an append or to a wait: both report the id and who acked.
@@ -112,7 +112,7 @@ fn row(message: Message<'_>) -> (u64, String) {
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
 pub(super) async fn health(url: NodeUrl) -> anyhow::Result<NodeHealth> {
-    let mut client = Client::new(url);
+    let mut client = ToolClient::new(url);
     let answer = client.call(Method::GET, paths::READY, None, "", Some(PATIENCE)).await?;
     read_health(&answer.body, answer.status.is_success())
 }
@@ -192,7 +192,7 @@ pub(super) async fn drop_connections(url: NodeUrl) -> anyhow::Result<()> {
 /// # Errors
 /// When the master cannot be reached.
 pub(super) async fn forget(url: NodeUrl, name: &NodeName) -> anyhow::Result<String> {
-    let (mut client, path) = (Client::new(url), paths::secondary(name.as_str()));
+    let (mut client, path) = (ToolClient::new(url), paths::secondary(name.as_str()));
     let answer = client.call(Method::DELETE, &path, None, "", Some(PATIENCE)).await?;
     Ok(if answer.status.is_success() { "done".to_owned() } else { answer.detail() })
 }
@@ -203,7 +203,7 @@ async fn ask(
     path: &str,
     body: String,
 ) -> anyhow::Result<acklog_client::Answer> {
-    let answer = Client::new(url).call(method, path, None, body, Some(PATIENCE)).await?;
+    let answer = ToolClient::new(url).call(method, path, None, body, Some(PATIENCE)).await?;
     match answer.status.is_success() {
         true => Ok(answer),
         false => bail!(answer.detail()),

@@ -25,7 +25,7 @@ const UP: &str = "up";
 
 /// The flags for each kind of node, in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shared {
+pub(super) struct NodeFlags {
     pub(super) master: Vec<String>,
     pub(super) secondary: Vec<String>,
 }
@@ -35,9 +35,9 @@ pub(super) struct Shared {
 /// # Errors
 /// When no node has a flag, `up` sets it itself, a time has no unit, or there is something else than
 /// flags. Nodes take a bare number for milliseconds, and people who type one mean seconds.
-pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
+pub(super) fn distribute(flags: &[String]) -> Result<NodeFlags, String> {
     let (master, secondary) = (MasterConfig::command(), SecondaryConfig::command());
-    let mut shared = Shared::default();
+    let mut node_flags = NodeFlags::default();
     let mut rest = flags.iter();
     while let Some(given) = rest.next() {
         let Some(long) = given.strip_prefix("--").filter(|long| !long.is_empty()) else {
@@ -71,12 +71,12 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         {
             return Err(format!("--{name}: {error}"));
         }
-        let takers = [&mut shared.master, &mut shared.secondary];
+        let takers = [&mut node_flags.master, &mut node_flags.secondary];
         for (taker, _) in takers.into_iter().zip(kinds).filter(|(_, kind)| kind.is_some()) {
             taker.extend(words.iter().cloned());
         }
     }
-    Ok(shared)
+    Ok(node_flags)
 }
 
 /// Puts flags of nodes that stand before the `--` of `up` behind it: most people try that first.
@@ -135,17 +135,17 @@ fn takes_time(command: &Command, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn dealt(flags: &[&str]) -> Result<Shared, String> {
+    fn dealt(flags: &[&str]) -> Result<NodeFlags, String> {
         distribute(&flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_flag_goes_to_every_node_that_has_it() {
         let flags = ["--log", "debug", "--store-delay=1s..2s", "--heartbeat-interval", "200ms"];
-        let shared = dealt(&flags).unwrap();
-        assert_eq!(shared.master, ["--log", "debug", "--heartbeat-interval", "200ms"]);
-        assert_eq!(shared.secondary, ["--log", "debug", "--store-delay=1s..2s"]);
-        assert_eq!(dealt(&[]).unwrap(), Shared::default());
+        let node_flags = dealt(&flags).unwrap();
+        assert_eq!(node_flags.master, ["--log", "debug", "--heartbeat-interval", "200ms"]);
+        assert_eq!(node_flags.secondary, ["--log", "debug", "--store-delay=1s..2s"]);
+        assert_eq!(dealt(&[]).unwrap(), NodeFlags::default());
     }
 
     #[test]

@@ -22,13 +22,13 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 pub(super) use flags::with_dashes;
 use output::{Output, Printer};
-use plan::{NodePlan, PROGRAM, Plan};
+use plan::{NodePlan, PROGRAM, UpPlan};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use typing::{Fault, Typed};
 
 use super::NodeUrl;
-use super::client::Client;
+use super::client::ToolClient;
 use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
 use crate::server::run::{StopOn, StopSignals};
 
@@ -88,7 +88,7 @@ fn secondaries(text: &str) -> Result<u16, String> {
 /// Runs the cluster until it is told to end, and returns the exit status.
 pub(super) fn run(args: UpArgs) -> ExitCode {
     let signals = StopSignals::install(StopOn::Signals);
-    let plan = match Plan::new(&args) {
+    let plan = match UpPlan::new(&args) {
         Ok(plan) => plan,
         Err(stop) => return stop.report(),
     };
@@ -101,12 +101,12 @@ pub(super) fn run(args: UpArgs) -> ExitCode {
     }
 }
 
-fn run_plan(plan: Plan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
+fn run_plan(plan: UpPlan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let output = Output::start().context("cannot start a thread for what is printed")?;
     let status = runtime.block_on(async {
-        let mut cluster = Cluster::new(plan, executable, output.printer());
+        let mut cluster = UpCluster::new(plan, executable, output.printer());
         let status = cluster.run(&mut signals).await;
         cluster.end(&mut signals).await;
         status
@@ -117,7 +117,7 @@ fn run_plan(plan: Plan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
     Ok(status)
 }
 
-struct Node {
+struct UpNode {
     plan: NodePlan,
     prefix: String,
     running: Option<Running>,
@@ -125,9 +125,9 @@ struct Node {
     killed: bool,
 }
 
-struct Cluster {
-    plan: Plan,
-    nodes: Vec<Node>,
+struct UpCluster {
+    plan: UpPlan,
+    nodes: Vec<UpNode>,
     executable: PathBuf,
     printer: Printer,
     ended: mpsc::Receiver<Ended>,
@@ -140,10 +140,10 @@ struct Cluster {
     since: u128,
 }
 
-impl Cluster {
-    fn new(plan: Plan, executable: PathBuf, printer: Printer) -> Self {
+impl UpCluster {
+    fn new(plan: UpPlan, executable: PathBuf, printer: Printer) -> Self {
         let prefixes = output::prefixes(plan.nodes.iter().map(|node| node.name.as_str()));
-        let node = |(plan, prefix): (&NodePlan, _)| Node {
+        let node = |(plan, prefix): (&NodePlan, _)| UpNode {
             plan: plan.clone(),
             prefix,
             running: None,
@@ -347,7 +347,7 @@ async fn all_ready(nodes: Vec<NodePlan>) -> Vec<String> {
     let mut late = Vec::new();
     for node in nodes {
         let ready = async {
-            let mut client = Client::new(NodeUrl::local(node.http_port));
+            let mut client = ToolClient::new(NodeUrl::local(node.http_port));
             while !client.get(paths::READY).await.is_ok_and(|answer| answer.status.is_success()) {
                 sleep(READY_POLL).await;
             }

@@ -21,7 +21,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Terminal colours of the nodes, in turn.
 const COLOURS: [u8; 6] = [36, 35, 33, 34, 32, 31];
 
-enum Line {
+enum TerminalLine {
     Out(String),
     Err(String),
 }
@@ -29,7 +29,7 @@ enum Line {
 /// A way to write lines. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Printer {
-    lines: mpsc::Sender<Line>,
+    lines: mpsc::Sender<TerminalLine>,
     /// Whether levels are coloured.
     colour: bool,
 }
@@ -52,10 +52,10 @@ impl Output {
             while let Some(line) = lines.blocking_recv() {
                 // A reader that is gone is no reason to end the cluster.
                 let _ = match line {
-                    Line::Out(text) => {
+                    TerminalLine::Out(text) => {
                         write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush())
                     }
-                    Line::Err(text) => io::stderr().write_all(text.as_bytes()),
+                    TerminalLine::Err(text) => io::stderr().write_all(text.as_bytes()),
                 };
             }
             let _ = end.send(());
@@ -79,19 +79,19 @@ impl Printer {
     /// Writes a line of `up` itself to standard error. Never waits: while the terminal takes
     /// nothing, the line is dropped.
     pub(super) fn say(&self, text: &str) {
-        let _ = self.lines.try_send(Line::Err(format!("up: {}\n", escaped(text))));
+        let _ = self.lines.try_send(TerminalLine::Err(format!("up: {}\n", escaped(text))));
     }
 
     /// Writes text to standard output. Never waits.
     pub(super) fn show(&self, text: String) {
-        let _ = self.lines.try_send(Line::Out(text));
+        let _ = self.lines.try_send(TerminalLine::Out(text));
     }
 
     /// Writes a line of a node's log to standard error, and waits until there is room.
     pub(super) async fn log(&self, prefix: &str, line: &str) {
         let line = escaped(line);
         let line = if self.colour { with_coloured_level(&line) } else { line.into_owned() };
-        let _ = self.lines.send(Line::Err(format!("{prefix}{line}\n"))).await;
+        let _ = self.lines.send(TerminalLine::Err(format!("{prefix}{line}\n"))).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use anyhow::anyhow;
 
 use super::UpArgs;
-use super::flags::{Shared, distribute};
+use super::flags::{NodeFlags, distribute};
 use crate::config::{MasterConfig, SecondaryConfig, Stop, parse_node, port_range_end};
 use crate::telemetry::UP_FILTER;
 
@@ -18,7 +18,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// The nodes to start, the master first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct UpPlan {
     pub(super) nodes: Vec<NodePlan>,
     comm_port: u16,
     /// Number of nodes, including the master.
@@ -36,21 +36,21 @@ pub(super) struct NodePlan {
     pub(super) args: Vec<String>,
 }
 
-impl Plan {
+impl UpPlan {
     /// Works out what to start.
     ///
     /// # Errors
     /// When a flag is unusable; nothing has been started then.
     pub(super) fn new(args: &UpArgs) -> Result<Self, Stop> {
         let usage = |reason: &str| Stop::bad_usage(PROGRAM, reason);
-        let shared = distribute(&args.flags).map_err(|reason| usage(&reason))?;
+        let node_flags = distribute(&args.flags).map_err(|reason| usage(&reason))?;
         let ports = Ports::choose(args).map_err(|reason| usage(&reason))?;
         let data_dir = args.data_dir.as_deref();
-        let plan = Self::laid_out(args.secondaries + 1, &ports, data_dir, &shared);
+        let plan = Self::laid_out(args.secondaries + 1, &ports, data_dir, &node_flags);
         plan.check()
     }
 
-    fn laid_out(size: u16, ports: &Ports, data_dir: Option<&str>, shared: &Shared) -> Self {
+    fn laid_out(size: u16, ports: &Ports, data_dir: Option<&str>, node_flags: &NodeFlags) -> Self {
         let flag = |name: &str, value: &str| format!("--{name}={value}");
         let is_log_chosen = std::env::var_os("ACKLOG_LOG").is_some_and(|filter| !filter.is_empty());
         let nodes = (0..size).zip(&ports.http).map(|(number, &http_port)| {
@@ -64,11 +64,11 @@ impl Plan {
                 args.push(flag("cluster-size", &size.to_string()));
                 let names: Vec<String> = (1..size).map(node_name).collect();
                 args.extend((size > 1).then(|| flag("secondaries", &names.join(","))));
-                ("master-node", &shared.master)
+                ("master-node", &node_flags.master)
             } else {
                 args.push(flag("master-ip", &ADDRESS.to_string()));
                 args.push(flag("master-comm-port", &comm_port));
-                ("secondary-node", &shared.secondary)
+                ("secondary-node", &node_flags.secondary)
             };
             args.insert(0, program.to_owned());
             args.push(flag("name", &name));
@@ -205,14 +205,14 @@ fn free_ports(count: u16) -> Result<Vec<u16>, String> {
 mod tests {
     use super::*;
 
-    fn plan(line: &[&str]) -> Result<Plan, Stop> {
+    fn plan(line: &[&str]) -> Result<UpPlan, Stop> {
         #[derive(clap::Parser)]
         struct Wrapped {
             #[command(flatten)]
             args: UpArgs,
         }
         let wrapped: Wrapped = crate::config::parse([&["up"], line].concat())?;
-        Plan::new(&wrapped.args)
+        UpPlan::new(&wrapped.args)
     }
 
     fn refusal(line: &[&str]) -> String {

@@ -7,9 +7,9 @@ use acklog_api::{Faults, paths};
 use acklog_client::{Answer, CallError};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::cli::check::check_run::CheckRun;
 use crate::cli::check::mix::OVERTIME;
-use crate::cli::check::shared::Shared;
-use crate::cli::client::Client;
+use crate::cli::client::ToolClient;
 
 /// Pause between two looks at whether the master answers others.
 const LOOK: Duration = Duration::from_secs(1);
@@ -18,25 +18,25 @@ const LOOK: Duration = Duration::from_secs(1);
 const ANSWERS_OTHERS: Duration = Duration::from_secs(3);
 
 /// What came of a request.
-pub(super) struct Outcome {
+pub(super) struct CallOutcome {
     pub(super) answer: anyhow::Result<Answer>,
     /// Whether its time limit was not heeded: there was no answer although the master was at work.
     pub(super) is_overdue: bool,
 }
 
 /// Waits for the answer to a request with this time limit.
-pub(super) async fn outcome(
-    shared: &Shared,
+pub(super) async fn call_with_limit(
+    run: &CheckRun,
     limit: Option<Duration>,
     call: impl Future<Output = Result<Answer, CallError>>,
-) -> Outcome {
+) -> CallOutcome {
     let Some(limit) = limit else {
-        return Outcome { answer: call.await.map_err(Into::into), is_overdue: false };
+        return CallOutcome { answer: call.await.map_err(Into::into), is_overdue: false };
     };
     let (begin, mut at_work_since) = (Instant::now(), None);
     let answer = tokio::select! {
         answer = call => answer,
-        never = look(shared, begin + limit, &mut at_work_since) => match never {},
+        never = look(run, begin + limit, &mut at_work_since) => match never {},
     };
     let is_silent = matches!(answer, Err(CallError::Silent(_)));
     // Connecting does not count, so that the limit passed that long before now.
@@ -46,14 +46,14 @@ pub(super) async fn outcome(
             passed.is_some_and(|passed| since >= passed) && since.elapsed() >= ANSWERS_OTHERS
         })
         // A machine that starts anew may leave a connection that leads nowhere.
-        && !shared.is_restarted_since(begin);
-    Outcome { answer: answer.map_err(Into::into), is_overdue }
+        && !run.is_restarted_since(begin);
+    CallOutcome { answer: answer.map_err(Into::into), is_overdue }
 }
 
 /// Looks from `begin` on whether the master is at work, and notes since when.
-async fn look(shared: &Shared, begin: Instant, at_work_since: &mut Option<Instant>) -> Infallible {
+async fn look(run: &CheckRun, begin: Instant, at_work_since: &mut Option<Instant>) -> Infallible {
     sleep_until(begin).await;
-    let mut client = Client::new(shared.master().url.clone());
+    let mut client = ToolClient::new(run.master().url.clone());
     loop {
         sleep(LOOK).await;
         let is_at_work = is_at_work(&mut client).await;
@@ -62,7 +62,7 @@ async fn look(shared: &Shared, begin: Instant, at_work_since: &mut Option<Instan
 }
 
 /// Whether the master answers, and its timers run: they stand still while it is paused.
-async fn is_at_work(client: &mut Client) -> bool {
+async fn is_at_work(client: &mut ToolClient) -> bool {
     let Ok(answer) = client.get(paths::FAULTS).await else { return false };
     // Where faults are not allowed, there are none.
     !answer.parsed::<Faults>().is_ok_and(|faults| faults.paused)

@@ -7,7 +7,7 @@ use super::objects::Objects;
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ListForm {
     /// One JSON array.
     Array,
     /// One JSON object a line.
@@ -15,12 +15,12 @@ pub(super) enum Form {
 }
 
 /// Takes a listing apart.
-pub(super) enum Rows {
+pub(super) enum ListRows {
     Array(Objects),
     Lines(Lines),
 }
 
-impl Form {
+impl ListForm {
     /// Returns one of them at random.
     pub(super) fn any() -> Self {
         if rand::random() { Self::Array } else { Self::Lines }
@@ -49,11 +49,11 @@ impl Form {
     }
 }
 
-impl Rows {
-    pub(super) fn new(form: Form) -> Self {
+impl ListRows {
+    pub(super) fn new(form: ListForm) -> Self {
         match form {
-            Form::Array => Self::Array(Objects::default()),
-            Form::Lines => Self::Lines(Lines::default()),
+            ListForm::Array => Self::Array(Objects::default()),
+            ListForm::Lines => Self::Lines(Lines::default()),
         }
     }
 
@@ -92,11 +92,11 @@ mod tests {
     #[test]
     fn rows_are_found_in_both_forms_however_they_are_cut_up() {
         for (form, list) in [
-            (Form::Array, "[{\"id\":0,\"message\":\"a\\n\"},{\"id\":1,\"message\":\"}{\"}]\n"),
-            (Form::Lines, "{\"id\":0,\"message\":\"a\\n\"}\n{\"id\":1,\"message\":\"}{\"}\n"),
+            (ListForm::Array, "[{\"id\":0,\"message\":\"a\\n\"},{\"id\":1,\"message\":\"}{\"}]\n"),
+            (ListForm::Lines, "{\"id\":0,\"message\":\"a\\n\"}\n{\"id\":1,\"message\":\"}{\"}\n"),
         ] {
             for size in 1..list.len() {
-                let (mut rows, mut found) = (Rows::new(form), Vec::new());
+                let (mut rows, mut found) = (ListRows::new(form), Vec::new());
                 for piece in list.as_bytes().chunks(size) {
                     let take = |row: Result<Message<'_>, &[u8]>| {
                         let row = row.unwrap();
@@ -115,11 +115,11 @@ mod tests {
         for (list, is_wrong) in
             [("", false), ("{\"id\":0,\"message\":\"a\"}\n", false), ("[]\n", true), ("\n", true)]
         {
-            let (mut rows, mut wrong) = (Rows::new(Form::Lines), false);
+            let (mut rows, mut wrong) = (ListRows::new(ListForm::Lines), false);
             rows.add(list.as_bytes(), |row| wrong |= row.is_err()).unwrap();
             assert_eq!((rows.is_whole(), wrong), (true, is_wrong), "{list:?}");
         }
-        let mut rows = Rows::new(Form::Lines);
+        let mut rows = ListRows::new(ListForm::Lines);
         rows.add(b"{\"id\":0,", |_| ()).unwrap();
         assert!(!rows.is_whole());
     }

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use acklog::cli::bench::engine::{Failure, Sender, Target};
+use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use hyper::{HeaderMap, Request};
 use tokio::task::AbortHandle;
 
-use crate::pool::{Pool, Shared};
+use crate::pool::{ConnectionPool, SharedConnection};
 use crate::wire::{connect, refused};
 
 const KEY_BYTES: usize = 16;
@@ -27,8 +27,8 @@ pub(crate) struct Etcd {
     body: Vec<u8>,
     /// Where the keys are in the body.
     keys: Arc<[usize]>,
-    senders: AtomicU32,
-    pool: Pool<Connection>,
+    clients: AtomicU32,
+    pool: ConnectionPool<Connection>,
 }
 
 impl Etcd {
@@ -44,7 +44,14 @@ impl Etcd {
         let length = u32::try_from(request.len()).unwrap_or(u32::MAX);
         let body = [&[0][..], &length.to_be_bytes(), &request].concat();
         let keys = memchr::memmem::find_iter(&body, &blank).collect();
-        Self { address, method, body, keys, senders: AtomicU32::new(0), pool: Pool::new(shared_by) }
+        Self {
+            address,
+            method,
+            body,
+            keys,
+            clients: AtomicU32::new(0),
+            pool: ConnectionPool::new(shared_by),
+        }
     }
 }
 
@@ -60,10 +67,10 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     field
 }
 
-impl Target for Etcd {
-    type Sender = EtcdSender;
+impl LoadTarget for Etcd {
+    type Connection = EtcdClient;
 
-    async fn connect(&self) -> Result<EtcdSender, Failure> {
+    async fn connect(&self) -> Result<EtcdClient, RequestFailure> {
         let Connection { requests, .. } = self.pool.get(open(&self.address)).await?;
         let path = format!("http://{}/etcdserverpb.KV/{}", self.address, self.method);
         let head = Request::post(path)
@@ -71,9 +78,9 @@ impl Target for Etcd {
             .header("te", "trailers")
             .body(())
             .map_err(|error| refused(error.to_string().as_bytes()))?;
-        let number = self.senders.fetch_add(1, Ordering::Relaxed);
+        let number = self.clients.fetch_add(1, Ordering::Relaxed);
         let (body, keys) = (self.body.clone(), Arc::clone(&self.keys));
-        Ok(EtcdSender { requests, head, body, keys, number, next_key: 0 })
+        Ok(EtcdClient { requests, head, body, keys, number, next_key: 0 })
     }
 }
 
@@ -84,13 +91,13 @@ struct Connection {
     task: AbortHandle,
 }
 
-impl Shared for Connection {
+impl SharedConnection for Connection {
     fn is_open(&self) -> bool {
         !self.task.is_finished()
     }
 }
 
-async fn open(address: &str) -> Result<Connection, Failure> {
+async fn open(address: &str) -> Result<Connection, RequestFailure> {
     let stream = connect(address).await?;
     let (requests, connection) = h2::client::handshake(stream).await.map_err(failed)?;
     // It ends with its connection; what went wrong is told to whoever waits for an answer.
@@ -99,7 +106,7 @@ async fn open(address: &str) -> Result<Connection, Failure> {
 }
 
 /// One client.
-pub(crate) struct EtcdSender {
+pub(crate) struct EtcdClient {
     requests: SendRequest<Bytes>,
     head: Request<()>,
     body: Vec<u8>,
@@ -108,7 +115,7 @@ pub(crate) struct EtcdSender {
     next_key: u64,
 }
 
-impl EtcdSender {
+impl EtcdClient {
     fn next_body(&mut self) -> Bytes {
         for &at in self.keys.iter() {
             let key = format!("{:05}{:011}", self.number, self.next_key);
@@ -121,8 +128,8 @@ impl EtcdSender {
     }
 }
 
-impl Sender for EtcdSender {
-    async fn send(&mut self) -> Result<(), Failure> {
+impl LoadConnection for EtcdClient {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
         let body = self.next_body();
         let mut requests = self.requests.clone().ready().await.map_err(failed)?;
         let (answer, mut sending) =
@@ -145,9 +152,9 @@ impl Sender for EtcdSender {
     }
 }
 
-fn failed(error: h2::Error) -> Failure {
+fn failed(error: h2::Error) -> RequestFailure {
     match error.into_io() {
-        Some(error) => Failure::from(error),
+        Some(error) => RequestFailure::from(error),
         None => refused(b"HTTP/2: the server ended the request or the connection"),
     }
 }

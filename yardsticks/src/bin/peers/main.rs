@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acklog::cli::bench::engine::{self, Load, Pace, Progress};
+use acklog::cli::bench::engine::{self, BenchLoad, BenchProgress, LoadModel};
 use acklog_types::parse_duration;
 use clap::{Parser, ValueEnum};
 
@@ -75,10 +75,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<String> {
     let batch = args.batch as u64;
-    let open = |rate| Pace::Open { per_second: f64::from(rate) / batch as f64 };
-    let load = Load {
+    let open = |rate| LoadModel::Open { per_second: f64::from(rate) / batch as f64 };
+    let load = BenchLoad {
         clients: args.clients,
-        pace: args.rate.map_or(Pace::Closed, open),
+        model: args.rate.map_or(LoadModel::Closed, open),
         warm_up: args.warm_up,
         duration: args.duration,
         timeout: TIMEOUT,
@@ -86,7 +86,7 @@ fn run(args: &Args) -> anyhow::Result<String> {
         batch,
     };
     let (address, message) = (args.address.clone(), "m".repeat(args.size));
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(BenchProgress::default());
     let report = match args.system {
         System::Redis => {
             engine::run(redis::Redis::new(address, &message, args.batch), &load, &progress)

@@ -7,11 +7,11 @@
 use std::str::from_utf8;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use acklog::cli::bench::engine::{Failure, Sender, Target};
+use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::pool::{Pool, Shared};
+use crate::pool::{ConnectionPool, SharedConnection};
 use crate::wire::{Wire, refused};
 
 /// Without `verbose` a publish is not answered by the server itself; with `no_responders` it tells at once that there
@@ -23,22 +23,22 @@ const CONNECT: &str =
 const TOGETHER_MAX: usize = 64;
 
 /// The ack of one message, or why there is none.
-type Ack = Result<(), Failure>;
+type Ack = Result<(), RequestFailure>;
 
 /// A server of the cluster: best the one that leads the stream.
 pub(crate) struct Nats {
     address: String,
     message: String,
     batch: usize,
-    pool: Pool<Connection>,
+    pool: ConnectionPool<Connection>,
 }
 
 impl Nats {
     pub(crate) fn new(address: String, message: String, batch: usize, shared_by: usize) -> Self {
-        Self { address, message, batch, pool: Pool::new(shared_by) }
+        Self { address, message, batch, pool: ConnectionPool::new(shared_by) }
     }
 
-    async fn open(&self) -> Result<Connection, Failure> {
+    async fn open(&self) -> Result<Connection, RequestFailure> {
         let mut wire = Wire::connect(&self.address).await?;
         let inbox = format!("_INBOX.{}.{}", std::process::id(), wire.own_port()?);
         wire.write(format!("{CONNECT}SUB {inbox}.* 1\r\n").as_bytes()).await?;
@@ -57,10 +57,10 @@ impl Nats {
     }
 }
 
-impl Target for Nats {
-    type Sender = NatsSender;
+impl LoadTarget for Nats {
+    type Connection = NatsClient;
 
-    async fn connect(&self) -> Result<NatsSender, Failure> {
+    async fn connect(&self) -> Result<NatsClient, RequestFailure> {
         let connection = self.pool.get(self.open()).await?;
         let (client, acks) = unbounded_channel();
         let mut clients = connection.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +68,7 @@ impl Target for Nats {
         clients.push(client);
         let publish = format!("PUB log {inbox}.{number} {bytes}\r\n{}\r\n", self.message);
         let (request, write) = (publish.repeat(self.batch).into(), connection.write.clone());
-        Ok(NatsSender { request, write, acks, batch: self.batch })
+        Ok(NatsClient { request, write, acks, batch: self.batch })
     }
 }
 
@@ -80,7 +80,7 @@ struct Connection {
     clients: Arc<Mutex<Vec<UnboundedSender<Ack>>>>,
 }
 
-impl Shared for Connection {
+impl SharedConnection for Connection {
     fn is_open(&self) -> bool {
         !self.write.is_closed()
     }
@@ -133,7 +133,7 @@ enum Said {
 }
 
 /// What comes first in the bytes, and how many bytes it has; `None` until it is there.
-fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, Failure> {
+fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, RequestFailure> {
     let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(None) };
     let (line, rest) = bytes.split_at(end + 1);
     let line = line.trim_ascii_end();
@@ -159,18 +159,18 @@ fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, Failure> {
 }
 
 /// One client.
-pub(crate) struct NatsSender {
+pub(crate) struct NatsClient {
     request: Bytes,
     write: UnboundedSender<Bytes>,
     acks: UnboundedReceiver<Ack>,
     batch: usize,
 }
 
-impl Sender for NatsSender {
-    async fn send(&mut self) -> Result<(), Failure> {
-        self.write.send(self.request.clone()).map_err(|_| Failure::HungUp)?;
+impl LoadConnection for NatsClient {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
+        self.write.send(self.request.clone()).map_err(|_| RequestFailure::HungUp)?;
         for _ in 0..self.batch {
-            self.acks.recv().await.ok_or(Failure::HungUp)??;
+            self.acks.recv().await.ok_or(RequestFailure::HungUp)??;
         }
         Ok(())
     }

@@ -3,23 +3,23 @@
 
 use std::future::Future;
 
-use acklog::cli::bench::engine::Failure;
+use acklog::cli::bench::engine::RequestFailure;
 use tokio::sync::Mutex;
 
 /// What clients are given connections from.
-pub(crate) struct Pool<C> {
+pub(crate) struct ConnectionPool<C> {
     /// The newest connection, and how many clients it was given to.
     newest: Mutex<Option<(C, usize)>>,
     clients_max: usize,
 }
 
 /// A connection that clients share.
-pub(crate) trait Shared: Clone {
+pub(crate) trait SharedConnection: Clone {
     /// Whether it takes another request.
     fn is_open(&self) -> bool;
 }
 
-impl<C: Shared> Pool<C> {
+impl<C: SharedConnection> ConnectionPool<C> {
     pub(crate) fn new(clients_max: usize) -> Self {
         Self { newest: Mutex::new(None), clients_max }
     }
@@ -30,8 +30,8 @@ impl<C: Shared> Pool<C> {
     /// When none can be made.
     pub(crate) async fn get(
         &self,
-        make: impl Future<Output = Result<C, Failure>>,
-    ) -> Result<C, Failure> {
+        make: impl Future<Output = Result<C, RequestFailure>>,
+    ) -> Result<C, RequestFailure> {
         let mut newest = self.newest.lock().await;
         let room = newest
             .as_mut()

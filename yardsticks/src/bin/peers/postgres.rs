@@ -1,7 +1,7 @@
 //! PostgreSQL: a prepared `INSERT … RETURNING id`, a transaction of its own for each request. Messages of its protocol
 //! are a kind, a length, and what it says.
 
-use acklog::cli::bench::engine::{Failure, Sender, Target};
+use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 
 use crate::wire::{Wire, refused};
@@ -61,28 +61,28 @@ fn tagged(kind: u8, bytes: Vec<u8>) -> Vec<u8> {
     [vec![kind], counted(bytes)].concat()
 }
 
-impl Target for Postgres {
-    type Sender = PostgresSender;
+impl LoadTarget for Postgres {
+    type Connection = PostgresConnection;
 
-    async fn connect(&self) -> Result<PostgresSender, Failure> {
+    async fn connect(&self) -> Result<PostgresConnection, RequestFailure> {
         let mut wire = Wire::connect(&self.address).await?;
         wire.write(&self.begin).await?;
         answer(&mut wire).await?;
         wire.write(&self.prepare).await?;
         answer(&mut wire).await?;
-        Ok(PostgresSender { wire, request: self.request.clone(), rows: self.rows })
+        Ok(PostgresConnection { wire, request: self.request.clone(), rows: self.rows })
     }
 }
 
 /// One connection.
-pub(crate) struct PostgresSender {
+pub(crate) struct PostgresConnection {
     wire: Wire,
     request: Bytes,
     rows: usize,
 }
 
-impl Sender for PostgresSender {
-    async fn send(&mut self) -> Result<(), Failure> {
+impl LoadConnection for PostgresConnection {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
         self.wire.write(&self.request).await?;
         match answer(&mut self.wire).await? {
             rows if rows == self.rows => Ok(()),
@@ -92,7 +92,7 @@ impl Sender for PostgresSender {
 }
 
 /// Reads until the server is ready for more; returns how many rows came.
-async fn answer(wire: &mut Wire) -> Result<usize, Failure> {
+async fn answer(wire: &mut Wire) -> Result<usize, RequestFailure> {
     let mut rows = 0;
     loop {
         let head = wire.take(5).await?;

@@ -1,6 +1,6 @@
 //! A connection that requests made beforehand are written to, and that answers are read from piece by piece.
 
-use acklog::cli::bench::engine::Failure;
+use acklog::cli::bench::engine::RequestFailure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -18,7 +18,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// # Errors
     /// When nothing listens there.
-    pub(crate) async fn connect(address: &str) -> Result<Self, Failure> {
+    pub(crate) async fn connect(address: &str) -> Result<Self, RequestFailure> {
         let stream = connect(address).await?;
         Ok(Self { stream, buffer: vec![0; BUFFER_BYTES], begin: 0, end: 0 })
     }
@@ -27,13 +27,13 @@ impl Wire {
     ///
     /// # Errors
     /// When the connection is gone.
-    pub(crate) fn own_port(&self) -> Result<u16, Failure> {
+    pub(crate) fn own_port(&self) -> Result<u16, RequestFailure> {
         Ok(self.stream.local_addr()?.port())
     }
 
     /// # Errors
     /// When the connection is gone.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), RequestFailure> {
         Ok(self.stream.write_all(bytes).await?)
     }
 
@@ -41,7 +41,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the connection ends before the line does.
-    pub(crate) async fn line(&mut self) -> Result<&[u8], Failure> {
+    pub(crate) async fn line(&mut self) -> Result<&[u8], RequestFailure> {
         let mut searched = 0;
         loop {
             let unread = self.unread();
@@ -59,7 +59,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the connection ends before that.
-    pub(crate) async fn take(&mut self, length: usize) -> Result<&[u8], Failure> {
+    pub(crate) async fn take(&mut self, length: usize) -> Result<&[u8], RequestFailure> {
         while self.unread().len() < length {
             self.fill().await?;
         }
@@ -82,7 +82,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the connection is gone.
-    pub(crate) async fn fill(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn fill(&mut self) -> Result<(), RequestFailure> {
         self.buffer.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         if self.end == self.buffer.len() {
@@ -90,7 +90,7 @@ impl Wire {
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         match self.stream.read(room).await? {
-            0 => Err(Failure::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))),
+            0 => Err(RequestFailure::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))),
             read => {
                 self.end += read;
                 Ok(())
@@ -103,14 +103,14 @@ impl Wire {
 ///
 /// # Errors
 /// When nothing listens there.
-pub(crate) async fn connect(address: &str) -> Result<TcpStream, Failure> {
-    let failed = |error: std::io::Error| Failure::Connect(error.to_string());
+pub(crate) async fn connect(address: &str) -> Result<TcpStream, RequestFailure> {
+    let failed = |error: std::io::Error| RequestFailure::Connect(error.to_string());
     let stream = TcpStream::connect(address).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
 }
 
 /// What a server said instead of an ack. More may be on its way, so that the connection is of no further use.
-pub(crate) fn refused(said: &[u8]) -> Failure {
-    Failure::Other(String::from_utf8_lossy(said).into_owned())
+pub(crate) fn refused(said: &[u8]) -> RequestFailure {
+    RequestFailure::Other(String::from_utf8_lossy(said).into_owned())
 }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::mix::{Asked, Mix};
-use super::texts::Texts;
+use super::mix::{LoadMix, RequestSpec};
+use super::texts::NumberedTexts;
 use crate::cli::NodeUrl;
 
 /// Places of the log from before the run that are read. Few, so that a check of a long log takes no longer than one
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A node that is checked.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct CheckedNode {
     pub(super) url: NodeUrl,
     pub(super) name: String,
     /// Where its log ended when the run began.
@@ -40,9 +40,9 @@ pub(super) struct Node {
 }
 
 /// The nodes that are checked.
-pub(super) struct Introduced {
+pub(super) struct CheckedCluster {
     /// The master comes first.
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<CheckedNode>,
     pub(super) cluster_size: u64,
     /// Those that cannot be reached, where that is allowed: in words.
     pub(super) down: Vec<String>,
@@ -50,7 +50,7 @@ pub(super) struct Introduced {
 
 /// What was asked of a node's list.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Reads {
+pub(super) struct ReadCounts {
     pub(super) reads: u64,
     pub(super) messages: u64,
     /// Reads without a whole answer.
@@ -60,7 +60,7 @@ pub(super) struct Reads {
 /// What was tried beside sending and listing messages.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Tried {
+pub(super) struct TriedCounts {
     /// Messages that were sent once more under their key.
     pub(super) repeats: u64,
     /// Messages that were sent under another one's key.
@@ -77,14 +77,14 @@ pub(super) struct Tried {
 
 /// Messages that have their ids, and a key.
 #[derive(Clone, Debug)]
-pub(super) struct Keyed {
+pub(super) struct KeyedRequest {
     pub(super) key: String,
     pub(super) numbers: Range<u64>,
-    pub(super) asked: Asked,
+    pub(super) spec: RequestSpec,
 }
 
 /// What changes during a run.
-pub(super) struct State {
+pub(super) struct CheckState {
     pub(super) history: History,
     /// When sending ends.
     until: Instant,
@@ -94,27 +94,27 @@ pub(super) struct State {
     pub(super) requests: u64,
     /// How often each kind of request, by its number in the mix, got each status; 0: no answer.
     pub(super) answers: BTreeMap<(usize, u16), u64>,
-    pub(super) tried: Tried,
+    pub(super) tried: TriedCounts,
     /// What the last refusal said.
     pub(super) refusal: Option<String>,
-    pub(super) reads: Vec<Reads>,
+    pub(super) reads: Vec<ReadCounts>,
     /// Each node's end when the load was over.
     pub(super) load_ends: Vec<u64>,
     pub(super) disconnects: u64,
     /// The last keys whose messages have ids.
-    keyed: VecDeque<Keyed>,
+    keyed: VecDeque<KeyedRequest>,
     /// Turns that were given to senders: one a message.
     turns: u64,
 }
 
-impl State {
+impl CheckState {
     /// Hands out the keys that are remembered.
-    pub(super) fn take_keys(&mut self) -> Vec<Keyed> {
+    pub(super) fn take_keys(&mut self) -> Vec<KeyedRequest> {
         self.keyed.drain(..).collect()
     }
 
     /// Remembers a key for a while.
-    pub(super) fn keep_key(&mut self, keyed: Keyed) {
+    pub(super) fn keep_key(&mut self, keyed: KeyedRequest) {
         if self.keyed.len() == KEYS_KEPT {
             self.keyed.pop_front();
         }
@@ -124,8 +124,8 @@ impl State {
 
 /// How much is sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Load {
-    pub(super) mix: Mix,
+pub(super) struct CheckLoad {
+    pub(super) mix: LoadMix,
     pub(super) begin: Instant,
     /// Most messages altogether, and most a second.
     pub(super) messages_max: u64,
@@ -135,44 +135,44 @@ pub(super) struct Load {
 }
 
 /// A run of the check.
-pub(super) struct Shared {
+pub(super) struct CheckRun {
     /// The master is the first.
-    nodes: Vec<Node>,
-    pub(super) load: Load,
+    nodes: Vec<CheckedNode>,
+    pub(super) load: CheckLoad,
     /// Begins the keys of this run.
     pub(super) key_prefix: String,
     /// Where the log from before the run is read.
     pub(super) old_places: Vec<u64>,
     /// The load is over, whatever is left of its time.
     stop: CancellationToken,
-    state: Mutex<State>,
+    state: Mutex<CheckState>,
 }
 
-impl Shared {
+impl CheckRun {
     /// A run that has not begun. The first node is the master.
     ///
     /// # Panics
     /// When there is no node.
-    pub(super) fn new(nodes: Vec<Node>, load: Load, until: Instant) -> Self {
+    pub(super) fn new(nodes: Vec<CheckedNode>, load: CheckLoad, until: Instant) -> Self {
         // Another word each time: the log may hold messages of an earlier run.
         let word = format!("{:08x}", rand::random::<u32>());
         let base = nodes.first().expect("a cluster has a master").end;
         let names = nodes.iter().map(|node| (node.name.clone(), node.end));
-        let texts = Texts::new(format!("check {word} "));
+        let texts = NumberedTexts::new(format!("check {word} "));
         let history = match load.is_basic {
             true => History::of_cluster(Box::new(texts.plain()), names, base)
                 .with_claims(load.mix.cluster_size),
             false => History::of_cluster(Box::new(texts), names, base),
         };
-        let state = State {
+        let state = CheckState {
             history,
             until,
             restart_until: None,
             requests: 0,
             answers: BTreeMap::new(),
-            tried: Tried::default(),
+            tried: TriedCounts::default(),
             refusal: None,
-            reads: vec![Reads::default(); nodes.len()],
+            reads: vec![ReadCounts::default(); nodes.len()],
             load_ends: Vec::new(),
             disconnects: 0,
             keyed: VecDeque::new(),
@@ -188,11 +188,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn nodes(&self) -> &[Node] {
+    pub(super) fn nodes(&self) -> &[CheckedNode] {
         &self.nodes
     }
 
-    pub(super) fn master(&self) -> &Node {
+    pub(super) fn master(&self) -> &CheckedNode {
         self.nodes.first().expect("a cluster has a master")
     }
 
@@ -236,7 +236,7 @@ impl Shared {
             || now.duration_since(self.load.begin) >= state.until.duration_since(now)
     }
 
-    /// Lets sending go on until [`Shared::resume`], while nodes are restarted; returns what was left of its time.
+    /// Lets sending go on until [`CheckRun::resume`], while nodes are restarted; returns what was left of its time.
     pub(super) fn hold(&self) -> Duration {
         let (now, mut state) = (Instant::now(), self.lock());
         let left = state.until.duration_since(now);
@@ -262,7 +262,7 @@ impl Shared {
     }
 
     /// Held for a moment only, never across an `await`.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, CheckState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

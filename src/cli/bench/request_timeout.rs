@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// A time limit. Its timer is set anew only when it runs out, not for each request.
-pub(super) struct Patience {
+pub(super) struct RequestTimeout {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Patience {
+impl RequestTimeout {
     pub(super) fn new(limit: Duration) -> Self {
         Self { limit, timer: Box::pin(sleep(limit)) }
     }
@@ -45,18 +45,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_request_has_the_whole_time() {
-        let mut patience = Patience::new(Duration::from_secs(10));
+        let mut request_timeout = RequestTimeout::new(Duration::from_secs(10));
         for _ in 0..3 {
             let begin = Instant::now();
             let work = sleep(Duration::from_secs(9));
-            assert_eq!(patience.within(begin, work).await, Some(()));
+            assert_eq!(request_timeout.within(begin, work).await, Some(()));
             assert_eq!(begin.elapsed(), Duration::from_secs(9));
         }
         for _ in 0..2 {
             let begin = Instant::now();
-            assert_eq!(patience.within(begin, pending::<()>()).await, None);
+            assert_eq!(request_timeout.within(begin, pending::<()>()).await, None);
             assert_eq!(begin.elapsed(), Duration::from_secs(10));
         }
-        assert_eq!(patience.within(Instant::now(), ready(1)).await, Some(1));
+        assert_eq!(request_timeout.within(Instant::now(), ready(1)).await, Some(1));
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 /// Rings once each time that it is set.
 #[cfg(target_os = "linux")]
-pub(super) struct Alarm(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
+pub(super) struct PreciseTimer(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
 
 #[cfg(target_os = "linux")]
-impl Alarm {
+impl PreciseTimer {
     /// # Errors
     /// When the system has no timer left.
     pub(super) fn new() -> io::Result<Self> {
@@ -24,7 +24,7 @@ impl Alarm {
     ///
     /// # Errors
     /// When the system takes the timer away.
-    pub(super) async fn ring_in(&mut self, wait: Duration) -> io::Result<()> {
+    pub(super) async fn wait(&mut self, wait: Duration) -> io::Result<()> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         if wait.is_zero() {
             // A zero would turn the timer off. Others get their turn all the same.
@@ -43,10 +43,10 @@ impl Alarm {
 
 /// Rings once each time that it is set: within a millisecond, where there is nothing better.
 #[cfg(not(target_os = "linux"))]
-pub(super) struct Alarm;
+pub(super) struct PreciseTimer;
 
 #[cfg(not(target_os = "linux"))]
-impl Alarm {
+impl PreciseTimer {
     /// # Errors
     /// Never here.
     pub(super) fn new() -> io::Result<Self> {
@@ -57,7 +57,7 @@ impl Alarm {
     ///
     /// # Errors
     /// Never here.
-    pub(super) async fn ring_in(&mut self, wait: Duration) -> io::Result<()> {
+    pub(super) async fn wait(&mut self, wait: Duration) -> io::Result<()> {
         tokio::time::sleep(wait).await;
         Ok(())
     }
