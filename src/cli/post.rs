@@ -40,7 +40,8 @@ pub(super) struct PostArgs {
     write_concern: Option<WriteConcern>,
 
     /// How long to wait for these nodes, as 250ms or 1.5s [default: as long as it takes]
-    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = parse_duration_with_unit)]
+    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION")]
+    #[arg(value_parser = parse_duration_with_unit)]
     timeout: Option<Duration>,
 
     /// Append all messages as one batch: with consecutive ids, together or not at all

@@ -1,7 +1,8 @@
 //! Drives a load over connections of any kind and measures it.
 //!
-//! What is sent and over what is a [`LoadTarget`]'s matter, so that systems of all sorts can be compared with one engine.
-//! Each thread has a runtime, clients and counts of its own; nothing is shared while they send.
+//! A [`LoadTarget`] decides what is sent and over which protocol, so that one engine measures all
+//! systems that are compared. Each thread has a runtime, clients and counts of its own; threads
+//! share nothing while they send.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -19,13 +20,14 @@ use super::schedule::{SendSchedule, SendSlot, SendSlots};
 use super::tally::Tally;
 pub use super::target::{LoadConnection, LoadTarget, RequestFailure};
 
-/// Pause before a client connects again: what broke is mostly not mended at once.
+/// Pause before a client connects again. Shorter: a server that is down is asked more often than it
+/// can come back. Longer: a client idles after the server is back.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What requests under way may still take when somebody ends the run early.
+/// Longest wait for requests in flight after the run is stopped early.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// A run seen from outside while it lasts.
+/// State of a run that other tasks may read, and stop, while it lasts.
 #[derive(Debug, Default)]
 pub struct BenchProgress {
     begin: OnceLock<Instant>,
@@ -35,33 +37,33 @@ pub struct BenchProgress {
 }
 
 impl BenchProgress {
-    /// How long requests have been sent; `None` before the first.
+    /// Returns the time since the first request; `None` before it.
     pub fn elapsed(&self) -> Option<Duration> {
         self.begin.get().map(Instant::elapsed)
     }
 
-    /// Requests answered so far, those of the warm-up too.
+    /// Returns the number of requests answered so far, including the warm-up.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Failures so far, those of the warm-up too.
+    /// Returns the number of failures so far, including the warm-up.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody ended the run early.
+    /// Returns whether the run was stopped early.
     pub fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
     }
 
-    /// Ends the run early; what was measured by then is reported.
+    /// Stops the run early; what was measured by then is reported.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 }
 
-/// What the clients of one thread share.
+/// State that the clients of one thread share.
 struct LoadThread<T> {
     target: Arc<T>,
     timeout: Duration,
@@ -70,10 +72,10 @@ struct LoadThread<T> {
     progress: Arc<BenchProgress>,
 }
 
-/// Sends a load and reports what came of it. Blocks until it is over.
+/// Sends a load and returns what was measured. Blocks until the run is over.
 ///
 /// # Errors
-/// When not a single client can connect at first, or the system lacks what a thread needs.
+/// When no client at all can connect at first, or the system has no thread or timer left.
 pub fn run<T: LoadTarget>(
     target: T,
     load: &BenchLoad,
@@ -104,7 +106,7 @@ pub fn run<T: LoadTarget>(
     Ok(BenchReport::new(load, threads, measured, total))
 }
 
-/// Where threads wait for each other, so that all begin at once.
+/// Barrier at which threads meet, so that all begin to send at the same time.
 struct StartBarrier {
     connected: AtomicU64,
     failure: Mutex<Option<RequestFailure>>,
@@ -117,7 +119,7 @@ impl StartBarrier {
         Self { connected, failure, barrier: Barrier::new(threads) }
     }
 
-    /// Waits until all threads have tried to connect; returns when sending begins.
+    /// Waits until all threads have tried to connect; returns the time at which sending begins.
     ///
     /// # Errors
     /// When no client of any thread has a connection.
@@ -144,7 +146,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The share of one thread, `number` of `threads`; returns what it counted and how long it measured.
+/// Runs the share of one thread, `number` of `threads`; returns its counts and the time that it
+/// measured.
 fn run_thread<T: LoadTarget>(
     target: Arc<T>,
     load: &BenchLoad,
@@ -158,7 +161,8 @@ fn run_thread<T: LoadTarget>(
         tokio::select! {
             connected = connect(&target, clients) => connected,
             () = progress.stop.cancelled() => {
-                (Vec::new(), Some(RequestFailure::Connect("stopped before there was a connection".to_owned())))
+                let why = "stopped before there was a connection".to_owned();
+                (Vec::new(), Some(RequestFailure::Connect(why)))
             }
         }
     };
@@ -185,7 +189,7 @@ fn run_thread<T: LoadTarget>(
     Ok((thread.counted(from, until), ended.saturating_duration_since(from).min(load.duration)))
 }
 
-/// Connects all clients once; one without a connection tries again when the load has begun.
+/// Connects all clients once. One without a connection tries again after the load has begun.
 async fn connect<T: LoadTarget>(
     target: &Arc<T>,
     clients: usize,
@@ -217,7 +221,8 @@ pub(super) async fn open_connection<T: LoadTarget>(
     }
 }
 
-/// Lets the clients send until the time is up, and waits for what is under way then. Returns when sending ended.
+/// Lets the clients send until the time is up, then waits for requests in flight. Returns the time
+/// at which sending ended.
 async fn drive<T: LoadTarget>(
     thread: &Arc<LoadThread<T>>,
     connections: Vec<Option<T::Connection>>,
@@ -285,7 +290,7 @@ async fn client<T: LoadTarget>(thread: Arc<LoadThread<T>>, mut connection: Optio
 }
 
 impl<T> LoadThread<T> {
-    /// Waits until nothing is sent any more.
+    /// Waits until sending is over.
     async fn is_over(&self) {
         tokio::select! {
             () = self.slots.is_up() => {}
@@ -303,7 +308,7 @@ impl<T> LoadThread<T> {
         self.progress.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes what was counted between these times, now that it is over.
+    /// Returns the counts between these two times and leaves an empty tally.
     fn counted(&self, from: Instant, until: Instant) -> Tally {
         let mut tally = std::mem::replace(&mut *lock(&self.tally), Tally::new(from, until, false));
         tally.unsent = self.slots.untaken(from);

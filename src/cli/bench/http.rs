@@ -1,4 +1,4 @@
-//! Sends one prepared HTTP request again and again.
+//! Sends the same prepared HTTP request again and again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::engine::{LoadConnection, LoadTarget, RequestFailure};
 use super::response::{RawResponse, ResponseReader};
 use crate::cli::NodeUrl;
 
-/// A server that is sent the same request over and over.
+/// An HTTP server and the one request that it is sent.
 #[derive(Debug)]
 pub struct HttpTarget {
     url: NodeUrl,
@@ -21,7 +21,7 @@ pub struct HttpTarget {
 }
 
 impl HttpTarget {
-    /// Posts this body, which is JSON, to this path.
+    /// Creates a target to which this JSON body is posted at this path.
     pub fn post(url: NodeUrl, path: &str, body: &str) -> Self {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n\
@@ -37,7 +37,7 @@ impl HttpTarget {
 impl LoadTarget for HttpTarget {
     type Connection = HttpConnection;
 
-    // The dialer gives the name and each address a limit of its own.
+    // The dialer has a limit of its own for resolving the name and for each address.
     const CONNECT_TIMEOUT: Duration = Duration::MAX;
 
     async fn connect(&self) -> Result<HttpConnection, RequestFailure> {
@@ -60,7 +60,7 @@ pub struct HttpConnection {
 
 impl LoadConnection for HttpConnection {
     async fn send(&mut self) -> Result<(), RequestFailure> {
-        // Where a server refuses a request before it has all of it, the answer says why.
+        // A server that refuses a request before it has read all of it says why in its answer.
         let written = self.stream.write_all(&self.request).await;
         self.response.clear();
         loop {
@@ -86,7 +86,7 @@ fn judged(response: &RawResponse<'_>) -> Result<(), RequestFailure> {
     if (200..300).contains(&response.status) {
         return Ok(());
     }
-    // A proxy may answer with a part of a problem.
+    // A proxy may answer with only some members of a problem.
     let problem: Value = serde_json::from_slice(response.body).unwrap_or_default();
     let said = |member| problem.get(member).and_then(Value::as_str);
     let status = hyper::StatusCode::from_u16(response.status).ok();

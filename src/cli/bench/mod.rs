@@ -1,7 +1,13 @@
-//! `acklog bench`: how fast a running cluster takes messages, seen by its senders.
+//! `acklog bench`: measures throughput and latency of appends, seen by the clients.
 //!
-//! `engine` drives connections of any kind (`target`), so that other systems can be measured in the same way; `http` is
-//! the kind that a node has. `schedule` says when a request is due, `tally` counts, `report` and `table` tell.
+//! Without `--rate` the load is a **closed loop**: each client sends its next request when the one
+//! before is answered. While the server stalls, no requests become due, so that the stall shows up
+//! in few latencies only (*coordinated omission*). With `--rate` it is an **open loop**: requests
+//! are due at a fixed rate, and each latency counts from the time at which its request was due.
+//!
+//! `engine` drives connections of any kind (`target`), so that other systems are measured in the
+//! same way; `http` is the connection to a node. `schedule` decides when a request is due, `tally`
+//! counts, `report` computes and `table` prints.
 
 pub mod engine;
 mod http;
@@ -40,14 +46,15 @@ use crate::server::run::raise_descriptor_limit;
 /// Most clients: each holds a connection.
 const CLIENTS_MAX: usize = 10_000;
 
-/// More threads than that measure each other.
+/// Most threads. With more, the threads measure how they disturb each other.
 const THREADS_MAX: usize = 64;
 
-/// How often the progress bar moves.
+/// Time between two updates of the progress bar.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long a run goes on behind its warm-up in which each request fails. Shorter: a node that is just coming back ends
-/// it. Longer: whoever gave a wrong flag waits for nothing.
+/// Time after the warm-up in which every request may fail before the run is given up. Shorter: a
+/// node that is just coming back ends the run. Longer: a user who gave a wrong flag waits for
+/// nothing.
 const ALL_FAILS_MAX: Duration = Duration::from_secs(1);
 
 /// Flags of `acklog bench`.
@@ -58,8 +65,10 @@ pub(super) struct BenchArgs {
     #[arg(default_value_t = 64)]
     clients: usize,
 
-    /// Messages a second that are due, answered or not; latencies count from then [default: each client waits]
-    #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Messages a second that are due, answered or not; latencies count from then [default: each
+    /// client waits]
+    #[arg(long, env = "ACKLOG_RATE", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
     /// Bytes of each message
@@ -75,12 +84,14 @@ pub(super) struct BenchArgs {
     batch: usize,
 
     /// How long to measure
-    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval_with_unit)]
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION")]
+    #[arg(value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     duration: Duration,
 
     /// How long to send before that
-    #[arg(long, env = "ACKLOG_WARM_UP", value_name = "DURATION", value_parser = parse_duration_with_unit)]
+    #[arg(long, env = "ACKLOG_WARM_UP", value_name = "DURATION")]
+    #[arg(value_parser = parse_duration_with_unit)]
     #[arg(default_value = "1s")]
     warm_up: Duration,
 
@@ -114,7 +125,7 @@ fn size(text: &str) -> Result<usize, String> {
     number(text, 1, MESSAGE_BYTES_LIMIT)
 }
 
-/// Reads a number of messages; its variable is another flag's as well.
+/// Reads a number of messages. `acklog post` reads the same variable for its own `--batch`.
 fn batch(text: &str) -> Result<usize, String> {
     number(text, 1, MESSAGE_BYTES_LIMIT).map_err(|wrong| match text {
         "true" | "false" => {
@@ -141,7 +152,7 @@ impl BenchArgs {
         }
     }
 
-    /// The body of each request.
+    /// Returns the body of each request.
     fn body(&self) -> String {
         let message = "m".repeat(self.size);
         let request = match self.batch {
@@ -152,7 +163,7 @@ impl BenchArgs {
         serde_json::to_string(&request).expect("a request always has a JSON form")
     }
 
-    /// What is wrong with the flags as a whole.
+    /// Returns why the flags are unusable together; `None` if they are usable.
     fn unusable(&self) -> Option<String> {
         (self.batch.saturating_mul(self.size) > MESSAGE_BYTES_LIMIT).then(|| {
             format!(
@@ -164,7 +175,8 @@ impl BenchArgs {
     }
 }
 
-/// Measures and returns the exit status: 0 when every request was answered as it should be.
+/// Runs the measurement and returns the exit status: 0 when every request was answered with
+/// success.
 pub(super) fn run(args: &BenchArgs) -> ExitCode {
     if let Some(wrong) = args.unusable() {
         return Stop::bad_usage("acklog", &wrong).report();
@@ -177,7 +189,7 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let url = &master_of(&args.target.urls).await?;
     let (load, progress) = (args.load(), Arc::new(BenchProgress::default()));
     let target = HttpTarget::post(url.clone(), paths::MESSAGES, &args.body());
-    // Held until the end: without its pool the work would not be begun.
+    // Held until the end: a pool that is dropped runs no work.
     let thread = ThreadPool::new("bench", 1);
     let running = {
         let (load, progress) = (load.clone(), Arc::clone(&progress));
@@ -205,7 +217,7 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     }
 }
 
-/// Shows on a terminal how far the run is.
+/// Shows the progress of the run on a terminal.
 async fn watch(progress: Arc<BenchProgress>, length: Duration) {
     if !std::io::stderr().is_terminal() {
         return;
@@ -227,7 +239,7 @@ async fn watch(progress: Arc<BenchProgress>, length: Duration) {
     }
 }
 
-/// A progress bar that goes away when nobody moves it any more.
+/// A progress bar that is removed from the terminal when it is dropped.
 struct ClearOnDrop(ProgressBar);
 
 impl Drop for ClearOnDrop {
@@ -236,7 +248,7 @@ impl Drop for ClearOnDrop {
     }
 }
 
-/// Ends a run early in which no request is answered as it should be: it measures nothing.
+/// Stops a run in which every request fails: it measures nothing.
 async fn stop_where_all_fails(progress: Arc<BenchProgress>, warm_up: Duration) {
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     while progress.answered() == 0 {
@@ -248,7 +260,7 @@ async fn stop_where_all_fails(progress: Arc<BenchProgress>, warm_up: Duration) {
     }
 }
 
-/// Ends the run early on SIGINT and SIGTERM; whoever asks twice gets no table.
+/// Stops the run early on SIGINT and SIGTERM; the second signal ends the program without a report.
 fn stop_on_signals(progress: Arc<BenchProgress>) -> std::io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -1,4 +1,4 @@
-//! A time limit for one request after the other, at the price of one timer.
+//! A timeout for one request after the other, at the cost of a single timer.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A time limit. Its timer is set anew only when it runs out, not for each request.
+/// A timeout. Its timer is set again only when it has fired, not for each request.
 pub(super) struct RequestTimeout {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
@@ -17,7 +17,8 @@ impl RequestTimeout {
         Self { limit, timer: Box::pin(sleep(limit)) }
     }
 
-    /// What comes out of `work`, which began at `begin`; `None` where it takes longer than the limit.
+    /// Returns the result of `work`, which began at `begin`; `None` if it takes longer than the
+    /// timeout.
     pub(super) async fn within<F: Future>(&mut self, begin: Instant, work: F) -> Option<F::Output> {
         let deadline = begin + self.limit;
         let mut work = pin!(work);
@@ -29,7 +30,7 @@ impl RequestTimeout {
                     if Instant::now() >= deadline {
                         return None;
                     }
-                    // It was set for a request before this one.
+                    // The timer was set for an earlier request.
                     self.timer.as_mut().reset(deadline);
                 }
             }

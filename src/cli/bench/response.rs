@@ -1,29 +1,30 @@
-//! Reads answers of HTTP/1.1, however they are cut into pieces: the status, and a body of a known length.
+//! Parses HTTP/1.1 responses from pieces of any size: the status, and a body of a known length.
 //!
-//! No more than that, since what measures must cost little: an answer in chunks or without a length is refused.
+//! A load generator must cost little, so it does no more than that: a response that is chunked or
+//! has no length is refused.
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::engine::RequestFailure;
 
-/// What a usual answer fits into.
+/// Bytes that hold a usual response.
 const USUAL_BYTES: usize = 4 << 10;
 
-/// Longest answer: one that names 255 secondaries is far below it.
+/// Longest response, in bytes. One that names 255 secondaries is far shorter.
 const RESPONSE_BYTES_MAX: usize = 1 << 20;
 
 const HEADERS_MAX: usize = 32;
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RawResponse<'a> {
     pub(super) status: u16,
-    /// Whether the server closes the connection behind it.
+    /// Whether the server closes the connection after it.
     pub(super) is_last: bool,
     pub(super) body: &'a [u8],
 }
 
-/// What is known once the head is there.
+/// What the head of a response says.
 #[derive(Clone, Copy, Debug)]
 struct ResponseHead {
     status: u16,
@@ -32,7 +33,7 @@ struct ResponseHead {
     end: usize,
 }
 
-/// The bytes of one answer as they come. Used again for the next one.
+/// The bytes of one response as they arrive. Reused for the next one.
 pub(super) struct ResponseReader {
     bytes: Vec<u8>,
     filled: usize,
@@ -44,12 +45,12 @@ impl ResponseReader {
         Self { bytes: vec![0; USUAL_BYTES], filled: 0, head: None }
     }
 
-    /// Forgets the answer, so that the next one can be read.
+    /// Drops the response, so that the next one can be read.
     pub(super) fn clear(&mut self) {
         (self.filled, self.head) = (0, None);
     }
 
-    /// Where the next bytes go; never empty.
+    /// Returns where the next bytes go; never empty.
     pub(super) fn free_bytes(&mut self) -> &mut [u8] {
         if self.filled == self.bytes.len() {
             self.bytes.resize(self.bytes.len() * 2, 0);
@@ -57,10 +58,11 @@ impl ResponseReader {
         self.bytes.get_mut(self.filled..).unwrap_or_default()
     }
 
-    /// Takes note of so many bytes that came; returns the answer once it is whole.
+    /// Takes `count` bytes that were read into [`free_bytes`](Self::free_bytes); returns the
+    /// response once it is whole.
     ///
     /// # Errors
-    /// When it is none, or one that is not read here.
+    /// When the bytes are no HTTP/1.1 response, or one that is not supported here.
     pub(super) fn take(&mut self, count: usize) -> Result<Option<RawResponse<'_>>, RequestFailure> {
         self.filled += count;
         let head = loop {
@@ -70,7 +72,7 @@ impl ResponseReader {
                 None => head(bytes)?,
             };
             match head {
-                // An interim answer: the real one follows.
+                // An interim response: the final one follows.
                 Some(ResponseHead { status: 100 | 102..=199, end, .. }) => {
                     self.bytes.copy_within(end..self.filled, 0);
                     self.filled -= end;
@@ -98,7 +100,7 @@ fn unusable<T>(why: &str) -> Result<T, RequestFailure> {
     Err(RequestFailure::Other(why.to_owned()))
 }
 
-/// Reads the head of an answer, if all of it is there.
+/// Parses the head of a response; `None` until all of it has arrived.
 fn head(bytes: &[u8]) -> Result<Option<ResponseHead>, RequestFailure> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
@@ -114,7 +116,7 @@ fn head(bytes: &[u8]) -> Result<Option<ResponseHead>, RequestFailure> {
     Ok(Some(ResponseHead { status, is_last, body, end: body.saturating_add(length) }))
 }
 
-/// How long the body is.
+/// Returns the length of the body, in bytes.
 fn length(status: u16, headers: &[Header<'_>]) -> Result<usize, RequestFailure> {
     if status < 200 || matches!(status, 204 | 304) {
         return Ok(0);
@@ -149,10 +151,10 @@ fn values<'a>(headers: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = 
 mod tests {
     use super::*;
 
-    /// An answer's status, its body, and whether it is the last.
+    /// A response's status, its body, and whether it is the last.
     type Owned = (u16, Vec<u8>, bool);
 
-    /// What is known after each of these pieces.
+    /// Returns what is known after each of these pieces.
     fn read(pieces: &[&[u8]]) -> Result<Vec<Option<Owned>>, RequestFailure> {
         let mut reader = ResponseReader::new();
         // What was read before must not matter.

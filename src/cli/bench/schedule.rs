@@ -1,5 +1,7 @@
-//! When a request is due. In an open loop a schedule says so, whatever became of the requests before: whoever comes
-//! late to a request counts from when it was due, so that a server that stalls cannot hide it.
+//! When requests are sent. In an open loop a schedule decides, whatever became of earlier requests:
+//! a request that is sent late counts from when it was due, so that a stall of the server shows in
+//! full. In a closed loop it would hide behind the requests that were never sent (coordinated
+//! omission).
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,19 +15,19 @@ use super::precise_timer::PreciseTimer;
 const PICOS_PER_SECOND: f64 = 1e12;
 const PICOS_PER_NANO: u128 = 1000;
 
-/// When requests are sent.
+/// How requests arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LoadModel {
-    /// Each client sends its next request when it has the answer to the one before.
+    /// A closed loop: each client sends its next request when the one before is answered.
     Closed,
-    /// Requests are due at even distances, whether or not the ones before were answered.
+    /// An open loop: requests are due at even intervals, answered or not.
     Open {
-        /// Requests a second, all clients together.
+        /// Requests per second, of all clients together.
         per_second: f64,
     },
 }
 
-/// The requests of one thread: numbers from 0 on, each with the time at which it is due.
+/// The requests of one thread: numbered from 0, each with the time at which it is due.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SendSchedule {
     // In picoseconds, so that no rate drifts.
@@ -34,22 +36,22 @@ pub(super) struct SendSchedule {
 }
 
 impl SendSchedule {
-    /// The share of one thread out of `threads`, which take turns.
+    /// Creates the schedule of one thread out of `threads`, which take turns.
     pub(super) fn share(per_second: f64, thread: usize, threads: usize) -> Self {
-        // Rounded up: what is due at the very end must not come before it.
+        // Rounded up: a request that is due at the very end must not become due before it.
         let interval = ((PICOS_PER_SECOND / per_second).ceil() as u128).max(1);
         Self { first: interval * thread as u128, interval: interval * threads as u128 }
     }
 
-    /// When a request is due, counted from the beginning.
+    /// Returns when a request is due, counted from the beginning.
     pub(super) fn due(&self, number: u64) -> Duration {
         let nanos = (self.first + self.interval * u128::from(number)) / PICOS_PER_NANO;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// How many requests have been due, so long after the beginning.
+    /// Returns the number of requests that are due within this time from the beginning.
     pub(super) fn due_by(&self, elapsed: Duration) -> u64 {
-        // All of this nanosecond: `due` rounds down to it.
+        // To the end of this nanosecond: `due` rounds down to it.
         let picos = elapsed.as_nanos() * PICOS_PER_NANO + (PICOS_PER_NANO - 1);
         match picos.checked_sub(self.first) {
             Some(since) => u64::try_from(since / self.interval + 1).unwrap_or(u64::MAX),
@@ -58,7 +60,7 @@ impl SendSchedule {
     }
 }
 
-/// A client may send.
+/// The permission to send one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SendSlot {
     /// When the request was due.
@@ -66,7 +68,7 @@ pub(super) struct SendSlot {
     pub(super) now: Instant,
 }
 
-/// Gives clients of one thread their turns.
+/// Gives the clients of one thread permission to send.
 pub(super) struct SendSlots {
     begin: Instant,
     until: Instant,
@@ -76,7 +78,7 @@ pub(super) struct SendSlots {
 
 struct OpenLoop {
     schedule: SendSchedule,
-    /// Requests that are due and not taken.
+    /// Requests that are due and not taken by a client.
     due: Semaphore,
     released: AtomicU64,
     taken: AtomicU64,
@@ -93,7 +95,7 @@ impl SendSlots {
         Self { begin, until, is_ended: AtomicBool::new(false), open }
     }
 
-    /// Waits for a turn; `None` when the time is up.
+    /// Waits for the permission to send; `None` when the time is up.
     pub(super) async fn next(&self) -> Option<SendSlot> {
         let Some(open) = &self.open else {
             let now = Instant::now();
@@ -105,10 +107,10 @@ impl SendSlots {
         Some(SendSlot { due: self.begin + open.schedule.due(number), now: Instant::now() })
     }
 
-    /// Lets requests become due until the time is up.
+    /// Makes requests due until the time is up.
     ///
     /// # Errors
-    /// When the system gives no timer.
+    /// When the system has no timer left.
     pub(super) async fn run(&self) -> io::Result<()> {
         if self.open.is_none() {
             tokio::time::sleep_until(self.until).await;
@@ -121,11 +123,11 @@ impl SendSlots {
         Ok(())
     }
 
-    /// Hands out what is due by then; returns when there is more to do, if there is.
+    /// Makes requests due up to `elapsed`; returns when to call again, `None` when the time is up.
     pub(super) fn release(&self, elapsed: Duration) -> Option<Duration> {
         let open = self.open.as_ref()?;
         let length = self.until - self.begin;
-        // What is due at the end comes too late.
+        // A request that is due at the very end comes too late.
         let due = match elapsed < length {
             true => open.schedule.due_by(elapsed),
             false => open.schedule.due_by(length.saturating_sub(Duration::from_nanos(1))),
@@ -135,7 +137,7 @@ impl SendSlots {
         (elapsed < length).then(|| open.schedule.due(due).min(length))
     }
 
-    /// Whether there are no turns any more.
+    /// Returns whether sending is over.
     pub(super) fn is_over(&self) -> bool {
         self.is_ended.load(Ordering::Relaxed) || Instant::now() >= self.until
     }
@@ -145,7 +147,7 @@ impl SendSlots {
         tokio::time::sleep_until(self.until).await;
     }
 
-    /// Ends all turns.
+    /// Ends sending.
     pub(super) fn end(&self) {
         self.is_ended.store(true, Ordering::Relaxed);
         if let Some(open) = &self.open {
@@ -153,7 +155,7 @@ impl SendSlots {
         }
     }
 
-    /// How many requests were due from then on and have not been taken.
+    /// Returns the number of requests that were due from then on and not taken.
     pub(super) fn untaken(&self, from: Instant) -> u64 {
         let Some(open) = &self.open else { return 0 };
         let earlier = (from - self.begin).checked_sub(Duration::from_nanos(1));
@@ -234,7 +236,7 @@ mod tests {
         let begin = Instant::now();
         let schedule = SendSchedule::share(1000.0, 0, 1);
         let slots = SendSlots::new(Some(schedule), begin, begin + micros(5000));
-        // Nobody is free for 3 ms.
+        // No client is free for 3 ms.
         tokio::time::advance(micros(3000)).await;
         slots.release(begin.elapsed());
         for number in 0..4 {

@@ -1,4 +1,4 @@
-//! A report for a person, or as JSON.
+//! Prints a report as a table, or as JSON.
 
 use std::io::Write;
 
@@ -7,17 +7,17 @@ use serde::Serialize;
 
 use super::{BenchArgs, BenchReport, FailureCount, NodeUrl, Percentiles};
 
-/// Times below this many microseconds are shown as such.
+/// Times below this many microseconds are shown in microseconds.
 const MICROS_MAX: f64 = 10_000.0;
 const MICROS_PER_MILLI: f64 = 1000.0;
 
-/// What was asked for and what came of it.
+/// The options of a run and its results.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BenchRun<'a> {
     url: String,
     message_bytes: usize,
-    /// As in the requests; none where they named none.
+    /// As in the requests; `None` if they named none.
     #[serde(with = "acklog_api::concern")]
     write_concern: Option<WriteConcern>,
     #[serde(flatten)]
@@ -27,7 +27,7 @@ struct BenchRun<'a> {
 /// Prints a report.
 ///
 /// # Errors
-/// When nobody takes it.
+/// When the output is closed.
 pub(super) fn print(
     args: &BenchArgs,
     url: &NodeUrl,
@@ -82,7 +82,7 @@ impl BenchRun<'_> {
         lines.join("\n") + "\n"
     }
 
-    /// What was asked for.
+    /// Returns the line that shows the options.
     fn head(&self) -> String {
         let report = self.report;
         let plural = |count: u64, word: &str| match count {
@@ -109,7 +109,7 @@ impl FailureCount {
         format!("{:>12}  {}", self.count, self.line())
     }
 
-    /// What failed, and what was said about the first of its kind.
+    /// Returns the kind of failure, with the detail of the first one.
     pub(super) fn line(&self) -> String {
         match &self.detail {
             Some(detail) => format!("{}: {detail}", self.kind),

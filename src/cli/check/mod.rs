@@ -43,7 +43,8 @@ pub(super) struct CheckArgs {
     url: Vec<NodeUrl>,
 
     /// How long to send
-    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval_with_unit)]
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION")]
+    #[arg(value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     duration: Duration,
 
@@ -58,11 +59,13 @@ pub(super) struct CheckArgs {
     messages: usize,
 
     /// Most messages a second [default: as many as there are answers]
-    #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "ACKLOG_RATE", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
     /// How long all nodes may take to show the same log, once the load and the faults are over
-    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = interval_with_unit)]
+    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION")]
+    #[arg(value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     converge: Duration,
 

@@ -1,4 +1,4 @@
-//! The engine against targets and servers that do as they are told.
+//! The engine against targets and servers that follow a script.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ fn load(clients: usize, threads: usize, model: LoadModel) -> BenchLoad {
     BenchLoad { clients, model, warm_up, duration, timeout, threads, batch: 1 }
 }
 
-/// A target without a network; `call` says what comes of each call, `true` for one that connects.
+/// A target without a network. The script decides each call; its argument is `true` for connecting.
 struct Scripted<F>(Arc<F>);
 
 struct ScriptedConnection<F>(Arc<F>);
@@ -40,7 +40,8 @@ impl<F: Script> LoadConnection for ScriptedConnection<F> {
     }
 }
 
-/// What one client counts in virtual time, from `schedule` or in a closed loop, in four seconds.
+/// Returns what one client counts in four seconds of virtual time, in an open loop with `schedule`
+/// or in a closed loop.
 async fn counted(schedule: Option<SendSchedule>, script: impl Script) -> Tally {
     let begin = Instant::now();
     let until = begin + Duration::from_secs(4);
@@ -72,13 +73,13 @@ fn seconds(histogram: &hdrhistogram::Histogram<u64>) -> Vec<u64> {
 #[tokio::test(start_paused = true)]
 async fn a_stall_counts_for_every_request_that_was_due_in_it() {
     let calls = AtomicU64::new(0);
-    // The first request takes three seconds, the others nothing.
+    // The first request takes three seconds, the others no time.
     let stalls = move |connects: bool| {
         let first = !connects && calls.fetch_add(1, Ordering::Relaxed) == 0;
         Ok(Duration::from_millis(if first { 2900 } else { 0 }))
     };
     let tally = counted(Some(SendSchedule::share(1.0, 0, 1)), stalls).await;
-    // Due at 0, 1, 2 and 3 s; the first turn is given at 1 s, and the stall lasts until 3.9 s.
+    // Due at 0, 1, 2 and 3 s; the first one is sent at 1 s, and the stall lasts until 3.9 s.
     assert_eq!(seconds(&tally.latency), [1, 2, 3, 4]);
     assert_eq!(seconds(tally.lateness.as_ref().unwrap()), [1, 1, 2, 3]);
     assert_eq!((tally.sent, tally.unsent, tally.unanswered()), (4, 0, 0));
@@ -164,8 +165,8 @@ fn read_request(stream: &mut TcpStream) -> Option<()> {
     Some(())
 }
 
-/// A server that gives one of the answers to each request, and the last to all that follow. An empty one hangs up.
-/// Ends the run behind the last answer.
+/// Starts a server that answers each request with the next of these, and all further ones with the
+/// last. An empty answer closes the connection. Stops the run after the last answer.
 fn server(answers: &'static [&'static str], progress: Arc<BenchProgress>) -> NodeUrl {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
