@@ -1,7 +1,8 @@
-//! What the answer to an append says, and whether it says it as the contract has it.
+//! Reads the answer to an append, and judges whether it keeps to the HTTP contract.
 //!
-//! An error that is no JSON at all, and not empty, may be of a proxy: it says nothing of the message. Every other
-//! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
+//! An error whose body is not empty and no JSON may come from a proxy, so it says nothing about the
+//! message. Every other error must be a problem whose status, `code`, `retry` and `outcome` fit
+//! together.
 
 use acklog_api::{Appended, Outcome, Problem, paths};
 use acklog_client::Answer;
@@ -10,21 +11,21 @@ use acklog_types::escaped;
 use hyper::StatusCode;
 use serde_json::{Map, Value};
 
-/// Longest part of an answer that is repeated, in characters.
+/// Longest part of an answer that a violation repeats, in characters.
 const SEEN_CHARS_MAX: usize = 200;
 
-/// What was sent, as far as its answer depends on it.
+/// What the answer to a request must fit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExpectedAnswer {
-    /// The status of success.
+    /// Status of a success.
     pub(super) success: u16,
-    /// How many messages; one is not sent as a batch.
+    /// Messages in the request; a single one is not sent as a batch.
     pub(super) count: u64,
-    /// Whether it can be sent again without doing anything twice.
+    /// Whether the request can be sent again without storing anything twice.
     pub(super) is_repeatable: bool,
 }
 
-/// Returns what an answer says.
+/// Returns what an answer says about its messages.
 pub(super) fn outcome_of(answer: &Answer, expected: ExpectedAnswer) -> AppendOutcome {
     let status = answer.status.as_u16();
     let is_error = (400..=599).contains(&status);
@@ -44,13 +45,13 @@ pub(super) fn outcome_of(answer: &Answer, expected: ExpectedAnswer) -> AppendOut
     })
 }
 
-/// What a success tells: a message that was appended is found where `Location` says.
+/// Reads a success. A message that was appended is found where `Location` says.
 fn success(answer: &Answer, count: u64) -> Result<AppendOutcome, String> {
     let told: Appended = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
     is_count_of(told.count, count)?;
     let path = paths::message(told.id);
     match answer.header("location") {
-        // Whatever passes the answer on may put its own name before it.
+        // A proxy may put its own name before the path.
         Some(location) if location.ends_with(&path) => {}
         _ if answer.status != StatusCode::CREATED => {}
         Some(location) => return Err(format!("Location is {} and not {path}", escaped(location))),
@@ -68,7 +69,7 @@ fn is_count_of(told: Option<u64>, count: u64) -> Result<(), String> {
     }
 }
 
-/// What an error tells.
+/// Reads an error.
 fn error(answer: &Answer, expected: ExpectedAnswer) -> Result<AppendOutcome, String> {
     let status = answer.status.as_u16();
     let body: Problem = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
@@ -155,13 +156,13 @@ mod tests {
         assert!(matches!(outcome, AppendOutcome::Malformed(_)), "{outcome:?}");
     }
 
-    /// A problem without an id.
+    /// Returns a problem without an id.
     fn refusal(status: u16, code: &str, retry: bool, outcome: &str) -> Value {
         json!({"title": "t", "status": status, "detail": "d", "code": code, "retry": retry,
             "outcome": outcome})
     }
 
-    /// A problem with an id.
+    /// Returns a problem with an id.
     fn late(status: u16, code: &str, retry: bool, outcome: &str) -> Value {
         let mut problem = refusal(status, code, retry, outcome);
         problem["id"] = 3.into();
@@ -271,7 +272,7 @@ mod tests {
         let late = answer(504, false, &problem);
         assert!(matches!(outcome_of(&late, expected(1, true)), AppendOutcome::Stored(_)));
         is_malformed(&outcome_of(&late, expected(1, false)));
-        // Without an id it is not in the log, and never will be.
+        // A message without an id is not in the log and never will be.
         let problem = refusal(503, "disk-failed", true, "unknown").to_string();
         is_malformed(&outcome_of(&answer(503, true, &problem), expected(1, true)));
     }
@@ -291,7 +292,7 @@ mod tests {
         for wrong in [None, Some("/messages/13"), Some("/messages/4"), Some("/messages")] {
             is_malformed(&at(wrong, 201));
         }
-        // Who waits for a message knows where it is.
+        // A client that waits for a message knows where it is.
         assert!(matches!(at(None, 200), AppendOutcome::Committed(_)));
     }
 }

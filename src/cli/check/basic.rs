@@ -1,5 +1,6 @@
-//! Somebody's own solution of the exercise: messages are posted, lists are read as a whole, and nothing else is asked
-//! for. There are no ids, no health and no `ackedBy`, so the lists themselves have to show that an answer was true.
+//! Checks another program that solves the same exercise. Messages are posted and lists are read as
+//! a whole; nothing else is requested. There are no ids, no health and no `ackedBy`, so that only
+//! the lists can show whether an answer was true.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,16 +20,16 @@ use super::check_run::{CheckRun, CheckedCluster, CheckedNode};
 use crate::cli::NodeUrl;
 use crate::cli::client::{ToolClient, is_unreachable};
 
-/// Where messages are posted: the first that the master has.
+/// Paths at which messages may be posted; the first that the master has is used.
 const POST_PATHS: [&str; 2] = ["/messages", "/newMessage"];
 
-/// Where lists are read.
+/// Path of the lists.
 const LIST_PATH: &str = "/messages";
 
 /// Most messages of a run: the lists are read as a whole, again and again.
 pub(super) const MESSAGES_MAX: u64 = 20_000;
 
-/// How long a sender waits for its answer, while the load lasts.
+/// Time after which a client gives up waiting for an answer while the load lasts.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// Shortest pause between two reads of a list.
@@ -37,10 +38,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Pause after a request that failed.
 const PAUSE_FAILED: Duration = Duration::from_millis(100);
 
-/// One sender out of so many asks for the master alone, so that the load never stops.
+/// One client out of this many asks for the master alone, so that the load never stops.
 const SENDERS_PER_EAGER: usize = 4;
 
-/// A message of a list.
+/// A message in a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ListedMessage {
@@ -55,11 +56,11 @@ impl ListedMessage {
     }
 }
 
-/// Looks whether each node has a list; the first one is the master. With `allow_down`, other nodes that cannot be
-/// reached are left out.
+/// Checks that each node has a list; the first one is the master. With `allow_down`, other nodes
+/// that cannot be reached are left out.
 ///
 /// # Errors
-/// When a node cannot be reached, or answers with something else than a list.
+/// When a node cannot be reached, or does not answer with a list.
 pub(super) async fn introductions(
     urls: &[NodeUrl],
     allow_down: bool,
@@ -83,10 +84,10 @@ pub(super) async fn introductions(
     Ok(CheckedCluster { nodes, cluster_size: urls.len() as u64, down })
 }
 
-/// Asks a node for its list.
+/// Requests a node's list.
 ///
 /// # Errors
-/// When it cannot be reached, or answers with something else.
+/// When the node cannot be reached, or does not answer with a list.
 async fn list(client: &mut ToolClient) -> anyhow::Result<Vec<ListedMessage>> {
     let answer = client.get(LIST_PATH).await?;
     let path = || format!("GET {}{LIST_PATH}", client.target());
@@ -97,10 +98,10 @@ async fn list(client: &mut ToolClient) -> anyhow::Result<Vec<ListedMessage>> {
     answer.parsed().with_context(wanted)
 }
 
-/// Reads a node's list, tells the history, and returns how many messages it has.
+/// Reads a node's list into the history, and returns the number of its messages.
 ///
 /// # Errors
-/// When the node cannot be reached, or answers with something else.
+/// When the node cannot be reached, or does not answer with a list.
 pub(super) async fn read(
     run: &CheckRun,
     client: &mut ToolClient,
@@ -129,14 +130,14 @@ pub(super) async fn watch(run: Arc<CheckRun>, node: usize) {
     loop {
         let begin = Instant::now();
         match read(&run, &mut client, node).await {
-            // Half of the time is left to others.
+            // Half of the time is left to other requests.
             Ok(_) => sleep(begin.elapsed().max(PAUSE)).await,
             Err(_) => sleep(PAUSE_FAILED).await,
         }
     }
 }
 
-/// Sends one message after the other until time or messages are used up.
+/// Sends one message after the other until the time or the messages are used up.
 pub(super) async fn send(run: Arc<CheckRun>, number: usize, seed: u64) {
     let mut client = ToolClient::new(run.master().url.clone());
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
@@ -187,7 +188,7 @@ pub(super) async fn send(run: Arc<CheckRun>, number: usize, seed: u64) {
     }
 }
 
-/// Posts a message where the master takes it.
+/// Posts a message at the path that the master has.
 async fn post(client: &mut ToolClient, body: Bytes, until: Instant) -> anyhow::Result<Answer> {
     let patience = if Instant::now() + GIVE_UP < until { GIVE_UP } else { GIVE_UP * 2 };
     let mut last = None;
@@ -201,7 +202,7 @@ async fn post(client: &mut ToolClient, body: Bytes, until: Instant) -> anyhow::R
     last.context("there is a path to post to")
 }
 
-/// Reads a node's list once more, anew.
+/// Reads a node's list again and returns the number of its messages.
 ///
 /// # Errors
 /// As [`read`].
@@ -210,7 +211,7 @@ pub(super) async fn end_of(run: &CheckRun, node: usize) -> anyhow::Result<u64> {
     read(run, &mut ToolClient::new(url), node).await
 }
 
-/// Reads a node's list for the last time. What cannot be read is noted.
+/// Reads a node's list for the last time. The history notes a list that cannot be read.
 pub(super) async fn read_all(run: Arc<CheckRun>, node: usize, target: u64) {
     if let Err(error) = end_of(&run, node).await {
         run.lock().history.unread(node, target, format!("{error:#}"));

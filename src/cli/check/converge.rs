@@ -1,4 +1,4 @@
-//! The end of a run: all nodes come to have the same log, and everything is looked at once more.
+//! The end of a run: waits until all nodes have the same log, then reads everything once more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use super::lookup::look_up_some;
 use super::nodes::end_of;
 use super::watch::read_all;
 
-/// Pause between two looks at whether something has come to pass.
+/// Pause between two requests for the log ends.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What the nodes said of their ends.
+/// The log ends that the nodes reported.
 pub(super) struct Converged {
-    /// How long it took, where they all have as much as the master had.
+    /// Time until all nodes had as much as the master; `None` if they did not in time.
     pub(super) took: Option<Duration>,
-    /// The end of the master's log when this began, if it told.
+    /// End of the master's log when the waiting began; `None` if the master did not report it.
     pub(super) target: Option<u64>,
     /// Whether each node has that much.
     reached: Vec<bool>,
 }
 
-/// Waits until all nodes have what the master has by now, by their own word: reading it may take longer than having
-/// it.
+/// Waits until all nodes report the log end that the master has now. The lists are read afterwards:
+/// reading a log may take longer than receiving it.
 pub(super) async fn converge(run: &Arc<CheckRun>, deadline: Instant) -> Converged {
     let begin = Instant::now();
     let mut reached = vec![false; run.nodes().len()];
@@ -59,7 +59,7 @@ pub(super) async fn converge(run: &Arc<CheckRun>, deadline: Instant) -> Converge
     }
 }
 
-/// Reads all messages of the run, of those nodes that have them, and some one by one.
+/// Reads all messages of the run from the nodes that have them, and some messages one by one.
 pub(super) async fn look_at_everything(run: &Arc<CheckRun>, converged: &Converged) {
     let Some(target) = converged.target else { return };
     let mut readers = JoinSet::new();

@@ -1,4 +1,4 @@
-//! A run from its beginning to its end: who is who, load, chaos, convergence, a last look at everything.
+//! Drives a run from beginning to end: introductions, load, failures, convergence, last reads.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -24,19 +24,20 @@ use super::report::{ANSWERS_MIN, CheckReport, RunSummary};
 use super::restart::restart;
 use super::watch::watch;
 
-/// What the last messages may take on top, where the first wait used up all the time.
+/// Further time for the last messages, where the first wait used up all of it.
 const GRACE: Duration = Duration::from_secs(2);
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Most nodes whose ends the line of progress names one by one. More do not fit on a line of 80 columns.
+/// Most nodes whose log ends the progress line shows one by one. More do not fit on a line of 80
+/// columns.
 const ENDS_MAX: usize = 4;
 
-/// Checks a cluster, prints what was found, and returns whether all holds.
+/// Checks a cluster, prints the report, and returns whether everything holds.
 ///
 /// # Errors
-/// When there is nothing to check: a node cannot be reached at the start, none or several are masters, too few messages
-/// were accepted, the restart failed.
+/// When there is nothing to judge: a node cannot be reached at the start, none or several are
+/// masters, too few messages were accepted, or the restart failed.
 pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<bool> {
     let introduced = match args.basic {
         true => basic::introductions(&args.url, args.allow_down).await?,
@@ -76,7 +77,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     }
     let took = first.took;
     let converged = match took {
-        // Messages of senders that were still on their way.
+        // Messages that were still in flight.
         Some(_) => converge(&run, deadline.max(Instant::now() + GRACE)).await,
         None => first,
     };
@@ -131,7 +132,7 @@ fn verdict(
     Ok(())
 }
 
-/// Lets each node be read.
+/// Starts the watchers of all nodes.
 fn watchers(run: &Arc<CheckRun>) -> JoinSet<()> {
     let mut watchers = JoinSet::new();
     for node in 0..run.nodes().len() {
@@ -150,14 +151,14 @@ fn watchers(run: &Arc<CheckRun>) -> JoinSet<()> {
 
 /// How the load ended.
 struct Loaded {
-    /// Whether all senders have ended.
+    /// Whether all clients have ended.
     all_sent: bool,
-    /// How long the restart took, or why it failed; none where there was none.
+    /// Time that the restart took, or why it failed; `None` without a restart.
     restart: Option<anyhow::Result<Duration>>,
 }
 
-/// Sends until the time is up, all messages are sent, or somebody has had enough (SIGINT, SIGTERM): what was sent is
-/// still checked then, and who has had enough of that too ends the program.
+/// Sends until the time is up, all messages are sent, or the user stops the load (SIGINT, SIGTERM).
+/// What was sent by then is still checked; a second signal ends the program.
 async fn run_load(
     run: &Arc<CheckRun>,
     args: &CheckArgs,
@@ -214,7 +215,7 @@ async fn run_load(
     Ok(loaded)
 }
 
-/// Clears the line that shows progress. A terminal that is gone is no reason to stop.
+/// Clears the progress line. A terminal that is closed is no reason to stop.
 fn clear_line() {
     if !std::io::stderr().is_terminal() {
         return;
@@ -222,7 +223,7 @@ fn clear_line() {
     let _ = write!(std::io::stderr(), "\r\x1b[K");
 }
 
-/// One line on the terminal, written over the one before, that shows where the run is.
+/// Shows the progress in one line of the terminal, which it overwrites.
 async fn progress(run: Arc<CheckRun>, begin: Instant) {
     let mut ticks = interval(PROGRESS_INTERVAL);
     loop {
@@ -243,8 +244,8 @@ async fn progress(run: Arc<CheckRun>, begin: Instant) {
     }
 }
 
-/// How far the nodes' lists are: each by itself, or of many the shortest and the longest, so that the line stays one
-/// line of a terminal.
+/// Formats the log ends: each one, or the shortest and the longest of many, so that the progress
+/// stays on one line.
 fn shown_ends<T: Copy + Ord + std::fmt::Display>(ends: &[T]) -> String {
     match (ends.len(), ends.iter().min(), ends.iter().max()) {
         (count, Some(shortest), Some(longest)) if count > ENDS_MAX => {

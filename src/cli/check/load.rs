@@ -1,5 +1,6 @@
-//! The load: senders of messages and batches with mixed write concerns, time limits and keys, and what they do with
-//! their answers: send the same once more, use a key for something else, wait again for more nodes.
+//! The load: clients that send messages and batches with mixed write concerns, timeouts and keys,
+//! and that act on the answers: send the same again, use a key for another message, wait for more
+//! nodes.
 
 mod overdue;
 
@@ -22,23 +23,23 @@ use super::check_run::{CheckRun, KeyedRequest};
 use super::mix::RequestSpec;
 use crate::cli::client::ToolClient;
 
-/// Pause after a refusal or a lost connection: it will not be better at once.
+/// Pause after a refusal or a lost connection, which rarely passes at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// One sender out of so many asks for the master alone: where the secondaries are slow, all others wait for them most
-/// of the time, and a load that waits is none.
+/// One client out of this many asks for the master alone. Where the secondaries are slow, all
+/// others mostly wait for them, and a load that only waits is none.
 const SENDERS_PER_EAGER: usize = 4;
 
-/// One answered request out of so many is followed by a bad one.
+/// One answered request out of this many is followed by a bad request.
 const REQUESTS_PER_BAD: u32 = 50;
 
-/// One keyed request out of so many has a key of the greatest length.
+/// One key out of this many has the greatest length.
 const KEYS_PER_LONGEST: u64 = 16;
 
-/// How long a wait for more nodes may take, in milliseconds.
+/// Longest wait for more nodes, in milliseconds.
 const WAIT_MS: u64 = 500;
 
-/// How long a refusal may take: it waits for nobody.
+/// Time after which a refusal is given up: it waits for no other node.
 const PATIENCE_BAD: Duration = Duration::from_secs(10);
 
 /// Bodies that must be refused.
@@ -62,30 +63,30 @@ const BAD_BODIES: [&[u8]; 17] = [
     b"",
 ];
 
-/// How a message is sent.
+/// How a message relates to earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SendKind {
     /// It is new.
     First,
     /// It was sent before, under the same key.
     Repeat,
-    /// Its key is another message's.
+    /// Its key belongs to another message.
     OthersKey,
 }
 
-/// One who sends one message or batch after the other.
+/// A client that sends one message or batch after the other.
 pub(super) struct LoadClient {
     run: Arc<CheckRun>,
     client: ToolClient,
     rng: ChaCha8Rng,
     number: usize,
     is_eager: bool,
-    /// How many keys it has made.
+    /// Number of keys that it has made.
     keys: u64,
 }
 
 impl LoadClient {
-    /// The sender with this number. A seed repeats what it asks for.
+    /// Creates the client with this number. The same seed repeats its requests.
     pub(super) fn new(run: Arc<CheckRun>, number: usize, seed: u64) -> Self {
         let client = ToolClient::new(run.master().url.clone());
         let rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
@@ -93,7 +94,7 @@ impl LoadClient {
         Self { run, client, rng, number, is_eager, keys: 0 }
     }
 
-    /// Sends until time or messages are used up.
+    /// Sends until the time or the messages are used up.
     pub(super) async fn run(mut self) {
         while !self.run.is_over() {
             let mut spec = self.run.load.mix.draw(&mut self.rng, self.is_eager);
@@ -132,7 +133,7 @@ impl LoadClient {
         key
     }
 
-    /// Sends a request and tells the history its answer.
+    /// Sends a request and adds its answer to the history.
     async fn send(
         &mut self,
         spec: RequestSpec,
@@ -193,7 +194,7 @@ impl LoadClient {
         outcome
     }
 
-    /// Does what a sender may do with its answer, some of it, some of the time.
+    /// Sends some of the requests that may follow an answer, at random.
     async fn follow(
         &mut self,
         spec: RequestSpec,
@@ -224,14 +225,14 @@ impl LoadClient {
         }
     }
 
-    /// Sends once more what has an id and a key, for the master alone.
+    /// Sends messages again that have ids and a key, for the master alone.
     pub(super) async fn send_again(&mut self, keyed: KeyedRequest) {
         let spec =
             RequestSpec { concern: Some(WriteConcern::Nodes(1)), timeout_ms: None, ..keyed.spec };
         self.send(spec, keyed.numbers, Some(&keyed.key), SendKind::Repeat).await;
     }
 
-    /// Sends another message under a key that is used.
+    /// Sends another message under a key that is in use.
     async fn use_key_again(&mut self, key: &str) {
         let numbers = {
             let history = &mut self.run.lock().history;
@@ -240,7 +241,7 @@ impl LoadClient {
             }
             history.sent(1)
         };
-        // Without a time limit: that of a message whose key is still being looked for tells nothing.
+        // Without a timeout: one that passes while the key is still being looked up says nothing.
         let spec = RequestSpec {
             kind: 0,
             count: 1,
@@ -252,7 +253,7 @@ impl LoadClient {
         self.send(spec, numbers, Some(key), SendKind::OthersKey).await;
     }
 
-    /// Waits once more for a message that is stored, and perhaps for more nodes than before.
+    /// Waits again for a stored message, perhaps for more nodes than before.
     async fn wait_again(&mut self, spec: RequestSpec, id: u64) {
         let again = self.run.load.mix.draw_again(&mut self.rng, spec, self.is_eager);
         let concern = again.concern.or(Some(WriteConcern::All));
@@ -283,7 +284,7 @@ impl LoadClient {
         state.tried.waits += 1;
     }
 
-    /// Sends what must be refused.
+    /// Sends a request that must be refused.
     async fn send_bad_request(&mut self) {
         let chosen = self.rng.random_range(0..BAD_BODIES.len());
         let Some(body) = BAD_BODIES.get(chosen).copied() else { return };

@@ -1,4 +1,4 @@
-//! Messages that are asked for one by one, `GET /messages/<id>`, while the load runs and when it is over.
+//! Reads messages one by one, with `GET /messages/<id>`, while the load runs and when it is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,17 @@ use crate::cli::client::ToolClient;
 /// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// How many messages of each node are asked for when the load is over.
+/// Messages of each node that are read when the load is over.
 const AT_THE_END: usize = 50;
 
-/// One request out of so many is for a message that is not there.
+/// One request out of this many is for a message that does not exist.
 const LOOKUPS_PER_ABSENT: u32 = 10;
 
-/// How far behind the end of a log no message is: more than comes while one request is under way.
+/// Distance from the end of a log at which there is no message: more than arrive during one
+/// request.
 const FAR: u64 = 1 << 30;
 
-/// Asks a node for one message after the other, until it is aborted.
+/// Reads one message after the other from a node, until it is aborted.
 pub(super) async fn look_up(run: Arc<CheckRun>, node: usize) {
     let Some(url) = run.nodes().get(node).map(|node| node.url.clone()) else { return };
     let mut client = ToolClient::new(url);
@@ -35,7 +36,7 @@ pub(super) async fn look_up(run: Arc<CheckRun>, node: usize) {
     }
 }
 
-/// Asks a node for some messages.
+/// Reads some messages from a node.
 pub(super) async fn look_up_some(run: Arc<CheckRun>, node: usize) {
     let Some(url) = run.nodes().get(node).map(|node| node.url.clone()) else { return };
     let mut client = ToolClient::new(url);

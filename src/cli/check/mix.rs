@@ -1,4 +1,4 @@
-//! What senders ask for: drawn from a seed, so that a seed repeats it.
+//! The requests of the load, drawn from a seed, so that the same seed repeats them.
 
 use std::time::Duration;
 
@@ -9,35 +9,35 @@ use tokio::time::Instant;
 
 use crate::cli::check::texts::write_json;
 
-/// How long a sender waits where it names no time limit, while the load lasts; then it hangs up. With a node down,
-/// all senders would come to wait for it.
+/// Time after which a client gives up a request without a timeout, while the load lasts. Longer:
+/// with a node down, all clients come to wait for it.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// What a time limit may be exceeded by before a sender hangs up.
+/// Time by which a timeout may be exceeded before the client gives up.
 pub(super) const OVERTIME: Duration = Duration::from_secs(10);
 
-/// One request out of so many is a batch.
+/// One request out of this many is a batch.
 const REQUESTS_PER_BATCH: u32 = 8;
 
 /// Most messages of an ordinary batch.
 const BATCH_MAX: u64 = 20;
 
-/// One batch out of so many is a large one.
+/// One batch out of this many is a large one.
 const BATCHES_PER_LARGE: u32 = 100;
 
-/// Most messages of a large batch: more than one read takes, more bytes than a page of the log.
+/// Most messages of a large batch: more than one read takes, and more bytes than a page of the log.
 const LARGE_BATCH_MAX: u64 = 12_000;
 
-/// Part of a run's messages, and of a second's, that a large batch may take.
+/// A large batch has at most this fraction (1/8) of a run's messages, and of those of a second.
 const LARGE_BATCHES: u64 = 8;
 
-/// One request out of so many has an idempotency key.
+/// One request out of this many has an idempotency key.
 const REQUESTS_PER_KEY: u32 = 4;
 
-/// One single message out of so many is written in escapes only.
+/// One single message out of this many is written in escapes only.
 const MESSAGES_PER_ESCAPED: u32 = 16;
 
-/// What is asked for in a cluster of some size.
+/// The mix of requests for a cluster of some size.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cli::check) struct LoadMix {
     pub(in crate::cli::check) cluster_size: u64,
@@ -48,9 +48,9 @@ pub(in crate::cli::check) struct LoadMix {
 /// What one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli::check) struct RequestSpec {
-    /// The number of its write concern in the mix.
+    /// Number of its write concern in the mix.
     pub(super) kind: usize,
-    /// How many messages; one is not sent as a batch.
+    /// Messages in the request; a single one is not sent as a batch.
     pub(super) count: u64,
     pub(super) concern: Option<WriteConcern>,
     pub(super) timeout_ms: Option<u64>,
@@ -60,7 +60,7 @@ pub(in crate::cli::check) struct RequestSpec {
 }
 
 impl LoadMix {
-    /// For a cluster of this size, at most so many messages altogether and a second.
+    /// Creates the mix for a cluster of this size, with a limit of messages in all and per second.
     pub(in crate::cli::check) fn new(
         cluster_size: u64,
         messages_max: u64,
@@ -70,7 +70,7 @@ impl LoadMix {
         Self { cluster_size, batch_max: most.clamp(BATCH_MAX, LARGE_BATCH_MAX) }
     }
 
-    /// The write concern with this number: 1, 2, …, the words, and none at all.
+    /// Returns the write concern with this number: 1, 2, …, the words, and none at all.
     pub(in crate::cli::check) fn concern(self, kind: usize) -> Option<WriteConcern> {
         match (kind as u64).checked_sub(self.cluster_size) {
             None => Some(WriteConcern::Nodes(kind as u64 + 1)),
@@ -97,7 +97,7 @@ impl LoadMix {
         RequestSpec { kind, count, concern: self.concern(kind), timeout_ms, has_key, escapes }
     }
 
-    /// What to ask for when the same is sent once more.
+    /// Draws a request for the same messages.
     pub(super) fn draw_again(
         self,
         rng: &mut ChaCha8Rng,
@@ -133,7 +133,7 @@ fn draw_timeout(rng: &mut ChaCha8Rng) -> Option<u64> {
 }
 
 impl RequestSpec {
-    /// The body of the request.
+    /// Returns the body of the request.
     pub(super) fn body(&self, texts: &[String]) -> String {
         let mut body = String::new();
         match texts {
@@ -165,7 +165,7 @@ impl RequestSpec {
         body
     }
 
-    /// The query with which the master is asked to wait as a sender would.
+    /// Returns the query of a wait with the same write concern and timeout.
     pub(super) fn query(&self) -> String {
         let concern = self.concern.map_or(String::new(), |it| format!("writeConcern={it}"));
         let timeout = self.timeout_ms.map_or(String::new(), |it| format!("&timeoutMs={it}"));
@@ -176,11 +176,11 @@ impl RequestSpec {
         self.timeout_ms.map(Duration::from_millis)
     }
 
-    /// How long to wait for the answer; none: until the run is over.
+    /// Returns how long to wait for the answer; `None`: until the run is over.
     pub(super) fn patience(&self, until: Instant) -> Option<Duration> {
         match self.timeout() {
             Some(limit) => Some(limit + OVERTIME),
-            // Whoever still waits when the load is over must get an answer then.
+            // A client that still waits when the load is over must get its answer then.
             None => (Instant::now() + GIVE_UP < until).then_some(GIVE_UP),
         }
     }

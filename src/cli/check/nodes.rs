@@ -1,4 +1,4 @@
-//! The nodes of a run: who they are, and what is asked of them besides messages.
+//! The nodes of a run: their roles and names, and requests to them other than for messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,12 @@ use super::report::ClearedFaults;
 use crate::cli::NodeUrl;
 use crate::cli::client::{ToolClient, is_unreachable};
 
-/// Asks every node who it is. With `allow_down`, nodes that cannot be reached are left out.
+/// Asks every node for its role and name. With `allow_down`, nodes that cannot be reached are left
+/// out.
 ///
 /// # Errors
-/// When a node cannot be reached, or is none, and when not exactly one of them is a master.
+/// When a node cannot be reached or is no acklog node, and when not exactly one of them is a
+/// master.
 pub(super) async fn introductions(
     urls: &[NodeUrl],
     allow_down: bool,
@@ -71,10 +73,10 @@ async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<An
     Ok(ToolClient::new(url.clone()).call(method, path, None, "", Some(READ_TIMEOUT)).await?)
 }
 
-/// Asks a node for its health.
+/// Requests a node's health.
 ///
 /// # Errors
-/// When it cannot be reached or is no node.
+/// When the node cannot be reached or is no acklog node.
 async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
     let answer = request(url, Method::GET, paths::HEALTH).await?;
     if !answer.status.is_success() {
@@ -91,10 +93,10 @@ fn end(health: &Health, url: &NodeUrl) -> anyhow::Result<u64> {
     health.log_end().with_context(|| no_node(url))
 }
 
-/// Asks a node how many messages it has.
+/// Requests a node's log end.
 ///
 /// # Errors
-/// When it cannot be reached, or does not tell.
+/// When the node cannot be reached, or does not report it.
 pub(super) async fn end_of(run: &CheckRun, node: usize) -> anyhow::Result<u64> {
     if run.load.is_basic {
         return basic::end_of(run, node).await;
@@ -103,7 +105,7 @@ pub(super) async fn end_of(run: &CheckRun, node: usize) -> anyhow::Result<u64> {
     end(&health(&node.url).await?, &node.url)
 }
 
-/// Asks the master for the size of its cluster, where it tells.
+/// Requests the cluster size from the master; `None` if it does not report one.
 pub(super) async fn cluster_size(run: &CheckRun) -> Option<u64> {
     if run.load.is_basic {
         return None;
@@ -111,7 +113,10 @@ pub(super) async fn cluster_size(run: &CheckRun) -> Option<u64> {
     health(&run.master().url).await.ok()?.cluster_size()
 }
 
-/// Whether all secondaries let their connections be dropped.
+/// Checks that all secondaries allow faults, so that their connections can be dropped.
+///
+/// # Errors
+/// When a secondary cannot be reached or refuses.
 pub(super) async fn faults_are_allowed(nodes: &[CheckedNode]) -> anyhow::Result<()> {
     for node in nodes.iter().skip(1) {
         let answer = request(&node.url, Method::GET, paths::FAULTS).await?;
@@ -122,7 +127,7 @@ pub(super) async fn faults_are_allowed(nodes: &[CheckedNode]) -> anyhow::Result<
     Ok(())
 }
 
-/// Drops the connections of one secondary after the other, at random.
+/// Drops the connections of secondaries, one after the other, at random.
 pub(super) async fn disconnects(run: Arc<CheckRun>, every: Option<Duration>) {
     let secondaries = run.nodes().len().saturating_sub(1);
     let Some(every) = every.filter(|_| secondaries > 0) else { return };
@@ -149,7 +154,7 @@ pub(super) async fn clear_faults(run: &CheckRun) -> ClearedFaults {
     for answer in requests.join_all().await {
         match answer.map(|answer| answer.status) {
             Ok(status) if status.is_success() => cleared.nodes += 1,
-            // Where faults are not allowed, there are none.
+            // A node that does not allow faults has none.
             Ok(StatusCode::FORBIDDEN) => {}
             _ => cleared.failed += 1,
         }

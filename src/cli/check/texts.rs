@@ -1,41 +1,44 @@
-//! The texts of a run: each follows from its number, so that a number stands for a text.
+//! The texts of a run: each is derived from its number, so that a number stands for a text.
 //!
-//! Most are short. Some have what readers and writers of JSON, lines and records stumble over, and a few are longer
-//! than a page of the log, or as long as a message may be by default.
+//! Most are short. Some have characters that parsers of JSON, lines and records get wrong, and a
+//! few are longer than a page of the log, or as long as a message may be by default.
 
 use acklog_judge::{MadeTexts, TextOrigin};
 
-/// Length of the longest text, in bytes: the nodes' default limit. A node with a lower one refuses it.
+/// Length of the longest text, in bytes: the nodes' default limit. A node with a lower one refuses
+/// it.
 const LONGEST_BYTES: usize = 1 << 20;
 
-/// Length of the long texts, in bytes: above the 256 KiB of a page and of a run.
+/// Length of the long texts, in bytes: above the 256 KiB of a page and of an append batch.
 const LONG_BYTES: usize = 300 * 1024;
 
-/// The number of the longest text: early enough that short runs have it.
+/// Number of the longest text: early enough that short runs have it.
 const LONGEST: u64 = 200;
 
-/// Numbers of long texts are this far apart. Fewer would miss short runs; more would make the load one of bytes.
+/// Distance between the numbers of long texts. Shorter: the load measures bytes, not messages.
+/// Longer: short runs have none.
 const LONG_EVERY: u64 = 1000;
 
-/// Above this number no text is long: the memory of nodes that keep their log there is not the check's to fill.
+/// Number from which no text is long: the check must not fill the memory of nodes that keep their
+/// log there.
 const LONG_END: u64 = 20_000;
 
-/// Above ASCII, in all lengths of UTF-8, and what some readers take for ends of lines.
+/// Characters above ASCII, in all lengths of UTF-8, and some that parsers take for line ends.
 const FOREIGN: &str =
     " žluťoučký kůň, שלום, 日本語, 😀👩‍👧, e\u{301} \u{85}\u{2028}\u{2029}\u{feff}\u{10ffff}";
 
-/// What is escaped in JSON, or cuts texts short.
+/// Characters that are escaped in JSON, or that cut texts short.
 const CONTROLS: &str = " \"\\/\u{0}\u{1}\u{8}\t\n\u{c}\r\u{1b}\u{1f}\u{7f}<&>";
 
-/// What looks like the end of a list and the beginning of another.
+/// A text that looks like the end of a list and the beginning of another.
 const JSON: &str = " \"}],[{\"id\":0,\"message\":\"\\u0041";
 
 /// The texts of one run.
 #[derive(Debug)]
 pub(super) struct NumberedTexts {
-    /// Begins each of them.
+    /// Prefix of each text.
     prefix: String,
-    /// Whether all of them are short and plain ASCII.
+    /// Whether all texts are short and plain ASCII.
     is_plain: bool,
 }
 
@@ -44,7 +47,7 @@ impl NumberedTexts {
         Self { prefix, is_plain: false }
     }
 
-    /// Returns the same, all of them short and plain ASCII.
+    /// Makes all texts short and plain ASCII.
     pub(super) fn plain(self) -> Self {
         Self { is_plain: true, ..self }
     }
@@ -68,7 +71,7 @@ impl MadeTexts for NumberedTexts {
             _ => 0,
         };
         if text.len() < length {
-            // A text that is cut and one that is shifted differ from it.
+            // Unlike a repeated character, this shows where a text was cut or shifted.
             text.push(' ');
             text.push_str(&"0123456789".repeat(length / 10));
             text.truncate(length);
@@ -87,8 +90,8 @@ impl MadeTexts for NumberedTexts {
     }
 }
 
-/// Appends a text as a JSON string. With `escapes`, each character is written as `\uXXXX`, those above the basic
-/// plane as two.
+/// Appends a text as a JSON string. With `escapes`, each character is written as `\uXXXX`, and
+/// those above the basic plane as two.
 pub(super) fn write_json(out: &mut String, text: &str, escapes: bool) {
     use std::fmt::Write;
 

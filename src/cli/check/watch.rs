@@ -1,4 +1,4 @@
-//! Reading the nodes' lists, while the load runs and once more when it is over.
+//! Reads the nodes' lists, while the load runs and once more when it is over.
 
 mod objects;
 mod rows;
@@ -18,33 +18,34 @@ use crate::cli::client::ToolClient;
 /// Most messages of one read.
 const PAGE_MESSAGES: u64 = 10_000;
 
-/// Pause of a watcher that has read all there is.
+/// Pause of a watcher that has read all messages.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Pause after a read that failed.
 const PAUSE_FAILED: Duration = Duration::from_millis(100);
 
-/// Each read of that number goes back to what was read before.
+/// One read out of this many goes back to messages that were read before.
 const READS_PER_LOOK_BACK: u64 = 20;
 
-/// How often a page is asked for at the end before its node counts as unreadable.
+/// Attempts to read a page at the end before its node counts as unreadable.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// A reader of one node's lists.
+/// A watcher of one node's lists.
 struct ListWatcher<'a> {
     run: &'a CheckRun,
     node: usize,
     client: ToolClient,
 }
 
-/// Reads what is new, and now and then what is old, until it is aborted.
+/// Reads new messages, and now and then old ones, until it is aborted.
 pub(super) async fn watch(run: Arc<CheckRun>, node: usize) {
     let Some(mut reader) = ListWatcher::new(&run, node) else { return };
     let base = run.lock().history.base();
     for round in 1_u64.. {
         let end = run.lock().history.end(node).max(base);
         let looks_back = round.is_multiple_of(READS_PER_LOOK_BACK) && end > base;
-        // The last message once more: a list that became shorter would look like one without news.
+        // The last message is read again: a list that became shorter would look like one without
+        // news.
         let from = match looks_back {
             true => rand::rng().random_range(base..end),
             false => end.saturating_sub(1).max(base),
@@ -57,8 +58,8 @@ pub(super) async fn watch(run: Arc<CheckRun>, node: usize) {
     }
 }
 
-/// Reads the places of the log from before the run that all nodes must show alike, and all that came with the run, up
-/// to `target`.
+/// Reads the log from before the run at the places that all nodes must show alike, then all
+/// messages of the run, up to `target`.
 pub(super) async fn read_all(run: Arc<CheckRun>, node: usize, target: u64) {
     let Some(mut reader) = ListWatcher::new(&run, node) else { return };
     for place in &run.old_places {
@@ -79,12 +80,12 @@ impl<'a> ListWatcher<'a> {
         Some(Self { run, node, client: ToolClient::new(url) })
     }
 
-    /// Reads from one id to another, page by page. What cannot be read is noted.
+    /// Reads from one id to another, page by page. The history notes a page that cannot be read.
     async fn read_range(&mut self, mut from: u64, until: u64, form: ListForm) {
         let mut attempts = 0;
         while from < until {
             match self.read(from, PAGE_MESSAGES.min(until - from), form).await {
-                // What is missing was noted.
+                // The history has noted what is missing.
                 Ok(next) if next == from => return,
                 Ok(next) => (from, attempts) = (next, 0),
                 Err(error) if attempts == ATTEMPTS_MAX => {
@@ -100,10 +101,10 @@ impl<'a> ListWatcher<'a> {
         }
     }
 
-    /// Reads a page and returns the id behind its last message.
+    /// Reads a page and returns the id after its last message.
     ///
     /// # Errors
-    /// When there is no whole answer.
+    /// When the answer is not complete.
     async fn read(&mut self, from: u64, limit: u64, form: ListForm) -> anyhow::Result<u64> {
         let mut read = self.run.lock().history.begin_list(self.node, from, limit);
         let done = self.stream(&mut read, from, limit, form).await;
@@ -125,7 +126,10 @@ impl<'a> ListWatcher<'a> {
         Ok(next)
     }
 
-    /// Hands a page to the history while it arrives; whether the list has come to its end.
+    /// Adds a page to the history while it arrives; returns whether the list is complete.
+    ///
+    /// # Errors
+    /// When the node cannot be reached, or the answer ends early.
     async fn stream(
         &mut self,
         read: &mut ListReading,

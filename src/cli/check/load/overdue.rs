@@ -1,4 +1,4 @@
-//! Time limits that the master lets pass without a word.
+//! Detects timeouts of requests that the master lets pass without an answer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,20 +11,22 @@ use crate::cli::check::check_run::CheckRun;
 use crate::cli::check::mix::OVERTIME;
 use crate::cli::client::ToolClient;
 
-/// Pause between two looks at whether the master answers others.
+/// Pause between two checks of whether the master answers others.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// For how long the master must have answered others: one that stood still has a moment to answer everybody.
+/// Time for which the master must have answered others. After a local stall it needs a moment to
+/// answer everybody.
 const ANSWERS_OTHERS: Duration = Duration::from_secs(3);
 
-/// What came of a request.
+/// The result of a request.
 pub(super) struct CallOutcome {
     pub(super) answer: anyhow::Result<Answer>,
-    /// Whether its time limit was not heeded: there was no answer although the master was at work.
+    /// Whether the master ignored the timeout of the request: it did not answer although it was
+    /// working.
     pub(super) is_overdue: bool,
 }
 
-/// Waits for the answer to a request with this time limit.
+/// Waits for the answer to a request with this timeout.
 pub(super) async fn call_with_limit(
     run: &CheckRun,
     limit: Option<Duration>,
@@ -39,18 +41,18 @@ pub(super) async fn call_with_limit(
         never = look(run, begin + limit, &mut at_work_since) => match never {},
     };
     let is_silent = matches!(answer, Err(CallError::Silent(_)));
-    // Connecting does not count, so that the limit passed that long before now.
+    // Connecting does not count, so that the timeout passed that long ago.
     let passed = Instant::now().checked_sub(OVERTIME);
     let is_overdue = is_silent
         && at_work_since.is_some_and(|since| {
             passed.is_some_and(|passed| since >= passed) && since.elapsed() >= ANSWERS_OTHERS
         })
-        // A machine that starts anew may leave a connection that leads nowhere.
+        // A restarted machine may leave behind a connection that leads nowhere.
         && !run.is_restarted_since(begin);
     CallOutcome { answer: answer.map_err(Into::into), is_overdue }
 }
 
-/// Looks from `begin` on whether the master is at work, and notes since when.
+/// Checks from `begin` on whether the master is working, and notes since when.
 async fn look(run: &CheckRun, begin: Instant, at_work_since: &mut Option<Instant>) -> Infallible {
     sleep_until(begin).await;
     let mut client = ToolClient::new(run.master().url.clone());
@@ -61,9 +63,9 @@ async fn look(run: &CheckRun, begin: Instant, at_work_since: &mut Option<Instant
     }
 }
 
-/// Whether the master answers, and its timers run: they stand still while it is paused.
+/// Returns whether the master answers and its timers run: while it is paused they stand still.
 async fn is_at_work(client: &mut ToolClient) -> bool {
     let Ok(answer) = client.get(paths::FAULTS).await else { return false };
-    // Where faults are not allowed, there are none.
+    // A node that does not allow faults has none.
     !answer.parsed::<Faults>().is_ok_and(|faults| faults.paused)
 }

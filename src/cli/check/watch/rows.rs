@@ -1,4 +1,4 @@
-//! The rows of a listing, in either of its forms, while it arrives.
+//! Parses the rows of a listing, in either form, while it arrives.
 
 use acklog_api::{Message, headers};
 use acklog_client::Lines;
@@ -10,18 +10,18 @@ use super::objects::Objects;
 pub(super) enum ListForm {
     /// One JSON array.
     Array,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Lines,
 }
 
-/// Takes a listing apart.
+/// Splits a listing into its rows.
 pub(super) enum ListRows {
     Array(Objects),
     Lines(Lines),
 }
 
 impl ListForm {
-    /// Returns one of them at random.
+    /// Returns one of the forms at random.
     pub(super) fn any() -> Self {
         if rand::random() { Self::Array } else { Self::Lines }
     }
@@ -33,7 +33,7 @@ impl ListForm {
         }
     }
 
-    /// The header with which it is asked for.
+    /// Returns the `Accept` header that requests this form.
     pub(super) fn accept(self) -> &'static str {
         match self {
             Self::Array => headers::APPLICATION_JSON,
@@ -57,7 +57,8 @@ impl ListRows {
         }
     }
 
-    /// Takes the next piece and hands out each row that is whole with it, or its text where it is none.
+    /// Takes the next piece and passes each row to `take` that is complete with it, or its text if
+    /// it is no message.
     ///
     /// # Errors
     /// When a row is longer than any message can be.
@@ -76,7 +77,7 @@ impl ListRows {
         }
     }
 
-    /// Whether the list has come to its end, as far as that can be told.
+    /// Returns whether the list is complete, as far as its form can tell.
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::Array(objects) => objects.is_whole(),
