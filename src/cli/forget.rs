@@ -34,7 +34,7 @@ pub(super) struct ForgetArgs {
 pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let path = paths::secondary(args.name.as_str());
     let all = &args.target.urls;
-    // Where none can be reached, the request tells that of each.
+    // If none can be reached, the request fails with the reason for each.
     let urls = master_of(all).await.map_or_else(|_| all.clone(), |url| vec![url]);
     let mut clients = ToolClients::new(&urls);
     let patience = Some(READ_TIMEOUT);

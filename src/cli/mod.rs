@@ -1,7 +1,7 @@
-//! `acklog`, the person's tool: a cluster on this machine, and questions to a node.
+//! `acklog`, the user's tool: starts a cluster on this machine, and talks to nodes.
 //!
-//! Results go to standard output, everything else to standard error. Exit status 0 means done,
-//! 1 that a node refused or cannot be reached, 2 that the command line is unusable.
+//! Results go to standard output, everything else to standard error. Exit status 0 means done, 1
+//! that a node refused or cannot be reached, 2 that the command line is unusable.
 
 pub mod bench;
 mod check;
@@ -56,7 +56,8 @@ enum ToolCommand {
     Messages(messages::MessagesArgs),
     /// Print the state of the cluster, or of one secondary, as a table
     Status(status::StatusArgs),
-    /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out of order
+    /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out
+    /// of order
     Check(check::CheckArgs),
     /// Measure how fast a running cluster takes messages; what it sends stays in the log
     Bench(bench::BenchArgs),
@@ -160,20 +161,23 @@ impl<A: Args> ChildArgs<A> {
     }
 }
 
-/// The order to stop of a node that `up` started: it also ends when `up` does.
+/// Returns the stop signals of a node that `up` started: it also stops when `up` ends.
 fn stop_of_child() -> anyhow::Result<StopSignals> {
     StopSignals::install(StopOn::SignalsOrStdinEnd)
 }
 
-/// Runs a command that talks to a node. The connection is driven by a thread of its own, so that
-/// the command may block on its standard input and output.
+/// Runs a command that talks to a node. A thread of its own drives the connection, so that the
+/// command may block on its standard input and output.
+///
+/// # Errors
+/// As the command, and when no thread can be started.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     acklog_threads::ask_for(1).context("cannot start a thread")?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build()?.block_on(command)
 }
 
-/// The exit status of a command, its error told in one line.
+/// Reports the error of a command in one line, and returns its exit status.
 fn finish(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -184,8 +188,8 @@ fn finish(done: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Lets a command that only reads end well when nobody takes its output any more: whoever wrote
-/// `acklog messages | head` has seen enough. Not for `post`, which would leave messages unsent.
+/// Ignores a closed output in a command that only reads: the reader of `acklog messages | head` has
+/// seen enough. Not for `post`, which would leave messages unsent.
 fn seen_enough(done: anyhow::Result<()>) -> anyhow::Result<()> {
     let broken_pipe = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
     match done {

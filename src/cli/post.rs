@@ -1,4 +1,5 @@
-//! `acklog post`: appends messages, one request after the other or as one batch, and tells who acked each.
+//! `acklog post`: appends messages, one request after the other or as one batch, and prints which
+//! nodes acked each.
 
 mod input;
 
@@ -21,11 +22,11 @@ use self::input::{InputTexts, one_batch};
 use super::TargetArgs;
 use super::client::{ToolClients, is_unreachable};
 
-/// What the network may take on top of `--timeout` before the node counts as silent.
+/// Time that the network may take on top of `--timeout` before the node counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long to wait before saying so. Shorter: a line for answers that come anyway. Longer: the user
-/// wonders and presses Ctrl-C, not knowing what that does.
+/// Time after which a line reports that the answer is waited for. Shorter: the line is printed for
+/// answers that come anyway. Longer: the user presses Ctrl-C without knowing what that does.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Flags of `acklog post`.
@@ -48,7 +49,8 @@ pub(super) struct PostArgs {
     #[arg(long, env = "ACKLOG_BATCH", action = ArgAction::SetTrue, value_parser = batch)]
     batch: bool,
 
-    /// Key of the message or batch, 1 to 128 visible ASCII characters: sent again, it is stored once [default: none]
+    /// Key of the message or batch, 1 to 128 visible ASCII characters: sent again, it is stored
+    /// once [default: none]
     #[arg(long, env = "ACKLOG_KEY", value_name = "KEY")]
     key: Option<IdempotencyKey>,
 
@@ -60,7 +62,7 @@ pub(super) struct PostArgs {
     target: TargetArgs,
 }
 
-/// Reads `ACKLOG_BATCH`, which is another flag's variable as well.
+/// Reads `ACKLOG_BATCH`, which `acklog bench` reads as well.
 fn batch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| {
         "it must be true or false (a number is for `acklog bench`, which has a --batch, too)"
@@ -71,14 +73,14 @@ fn batch(text: &str) -> Result<bool, String> {
 /// Posts all messages.
 ///
 /// # Errors
-/// The first thing that goes wrong; the messages behind it are not sent.
+/// At the first failure; the messages after it are not sent.
 pub(super) async fn run(args: &PostArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let (mut stdin, mut notes) = (std::io::stdin().lock(), std::io::stderr());
     run_with(args, &mut stdin, out, &mut notes).await
 }
 
 impl PostArgs {
-    /// What is wrong with the flags as a whole.
+    /// Returns why the flags are unusable together; `None` if they are usable.
     pub(super) fn unusable(&self) -> Option<String> {
         let one = matches!(self.texts.as_slice(), [text] if text != "-");
         (self.key.is_some() && !one && !self.batch).then(|| {
@@ -87,7 +89,7 @@ impl PostArgs {
         })
     }
 
-    /// What one request holds.
+    /// Returns the word for the content of one request.
     fn noun(&self) -> &'static str {
         if self.batch { "batch" } else { "message" }
     }
@@ -115,7 +117,7 @@ async fn run_with(
 struct Poster<'a, N> {
     args: &'a PostArgs,
     clients: ToolClients,
-    /// Where to say that an answer is waited for; none once that was said.
+    /// Output for the line that reports the waiting; `None` once it was printed.
     notes: Option<&'a mut N>,
 }
 
@@ -129,7 +131,7 @@ impl<N: Write> Poster<'_, N> {
         } else if created {
             writeln!(out, "{}", acked_line(&answer)?)?;
         }
-        // Each line when it is true, also where standard output is a pipe.
+        // Flushed after each line, also where standard output is a pipe.
         out.flush()?;
         if !created {
             bail!(answer.detail());
@@ -137,7 +139,10 @@ impl<N: Write> Poster<'_, N> {
         Ok(())
     }
 
-    /// The node's answer; says on the way that it is waited for.
+    /// Returns the node's answer. Reports once if it is slow to come.
+    ///
+    /// # Errors
+    /// When no node can be reached, or the answer is lost.
     async fn answer(&mut self, texts: &[String]) -> anyhow::Result<Answer> {
         let args = self.args;
         let patience = args.timeout.map(|timeout| timeout + PATIENCE);
@@ -150,7 +155,7 @@ impl<N: Write> Poster<'_, N> {
             answer = &mut call => answer,
             () = waits_long(is_waiting), if self.notes.is_some() => {
                 if let Some(notes) = self.notes.take() {
-                    // A reader that is gone is no reason to fail.
+                    // A closed output is no reason to fail.
                     let _ = writeln!(notes, "acklog: {}", waiting_line(args));
                 }
                 call.await
@@ -189,7 +194,7 @@ fn waiting_line(args: &PostArgs) -> String {
     )
 }
 
-/// What to do where the answer to a request is lost.
+/// Returns the advice for a request whose answer is lost.
 fn lost_answer(args: &PostArgs) -> String {
     let noun = args.noun();
     let advice = match args.key {

@@ -1,4 +1,4 @@
-//! `acklog status`: what a node says about itself and its cluster, as a table.
+//! `acklog status`: prints the health of nodes and of the cluster as a table.
 
 use std::io::{IsTerminal, Write};
 
@@ -30,11 +30,11 @@ pub(super) struct StatusArgs {
     target: TargetArgs,
 }
 
-/// Asks each node and prints what it says. A node that refuses does not keep the others from being
-/// asked.
+/// Asks each node for its health and prints it. A node that refuses does not keep the others from
+/// being asked.
 ///
 /// # Errors
-/// When a node refuses, cannot be reached, or is not ready where that is asked for.
+/// When a node refuses, cannot be reached, or is not ready where that is required.
 pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let urls = &args.target.urls;
     let colour = wants_colour(std::io::stdout().is_terminal());
@@ -69,7 +69,10 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
     Ok(())
 }
 
-/// What a node says about itself.
+/// Requests the health of a node.
+///
+/// # Errors
+/// When the node refuses, cannot be reached, or is not ready where that is required.
 async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health)> {
     let path = if args.ready { paths::READY } else { paths::HEALTH };
     let answer = ToolClient::new(url.clone()).get(path).await?;
@@ -85,7 +88,7 @@ async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health
     Ok((answer, health))
 }
 
-/// A row for each node, and below it what the master says.
+/// Formats a row for each node, followed by the master's view of the cluster.
 fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
     let row = |(url, health): &(&NodeUrl, Option<Health>)| {
         let (name, role, state, log_end) = match health {
@@ -117,7 +120,7 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
     text
 }
 
-/// A master's mode, or a secondary's phase.
+/// Returns a master's mode, or a secondary's phase.
 fn state(health: &Health) -> Option<&str> {
     match health {
         Health::Master(health) => health.mode.as_ref().map(Mode::as_str),
@@ -142,7 +145,7 @@ fn rendered(health: &Health, colour: bool) -> String {
     text
 }
 
-/// What the node says about itself: a line for each thing.
+/// Formats the health of a node, one fact a line.
 fn summary(health: &Health) -> String {
     match health {
         Health::Master(master) => {
@@ -163,7 +166,7 @@ fn summary(health: &Health) -> String {
     }
 }
 
-/// What is wrong: a line for each thing.
+/// Formats what is wrong, one problem a line.
 fn troubles(health: &Health) -> String {
     let mut text = String::new();
     if let Some(Disk { state, detail }) = health.disk()
@@ -186,8 +189,8 @@ fn troubles(health: &Health) -> String {
     let is_longer = |refused: &Refused| refused.code == Some(RefusedCode::LongerLog);
     if master.mode == Some(Mode::ReadOnly) && master.refused.iter().any(is_longer) {
         text.push_str(
-            "behind: a secondary has more of this log; was this master put back from an older copy? \
-             Keep that secondary, and see acklog log accept-loss --help\n",
+            "behind: a secondary has more of this log; was this master put back from an older \
+             copy? Keep that secondary, and see acklog log accept-loss --help\n",
         );
     }
     text
@@ -234,7 +237,7 @@ fn master_line(master: &MasterLink) -> String {
     )
 }
 
-/// How a table shows what is not known.
+/// Stands for an unknown value in a table.
 const UNKNOWN: &str = "-";
 
 const COLUMNS: [&str; 9] =
@@ -243,7 +246,7 @@ const COLUMNS: [&str; 9] =
 /// The column whose words are coloured.
 const STATUS_COLUMN: usize = 1;
 
-/// The first columns hold words and stand left, the others numbers and stand right.
+/// The first columns hold words, aligned left; the others hold numbers, aligned right.
 const WORD_COLUMNS: usize = 3;
 
 fn table(secondaries: &[MemberHealth], colour: bool) -> String {
@@ -253,7 +256,7 @@ fn table(secondaries: &[MemberHealth], colour: bool) -> String {
     laid_out(&rows, |column| column < WORD_COLUMNS, colour)
 }
 
-/// Rows as lines of a table: words stand left, numbers right.
+/// Formats rows as a table: words aligned left, numbers right.
 fn laid_out<const N: usize>(
     rows: &[[String; N]],
     is_word: impl Fn(usize) -> bool,
@@ -299,7 +302,8 @@ fn row(secondary: &MemberHealth) -> [String; 9] {
     ]
 }
 
-/// How far it is in joining. One that has a connection and does not answer on it is neither ready nor catching up.
+/// Returns the phase of a member. One that is connected and does not answer is neither ready nor
+/// catching up.
 fn phase(secondary: &MemberHealth) -> String {
     let is_unhealthy = secondary.status == Some(MemberStatus::Unhealthy);
     match &secondary.phase {
@@ -308,7 +312,7 @@ fn phase(secondary: &MemberHealth) -> String {
     }
 }
 
-/// The number of a status' colour on a terminal; only the words of a status have one.
+/// Returns the number of a terminal colour for a status; `None` for other words.
 fn colour_of(cell: &str) -> Option<u8> {
     match cell {
         "healthy" => Some(32),
@@ -326,12 +330,12 @@ fn number(number: Option<u64>) -> String {
     number.map_or(UNKNOWN.to_owned(), |number| number.to_string())
 }
 
-/// A round trip; one on the same machine is shorter than what is shown of it.
+/// Formats a round trip; on one machine it is often shorter than the precision shown.
 fn round_trip(ms: f64) -> String {
     if ms < 0.05 { "<0.1 ms".to_owned() } else { format!("{ms:.1} ms") }
 }
 
-/// A time span as a person says it: `40 ms`, `2.5 s`, `12 min`, `3 h`.
+/// Formats a time span with a fitting unit: `40 ms`, `2.5 s`, `12 min`, `3 h`.
 fn span(ms: f64) -> String {
     match ms / 1000.0 {
         seconds if seconds < 1.0 => format!("{ms:.0} ms"),

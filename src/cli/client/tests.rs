@@ -1,4 +1,4 @@
-//! How the tool dials, and the words in which it says that this failed.
+//! Dialing, and the error messages when it fails.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! `acklog log`: looks into a node's data directory. No node is needed; `verify`, `dump` and `backup` change nothing in
-//! it.
+//! `acklog log`: inspects and repairs a node's data directory. It needs no running node; `verify`,
+//! `dump` and `backup` change nothing in the directory.
 
 mod accept_loss;
 mod backup;
@@ -27,21 +27,25 @@ pub(super) struct LogArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum LogAction {
-    /// Read every byte of a log and print what is there; status 1 and the place where something is damaged
+    /// Read every byte of a log and print what is there; status 1 and the place where something is
+    /// damaged
     Verify(verify::VerifyArgs),
     /// Print messages of a log as lines, as `acklog messages` does
     Dump(dump::DumpArgs),
-    /// Let a master that was put back from an older copy take messages again, without those that it lacks
+    /// Let a master that was put back from an older copy take messages again, without those that it
+    /// lacks
     AcceptLoss(accept_loss::AcceptLossArgs),
     /// Move a secondary's log aside, so that the node fetches everything anew; deletes nothing
     Reset(reset::ResetArgs),
-    /// Copy a log into a new directory, also while its node runs; old segments become hard links where they can
+    /// Copy a log into a new directory, also while its node runs; old segments become hard links
+    /// where they can
     Backup(backup::BackupArgs),
-    /// Repair a stopped node's directory: make its manifest again, take damaged messages from another directory or node
+    /// Repair a stopped node's directory: make its manifest again, take damaged messages from
+    /// another directory or node
     Repair(repair::RepairArgs),
 }
 
-/// Where a node's log is.
+/// The directory with a node's log.
 #[derive(Clone, Debug, Args)]
 struct DataDir {
     /// The node's data directory
@@ -49,12 +53,12 @@ struct DataDir {
     dir: PathBuf,
 }
 
-/// Does what was asked for and returns the exit status: 0 when done, and when the log is whole.
+/// Runs the subcommand and returns the exit status: 0 when it is done and the log is whole.
 pub(super) fn run(args: &LogArgs) -> ExitCode {
     // Buffered: a long log is many short lines.
     let mut out = BufWriter::new(std::io::stdout());
     let done = args.act(&mut out);
-    // What was found stands before what is wrong.
+    // The findings are printed before the error.
     let flushed = out.flush();
     if let (Ok(()), Err(error)) = (&done, &flushed)
         && args.changes()
@@ -66,20 +70,21 @@ pub(super) fn run(args: &LogArgs) -> ExitCode {
     super::finish(super::seen_enough(done.and(flushed.map_err(anyhow::Error::from))))
 }
 
-/// What is told of damage with which a node starts all the same.
+/// Returns the error for damage with which a node starts all the same.
 fn unserved(damage: &OpenError) -> anyhow::Error {
     match damage {
         OpenError::Damaged { path, detail, .. } => anyhow!(
-            "{detail}; a node starts with it all the same, does not serve it, and repairs it when a node \
-             that has it is connected; or stop the node and take what is damaged from another directory \
-             with `acklog log repair {path} --from DIR2`"
+            "{detail}; a node starts with it all the same, does not serve it, and repairs it when \
+             a node that has it is connected; or stop the node and take what is damaged from \
+             another directory with `acklog log repair {path} --from DIR2`"
         ),
         other => anyhow!("{other}"),
     }
 }
 
 impl LogArgs {
-    /// Whether something is changed, so that the exit status must tell whether that was done.
+    /// Returns whether the subcommand changes anything, so that the exit status must say whether it
+    /// did.
     const fn changes(&self) -> bool {
         !matches!(self.action, LogAction::Verify(_) | LogAction::Dump(_))
     }

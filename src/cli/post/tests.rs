@@ -73,7 +73,7 @@ async fn a_batch_is_one_request_and_one_line() {
     done.unwrap();
     assert_eq!(requests, [r#"POST /messages {"messages":["a"]}"#]);
     assert_eq!(out, "id 3, acked by master\n");
-    // More than any node takes: nothing is sent.
+    // Longer than any node takes: nothing is sent.
     let line = "x".repeat(MESSAGE_BYTES_LIMIT) + "\n";
     let lines = line.repeat(BATCH_BYTES_MAX / MESSAGE_BYTES_LIMIT + 1);
     let (requests, _, done) = posted(&["--batch", "-"], &lines, 201, "").await;
@@ -103,7 +103,7 @@ fn args(urls: Vec<super::super::NodeUrl>, key: Option<&str>) -> PostArgs {
     }
 }
 
-/// What the user is told, and word of it.
+/// What was printed for the user, and a signal when something was.
 struct Told(Vec<u8>, Arc<Notify>);
 
 impl Write for Told {

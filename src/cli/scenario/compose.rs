@@ -1,7 +1,7 @@
 //! Nodes as the containers of `docker-compose.yml`, reached through their published ports.
 //!
-//! Names, addresses and ports are those of `docker-compose up`, so only one of both runs at a
-//! time. Cutting a secondary off means taking its container off the network.
+//! Names, addresses and ports are those of `docker-compose up`, so only one of both can run at a
+//! time. A partition takes the secondary's container off the network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,10 +18,10 @@ use super::nodes::{Launch, Nodes, ProgramOutput, Reach};
 use super::wire;
 use crate::cli::NodeUrl;
 
-/// The services of the file, with the ports that they are published on.
+/// The services of the file, with their published ports.
 const SERVICES: [(&str, u16); 3] = [("master", 8000), ("bonnie", 8001), ("clyde", 8002)];
 
-/// The file, which is looked for from the current directory upwards.
+/// The file, looked for from the current directory upwards.
 const FILE: &str = "docker-compose.yml";
 
 /// The network that the file names.
@@ -30,10 +30,10 @@ const NETWORK: &str = "acklog_cluster";
 /// The directory of a node's log inside its container.
 const DATA: &str = "/data";
 
-/// How long a container may take to serve HTTP.
+/// Longest wait for a container to serve HTTP.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Pause between two looks whether it does.
+/// Pause between two checks of whether it does.
 const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// Nodes as containers.
@@ -44,15 +44,15 @@ pub(super) struct Compose {
     folder: tempfile::TempDir,
     running: BTreeSet<NodeName>,
     cut: BTreeSet<NodeName>,
-    /// What earlier containers of each name had to say.
+    /// The log lines of earlier containers of each name.
     earlier: BTreeMap<NodeName, Vec<String>>,
 }
 
 impl Compose {
-    /// Looks whether containers can be started, and builds the image.
+    /// Checks that containers can be started, and builds the image.
     ///
     /// # Errors
-    /// When they cannot, with what to do about it. Nothing is left behind then.
+    /// When they cannot, with advice. Nothing is left behind then.
     pub(super) async fn new() -> anyhow::Result<Self> {
         let here = std::env::current_dir().context("cannot find the current directory")?;
         let path = here.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file());
@@ -81,7 +81,8 @@ impl Compose {
         Ok(Self { docker, file, folder, running, cut, earlier })
     }
 
-    /// What a node of a scenario has other than a user's. Flags win over the file's environment.
+    /// Writes a compose file with the settings of a node in a scenario. Flags win over the
+    /// environment that the file sets.
     fn overriding(&self, launch: &Launch) -> anyhow::Result<PathBuf> {
         let (node, words) = (&launch.node, [launch.program().to_owned()]);
         let words = serde_json::to_string(&[&words, launch.flags.as_slice()].concat())?;
@@ -104,7 +105,7 @@ impl Compose {
         Ok(())
     }
 
-    /// Takes a container away, and keeps what it said.
+    /// Removes a container, and keeps its log lines.
     async fn remove(&mut self, node: &NodeName) -> anyhow::Result<()> {
         if self.docker.is_ours(node.as_str()).await {
             let said = self.docker.logs(node.as_str()).await;
@@ -121,7 +122,7 @@ impl Compose {
         service.map(|(_, port)| NodeUrl::local(port))
     }
 
-    /// The address of a service, as the file has it.
+    /// Returns the address of a service, as written in the file.
     fn address(&self, node: &NodeName) -> anyhow::Result<&str> {
         let service = self.file.split(&format!("\n  {node}:\n")).nth(1);
         let address = service.and_then(|text| text.split("ipv4_address: ").nth(1));
@@ -191,8 +192,8 @@ impl Nodes for Compose {
         self.docker.done(&[word, node.as_str()]).await.map(drop)
     }
 
-    /// Its address, and with it all that is on the way, is gone at once: neither side gets the end
-    /// of a connection to see.
+    /// The address is gone at once, with everything in flight: neither side sees the end of a
+    /// connection.
     async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()> {
         if cut {
             self.docker.done(&["network", "disconnect", NETWORK, node.as_str()]).await?;
@@ -241,7 +242,7 @@ impl Nodes for Compose {
 
     fn reach(&self, node: &NodeName) -> Option<Reach> {
         self.running.get(node)?;
-        // Without its network a container's published port leads nowhere.
+        // Without its network, a container's published port leads nowhere.
         match self.cut.contains(node) {
             true => Some(Reach::Inside),
             false => Self::url(node).map(Reach::Url),

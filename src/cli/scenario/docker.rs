@@ -1,4 +1,4 @@
-//! The programs `docker` and `docker compose` (or `docker-compose`), with a project of their own.
+//! Runs `docker` and `docker compose` (or `docker-compose`) with a project of their own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -9,8 +9,7 @@ use tokio::process::Command;
 
 use super::nodes::ProgramOutput;
 
-/// The settings that `docker-compose.yml` has for people: empty means that a scenario says itself
-/// what it wants.
+/// Settings that `docker-compose.yml` offers to users: empty, so that the scenario decides alone.
 const EMPTIED: [&str; 7] = [
     "ACKLOG_SEND_DELAY",
     "ACKLOG_REQUEST_TIMEOUT",
@@ -21,22 +20,22 @@ const EMPTIED: [&str; 7] = [
     "ACKLOG_ALLOWED_HOSTS",
 ];
 
-/// The user and group of the image, to whom the files of a log belong.
+/// User and group of the image, which own the files of a log.
 const OWNER: &str = ":65532";
 
-/// Docker, and the compose file that is played with.
+/// Docker and the compose file of the nodes.
 pub(super) struct Docker {
     compose: Vec<&'static str>,
     file: PathBuf,
-    /// Its own one each time, so that no scenario ends the containers of another.
+    /// Another name each time, so that no scenario ends the containers of another.
     project: String,
 }
 
 impl Docker {
-    /// Looks for the programs and an engine that answers.
+    /// Finds the programs and checks that an engine answers.
     ///
     /// # Errors
-    /// When one is missing, with what to do about it.
+    /// When one is missing, with advice.
     pub(super) async fn find(file: PathBuf) -> anyhow::Result<Self> {
         let has = async |words: &[&str]| {
             run(words, None).await.is_ok_and(|output| output.status.success())
@@ -57,7 +56,7 @@ impl Docker {
         Ok(Self { compose, file, project })
     }
 
-    /// Runs compose with further files. Its error output comes with its output.
+    /// Runs compose with further files. Its error output follows its output.
     ///
     /// # Errors
     /// When it cannot be run.
@@ -85,10 +84,10 @@ impl Docker {
         Ok(ProgramOutput { status, output: text })
     }
 
-    /// Runs docker, which must succeed. Returns what it printed.
+    /// Runs docker and returns its output.
     ///
     /// # Errors
-    /// When it fails, with what it says.
+    /// When it fails, with its error output.
     pub(super) async fn done(&self, words: &[&str]) -> anyhow::Result<String> {
         succeeded(run(&[&["docker"], words].concat(), None).await?, words)
     }
@@ -108,8 +107,8 @@ impl Docker {
         succeeded(copied, &words).map(drop)
     }
 
-    /// The compose project that a container belongs to, empty where none; no value where there is
-    /// no such container.
+    /// Returns the compose project of a container, empty if it has none; `None` if there is no such
+    /// container.
     pub(super) async fn project_of(&self, container: &str) -> Option<String> {
         let format = r#"{{index .Config.Labels "com.docker.compose.project"}}"#;
         let words = ["inspect", "--type", "container", "--format", format, container];
@@ -125,13 +124,13 @@ impl Docker {
         state.is_ok_and(|state| state.trim() == "true")
     }
 
-    /// The log lines of a container.
+    /// Returns the log lines of a container.
     pub(super) async fn logs(&self, container: &str) -> Vec<String> {
         let Ok(output) = run(&["docker", "logs", container], None).await else { return Vec::new() };
         String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect()
     }
 
-    /// Takes a volume of the project away, if it is there.
+    /// Removes a volume of the project, if it exists.
     ///
     /// # Errors
     /// When docker cannot be run.
@@ -140,13 +139,13 @@ impl Docker {
         self.done(&["volume", "rm", "--force", &volume]).await.map(drop)
     }
 
-    /// Takes away all containers, volumes and networks of the project.
+    /// Removes all containers, volumes and networks of the project.
     pub(super) async fn end(&self) {
         let filter = format!("label=com.docker.compose.project={}", self.project);
         let found = self.done(&["ps", "-aq", "--filter", &filter]).await.unwrap_or_default();
         let containers: Vec<_> = found.lines().collect();
         if !containers.is_empty() {
-            // What cannot be taken away now is told by `down`.
+            // `down` reports what cannot be removed now.
             let _ = self.done(&[&["rm", "-f"], containers.as_slice()].concat()).await;
         }
         match self.compose(&[], true, &["down", "-v"]).await {
@@ -157,7 +156,7 @@ impl Docker {
     }
 }
 
-/// The exit status that `docker wait` prints.
+/// Parses the exit status that `docker wait` prints.
 pub(super) fn code_of(printed: &str) -> Option<i32> {
     printed.trim().parse().ok()
 }
@@ -168,7 +167,7 @@ fn succeeded(output: Output, words: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A command that a Ctrl-C does not reach: this program ends it, or lets it end.
+/// Creates a command that a Ctrl-C does not reach: this program ends it, or lets it end.
 fn command(words: &[&str]) -> anyhow::Result<Command> {
     let (program, args) = words.split_first().context("no program")?;
     let mut command = Command::new(program);

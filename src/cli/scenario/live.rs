@@ -1,4 +1,4 @@
-//! Scenarios with real nodes: what is done to them, and clients that wait beside it.
+//! Plays scenarios against real nodes; clients wait in the background.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,18 +19,18 @@ use super::nodes::{Launch, Nodes, Reach, is_master};
 use super::{files, wire};
 use crate::cli::NodeUrl;
 
-/// Time between two looks at a condition. Longer: what comes true is noticed later. Shorter: nodes
-/// are asked more than they work.
+/// Pause between two checks of a condition. Shorter: nodes are kept busy with requests. Longer: a
+/// condition is noticed later.
 const LOOKS_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a secondary that is started may take until the master counts on it.
+/// Longest wait for a secondary to join.
 const JOINING: Duration = Duration::from_secs(40);
 
-/// How long the next step waits for the master to take a message, so that messages get their ids
+/// Longest wait of the next step for the master to take a message, so that messages get their ids
 /// in the order of the steps.
 const TAKING: Duration = Duration::from_millis(500);
 
-/// Time between two looks whether it has.
+/// Pause between two checks of whether it has.
 const TAKING_PAUSE: Duration = Duration::from_millis(2);
 
 /// Lines of each node's log that a failure shows.
@@ -40,7 +40,7 @@ mod acting;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, Answered>>>;
 
-/// A cluster of real nodes that scenarios are played against.
+/// A cluster of real nodes.
 pub(super) struct Live<N> {
     runtime: Runtime,
     nodes: N,
@@ -50,15 +50,15 @@ pub(super) struct Live<N> {
     answers: Answers,
     clients: BTreeMap<Ticket, AbortHandle>,
     tickets: u64,
-    /// The nodes whose processes stand still: they would be asked in vain.
+    /// Nodes whose processes are stopped: they would not answer.
     paused: Vec<NodeName>,
     /// Whether the cluster that a scenario begins with was started.
     is_begun: bool,
 }
 
 impl<N: Nodes> Live<N> {
-    /// Returns a cluster without nodes; its first action starts the master. When `stopped` becomes
-    /// true, whatever goes on is given up.
+    /// Creates a cluster without nodes; its first action starts the master. When `stopped` becomes
+    /// true, the run is given up.
     pub(super) fn new(runtime: Runtime, nodes: N, stopped: watch::Receiver<bool>) -> Self {
         Self {
             runtime,
@@ -80,7 +80,7 @@ impl<N: Nodes> Live<N> {
         self.runtime.block_on(self.nodes.end());
     }
 
-    /// Does something to the nodes, unless the run is ended.
+    /// Does something to the nodes, unless the run is interrupted.
     fn with<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut N) -> anyhow::Result<T>,
@@ -89,7 +89,7 @@ impl<N: Nodes> Live<N> {
         self.runtime.block_on(unless(stopped, work(nodes)))
     }
 
-    /// Asks a node by its URL.
+    /// Sends a request to a node by its URL, unless the run is interrupted.
     fn ask<T>(
         &mut self,
         node: &NodeName,
@@ -105,7 +105,7 @@ impl<N: Nodes> Live<N> {
         }
     }
 
-    /// Runs a client beside everything else.
+    /// Runs a client in the background.
     fn client<R: Future<Output = Answer> + Send + 'static>(
         &mut self,
         request: impl FnOnce(NodeUrl) -> R,
@@ -126,7 +126,7 @@ impl<N: Nodes> Live<N> {
         ticket
     }
 
-    /// Waits until the master has taken the message, or has answered, or a moment has passed.
+    /// Waits until the master has taken the message or has answered, or for a moment.
     fn taken(&mut self, ticket: Ticket, before: u64) -> Result<(), Trouble> {
         let Some(Reach::Url(url)) = self.nodes.reach(&master()) else { return Ok(()) };
         let answers = Arc::clone(&self.answers);
@@ -140,7 +140,7 @@ impl<N: Nodes> Live<N> {
             }
         };
         let taken = async {
-            // One that takes longer is a matter of the steps that follow.
+            // The steps that follow deal with a master that takes longer.
             let _ = timeout(TAKING, taken).await;
             Ok(())
         };
@@ -325,7 +325,7 @@ impl<N: Nodes> Backend for Live<N> {
     }
 }
 
-/// What comes of `work`, unless the run is ended first.
+/// Returns the result of `work`, unless the run is interrupted first.
 async fn unless<T>(
     stopped: &mut watch::Receiver<bool>,
     work: impl Future<Output = anyhow::Result<T>>,

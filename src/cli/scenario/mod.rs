@@ -1,8 +1,8 @@
 //! `acklog scenario`: plays a text file of steps, against real nodes or in virtual time.
 //!
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
-//! and `compose` (over `docker`) start; `wire` asks them, `proxy` stands between them, `files`
-//! changes their files.
+//! and `compose` (over `docker`) start; `wire` sends requests to them, `proxy` stands between them,
+//! `files` changes their files.
 
 mod compose;
 mod docker;
@@ -31,7 +31,7 @@ use self::processes::Processes;
 use super::faults::seed;
 use crate::server::run::{StopOn, StopSignals};
 
-/// How this program is called where something is wrong.
+/// The program's name in error messages.
 const PROGRAM: &str = "acklog scenario";
 
 /// Exit status: the file cannot be read, or needs what the backend lacks.
@@ -40,7 +40,7 @@ const UNUSABLE: u8 = 2;
 /// Exit status after a Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
 
-/// The seed of a simulation with which the traces in the files were recorded.
+/// The seed with which the traces in the files were recorded.
 const RECORDED_SEED: u64 = 0;
 
 /// Flags of `acklog scenario`.
@@ -78,9 +78,9 @@ struct RunArgs {
 
 /// Why a scenario was not played to its end.
 enum PlayFailure {
-    /// It cannot be played; what is wrong.
+    /// It cannot be played, for this reason.
     Unusable(String),
-    /// A step did not hold; what was seen, and what may explain it.
+    /// A step did not hold: what was seen, and what may explain it.
     Broken {
         what: String,
         words: String,
@@ -132,7 +132,7 @@ fn play(args: &RunArgs) -> Result<(), PlayFailure> {
     }
 }
 
-/// A runtime, and a value that becomes true when somebody ends this program.
+/// Creates a runtime, and a value that becomes true when the user ends this program.
 fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
     acklog_threads::ask_for(1).context("cannot start a thread")?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -145,7 +145,7 @@ fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
     runtime.spawn(async move {
         signals.stopped().await;
         sender.send_replace(true);
-        // Kept open: a receiver would take its end for an end of this program.
+        // Kept alive: a receiver would take a dropped sender for the end of this program.
         std::future::pending::<()>().await;
     });
     Ok((runtime, stopped))
@@ -169,7 +169,7 @@ fn play_against(
         return Err(PlayFailure::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
     }
     let mut out = std::io::stdout();
-    // Who reads it may have seen enough; the scenario is played to its end all the same.
+    // A closed output is no reason to stop: the scenario is played to its end.
     let story = |text: &str| drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     let Err(broken) = player.play(script, recorded, story) else { return Ok(()) };
     match broken.trouble {

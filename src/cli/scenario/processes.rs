@@ -1,5 +1,5 @@
 //! Nodes as processes of this machine, on free ports, with a proxy between each secondary and the
-//! master. They end with the scenario, however that ends.
+//! master. They end when the scenario ends, in whatever way.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -24,14 +24,14 @@ use super::nodes::{Launch, Nodes, ProgramOutput, Reach, is_master, only_simulate
 use super::proxy::Proxy;
 use crate::cli::NodeUrl;
 
-/// How long a node may take to serve HTTP, and to end when it is told to. Longer: a node that
-/// hangs keeps the scenario. Shorter: a busy machine is taken for a node that hangs.
+/// Longest wait for a node to serve HTTP, and to end after a signal. Shorter: a busy machine is
+/// taken for a node that hangs. Longer: a node that hangs holds up the scenario.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Lines of each node's log that are kept for a failure's report.
+/// Lines of each node's log that are kept for the report of a failure.
 const LINES_MAX: usize = 400;
 
-/// A node's log lines, as far as they are of use.
+/// The last log lines of a node, and the ports that it reported.
 #[derive(Debug, Default)]
 struct NodeOutput {
     last: VecDeque<String>,
@@ -43,7 +43,7 @@ struct NodeOutput {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    /// Its end tells the node to stop, so that none outlives this process.
+    /// Closing it stops the node, so that none outlives this process.
     _stdin: Option<ChildStdin>,
     lines: Arc<Mutex<NodeOutput>>,
     /// Changes with every line.
@@ -60,16 +60,16 @@ pub(super) struct Processes {
     proxies: BTreeMap<NodeName, Proxy>,
     /// The secondaries whose connections are held back for a moment.
     held: Vec<NodeName>,
-    /// The last lines of each node's earlier lives.
+    /// The last lines of each node's earlier processes.
     earlier: BTreeMap<NodeName, Vec<String>>,
     master_port: Arc<AtomicU16>,
 }
 
 impl Processes {
-    /// Returns no nodes yet.
+    /// Creates a set without nodes.
     ///
     /// # Errors
-    /// When this program's own file is not known, or there is no room for files.
+    /// When this program's own file is not known, or no directory can be made.
     pub(super) fn new() -> anyhow::Result<Self> {
         let executable = std::env::current_exe().context("cannot find this program's own file")?;
         let folder = tempfile::Builder::new().prefix("acklog-scenario-").tempdir();
@@ -108,7 +108,7 @@ impl Processes {
             command.arg("--data-dir").arg(self.directory(node));
         }
         command.args(&launch.flags);
-        // What a user sets for nodes of their own is not meant for these.
+        // Variables that a user sets for nodes of their own are not meant for these.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }
@@ -127,7 +127,7 @@ impl Processes {
         Ok(Process { child, _stdin, lines, news: heard, reading, url: None })
     }
 
-    /// Keeps the last words of a process that has ended.
+    /// Keeps the last lines of a process that has ended.
     async fn bury(&mut self, node: &NodeName, mut process: Process) {
         process.has_said_all().await;
         let earlier = self.earlier.entry(node.clone()).or_default();
@@ -143,6 +143,9 @@ impl Processes {
 
 impl Process {
     /// Waits until it serves HTTP.
+    ///
+    /// # Errors
+    /// When it ends instead, with its last line.
     async fn serves(&mut self) -> anyhow::Result<()> {
         loop {
             if let Some(port) = lock(&self.lines).http {
@@ -162,7 +165,7 @@ impl Process {
     /// Waits for the last line of a process that has ended.
     async fn has_said_all(&mut self) {
         if !self.reading.is_finished() {
-            // What comes later than that is not missed.
+            // Later lines are not missed.
             let _ = timeout(START_TIMEOUT, &mut self.reading).await;
         }
     }
@@ -218,7 +221,7 @@ impl Nodes for Processes {
             process.ended().await?;
             self.bury(node, process).await;
             for (name, proxy) in &self.proxies {
-                // One that is held back for a moment is told of the end afterwards.
+                // One that is held back sees the end after the release.
                 if (name == node || is_master(node)) && !self.held.contains(name) {
                     proxy.forget_connections();
                 }
@@ -365,7 +368,7 @@ async fn read_lines(stderr: ChildStderr, lines: Arc<Mutex<NodeOutput>>, news: wa
     }
 }
 
-/// The port of the address that stands behind a text.
+/// Returns the port of the address that follows a text.
 fn port_behind(line: &str, text: &str) -> Option<u16> {
     let address = line.split_once(text)?.1.split(' ').next()?;
     address.rsplit_once(':')?.1.parse().ok()

@@ -1,5 +1,5 @@
-//! Stands between a secondary and its master, so that the way between them can be cut without
-//! either being told.
+//! A proxy between a secondary and its master, so that the network between them can be cut without
+//! either side noticing the end of a connection.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -25,12 +25,13 @@ pub(super) struct Proxy {
 
 #[derive(Debug)]
 struct ProxyState {
-    /// The master's port, which is another one after its restart.
+    /// The master's port, which changes with its restart.
     target: Arc<AtomicU16>,
-    /// Whether bytes pass; what connections that begin now heed.
+    /// Whether bytes pass; new connections subscribe to it.
     gate: Mutex<watch::Sender<bool>>,
     connections: Mutex<JoinSet<()>>,
-    /// Gates that stay closed: of connections of which one end was killed while the way was cut.
+    /// Gates that stay closed: of connections of which one end was killed while the network was
+    /// cut.
     closed: Mutex<Vec<watch::Sender<bool>>>,
 }
 
@@ -38,7 +39,7 @@ impl Proxy {
     /// Listens on a free port and forwards to the port that `target` has when a connection comes.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is free.
     pub(super) async fn start(target: Arc<AtomicU16>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
@@ -56,12 +57,12 @@ impl Proxy {
         self.port
     }
 
-    /// Lets nothing pass from here on: connections stay open, new ones get nowhere.
+    /// Lets nothing pass from now on: connections stay open, new ones get nowhere.
     pub(super) fn cut(&self) {
         lock(&self.state.gate).send_replace(false);
     }
 
-    /// Lets pass what was held back, and all that comes.
+    /// Lets everything pass again, including what was held back.
     pub(super) fn heal(&self) {
         lock(&self.state.gate).send_replace(true);
     }
@@ -71,8 +72,8 @@ impl Proxy {
         *lock(&self.state.gate).borrow()
     }
 
-    /// One end is gone: where the way was cut, the other one is never told of the end of its
-    /// connections, nor gets what was on the way.
+    /// Notes that one end was killed. If the network is cut, the other end never sees the end of
+    /// its connections, nor receives what was in flight.
     pub(super) fn forget_connections(&self) {
         let mut gate = lock(&self.state.gate);
         if !*gate.borrow() {
@@ -81,7 +82,7 @@ impl Proxy {
         }
     }
 
-    /// Closes all connections; both ends learn of it.
+    /// Closes all connections; both ends notice.
     pub(super) fn disconnect(&self) {
         lock(&self.state.connections).abort_all();
     }
@@ -101,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn listen(listener: TcpListener, state: Arc<ProxyState>) {
     loop {
         let Ok((near, _)) = listener.accept().await else {
-            // It concerns a client that has gone again, or passes when others go.
+            // The error concerns a client that has gone again, or passes when others go.
             tokio::task::yield_now().await;
             continue;
         };
@@ -109,7 +110,7 @@ async fn listen(listener: TcpListener, state: Arc<ProxyState>) {
         let mut connections = lock(&state.connections);
         while connections.try_join_next().is_some() {}
         connections.spawn(async move {
-            // Its end is all that there is to know about it.
+            // Its end needs no report.
             let _ = connection(near, &target, gate).await;
         });
     }
@@ -122,7 +123,7 @@ async fn connection(
 ) -> io::Result<()> {
     open(&mut gate).await?;
     let far = TcpStream::connect((Ipv4Addr::LOCALHOST, target.load(Ordering::SeqCst))).await?;
-    // As it came: no waiting for more bytes to send along.
+    // Forwarded as it came, without waiting for more bytes.
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
@@ -130,7 +131,7 @@ async fn connection(
     tokio::try_join!(there, copy(far_in, near_out, gate)).map(drop)
 }
 
-/// Copies until one side has ended, and tells the other.
+/// Copies until one side has ended, and then ends the other.
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -139,7 +140,7 @@ async fn copy(
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = from.read(&mut buffer).await;
-        // An end, or an error, passes as bytes do: not while the way is cut.
+        // An end, or an error, is held back as bytes are while the network is cut.
         open(&mut gate).await?;
         match buffer.get(..read?).unwrap_or_default() {
             [] => return to.shutdown().await,

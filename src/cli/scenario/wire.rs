@@ -1,5 +1,4 @@
-//! What a scenario asks of real nodes over HTTP, and how their answers are read. All of its
-//! requests are here.
+//! All HTTP requests of scenarios to real nodes, and the parsing of their answers.
 
 use std::time::Duration;
 
@@ -18,8 +17,8 @@ use hyper::{Method, StatusCode};
 use crate::cli::NodeUrl;
 use crate::cli::client::ToolClient;
 
-/// How long a node may take to answer what it answers from memory. Longer: a node that hangs is
-/// noticed later. Shorter: one on a busy machine is taken for one that hangs.
+/// Longest wait for an answer that a node gives from memory. Shorter: a busy machine is taken for a
+/// node that hangs. Longer: a node that hangs is noticed later.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends a message and waits for its answer.
@@ -41,7 +40,7 @@ pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
     answer(ToolClient::new(url).call(Method::POST, paths::MESSAGES, key, body, None).await)
 }
 
-/// Waits for a message that is there.
+/// Waits for a stored message.
 pub(super) async fn wait(
     url: NodeUrl,
     id: u64,
@@ -83,7 +82,7 @@ fn answer(got: Result<acklog_client::Answer, CallError>) -> Answer {
     }
 }
 
-/// Returns what a node shows.
+/// Reads the messages of a node.
 ///
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
@@ -94,7 +93,7 @@ pub(super) async fn messages(url: NodeUrl) -> anyhow::Result<Shown> {
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Reads messages from lines of JSON, as the tool prints them.
+/// Parses messages from lines of JSON, as the tool prints them.
 ///
 /// # Errors
 /// When a line is no message.
@@ -107,7 +106,7 @@ fn row(message: Message<'_>) -> (u64, String) {
     (message.id, message.message.into_owned())
 }
 
-/// Returns what a node tells about itself.
+/// Reads the health of a node.
 ///
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
@@ -117,7 +116,7 @@ pub(super) async fn health(url: NodeUrl) -> anyhow::Result<NodeHealth> {
     read_health(&answer.body, answer.status.is_success())
 }
 
-/// Reads a node's health from JSON.
+/// Parses a node's health from JSON.
 ///
 /// # Errors
 /// When it is none.
@@ -179,7 +178,7 @@ pub(super) async fn set_faults(url: NodeUrl, faults: &Faults) -> anyhow::Result<
     ask(url, Method::PUT, paths::FAULTS, body).await.map(drop)
 }
 
-/// Has a node close its connections to other nodes.
+/// Makes a node close its connections to other nodes.
 ///
 /// # Errors
 /// When the node refuses or cannot be reached.
@@ -187,7 +186,7 @@ pub(super) async fn drop_connections(url: NodeUrl) -> anyhow::Result<()> {
     ask(url, Method::POST, paths::FAULTS_DISCONNECT, String::new()).await.map(drop)
 }
 
-/// Has the master forget a secondary. Returns what it says.
+/// Makes the master forget a secondary. Returns its answer.
 ///
 /// # Errors
 /// When the master cannot be reached.
@@ -210,7 +209,7 @@ async fn ask(
     }
 }
 
-/// Returns a word of the contract as text; empty where it is missing.
+/// Returns a word of the HTTP contract as text; empty if it is missing.
 fn word<W: ToString>(word: Option<W>) -> String {
     word.map(|word| word.to_string()).unwrap_or_default()
 }

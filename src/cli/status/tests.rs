@@ -1,4 +1,4 @@
-//! What `status` prints of what nodes say.
+//! The tables that `status` prints.
 
 use super::*;
 use crate::cli::test_node::{LocalNode, TestNode};

@@ -1,4 +1,4 @@
-//! Has the nodes of `up` fail on purpose, as was typed.
+//! Injects faults into the nodes of `up`, as the user typed.
 
 use acklog_api::{Faults, FaultsRequest, paths};
 use acklog_client::{Answer, READ_TIMEOUT};

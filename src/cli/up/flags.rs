@@ -1,4 +1,4 @@
-//! Deals the flags behind `--` to the kinds of nodes that have them.
+//! Distributes the flags after `--` to the kinds of nodes that have them.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory, Parser};
 
 use crate::config::{MasterConfig, SecondaryConfig};
 
-/// What `up` decides itself; given twice they would contradict each other.
+/// Flags that `up` sets itself; given twice they would contradict each other.
 const OWN_FLAGS: [&str; 9] = [
     "name",
     "bind",
@@ -30,11 +30,11 @@ pub(super) struct NodeFlags {
     pub(super) secondary: Vec<String>,
 }
 
-/// Deals out `--flag value`, `--flag=value` and flags without a value.
+/// Distributes `--flag value`, `--flag=value` and flags without a value.
 ///
 /// # Errors
-/// When no node has a flag, `up` sets it itself, a time has no unit, or there is something else than
-/// flags. Nodes take a bare number for milliseconds, and people who type one mean seconds.
+/// When no node has a flag, `up` sets it itself, a time has no unit, or an argument is no flag.
+/// Nodes read a bare number as milliseconds, and users who type one mean seconds.
 pub(super) fn distribute(flags: &[String]) -> Result<NodeFlags, String> {
     let (master, secondary) = (MasterConfig::command(), SecondaryConfig::command());
     let mut node_flags = NodeFlags::default();
@@ -61,7 +61,7 @@ pub(super) fn distribute(flags: &[String]) -> Result<NodeFlags, String> {
         };
         let mut words = vec![given.clone()];
         if *takes_value && name == long {
-            // A missing value is left to the node's own check.
+            // The node checks for a missing value.
             words.extend(rest.next().cloned());
         }
         let value = long.split_once('=').map(|(_, value)| value);
@@ -79,7 +79,7 @@ pub(super) fn distribute(flags: &[String]) -> Result<NodeFlags, String> {
     Ok(node_flags)
 }
 
-/// Puts flags of nodes that stand before the `--` of `up` behind it: most people try that first.
+/// Moves flags of nodes that precede the `--` of `up` behind it: most users try that first.
 pub(in crate::cli) fn with_dashes(args: Vec<OsString>) -> Vec<OsString> {
     #[derive(Parser)]
     struct Own {
@@ -118,13 +118,13 @@ pub(in crate::cli) fn with_dashes(args: Vec<OsString>) -> Vec<OsString> {
     before
 }
 
-/// Whether a flag of this command takes a value; `None` when it has no such flag.
+/// Returns whether a flag of this command takes a value; `None` when it has no such flag.
 fn takes_value(command: &Command, name: &str) -> Option<bool> {
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
     Some(arg.get_action().takes_values())
 }
 
-/// Whether a flag of this command takes a time, or a range of times.
+/// Returns whether a flag of this command takes a time, or a range of times.
 fn takes_time(command: &Command, name: &str) -> bool {
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
     let names = arg.and_then(|arg| arg.get_value_names()).unwrap_or_default();
@@ -189,7 +189,8 @@ mod tests {
             let error = dealt(flags).unwrap_err();
             assert!(error.contains("has no unit: write "), "{error}");
         }
-        // Other numbers are no times, and what is no time at all is told by the node that has the flag.
+        // Other numbers are no times; a value that is no time at all is reported by the node with
+        // the flag.
         dealt(&["--http-workers", "2", "--cluster-size=3", "--store-delay", "soon"]).unwrap();
     }
 

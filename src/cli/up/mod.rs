@@ -1,7 +1,7 @@
-//! `acklog up`: a whole cluster on this machine, as child processes of one program.
+//! `acklog up`: runs a whole cluster on this machine, as child processes of one program.
 //!
-//! `plan` decides what to start, `child` holds one process, `output` writes their lines,
-//! `typing` understands what a person types, and this file lets them act on each other.
+//! `plan` decides what to start, `child` holds one process, `output` writes the lines, `typing`
+//! parses what a user types, and this file connects them.
 
 mod child;
 mod fault;
@@ -32,24 +32,24 @@ use super::client::ToolClient;
 use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
 use crate::server::run::{StopOn, StopSignals};
 
-/// The place of the master among the nodes.
+/// Index of the master among the nodes.
 const MASTER: usize = 0;
 
-/// How long the nodes may take to be ready before `up` says which are not and goes on: far more
-/// than starting takes, so that what is not ready then waits for something.
+/// Longest wait for the nodes to be ready before `up` names those that are not and goes on. Far
+/// longer than starting takes, so that a node that is late waits for something.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause between two looks whether a node is ready.
+/// Pause between two checks of whether a node is ready.
 const READY_POLL: Duration = Duration::from_millis(50);
 
-/// How long nodes may take to end cleanly. They promise to do it in this time themselves.
+/// Longest wait for nodes to end cleanly: the time in which they promise to.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Time after which a further signal asks to kill what has not ended. Before that it is the same
-/// order: `timeout` sends it to the process and to its group.
+/// Time after which a further signal kills the nodes that have not ended. Before that it is the
+/// same request: `timeout` sends it to the process and to its group.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// How long the system may take to end a killed process.
+/// Longest wait for the system to end a killed process.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
 /// Flags of `acklog up`.
@@ -85,7 +85,7 @@ fn secondaries(text: &str) -> Result<u16, String> {
     number.ok_or_else(|| format!("it must be a whole number from 0 to {SECONDARIES_MAX}"))
 }
 
-/// Runs the cluster until it is told to end, and returns the exit status.
+/// Runs the cluster until a signal ends it, and returns the exit status.
 pub(super) fn run(args: UpArgs) -> ExitCode {
     let signals = StopSignals::install(StopOn::Signals);
     let plan = match UpPlan::new(&args) {
@@ -111,7 +111,7 @@ fn run_plan(plan: UpPlan, mut signals: StopSignals) -> anyhow::Result<ExitCode> 
         cluster.end(&mut signals).await;
         status
     });
-    // With it go the tasks that still hold a printer.
+    // This drops the tasks that still hold a printer.
     drop(runtime);
     output.finish();
     Ok(status)
@@ -121,7 +121,7 @@ struct UpNode {
     plan: NodePlan,
     prefix: String,
     running: Option<Running>,
-    /// A person asked for its end, so that it is no failure.
+    /// The user killed it, so that its end is no failure.
     killed: bool,
 }
 
@@ -132,11 +132,11 @@ struct UpCluster {
     printer: Printer,
     ended: mpsc::Receiver<Ended>,
     ended_sender: mpsc::Sender<Ended>,
-    /// The nodes are not all up yet: a death ends `up` too.
+    /// Not all nodes are ready yet: the end of one ends `up` too.
     starting: bool,
-    /// Somebody may still type.
+    /// Standard input is still open.
     typing: bool,
-    /// When `up` began, in milliseconds since 1970: the clock of all nodes.
+    /// Time at which `up` began, in milliseconds since 1970: the clock of all nodes.
     since: u128,
 }
 
@@ -150,7 +150,7 @@ impl UpCluster {
             killed: false,
         };
         let nodes: Vec<_> = plan.nodes.iter().zip(prefixes).map(node).collect();
-        // Room for the end of each node: none of them ever waits for being heard.
+        // Capacity for the end of each node, so that no child waits to report it.
         let (ended_sender, ended) = mpsc::channel(nodes.len().max(1));
         let (starting, typing) = (true, true);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -194,7 +194,7 @@ impl UpCluster {
         }
     }
 
-    /// Starts a node; tells and returns `false` when that fails.
+    /// Starts a node. Reports a failure and returns `false` then.
     fn start(&mut self, number: usize) -> bool {
         let Some(node) = self.nodes.get_mut(number) else { return false };
         let lines = (self.printer.clone(), node.prefix.clone());
@@ -214,7 +214,7 @@ impl UpCluster {
         }
     }
 
-    /// Tells that a node has ended; `false` when the cluster cannot go on.
+    /// Reports that a node has ended; returns `false` when the cluster cannot go on.
     fn has_ended(&mut self, ended: Ended) -> bool {
         let Some(node) = self.nodes.get_mut(ended.node) else { return true };
         node.running = None;
@@ -286,8 +286,7 @@ impl UpCluster {
         }
     }
 
-    /// Does what was typed beside everything else, and tells where it fails. Where it does not, the
-    /// node's own log tells of it.
+    /// Runs a request in the background and reports its failure. Its success is in the node's log.
     fn tell_done(
         &self,
         name: String,
@@ -301,8 +300,8 @@ impl UpCluster {
         });
     }
 
-    /// Ends all nodes: asks first, and kills what has not ended in time or when a person asks
-    /// once more.
+    /// Ends all nodes: terminates them, and kills those that have not ended in time or when the
+    /// user asks again.
     async fn end(&mut self, signals: &mut StopSignals) {
         let begun = Instant::now();
         for (signal, grace) in [(Signal::TERM, STOP_GRACE), (Signal::KILL, KILL_GRACE)] {
@@ -341,7 +340,7 @@ fn names_of<'a>(nodes: impl IntoIterator<Item = &'a NodePlan>) -> String {
     names.join(", ")
 }
 
-/// Waits until all nodes are ready, and returns the names of those that are not in time.
+/// Waits until all nodes are ready, and returns the names of those that are late.
 async fn all_ready(nodes: Vec<NodePlan>) -> Vec<String> {
     let deadline = Instant::now() + READY_TIMEOUT;
     let mut late = Vec::new();

@@ -1,6 +1,6 @@
-//! The one place that writes to the terminal while the cluster runs, line by line.
+//! The only writer to the terminal while the cluster runs, line by line.
 //!
-//! A thread of its own: a terminal that takes nothing must not keep `up` from ending its
+//! It is a thread of its own: a terminal that is blocked must not keep `up` from ending its
 //! children.
 
 use std::io::{self, IsTerminal, Write};
@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 
 use crate::telemetry::{wants_colour, with_coloured_level};
 
-/// Lines that wait for the terminal. When it is full, the children's logs wait in their pipes,
-/// and behind these each child drops lines by itself.
+/// Lines that can wait for the terminal. When the buffer is full, the children's logs back up in
+/// their pipes, and then each child drops lines.
 const LINES_MAX: usize = 1024;
 
-/// How long the last lines may take at the end.
+/// Longest wait for the last lines at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Terminal colours of the nodes, in turn.
@@ -26,7 +26,7 @@ enum TerminalLine {
     Err(String),
 }
 
-/// A way to write lines. Cheap to clone.
+/// A handle for writing lines. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Printer {
     lines: mpsc::Sender<TerminalLine>,
@@ -44,13 +44,13 @@ impl Output {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system's: it has no thread to give.
+    /// When the system has no thread left.
     pub(super) fn start() -> io::Result<Self> {
         let (sender, mut lines) = mpsc::channel(LINES_MAX);
         let (end, ended) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("output".to_owned()).spawn(move || {
             while let Some(line) = lines.blocking_recv() {
-                // A reader that is gone is no reason to end the cluster.
+                // A closed output is no reason to end the cluster.
                 let _ = match line {
                     TerminalLine::Out(text) => {
                         write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush())
@@ -68,7 +68,8 @@ impl Output {
         self.printer.clone()
     }
 
-    /// Waits until all is written, for a second at most. All other printers must be gone.
+    /// Waits until everything is written, for a second at most. All other printers must have been
+    /// dropped.
     pub(super) fn finish(self) {
         drop(self.printer);
         let _ = self.ended.recv_timeout(FLUSH_TIMEOUT);
@@ -76,18 +77,19 @@ impl Output {
 }
 
 impl Printer {
-    /// Writes a line of `up` itself to standard error. Never waits: while the terminal takes
-    /// nothing, the line is dropped.
+    /// Writes a line of `up` itself to standard error. Never waits: while the terminal is blocked,
+    /// the line is dropped.
     pub(super) fn say(&self, text: &str) {
         let _ = self.lines.try_send(TerminalLine::Err(format!("up: {}\n", escaped(text))));
     }
 
-    /// Writes text to standard output. Never waits.
+    /// Writes text to standard output. Never waits: while the terminal is blocked, the text is
+    /// dropped.
     pub(super) fn show(&self, text: String) {
         let _ = self.lines.try_send(TerminalLine::Out(text));
     }
 
-    /// Writes a line of a node's log to standard error, and waits until there is room.
+    /// Writes a line of a node's log to standard error. Waits while the buffer is full.
     pub(super) async fn log(&self, prefix: &str, line: &str) {
         let line = escaped(line);
         let line = if self.colour { with_coloured_level(&line) } else { line.into_owned() };
@@ -95,7 +97,7 @@ impl Printer {
     }
 }
 
-/// What stands before each line of a node: its name, as wide as the widest.
+/// Returns the prefix of each node's lines: its name, as wide as the widest.
 pub(super) fn prefixes<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
     let colour = wants_colour(io::stderr().is_terminal());
     prefixes_with(names, colour)

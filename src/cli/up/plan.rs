@@ -1,4 +1,4 @@
-//! What `up` starts: names, ports and flags of every node, checked before anything runs.
+//! Plans what `up` starts: names, ports and flags of every node, checked before anything runs.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,7 +10,7 @@ use super::flags::{NodeFlags, distribute};
 use crate::config::{MasterConfig, SecondaryConfig, Stop, parse_node, port_range_end};
 use crate::telemetry::UP_FILTER;
 
-/// How this program is called where its command line is at fault.
+/// The program's name in errors about its command line.
 pub(super) const PROGRAM: &str = "acklog up";
 
 /// Address of every node: `up` is for one machine.
@@ -23,7 +23,7 @@ pub(super) struct UpPlan {
     comm_port: u16,
     /// Number of nodes, including the master.
     pub(super) cluster_size: u16,
-    /// Faults can be asked of the nodes.
+    /// Whether the nodes allow faults.
     pub(super) allow_faults: bool,
 }
 
@@ -32,12 +32,12 @@ pub(super) struct UpPlan {
 pub(super) struct NodePlan {
     pub(super) name: String,
     pub(super) http_port: u16,
-    /// The command line of the child behind the executable: a subcommand and its flags.
+    /// The child's command line after the executable: a subcommand and its flags.
     pub(super) args: Vec<String>,
 }
 
 impl UpPlan {
-    /// Works out what to start.
+    /// Plans what to start.
     ///
     /// # Errors
     /// When a flag is unusable; nothing has been started then.
@@ -57,7 +57,7 @@ impl UpPlan {
             let name = node_name(number);
             let mut args = Vec::new();
             let comm_port = ports.comm.to_string();
-            // What was asked for stands last and so wins: only --cluster-size is in both.
+            // The user's flags come last and so win; only --cluster-size is in both.
             let (program, extra) = if number == 0 {
                 args.push(flag("comm-bind", &ADDRESS.to_string()));
                 args.push(flag("comm-port", &comm_port));
@@ -74,7 +74,7 @@ impl UpPlan {
             args.push(flag("name", &name));
             args.push(flag("bind", &ADDRESS.to_string()));
             args.push(flag("http-port", &http_port.to_string()));
-            // Its own one: two nodes in one directory would refuse each other.
+            // A directory for each node: two nodes refuse to share one.
             args.extend(data_dir.map(|dir| flag("data-dir", &format!("{dir}/{name}"))));
             if !is_log_chosen {
                 args.push(flag("log", UP_FILTER));
@@ -90,7 +90,10 @@ impl UpPlan {
         }
     }
 
-    /// Reads each node's flags as the node will, and takes over what they change.
+    /// Parses each node's flags as the node will, and adopts what they change.
+    ///
+    /// # Errors
+    /// When a node would not take them.
     fn check(mut self) -> Result<Self, Stop> {
         for (number, node) in self.nodes.iter().enumerate() {
             if number > 0 {
@@ -104,8 +107,8 @@ impl UpPlan {
         Ok(self)
     }
 
-    /// Looks whether all ports are free. A node that finds its port taken says so too; this
-    /// tells it before another program on that port is mistaken for the node.
+    /// Checks that all ports are free. A node that finds its port in use reports that too; this
+    /// reports it before another program on that port is mistaken for the node.
     ///
     /// # Errors
     /// When a port is in use.
@@ -121,7 +124,7 @@ impl UpPlan {
         Ok(())
     }
 
-    /// What a person can try, in lines.
+    /// Returns the lines that show a user what to try.
     pub(super) fn guide(&self) -> String {
         let url = |node: &NodePlan| format!("http://{ADDRESS}:{}", node.http_port);
         let mut text = String::from("\nThe cluster runs:");
@@ -172,7 +175,7 @@ impl Ports {
             (args.http_port..=last).collect()
         };
         let comm = match args.comm_port {
-            // Asked for together they would be distinct; apart, one may be handed out twice.
+            // Ports that are chosen in one call differ; those of two calls may be the same.
             0 => loop {
                 let free = free_ports(1)?;
                 if let Some(&port) = free.first().filter(|port| !http.contains(port)) {
@@ -189,8 +192,8 @@ impl Ports {
     }
 }
 
-/// Ports that are free at this moment. The nodes could find free ones by themselves, but then
-/// nobody else would know them.
+/// Returns ports that are free at this moment. The nodes could choose free ones themselves, but
+/// then `up` would not know them.
 fn free_ports(count: u16) -> Result<Vec<u16>, String> {
     let free = || -> std::io::Result<Vec<u16>> {
         // All are held until all are found, so that none is found twice.

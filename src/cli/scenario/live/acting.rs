@@ -1,4 +1,4 @@
-//! What is done to the nodes, step by step.
+//! The actions of a scenario on real nodes.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ impl<N: Nodes> Live<N> {
         self.with(async |nodes| nodes.start(&launch).await.with_context(|| node.to_string()))
     }
 
-    /// Kills those that run.
+    /// Kills those of the nodes that are running.
     pub(super) fn kill(&mut self, nodes: &[NodeName]) -> Result<(), Trouble> {
         let running = self.nodes.running();
         let nodes: Vec<_> = nodes.iter().filter(|node| running.contains(node)).cloned().collect();
