@@ -1,6 +1,6 @@
-//! The ceiling for HTTP: a bare hyper server that parses the JSON of an append and answers, and does nothing else; or,
-//! asked with `GET /BYTES/FRAME`, streams that many ready-made bytes in frames of that size. The yardstick for
-//! `scripts/bench` and `scripts/bench-reads`. Usage: `bare_hyper ADDRESS [THREADS]`.
+//! The ceiling for HTTP: a bare hyper server that parses the JSON of an append, answers, and does
+//! nothing else. `GET /BYTES/FRAME` streams that many ready-made bytes in frames of that size. The
+//! yardstick for `scripts/bench` and `scripts/bench-reads`. Usage: `bare_hyper ADDRESS [THREADS]`.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a node lets hyper buffer of a connection, in bytes.
+/// Bytes of a connection that a node lets hyper buffer.
 const BUFFER_BYTES: usize = 128 * 1024;
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct Append {
     message: String,
 }
 
-/// Bytes that cost nothing to make: the same ones in each frame.
+/// A body whose bytes cost nothing to make: the same ones in each frame.
 struct ReadyMade {
     frame: Bytes,
     left: usize,
@@ -38,14 +38,13 @@ impl ReadyMade {
     }
 }
 
+type NextFrame = Poll<Option<Result<Frame<Bytes>, Infallible>>>;
+
 impl Body for ReadyMade {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> NextFrame {
         let bytes = self.frame.len().min(self.left);
         self.left -= bytes;
         Poll::Ready((bytes > 0).then(|| Ok(Frame::data(self.frame.slice(..bytes)))))
@@ -73,7 +72,7 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
 
 async fn serve(stream: TcpStream) {
     let io = TokioIo::new(stream);
-    // Fails when the client goes away.
+    // Fails when the client closes the connection.
     let _ = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(io, service_fn(answer))

@@ -1,5 +1,6 @@
-//! etcd: `Put`, or a `Txn` of puts for a batch, over gRPC, which is HTTP/2 with protocol buffers. The requests are made
-//! beforehand; only the keys change from one to the next, so that each message stays.
+//! etcd: `Put`, or a `Txn` of puts for a batch, over gRPC, which is HTTP/2 with protocol buffers.
+//! The requests are made beforehand; only the keys change from one to the next, so that each
+//! message is kept.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,18 +15,18 @@ use crate::pool::{ConnectionPool, SharedConnection};
 use crate::wire::{connect, refused};
 
 const KEY_BYTES: usize = 16;
-/// Kinds of fields: a text or a message, by its number in the request.
+/// Numbers of the fields in the request.
 const PUT_KEY: u8 = 1;
 const PUT_VALUE: u8 = 2;
 const TXN_SUCCESS: u8 = 2;
 const OPERATION_PUT: u8 = 2;
 
-/// A member of the cluster: best the one that leads.
+/// A member of the cluster: best the leader.
 pub(crate) struct Etcd {
     address: String,
     method: &'static str,
     body: Vec<u8>,
-    /// Where the keys are in the body.
+    /// Offsets of the keys in the body.
     keys: Arc<[usize]>,
     clients: AtomicU32,
     pool: ConnectionPool<Connection>,
@@ -33,14 +34,14 @@ pub(crate) struct Etcd {
 
 impl Etcd {
     pub(crate) fn new(address: String, message: &str, batch: usize, shared_by: usize) -> Self {
-        // No key holds this, so that they are found.
+        // No key contains this, so that the places of the keys are found.
         let blank = [0xff; KEY_BYTES];
         let put = [field(PUT_KEY, &blank), field(PUT_VALUE, message.as_bytes())].concat();
         let (method, request) = match batch {
             1 => ("Put", put),
             _ => ("Txn", field(TXN_SUCCESS, &field(OPERATION_PUT, &put)).repeat(batch)),
         };
-        // Not compressed, and so long.
+        // Not compressed, and the length.
         let length = u32::try_from(request.len()).unwrap_or(u32::MAX);
         let body = [&[0][..], &length.to_be_bytes(), &request].concat();
         let keys = memchr::memmem::find_iter(&body, &blank).collect();
@@ -100,12 +101,12 @@ impl SharedConnection for Connection {
 async fn open(address: &str) -> Result<Connection, RequestFailure> {
     let stream = connect(address).await?;
     let (requests, connection) = h2::client::handshake(stream).await.map_err(failed)?;
-    // It ends with its connection; what went wrong is told to whoever waits for an answer.
+    // The task ends with its connection; a client that waits for an answer gets the error.
     let task = tokio::spawn(async move { connection.await.ok() }).abort_handle();
     Ok(Connection { requests, task })
 }
 
-/// One client.
+/// A client.
 pub(crate) struct EtcdClient {
     requests: SendRequest<Bytes>,
     head: Request<()>,

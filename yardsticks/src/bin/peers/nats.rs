@@ -1,8 +1,9 @@
-//! NATS JetStream: a message is published with an inbox of our own as its reply address, and the stream's leader sends
-//! the ack there once a majority of its three replicas has the message. The protocol is lines.
+//! NATS JetStream: a message is published with our own inbox as its reply address, and the stream's
+//! leader sends the ack there once a majority of its three replicas has the message. The protocol
+//! is lines.
 //!
-//! Clients may share connections: what they publish at the same time is then written together. An ack finds its client
-//! by the last word of its subject.
+//! Clients may share connections: what they publish at the same time is then written together. The
+//! last word of an ack's subject names its client.
 
 use std::str::from_utf8;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +15,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::pool::{ConnectionPool, SharedConnection};
 use crate::wire::{Wire, refused};
 
-/// Without `verbose` a publish is not answered by the server itself; with `no_responders` it tells at once that there
-/// is no stream.
+/// Without `verbose` the server itself does not answer a publish; with `no_responders` it reports
+/// at once that there is no stream.
 const CONNECT: &str =
     "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nPING\r\n";
 
@@ -25,7 +26,7 @@ const TOGETHER_MAX: usize = 64;
 /// The ack of one message, or why there is none.
 type Ack = Result<(), RequestFailure>;
 
-/// A server of the cluster: best the one that leads the stream.
+/// A server of the cluster: best the leader of the stream.
 pub(crate) struct Nats {
     address: String,
     message: String,
@@ -49,7 +50,7 @@ impl Nats {
         tokio::spawn(async move {
             let ended = serve(wire, written, &clients).await;
             for client in clients.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-                // A client that has gone needs no word.
+                // A client that has gone needs no error.
                 let _ = client.send(ended.clone());
             }
         });
@@ -86,7 +87,8 @@ impl SharedConnection for Connection {
     }
 }
 
-/// Writes requests, and gives acks to their clients, until the connection or the last client is gone.
+/// Writes requests and forwards acks to their clients, until the connection or the last client is
+/// gone.
 async fn serve(
     mut wire: Wire,
     mut requests: UnboundedReceiver<Bytes>,
@@ -121,18 +123,18 @@ async fn serve(
     }
 }
 
-/// What a server says.
+/// A message from the server.
 enum Said {
     Ack {
         client: usize,
         ack: Ack,
     },
     Ping,
-    /// Which servers the cluster has now.
+    /// The servers that the cluster has now.
     News,
 }
 
-/// What comes first in the bytes, and how many bytes it has; `None` until it is there.
+/// Parses the first message in the bytes and returns its length; `None` until it is complete.
 fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, RequestFailure> {
     let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(None) };
     let (line, rest) = bytes.split_at(end + 1);
@@ -158,7 +160,7 @@ fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, RequestFailure> {
     Ok(Some((end + 1 + length + 2, Said::Ack { client, ack })))
 }
 
-/// One client.
+/// A client.
 pub(crate) struct NatsClient {
     request: Bytes,
     write: UnboundedSender<Bytes>,

@@ -1,21 +1,21 @@
-//! Connections that several clients share, as clients within one process may where the protocol tells their answers
-//! apart: servers then read and write more at a time, and do more.
+//! Connections that several clients share, as clients within one process may if the protocol tells
+//! their answers apart: servers then read and write more at a time, and do more.
 
 use std::future::Future;
 
 use acklog::cli::bench::engine::RequestFailure;
 use tokio::sync::Mutex;
 
-/// What clients are given connections from.
+/// The pool from which clients get their connections.
 pub(crate) struct ConnectionPool<C> {
-    /// The newest connection, and how many clients it was given to.
+    /// The newest connection, and the number of clients that have it.
     newest: Mutex<Option<(C, usize)>>,
     clients_max: usize,
 }
 
 /// A connection that clients share.
 pub(crate) trait SharedConnection: Clone {
-    /// Whether it takes another request.
+    /// Returns whether the connection takes another request.
     fn is_open(&self) -> bool;
 }
 
@@ -24,7 +24,7 @@ impl<C: SharedConnection> ConnectionPool<C> {
         Self { newest: Mutex::new(None), clients_max }
     }
 
-    /// The newest connection, or one that is made now.
+    /// Returns the newest connection, or makes one when it has enough clients.
     ///
     /// # Errors
     /// When none can be made.

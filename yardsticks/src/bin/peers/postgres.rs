@@ -1,5 +1,5 @@
-//! PostgreSQL: a prepared `INSERT … RETURNING id`, a transaction of its own for each request. Messages of its protocol
-//! are a kind, a length, and what it says.
+//! PostgreSQL: a prepared `INSERT … RETURNING id`, with a transaction for each request. Messages of
+//! its protocol are a kind, a length, and the content.
 
 use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
@@ -28,9 +28,9 @@ impl Postgres {
         let begin = counted(
             [&VERSION.to_be_bytes()[..], b"user\0postgres\0database\0postgres\0\0"].concat(),
         );
-        // A statement of that name, with no types told.
+        // A statement of that name, with no types given.
         let parse = format!("append\0{statement}\0\0\0").into_bytes();
-        // No portal's name, no formats, one parameter, no formats of what is returned.
+        // No portal's name, no formats, one parameter, no formats of the result.
         let bind = [b"\0append\0\0\0\0\x01", &counted_text(&parameter)[..], b"\0\0"].concat();
         let sync = tagged(b'S', Vec::new());
         Self {
@@ -45,13 +45,13 @@ impl Postgres {
     }
 }
 
-/// The bytes behind their length, which counts itself.
+/// Returns the bytes with their length before them, which counts itself.
 fn counted(bytes: Vec<u8>) -> Vec<u8> {
     let length = i32::try_from(bytes.len() + 4).unwrap_or(i32::MAX);
     [&length.to_be_bytes()[..], &bytes].concat()
 }
 
-/// A parameter: here the length does not count itself.
+/// Returns a parameter with its length before it, which does not count itself.
 fn counted_text(text: &str) -> Vec<u8> {
     let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
     [&length.to_be_bytes()[..], text.as_bytes()].concat()
@@ -74,7 +74,7 @@ impl LoadTarget for Postgres {
     }
 }
 
-/// One connection.
+/// A connection.
 pub(crate) struct PostgresConnection {
     wire: Wire,
     request: Bytes,
@@ -91,7 +91,7 @@ impl LoadConnection for PostgresConnection {
     }
 }
 
-/// Reads until the server is ready for more; returns how many rows came.
+/// Reads until the server is ready for more; returns the number of rows.
 async fn answer(wire: &mut Wire) -> Result<usize, RequestFailure> {
     let mut rows = 0;
     loop {
@@ -102,7 +102,7 @@ async fn answer(wire: &mut Wire) -> Result<usize, RequestFailure> {
         match kind {
             b'Z' => return Ok(rows),
             b'D' => rows += 1,
-            // Its fields are texts behind a letter each, with zeros between.
+            // Its fields are texts, each after a letter, with zeros between.
             b'E' => return Err(refused(body)),
             b'R' if body != [0; 4] => return Err(refused(b"it asks for a password")),
             _ => {}

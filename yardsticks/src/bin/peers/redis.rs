@@ -1,12 +1,12 @@
-//! Redis: `XADD` to a stream, then `WAIT` for its replicas, written together. Its protocol is RESP: lines, and texts
-//! that announce their length.
+//! Redis: `XADD` to a stream, then `WAIT` for its replicas, written together. Its protocol is RESP:
+//! lines, and texts with their length before them.
 
 use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 
 use crate::wire::{Wire, refused};
 
-/// How many replicas must have a message.
+/// Replicas that must have a message.
 const REPLICAS: usize = 2;
 
 /// A Redis master with replicas.
@@ -40,7 +40,7 @@ impl LoadTarget for Redis {
     }
 }
 
-/// One connection.
+/// A connection.
 pub(crate) struct RedisConnection {
     wire: Wire,
     request: Bytes,
@@ -61,7 +61,7 @@ impl LoadConnection for RedisConnection {
     }
 }
 
-/// Reads one answer: its number, where it is one, or the length of its text.
+/// Reads one answer; returns its number, or the length of its text.
 async fn answer(wire: &mut Wire) -> Result<usize, RequestFailure> {
     let line = wire.line().await?;
     let (kind, number) = line.split_first().unwrap_or((&b'-', b"an empty answer"));
