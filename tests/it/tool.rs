@@ -106,7 +106,7 @@ fn a_check_of_too_little_does_not_say_that_all_is_well() {
     let checked = acklog(&master, &["check", "--messages", "20", "--senders", "2"]);
     assert_eq!(checked.status.code(), Some(1), "{checked:?}");
     let told = text(&checked.stdout);
-    assert!(told.ends_with("\nno violation, in too little to judge by\n"), "{told}");
+    assert!(told.ends_with("\nno violation, but too few answers to judge by\n"), "{told}");
 }
 
 #[test]
@@ -252,6 +252,6 @@ fn what_was_done_and_cannot_be_told_is_done() {
     let backup = command.args(["log", "backup"]).args([&dir, &target]).stdout(full).env_clear();
     let done = backup.output().unwrap();
     assert_eq!(done.status.code(), Some(0));
-    assert!(text(&done.stderr).contains("it is done, but cannot be told"));
+    assert!(text(&done.stderr).contains("done, but the output cannot be written"));
     assert!(target.join("manifest").exists());
 }

@@ -211,7 +211,7 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
         Some(most) if report.answered > 0 => {
             bail!("{} failed; most often: {}", report.failed, most.line())
         }
-        Some(most) => bail!("no request was answered as it should be: {}", most.line()),
+        Some(most) => bail!("no request succeeded: {}", most.line()),
         None if report.answered > 0 => Ok(()),
         None => bail!("no request was answered in the time that was measured"),
     }

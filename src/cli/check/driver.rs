@@ -201,7 +201,7 @@ async fn run_load(
         (all_sent, restart) = both => Loaded { all_sent, restart },
         () = interrupted() => {
             clear_line();
-            let text = "the load ends early; once more, and the check ends without a report";
+            let text = "the load ends early; press Ctrl-C again to end the check without a report";
             let _ = writeln!(std::io::stderr(), "{text}");
             Loaded { all_sent: false, restart: None }
         }

@@ -86,7 +86,10 @@ async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
 }
 
 fn no_node(url: &NodeUrl) -> String {
-    format!("GET {url}{}: no node's; --basic checks other programs", paths::HEALTH)
+    format!(
+        "GET {url}{}: not the answer of an acklog node; --basic checks other programs",
+        paths::HEALTH
+    )
 }
 
 fn end(health: &Health, url: &NodeUrl) -> anyhow::Result<u64> {

@@ -240,7 +240,7 @@ impl CheckReport {
     fn print_violations(&self, out: &mut impl Write) -> std::io::Result<()> {
         match self.violations {
             0 if self.is_enough => return writeln!(out, "no violation"),
-            0 => return writeln!(out, "no violation, in too little to judge by"),
+            0 => return writeln!(out, "no violation, but too few answers to judge by"),
             1 => writeln!(out, "1 violation:")?,
             count => writeln!(out, "{count} violations:")?,
         }

@@ -64,7 +64,7 @@ pub(super) fn run(args: &LogArgs) -> ExitCode {
         && args.changes()
         && error.kind() != ErrorKind::BrokenPipe
     {
-        config::last_line(format!("acklog: it is done, but cannot be told: {error}"));
+        config::last_line(format!("acklog: done, but the output cannot be written: {error}"));
         return ExitCode::SUCCESS;
     }
     super::finish(super::seen_enough(done.and(flushed.map_err(anyhow::Error::from))))

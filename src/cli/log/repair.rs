@@ -75,7 +75,7 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
             1 => "1 message".to_owned(),
             count => format!("{count} messages"),
         };
-        writeln!(out, "took {messages}: a checksum proves that what was taken fits")?;
+        writeln!(out, "took {messages}, checked against the checksums")?;
     }
     if !repaired.manifest && repaired.segments.is_empty() {
         writeln!(out, "nothing is damaged")?;

@@ -259,8 +259,8 @@ impl UpCluster {
             Typed::Fault(..) | Typed::Heal if !self.plan.allow_faults => {
                 self.printer.say("faults are off: start with `acklog up --allow-faults`");
             }
-            Typed::Fault(MASTER, Fault::Slow(_)) => {
-                self.printer.say("only a secondary takes its time to store: slow one of these");
+            TypedCommand::Fault(MASTER, Fault::Slow(_)) => {
+                self.printer.say("only a secondary has a store delay: slow one of them");
             }
             Typed::Fault(number, fault) => match self.nodes.get(number) {
                 Some(node) if node.running.is_some() => {
