@@ -2,11 +2,12 @@
 //!
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
 //! and `compose` (over `docker`) start; `wire` sends requests to them, `proxy` stands between them,
-//! `files` changes their files.
+//! `files` changes their files. `invariants` reports what a simulation breaks.
 
 mod compose;
 mod docker;
 mod files;
+mod invariants;
 mod live;
 mod nodes;
 mod processes;
@@ -119,6 +120,7 @@ fn play(args: &RunArgs) -> Result<(), PlayFailure> {
     if args.simulate {
         let seed = args.seed.unwrap_or(RECORDED_SEED);
         let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
+        invariants::exit_when_broken(&file, seed);
         return play_against(&mut Simulated::new(seed), &file, &script, recorded);
     }
     let unusable = |error: anyhow::Error| PlayFailure::Unusable(format!("{error:#}"));

@@ -143,7 +143,8 @@
 //! On real nodes a step takes a moment: what depends on less than that between two steps is a
 //! matter of chance there. Waiting for a fact (`wait-until`, `within=`) is certain, `run D`
 //! followed by `logs` is not. A simulated master that is paused still takes messages from clients.
-//! The simulation ends with a panic where an invariant of the protocol is broken.
+//! Where an invariant of the protocol is broken, the simulation panics; `acklog scenario` reports
+//! that and ends with status 1, as where an expectation does not hold.
 
 mod action;
 mod args;
