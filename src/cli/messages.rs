@@ -12,7 +12,7 @@ use hyper::StatusCode;
 
 use super::TargetArgs;
 use super::client::ToolClients;
-use super::selection::MessageSelection;
+use super::message_selection::MessageSelection;
 
 /// Messages per page. Fewer: a request for little. More: a slow reader keeps a stream of the node
 /// open for longer.

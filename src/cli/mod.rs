@@ -9,10 +9,11 @@ mod client;
 mod faults;
 mod forget;
 mod log;
+mod message_selection;
 mod messages;
 mod post;
 mod scenario;
-mod selection;
+
 mod status;
 mod up;
 mod url;

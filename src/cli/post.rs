@@ -23,11 +23,11 @@ use super::TargetArgs;
 use super::client::{ToolClients, is_unreachable};
 
 /// Time that the network may take on top of `--timeout` before the node counts as silent.
-const PATIENCE: Duration = Duration::from_secs(5);
+const NETWORK_MARGIN: Duration = Duration::from_secs(5);
 
 /// Time after which a line reports that the answer is waited for. Shorter: the line is printed for
 /// answers that come anyway. Longer: the user presses Ctrl-C without knowing what that does.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET_TIME: Duration = Duration::from_secs(1);
 
 /// Flags of `acklog post`.
 #[derive(Clone, Debug, Args)]
@@ -145,11 +145,11 @@ impl<N: Write> Poster<'_, N> {
     /// When no node can be reached, or the answer is lost.
     async fn answer(&mut self, texts: &[String]) -> anyhow::Result<Answer> {
         let args = self.args;
-        let patience = args.timeout.map(|timeout| timeout + PATIENCE);
+        let answer_timeout = args.timeout.map(|timeout| timeout + NETWORK_MARGIN);
         let body = serde_json::to_vec(&request_body(args, texts))?.into();
         let key = args.key.as_ref().map(IdempotencyKey::as_str);
         let is_waiting = self.clients.is_waiting();
-        let call = self.clients.call(Method::POST, paths::MESSAGES, key, body, patience);
+        let call = self.clients.call(Method::POST, paths::MESSAGES, key, body, answer_timeout);
         tokio::pin!(call);
         let answer = tokio::select! {
             answer = &mut call => answer,
@@ -168,11 +168,11 @@ impl<N: Write> Poster<'_, N> {
     }
 }
 
-/// Waits until a node has had a request for [`QUIET`] without an answer; connecting does not count.
+/// Waits until a node has had a request for [`QUIET_TIME`] without an answer; connecting does not count.
 async fn waits_long(mut is_waiting: watch::Receiver<bool>) {
     while is_waiting.wait_for(|is_waiting| *is_waiting).await.is_ok() {
         tokio::select! {
-            () = sleep(QUIET) => return,
+            () = sleep(QUIET_TIME) => return,
             _ = is_waiting.wait_for(|is_waiting| !is_waiting) => {}
         }
     }
@@ -221,14 +221,14 @@ fn request_body<'a>(args: &PostArgs, texts: &'a [String]) -> AppendRequest<'a> {
 }
 
 fn acked_line(answer: &Answer) -> anyhow::Result<String> {
-    let told: Appended =
+    let appended: Appended =
         answer.parsed().context("the answer does not tell of a message: is this a node?")?;
-    let id = told.id;
-    let ids = match told.count {
+    let id = appended.id;
+    let ids = match appended.count {
         Some(count) if count > 1 => format!("ids {id} to {}", id.saturating_add(count - 1)),
         _ => format!("id {id}"),
     };
-    Ok(format!("{ids}, acked by {}", escaped(&told.acked_by.join(", "))))
+    Ok(format!("{ids}, acked by {}", escaped(&appended.acked_by.join(", "))))
 }
 
 #[cfg(test)]

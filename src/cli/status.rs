@@ -58,7 +58,7 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
     if !args.json {
         let text = match nodes.as_slice() {
             [(_, Some(health))] if urls.len() == 1 => rendered(health, colour),
-            nodes => of_several(nodes, colour),
+            nodes => several_nodes(nodes, colour),
         };
         out.write_all(text.as_bytes())?;
     }
@@ -89,7 +89,7 @@ async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health
 }
 
 /// Formats a row for each node, followed by the master's view of the cluster.
-fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
+fn several_nodes(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
     let row = |(url, health): &(&NodeUrl, Option<Health>)| {
         let (name, role, state, log_end) = match health {
             Some(health) => {
@@ -102,7 +102,7 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
     };
     let heads = ["NAME", "ROLE", "STATE", "LOG END", "URL"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heads).chain(nodes.iter().map(row)).collect();
-    let mut text = laid_out(&rows, |column| column != 3, |_, _| None);
+    let mut text = align_columns(&rows, |column| column != 3, |_, _| None);
     for health in nodes.iter().filter_map(|(_, health)| health.as_ref()) {
         match health {
             Health::Master(_) => {
@@ -110,9 +110,9 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
                 text.push_str(&rendered(health, colour));
             }
             Health::Secondary(_) => {
-                let troubles = troubles(health);
-                if !troubles.is_empty() {
-                    text.push_str(&format!("\n{}:\n{troubles}", word(health.name())));
+                let problems = problems(health);
+                if !problems.is_empty() {
+                    text.push_str(&format!("\n{}:\n{problems}", word(health.name())));
                 }
             }
         }
@@ -154,10 +154,10 @@ fn summary(health: &Health) -> String {
                 let (healthy, required) = (number(quorum.healthy), number(quorum.required));
                 text.push_str(&format!("quorum: {healthy} healthy of {required} required\n"));
             }
-            text + &troubles(health)
+            text + &problems(health)
         }
         Health::Secondary(secondary) => {
-            let mut text = secondary_head(secondary) + &troubles(health);
+            let mut text = secondary_head(secondary) + &problems(health);
             if let Some(master) = &secondary.master {
                 text.push_str(&master_line(master));
             }
@@ -167,7 +167,7 @@ fn summary(health: &Health) -> String {
 }
 
 /// Formats what is wrong, one problem a line.
-fn troubles(health: &Health) -> String {
+fn problems(health: &Health) -> String {
     let mut text = String::new();
     if let Some(Disk { state, detail }) = health.disk()
         && *state != Some(DiskState::Ok)
@@ -178,7 +178,7 @@ fn troubles(health: &Health) -> String {
     let Health::Master(master) = health else { return text };
     for refused in &master.refused {
         let when = match refused.last_seen_ms {
-            Some(ms) => format!("{} ago", span(ms as f64)),
+            Some(ms) => format!("{} ago", time_span(ms as f64)),
             None => "before this start".to_owned(),
         };
         let name = word(refused.name.as_deref());
@@ -253,11 +253,11 @@ fn table(secondaries: &[MemberHealth], colour: bool) -> String {
     let heads = COLUMNS.map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heads).chain(secondaries.iter().map(row)).collect();
     let colour = |column, cell: &str| colour_of(cell).filter(|_| colour && column == STATUS_COLUMN);
-    laid_out(&rows, |column| column < WORD_COLUMNS, colour)
+    align_columns(&rows, |column| column < WORD_COLUMNS, colour)
 }
 
 /// Formats rows as a table: words aligned left, numbers right.
-fn laid_out<const N: usize>(
+fn align_columns<const N: usize>(
     rows: &[[String; N]],
     is_word: impl Fn(usize) -> bool,
     colour: impl Fn(usize, &str) -> Option<u8>,
@@ -298,7 +298,9 @@ fn row(secondary: &MemberHealth) -> [String; 9] {
         number(secondary.in_flight),
         number(secondary.retries),
         secondary.rtt_ms.map_or(UNKNOWN.to_owned(), round_trip),
-        secondary.last_seen_ms.map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", span(ms as f64))),
+        secondary
+            .last_seen_ms
+            .map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", time_span(ms as f64))),
     ]
 }
 
@@ -336,7 +338,7 @@ fn round_trip(ms: f64) -> String {
 }
 
 /// Formats a time span with a fitting unit: `40 ms`, `2.5 s`, `12 min`, `3 h`.
-fn span(ms: f64) -> String {
+fn time_span(ms: f64) -> String {
     match ms / 1000.0 {
         seconds if seconds < 1.0 => format!("{ms:.0} ms"),
         seconds if seconds < 120.0 => format!("{seconds:.1} s"),

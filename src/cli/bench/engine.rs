@@ -174,14 +174,17 @@ fn run_thread<T: LoadTarget>(
     let connected = connections.iter().flatten().count();
     let begin = begin.wait(connected, failure, &progress)?;
     let (from, until) = (begin + load.warm_up, begin + load.warm_up + load.duration);
-    let schedule = match load.model {
-        LoadModel::Closed => None,
-        LoadModel::Open { per_second } => Some(SendSchedule::share(per_second, number, threads)),
+    let (schedule, tally) = match load.model {
+        LoadModel::Closed => (None, Tally::of_closed_loop(from, until)),
+        LoadModel::Open { per_second } => (
+            Some(SendSchedule::share(per_second, number, threads)),
+            Tally::of_open_loop(from, until),
+        ),
     };
     let thread = Arc::new(LoadThread {
         target,
         timeout: load.timeout,
-        tally: Mutex::new(Tally::new(from, until, schedule.is_some())),
+        tally: Mutex::new(tally),
         slots: SendSlots::new(schedule, begin, until),
         progress,
     });
@@ -310,7 +313,8 @@ impl<T> LoadThread<T> {
 
     /// Returns the counts between these two times and leaves an empty tally.
     fn counted(&self, from: Instant, until: Instant) -> Tally {
-        let mut tally = std::mem::replace(&mut *lock(&self.tally), Tally::new(from, until, false));
+        let mut tally =
+            std::mem::replace(&mut *lock(&self.tally), Tally::of_closed_loop(from, until));
         tally.unsent = self.slots.untaken(from);
         tally
     }

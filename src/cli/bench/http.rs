@@ -72,7 +72,7 @@ impl LoadConnection for HttpConnection {
             };
             if let Some(response) = self.response.take(count)? {
                 self.is_open = !response.is_last && written.is_ok();
-                return judged(&response);
+                return check_status(&response);
             }
         }
     }
@@ -82,7 +82,7 @@ impl LoadConnection for HttpConnection {
     }
 }
 
-fn judged(response: &RawResponse<'_>) -> Result<(), RequestFailure> {
+fn check_status(response: &RawResponse<'_>) -> Result<(), RequestFailure> {
     if (200..300).contains(&response.status) {
         return Ok(());
     }

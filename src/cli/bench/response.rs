@@ -83,10 +83,10 @@ impl ResponseReader {
         self.head = head;
         let whole = head.map_or(self.filled + 1, |head| head.end);
         if whole > RESPONSE_BYTES_MAX {
-            return unusable("an answer is longer than 1 MiB");
+            return unsupported("an answer is longer than 1 MiB");
         }
         if self.filled > whole {
-            return unusable("more than one answer came to one request");
+            return unsupported("more than one answer came to one request");
         }
         Ok(head.filter(|_| self.filled == whole).map(|head| RawResponse {
             status: head.status,
@@ -96,7 +96,7 @@ impl ResponseReader {
     }
 }
 
-fn unusable<T>(why: &str) -> Result<T, RequestFailure> {
+fn unsupported<T>(why: &str) -> Result<T, RequestFailure> {
     Err(RequestFailure::Other(why.to_owned()))
 }
 
@@ -107,7 +107,7 @@ fn head(bytes: &[u8]) -> Result<Option<ResponseHead>, RequestFailure> {
     let body = match response.parse(bytes) {
         Ok(Status::Complete(body)) => body,
         Ok(Status::Partial) => return Ok(None),
-        Err(error) => return unusable(&format!("an answer is no HTTP/1.1: {error}")),
+        Err(error) => return unsupported(&format!("an answer is no HTTP/1.1: {error}")),
     };
     let status = response.code.unwrap_or_default();
     let length = length(status, response.headers)?;
@@ -122,17 +122,17 @@ fn length(status: u16, headers: &[Header<'_>]) -> Result<usize, RequestFailure> 
         return Ok(0);
     }
     if values(headers, "transfer-encoding").next().is_some() {
-        return unusable("an answer comes in chunks, which is not read here");
+        return unsupported("an answer comes in chunks, which is not read here");
     }
     let mut lengths = values(headers, "content-length");
     let Some(first) = lengths.next() else {
-        return unusable("an answer has no Content-Length, without which it is not read here");
+        return unsupported("an answer has no Content-Length, without which it is not read here");
     };
     let digits = !first.is_empty() && first.iter().all(u8::is_ascii_digit);
     let length = str::from_utf8(first).ok().filter(|_| digits).and_then(|text| text.parse().ok());
     match length {
         Some(length) if lengths.all(|other| other == first) => Ok(length),
-        _ => unusable("an answer has a Content-Length that is no number"),
+        _ => unsupported("an answer has a Content-Length that is no number"),
     }
 }
 

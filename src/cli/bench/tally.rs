@@ -55,18 +55,24 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(from: Instant, until: Instant, is_scheduled: bool) -> Self {
+    /// Creates the tally of a closed loop, which measures from `from` until `until`.
+    pub(super) fn of_closed_loop(from: Instant, until: Instant) -> Self {
         Self {
             from,
             until,
             latency: histogram(),
-            lateness: is_scheduled.then(histogram),
+            lateness: None,
             sent: 0,
             answered_in_time: 0,
             failures: BTreeMap::new(),
             failed_requests: 0,
             unsent: 0,
         }
+    }
+
+    /// Creates the tally of an open loop, which also counts how late requests are sent.
+    pub(super) fn of_open_loop(from: Instant, until: Instant) -> Self {
+        Self { lateness: Some(histogram()), ..Self::of_closed_loop(from, until) }
     }
 
     /// Counts a request that is sent at `now`.

@@ -33,12 +33,12 @@ pub(super) fn outcome_of(answer: &Answer, expected: ExpectedAnswer) -> AppendOut
     if is_error && !is_json() && !answer.body.is_empty() {
         return if status < 500 { AppendOutcome::Refused } else { AppendOutcome::Nothing };
     }
-    let told = match status {
+    let reported = match status {
         _ if status == expected.success => success(answer, expected.count),
         _ if is_error => error(answer, expected),
         _ => Err("neither a success nor an error".to_owned()),
     };
-    told.unwrap_or_else(|wrong| {
+    reported.unwrap_or_else(|wrong| {
         let body: String =
             String::from_utf8_lossy(&answer.body).chars().take(SEEN_CHARS_MAX).collect();
         AppendOutcome::Malformed(format!("{status} {}: {wrong}", escaped(&body)))
@@ -47,9 +47,10 @@ pub(super) fn outcome_of(answer: &Answer, expected: ExpectedAnswer) -> AppendOut
 
 /// Reads a success. A message that was appended is found where `Location` says.
 fn success(answer: &Answer, count: u64) -> Result<AppendOutcome, String> {
-    let told: Appended = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
-    is_count_of(told.count, count)?;
-    let path = paths::message(told.id);
+    let reported: Appended =
+        serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
+    is_count_of(reported.count, count)?;
+    let path = paths::message(reported.id);
     match answer.header("location") {
         // A proxy may put its own name before the path.
         Some(location) if location.ends_with(&path) => {}
@@ -57,13 +58,13 @@ fn success(answer: &Answer, count: u64) -> Result<AppendOutcome, String> {
         Some(location) => return Err(format!("Location is {} and not {path}", escaped(location))),
         None => return Err(format!("there is no Location: {path}")),
     }
-    let Appended { id, write_concern, acked_by, .. } = told;
+    let Appended { id, write_concern, acked_by, .. } = reported;
     Ok(AppendOutcome::Committed(AckReceipt { id, write_concern, acked_by, timed_out: false }))
 }
 
 /// Checks the member `count`, which only the answer to a batch has.
-fn is_count_of(told: Option<u64>, count: u64) -> Result<(), String> {
-    match told == Some(count).filter(|&count| count > 1) {
+fn is_count_of(reported: Option<u64>, count: u64) -> Result<(), String> {
+    match reported == Some(count).filter(|&count| count > 1) {
         true => Ok(()),
         false => Err(format!("the count is not that of {count} messages")),
     }
@@ -106,7 +107,7 @@ fn error(answer: &Answer, expected: ExpectedAnswer) -> Result<AppendOutcome, Str
         return Err("a 503 has Retry-After if and only if it has no id".to_owned());
     }
     let (is_stored, is_refused) = (*outcome == Outcome::Stored, *outcome == Outcome::Refused);
-    let told = || {
+    let reported = || {
         is_count_of(body.count, expected.count)?;
         match (body.id, body.write_concern, &body.acked_by) {
             (Some(id), Some(write_concern), Some(acked_by)) => {
@@ -120,8 +121,8 @@ fn error(answer: &Answer, expected: ExpectedAnswer) -> Result<AppendOutcome, Str
         422 => Ok(AppendOutcome::KeyReused),
         _ if !has_id && !is_refused => Ok(AppendOutcome::Nothing),
         _ if !has_id => Ok(AppendOutcome::Refused),
-        _ if is_stored => told().map(AppendOutcome::Stored),
-        _ => told().map(AppendOutcome::Unknown),
+        _ if is_stored => reported().map(AppendOutcome::Stored),
+        _ => reported().map(AppendOutcome::Unknown),
     }
 }
 

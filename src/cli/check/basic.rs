@@ -30,7 +30,7 @@ const LIST_PATH: &str = "/messages";
 pub(super) const MESSAGES_MAX: u64 = 20_000;
 
 /// Time after which a client gives up waiting for an answer while the load lasts.
-const GIVE_UP: Duration = Duration::from_secs(10);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shortest pause between two reads of a list.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_FAILED: Duration = Duration::from_millis(100);
 
 /// One client out of this many asks for the master alone, so that the load never stops.
-const SENDERS_PER_EAGER: usize = 4;
+const CLIENTS_PER_EAGER: usize = 4;
 
 /// A message in a list.
 #[derive(Deserialize)]
@@ -61,7 +61,7 @@ impl ListedMessage {
 ///
 /// # Errors
 /// When a node cannot be reached, or does not answer with a list.
-pub(super) async fn introductions(
+pub(super) async fn identify_nodes(
     urls: &[NodeUrl],
     allow_down: bool,
 ) -> anyhow::Result<CheckedCluster> {
@@ -141,7 +141,7 @@ pub(super) async fn watch(run: Arc<CheckRun>, node: usize) {
 pub(super) async fn send(run: Arc<CheckRun>, number: usize, seed: u64) {
     let mut client = ToolClient::new(run.master().url.clone());
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
-    let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
+    let is_eager = number % CLIENTS_PER_EAGER == CLIENTS_PER_EAGER - 1;
     while !run.is_over() {
         if let Some(turn) = run.turn(1) {
             tokio::select! {
@@ -190,10 +190,12 @@ pub(super) async fn send(run: Arc<CheckRun>, number: usize, seed: u64) {
 
 /// Posts a message at the path that the master has.
 async fn post(client: &mut ToolClient, body: Bytes, until: Instant) -> anyhow::Result<Answer> {
-    let patience = if Instant::now() + GIVE_UP < until { GIVE_UP } else { GIVE_UP * 2 };
+    let answer_timeout =
+        if Instant::now() + CLIENT_TIMEOUT < until { CLIENT_TIMEOUT } else { CLIENT_TIMEOUT * 2 };
     let mut last = None;
     for path in POST_PATHS {
-        let answer = client.call(Method::POST, path, None, body.clone(), Some(patience)).await?;
+        let answer =
+            client.call(Method::POST, path, None, body.clone(), Some(answer_timeout)).await?;
         if !matches!(answer.status.as_u16(), 404 | 405) {
             return Ok(answer);
         }

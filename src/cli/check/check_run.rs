@@ -28,7 +28,7 @@ const KEYS_KEPT: usize = 100;
 const HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// Time between two looks at whether sending is over.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A node that is checked.
 #[derive(Clone, Debug)]
@@ -219,7 +219,7 @@ impl CheckRun {
     pub(super) async fn until_over(&self) {
         while !self.is_over() {
             // The end of sending can move in the meantime.
-            let next = self.until().min(Instant::now() + LOOK);
+            let next = self.until().min(Instant::now() + POLL_INTERVAL);
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = sleep_until(next) => {}

@@ -60,7 +60,7 @@ pub(super) async fn converge(run: &Arc<CheckRun>, deadline: Instant) -> Converge
 }
 
 /// Reads all messages of the run from the nodes that have them, and some messages one by one.
-pub(super) async fn look_at_everything(run: &Arc<CheckRun>, converged: &Converged) {
+pub(super) async fn read_everything(run: &Arc<CheckRun>, converged: &Converged) {
     let Some(target) = converged.target else { return };
     let mut readers = JoinSet::new();
     for (node, reached) in converged.reached.iter().enumerate() {

@@ -13,12 +13,12 @@ use tokio::time::{Instant, interval, timeout_at};
 use super::CheckArgs;
 use super::basic;
 use super::check_run::{CheckLoad, CheckRun, CheckedCluster};
-use super::converge::{converge, look_at_everything};
+use super::converge::{converge, read_everything};
 use super::load::LoadClient;
 use super::lookup::look_up;
 use super::mix::LoadMix;
 use super::nodes::{
-    clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, introductions,
+    clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, identify_nodes,
 };
 use super::report::{ANSWERS_MIN, CheckReport, RunSummary};
 use super::restart::restart;
@@ -40,8 +40,8 @@ const ENDS_MAX: usize = 4;
 /// masters, too few messages were accepted, or the restart failed.
 pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<bool> {
     let introduced = match args.basic {
-        true => basic::introductions(&args.url, args.allow_down).await?,
-        false => introductions(&args.url, args.allow_down).await?,
+        true => basic::identify_nodes(&args.url, args.allow_down).await?,
+        false => identify_nodes(&args.url, args.allow_down).await?,
     };
     let CheckedCluster { nodes, cluster_size: size, down } = introduced;
     if args.disconnect_every.is_some() {
@@ -83,7 +83,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     };
     watchers.shutdown().await;
     clear_line();
-    look_at_everything(&run, &converged).await;
+    read_everything(&run, &converged).await;
     let last_size = cluster_size(&run).await.unwrap_or(size);
     let ending = RunEnding {
         target: converged.target,

@@ -20,7 +20,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use self::overdue::{CallOutcome, call_with_limit};
 use super::answer::{ExpectedAnswer, outcome_of};
 use super::check_run::{CheckRun, KeyedRequest};
-use super::mix::RequestSpec;
+use super::mix::{Concerns, RequestSpec};
+use super::texts::Escaping;
 use crate::cli::client::ToolClient;
 
 /// Pause after a refusal or a lost connection, which rarely passes at once.
@@ -28,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// One client out of this many asks for the master alone. Where the secondaries are slow, all
 /// others mostly wait for them, and a load that only waits is none.
-const SENDERS_PER_EAGER: usize = 4;
+const CLIENTS_PER_EAGER: usize = 4;
 
 /// One answered request out of this many is followed by a bad request.
 const REQUESTS_PER_BAD: u32 = 50;
@@ -40,7 +41,7 @@ const KEYS_PER_LONGEST: u64 = 16;
 const WAIT_MS: u64 = 500;
 
 /// Time after which a refusal is given up: it waits for no other node.
-const PATIENCE_BAD: Duration = Duration::from_secs(10);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bodies that must be refused.
 const BAD_BODIES: [&[u8]; 17] = [
@@ -80,7 +81,7 @@ pub(super) struct LoadClient {
     client: ToolClient,
     rng: ChaCha8Rng,
     number: usize,
-    is_eager: bool,
+    concerns: Concerns,
     /// Number of keys that it has made.
     keys: u64,
 }
@@ -90,14 +91,17 @@ impl LoadClient {
     pub(super) fn new(run: Arc<CheckRun>, number: usize, seed: u64) -> Self {
         let client = ToolClient::new(run.master().url.clone());
         let rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
-        let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
-        Self { run, client, rng, number, is_eager, keys: 0 }
+        let concerns = match number % CLIENTS_PER_EAGER == CLIENTS_PER_EAGER - 1 {
+            true => Concerns::MasterOnly,
+            false => Concerns::Mixed,
+        };
+        Self { run, client, rng, number, concerns, keys: 0 }
     }
 
     /// Sends until the time or the messages are used up.
     pub(super) async fn run(mut self) {
         while !self.run.is_over() {
-            let mut spec = self.run.load.mix.draw(&mut self.rng, self.is_eager);
+            let mut spec = self.run.load.mix.draw(&mut self.rng, self.concerns);
             if let Some(turn) = self.run.turn(spec.count) {
                 let run = Arc::clone(&self.run);
                 tokio::select! {
@@ -118,7 +122,7 @@ impl LoadClient {
             let key = spec.has_key.then(|| self.next_key());
             let outcome = self.send(spec, numbers.clone(), key.as_deref(), SendKind::First).await;
             if !self.run.is_over() {
-                self.follow(spec, numbers, key, &outcome).await;
+                self.follow_up(spec, numbers, key, &outcome).await;
             }
         }
     }
@@ -146,8 +150,8 @@ impl LoadClient {
             let texts: Vec<_> = numbers.clone().map(|number| history.text(number)).collect();
             (spec.body(&texts), if how == SendKind::First { history.floor() } else { 0 })
         };
-        let (begin, patience) = (Instant::now(), spec.patience(self.run.until()));
-        let call = self.client.call(Method::POST, paths::MESSAGES, key, body, patience);
+        let (begin, answer_timeout) = (Instant::now(), spec.answer_timeout(self.run.until()));
+        let call = self.client.call(Method::POST, paths::MESSAGES, key, body, answer_timeout);
         let CallOutcome { answer, is_overdue } =
             call_with_limit(&self.run, spec.timeout(), call).await;
         let took = begin.elapsed();
@@ -195,7 +199,7 @@ impl LoadClient {
     }
 
     /// Sends some of the requests that may follow an answer, at random.
-    async fn follow(
+    async fn follow_up(
         &mut self,
         spec: RequestSpec,
         numbers: Range<u64>,
@@ -205,7 +209,7 @@ impl LoadClient {
         let is_there = matches!(outcome, AppendOutcome::Committed(_) | AppendOutcome::Stored(_));
         if let Some(key) = key {
             if *outcome == AppendOutcome::Nothing || self.rng.random_ratio(1, 2) {
-                let again = self.run.load.mix.draw_again(&mut self.rng, spec, self.is_eager);
+                let again = self.run.load.mix.draw_again(&mut self.rng, spec, self.concerns);
                 self.send(again, numbers.clone(), Some(&key), SendKind::Repeat).await;
             }
             if is_there && self.rng.random_ratio(1, 4) {
@@ -248,20 +252,20 @@ impl LoadClient {
             concern: self.run.load.mix.concern(0),
             timeout_ms: None,
             has_key: true,
-            escapes: false,
+            escaping: Escaping::Needed,
         };
         self.send(spec, numbers, Some(key), SendKind::OthersKey).await;
     }
 
     /// Waits again for a stored message, perhaps for more nodes than before.
     async fn wait_again(&mut self, spec: RequestSpec, id: u64) {
-        let again = self.run.load.mix.draw_again(&mut self.rng, spec, self.is_eager);
+        let again = self.run.load.mix.draw_again(&mut self.rng, spec, self.concerns);
         let concern = again.concern.or(Some(WriteConcern::All));
         let timeout_ms = Some(self.rng.random_range(0..=WAIT_MS));
         let again = RequestSpec { concern, timeout_ms, ..again };
         let path = format!("{}?{}", paths::message(id), again.query());
-        let (begin, patience) = (Instant::now(), again.patience(self.run.until()));
-        let call = self.client.call(Method::GET, &path, None, Bytes::new(), patience);
+        let (begin, answer_timeout) = (Instant::now(), again.answer_timeout(self.run.until()));
+        let call = self.client.call(Method::GET, &path, None, Bytes::new(), answer_timeout);
         let CallOutcome { answer, is_overdue } =
             call_with_limit(&self.run, again.timeout(), call).await;
         let took = begin.elapsed();
@@ -288,8 +292,10 @@ impl LoadClient {
     async fn send_bad_request(&mut self) {
         let chosen = self.rng.random_range(0..BAD_BODIES.len());
         let Some(body) = BAD_BODIES.get(chosen).copied() else { return };
-        let call =
-            self.client.call(Method::POST, paths::MESSAGES, None, body, Some(PATIENCE_BAD)).await;
+        let call = self
+            .client
+            .call(Method::POST, paths::MESSAGES, None, body, Some(REFUSAL_TIMEOUT))
+            .await;
         let Ok(answer) = call else { return };
         let outcome =
             outcome_of(&answer, ExpectedAnswer { success: 201, count: 1, is_repeatable: false });

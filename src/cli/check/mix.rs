@@ -7,11 +7,11 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
-use crate::cli::check::texts::write_json;
+use crate::cli::check::texts::{Escaping, write_json};
 
 /// Time after which a client gives up a request without a timeout, while the load lasts. Longer:
 /// with a node down, all clients come to wait for it.
-const GIVE_UP: Duration = Duration::from_secs(10);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time by which a timeout may be exceeded before the client gives up.
 pub(super) const OVERTIME: Duration = Duration::from_secs(10);
@@ -45,6 +45,15 @@ pub(in crate::cli::check) struct LoadMix {
     pub(in crate::cli::check) batch_max: u64,
 }
 
+/// The write concerns that one client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Concerns {
+    /// The master alone, without a timeout.
+    MasterOnly,
+    /// All of the mix, with some timeouts.
+    Mixed,
+}
+
 /// What one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli::check) struct RequestSpec {
@@ -55,8 +64,7 @@ pub(in crate::cli::check) struct RequestSpec {
     pub(super) concern: Option<WriteConcern>,
     pub(super) timeout_ms: Option<u64>,
     pub(super) has_key: bool,
-    /// Whether its text is written in escapes only.
-    pub(super) escapes: bool,
+    pub(super) escaping: Escaping,
 }
 
 impl LoadMix {
@@ -80,7 +88,7 @@ impl LoadMix {
         }
     }
 
-    pub(super) fn draw(self, rng: &mut ChaCha8Rng, is_eager: bool) -> RequestSpec {
+    pub(super) fn draw(self, rng: &mut ChaCha8Rng, concerns: Concerns) -> RequestSpec {
         let count = match rng.random_ratio(1, REQUESTS_PER_BATCH) {
             true if rng.random_ratio(1, BATCHES_PER_LARGE) => {
                 rng.random_range(self.batch_max / 2..=self.batch_max)
@@ -89,12 +97,15 @@ impl LoadMix {
             false => 1,
         };
         let has_key = rng.random_ratio(1, REQUESTS_PER_KEY);
-        let escapes = count == 1 && rng.random_ratio(1, MESSAGES_PER_ESCAPED);
-        let (kind, timeout_ms) = match is_eager {
-            true => (0, None),
-            false => (self.draw_kind(rng), draw_timeout(rng)),
+        let escaping = match count == 1 && rng.random_ratio(1, MESSAGES_PER_ESCAPED) {
+            true => Escaping::All,
+            false => Escaping::Needed,
         };
-        RequestSpec { kind, count, concern: self.concern(kind), timeout_ms, has_key, escapes }
+        let (kind, timeout_ms) = match concerns {
+            Concerns::MasterOnly => (0, None),
+            Concerns::Mixed => (self.draw_kind(rng), draw_timeout(rng)),
+        };
+        RequestSpec { kind, count, concern: self.concern(kind), timeout_ms, has_key, escaping }
     }
 
     /// Draws a request for the same messages.
@@ -102,9 +113,9 @@ impl LoadMix {
         self,
         rng: &mut ChaCha8Rng,
         spec: RequestSpec,
-        is_eager: bool,
+        concerns: Concerns,
     ) -> RequestSpec {
-        if is_eager {
+        if concerns == Concerns::MasterOnly {
             return spec;
         }
         let kind = self.draw_kind(rng);
@@ -139,13 +150,13 @@ impl RequestSpec {
         match texts {
             [text] => {
                 body.push_str(r#"{"message":"#);
-                write_json(&mut body, text, self.escapes);
+                write_json(&mut body, text, self.escaping);
             }
             texts => {
                 let mut separator = r#"{"messages":["#;
                 for text in texts {
                     body.push_str(separator);
-                    write_json(&mut body, text, self.escapes);
+                    write_json(&mut body, text, self.escaping);
                     separator = ",";
                 }
                 body.push(']');
@@ -177,11 +188,11 @@ impl RequestSpec {
     }
 
     /// Returns how long to wait for the answer; `None`: until the run is over.
-    pub(super) fn patience(&self, until: Instant) -> Option<Duration> {
+    pub(super) fn answer_timeout(&self, until: Instant) -> Option<Duration> {
         match self.timeout() {
             Some(limit) => Some(limit + OVERTIME),
             // A client that still waits when the load is over must get its answer then.
-            None => (Instant::now() + GIVE_UP < until).then_some(GIVE_UP),
+            None => (Instant::now() + CLIENT_TIMEOUT < until).then_some(CLIENT_TIMEOUT),
         }
     }
 }
@@ -197,7 +208,7 @@ mod tests {
         let mix = LoadMix::new(3, 5_000_000, None);
         let draws = |seed| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            (0..4000).map(|_| mix.draw(&mut rng, false)).collect::<Vec<_>>()
+            (0..4000).map(|_| mix.draw(&mut rng, Concerns::Mixed)).collect::<Vec<_>>()
         };
         let drawn = draws(1);
         assert_eq!(drawn, draws(1));

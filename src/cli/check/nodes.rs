@@ -23,7 +23,7 @@ use crate::cli::client::{ToolClient, is_unreachable};
 /// # Errors
 /// When a node cannot be reached or is no acklog node, and when not exactly one of them is a
 /// master.
-pub(super) async fn introductions(
+pub(super) async fn identify_nodes(
     urls: &[NodeUrl],
     allow_down: bool,
 ) -> anyhow::Result<CheckedCluster> {

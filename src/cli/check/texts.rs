@@ -90,12 +90,20 @@ impl MadeTexts for NumberedTexts {
     }
 }
 
-/// Appends a text as a JSON string. With `escapes`, each character is written as `\uXXXX`, and
-/// those above the basic plane as two.
-pub(super) fn write_json(out: &mut String, text: &str, escapes: bool) {
+/// How a text is written as a JSON string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escaping {
+    /// Only the characters are escaped that must be.
+    Needed,
+    /// Each character is written as `\uXXXX`, and those above the basic plane as two.
+    All,
+}
+
+/// Appends a text as a JSON string.
+pub(super) fn write_json(out: &mut String, text: &str, escaping: Escaping) {
     use std::fmt::Write;
 
-    if !escapes {
+    if escaping == Escaping::Needed {
         out.push_str(&serde_json::Value::from(text).to_string());
         return;
     }
@@ -144,10 +152,10 @@ mod tests {
     fn json_says_the_same_however_it_is_written() {
         let texts = NumberedTexts::new("check x ".to_owned());
         for number in [0, 7, 9, 11] {
-            for escapes in [false, true] {
+            for escaping in [Escaping::Needed, Escaping::All] {
                 let mut json = String::new();
-                write_json(&mut json, &texts.text(number), escapes);
-                assert_eq!(json.is_ascii(), escapes || number != 7, "{json}");
+                write_json(&mut json, &texts.text(number), escaping);
+                assert_eq!(json.is_ascii(), escaping == Escaping::All || number != 7, "{json}");
                 assert_eq!(serde_json::from_str::<String>(&json).unwrap(), texts.text(number));
             }
         }

@@ -10,7 +10,7 @@ use acklog_types::{IdRange, LogEnd, Record};
 use clap::Args;
 
 use super::DataDir;
-use crate::cli::selection::MessageSelection;
+use crate::cli::message_selection::MessageSelection;
 
 /// Flags of `acklog log dump`.
 #[derive(Clone, Debug, Args)]

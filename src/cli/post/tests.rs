@@ -121,15 +121,15 @@ impl Write for Told {
 async fn a_user_who_waits_is_told_what_ctrl_c_does() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = super::super::NodeUrl::local(listener.local_addr().unwrap().port());
-    let told = Arc::new(Notify::new());
-    let mut notes = Told(Vec::new(), Arc::clone(&told));
+    let appended = Arc::new(Notify::new());
+    let mut notes = Told(Vec::new(), Arc::clone(&appended));
     let node = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
             assert!(AsyncReadExt::read_buf(&mut stream, &mut request).await.unwrap() > 0);
         }
-        told.notified().await;
+        appended.notified().await;
         let head = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n", CREATED.len());
         stream.write_all((head + CREATED).as_bytes()).await.unwrap();
     });

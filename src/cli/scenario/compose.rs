@@ -13,9 +13,9 @@ use acklog_types::NodeName;
 use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::docker::{Docker, code_of};
-use super::nodes::{Launch, Nodes, ProgramOutput, Reach};
-use super::wire;
+use super::docker::{Docker, parse_exit_status};
+use super::http;
+use super::nodes::{Launch, Nodes, PathState, ProcessState, ProgramOutput, Reach, Storage};
 use crate::cli::NodeUrl;
 
 /// The services of the file, with their published ports.
@@ -69,7 +69,7 @@ impl Compose {
                 "port {port} is in use by another program; containers are published on 8000 to 8002"
             );
         }
-        let built = docker.compose(&[], false, &["build", "-q", "master"]).await?;
+        let built = docker.compose(&[], Storage::Memory, &["build", "-q", "master"]).await?;
         ensure!(
             built.status == Some(0),
             "the image cannot be built:\n{}\nWithout a Rust image: scripts/static-binaries \
@@ -100,7 +100,7 @@ impl Compose {
         self.remove(node).await?;
         let file = self.overriding(launch)?;
         let words = ["up", "-d", "--no-deps", "--no-build", node.as_str()];
-        let ran = self.docker.compose(&[file], launch.on_disk, &words).await?;
+        let ran = self.docker.compose(&[file], launch.storage, &words).await?;
         ensure!(ran.status == Some(0), "{}", ran.output.trim_end());
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Compose {
         if self.docker.is_ours(node.as_str()).await {
             let said = self.docker.logs(node.as_str()).await;
             self.earlier.entry(node.clone()).or_default().extend(said);
-            self.docker.done(&["rm", "-f", node.as_str()]).await?;
+            self.docker.run(&["rm", "-f", node.as_str()]).await?;
         }
         self.running.remove(node);
         self.cut.remove(node);
@@ -154,7 +154,7 @@ impl Nodes for Compose {
         self.launch(launch).await?;
         let url = Self::url(node).context("no such service")?;
         let end = Instant::now() + START_TIMEOUT;
-        while wire::health(url.clone()).await.is_err() {
+        while http::health(url.clone()).await.is_err() {
             ensure!(self.docker.is_running(node.as_str()).await, "its container is not running");
             ensure!(Instant::now() < end, "it does not serve HTTP");
             sleep(START_PAUSE).await;
@@ -163,9 +163,9 @@ impl Nodes for Compose {
         Ok(())
     }
 
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
+    async fn start_expecting_exit(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
         self.launch(launch).await?;
-        let status = code_of(&self.docker.done(&["wait", launch.node.as_str()]).await?);
+        let status = parse_exit_status(&self.docker.run(&["wait", launch.node.as_str()]).await?);
         let said = self.docker.logs(launch.node.as_str()).await;
         Ok(ProgramOutput { status, output: said.last().cloned().unwrap_or_default() })
     }
@@ -173,35 +173,35 @@ impl Nodes for Compose {
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()> {
         let names: Vec<_> = nodes.iter().map(NodeName::as_str).collect();
         if !names.is_empty() {
-            self.docker.done(&[&["kill"], names.as_slice()].concat()).await?;
-            self.docker.done(&[&["wait"], names.as_slice()].concat()).await?;
+            self.docker.run(&[&["kill"], names.as_slice()].concat()).await?;
+            self.docker.run(&[&["wait"], names.as_slice()].concat()).await?;
         }
         self.running.retain(|node| !nodes.contains(node));
         Ok(())
     }
 
     async fn terminate(&mut self, node: &NodeName) -> anyhow::Result<Option<i32>> {
-        self.docker.done(&["kill", "--signal=TERM", node.as_str()]).await?;
-        let waited = self.docker.done(&["wait", node.as_str()]).await?;
+        self.docker.run(&["kill", "--signal=TERM", node.as_str()]).await?;
+        let waited = self.docker.run(&["wait", node.as_str()]).await?;
         self.running.remove(node);
-        Ok(code_of(&waited))
+        Ok(parse_exit_status(&waited))
     }
 
-    async fn set_paused(&mut self, node: &NodeName, paused: bool) -> anyhow::Result<()> {
-        let word = if paused { "pause" } else { "unpause" };
-        self.docker.done(&[word, node.as_str()]).await.map(drop)
+    async fn set_process(&mut self, node: &NodeName, to: ProcessState) -> anyhow::Result<()> {
+        let word = if to == ProcessState::Paused { "pause" } else { "unpause" };
+        self.docker.run(&[word, node.as_str()]).await.map(drop)
     }
 
     /// The address is gone at once, with everything in flight: neither side sees the end of a
     /// connection.
-    async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()> {
-        if cut {
-            self.docker.done(&["network", "disconnect", NETWORK, node.as_str()]).await?;
+    async fn set_path(&mut self, node: &NodeName, to: PathState) -> anyhow::Result<()> {
+        if to == PathState::Cut {
+            self.docker.run(&["network", "disconnect", NETWORK, node.as_str()]).await?;
             self.cut.insert(node.clone());
         } else if self.cut.remove(node) && self.running.contains(node) {
             let address = self.address(node)?.to_owned();
             let words = ["network", "connect", "--ip", &address, NETWORK, node.as_str()];
-            self.docker.done(&words).await?;
+            self.docker.run(&words).await?;
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Nodes for Compose {
     fn disconnect(&mut self, _: &NodeName) {}
 
     /// A container's network cannot be held back without cutting it.
-    fn set_held(&mut self, _: bool) {}
+    fn set_all_paths(&mut self, _: PathState) {}
 
     async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()> {
         self.remove(node).await?;
@@ -219,7 +219,7 @@ impl Nodes for Compose {
     async fn fetch(&mut self, node: &NodeName, folder: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(folder)?;
         let (from, to) = (format!("{node}:{DATA}/."), folder.display().to_string());
-        self.docker.done(&["cp", &from, &to]).await.map(drop)
+        self.docker.run(&["cp", &from, &to]).await.map(drop)
     }
 
     async fn put(&mut self, node: &NodeName, file: &Path) -> anyhow::Result<()> {
@@ -237,7 +237,7 @@ impl Nodes for Compose {
     ) -> anyhow::Result<ProgramOutput> {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let run = ["run", "--rm", "--no-deps", "-T", node.as_str(), "acklog", "log"];
-        self.docker.compose(&[], true, &[&run, words.as_slice(), &[DATA]].concat()).await
+        self.docker.compose(&[], Storage::Disk, &[&run, words.as_slice(), &[DATA]].concat()).await
     }
 
     fn reach(&self, node: &NodeName) -> Option<Reach> {
@@ -251,13 +251,13 @@ impl Nodes for Compose {
 
     async fn messages_inside(&mut self, node: &NodeName) -> anyhow::Result<Shown> {
         let words = ["exec", node.as_str(), "acklog", "messages", "--json"];
-        wire::shown(&self.docker.done(&words).await?)
+        http::shown(&self.docker.run(&words).await?)
     }
 
     async fn health_inside(&mut self, node: &NodeName) -> anyhow::Result<NodeHealth> {
         let words = ["exec", node.as_str(), "acklog", "status", "--json"];
-        let health = self.docker.done(&words).await?;
-        wire::read_health(health.as_bytes(), false)
+        let health = self.docker.run(&words).await?;
+        http::read_health(health.as_bytes())
     }
 
     fn running(&self) -> Vec<NodeName> {

@@ -7,10 +7,10 @@ use anyhow::{Context, bail, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::nodes::ProgramOutput;
+use super::nodes::{ProgramOutput, Storage};
 
 /// Settings that `docker-compose.yml` offers to users: empty, so that the scenario decides alone.
-const EMPTIED: [&str; 7] = [
+const EMPTY_SETTINGS: [&str; 7] = [
     "ACKLOG_SEND_DELAY",
     "ACKLOG_REQUEST_TIMEOUT",
     "ACKLOG_STORE_DELAY",
@@ -63,7 +63,7 @@ impl Docker {
     pub(super) async fn compose(
         &self,
         files: &[PathBuf],
-        on_disk: bool,
+        storage: Storage,
         words: &[&str],
     ) -> anyhow::Result<ProgramOutput> {
         let mut all = self.compose.clone();
@@ -72,10 +72,10 @@ impl Docker {
         let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         files.iter().for_each(|file| all.extend(["-f", file]));
         all.extend(words);
-        let data = if on_disk { "/data" } else { "" };
+        let data = if storage == Storage::Disk { "/data" } else { "" };
         let settings =
             [("ACKLOG_DATA_DIR", data), ("ACKLOG_ALLOW_FAULTS", "true"), ("ACKLOG_LOG", "debug")];
-        let emptied = EMPTIED.iter().map(|name| (*name, ""));
+        let emptied = EMPTY_SETTINGS.iter().map(|name| (*name, ""));
         let mut command = command(&all)?;
         command.envs(emptied.chain(settings));
         let output = command.output().await?;
@@ -88,7 +88,7 @@ impl Docker {
     ///
     /// # Errors
     /// When it fails, with its error output.
-    pub(super) async fn done(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub(super) async fn run(&self, words: &[&str]) -> anyhow::Result<String> {
         succeeded(run(&[&["docker"], words].concat(), None).await?, words)
     }
 
@@ -112,7 +112,7 @@ impl Docker {
     pub(super) async fn project_of(&self, container: &str) -> Option<String> {
         let format = r#"{{index .Config.Labels "com.docker.compose.project"}}"#;
         let words = ["inspect", "--type", "container", "--format", format, container];
-        self.done(&words).await.ok().map(|project| project.trim().to_owned())
+        self.run(&words).await.ok().map(|project| project.trim().to_owned())
     }
 
     pub(super) async fn is_ours(&self, container: &str) -> bool {
@@ -120,7 +120,7 @@ impl Docker {
     }
 
     pub(super) async fn is_running(&self, container: &str) -> bool {
-        let state = self.done(&["inspect", "--format", "{{.State.Running}}", container]).await;
+        let state = self.run(&["inspect", "--format", "{{.State.Running}}", container]).await;
         state.is_ok_and(|state| state.trim() == "true")
     }
 
@@ -136,19 +136,19 @@ impl Docker {
     /// When docker cannot be run.
     pub(super) async fn remove_volume(&self, name: &str) -> anyhow::Result<()> {
         let volume = format!("{}_{name}", self.project);
-        self.done(&["volume", "rm", "--force", &volume]).await.map(drop)
+        self.run(&["volume", "rm", "--force", &volume]).await.map(drop)
     }
 
     /// Removes all containers, volumes and networks of the project.
     pub(super) async fn end(&self) {
         let filter = format!("label=com.docker.compose.project={}", self.project);
-        let found = self.done(&["ps", "-aq", "--filter", &filter]).await.unwrap_or_default();
+        let found = self.run(&["ps", "-aq", "--filter", &filter]).await.unwrap_or_default();
         let containers: Vec<_> = found.lines().collect();
         if !containers.is_empty() {
             // `down` reports what cannot be removed now.
-            let _ = self.done(&[&["rm", "-f"], containers.as_slice()].concat()).await;
+            let _ = self.run(&[&["rm", "-f"], containers.as_slice()].concat()).await;
         }
-        match self.compose(&[], true, &["down", "-v"]).await {
+        match self.compose(&[], Storage::Disk, &["down", "-v"]).await {
             Ok(ran) if ran.status == Some(0) => {}
             Ok(ran) => eprintln!("acklog scenario: {}", ran.output.trim_end()),
             Err(error) => eprintln!("acklog scenario: {error:#}"),
@@ -157,7 +157,7 @@ impl Docker {
 }
 
 /// Parses the exit status that `docker wait` prints.
-pub(super) fn code_of(printed: &str) -> Option<i32> {
+pub(super) fn parse_exit_status(printed: &str) -> Option<i32> {
     printed.trim().parse().ok()
 }
 

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
-    Action, Answer, Answered, Append, Backend, NodeHealth, Settings, Shown, Step, Ticket, Trouble,
-    master,
+    Action, Answer, Answered, Append, Backend, ClientWait, NodeHealth, Settings, Shown, Step,
+    Ticket, Trouble, master,
 };
-use acklog_types::{NodeName, WriteConcern};
+use acklog_types::NodeName;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::nodes::{Launch, Nodes, Reach, is_master};
-use super::{files, wire};
+use super::nodes::{Launch, Nodes, PathState, ProcessState, Reach, is_master};
+use super::{http, log_files};
 use crate::cli::NodeUrl;
 
 /// Pause between two checks of a condition. Shorter: nodes are kept busy with requests. Longer: a
@@ -36,7 +36,7 @@ const TAKING_PAUSE: Duration = Duration::from_millis(2);
 /// Lines of each node's log that a failure shows.
 const LAST_LINES: usize = 15;
 
-mod acting;
+mod actions;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, Answered>>>;
 
@@ -86,7 +86,7 @@ impl<N: Nodes> Live<N> {
         work: impl AsyncFnOnce(&mut N) -> anyhow::Result<T>,
     ) -> Result<T, Trouble> {
         let (nodes, stopped) = (&mut self.nodes, &mut self.stopped);
-        self.runtime.block_on(unless(stopped, work(nodes)))
+        self.runtime.block_on(unless_interrupted(stopped, work(nodes)))
     }
 
     /// Sends a request to a node by its URL, unless the run is interrupted.
@@ -98,7 +98,7 @@ impl<N: Nodes> Live<N> {
         match self.nodes.reach(node) {
             _ if self.paused.contains(node) => Err(Trouble::failed(format!("{node} stands still"))),
             Some(Reach::Url(url)) => {
-                self.runtime.block_on(unless(&mut self.stopped, question(url)))
+                self.runtime.block_on(unless_interrupted(&mut self.stopped, question(url)))
             }
             Some(Reach::Inside) => Err(Trouble::failed(format!("{node} is cut off"))),
             None => Err(Trouble::failed(format!("{node} is down"))),
@@ -127,12 +127,12 @@ impl<N: Nodes> Live<N> {
     }
 
     /// Waits until the master has taken the message or has answered, or for a moment.
-    fn taken(&mut self, ticket: Ticket, before: u64) -> Result<(), Trouble> {
+    fn wait_until_taken(&mut self, ticket: Ticket, before: u64) -> Result<(), Trouble> {
         let Some(Reach::Url(url)) = self.nodes.reach(&master()) else { return Ok(()) };
         let answers = Arc::clone(&self.answers);
         let taken = async {
             while !lock(&answers).contains_key(&ticket) {
-                let health = wire::health(url.clone()).await;
+                let health = http::health(url.clone()).await;
                 if matches!(health, Ok(NodeHealth::Master(health)) if health.end > before) {
                     break;
                 }
@@ -144,7 +144,7 @@ impl<N: Nodes> Live<N> {
             let _ = timeout(TAKING, taken).await;
             Ok(())
         };
-        self.runtime.block_on(unless(&mut self.stopped, taken))
+        self.runtime.block_on(unless_interrupted(&mut self.stopped, taken))
     }
 }
 
@@ -176,20 +176,24 @@ impl<N: Nodes> Backend for Live<N> {
             Action::Kill(nodes) => self.kill(nodes)?,
             Action::Terminate(nodes) => nodes.iter().try_for_each(|node| self.terminate(node))?,
             Action::Disconnect(node) => self.nodes.disconnect(node),
-            Action::Partition(node) => self.with(async |nodes| nodes.set_cut(node, true).await)?,
-            Action::Heal(node) => self.with(async |nodes| nodes.set_cut(node, false).await)?,
+            Action::Partition(node) => {
+                self.with(async |nodes| nodes.set_path(node, PathState::Cut).await)?
+            }
+            Action::Heal(node) => {
+                self.with(async |nodes| nodes.set_path(node, PathState::Open).await)?
+            }
             Action::Pause(node) => {
-                self.with(async |nodes| nodes.set_paused(node, true).await)?;
+                self.with(async |nodes| nodes.set_process(node, ProcessState::Paused).await)?;
                 self.paused.push(node.clone());
             }
             Action::Resume(node) => {
-                self.with(async |nodes| nodes.set_paused(node, false).await)?;
+                self.with(async |nodes| nodes.set_process(node, ProcessState::Running).await)?;
                 self.paused.retain(|paused| paused != node);
             }
             Action::Faults(node, faults) => {
-                self.ask(node, async |url| wire::set_faults(url, faults).await)?;
+                self.ask(node, async |url| http::set_faults(url, faults).await)?;
             }
-            Action::DropConnections(node) => self.ask(node, wire::drop_connections)?,
+            Action::DropConnections(node) => self.ask(node, http::drop_connections)?,
             Action::NewMaster => self.restart_master(async |its| its.wipe(&master()).await)?,
             Action::RestartMaster => self.restart_master(async |_| Ok(()))?,
             Action::CopyMaster => {
@@ -206,7 +210,7 @@ impl<N: Nodes> Backend for Live<N> {
                 self.with(async |nodes| nodes.wipe(node).await)?;
             }
             Action::Forget(node) => {
-                let told = self.ask(&master(), async |url| wire::forget(url, node).await)?;
+                let told = self.ask(&master(), async |url| http::forget(url, node).await)?;
                 return Ok(Some(told + "\n"));
             }
             Action::Files(node, what) => self.change(node, what)?,
@@ -228,19 +232,14 @@ impl<N: Nodes> Backend for Live<N> {
             _ => None,
         };
         let append = append.clone();
-        let ticket = self.client(async move |url| wire::append(url, &append).await);
-        before.map_or(Ok(()), |before| self.taken(ticket, before))?;
+        let ticket = self.client(async move |url| http::append(url, &append).await);
+        before.map_or(Ok(()), |before| self.wait_until_taken(ticket, before))?;
         Ok(ticket)
     }
 
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble> {
+    fn wait(&mut self, id: u64, wait: ClientWait) -> Result<Ticket, Trouble> {
         self.begin()?;
-        Ok(self.client(move |url| wire::wait(url, id, write_concern, timeout)))
+        Ok(self.client(move |url| http::wait(url, id, wait)))
     }
 
     fn hang_up(&mut self, ticket: Ticket) {
@@ -257,7 +256,7 @@ impl<N: Nodes> Backend for Live<N> {
     fn messages(&mut self, node: &NodeName) -> Result<Shown, String> {
         let shown = match self.nodes.reach(node) {
             Some(Reach::Inside) => self.with(async |nodes| nodes.messages_inside(node).await),
-            _ => self.ask(node, wire::messages),
+            _ => self.ask(node, http::messages),
         };
         shown.map_err(|trouble| trouble.to_string())
     }
@@ -265,14 +264,14 @@ impl<N: Nodes> Backend for Live<N> {
     fn health(&mut self, node: &NodeName) -> Result<NodeHealth, String> {
         let health = match self.nodes.reach(node) {
             Some(Reach::Inside) => self.with(async |nodes| nodes.health_inside(node).await),
-            _ => self.ask(node, wire::health),
+            _ => self.ask(node, http::health),
         };
         health.map_err(|trouble| trouble.to_string())
     }
 
     fn refuses_to_start(&mut self, node: &NodeName) -> Result<String, Trouble> {
         let launch = Launch::new(node, node, &self.settings);
-        let ran = self.with(async |nodes| nodes.start_in_vain(&launch).await)?;
+        let ran = self.with(async |nodes| nodes.start_expecting_exit(&launch).await)?;
         match ran.status {
             Some(1) => Ok(ran.output),
             status => Err(Trouble::failed(format!("it ended with {status:?}: {}", ran.output))),
@@ -283,7 +282,7 @@ impl<N: Nodes> Backend for Live<N> {
         let folder = self.fresh_folder()?;
         self.with(async |nodes| {
             nodes.fetch(node, &folder).await?;
-            files::is_aside(&folder, text)
+            log_files::is_aside(&folder, text)
         })
     }
 
@@ -298,7 +297,7 @@ impl<N: Nodes> Backend for Live<N> {
             tokio::time::sleep(time).await;
             Ok(())
         };
-        self.runtime.block_on(unless(&mut self.stopped, pass))
+        self.runtime.block_on(unless_interrupted(&mut self.stopped, pass))
     }
 
     fn now(&self) -> Duration {
@@ -326,7 +325,7 @@ impl<N: Nodes> Backend for Live<N> {
 }
 
 /// Returns the result of `work`, unless the run is interrupted first.
-async fn unless<T>(
+async fn unless_interrupted<T>(
     stopped: &mut watch::Receiver<bool>,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> Result<T, Trouble> {

@@ -1,18 +1,18 @@
 //! `acklog scenario`: plays a text file of steps, against real nodes or in virtual time.
 //!
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
-//! and `compose` (over `docker`) start; `wire` sends requests to them, `proxy` stands between them,
-//! `files` changes their files. `invariants` reports what a simulation breaks.
+//! and `compose` (over `docker`) start; `http` sends requests to them, `proxy` stands between them,
+//! `log_files` changes their files. `invariants` reports what a simulation breaks.
 
 mod compose;
 mod docker;
-mod files;
+mod http;
 mod invariants;
 mod live;
+mod log_files;
 mod nodes;
 mod processes;
 mod proxy;
-mod wire;
 
 use std::io::Write;
 use std::path::PathBuf;

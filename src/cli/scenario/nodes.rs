@@ -26,8 +26,7 @@ pub(super) struct Launch {
     pub(super) registers_as: NodeName,
     /// Its flags, apart from name, addresses and directory.
     pub(super) flags: Vec<String>,
-    /// Whether its log is on disk.
-    pub(super) on_disk: bool,
+    pub(super) storage: Storage,
 }
 
 impl Launch {
@@ -38,7 +37,7 @@ impl Launch {
             node: node.clone(),
             registers_as: registers_as.clone(),
             flags: given.map(|(key, value)| format!("--{key}={value}")).collect(),
-            on_disk: settings.options.on_disk,
+            storage: if settings.options.on_disk { Storage::Disk } else { Storage::Memory },
         }
     }
 
@@ -46,6 +45,27 @@ impl Launch {
     pub(super) fn program(&self) -> &'static str {
         if is_master(&self.node) { "master-node" } else { "secondary-node" }
     }
+}
+
+/// Where a node keeps its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storage {
+    Memory,
+    Disk,
+}
+
+/// Whether a node's process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProcessState {
+    Running,
+    Paused,
+}
+
+/// Whether bytes pass between a secondary and the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathState {
+    Open,
+    Cut,
 }
 
 /// Exit status and output of a program.
@@ -65,7 +85,7 @@ pub(super) trait Nodes {
     async fn start(&mut self, launch: &Launch) -> anyhow::Result<()>;
 
     /// Starts a node that is expected to end with an error.
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput>;
+    async fn start_expecting_exit(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput>;
 
     /// Kills nodes, all at once; they stay down.
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()>;
@@ -74,17 +94,17 @@ pub(super) trait Nodes {
     async fn terminate(&mut self, node: &NodeName) -> anyhow::Result<Option<i32>>;
 
     /// Stops a node's process, or lets it continue.
-    async fn set_paused(&mut self, node: &NodeName, paused: bool) -> anyhow::Result<()>;
+    async fn set_process(&mut self, node: &NodeName, to: ProcessState) -> anyhow::Result<()>;
 
     /// Cuts a secondary off from the master, or heals the partition.
-    async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()>;
+    async fn set_path(&mut self, node: &NodeName, to: PathState) -> anyhow::Result<()>;
 
     /// Drops the connection between a secondary and the master.
     fn disconnect(&mut self, node: &NodeName);
 
     /// Holds back everything between the secondaries and the master, or releases it: while the
     /// master is replaced, no secondary may see that this takes a moment.
-    fn set_held(&mut self, held: bool);
+    fn set_all_paths(&mut self, to: PathState);
 
     /// Removes the log of a node that is down.
     async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()>;

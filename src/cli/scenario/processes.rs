@@ -1,56 +1,29 @@
 //! Nodes as processes of this machine, on free ports, with a proxy between each secondary and the
 //! master. They end when the scenario ends, in whatever way.
 
-use std::collections::{BTreeMap, VecDeque};
+mod process;
+
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use acklog_sim::scenario::{Action, NodeHealth, Shown};
 use acklog_types::NodeName;
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, Command};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use rustix::process::Signal;
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::nodes::{Launch, Nodes, ProgramOutput, Reach, is_master, only_simulated};
+use self::process::{LINES_MAX, Process, START_TIMEOUT};
+use super::nodes::{
+    Launch, Nodes, PathState, ProcessState, ProgramOutput, Reach, Storage, is_master,
+    only_simulated,
+};
 use super::proxy::Proxy;
-use crate::cli::NodeUrl;
-
-/// Longest wait for a node to serve HTTP, and to end after a signal. Shorter: a busy machine is
-/// taken for a node that hangs. Longer: a node that hangs holds up the scenario.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Lines of each node's log that are kept for the report of a failure.
-const LINES_MAX: usize = 400;
-
-/// The last log lines of a node, and the ports that it reported.
-#[derive(Debug, Default)]
-struct NodeOutput {
-    last: VecDeque<String>,
-    http: Option<u16>,
-    comm: Option<u16>,
-}
-
-/// A node's process.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    /// Closing it stops the node, so that none outlives this process.
-    _stdin: Option<ChildStdin>,
-    lines: Arc<Mutex<NodeOutput>>,
-    /// Changes with every line.
-    news: watch::Receiver<u64>,
-    reading: JoinHandle<()>,
-    url: Option<NodeUrl>,
-}
 
 /// Nodes as processes.
 pub(super) struct Processes {
@@ -104,7 +77,7 @@ impl Processes {
             let port = self.proxies.get(node).map(Proxy::port).unwrap_or_default();
             command.arg(format!("--master-comm-port={port}"));
         }
-        if launch.on_disk {
+        if launch.storage == Storage::Disk {
             command.arg("--data-dir").arg(self.directory(node));
         }
         command.args(&launch.flags);
@@ -112,73 +85,20 @@ impl Processes {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }
-        let mut child = command
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {node}"))?;
-        let (lines, (news, heard)) = (Arc::<Mutex<NodeOutput>>::default(), watch::channel(0));
-        let _stdin = child.stdin.take();
-        let stderr = child.stderr.take().context("a child without an error output")?;
-        let reading = tokio::spawn(read_lines(stderr, Arc::clone(&lines), news));
-        Ok(Process { child, _stdin, lines, news: heard, reading, url: None })
+        Process::start(command).with_context(|| format!("cannot start {node}"))
     }
 
     /// Keeps the last lines of a process that has ended.
-    async fn bury(&mut self, node: &NodeName, mut process: Process) {
-        process.has_said_all().await;
+    async fn keep_last_lines(&mut self, node: &NodeName, mut process: Process) {
+        process.wait_for_last_line().await;
         let earlier = self.earlier.entry(node.clone()).or_default();
-        earlier.extend(lock(&process.lines).last.drain(..));
+        earlier.extend(process.output().last.drain(..));
         let too_many = earlier.len().saturating_sub(LINES_MAX);
         earlier.drain(..too_many);
     }
 
     fn take(&mut self, node: &NodeName) -> anyhow::Result<Process> {
         self.running.remove(node).with_context(|| format!("{node} is not running"))
-    }
-}
-
-impl Process {
-    /// Waits until it serves HTTP.
-    ///
-    /// # Errors
-    /// When it ends instead, with its last line.
-    async fn serves(&mut self) -> anyhow::Result<()> {
-        loop {
-            if let Some(port) = lock(&self.lines).http {
-                self.url = Some(NodeUrl::local(port));
-                return Ok(());
-            }
-            tokio::select! {
-                changed = self.news.changed() => if changed.is_err() { break },
-                _ = self.child.wait() => break,
-            }
-        }
-        self.has_said_all().await;
-        let last = lock(&self.lines).last.back().cloned().unwrap_or_default();
-        bail!("it ended at once: {last}")
-    }
-
-    /// Waits for the last line of a process that has ended.
-    async fn has_said_all(&mut self) {
-        if !self.reading.is_finished() {
-            // Later lines are not missed.
-            let _ = timeout(START_TIMEOUT, &mut self.reading).await;
-        }
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        // Not waited for yet, so the id belongs to no other process.
-        let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(kill_process(id.context("it has ended")?, signal)?)
-    }
-
-    async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
-        let ended = timeout(START_TIMEOUT, self.child.wait()).await;
-        Ok(ended.context("it does not end")??)
     }
 }
 
@@ -193,21 +113,21 @@ impl Nodes for Processes {
             self.kill(std::slice::from_ref(node)).await?;
         }
         let mut process = self.launch(launch).await?;
-        let serves = timeout(START_TIMEOUT, process.serves()).await;
-        serves.unwrap_or_else(|_| bail!("it does not serve HTTP"))?;
-        if let Some(port) = lock(&process.lines).comm {
+        let serving = timeout(START_TIMEOUT, process.wait_until_serving()).await;
+        serving.unwrap_or_else(|_| bail!("it does not serve HTTP"))?;
+        if let Some(port) = process.output().comm {
             self.master_port.store(port, Ordering::SeqCst);
         }
         self.running.insert(node.clone(), process);
         Ok(())
     }
 
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
+    async fn start_expecting_exit(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
         let mut process = self.launch(launch).await?;
         let status = process.ended().await?.code();
-        process.has_said_all().await;
-        let output = lock(&process.lines).last.back().cloned().unwrap_or_default();
-        self.bury(&launch.node, process).await;
+        process.wait_for_last_line().await;
+        let output = process.output().last.back().cloned().unwrap_or_default();
+        self.keep_last_lines(&launch.node, process).await;
         Ok(ProgramOutput { status, output })
     }
 
@@ -219,7 +139,7 @@ impl Nodes for Processes {
         for node in nodes {
             let mut process = self.take(node)?;
             process.ended().await?;
-            self.bury(node, process).await;
+            self.keep_last_lines(node, process).await;
             for (name, proxy) in &self.proxies {
                 // One that is held back sees the end after the release.
                 if (name == node || is_master(node)) && !self.held.contains(name) {
@@ -234,35 +154,34 @@ impl Nodes for Processes {
         let mut process = self.take(node)?;
         process.signal(Signal::TERM)?;
         let status = process.ended().await?;
-        self.bury(node, process).await;
+        self.keep_last_lines(node, process).await;
         Ok(status.code())
     }
 
-    async fn set_paused(&mut self, node: &NodeName, paused: bool) -> anyhow::Result<()> {
+    async fn set_process(&mut self, node: &NodeName, to: ProcessState) -> anyhow::Result<()> {
         let process = self.running.get(node);
-        let signal = if paused { Signal::STOP } else { Signal::CONT };
+        let signal = match to {
+            ProcessState::Paused => Signal::STOP,
+            ProcessState::Running => Signal::CONT,
+        };
         process.with_context(|| format!("{node} is not running"))?.signal(signal)
     }
 
-    async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()> {
+    async fn set_path(&mut self, node: &NodeName, to: PathState) -> anyhow::Result<()> {
         let proxy = self.proxies.get(node).with_context(|| format!("{node} was never started"))?;
-        if cut {
-            proxy.cut()
-        } else {
-            proxy.heal()
-        }
+        proxy.set(to);
         Ok(())
     }
 
-    fn set_held(&mut self, held: bool) {
-        if held {
+    fn set_all_paths(&mut self, to: PathState) {
+        if to == PathState::Cut {
             self.held = self.proxies.keys().filter(|name| self.is_open(name)).cloned().collect();
         }
         for name in &self.held {
             let proxy = self.proxies.get(name).into_iter();
-            proxy.for_each(|proxy| if held { proxy.cut() } else { proxy.heal() });
+            proxy.for_each(|proxy| proxy.set(to));
         }
-        if !held {
+        if to == PathState::Open {
             self.held.clear();
         }
     }
@@ -324,7 +243,7 @@ impl Nodes for Processes {
 
     async fn last_lines(&mut self, node: &NodeName) -> Vec<String> {
         let earlier = self.earlier.get(node).into_iter().flatten().cloned();
-        let lines = self.running.get(node).map(|process| lock(&process.lines).last.clone());
+        let lines = self.running.get(node).map(|process| process.output().last.clone());
         earlier.chain(lines.into_iter().flatten()).collect()
     }
 
@@ -349,31 +268,6 @@ impl Nodes for Processes {
     }
 }
 
-async fn read_lines(stderr: ChildStderr, lines: Arc<Mutex<NodeOutput>>, news: watch::Sender<u64>) {
-    let mut reader = BufReader::new(stderr).lines();
-    while let Ok(Some(line)) = reader.next_line().await {
-        let mut lines = lock(&lines);
-        if let Some(port) = port_behind(&line, "serving HTTP address=") {
-            lines.http = Some(port);
-        }
-        if let Some(port) = port_behind(&line, "listening for secondaries address=") {
-            lines.comm = Some(port);
-        }
-        lines.last.push_back(line);
-        if lines.last.len() > LINES_MAX {
-            lines.last.pop_front();
-        }
-        drop(lines);
-        news.send_modify(|count| *count += 1);
-    }
-}
-
-/// Returns the port of the address that follows a text.
-fn port_behind(line: &str, text: &str) -> Option<u16> {
-    let address = line.split_once(text)?.1.split(' ').next()?;
-    address.rsplit_once(':')?.1.parse().ok()
-}
-
 fn is_ours(name: &OsString) -> bool {
     name.to_string_lossy().starts_with("ACKLOG_")
 }
@@ -390,8 +284,4 @@ fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn lock(lines: &Mutex<NodeOutput>) -> MutexGuard<'_, NodeOutput> {
-    lines.lock().expect("no holder of this lock panics")
 }

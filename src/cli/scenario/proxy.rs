@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::nodes::PathState;
+
 /// Most bytes that one direction of a connection holds.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -57,14 +59,10 @@ impl Proxy {
         self.port
     }
 
-    /// Lets nothing pass from now on: connections stay open, new ones get nowhere.
-    pub(super) fn cut(&self) {
-        lock(&self.state.gate).send_replace(false);
-    }
-
-    /// Lets everything pass again, including what was held back.
-    pub(super) fn heal(&self) {
-        lock(&self.state.gate).send_replace(true);
+    /// Cuts the path or opens it again. While it is cut, connections stay open and new ones get
+    /// nowhere; opening it lets everything pass, including what was held back.
+    pub(super) fn set(&self, to: PathState) {
+        lock(&self.state.gate).send_replace(to == PathState::Open);
     }
 
     /// Returns whether bytes pass.

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::Method;
 
-use super::typing::Fault;
+use super::typed_commands::Fault;
 use crate::cli::NodeUrl;
 use crate::cli::client::ToolClient;
 

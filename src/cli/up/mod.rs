@@ -1,14 +1,14 @@
 //! `acklog up`: runs a whole cluster on this machine, as child processes of one program.
 //!
-//! `plan` decides what to start, `child` holds one process, `output` writes the lines, `typing`
-//! parses what a user types, and this file connects them.
+//! `plan` decides what to start, `child` holds one process, `output` writes the lines,
+//! `typed_commands` parses what a user types, and this file connects them.
 
 mod child;
 mod fault;
 mod flags;
 mod output;
 mod plan;
-mod typing;
+mod typed_commands;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ use output::{Output, Printer};
 use plan::{NodePlan, PROGRAM, UpPlan};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
-use typing::{Fault, Typed};
+use typed_commands::{Fault, TypedCommand};
 
 use super::NodeUrl;
 use super::client::ToolClient;
@@ -165,7 +165,7 @@ impl UpCluster {
                 return ExitCode::FAILURE;
             }
         }
-        let mut typed = typing::lines();
+        let mut typed = typed_commands::lines();
         let ready = all_ready(self.plan.nodes.clone());
         tokio::pin!(ready);
         loop {
@@ -175,7 +175,7 @@ impl UpCluster {
                     return ExitCode::SUCCESS;
                 }
                 Some(ended) = self.ended.recv() => {
-                    if !self.has_ended(ended) {
+                    if !self.note_end(ended) {
                         return ExitCode::FAILURE;
                     }
                 }
@@ -215,7 +215,7 @@ impl UpCluster {
     }
 
     /// Reports that a node has ended; returns `false` when the cluster cannot go on.
-    fn has_ended(&mut self, ended: Ended) -> bool {
+    fn note_end(&mut self, ended: Ended) -> bool {
         let Some(node) = self.nodes.get_mut(ended.node) else { return true };
         node.running = None;
         let name = &node.plan.name;
@@ -237,8 +237,8 @@ impl UpCluster {
 
     fn typed(&mut self, line: &str) {
         let names = self.nodes.iter().map(|node| node.plan.name.as_str());
-        match typing::understood(line, names) {
-            Typed::Start(number) => match self.nodes.get(number) {
+        match typed_commands::parse(line, names) {
+            TypedCommand::Start(number) => match self.nodes.get(number) {
                 Some(node) if node.running.is_some() => {
                     self.printer.say(&format!("{} is running", node.plan.name));
                 }
@@ -246,7 +246,7 @@ impl UpCluster {
                     self.start(number);
                 }
             },
-            Typed::Kill(number) => {
+            TypedCommand::Kill(number) => {
                 let Some(node) = self.nodes.get_mut(number) else { return };
                 match &node.running {
                     Some(running) => {
@@ -256,38 +256,38 @@ impl UpCluster {
                     None => self.printer.say(&format!("{} is not running", node.plan.name)),
                 }
             }
-            Typed::Fault(..) | Typed::Heal if !self.plan.allow_faults => {
+            TypedCommand::Fault(..) | TypedCommand::Heal if !self.plan.allow_faults => {
                 self.printer.say("faults are off: start with `acklog up --allow-faults`");
             }
             TypedCommand::Fault(MASTER, Fault::Slow(_)) => {
                 self.printer.say("only a secondary has a store delay: slow one of them");
             }
-            Typed::Fault(number, fault) => match self.nodes.get(number) {
+            TypedCommand::Fault(number, fault) => match self.nodes.get(number) {
                 Some(node) if node.running.is_some() => {
                     let (name, port) = (node.plan.name.clone(), node.plan.http_port);
-                    self.tell_done(name, async move { fault::add(port, fault).await });
+                    self.run_in_background(name, async move { fault::add(port, fault).await });
                 }
                 Some(node) => self.printer.say(&format!("{} is not running", node.plan.name)),
                 None => {}
             },
-            Typed::Heal => {
+            TypedCommand::Heal => {
                 for node in self.nodes.iter().filter(|node| node.running.is_some()) {
                     let (name, port) = (node.plan.name.clone(), node.plan.http_port);
-                    self.tell_done(name, async move { fault::clear(port).await });
+                    self.run_in_background(name, async move { fault::clear(port).await });
                 }
             }
-            Typed::Nothing => {}
-            Typed::Unusable(why) => self.printer.say(&why),
-            Typed::Unknown => {
+            TypedCommand::Nothing => {}
+            TypedCommand::Unusable(why) => self.printer.say(&why),
+            TypedCommand::Unknown => {
                 let (help, names) =
-                    (typing::help(self.plan.allow_faults), names_of(&self.plan.nodes));
+                    (typed_commands::help(self.plan.allow_faults), names_of(&self.plan.nodes));
                 self.printer.say(&format!("{help}. Nodes: {names}"));
             }
         }
     }
 
     /// Runs a request in the background and reports its failure. Its success is in the node's log.
-    fn tell_done(
+    fn run_in_background(
         &self,
         name: String,
         what: impl Future<Output = anyhow::Result<()>> + Send + 'static,

@@ -143,7 +143,10 @@ impl UpPlan {
         // As this program was called: it need not be on the search path.
         let program = std::env::args().next().unwrap_or_else(|| "acklog".to_owned());
         text.push_str(&format!("  {program} status --url {master}\n"));
-        text.push_str(&format!("{}. Ctrl-C ends all.\n", super::typing::help(self.allow_faults)));
+        text.push_str(&format!(
+            "{}. Ctrl-C ends all.\n",
+            super::typed_commands::help(self.allow_faults)
+        ));
         text
     }
 }

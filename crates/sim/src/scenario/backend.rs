@@ -48,6 +48,15 @@ pub struct Answered {
     pub took: Duration,
 }
 
+/// A client's wait for a stored message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientWait {
+    /// The write concern; `None` for the master's default.
+    pub write_concern: Option<WriteConcern>,
+    /// Time after which the master answers in any case; `None` without a timeout.
+    pub timeout: Option<Duration>,
+}
+
 /// Why a step could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Trouble {
@@ -90,12 +99,7 @@ pub trait Backend {
     ///
     /// # Errors
     /// When the run is ended.
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble>;
+    fn wait(&mut self, id: u64, wait: ClientWait) -> Result<Ticket, Trouble>;
 
     /// Has a client hang up.
     fn hang_up(&mut self, ticket: Ticket);

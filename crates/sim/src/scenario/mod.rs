@@ -163,7 +163,7 @@ mod text;
 use acklog_types::NodeName;
 
 pub use action::{Action, Append, FileChange, Settings};
-pub use backend::{Answer, Answered, Backend, Receipt, Shown, Ticket, Trouble};
+pub use backend::{Answer, Answered, Backend, ClientWait, Receipt, Shown, Ticket, Trouble};
 pub use expect::{Expectation, Kind, Like};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};
 pub use player::{Broken, Lacking, Player, Recorded};

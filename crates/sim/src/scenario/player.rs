@@ -8,7 +8,7 @@ use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
 use super::action::{Action, Append};
-use super::backend::{Backend, Shown, Ticket, Trouble};
+use super::backend::{Backend, ClientWait, Shown, Ticket, Trouble};
 use super::load::Load;
 use super::sent::{Sent, is_dense, list};
 use super::step::{Line, Script, Step};
@@ -168,7 +168,8 @@ impl<'a, B: Backend> Player<'a, B> {
             Step::Act(action) => return self.act(action),
             Step::Append(append) => self.append(append)?,
             Step::Wait { id, label, write_concern, timeout } => {
-                let ticket = self.backend.wait(*id, *write_concern, *timeout)?;
+                let wait = ClientWait { write_concern: *write_concern, timeout: *timeout };
+                let ticket = self.backend.wait(*id, wait)?;
                 self.sent.note_wait(label, ticket);
             }
             Step::Fill { count, bytes } => {

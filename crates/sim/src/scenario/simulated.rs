@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use acklog_log::LogReader;
 use acklog_protocol::{Outcome, Refusal, Wait};
-use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
+use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId};
 
 use super::action::{Action, Append, Settings};
-use super::backend::{Answer, Answered, Backend, Receipt, Shown, Ticket, Trouble};
+use super::backend::{Answer, Answered, Backend, ClientWait, Receipt, Shown, Ticket, Trouble};
 use super::expect::Expectation;
 use super::health::{MasterView, MemberView, NodeHealth, SecondaryView};
 use super::step::Step;
@@ -244,17 +244,13 @@ impl Backend for Simulated {
         Ok(self.request(begun, taken.map(|(waiter, _)| waiter)))
     }
 
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble> {
+    fn wait(&mut self, id: u64, wait: ClientWait) -> Result<Ticket, Trouble> {
         if !self.has_master() {
             return Ok(self.lost_request());
         }
         let begun = self.cluster.now();
-        let taken = self.cluster.wait(MessageId::new(id), Wait { write_concern, timeout });
+        let wait = Wait { write_concern: wait.write_concern, timeout: wait.timeout };
+        let taken = self.cluster.wait(MessageId::new(id), wait);
         Ok(self.request(begun, taken))
     }
 

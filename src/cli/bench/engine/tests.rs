@@ -49,7 +49,7 @@ async fn counted(schedule: Option<SendSchedule>, script: impl Script) -> Tally {
         target: Arc::new(Scripted(Arc::new(script))),
         timeout: Duration::from_secs(20),
         slots: SendSlots::new(schedule, begin, until),
-        tally: Mutex::new(Tally::new(begin, until, true)),
+        tally: Mutex::new(Tally::of_open_loop(begin, until)),
         progress: Arc::default(),
     });
     let client = tokio::spawn(client(Arc::clone(&thread), None));

@@ -12,7 +12,7 @@ use crate::cli::check::mix::OVERTIME;
 use crate::cli::client::ToolClient;
 
 /// Pause between two checks of whether the master answers others.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time for which the master must have answered others. After a local stall it needs a moment to
 /// answer everybody.
@@ -35,16 +35,16 @@ pub(super) async fn call_with_limit(
     let Some(limit) = limit else {
         return CallOutcome { answer: call.await.map_err(Into::into), is_overdue: false };
     };
-    let (begin, mut at_work_since) = (Instant::now(), None);
+    let (begin, mut working_since) = (Instant::now(), None);
     let answer = tokio::select! {
         answer = call => answer,
-        never = look(run, begin + limit, &mut at_work_since) => match never {},
+        never = watch_master(run, begin + limit, &mut working_since) => match never {},
     };
     let is_silent = matches!(answer, Err(CallError::Silent(_)));
     // Connecting does not count, so that the timeout passed that long ago.
     let passed = Instant::now().checked_sub(OVERTIME);
     let is_overdue = is_silent
-        && at_work_since.is_some_and(|since| {
+        && working_since.is_some_and(|since| {
             passed.is_some_and(|passed| since >= passed) && since.elapsed() >= ANSWERS_OTHERS
         })
         // A restarted machine may leave behind a connection that leads nowhere.
@@ -53,18 +53,22 @@ pub(super) async fn call_with_limit(
 }
 
 /// Checks from `begin` on whether the master is working, and notes since when.
-async fn look(run: &CheckRun, begin: Instant, at_work_since: &mut Option<Instant>) -> Infallible {
+async fn watch_master(
+    run: &CheckRun,
+    begin: Instant,
+    working_since: &mut Option<Instant>,
+) -> Infallible {
     sleep_until(begin).await;
     let mut client = ToolClient::new(run.master().url.clone());
     loop {
-        sleep(LOOK).await;
-        let is_at_work = is_at_work(&mut client).await;
-        *at_work_since = is_at_work.then(|| at_work_since.unwrap_or_else(Instant::now));
+        sleep(POLL_INTERVAL).await;
+        let is_working = is_working(&mut client).await;
+        *working_since = is_working.then(|| working_since.unwrap_or_else(Instant::now));
     }
 }
 
 /// Returns whether the master answers and its timers run: while it is paused they stand still.
-async fn is_at_work(client: &mut ToolClient) -> bool {
+async fn is_working(client: &mut ToolClient) -> bool {
     let Ok(answer) = client.get(paths::FAULTS).await else { return false };
     // A node that does not allow faults has none.
     !answer.parsed::<Faults>().is_ok_and(|faults| faults.paused)

@@ -34,7 +34,7 @@ const READ_BYTES: usize = 4096;
 
 /// The request in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Typed {
+pub(super) enum TypedCommand {
     /// Start this node again.
     Start(usize),
     /// Kill this node.
@@ -63,25 +63,26 @@ pub(super) enum Fault {
 }
 
 /// Parses a line; nodes are given by their index in `names`.
-pub(super) fn understood<'a>(line: &str, names: impl IntoIterator<Item = &'a str>) -> Typed {
+pub(super) fn parse<'a>(line: &str, names: impl IntoIterator<Item = &'a str>) -> TypedCommand {
     let words: Vec<_> = line.split_whitespace().collect();
     let mut names = names.into_iter();
     let mut place = |name: &str| names.position(|known| known == name);
-    let mut fault =
-        |name, fault| place(name).map_or(Typed::Unknown, |node| Typed::Fault(node, fault));
+    let mut fault = |name, fault| {
+        place(name).map_or(TypedCommand::Unknown, |node| TypedCommand::Fault(node, fault))
+    };
     match words.as_slice() {
-        [] => Typed::Nothing,
-        ["heal"] => Typed::Heal,
+        [] => TypedCommand::Nothing,
+        ["heal"] => TypedCommand::Heal,
         ["slow", name] => fault(name, Fault::Slow(SLOW)),
         ["slow", name, delay] => match parse_duration_with_unit(delay) {
             Ok(delay) => fault(name, Fault::Slow(delay)),
-            Err(error) => Typed::Unusable(error.to_string()),
+            Err(error) => TypedCommand::Unusable(error.to_string()),
         },
         ["pause", name] => fault(name, Fault::Pause),
         ["cut", name] => fault(name, Fault::Cut),
-        ["kill", name] => place(name).map_or(Typed::Unknown, Typed::Kill),
-        [name] => place(name).map_or(Typed::Unknown, Typed::Start),
-        _ => Typed::Unknown,
+        ["kill", name] => place(name).map_or(TypedCommand::Unknown, TypedCommand::Kill),
+        [name] => place(name).map_or(TypedCommand::Unknown, TypedCommand::Start),
+        _ => TypedCommand::Unknown,
     }
 }
 
@@ -142,27 +143,27 @@ mod tests {
 
     #[test]
     fn a_name_starts_and_kill_kills() {
-        let understood = |line| understood(line, ["master", "bonnie"]);
-        assert_eq!(understood(" bonnie "), Typed::Start(1));
-        assert_eq!(understood("kill master"), Typed::Kill(0));
-        assert_eq!(understood(""), Typed::Nothing);
+        let parse = |line| parse(line, ["master", "bonnie"]);
+        assert_eq!(parse(" bonnie "), TypedCommand::Start(1));
+        assert_eq!(parse("kill master"), TypedCommand::Kill(0));
+        assert_eq!(parse(""), TypedCommand::Nothing);
         let unknown =
             ["clyde", "kill", "kill clyde", "kill bonnie now", "quit", "slow", "cut clyde"];
         for unknown in unknown.into_iter().chain(["heal bonnie", "pause"]) {
-            assert_eq!(understood(unknown), Typed::Unknown, "{unknown}");
+            assert_eq!(parse(unknown), TypedCommand::Unknown, "{unknown}");
         }
     }
 
     #[test]
     fn faults_can_be_typed() {
-        let understood = |line| understood(line, ["master", "bonnie"]);
-        assert_eq!(understood("slow bonnie"), Typed::Fault(1, Fault::Slow(SLOW)));
+        let parse = |line| parse(line, ["master", "bonnie"]);
+        assert_eq!(parse("slow bonnie"), TypedCommand::Fault(1, Fault::Slow(SLOW)));
         let slow = Fault::Slow(Duration::from_millis(1500));
-        assert_eq!(understood("slow bonnie 1.5s"), Typed::Fault(1, slow));
-        assert_eq!(understood("pause bonnie"), Typed::Fault(1, Fault::Pause));
-        assert_eq!(understood("cut master"), Typed::Fault(0, Fault::Cut));
-        assert_eq!(understood("heal"), Typed::Heal);
-        let Typed::Unusable(why) = understood("slow bonnie 2") else { panic!("2 of what?") };
+        assert_eq!(parse("slow bonnie 1.5s"), TypedCommand::Fault(1, slow));
+        assert_eq!(parse("pause bonnie"), TypedCommand::Fault(1, Fault::Pause));
+        assert_eq!(parse("cut master"), TypedCommand::Fault(0, Fault::Cut));
+        assert_eq!(parse("heal"), TypedCommand::Heal);
+        let TypedCommand::Unusable(why) = parse("slow bonnie 2") else { panic!("2 of what?") };
         assert!(why.contains("write 2s for seconds"), "{why}");
     }
 }

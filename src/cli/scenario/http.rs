@@ -8,9 +8,9 @@ use acklog_api::{
 };
 use acklog_client::CallError;
 use acklog_sim::scenario::{
-    Answer, Append, MasterView, MemberView, NodeHealth, Receipt, SecondaryView, Shown,
+    Answer, Append, ClientWait, MasterView, MemberView, NodeHealth, Receipt, SecondaryView, Shown,
 };
-use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName, WriteConcern};
+use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName};
 use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 
@@ -19,7 +19,7 @@ use crate::cli::client::ToolClient;
 
 /// Longest wait for an answer that a node gives from memory. Shorter: a busy machine is taken for a
 /// node that hangs. Longer: a node that hangs is noticed later.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends a message and waits for its answer.
 pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
@@ -41,14 +41,9 @@ pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
 }
 
 /// Waits for a stored message.
-pub(super) async fn wait(
-    url: NodeUrl,
-    id: u64,
-    write_concern: Option<WriteConcern>,
-    timeout: Option<Duration>,
-) -> Answer {
-    let concern = write_concern.map(|concern| format!("{}={concern}", query::WRITE_CONCERN));
-    let timeout = timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
+pub(super) async fn wait(url: NodeUrl, id: u64, wait: ClientWait) -> Answer {
+    let concern = wait.write_concern.map(|concern| format!("{}={concern}", query::WRITE_CONCERN));
+    let timeout = wait.timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
     let query: Vec<_> = concern.into_iter().chain(timeout).collect();
     let path = format!("{}?{}", paths::message(id), query.join("&"));
     answer(ToolClient::new(url).call(Method::GET, &path, None, "", None).await)
@@ -112,23 +107,25 @@ fn row(message: Message<'_>) -> (u64, String) {
 /// When the node cannot be reached, or answers with something else.
 pub(super) async fn health(url: NodeUrl) -> anyhow::Result<NodeHealth> {
     let mut client = ToolClient::new(url);
-    let answer = client.call(Method::GET, paths::READY, None, "", Some(PATIENCE)).await?;
-    read_health(&answer.body, answer.status.is_success())
+    let answer = client.call(Method::GET, paths::READY, None, "", Some(ANSWER_TIMEOUT)).await?;
+    let mut health = read_health(&answer.body)?;
+    if let NodeHealth::Master(master) = &mut health {
+        master.ready = answer.status.is_success();
+    }
+    Ok(health)
 }
 
-/// Parses a node's health from JSON.
+/// Parses a node's health from JSON, which does not say whether the node is ready.
 ///
 /// # Errors
 /// When it is none.
-pub(super) fn read_health(json: &[u8], ready: bool) -> anyhow::Result<NodeHealth> {
+pub(super) fn read_health(json: &[u8]) -> anyhow::Result<NodeHealth> {
     let health = serde_json::from_slice(json).context("the answer is no node's health")?;
     let end = |end: Option<u64>| end.context("the answer names no log end");
     Ok(match health {
-        Health::Master(health) => NodeHealth::Master(MasterView {
-            end: end(health.log_end)?,
-            ready,
-            ..master_view(health)
-        }),
+        Health::Master(health) => {
+            NodeHealth::Master(MasterView { end: end(health.log_end)?, ..master_view(health) })
+        }
         Health::Secondary(SecondaryHealth { phase, log_end, buffered, .. }) => {
             NodeHealth::Secondary(SecondaryView {
                 phase: word(phase),
@@ -192,7 +189,7 @@ pub(super) async fn drop_connections(url: NodeUrl) -> anyhow::Result<()> {
 /// When the master cannot be reached.
 pub(super) async fn forget(url: NodeUrl, name: &NodeName) -> anyhow::Result<String> {
     let (mut client, path) = (ToolClient::new(url), paths::secondary(name.as_str()));
-    let answer = client.call(Method::DELETE, &path, None, "", Some(PATIENCE)).await?;
+    let answer = client.call(Method::DELETE, &path, None, "", Some(ANSWER_TIMEOUT)).await?;
     Ok(if answer.status.is_success() { "done".to_owned() } else { answer.detail() })
 }
 
@@ -202,7 +199,7 @@ async fn ask(
     path: &str,
     body: String,
 ) -> anyhow::Result<acklog_client::Answer> {
-    let answer = ToolClient::new(url).call(method, path, None, body, Some(PATIENCE)).await?;
+    let answer = ToolClient::new(url).call(method, path, None, body, Some(ANSWER_TIMEOUT)).await?;
     match answer.status.is_success() {
         true => Ok(answer),
         false => bail!(answer.detail()),
