@@ -188,7 +188,7 @@ fn print(
 
 /// Returns the line that reports how many connections a node dropped, if it says so.
 fn dropped(answer: &Answer) -> String {
-    match answer.parsed::<Disconnected>().map(|told| told.disconnected) {
+    match answer.parsed::<Disconnected>().map(|answer| answer.disconnected) {
         Ok(1) => "dropped 1 connection".to_owned(),
         Ok(count) => format!("dropped {count} connections"),
         Err(_) => "dropped its connections".to_owned(),

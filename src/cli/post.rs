@@ -168,7 +168,8 @@ impl<N: Write> Poster<'_, N> {
     }
 }
 
-/// Waits until a node has had a request for [`QUIET_TIME`] without an answer; connecting does not count.
+/// Waits until a node has had a request for [`QUIET_TIME`] without an answer; connecting does not
+/// count.
 async fn waits_long(mut is_waiting: watch::Receiver<bool>) {
     while is_waiting.wait_for(|is_waiting| *is_waiting).await.is_ok() {
         tokio::select! {

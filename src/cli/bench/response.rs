@@ -24,7 +24,7 @@ pub(super) struct RawResponse<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// What the head of a response says.
+/// The parsed head of a response.
 #[derive(Clone, Copy, Debug)]
 struct ResponseHead {
     status: u16,
@@ -157,7 +157,7 @@ mod tests {
     /// Returns what is known after each of these pieces.
     fn read(pieces: &[&[u8]]) -> Result<Vec<Option<Owned>>, RequestFailure> {
         let mut reader = ResponseReader::new();
-        // What was read before must not matter.
+        // Earlier responses must not matter.
         for _ in 0..2 {
             reader.clear();
             let free_bytes = reader.free_bytes();

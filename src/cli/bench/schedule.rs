@@ -1,7 +1,7 @@
-//! When requests are sent. In an open loop a schedule decides, whatever became of earlier requests:
-//! a request that is sent late counts from when it was due, so that a stall of the server shows in
-//! full. In a closed loop it would hide behind the requests that were never sent (coordinated
-//! omission).
+//! The times at which requests are sent. In an open loop a schedule decides, whatever became of
+//! earlier requests: a request that is sent late counts from the time at which it was due, so that
+//! a stall of the server shows in full. In a closed loop it would hide behind the requests that
+//! were never sent (coordinated omission).
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use super::precise_timer::PreciseTimer;
 const PICOS_PER_SECOND: f64 = 1e12;
 const PICOS_PER_NANO: u128 = 1000;
 
-/// How requests arrive.
+/// The arrival of requests: closed loop or open loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LoadModel {
     /// A closed loop: each client sends its next request when the one before is answered.
@@ -63,7 +63,7 @@ impl SendSchedule {
 /// The permission to send one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SendSlot {
-    /// When the request was due.
+    /// Time at which the request was due.
     pub(super) due: Instant,
     pub(super) now: Instant,
 }

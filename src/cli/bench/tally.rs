@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::target::RequestFailure;
 
-/// Shortest latency that the histogram tells apart, far below what a request takes.
+/// Shortest latency that the histogram distinguishes, far below that of a request.
 const LATENCY_NANOS_MIN: u64 = 100;
 
 /// Longest latency that the histogram holds: an hour. Longer ones count as this.

@@ -1,11 +1,11 @@
-//! What a load is sent to: connections of any kind, and the ways in which they fail.
+//! The target of a load: connections of any kind, and their failures.
 
 use std::future::Future;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a request or a connection failed. Failures with the same text are counted together.
+/// A failure of a request or of a connection. Failures with the same text are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RequestFailure {
     /// The server cannot be reached.

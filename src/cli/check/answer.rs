@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 /// Longest part of an answer that a violation repeats, in characters.
 const SEEN_CHARS_MAX: usize = 200;
 
-/// What the answer to a request must fit.
+/// The expectations on the answer to a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExpectedAnswer {
     /// Status of a success.

@@ -143,9 +143,9 @@ pub(super) async fn send(run: Arc<CheckRun>, number: usize, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
     let is_eager = number % CLIENTS_PER_EAGER == CLIENTS_PER_EAGER - 1;
     while !run.is_over() {
-        if let Some(turn) = run.turn(1) {
+        if let Some(send_time) = run.send_time(1) {
             tokio::select! {
-                () = sleep_until(turn) => {}
+                () = sleep_until(send_time) => {}
                 () = run.until_over() => return,
             }
         }

@@ -44,7 +44,7 @@ pub(super) struct CheckedCluster {
     /// The master comes first.
     pub(super) nodes: Vec<CheckedNode>,
     pub(super) cluster_size: u64,
-    /// Why nodes were left out that cannot be reached, where that is allowed.
+    /// Reasons for leaving out nodes that cannot be reached, where that is allowed.
     pub(super) down: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ pub(super) struct CheckState {
     /// The last keys whose messages have ids.
     keyed: VecDeque<KeyedRequest>,
     /// Messages that clients were allowed to send so far.
-    turns: u64,
+    allowed_messages: u64,
 }
 
 impl CheckState {
@@ -177,7 +177,7 @@ impl CheckRun {
             load_ends: Vec::new(),
             disconnects: 0,
             keyed: VecDeque::new(),
-            turns: 0,
+            allowed_messages: 0,
         };
         Self {
             nodes,
@@ -198,11 +198,11 @@ impl CheckRun {
     }
 
     /// Returns when the calling client may send this many messages; `None` without a rate to keep.
-    pub(super) fn turn(&self, messages: u64) -> Option<Instant> {
+    pub(super) fn send_time(&self, messages: u64) -> Option<Instant> {
         let rate = self.load.rate?;
-        let turns = &mut self.lock().turns;
-        *turns += messages;
-        Some(self.load.begin + Duration::from_secs(*turns) / rate)
+        let allowed_messages = &mut self.lock().allowed_messages;
+        *allowed_messages += messages;
+        Some(self.load.begin + Duration::from_secs(*allowed_messages) / rate)
     }
 
     /// Returns when sending ends, as far as is known.

@@ -149,7 +149,7 @@ fn watchers(run: &Arc<CheckRun>) -> JoinSet<()> {
     watchers
 }
 
-/// How the load ended.
+/// The end of the load.
 struct Loaded {
     /// Whether all clients have ended.
     all_sent: bool,

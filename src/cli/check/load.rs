@@ -64,7 +64,7 @@ const BAD_BODIES: [&[u8]; 17] = [
     b"",
 ];
 
-/// How a message relates to earlier ones.
+/// The relation of a message to earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SendKind {
     /// It is new.
@@ -102,10 +102,10 @@ impl LoadClient {
     pub(super) async fn run(mut self) {
         while !self.run.is_over() {
             let mut spec = self.run.load.mix.draw(&mut self.rng, self.concerns);
-            if let Some(turn) = self.run.turn(spec.count) {
+            if let Some(send_time) = self.run.send_time(spec.count) {
                 let run = Arc::clone(&self.run);
                 tokio::select! {
-                    () = sleep_until(turn) => {}
+                    () = sleep_until(send_time) => {}
                     () = run.until_over() => return,
                 }
             }

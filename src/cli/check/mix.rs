@@ -54,7 +54,7 @@ pub(super) enum Concerns {
     Mixed,
 }
 
-/// What one request asks for.
+/// The contents of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli::check) struct RequestSpec {
     /// Number of its write concern in the mix.

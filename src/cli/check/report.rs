@@ -36,7 +36,7 @@ pub(super) struct CheckReport {
     is_enough: bool,
     tried: TriedCounts,
     nodes: Vec<NodeRow>,
-    /// Why nodes were left out.
+    /// Reasons for leaving out nodes.
     down: Vec<String>,
     disconnects: u64,
     /// Time that the restart command took; `None` without one, or if it failed.
@@ -69,7 +69,7 @@ fn rows<S: Serializer>(violations: &[Violation], to: S) -> Result<S::Ok, S::Erro
     list.end()
 }
 
-/// How clearing the faults went when the load was over.
+/// The result of clearing the faults when the load was over.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ClearedFaults {
     /// Nodes whose faults are cleared.

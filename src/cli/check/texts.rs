@@ -90,7 +90,7 @@ impl MadeTexts for NumberedTexts {
     }
 }
 
-/// How a text is written as a JSON string.
+/// The escaping of a text in a JSON string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escaping {
     /// Only the characters are escaped that must be.

@@ -132,7 +132,7 @@ async fn messages_behind_damage_that_are_not_known_to_be_synced_are_printed_and_
     let from = Some(Source::Directory(whole.path()));
     assert_eq!(repair(killed.path(), None, from).unwrap().messages, 1);
     assert_eq!(records(killed.path()), records(whole.path()));
-    // What a start would cut off is not kept.
+    // Messages that a start would cut off are not kept.
     assert_eq!(repair(torn.path(), None, from).unwrap().messages, 1);
     assert_eq!(records(torn.path()), records(whole.path())[..13]);
 }

@@ -103,7 +103,7 @@ fn args(urls: Vec<super::super::NodeUrl>, key: Option<&str>) -> PostArgs {
     }
 }
 
-/// What was printed for the user, and a signal when something was.
+/// The output for the user, and a signal after each write.
 struct Told(Vec<u8>, Arc<Notify>);
 
 impl Write for Told {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::docker::{Docker, parse_exit_status};
 use super::http;
-use super::nodes::{Launch, Nodes, PathState, ProcessState, ProgramOutput, Reach, Storage};
+use super::nodes::{Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach};
 use crate::cli::NodeUrl;
 
 /// The services of the file, with their published ports.
@@ -69,7 +69,7 @@ impl Compose {
                 "port {port} is in use by another program; containers are published on 8000 to 8002"
             );
         }
-        let built = docker.compose(&[], Storage::Memory, &["build", "-q", "master"]).await?;
+        let built = docker.compose(&[], LogStorage::Memory, &["build", "-q", "master"]).await?;
         ensure!(
             built.status == Some(0),
             "the image cannot be built:\n{}\nWithout a Rust image: scripts/static-binaries \
@@ -192,8 +192,8 @@ impl Nodes for Compose {
         self.docker.run(&[word, node.as_str()]).await.map(drop)
     }
 
-    /// The address is gone at once, with everything in flight: neither side sees the end of a
-    /// connection.
+    /// Removes the container's address, and with it everything in flight: neither side sees the end
+    /// of a connection.
     async fn set_path(&mut self, node: &NodeName, to: PathState) -> anyhow::Result<()> {
         if to == PathState::Cut {
             self.docker.run(&["network", "disconnect", NETWORK, node.as_str()]).await?;
@@ -208,7 +208,7 @@ impl Nodes for Compose {
 
     fn disconnect(&mut self, _: &NodeName) {}
 
-    /// A container's network cannot be held back without cutting it.
+    /// Does nothing: a container's network cannot be held back without cutting it.
     fn set_all_paths(&mut self, _: PathState) {}
 
     async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()> {
@@ -237,7 +237,9 @@ impl Nodes for Compose {
     ) -> anyhow::Result<ProgramOutput> {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let run = ["run", "--rm", "--no-deps", "-T", node.as_str(), "acklog", "log"];
-        self.docker.compose(&[], Storage::Disk, &[&run, words.as_slice(), &[DATA]].concat()).await
+        self.docker
+            .compose(&[], LogStorage::Disk, &[&run, words.as_slice(), &[DATA]].concat())
+            .await
     }
 
     fn reach(&self, node: &NodeName) -> Option<Reach> {

@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::nodes::{ProgramOutput, Storage};
+use super::nodes::{LogStorage, ProgramOutput};
 
 /// Settings that `docker-compose.yml` offers to users: empty, so that the scenario decides alone.
 const EMPTY_SETTINGS: [&str; 7] = [
@@ -63,7 +63,7 @@ impl Docker {
     pub(super) async fn compose(
         &self,
         files: &[PathBuf],
-        storage: Storage,
+        storage: LogStorage,
         words: &[&str],
     ) -> anyhow::Result<ProgramOutput> {
         let mut all = self.compose.clone();
@@ -72,7 +72,7 @@ impl Docker {
         let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         files.iter().for_each(|file| all.extend(["-f", file]));
         all.extend(words);
-        let data = if storage == Storage::Disk { "/data" } else { "" };
+        let data = if storage == LogStorage::Disk { "/data" } else { "" };
         let settings =
             [("ACKLOG_DATA_DIR", data), ("ACKLOG_ALLOW_FAULTS", "true"), ("ACKLOG_LOG", "debug")];
         let emptied = EMPTY_SETTINGS.iter().map(|name| (*name, ""));
@@ -148,7 +148,7 @@ impl Docker {
             // `down` reports what cannot be removed now.
             let _ = self.run(&[&["rm", "-f"], containers.as_slice()].concat()).await;
         }
-        match self.compose(&[], Storage::Disk, &["down", "-v"]).await {
+        match self.compose(&[], LogStorage::Disk, &["down", "-v"]).await {
             Ok(ran) if ran.status == Some(0) => {}
             Ok(ran) => eprintln!("acklog scenario: {}", ran.output.trim_end()),
             Err(error) => eprintln!("acklog scenario: {error:#}"),

@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// The variable in which this test program tells itself to panic.
+    /// The variable that makes this test program panic.
     const CHILD: &str = "BREAKS_AN_INVARIANT";
 
     #[test]

@@ -77,7 +77,7 @@ struct RunArgs {
     compose: bool,
 }
 
-/// Why a scenario was not played to its end.
+/// The reason for which a scenario was not played to its end.
 enum PlayFailure {
     /// It cannot be played, for this reason.
     Unusable(String),

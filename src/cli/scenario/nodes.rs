@@ -19,14 +19,14 @@ const OF_MASTER: [&str; 7] = [
 ];
 const OF_SECONDARY: [&str; 4] = ["send-delay", "store-delay", "request-timeout", "reconnect-delay"];
 
-/// How a node is started.
+/// The options with which a node is started.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
     pub(super) node: NodeName,
     pub(super) registers_as: NodeName,
     /// Its flags, apart from name, addresses and directory.
     pub(super) flags: Vec<String>,
-    pub(super) storage: Storage,
+    pub(super) storage: LogStorage,
 }
 
 impl Launch {
@@ -37,7 +37,7 @@ impl Launch {
             node: node.clone(),
             registers_as: registers_as.clone(),
             flags: given.map(|(key, value)| format!("--{key}={value}")).collect(),
-            storage: if settings.options.on_disk { Storage::Disk } else { Storage::Memory },
+            storage: if settings.options.on_disk { LogStorage::Disk } else { LogStorage::Memory },
         }
     }
 
@@ -47,9 +47,9 @@ impl Launch {
     }
 }
 
-/// Where a node keeps its log.
+/// The place of a node's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Storage {
+pub(super) enum LogStorage {
     Memory,
     Disk,
 }
@@ -150,7 +150,7 @@ pub(super) trait Nodes {
     fn scratch(&self) -> PathBuf;
 }
 
-/// How a node can be asked.
+/// The way to ask a node.
 pub(super) enum Reach {
     Url(NodeUrl),
     /// Its network is cut; programs inside its container can still ask it.

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use self::process::{LINES_MAX, Process, START_TIMEOUT};
 use super::nodes::{
-    Launch, Nodes, PathState, ProcessState, ProgramOutput, Reach, Storage, is_master,
+    Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach, is_master,
     only_simulated,
 };
 use super::proxy::Proxy;
@@ -77,7 +77,7 @@ impl Processes {
             let port = self.proxies.get(node).map(Proxy::port).unwrap_or_default();
             command.arg(format!("--master-comm-port={port}"));
         }
-        if launch.storage == Storage::Disk {
+        if launch.storage == LogStorage::Disk {
             command.arg("--data-dir").arg(self.directory(node));
         }
         command.args(&launch.flags);

@@ -120,13 +120,13 @@ async fn forward(stderr: Option<ChildStderr>, printer: Printer, prefix: String) 
 mod tests {
     use std::os::unix::process::ExitStatusExt;
 
-    use super::super::output::Output;
+    use super::super::output::TerminalOutput;
     use super::*;
 
     async fn run_shell(script: &str, signal: Option<Signal>) -> ExitStatus {
         let (sender, mut ended) = mpsc::channel(1);
         let args = ["-c".to_owned(), script.to_owned()];
-        let printer = Output::start().unwrap().printer();
+        let printer = TerminalOutput::start().unwrap().printer();
         let shell = Path::new("/bin/sh");
         let running = start(7, shell, &args, (printer, "test | ".to_owned()), sender).unwrap();
         if let Some(signal) = signal {

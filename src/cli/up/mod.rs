@@ -21,7 +21,7 @@ use child::{Ended, Running, Signal};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 pub(super) use flags::with_dashes;
-use output::{Output, Printer};
+use output::{Printer, TerminalOutput};
 use plan::{NodePlan, PROGRAM, UpPlan};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -104,7 +104,7 @@ pub(super) fn run(args: UpArgs) -> ExitCode {
 fn run_plan(plan: UpPlan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let output = Output::start().context("cannot start a thread for what is printed")?;
+    let output = TerminalOutput::start().context("cannot start a thread for what is printed")?;
     let status = runtime.block_on(async {
         let mut cluster = UpCluster::new(plan, executable, output.printer());
         let status = cluster.run(&mut signals).await;

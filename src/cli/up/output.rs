@@ -35,12 +35,12 @@ pub(super) struct Printer {
 }
 
 /// The thread that writes.
-pub(super) struct Output {
+pub(super) struct TerminalOutput {
     printer: Printer,
     ended: std::sync::mpsc::Receiver<()>,
 }
 
-impl Output {
+impl TerminalOutput {
     /// Starts the thread.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 const BUFFER_BYTES: usize = 128 * 1024;
 
 #[derive(Deserialize)]
-struct Append {
+struct AppendBody {
     message: String,
 }
 
@@ -51,16 +51,16 @@ impl Body for ReadyMade {
     }
 }
 
-type Answer = Response<Either<Full<Bytes>, ReadyMade>>;
+type BareResponse = Response<Either<Full<Bytes>, ReadyMade>>;
 
-async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn answer(request: Request<Incoming>) -> Result<BareResponse, Infallible> {
     if request.method() == Method::GET
         && let Some(stream) = ReadyMade::asked_for(request.uri().path())
     {
         return Ok(Response::new(Either::Right(stream)));
     }
     let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-    let parsed: Option<Append> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+    let parsed: Option<AppendBody> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
     let (status, text) = match parsed {
         Some(append) => (201, format!("{{\"id\":{},\"writeConcern\":1}}", append.message.len())),
         None => (400, String::new()),

@@ -29,7 +29,7 @@ pub(crate) struct Etcd {
     /// Offsets of the keys in the body.
     keys: Arc<[usize]>,
     clients: AtomicU32,
-    pool: ConnectionPool<Connection>,
+    pool: ConnectionPool<EtcdConnection>,
 }
 
 impl Etcd {
@@ -72,7 +72,7 @@ impl LoadTarget for Etcd {
     type Connection = EtcdClient;
 
     async fn connect(&self) -> Result<EtcdClient, RequestFailure> {
-        let Connection { requests, .. } = self.pool.get(open(&self.address)).await?;
+        let EtcdConnection { requests, .. } = self.pool.get(open(&self.address)).await?;
         let path = format!("http://{}/etcdserverpb.KV/{}", self.address, self.method);
         let head = Request::post(path)
             .header("content-type", "application/grpc")
@@ -87,23 +87,23 @@ impl LoadTarget for Etcd {
 
 /// A connection that clients share, and the task that serves it.
 #[derive(Clone)]
-struct Connection {
+struct EtcdConnection {
     requests: SendRequest<Bytes>,
     task: AbortHandle,
 }
 
-impl SharedConnection for Connection {
+impl SharedConnection for EtcdConnection {
     fn is_open(&self) -> bool {
         !self.task.is_finished()
     }
 }
 
-async fn open(address: &str) -> Result<Connection, RequestFailure> {
+async fn open(address: &str) -> Result<EtcdConnection, RequestFailure> {
     let stream = connect(address).await?;
     let (requests, connection) = h2::client::handshake(stream).await.map_err(failed)?;
     // The task ends with its connection; a client that waits for an answer gets the error.
     let task = tokio::spawn(async move { connection.await.ok() }).abort_handle();
-    Ok(Connection { requests, task })
+    Ok(EtcdConnection { requests, task })
 }
 
 /// A client.

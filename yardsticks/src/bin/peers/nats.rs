@@ -31,7 +31,7 @@ pub(crate) struct Nats {
     address: String,
     message: String,
     batch: usize,
-    pool: ConnectionPool<Connection>,
+    pool: ConnectionPool<NatsConnection>,
 }
 
 impl Nats {
@@ -39,13 +39,13 @@ impl Nats {
         Self { address, message, batch, pool: ConnectionPool::new(shared_by) }
     }
 
-    async fn open(&self) -> Result<Connection, RequestFailure> {
+    async fn open(&self) -> Result<NatsConnection, RequestFailure> {
         let mut wire = Wire::connect(&self.address).await?;
         let inbox = format!("_INBOX.{}.{}", std::process::id(), wire.own_port()?);
         wire.write(format!("{CONNECT}SUB {inbox}.* 1\r\n").as_bytes()).await?;
         while wire.line().await? != b"PONG" {}
         let (write, written) = unbounded_channel();
-        let connection = Connection { inbox: inbox.into(), write, clients: Arc::default() };
+        let connection = NatsConnection { inbox: inbox.into(), write, clients: Arc::default() };
         let clients = Arc::clone(&connection.clients);
         tokio::spawn(async move {
             let ended = serve(wire, written, &clients).await;
@@ -75,13 +75,13 @@ impl LoadTarget for Nats {
 
 /// A connection that clients share.
 #[derive(Clone)]
-struct Connection {
+struct NatsConnection {
     inbox: Arc<str>,
     write: UnboundedSender<Bytes>,
     clients: Arc<Mutex<Vec<UnboundedSender<Ack>>>>,
 }
 
-impl SharedConnection for Connection {
+impl SharedConnection for NatsConnection {
     fn is_open(&self) -> bool {
         !self.write.is_closed()
     }
