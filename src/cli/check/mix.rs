@@ -28,7 +28,7 @@ const BATCHES_PER_LARGE: u32 = 100;
 /// Most messages of a large batch: more than one read takes, and more bytes than a page of the log.
 const LARGE_BATCH_MAX: u64 = 12_000;
 
-/// A large batch has at most this fraction (1/8) of a run's messages, and of those of a second.
+/// Large batches that must fit into the messages of a run, and into those of a second.
 const LARGE_BATCHES: u64 = 8;
 
 /// One request out of this many has an idempotency key.
