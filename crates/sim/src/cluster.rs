@@ -32,6 +32,18 @@ use super::positions::Positions;
 /// Lines of the trace that a failure's report shows.
 const SUMMARY_LINES: usize = 60;
 
+/// Gives out numbers, from 1.
+#[derive(Debug, Default)]
+struct Counter(u64);
+
+impl Counter {
+    /// Returns the next number.
+    fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
 /// A simulated cluster.
 #[derive(Debug)]
 pub struct Cluster {
@@ -41,7 +53,10 @@ pub struct Cluster {
     rng: ChaCha8Rng,
     /// What happens to disks has draws of its own, so that a world takes the same course with disks and without.
     disk_rng: ChaCha8Rng,
-    next_number: u64,
+    /// Numbers of events, which order those of the same moment, of connections and of clients' requests.
+    event_numbers: Counter,
+    link_numbers: Counter,
+    client_numbers: Counter,
     master: Option<MasterNode>,
     secondaries: BTreeMap<NodeName, SecondaryNode>,
     /// Which life of each node this is: what its earlier lives left behind is void.
@@ -82,7 +97,9 @@ impl Cluster {
             checker: Checker::new(options.idempotency_window),
             next_size: options.cluster_size,
             options,
-            next_number: 0,
+            event_numbers: Counter::default(),
+            link_numbers: Counter::default(),
+            client_numbers: Counter::default(),
             master: None,
             secondaries: BTreeMap::new(),
             lives: BTreeMap::new(),
@@ -287,11 +304,6 @@ impl Cluster {
         self.base + self.now
     }
 
-    fn number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
-    }
-
     fn note(&mut self, what: &str) {
         let millis = self.now.as_micros() as f64 / 1000.0;
         let line = format!("{millis:>9.1}ms {what}");
@@ -302,7 +314,7 @@ impl Cluster {
     }
 
     fn schedule(&mut self, delay: Duration, event: Event) {
-        let at = (self.now + delay, self.number());
+        let at = (self.now + delay, self.event_numbers.next());
         self.events.insert(at, event);
     }
 }

@@ -21,7 +21,7 @@ impl Cluster {
 
     /// Lets a peer that draws its frames dial the master, and send them.
     pub fn dial_stray(&mut self) {
-        let (link, life) = (self.number(), self.life(None));
+        let (link, life) = (self.link_numbers.next(), self.life(None));
         let peer = Self::stray();
         self.positions.does_lie(peer.clone());
         let (master_open, secondary_open) = (true, false);

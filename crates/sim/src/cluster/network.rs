@@ -12,7 +12,7 @@ impl Cluster {
             let event = Event::Dialed { secondary, life, link: None };
             return self.schedule(Duration::from_secs(1), event);
         }
-        let link = self.number();
+        let link = self.link_numbers.next();
         let state = Link {
             peer: name.clone(),
             lives: (self.life(None), life),

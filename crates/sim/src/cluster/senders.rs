@@ -36,7 +36,7 @@ impl Cluster {
             bytes: record_bytes(key, batch),
         };
         let (now, wanted, before) = (self.instant(), self.wanted(wait), self.master_health());
-        let waiter = WaiterId::new(self.next_number + 1);
+        let waiter = WaiterId::new(self.client_numbers.next());
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         let mut admitted = master.machine.get_mut().append(now, waiter, request);
         let mut replays = None;
@@ -47,10 +47,6 @@ impl Cluster {
             });
             replays = Some(first).filter(|_| found != Ok(FirstUse::OtherKey));
             admitted = master.machine.get_mut().key_compared(now, waiter, found);
-        }
-        // A sender whose key tells that nothing is to be stored has no number.
-        if !matches!(admitted, Err(Refusal::KeyReused { .. } | Refusal::KeyUnreadable { .. })) {
-            self.number();
         }
         match admitted.inspect_err(|refusal| self.judge_refusal(wanted, key, refusal))? {
             Admission::Append(id) => {
@@ -85,7 +81,7 @@ impl Cluster {
     /// # Errors
     /// When the master refuses that.
     pub fn wait(&mut self, id: MessageId, wait: Wait) -> Result<WaiterId, Refusal> {
-        let waiter = WaiterId::new(self.number());
+        let waiter = WaiterId::new(self.client_numbers.next());
         let (now, wanted) = (self.instant(), self.wanted(wait));
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         let joined = master.machine.get_mut().join(now, waiter, id, wait, false);
