@@ -25,7 +25,7 @@ mod schedule;
 
 pub use check::Checker;
 pub use cluster::Cluster;
-pub use link::{Network, Rule, RuleAction};
+pub use link::{NetworkConditions, Rule, RuleAction};
 pub use node::{MasterNode, SecondaryNode};
 pub use options::ClusterOptions;
 pub use schedule::{Report, Schedule};

@@ -17,7 +17,7 @@ pub(super) fn time_on_line(bytes: usize, rate: u64) -> Duration {
 
 /// The frames of one direction that are not over the line yet.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct SimLine {
     /// The bytes of all frames so far.
     bytes: u64,
     /// When the last of them is over the line.
@@ -28,7 +28,7 @@ pub(super) struct Line {
 #[derive(Debug)]
 struct Transfer {
     /// What it brings that is followed; nothing for a heartbeat or a second copy.
-    subject: Option<Subject>,
+    subject: Option<FrameSubject>,
     /// Where the frame begins in the bytes of the connection, and its length.
     start: u64,
     length: u64,
@@ -37,12 +37,12 @@ struct Transfer {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Subject {
+pub(super) enum FrameSubject {
     Request(RequestId, IdRange),
     Page,
 }
 
-impl Subject {
+impl FrameSubject {
     /// Returns what a frame brings that its sender follows.
     pub(super) fn of(frame: &Frame<Records>) -> Option<Self> {
         match frame {
@@ -62,7 +62,7 @@ impl Subject {
     }
 }
 
-impl Line {
+impl SimLine {
     /// Puts a frame on the line, at so many bytes a second, or at once behind those before it. Returns when its
     /// transfer begins and ends.
     pub(super) fn send(
@@ -70,7 +70,7 @@ impl Line {
         now: Duration,
         bytes: usize,
         rate: Option<u64>,
-        subject: Option<Subject>,
+        subject: Option<FrameSubject>,
     ) -> (Duration, Duration) {
         self.under_way.retain(|transfer| transfer.end > now);
         let length = bytes as u64;
@@ -98,14 +98,14 @@ impl Line {
             u64::try_from(part).unwrap_or(u64::MAX).min(transfer.length)
         };
         let request = |transfer: &Transfer| match transfer.subject? {
-            Subject::Request(id, _) => Some(id),
-            Subject::Page => None,
+            FrameSubject::Request(id, _) => Some(id),
+            FrameSubject::Page => None,
         };
         LineView {
             taken: first.map_or(self.bytes, |transfer| transfer.start + over(transfer)),
             is_within_frame: first.is_some_and(|transfer| over(transfer) > 0),
             request: self.left(now).filter_map(request).min(),
-            has_page: self.left(now).any(|it| matches!(it.subject, Some(Subject::Page))),
+            has_page: self.left(now).any(|it| matches!(it.subject, Some(FrameSubject::Page))),
             has_long_frame: first.is_some_and(|transfer| transfer.length > LONG_FRAME_BYTES),
         }
     }
@@ -114,7 +114,7 @@ impl Line {
     pub(super) fn carries(&self, now: Duration, run: IdRange) -> bool {
         let overlaps = |other: IdRange| other.start() < run.end() && run.start() < other.end();
         self.left(now).any(|transfer| match transfer.subject {
-            Some(Subject::Request(_, other)) => overlaps(other),
+            Some(FrameSubject::Request(_, other)) => overlaps(other),
             _ => false,
         })
     }
@@ -126,14 +126,14 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn run(id: u64) -> Option<Subject> {
+    fn run(id: u64) -> Option<FrameSubject> {
         let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
-        Some(Subject::Request(RequestId::new(id), range))
+        Some(FrameSubject::Request(RequestId::new(id), range))
     }
 
     #[test]
     fn frames_go_one_behind_the_other_and_are_seen_in_parts() {
-        let mut line = Line::default();
+        let mut line = SimLine::default();
         assert_eq!(line.send(SECOND, 4000, Some(2000), run(0)), (SECOND, 3 * SECOND));
         assert_eq!(line.send(SECOND, 1000, Some(1000), run(1)), (3 * SECOND, 4 * SECOND));
         let view = line.look(2 * SECOND);

@@ -7,11 +7,11 @@ use acklog_types::NodeName;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::line::Line;
+use super::line::SimLine;
 
 /// How the network treats every frame. The shares are between 0 and 1.
 #[derive(Clone, Copy, Debug)]
-pub struct Network {
+pub struct NetworkConditions {
     /// Shortest one-way delay.
     pub delay_min: Duration,
     /// Longest one-way delay.
@@ -26,7 +26,7 @@ pub struct Network {
     pub bytes_per_second: Option<u64>,
 }
 
-impl Default for Network {
+impl Default for NetworkConditions {
     /// A perfect link of a millisecond.
     fn default() -> Self {
         let millisecond = Duration::from_millis(1);
@@ -41,7 +41,7 @@ impl Default for Network {
     }
 }
 
-impl Network {
+impl NetworkConditions {
     /// One delay.
     pub(super) fn delay(&self, rng: &mut ChaCha8Rng) -> Duration {
         let micros = self.delay_min.as_micros() as u64..=self.delay_max.as_micros() as u64;
@@ -75,7 +75,7 @@ pub enum RuleAction {
 
 /// A connection between a secondary and the master. Both ends name their session by its number.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct SimLink {
     pub(super) peer: NodeName,
     /// Which life of the master and of the secondary this is: a later one never had the connection.
     pub(super) lives: (u64, u64),
@@ -86,13 +86,13 @@ pub(super) struct Link {
     pub(super) last_to_master: Duration,
     pub(super) last_to_secondary: Duration,
     /// What is on its way in each direction.
-    pub(super) to_master: Line,
-    pub(super) to_secondary: Line,
+    pub(super) to_master: SimLine,
+    pub(super) to_secondary: SimLine,
     /// Whether each frame was sent at once, arrived once, and was answered truly.
     pub(super) is_faithful: bool,
 }
 
-impl Link {
+impl SimLink {
     /// Whether one end still thinks that it is connected.
     pub(super) fn is_open(&self, at_master: bool) -> bool {
         if at_master { self.master_open } else { self.secondary_open }
@@ -105,7 +105,7 @@ impl Link {
     }
 
     /// The direction in which one end sends.
-    pub(super) fn line(&self, from_master: bool) -> &Line {
+    pub(super) fn line(&self, from_master: bool) -> &SimLine {
         if from_master { &self.to_secondary } else { &self.to_master }
     }
 }

@@ -1,7 +1,7 @@
 //! Random lives of clusters: everything that can go wrong, in an order that a seed decides.
 
+mod clients;
 mod ending;
-mod senders;
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use acklog_types::{Faults, Fsync, NodeName, Quorum, Rate, WaiterId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use self::senders::{Keyed, some_rate, sometimes};
+use self::clients::{Keyed, some_rate, sometimes};
 use super::cluster::Cluster;
-use super::link::Network;
+use super::link::NetworkConditions;
 use super::options::ClusterOptions;
 
 /// A delay that is never over before a cluster has to be whole again: only its end as a fault ends it.
@@ -233,7 +233,7 @@ impl Schedule {
     fn change_network(&mut self) {
         let min = self.rng.random_range(0..50);
         let bad = self.rng.random_bool(0.5);
-        self.cluster.network = Network {
+        self.cluster.network = NetworkConditions {
             delay_min: Duration::from_millis(min),
             delay_max: Duration::from_millis(min + self.rng.random_range(0..1000)),
             reorder: self.rng.random_bool(0.5),

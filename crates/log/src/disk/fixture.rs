@@ -20,11 +20,11 @@ struct Fixture {
     chunk_bytes: usize,
     names: &'static [&'static str],
     /// What was written together: batches, each with its texts and its key.
-    groups: &'static [&'static [Sent]],
+    groups: &'static [&'static [BatchSpec]],
 }
 
 /// The texts of a batch and its key.
-type Sent = (&'static [&'static str], Option<&'static str>);
+type BatchSpec = (&'static [&'static str], Option<&'static str>);
 
 /// Three groups in two segments, two members, no clean stop.
 const SINGLE_MESSAGES: Fixture = Fixture {
@@ -68,7 +68,7 @@ fn options(fixture: &Fixture) -> DiskOptions {
     let chunk_bytes = fixture.chunk_bytes;
     let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes, preallocate_bytes: 128 };
     DiskOptions {
-        role: Role::Master,
+        role: LogRole::Master,
         fsync: Fsync::Always,
         new_log: LogId::new(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
         keys: 10,

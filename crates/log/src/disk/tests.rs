@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::recovery::Recovered;
 use super::*;
 use crate::SimDisk;
-use crate::{LogReader, Page, PageCursor};
+use crate::{LogReader, PageCursor, PageRead};
 
 mod batches;
 mod belonging;
@@ -90,8 +90,8 @@ fn read_all(reader: &LogReader, max_bytes: usize) -> bool {
         let read = (records.range(), records.bytes());
         assert!(planned.is_none_or(|planned| planned == read), "{planned:?} is planned");
         match reader.read_run(from, end, max_bytes, max_bytes) {
-            Ok(Page::Records(run)) => assert_eq!((run.range(), run.bytes()), read),
-            Ok(Page::Longer(bytes)) => assert!(bytes > max_bytes && bytes >= records.bytes()),
+            Ok(PageRead::Records(run)) => assert_eq!((run.range(), run.bytes()), read),
+            Ok(PageRead::Longer(bytes)) => assert!(bytes > max_bytes && bytes >= records.bytes()),
             Err(_) => return false,
         }
         from = records.range().end();
@@ -278,7 +278,8 @@ fn another_roles_directory_is_refused_untouched() {
     commit(&mut log, &[3]);
     disk.kill();
     let writes = disk.counts();
-    let refused = open_with(&disk, DiskOptions { role: Role::Secondary, ..OPTIONS }).unwrap_err();
+    let refused =
+        open_with(&disk, DiskOptions { role: LogRole::Secondary, ..OPTIONS }).unwrap_err();
     assert!(refused.to_string().contains("is a master's"), "{refused}");
     assert_eq!(disk.counts().writes, writes.writes);
 }
@@ -304,7 +305,7 @@ fn a_secondary_takes_the_identity_of_the_log_that_its_messages_are_of() {
     let (source, disk) = (SimDisk::new(), SimDisk::new());
     let mut master = open(&source);
     commit(&mut master, &[30]);
-    let options = DiskOptions { role: Role::Secondary, keys: 0, ..OPTIONS };
+    let options = DiskOptions { role: LogRole::Secondary, keys: 0, ..OPTIONS };
     let mut copy = open_with(&disk, options).unwrap();
     assert_eq!(copy.opened.log, None);
     let mut from = LogEnd::ZERO;

@@ -13,15 +13,15 @@ fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
 
-fn sent(id: u64) -> Sent {
+fn wait(id: u64) -> AckWait {
     let (since, timeout) = (Duration::ZERO, Some(Duration::from_secs(9)));
-    Sent { id: MessageId::new(id), wanted: 2, since, timeout }
+    AckWait { id, nodes: 2, since, timeout }
 }
 
 /// The master takes a batch in, of a sender with the number of its first message.
 fn take(checker: &mut Checker, id: u64, batch: &Batch, key: &str) {
     let key: IdempotencyKey = key.parse().unwrap();
-    checker.accepted(WaiterId::new(id), sent(id), batch, Some(&key));
+    checker.accepted(WaiterId::new(id), wait(id), batch, Some(&key));
 }
 
 /// A checker that saw the master take the truth in and show it.

@@ -3,7 +3,7 @@
 use super::*;
 
 /// An answer to a client, and when it came.
-pub(crate) type Told = (WaiterId, Outcome, Duration);
+pub(crate) type TimedOutcome = (WaiterId, Outcome, Duration);
 
 impl Cluster {
     /// Keeps all answers from here on, for [`Cluster::take_answers`].
@@ -12,7 +12,7 @@ impl Cluster {
     }
 
     /// Takes out the answers since the last call.
-    pub(crate) fn take_answers(&mut self) -> Vec<Told> {
+    pub(crate) fn take_answers(&mut self) -> Vec<TimedOutcome> {
         self.answers.as_mut().map(std::mem::take).unwrap_or_default()
     }
 

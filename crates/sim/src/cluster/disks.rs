@@ -1,7 +1,7 @@
 //! The nodes' disks: how nodes start from them, and what they tell.
 
 use acklog_log::SimDisk;
-use acklog_log::disk::{DiskOptions, Role, Sizes, accept_losses};
+use acklog_log::disk::{DiskOptions, LogRole, Sizes, accept_losses};
 use acklog_types::{Checksum, DiskChange, DiskFault, Fsync, LogEnd};
 
 use super::*;
@@ -21,9 +21,9 @@ impl Cluster {
         let (role, new_log, keys) = match name {
             None => {
                 let log = LogId::new(self.rng.random());
-                (Role::Master, log, self.options.idempotency_window)
+                (LogRole::Master, log, self.options.idempotency_window)
             }
-            Some(_) => (Role::Secondary, LogId::new(0), 0),
+            Some(_) => (LogRole::Secondary, LogId::new(0), 0),
         };
         let (fsync, require_log, sizes) = (self.options.fsync, false, SIZES);
         let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };

@@ -22,7 +22,7 @@ impl Cluster {
     }
 
     fn cut_links_of(&mut self, name: &NodeName, tell_secondary: bool) {
-        let of_name = |(&number, link): (&u64, &Link)| (link.peer == *name).then_some(number);
+        let of_name = |(&number, link): (&u64, &SimLink)| (link.peer == *name).then_some(number);
         let links: Vec<u64> = self.links.iter().filter_map(of_name).collect();
         for link in links {
             if !tell_secondary && let Some(link) = self.links.get_mut(&link) {
@@ -107,7 +107,7 @@ impl Cluster {
         let now = self.instant();
         self.note_standstill(name);
         if faults != Faults::default() {
-            let is_of = |link: &&mut Link| name.is_none_or(|name| link.peer == *name);
+            let is_of = |link: &&mut SimLink| name.is_none_or(|name| link.peer == *name);
             self.links.values_mut().filter(is_of).for_each(|link| link.is_faithful = false);
         }
         self.node_mut(name).into_iter().for_each(|node| node.set_faults(now, faults));

@@ -5,7 +5,7 @@ use acklog_types::{LogEnd, RequestId};
 
 use super::network::payload_of;
 use super::*;
-use crate::line::Line;
+use crate::line::SimLine;
 
 /// The name of the secondary whose frames are drawn. What it tells is not true, and is not judged.
 const STRAY: &str = "stray";
@@ -27,15 +27,15 @@ impl Cluster {
         let (master_open, secondary_open) = (true, false);
         let (last_to_master, last_to_secondary) = (self.now, self.now);
         let lives = (life, self.life(Some(&peer)));
-        let link_state = Link {
+        let link_state = SimLink {
             peer,
             lives,
             master_open,
             secondary_open,
             last_to_master,
             last_to_secondary,
-            to_master: Line::default(),
-            to_secondary: Line::default(),
+            to_master: SimLine::default(),
+            to_secondary: SimLine::default(),
             is_faithful: false,
         };
         self.links.insert(link, link_state);

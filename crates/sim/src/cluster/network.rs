@@ -1,7 +1,7 @@
 //! Connections and the frames on them: dialed, sent, lost, delayed, doubled, and hung up.
 
 use super::*;
-use crate::line::{Line, PART, Subject, time_on_line};
+use crate::line::{FrameSubject, PART, SimLine, time_on_line};
 
 impl Cluster {
     /// Lets a secondary dial the master.
@@ -13,15 +13,15 @@ impl Cluster {
             return self.schedule(Duration::from_secs(1), event);
         }
         let link = self.link_numbers.next();
-        let state = Link {
+        let state = SimLink {
             peer: name.clone(),
             lives: (self.life(None), life),
             master_open: true,
             secondary_open: true,
             last_to_master: self.now + delay,
             last_to_secondary: self.now + delay,
-            to_master: Line::default(),
-            to_secondary: Line::default(),
+            to_master: SimLine::default(),
+            to_secondary: SimLine::default(),
             is_faithful: !self.has_faults(None) && !self.has_faults(Some(name)),
         };
         self.links.insert(link, state);
@@ -81,7 +81,7 @@ impl Cluster {
             return;
         }
         for copy in 0..=usize::from(twice) {
-            let subject = Subject::of(frame).filter(|_| copy == 0);
+            let subject = FrameSubject::of(frame).filter(|_| copy == 0);
             let sent = self.pass(number, from_master, bytes.len(), subject);
             let mut at = sent
                 + match rule {
@@ -110,11 +110,11 @@ impl Cluster {
         number: u64,
         from_master: bool,
         bytes: usize,
-        subject: Option<Subject>,
+        subject: Option<FrameSubject>,
     ) -> Duration {
         let (now, rate) = (self.now, self.network.bytes_per_second);
         let Some(link) = self.links.get_mut(&number) else { return now };
-        if let Some(Subject::Request(_, run)) = subject
+        if let Some(FrameSubject::Request(_, run)) = subject
             && link.is_faithful
         {
             let is_again = link.line(from_master).carries(now, run);
@@ -133,7 +133,7 @@ impl Cluster {
 
     /// How the frames of a node (none: the master) get on.
     pub(super) fn view_of(
-        links: &BTreeMap<u64, Link>,
+        links: &BTreeMap<u64, SimLink>,
         now: Duration,
         session: SessionId,
         is_master: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
-use super::action::{Action, Append};
+use super::action::{Action, AppendStep};
 use super::health::NodeHealth;
 use super::step::Step;
 
@@ -15,13 +15,13 @@ pub struct Ticket(pub u64);
 
 /// What a client was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Reply {
     /// The write concern holds.
-    Stored(Receipt),
+    Stored(ReplyReceipt),
     /// The client's time passed before.
-    TimedOut(Receipt),
+    TimedOut(ReplyReceipt),
     /// The master could not tell whether it ever holds, and says why.
-    Unfinished(Receipt, String),
+    Unfinished(ReplyReceipt, String),
     /// Nothing was done, for this reason.
     Refused(String),
     /// The connection ended, for this reason; nobody knows what became of the message.
@@ -30,7 +30,7 @@ pub enum Answer {
 
 /// What an answer tells about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub struct ReplyReceipt {
     /// Its id; that of the first of a batch.
     pub id: u64,
     /// The write concern as a number of nodes.
@@ -41,9 +41,9 @@ pub struct Receipt {
 
 /// A client's answer, and when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct TimedReply {
     /// The answer.
-    pub answer: Answer,
+    pub answer: Reply,
     /// How long the client waited for it.
     pub took: Duration,
 }
@@ -84,7 +84,7 @@ pub trait Backend {
     ///
     /// # Errors
     /// When the run is ended.
-    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble>;
+    fn append(&mut self, append: &AppendStep) -> Result<Ticket, Trouble>;
 
     /// Waits for a message that is there, as [`Backend::append`] does for a new one.
     ///
@@ -101,7 +101,7 @@ pub trait Backend {
     fn hang_up(&mut self, ticket: Ticket);
 
     /// Returns a client's answer; none while it waits.
-    fn answer(&mut self, ticket: Ticket) -> Option<Answered>;
+    fn answer(&mut self, ticket: Ticket) -> Option<TimedReply>;
 
     /// Returns what a node shows.
     ///

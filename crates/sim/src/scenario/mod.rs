@@ -161,13 +161,13 @@ mod text;
 
 use acklog_types::NodeName;
 
-pub use action::{Action, Append, FileChange, Settings};
-pub use backend::{Answer, Answered, Backend, Receipt, Shown, Ticket, Trouble};
-pub use expect::{Expectation, Kind, Like};
+pub use action::{Action, AppendStep, FileChange, Settings};
+pub use backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
+pub use expect::{Expectation, ReplyDetails, ReplyKind};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};
 pub use player::{Broken, Lacking, Player, Recorded};
 pub use simulated::Simulated;
-pub use step::{Line, LoadPlan, Script, Step};
+pub use step::{LoadPlan, Script, ScriptLine, Step};
 pub use text::BadLine;
 
 /// The master's name in every scenario.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
-use super::action::{Action, Append};
+use super::action::{Action, AppendStep};
 use super::backend::{Backend, Shown, Ticket, Trouble};
 use super::load::Load;
-use super::sent::{Sent, is_dense, list};
-use super::step::{Line, Script, Step};
+use super::sent::{SentMessages, is_dense, list};
+use super::step::{Script, ScriptLine, Step};
 
 /// A step that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,7 +49,7 @@ pub enum Recorded {
 /// Plays scenarios against a backend.
 pub struct Player<'a, B> {
     backend: &'a mut B,
-    sent: Sent,
+    sent: SentMessages,
     load: Option<Load>,
     /// What each watched node showed last.
     watched: BTreeMap<NodeName, Shown>,
@@ -61,7 +61,7 @@ pub struct Player<'a, B> {
 impl<'a, B: Backend> Player<'a, B> {
     /// Returns a player of one scenario.
     pub fn new(backend: &'a mut B) -> Self {
-        let (sent, load, watched) = (Sent::default(), None, BTreeMap::new());
+        let (sent, load, watched) = (SentMessages::default(), None, BTreeMap::new());
         Self { backend, sent, load, watched, paused: Vec::new(), parts: 0 }
     }
 
@@ -70,7 +70,7 @@ impl<'a, B: Backend> Player<'a, B> {
     /// # Errors
     /// When it lacks something, with the first line that needs it.
     pub fn check(&self, script: &Script) -> Result<(), Lacking> {
-        for Line { number, text, step } in script.lines() {
+        for ScriptLine { number, text, step } in script.lines() {
             if let Some(lacks) = self.backend.lacks(step) {
                 return Err(Lacking { line: *number, text: text.clone(), lacks });
             }
@@ -126,7 +126,7 @@ impl<'a, B: Backend> Player<'a, B> {
     }
 
     /// Plays a line and adds what happened to the trace. Returns its outcome as a story tells it.
-    fn line(&mut self, line: &Line, trace: &mut String) -> Result<Option<String>, Broken> {
+    fn line(&mut self, line: &ScriptLine, trace: &mut String) -> Result<Option<String>, Broken> {
         let outcome = self.step(&line.step).map_err(|trouble| line.broken(trouble))?;
         trace.push_str(&self.backend.take_trace());
         if let Some(outcome) = outcome.as_ref().filter(|_| !matches!(line.step, Step::Expect(_))) {
@@ -150,7 +150,7 @@ impl<'a, B: Backend> Player<'a, B> {
     }
 
     /// Returns what a story shows of a line before it is played.
-    fn headline(&mut self, line: &Line) -> String {
+    fn headline(&mut self, line: &ScriptLine) -> String {
         match &line.step {
             Step::Story(text) => format!("== {text}\n"),
             Step::Part(text) => {
@@ -172,7 +172,7 @@ impl<'a, B: Backend> Player<'a, B> {
                 self.sent.note_wait(label, ticket);
             }
             Step::Fill { count, bytes } => {
-                let append = Append {
+                let append = AppendStep {
                     label: "fill".to_owned(),
                     texts: vec!["x".repeat(*bytes)],
                     write_concern: Some(WriteConcern::Nodes(1)),
@@ -215,7 +215,7 @@ impl<'a, B: Backend> Player<'a, B> {
         Ok(told)
     }
 
-    fn append(&mut self, append: &Append) -> Result<(), Trouble> {
+    fn append(&mut self, append: &AppendStep) -> Result<(), Trouble> {
         let ticket = self.backend.append(append)?;
         self.sent.note(append.clone(), ticket);
         Ok(())
@@ -323,7 +323,7 @@ impl<'a, B: Backend> Player<'a, B> {
     }
 }
 
-impl Line {
+impl ScriptLine {
     fn broken(&self, trouble: Trouble) -> Broken {
         Broken { line: self.number, text: self.text.clone(), trouble }
     }

@@ -7,13 +7,13 @@ use acklog_log::LogReader;
 use acklog_protocol::{Outcome, Refusal, Wait};
 use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
 
-use super::action::{Action, Append, Settings};
-use super::backend::{Answer, Answered, Backend, Receipt, Shown, Ticket, Trouble};
+use super::action::{Action, AppendStep, Settings};
+use super::backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
 use super::expect::Expectation;
 use super::health::{MasterView, MemberView, NodeHealth, SecondaryView};
 use super::step::Step;
 use super::{MASTER, master};
-use crate::{Cluster, ClusterOptions, Network};
+use crate::{Cluster, ClusterOptions, NetworkConditions};
 
 /// Time in which secondaries that are started become ready, unless something is wrong.
 const JOINING: Duration = Duration::from_secs(40);
@@ -27,7 +27,7 @@ pub struct Simulated {
     seed: u64,
     /// When each client's request was made, in virtual time.
     begun: BTreeMap<Ticket, Duration>,
-    answers: BTreeMap<Ticket, Answered>,
+    answers: BTreeMap<Ticket, TimedReply>,
     /// Requests that the master refused; their tickets count down from the largest number.
     refused: u64,
     /// What is told in the trace behind what happened.
@@ -52,7 +52,7 @@ impl Simulated {
             let ticket = Ticket(waiter.get());
             let begun = self.begun.get(&ticket).copied().unwrap_or_default();
             let took = at.saturating_sub(begun);
-            self.answers.insert(ticket, Answered { answer: answer(outcome), took });
+            self.answers.insert(ticket, TimedReply { answer: answer(outcome), took });
         }
     }
 
@@ -72,8 +72,8 @@ impl Simulated {
             Err(refusal) => {
                 let ticket = self.unanswered();
                 self.told += &format!("refused: {refusal}\n");
-                let answer = Answer::Refused(refusal.to_string());
-                self.answers.insert(ticket, Answered { answer, took: Duration::ZERO });
+                let answer = Reply::Refused(refusal.to_string());
+                self.answers.insert(ticket, TimedReply { answer, took: Duration::ZERO });
                 ticket
             }
         };
@@ -219,8 +219,11 @@ impl Backend for Simulated {
             Action::GiveUp => cluster.give_up_master(),
             Action::BreakDisk(node) => cluster.break_disk(not_master(node)),
             Action::Slow(time) => {
-                cluster.network =
-                    Network { delay_min: *time, delay_max: *time, ..Network::default() };
+                cluster.network = NetworkConditions {
+                    delay_min: *time,
+                    delay_max: *time,
+                    ..NetworkConditions::default()
+                };
             }
             Action::Rule(rule) => cluster.add_rule(rule.clone()),
             Action::Files(..) | Action::Log { .. } => {
@@ -231,7 +234,7 @@ impl Backend for Simulated {
         Ok(None)
     }
 
-    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble> {
+    fn append(&mut self, append: &AppendStep) -> Result<Ticket, Trouble> {
         if !self.has_master() {
             return Ok(self.lost_request());
         }
@@ -263,7 +266,7 @@ impl Backend for Simulated {
         self.answers.entry(ticket).or_insert_with(|| lost(Duration::ZERO));
     }
 
-    fn answer(&mut self, ticket: Ticket) -> Option<Answered> {
+    fn answer(&mut self, ticket: Ticket) -> Option<TimedReply> {
         self.collect();
         self.answers.get(&ticket).cloned()
     }
@@ -344,25 +347,25 @@ fn not_master(node: &NodeName) -> Option<&NodeName> {
     (node.as_str() != MASTER).then_some(node)
 }
 
-fn lost(took: Duration) -> Answered {
-    Answered { answer: Answer::Lost("the master is gone".to_owned()), took }
+fn lost(took: Duration) -> TimedReply {
+    TimedReply { answer: Reply::Lost("the master is gone".to_owned()), took }
 }
 
-fn answer(outcome: Outcome) -> Answer {
-    let receipt = |receipt: acklog_protocol::Receipt| Receipt {
+fn answer(outcome: Outcome) -> Reply {
+    let receipt = |receipt: acklog_protocol::Receipt| ReplyReceipt {
         id: receipt.id.get(),
         write_concern: receipt.write_concern,
         acked_by: receipt.acked_by.iter().map(ToString::to_string).collect(),
     };
     match outcome {
-        Outcome::Committed(it) => Answer::Stored(receipt(it)),
-        Outcome::TimedOut(it) => Answer::TimedOut(receipt(it)),
-        Outcome::ShuttingDown(it) => Answer::Unfinished(receipt(it), "stopping".to_owned()),
-        Outcome::DiskFailed(it, fault) => Answer::Unfinished(receipt(it), fault.to_string()),
+        Outcome::Committed(it) => Reply::Stored(receipt(it)),
+        Outcome::TimedOut(it) => Reply::TimedOut(receipt(it)),
+        Outcome::ShuttingDown(it) => Reply::Unfinished(receipt(it), "stopping".to_owned()),
+        Outcome::DiskFailed(it, fault) => Reply::Unfinished(receipt(it), fault.to_string()),
         Outcome::TooManyWaiting(it) => {
-            Answer::Unfinished(receipt(it), "too many wait already".to_owned())
+            Reply::Unfinished(receipt(it), "too many wait already".to_owned())
         }
-        Outcome::Refused(refusal) => Answer::Refused(refusal.to_string()),
+        Outcome::Refused(refusal) => Reply::Refused(refusal.to_string()),
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use acklog_types::{NodeName, WriteConcern};
 
-use super::action::{Action, Append, waits};
-use super::args::Args;
+use super::action::{Action, AppendStep, waits};
+use super::args::StepArgs;
 use super::expect::Expectation;
 use super::text::{BadLine, TextBlock, Word, blocks};
 
@@ -21,7 +21,7 @@ pub enum Step {
     /// Something is done to the cluster.
     Act(Action),
     /// A client sends a message, and waits beside everything else.
-    Append(Append),
+    Append(AppendStep),
     /// A client waits for a message that is there.
     Wait {
         /// The message's id.
@@ -83,7 +83,7 @@ const CLIENTS_MAX: usize = 1000;
 
 /// A step with the line that it stands on.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct ScriptLine {
     /// The line's number in its file, from 1.
     pub number: usize,
     /// The line as it is written, without white space around it.
@@ -96,7 +96,7 @@ pub struct Line {
 #[derive(Clone, Debug)]
 pub(super) struct Block {
     pub(super) literal: String,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<ScriptLine>,
     pub(super) recorded: Option<String>,
 }
 
@@ -117,7 +117,7 @@ impl Script {
     }
 
     /// Returns all lines with steps, in order.
-    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+    pub fn lines(&self) -> impl Iterator<Item = &ScriptLine> {
         self.blocks.iter().flat_map(|block| &block.lines)
     }
 }
@@ -128,7 +128,7 @@ impl Block {
         let lines = lines.into_iter().map(|line| {
             let step =
                 Step::read(&line.words).map_err(|reason| BadLine { line: line.number, reason })?;
-            Ok(Line { number: line.number, text: line.text, step })
+            Ok(ScriptLine { number: line.number, text: line.text, step })
         });
         Ok(Self { literal, lines: lines.collect::<Result<_, _>>()?, recorded })
     }
@@ -139,7 +139,7 @@ impl Step {
         let Some((Word::Plain(name), rest)) = words.split_first() else {
             return Err("a line begins with a step's name".to_owned());
         };
-        let mut args = Args::new(rest);
+        let mut args = StepArgs::new(rest);
         let step = match name.as_str() {
             "story" => Self::Story(args.sentence()?),
             "step" => Self::Part(args.sentence()?),
@@ -150,7 +150,7 @@ impl Step {
                 let label = label.unwrap_or_default().to_owned();
                 let (write_concern, timeout) = waits(&mut args)?;
                 let key = args.named_as("key")?;
-                Self::Append(Append { label, texts, write_concern, timeout, key })
+                Self::Append(AppendStep { label, texts, write_concern, timeout, key })
             }
             "wait" => {
                 let id = args.number("a message's id")?;
@@ -187,7 +187,7 @@ impl Step {
 }
 
 impl LoadPlan {
-    fn read(args: &mut Args<'_>) -> Result<Self, String> {
+    fn read(args: &mut StepArgs<'_>) -> Result<Self, String> {
         let (clients, each) = (args.number("how many clients")?, args.number("how many each")?);
         let timeout = args.named_duration("timeout")?.unwrap_or(LOAD_TIMEOUT);
         let retry = args.named_as("retry")?.unwrap_or_default();

@@ -7,7 +7,7 @@ use acklog_types::{Faults, NodeName};
 use rand::RngExt;
 
 use super::{Report, Schedule};
-use crate::{Cluster, Network};
+use crate::{Cluster, NetworkConditions};
 
 /// Within this virtual time after the last fault a cluster must be whole again. A heartbeat interval decides how soon a
 /// dead connection is noticed, and the longest one that a schedule draws is 3 s. Where small pages are asked for and
@@ -26,7 +26,7 @@ impl Schedule {
     pub(super) fn mend(&mut self) {
         self.resume_master();
         self.cluster.set_faults(None, Faults::default());
-        self.cluster.network = Network::default();
+        self.cluster.network = NetworkConditions::default();
         while !self.partitioned.is_empty() {
             self.heal_one();
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use acklog_types::NodeName;
 
 use super::Player;
-use crate::scenario::backend::{Answer, Answered, Backend, Receipt, Shown, Trouble};
-use crate::scenario::expect::{Expectation, Kind, Like};
+use crate::scenario::backend::{Backend, Reply, ReplyReceipt, Shown, TimedReply, Trouble};
+use crate::scenario::expect::{Expectation, ReplyDetails, ReplyKind};
 use crate::scenario::health::Fact;
 use crate::scenario::sent::{is_dense, list};
 
@@ -85,13 +85,18 @@ impl<B: Backend> Player<'_, B> {
         self.backend.messages(node).map_err(Trouble::Failed)
     }
 
-    fn answer(&mut self, label: &str) -> Result<Answered, String> {
+    fn answer(&mut self, label: &str) -> Result<TimedReply, String> {
         let ticket = self.ticket(label).map_err(|trouble| trouble.to_string())?;
         self.backend.answer(ticket).ok_or_else(|| format!("{label} has no answer"))
     }
 
     /// An answer that came never changes: it fits, or never will.
-    fn answer_is(&mut self, label: &str, kind: &Kind, like: &Like) -> Result<(), String> {
+    fn answer_is(
+        &mut self,
+        label: &str,
+        kind: &ReplyKind,
+        like: &ReplyDetails,
+    ) -> Result<(), String> {
         let answered = self.answer(label)?;
         match kind.is_of(&answered.answer) && like.fits(&answered) {
             true => Ok(()),
@@ -176,31 +181,31 @@ impl<B: Backend> Player<'_, B> {
     }
 }
 
-impl Kind {
-    fn is_of(&self, answer: &Answer) -> bool {
+impl ReplyKind {
+    fn is_of(&self, answer: &Reply) -> bool {
         match answer {
-            Answer::Stored(_) => *self == Self::Answered,
-            Answer::TimedOut(_) => *self == Self::TimedOut,
-            Answer::Unfinished(..) => *self == Self::Unfinished,
-            Answer::Refused(_) => *self == Self::Refused,
-            Answer::Lost(_) => *self == Self::Lost,
+            Reply::Stored(_) => *self == Self::Answered,
+            Reply::TimedOut(_) => *self == Self::TimedOut,
+            Reply::Unfinished(..) => *self == Self::Unfinished,
+            Reply::Refused(_) => *self == Self::Refused,
+            Reply::Lost(_) => *self == Self::Lost,
         }
     }
 }
 
-impl Like {
-    fn fits(&self, answered: &Answered) -> bool {
-        let Answered { answer, took } = answered;
+impl ReplyDetails {
+    fn fits(&self, answered: &TimedReply) -> bool {
+        let TimedReply { answer, took } = answered;
         let in_time = self.took.is_none_or(|range| (range.min()..=range.max()).contains(took));
         in_time
             && match answer {
-                Answer::Stored(receipt) | Answer::TimedOut(receipt) => {
+                Reply::Stored(receipt) | Reply::TimedOut(receipt) => {
                     self.says.is_none() && self.fits_receipt(receipt)
                 }
-                Answer::Unfinished(receipt, said) => {
+                Reply::Unfinished(receipt, said) => {
                     self.fits_said(said) && self.fits_receipt(receipt)
                 }
-                Answer::Refused(said) | Answer::Lost(said) => {
+                Reply::Refused(said) | Reply::Lost(said) => {
                     self.fits_said(said) && self.id.is_none() && self.acked.is_none()
                 }
             }
@@ -210,7 +215,7 @@ impl Like {
         self.says.as_ref().is_none_or(|says| said.contains(says))
     }
 
-    fn fits_receipt(&self, receipt: &Receipt) -> bool {
+    fn fits_receipt(&self, receipt: &ReplyReceipt) -> bool {
         // Which secondary acks first is a matter of chance.
         let sorted = |names: &[String]| {
             let mut names = names.to_vec();
@@ -224,7 +229,7 @@ impl Like {
     }
 }
 
-impl std::fmt::Display for Like {
+impl std::fmt::Display for ReplyDetails {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(id) = self.id {
             write!(f, " id={id}")?;
@@ -241,18 +246,18 @@ impl std::fmt::Display for Like {
 }
 
 /// What was seen instead of an answer.
-fn told(answered: &Answered) -> String {
+fn told(answered: &TimedReply) -> String {
     let after = millis(answered.took);
-    let receipt = |receipt: &Receipt| {
+    let receipt = |receipt: &ReplyReceipt| {
         let (id, nodes, acked) = (receipt.id, receipt.write_concern, receipt.acked_by.join(","));
         format!("id={id} w={nodes} acked={acked}")
     };
     match &answered.answer {
-        Answer::Stored(stored) => format!("answered {} after {after}", receipt(stored)),
-        Answer::TimedOut(stored) => format!("timed out {} after {after}", receipt(stored)),
-        Answer::Unfinished(it, said) => format!("unfinished {} ({said})", receipt(it)),
-        Answer::Refused(said) => format!("refused after {after}: {said}"),
-        Answer::Lost(said) => format!("no answer after {after}: {said}"),
+        Reply::Stored(stored) => format!("answered {} after {after}", receipt(stored)),
+        Reply::TimedOut(stored) => format!("timed out {} after {after}", receipt(stored)),
+        Reply::Unfinished(it, said) => format!("unfinished {} ({said})", receipt(it)),
+        Reply::Refused(said) => format!("refused after {after}: {said}"),
+        Reply::Lost(said) => format!("no answer after {after}: {said}"),
     }
 }
 
