@@ -99,7 +99,7 @@ impl Checker {
         is_liar: impl Fn(&str) -> bool,
     ) {
         self.released += 1;
-        let outcome = told(outcome);
+        let outcome = judged(outcome);
         self.go_on(|history| history.released(now, waiter, &outcome, &is_liar));
     }
 
@@ -252,7 +252,7 @@ fn holds(history: &History) {
 }
 
 /// Converts an outcome to what the judge knows of a response.
-fn told(outcome: &Outcome) -> AppendOutcome {
+fn judged(outcome: &Outcome) -> AppendOutcome {
     let (receipt, timed_out) = match outcome {
         Outcome::Committed(receipt) => return AppendOutcome::Committed(receipt_of(receipt, false)),
         // It is not known whether it is stored.

@@ -4,28 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use acklog_log::LogReader;
-use acklog_log::SimDisk;
-use acklog_protocol::frame::{self, Frame, FrameKind};
-use acklog_protocol::{
-    Effect, FollowerEffect, FollowerInput, ForgetError, Input, LeaderEffect, LeaderInput, LineView,
-    Machine, MasterOptions, Outcome, ReadOrder, Refusal, STRANGERS_MAX, SecondaryOptions,
-    SecondaryPhase, SessionEnd,
-};
-use acklog_types::Unreadable;
-use acklog_types::{
-    IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
-    WriteConcern,
-};
-use bytes::{Bytes, BytesMut};
+use acklog_log::{LogReader, SimDisk};
+use acklog_protocol::{Machine, MasterOptions, STRANGERS_MAX, SecondaryOptions, SecondaryPhase};
+use acklog_types::{InstanceId, NodeName, WriteConcern};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use self::damage::Flipped;
 use super::check::Checker;
 use super::event::Event;
-use super::link::{NetworkConditions, Rule, RuleAction, SimLink, describe};
-use super::node::{AnyNode, Found, MasterNode, SecondaryNode, Stalled};
+use super::link::{NetworkConditions, Rule, SimLink};
+use super::node::{AnyNode, Found, MasterNode, SecondaryNode};
 use super::options::ClusterOptions;
 use super::positions::Positions;
 

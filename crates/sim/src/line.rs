@@ -1,4 +1,5 @@
-//! One direction of a simulated connection on a slow network: frames go over it one behind the other, and in parts.
+//! One direction of a simulated connection on a slow network: frames are transferred one after the
+//! other, and in parts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,29 +8,29 @@ use acklog_protocol::frame::{Frame, Request, Response};
 use acklog_protocol::{LONG_FRAME_BYTES, LineView};
 use acklog_types::{IdRange, LogEnd, Records, RequestId, Run};
 
-/// A transfer that takes longer is seen in parts by whoever it goes to.
+/// Longest transfer that arrives as one. The receiver of a longer one sees a part this often.
 pub(super) const PART: Duration = Duration::from_millis(50);
 
-/// Returns how long so many bytes take at so many bytes a second.
+/// Returns the time that so many bytes take at `rate` bytes per second.
 pub(super) fn time_on_line(bytes: usize, rate: u64) -> Duration {
     Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / rate)
 }
 
-/// The frames of one direction that are not over the line yet.
+/// Frames of one direction that are not transferred yet.
 #[derive(Debug, Default)]
 pub(super) struct SimLine {
-    /// The bytes of all frames so far.
+    /// Bytes of all frames so far.
     bytes: u64,
-    /// When the last of them is over the line.
+    /// Time at which the last of them is transferred.
     free_at: Duration,
     under_way: VecDeque<Transfer>,
 }
 
 #[derive(Debug)]
 struct Transfer {
-    /// What it brings that is followed; nothing for a heartbeat or a second copy.
+    /// What the frame brings; none for a heartbeat or a second copy.
     subject: Option<FrameSubject>,
-    /// Where the frame begins in the bytes of the connection, and its length.
+    /// Position of the frame in the bytes of the connection, and its length.
     start: u64,
     length: u64,
     begin: Duration,
@@ -43,7 +44,7 @@ pub(super) enum FrameSubject {
 }
 
 impl FrameSubject {
-    /// Returns what a frame brings that its sender follows.
+    /// Returns what a frame brings that its sender waits for.
     pub(super) fn of(frame: &Frame<Records>) -> Option<Self> {
         match frame {
             Frame::Request(_, Request::Heartbeat { .. }) => None,
@@ -63,8 +64,8 @@ impl FrameSubject {
 }
 
 impl SimLine {
-    /// Puts a frame on the line, at so many bytes a second, or at once behind those before it. Returns when its
-    /// transfer begins and ends.
+    /// Puts a frame on the line, at `rate` bytes per second, or at once behind those before it.
+    /// Returns when its transfer begins and ends.
     pub(super) fn send(
         &mut self,
         now: Duration,
@@ -88,7 +89,7 @@ impl SimLine {
         self.under_way.iter().filter(move |transfer| transfer.end > now)
     }
 
-    /// Returns the line as the frames' sender sees it.
+    /// Returns the line as the sender of the frames sees it.
     pub(super) fn look(&self, now: Duration) -> LineView {
         let first = self.left(now).next();
         let over = |transfer: &Transfer| {
@@ -110,7 +111,7 @@ impl SimLine {
         }
     }
 
-    /// Returns whether a run that is not over the line yet has messages of this one.
+    /// Returns whether a run that is not transferred yet has messages of this one.
     pub(super) fn carries(&self, now: Duration, run: IdRange) -> bool {
         let overlaps = |other: IdRange| other.start() < run.end() && run.start() < other.end();
         self.left(now).any(|transfer| match transfer.subject {

@@ -17,13 +17,13 @@ const UNHEALTHY_AFTER: u32 = 5;
 pub(super) struct Positions {
     /// Position in the handshake of each connection, and the highest position reported behind it.
     introduced: BTreeMap<u64, LogEnd>,
-    told: BTreeMap<u64, LogEnd>,
+    reported: BTreeMap<u64, LogEnd>,
     /// Name and instance in the handshake of each connection, and by name the last connection that
     /// became ready.
     names: BTreeMap<u64, (NodeName, InstanceId)>,
     ready: BTreeMap<NodeName, u64>,
     /// Time of the last contact on each connection.
-    heard: BTreeMap<u64, Duration>,
+    last_contact: BTreeMap<u64, Duration>,
     /// Time at which the master last saw that a part of a frame to the secondary was taken. If more
     /// was taken than at the look before, that is a sign of life.
     busy: BTreeMap<u64, Duration>,
@@ -32,7 +32,7 @@ pub(super) struct Positions {
     /// Names whose frames are drawn at random: what they report is not true.
     liars: BTreeSet<NodeName>,
     /// Time at which the master last stalled. Liveness before it cannot be judged.
-    stood_still: Option<Duration>,
+    stalled_at: Option<Duration>,
 }
 
 impl Positions {
@@ -42,7 +42,7 @@ impl Positions {
     }
 
     /// Excludes what comes under this name from judgement.
-    pub(super) fn does_lie(&mut self, name: NodeName) {
+    pub(super) fn add_liar(&mut self, name: NodeName) {
         self.liars.insert(name);
     }
 
@@ -57,28 +57,28 @@ impl Positions {
     }
 
     /// Notes that the master is stalled, or continues just now.
-    pub(super) fn stands_still(&mut self, now: Duration) {
-        self.stood_still = Some(now);
+    pub(super) fn note_stall(&mut self, now: Duration) {
+        self.stalled_at = Some(now);
     }
 
     /// Returns whether the master was stalled at some time after `since`.
-    pub(super) fn stood_still(&self, since: Duration) -> bool {
-        self.stood_still.is_some_and(|stood| stood >= since)
+    pub(super) fn stalled_since(&self, since: Duration) -> bool {
+        self.stalled_at.is_some_and(|stalled_at| stalled_at >= since)
     }
 
     /// Notes that a part of a frame to the secondary was taken.
-    pub(super) fn is_busy(&mut self, now: Duration, link: u64) {
+    pub(super) fn note_busy(&mut self, now: Duration, link: u64) {
         self.busy.insert(link, now);
     }
 
     /// Notes that the master received a part of a frame on a connection.
-    pub(super) fn heard(&mut self, now: Duration, link: u64) {
-        self.heard.insert(link, now);
+    pub(super) fn note_contact(&mut self, now: Duration, link: u64) {
+        self.last_contact.insert(link, now);
     }
 
     /// Notes that the master received a frame on a connection.
-    pub(super) fn received(&mut self, now: Duration, link: u64, frame: &Frame<Records>) {
-        self.heard.insert(link, now);
+    pub(super) fn note_frame(&mut self, now: Duration, link: u64, frame: &Frame<Records>) {
+        self.last_contact.insert(link, now);
         match frame {
             Frame::Request(_, Request::Handshake(handshake)) => {
                 self.names.insert(link, (handshake.name.clone(), handshake.instance));
@@ -91,15 +91,15 @@ impl Positions {
             }
             _ => {}
         }
-        let Some(told) = told_by(frame) else { return };
-        let before = self.told.entry(link).or_default();
-        *before = told.max(*before);
+        let Some(end) = reported_by(frame) else { return };
+        let before = self.reported.entry(link).or_default();
+        *before = end.max(*before);
     }
 
     /// Notes that the log of a secondary was compared: if its connection is admitted, its last
     /// contact is now.
-    pub(super) fn compared(&mut self, now: Duration, link: u64) {
-        self.heard.insert(link, now);
+    pub(super) fn note_compared(&mut self, now: Duration, link: u64) {
+        self.last_contact.insert(link, now);
     }
 
     /// Assigns connections to names, by the rows of the master's health. A new connection replaces
@@ -116,34 +116,34 @@ impl Positions {
             // After a stall the master admits at once all that waited, one in place of the other.
             // Which of them counted in between is not seen here, so the master's own value is
             // taken.
-            if let Some(end) = row.acked_end.filter(|_| self.stood_still.is_some()) {
-                self.told.insert(link, end);
+            if let Some(end) = row.acked_end.filter(|_| self.stalled_at.is_some()) {
+                self.reported.insert(link, end);
             }
             // The connection that brought a new name may have been replaced before the name was
             // persisted.
-            let of_ready = || self.told.get(self.ready.get(&row.name)?).copied();
+            let of_ready = || self.reported.get(self.ready.get(&row.name)?).copied();
             let counted = match self.counts.get(&row.name) {
                 Some(&(_, counted)) => counted,
                 None => of_ready(),
             };
             let lowered = || Some(counted?.min(*self.introduced.get(&link)?));
-            let told = self.told.get(&link).copied().or_else(lowered);
-            self.counts.insert(row.name.clone(), (link, told));
+            let reported = self.reported.get(&link).copied().or_else(lowered);
+            self.counts.insert(row.name.clone(), (link, reported));
         }
     }
 
     /// Returns the position that counts for a name; none if none was reported since the master
     /// started.
     pub(super) fn of(&self, name: &NodeName) -> Option<LogEnd> {
-        self.counts.get(name).and_then(|&(_, told)| told)
+        self.counts.get(name).and_then(|&(_, reported)| reported)
     }
 
     /// Returns the number of secondaries that reported `end` or more, without the liars.
     pub(super) fn at_least(&self, end: LogEnd) -> usize {
-        let told = |(name, (_, told)): &(&NodeName, &(u64, Option<LogEnd>))| {
-            told.is_some_and(|told| end <= told) && !self.is_liar(name)
+        let counts = |(name, (_, reported)): &(&NodeName, &(u64, Option<LogEnd>))| {
+            reported.is_some_and(|reported| end <= reported) && !self.is_liar(name)
         };
-        self.counts.iter().filter(told).count()
+        self.counts.iter().filter(counts).count()
     }
 
     /// Returns whether a connection may be replaced by another one of its name: by one of the same
@@ -168,8 +168,8 @@ impl Positions {
     }
 
     fn status_of(&self, now: Duration, interval: Duration, link: u64) -> Option<Status> {
-        let heard = self.heard.get(&link).copied().unwrap_or_default();
-        if self.stood_still(heard) || self.busy.get(&link).is_some_and(|&seen| seen > heard) {
+        let heard = self.last_contact.get(&link).copied().unwrap_or_default();
+        if self.stalled_since(heard) || self.busy.get(&link).is_some_and(|&seen| seen > heard) {
             return None;
         }
         let silent = now - heard;
@@ -186,7 +186,7 @@ impl Positions {
 }
 
 /// Returns the position that a secondary reports by a frame, if it reports one.
-pub(super) fn told_by(frame: &Frame<Records>) -> Option<LogEnd> {
+pub(super) fn reported_by(frame: &Frame<Records>) -> Option<LogEnd> {
     match frame {
         Frame::Request(_, Request::Handshake(handshake)) => Some(handshake.end),
         Frame::Request(_, Request::GetMessages { from, .. }) => Some(*from),

@@ -83,7 +83,7 @@ fn live(seeds: Range<u64>) {
         }
     });
     println!(
-        "{count} schedules hold: {} messages, {} senders answered, {} hours of virtual time",
+        "{count} schedules hold: {} messages, {} responses, {} hours of virtual time",
         messages.into_inner(),
         answered.into_inner(),
         seconds.into_inner() / 3600

@@ -1,10 +1,17 @@
 //! Requests of clients to the simulated master, and its responses.
 
-use acklog_judge::AckWait;
-use acklog_protocol::{Admission, AppendRequest, FirstUse, Wait};
-use acklog_types::{Batch, IdempotencyKey, KeyHash, UnreadBatch, record_bytes};
+use std::time::Duration;
 
-use super::*;
+use acklog_judge::AckWait;
+use acklog_protocol::{
+    Admission, AppendRequest, FirstUse, ForgetError, Input, LeaderInput, Outcome, Refusal, Wait,
+};
+use acklog_types::{
+    Batch, IdempotencyKey, KeyHash, MessageId, NodeName, UnreadBatch, WaiterId, WriteConcern,
+    record_bytes,
+};
+
+use super::Cluster;
 
 impl Cluster {
     /// Sends a message to the master.
@@ -111,7 +118,7 @@ impl Cluster {
     /// Cancels a wait: its client hung up.
     pub fn cancel(&mut self, waiter: WaiterId) {
         self.checker.canceled(waiter);
-        self.tell_master(LeaderInput::Cancel(waiter).into());
+        self.step_master(LeaderInput::Cancel(waiter).into());
         self.drain(None);
     }
 
@@ -144,7 +151,7 @@ impl Cluster {
 
     fn stop_master(&mut self, input: Input<LeaderInput>) {
         self.stopping = true;
-        self.tell_master(input);
+        self.step_master(input);
         self.drain(None);
     }
 
@@ -173,9 +180,9 @@ impl Cluster {
         let is_judged =
             |name: &&NodeName| **name != self.master_name && !self.positions.is_liar(name);
         for name in receipt.acked_by.iter().filter(is_judged) {
-            let told = self.positions.of(name);
-            let has_told = told.is_some_and(|told| receipt.id.end() <= told);
-            assert!(has_told, "{name} told {told:?}: {receipt:?}");
+            let reported = self.positions.of(name);
+            let has_acked = reported.is_some_and(|end| receipt.id.end() <= end);
+            assert!(has_acked, "{name} reported {reported:?}: {receipt:?}");
         }
         let nodes: Vec<_> = receipt.acked_by.iter().map(NodeName::as_str).collect();
         let (id, w, nodes) = (receipt.id, receipt.write_concern, nodes.join(", "));

@@ -1,4 +1,4 @@
-//! Clients that send one message after the other beside the steps of a scenario.
+//! Clients of a load: each sends one message after the other beside the steps of a scenario.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::sent::SentMessages;
 use super::step::LoadPlan;
 
 /// Pause before a message is sent again. Longer: a client notices later that the master is back.
-/// Shorter: a master that is down is asked without end.
+/// Shorter: a master that is down is tried without end.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// The clients of one `load` step.
+/// Clients of one `load` step.
 #[derive(Debug)]
 pub(super) struct Load {
     plan: LoadPlan,
@@ -24,7 +24,7 @@ pub(super) struct Load {
 #[derive(Debug)]
 struct LoadClient {
     number: usize,
-    /// How many of its messages are done.
+    /// Number of its messages that are done.
     done: usize,
     waiting: Option<Ticket>,
     not_before: Duration,
@@ -38,7 +38,7 @@ impl Load {
         Self { plan, clients, answered: 0 }
     }
 
-    /// Returns how many messages are answered.
+    /// Returns the number of messages that got a reply.
     pub(super) fn answered(&self) -> u64 {
         self.answered
     }
@@ -48,7 +48,7 @@ impl Load {
         self.clients.iter().all(|client| client.done == self.plan.each)
     }
 
-    /// Lets each client take its answer and send what is next.
+    /// Takes in the replies to the clients, and sends their next messages.
     ///
     /// # Errors
     /// When the run is ended.
@@ -82,7 +82,7 @@ impl Load {
 }
 
 impl LoadClient {
-    /// Returns the message that it has to get an answer to.
+    /// Creates the next message of the client.
     fn next(&self, plan: &LoadPlan) -> AppendStep {
         let (client, number) = (self.number, self.done + 1);
         let text = format!("client{client}-{number}");

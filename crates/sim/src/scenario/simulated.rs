@@ -1,4 +1,4 @@
-//! Scenarios in virtual time.
+//! The backend in virtual time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,38 +15,41 @@ use super::step::Step;
 use super::{MASTER, master};
 use crate::{Cluster, ClusterOptions, NetworkConditions};
 
-/// Time in which secondaries that are started become ready, unless something is wrong.
+/// Longest time in which secondaries that are started become ready. Shorter: a scenario with long
+/// delays fails. Longer: one in which they never do takes longer.
 const JOINING: Duration = Duration::from_secs(40);
 
-/// Time between two looks at a condition.
+/// Time between two checks of a condition. Shorter: slower runs. Longer: conditions that hold for a
+/// moment are missed.
 const LOOKS_PAUSE: Duration = Duration::from_millis(5);
 
 /// A simulated cluster that scenarios are played against.
 pub struct Simulated {
     cluster: Cluster,
     seed: u64,
-    /// When each client's request was made, in virtual time.
+    /// Time of each client's request, in virtual time.
     begun: BTreeMap<Ticket, Duration>,
     answers: BTreeMap<Ticket, TimedReply>,
-    /// Requests that the master refused; their tickets count down from the largest number.
+    /// Number of requests without a client in the cluster; their tickets count down from the
+    /// largest number.
     refused: u64,
-    /// What is told in the trace behind what happened.
-    told: String,
+    /// Lines for the end of the trace.
+    after_trace: String,
 }
 
 impl Simulated {
-    /// Returns a cluster of a master alone, in which every chance is drawn from `seed`.
+    /// Creates a cluster of a master alone. All draws come from `seed`.
     pub fn new(seed: u64) -> Self {
         let (begun, answers) = (BTreeMap::new(), BTreeMap::new());
         let cluster = cluster(seed, &Settings::default());
-        Self { cluster, seed, begun, answers, refused: 0, told: String::new() }
+        Self { cluster, seed, begun, answers, refused: 0, after_trace: String::new() }
     }
 
     fn has_master(&self) -> bool {
         self.cluster.master().is_some()
     }
 
-    /// Takes in the answers that came.
+    /// Takes in the responses that came.
     fn collect(&mut self) {
         for (waiter, outcome, at) in self.cluster.take_answers() {
             let ticket = Ticket(waiter.get());
@@ -56,7 +59,7 @@ impl Simulated {
         }
     }
 
-    /// The master is killed: whoever waits for it gets no answer.
+    /// Ends the requests without a reply, since the master was killed.
     fn lose_answers(&mut self) {
         self.collect();
         let now = self.cluster.now();
@@ -71,7 +74,7 @@ impl Simulated {
             Ok(waiter) => Ticket(waiter.get()),
             Err(refusal) => {
                 let ticket = self.unanswered();
-                self.told += &format!("refused: {refusal}\n");
+                self.after_trace += &format!("refused: {refusal}\n");
                 let answer = Reply::Refused(refusal.to_string());
                 self.answers.insert(ticket, TimedReply { answer, took: Duration::ZERO });
                 ticket
@@ -82,7 +85,7 @@ impl Simulated {
         ticket
     }
 
-    /// Returns the ticket of a request that no waiter of the simulator stands for.
+    /// Returns the ticket of a request without a client in the cluster.
     fn unanswered(&mut self) -> Ticket {
         self.refused += 1;
         Ticket(u64::MAX - self.refused)
@@ -136,24 +139,24 @@ impl Simulated {
         self.kill(node);
     }
 
-    /// Carries out what leaves another master behind, from which nobody gets an answer.
+    /// Carries out an action that replaces the master, from which no client gets a reply.
     fn replace_master(&mut self, action: &Action) -> Option<String> {
-        let mut told = None;
+        let mut result = None;
         match action {
             Action::Cluster(settings) => self.cluster = cluster(self.seed, settings),
             Action::NewMaster => self.cluster.start_master(),
             Action::PutBack => self.cluster.put_master_back(),
             Action::AcceptLoss => {
                 let accepted = self.cluster.accept_loss();
-                told = Some(if accepted { "done\n" } else { "no loss\n" }.to_owned());
+                result = Some(if accepted { "done\n" } else { "no loss\n" }.to_owned());
             }
             _ => self.cluster.restart_master(),
         }
         self.lose_answers();
-        told
+        result
     }
 
-    /// Refuses what is done to a node that is down, as real nodes do.
+    /// Refuses an action on a node that is down, as real nodes do.
     fn is_up(&self, action: &Action) -> Result<(), Trouble> {
         let node = match action {
             Action::Faults(node, _)
@@ -212,8 +215,9 @@ impl Backend for Simulated {
             Action::CopyMaster => cluster.copy_master(),
             Action::Wipe(node) => cluster.wipe(node),
             Action::Forget(node) => {
-                let told = cluster.forget(node).map_or_else(|e| e.to_string(), |()| "done".into());
-                return Ok(Some(told + "\n"));
+                let result =
+                    cluster.forget(node).map_or_else(|e| e.to_string(), |()| "done".into());
+                return Ok(Some(result + "\n"));
             }
             Action::Stop => cluster.shut_down_master(),
             Action::GiveUp => cluster.give_up_master(),
@@ -329,7 +333,7 @@ impl Backend for Simulated {
     }
 
     fn take_trace(&mut self) -> String {
-        self.cluster.take_trace() + &std::mem::take(&mut self.told)
+        self.cluster.take_trace() + &std::mem::take(&mut self.after_trace)
     }
 
     fn last_words(&mut self) -> String {

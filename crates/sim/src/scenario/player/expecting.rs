@@ -1,4 +1,4 @@
-//! The expectations of a scenario, held against what the backend shows.
+//! Checks expectations against what the backend shows.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::scenario::health::Fact;
 use crate::scenario::sent::{is_dense, list};
 
 impl<B: Backend> Player<'_, B> {
-    /// Waits until an expectation holds. Returns what was seen, as far as it was asked for.
+    /// Waits until an expectation holds. Returns the line that the story has about it.
     pub(super) fn expect(&mut self, expectation: &Expectation) -> Result<String, Trouble> {
         match expectation {
             Expectation::Answers { kind, labels, like, within } => {
@@ -31,8 +31,8 @@ impl<B: Backend> Player<'_, B> {
                 return Ok(labels.iter().map(|label| format!("{label}: waiting\n")).collect());
             }
             Expectation::Health { node, facts, within, lasting } => {
-                self.until(*within, |player| player.tells(node, facts))?;
-                self.lasting(*lasting, |player| player.tells(node, facts))?;
+                self.until(*within, |player| player.has_facts(node, facts))?;
+                self.lasting(*lasting, |player| player.has_facts(node, facts))?;
                 let facts: Vec<_> = facts.iter().map(Fact::to_string).collect();
                 return Ok(format!("{node}: {}\n", facts.join(" ")));
             }
@@ -90,7 +90,7 @@ impl<B: Backend> Player<'_, B> {
         self.backend.answer(ticket).ok_or_else(|| format!("{label} has no answer"))
     }
 
-    /// An answer that came never changes: it fits, or never will.
+    /// A reply that came never changes: it fits now, or never will.
     fn answer_is(
         &mut self,
         label: &str,
@@ -100,7 +100,7 @@ impl<B: Backend> Player<'_, B> {
         let answered = self.answer(label)?;
         match kind.is_of(&answered.answer) && like.fits(&answered) {
             true => Ok(()),
-            false => Err(format!("{label}: {}", told(&answered))),
+            false => Err(format!("{label}: {}", described(&answered))),
         }
     }
 
@@ -108,11 +108,11 @@ impl<B: Backend> Player<'_, B> {
         let ticket = self.ticket(label).map_err(|trouble| trouble.to_string())?;
         match self.backend.answer(ticket) {
             None => Ok(()),
-            Some(answered) => Err(format!("{label}: {}", told(&answered))),
+            Some(answered) => Err(format!("{label}: {}", described(&answered))),
         }
     }
 
-    fn tells(&mut self, node: &NodeName, facts: &[Fact]) -> Result<(), String> {
+    fn has_facts(&mut self, node: &NodeName, facts: &[Fact]) -> Result<(), String> {
         let health = self.backend.health(node)?;
         let wrong = |fact: &&Fact| !fact.holds(health.fact(&fact.field).as_deref());
         match facts.iter().find(wrong) {
@@ -124,7 +124,7 @@ impl<B: Backend> Player<'_, B> {
         }
     }
 
-    /// Both sides must say so: a master may not have noticed yet that one is gone.
+    /// Checks both sides: a master may not have noticed yet that a secondary is gone.
     fn are_ready(&mut self, nodes: &[NodeName]) -> Result<(), String> {
         let health = self.backend.health(&crate::scenario::master())?;
         for node in nodes {
@@ -216,7 +216,7 @@ impl ReplyDetails {
     }
 
     fn fits_receipt(&self, receipt: &ReplyReceipt) -> bool {
-        // Which secondary acks first is a matter of chance.
+        // The order in which secondaries ack varies.
         let sorted = |names: &[String]| {
             let mut names = names.to_vec();
             names.sort();
@@ -245,8 +245,8 @@ impl std::fmt::Display for ReplyDetails {
     }
 }
 
-/// What was seen instead of an answer.
-fn told(answered: &TimedReply) -> String {
+/// Describes a reply for the report of a failure.
+fn described(answered: &TimedReply) -> String {
     let after = millis(answered.took);
     let receipt = |receipt: &ReplyReceipt| {
         let (id, nodes, acked) = (receipt.id, receipt.write_concern, receipt.acked_by.join(","));
