@@ -63,12 +63,18 @@ fn a_stalled_socket_holds_up_neither_the_master_nor_the_others_nor_fills_memory(
     });
 }
 
-#[test]
-fn a_half_open_connection_is_dropped_and_dialed_again() {
+/// Starts a master, and a secondary that reaches it by a proxy, and waits until it is ready.
+fn behind_a_proxy() -> (Node, Proxy, Node) {
     let (master, comm) = master(&QUICK);
     let proxy = Proxy::new(comm);
     let bonnie = secondary("bonnie", proxy.address, &[]);
     wait_ready(&bonnie);
+    (master, proxy, bonnie)
+}
+
+#[test]
+fn a_half_open_connection_is_dropped_and_dialed_again() {
+    let (master, proxy, bonnie) = behind_a_proxy();
     proxy.swallow();
     bonnie.process.log.wait_for("nothing was heard from the master for too long");
     let waiting = begin_append(master.http, "Msg1", "2");
@@ -79,10 +85,7 @@ fn a_half_open_connection_is_dropped_and_dialed_again() {
 
 #[test]
 fn a_cut_connection_is_dialed_again_without_losing_anything() {
-    let (master, comm) = master(&QUICK);
-    let proxy = Proxy::new(comm);
-    let bonnie = secondary("bonnie", proxy.address, &[]);
-    wait_ready(&bonnie);
+    let (master, proxy, bonnie) = behind_a_proxy();
     for n in 0..10 {
         let waiting = begin_append(master.http, &format!("m{n}"), "2");
         proxy.cut();

@@ -71,12 +71,18 @@ fn a_sender_whose_time_is_up_is_told_the_id() {
     assert_eq!(request(master.http, "POST", "/newMessage", body).status, 201);
 }
 
-#[test]
-fn reads_select_and_paths_and_methods_are_told_apart() {
+/// Starts a master and a secondary that show five messages: the text with 0 to 4 behind it.
+fn nodes_with_five(text: &str) -> (Node, Vec<Node>) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
     for n in 0..5 {
-        append(master.http, &format!("m{n}"), "2");
+        append(master.http, &format!("{text}{n}"), "2");
     }
+    (master, nodes)
+}
+
+#[test]
+fn reads_select_and_paths_and_methods_are_told_apart() {
+    let (master, nodes) = nodes_with_five("m");
     for http in [master.http, nodes[0].http] {
         let list = get(http, "/messages?from=1&limit=2");
         assert_eq!(list.body, "[{\"id\":1,\"message\":\"m1\"},{\"id\":2,\"message\":\"m2\"}]\n");
@@ -110,10 +116,7 @@ fn reads_select_and_paths_and_methods_are_told_apart() {
 
 #[test]
 fn whoever_prefers_lines_gets_one_object_a_line_from_either_node() {
-    let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    for n in 0..5 {
-        append(master.http, &format!("line\n{n}"), "2");
-    }
+    let (master, nodes) = nodes_with_five("line\n");
     for http in [master.http, nodes[0].http] {
         let list =
             |method, path, accept: &[&str]| begin_with(http, method, path, accept, "").answer();

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tempfile::TempDir;
+
 use crate::support::*;
 
 /// The names of the files with this ending, in order.
@@ -25,37 +27,42 @@ fn fill(http: SocketAddr, directory: &Path, count: usize) {
     }
 }
 
+/// Starts a master with small segments on a data directory.
+fn small_master(data: &Path) -> Node {
+    master(&["--data-dir", data.to_str().unwrap(), "--segment-bytes", "4096"]).0
+}
+
+/// Kills a master that has five sealed segments with an index each. Returns its data directory.
+fn killed_with_indexes() -> TempDir {
+    let kept = tempfile::tempdir().unwrap();
+    let mut master = small_master(kept.path());
+    fill(master.http, kept.path(), 6);
+    wait_until("an index of each sealed segment", || files(kept.path(), ".index").len() >= 5);
+    master.process.kill();
+    kept
+}
+
 #[test]
 fn each_sealed_segment_gets_an_index_and_a_lost_one_is_made_again() {
-    let kept = tempfile::tempdir().unwrap();
-    let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
-    let (mut first, _) = master(&flags);
-    fill(first.http, kept.path(), 6);
+    let kept = killed_with_indexes();
     let indexes = || files(kept.path(), ".index");
-    wait_until("an index of each sealed segment", || indexes().len() >= 5);
-    first.process.kill();
     let lost = indexes()[2].clone();
     fs::remove_file(kept.path().join(&lost)).unwrap();
-    let (again, _) = master(&flags);
+    let again = small_master(kept.path());
     wait_until("the index that was lost", || indexes().contains(&lost));
     assert_eq!(get(again.http, "/ready").status, 200);
 }
 
 #[test]
 fn damage_that_nobody_reads_is_found_by_the_node_itself() {
-    let kept = tempfile::tempdir().unwrap();
-    let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
-    let (mut first, _) = master(&flags);
-    fill(first.http, kept.path(), 6);
-    wait_until("the indexes", || files(kept.path(), ".index").len() >= 5);
-    first.process.kill();
+    let kept = killed_with_indexes();
     let oldest = kept.path().join(&files(kept.path(), ".log")[0]);
     let mut bytes = fs::read(&oldest).unwrap();
     let at = bytes.windows(5).position(|window| window == b"Msg1 ").unwrap();
     bytes[at] = b'!';
     fs::write(&oldest, bytes).unwrap();
     // Its index is whole, so the start does not read the segment, and nobody asks for the message.
-    let (again, _) = master(&flags);
+    let again = small_master(kept.path());
     wait_until("the damage to be found", || health(again.http)["disk"]["state"] == "damaged");
     assert_eq!(get(again.http, "/ready").status, 503);
     assert_eq!(get(again.http, "/messages/0").status, 200, "what is whole is served");

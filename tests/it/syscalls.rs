@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -38,6 +38,16 @@ fn can_trace() -> bool {
     };
     eprintln!("skipped: programs cannot be traced here: {reason}");
     false
+}
+
+/// Creates a directory, and returns it with its path as `strace` shows it; none where programs cannot be traced.
+fn traced_directory() -> Option<(TempDir, PathBuf)> {
+    if !can_trace() {
+        return None;
+    }
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    Some((directory, root))
 }
 
 /// Returns what each thread did below a directory, in order and by the names of the files; once what it did several
@@ -94,11 +104,7 @@ fn tracee(strace: &Process) -> Pid {
 
 #[test]
 fn each_step_is_safe_before_the_next_one() {
-    if !can_trace() {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().canonicalize().unwrap();
+    let Some((_directory, root)) = traced_directory() else { return };
     let (trace, data) = (root.join("trace"), root.join("deep/data"));
     let program = env!("CARGO_BIN_EXE_master-node");
     let data_flag = ["--data-dir", data.to_str().unwrap(), "--segment-bytes", "4096"];
@@ -164,10 +170,7 @@ fn each_step_is_safe_before_the_next_one() {
 
 #[test]
 fn a_repair_that_is_killed_at_any_step_leaves_each_segment_under_its_name() {
-    if !can_trace() {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
+    let Some((directory, _)) = traced_directory() else { return };
     let whole = directory.path().join("whole");
     let acklog = env!("CARGO_BIN_EXE_acklog");
     let (mut node, _) = master(&["--data-dir", whole.to_str().unwrap(), "--segment-bytes", "4096"]);
@@ -210,11 +213,7 @@ fn a_repair_that_is_killed_at_any_step_leaves_each_segment_under_its_name() {
 
 #[test]
 fn a_reset_moves_the_manifest_last_and_makes_both_folders_safe() {
-    if !can_trace() {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().canonicalize().unwrap();
+    let Some((_directory, root)) = traced_directory() else { return };
     let (trace, data) = (root.join("trace"), root.join("data"));
     let (_master, comm) = master(&[]);
     let mut bonnie = secondary("bonnie", comm, &["--data-dir", data.to_str().unwrap()]);

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
     Action, AppendStep, Backend, NodeHealth, Reply, Settings, Shown, Step, Ticket, TimedReply,
-    Trouble, master,
+    Trouble, WaitStep, master,
 };
-use acklog_types::{NodeName, WriteConcern};
+use acklog_types::NodeName;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -233,14 +233,10 @@ impl<N: Nodes> Backend for Live<N> {
         Ok(ticket)
     }
 
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble> {
+    fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble> {
         self.begin()?;
-        Ok(self.client(move |url| wire::wait(url, id, write_concern, timeout)))
+        let wait = wait.clone();
+        Ok(self.client(async move |url| wire::wait(url, &wait).await))
     }
 
     fn hang_up(&mut self, ticket: Ticket) {

@@ -10,8 +10,9 @@ use acklog_api::{
 use acklog_client::CallError;
 use acklog_sim::scenario::{
     AppendStep, MasterView, MemberView, NodeHealth, Reply, ReplyReceipt, SecondaryView, Shown,
+    WaitStep,
 };
-use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName, WriteConcern};
+use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName};
 use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 
@@ -42,16 +43,11 @@ pub(super) async fn append(url: NodeUrl, append: &AppendStep) -> Reply {
 }
 
 /// Waits for a message that is there.
-pub(super) async fn wait(
-    url: NodeUrl,
-    id: u64,
-    write_concern: Option<WriteConcern>,
-    timeout: Option<Duration>,
-) -> Reply {
-    let concern = write_concern.map(|concern| format!("{}={concern}", query::WRITE_CONCERN));
-    let timeout = timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
+pub(super) async fn wait(url: NodeUrl, wait: &WaitStep) -> Reply {
+    let concern = wait.write_concern.map(|concern| format!("{}={concern}", query::WRITE_CONCERN));
+    let timeout = wait.timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
     let query: Vec<_> = concern.into_iter().chain(timeout).collect();
-    let path = format!("{}?{}", paths::message(id), query.join("&"));
+    let path = format!("{}?{}", paths::message(wait.id), query.join("&"));
     answer(Client::new(url).call(Method::GET, &path, None, "", None).await)
 }
 

@@ -136,27 +136,29 @@ fn a_bad_request_that_is_accepted_is_found() {
     assert_eq!(found["firstViolations"][0]["kind"], "malformed", "{found}");
 }
 
-#[test]
-fn a_single_message_that_is_not_as_in_the_list_is_found() {
+/// A secondary's answers to requests for single messages are changed.
+#[track_caller]
+fn finds_of_single_messages(lie: fn(&mut u16, &mut Value)) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+    let lie = move |request: &str, status: &mut u16, answer: &mut Value| {
         if request.starts_with("GET /messages/") && *status == 200 {
-            answer["message"] = "another".into();
+            lie(status, answer);
         }
     };
     finds([master.http, lying(nodes[0].http, lie)], "single", None);
 }
 
 #[test]
+fn a_single_message_that_is_not_as_in_the_list_is_found() {
+    finds_of_single_messages(|_, answer| answer["message"] = "another".into());
+}
+
+#[test]
 fn a_single_message_that_is_hidden_is_found() {
-    let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
-        if request.starts_with("GET /messages/") && *status == 200 {
-            *status = 404;
-            answer["code"] = "no-such-message".into();
-        }
-    };
-    finds([master.http, lying(nodes[0].http, lie)], "single", None);
+    finds_of_single_messages(|status, answer| {
+        *status = 404;
+        answer["code"] = "no-such-message".into();
+    });
 }
 
 #[test]

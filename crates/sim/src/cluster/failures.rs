@@ -79,23 +79,23 @@ impl Cluster {
 
     /// Hangs a node (`None`: the master): it takes no events in and its timers stand still.
     pub fn hang(&mut self, name: Option<&NodeName>) {
-        let shown = name.unwrap_or(&self.master_name).clone();
-        self.note(&format!("{shown} hangs"));
-        self.note_master_stall(name);
-        if let Some(stalled) = self.stalled(name) {
-            stalled.is_hung = true;
-        }
+        self.set_hung(name, true);
     }
 
     /// Lets a hung node continue, with all events that arrived meanwhile.
     pub fn go_on(&mut self, name: Option<&NodeName>) {
-        let shown = name.unwrap_or(&self.master_name).clone();
-        self.note(&format!("{shown} goes on"));
+        self.set_hung(name, false);
+        self.take_in_stalled(name);
+    }
+
+    fn set_hung(&mut self, name: Option<&NodeName>, is_hung: bool) {
+        let shown = name.unwrap_or(&self.master_name);
+        let line = format!("{shown} {}", if is_hung { "hangs" } else { "goes on" });
+        self.note(&line);
         self.note_master_stall(name);
         if let Some(stalled) = self.stalled(name) {
-            stalled.is_hung = false;
+            stalled.is_hung = is_hung;
         }
-        self.take_in_stalled(name);
     }
 
     /// Schedules the events that a node did not take in while it hung or was paused.

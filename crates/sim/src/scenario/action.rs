@@ -49,6 +49,19 @@ pub struct AppendStep {
     pub key: Option<IdempotencyKey>,
 }
 
+/// A wait for a stored message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitStep {
+    /// Id of the message.
+    pub id: u64,
+    /// Label by which expectations name the client.
+    pub label: String,
+    /// Write concern; none: the master's default.
+    pub write_concern: Option<WriteConcern>,
+    /// Longest time that the client waits; none: without a timeout.
+    pub timeout: Option<Duration>,
+}
+
 /// A change to the files of a node that is down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileChange {

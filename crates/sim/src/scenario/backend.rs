@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use acklog_types::{NodeName, WriteConcern};
+use acklog_types::NodeName;
 use thiserror::Error;
 
-use super::action::{Action, AppendStep};
+use super::action::{Action, AppendStep, WaitStep};
 use super::health::NodeHealth;
 use super::step::Step;
 
@@ -90,12 +90,7 @@ pub trait Backend {
     ///
     /// # Errors
     /// When the run is ended.
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble>;
+    fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble>;
 
     /// Closes the connection of a client.
     fn hang_up(&mut self, ticket: Ticket);

@@ -163,7 +163,7 @@ mod text;
 
 use acklog_types::NodeName;
 
-pub use action::{Action, AppendStep, FileChange, Settings};
+pub use action::{Action, AppendStep, FileChange, Settings, WaitStep};
 pub use backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
 pub use expect::{Expectation, ReplyDetails, ReplyKind};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};

@@ -167,9 +167,9 @@ impl<'a, B: Backend> Player<'a, B> {
             Step::Story(_) | Step::Part(_) | Step::Moral(_) => {}
             Step::Act(action) => return self.act(action),
             Step::Append(append) => self.append(append)?,
-            Step::Wait { id, label, write_concern, timeout } => {
-                let ticket = self.backend.wait(*id, *write_concern, *timeout)?;
-                self.sent.note_wait(label, ticket);
+            Step::Wait(wait) => {
+                let ticket = self.backend.wait(wait)?;
+                self.sent.note_wait(&wait.label, ticket);
             }
             Step::Fill { count, bytes } => {
                 let append = AppendStep {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use acklog_log::LogReader;
 use acklog_protocol::{Outcome, Refusal, Wait};
-use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
+use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId};
 
-use super::action::{Action, AppendStep, Settings};
+use super::action::{Action, AppendStep, Settings, WaitStep};
 use super::backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
 use super::expect::Expectation;
 use super::health::{MasterView, MemberView, NodeHealth, SecondaryView};
@@ -251,17 +251,13 @@ impl Backend for Simulated {
         Ok(self.request(begun, taken.map(|(waiter, _)| waiter)))
     }
 
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble> {
+    fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble> {
         if !self.has_master() {
             return Ok(self.lost_request());
         }
         let begun = self.cluster.now();
-        let taken = self.cluster.wait(MessageId::new(id), Wait { write_concern, timeout });
+        let wanted = Wait { write_concern: wait.write_concern, timeout: wait.timeout };
+        let taken = self.cluster.wait(MessageId::new(wait.id), wanted);
         Ok(self.request(begun, taken))
     }
 

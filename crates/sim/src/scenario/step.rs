@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use acklog_types::{NodeName, WriteConcern};
+use acklog_types::NodeName;
 
-use super::action::{Action, AppendStep, waits};
+use super::action::{Action, AppendStep, WaitStep, waits};
 use super::args::StepArgs;
 use super::expect::Expectation;
 use super::text::{BadLine, TextBlock, Word, blocks};
@@ -23,16 +23,7 @@ pub enum Step {
     /// Sends a message; its client waits beside everything else.
     Append(AppendStep),
     /// Waits for a stored message.
-    Wait {
-        /// Id of the message.
-        id: u64,
-        /// Label by which expectations name the client.
-        label: String,
-        /// Write concern; none: the master's default.
-        write_concern: Option<WriteConcern>,
-        /// Longest time that the client waits; none: without a timeout.
-        timeout: Option<Duration>,
-    },
+    Wait(WaitStep),
     /// Sends messages of one size with w=1.
     Fill {
         /// Number of messages.
@@ -157,7 +148,7 @@ impl Step {
                 let id = args.number("a message's id")?;
                 let label = args.named("as").map_or_else(|| format!("wait-{id}"), str::to_owned);
                 let (write_concern, timeout) = waits(&mut args)?;
-                Self::Wait { id, label, write_concern, timeout }
+                Self::Wait(WaitStep { id, label, write_concern, timeout })
             }
             "fill" => {
                 let count = args.number("how many messages")?;
