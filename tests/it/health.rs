@@ -24,7 +24,7 @@ fn a_stopped_secondary_is_suspected_then_unhealthy_and_back_when_it_goes_on() {
     for status in ["suspected", "unhealthy"] {
         master.process.log.wait_for(&format!("not heard from peer=bonnie status={status}"));
     }
-    // On the same connection, or on a new one where it took its master's silence for an end.
+    // On the same connection, or on a new one if it took its master's silence for an end.
     master.process.log.wait_for("peer=bonnie before=unhealthy");
 }
 
@@ -63,7 +63,8 @@ fn a_stalled_socket_holds_up_neither_the_master_nor_the_others_nor_fills_memory(
     });
 }
 
-/// Starts a master, and a secondary that reaches it by a proxy, and waits until it is ready.
+/// Starts a master and a secondary that reaches it by a proxy, and waits until the secondary is
+/// ready.
 fn behind_a_proxy() -> (Node, Proxy, Node) {
     let (master, comm) = master(&QUICK);
     let proxy = Proxy::new(comm);

@@ -197,7 +197,7 @@ fn senders_that_hang_up_at_once_leave_no_waiter() {
             (0..100).map(|n| begin_append(master.http, &format!("{round}.{n}"), "2")).collect();
         drop(senders);
     }
-    // All that were read are in the log by the time that a later one is.
+    // All messages that were read are in the log before a later one is.
     append(master.http, "last", "1");
     wait_until("nobody to wait", || health(master.http)["waitingSenders"] == 0);
 }
@@ -214,7 +214,7 @@ fn a_listing_that_only_the_end_of_the_connection_ends_is_reset_where_its_node_is
     master.process.kill();
     let end = std::io::copy(&mut client, &mut std::io::sink()).unwrap_err();
     assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-    // One that is whole ends in peace.
+    // A complete one ends in peace.
     let (master, _) = crate::support::master(&[]);
     append(master.http, "Msg", "1");
     let mut client = TcpStream::connect(master.http).unwrap();

@@ -1,4 +1,4 @@
-//! Nodes as child processes, requests to them, and waiting for conditions.
+//! Nodes as child processes, requests to them, and waits for conditions.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Waits for a line that `finds` something, and returns what.
+    /// Waits for a line in which `finds` finds something, and returns that.
     pub fn find<T>(&self, what: &str, finds: impl Fn(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         let mut lines = self.lines.lock().unwrap();
@@ -101,7 +101,7 @@ impl Process {
         self.status("VmRSS")
     }
 
-    /// Memory that belongs to no file.
+    /// Returns the memory that belongs to no file, in KiB.
     pub fn anonymous_kib(&self) -> u64 {
         self.status("RssAnon")
     }
@@ -126,7 +126,7 @@ pub struct Node {
     pub http: SocketAddr,
 }
 
-/// The address that a line names behind `key`.
+/// Returns the address that a line names behind `key`.
 fn address(log: &Lines, event: &str) -> SocketAddr {
     log.find(event, |line| {
         let (_, rest) = line.split_once(event)?;
@@ -135,12 +135,12 @@ fn address(log: &Lines, event: &str) -> SocketAddr {
     })
 }
 
-/// Where a process serves HTTP.
+/// Returns the HTTP address of a process.
 pub fn http_address(process: &Process) -> SocketAddr {
     address(&process.log, "serving HTTP")
 }
 
-/// Starts a master on free ports; returns where secondaries dial.
+/// Starts a master on free ports; returns it with the address that secondaries dial.
 pub fn master(args: &[&str]) -> (Node, SocketAddr) {
     master_at("0", args)
 }
@@ -155,7 +155,7 @@ pub fn master_at(comm_port: &str, args: &[&str]) -> (Node, SocketAddr) {
     (node, comm)
 }
 
-/// Where secondaries dial a master.
+/// Returns the address at which secondaries dial a master.
 pub fn comm_address(master: &Node) -> SocketAddr {
     address(&master.process.log, "listening for secondaries")
 }
@@ -170,7 +170,7 @@ pub fn secondary(name: &str, comm: SocketAddr, args: &[&str]) -> Node {
     Node { process, http }
 }
 
-/// An HTTP answer.
+/// A response over HTTP.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -179,13 +179,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether nothing of it is missing, as far as its length was announced.
+    /// Returns whether the response is complete, as far as its length was announced.
     pub fn is_whole(&self) -> bool {
         let length = self.header("content-length").and_then(|length| length.parse().ok());
         self.status != 0 && length == Some(self.body.len())
     }
 
-    /// Whether the message had been stored before under the same key.
+    /// Returns whether the message had been stored before under the same key.
     pub fn is_replayed(&self) -> bool {
         self.header("idempotent-replayed") == Some("true")
     }
@@ -200,8 +200,8 @@ impl Answer {
     }
 }
 
-/// A request on its way, byte for byte as a test wants it; its answer is read later. Dropping it
-/// hangs up. Requests that only need their answer go through the project's own client.
+/// A request that was sent, byte for byte as a test wants it; its response is read later. Dropping
+/// it hangs up. Requests that only need their response go through the project's own client.
 pub struct Pending(TcpStream);
 
 impl Pending {
@@ -209,7 +209,7 @@ impl Pending {
         self.try_answer().unwrap()
     }
 
-    /// The answer of a node that may die while it gives it: see [`Answer::is_whole`].
+    /// Reads the response of a node that may die meanwhile: see [`Answer::is_whole`].
     pub fn try_answer(mut self) -> io::Result<Answer> {
         self.0.set_read_timeout(Some(PATIENCE))?;
         let mut bytes = Vec::new();
@@ -243,7 +243,7 @@ pub fn begin(http: SocketAddr, method: &str, path: &str, body: &str) -> Pending 
     begin_with(http, method, path, &[], body)
 }
 
-/// With these header lines besides the usual ones.
+/// Begins a request with these header lines besides the usual ones.
 pub fn begin_with(
     http: SocketAddr,
     method: &str,
@@ -254,7 +254,7 @@ pub fn begin_with(
     try_begin(http, method, path, headers, body).unwrap()
 }
 
-/// Begins a request that is sent as it is; the node must close the connection behind its answer.
+/// Begins a request that is sent as it is; the node must close the connection after its response.
 pub fn begin_raw(http: SocketAddr, request: &str) -> Pending {
     let mut stream = TcpStream::connect(http).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -279,7 +279,7 @@ pub fn try_begin(
     Ok(Pending(stream))
 }
 
-/// Sends a request by the project's own client and waits for its answer.
+/// Sends a request by the project's own client and waits for its response.
 pub fn request(http: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
     let method = method.parse().unwrap();
     let mut node = NodeClient::new(endpoint(http));
@@ -305,7 +305,7 @@ pub fn get(http: SocketAddr, path: &str) -> Answer {
     request(http, "GET", path, "")
 }
 
-/// The body of an append; the write concern is JSON.
+/// Returns the body of an append; the write concern is JSON.
 pub fn append_body(text: &str, write_concern: &str) -> String {
     format!(r#"{{"message":{},"writeConcern":{write_concern}}}"#, Value::from(text))
 }
@@ -315,7 +315,7 @@ pub fn begin_append(http: SocketAddr, text: &str, write_concern: &str) -> Pendin
     begin(http, "POST", "/newMessage", &append_body(text, write_concern))
 }
 
-/// Appends and expects 201; returns the id and who acked.
+/// Appends and expects 201; returns the id and the nodes that acked.
 pub fn append(http: SocketAddr, text: &str, write_concern: &str) -> (u64, Vec<String>) {
     created(&begin_append(http, text, write_concern).answer())
 }
@@ -328,7 +328,7 @@ pub fn created(answer: &Answer) -> (u64, Vec<String>) {
     (json["id"].as_u64().unwrap(), names)
 }
 
-/// What a node shows; ids must be dense.
+/// Returns the texts that a node shows; ids must be dense.
 pub fn texts(http: SocketAddr) -> Vec<String> {
     let mut client = Client::of(vec![endpoint(http)]).with_deadline(PATIENCE);
     block_on(async {
@@ -345,7 +345,7 @@ pub fn health(http: SocketAddr) -> Value {
     get(http, "/health").json()
 }
 
-/// The master's row of a secondary; null where there is none.
+/// Returns the master's row of a secondary; null if there is none.
 pub fn row(http: SocketAddr, name: &str) -> Value {
     let health = health(http);
     let rows = health["secondaries"].as_array().unwrap();
@@ -361,7 +361,7 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Lets others work before something is asked once more.
+/// Yields to other threads before the next poll.
 pub fn pause() {
     std::thread::park_timeout(Duration::from_millis(10));
 }
@@ -370,7 +370,7 @@ pub fn wait_ready(node: &Node) {
     wait_until("a node to be ready", || get(node.http, "/ready").status == 200);
 }
 
-/// A master and ready secondaries.
+/// Starts a master and secondaries, and waits until they are ready.
 pub fn cluster(args: &[&str], names: &[&str]) -> (Node, SocketAddr, Vec<Node>) {
     let (master, comm) = master(args);
     let nodes: Vec<Node> = names.iter().map(|name| secondary(name, comm, &[])).collect();

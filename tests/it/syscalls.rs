@@ -1,7 +1,7 @@
-//! The system calls with which a log gets on disk, in their order, as `strace` sees them.
+//! The system calls that bring a log to disk, in their order, as `strace` sees them.
 //!
-//! A killed process proves nothing about syncs, and a simulated disk knows nothing of the lines that call the system. A
-//! call that is left out, or that comes too late, shows here.
+//! A killed process proves nothing about syncs, and a simulated disk knows nothing of the lines
+//! that call the system. A missing or late call shows here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use crate::disk::damage;
 use crate::support::*;
 
-/// What is looked at: everything that changes a directory or makes something safe.
+/// Calls that are traced: those that change a directory or make something durable.
 const CALLS: &str =
     "trace=openat,mkdir,mkdirat,rename,renameat,renameat2,ftruncate,pwrite64,fsync,fdatasync";
 
 const FIRST: &str = "00000000000000000000.log";
 
-/// Replaces the manifest.
+/// Calls that replace the manifest.
 const MANIFEST: [&str; 5] = [
     "make manifest.next",
     "write manifest.next",
@@ -29,7 +29,7 @@ const MANIFEST: [&str; 5] = [
     "sync data",
 ];
 
-/// Whether programs can be traced here; the reason is printed where they cannot.
+/// Returns whether programs can be traced here, and prints the reason if they cannot.
 fn can_trace() -> bool {
     let reason = match Command::new("strace").args(["-o", "/dev/null", "true"]).output() {
         Ok(output) if output.status.success() => return true,
@@ -40,7 +40,8 @@ fn can_trace() -> bool {
     false
 }
 
-/// Creates a directory, and returns it with its path as `strace` shows it; none where programs cannot be traced.
+/// Creates a directory, and returns it with its path as `strace` shows it; none if programs cannot
+/// be traced.
 fn traced_directory() -> Option<(TempDir, PathBuf)> {
     if !can_trace() {
         return None;
@@ -50,8 +51,8 @@ fn traced_directory() -> Option<(TempDir, PathBuf)> {
     Some((directory, root))
 }
 
-/// Returns what each thread did below a directory, in order and by the names of the files; once what it did several
-/// times in a row.
+/// Returns the calls of each thread below a directory, in order and by the names of the files.
+/// Calls that repeat in a row are listed once.
 fn calls(trace: &Path, root: &Path) -> Vec<Vec<String>> {
     let mut threads: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in fs::read_to_string(trace).unwrap().lines() {
@@ -94,7 +95,7 @@ fn traced(trace: &Path, program: &str, args: &[&str]) -> Process {
     Process::start("strace", &all)
 }
 
-/// The process that `strace` runs.
+/// Returns the process that `strace` runs.
 fn tracee(strace: &Process) -> Pid {
     let id = strace.id();
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
@@ -127,7 +128,7 @@ fn each_step_is_safe_before_the_next_one() {
         let found = threads.iter().find(|events| events.first().is_some_and(|e| e == begin));
         found.unwrap_or_else(|| panic!("no thread begins with {begin}: {threads:#?}"))
     };
-    // The directories' own names are safe before anything is in them.
+    // The directories' own names are durable before anything is in them.
     let made = ["mkdir deep", "mkdir data", "sync deep"];
     let top = format!("sync {}", root.file_name().unwrap().to_str().unwrap());
     assert_eq!(*of("mkdir deep"), all(&[&made, &[&top], &MANIFEST]));
@@ -140,25 +141,27 @@ fn each_step_is_safe_before_the_next_one() {
     let begun: [&str; 4] = [&make, &write, &sync, "sync data"];
     let begun_2: [&str; 4] = [&make_2, &write_2, &sync_2, "sync data"];
     let expected = all(&[
-        // A segment is safe, name and all, before the manifest tells of it, and that before anything is in it.
+        // A segment is durable, with its name, before the manifest lists it, and that before
+        // anything is in it.
         &begun,
         &MANIFEST,
         &[&write, &sync, &write, &sync],
-        // It is sealed, and safe, before the next one is begun.
+        // It is sealed and durable before the next one begins.
         &[&cut, &sync],
         &begun_2,
         &MANIFEST,
         &[&write_2, &sync_2],
-        // The end of a clean stop is safe before the manifest vouches for it.
+        // The end of a clean stop is durable before the manifest records it.
         &[&cut_2, &sync_2],
         &MANIFEST,
     ]);
     assert_eq!(*of(&make), expected);
-    // Its index is safe before anybody relies on it.
+    // Its index is durable before anything relies on it.
     let written = ["make", "write", "sync"].map(|what| does(what, &index));
     let written = [&written[0], &written[1], &written[2], "sync data"];
     assert_eq!(*of(&does("make", &index)), all(&[&written]));
-    // What is only read is opened for that alone: so it is read also where nothing can be written any more.
+    // A file that is only read is opened read-only, so that it is readable also on a read-only file
+    // system.
     let trace = fs::read_to_string(&trace).unwrap();
     let opened = |flags: &str| {
         let opens = trace.lines().filter(|line| line.contains("openat(") && line.contains(FIRST));
