@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use acklog_log::disk::{DiskOptions, LogRole, Sizes};
+use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::{self, Background, Opened};
 use acklog_protocol::{MasterOptions, SecondaryOptions};
 use acklog_types::{Faults, Fsync, InstanceId, LogId, NodeName};
@@ -53,7 +53,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     raise_descriptor_limit();
     let runtime = comm_runtime(config.common.comm_workers)?;
     let new_log = LogId::new(rand::random());
-    let disk = disk_options(&config.common, LogRole::Master, new_log, config.idempotency_window);
+    let disk = disk_options(&config.common, Role::Master, new_log, config.idempotency_window);
     info!(
         dir = shown(config.common.data_dir.as_deref()),
         version = VERSION,
@@ -115,7 +115,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
     raise_descriptor_limit();
     let runtime = comm_runtime(config.common.comm_workers)?;
     let (unused_log, no_keys) = (LogId::new(0), 0);
-    let disk = disk_options(&config.common, LogRole::Secondary, unused_log, no_keys);
+    let disk = disk_options(&config.common, Role::Secondary, unused_log, no_keys);
     let master = MasterAddress { host: config.master_ip, port: config.master_comm_port };
     let dir = shown(config.common.data_dir.as_deref());
     info!(%master, dir, version = VERSION, "starting as a secondary");
@@ -188,7 +188,7 @@ fn http_config(name: NodeName, flags: &CommonConfig) -> HttpConfig {
 }
 
 /// Returns how a node's log on disk is opened: what its flags say, and what its kind does.
-fn disk_options(flags: &CommonConfig, role: LogRole, new_log: LogId, keys: usize) -> DiskOptions {
+fn disk_options(flags: &CommonConfig, role: Role, new_log: LogId, keys: usize) -> DiskOptions {
     DiskOptions {
         role,
         fsync: flags.fsync,

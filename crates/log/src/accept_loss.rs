@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::disk::directory::{lock_directory, open_directory};
 use super::disk::inspect::{InspectError, accepted_losses, role_of};
-use super::disk::{LogRole, OpenError, accept_losses};
+use super::disk::{OpenError, Role, accept_losses};
 
 /// Why no loss was accepted. Nothing was changed then.
 #[derive(Debug, Error)]
@@ -54,7 +54,7 @@ pub enum AcceptLossError {
 pub fn accept_loss(path: &Path) -> Result<LogEnd, AcceptLossError> {
     let directory = open_directory(path)?;
     let role = role_of(&directory)?;
-    if role == LogRole::Secondary {
+    if role == Role::Secondary {
         return Err(AcceptLossError::Secondary { path: path.display().to_string() });
     }
     let _lock = lock_directory(&directory, path)?;

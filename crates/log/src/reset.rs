@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::disk::directory::{lock_directory, open_directory};
 use super::disk::inspect::{InspectError, role_of};
-use super::disk::{LogRole, OpenError, is_of_log};
+use super::disk::{OpenError, Role, is_of_log};
 use super::storage::{Directory, Storage};
 
 /// Why a directory was not reset.
@@ -60,7 +60,7 @@ pub struct Moved {
 /// moved before the error stay where they are.
 pub fn reset(path: &Path, now: SystemTime) -> Result<Moved, ResetError> {
     let storage = open_directory(path)?;
-    if role_of(&storage)? == LogRole::Master {
+    if role_of(&storage)? == Role::Master {
         return Err(ResetError::Master { path: path.display().to_string() });
     }
     let _lock = lock_directory(&storage, path)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 
-use acklog_log::disk::{DiskOptions, LogRole, Sizes};
+use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::inspect::inspect;
 use acklog_log::open;
 use acklog_types::{IdRange, LogEnd};
@@ -39,7 +39,7 @@ async fn what_lies_far_before_a_range_in_its_segment_is_not_read() {
 #[tokio::test]
 async fn a_running_node_is_backed_up_and_its_copy_starts_with_all_that_was_there() {
     let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (mut log, background) = opened(dir.path(), LogRole::Master);
+    let (mut log, background) = opened(dir.path(), Role::Master);
     append(&mut log, 12).await;
     let target = parent.path().join("copy");
     let said = printed(&["backup", target.to_str().unwrap()], dir.path());
@@ -50,7 +50,7 @@ async fn a_running_node_is_backed_up_and_its_copy_starts_with_all_that_was_there
     let table = printed(&["verify"], &target);
     assert!(table.contains("synced end      12\n") && table.ends_with("\nwhole\n"), "{table}");
     // What is written to the copy is none of the original's, and the other way round.
-    let (mut copy, of_copy) = opened(&target, LogRole::Master);
+    let (mut copy, of_copy) = opened(&target, Role::Master);
     assert_eq!(copy.reader.durable_end(), LogEnd::new(12));
     append(&mut copy, 9).await;
     of_copy.close();
@@ -61,11 +61,11 @@ async fn a_running_node_is_backed_up_and_its_copy_starts_with_all_that_was_there
 
 #[tokio::test]
 async fn a_damaged_log_is_not_backed_up_and_nothing_is_left_of_the_attempt() {
-    let (dir, parent) = (directory(LogRole::Master).await, tempfile::tempdir().unwrap());
+    let (dir, parent) = (directory(Role::Master).await, tempfile::tempdir().unwrap());
     fs::remove_file(segments(dir.path()).remove(1)).unwrap();
     let target = parent.path().join("copy");
     assert!(refusal(&["backup", target.to_str().unwrap()], dir.path()).contains("is missing"));
-    let other = directory(LogRole::Master).await;
+    let other = directory(Role::Master).await;
     let nowhere = parent.path().join("nowhere/copy");
     let refused = refusal(&["backup", nowhere.to_str().unwrap()], other.path());
     assert!(refused.contains("make it first (mkdir -p ") && refused.contains("nowhere"));

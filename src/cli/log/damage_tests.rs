@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use acklog_log::disk::{DiskOptions, LogRole};
+use acklog_log::disk::{DiskOptions, Role};
 use acklog_log::inspect::inspect;
 use acklog_log::repair::{Source, repair};
 use acklog_log::{Opened, open};
@@ -141,10 +141,10 @@ async fn messages_behind_damage_that_are_not_known_to_be_synced_are_printed_and_
 type Change<'a> = &'a dyn Fn(&Path);
 
 /// What `verify` says of a directory, and how a start of a copy of it ends.
-fn verified_and_started(dir: &Path, role: LogRole) -> (String, String, Option<String>) {
+fn verified_and_started(dir: &Path, role: Role) -> (String, String, Option<String>) {
     let (table, wrong) = run_log(&["verify"], dir);
     // As a node does that was given no --idempotency-window.
-    let keys = if role == LogRole::Master { 1_000_000 } else { 0 };
+    let keys = if role == Role::Master { 1_000_000 } else { 0 };
     let options = DiskOptions { role, keys, ..DiskOptions::OF_TESTS };
     let started = open(dir, options);
     let refused = started.map(|(_, background)| background.close()).err();
@@ -153,7 +153,7 @@ fn verified_and_started(dir: &Path, role: LogRole) -> (String, String, Option<St
 
 #[tokio::test]
 async fn verify_says_of_damage_what_the_start_says() {
-    for role in [LogRole::Master, LogRole::Secondary] {
+    for role in [Role::Master, Role::Secondary] {
         let whole = directory(role).await;
         let index = |dir: &Path| segments(dir)[0].with_extension("index");
         let flip_last = |dir: &Path| {
@@ -163,7 +163,7 @@ async fn verify_says_of_damage_what_the_start_says() {
         let text =
             |dir: &Path| overwrite(&segments(dir)[0], place_of(&segments(dir)[0], "Msg1\n"), b"N");
         let header = |dir: &Path| overwrite(&segments(dir)[0], 70, b"\xff\x00\xff");
-        let (master, none) = (role == LogRole::Master, |_: &Path| {});
+        let (master, none) = (role == Role::Master, |_: &Path| {});
         let cases: [(Change<'_>, Change<'_>, bool, bool); 6] = [
             (&text, &none, false, false),
             (&header, &none, false, false),
@@ -194,7 +194,7 @@ async fn verify_says_of_damage_what_the_start_says() {
 
 #[tokio::test]
 async fn verify_says_of_a_manifest_what_the_start_says() {
-    let whole = directory(LogRole::Master).await;
+    let whole = directory(Role::Master).await;
     let spoilt: [Change<'_>; 2] =
         [&|file| fs::remove_file(file).unwrap(), &|file| overwrite(file, 3, b"\xff")];
     for spoil in spoilt {
@@ -208,7 +208,7 @@ async fn verify_says_of_a_manifest_what_the_start_says() {
     let dir = copied(whole.path());
     let manifest = dir.path().join("manifest");
     overwrite(&manifest, fs::metadata(&manifest).unwrap().len() - 2, b"X");
-    let (table, told, refused) = verified_and_started(dir.path(), LogRole::Master);
+    let (table, told, refused) = verified_and_started(dir.path(), Role::Master);
     assert_eq!(refused, Some(told));
     assert!(table.contains("no segment was looked at"), "{table}");
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use acklog_api::Message;
 use acklog_client::Lines;
-use acklog_log::disk::LogRole;
+use acklog_log::disk::Role;
 use acklog_log::repair::{Source, repair};
 use acklog_types::LogEnd;
 use anyhow::{Context, anyhow};
@@ -44,8 +44,8 @@ enum RoleArg {
 /// When not all of it can be repaired; then no message was changed.
 pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let role = args.role.map(|role| match role {
-        RoleArg::Master => LogRole::Master,
-        RoleArg::Secondary => LogRole::Secondary,
+        RoleArg::Master => Role::Master,
+        RoleArg::Secondary => Role::Secondary,
     });
     let from = args.from.as_deref();
     let url = from.and_then(Path::to_str).filter(|from| is_url(from));

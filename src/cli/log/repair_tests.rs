@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
-use acklog_log::disk::LogRole;
+use acklog_log::disk::Role;
 use acklog_log::repair::{Source, repair as repair_from};
 use acklog_types::LogEnd;
 
@@ -28,7 +28,7 @@ fn repair(dir: &Path, from: &Path) -> String {
     let said = printed(&["repair", "--from", from.to_str().unwrap()], dir);
     assert!(printed(&["verify"], dir).ends_with("\nwhole\n"));
     assert_eq!(printed(&["dump"], dir), printed(&["dump"], from));
-    let (log, background) = opened(dir, LogRole::Master);
+    let (log, background) = opened(dir, Role::Master);
     assert_eq!(log.reader.durable_end(), LogEnd::new(12));
     background.close();
     said
@@ -36,7 +36,7 @@ fn repair(dir: &Path, from: &Path) -> String {
 
 #[tokio::test]
 async fn a_damaged_message_is_taken_from_another_directory() {
-    let whole = directory(LogRole::Master).await;
+    let whole = directory(Role::Master).await;
     let dir = copied(whole.path());
     let all = segments(dir.path());
     for (file, text) in [(&all[0], "Msg1\n"), (&all[all.len() - 1], "Msg11")] {
@@ -57,7 +57,7 @@ async fn a_damaged_message_is_taken_from_another_directory() {
 
 #[tokio::test]
 async fn a_file_that_is_missing_or_has_no_header_is_written_anew() {
-    let whole = directory(LogRole::Master).await;
+    let whole = directory(Role::Master).await;
     let dir = copied(whole.path());
     fs::remove_file(&segments(dir.path())[1]).unwrap();
     let said = repair(dir.path(), whole.path());
@@ -72,11 +72,11 @@ async fn a_file_that_is_missing_or_has_no_header_is_written_anew() {
 
 #[tokio::test]
 async fn messages_that_no_checksum_proves_are_not_taken() {
-    let whole = directory(LogRole::Master).await;
+    let whole = directory(Role::Master).await;
     let dir = copied(whole.path());
     // The same log by its name, and another message: as of a master that was put back from a copy.
     let other = tempfile::tempdir().unwrap();
-    let (mut log, background) = opened(other.path(), LogRole::Master);
+    let (mut log, background) = opened(other.path(), Role::Master);
     for n in 0..12 {
         let text = format!("Lie{n}\n");
         log.writer.append(0, None, &text.as_str().into());
@@ -100,7 +100,7 @@ async fn messages_that_no_checksum_proves_are_not_taken() {
 /// A text is asked for twice, to prove it and to write it: several nodes may stand behind a URL, or it changes.
 #[tokio::test]
 async fn a_node_that_gives_another_text_once_the_first_was_proven_changes_nothing() {
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     let file = &segments(dir.path())[0];
     overwrite(file, place_of(file, "Msg1\n"), b"N");
     let before = files(dir.path());
@@ -121,14 +121,14 @@ async fn a_node_that_gives_another_text_once_the_first_was_proven_changes_nothin
 
 #[tokio::test]
 async fn a_manifest_is_made_again() {
-    let whole = directory(LogRole::Master).await;
+    let whole = directory(Role::Master).await;
     let dir = copied(whole.path());
     fs::remove_file(dir.path().join("manifest")).unwrap();
     assert!(refusal(&["repair"], dir.path()).contains("--role master"));
     assert!(!dir.path().join("manifest").exists());
     let said = printed(&["repair", "--role", "master"], dir.path());
     assert!(said.contains("made a manifest") && said.contains("names are lost"), "{said}");
-    let (mut log, background) = opened(dir.path(), LogRole::Master);
+    let (mut log, background) = opened(dir.path(), Role::Master);
     assert_eq!(log.reader.durable_end(), LogEnd::new(12));
     append(&mut log, 1).await;
     background.close();
@@ -136,7 +136,7 @@ async fn a_manifest_is_made_again() {
 
 #[tokio::test]
 async fn a_manifest_of_a_newer_release_is_left_alone_and_a_damaged_one_is_kept() {
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     let manifest = dir.path().join("manifest");
     let text = fs::read_to_string(&manifest).unwrap();
     let (line, _) = text.split_once('\n').unwrap();
@@ -166,15 +166,15 @@ async fn a_manifest_of_a_newer_release_is_left_alone_and_a_damaged_one_is_kept()
 
 #[tokio::test]
 async fn a_copy_with_an_older_manifest_is_made_to_start() {
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     let older = tempfile::tempdir().unwrap();
-    let (mut log, background) = opened(older.path(), LogRole::Master);
+    let (mut log, background) = opened(older.path(), Role::Master);
     append(&mut log, 3).await;
     background.close();
     fs::copy(older.path().join("manifest"), dir.path().join("manifest")).unwrap();
     assert!(refusal(&["verify"], dir.path()).contains("the manifest is older"));
     printed(&["repair"], dir.path());
-    let (log, background) = opened(dir.path(), LogRole::Master);
+    let (log, background) = opened(dir.path(), Role::Master);
     assert_eq!(log.reader.durable_end(), LogEnd::new(12));
     background.close();
 }
@@ -182,7 +182,7 @@ async fn a_copy_with_an_older_manifest_is_made_to_start() {
 #[tokio::test]
 async fn a_directory_in_use_is_not_repaired() {
     let dir = tempfile::tempdir().unwrap();
-    let (_log, background) = opened(dir.path(), LogRole::Master);
+    let (_log, background) = opened(dir.path(), Role::Master);
     assert!(refusal(&["repair"], dir.path()).contains("in use"));
     background.close();
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use acklog_log::disk::{DiskOptions, LogRole, Sizes};
+use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::{Background, Opened, open};
 use acklog_types::{Batch, LogEnd, LogId};
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
 
 const OPTIONS: DiskOptions = DiskOptions { keys: 9, sizes: SIZES, ..DiskOptions::OF_TESTS };
 
-pub(super) fn opened(dir: &Path, role: LogRole) -> (Opened, Background) {
+pub(super) fn opened(dir: &Path, role: Role) -> (Opened, Background) {
     open(dir, DiskOptions { role, ..OPTIONS }).unwrap()
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn append(log: &mut Opened, count: u64) {
 }
 
 /// The directory of a node that was stopped with twelve messages.
-pub(super) async fn directory(role: LogRole) -> TempDir {
+pub(super) async fn directory(role: Role) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(dir.path(), role);
     append(&mut log, 12).await;
@@ -58,7 +58,7 @@ pub(super) async fn indexed(dir: &Path) {
 }
 
 /// What a node leaves that is killed: its files at that moment.
-async fn killed(role: LogRole) -> TempDir {
+async fn killed(role: Role) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(dir.path(), role);
     append(&mut log, 12).await;
@@ -126,7 +126,7 @@ pub(super) fn refusal(words: &[&str], dir: &Path) -> String {
 
 #[tokio::test]
 async fn a_whole_log_is_counted() {
-    let dir = directory(LogRole::Secondary).await;
+    let dir = directory(Role::Secondary).await;
     let table = printed(&["verify"], dir.path());
     assert!(segments(dir.path()).len() > 2, "{table}");
     for row in [
@@ -146,7 +146,7 @@ async fn a_whole_log_is_counted() {
 
 #[tokio::test]
 async fn messages_are_printed_as_a_node_s_are() {
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     let lines = printed(&["dump", "--from", "9", "--limit", "2"], dir.path());
     assert_eq!(lines, "9\tMsg9\\n\n10\tMsg10\\n\n");
     let lines = printed(&["dump", "--from", "11", "--json"], dir.path());
@@ -158,7 +158,7 @@ async fn messages_are_printed_as_a_node_s_are() {
 
 #[tokio::test]
 async fn a_torn_tail_alone_is_whole_and_changes_nothing() {
-    let dir = killed(LogRole::Master).await;
+    let dir = killed(Role::Master).await;
     let last = segments(dir.path()).pop().unwrap();
     overwrite(&last, written_end(&last) - 2, &[0, 0]);
     let before = fs::read(&last).unwrap();
@@ -168,7 +168,7 @@ async fn a_torn_tail_alone_is_whole_and_changes_nothing() {
     assert!(torn.contains("message 11") && torn.contains(last.to_str().unwrap()), "{torn}");
     assert_eq!(fs::read(&last).unwrap(), before);
     // A start does what it says.
-    let (log, background) = opened(dir.path(), LogRole::Master);
+    let (log, background) = opened(dir.path(), Role::Master);
     assert_eq!(log.reader.durable_end().get(), 11);
     background.close();
 }
@@ -176,7 +176,7 @@ async fn a_torn_tail_alone_is_whole_and_changes_nothing() {
 #[tokio::test]
 async fn a_torn_batch_is_no_part_of_the_log_and_is_told_as_a_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut log, background) = opened(dir.path(), LogRole::Master);
+    let (mut log, background) = opened(dir.path(), Role::Master);
     for texts in [["a", "b", "c"], ["d", "e", "f"]] {
         let mut batch = Batch::from(texts[0]);
         texts[1..].iter().for_each(|text| batch.push(text));
@@ -210,7 +210,7 @@ pub(super) fn place_of(path: &Path, text: &str) -> u64 {
 
 #[tokio::test]
 async fn every_damaged_place_is_told_and_what_stands_beside_it_is_printed() {
-    let dir = directory(LogRole::Secondary).await;
+    let dir = directory(Role::Secondary).await;
     let files = segments(dir.path());
     let (first, last) = (&files[0], &files[files.len() - 1]);
     for (path, text) in [(first, "Msg1\n"), (last, "Msg11")] {
@@ -238,7 +238,7 @@ async fn every_damaged_place_is_told_and_what_stands_beside_it_is_printed() {
 
 #[tokio::test]
 async fn a_missing_segment_hides_nothing_behind_it() {
-    let dir = directory(LogRole::Secondary).await;
+    let dir = directory(Role::Secondary).await;
     fs::remove_file(segments(dir.path()).remove(1)).unwrap();
     assert!(refusal(&["verify"], dir.path()).contains("is missing"));
     let (lines, wrong) = run_log(&["dump"], dir.path());
@@ -247,9 +247,9 @@ async fn a_missing_segment_hides_nothing_behind_it() {
 
 #[tokio::test]
 async fn verify_refuses_what_the_start_refuses() {
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     let (older, newer) = (tempfile::tempdir().unwrap(), copied(dir.path()));
-    let (mut log, background) = opened(older.path(), LogRole::Master);
+    let (mut log, background) = opened(older.path(), Role::Master);
     append(&mut log, 3).await;
     background.close();
     // A copy that took the manifest before the segments.
@@ -266,7 +266,7 @@ fn open_err(dir: &Path) -> String {
 
 #[tokio::test]
 async fn indexes_that_do_not_fit_are_counted_and_no_damage() {
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     let first = dir.path().join("00000000000000000000.index");
     assert!(!printed(&["verify"], dir.path()).contains("indexes"));
     let bytes = fs::read(&first).unwrap();
@@ -286,7 +286,7 @@ async fn a_dump_whose_reader_is_gone_reads_no_further() {
             Ok(())
         }
     }
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     // What lies behind would be told, if it were read.
     fs::remove_file(segments(dir.path()).remove(1)).unwrap();
     let all = acklog_types::IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
@@ -307,7 +307,7 @@ async fn a_dump_whose_reader_is_gone_reads_no_further() {
 #[tokio::test]
 async fn the_directories_with_a_log_are_named() {
     let parent = tempfile::tempdir().unwrap();
-    let dir = directory(LogRole::Master).await;
+    let dir = directory(Role::Master).await;
     fs::create_dir(parent.path().join("other")).unwrap();
     let inside = parent.path().join("bonnie");
     fs::rename(dir.path(), &inside).unwrap();
@@ -318,7 +318,7 @@ async fn the_directories_with_a_log_are_named() {
 
 #[tokio::test]
 async fn a_reset_secondary_starts_empty_and_its_files_are_kept() {
-    let dir = directory(LogRole::Secondary).await;
+    let dir = directory(Role::Secondary).await;
     fs::write(dir.path().join("notes"), "mine").unwrap();
     let moved = printed(&["reset"], dir.path());
     let folder = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -328,7 +328,7 @@ async fn a_reset_secondary_starts_empty_and_its_files_are_kept() {
     assert!(dir.path().join("notes").exists(), "what is not of the log stays");
     // It is a whole log still.
     assert!(printed(&["verify"], &folder[0]).contains("messages        12\n"));
-    let (log, background) = opened(dir.path(), LogRole::Secondary);
+    let (log, background) = opened(dir.path(), Role::Secondary);
     assert_eq!((log.log, log.reader.durable_end()), (None, LogEnd::ZERO));
     background.close();
     assert!(printed(&["reset"], dir.path()).contains("moved 1 file to"), "an empty log as well");
@@ -336,7 +336,7 @@ async fn a_reset_secondary_starts_empty_and_its_files_are_kept() {
 
 #[tokio::test]
 async fn what_must_not_be_reset_is_left_as_it_is() {
-    let master = directory(LogRole::Master).await;
+    let master = directory(Role::Master).await;
     assert!(refusal(&["reset"], master.path()).contains("is a master's directory"));
     // Also where its manifest is damaged, and where it is gone.
     let manifest = master.path().join("manifest");
@@ -347,7 +347,7 @@ async fn what_must_not_be_reset_is_left_as_it_is() {
     assert!(!segments(master.path()).is_empty());
 
     let used = tempfile::tempdir().unwrap();
-    let (_log, background) = opened(used.path(), LogRole::Secondary);
+    let (_log, background) = opened(used.path(), Role::Secondary);
     assert!(refusal(&["reset"], used.path()).contains("in use"));
     background.close();
 
@@ -362,7 +362,7 @@ async fn what_must_not_be_reset_is_left_as_it_is() {
 
 #[tokio::test]
 async fn a_directory_that_does_not_tell_whose_it_is_is_left_to_a_person() {
-    let dir = directory(LogRole::Secondary).await;
+    let dir = directory(Role::Secondary).await;
     let manifest = dir.path().join("manifest");
     overwrite(&manifest, fs::metadata(&manifest).unwrap().len() - 2, b"X");
     let wrong = refusal(&["verify"], dir.path());

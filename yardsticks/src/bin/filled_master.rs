@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use acklog::server::node::start_master;
-use acklog_log::disk::{DiskOptions, LogRole, Sizes};
+use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::{self, Background, Opened};
 use acklog_protocol::{MasterOptions, STRANGERS_MAX};
 use acklog_types::{Batch, Faults, Fsync, LogId, WriteConcern};
@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
         None => (Opened::in_memory(), Background::default()),
         Some(dir) => {
             let (fsync, seed, sizes) = (Fsync::Always, rand::random(), Sizes::DEFAULT);
-            let role = LogRole::Master;
+            let role = Role::Master;
             acklog_log::open(
                 dir,
                 DiskOptions { role, fsync, new_log, keys: 0, seed, require_log: false, sizes },

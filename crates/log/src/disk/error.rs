@@ -5,7 +5,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::LogRole;
+use super::Role;
 
 /// Why a directory cannot be used.
 #[derive(Debug, Error)]
@@ -31,9 +31,9 @@ pub enum OpenError {
         /// The directory.
         path: String,
         /// The role it belongs to.
-        found: LogRole,
+        found: Role,
         /// The role that it was opened in.
-        wanted: LogRole,
+        wanted: Role,
     },
     /// It has no log, and one was required.
     #[error(
@@ -52,7 +52,7 @@ pub enum OpenError {
         /// The file, the offset, and what is wrong.
         detail: String,
         /// The role it belongs to.
-        role: LogRole,
+        role: Role,
         /// Whether the manifest is damaged, which can be made again from the other files.
         is_manifest: bool,
     },
@@ -66,7 +66,7 @@ impl OpenError {
     }
 }
 
-impl LogRole {
+impl Role {
     /// Says what to do about a damaged directory.
     fn way_out(self, path: &str, is_manifest: bool) -> String {
         match self {

@@ -68,7 +68,7 @@ fn options(fixture: &Fixture) -> DiskOptions {
     let chunk_bytes = fixture.chunk_bytes;
     let sizes = Sizes { segment_bytes: 200, recent_bytes: 0, chunk_bytes, preallocate_bytes: 128 };
     DiskOptions {
-        role: LogRole::Master,
+        role: Role::Master,
         fsync: Fsync::Always,
         new_log: LogId::new(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
         keys: 10,

@@ -66,14 +66,14 @@ const MAGIC: [u8; 8] = *b"acklog S";
 
 /// The kind of node that a directory belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogRole {
+pub enum Role {
     /// The master.
     Master,
     /// A secondary.
     Secondary,
 }
 
-impl LogRole {
+impl Role {
     /// Returns the role that a word names.
     pub(super) fn named(word: &str) -> Option<Self> {
         [Self::Master, Self::Secondary].into_iter().find(|role| role.as_str() == word)
@@ -88,7 +88,7 @@ impl LogRole {
     }
 }
 
-impl std::fmt::Display for LogRole {
+impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
@@ -99,7 +99,7 @@ impl std::fmt::Display for LogRole {
 pub(super) struct SegmentHeader {
     pub(super) version: u16,
     /// The role of the file's node; only in files of version 1.
-    pub(super) role: Option<LogRole>,
+    pub(super) role: Option<Role>,
     pub(super) log: LogId,
     pub(super) first: LogEnd,
     pub(super) sync_marker: u64,
@@ -156,7 +156,7 @@ impl SegmentHeader {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         put(&mut bytes, 0, &MAGIC);
         put(&mut bytes, 8, &self.version.to_le_bytes());
-        put(&mut bytes, 10, &[u8::from(self.role == Some(LogRole::Secondary))]);
+        put(&mut bytes, 10, &[u8::from(self.role == Some(Role::Secondary))]);
         put(&mut bytes, 16, &self.log.get().to_le_bytes());
         put(&mut bytes, 32, &self.first.get().to_le_bytes());
         put(&mut bytes, 40, &self.sync_marker.to_le_bytes());
@@ -191,8 +191,8 @@ impl SegmentHeader {
         }
         let first = LogEnd::new(u64::from_le_bytes(take(bytes, 32)));
         let (role, running) = match (version, take::<1>(bytes, 10), take::<1>(bytes, 56)) {
-            (FORMAT_VERSION_1, [0], _) => (Some(LogRole::Master), None),
-            (FORMAT_VERSION_1, [1], _) => (Some(LogRole::Secondary), None),
+            (FORMAT_VERSION_1, [0], _) => (Some(Role::Master), None),
+            (FORMAT_VERSION_1, [1], _) => (Some(Role::Secondary), None),
             (FORMAT_VERSION, [0], [0]) => (None, None),
             (FORMAT_VERSION, [0], [1]) => {
                 (None, Some(RunningChecksum::new(u64::from_le_bytes(take(bytes, 48)))))
@@ -323,7 +323,7 @@ mod tests {
         let new = SegmentHeader::new(LogId::new(7), LogEnd::new(9), 0x0123_4567_89ab_cdef, running);
         let old = SegmentHeader {
             version: FORMAT_VERSION_1,
-            role: Some(LogRole::Secondary),
+            role: Some(Role::Secondary),
             running: None,
             ..new
         };

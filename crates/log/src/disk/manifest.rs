@@ -40,7 +40,7 @@ use std::io;
 use acklog_types::{LogEnd, LogId, Losses, NodeName, is_dots};
 use serde::{Deserialize, Serialize};
 
-use super::format::{FORMAT_VERSION, FORMAT_VERSION_1, LogRole};
+use super::format::{FORMAT_VERSION, FORMAT_VERSION_1, Role};
 use crate::storage::Storage;
 
 /// The manifest's name.
@@ -53,7 +53,7 @@ const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 /// The facts about a directory as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Manifest {
-    pub(super) role: LogRole,
+    pub(super) role: Role,
     /// The log's identity; none while a secondary has none.
     pub(super) log: Option<LogId>,
     /// The first id of the last segment.
@@ -107,7 +107,7 @@ struct ManifestOwner {
 }
 
 impl Manifest {
-    pub(super) fn new(role: LogRole, log: Option<LogId>) -> Self {
+    pub(super) fn new(role: Role, log: Option<LogId>) -> Self {
         Self {
             role,
             log,
@@ -167,7 +167,7 @@ impl Manifest {
                 line.start
             ));
         }
-        let role = LogRole::named(&line.role)
+        let role = Role::named(&line.role)
             .ok_or_else(|| format!("the role {:?} is not known", line.role))?;
         let hex = |text: String| u128::from_str_radix(&text, 16).map(LogId::new);
         let log = line.log.map(hex).transpose().map_err(|error| error.to_string())?;
@@ -188,11 +188,11 @@ impl Manifest {
 
     /// Returns the role in a damaged manifest, if it is still readable: a few damaged bytes do not
     /// turn one role's word into the other's.
-    pub(super) fn role_of_damaged(storage: &dyn Storage) -> Option<LogRole> {
+    pub(super) fn role_of_damaged(storage: &dyn Storage) -> Option<Role> {
         let bytes = whole_file(storage, MANIFEST).ok()??;
         let line = bytes.split(|&byte| byte == b'\n').next()?;
         let ManifestOwner { role } = serde_json::from_slice(line).ok()?;
-        LogRole::named(&role)
+        Role::named(&role)
     }
 
     /// Loads the directory's manifest; none if there is none.
@@ -298,7 +298,7 @@ mod tests {
 
     fn manifest() -> Manifest {
         Manifest {
-            role: LogRole::Master,
+            role: Role::Master,
             log: Some(LogId::new(0xabc)),
             last: Some(LogEnd::new(100)),
             flushed_end: LogEnd::new(123),
@@ -315,7 +315,7 @@ mod tests {
         losses.give_up();
         losses.note(LogEnd::new(6), Some(Checksum::new(2)));
         let behind = Manifest { losses, ..manifest() };
-        let whole = [manifest(), behind, Manifest::new(LogRole::Secondary, None)];
+        let whole = [manifest(), behind, Manifest::new(Role::Secondary, None)];
         for manifest in whole {
             assert_eq!(Manifest::decode(&with_checksum(&manifest.encode())), Ok(manifest));
         }

@@ -51,7 +51,7 @@ const READERS_MAX: usize = 8;
 pub use self::committer::Committer;
 use self::damage_tracker::DamageTracker;
 pub use self::error::OpenError;
-pub use self::format::LogRole;
+pub use self::format::Role;
 pub use self::manifest::accept_losses;
 pub(super) use self::names::is_of_log;
 pub(super) use self::paging::Cursor;
@@ -107,7 +107,7 @@ impl Sizes {
 #[derive(Clone, Copy, Debug)]
 pub struct DiskOptions {
     /// The role of the node that opens it.
-    pub role: LogRole,
+    pub role: Role,
     /// When to flush.
     pub fsync: Fsync,
     /// The identity of a master's log if it begins now.
@@ -126,7 +126,7 @@ pub struct DiskOptions {
 impl DiskOptions {
     /// A master's options, with the default sizes.
     pub const OF_TESTS: Self = Self {
-        role: LogRole::Master,
+        role: Role::Master,
         fsync: Fsync::Always,
         new_log: LogId::new(7),
         keys: 0,

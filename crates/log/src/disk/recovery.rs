@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 use self::walk::{LogDirectory, SegmentVisitor, unknown};
 use super::cause::is_full;
-use super::format::{LogRole, SegmentHeader};
+use super::format::{Role, SegmentHeader};
 use super::index::{IndexedKey, SparseIndex};
 use super::manifest::{MANIFEST, Manifest};
 use super::names::segment_name;
@@ -84,7 +84,7 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     manifest.flushed_end = end;
     found.store(&manifest)?;
     // A secondary without messages belongs to no log yet.
-    let is_known = options.role == LogRole::Master || end > LogEnd::ZERO;
+    let is_known = options.role == Role::Master || end > LogEnd::ZERO;
     let log = manifest.log.filter(|_| is_known);
     let log_shown = log.map(|log| log.to_string());
     info!(dir = found.path(), %end, segments = sealed.len() + usize::from(segment.is_some()),
@@ -247,7 +247,7 @@ impl LogDirectory<'_> {
             Some(manifest) => Ok(manifest),
             None if firsts.is_empty() => {
                 info!(dir = self.path(), "the directory has no log; a new, empty one begins here");
-                let log = (self.role == LogRole::Master).then_some(options.new_log);
+                let log = (self.role == Role::Master).then_some(options.new_log);
                 Ok(Manifest::new(self.role, log))
             }
             None => Err(self.no_manifest()),

@@ -289,8 +289,7 @@ fn another_roles_directory_is_refused_untouched() {
     let (disk, _log) = committed(&[3]);
     disk.kill();
     let writes = disk.counts();
-    let refused =
-        open_with(&disk, DiskOptions { role: LogRole::Secondary, ..OPTIONS }).unwrap_err();
+    let refused = open_with(&disk, DiskOptions { role: Role::Secondary, ..OPTIONS }).unwrap_err();
     assert!(refused.to_string().contains("is a master's"), "{refused}");
     assert_eq!(disk.counts().writes, writes.writes);
 }
@@ -314,7 +313,7 @@ fn a_secondary_takes_the_identity_of_the_log_that_its_messages_are_of() {
     let (source, disk) = (SimDisk::new(), SimDisk::new());
     let mut master = open(&source);
     commit(&mut master, &[30]);
-    let options = DiskOptions { role: LogRole::Secondary, keys: 0, ..OPTIONS };
+    let options = DiskOptions { role: Role::Secondary, keys: 0, ..OPTIONS };
     let mut copy = open_with(&disk, options).unwrap();
     assert_eq!(copy.opened.log, None);
     replicate(&master, &mut copy, LogId::new(99));

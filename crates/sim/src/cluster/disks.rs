@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acklog_log::SimDisk;
-use acklog_log::disk::{DiskOptions, LogRole, Sizes, accept_losses};
+use acklog_log::disk::{DiskOptions, Role, Sizes, accept_losses};
 use acklog_protocol::{Input, LeaderInput, Machine};
 use acklog_types::{
     Checksum, DiskChange, DiskFault, Fsync, LogEnd, LogId, NodeName, SessionId, Unreadable,
@@ -28,9 +28,9 @@ impl Cluster {
         let (role, new_log, keys) = match name {
             None => {
                 let log = LogId::new(self.rng.random());
-                (LogRole::Master, log, self.options.idempotency_window)
+                (Role::Master, log, self.options.idempotency_window)
             }
-            Some(_) => (LogRole::Secondary, LogId::new(0), 0),
+            Some(_) => (Role::Secondary, LogId::new(0), 0),
         };
         let (fsync, require_log, sizes) = (self.options.fsync, false, SIZES);
         let options = DiskOptions { role, fsync, new_log, keys, seed, require_log, sizes };

@@ -2,14 +2,14 @@
 
 use acklog_types::{IdRange, LogEnd, LogId, NodeName};
 
-use super::super::format::LogRole;
+use super::super::format::Role;
 use super::OpenError;
 
 /// What a directory has, as far as it is whole.
 #[derive(Debug)]
 pub struct Findings {
     /// The role of the directory's node.
-    pub role: LogRole,
+    pub role: Role,
     /// The log's identity; none while a secondary has none.
     pub log: Option<LogId>,
     /// The secondaries that registered (for a master's directory).
@@ -71,7 +71,7 @@ pub struct Torn {
 }
 
 impl Findings {
-    pub(super) fn new(role: LogRole) -> Self {
+    pub(super) fn new(role: Role) -> Self {
         Self {
             role,
             log: None,

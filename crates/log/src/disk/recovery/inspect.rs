@@ -10,7 +10,7 @@ use acklog_types::{IdRange, LogEnd, Record, RunningChecksum};
 
 pub use self::error::InspectError;
 use self::error::logs_in;
-use super::super::format::{LogRole, SegmentHeader};
+use super::super::format::{Role, SegmentHeader};
 use super::super::index::SparseIndex;
 use super::super::manifest::{MANIFEST, Manifest};
 use super::super::names::segment_name;
@@ -85,9 +85,9 @@ pub(super) fn along(
 ///
 /// # Errors
 /// When there is no log, the role is unknown, or the directory cannot be read.
-pub(crate) fn role_of(storage: &dyn Storage) -> Result<LogRole, InspectError> {
+pub(crate) fn role_of(storage: &dyn Storage) -> Result<Role, InspectError> {
     // The role only affects the words of errors about damage.
-    let found = LogDirectory { storage, role: LogRole::Master };
+    let found = LogDirectory { storage, role: Role::Master };
     let firsts = found.segments()?;
     let (is_missing, wrong) = match found.stored_manifest() {
         Ok(Some(manifest)) => return Ok(manifest.role),
@@ -120,7 +120,7 @@ pub(crate) fn role_of(storage: &dyn Storage) -> Result<LogRole, InspectError> {
 /// # Errors
 /// When there is no valid manifest.
 pub(crate) fn accepted_losses(storage: &dyn Storage) -> Result<LogEnd, OpenError> {
-    let found = LogDirectory { storage, role: LogRole::Master };
+    let found = LogDirectory { storage, role: Role::Master };
     Ok(found.stored_manifest()?.ok_or_else(|| found.no_manifest())?.losses.accepted_end())
 }
 

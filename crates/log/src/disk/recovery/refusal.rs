@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acklog_types::LogEnd;
 
-use super::super::format::LogRole;
+use super::super::format::Role;
 use super::super::index::SparseIndex;
 use super::super::manifest::Manifest;
 use super::super::places::DamagedPlace;
@@ -51,8 +51,8 @@ pub(super) fn refusal(
     let start = Start { makes_indexes: false, ..Start::new(found, manifest) };
     let mut trial = Trial(start);
     let keys = match found.role {
-        LogRole::Master => KEYS_OF_MASTER,
-        LogRole::Secondary => 0,
+        Role::Master => KEYS_OF_MASTER,
+        Role::Secondary => 0,
     };
     let walked = found.walk(manifest, firsts, &mut trial);
     walked.and_then(|()| trial.0.keys(keys)).err()

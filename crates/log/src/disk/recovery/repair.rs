@@ -12,7 +12,7 @@ use acklog_types::{IdRange, IdempotencyKey, LogEnd, LogId, Record, Records, enco
 
 pub use self::error::RepairError;
 pub use self::source::Source;
-use super::super::format::{LogRole, SEGMENT_HEADER_BYTES};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES};
 use super::super::manifest::{Manifest, checked_line, whole_file};
 use super::super::names::{repaired_name, segment_name};
 use super::super::notes;
@@ -57,7 +57,7 @@ struct Proven<'a> {
 /// message was changed then.
 pub fn repair(
     path: &Path,
-    role: Option<LogRole>,
+    role: Option<Role>,
     from: Option<Source<'_>>,
 ) -> Result<Repaired, RepairError> {
     let storage = open_directory(path)?;
@@ -76,7 +76,7 @@ pub fn repair(
     let all = IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
     let mut nothing = |_: &Record<'_>| ControlFlow::Continue(());
     let findings = inspect::along(&found, &manifest, &firsts, all, &mut nothing, &mut |_, _| {})?;
-    let has_lost_members = is_new && role == LogRole::Master && manifest.members.is_empty();
+    let has_lost_members = is_new && role == Role::Master && manifest.members.is_empty();
     let mut repaired = Repaired { manifest: is_new, has_lost_members, ..Repaired::default() };
     let store_manifest = || match is_new {
         true => put_in_place(&manifest, &storage).map_err(found.failed("write", MANIFEST)),

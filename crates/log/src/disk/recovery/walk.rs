@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use acklog_types::{IdRange, LogEnd};
 
-use super::super::format::{LogRole, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::super::manifest::{MANIFEST, Manifest};
 use super::super::names::{first_of, segment_name};
 use super::super::places::DamagedPlace;
@@ -18,7 +18,7 @@ use crate::storage::{Storage, StorageFile};
 /// A directory that is being read.
 pub(super) struct LogDirectory<'a> {
     pub(super) storage: &'a dyn Storage,
-    pub(super) role: LogRole,
+    pub(super) role: Role,
 }
 
 /// A segment's file and its header.
@@ -321,9 +321,9 @@ mod tests {
         let busy = Busy { disk: disk.clone(), node: Mutex::new(node) };
         busy.begin_segment();
         let older = Manifest::load(&disk).unwrap().unwrap();
-        assert_eq!(damaged(&LogDirectory { storage: &busy, role: LogRole::Master }), []);
+        assert_eq!(damaged(&LogDirectory { storage: &busy, role: Role::Master }), []);
         // A copy whose manifest was taken before the files.
         older.store(&disk).unwrap();
-        assert!(!damaged(&LogDirectory { storage: &disk, role: LogRole::Master }).is_empty());
+        assert!(!damaged(&LogDirectory { storage: &disk, role: Role::Master }).is_empty());
     }
 }

@@ -169,7 +169,7 @@ fn damage_is_known_after_a_restart_until_it_is_mended() {
 
 /// Returns a log of 40 messages whose newest file is damaged at its second message. That was found
 /// while the node ran and no other node was connected: the file is sealed by then.
-fn found_damaged_in_the_newest_file(role: LogRole) -> (SimDisk, Recovered, LogEnd) {
+fn found_damaged_in_the_newest_file(role: Role) -> (SimDisk, Recovered, LogEnd) {
     let disk = SimDisk::new();
     let mut log = open_with(&disk, DiskOptions { role, ..OPTIONS }).unwrap();
     let mut source = open(&SimDisk::new());
@@ -198,10 +198,10 @@ fn found_damaged_in_the_newest_file(role: LogRole) -> (SimDisk, Recovered, LogEn
 
 #[test]
 fn damage_of_the_newest_file_is_known_after_a_restart_and_hides_nothing_beside_it() {
-    let (disk, log, damaged) = found_damaged_in_the_newest_file(LogRole::Secondary);
+    let (disk, log, damaged) = found_damaged_in_the_newest_file(Role::Secondary);
     let told = log.opened.reader.disk_fault();
     assert!(told.is_some());
-    let options = DiskOptions { role: LogRole::Secondary, keys: 0, ..OPTIONS };
+    let options = DiskOptions { role: Role::Secondary, keys: 0, ..OPTIONS };
     for _ in 0..2 {
         disk.kill();
         let log = open_with(&disk, options).unwrap_or_else(|error| panic!("{error}"));
@@ -215,7 +215,7 @@ fn damage_of_the_newest_file_is_known_after_a_restart_and_hides_nothing_beside_i
 
 #[test]
 fn a_master_that_does_not_know_the_key_of_a_damaged_message_is_not_started() {
-    let (disk, _, damaged) = found_damaged_in_the_newest_file(LogRole::Master);
+    let (disk, _, damaged) = found_damaged_in_the_newest_file(Role::Master);
     disk.kill();
     let error = open_with(&disk, OPTIONS).map(drop).unwrap_err().to_string();
     assert!(error.contains(&format!("message {damaged}")), "{error}");

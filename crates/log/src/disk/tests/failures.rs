@@ -89,7 +89,7 @@ fn live_as_secondary(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError>
     Ok(())
 }
 
-const COPY: DiskOptions = DiskOptions { role: LogRole::Secondary, ..OPTIONS };
+const COPY: DiskOptions = DiskOptions { role: Role::Secondary, ..OPTIONS };
 
 /// Appends what the master of log 99 has up to `end` in batches of three, and commits each run.
 fn copy(log: &mut Recovered, end: LogEnd) {
