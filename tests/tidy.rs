@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders of Rust files. A folder that does not exist holds none.
+/// Where Rust files are. A folder that does not exist holds none.
 const FOLDERS: [&str; 6] = ["src", "crates", "tests", "examples", "benches", "yardsticks"];
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -16,7 +16,7 @@ const CODE_COLUMNS_MAX: usize = 100;
 /// Most columns of a line with a comment or a string literal: the formatter leaves both alone.
 const TEXT_COLUMNS_MAX: usize = 120;
 
-/// Files with lines wider than that, and their number. The numbers may only decrease.
+/// Files with lines wider than that, and how many. The numbers may only fall.
 const WIDE_LINES: [(&str, usize); 4] = [
     ("src/server/node/releases.rs", 2),
     ("src/server/node/secondary.rs", 2),
@@ -324,8 +324,7 @@ fn braces_in_texts_and_comments_do_not_count() {
     assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
 }
 
-/// Returns the target and the message of a log line, if it is one: `… WARN  bonnie
-/// protocol::secondary: text key=value`.
+/// The target and the message of a log line, if it is one: `… WARN  bonnie protocol::secondary: text key=value`.
 fn log_line(line: &str) -> Option<(&str, &str)> {
     let rest = line.strip_prefix('[').map_or(Some(line), |rest| Some(rest.split_once("s] ")?.1))?;
     let (level, rest) = rest.split_once(' ')?;
@@ -338,7 +337,7 @@ fn log_line(line: &str) -> Option<(&str, &str)> {
     (!target.contains(' ')).then_some((target, message))
 }
 
-/// Returns whether a file logs a message, under the target of message events or under its own.
+/// Whether a file logs a message, under the target that events for messages have or under its own.
 fn logs(text: &str, message: &str, is_of_messages: bool) -> bool {
     let pieces: Vec<&str> = text.split('"').collect();
     let is_it = |words: &str| match words.split_once('{') {
