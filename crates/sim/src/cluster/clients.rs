@@ -70,7 +70,7 @@ impl Cluster {
         }
     }
 
-    /// Appends a batch that the master admitted to its log.
+    /// Appends to the log of the master a batch that it admitted.
     fn store(
         &mut self,
         waiter: WaiterId,
