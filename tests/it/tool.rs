@@ -1,4 +1,4 @@
-//! The person's tool against real nodes.
+//! The tool `acklog` against real nodes.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -122,7 +122,8 @@ fn a_port_in_use_ends_a_node_with_1_and_one_line() {
     assert!(errors.contains(&format!("127.0.0.1:{port}")), "{errors}");
 }
 
-/// Starts `acklog up` on free ports with these flags, and waits until the master and two secondaries are ready.
+/// Starts `acklog up` on free ports with these flags, and waits until the master and two
+/// secondaries are ready.
 fn up(flags: &[&str]) -> (Process, Vec<std::net::SocketAddr>) {
     let args = [&["up", "--http-port", "0", "--comm-port", "0"], flags].concat();
     let up = Process::start(env!("CARGO_BIN_EXE_acklog"), &args);
@@ -164,7 +165,7 @@ fn up_shows_the_life_of_a_message_on_each_node() {
             (node.trim_end() == name && rest.contains(event)).then_some(())
         });
     }
-    // The time since `up` began, the level, the event: the name stands before the line.
+    // The time since `up` began, the level, the event: the name comes before the line.
     let ready = up.log.find("ready", |line| line.contains("ready end=0").then(|| line.to_owned()));
     let words: Vec<_> = ready.split_whitespace().collect();
     assert!(words[2].parse::<f64>().unwrap() < 60.0 && words[3] == "INFO", "{ready}");
@@ -233,7 +234,7 @@ fn a_node_that_cannot_start_ends_also_where_standard_error_takes_nothing() {
     let (_unread, mut full) = std::io::pipe().unwrap();
     fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
     while full.write(&[0; 4096]).is_ok() {}
-    // From here on, whoever writes to it waits.
+    // From here on every writer waits.
     fcntl_setfl(&full, OFlags::empty()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_master-node"));
     let child = RefCell::new(command.arg("--nope").env_clear().stderr(full).spawn().unwrap());

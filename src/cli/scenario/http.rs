@@ -8,7 +8,8 @@ use acklog_api::{
 };
 use acklog_client::CallError;
 use acklog_sim::scenario::{
-    Answer, Append, ClientWait, MasterView, MemberView, NodeHealth, Receipt, SecondaryView, Shown,
+    AppendStep, MasterView, MemberView, NodeHealth, Reply, ReplyReceipt, SecondaryView, Shown,
+    WaitStep,
 };
 use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName};
 use anyhow::{Context, bail};
@@ -22,7 +23,7 @@ use crate::cli::client::ToolClient;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends a message and waits for its answer.
-pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
+pub(super) async fn append(url: NodeUrl, append: &AppendStep) -> Reply {
     let request = match append.texts.as_slice() {
         [text] => AppendRequest::message(text.as_str()),
         texts => AppendRequest::batch(texts),
@@ -34,46 +35,46 @@ pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
     };
     let body = match serde_json::to_string(&request) {
         Ok(body) => body,
-        Err(error) => return Answer::Lost(error.to_string()),
+        Err(error) => return Reply::Lost(error.to_string()),
     };
     let key = append.key.as_ref().map(IdempotencyKey::as_str);
     answer(ToolClient::new(url).call(Method::POST, paths::MESSAGES, key, body, None).await)
 }
 
-/// Waits for a stored message.
-pub(super) async fn wait(url: NodeUrl, id: u64, wait: ClientWait) -> Answer {
+/// Waits for a message that is there.
+pub(super) async fn wait(url: NodeUrl, wait: &WaitStep) -> Reply {
     let concern = wait.write_concern.map(|concern| format!("{}={concern}", query::WRITE_CONCERN));
     let timeout = wait.timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
     let query: Vec<_> = concern.into_iter().chain(timeout).collect();
-    let path = format!("{}?{}", paths::message(id), query.join("&"));
+    let path = format!("{}?{}", paths::message(wait.id), query.join("&"));
     answer(ToolClient::new(url).call(Method::GET, &path, None, "", None).await)
 }
 
 /// Reads the answer to an append or to a wait: both report the id and who acked.
-fn answer(got: Result<acklog_client::Answer, CallError>) -> Answer {
+fn answer(got: Result<acklog_client::Answer, CallError>) -> Reply {
     let got = match got {
         Ok(got) => got,
-        Err(error) => return Answer::Lost(error.to_string()),
+        Err(error) => return Reply::Lost(error.to_string()),
     };
     if got.status.is_success() {
         return match got.parsed::<Appended>() {
             Ok(Appended { id, write_concern, acked_by, .. }) => {
-                Answer::Stored(Receipt { id, write_concern: nodes(write_concern), acked_by })
+                Reply::Stored(ReplyReceipt { id, write_concern: nodes(write_concern), acked_by })
             }
-            Err(error) => Answer::Lost(error.to_string()),
+            Err(error) => Reply::Lost(error.to_string()),
         };
     }
     let receipt = got.parsed::<Problem>().ok().and_then(|problem| {
-        Some(Receipt {
+        Some(ReplyReceipt {
             id: problem.id?,
             write_concern: nodes(problem.write_concern.unwrap_or_default()),
             acked_by: problem.acked_by.unwrap_or_default(),
         })
     });
     match receipt {
-        Some(receipt) if got.status == StatusCode::GATEWAY_TIMEOUT => Answer::TimedOut(receipt),
-        Some(receipt) => Answer::Unfinished(receipt, got.detail()),
-        None => Answer::Refused(got.detail()),
+        Some(receipt) if got.status == StatusCode::GATEWAY_TIMEOUT => Reply::TimedOut(receipt),
+        Some(receipt) => Reply::Unfinished(receipt, got.detail()),
+        None => Reply::Refused(got.detail()),
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
-    Action, Answer, Answered, Append, Backend, ClientWait, NodeHealth, Settings, Shown, Step,
-    Ticket, Trouble, master,
+    Action, AppendStep, Backend, NodeHealth, Reply, Settings, Shown, Step, Ticket, TimedReply,
+    Trouble, WaitStep, master,
 };
 use acklog_types::NodeName;
 use tokio::runtime::Runtime;
@@ -38,7 +38,7 @@ const LAST_LINES: usize = 15;
 
 mod actions;
 
-type Answers = Arc<Mutex<BTreeMap<Ticket, Answered>>>;
+type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;
 
 /// A cluster of real nodes.
 pub(super) struct Live<N> {
@@ -105,22 +105,22 @@ impl<N: Nodes> Live<N> {
         }
     }
 
-    /// Runs a client in the background.
-    fn client<R: Future<Output = Answer> + Send + 'static>(
+    /// Runs a client beside everything else.
+    fn client<R: Future<Output = Reply> + Send + 'static>(
         &mut self,
         request: impl FnOnce(NodeUrl) -> R,
     ) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let Some(Reach::Url(url)) = self.nodes.reach(&master()) else {
-            let answer = Answer::Lost("the master is down".to_owned());
-            lock(&self.answers).insert(ticket, Answered { answer, took: Duration::ZERO });
+            let answer = Reply::Lost("the master is down".to_owned());
+            lock(&self.answers).insert(ticket, TimedReply { answer, took: Duration::ZERO });
             return ticket;
         };
         let (answers, began, request) = (Arc::clone(&self.answers), Instant::now(), request(url));
         let task = self.runtime.spawn(async move {
             let answer = request.await;
-            lock(&answers).insert(ticket, Answered { answer, took: began.elapsed() });
+            lock(&answers).insert(ticket, TimedReply { answer, took: began.elapsed() });
         });
         self.clients.insert(ticket, task.abort_handle());
         ticket
@@ -224,7 +224,7 @@ impl<N: Nodes> Backend for Live<N> {
         Ok(None)
     }
 
-    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble> {
+    fn append(&mut self, append: &AppendStep) -> Result<Ticket, Trouble> {
         self.begin()?;
         let health = self.health(&master());
         let before = match health {
@@ -237,19 +237,20 @@ impl<N: Nodes> Backend for Live<N> {
         Ok(ticket)
     }
 
-    fn wait(&mut self, id: u64, wait: ClientWait) -> Result<Ticket, Trouble> {
+    fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble> {
         self.begin()?;
-        Ok(self.client(move |url| http::wait(url, id, wait)))
+        let wait = wait.clone();
+        Ok(self.client(async move |url| http::wait(url, &wait).await))
     }
 
     fn hang_up(&mut self, ticket: Ticket) {
         self.clients.get(&ticket).into_iter().for_each(AbortHandle::abort);
-        let answer = Answer::Lost("the client hung up".to_owned());
-        let hung_up = Answered { answer, took: Duration::ZERO };
+        let answer = Reply::Lost("the client hung up".to_owned());
+        let hung_up = TimedReply { answer, took: Duration::ZERO };
         lock(&self.answers).entry(ticket).or_insert(hung_up);
     }
 
-    fn answer(&mut self, ticket: Ticket) -> Option<Answered> {
+    fn answer(&mut self, ticket: Ticket) -> Option<TimedReply> {
         lock(&self.answers).get(&ticket).cloned()
     }
 
@@ -336,6 +337,8 @@ async fn unless_interrupted<T>(
     }
 }
 
-fn lock(answers: &Mutex<BTreeMap<Ticket, Answered>>) -> MutexGuard<'_, BTreeMap<Ticket, Answered>> {
+fn lock(
+    answers: &Mutex<BTreeMap<Ticket, TimedReply>>,
+) -> MutexGuard<'_, BTreeMap<Ticket, TimedReply>> {
     answers.lock().expect("no holder of this lock panics")
 }
