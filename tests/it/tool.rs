@@ -78,7 +78,7 @@ fn bench_sends_what_is_due_alone_or_in_batches_and_tells_what_it_measured() {
     let refused = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stdout).contains("  400 Bad Request: "), "{refused:?}");
-    assert!(text(&refused.stderr).starts_with("acklog: no request was answered"), "{refused:?}");
+    assert!(text(&refused.stderr).starts_with("acklog: no request succeeded: "), "{refused:?}");
 }
 
 #[test]
