@@ -19,7 +19,7 @@
 //!
 //! # What holds
 //! - *Order.* The master gives ids; a secondary appends only what continues its log and holds the rest in a
-//!   [gap buffer](gap_buffer). What a node shows is a prefix of the master's log.
+//!   [gap buffer](GapBuffer). What a node shows is a prefix of the master's log.
 //! - *Exactly once.* A message's id is its place in the log. What is there already is not appended again.
 //! - *Acks are positions.* A secondary tells its contiguous end; everything before it is acked. An answer to a resent or
 //!   timed-out request says no less than one in time, and a duplicate counts nothing twice. No ack is by request.
@@ -43,7 +43,6 @@ mod backoff;
 mod delayed;
 mod faults;
 pub mod frame;
-pub mod gap_buffer;
 mod health;
 mod in_flight;
 mod line;
@@ -71,7 +70,8 @@ pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refus
 pub use own_time::OwnTime;
 pub use progress::ReadOrder;
 pub use secondary::{
-    FollowerEffect, FollowerInput, HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryOptions,
+    FollowerEffect, FollowerInput, GapBuffer, HELD_BYTES_MAX, RestoredSecondary, Secondary,
+    SecondaryOptions,
 };
 pub use status::{
     DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,

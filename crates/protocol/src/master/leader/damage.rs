@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use acklog_types::{Damage, DiskFault, LogEnd, LogView, Records, RequestId, Run};
+use acklog_types::{Damage, DiskFault, LogEnd, LogView, Records, RequestId};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
 

@@ -1,6 +1,6 @@
 //! A master whose log is damaged, and what it requests from its secondaries.
 
-use acklog_types::{InBatch, Run, encode_record};
+use acklog_types::{InBatch, encode_record};
 
 use super::*;
 use crate::ProtocolError;

@@ -1,9 +1,9 @@
 //! Catch-up: which pages a secondary requests, when, and when it is ready for new messages.
 //!
 //! [`CatchUp`] is the twin of the master's `Progress`: a value that decides alone and does nothing
-//! itself. It is fed with what happens to requests and to the log; [`CatchUp::poll_request`]
-//! returns the next request. It begins when the master has accepted the handshake and ends with
-//! the connection.
+//! itself. Its verbs take in what happens to requests and to the log; [`CatchUp::poll_request`]
+//! returns the next request. It begins when the master has accepted the handshake and ends with the
+//! connection. A page is the response to `GetMessages`: a fetch response.
 //!
 //! A page request names the durable end, which the master takes as an ack. So it cannot say where
 //! the next page begins: the master keeps a cursor for each connection, and sends one page behind
@@ -19,30 +19,18 @@ use rand_chacha::ChaCha8Rng;
 
 use self::window::Window;
 use super::buffer::Buffered;
+use super::disk_condition::LogState;
 use crate::backoff::Retry;
 use crate::frame::{FrameKind, Request};
 use crate::progress::WINDOW_BYTES_MAX;
-
-/// First pause after a request to the master failed; the pauses end at [`RETRY_PAUSE_MAX`].
-/// Shorter: a hot loop against a master that refuses. Longer: one lost frame delays the catch-up.
-const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
-
-/// Longest pause between two attempts at the same request: one heartbeat interval of the default
-/// cluster. Shorter: more load on a master that is in trouble. Longer: it is noticed later that the
-/// trouble is over.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+use crate::secondary::request_retry::request_retry;
 
 /// Grace period before a timed-out page is requested again while data still arrives: bytes of an
 /// unfinished frame, or an older page. Shorter: a line that stutters carries pages twice. Longer:
 /// what a broken line lost comes later.
 const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
-/// Creates the pauses between attempts at one request to the master.
-pub(super) fn request_retry() -> Retry {
-    Retry::new(RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX)
-}
-
-/// How a secondary gets from its own end to the master's.
+/// The way of a secondary from its own end to the master's.
 ///
 /// It decides when the next page is requested, how many requests are in flight (the AIMD
 /// [`Window`]), how long a timed-out page is still waited for, and when the node is ready.
@@ -58,14 +46,14 @@ pub(super) struct CatchUp {
     has_lost_page: bool,
     /// The cursor: the highest end of a page since pages were requested from the log's end on.
     cursor: LogEnd,
-    /// When bytes of an unfinished frame came last; none once a frame came.
+    /// Time at which bytes of an unfinished frame came last; none once a frame came.
     partial_at: Option<Instant>,
     retry: Retry,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Pages are fetched up to the goal, then the master is told that this node is ready.
+    /// Pages are fetched up to the goal, then the node reports that it is ready.
     Fetching {
         /// The master's end in the last page; none before the first page.
         goal: Option<LogEnd>,
@@ -75,7 +63,7 @@ enum Phase {
     Ready,
 }
 
-/// How far `SecondaryNodeReady` is.
+/// State of the `SecondaryNodeReady` request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReadyNote {
     NotSent,
@@ -84,16 +72,16 @@ enum ReadyNote {
     Unanswered,
 }
 
-/// What the next request depends on beside the catch-up itself.
+/// The node's own log, as far as the next request depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocalLog {
     /// The end of what was appended.
     pub(super) log_end: LogEnd,
     /// The end of what is durable.
     pub(super) durable_end: LogEnd,
-    /// What has arrived and is not appended yet.
+    /// Runs that have arrived and are not appended yet.
     pub(super) buffered: Buffered,
-    /// Where the damaged messages begin that are to be fetched now; none where there are none.
+    /// Start of the damaged messages that are to be fetched now; none if there are none.
     pub(super) damaged_from: Option<LogEnd>,
 }
 
@@ -155,7 +143,7 @@ impl CatchUp {
 
     /// Decides whether a page is requested now, and if so, whether from the log's end on again.
     fn next_page(&mut self, goal: Option<LogEnd>, local: LocalLog) -> Option<bool> {
-        // What is buffered and is appended next need not be requested again.
+        // Buffered messages that are appended next need not be requested again.
         if local.buffered.continues_log {
             return None;
         }
@@ -225,9 +213,10 @@ impl CatchUp {
 
     /// Takes in that bytes of an unfinished frame came. Where a page has timed out, these are
     /// likely its bytes: requesting it again would send it twice over a line that is slow already.
-    pub(super) fn on_partial(&mut self, now: Instant, log_end: LogEnd, is_damaged: bool) {
+    pub(super) fn on_partial(&mut self, now: Instant, log_end: LogEnd, state: LogState) {
         self.partial_at = Some(now);
-        let wants_pages = self.wants_pages(log_end) || (self.is_ready() && is_damaged);
+        let wants_repair = self.is_ready() && state == LogState::Damaged;
+        let wants_pages = self.wants_pages(log_end) || wants_repair;
         if self.has_lost_page && wants_pages {
             self.retry.not_before(now + GRACE_PERIOD);
         }
@@ -314,7 +303,7 @@ impl CatchUp {
         self.window.on_loss();
     }
 
-    /// A request is no longer in flight.
+    /// Notes that a request is no longer in flight.
     fn take_off(&mut self, kind: FrameKind) {
         match (kind, &mut self.phase) {
             (FrameKind::GetMessages, _) => self.pages_in_flight -= 1,

@@ -1,43 +1,38 @@
-//! The gap buffer: runs that arrived before what comes before them.
+//! The gap buffer: runs that arrived before the messages below them.
 
 use std::collections::BTreeMap;
 
-use acklog_types::{IdRange, LogEnd, Run};
+use acklog_types::{LogEnd, Records};
 
-/// Holds runs above a node's log end until the gap below them closes.
+/// Runs above a node's log end, held until the gap below them closes.
 ///
-/// Invariants: the runs held do not overlap, none is empty, and `bytes` is the sum of theirs. A message that is held
-/// already is not held twice: what is there first stays.
-#[derive(Debug)]
-pub struct GapBuffer<R> {
-    runs: BTreeMap<LogEnd, R>,
+/// Invariants: the held runs do not overlap, none is empty, and `bytes` is their size. A message
+/// that arrives again is not held twice: the first one stays.
+#[derive(Debug, Default)]
+pub struct GapBuffer {
+    /// By the start of each run.
+    runs: BTreeMap<LogEnd, Records>,
     bytes: usize,
 }
 
-impl<R: Run> Default for GapBuffer<R> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<R: Run> GapBuffer<R> {
-    /// An empty buffer.
+impl GapBuffer {
+    /// Creates an empty buffer.
     pub fn new() -> Self {
-        Self { runs: BTreeMap::new(), bytes: 0 }
+        Self::default()
     }
 
-    /// Bytes of the records held.
+    /// Returns the size of the held records in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Number of messages held.
+    /// Returns the number of held messages.
     pub fn messages(&self) -> u64 {
         self.runs.values().map(|run| run.range().len()).sum()
     }
 
     /// Holds the part of the run that is not held yet.
-    pub fn insert(&mut self, run: R) {
+    pub fn insert(&mut self, run: Records) {
         let mut rest = run.range();
         while !rest.is_empty() {
             // The held run that covers the rest's start, or else the first one behind it.
@@ -54,20 +49,20 @@ impl<R: Run> GapBuffer<R> {
         }
     }
 
-    /// Keeps a copy: a run is a slice of what was read with it, which may be many times as long, and
-    /// what is held is bounded by the runs' own bytes.
-    fn hold(&mut self, run: R) {
+    /// Holds a copy. A run is a slice of all that was read from the socket with it, which may be
+    /// many times as long; the limit of the buffer counts the bytes of the runs alone.
+    fn hold(&mut self, run: Records) {
         let run = run.detached();
         self.bytes += run.bytes();
         self.runs.insert(run.range().start(), run);
     }
 
-    /// Takes out the part of a held run that continues a log that ends at `end`. Call until it returns none; runs that
-    /// lie wholly below `end` are dropped on the way.
+    /// Takes out the part of a held run that continues a log that ends at `end`. Drops the runs
+    /// wholly below `end`. Call until it returns none.
     #[must_use]
-    pub fn pop(&mut self, end: LogEnd) -> Option<R> {
+    pub fn pop(&mut self, end: LogEnd) -> Option<Records> {
         while let Some(first) = self.runs.first_entry() {
-            let range: IdRange = first.get().range();
+            let range = first.get().range();
             if range.start() > end {
                 return None;
             }
@@ -83,7 +78,7 @@ impl<R: Run> GapBuffer<R> {
 
 #[cfg(test)]
 mod tests {
-    use acklog_types::{InBatch, MessageId, Records, encode_record};
+    use acklog_types::{IdRange, InBatch, MessageId, encode_record};
 
     use super::*;
 
@@ -91,13 +86,24 @@ mod tests {
         IdRange::new(LogEnd::new(start), LogEnd::new(end))
     }
 
-    fn drain(buffer: &mut GapBuffer<IdRange>, end: u64) -> Vec<IdRange> {
+    /// Messages of one batch each, all of the same size.
+    fn run(start: u64, end: u64) -> Records {
+        let mut bytes = Vec::new();
+        for id in start..end {
+            encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", InBatch::Last);
+        }
+        Records::check(range(start, end), bytes.into()).unwrap()
+    }
+
+    fn drain(buffer: &mut GapBuffer, end: u64) -> Vec<IdRange> {
         let mut end = LogEnd::new(end);
         let mut out = Vec::new();
-        while let Some(run) = buffer.pop(end) {
-            assert_eq!(run.start(), end);
-            end = run.end();
-            out.push(run);
+        while let Some(popped) = buffer.pop(end) {
+            let range = popped.range();
+            assert_eq!(range.start(), end);
+            assert_eq!(popped, run(range.start().get(), range.end().get()));
+            end = range.end();
+            out.push(range);
         }
         out
     }
@@ -105,7 +111,7 @@ mod tests {
     #[test]
     fn a_run_above_a_gap_stays_until_the_gap_closes() {
         let mut buffer = GapBuffer::new();
-        buffer.insert(range(5, 8));
+        buffer.insert(run(5, 8));
         assert_eq!(buffer.pop(LogEnd::new(4)), None);
         assert_eq!(buffer.messages(), 3);
         assert_eq!(drain(&mut buffer, 5), [range(5, 8)]);
@@ -115,12 +121,12 @@ mod tests {
     #[test]
     fn what_is_held_already_is_not_held_twice() {
         let mut buffer = GapBuffer::new();
-        buffer.insert(range(5, 7));
-        buffer.insert(range(9, 11));
-        buffer.insert(range(4, 13));
-        buffer.insert(range(4, 13));
+        buffer.insert(run(5, 7));
+        buffer.insert(run(9, 11));
+        buffer.insert(run(4, 13));
+        buffer.insert(run(4, 13));
         assert_eq!(buffer.messages(), 9);
-        assert_eq!(buffer.bytes(), 9);
+        assert_eq!(buffer.bytes(), run(4, 13).bytes());
         assert_eq!(
             drain(&mut buffer, 4),
             [range(4, 5), range(5, 7), range(7, 9), range(9, 11), range(11, 13)]
@@ -145,8 +151,8 @@ mod tests {
     #[test]
     fn what_the_log_has_by_now_is_cut_off() {
         let mut buffer = GapBuffer::new();
-        buffer.insert(range(2, 4));
-        buffer.insert(range(5, 9));
+        buffer.insert(run(2, 4));
+        buffer.insert(run(5, 9));
         assert_eq!(drain(&mut buffer, 7), [range(7, 9)]);
         assert_eq!(buffer.bytes(), 0);
     }

@@ -32,7 +32,7 @@ pub(super) struct Window {
     page_bytes: usize,
     /// Size of the last page in messages.
     page_messages: u64,
-    /// What is appended and not flushed.
+    /// Messages that are appended and not flushed.
     unflushed: Unflushed,
 }
 

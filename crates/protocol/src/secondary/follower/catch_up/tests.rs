@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 
 use super::*;
+use crate::secondary::request_retry::{RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX};
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -35,7 +36,7 @@ impl Node {
         }
     }
 
-    /// All requests that are due now, with their numbers.
+    /// Returns all requests that are due now, with their numbers.
     fn requests(&mut self) -> Vec<(RequestId, Request<IdRange>)> {
         self.catch_up.wake(self.now);
         let mut made = Vec::new();
@@ -47,7 +48,8 @@ impl Node {
         }
     }
 
-    /// All page requests that are due now: where they begin, and whether they begin again there.
+    /// Returns all page requests that are due now: where they begin, and whether they begin again
+    /// there.
     fn page_requests(&mut self) -> Vec<(u64, bool)> {
         let made = self.requests().into_iter().map(|(_, request)| match request {
             Request::GetMessages { from, again } => (from.get(), again),
@@ -56,7 +58,7 @@ impl Node {
         made.collect()
     }
 
-    /// The page `[start, end)` comes as an answer that took `took`; it is stored if it continues
+    /// Takes the page `[start, end)` as an answer that took `took`. It is stored if it continues
     /// the log.
     fn page_after(&mut self, took: Duration, start: u64, end: u64, master_end: u64) {
         self.catch_up.on_answer(Some((FrameKind::GetMessages, took)));
@@ -86,12 +88,12 @@ impl Node {
         self.catch_up.on_page(self.now, page, late, self.local.log_end);
     }
 
-    /// A page request times out. Returns the pause.
+    /// Lets a page request time out. Returns the pause.
     fn page_timeout(&mut self) -> Duration {
         self.catch_up.on_timeout(self.now, FrameKind::GetMessages, &mut self.rng)
     }
 
-    /// Time passes until the catch-up has something to do.
+    /// Lets time pass until the catch-up has something to do.
     fn wait(&mut self) {
         self.now = self.catch_up.next_deadline().expect("a pause");
     }
@@ -165,7 +167,7 @@ fn quick_answers_open_the_window_and_a_timeout_closes_it() {
     node.quick_page(10, 15, 100_000);
     assert_eq!(node.page_requests(), [], "two in flight are enough to wait for");
     node.quick_page(15, 20, 100_000);
-    // Both answers opened the window again. Only the first request goes back to what was lost.
+    // Both answers opened the window again. Only the first request goes back to the lost page.
     assert_eq!(node.page_requests(), [(20, true), (20, false), (20, false)]);
 }
 
@@ -259,14 +261,14 @@ fn a_page_that_comes_in_slowly_has_a_grace_period_before_it_is_asked_for_again()
     let mut node = Node::new();
     assert_eq!(node.page_requests(), [(0, false)]);
     // Bytes come a moment before the timeout: the grace period begins with them.
-    node.catch_up.on_partial(node.now, LogEnd::ZERO, false);
+    node.catch_up.on_partial(node.now, LogEnd::ZERO, LogState::Whole);
     assert_eq!(node.catch_up.next_deadline(), None, "the request is in flight");
     let pause = node.page_timeout();
     assert!(pause < GRACE_PERIOD);
     assert_eq!(node.catch_up.next_deadline(), Some(node.now + GRACE_PERIOD));
     // Further bytes prolong it.
     node.now += GRACE_PERIOD / 2;
-    node.catch_up.on_partial(node.now, LogEnd::ZERO, false);
+    node.catch_up.on_partial(node.now, LogEnd::ZERO, LogState::Whole);
     assert_eq!(node.catch_up.next_deadline(), Some(node.now + GRACE_PERIOD));
     assert_eq!(node.page_requests(), []);
     node.wait();
@@ -278,11 +280,11 @@ fn an_answer_ends_the_grace_period_and_an_error_shortens_it() {
     let mut node = Node::new();
     assert_eq!(node.page_requests(), [(0, false)]);
     node.page_timeout();
-    node.catch_up.on_partial(node.now, LogEnd::ZERO, false);
+    node.catch_up.on_partial(node.now, LogEnd::ZERO, LogState::Whole);
     node.late_page(RequestId::new(0), 0, 5, 100_000);
     assert_eq!(node.page_requests(), [(5, true)]);
     let mut node = busy();
-    node.catch_up.on_partial(node.now, node.local.log_end, false);
+    node.catch_up.on_partial(node.now, node.local.log_end, LogState::Whole);
     node.page_timeout();
     assert_eq!(node.catch_up.next_deadline(), Some(node.now + GRACE_PERIOD));
     node.catch_up.on_error(node.now, FrameKind::GetMessages, &mut node.rng);
@@ -316,7 +318,7 @@ fn a_ready_node_asks_for_damaged_messages_one_page_at_a_time() {
     assert_eq!(node.requests(), []);
     node.local.damaged_from = Some(LogEnd::new(2));
     assert_eq!(node.page_requests(), [(2, true)]);
-    node.catch_up.on_partial(node.now, node.local.log_end, true);
+    node.catch_up.on_partial(node.now, node.local.log_end, LogState::Damaged);
     node.page_timeout();
     assert_eq!(node.catch_up.next_deadline(), Some(node.now + GRACE_PERIOD));
     node.wait();

@@ -1,9 +1,9 @@
-//! A log as small as these tests need one: what a secondary asks of its log is checksums.
+//! A log in memory for tests: it knows the checksums that a secondary needs.
 
 use std::sync::{Arc, Mutex};
 
 use acklog_types::{
-    Checksum, IdRange, LogEnd, LogId, LogView, Records, Run, RunningChecksum, Unreadable,
+    Checksum, IdRange, LogEnd, LogId, LogView, Records, RunningChecksum, Unreadable,
 };
 
 /// A log in memory. A clone is the same log.
@@ -12,7 +12,7 @@ pub(super) struct TestLog(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Of all records below each position that was appended, the empty log's first.
+    /// The running checksum at each appended position; that of the empty log is left out.
     running: Vec<RunningChecksum>,
     durable: u64,
 }
