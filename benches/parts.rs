@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use acklog::server::http::{Form, ListingRoom, MessageStream};
+use acklog::server::http::{ListingForm, ListingRoom, MessageStream};
 use acklog_log::{LogReader, LogWriter, in_memory};
 use acklog_protocol::frame::{Frame, Request, decode, encode};
 use acklog_protocol::{
@@ -169,7 +169,7 @@ fn decode_frame(bencher: Bencher<'_, '_>, messages: u64) {
 #[divan::bench(args = ["array", "lines"], sample_count = 30)]
 fn json_streaming(bencher: Bencher<'_, '_>, form: &str) {
     const MESSAGES: u64 = 100_000;
-    let form = if form == "lines" { Form::LINES } else { Form::ARRAY };
+    let form = if form == "lines" { ListingForm::LINES } else { ListingForm::ARRAY };
     let (mut writer, reader) = in_memory();
     let text = Batch::new(text());
     for _ in 0..MESSAGES {
@@ -183,8 +183,8 @@ fn json_streaming(bencher: Bencher<'_, '_>, form: &str) {
         .bench(|| stream(&reader, MESSAGES, &form));
 }
 
-/// Takes a listing as fast as it arrives, and returns its bytes.
-fn stream(log: &LogReader, messages: u64, form: &Form) -> usize {
+/// Takes a listing as fast as it comes, and returns its bytes.
+fn stream(log: &LogReader, messages: u64, form: &ListingForm) -> usize {
     let mut stream =
         MessageStream::new(log.clone(), ListingRoom::default(), range(0, messages), form.clone());
     let mut context = Context::from_waker(Waker::noop());

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use acklog::server::node::start_master;
+use acklog::start_master;
 use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::{self, Background, Opened};
 use acklog_protocol::{MasterOptions, STRANGERS_MAX};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acklog_log::LogReader;
 use acklog_protocol::frame::Frame;
 use acklog_protocol::{Effect, FollowerEffect, Input, LeaderEffect, ReadOrder};
-use acklog_types::{IdRange, NodeName, Run, SessionId, Unreadable};
+use acklog_types::{IdRange, NodeName, SessionId, Unreadable};
 use rand::RngExt;
 
 use super::Cluster;

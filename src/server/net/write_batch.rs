@@ -6,13 +6,13 @@ use std::io::IoSlice;
 use acklog_protocol::frame::EncodedFrame;
 use bytes::{Buf, Bytes};
 
-/// Several pieces of memory that are written as one.
-pub(super) struct Batch {
+/// Several pieces of memory that are written with one system call.
+pub(super) struct WriteBatch {
     parts: VecDeque<Bytes>,
 }
 
-impl Batch {
-    /// Puts frames together, in their order.
+impl WriteBatch {
+    /// Joins frames, in their order.
     pub(super) fn new(frames: impl ExactSizeIterator<Item = EncodedFrame>) -> Self {
         let mut parts = VecDeque::with_capacity(2 * frames.len());
         for frame in frames {
@@ -23,7 +23,7 @@ impl Batch {
     }
 }
 
-impl Buf for Batch {
+impl Buf for WriteBatch {
     fn remaining(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
     }

@@ -1,55 +1,55 @@
-//! Large appends wait while small ones come, so that they take a fifth of the time at most.
+//! Defers large appends while small ones are sent, so that they take a fifth of the time at most.
 //!
 //! A batch of a hundred thousand messages takes as long as some thousand single messages, and what
-//! comes behind it is durable only once the disk has all of it. Taken as they come, a few clients
-//! with such batches would leave all others next to nothing. So a large append is taken once the
-//! last one is durable, and small ones then had four times the time that it took; where none come, the
-//! next one is taken at once.
+//! is appended after it is durable only once the disk has all of it. In the order of arrival, a few
+//! clients with such batches would leave all others next to nothing. So a large append is taken
+//! once the last one is durable and small ones then had four times the time that it took; without
+//! small ones, the next one is taken at once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::{LogEnd, WaiterId};
 
-use crate::server::node::Append;
-use crate::server::node::driver::TURN_WORK;
+use crate::server::node::ClientAppend;
+use crate::server::node::driver::ITERATION_WORK_MAX;
 
 /// Work for a record besides its bytes, as bytes that take as long to copy.
 pub(super) const RECORD_WORK: usize = 64;
 
-/// Time for small appends for each unit of time that a large one took. Less: one that comes beside
-/// them takes longer, and is to take at most twice as long on average as beside the same ones
-/// refused; with 4 it takes 1.6 times as long at most. More: large appends get on more slowly than
-/// they could.
+/// Time for small appends for each unit of time that a large one took. Less: a small append beside
+/// large ones takes longer; it is to take at most twice as long on average as without them, and
+/// with 4 it takes 1.6 times as long at most. More: large appends are slower than they could be.
 const RESTS: u32 = 4;
 
-/// Time without a small append after which nobody is taken to send any: a client that sends one
-/// message after the other sends one within it, also where its thread is busy with a long body.
+/// Time without a small append after which small ones count as having stopped: a client that sends
+/// one message after the other sends one within it, also where its thread is busy with a long body.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// A large append that takes longer is waited for no longer: its disk hangs or has failed.
+/// Longest time that a large append is waited for: after that its disk hangs or has failed.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// The large appends that wait for their turn. Their bodies are charged until they are taken, so
-/// that their number is bounded by the room for bodies.
+/// The large appends that are deferred. Their bodies are charged until they are taken, so that the
+/// budget for bodies bounds their number.
 #[derive(Debug)]
-pub(super) struct Large {
-    waiting: VecDeque<(WaiterId, Append)>,
-    /// The last one that was taken, until it is durable: the log's end behind it, and when it was taken.
+pub(super) struct LargeAppends {
+    waiting: VecDeque<(WaiterId, ClientAppend)>,
+    /// The last one that was taken, until it is durable: the end of the log after it, and when it
+    /// was taken.
     under_way: Option<(LogEnd, Instant)>,
-    /// Until when small ones have their time after it.
+    /// The end of the time for small ones after it.
     rest_until: Instant,
-    /// When nobody is taken to send small ones any more.
+    /// When small appends count as having stopped.
     quiet_at: Instant,
 }
 
-/// Returns whether an append of so much work is a large one: more than a turn's.
+/// Returns whether an append of so much work is a large one: more than one iteration's.
 pub(super) fn is_large(work: usize) -> bool {
-    work > TURN_WORK
+    work > ITERATION_WORK_MAX
 }
 
-impl Large {
-    /// Returns one in which nobody waits.
+impl LargeAppends {
+    /// Creates an empty queue.
     pub(super) fn new(now: Instant) -> Self {
         Self { waiting: VecDeque::new(), under_way: None, rest_until: now, quiet_at: now }
     }
@@ -59,8 +59,8 @@ impl Large {
         self.waiting.is_empty()
     }
 
-    /// Lets a large append wait for its turn.
-    pub(super) fn push(&mut self, waiter: WaiterId, append: Append) {
+    /// Defers a large append.
+    pub(super) fn push(&mut self, waiter: WaiterId, append: ClientAppend) {
         self.waiting.push_back((waiter, append));
     }
 
@@ -69,23 +69,23 @@ impl Large {
         self.quiet_at = now + QUIET;
     }
 
-    /// Notes that a large append was taken, and where the log ends behind it.
+    /// Notes that a large append was taken, and the end of the log after it.
     pub(super) fn note_taken(&mut self, now: Instant, end: LogEnd) {
         self.under_way = Some((end, now));
     }
 
-    /// Notes how far the log is durable.
+    /// Notes the durable end of the log.
     pub(super) fn note_durable(&mut self, now: Instant, durable_end: LogEnd) {
         if let Some((_, taken)) = self.under_way.take_if(|(end, _)| *end <= durable_end) {
             self.rest_until = now + RESTS * now.saturating_duration_since(taken).min(WAIT_MAX);
             if self.is_busy_since(taken) {
-                // They were not answered while it was under way, and so sent nothing.
+                // Their clients were not answered in that time, and so sent nothing.
                 self.quiet_at = now + QUIET;
             }
         }
     }
 
-    /// Returns when the next one's turn comes; none where none waits.
+    /// Returns when the next one is due; none where none waits.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let due = match self.under_way {
             Some((_, taken)) if self.is_busy_since(taken) => taken + WAIT_MAX,
@@ -95,23 +95,23 @@ impl Large {
         (!self.is_empty()).then_some(due)
     }
 
-    /// Returns whether somebody sent small ones when the last one was taken, or has since.
+    /// Returns whether small ones were sent when the last one was taken, or have been since.
     fn is_busy_since(&self, taken: Instant) -> bool {
         self.quiet_at > taken
     }
 
-    /// Takes the next one, if its turn has come.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(WaiterId, Append)> {
+    /// Takes the next one, if it is due.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(WaiterId, ClientAppend)> {
         self.next_deadline().filter(|&due| due <= now)?;
         self.waiting.pop_front()
     }
 
-    /// Takes the next one, whether its turn has come or not.
-    pub(super) fn pop(&mut self) -> Option<(WaiterId, Append)> {
+    /// Takes the next one, whether it is due or not.
+    pub(super) fn pop(&mut self) -> Option<(WaiterId, ClientAppend)> {
         self.waiting.pop_front()
     }
 
-    /// Forgets an append whose sender hung up before its turn came. Returns whether it was here.
+    /// Removes an append whose client hung up before it was taken. Returns whether it was here.
     pub(super) fn cancel(&mut self, waiter: WaiterId) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|(other, _)| *other != waiter);
@@ -125,14 +125,15 @@ mod tests {
 
     use super::*;
 
-    fn large() -> Append {
-        let batch = "x".repeat(TURN_WORK).as_str().into();
-        Append { batch, key: None, wait: Wait::default(), share: None }
+    fn large() -> ClientAppend {
+        let batch = "x".repeat(ITERATION_WORK_MAX).as_str().into();
+        ClientAppend { batch, key: None, wait: Wait::default(), share: None }
     }
 
-    /// A queue in which one is under way, since `start`, and another waits. Small ones came as well.
-    fn one_of_two_taken(start: Instant) -> Large {
-        let mut queue = Large::new(start);
+    /// Returns a queue in which one is in progress, since `start`, and another waits. Small ones
+    /// were sent as well.
+    fn one_of_two_taken(start: Instant) -> LargeAppends {
+        let mut queue = LargeAppends::new(start);
         queue.push(WaiterId::new(1), large());
         queue.push(WaiterId::new(2), large());
         assert!(queue.pop_due(start).is_some());
@@ -145,7 +146,7 @@ mod tests {
         let (start, ms) = (Instant::now(), Duration::from_millis);
         let mut queue = one_of_two_taken(start);
         queue.note_durable(start + ms(20), LogEnd::new(7));
-        // Small ones come all the time.
+        // Small ones are sent all the time.
         for passed in 20..100 {
             queue.note_small(start + ms(passed));
             assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_large_append_whose_sender_hung_up_is_never_taken() {
-        let mut queue = Large::new(Instant::now());
+        let mut queue = LargeAppends::new(Instant::now());
         queue.push(WaiterId::new(1), large());
         assert!(!queue.cancel(WaiterId::new(2)));
         assert!(queue.cancel(WaiterId::new(1)) && queue.is_empty());

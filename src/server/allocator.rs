@@ -1,9 +1,9 @@
-//! The allocator, and how it gives memory back.
+//! The memory allocator, and how it returns memory to the system.
 //!
-//! Most systems' own allocator keeps what was freed for as long as the process lives where something that is still used
-//! lies behind it: after thousands of slow readers, nearly all of their memory. This one has threads of its own that
-//! give back whole pages once they were not used for a while. It is used on Linux only: elsewhere it has no such
-//! threads.
+//! The allocator of most systems keeps freed memory for as long as the process lives where memory
+//! in use lies behind it: after thousands of slow readers, nearly all of theirs. This one has
+//! threads of its own that return whole pages once they were unused for a while. It is used on
+//! Linux only: elsewhere it has no such threads.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// How long freed memory is kept for the next use at most, in time; most of it goes back earlier. Shorter: under a load
-/// that comes and goes the system makes and takes the same pages again and again. Longer: 8 s after a peak a node would
-/// hold more than about what it held before.
+/// Longest time for which freed memory is kept for reuse; most of it is returned earlier. Shorter:
+/// under a varying load the system takes and gives the same pages again and again. Longer: 8 s
+/// after a peak a node would hold more than about what it held before.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
-/// Has freed memory go back to the system after some seconds. To be called before the process has
-/// other threads.
+/// Sets up the allocator to return freed memory after some seconds. To be called before the process
+/// has other threads.
 ///
 /// # Errors
-/// The allocator's: freed memory goes back later than it could then.
+/// The allocator's: freed memory is then returned later.
 pub(crate) fn give_back_soon() -> Result<(), tikv_jemalloc_ctl::Error> {
-    // Made now. More would be made whenever there is more to do, and where the system has none to
-    // give, each attempt writes a line to standard error.
+    // Created now. More would be created whenever there is more to do, and where the system has
+    // none to give, each attempt writes a line to standard error.
     "max_background_threads\0".name().write(1_usize)?;
     let kept_ms = KEPT_FOR.as_millis() as isize;
-    // For the arenas that threads will have, and for those that there are.
+    // For the arenas of future threads, and for the existing ones.
     "arenas.dirty_decay_ms\0".name().write(kept_ms)?;
     let arenas: u32 = "arenas.narenas\0".name().read()?;
     for arena in 0..arenas {
-        // Fails for those that are not made yet.
+        // Fails for arenas that do not exist yet.
         let _ = format!("arena.{arena}.dirty_decay_ms\0").name().write(kept_ms);
     }
     Ok(())

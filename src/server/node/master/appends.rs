@@ -1,4 +1,4 @@
-//! What senders ask of a master's core task.
+//! How a master's core task handles the commands of clients.
 
 use std::time::Instant;
 
@@ -10,35 +10,40 @@ use acklog_types::{
 };
 use tracing::debug;
 
-use super::comparing::{Compared, compare, log_replay};
-use super::large::{RECORD_WORK, is_large};
+use super::comparisons::{Compared, compare, log_replay};
+use super::large_appends::{RECORD_WORK, is_large};
 use super::leader::Leader;
 use crate::server::node::driver::Core;
-use crate::server::node::{Append, SenderKey, wall_clock_ms};
+use crate::server::node::{ClientAppend, HashedKey, wall_clock_ms};
 
 /// Bytes of a message that a log line shows.
 const PREVIEW_BYTES: usize = 64;
 
-/// Bytes of the records of a batch that is compared by the core task itself, at most: it takes less
-/// time than handing it over. Larger ones would be felt by other senders.
+/// Most bytes of the records of a batch that the core task compares itself: it takes less time than
+/// passing it to another thread. Larger ones would delay other clients.
 const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
 impl Core<Leader> {
-    /// Tells the machine what a comparison found.
+    /// Passes the result of a comparison to the machine.
     pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
         match compared {
             Compared::Batch { waiter, first, compared } => {
                 self.batch_compared(now, waiter, first, compared);
             }
             Compared::Log(session, is_same) => {
-                self.role.comparing.forget_log(session);
+                self.role.comparisons.forget_log(session);
                 self.machine.step(now, LeaderInput::Compared { session, is_same }.into());
             }
         }
     }
 
-    /// Takes an append, or lets a large one wait for its turn. Returns how much work it was.
-    pub(super) fn take_append(&mut self, now: Instant, waiter: WaiterId, append: Append) -> usize {
+    /// Takes an append, or defers a large one. Returns how much work it was.
+    pub(super) fn take_append(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: ClientAppend,
+    ) -> usize {
         let work = append_work(&append);
         if is_large(work) {
             self.role.large.push(waiter, append);
@@ -49,8 +54,8 @@ impl Core<Leader> {
         work
     }
 
-    /// Has the machine decide about an append, and does what it decides.
-    pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: Append) {
+    /// Asks the machine about an append, and carries out its decision.
+    pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: ClientAppend) {
         let request = AppendRequest {
             wait: append.wait,
             key: append.key.as_ref().map(|key| key.hash),
@@ -61,13 +66,13 @@ impl Core<Leader> {
         self.admitted(now, waiter, append, admitted);
     }
 
-    /// Does what the machine decided about a batch. Comparing is done at once where what is compared is in memory and
-    /// small.
+    /// Carries out the machine's decision about a batch. A comparison is done at once where the
+    /// stored batch is in memory and small.
     fn admitted(
         &mut self,
         now: Instant,
         waiter: WaiterId,
-        append: Append,
+        append: ClientAppend,
         mut admitted: Result<Admission, Refusal>,
     ) {
         loop {
@@ -80,7 +85,7 @@ impl Core<Leader> {
             let size = self.reader.size_in_memory(first);
             if size.is_none_or(|bytes| bytes > AT_ONCE_BYTES_MAX) {
                 let log = self.reader.clone();
-                return self.role.comparing.begin(log, waiter, append, first);
+                return self.role.comparisons.begin(log, waiter, append, first);
             }
             let found = compare(&self.reader, &append, first);
             log_replay(&append, first, found.as_ref().ok());
@@ -89,13 +94,13 @@ impl Core<Leader> {
         }
     }
 
-    /// A batch is compared on another thread.
+    /// Passes the result of a comparison on another thread to the machine.
     pub(super) fn batch_compared(
         &mut self,
         now: Instant,
         waiter: WaiterId,
         first: MessageId,
-        compared: Result<(Append, FirstUse), acklog_log::ReadError>,
+        compared: Result<(ClientAppend, FirstUse), acklog_log::ReadError>,
     ) {
         match compared {
             Ok((append, first_use)) => {
@@ -104,18 +109,18 @@ impl Core<Leader> {
                 self.admitted(now, waiter, append, admitted);
             }
             Err(error) => {
-                let told = self.machine.get_mut().key_compared(now, waiter, Err(error.into()));
-                if let Err(refusal) = told {
+                let decided = self.machine.get_mut().key_compared(now, waiter, Err(error.into()));
+                if let Err(refusal) = decided {
                     self.refuse(waiter, refusal);
                 }
             }
         }
     }
 
-    /// Appends a batch that was taken.
-    fn write(&mut self, id: MessageId, append: &Append) {
+    /// Appends a batch that was admitted.
+    fn write(&mut self, id: MessageId, append: &ClientAppend) {
         let accepted_ms = *self.role.accepted_ms.get_or_insert_with(wall_clock_ms);
-        let (key, batch) = (append.key.as_deref().map(SenderKey::key), &append.batch);
+        let (key, batch) = (append.key.as_deref().map(HashedKey::key), &append.batch);
         let appended = self.writer.append(accepted_ms, key, batch);
         assert_eq!(appended, id, "the log is the machine's");
         self.appended = true;
@@ -130,7 +135,7 @@ impl Core<Leader> {
         }
     }
 
-    /// Lets a sender wait for a message that is there.
+    /// Lets a client wait for a stored message.
     pub(super) fn join(&mut self, now: Instant, waiter: WaiterId, id: MessageId, wait: Wait) {
         if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait) {
             self.refuse(waiter, refusal);
@@ -139,21 +144,21 @@ impl Core<Leader> {
 
     fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
         debug!(%refusal, "refused a sender");
-        self.role.releases.push(waiter, Outcome::Refused(refusal));
+        self.role.completions.push(waiter, Outcome::Refused(refusal));
     }
 }
 
 /// Returns the size of the records of an append, in bytes.
-fn append_bytes(append: &Append) -> usize {
-    record_bytes(append.key.as_deref().map(SenderKey::key), &append.batch)
+fn append_bytes(append: &ClientAppend) -> usize {
+    record_bytes(append.key.as_deref().map(HashedKey::key), &append.batch)
 }
 
 /// Returns how much work an append is for the core task, in bytes that take as long to copy.
-fn append_work(append: &Append) -> usize {
+fn append_work(append: &ClientAppend) -> usize {
     append_bytes(append) + RECORD_WORK * append.batch.len()
 }
 
-/// The beginning of the first message, for a log line.
+/// Returns the beginning of the first message, for a log line.
 fn preview(batch: &Batch) -> &str {
     let text = batch.iter().next().unwrap_or_default();
     let end = text.floor_char_boundary(PREVIEW_BYTES);

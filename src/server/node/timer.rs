@@ -6,21 +6,22 @@ use std::time::Instant;
 
 use tokio::time::{Sleep, sleep_until};
 
-/// A timer that stays set from one turn to the next. To set one takes a lock, and wakes the thread's own poll where no
-/// other is due as soon: that is a system call or two for each turn.
+/// A timer that stays set from one event-loop iteration to the next. Setting one takes a lock, and
+/// wakes the thread's own poll where no other is due as soon: that would be a system call or two
+/// per iteration.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct DeadlineTimer {
     deadline: Instant,
     sleep: Pin<Box<Sleep>>,
 }
 
-impl Alarm {
-    /// Creates one whose first deadline is `deadline`.
+impl DeadlineTimer {
+    /// Creates a timer whose first deadline is `deadline`.
     pub(super) fn new(deadline: Instant) -> Self {
         Self { deadline, sleep: Box::pin(sleep_until(deadline.into())) }
     }
 
-    /// Sleeps until `deadline`; for ever without one. Cancel safe.
+    /// Sleeps until `deadline`, or without end where there is none. Cancel safe.
     pub(super) async fn sleep_to(&mut self, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return future::pending().await };
         if deadline != self.deadline {
@@ -44,20 +45,20 @@ mod tests {
         let start = super::super::now();
         let at = |seconds| Some(start + Duration::from_secs(seconds));
         let passed = || super::super::now() - start;
-        let mut alarm = Alarm::new(start);
+        let mut timer = DeadlineTimer::new(start);
         // Later, and then earlier than it was set for.
         for (deadline, given_up) in [(at(60), 1), (None, 2), (at(3600), 3)] {
             let given_up = tokio::time::Instant::from_std(start + Duration::from_secs(given_up));
-            tokio::time::timeout_at(given_up, alarm.sleep_to(deadline)).await.unwrap_err();
+            tokio::time::timeout_at(given_up, timer.sleep_to(deadline)).await.unwrap_err();
         }
-        alarm.sleep_to(at(5)).await;
+        timer.sleep_to(at(5)).await;
         assert_eq!(passed(), Duration::from_secs(5));
         for seconds in [5, 4] {
-            alarm.sleep_to(at(seconds)).await;
+            timer.sleep_to(at(seconds)).await;
             assert_eq!(passed(), Duration::from_secs(5), "what is past is due at once");
         }
-        alarm.sleep_to(at(9)).await;
+        timer.sleep_to(at(9)).await;
         assert_eq!(passed(), Duration::from_secs(9));
-        timeout(Duration::from_secs(100_000), alarm.sleep_to(None)).await.unwrap_err();
+        timeout(Duration::from_secs(100_000), timer.sleep_to(None)).await.unwrap_err();
     }
 }

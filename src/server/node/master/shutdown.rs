@@ -1,4 +1,4 @@
-//! How a master's core task ends: whoever waits is answered.
+//! How a master's core task ends: every pending client is answered.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use acklog_protocol::{LeaderInput, Machine};
 
 use super::leader::Leader;
-use crate::server::node::commands::{Command, Queued};
+use crate::server::node::commands::{LeaderCommand, Queued};
 use crate::server::node::driver::{Core, Inbox};
 use crate::server::node::now;
 
@@ -16,25 +16,32 @@ impl Core<Leader> {
         self.refuse_large(now);
     }
 
-    /// Has the large appends that wait refused, since the node stops: their senders need not wait.
+    /// Passes the deferred appends to the machine, which refuses them since the node stops: their
+    /// clients need not wait.
     pub(super) fn refuse_large(&mut self, now: Instant) {
         while let Some((waiter, append)) = self.role.large.pop() {
             self.append(now, waiter, append);
         }
     }
 
-    /// The task ends: whoever still waits or wrote to it meanwhile is answered, and nobody can write any more.
-    pub(super) fn end(mut self, mut inbox: Inbox<Leader>, mut commands: VecDeque<Queued<Command>>) {
+    /// Ends the task: answers every client that is pending or sent something meanwhile, and closes
+    /// the queue.
+    pub(super) fn end(
+        mut self,
+        mut inbox: Inbox<Leader>,
+        mut commands: VecDeque<Queued<LeaderCommand>>,
+    ) {
         let now = now();
-        self.hear_log(now);
+        self.take_log_changes(now);
         self.give_up(now);
         inbox.commands.close();
         commands.extend(std::iter::from_fn(|| inbox.commands.try_recv().ok()));
         for (command, _room) in commands {
             match command {
-                // Refused, unless it was sent before: then it may be in the log, and its sender is told so.
-                Command::Append { waiter, append } => self.append(now, waiter, append),
-                Command::Wait { waiter, id, wait } => self.join(now, waiter, id, wait),
+                // Refused, unless it was sent before: then it may be in the log, and its client is
+                // told so.
+                LeaderCommand::Append { waiter, append } => self.append(now, waiter, append),
+                LeaderCommand::Wait { waiter, id, wait } => self.join(now, waiter, id, wait),
                 _ => {}
             }
         }

@@ -1,4 +1,4 @@
-//! What a node's log does by itself, as news for the node's machine.
+//! Watches a node's log for changes that its state machine must know.
 
 use std::time::Duration;
 
@@ -6,83 +6,91 @@ use acklog_log::LogReader;
 use acklog_types::{Damage, DiskChange, DiskFault, LogEnd};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often it is looked whether the disk answers.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Interval between two checks whether the disk answers.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// A read, write or sync that is still under way after so many looks has not been answered for more than 5 s: the disk
-/// hangs. Fewer: a busy disk is taken for one that hangs. More: the cluster waits longer for a node that cannot store
-/// anything. Looks are counted rather than time, so that a node that stood still itself does not blame its disk.
-const STALLED_AFTER_LOOKS: u32 = 6;
+/// Checks after which a read, write or sync that is still in progress has not been answered for
+/// more than 5 s: the disk hangs. Fewer: a busy disk counts as one that hangs. More: the cluster
+/// waits longer for a node that cannot store anything. Checks are counted rather than time, so that
+/// a node that was stalled itself does not blame its disk.
+const STALLED_AFTER_CHECKS: u32 = 6;
 
-/// What of its log a machine was told.
+/// The state of a log as its machine knows it.
 #[derive(Debug)]
-pub(super) struct LogNews {
+pub(super) struct LogWatch {
     reader: LogReader,
     end: LogEnd,
-    /// The fault that was told last: a failure may follow damage.
+    /// The fault that was reported last: a failure may follow damage.
     fault: Option<DiskFault>,
-    /// The damage that was told last.
+    /// The damage that was reported last.
     damage: Option<Damage>,
-    /// When to look at the disk; none in memory.
-    look: Option<Interval>,
-    /// The oldest call under way at the last look, and how often it was seen by then.
+    /// The timer of the disk checks; none in memory.
+    check: Option<Interval>,
+    /// The oldest call in progress at the last check, and how many checks have seen it.
     under_way: Option<(u64, u32)>,
 }
 
-/// What it is to be told, in this order.
+/// Changes of the log, to be passed to the machine in this order.
 #[derive(Debug)]
-pub(super) struct News {
-    /// The log is durable up to here.
+pub(super) struct LogChanges {
+    /// The new durable end.
     pub(super) durable: Option<LogEnd>,
-    /// The disk is another way than before.
+    /// The new state of the disk.
     pub(super) disk: Option<DiskChange>,
-    /// What of the log is damaged, where that changed; none inside: nothing any more.
+    /// The new damage of the log; none inside: it is whole again.
     pub(super) damage: Option<Option<Damage>>,
 }
 
-impl LogNews {
-    /// News of a log of which the machine knows what was found in it.
+impl LogWatch {
+    /// Creates a watch on a log of whose present state the machine knows.
     pub(super) fn new(reader: LogReader) -> Self {
-        let look = reader.is_on_disk().then(|| {
-            let mut look = interval(LOOK_EVERY);
-            // After a pause of the whole process, one look says nothing.
-            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            look
+        let check = reader.is_on_disk().then(|| {
+            let mut check = interval(CHECK_EVERY);
+            // After a pause of the whole process, one check proves nothing.
+            check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            check
         });
-        Self { end: reader.durable_end(), reader, fault: None, damage: None, look, under_way: None }
-    }
-
-    /// Returns when there may be news. Cancel safe.
-    pub(super) async fn come(&mut self) {
-        let Some(look) = &mut self.look else { return self.reader.changed().await };
-        tokio::select! {
-            () = self.reader.changed() => {}
-            _ = look.tick() => self.look_at_calls(),
+        Self {
+            end: reader.durable_end(),
+            reader,
+            fault: None,
+            damage: None,
+            check,
+            under_way: None,
         }
     }
 
-    fn look_at_calls(&mut self) {
+    /// Waits until the log may have changed. Cancel safe.
+    pub(super) async fn changed(&mut self) {
+        let Some(check) = &mut self.check else { return self.reader.changed().await };
+        tokio::select! {
+            () = self.reader.changed() => {}
+            _ = check.tick() => self.check_calls(),
+        }
+    }
+
+    fn check_calls(&mut self) {
         let oldest = self.reader.oldest_disk_call();
         self.under_way = oldest.map(|(call, _)| match self.under_way {
-            Some((before, looks)) if before == call => (call, looks + 1),
+            Some((before, checks)) if before == call => (call, checks + 1),
             _ => (call, 1),
         });
     }
 
-    /// Why the disk is taken for one that hangs, if it is.
+    /// Returns the fault of a disk that hangs.
     fn stalled(&self) -> Option<DiskFault> {
-        let (call, _) = self.under_way.filter(|(_, looks)| *looks >= STALLED_AFTER_LOOKS)?;
+        let (call, _) = self.under_way.filter(|(_, checks)| *checks >= STALLED_AFTER_CHECKS)?;
         let (oldest, what) = self.reader.oldest_disk_call()?;
         let detail = format!("the disk has not answered for more than 5 s: cannot {what}");
         (oldest == call).then_some(DiskFault::Stalled { detail })
     }
 
-    /// What is new since the last time.
-    pub(super) fn take(&mut self) -> News {
-        // Damage is news of its own: beside it the log takes messages.
+    /// Returns the changes since the last call.
+    pub(super) fn changes(&mut self) -> LogChanges {
+        // Damage is reported apart: beside it the log accepts messages.
         let is_other = |fault: &DiskFault| !matches!(fault, DiskFault::Damaged { .. });
         let fault = || self.reader.disk_fault().filter(is_other).or_else(|| self.stalled());
-        let (fault, end) = look_at(fault, || self.reader.durable_end());
+        let (fault, end) = fault_then_end(fault, || self.reader.durable_end());
         let durable = (end > self.end).then_some(end);
         self.end = end;
         let disk = DiskChange::between(self.fault.as_ref(), fault.as_ref());
@@ -94,17 +102,17 @@ impl LogNews {
             self.damage.clone_from(&damage);
             damage
         });
-        News { durable, disk, damage }
+        LogChanges { durable, disk, damage }
     }
 
-    /// The disk's fault, as far as it was told.
+    /// Returns the disk's fault, as last reported.
     pub(super) fn fault(&self) -> Option<&DiskFault> {
         self.fault.as_ref()
     }
 }
 
-/// Looks at the fault first: whatever became durable before it is seen with it, and told before it.
-fn look_at(
+/// Reads the fault first: what became durable before it is seen with it, and reported before it.
+fn fault_then_end(
     fault: impl FnOnce() -> Option<DiskFault>,
     end: impl FnOnce() -> LogEnd,
 ) -> (Option<DiskFault>, LogEnd) {
@@ -136,10 +144,10 @@ mod tests {
         (disk, opened, background)
     }
 
-    async fn next_change(news: &mut LogNews) -> DiskChange {
+    async fn next_change(watch: &mut LogWatch) -> DiskChange {
         loop {
-            news.come().await;
-            if let Some(change) = news.take().disk {
+            watch.changed().await;
+            if let Some(change) = watch.changes().disk {
                 return change;
             }
         }
@@ -148,18 +156,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_does_not_answer_is_told_and_so_is_that_it_does_again() {
         let (disk, opened, background) = frozen_log();
-        let mut news = LogNews::new(opened.reader.clone());
+        let mut watch = LogWatch::new(opened.reader.clone());
         let begun = Instant::now();
-        let DiskChange::Fault(fault) = next_change(&mut news).await else { panic!("well") };
+        let DiskChange::Fault(fault) = next_change(&mut watch).await else { panic!("well") };
         let waited = begun.elapsed();
         assert!((5..=7).contains(&waited.as_secs()), "told after {waited:?}");
         assert!(matches!(fault, DiskFault::Stalled { .. }) && fault.is_passing());
         assert!(fault.to_string().contains("cannot sync 00000000000000000000.log"), "{fault}");
-        assert_eq!(news.fault(), Some(&fault));
-        // It is told once.
-        assert!(timeout(Duration::from_secs(60), next_change(&mut news)).await.is_err());
+        assert_eq!(watch.fault(), Some(&fault));
+        // It is reported once.
+        assert!(timeout(Duration::from_secs(60), next_change(&mut watch)).await.is_err());
         disk.freeze(false);
-        assert_eq!(next_change(&mut news).await, DiskChange::Well);
+        assert_eq!(next_change(&mut watch).await, DiskChange::Well);
         while opened.reader.durable_end() < LogEnd::new(1) {
             yield_now();
         }
@@ -169,12 +177,13 @@ mod tests {
     #[test]
     fn what_becomes_durable_before_a_fault_is_seen_with_it() {
         let failed = DiskFault::Failed { detail: "no space".to_owned() };
-        // Whatever is looked at first, between the two looks message 0 becomes durable and the disk fails.
+        // Whichever is read first, between the two reads message 0 becomes durable and the disk
+        // fails.
         let looks = Cell::new(0);
         let is_later = || looks.replace(looks.get() + 1) > 0;
         let fault = || is_later().then(|| failed.clone());
         let end = || LogEnd::new(u64::from(is_later()));
-        let (fault, end) = look_at(fault, end);
+        let (fault, end) = fault_then_end(fault, end);
         assert!(
             fault.is_none() || end == LogEnd::new(1),
             "the fault is seen, and not what it follows"
@@ -184,12 +193,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_node_that_stood_still_does_not_blame_its_disk() {
         let (disk, opened, background) = frozen_log();
-        let mut news = LogNews::new(opened.reader.clone());
-        news.come().await;
+        let mut watch = LogWatch::new(opened.reader.clone());
+        watch.changed().await;
         // All of its own time passes at once, as after a SIGSTOP.
         tokio::time::advance(Duration::from_secs(60)).await;
-        news.come().await;
-        assert_eq!(news.take().disk, None);
+        watch.changed().await;
+        assert_eq!(watch.changes().disk, None);
         disk.freeze(false);
         background.close();
     }

@@ -1,7 +1,8 @@
-//! Whether an unfinished frame comes fast enough.
+//! Detects an unfinished frame that arrives too slowly.
 //!
-//! A length that was damaged on its way makes the reader wait for bytes that never come, and swallow all that follows:
-//! heartbeats too, which look like parts of the frame and so like life.
+//! A frame whose length was damaged on its way makes the reader wait for bytes that never arrive,
+//! and swallow everything that follows: heartbeats too, which look like parts of the frame and so
+//! like a live peer.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,20 +11,20 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::codec::FRAME_RATE_MIN;
 
-/// Heartbeat intervals over which the rate is counted.
+/// Heartbeat intervals over which the rate is measured.
 const INTERVALS: u32 = 5;
 
-/// Shortest time between two counts. Shorter: a stutter of the line would count as standing still.
+/// Shortest time between two measurements. Shorter: a hiccup of the line would count as a stall.
 const COUNT_PAUSE_MIN: Duration = Duration::from_millis(400);
 
 /// Watches the rate of one connection's unfinished frames.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct FrameRateWatchdog {
     ticks: Interval,
     counts: Counts,
 }
 
-/// Bytes that had come at each of the last ticks within one unfinished frame.
+/// Bytes that had arrived at each of the last ticks within one unfinished frame.
 #[derive(Debug)]
 struct Counts {
     pause: Duration,
@@ -31,8 +32,8 @@ struct Counts {
     bytes: VecDeque<u64>,
 }
 
-impl Pace {
-    /// Counts once a heartbeat interval.
+impl FrameRateWatchdog {
+    /// Creates a watchdog that measures once per heartbeat interval.
     pub(super) fn new(heartbeat_interval: Duration) -> Self {
         let pause = heartbeat_interval.max(COUNT_PAUSE_MIN);
         let now = Instant::now();
@@ -41,18 +42,18 @@ impl Pace {
         Self { ticks, counts: Counts::new(now, pause) }
     }
 
-    /// Waits for the time of the next count. Cancel safe.
+    /// Waits for the time of the next measurement. Cancel safe.
     pub(super) async fn tick(&mut self) {
         self.ticks.tick().await;
     }
 
-    /// Counts. `within`: bytes that came so far, where a frame has begun and is not complete. Returns whether that one
-    /// is too slow.
+    /// Records a measurement. `within` is the number of bytes that have arrived so far, where a
+    /// frame has begun and is not complete. Returns whether that frame is too slow.
     pub(super) fn is_too_slow(&mut self, within: Option<u64>) -> bool {
         self.counts.is_too_slow(Instant::now(), within)
     }
 
-    /// A frame is complete, or this node itself did not read for a while: the next count is a first one.
+    /// Starts over: a frame is complete, or this node itself did not read for a while.
     pub(super) fn restart(&mut self) {
         self.counts.bytes.clear();
     }
@@ -86,7 +87,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The tick at which a frame counts as too slow that brings so many bytes a second.
+    /// Returns the tick at which a frame with this rate, in bytes per second, counts as too slow.
     fn slow_at(bytes: u64) -> Option<u64> {
         let start = Instant::now();
         let mut counts = Counts::new(start, SECOND);

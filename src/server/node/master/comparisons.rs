@@ -1,9 +1,10 @@
-//! Comparisons that read the log's files: of what a sender sends again with the batch that has its
+//! Comparisons that read the log's files: of a retried batch with the one stored under its
 //! idempotency key, and of a secondary's log with this one.
 //!
-//! The machine asks for them, and is told the result. What is in memory and small is compared at once. Anything else is
-//! read and compared here, on a thread that may wait, so that neither the disk nor a batch of megabytes holds up the
-//! core task. The sender or the secondary waits meanwhile; nobody else does.
+//! The machine asks for them, and gets the result. Small batches in memory are compared at once.
+//! Anything else is read and compared here, on a thread that may wait, so that neither the disk nor
+//! a batch of megabytes delays the core task. Only the client or the secondary concerned waits
+//! meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -18,34 +19,38 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::server::node::{Append, SenderKey};
+use crate::server::node::{ClientAppend, HashedKey};
 
-/// Threads that compare, at most. More would take the processor from those that send something new;
-/// one alone would let a single read that hangs hold up all others.
+/// Most threads that compare. More would take the processor from those that serve new messages; one
+/// alone would let a single read that hangs delay all others.
 const THREADS_MAX: usize = 2;
 
-/// The comparisons under way.
+/// The comparisons in progress.
 #[derive(Debug)]
-pub(super) struct Comparing {
+pub(super) struct Comparisons {
     threads: ThreadPool,
-    /// Of their own, so that secondaries and senders never wait for each other.
+    /// Threads of their own, so that secondaries and clients never wait for each other.
     log_threads: ThreadPool,
     logs: BTreeMap<SessionId, AbortHandle>,
     done: mpsc::UnboundedSender<Compared>,
     tasks: TaskTracker,
 }
 
-/// A comparison that is done.
+/// The result of a comparison.
 #[derive(Debug)]
 pub(super) enum Compared {
-    /// What a sender sends, and what the batch that begins with `first` is to it.
-    Batch { waiter: WaiterId, first: MessageId, compared: Result<(Append, FirstUse), ReadError> },
+    /// What the client sent, and how the batch that begins with `first` relates to it.
+    Batch {
+        waiter: WaiterId,
+        first: MessageId,
+        compared: Result<(ClientAppend, FirstUse), ReadError>,
+    },
     /// Whether a secondary's log is the same as this one.
     Log(SessionId, Result<bool, Unreadable>),
 }
 
-impl Comparing {
-    /// Returns one in which nothing is compared, and where results come out: at most one for each sender.
+impl Comparisons {
+    /// Creates an idle set, and the receiver of the results: at most one for each client.
     pub(super) fn new(tasks: TaskTracker) -> (Self, mpsc::UnboundedReceiver<Compared>) {
         let (done, results) = mpsc::unbounded_channel();
         let [threads, log_threads] =
@@ -53,8 +58,14 @@ impl Comparing {
         (Self { threads, log_threads, logs: BTreeMap::new(), done, tasks }, results)
     }
 
-    /// Compares a sender's batch with the one that begins with `first`.
-    pub(super) fn begin(&self, log: LogReader, waiter: WaiterId, append: Append, first: MessageId) {
+    /// Starts to compare a client's batch with the one that begins with `first`.
+    pub(super) fn begin(
+        &self,
+        log: LogReader,
+        waiter: WaiterId,
+        append: ClientAppend,
+        first: MessageId,
+    ) {
         let compared = self
             .threads
             .run(move || compare(&log, &append, first).map(|first_use| (append, first_use)));
@@ -67,7 +78,7 @@ impl Comparing {
         });
     }
 
-    /// Compares a secondary's log with this one, as [`LogReader::compare_below`].
+    /// Starts to compare a secondary's log with this one, as [`LogReader::compare_below`] does.
     pub(super) fn begin_log(
         &mut self,
         log: LogReader,
@@ -88,7 +99,7 @@ impl Comparing {
         self.logs.insert(session, task.abort_handle());
     }
 
-    /// Forgets a connection that is gone: what was not begun for it is not done.
+    /// Cancels the comparison for a connection that is gone, if it has not begun.
     pub(super) fn forget_log(&mut self, session: SessionId) {
         if let Some(task) = self.logs.remove(&session) {
             task.abort();
@@ -96,21 +107,21 @@ impl Comparing {
     }
 }
 
-/// Compares a sender's batch with the one that begins with `first`.
+/// Compares a client's batch with the one that begins with `first`.
 pub(super) fn compare(
     log: &LogReader,
-    append: &Append,
+    append: &ClientAppend,
     first: MessageId,
 ) -> Result<FirstUse, ReadError> {
     let records = log.read_appended(first)?;
-    let key = append.key.as_deref().map(SenderKey::key);
+    let key = append.key.as_deref().map(HashedKey::key);
     Ok(key.map_or(FirstUse::OtherKey, |key| FirstUse::of(&records, key, &append.batch)))
 }
 
-/// Logs that a batch is there already.
-pub(super) fn log_replay(append: &Append, first: MessageId, first_use: Option<&FirstUse>) {
+/// Logs that a batch was stored before.
+pub(super) fn log_replay(append: &ClientAppend, first: MessageId, first_use: Option<&FirstUse>) {
     if first_use == Some(&FirstUse::SameMessage) {
-        let key = append.key.as_deref().map(SenderKey::key).map(IdempotencyKey::as_str);
+        let key = append.key.as_deref().map(HashedKey::key).map(IdempotencyKey::as_str);
         debug!(target: MESSAGE_TARGET, id = %first, key, "sent before, under the same key");
     }
 }
