@@ -89,7 +89,7 @@ impl<L: LogView> Master<L> {
                 Reply::Failed
             }
             Response::Page { run, .. } if peer.pages_were_requested() => {
-                if let Some(awaited) = peer.awaited_page(request) {
+                if let Some(awaited) = peer.page_in_flight(request) {
                     let page = (&run, awaited);
                     let mend = self.leader.take_page(now, id, request, page, &mut self.rng);
                     self.effects.extend(mend);

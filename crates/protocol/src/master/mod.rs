@@ -212,7 +212,7 @@ impl<L: LogView> Machine for Master<L> {
             return;
         }
         let leader = &self.leader;
-        self.peers.look(self.time.at(now), |id| leader.awaits(id), look);
+        self.peers.look(self.time.at(now), |id| leader.has_runs_in_flight(id), look);
     }
 
     fn handle_timeout(&mut self, now: Instant) {

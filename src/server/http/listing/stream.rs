@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use acklog_log::{LogReader, Page, PageCursor, ReadError};
+use acklog_log::{LogReader, PageCursor, PageRead, ReadError};
 use acklog_threads::WorkHandle;
 use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records};
 use bytes::{Buf, Bytes};
@@ -78,7 +78,7 @@ pub struct MessageStream {
     /// Whether a single message is read that may be small enough to need no memory of the listings.
     may_be_small: bool,
     /// A page that is being read from a file.
-    reading: Option<WorkHandle<(Result<Page, ReadError>, PageCursor)>>,
+    reading: Option<WorkHandle<(Result<PageRead, ReadError>, PageCursor)>>,
     /// Records that were read and are not rendered.
     unrendered: Records,
     /// The rest of a long message's text, whose beginning was rendered.
@@ -236,14 +236,14 @@ impl MessageStream {
             };
             match page {
                 // Of a log in memory, where a page has no limit.
-                Ok(Page::Records(records))
+                Ok(PageRead::Records(records))
                     if self.may_be_small && records.bytes() > SMALL_BYTES_MAX => {}
-                Ok(Page::Records(records)) => {
+                Ok(PageRead::Records(records)) => {
                     self.longer_bytes = 0;
                     return Poll::Ready(Ok(records));
                 }
                 // Its memory must be waited for, and not while other memory is held.
-                Ok(Page::Longer(bytes)) => (self.held, self.longer_bytes) = (None, bytes),
+                Ok(PageRead::Longer(bytes)) => (self.held, self.longer_bytes) = (None, bytes),
                 Err(error) => return Poll::Ready(Err(error)),
             }
             self.may_be_small = false;

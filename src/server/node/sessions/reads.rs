@@ -7,7 +7,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use acklog_log::{LogReader, Page, ReadError};
+use acklog_log::{LogReader, PageRead, ReadError};
 use acklog_protocol::ReadOrder;
 use acklog_protocol::frame::{FRAME_BYTES_MAX, RUN_BYTES_MAX};
 use acklog_types::Unreadable;
@@ -128,8 +128,8 @@ impl PeerReads {
         memory: OwnedSemaphorePermit,
     ) -> Option<usize> {
         let records = match self.read_once(order, longest).await {
-            Ok(Page::Longer(longer)) => return Some(longer),
-            Ok(Page::Records(records)) => Ok(records),
+            Ok(PageRead::Longer(longer)) => return Some(longer),
+            Ok(PageRead::Records(records)) => Ok(records),
             Err(error) => Err(error),
         };
         let (taken, dealt_with) = oneshot::channel();
@@ -152,13 +152,15 @@ impl PeerReads {
         loop {
             let order = ReadOrder { from, until: range.end(), max_bytes: usize::MAX };
             match self.read_once(order, longest).await? {
-                Page::Records(records) if records.range() == range => return Ok((records, memory)),
+                PageRead::Records(records) if records.range() == range => {
+                    return Ok((records, memory));
+                }
                 // It was planned in memory, and now it lies in two files.
-                Page::Records(records) => {
+                PageRead::Records(records) => {
                     bytes.extend_from_slice(records.as_bytes());
                     from = records.range().end();
                 }
-                Page::Longer(longer) => {
+                PageRead::Longer(longer) => {
                     longest = longer;
                     drop(memory);
                     memory = self.memory_for(longest).await;
@@ -170,10 +172,10 @@ impl PeerReads {
         }
     }
 
-    async fn read_once(&self, order: ReadOrder, longest: usize) -> Result<Page, ReadError> {
+    async fn read_once(&self, order: ReadOrder, longest: usize) -> Result<PageRead, ReadError> {
         let ReadOrder { from, until, max_bytes } = order;
         if let Some(records) = self.log.read_in_memory(from, until, max_bytes) {
-            return Ok(Page::Records(records));
+            return Ok(PageRead::Records(records));
         }
         let read = move |log: &LogReader| log.read_run(from, until, max_bytes, longest);
         self.log.aside(read).await.unwrap_or_else(|no_thread| Err(no_thread.into()))

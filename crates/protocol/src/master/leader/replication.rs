@@ -112,7 +112,7 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Returns whether runs to a peer wait for an answer.
-    pub(in crate::master) fn awaits(&self, peer: MemberId) -> bool {
+    pub(in crate::master) fn has_runs_in_flight(&self, peer: MemberId) -> bool {
         self.replicas.get(peer).is_some_and(|replica| replica.runs_in_flight() > 0)
     }
 

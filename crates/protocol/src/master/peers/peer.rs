@@ -328,12 +328,12 @@ impl Peer {
 
     /// Returns whether a page is awaited from it.
     pub(in crate::master) fn owes_page(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.awaited_pages() > 0)
+        self.connection.as_ref().is_some_and(|connection| connection.pages_in_flight() > 0)
     }
 
     /// Returns what is awaited of pages, as of a response to this request.
-    pub(in crate::master) fn awaited_page(&self, request: RequestId) -> Option<AwaitedPage> {
-        self.connection.as_ref().map(|connection| connection.awaited_page(request))
+    pub(in crate::master) fn page_in_flight(&self, request: RequestId) -> Option<AwaitedPage> {
+        self.connection.as_ref().map(|connection| connection.page_in_flight(request))
     }
 
     /// Returns until when a page that did not come in time is likely on its way.

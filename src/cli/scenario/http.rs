@@ -1,5 +1,4 @@
-//! What a scenario asks of real nodes over HTTP, and how their answers are read. All of its
-//! requests are here.
+//! All HTTP requests of scenarios to real nodes, and the parsing of their answers.
 
 use std::time::Duration;
 
@@ -9,21 +8,22 @@ use acklog_api::{
 };
 use acklog_client::CallError;
 use acklog_sim::scenario::{
-    Answer, Append, MasterView, MemberView, NodeHealth, Receipt, SecondaryView, Shown,
+    AppendStep, MasterView, MemberView, NodeHealth, Reply, ReplyReceipt, SecondaryView, Shown,
+    WaitStep,
 };
-use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName, WriteConcern};
+use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName};
 use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 
 use crate::cli::NodeUrl;
-use crate::cli::client::Client;
+use crate::cli::client::ToolClient;
 
-/// How long a node may take to answer what it answers from memory. Longer: a node that hangs is
-/// noticed later. Shorter: one on a busy machine is taken for one that hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for an answer that a node gives from memory. Shorter: a busy machine is taken for a
+/// node that hangs. Longer: a node that hangs is noticed later.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends a message and waits for its answer.
-pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
+pub(super) async fn append(url: NodeUrl, append: &AppendStep) -> Reply {
     let request = match append.texts.as_slice() {
         [text] => AppendRequest::message(text.as_str()),
         texts => AppendRequest::batch(texts),
@@ -35,55 +35,50 @@ pub(super) async fn append(url: NodeUrl, append: &Append) -> Answer {
     };
     let body = match serde_json::to_string(&request) {
         Ok(body) => body,
-        Err(error) => return Answer::Lost(error.to_string()),
+        Err(error) => return Reply::Lost(error.to_string()),
     };
     let key = append.key.as_ref().map(IdempotencyKey::as_str);
-    answer(Client::new(url).call(Method::POST, paths::MESSAGES, key, body, None).await)
+    answer(ToolClient::new(url).call(Method::POST, paths::MESSAGES, key, body, None).await)
 }
 
 /// Waits for a message that is there.
-pub(super) async fn wait(
-    url: NodeUrl,
-    id: u64,
-    write_concern: Option<WriteConcern>,
-    timeout: Option<Duration>,
-) -> Answer {
-    let concern = write_concern.map(|concern| format!("{}={concern}", query::WRITE_CONCERN));
-    let timeout = timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
+pub(super) async fn wait(url: NodeUrl, wait: &WaitStep) -> Reply {
+    let concern = wait.write_concern.map(|concern| format!("{}={concern}", query::WRITE_CONCERN));
+    let timeout = wait.timeout.map(|timeout| format!("{}={}", query::TIMEOUT_MS, millis(timeout)));
     let query: Vec<_> = concern.into_iter().chain(timeout).collect();
-    let path = format!("{}?{}", paths::message(id), query.join("&"));
-    answer(Client::new(url).call(Method::GET, &path, None, "", None).await)
+    let path = format!("{}?{}", paths::message(wait.id), query.join("&"));
+    answer(ToolClient::new(url).call(Method::GET, &path, None, "", None).await)
 }
 
 /// Reads the answer to an append or to a wait: both report the id and who acked.
-fn answer(got: Result<acklog_client::Answer, CallError>) -> Answer {
+fn answer(got: Result<acklog_client::Answer, CallError>) -> Reply {
     let got = match got {
         Ok(got) => got,
-        Err(error) => return Answer::Lost(error.to_string()),
+        Err(error) => return Reply::Lost(error.to_string()),
     };
     if got.status.is_success() {
         return match got.parsed::<Appended>() {
             Ok(Appended { id, write_concern, acked_by, .. }) => {
-                Answer::Stored(Receipt { id, write_concern: nodes(write_concern), acked_by })
+                Reply::Stored(ReplyReceipt { id, write_concern: nodes(write_concern), acked_by })
             }
-            Err(error) => Answer::Lost(error.to_string()),
+            Err(error) => Reply::Lost(error.to_string()),
         };
     }
     let receipt = got.parsed::<Problem>().ok().and_then(|problem| {
-        Some(Receipt {
+        Some(ReplyReceipt {
             id: problem.id?,
             write_concern: nodes(problem.write_concern.unwrap_or_default()),
             acked_by: problem.acked_by.unwrap_or_default(),
         })
     });
     match receipt {
-        Some(receipt) if got.status == StatusCode::GATEWAY_TIMEOUT => Answer::TimedOut(receipt),
-        Some(receipt) => Answer::Unfinished(receipt, got.detail()),
-        None => Answer::Refused(got.detail()),
+        Some(receipt) if got.status == StatusCode::GATEWAY_TIMEOUT => Reply::TimedOut(receipt),
+        Some(receipt) => Reply::Unfinished(receipt, got.detail()),
+        None => Reply::Refused(got.detail()),
     }
 }
 
-/// Returns what a node shows.
+/// Reads the messages of a node.
 ///
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
@@ -94,7 +89,7 @@ pub(super) async fn messages(url: NodeUrl) -> anyhow::Result<Shown> {
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Reads messages from lines of JSON, as the tool prints them.
+/// Parses messages from lines of JSON, as the tool prints them.
 ///
 /// # Errors
 /// When a line is no message.
@@ -107,29 +102,31 @@ fn row(message: Message<'_>) -> (u64, String) {
     (message.id, message.message.into_owned())
 }
 
-/// Returns what a node tells about itself.
+/// Reads the health of a node.
 ///
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
 pub(super) async fn health(url: NodeUrl) -> anyhow::Result<NodeHealth> {
-    let mut client = Client::new(url);
-    let answer = client.call(Method::GET, paths::READY, None, "", Some(PATIENCE)).await?;
-    read_health(&answer.body, answer.status.is_success())
+    let mut client = ToolClient::new(url);
+    let answer = client.call(Method::GET, paths::READY, None, "", Some(ANSWER_TIMEOUT)).await?;
+    let mut health = read_health(&answer.body)?;
+    if let NodeHealth::Master(master) = &mut health {
+        master.ready = answer.status.is_success();
+    }
+    Ok(health)
 }
 
-/// Reads a node's health from JSON.
+/// Parses a node's health from JSON, which does not say whether the node is ready.
 ///
 /// # Errors
 /// When it is none.
-pub(super) fn read_health(json: &[u8], ready: bool) -> anyhow::Result<NodeHealth> {
+pub(super) fn read_health(json: &[u8]) -> anyhow::Result<NodeHealth> {
     let health = serde_json::from_slice(json).context("the answer is no node's health")?;
     let end = |end: Option<u64>| end.context("the answer names no log end");
     Ok(match health {
-        Health::Master(health) => NodeHealth::Master(MasterView {
-            end: end(health.log_end)?,
-            ready,
-            ..master_view(health)
-        }),
+        Health::Master(health) => {
+            NodeHealth::Master(MasterView { end: end(health.log_end)?, ..master_view(health) })
+        }
         Health::Secondary(SecondaryHealth { phase, log_end, buffered, .. }) => {
             NodeHealth::Secondary(SecondaryView {
                 phase: word(phase),
@@ -179,7 +176,7 @@ pub(super) async fn set_faults(url: NodeUrl, faults: &Faults) -> anyhow::Result<
     ask(url, Method::PUT, paths::FAULTS, body).await.map(drop)
 }
 
-/// Has a node close its connections to other nodes.
+/// Makes a node close its connections to other nodes.
 ///
 /// # Errors
 /// When the node refuses or cannot be reached.
@@ -187,13 +184,13 @@ pub(super) async fn drop_connections(url: NodeUrl) -> anyhow::Result<()> {
     ask(url, Method::POST, paths::FAULTS_DISCONNECT, String::new()).await.map(drop)
 }
 
-/// Has the master forget a secondary. Returns what it says.
+/// Makes the master forget a secondary. Returns its answer.
 ///
 /// # Errors
 /// When the master cannot be reached.
 pub(super) async fn forget(url: NodeUrl, name: &NodeName) -> anyhow::Result<String> {
-    let (mut client, path) = (Client::new(url), paths::secondary(name.as_str()));
-    let answer = client.call(Method::DELETE, &path, None, "", Some(PATIENCE)).await?;
+    let (mut client, path) = (ToolClient::new(url), paths::secondary(name.as_str()));
+    let answer = client.call(Method::DELETE, &path, None, "", Some(ANSWER_TIMEOUT)).await?;
     Ok(if answer.status.is_success() { "done".to_owned() } else { answer.detail() })
 }
 
@@ -203,14 +200,14 @@ async fn ask(
     path: &str,
     body: String,
 ) -> anyhow::Result<acklog_client::Answer> {
-    let answer = Client::new(url).call(method, path, None, body, Some(PATIENCE)).await?;
+    let answer = ToolClient::new(url).call(method, path, None, body, Some(ANSWER_TIMEOUT)).await?;
     match answer.status.is_success() {
         true => Ok(answer),
         false => bail!(answer.detail()),
     }
 }
 
-/// Returns a word of the contract as text; empty where it is missing.
+/// Returns a word of the HTTP contract as text; empty if it is missing.
 fn word<W: ToString>(word: Option<W>) -> String {
     word.map(|word| word.to_string()).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Senders that repeat a message, or a batch, under its key until it is acked, or that take the first refusal for an
-//! answer.
+//! Clients that repeat a message, or a batch, under its key until it is acked, or that stop at the
+//! first refusal.
 
 use std::env;
 use std::io;
@@ -18,26 +18,27 @@ use serde_json::json;
 use super::ledger::Ledger;
 use crate::support::{Answer, pause, try_begin, wait_until};
 
-/// Senders at once. The first two never ask for all three nodes, so that acks go on while a secondary is away.
-const SENDERS: u64 = 6;
+/// Number of clients at once. The first two never wait for all three nodes, so that acks continue
+/// while a secondary is away.
+const CLIENTS: u64 = 6;
 
 /// Longest text, or texts of a batch, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// Most messages of a batch: so many that it is longer than what is mostly written as one group.
+/// Most messages of a batch: so many that it is longer than most write groups.
 const MOST: usize = 2000;
 
-/// What a sender does when it gets no 201.
+/// Reaction of a client to a response other than 201.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Temper {
-    /// It asks again, with the same key, until it gets one.
+    /// It sends again, with the same key, until it gets one.
     Persistent,
-    /// It leaves.
+    /// It stops.
     Easy,
 }
 
-/// Senders at work.
-pub struct Senders {
+/// Clients at work.
+pub struct Clients {
     threads: Vec<JoinHandle<()>>,
     ledger: Arc<Ledger>,
 }
@@ -55,13 +56,13 @@ struct Sender {
 /// One message, or a batch.
 struct Request {
     texts: Vec<String>,
-    /// The messages' numbers in the ledger.
+    /// Numbers of the messages in the ledger.
     numbers: Range<u64>,
     key: String,
     write_concern: u64,
 }
 
-impl Senders {
+impl Clients {
     pub fn start(seed: u64, temper: Temper, master: SocketAddr, ledger: &Arc<Ledger>) -> Self {
         let longest =
             env::var("ACKLOG_CRASH_BYTES").map_or(LONGEST, |bytes| bytes.parse().unwrap());
@@ -71,18 +72,18 @@ impl Senders {
             let sender = Sender { number, temper, longest, master, rng, ledger };
             thread::spawn(move || sender.send())
         };
-        Self { threads: (0..SENDERS).map(start).collect(), ledger: Arc::clone(ledger) }
+        Self { threads: (0..CLIENTS).map(start).collect(), ledger: Arc::clone(ledger) }
     }
 
-    /// Has each sender end with the message that it has under way, and waits for that.
+    /// Lets each client finish the message that it has under way, and waits for that.
     pub fn stop(self) {
         self.ledger.stop();
         self.wait();
     }
 
-    /// Waits until all senders left.
+    /// Waits until all clients stopped.
     pub fn wait(self) {
-        wait_until("senders to end", || self.threads.iter().all(JoinHandle::is_finished));
+        wait_until("clients to end", || self.threads.iter().all(JoinHandle::is_finished));
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }
@@ -107,7 +108,7 @@ impl Sender {
 
     fn draw(&mut self, n: u64) -> Request {
         let most = if self.number < 2 { 2 } else { 3 };
-        // Long ones are rare: all that is acked is read and compared after each round.
+        // Long ones are rare: all acked messages are read and compared after each round.
         let count = match self.rng.random_range(0..1024) {
             0 => self.rng.random_range(2..=MOST),
             1..256 => self.rng.random_range(2..=8),
@@ -130,7 +131,7 @@ impl Sender {
         }
     }
 
-    /// Asks once. Notes what it is told.
+    /// Sends a request once and notes the response.
     fn is_acked(&mut self, request: &Request, is_first: bool) -> bool {
         self.ledger.wait_for_master();
         let timeout = Duration::from_millis(match self.temper {
@@ -172,7 +173,7 @@ impl Sender {
 }
 
 impl Request {
-    /// What an answer tells of the messages.
+    /// Converts a response to what it says of the messages.
     fn outcome(&self, answer: &Answer) -> AppendOutcome {
         let json = answer.json();
         let Some(id) = json["id"].as_u64() else {
@@ -195,7 +196,7 @@ impl Request {
         }
     }
 
-    /// An answer tells how many messages a batch has.
+    /// Checks that a response has the number of messages of a batch.
     fn hold_to_count(&self, answer: &Answer) {
         let count = Some(self.texts.len() as u64).filter(|&count| count > 1);
         assert_eq!(answer.json()["count"].as_u64(), count, "{answer:?}");

@@ -1,4 +1,4 @@
-//! A time limit for one request after the other, at the price of one timer.
+//! A timeout for one request after the other, at the cost of a single timer.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A time limit. Its timer is set anew only when it runs out, not for each request.
-pub(super) struct Patience {
+/// A timeout. Its timer is set again only when it has fired, not for each request.
+pub(super) struct RequestTimeout {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Patience {
+impl RequestTimeout {
     pub(super) fn new(limit: Duration) -> Self {
         Self { limit, timer: Box::pin(sleep(limit)) }
     }
 
-    /// What comes out of `work`, which began at `begin`; `None` where it takes longer than the limit.
+    /// Returns the result of `work`, which began at `begin`; `None` if it takes longer than the
+    /// timeout.
     pub(super) async fn within<F: Future>(&mut self, begin: Instant, work: F) -> Option<F::Output> {
         let deadline = begin + self.limit;
         let mut work = pin!(work);
@@ -29,7 +30,7 @@ impl Patience {
                     if Instant::now() >= deadline {
                         return None;
                     }
-                    // It was set for a request before this one.
+                    // The timer was set for an earlier request.
                     self.timer.as_mut().reset(deadline);
                 }
             }
@@ -45,18 +46,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_request_has_the_whole_time() {
-        let mut patience = Patience::new(Duration::from_secs(10));
+        let mut request_timeout = RequestTimeout::new(Duration::from_secs(10));
         for _ in 0..3 {
             let begin = Instant::now();
             let work = sleep(Duration::from_secs(9));
-            assert_eq!(patience.within(begin, work).await, Some(()));
+            assert_eq!(request_timeout.within(begin, work).await, Some(()));
             assert_eq!(begin.elapsed(), Duration::from_secs(9));
         }
         for _ in 0..2 {
             let begin = Instant::now();
-            assert_eq!(patience.within(begin, pending::<()>()).await, None);
+            assert_eq!(request_timeout.within(begin, pending::<()>()).await, None);
             assert_eq!(begin.elapsed(), Duration::from_secs(10));
         }
-        assert_eq!(patience.within(Instant::now(), ready(1)).await, Some(1));
+        assert_eq!(request_timeout.within(Instant::now(), ready(1)).await, Some(1));
     }
 }

@@ -1,14 +1,17 @@
-//! A timer that rings when it should. Tokio's own rounds up to the next millisecond, many times what a request takes.
+//! A timer of microsecond precision. Tokio's timer rounds up to the next millisecond, many times
+//! the latency of a request.
 
 use std::io;
 use std::time::Duration;
 
-/// Rings once each time that it is set.
+/// A timer that fires once for each wait.
 #[cfg(target_os = "linux")]
-pub(super) struct Alarm(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
+pub(super) struct PreciseTimer(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
 
 #[cfg(target_os = "linux")]
-impl Alarm {
+impl PreciseTimer {
+    /// Creates a timer.
+    ///
     /// # Errors
     /// When the system has no timer left.
     pub(super) fn new() -> io::Result<Self> {
@@ -20,14 +23,14 @@ impl Alarm {
         Ok(Self(registered))
     }
 
-    /// Waits that long.
+    /// Waits for this time.
     ///
     /// # Errors
     /// When the system takes the timer away.
-    pub(super) async fn ring_in(&mut self, wait: Duration) -> io::Result<()> {
+    pub(super) async fn wait(&mut self, wait: Duration) -> io::Result<()> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         if wait.is_zero() {
-            // A zero would turn the timer off. Others get their turn all the same.
+            // A zero would turn the timer off. Other tasks still get their turn.
             tokio::task::yield_now().await;
             return Ok(());
         }
@@ -35,29 +38,31 @@ impl Alarm {
         let it_value = Timespec { tv_sec, tv_nsec: wait.subsec_nanos().into() };
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
         timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::empty(), &once)?;
-        // Setting it forgets that it rang, so there is nothing to read.
+        // Setting the timer also clears its expiry count, so there is nothing to read.
         self.0.readable().await?.clear_ready();
         Ok(())
     }
 }
 
-/// Rings once each time that it is set: within a millisecond, where there is nothing better.
+/// A timer that fires once for each wait, up to a millisecond late: this system has no better one.
 #[cfg(not(target_os = "linux"))]
-pub(super) struct Alarm;
+pub(super) struct PreciseTimer;
 
 #[cfg(not(target_os = "linux"))]
-impl Alarm {
+impl PreciseTimer {
+    /// Creates a timer.
+    ///
     /// # Errors
-    /// Never here.
+    /// Never on this system.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
-    /// Waits that long.
+    /// Waits for this time.
     ///
     /// # Errors
-    /// Never here.
-    pub(super) async fn ring_in(&mut self, wait: Duration) -> io::Result<()> {
+    /// Never on this system.
+    pub(super) async fn wait(&mut self, wait: Duration) -> io::Result<()> {
         tokio::time::sleep(wait).await;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What is done to the nodes, step by step.
+//! The actions of a scenario on real nodes.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use acklog_types::NodeName;
 use anyhow::Context;
 
 use super::{JOINING, LOOKS_PAUSE, Live};
-use crate::cli::scenario::files;
-use crate::cli::scenario::nodes::{Launch, Nodes};
+use crate::cli::scenario::log_files;
+use crate::cli::scenario::nodes::{Launch, Nodes, PathState};
 
 impl<N: Nodes> Live<N> {
     /// Starts the master of a scenario that does not begin with a `cluster`.
@@ -29,7 +29,7 @@ impl<N: Nodes> Live<N> {
         self.with(async |nodes| nodes.start(&launch).await.with_context(|| node.to_string()))
     }
 
-    /// Kills those that run.
+    /// Kills those of the nodes that are running.
     pub(super) fn kill(&mut self, nodes: &[NodeName]) -> Result<(), Trouble> {
         let running = self.nodes.running();
         let nodes: Vec<_> = nodes.iter().filter(|node| running.contains(node)).cloned().collect();
@@ -41,11 +41,11 @@ impl<N: Nodes> Live<N> {
         &mut self,
         meanwhile: impl AsyncFnOnce(&mut N) -> anyhow::Result<()>,
     ) -> Result<(), Trouble> {
-        self.nodes.set_held(true);
+        self.nodes.set_all_paths(PathState::Cut);
         self.kill(&[master()])?;
         self.with(meanwhile)?;
         self.start(&master(), &master())?;
-        self.nodes.set_held(false);
+        self.nodes.set_all_paths(PathState::Open);
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl<N: Nodes> Live<N> {
         let folder = self.fresh_folder()?;
         self.with(async |nodes| {
             nodes.fetch(node, &folder).await?;
-            nodes.put(node, &files::change(&folder, what)?).await
+            nodes.put(node, &log_files::change(&folder, what)?).await
         })
     }
 

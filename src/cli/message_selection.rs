@@ -1,4 +1,4 @@
-//! Messages as lines, wherever they come from: which ones, and how they look.
+//! Selects messages by id and prints them as lines, for `messages` and `log dump`.
 
 use std::io::{self, Write};
 
@@ -6,9 +6,9 @@ use acklog_api::Message;
 use acklog_types::escaped;
 use clap::Args;
 
-/// Which messages are printed, and how.
+/// Which messages are printed, and in which format.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Selection {
+pub(super) struct MessageSelection {
     /// Id of the first message to print
     #[arg(long, env = "ACKLOG_FROM", value_name = "ID", default_value_t = 0)]
     #[arg(value_parser = whole_number)]
@@ -24,16 +24,16 @@ pub(super) struct Selection {
     json: bool,
 }
 
-impl Selection {
-    /// Where printing ends in a log that ends at `end`.
+impl MessageSelection {
+    /// Returns where printing ends in a log that ends at `end`.
     pub(super) fn until(&self, end: u64) -> u64 {
         self.limit.map_or(end, |limit| end.min(self.from.saturating_add(limit)))
     }
 
-    /// Prints one message: one line, whatever it holds.
+    /// Prints one message on one line, whatever it contains.
     ///
     /// # Errors
-    /// When nobody takes the line.
+    /// When the output is closed.
     pub(super) fn print(&self, message: &Message<'_>, out: &mut impl Write) -> io::Result<()> {
         if self.json {
             serde_json::to_writer(&mut *out, message)?;

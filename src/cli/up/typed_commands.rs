@@ -1,4 +1,4 @@
-//! What a person types while the cluster runs.
+//! Parses what a user types while the cluster runs.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rustix::stdio::stdin;
 use rustix::termios::tcgetpgrp;
 use tokio::sync::mpsc;
 
-/// What can be typed, in one line.
+/// Returns the commands that can be typed, in one line.
 pub(super) fn help(allow_faults: bool) -> String {
     let start = "Type a node's name to start it again after it died, \"kill NAME\" to kill it";
     match allow_faults {
@@ -19,79 +19,80 @@ pub(super) fn help(allow_faults: bool) -> String {
     }
 }
 
-/// Lines that were typed and not yet acted on. Nobody types ahead of this.
+/// Lines that can wait to be acted on: more than a user types ahead.
 const LINES_MAX: usize = 16;
 
-/// How slow `slow NAME` makes a node: slow enough to see, and shorter than the time after which a
-/// request is sent again.
+/// Store delay of `slow NAME`: long enough to see, and shorter than the time after which a request
+/// is sent again.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Pause between two looks whether the terminal is this program's again.
+/// Pause between two checks of whether this program is in the terminal's foreground.
 const FOREGROUND_POLL: Duration = Duration::from_millis(300);
 
 /// Bytes that are read at once. A terminal gives a line at most.
 const READ_BYTES: usize = 4096;
 
-/// What one line asks for.
+/// The request in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Typed {
+pub(super) enum TypedCommand {
     /// Start this node again.
     Start(usize),
     /// Kill this node.
     Kill(usize),
-    /// Have this node fail on purpose.
+    /// Inject a fault into this node.
     Fault(usize, Fault),
     /// Clear the faults of all nodes.
     Heal,
-    /// An empty line: nothing.
+    /// An empty line.
     Nothing,
-    /// Something that cannot be done, for this reason.
+    /// A command that cannot be carried out, for this reason.
     Unusable(String),
-    /// Anything else.
+    /// Any other line.
     Unknown,
 }
 
-/// How a node fails on purpose.
+/// A fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It takes this long to store messages.
     Slow(Duration),
     /// It neither reads nor writes frames.
     Pause,
-    /// Its connection is dropped, and no frame of it gets out.
+    /// Its connection is dropped, and none of its frames gets out.
     Cut,
 }
 
-/// Understands a line; nodes are given by their place among `names`.
-pub(super) fn understood<'a>(line: &str, names: impl IntoIterator<Item = &'a str>) -> Typed {
+/// Parses a line; nodes are given by their index in `names`.
+pub(super) fn parse<'a>(line: &str, names: impl IntoIterator<Item = &'a str>) -> TypedCommand {
     let words: Vec<_> = line.split_whitespace().collect();
     let mut names = names.into_iter();
     let mut place = |name: &str| names.position(|known| known == name);
-    let mut fault =
-        |name, fault| place(name).map_or(Typed::Unknown, |node| Typed::Fault(node, fault));
+    let mut fault = |name, fault| {
+        place(name).map_or(TypedCommand::Unknown, |node| TypedCommand::Fault(node, fault))
+    };
     match words.as_slice() {
-        [] => Typed::Nothing,
-        ["heal"] => Typed::Heal,
+        [] => TypedCommand::Nothing,
+        ["heal"] => TypedCommand::Heal,
         ["slow", name] => fault(name, Fault::Slow(SLOW)),
         ["slow", name, delay] => match parse_duration_with_unit(delay) {
             Ok(delay) => fault(name, Fault::Slow(delay)),
-            Err(error) => Typed::Unusable(error.to_string()),
+            Err(error) => TypedCommand::Unusable(error.to_string()),
         },
         ["pause", name] => fault(name, Fault::Pause),
         ["cut", name] => fault(name, Fault::Cut),
-        ["kill", name] => place(name).map_or(Typed::Unknown, Typed::Kill),
-        [name] => place(name).map_or(Typed::Unknown, Typed::Start),
-        _ => Typed::Unknown,
+        ["kill", name] => place(name).map_or(TypedCommand::Unknown, TypedCommand::Kill),
+        [name] => place(name).map_or(TypedCommand::Unknown, TypedCommand::Start),
+        _ => TypedCommand::Unknown,
     }
 }
 
-/// The lines of standard input; closed at its end.
+/// Returns the lines of standard input; the channel closes at its end.
 ///
-/// They are read on a thread of their own: a read from a terminal cannot be given up, and the
-/// end of the program must not wait for it.
+/// A thread of its own reads them: a read from a terminal cannot be cancelled, and the end of the
+/// program must not wait for it.
 pub(super) fn lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(LINES_MAX);
-    // Without a thread nobody can type, and the cluster runs.
+    // Without a thread nothing can be typed, and the cluster runs all the same.
     let _ = std::thread::Builder::new().name("typing".to_owned()).spawn(move || {
         let mut typed = Vec::new();
         while let Ok(true) = read_more(&mut typed) {
@@ -106,10 +107,10 @@ pub(super) fn lines() -> mpsc::Receiver<String> {
     receiver
 }
 
-/// Reads what is there; false at the end of input.
+/// Reads what is available; returns `false` at the end of input.
 ///
-/// A read from a terminal whose foreground this program is not in would stop the program (`up &` in a
-/// shell). So it reads only what is there, and only while it is in the foreground.
+/// A read from a terminal while this program is in the background would stop the program (`up &` in
+/// a shell). So it reads only what is available, and only in the foreground.
 fn read_more(typed: &mut Vec<u8>) -> io::Result<bool> {
     let mut buffer = [0; READ_BYTES];
     let pause = Timespec { tv_sec: 0, tv_nsec: i64::from(FOREGROUND_POLL.subsec_nanos()) };
@@ -142,27 +143,27 @@ mod tests {
 
     #[test]
     fn a_name_starts_and_kill_kills() {
-        let understood = |line| understood(line, ["master", "bonnie"]);
-        assert_eq!(understood(" bonnie "), Typed::Start(1));
-        assert_eq!(understood("kill master"), Typed::Kill(0));
-        assert_eq!(understood(""), Typed::Nothing);
+        let parse = |line| parse(line, ["master", "bonnie"]);
+        assert_eq!(parse(" bonnie "), TypedCommand::Start(1));
+        assert_eq!(parse("kill master"), TypedCommand::Kill(0));
+        assert_eq!(parse(""), TypedCommand::Nothing);
         let unknown =
             ["clyde", "kill", "kill clyde", "kill bonnie now", "quit", "slow", "cut clyde"];
         for unknown in unknown.into_iter().chain(["heal bonnie", "pause"]) {
-            assert_eq!(understood(unknown), Typed::Unknown, "{unknown}");
+            assert_eq!(parse(unknown), TypedCommand::Unknown, "{unknown}");
         }
     }
 
     #[test]
     fn faults_can_be_typed() {
-        let understood = |line| understood(line, ["master", "bonnie"]);
-        assert_eq!(understood("slow bonnie"), Typed::Fault(1, Fault::Slow(SLOW)));
+        let parse = |line| parse(line, ["master", "bonnie"]);
+        assert_eq!(parse("slow bonnie"), TypedCommand::Fault(1, Fault::Slow(SLOW)));
         let slow = Fault::Slow(Duration::from_millis(1500));
-        assert_eq!(understood("slow bonnie 1.5s"), Typed::Fault(1, slow));
-        assert_eq!(understood("pause bonnie"), Typed::Fault(1, Fault::Pause));
-        assert_eq!(understood("cut master"), Typed::Fault(0, Fault::Cut));
-        assert_eq!(understood("heal"), Typed::Heal);
-        let Typed::Unusable(why) = understood("slow bonnie 2") else { panic!("2 of what?") };
+        assert_eq!(parse("slow bonnie 1.5s"), TypedCommand::Fault(1, slow));
+        assert_eq!(parse("pause bonnie"), TypedCommand::Fault(1, Fault::Pause));
+        assert_eq!(parse("cut master"), TypedCommand::Fault(0, Fault::Cut));
+        assert_eq!(parse("heal"), TypedCommand::Heal);
+        let TypedCommand::Unusable(why) = parse("slow bonnie 2") else { panic!("2 of what?") };
         assert!(why.contains("write 2s for seconds"), "{why}");
     }
 }

@@ -1,4 +1,4 @@
-//! What senders and watchers share: the history and the counts.
+//! The state of a run that clients and watchers share: the history and the counts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -10,111 +10,112 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::mix::{Asked, Mix};
-use super::texts::Texts;
+use super::mix::{LoadMix, RequestSpec};
+use super::texts::NumberedTexts;
 use crate::cli::NodeUrl;
 
-/// Places of the log from before the run that are read. Few, so that a check of a long log takes no longer than one
-/// of an empty log.
+/// Places at which the log from before the run is read. Few, so that a check of a long log takes no
+/// longer than one of an empty log.
 const OLD_PLACES: u64 = 8;
 
-/// Messages that are read at each of them.
+/// Messages that are read at each of these places.
 pub(super) const OLD_PLACE_MESSAGES: u64 = 100;
 
-/// Keys that are remembered, to be tried once more after a restart.
+/// Keys that are kept, to be sent once more after a restart.
 const KEYS_KEPT: usize = 100;
 
-/// Stands for no end of sending while nodes are restarted: longer than that takes.
+/// Time by which sending goes on while nodes are restarted: longer than any restart.
 const HOLD: Duration = Duration::from_secs(24 * 3600);
 
-/// How often it is looked at whether sending is over.
-const LOOK: Duration = Duration::from_millis(100);
+/// Time between two looks at whether sending is over.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A node that is checked.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct CheckedNode {
     pub(super) url: NodeUrl,
     pub(super) name: String,
-    /// Where its log ended when the run began.
+    /// End of its log when the run began.
     pub(super) end: u64,
 }
 
 /// The nodes that are checked.
-pub(super) struct Introduced {
+pub(super) struct CheckedCluster {
     /// The master comes first.
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<CheckedNode>,
     pub(super) cluster_size: u64,
-    /// Those that cannot be reached, where that is allowed: in words.
+    /// Reasons for leaving out nodes that cannot be reached, where that is allowed.
     pub(super) down: Vec<String>,
 }
 
-/// What was asked of a node's list.
+/// Counts of the reads of one node's list.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Reads {
+pub(super) struct ReadCounts {
     pub(super) reads: u64,
     pub(super) messages: u64,
-    /// Reads without a whole answer.
+    /// Reads that did not get a complete answer.
     pub(super) failed: u64,
 }
 
-/// What was tried beside sending and listing messages.
+/// Counts of requests other than sending and listing messages.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Tried {
-    /// Messages that were sent once more under their key.
+pub(super) struct TriedCounts {
+    /// Messages that were sent again under their own key.
     pub(super) repeats: u64,
-    /// Messages that were sent under another one's key.
+    /// Messages that were sent under the key of another message.
     pub(super) reused_keys: u64,
-    /// Waits for a message that was there.
+    /// Waits for a stored message.
     pub(super) waits: u64,
     /// Requests that must be refused.
     pub(super) bad_requests: u64,
-    /// Messages that were asked for one by one.
+    /// Messages that were read one by one.
     pub(super) lookups: u64,
-    /// Keys that were sent once more after a restart.
+    /// Keys that were sent again after a restart.
     pub(super) after_restart: u64,
 }
 
-/// Messages that have their ids, and a key.
+/// Messages with a key that have their ids.
 #[derive(Clone, Debug)]
-pub(super) struct Keyed {
+pub(super) struct KeyedRequest {
     pub(super) key: String,
     pub(super) numbers: Range<u64>,
-    pub(super) asked: Asked,
+    pub(super) spec: RequestSpec,
 }
 
-/// What changes during a run.
-pub(super) struct State {
+/// The state that changes during a run.
+pub(super) struct CheckState {
     pub(super) history: History,
-    /// When sending ends.
+    /// Time at which sending ends.
     until: Instant,
-    /// Until when nodes may be starting anew, or were.
+    /// Time until which nodes may be restarting, or were.
     restart_until: Option<Instant>,
-    /// How many were sent; a batch is one.
+    /// Requests that were sent; a batch is one.
     pub(super) requests: u64,
-    /// How often each kind of request, by its number in the mix, got each status; 0: no answer.
+    /// Number of answers by kind of request (its number in the mix) and status; status 0: no
+    /// answer.
     pub(super) answers: BTreeMap<(usize, u16), u64>,
-    pub(super) tried: Tried,
-    /// What the last refusal said.
+    pub(super) tried: TriedCounts,
+    /// Detail of the last refusal.
     pub(super) refusal: Option<String>,
-    pub(super) reads: Vec<Reads>,
-    /// Each node's end when the load was over.
+    pub(super) reads: Vec<ReadCounts>,
+    /// Each node's log end when the load was over.
     pub(super) load_ends: Vec<u64>,
     pub(super) disconnects: u64,
     /// The last keys whose messages have ids.
-    keyed: VecDeque<Keyed>,
-    /// Turns that were given to senders: one a message.
-    turns: u64,
+    keyed: VecDeque<KeyedRequest>,
+    /// Messages that clients were allowed to send so far.
+    allowed_messages: u64,
 }
 
-impl State {
-    /// Hands out the keys that are remembered.
-    pub(super) fn take_keys(&mut self) -> Vec<Keyed> {
+impl CheckState {
+    /// Takes all keys that are kept.
+    pub(super) fn take_keys(&mut self) -> Vec<KeyedRequest> {
         self.keyed.drain(..).collect()
     }
 
-    /// Remembers a key for a while.
-    pub(super) fn keep_key(&mut self, keyed: Keyed) {
+    /// Keeps a key; the oldest one is dropped when there are too many.
+    pub(super) fn keep_key(&mut self, keyed: KeyedRequest) {
         if self.keyed.len() == KEYS_KEPT {
             self.keyed.pop_front();
         }
@@ -122,61 +123,61 @@ impl State {
     }
 }
 
-/// How much is sent.
+/// The load of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Load {
-    pub(super) mix: Mix,
+pub(super) struct CheckLoad {
+    pub(super) mix: LoadMix,
     pub(super) begin: Instant,
-    /// Most messages altogether, and most a second.
+    /// Most messages in all, and most per second.
     pub(super) messages_max: u64,
     pub(super) rate: Option<u32>,
-    /// Whether nothing is asked for but to take messages and to show lists of them.
+    /// Whether nodes are only asked to take messages and to list them.
     pub(super) is_basic: bool,
 }
 
 /// A run of the check.
-pub(super) struct Shared {
+pub(super) struct CheckRun {
     /// The master is the first.
-    nodes: Vec<Node>,
-    pub(super) load: Load,
-    /// Begins the keys of this run.
+    nodes: Vec<CheckedNode>,
+    pub(super) load: CheckLoad,
+    /// Prefix of the keys of this run.
     pub(super) key_prefix: String,
-    /// Where the log from before the run is read.
+    /// Places at which the log from before the run is read.
     pub(super) old_places: Vec<u64>,
-    /// The load is over, whatever is left of its time.
+    /// Cancelled when the load is over, even if time is left.
     stop: CancellationToken,
-    state: Mutex<State>,
+    state: Mutex<CheckState>,
 }
 
-impl Shared {
-    /// A run that has not begun. The first node is the master.
+impl CheckRun {
+    /// Creates a run that has not begun. The first node is the master.
     ///
     /// # Panics
     /// When there is no node.
-    pub(super) fn new(nodes: Vec<Node>, load: Load, until: Instant) -> Self {
+    pub(super) fn new(nodes: Vec<CheckedNode>, load: CheckLoad, until: Instant) -> Self {
         // Another word each time: the log may hold messages of an earlier run.
         let word = format!("{:08x}", rand::random::<u32>());
         let base = nodes.first().expect("a cluster has a master").end;
         let names = nodes.iter().map(|node| (node.name.clone(), node.end));
-        let texts = Texts::new(format!("check {word} "));
+        let texts = NumberedTexts::new(format!("check {word} "));
         let history = match load.is_basic {
             true => History::of_cluster(Box::new(texts.plain()), names, base)
                 .with_claims(load.mix.cluster_size),
             false => History::of_cluster(Box::new(texts), names, base),
         };
-        let state = State {
+        let state = CheckState {
             history,
             until,
             restart_until: None,
             requests: 0,
             answers: BTreeMap::new(),
-            tried: Tried::default(),
+            tried: TriedCounts::default(),
             refusal: None,
-            reads: vec![Reads::default(); nodes.len()],
+            reads: vec![ReadCounts::default(); nodes.len()],
             load_ends: Vec::new(),
             disconnects: 0,
             keyed: VecDeque::new(),
-            turns: 0,
+            allowed_messages: 0,
         };
         Self {
             nodes,
@@ -188,28 +189,28 @@ impl Shared {
         }
     }
 
-    pub(super) fn nodes(&self) -> &[Node] {
+    pub(super) fn nodes(&self) -> &[CheckedNode] {
         &self.nodes
     }
 
-    pub(super) fn master(&self) -> &Node {
+    pub(super) fn master(&self) -> &CheckedNode {
         self.nodes.first().expect("a cluster has a master")
     }
 
-    /// When the sender that asks may send so many messages, where there is a rate to keep.
-    pub(super) fn turn(&self, messages: u64) -> Option<Instant> {
+    /// Returns when the calling client may send this many messages; `None` without a rate to keep.
+    pub(super) fn send_time(&self, messages: u64) -> Option<Instant> {
         let rate = self.load.rate?;
-        let turns = &mut self.lock().turns;
-        *turns += messages;
-        Some(self.load.begin + Duration::from_secs(*turns) / rate)
+        let allowed_messages = &mut self.lock().allowed_messages;
+        *allowed_messages += messages;
+        Some(self.load.begin + Duration::from_secs(*allowed_messages) / rate)
     }
 
-    /// When sending ends, as far as is known.
+    /// Returns when sending ends, as far as is known.
     pub(super) fn until(&self) -> Instant {
         self.lock().until
     }
 
-    /// Whether sending is over.
+    /// Returns whether sending is over.
     pub(super) fn is_over(&self) -> bool {
         self.stop.is_cancelled() || Instant::now() >= self.until()
     }
@@ -217,8 +218,8 @@ impl Shared {
     /// Waits until sending is over.
     pub(super) async fn until_over(&self) {
         while !self.is_over() {
-            // Its end can be moved to and fro meanwhile.
-            let next = self.until().min(Instant::now() + LOOK);
+            // The end of sending can move in the meantime.
+            let next = self.until().min(Instant::now() + POLL_INTERVAL);
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = sleep_until(next) => {}
@@ -226,7 +227,7 @@ impl Shared {
         }
     }
 
-    /// Whether half of the time has passed, or half of the messages were sent.
+    /// Returns whether half of the time has passed, or half of the messages were sent.
     pub(super) fn is_half_over(&self) -> bool {
         let state = self.lock();
         let now = Instant::now();
@@ -236,7 +237,8 @@ impl Shared {
             || now.duration_since(self.load.begin) >= state.until.duration_since(now)
     }
 
-    /// Lets sending go on until [`Shared::resume`], while nodes are restarted; returns what was left of its time.
+    /// Lets sending go on until [`CheckRun::resume`], while nodes are restarted; returns the time
+    /// that was left.
     pub(super) fn hold(&self) -> Duration {
         let (now, mut state) = (Instant::now(), self.lock());
         let left = state.until.duration_since(now);
@@ -245,13 +247,13 @@ impl Shared {
         left
     }
 
-    /// Lets sending end after so much time.
+    /// Lets sending end after this time.
     pub(super) fn resume(&self, left: Duration) {
         let (now, mut state) = (Instant::now(), self.lock());
         (state.until, state.restart_until) = (now + left, Some(now));
     }
 
-    /// Whether nodes were restarted at some time behind this one.
+    /// Returns whether nodes were restarted after this time.
     pub(super) fn is_restarted_since(&self, begin: Instant) -> bool {
         self.lock().restart_until.is_some_and(|until| until >= begin)
     }
@@ -261,13 +263,13 @@ impl Shared {
         self.stop.cancel();
     }
 
-    /// Held for a moment only, never across an `await`.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    /// Locks the state. Held for a moment only, never across an `await`.
+    pub(super) fn lock(&self) -> MutexGuard<'_, CheckState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where a log is read that ended at `base`: just below that, and here and there.
+/// Returns where to read a log that ended at `base`: just below the end, and at even distances.
 fn old_places(base: u64) -> Vec<u64> {
     let last = base.saturating_sub(OLD_PLACE_MESSAGES);
     let mut places: Vec<u64> = (0..OLD_PLACES).map(|n| last / OLD_PLACES * n).collect();

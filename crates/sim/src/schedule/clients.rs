@@ -1,4 +1,4 @@
-//! What senders do in a random life: send, send again, and wait again.
+//! Clients of a random schedule: they send, send again, and wait again.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Schedule;
 
-/// A batch with a key, as its sender knows it.
+/// A batch with its key, as the client knows it that sent it.
 #[derive(Clone, Debug)]
 pub(super) struct Keyed {
     key: IdempotencyKey,
     batch: Batch,
 }
 
-/// Now and then a delay of this range.
+/// Returns a delay of this range in a quarter of all draws.
 pub(super) fn sometimes(rng: &mut ChaCha8Rng, range: &str) -> Option<DelayRange> {
     rng.random_bool(0.25).then(|| range.parse().expect("a range"))
 }
 
-/// Bytes a second, on a network that is slow: a long message takes some seconds, and all that a
-/// schedule sends no longer than it may take to converge.
+/// Draws a bandwidth in bytes per second if the network is slow: a long message takes some seconds,
+/// and all messages of a schedule no longer than it may take to converge.
 pub(super) fn some_rate(rng: &mut ChaCha8Rng, is_slow: bool) -> Option<u64> {
     is_slow.then(|| rng.random_range(20_000..200_000))
 }
@@ -51,7 +51,8 @@ impl Schedule {
         }
     }
 
-    /// A sender that does not know what became of its message sends it again, under its key; or one waits again.
+    /// Sends a message again under its key, as a client does that got no response; or waits again
+    /// for a stored message.
     pub(super) fn send_again(&mut self) {
         self.resume_master();
         let wait = Wait { write_concern: None, timeout: self.some_timeout() };
@@ -65,12 +66,12 @@ impl Schedule {
             self.send(&batch, Some(&key), wait);
             let other = self.cluster.send(&"another text".into(), Some(&key), wait);
             let is_refused = matches!(other, Err(Refusal::KeyReused { .. }));
-            // Where the first message never got in, this one has its key now.
+            // If the first message was never stored, this one has its key now.
             self.keyed.retain(|keyed| is_refused || keyed.key != key);
         }
     }
 
-    /// Mostly a single message, sometimes several that share one fate.
+    /// Draws a batch: mostly a single message, sometimes several.
     fn some_batch(&mut self) -> Batch {
         let messages = if self.rng.random_bool(0.2) { self.rng.random_range(2..=9) } else { 1 };
         let mut batch = Batch::new(self.some_text());
@@ -82,14 +83,15 @@ impl Schedule {
 
     fn some_text(&mut self) -> String {
         self.sent += 1;
-        // Now and then one so large that runs are cut and windows fill, or that takes its time on a slow line.
+        // Now and then a text so long that batches of appends are cut and windows fill, or that
+        // takes its time on a slow line.
         let (share, longest) = if self.is_slow { (0.1, 100_000) } else { (0.02, 300_000) };
         let filler = if self.rng.random_bool(share) { longest } else { 10 };
         format!("m{} {}", self.sent, "x".repeat(self.rng.random_range(0..filler)))
     }
 
     fn send(&mut self, batch: &Batch, key: Option<&IdempotencyKey>, wait: Wait) {
-        // Whether a refusal has a reason is judged where the master refuses.
+        // The cluster judges whether a refusal has a reason.
         self.waiters.extend(self.cluster.send(batch, key, wait).map(|(waiter, _)| waiter));
     }
 

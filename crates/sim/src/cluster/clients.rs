@@ -1,9 +1,17 @@
-//! What clients ask of the simulated master, and what it answers.
+//! Requests of clients to the simulated master, and its responses.
 
-use acklog_protocol::{Admission, AppendRequest, FirstUse, Wait};
-use acklog_types::{Batch, IdempotencyKey, KeyHash, UnreadBatch, record_bytes};
+use std::time::Duration;
 
-use super::*;
+use acklog_judge::AckWait;
+use acklog_protocol::{
+    Admission, AppendRequest, FirstUse, ForgetError, Input, LeaderInput, Outcome, Refusal, Wait,
+};
+use acklog_types::{
+    Batch, IdempotencyKey, KeyHash, MessageId, NodeName, UnreadBatch, WaiterId, WriteConcern,
+    record_bytes,
+};
+
+use super::Cluster;
 
 impl Cluster {
     /// Sends a message to the master.
@@ -36,7 +44,7 @@ impl Cluster {
             bytes: record_bytes(key, batch),
         };
         let (now, wanted, before) = (self.instant(), self.wanted(wait), self.master_health());
-        let waiter = WaiterId::new(self.next_number + 1);
+        let waiter = WaiterId::new(self.client_numbers.next());
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         let mut admitted = master.machine.get_mut().append(now, waiter, request);
         let mut replays = None;
@@ -48,30 +56,32 @@ impl Cluster {
             replays = Some(first).filter(|_| found != Ok(FirstUse::OtherKey));
             admitted = master.machine.get_mut().key_compared(now, waiter, found);
         }
-        // A sender whose key tells that nothing is to be stored has no number.
-        if !matches!(admitted, Err(Refusal::KeyReused { .. } | Refusal::KeyUnreadable { .. })) {
-            self.number();
-        }
         match admitted.inspect_err(|refusal| self.judge_refusal(wanted, key, refusal))? {
             Admission::Append(id) => {
                 before.iter().for_each(|before| self.judge_taken(wanted, before));
-                self.store(waiter, self.sent(id, wanted, wait), batch, key);
+                self.store(waiter, self.ack_wait(id, wanted, wait), batch, key);
                 Ok((waiter, id))
             }
             Admission::Compare(_) | Admission::Waits => {
                 let first = replays.expect("it waits for the batch that has its key");
-                self.waits(waiter, self.sent(first, wanted, wait), "sent before, as");
+                self.waits(waiter, self.ack_wait(first, wanted, wait), "sent before, as");
                 Ok((waiter, first))
             }
         }
     }
 
-    /// Puts a batch that the master took into its log.
-    fn store(&mut self, waiter: WaiterId, sent: Sent, batch: &Batch, key: Option<&IdempotencyKey>) {
+    /// Appends to the log of the master a batch that it admitted.
+    fn store(
+        &mut self,
+        waiter: WaiterId,
+        wait: AckWait,
+        batch: &Batch,
+        key: Option<&IdempotencyKey>,
+    ) {
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        let id = sent.id;
-        assert_eq!(master.log.writer.append(self.now.as_millis() as u64, key, batch), id);
-        self.checker.accepted(waiter, sent, batch, key);
+        let id = master.log.writer.append(self.now.as_millis() as u64, key, batch);
+        assert_eq!(id.get(), wait.id);
+        self.checker.accepted(waiter, wait, batch, key);
         for (at, text) in batch.iter().enumerate() {
             let (text, id) = (shortened(text), id.get() + at as u64);
             self.note(&format!("sender {waiter}: {text} becomes id={id}"));
@@ -80,43 +90,42 @@ impl Cluster {
         self.drain(None);
     }
 
-    /// Waits for a message that is there already.
+    /// Waits for a stored message.
     ///
     /// # Errors
     /// When the master refuses that.
     pub fn wait(&mut self, id: MessageId, wait: Wait) -> Result<WaiterId, Refusal> {
-        let waiter = WaiterId::new(self.number());
+        let waiter = WaiterId::new(self.client_numbers.next());
         let (now, wanted) = (self.instant(), self.wanted(wait));
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         let joined = master.machine.get_mut().join(now, waiter, id, wait);
         joined.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
-        self.waits(waiter, self.sent(id, wanted, wait), "waits again for");
+        self.waits(waiter, self.ack_wait(id, wanted, wait), "waits again for");
         Ok(waiter)
     }
 
-    /// A sender waits for a message that is there.
-    fn waits(&mut self, waiter: WaiterId, sent: Sent, why: &str) {
-        self.checker.joined(waiter, sent);
-        self.note(&format!("sender {waiter}: {why} id={}", sent.id));
+    /// Notes that a client waits for a stored message.
+    fn waits(&mut self, waiter: WaiterId, wait: AckWait, why: &str) {
+        self.checker.joined(waiter, wait);
+        self.note(&format!("sender {waiter}: {why} id={}", wait.id));
         self.drain(None);
     }
 
-    fn sent(&self, id: MessageId, wanted: u64, wait: Wait) -> Sent {
-        let wanted = u16::try_from(wanted).expect("no cluster has more nodes");
-        Sent { id, wanted, since: self.now, timeout: wait.timeout }
+    fn ack_wait(&self, id: MessageId, nodes: u64, wait: Wait) -> AckWait {
+        AckWait { id: id.get(), nodes, since: self.now, timeout: wait.timeout }
     }
 
-    /// A sender hangs up.
+    /// Cancels a wait: its client hung up.
     pub fn cancel(&mut self, waiter: WaiterId) {
         self.checker.canceled(waiter);
-        self.tell_master(LeaderInput::Cancel(waiter).into());
+        self.step_master(LeaderInput::Cancel(waiter).into());
         self.drain(None);
     }
 
-    /// Asks the master to forget a secondary.
+    /// Makes the master forget a secondary.
     ///
     /// # Errors
-    /// As the master's.
+    /// When the master refuses that, with its reason.
     pub fn forget(&mut self, name: &NodeName) -> Result<(), ForgetError> {
         let before = self.master_health();
         let forgotten = match &mut self.master {
@@ -130,26 +139,27 @@ impl Cluster {
         forgotten
     }
 
-    /// Lets the master stop: it answers everybody whose message is durable, the others when theirs are.
+    /// Begins the stop of the master: it answers clients as soon as their messages are durable.
     pub fn shut_down_master(&mut self) {
         self.stop_master(Input::Shutdown);
     }
 
-    /// Lets the master stop now: it answers everybody.
+    /// Ends the stop of the master: it answers all clients at once.
     pub fn give_up_master(&mut self) {
         self.stop_master(LeaderInput::GiveUp.into());
     }
 
     fn stop_master(&mut self, input: Input<LeaderInput>) {
         self.stopping = true;
-        self.tell_master(input);
+        self.step_master(input);
         self.drain(None);
     }
 
-    /// A sender is answered.
+    /// Checks the response to a client, and keeps it for [`Cluster::take_answers`] if that was
+    /// asked for.
     ///
     /// # Panics
-    /// When the answer is not true.
+    /// When the response is not true.
     pub(super) fn release(&mut self, waiter: WaiterId, outcome: &Outcome) {
         self.look();
         self.note_positions();
@@ -170,9 +180,9 @@ impl Cluster {
         let is_judged =
             |name: &&NodeName| **name != self.master_name && !self.positions.is_liar(name);
         for name in receipt.acked_by.iter().filter(is_judged) {
-            let told = self.positions.of(name);
-            let has_told = told.is_some_and(|told| receipt.id.end() <= told);
-            assert!(has_told, "{name} told {told:?}: {receipt:?}");
+            let reported = self.positions.of(name);
+            let has_acked = reported.is_some_and(|end| receipt.id.end() <= end);
+            assert!(has_acked, "{name} reported {reported:?}: {receipt:?}");
         }
         let nodes: Vec<_> = receipt.acked_by.iter().map(NodeName::as_str).collect();
         let (id, w, nodes) = (receipt.id, receipt.write_concern, nodes.join(", "));
@@ -182,7 +192,7 @@ impl Cluster {
     }
 }
 
-/// A text as a trace shows it: the beginning of a long one, and its length.
+/// Shortens a text for a trace: the beginning of a long one, and its length.
 fn shortened(text: &str) -> String {
     const CHARS_MAX: usize = 40;
     match text.char_indices().nth(CHARS_MAX) {

@@ -1,5 +1,7 @@
-//! When a request is due. In an open loop a schedule says so, whatever became of the requests before: whoever comes
-//! late to a request counts from when it was due, so that a server that stalls cannot hide it.
+//! The times at which requests are sent. In an open loop a schedule decides, whatever became of
+//! earlier requests: a request that is sent late counts from the time at which it was due, so that
+//! a stall of the server shows in full. In a closed loop it would hide behind the requests that
+//! were never sent (coordinated omission).
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,48 +10,48 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
+use super::precise_timer::PreciseTimer;
 
 const PICOS_PER_SECOND: f64 = 1e12;
 const PICOS_PER_NANO: u128 = 1000;
 
-/// When requests are sent.
+/// The arrival of requests: closed loop or open loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
-    /// Each client sends its next request when it has the answer to the one before.
+pub enum LoadModel {
+    /// A closed loop: each client sends its next request when the one before is answered.
     Closed,
-    /// Requests are due at even distances, whether or not the ones before were answered.
+    /// An open loop: requests are due at even intervals, answered or not.
     Open {
-        /// Requests a second, all clients together.
+        /// Requests per second, of all clients together.
         per_second: f64,
     },
 }
 
-/// The requests of one thread: numbers from 0 on, each with the time at which it is due.
+/// The requests of one thread: numbered from 0, each with the time at which it is due.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Schedule {
+pub(super) struct SendSchedule {
     // In picoseconds, so that no rate drifts.
     first: u128,
     interval: u128,
 }
 
-impl Schedule {
-    /// The share of one thread out of `threads`, which take turns.
+impl SendSchedule {
+    /// Creates the schedule of one thread out of `threads`, which take turns.
     pub(super) fn share(per_second: f64, thread: usize, threads: usize) -> Self {
-        // Rounded up: what is due at the very end must not come before it.
+        // Rounded up: a request that is due at the very end must not become due before it.
         let interval = ((PICOS_PER_SECOND / per_second).ceil() as u128).max(1);
         Self { first: interval * thread as u128, interval: interval * threads as u128 }
     }
 
-    /// When a request is due, counted from the beginning.
+    /// Returns when a request is due, counted from the beginning.
     pub(super) fn due(&self, number: u64) -> Duration {
         let nanos = (self.first + self.interval * u128::from(number)) / PICOS_PER_NANO;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// How many requests have been due, so long after the beginning.
+    /// Returns the number of requests that are due within this time from the beginning.
     pub(super) fn due_by(&self, elapsed: Duration) -> u64 {
-        // All of this nanosecond: `due` rounds down to it.
+        // To the end of this nanosecond: `due` rounds down to it.
         let picos = elapsed.as_nanos() * PICOS_PER_NANO + (PICOS_PER_NANO - 1);
         match picos.checked_sub(self.first) {
             Some(since) => u64::try_from(since / self.interval + 1).unwrap_or(u64::MAX),
@@ -58,33 +60,33 @@ impl Schedule {
     }
 }
 
-/// A client may send.
+/// The permission to send one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn {
-    /// When the request was due.
+pub(super) struct SendSlot {
+    /// Time at which the request was due.
     pub(super) due: Instant,
     pub(super) now: Instant,
 }
 
-/// Gives clients of one thread their turns.
-pub(super) struct Turns {
+/// Gives the clients of one thread permission to send.
+pub(super) struct SendSlots {
     begin: Instant,
     until: Instant,
     is_ended: AtomicBool,
-    open: Option<Open>,
+    open: Option<OpenLoop>,
 }
 
-struct Open {
-    schedule: Schedule,
-    /// Requests that are due and not taken.
+struct OpenLoop {
+    schedule: SendSchedule,
+    /// Requests that are due and not taken by a client.
     due: Semaphore,
     released: AtomicU64,
     taken: AtomicU64,
 }
 
-impl Turns {
-    pub(super) fn new(schedule: Option<Schedule>, begin: Instant, until: Instant) -> Self {
-        let open = schedule.map(|schedule| Open {
+impl SendSlots {
+    pub(super) fn new(schedule: Option<SendSchedule>, begin: Instant, until: Instant) -> Self {
+        let open = schedule.map(|schedule| OpenLoop {
             schedule,
             due: Semaphore::new(0),
             released: AtomicU64::new(0),
@@ -93,39 +95,39 @@ impl Turns {
         Self { begin, until, is_ended: AtomicBool::new(false), open }
     }
 
-    /// Waits for a turn; `None` when the time is up.
-    pub(super) async fn next(&self) -> Option<Turn> {
+    /// Waits for the permission to send; `None` when the time is up.
+    pub(super) async fn next(&self) -> Option<SendSlot> {
         let Some(open) = &self.open else {
             let now = Instant::now();
             let is_over = now >= self.until || self.is_ended.load(Ordering::Relaxed);
-            return (!is_over).then_some(Turn { due: now, now });
+            return (!is_over).then_some(SendSlot { due: now, now });
         };
         open.due.acquire().await.ok()?.forget();
         let number = open.taken.fetch_add(1, Ordering::Relaxed);
-        Some(Turn { due: self.begin + open.schedule.due(number), now: Instant::now() })
+        Some(SendSlot { due: self.begin + open.schedule.due(number), now: Instant::now() })
     }
 
-    /// Lets requests become due until the time is up.
+    /// Makes requests due until the time is up.
     ///
     /// # Errors
-    /// When the system gives no timer.
+    /// When the system has no timer left.
     pub(super) async fn run(&self) -> io::Result<()> {
         if self.open.is_none() {
             tokio::time::sleep_until(self.until).await;
             return Ok(());
         }
-        let mut alarm = Alarm::new()?;
+        let mut timer = PreciseTimer::new()?;
         while let Some(next) = self.release(self.begin.elapsed()) {
-            alarm.ring_in(next.saturating_sub(self.begin.elapsed())).await?;
+            timer.wait(next.saturating_sub(self.begin.elapsed())).await?;
         }
         Ok(())
     }
 
-    /// Hands out what is due by then; returns when there is more to do, if there is.
+    /// Makes requests due up to `elapsed`; returns when to call again, `None` when the time is up.
     pub(super) fn release(&self, elapsed: Duration) -> Option<Duration> {
         let open = self.open.as_ref()?;
         let length = self.until - self.begin;
-        // What is due at the end comes too late.
+        // A request that is due at the very end comes too late.
         let due = match elapsed < length {
             true => open.schedule.due_by(elapsed),
             false => open.schedule.due_by(length.saturating_sub(Duration::from_nanos(1))),
@@ -135,7 +137,7 @@ impl Turns {
         (elapsed < length).then(|| open.schedule.due(due).min(length))
     }
 
-    /// Whether there are no turns any more.
+    /// Returns whether sending is over.
     pub(super) fn is_over(&self) -> bool {
         self.is_ended.load(Ordering::Relaxed) || Instant::now() >= self.until
     }
@@ -145,7 +147,7 @@ impl Turns {
         tokio::time::sleep_until(self.until).await;
     }
 
-    /// Ends all turns.
+    /// Ends sending.
     pub(super) fn end(&self) {
         self.is_ended.store(true, Ordering::Relaxed);
         if let Some(open) = &self.open {
@@ -153,7 +155,7 @@ impl Turns {
         }
     }
 
-    /// How many requests were due from then on and have not been taken.
+    /// Returns the number of requests that were due from then on and not taken.
     pub(super) fn untaken(&self, from: Instant) -> u64 {
         let Some(open) = &self.open else { return 0 };
         let earlier = (from - self.begin).checked_sub(Duration::from_nanos(1));
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn requests_are_due_at_even_distances_and_never_drift() {
-        let schedule = Schedule::share(3.0, 0, 1);
+        let schedule = SendSchedule::share(3.0, 0, 1);
         assert_eq!(schedule.due(0), Duration::ZERO);
         assert_eq!(schedule.due(1), Duration::from_nanos(333_333_333));
         // A year later.
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_due_by_a_time_is_what_is_due_up_to_it() {
         for (rate, thread, threads) in [(1e5, 0, 1), (3e4, 1, 3), (7.0, 6, 7), (1e9, 0, 1)] {
-            let schedule = Schedule::share(rate, thread, threads);
+            let schedule = SendSchedule::share(rate, thread, threads);
             for number in [0, 1, 2, 1000, 123_456_789] {
                 let due = schedule.due(number);
                 assert!(schedule.due_by(due) > number, "{rate} {number}");
@@ -201,14 +203,14 @@ mod tests {
             [(600.0, 250, 150), (3.0, 1000, 3), (30_000.0, 2000, 60_000)]
         {
             let before_end = Duration::from_millis(millis) - Duration::from_nanos(1);
-            assert_eq!(Schedule::share(rate, 0, 1).due_by(before_end), expected, "{rate}");
+            assert_eq!(SendSchedule::share(rate, 0, 1).due_by(before_end), expected, "{rate}");
         }
     }
 
     #[test]
     fn threads_take_turns_so_that_all_together_keep_the_rate() {
-        let all = Schedule::share(50_000.0, 0, 1);
-        let shares = [0, 1, 2].map(|thread| Schedule::share(50_000.0, thread, 3));
+        let all = SendSchedule::share(50_000.0, 0, 1);
+        let shares = [0, 1, 2].map(|thread| SendSchedule::share(50_000.0, thread, 3));
         for number in 0..99 {
             let share = shares[number as usize % 3];
             assert_eq!(share.due(number / 3), all.due(number));
@@ -218,13 +220,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_schedule_a_turn_is_now_until_the_time_is_up() {
         let begin = Instant::now();
-        let turns = Turns::new(None, begin, begin + micros(2000));
-        assert_eq!(turns.next().await, Some(Turn { due: begin, now: begin }));
+        let slots = SendSlots::new(None, begin, begin + micros(2000));
+        assert_eq!(slots.next().await, Some(SendSlot { due: begin, now: begin }));
         tokio::time::advance(micros(1000)).await;
-        assert_eq!(turns.next().await.unwrap().due, begin + micros(1000));
+        assert_eq!(slots.next().await.unwrap().due, begin + micros(1000));
         tokio::time::advance(micros(1000)).await;
-        assert_eq!(turns.next().await, None);
-        let early = Turns::new(None, begin, begin + micros(3000));
+        assert_eq!(slots.next().await, None);
+        let early = SendSlots::new(None, begin, begin + micros(3000));
         early.end();
         assert_eq!((early.untaken(begin), early.next().await), (0, None));
     }
@@ -232,32 +234,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_is_taken_late_counts_from_when_it_was_due() {
         let begin = Instant::now();
-        let schedule = Schedule::share(1000.0, 0, 1);
-        let turns = Turns::new(Some(schedule), begin, begin + micros(5000));
-        // Nobody is free for 3 ms.
+        let schedule = SendSchedule::share(1000.0, 0, 1);
+        let slots = SendSlots::new(Some(schedule), begin, begin + micros(5000));
+        // No client is free for 3 ms.
         tokio::time::advance(micros(3000)).await;
-        turns.release(begin.elapsed());
+        slots.release(begin.elapsed());
         for number in 0..4 {
-            let turn = Turn { due: begin + micros(1000 * number), now: begin + micros(3000) };
-            assert_eq!(turns.next().await, Some(turn));
+            let turn = SendSlot { due: begin + micros(1000 * number), now: begin + micros(3000) };
+            assert_eq!(slots.next().await, Some(turn));
         }
         tokio::time::advance(micros(7000)).await;
-        turns.release(begin.elapsed());
-        assert_eq!(turns.next().await.unwrap().due, begin + micros(4000));
-        turns.end();
-        assert_eq!((turns.untaken(begin), turns.next().await), (0, None));
+        slots.release(begin.elapsed());
+        assert_eq!(slots.next().await.unwrap().due, begin + micros(4000));
+        slots.end();
+        assert_eq!((slots.untaken(begin), slots.next().await), (0, None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_due_and_not_taken_is_told_but_for_the_warm_up() {
         let begin = Instant::now();
-        let schedule = Schedule::share(1000.0, 0, 1);
-        let turns = Turns::new(Some(schedule), begin, begin + micros(5000));
-        turns.release(micros(9000));
-        assert!(turns.next().await.is_some());
-        turns.end();
-        assert_eq!((turns.next().await, turns.is_over()), (None, true));
-        let untaken = [0, 1000, 1001, 3000, 5000].map(|from| turns.untaken(begin + micros(from)));
+        let schedule = SendSchedule::share(1000.0, 0, 1);
+        let slots = SendSlots::new(Some(schedule), begin, begin + micros(5000));
+        slots.release(micros(9000));
+        assert!(slots.next().await.is_some());
+        slots.end();
+        assert_eq!((slots.next().await, slots.is_over()), (None, true));
+        let untaken = [0, 1000, 1001, 3000, 5000].map(|from| slots.untaken(begin + micros(from)));
         assert_eq!(untaken, [4, 4, 3, 2, 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Senders that come again: by a key of their own, or by a message's id.
+//! Clients that send again: by a key of their own, or by a message's id.
 
 use std::net::SocketAddr;
 
@@ -80,7 +80,7 @@ fn a_key_that_is_none_is_refused_and_other_requests_do_not_look_at_it() {
     assert_eq!(created(&post(&[&longest])).0, 0);
     let get = begin_with(master.http, "GET", "/messages", &["Idempotency-Key: a b"], "").answer();
     assert_eq!(get.status, 200);
-    // A write concern beyond the cluster is refused also where the message is there.
+    // A write concern beyond the cluster is refused also if the message is stored.
     let beyond = begin_with(master.http, "POST", "/messages", &[&longest], &append_body("a", "3"));
     assert_eq!(beyond.answer().status, 400);
 }

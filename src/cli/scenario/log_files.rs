@@ -1,4 +1,4 @@
-//! What scenarios do to the files of a log, as a crash or a failing disk does.
+//! Changes the files of a log, as a crash or a failing disk does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use acklog_sim::scenario::FileChange;
 use anyhow::{Context, bail};
 
-/// Where the beginning of the first group of a segment file lies, of which a write that was cut
-/// short is made: behind the file's header.
+/// The beginning of the first write group in a segment file, after the file's header. A write that
+/// was cut short is made of it.
 const GROUP_BYTES: std::ops::Range<usize> = 64..90;
 
 /// Changes the last segment file of a folder. Returns the file.
@@ -25,7 +25,7 @@ pub(super) fn change(folder: &Path, what: &FileChange) -> anyhow::Result<PathBuf
 }
 
 fn changed(mut bytes: Vec<u8>, what: &FileChange) -> anyhow::Result<Vec<u8>> {
-    // Files end in zeros that were written ahead; here is where the last message ends.
+    // Files end in preallocated zeros; the last message ends where they begin.
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     match what {
         FileChange::Damage { text, by } => {

@@ -1,67 +1,69 @@
-//! Reads answers of HTTP/1.1, however they are cut into pieces: the status, and a body of a known length.
+//! Parses HTTP/1.1 responses from pieces of any size: the status, and a body of a known length.
 //!
-//! No more than that, since what measures must cost little: an answer in chunks or without a length is refused.
+//! A load generator must cost little, so it does no more than that: a response that is chunked or
+//! has no length is refused.
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use super::engine::Failure;
+use super::engine::RequestFailure;
 
-/// What a usual answer fits into.
-const ROOM: usize = 4 << 10;
+/// Bytes that hold a usual response.
+const USUAL_BYTES: usize = 4 << 10;
 
-/// Longest answer: one that names 255 secondaries is far below it.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Longest response, in bytes. One that names 255 secondaries is far shorter.
+const RESPONSE_BYTES_MAX: usize = 1 << 20;
 
 const HEADERS_MAX: usize = 32;
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer<'a> {
+pub(super) struct RawResponse<'a> {
     pub(super) status: u16,
-    /// Whether the server closes the connection behind it.
+    /// Whether the server closes the connection after it.
     pub(super) is_last: bool,
     pub(super) body: &'a [u8],
 }
 
-/// What is known once the head is there.
+/// The parsed head of a response.
 #[derive(Clone, Copy, Debug)]
-struct Head {
+struct ResponseHead {
     status: u16,
     is_last: bool,
     body: usize,
     end: usize,
 }
 
-/// The bytes of one answer as they come. Used again for the next one.
-pub(super) struct AnswerReader {
+/// The bytes of one response as they arrive. Reused for the next one.
+pub(super) struct ResponseReader {
     bytes: Vec<u8>,
     filled: usize,
-    head: Option<Head>,
+    head: Option<ResponseHead>,
 }
 
-impl AnswerReader {
+impl ResponseReader {
     pub(super) fn new() -> Self {
-        Self { bytes: vec![0; ROOM], filled: 0, head: None }
+        Self { bytes: vec![0; USUAL_BYTES], filled: 0, head: None }
     }
 
-    /// Forgets the answer, so that the next one can be read.
+    /// Drops the response, so that the next one can be read.
     pub(super) fn clear(&mut self) {
         (self.filled, self.head) = (0, None);
     }
 
-    /// Where the next bytes go; never empty.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    /// Returns where the next bytes go; never empty.
+    pub(super) fn free_bytes(&mut self) -> &mut [u8] {
         if self.filled == self.bytes.len() {
             self.bytes.resize(self.bytes.len() * 2, 0);
         }
         self.bytes.get_mut(self.filled..).unwrap_or_default()
     }
 
-    /// Takes note of so many bytes that came; returns the answer once it is whole.
+    /// Takes `count` bytes that were read into [`free_bytes`](Self::free_bytes); returns the
+    /// response once it is whole.
     ///
     /// # Errors
-    /// When it is none, or one that is not read here.
-    pub(super) fn take(&mut self, count: usize) -> Result<Option<Answer<'_>>, Failure> {
+    /// When the bytes are no HTTP/1.1 response, or one that is not supported here.
+    pub(super) fn take(&mut self, count: usize) -> Result<Option<RawResponse<'_>>, RequestFailure> {
         self.filled += count;
         let head = loop {
             let bytes = self.bytes.get(..self.filled).unwrap_or_default();
@@ -70,8 +72,8 @@ impl AnswerReader {
                 None => head(bytes)?,
             };
             match head {
-                // An interim answer: the real one follows.
-                Some(Head { status: 100 | 102..=199, end, .. }) => {
+                // An interim response: the final one follows.
+                Some(ResponseHead { status: 100 | 102..=199, end, .. }) => {
                     self.bytes.copy_within(end..self.filled, 0);
                     self.filled -= end;
                 }
@@ -80,13 +82,13 @@ impl AnswerReader {
         };
         self.head = head;
         let whole = head.map_or(self.filled + 1, |head| head.end);
-        if whole > ANSWER_BYTES_MAX {
-            return unusable("an answer is longer than 1 MiB");
+        if whole > RESPONSE_BYTES_MAX {
+            return unsupported("an answer is longer than 1 MiB");
         }
         if self.filled > whole {
-            return unusable("more than one answer came to one request");
+            return unsupported("more than one answer came to one request");
         }
-        Ok(head.filter(|_| self.filled == whole).map(|head| Answer {
+        Ok(head.filter(|_| self.filled == whole).map(|head| RawResponse {
             status: head.status,
             is_last: head.is_last,
             body: self.bytes.get(head.body..head.end).unwrap_or_default(),
@@ -94,43 +96,43 @@ impl AnswerReader {
     }
 }
 
-fn unusable<T>(why: &str) -> Result<T, Failure> {
-    Err(Failure::Other(why.to_owned()))
+fn unsupported<T>(why: &str) -> Result<T, RequestFailure> {
+    Err(RequestFailure::Other(why.to_owned()))
 }
 
-/// Reads the head of an answer, if all of it is there.
-fn head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
+/// Parses the head of a response; `None` until all of it has arrived.
+fn head(bytes: &[u8]) -> Result<Option<ResponseHead>, RequestFailure> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let body = match response.parse(bytes) {
         Ok(Status::Complete(body)) => body,
         Ok(Status::Partial) => return Ok(None),
-        Err(error) => return unusable(&format!("an answer is no HTTP/1.1: {error}")),
+        Err(error) => return unsupported(&format!("an answer is no HTTP/1.1: {error}")),
     };
     let status = response.code.unwrap_or_default();
     let length = length(status, response.headers)?;
     let says = |word| connection_says(response.headers, word);
     let is_last = says("close") || (response.version == Some(0) && !says("keep-alive"));
-    Ok(Some(Head { status, is_last, body, end: body.saturating_add(length) }))
+    Ok(Some(ResponseHead { status, is_last, body, end: body.saturating_add(length) }))
 }
 
-/// How long the body is.
-fn length(status: u16, headers: &[Header<'_>]) -> Result<usize, Failure> {
+/// Returns the length of the body, in bytes.
+fn length(status: u16, headers: &[Header<'_>]) -> Result<usize, RequestFailure> {
     if status < 200 || matches!(status, 204 | 304) {
         return Ok(0);
     }
     if values(headers, "transfer-encoding").next().is_some() {
-        return unusable("an answer comes in chunks, which is not read here");
+        return unsupported("an answer comes in chunks, which is not read here");
     }
     let mut lengths = values(headers, "content-length");
     let Some(first) = lengths.next() else {
-        return unusable("an answer has no Content-Length, without which it is not read here");
+        return unsupported("an answer has no Content-Length, without which it is not read here");
     };
     let digits = !first.is_empty() && first.iter().all(u8::is_ascii_digit);
     let length = str::from_utf8(first).ok().filter(|_| digits).and_then(|text| text.parse().ok());
     match length {
         Some(length) if lengths.all(|other| other == first) => Ok(length),
-        _ => unusable("an answer has a Content-Length that is no number"),
+        _ => unsupported("an answer has a Content-Length that is no number"),
     }
 }
 
@@ -149,17 +151,17 @@ fn values<'a>(headers: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = 
 mod tests {
     use super::*;
 
-    /// An answer's status, its body, and whether it is the last.
+    /// A response's status, its body, and whether it is the last.
     type Owned = (u16, Vec<u8>, bool);
 
-    /// What is known after each of these pieces.
-    fn read(pieces: &[&[u8]]) -> Result<Vec<Option<Owned>>, Failure> {
-        let mut reader = AnswerReader::new();
-        // What was read before must not matter.
+    /// Returns what is known after each of these pieces.
+    fn read(pieces: &[&[u8]]) -> Result<Vec<Option<Owned>>, RequestFailure> {
+        let mut reader = ResponseReader::new();
+        // Earlier responses must not matter.
         for _ in 0..2 {
             reader.clear();
-            let room = reader.room();
-            room[..5].copy_from_slice(b"HTTP/");
+            let free_bytes = reader.free_bytes();
+            free_bytes[..5].copy_from_slice(b"HTTP/");
             reader.take(5)?;
         }
         reader.clear();
@@ -167,13 +169,13 @@ mod tests {
         for piece in pieces {
             let mut rest = *piece;
             while !rest.is_empty() {
-                let room = reader.room();
-                let count = room.len().min(rest.len());
-                room[..count].copy_from_slice(&rest[..count]);
+                let free_bytes = reader.free_bytes();
+                let count = free_bytes.len().min(rest.len());
+                free_bytes[..count].copy_from_slice(&rest[..count]);
                 rest = &rest[count..];
-                let answer = reader.take(count)?;
-                let owned =
-                    answer.map(|answer| (answer.status, answer.body.to_vec(), answer.is_last));
+                let response = reader.take(count)?;
+                let owned = response
+                    .map(|response| (response.status, response.body.to_vec(), response.is_last));
                 if rest.is_empty() {
                     known.push(owned);
                 }
@@ -182,12 +184,12 @@ mod tests {
         Ok(known)
     }
 
-    fn whole(answer: &str) -> Result<Owned, Failure> {
-        read(&[answer.as_bytes()]).map(|known| known[0].clone().expect("it is whole"))
+    fn whole(response: &str) -> Result<Owned, RequestFailure> {
+        read(&[response.as_bytes()]).map(|known| known[0].clone().expect("it is whole"))
     }
 
-    fn refusal(answer: &str) -> String {
-        read(&[answer.as_bytes()]).unwrap_err().to_string()
+    fn refusal(response: &str) -> String {
+        read(&[response.as_bytes()]).unwrap_err().to_string()
     }
 
     const CREATED: &str = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n\
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_long_answer_makes_room_for_itself() {
-        let body = "b".repeat(3 * ROOM);
+        let body = "b".repeat(3 * USUAL_BYTES);
         let text =
             format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         assert_eq!(whole(&text).unwrap(), (400, body.into_bytes(), false));
