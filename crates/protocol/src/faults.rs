@@ -14,9 +14,9 @@ use acklog_types::{Faults, IdRange, NodeName, Rate};
 pub use faulty::Faulty;
 pub use hooks::FaultHooks;
 pub(super) use store::StoreFaults;
-use tracing::{debug, info};
 
 use self::draws::{Draw, Draws};
+use super::events::{FrameEvent, FrameStage};
 use super::frame::{Frame, FrameKind};
 
 /// Longest artificial delay of a handshake: below the time that the master grants to an unfinished one, so that a
@@ -48,6 +48,23 @@ impl Outgoing {
         self.frame.run().copied()
     }
 
+    /// Returns the event that tells what a drawn fault does to the frame.
+    fn event(&self, peer: Option<NodeName>, stage: FrameStage) -> FrameEvent {
+        let (request, frame, ids) = (self.frame.request(), self.frame.kind(), self.run());
+        FrameEvent { peer, request, frame, ids, stage }
+    }
+
+    /// Returns what the drawn faults do to the frame.
+    fn stages(&self) -> impl Iterator<Item = FrameStage> {
+        let copies = match self.copies {
+            0 => Some(FrameStage::Dropped),
+            1 => None,
+            _ => Some(FrameStage::Doubled),
+        };
+        let delay = Some(self.delay).filter(|delay| !delay.is_zero());
+        copies.into_iter().chain(delay.map(|delay| FrameStage::Delayed { delay }))
+    }
+
     /// Returns the frame, as often as it is to be written.
     fn frames(self) -> impl Iterator<Item = Frame<IdRange>> {
         std::iter::repeat_n(self.frame, self.copies)
@@ -65,10 +82,6 @@ impl Injector {
 
     /// Puts other faults in force. They begin with new draws, from their own seed or else from `seed`.
     fn replace(&mut self, faults: Faults, seed: u64) {
-        let was = self.faults;
-        if faults != was {
-            info!(%faults, %was, "the faults change");
-        }
         *self = Self::new(faults, seed);
     }
 
@@ -104,18 +117,11 @@ impl Injector {
         // Both are drawn for each frame, so that no draw moves another one's place in its stream.
         let dropped = self.draws.happens(peer, Draw::Drop(kind), drop_rate);
         let doubled = self.draws.happens(peer, Draw::Duplicate(kind), duplicate_rate);
-        let (copies, fault) = match (dropped, doubled) {
-            (true, _) => (0, Some("dropped")),
-            (false, true) => (2, Some("written twice")),
-            (false, false) => (1, None),
+        let copies = match (dropped, doubled) {
+            (true, _) => 0,
+            (false, true) => 2,
+            (false, false) => 1,
         };
-        let (peer, request) = (peer.map(NodeName::as_str), frame.request());
-        if let Some(fault) = fault {
-            debug!(peer, %request, ?kind, "a fault: the frame is {fault}");
-        }
-        if !delay.is_zero() {
-            debug!(peer, %request, ?kind, ?delay, "a fault: the frame is delayed");
-        }
         Outgoing { frame, delay, copies }
     }
 }

@@ -41,6 +41,7 @@
 
 mod backoff;
 mod delayed;
+mod events;
 mod faults;
 pub mod frame;
 pub mod gap_buffer;
@@ -62,6 +63,10 @@ mod write_concern;
 use std::time::Duration;
 
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
+pub use events::{
+    AnswerKind, ConnectionEvent, Detail, Ending, Event, Events, FrameEvent, FrameStage,
+    MessageEvent, NodeEvent,
+};
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
 pub use idempotency::FirstUse;
 pub use line::{LONG_FRAME_BYTES, LineView};

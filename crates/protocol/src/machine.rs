@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use acklog_types::{Damage, DiskFault, IdRange, LogEnd, NodeName, Records, SessionId, Unreadable};
 
+use crate::events::{Event, Events};
 use crate::frame::Frame;
 use crate::line::LineView;
 use crate::progress::ReadOrder;
@@ -38,6 +39,17 @@ pub trait Machine {
     /// Returns the next thing to do.
     #[must_use]
     fn poll_effect(&mut self) -> Option<Effect<Self::Effect>>;
+
+    /// Returns the events that are not polled yet, to set which of them are read.
+    fn events(&mut self) -> &mut Events;
+
+    /// Returns the next thing that happened. Call until it returns none, after each call that changes the machine,
+    /// [`poll_effect`](Self::poll_effect) included.
+    #[must_use]
+    #[inline]
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events().poll()
+    }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do next.
     fn next_deadline(&self) -> Option<Instant>;

@@ -7,6 +7,7 @@ use acklog_types::{Faults, IdRange, NodeName, SessionId};
 
 use super::{FaultHooks, Injector, Outgoing};
 use crate::delayed::Delayed;
+use crate::events::{Detail, Events, NodeEvent};
 use crate::frame::Frame;
 use crate::line::LineView;
 use crate::machine::{Effect, Input, Machine};
@@ -79,6 +80,11 @@ impl<M: FaultHooks> Faulty<M> {
     fn inject(&mut self, now: Instant, faults: Faults, seed: u64) {
         let own_now = self.machine.own_time().at(now);
         let injection = self.injection.get_or_insert_with(|| Box::new(Injection::new(own_now)));
+        let was = injection.injector.faults();
+        if faults != was {
+            let event = || NodeEvent::FaultsChanged { faults, was };
+            self.machine.events().emit(Detail::Changes, event);
+        }
         injection.injector.replace(faults, seed);
         self.machine.set_faults(now, faults, seed);
         injection.now = self.machine.own_time().at(now);
@@ -147,6 +153,10 @@ impl<M: FaultHooks> Machine for Faulty<M> {
         }
     }
 
+    fn events(&mut self) -> &mut Events {
+        self.machine.events()
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let deadline = self.machine.next_deadline();
         let Some(injection) = &self.injection else { return deadline };
@@ -176,6 +186,9 @@ impl Injection {
         let peer = self.peer(machine, session);
         let is_late = self.injector.delays(&frame);
         let outgoing = self.injector.outgoing(peer.as_ref(), frame);
+        for stage in outgoing.stages() {
+            machine.events().emit(Detail::Frames, || outgoing.event(peer.clone(), stage));
+        }
         if outgoing.delay.is_zero() {
             if is_late {
                 machine.sent(self.now, session);

@@ -42,6 +42,7 @@ pub use self::peers::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::refused::RefusedRows;
 use self::repair::MasterRepair;
 use self::strangers::LineBound;
+use super::events::Events;
 use super::frame::Frame;
 use super::idempotency::KeyWindow;
 use super::line::LineView;
@@ -79,6 +80,7 @@ pub struct Master<L> {
     /// Whether requests are delayed on demand, and so sent later than they are made.
     delays_requests: bool,
     effects: VecDeque<Effect<LeaderEffect>>,
+    events: Events,
     stopping: bool,
     on_disk: bool,
     /// Whether the log began with this start.
@@ -126,6 +128,7 @@ impl<L: LogView> Master<L> {
             refused: RefusedRows::default(),
             majority_due: Self::first_majority_check(now),
             effects: VecDeque::new(),
+            events: Events::default(),
             delays_requests: false,
             stopping: false,
             on_disk: restored.on_disk,
@@ -270,6 +273,10 @@ impl<L: LogView> Machine for Master<L> {
     /// later holds up nobody else.
     fn poll_effect(&mut self) -> Option<Effect<LeaderEffect>> {
         self.effects.pop_front().or_else(|| self.release_next())
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn next_deadline(&self) -> Option<Instant> {

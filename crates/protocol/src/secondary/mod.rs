@@ -30,6 +30,7 @@ use tracing::{info, warn};
 use self::catch_up::CatchUp;
 use self::link::Link;
 use super::backoff::Backoff;
+use super::events::Events;
 use super::faults::StoreFaults;
 use super::frame::{Frame, Request, Response};
 use super::line::{LineView, LongFrameLosses};
@@ -75,6 +76,7 @@ pub struct Secondary<L> {
     time: OwnTime,
     rng: ChaCha8Rng,
     effects: VecDeque<Effect<FollowerEffect>>,
+    events: Events,
 }
 
 #[derive(Debug)]
@@ -118,6 +120,7 @@ impl<L: LogView> Secondary<L> {
             last_error: None,
             page_losses: LongFrameLosses::default(),
             effects: VecDeque::new(),
+            events: Events::default(),
         }
     }
 
@@ -339,6 +342,10 @@ impl<L: LogView> Machine for Secondary<L> {
 
     fn poll_effect(&mut self) -> Option<Effect<FollowerEffect>> {
         self.effects.pop_front()
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn next_deadline(&self) -> Option<Instant> {
