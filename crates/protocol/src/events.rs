@@ -1,11 +1,11 @@
 //! Protocol events: everything that a node decides or learns, as one typed list.
 //!
-//! A machine emits events beside its effects, and the driver polls them in the same way. Log lines, metrics and the
-//! simulator read this list, so that none of them has a vocabulary of its own. Nothing depends on an event: a node
-//! whose events nobody reads decides the same.
+//! A machine emits events beside its effects, and the driver polls them in the same way. Log lines,
+//! metrics and the simulator read this list, so that none of them has a vocabulary of its own.
+//! Nothing depends on an event: a node whose events nobody reads decides the same.
 //!
-//! Most events happen per message or per frame. A machine emits those only if a reader asked for that [`Detail`];
-//! otherwise they cost one comparison.
+//! Most events happen per message or per frame. A machine emits those only if a reader asked for
+//! that [`Detail`]; otherwise they cost one comparison.
 
 mod connection;
 mod frame;
@@ -73,8 +73,8 @@ impl From<NodeEvent> for Event {
 pub enum Detail {
     /// No events.
     Nothing,
-    /// Changes of connections, of health and of the node. They are rare, so they are read unless a driver says
-    /// otherwise.
+    /// Changes of connections, of health and of the node. They are rare, so they are read unless a
+    /// driver says otherwise.
     #[default]
     Changes,
     /// Also the life of each message.
@@ -87,8 +87,8 @@ pub enum Detail {
 
 /// The events of one machine that are not polled yet.
 ///
-/// A driver polls until there are none, as it does with effects. One that does not read events sets the detail to
-/// [`Detail::Nothing`]; otherwise they pile up.
+/// A driver polls until there are none, as it does with effects. One that does not read events sets
+/// the detail to [`Detail::Nothing`]; otherwise they pile up.
 #[derive(Debug, Default)]
 pub struct Events {
     detail: Detail,

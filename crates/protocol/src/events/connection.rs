@@ -37,8 +37,8 @@ pub enum ConnectionEvent {
         /// The number of the repeated one.
         request: RequestId,
     },
-    /// A secondary's log was compared with the master's while the master is paused or the connection ended, so the
-    /// handshake is not answered.
+    /// A secondary's log was compared with the master's while the master is paused or the
+    /// connection ended, so the handshake is not answered.
     ComparedInVain {
         /// The session.
         session: SessionId,
@@ -119,7 +119,8 @@ pub enum ConnectionEvent {
         /// Whether the secondary was not unhealthy before.
         was_live: bool,
     },
-    /// A connection to the master ended before its handshake was done. At most some ten a minute are told of.
+    /// A connection to the master ended before its handshake was done. At most some ten
+    /// a minute are reported.
     EndedEarly {
         /// The session.
         session: SessionId,
@@ -128,7 +129,7 @@ pub enum ConnectionEvent {
         /// How it ended.
         ending: Ending,
     },
-    /// More connections ended early than were told of.
+    /// More connections ended early than were reported.
     MoreEndedEarly {
         /// How many more, in the last minute.
         left_out: u32,
@@ -168,7 +169,8 @@ pub enum ConnectionEvent {
         /// Why.
         error: Unreadable,
     },
-    /// Several connections in a row ended while a long frame was on its way: the path may drop large packets.
+    /// Several connections in a row ended while a long frame was on its way: the path may drop
+    /// large packets.
     MtuSuspected {
         /// The secondary; none on a secondary itself.
         peer: Option<NodeName>,

@@ -26,7 +26,8 @@ pub struct FrameEvent {
 pub enum FrameStage {
     /// This node sends it.
     Sent {
-        /// The position that it is about: where a page begins, or what a secondary has. None for runs and heartbeats.
+        /// The position that it is about: where a page begins, or what a secondary has. None for
+        /// runs and heartbeats.
         from: Option<LogEnd>,
         /// Whether the messages, or the page, were sent or requested before.
         again: bool,
@@ -57,7 +58,8 @@ pub enum FrameStage {
         /// Why, as the peer put it.
         detail: String,
     },
-    /// The peer requested a page again while that page is still on its way, so there is no second one.
+    /// The peer requested a page again while that page is still on its way, so there is no second
+    /// one.
     StillUnderWay {
         /// Where the page begins.
         from: LogEnd,

@@ -27,16 +27,16 @@ pub enum NodeEvent {
         /// Whether it connected again; otherwise it was heard from on the same connection.
         reconnected: bool,
     },
-    /// The number of healthy nodes came to reach the quorum, or no longer reaches it: the master takes messages, or
-    /// refuses them.
+    /// The number of healthy nodes came to reach the quorum, or no longer reaches it: the master
+    /// takes messages, or refuses them.
     Quorum {
         /// How many nodes are healthy, the master included.
         healthy: u16,
         /// How many must be.
         required: u16,
     },
-    /// The disk takes nothing, for the moment or until a restart. A master refuses messages, and a secondary leaves its
-    /// master.
+    /// The disk takes nothing, for the moment or until a restart. A master refuses messages, and a
+    /// secondary leaves its master.
     DiskFault {
         /// The fault.
         fault: DiskFault,
@@ -52,8 +52,8 @@ pub enum NodeEvent {
         /// The durable end.
         end: LogEnd,
     },
-    /// Another node has more of the master's log than the master, so the master refuses messages until an operator
-    /// decides.
+    /// Another node has more of the master's log than the master, so the master refuses messages
+    /// until an operator decides.
     Behind {
         /// That node; none where that is known from an earlier run.
         peer: Option<NodeName>,
@@ -69,7 +69,8 @@ pub enum NodeEvent {
         /// Whether others wait for the disk.
         waiting: bool,
     },
-    /// So few secondaries were seen lately that no majority can be reached, and messages wait for one.
+    /// So few secondaries were seen lately that no majority can be reached, and messages wait for
+    /// one.
     MajorityUnreachable {
         /// Secondaries that count.
         registered: usize,
@@ -83,15 +84,15 @@ pub enum NodeEvent {
         /// The file, the place in it and what is wrong there.
         detail: String,
     },
-    /// Whether a ready secondary has what is damaged of the master's log changed. Without one the master refuses
-    /// messages.
+    /// A ready secondary began or ceased to have the messages that are damaged in the master's log.
+    /// Without one the master refuses messages.
     CopyMissing {
-        /// What is damaged; none: there is a copy, or nothing is damaged any more.
+        /// The damage; none: there is a copy, or nothing is damaged any more.
         damage: Option<DiskFault>,
     },
     /// Nothing of the log is damaged any more.
     Whole,
-    /// The master asks a secondary for what is damaged.
+    /// The master asks a secondary for messages that are damaged.
     RepairRequested {
         /// The secondary.
         peer: NodeName,

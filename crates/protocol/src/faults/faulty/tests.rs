@@ -1,4 +1,4 @@
-//! A wrapped machine of which only the sessions and what it sends are told.
+//! A wrapped machine that only has sessions and sends frames.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{CloseReason, SessionEnd};
 
 const SESSION: SessionId = SessionId::new(1);
 
-/// Sends what it is told to, on the sessions that are open.
+/// Sends the frames that it is given, on the sessions that are open.
 #[derive(Debug, Default)]
 struct Echo {
     open: Vec<SessionId>,
@@ -93,7 +93,7 @@ impl FaultHooks for Echo {
     }
 }
 
-/// A wrapped machine with one session, and the time.
+/// Returns a wrapped machine with one session, and the time.
 fn wrapped(faults: Faults) -> (Faulty<Echo>, Instant) {
     let now = Instant::now();
     let machine = Echo { open: vec![SESSION], ..Echo::default() };
@@ -111,7 +111,7 @@ fn send(faulty: &mut Faulty<Echo>, number: u64) {
     faulty.machine.effects.push_back(Effect::Send { session: SESSION, frame });
 }
 
-/// The requests that go out now.
+/// Returns the requests that are written now.
 fn went_out(faulty: &mut Faulty<Echo>) -> Vec<u64> {
     let effects = std::iter::from_fn(|| faulty.poll_effect());
     let number = |effect| match effect {
