@@ -1,7 +1,8 @@
 //! Log lines of the protocol: the one place that turns protocol events into text.
 //!
-//! Each line has the target of the machine that emitted the event, by which filters name it, or the target of all lines
-//! about messages. What the filter lets through decides which events the machine emits at all.
+//! Each line has the target of the machine that emitted the event, by which filters name it, or the
+//! target of all lines about messages. What the filter lets through decides which events the
+//! machine emits at all.
 
 mod connection;
 mod frame;
@@ -51,7 +52,8 @@ pub(super) enum LogRole {
 }
 
 impl LogRole {
-    /// Returns which events have lines that the log's filter lets through. The filter never changes in a process.
+    /// Returns which events have lines that the log's filter lets through. The filter never changes
+    /// in a process.
     pub(super) fn detail(self) -> Detail {
         let levels = match self {
             Self::Master => {

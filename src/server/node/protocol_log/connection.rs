@@ -89,8 +89,8 @@ fn of_master(event: &ConnectionEvent) {
     }
 }
 
-/// Writes how a connection to a master ended: the loss of a secondary is louder than that of a connection whose place
-/// is taken at once.
+/// Writes how a connection to a master ended: the loss of a secondary is louder than that of a
+/// connection whose place is taken at once.
 fn ended(session: SessionId, peer: Option<&NodeName>, ending: &Ending, was_live: bool) {
     let status = Status::Unhealthy.as_str();
     let peer = peer.map(NodeName::as_str);
@@ -173,7 +173,8 @@ fn of_secondary(event: &ConnectionEvent) {
     }
 }
 
-/// Writes how a secondary's connection to its master ended; `repeats`: it may end in the same way many times.
+/// Writes how a secondary's connection to its master ended; `repeats`: it may end in the same way
+/// many times.
 fn left_master(ending: &Ending, repeats: bool, pause: Duration) {
     match ending {
         Ending::Closed(reason) => {

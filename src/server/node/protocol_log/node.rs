@@ -71,7 +71,8 @@ pub(super) fn write(role: LogRole, event: &NodeEvent) {
     }
 }
 
-/// Writes that the disk takes nothing: a secondary can go on without its own disk, as no node that counts.
+/// Writes that the disk takes nothing: a secondary can go on without its own disk, as no node that
+/// counts.
 fn disk_fault(role: LogRole, fault: &DiskFault, unflushed: IdRange) {
     let (from, to) = (unflushed.start(), unflushed.end());
     match (role, fault.is_passing()) {
