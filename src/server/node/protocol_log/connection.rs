@@ -68,12 +68,7 @@ fn of_master(event: &ConnectionEvent) {
             warn!(target: MASTER, left_out,
                 "further connections ended without a handshake in this minute");
         }
-        ConnectionEvent::MtuSuspected { peer } => {
-            let peer = peer.as_ref().map(NodeName::as_str);
-            warn!(target: MASTER, peer,
-                "connections end again and again while a long frame is under way, and short frames \
-                 pass: does the path drop large packets? Look at its MTU");
-        }
+        ConnectionEvent::MtuSuspected { peer } => mtu_suspected(peer.as_ref()),
         ConnectionEvent::PagesUnknown { peer } => {
             warn!(target: MASTER, %peer,
                 "a secondary ends its connection when it is asked for messages that are damaged \
@@ -153,11 +148,7 @@ fn of_secondary(event: &ConnectionEvent) {
             warn!(target: SECONDARY, %end, %error,
                 "cannot introduce this node: its last message is unreadable");
         }
-        ConnectionEvent::MtuSuspected { .. } => {
-            warn!(target: SECONDARY,
-                "connections end again and again before the first page of messages comes, while \
-                 short frames pass: does the path drop large packets? Look at its MTU");
-        }
+        ConnectionEvent::MtuSuspected { .. } => mtu_suspected(None),
         ConnectionEvent::Opened { .. }
         | ConnectionEvent::Handshake { .. }
         | ConnectionEvent::HandshakeRepeated { .. }
@@ -185,5 +176,17 @@ fn left_master(ending: &Ending, repeats: bool, pause: Duration) {
             warn!(target: SECONDARY, repeats, %reason, ?pause,
                 "disconnected from the master; dialing again");
         }
+    }
+}
+
+/// Writes that a path may drop large packets, to a secondary or (none) to the master.
+fn mtu_suspected(peer: Option<&NodeName>) {
+    match peer {
+        Some(peer) => warn!(target: MASTER, %peer,
+            "connections end again and again while a long frame is under way, and short frames \
+             pass: does the path drop large packets? Look at its MTU"),
+        None => warn!(target: SECONDARY,
+            "connections end again and again before the first page of messages comes, while \
+             short frames pass: does the path drop large packets? Look at its MTU"),
     }
 }
