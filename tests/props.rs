@@ -1,6 +1,7 @@
 //! Properties of whole clusters under random schedules of everything that can go wrong. What must hold is checked after
 //! every event by `sim::Checker`; here are the schedules, and the proof that the checks and the seeds mean something.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -82,7 +83,15 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
 
 #[test]
 fn schedules_reach_what_they_are_meant_to_reach() {
-    let traces: String = (0..100).map(|seed| Schedule::new(seed).run().trace).collect();
+    let mut traces = String::new();
+    let mut kinds = BTreeSet::new();
+    for report in (0..100).map(|seed| Schedule::new(seed).run()) {
+        traces.push_str(&report.trace);
+        kinds.extend(report.events.into_keys());
+    }
+    for kind in ["delayed", "doubled", "dropped", "faults"] {
+        assert!(kinds.contains(kind), "no schedule has an event {kind:?}");
+    }
     for sight in [
         "(lost)",
         "(twice)",

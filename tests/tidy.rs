@@ -321,6 +321,9 @@ fn braces_in_texts_and_comments_do_not_count() {
     assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
 }
 
+/// Where the protocol's events become log lines.
+const EVENT_LINES: &str = "src/server/node/protocol_log";
+
 /// The target and the message of a log line, if it is one: `… WARN  bonnie protocol::secondary: text key=value`.
 fn log_line(line: &str) -> Option<(&str, &str)> {
     let rest = line.strip_prefix('[').map_or(Some(line), |rest| Some(rest.split_once("s] ")?.1))?;
@@ -382,6 +385,10 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
             [base.with_extension("rs"), base.join("mod.rs")].into_iter().find(|path| path.exists())
         })
     };
+    let is_of_events = |message: &str| {
+        let of_events = files.iter().filter(|path| path.starts_with(root.join(EVENT_LINES)));
+        of_events.map(source).any(|text| logs(&text, message, None))
+    };
     let mut pages = Vec::new();
     files_ending(&root.join("docs"), "md", &mut pages);
     let mut lines = 0;
@@ -392,6 +399,8 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
             let by_name = constants.get(target).copied();
             let is_there = by_name
                 .is_some_and(|name| sources.iter().any(|text| logs(text, message, Some(name))))
+                // Events become text in one place, away from the machines.
+                || target.starts_with("protocol::") && is_of_events(message)
                 || of_target(target).is_some_and(|path| logs(&source(&path), message, None));
             assert!(is_there, "{}: no such event: {line}", page.display());
         }

@@ -65,6 +65,8 @@ pub struct Cluster {
     stopping: bool,
     /// The answers to clients, where somebody asks for them.
     answers: Option<Vec<answers::Told>>,
+    /// How often each kind of protocol event happened.
+    event_counts: BTreeMap<&'static str, u64>,
     trace: String,
     print_trace: bool,
     master_name: NodeName,
@@ -96,6 +98,7 @@ impl Cluster {
             positions: Positions::default(),
             stopping: false,
             answers: None,
+            event_counts: BTreeMap::new(),
             trace: String::new(),
             print_trace: false,
             master_name: "master".parse().expect("a name"),
@@ -244,6 +247,11 @@ impl Cluster {
     /// The trace so far, taken out.
     pub fn take_trace(&mut self) -> String {
         std::mem::take(&mut self.trace)
+    }
+
+    /// Returns how often each [kind](acklog_protocol::Event::kind) of protocol event happened, at all nodes together.
+    pub fn event_counts(&self) -> &BTreeMap<&'static str, u64> {
+        &self.event_counts
     }
 
     /// The checker, with its counts.

@@ -3,6 +3,7 @@
 mod ending;
 mod senders;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acklog_types::{Faults, Fsync, NodeName, Quorum, Rate, WaiterId};
@@ -50,6 +51,8 @@ pub struct Report {
     pub answered: usize,
     /// Virtual time that it took.
     pub took: Duration,
+    /// How often each kind of protocol event happened.
+    pub events: BTreeMap<&'static str, u64>,
     /// Who sent what to whom.
     pub trace: String,
 }

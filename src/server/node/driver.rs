@@ -15,6 +15,7 @@ use super::alarm::Alarm;
 use super::commands::Queued;
 use super::faults::FaultsCommand;
 use super::news::{LogNews, News};
+use super::protocol_log::LogRole;
 use super::sessions::{Read, Sessions};
 use super::{MAILBOX, TURN_MAX, now};
 use crate::server::net::{SessionEvent, Told};
@@ -41,6 +42,9 @@ pub(super) trait Role: Sized {
     type Connection;
     /// Work that another thread has done.
     type Done;
+
+    /// Whose log lines the machine's events become.
+    const LOGS_AS: LogRole;
 
     /// Takes a connection that was accepted or dialed.
     fn connected(core: &mut Core<Self>, connection: Self::Connection);
@@ -155,8 +159,12 @@ impl<R: Role> Core<R> {
         role: R,
     ) -> Self {
         let (writer, reader) = log;
-        let (machine, news) = (Faulty::new(now(), machine, faults), LogNews::new(reader.clone()));
-        Self { machine, writer, reader, sessions, news, appended: false, role }
+        let (mut machine, news) =
+            (Faulty::new(now(), machine, faults), LogNews::new(reader.clone()));
+        machine.events().set_detail(R::LOGS_AS.detail());
+        let mut core = Self { machine, writer, reader, sessions, news, appended: false, role };
+        core.log_events();
+        core
     }
 
     pub(super) async fn run(mut self, mut inbox: Inbox<R>, stop: CancellationToken) {
@@ -293,9 +301,11 @@ impl<R: Role> Core<R> {
         let mut released = 0;
         loop {
             let mut wrote = false;
-            while released < RELEASES_MAX
-                && let Some(effect) = self.machine.poll_effect()
-            {
+            while released < RELEASES_MAX {
+                let effect = self.machine.poll_effect();
+                // Before the effect is carried out: its own lines come behind those that say why.
+                self.log_events();
+                let Some(effect) = effect else { break };
                 match effect {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
                     Effect::Read { session, order } => self.sessions.read(session, order),
@@ -317,6 +327,14 @@ impl<R: Role> Core<R> {
         self.sessions.end_turn();
         R::drained(self, now);
         released == RELEASES_MAX
+    }
+
+    /// Writes the log lines of what the machine did so far.
+    #[inline]
+    fn log_events(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            R::LOGS_AS.write(&event);
+        }
     }
 
     /// Closes a session, and forgets what was to be found out for it.

@@ -13,6 +13,7 @@ mod driver;
 mod faults;
 mod master;
 mod news;
+mod protocol_log;
 mod releases;
 mod secondary;
 mod sessions;

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::commands::{self, Commands, Queued, SecondaryCommand};
 use super::driver::{CarriedOut, Core, Inbox, Role, sessions};
 use super::faults::NodeFaults;
+use super::protocol_log::LogRole;
 use super::{Stopped, now};
 use crate::server::net::Dialer;
 
@@ -134,6 +135,8 @@ impl Role for Follower {
     type Command = SecondaryCommand;
     type Connection = io::Result<TcpStream>;
     type Done = Infallible;
+
+    const LOGS_AS: LogRole = LogRole::Secondary;
 
     fn connected(core: &mut Core<Self>, dialed: io::Result<TcpStream>) {
         let input = match dialed {

@@ -148,7 +148,7 @@ impl Committer {
         self.write();
         if self.is_sound() {
             match self.try_close() {
-                Ok(()) => info!(end = %self.flushed_end, "the log is on disk as a whole"),
+                Ok(()) => info!(end = %self.flushed_end, "flushed: the whole log is on disk"),
                 Err(failed) => self.note(failed),
             }
         }

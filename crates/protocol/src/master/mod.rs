@@ -33,6 +33,7 @@ use self::leader::{Leader, LogOptions, RestoredLog};
 pub use self::peers::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::{MemberId, PeerOptions, Peers};
 use super::CloseReason;
+use super::events::Events;
 use super::frame::Response;
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
@@ -51,6 +52,7 @@ pub struct Master<L> {
     now: Instant,
     rng: ChaCha8Rng,
     effects: Effects,
+    events: Events,
 }
 
 impl<L: LogView> Master<L> {
@@ -85,6 +87,7 @@ impl<L: LogView> Master<L> {
             now,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             effects: Effects::new(),
+            events: Events::default(),
         };
         master.settle();
         master.leader.log_missing();
@@ -241,6 +244,10 @@ impl<L: LogView> Machine for Master<L> {
     /// and goes on later holds up nothing else.
     fn poll_effect(&mut self) -> Option<Effect<LeaderEffect>> {
         self.effects.pop_front().or_else(|| self.leader.release_next())
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -37,6 +37,7 @@ use tracing::{info, warn};
 use self::dial_state::DialState;
 use self::follower::{Follower, FollowerAction};
 use self::link::LinkToMaster;
+use super::events::Events;
 use super::frame::{Frame, Request, Response};
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
@@ -59,6 +60,7 @@ pub struct Secondary<L> {
     time: OwnTime,
     rng: ChaCha8Rng,
     effects: VecDeque<Effect<FollowerEffect>>,
+    events: Events,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl<L: LogView> Secondary<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             options,
             effects: VecDeque::new(),
+            events: Events::default(),
         }
     }
 
@@ -337,6 +340,10 @@ impl<L: LogView> Machine for Secondary<L> {
 
     fn poll_effect(&mut self) -> Option<Effect<FollowerEffect>> {
         self.effects.pop_front()
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -14,6 +14,7 @@ use super::large::Large;
 use crate::server::node::commands::{Command, Forgotten, Queued};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, Role};
 use crate::server::node::now;
+use crate::server::node::protocol_log::LogRole;
 use crate::server::node::releases::{Mailboxes, Releases};
 
 /// A master's part of its core task.
@@ -48,6 +49,8 @@ impl Role for Leader {
     type Command = Command;
     type Connection = (TcpStream, String);
     type Done = Compared;
+
+    const LOGS_AS: LogRole = LogRole::Master;
 
     fn connected(core: &mut Core<Self>, (stream, address): (TcpStream, String)) {
         if let Some(session) = core.sessions.open(stream) {
