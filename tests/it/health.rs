@@ -33,7 +33,7 @@ fn a_secondary_that_died_and_one_in_its_place_are_told_as_changes_of_its_health(
     let (master, comm, mut nodes) = cluster(&QUICK, &["bonnie"]);
     nodes[0].process.kill();
     let gone = |line: &str| {
-        line.contains("connection is gone peer=bonnie") && line.contains("status=unhealthy")
+        line.contains("secondary disconnected peer=bonnie") && line.contains("status=unhealthy")
     };
     master.process.log.find("its end", |line| gone(line).then_some(()));
     let bonnie = secondary("bonnie", comm, &[]);

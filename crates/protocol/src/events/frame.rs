@@ -13,12 +13,24 @@ pub struct FrameEvent {
     pub peer: Option<NodeName>,
     /// The number of the request that the frame is or answers.
     pub request: RequestId,
-    /// The kind of frame. For an answer to a request of this node: the request's.
+    /// The kind of frame. For a request that was answered in time, or timed out: the request's.
     pub frame: FrameKind,
     /// The messages in it; none where it is of a kind without messages.
     pub ids: Option<IdRange>,
     /// What happened.
     pub stage: FrameStage,
+}
+
+impl FrameEvent {
+    /// Creates an event about a frame to or from `peer`, and the messages in it.
+    pub(crate) fn new(
+        peer: Option<&NodeName>,
+        request: RequestId,
+        (frame, ids): (FrameKind, Option<IdRange>),
+        stage: FrameStage,
+    ) -> Self {
+        Self { peer: peer.cloned(), request, frame, ids, stage }
+    }
 }
 
 /// A stage in the life of a frame or of its request.

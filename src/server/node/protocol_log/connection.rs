@@ -36,7 +36,7 @@ fn of_master(event: &ConnectionEvent) {
         }
         ConnectionEvent::NotAdmitted { peer, session, request, detail } => {
             warn!(target: MASTER, repeats = true, %peer, %session, %request, detail,
-                "cannot let a secondary in");
+                "cannot admit a secondary");
         }
         ConnectionEvent::Refused { peer, session, code, detail } => {
             let peer = peer.as_ref().map_or("unknown", NodeName::as_str);
@@ -142,7 +142,7 @@ fn of_secondary(event: &ConnectionEvent) {
         }
         ConnectionEvent::LocalStall { late } => {
             info!(target: SECONDARY, ?late,
-                "this node stood still; listening again before it judges the master");
+                "this node was stalled; listening again before it judges the master");
         }
         ConnectionEvent::HandshakeUnreadable { end, error } => {
             warn!(target: SECONDARY, %end, %error,

@@ -22,6 +22,8 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
             (LogRole::Master, FrameKind::Heartbeat) => {
                 trace!(target: MASTER, peer, %request, ?took, "Heartbeat answered");
             }
+            // A page for the repair of the log: what it brings has lines of its own.
+            (LogRole::Master, FrameKind::GetMessages) => {}
             (LogRole::Master, _) if *failed => {
                 debug!(target: MASTER, peer, %request, id = ids.map(display), ?took, "AddMessage failed");
             }
@@ -40,7 +42,7 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
             FrameKind::AddMessage => {
                 debug!(target: MASTER, peer, %request, id = ids.map(display), "AddMessage timed out");
             }
-            _ => debug!(target: MASTER, peer, %request, ?kind, "a request timed out"),
+            _ => debug!(target: MASTER, peer, %request, asked = ?kind, "a request timed out"),
         },
         FrameStage::Failed { code, detail } => match role {
             LogRole::Master => {
@@ -57,7 +59,7 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
                 "asked again for a page that is still under way");
         }
         FrameStage::BufferFull { held } => {
-            debug!(target: SECONDARY, held, "no room for one more run");
+            debug!(target: SECONDARY, held, "the buffer is full: a run is dropped");
         }
         FrameStage::Dropped => {
             debug!(target: FAULTS, peer, %request, ?kind, "a fault: the frame is dropped");

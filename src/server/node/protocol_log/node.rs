@@ -116,7 +116,7 @@ fn damage(role: LogRole, event: &NodeEvent) {
         }
         NodeEvent::RepairPageUnfit { peer, request, ids, is_missing: true } => {
             warn!(target: MASTER, repeats = true, %peer, %request, id = %ids,
-                "a page has not the messages that are damaged here");
+                "a page lacks the messages that are damaged here");
         }
         NodeEvent::RepairPageUnfit { peer, request, ids, is_missing: false } => {
             debug!(target: MASTER, %peer, %request, id = %ids,
