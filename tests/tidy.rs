@@ -171,7 +171,7 @@ fn line_faults(path: &str, text: &str, textless: &str, code: &str) -> Vec<&'stat
     let is_unfinished = ["TODO", "FIXME", "XXX"].iter().any(|word| has_word(textless, word))
         || ["todo!", "dbg!", "unimplemented!"].iter().any(|name| code.contains(name));
     fault(is_unfinished, "a marker of unfinished work");
-    let awaits = path.starts_with("crates/protocol/") && code.contains(".await");
+    let awaits = path.starts_with("crates/protocol/") && has_word(code, "await");
     fault(awaits, "the protocol is a value, not a task");
     let is_frame = path.starts_with("crates/protocol/src/frame");
     fault(!is_frame && has_word(code, "bincode"), "only the protocol's frames name this crate");
