@@ -91,3 +91,24 @@ fn a_cut_connection_is_dialed_again_without_losing_anything() {
     wait_until("the same", || texts(bonnie.http).len() == 10);
     assert_eq!(texts(bonnie.http), texts(master.http));
 }
+
+#[test]
+fn the_log_has_the_words_that_an_operator_looks_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = ["--data-dir", directory.path().to_str().unwrap()];
+    let args = [&QUICK[..], &["--quorum", "2"], &on_disk].concat();
+    let (mut master, comm) = master(&args);
+    let mut bonnie = secondary("bonnie", comm, &[]);
+    wait_ready(&bonnie);
+    append(master.http, "Msg1", "2");
+    master.process.log.wait_for("protocol::master: flushed id=0");
+    bonnie.process.kill();
+    master.process.log.wait_for("protocol::master: secondary disconnected peer=bonnie");
+    master.process.log.wait_for("protocol::master: read-only: too few nodes are healthy");
+    master.process.signal(Signal::TERM);
+    assert_eq!(master.process.wait(), Some(0));
+    master.process.log.wait_for("flushed: the whole log is on disk");
+    drop(master);
+    let (master, _) = self::master(&args);
+    master.process.log.wait_for("recovered the log from disk");
+}
