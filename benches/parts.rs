@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use acklog::server::http::{Form, ListingRoom, MessageStream};
 use acklog_log::{LogReader, LogWriter, in_memory};
 use acklog_protocol::frame::{Frame, Request, decode, encode};
-use acklog_protocol::gap_buffer::GapBuffer;
 use acklog_protocol::{
-    AppendRequest, Input, Machine, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait,
+    AppendRequest, GapBuffer, Input, Machine, Master, MasterOptions, RestoredMaster, STRANGERS_MAX,
+    Wait,
 };
 use acklog_types::{
-    Batch, IdRange, InBatch, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId,
-    WriteConcern, encode_record,
+    Batch, IdRange, InBatch, LogEnd, LogId, MessageId, Records, RequestId, WaiterId, WriteConcern,
+    encode_record,
 };
 use bytes::BytesMut;
 use divan::Bencher;

@@ -15,8 +15,7 @@ use acklog_protocol::{
     RestoredSecondary, STRANGERS_MAX, Secondary, SecondaryOptions, Wait,
 };
 use acklog_types::{
-    Batch, IdRange, InstanceId, LogId, Records, Run, SessionId, WaiterId, WriteConcern,
-    record_bytes,
+    Batch, IdRange, InstanceId, LogId, Records, SessionId, WaiterId, WriteConcern, record_bytes,
 };
 
 /// The one connection between the two nodes.

@@ -4,6 +4,7 @@
 //! The scanners look at a *masked* copy of a file, in which texts, and where asked comments, are blank. So a brace in
 //! a text closes no function, and a rule cannot be broken by a text that talks about it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -320,9 +321,6 @@ fn braces_in_texts_and_comments_do_not_count() {
     assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
 }
 
-/// Where the protocol's events become log lines.
-const EVENT_LINES: &str = "src/server/node/protocol_log";
-
 /// The target and the message of a log line, if it is one: `… WARN  bonnie protocol::secondary: text key=value`.
 fn log_line(line: &str) -> Option<(&str, &str)> {
     let rest = line.strip_prefix('[').map_or(Some(line), |rest| Some(rest.split_once("s] ")?.1))?;
@@ -336,8 +334,8 @@ fn log_line(line: &str) -> Option<(&str, &str)> {
     (!target.contains(' ')).then_some((target, message))
 }
 
-/// Whether a file logs a message, under the target that events for messages have or under its own.
-fn logs(text: &str, message: &str, is_of_messages: bool) -> bool {
+/// Returns whether a file logs a message: under the target that a constant of this name holds, or under its own.
+fn logs(text: &str, message: &str, target: Option<&str>) -> bool {
     let pieces: Vec<&str> = text.split('"').collect();
     let is_it = |words: &str| match words.split_once('{') {
         Some((begin, _)) => begin.len() > 5 && message.starts_with(begin),
@@ -345,8 +343,19 @@ fn logs(text: &str, message: &str, is_of_messages: bool) -> bool {
     };
     pieces.iter().enumerate().filter(|(nth, words)| nth % 2 == 1 && is_it(words)).any(|(nth, _)| {
         let before = pieces.get(..nth).unwrap_or_default().join("\"");
-        let call = before.rfind("!(").and_then(|at| before.get(at..)).unwrap_or_default();
-        call.contains("MESSAGE_TARGET") == is_of_messages
+        let call =
+            before.rfind("!(").and_then(|at| before.get(at + 2..)).unwrap_or_default().trim_start();
+        let named = call.strip_prefix("target: ").and_then(|rest| rest.split(',').next());
+        named == target
+    })
+}
+
+/// Returns the constants of a file that hold targets of log lines, each as the target as it is shown and the name.
+fn target_constants(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| {
+        let (declared, target) = line.split_once(": &str = \"acklog")?;
+        let target = target.strip_suffix("\";")?.trim_start_matches(['_', ':']);
+        Some((target, declared.rsplit(' ').next()?))
     })
 }
 
@@ -360,6 +369,9 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
         // A text may go on behind a line's end.
         text.split("\\\n").map(str::trim_start).collect::<String>()
     };
+    let sources: Vec<String> = files.iter().map(source).collect();
+    let constants: BTreeMap<&str, &str> =
+        sources.iter().flat_map(|text| target_constants(text)).collect();
     let of_target = |target: &str| {
         let path = target.replace("::", "/");
         let (part, rest) = path.split_once('/').unwrap_or((&path, "lib"));
@@ -370,10 +382,6 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
             [base.with_extension("rs"), base.join("mod.rs")].into_iter().find(|path| path.exists())
         })
     };
-    let is_of_events = |message: &str| {
-        let of_events = files.iter().filter(|path| path.starts_with(root.join(EVENT_LINES)));
-        of_events.map(source).any(|text| logs(&text, message, false))
-    };
     let mut pages = Vec::new();
     files_ending(&root.join("docs"), "md", &mut pages);
     let mut lines = 0;
@@ -381,12 +389,10 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
         for line in fs::read_to_string(&page).unwrap().lines() {
             let Some((target, message)) = log_line(line) else { continue };
             lines += 1;
-            let is_there = match target {
-                "message" => files.iter().any(|path| logs(&source(path), message, true)),
-                // Its events become text in one place, away from the machines.
-                _ if target.starts_with("protocol::") && is_of_events(message) => true,
-                _ => of_target(target).is_some_and(|path| logs(&source(&path), message, false)),
-            };
+            let by_name = constants.get(target).copied();
+            let is_there = by_name
+                .is_some_and(|name| sources.iter().any(|text| logs(text, message, Some(name))))
+                || of_target(target).is_some_and(|path| logs(&source(&path), message, None));
             assert!(is_there, "{}: no such event: {line}", page.display());
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use acklog_threads::{NoThread, WorkHandle};
-use acklog_types::{Damage, DiskFault, IdRange, LogEnd, MessageId, NodeName, Records, Run};
+use acklog_types::{Damage, DiskFault, IdRange, LogEnd, MessageId, NodeName, Records};
 use bytes::BytesMut;
 use thiserror::Error;
 

@@ -1,7 +1,7 @@
 //! What the protocol asks its node's log: sizes of runs, and whether another node's log is the
 //! same.
 
-use acklog_types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
+use acklog_types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 use acklog_types::{LogView, UnreadBatch, Unreadable};
 
 use super::{LogReader, Page, ReadError};

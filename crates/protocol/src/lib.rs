@@ -106,7 +106,7 @@
 //! # Invariants
 //!
 //! - *Order.* The master gives ids. A secondary appends only messages that continue its log, and
-//!   holds others in a [gap buffer](gap_buffer). Each node shows a prefix of the master's log.
+//!   holds others in a [gap buffer](GapBuffer). Each node shows a prefix of the master's log.
 //! - *Exactly once.* A message's id is its place in the log. A message that is present is not
 //!   appended again.
 //! - *Acks are positions.* A secondary reports its contiguous end, which acks everything before it.
@@ -138,9 +138,7 @@ mod delayed;
 mod events;
 mod faults;
 pub mod frame;
-pub mod gap_buffer;
 mod health;
-mod idempotency;
 mod in_flight;
 mod line;
 mod machine;
@@ -152,7 +150,6 @@ mod repair;
 mod secondary;
 mod status;
 mod unflushed;
-mod write_concern;
 
 pub use closing::{CloseReason, ProtocolError, SessionEnd};
 pub use events::{
@@ -160,18 +157,18 @@ pub use events::{
     MessageEvent, NodeEvent,
 };
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
-pub use idempotency::FirstUse;
 pub use line::{LONG_FRAME_BYTES, LineView};
 pub use machine::{Effect, Input, Machine};
 pub use master::{
-    HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
+    FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
     STRANGERS_MAX,
 };
 pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refusal, Wait};
 pub use own_time::OwnTime;
 pub use progress::ReadOrder;
 pub use secondary::{
-    FollowerEffect, FollowerInput, HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryOptions,
+    FollowerEffect, FollowerInput, GapBuffer, HELD_BYTES_MAX, RestoredSecondary, Secondary,
+    SecondaryOptions,
 };
 pub use status::{
     DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,

@@ -14,8 +14,7 @@ use acklog_protocol::{
 };
 use acklog_types::Unreadable;
 use acklog_types::{
-    IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
-    WriteConcern,
+    IdRange, InstanceId, LogId, MessageId, NodeName, Records, SessionId, WaiterId, WriteConcern,
 };
 use bytes::{Bytes, BytesMut};
 use rand::{RngExt, SeedableRng};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acklog_protocol::frame::{Frame, Request, Response};
 use acklog_protocol::{LONG_FRAME_BYTES, LineView};
-use acklog_types::{IdRange, LogEnd, Records, RequestId, Run};
+use acklog_types::{IdRange, LogEnd, Records, RequestId};
 
 /// A transfer that takes longer is seen in parts by whoever it goes to.
 pub(super) const PART: Duration = Duration::from_millis(50);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acklog_protocol::frame::{Frame, Request, Response};
-use acklog_types::NodeName;
+use acklog_types::{NodeName, Records};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -111,7 +111,7 @@ impl Link {
 }
 
 /// A frame as a transcript shows it.
-pub(super) fn describe<R: acklog_types::Run>(frame: &Frame<R>) -> String {
+pub(super) fn describe(frame: &Frame<Records>) -> String {
     let kind = frame.kind();
     let facts = match frame {
         Frame::Request(_, request) => match request {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use acklog_protocol::frame::{EncodedFrame, Frame, Response};
 use acklog_protocol::{LineView, SessionEnd};
-use acklog_types::{HEARTBEAT_INTERVAL_MAX, Run, SessionId};
+use acklog_types::{HEARTBEAT_INTERVAL_MAX, SessionId};
 use bytes::{Buf, Bytes};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use acklog_log::{LogReader, ReadError};
 use acklog_protocol::frame::{self, ErrorCode, Frame, Request, Response};
 use acklog_protocol::{LineView, ReadOrder};
-use acklog_types::{IdRange, LogEnd, Records, Run, SessionId};
+use acklog_types::{IdRange, LogEnd, Records, SessionId};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;

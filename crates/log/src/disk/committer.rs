@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use acklog_threads::{wait_timeout_while, wait_while, write_lock};
-use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
+use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use acklog_types::{IdRange, LogEnd, NodeName, Records, Run};
+use acklog_types::{IdRange, LogEnd, NodeName, Records};
 
 use super::notes;
 use super::places::DamagedPlace;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use acklog_types::LogView;
-use acklog_types::{Batch, LogEnd, Losses, NodeName, Run, RunningChecksum};
+use acklog_types::{Batch, LogEnd, Losses, NodeName, RunningChecksum};
 
 use super::*;
 use crate::SimDisk;

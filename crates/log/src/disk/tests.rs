@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use acklog_types::LogView;
-use acklog_types::{Batch, IdRange, KeyHash, LogEnd, Losses, MessageId, Run};
+use acklog_types::{Batch, IdRange, KeyHash, LogEnd, Losses, MessageId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

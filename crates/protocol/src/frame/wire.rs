@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::{Checksum, IdRange, InstanceId, LogEnd, LogId, Records, RequestId, Run};
+use acklog_types::{Checksum, IdRange, InstanceId, LogEnd, LogId, Records, RequestId};
 use bincode::{Decode, Encode};
 use bytes::{Buf, Bytes};
 

@@ -88,7 +88,7 @@ impl Cluster {
         let waiter = WaiterId::new(self.number());
         let (now, wanted) = (self.instant(), self.wanted(wait));
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
-        let joined = master.machine.get_mut().join(now, waiter, id, wait, false);
+        let joined = master.machine.get_mut().join(now, waiter, id, wait);
         joined.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
         self.waits(waiter, self.sent(id, wanted, wait), "waits again for");
         Ok(waiter)

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use acklog_log::{LogReader, Page, PageCursor, ReadError};
 use acklog_threads::WorkHandle;
-use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
+use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records};
 use bytes::{Buf, Bytes};
 
 use super::piece::{Taken, piece};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use acklog_log::SimDisk;
 use acklog_log::disk::{Committer, DiskOptions, Recovered, Sizes, recover};
 use acklog_protocol::{Outcome, Refusal};
-use acklog_types::{LogEnd, MessageId, Run as _};
+use acklog_types::{LogEnd, MessageId};
 use tokio::task::JoinHandle;
 
 use super::tests::{PATIENCE, append, batch, options, receipt as receipt_of};

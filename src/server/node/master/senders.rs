@@ -132,7 +132,7 @@ impl Core<Leader> {
 
     /// Lets a sender wait for a message that is there.
     pub(super) fn join(&mut self, now: Instant, waiter: WaiterId, id: MessageId, wait: Wait) {
-        if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait, false) {
+        if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait) {
             self.refuse(waiter, refusal);
         }
     }

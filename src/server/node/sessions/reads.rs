@@ -10,7 +10,7 @@ use acklog_log::{LogReader, Page, ReadError};
 use acklog_protocol::ReadOrder;
 use acklog_protocol::frame::{FRAME_BYTES_MAX, RUN_BYTES_MAX};
 use acklog_types::Unreadable;
-use acklog_types::{IdRange, Records, Run, SessionId};
+use acklog_types::{IdRange, Records, SessionId};
 use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
