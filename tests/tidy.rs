@@ -321,9 +321,6 @@ fn braces_in_texts_and_comments_do_not_count() {
     assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
 }
 
-/// Where the protocol's events become log lines.
-const EVENT_LINES: &str = "src/server/node/protocol_log";
-
 /// The target and the message of a log line, if it is one: `… WARN  bonnie protocol::secondary: text key=value`.
 fn log_line(line: &str) -> Option<(&str, &str)> {
     let rest = line.strip_prefix('[').map_or(Some(line), |rest| Some(rest.split_once("s] ")?.1))?;
@@ -384,10 +381,6 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
         bases.find_map(|base| {
             [base.with_extension("rs"), base.join("mod.rs")].into_iter().find(|path| path.exists())
         })
-    };
-    let is_of_events = |message: &str| {
-        let of_events = files.iter().filter(|path| path.starts_with(root.join(EVENT_LINES)));
-        of_events.map(source).any(|text| logs(&text, message, None))
     };
     let mut pages = Vec::new();
     files_ending(&root.join("docs"), "md", &mut pages);

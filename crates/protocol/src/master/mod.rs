@@ -51,7 +51,8 @@ pub struct Master<L> {
     /// The node's own time, as of the last call that took the time.
     now: Instant,
     rng: ChaCha8Rng,
-    out: Output,
+    effects: Effects,
+    events: Events,
 }
 
 impl<L: LogView> Master<L> {
@@ -85,7 +86,8 @@ impl<L: LogView> Master<L> {
             time: OwnTime::default(),
             now,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
-            out: Output::default(),
+            effects: Effects::new(),
+            events: Events::default(),
         };
         master.settle();
         master.leader.emit_missing(&mut master.out.events);
