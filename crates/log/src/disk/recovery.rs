@@ -18,6 +18,7 @@ mod walk;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, RwLock};
+use std::time::Instant;
 
 use acklog_types::{Checksum, IdRange, LogEnd, RunningChecksum};
 use tracing::{info, warn};
@@ -59,6 +60,7 @@ pub struct Recovered {
 /// # Errors
 /// When the directory cannot be used, or its log is damaged.
 pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recovered, OpenError> {
+    let began = Instant::now();
     let found = LogDirectory { storage: &*storage, role: options.role };
     let firsts = found.segments()?;
     let mut manifest = found.manifest(&options, &firsts)?;
@@ -92,7 +94,8 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
         LogEnd::ZERO => "opened an empty log on disk",
         _ => "recovered the log from disk",
     };
-    info!(dir = found.path(), %end, segments = segment_count, log = log_shown, "{message}");
+    info!(dir = found.path(), %end, segments = segment_count, log = log_shown,
+        took = ?began.elapsed(), "{message}");
     let indexed = sealed.len();
     let segments = Segments::new(storage.clone(), sealed, segment.clone());
     let (damage, noted) = known_damage(&*storage, &segments, end);

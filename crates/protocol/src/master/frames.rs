@@ -6,7 +6,7 @@ use acklog_types::{LogView, Records, RequestId, SessionId};
 
 use super::Master;
 use super::leader::PageRequest;
-use super::peers::{MemberId, Reply};
+use super::peers::{MemberId, RunReply};
 use crate::events::{Detail, FrameEvent, FrameStage};
 use crate::frame::{Frame, Request, Response};
 use crate::{CloseReason, ProtocolError};
@@ -79,26 +79,26 @@ impl<L: LogView> Master<L> {
                     return Err(ProtocolError::UnexpectedResponse(request));
                 }
                 self.leader.ack(id, contiguous_end, &mut self.out.events)?;
-                Reply::Done
+                RunReply::Done
             }
             Response::Alive => {
                 peer.take_lost_runs(request).for_each(|run| self.leader.run_lost(id, run));
-                Reply::Done
+                RunReply::Done
             }
             Response::Failed { code, detail } => {
                 self.out.events.emit(Detail::Frames, || {
                     let stage = FrameStage::Failed { code, detail };
                     FrameEvent::new(Some(peer.name()), request, (frame, None), stage)
                 });
-                Reply::Failed
+                RunReply::Failed
             }
             Response::Page { run, .. } if peer.pages_were_requested() => {
-                if let Some(awaited) = peer.awaited_page(request) {
+                if let Some(awaited) = peer.page_in_flight(request) {
                     let page = (&run, awaited);
                     let (rng, out) = (&mut self.rng, &mut self.out);
                     self.leader.take_page(now, id, request, page, rng, out);
                 }
-                Reply::Done
+                RunReply::Done
             }
             Response::Welcome(_)
             | Response::Refused { .. }

@@ -51,8 +51,7 @@ pub struct Master<L> {
     /// The node's own time, as of the last call that took the time.
     now: Instant,
     rng: ChaCha8Rng,
-    effects: Effects,
-    events: Events,
+    out: Output,
 }
 
 impl<L: LogView> Master<L> {
@@ -86,8 +85,7 @@ impl<L: LogView> Master<L> {
             time: OwnTime::default(),
             now,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
-            effects: Effects::new(),
-            events: Events::default(),
+            out: Output::default(),
         };
         master.settle();
         master.leader.emit_missing(&mut master.out.events);
@@ -219,7 +217,8 @@ impl<L: LogView> Machine for Master<L> {
             return;
         }
         let leader = &self.leader;
-        self.peers.look(self.time.at(now), |id| leader.awaits(id), look, &mut self.out.events);
+        let awaits = |id| leader.has_runs_in_flight(id);
+        self.peers.look(self.time.at(now), awaits, look, &mut self.out.events);
     }
 
     fn handle_timeout(&mut self, now: Instant) {

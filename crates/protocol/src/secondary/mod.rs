@@ -35,7 +35,7 @@ use rand_chacha::ChaCha8Rng;
 use self::dial_state::DialState;
 use self::follower::{Follower, FollowerAction};
 use self::link::LinkToMaster;
-use super::events::Events;
+use super::events::{ConnectionEvent, Detail, Ending, Events};
 use super::frame::{Frame, Request, Response};
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};

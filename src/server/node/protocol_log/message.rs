@@ -9,15 +9,12 @@ use super::{LogRole, MASTER, SECONDARY};
 /// Writes the line of an event, if it has one.
 pub(super) fn write(_: LogRole, event: &MessageEvent) {
     match event {
-        // The line that shows the message's text is written where the text is.
-        MessageEvent::Accepted { .. } => {}
+        // The line that shows the message's text is written where the text is, and the log writes a
+        // line for each flush.
+        MessageEvent::Accepted { .. } | MessageEvent::Durable { .. } => {}
         MessageEvent::Waits { id, write_concern, timeout } => {
             debug!(target: MASTER, %id, w = write_concern, ?timeout, "a sender waits for its write concern");
         }
-        MessageEvent::Durable { ids, on_disk: true } => {
-            debug!(target: MASTER, id = %ids, "flushed");
-        }
-        MessageEvent::Durable { on_disk: false, .. } => {}
         MessageEvent::Stored { ids } => {
             debug!(target: MESSAGE_TARGET, id = %ids, "stored");
         }

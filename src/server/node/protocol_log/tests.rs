@@ -80,11 +80,10 @@ fn lines_have_the_target_of_the_role_or_that_of_messages() {
     };
     let ending = Ending::Lost(SessionEnd::Closed);
     let session = SessionId::new(1);
-    let events: [Event; 6] = [
+    let events: [Event; 5] = [
         frame(FrameStage::Sent { from: None, again: true }).into(),
         frame(FrameStage::Delayed { delay: Duration::from_millis(20) }).into(),
         MessageEvent::Acked { peer: peer.clone().unwrap(), ids: ids(3, 6) }.into(),
-        MessageEvent::Durable { ids: ids(6, 7), on_disk: true }.into(),
         ConnectionEvent::Ended { session, peer, ending, was_live: true }.into(),
         NodeEvent::DiskWell.into(),
     ];
@@ -94,7 +93,6 @@ fn lines_have_the_target_of_the_role_or_that_of_messages() {
         "DEBUG acklog_protocol::faults: a fault: the frame is delayed peer=\"bonnie\" request=7 \
          kind=AddMessage delay=20ms",
         "DEBUG acklog::message: acked peer=bonnie id=3..=5",
-        "DEBUG acklog_protocol::master: flushed id=6",
         " WARN acklog_protocol::master: secondary disconnected peer=\"bonnie\" \
          reason=the peer closed the connection status=\"unhealthy\"",
         " INFO acklog_protocol::master: the disk takes messages again",

@@ -10,7 +10,7 @@ use super::reads::{NextPage, PageRequest, ReadFor, ReadPage};
 use crate::ProtocolError;
 use crate::events::{Detail, Events, FrameEvent, FrameStage, NodeEvent};
 use crate::frame::FrameKind;
-use crate::master::peers::{MemberId, PeerEvent, Reply};
+use crate::master::peers::{MemberId, PeerEvent, RunReply};
 use crate::progress::{NextRun, SendFailure, SentRun};
 
 /// A page whose messages were read, or could not be.
@@ -83,13 +83,13 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         peer: MemberId,
         run: SentRun,
-        reply: Reply,
+        reply: RunReply,
         rng: &mut ChaCha8Rng,
     ) {
         let Some(replica) = self.replicas.get_mut(peer) else { return };
         match reply {
-            Reply::Done => replica.settle(now, run, rng),
-            Reply::Failed => replica.fail(now, run, SendFailure::Answered, rng),
+            RunReply::Done => replica.settle(now, run, rng),
+            RunReply::Failed => replica.fail(now, run, SendFailure::Answered, rng),
         }
     }
 
@@ -114,7 +114,7 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Returns whether runs to a peer wait for an answer.
-    pub(in crate::master) fn awaits(&self, peer: MemberId) -> bool {
+    pub(in crate::master) fn has_runs_in_flight(&self, peer: MemberId) -> bool {
         self.replicas.get(peer).is_some_and(|replica| replica.runs_in_flight() > 0)
     }
 

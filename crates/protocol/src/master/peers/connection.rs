@@ -267,17 +267,17 @@ impl PeerConnection {
     }
 
     /// Returns how many pages are awaited.
-    pub(super) fn awaited_pages(&self) -> usize {
+    pub(super) fn pages_in_flight(&self) -> usize {
         self.in_flight.count(|awaited| matches!(awaited, Awaited::Page(_)))
     }
 
     /// Returns what is awaited of pages, as of a response to this request.
-    pub(super) fn awaited_page(&self, request: RequestId) -> AwaitedPage {
+    pub(super) fn page_in_flight(&self, request: RequestId) -> AwaitedPage {
         let from = match self.in_flight.get(request) {
             Some(Awaited::Page(from)) => Some(*from),
             _ => None,
         };
-        AwaitedPage { from, has_others: self.awaited_pages() > usize::from(from.is_some()) }
+        AwaitedPage { from, has_others: self.pages_in_flight() > usize::from(from.is_some()) }
     }
 
     /// Returns when something is due.

@@ -29,7 +29,7 @@ pub(in crate::master) enum Standing {
 
 /// Whether a response reports that the request succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::master) enum Reply {
+pub(in crate::master) enum RunReply {
     /// It did.
     Done,
     /// It failed.
@@ -281,7 +281,7 @@ impl Peer {
         &mut self,
         now: Instant,
         (request, answer): (RequestId, FrameKind),
-        reply: Reply,
+        reply: RunReply,
         events: &mut Events,
     ) -> Result<Option<SentRun>, ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
@@ -301,7 +301,7 @@ impl Peer {
             Awaited::Page(_) | Awaited::Run(_) => Detail::Frames,
         };
         events.emit(detail, || {
-            let stage = FrameStage::Completed { took, failed: reply == Reply::Failed };
+            let stage = FrameStage::Completed { took, failed: reply == RunReply::Failed };
             FrameEvent::new(Some(&self.name), request, what.frame(), stage)
         });
         match what {
@@ -358,12 +358,12 @@ impl Peer {
 
     /// Returns whether a page is awaited from it.
     pub(in crate::master) fn owes_page(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.awaited_pages() > 0)
+        self.connection.as_ref().is_some_and(|connection| connection.pages_in_flight() > 0)
     }
 
     /// Returns what is awaited of pages, as of a response to this request.
-    pub(in crate::master) fn awaited_page(&self, request: RequestId) -> Option<AwaitedPage> {
-        self.connection.as_ref().map(|connection| connection.awaited_page(request))
+    pub(in crate::master) fn page_in_flight(&self, request: RequestId) -> Option<AwaitedPage> {
+        self.connection.as_ref().map(|connection| connection.page_in_flight(request))
     }
 
     /// Returns until when a page that did not come in time is likely on its way.
