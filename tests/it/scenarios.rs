@@ -84,7 +84,8 @@ fn real_processes_tell_the_story_of_the_simulation() {
         "scenarios/power-cut.txt",
         "scenarios/self-check.txt",
         "tests/golden/a_hung_secondary_is_suspected_then_unhealthy_and_delays_nobody.txt",
-        "tests/golden/a_message_sent_again_under_its_key_after_the_masters_crash_is_stored_once.txt",
+        "tests/golden/\
+         a_message_sent_again_under_its_key_after_the_masters_crash_is_stored_once.txt",
     ] {
         assert_eq!(story(&[file]), story(&[file, "--simulate"]), "{file}");
     }

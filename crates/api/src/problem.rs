@@ -171,7 +171,10 @@ mod tests {
             acked_by: None,
             outcome: None,
         };
-        let json = r#"{"title":"Bad Request","status":400,"detail":"no","code":"bad-request","retry":false}"#;
+        let json = concat!(
+            r#"{"title":"Bad Request","status":400,"detail":"no","#,
+            r#""code":"bad-request","retry":false}"#
+        );
         assert_eq!(serde_json::to_string(&refused).unwrap(), json);
         assert_eq!(serde_json::from_str::<Problem>(json).unwrap(), refused);
     }

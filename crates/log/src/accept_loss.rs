@@ -16,8 +16,8 @@ use super::disk::{OpenError, Role, accept_losses};
 pub enum AcceptLossError {
     /// The directory is a secondary's.
     #[error(
-        "{path} is a secondary's directory: there is nothing to accept, since a secondary takes what its \
-         master has; nothing was changed"
+        "{path} is a secondary's directory: there is nothing to accept, since a secondary takes \
+         what its master has; nothing was changed"
     )]
     Secondary {
         /// The directory.
@@ -31,8 +31,8 @@ pub enum AcceptLossError {
     NoLoss,
     /// The loss was accepted before.
     #[error(
-        "what other nodes have below id {end} and this master does not was given up before, and it has \
-         met no secondary with more since, so there is no loss to accept; nothing was changed"
+        "what other nodes have below id {end} and this master does not was given up before, and it \
+         has met no secondary with more since, so there is no loss to accept; nothing was changed"
     )]
     Accepted {
         /// The end below which it was accepted.

@@ -53,7 +53,8 @@ pub enum ProtocolError {
     BadRun(IdRange),
     /// A heartbeat interval that no node may have, because of damage or a broken master.
     #[error(
-        "a heartbeat interval of {0:?} is not plausible: it is above 0 and at most {HEARTBEAT_INTERVAL_MAX:?}"
+        "a heartbeat interval of {0:?} is not plausible: it is above 0 and at most \
+        {HEARTBEAT_INTERVAL_MAX:?}"
     )]
     BadInterval(Duration),
     /// The master admitted a node with messages into another log, or changed its log within a

@@ -1,10 +1,10 @@
 //! The protocol of a replicated log with tunable write concern, as sans-I/O state machines.
 //!
-//! Everything that decides is in this crate: what is sent to which node, what counts as an ack, when
-//! a client is answered, what is visible, when to retry. It is plain code over ids and times. There
-//! is no socket, file, clock, channel, task or ambient randomness (`clippy.toml` forbids them). So a
-//! simulator drives whole clusters through thousands of schedules in virtual time, and the same code
-//! runs in production behind a thin driver.
+//! Everything that decides is in this crate: what is sent to which node, what counts as an ack,
+//! when a client is answered, what is visible, when to retry. It is plain code over ids and times.
+//! There is no socket, file, clock, channel, task or ambient randomness (`clippy.toml` forbids
+//! them). So a simulator drives whole clusters through thousands of schedules in virtual time, and
+//! the same code runs in production behind a thin driver.
 //!
 //! - The server (`src/server/node`) runs one machine per node: a [`Master`] or a [`Secondary`].
 //! - The simulator (`crates/sim`) runs a cluster of them.
@@ -14,11 +14,11 @@
 //!
 //! Both roles are a [`Machine`]. The four kinds of method follow quinn-proto:
 //!
-//! - [`step`](Machine::step) takes in an input, and [`handle_timeout`](Machine::handle_timeout) does
-//!   what is due.
+//! - [`step`](Machine::step) takes in an input, and [`handle_timeout`](Machine::handle_timeout)
+//!   does what is due.
 //! - [`poll_effect`](Machine::poll_effect) returns what to do next, and
-//!   [`poll_event`](Machine::poll_event) what happened. Call both until they return none, after each
-//!   of the above.
+//!   [`poll_event`](Machine::poll_event) what happened. Call both until they return none, after
+//!   each of the above.
 //! - [`next_deadline`](Machine::next_deadline) returns when `handle_timeout` is due. The driver has
 //!   the only timer.
 //! - Some methods of a master are called directly: [`append`](Master::append),
@@ -100,8 +100,8 @@
 //! ```
 //!
 //! [`Faulty`] wraps a machine to inject faults. A node that is paused by its
-//! [faults](acklog_types::Faults) must not be given connections and frames; they wait where they came
-//! from.
+//! [faults](acklog_types::Faults) must not be given connections and frames; they wait where they
+//! came from.
 //!
 //! # Invariants
 //!
@@ -114,9 +114,9 @@
 //!   belongs to a request.
 //! - *Never ahead.* The master sends only messages that are durable on itself, so no secondary has
 //!   more than its master.
-//! - *Everything of a connection dies with it*: delayed requests, runs that wait for a delay, the gap
-//!   buffer, the in-flight table. The next handshake reports the position, and sending starts there.
-//!   Acks count only from a member's current connection.
+//! - *Everything of a connection dies with it*: delayed requests, runs that wait for a delay, the
+//!   gap buffer, the in-flight table. The next handshake reports the position, and sending starts
+//!   there. Acks count only from a member's current connection.
 //!
 //! # Joining
 //!
@@ -126,8 +126,8 @@
 //!
 //! # Caveats
 //!
-//! The one master is configured: there is no election and no fail-over. While it is down nothing can
-//! be appended; messages that it acked are as safe as the requested write concern.
+//! The one master is configured: there is no election and no fail-over. While it is down nothing
+//! can be appended; messages that it acked are as safe as the requested write concern.
 
 // Tests may look at a clock: they hand it in.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]

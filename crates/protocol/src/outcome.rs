@@ -99,8 +99,8 @@ pub enum Refusal {
     },
     /// Too few nodes are healthy for the quorum.
     #[error(
-        "{healthy} of {} healthy, {required} needed; the master takes messages again by itself when \
-         enough nodes are back, see /health",
+        "{healthy} of {} healthy, {required} needed; the master takes messages again by itself \
+         when enough nodes are back, see /health",
         nodes_are(*.cluster_size, *.healthy)
     )]
     NoQuorum {
@@ -113,10 +113,10 @@ pub enum Refusal {
     },
     /// Another node has more of this log, so ids would be given twice.
     #[error(
-        "the master is behind: its log ends at {end}, and a secondary has {seen} messages of the same \
-         log. Was the master put back from an older copy? Put the newer copy back; or keep that \
-         secondary's messages (acklog log dump), stop the master, and give up what it lacks with \
-         acklog log accept-loss DIR"
+        "the master is behind: its log ends at {end}, and a secondary has {seen} messages of the \
+         same log. Was the master put back from an older copy? Put the newer copy back; or keep \
+         that secondary's messages (acklog log dump), stop the master, and give up what it lacks \
+         with acklog log accept-loss DIR"
     )]
     Behind {
         /// The master's log end.
@@ -149,7 +149,8 @@ pub enum Refusal {
     },
     /// The idempotency key belongs to another message.
     #[error(
-        "the idempotency key was used for another message, {first}; give each message a key of its own"
+        "the idempotency key was used for another message, {first}; give each message a key of \
+        its own"
     )]
     KeyReused {
         /// The message that has the key.
@@ -168,9 +169,9 @@ pub(super) fn help_with(fault: &DiskFault) -> &'static str {
     match fault {
         DiskFault::Failed { .. } => "make room or replace the disk, then restart this node",
         DiskFault::Damaged { .. } => {
-            "it takes messages again, and is repaired, when a secondary that has what is damaged is \
-             connected; else stop it and take that from a copy with `acklog log repair`, or put the file \
-             back, then restart this node"
+            "it takes messages again, and is repaired, when a secondary that has what is damaged \
+             is connected; else stop it and take that from a copy with `acklog log repair`, or put \
+             the file back, then restart this node"
         }
         DiskFault::Full { .. } => "make room; it takes messages again by itself then",
         DiskFault::Stalled { .. } => {

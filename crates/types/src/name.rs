@@ -21,8 +21,8 @@ pub struct NodeName(Arc<str>);
 /// Why a text is not a node's name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "a node's name is 1 to {NAME_BYTES_MAX} of the characters A-Z a-z 0-9 . _ -, but not . or .., and \
-     not {given:?}"
+    "a node's name is 1 to {NAME_BYTES_MAX} of the characters A-Z a-z 0-9 . _ -, but not . or .., \
+     and not {given:?}"
 )]
 pub struct NameError {
     given: String,

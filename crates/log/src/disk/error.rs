@@ -85,14 +85,14 @@ impl Role {
             ),
             Self::Master => format!(
                 "Take what is damaged from a stopped secondary's directory or a backup with \
-                 `acklog log repair {path} --from DIR2`, or put the file back from a copy; or start the \
-                 master with another --data-dir, which begins a new, empty log, and reset its \
-                 secondaries' directories"
+                 `acklog log repair {path} --from DIR2`, or put the file back from a copy; or \
+                 start the master with another --data-dir, which begins a new, empty log, and \
+                 reset its secondaries' directories"
             ),
             Self::Secondary => format!(
                 "To start over, run `acklog log reset {path}`: it moves the old files aside, and \
-                 the node fetches everything anew; or take what is damaged from another node's directory \
-                 with `acklog log repair {path} --from DIR2`"
+                 the node fetches everything anew; or take what is damaged from another node's \
+                 directory with `acklog log repair {path} --from DIR2`"
             ),
         }
     }

@@ -156,14 +156,14 @@ impl Manifest {
             .map_err(|error| format!("a newer release may have written it: {error}"))?;
         if let Some((name, _)) = line.required.iter().next() {
             return Err(format!(
-                "a newer release wrote it, with a part {name:?} that this one does not know and must \
-                 not ignore; use that release"
+                "a newer release wrote it, with a part {name:?} that this one does not know and \
+                 must not ignore; use that release"
             ));
         }
         if line.start > 0 {
             return Err(format!(
-                "the log begins with message {}, not 0: a newer release cut its front off; use that \
-                 release",
+                "the log begins with message {}, not 0: a newer release cut its front off; use \
+                 that release",
                 line.start
             ));
         }

@@ -291,7 +291,8 @@ impl LogDirectory<'_> {
 
     fn store_index(&self, name: &str, header: &SegmentHeader, scanned: &Scanned) {
         if let Err(error) = scanned.index.store(self.storage, header, Some(&scanned.keys)) {
-            warn!(file = name, %error, "cannot write the index; the next start reads the segment again");
+            warn!(file = name, %error,
+                "cannot write the index; the next start reads the segment again");
         }
     }
 
@@ -324,14 +325,16 @@ impl LogDirectory<'_> {
         let flushed_end = scanned.flushed_end.max(manifest.flushed_end);
         if let Some(bad) = &scanned.bad {
             warn!(file = self.storage.path_of(&name), offset = bad.cut, bytes = bad.bytes,
-                id = %bad.ids, what = bad.what, "a torn end of the log, as a crash leaves it, is cut off");
+                id = %bad.ids, what = bad.what,
+                "a torn end of the log, as a crash leaves it, is cut off");
         }
         if scanned.bad.is_none() && index.end() == flushed_end {
             return Ok(());
         }
         let mended = mend_file(&*segment.file, &segment.header, scanned, flushed_end);
         mended.map_err(self.failed("mend", &name))?;
-        info!(file = name, end = %index.end(), synced = %flushed_end, "flushed what is kept of the log's end");
+        info!(file = name, end = %index.end(), synced = %flushed_end,
+            "flushed what is kept of the log's end");
         Ok(())
     }
 }

@@ -143,7 +143,8 @@ impl Scrubber {
             if let Err(error) = stored {
                 let file = segment_name(sealed.first);
                 let passes = is_lack(&error) || is_full(&error) || is_refused(&error);
-                warn!(file, %error, passes, "cannot write a segment's index: a start without one reads it all");
+                warn!(file, %error, passes,
+                    "cannot write a segment's index: a start without one reads it all");
                 if passes {
                     return false;
                 }

@@ -112,7 +112,8 @@ impl SharedLog {
             }
             ReadError::Damaged { detail, place } => {
                 if self.disk.as_ref().is_some_and(|disk| disk.note_damage(place)) {
-                    error!(detail, id = %place.ids, "the log is damaged; what is damaged is not served");
+                    error!(detail, id = %place.ids,
+                        "the log is damaged; what is damaged is not served");
                     self.changed.notify_one();
                 }
             }

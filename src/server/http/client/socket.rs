@@ -21,8 +21,8 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Longest time for which sent bytes, or probes, may stay unacknowledged before the system closes
-/// the connection. Longer than [`UNREAD_MAX`](super::UNREAD_MAX), which logs the reason; below two minutes, within
-/// which a vanished client is to be noticed.
+/// the connection. Longer than [`UNREAD_MAX`](super::UNREAD_MAX), which logs the reason; below two
+/// minutes, within which a vanished client is to be noticed.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(90);
 

@@ -25,10 +25,12 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
             // A page for the repair of the log: what it brings has lines of its own.
             (LogRole::Master, FrameKind::GetMessages) => {}
             (LogRole::Master, _) if *failed => {
-                debug!(target: MASTER, peer, %request, id = ids.map(display), ?took, "AddMessage failed");
+                debug!(target: MASTER, peer, %request, id = ids.map(display), ?took,
+                    "AddMessage failed");
             }
             (LogRole::Master, _) => {
-                debug!(target: MASTER, peer, %request, id = ids.map(display), ?took, "AddMessage answered");
+                debug!(target: MASTER, peer, %request, id = ids.map(display), ?took,
+                    "AddMessage answered");
             }
         },
         FrameStage::Late => {
@@ -40,7 +42,8 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
         }
         FrameStage::TimedOut { pause: None } => match kind {
             FrameKind::AddMessage => {
-                debug!(target: MASTER, peer, %request, id = ids.map(display), "AddMessage timed out");
+                debug!(target: MASTER, peer, %request, id = ids.map(display),
+                    "AddMessage timed out");
             }
             _ => debug!(target: MASTER, peer, %request, asked = ?kind, "a request timed out"),
         },

@@ -13,7 +13,8 @@ pub(super) fn write(_: LogRole, event: &MessageEvent) {
         // line for each flush.
         MessageEvent::Accepted { .. } | MessageEvent::Durable { .. } => {}
         MessageEvent::Waits { id, write_concern, timeout } => {
-            debug!(target: MASTER, %id, w = write_concern, ?timeout, "a sender waits for its write concern");
+            debug!(target: MASTER, %id, w = write_concern, ?timeout,
+                "a sender waits for its write concern");
         }
         MessageEvent::Stored { ids } => {
             debug!(target: MESSAGE_TARGET, id = %ids, "stored");

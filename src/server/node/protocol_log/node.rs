@@ -35,9 +35,9 @@ pub(super) fn write(role: LogRole, event: &NodeEvent) {
         NodeEvent::Behind { peer, end, log_end } => {
             error!(target: MASTER, peer = peer.as_ref().map(NodeName::as_str), %end, %log_end,
                 "read-only until an operator decides: this master is behind its own secondary; was \
-                 it put back from an older copy? Keep that secondary: `acklog log dump` has what is \
-                 missing here. Put the newer copy back, or give up what is missing with `acklog log \
-                 accept-loss`");
+                 it put back from an older copy? Keep that secondary: `acklog log dump` has what \
+                 is missing here. Put the newer copy back, or give up what is missing with `acklog \
+                 log accept-loss`");
         }
         NodeEvent::Stopping { answered, waiting } => {
             info!(target: MASTER, answered, waiting,
@@ -46,8 +46,8 @@ pub(super) fn write(role: LogRole, event: &NodeEvent) {
         NodeEvent::MajorityUnreachable { registered, seen, required } => {
             warn!(target: MASTER, registered, seen, required,
                 "a majority cannot be reached with the secondaries that were seen lately, so \
-                 messages that ask for one wait; forget those that are gone (acklog forget NAME), or \
-                 fix --cluster-size; a node must keep its name when it is started again");
+                 messages that ask for one wait; forget those that are gone (acklog forget NAME), \
+                 or fix --cluster-size; a node must keep its name when it is started again");
         }
         NodeEvent::Forgotten { peer, cluster_size } => {
             info!(target: MASTER, %peer, cluster_size, "forgot the secondary");

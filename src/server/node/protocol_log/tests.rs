@@ -89,7 +89,8 @@ fn lines_have_the_target_of_the_role_or_that_of_messages() {
     ];
     let written = lines_of("debug", || events.iter().for_each(|it| LogRole::Master.write(it)));
     let expected = [
-        "DEBUG acklog_protocol::master: sending AddMessage again peer=\"bonnie\" request=7 id=3..=5",
+        "DEBUG acklog_protocol::master: sending AddMessage again peer=\"bonnie\" request=7 \
+        id=3..=5",
         "DEBUG acklog_protocol::faults: a fault: the frame is delayed peer=\"bonnie\" request=7 \
          kind=AddMessage delay=20ms",
         "DEBUG acklog::message: acked peer=bonnie id=3..=5",

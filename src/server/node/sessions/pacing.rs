@@ -79,7 +79,8 @@ pub(super) struct Gain {
 }
 
 impl Gain {
-    /// Records the next read. Returns whether it has a rest: the peer gained enough by the last one.
+    /// Records the next read. Returns whether it has a rest: the peer gained enough by the last
+    /// one.
     pub(super) fn rest_of(&mut self, order: ReadOrder) -> Rest {
         let now = (order.from.get(), order.until.get());
         let last = self.last.replace(now);

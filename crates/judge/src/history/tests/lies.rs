@@ -40,8 +40,8 @@ fn rows(texts: &[&'static str]) -> Vec<(u64, &'static str)> {
     (0..).zip(texts.iter().copied()).collect()
 }
 
-/// Everything was answered by the master alone, and the master and bonnie show it. With the number of
-/// the last message.
+/// Everything was answered by the master alone, and the master and bonnie show it. With the number
+/// of the last message.
 fn told() -> (History, Range<u64>) {
     let (mut history, numbers) = outside();
     for ((id, _), numbers) in batches().into_iter().zip(&numbers) {

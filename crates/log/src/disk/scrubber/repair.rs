@@ -38,7 +38,8 @@ impl Scrubber {
                 Ok(false) => return None,
                 Err(error) => {
                     let file = segment_name(segment);
-                    warn!(file, %error, again = ?REPAIR_AGAIN_AFTER, "a damaged file is not repaired yet");
+                    warn!(file, %error, again = ?REPAIR_AGAIN_AFTER,
+                        "a damaged file is not repaired yet");
                     return Some(REPAIR_AGAIN_AFTER);
                 }
             }
@@ -63,7 +64,7 @@ impl Scrubber {
             let messages: u64 = survey.missing.iter().map(|ids| ids.len()).sum();
             let ids = survey.missing.first().copied().unwrap_or(IdRange::empty(first));
             info!(file = segment_name(first), messages, id = %ids,
-                "a damaged file is repaired when a node that has its damaged messages is connected");
+                "a damaged file is repaired once a node with its messages is connected");
             self.disk().work().damaged.surveyed(first, survey.missing);
         }
         self.disk().work().damaged.look_again();

@@ -43,8 +43,9 @@ impl<L: LogView> Leader<L> {
         if log != Some(self.options.log) {
             let detail = format!(
                 "this node has {end} messages of another log, and keeps them. Where they are of \
-                 worth, let the master have its own log back: GET /messages shows what this node has. \
-                 To join this master as it is, it must begin anew, which gives them up: {BEGIN_ANEW}"
+                 worth, let the master have its own log back: GET /messages shows what this node \
+                 has. To join this master as it is, it must begin anew, which gives them up: \
+                 {BEGIN_ANEW}"
             );
             return refuse(RefusalCode::OtherLog, detail);
         }
@@ -61,8 +62,8 @@ impl<L: LogView> Leader<L> {
         };
         if !checksum.map_or(Ok(false), found)? {
             let detail = format!(
-                "this node and the master have different messages below {end} of one log: one of the \
-                 two was put back from an older copy, or lost its end. {KEEP_IT}. Once it is \
+                "this node and the master have different messages below {end} of one log: one of \
+                 the two was put back from an older copy, or lost its end. {KEEP_IT}. Once it is \
                  known that the master is right, let it begin anew: {BEGIN_ANEW}"
             );
             return refuse(RefusalCode::OtherRecord, detail);

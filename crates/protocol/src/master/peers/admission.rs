@@ -63,8 +63,8 @@ impl Peers {
             && !listed.contains(name)
         {
             let detail = format!(
-                "{name} is not among the secondaries that this master lets in; add it to the master's \
-                 --secondaries, or give this node one of those names"
+                "{name} is not among the secondaries that this master lets in; add it to the \
+                 master's --secondaries, or give this node one of those names"
             );
             return refuse(RefusalCode::NotListed, detail);
         }
@@ -72,7 +72,8 @@ impl Peers {
         if let Some(peer) = known {
             if peer.status() != Status::Unhealthy && !peer.is_instance(*instance) {
                 let detail = format!(
-                    "another live node has the name {name}; stop it, or give this node another --name"
+                    "another live node has the name {name}; stop it, or give this node another \
+                    --name"
                 );
                 return refuse(RefusalCode::NameTaken, detail);
             }
@@ -82,8 +83,8 @@ impl Peers {
             self.options.cluster_size.map_or(SECONDARIES_MAX, |nodes| nodes.saturating_sub(1));
         if self.members.len() >= usize::from(secondaries_max) {
             let detail = format!(
-                "the cluster has its {secondaries_max} secondaries already; raise --cluster-size, or \
-                 forget one that is gone with `acklog forget NAME`"
+                "the cluster has its {secondaries_max} secondaries already; raise --cluster-size, \
+                 or forget one that is gone with `acklog forget NAME`"
             );
             return refuse(RefusalCode::ClusterFull, detail);
         }

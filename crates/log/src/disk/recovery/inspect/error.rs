@@ -23,11 +23,11 @@ pub enum InspectError {
     },
     /// It has files of a log, but none of them has the role.
     #[error(
-        "{detail}; the log was left as it is. To have it made again from the other files, run `acklog \
-         log repair {path} --role master` (or `secondary`, whichever it is: nothing here tells); \
-         where a newer release wrote it, use that one. Or move the files to another place by hand, and \
-         the node starts with an empty log: a secondary fetches everything anew, a master begins a new \
-         log"
+        "{detail}; the log was left as it is. To have it made again from the other files, run \
+         `acklog log repair {path} --role master` (or `secondary`, whichever it is: nothing here \
+         tells); where a newer release wrote it, use that one. Or move the files to another place \
+         by hand, and the node starts with an empty log: a secondary fetches everything anew, a \
+         master begins a new log"
     )]
     NoRole {
         /// The directory.

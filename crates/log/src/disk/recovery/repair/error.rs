@@ -17,8 +17,8 @@ pub enum RepairError {
     Open(#[from] OpenError),
     /// The manifest is valid, but only a newer release understands it.
     #[error(
-        "{path} is whole, and this release does not understand it: {what}; nothing was changed. Use the \
-         release that wrote it"
+        "{path} is whole, and this release does not understand it: {what}; nothing was changed. \
+         Use the release that wrote it"
     )]
     NotUnderstood {
         /// The manifest.
@@ -53,8 +53,9 @@ pub enum RepairError {
     },
     /// A node shows only texts over HTTP, and the rest of the record is lost.
     #[error(
-        "of messages {ids} the times and keys are damaged here as well, and over HTTP a node does not \
-         tell them; name its data directory with --from, or a backup of it (`acklog log backup`)"
+        "of messages {ids} the times and keys are damaged here as well, and over HTTP a node does \
+         not tell them; name its data directory with --from, or a backup of it (`acklog log \
+         backup`)"
     )]
     HeadLost {
         /// The messages.
