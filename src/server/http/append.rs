@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
-use self::request::Asked;
+pub(super) use self::request::{Asked, parse};
 use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, Problem};
@@ -33,7 +33,7 @@ pub(super) async fn append(
     body: Incoming,
 ) -> Result<Response<ResponseBody>, Problem> {
     let Collected { bytes, share } = limits.collect(body).await?;
-    let Asked { batch, count, wait } = request::parse(&bytes, limits.message_bytes)?;
+    let Asked { batch, count, wait } = parse(&bytes, limits.message_bytes)?;
     drop(bytes);
     let key = sender_key(headers)?.map(Box::new);
     // The share goes along: what was parsed takes up memory until the core task has taken it, and

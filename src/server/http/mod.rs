@@ -48,6 +48,7 @@ mod json;
 mod linger;
 mod listing;
 mod params;
+pub mod parsing;
 mod paths;
 mod problem;
 mod query;

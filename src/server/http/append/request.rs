@@ -17,13 +17,13 @@ use crate::server::http::problem::{Problem, clip};
 
 /// What a request's body asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The messages.
-    pub(super) batch: Batch,
+    pub(crate) batch: Batch,
     /// How many there are; none where a single one was sent, and not as a batch.
-    pub(super) count: Option<usize>,
+    pub(crate) count: Option<usize>,
     /// What the sender waits for.
-    pub(super) wait: Wait,
+    pub(crate) wait: Wait,
 }
 
 /// Reads what to append from a request's body. Each message is at most `message_bytes_max` bytes.
@@ -31,7 +31,7 @@ pub(super) struct Asked {
 /// # Errors
 /// [`Problem::Body`] when the body is not what it should be, [`Problem::MessageTooLong`],
 /// [`Problem::BatchTooLong`].
-pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Problem> {
+pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Problem> {
     let body = without_byte_order_mark(body);
     if body.is_empty() {
         return Err(Problem::Body("the body is empty".to_owned()));
