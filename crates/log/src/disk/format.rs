@@ -274,8 +274,9 @@ impl GroupHeader {
             records: u32::from_le_bytes(take(bytes, 28)),
             sum: (crc_at > 32).then(|| u32::from_le_bytes(take(bytes, 32))),
         })?;
+        let has_ids = header.first.get().checked_add(header.records.into()).is_some();
         let is_possible = header.bytes as usize <= GROUP_BYTES_LIMIT && header.records > 0;
-        is_possible.then_some(header)
+        (has_ids && is_possible).then_some(header)
     }
 
     /// Returns the size of the header, in bytes.

@@ -203,10 +203,14 @@ impl SparseIndex {
         let keys_at = (HEADER_BYTES + index.entries.len() * ENTRY_BYTES + 4) as u64;
         let bytes = read_sealed(&*file, keys_at, keys * KEY_BYTES)?;
         let mut found = Vec::with_capacity(keys);
+        let mut next = 0;
         for key in bytes.chunks_exact(KEY_BYTES) {
             let (hash, id) = key.split_first_chunk::<16>()?;
-            let id = segment.first.plus(u64::from(u32::from_le_bytes(*id.first_chunk()?)));
-            found.push((KeyHash::new(u128::from_le_bytes(*hash)), id.next_id()));
+            let id = u32::from_le_bytes(*id.first_chunk()?);
+            (next..index.end.id).contains(&id).then_some(())?;
+            next = id + 1;
+            let id = segment.first.plus(u64::from(id)).next_id();
+            found.push((KeyHash::new(u128::from_le_bytes(*hash)), id));
         }
         Some(found)
     }
@@ -231,6 +235,9 @@ impl SparseIndex {
         let entries: Vec<IndexEntry> = entries.collect();
         let id = u32::try_from(end.get().checked_sub(segment.first.get())?).ok()?;
         let end = IndexEntry { id, offset: length, bytes: record_bytes };
+        let is_before = |one: &IndexEntry, next: &IndexEntry| one.id < next.id;
+        let fits = entries.is_sorted_by(is_before) && entries.iter().all(|e| is_before(e, &end));
+        fits.then_some(())?;
         Some((Self { first: segment.first, entries, end }, keys as usize))
     }
 }
