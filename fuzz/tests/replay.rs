@@ -1,5 +1,7 @@
 //! Each target with the files of its corpus, without a fuzzer.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::catch_unwind;

@@ -355,6 +355,10 @@ mod tests {
             );
             let longest = GroupHeader { bytes: BATCH_BYTES_MAX as u32, ..group };
             assert_eq!(segment.decode_group(&encoded(&longest)), Some(longest));
+            let last = GroupHeader { first: LogEnd::new(u64::MAX - 2), ..group };
+            assert_eq!(segment.decode_group(&encoded(&last)), Some(last));
+            let beyond = GroupHeader { records: 3, ..last };
+            assert_eq!(segment.decode_group(&encoded(&beyond)), None, "no message has such an id");
             for bit in 0..encoded(&group).len() * 8 {
                 let mut bytes = encoded(&group);
                 bytes[bit / 8] ^= 1 << (bit % 8);

@@ -301,3 +301,34 @@ fn read_sealed(file: &dyn StorageFile, at: u64, length: usize) -> Option<Vec<u8>
     bytes.truncate(length);
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use acklog_types::LogId;
+
+    use super::*;
+    use crate::SimDisk;
+
+    #[test]
+    fn an_index_whose_entries_or_keys_are_out_of_order_is_not_used() {
+        let segment = SegmentHeader::new(LogId::new(7), LogEnd::ZERO, 1, None);
+        let mut index = SparseIndex::new(segment.first);
+        [2, 3, 4].iter().for_each(|&records| index.push(records, 5000, 4000));
+        let key = |id| (KeyHash::new(1), MessageId::new(id));
+        let load = |index: &SparseIndex, keys: &[IndexedKey]| {
+            let disk = SimDisk::new();
+            index.store(&disk, &segment, Some(keys)).unwrap();
+            let loaded = SparseIndex::load(&disk, &segment).is_some();
+            (loaded, SparseIndex::load_keys(&disk, &segment).is_some())
+        };
+        assert_eq!(load(&index, &[key(0), key(8)]), (true, true));
+        for keys in [[key(8), key(0)], [key(3), key(3)], [key(0), key(9)]] {
+            assert_eq!(load(&index, &keys), (true, false), "{keys:?}");
+        }
+        for (at, id) in [(0, 2), (1, 5), (2, 9)] {
+            let mut other = index.clone();
+            other.entries[at].id = id;
+            assert_eq!(load(&other, &[]), (false, false), "entry {at}");
+        }
+    }
+}
