@@ -12,25 +12,25 @@ build:
 try *FLAGS:
     cargo try up {{ FLAGS }}
 
-# Tests without real processes: units, transcripts, random schedules, pages
+# Runs the tests without real processes: units, transcripts, random schedules, pages
 quick:
     cargo test --locked -p acklog-types -p acklog-protocol -p acklog-log --lib
     cargo test --locked --test golden --test props --test tidy --test docs
 
-# All tests; takes a filter as `just test a_hung`
+# Runs all tests; takes a filter as `just test a_hung`
 test *ARGS:
     cargo test --locked {{ ARGS }}
 
-# Format and lints
+# Checks format and lints
 lint:
     cargo fmt --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
 
-# The whole gate, as for a change
+# Runs all checks of a change
 gate:
     .ci/run
 
-# Writes the golden transcripts anew; look at the difference
+# Writes the golden transcripts again; look at the difference
 golden:
     UPDATE_GOLDENFILES=1 cargo test --locked --test golden
 
@@ -50,7 +50,7 @@ scenario FILE *FLAGS:
 crash-run ROUNDS="100":
     scripts/crash-run {{ ROUNDS }}
 
-# Answers of a running cluster against docs/openapi.json; needs Python 3 with pip
+# Tests the responses of a cluster against docs/openapi.json; needs Python 3 with pip
 schemathesis:
     scripts/schemathesis
 
@@ -68,6 +68,6 @@ fuzz TARGET SECONDS="60":
     cargo fuzz run --sanitizer none --features libfuzzer {{ TARGET }} target/fuzz/{{ TARGET }} fuzz/corpus/{{ TARGET }} \
         -- -max_total_time={{ SECONDS }} -rss_limit_mb=2048 -max_len=4096
 
-# Licences and advisories of the dependencies; needs cargo-deny
+# Checks licences and advisories of the dependencies; needs cargo-deny
 audit:
     scripts/audit

@@ -1,23 +1,25 @@
-//! The parts with a budget, each alone: what it costs for a message of 100 bytes. `cargo bench` prints them.
+//! The parts with a budget, each alone: its cost for a message of 100 bytes. `cargo bench` prints
+//! them.
 //!
-//! A budget is what a part may cost at most on a machine of about 3 GHz. An append at w=3 in memory has some 9 µs of
-//! one core on the master (110,000 messages a second), and system calls take most of it; the parts below may take a
-//! tenth together, so that nobody ever has to look for the time here.
+//! A budget is the most that a part may cost on a machine of about 3 GHz. An append at w=3 in
+//! memory takes some 9 µs of one core on the master (110,000 messages a second), most of it in
+//! system calls; the parts below may take a tenth of that together, so that nobody ever has to look
+//! for the time here.
 
 use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use acklog::server::http::{Form, ListingRoom, MessageStream};
+use acklog::server::http::{ListingForm, ListingRoom, MessageStream};
 use acklog_log::{LogReader, LogWriter, in_memory};
 use acklog_protocol::frame::{Frame, Request, decode, encode};
-use acklog_protocol::gap_buffer::GapBuffer;
 use acklog_protocol::{
-    AppendRequest, Input, Machine, Master, MasterOptions, RestoredMaster, STRANGERS_MAX, Wait,
+    AppendRequest, GapBuffer, Input, Machine, Master, MasterOptions, RestoredMaster, STRANGERS_MAX,
+    Wait,
 };
 use acklog_types::{
-    Batch, IdRange, InBatch, LogEnd, LogId, MessageId, Records, RequestId, Run, WaiterId,
-    WriteConcern, encode_record,
+    Batch, IdRange, InBatch, LogEnd, LogId, MessageId, Records, RequestId, WaiterId, WriteConcern,
+    encode_record,
 };
 use bytes::BytesMut;
 use divan::Bencher;
@@ -26,7 +28,7 @@ use divan::counter::{BytesCount, ItemsCount};
 /// Bytes of a message.
 const TEXT_BYTES: usize = 100;
 
-/// Messages in a run: one, some, and about the 256 KiB that a run may have.
+/// Messages in an append batch: one, some, and about the 256 KiB that a batch may have.
 const RUNS: [u64; 3] = [1, 64, 2048];
 
 fn main() {
@@ -49,7 +51,8 @@ fn run(from: u64, messages: u64) -> Records {
     Records::check(range(from, from + messages), bytes.into()).expect("what was just encoded")
 }
 
-/// Budget: 60 ns a message. Once a message, on the thread that orders all of them: 60 ns are 16 million a second.
+/// Budget: 60 ns a message. Runs once for each message, on the thread that orders all of them: 60
+/// ns are 16 million a second.
 #[divan::bench(args = RUNS)]
 fn encode_records(bencher: Bencher<'_, '_>, messages: u64) {
     let text = text();
@@ -63,8 +66,9 @@ fn encode_records(bencher: Bencher<'_, '_>, messages: u64) {
     });
 }
 
-/// Budget: 60 ns a message, or 2 GB/s. Once a message on each secondary, and whenever a file is read: a tenth of what a
-/// loopback connection takes to bring the same bytes would be 250 ns.
+/// Budget: 60 ns a message, or 2 GB/s. Runs once for each message on each secondary, and whenever a
+/// file is read: a tenth of the time in which a loopback connection carries the same bytes would be
+/// 250 ns.
 #[divan::bench(args = RUNS)]
 fn check_records(bencher: Bencher<'_, '_>, messages: u64) {
     let records = run(0, messages);
@@ -74,7 +78,7 @@ fn check_records(bencher: Bencher<'_, '_>, messages: u64) {
         .bench(|| Records::check(records.range(), black_box(records.as_bytes()).clone()));
 }
 
-/// A master alone, whose senders wait for its own log.
+/// Creates a master alone, whose clients wait for its own log.
 fn master(senders: usize) -> (Master<LogReader>, LogWriter) {
     let (writer, reader) = in_memory();
     let options = MasterOptions {
@@ -94,8 +98,9 @@ fn master(senders: usize) -> (Master<LogReader>, LogWriter) {
     (Master::new(Instant::now(), options, RestoredMaster::default(), reader), writer)
 }
 
-/// Lets senders wait, then releases all of them with one position. Budget: 500 ns a message for both, whatever number
-/// waits: the order is the one thing that more cores do not help, and half a microsecond leaves it 2 million a second.
+/// Lets clients wait, then releases all of them with one position. Budget: 500 ns a message for
+/// both, whatever number waits: more cores do not help with the order, and half a microsecond
+/// allows 2 million a second.
 #[divan::bench(args = [64, 1024, 65_536])]
 fn gate_release(bencher: Bencher<'_, '_>, senders: u64) {
     let (mut master, _writer) = master(senders as usize);
@@ -114,8 +119,8 @@ fn gate_release(bencher: Bencher<'_, '_>, senders: u64) {
     });
 }
 
-/// Runs that come in reverse, so that each one but the last waits, and then go out in order. Budget: 300 ns a run: as
-/// much as its frame's head costs.
+/// Batches that arrive in reverse, so that all but the last wait, and then leave in order. Budget:
+/// 300 ns a batch: as much as the head of its frame costs.
 #[divan::bench(args = [16, 256])]
 fn gap_buffer(bencher: Bencher<'_, '_>, runs: u64) {
     let all = run(0, runs * 8);
@@ -137,14 +142,14 @@ fn add_message(messages: u64) -> Frame<Records> {
     Frame::Request(RequestId::new(1), Request::AddMessage { run: run(0, messages) })
 }
 
-/// Budget: 300 ns a frame, however long its run is: the records are not copied.
+/// Budget: 300 ns a frame, however long its batch is: the records are not copied.
 #[divan::bench(args = RUNS)]
 fn encode_frame(bencher: Bencher<'_, '_>, messages: u64) {
     let frame = add_message(messages);
     bencher.counter(ItemsCount::new(messages)).bench(|| encode(black_box(&frame)));
 }
 
-/// Budget: 300 ns a frame, and what `check_records` may take.
+/// Budget: 300 ns a frame, plus the budget of `check_records`.
 #[divan::bench(args = RUNS)]
 fn decode_frame(bencher: Bencher<'_, '_>, messages: u64) {
     let encoded = encode(&add_message(messages));
@@ -158,12 +163,13 @@ fn decode_frame(bencher: Bencher<'_, '_>, messages: u64) {
         .bench(|| decode(black_box(&bytes).clone()));
 }
 
-/// A listing of 100,000 messages, as JSON. Budget: 40 ns a message, or 3 GB/s: what a connection on this machine takes
-/// to carry the bytes, so that a listing is at least half as fast as ready-made bytes.
+/// A listing of 100,000 messages, as JSON. Budget: 40 ns a message, or 3 GB/s: the time in which a
+/// connection on this machine carries the bytes, so that a listing is at least half as fast as
+/// ready-made bytes.
 #[divan::bench(args = ["array", "lines"], sample_count = 30)]
 fn json_streaming(bencher: Bencher<'_, '_>, form: &str) {
     const MESSAGES: u64 = 100_000;
-    let form = if form == "lines" { Form::LINES } else { Form::ARRAY };
+    let form = if form == "lines" { ListingForm::LINES } else { ListingForm::ARRAY };
     let (mut writer, reader) = in_memory();
     let text = Batch::new(text());
     for _ in 0..MESSAGES {
@@ -178,7 +184,7 @@ fn json_streaming(bencher: Bencher<'_, '_>, form: &str) {
 }
 
 /// Takes a listing as fast as it comes, and returns its bytes.
-fn stream(log: &LogReader, messages: u64, form: &Form) -> usize {
+fn stream(log: &LogReader, messages: u64, form: &ListingForm) -> usize {
     let mut stream =
         MessageStream::new(log.clone(), ListingRoom::default(), range(0, messages), form.clone());
     let mut context = Context::from_waker(Waker::noop());

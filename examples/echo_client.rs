@@ -1,7 +1,7 @@
 //! Iteration 0: sends messages to the echo server, each on a connection of its own.
 //!
-//! `rustc --edition 2024 -O examples/echo_client.rs` builds it, with nothing but the standard library; then
-//! `./echo_client [ADDRESS [MESSAGE…]]`.
+//! `rustc --edition 2024 -O examples/echo_client.rs` builds it, with nothing but the standard
+//! library; then `./echo_client [ADDRESS [MESSAGE…]]`.
 
 mod echo_log;
 
@@ -12,7 +12,7 @@ use std::thread;
 
 use echo_log::{ADDRESS, log};
 
-/// What is sent when no message is given.
+/// Messages that are sent when none is given.
 const MESSAGES: [&str; 2] = ["Test Message 1 from client", "Another Message from client"];
 
 fn main() -> ExitCode {
@@ -35,12 +35,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Sends the message and reads until the server has sent all of it back and closed.
+/// Sends the message and reads until the server has sent all of it back and closed the connection.
 fn exchange(address: &str, message: &str) -> std::io::Result<String> {
     let stream = &TcpStream::connect(address)?;
     let mut echo = Vec::new();
-    // At the same time: a long message fills the buffers of both sides, and the server goes on
-    // only when its echo is taken.
+    // Both at the same time: a long message fills the buffers of both sides, and the server
+    // continues only when its echo is read.
     thread::scope(|scope| {
         let mut writer = stream;
         let sending = scope.spawn(move || {

@@ -1,7 +1,7 @@
-//! Iteration 0: a server that sends back whatever bytes come.
+//! Iteration 0: a server that sends back the bytes that it receives.
 //!
-//! `rustc --edition 2024 -O examples/echo_server.rs` builds it, with nothing but the standard library; then
-//! `./echo_server [ADDRESS]`.
+//! `rustc --edition 2024 -O examples/echo_server.rs` builds it, with nothing but the standard
+//! library; then `./echo_server [ADDRESS]`.
 
 mod echo_log;
 
@@ -34,7 +34,7 @@ fn serve(address: &str) -> std::io::Result<()> {
             Ok((stream, peer)) => {
                 thread::spawn(move || connection(stream, peer));
             }
-            // It concerns one client that has gone again, or it passes when others go.
+            // The error concerns one client that has gone again, or it passes when others go.
             Err(error) => {
                 log("SERVER", &format!("Cannot accept: {error}"));
                 thread::yield_now();
@@ -60,8 +60,8 @@ fn echo(mut stream: TcpStream, peer: &str) -> std::io::Result<()> {
         if piece.is_empty() {
             return Ok(());
         }
-        // For the log only: a character that is cut in two is shown as unreadable, and its
-        // bytes go back as they came.
+        // For the log only: a character that is cut in two is shown as unreadable; its bytes go
+        // back as they came.
         let text = String::from_utf8_lossy(piece);
         log("SERVER", &format!("Received from {peer}: {text}"));
         stream.write_all(piece)?;

@@ -11,7 +11,7 @@ use acklog_client::{AppendOptions, Client};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = env::var("ACKLOG_URL").unwrap_or_else(|_| "http://127.0.0.1:8000".to_owned());
-    // The name of what happened, not of the attempt: an order's number, for example.
+    // The key names the event, not the attempt: an order's number, for example.
     let key = env::args().nth(1).unwrap_or_else(|| "order-17".to_owned());
     let options = AppendOptions { key: Some(key.parse()?), ..AppendOptions::default() };
     let mut client = Client::new(&url)?.with_deadline(Duration::from_secs(10));

@@ -9,18 +9,18 @@ use std::process::Command;
 
 const README_LINES_MAX: usize = 150;
 
-/// Columns of a line of prose. Tables and code may be wider.
+/// Most columns of a line of prose. Tables and code may be wider.
 const COLUMNS_MAX: usize = 120;
 
-/// Folders that are not the project's own text.
+/// Folders without text of the project.
 const SKIPPED: [&str; 3] = ["target", ".git", "corpus"];
 
-/// What a path of the project begins with, where a page names one in code style.
+/// First folders of paths that a page names in code style.
 const TOPS: &str = "src/ crates/ tests/ scripts/ scenarios/ examples/ benches/ fuzz/ docs/ .ci/";
 
 /// A Markdown file.
 struct Page {
-    /// From the root of the project.
+    /// Path from the root of the project.
     path: PathBuf,
     text: String,
 }
@@ -55,14 +55,14 @@ impl Page {
         lines.join("\n").split('`').skip(1).step_by(2).map(str::to_owned).collect()
     }
 
-    /// Returns what links and pictures lead to.
+    /// Returns the targets of links and pictures.
     fn links(&self) -> Vec<String> {
         let prose = self.prose();
         let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         targets.map(str::to_owned).collect()
     }
 
-    /// Returns what a link may name behind `#`.
+    /// Returns the names that a link may have behind `#`.
     fn anchors(&self) -> BTreeSet<String> {
         let mut anchors = BTreeSet::new();
         for (line, is_code) in self.lines() {
@@ -103,7 +103,7 @@ impl<'a> Row<'a> {
         Self { first, second, last: cells.last().unwrap_or(second) }
     }
 
-    /// Returns the flag that the row is about; empty where it is about something else.
+    /// Returns the flag of the row; empty if it has none.
     fn flag(&self) -> &'a str {
         let name = self.first.split('`').nth(1).unwrap_or_default();
         if name.starts_with("--") { name } else { "" }
@@ -148,7 +148,7 @@ fn pages() -> Vec<Page> {
     files("md").iter().map(|path| page(path)).collect()
 }
 
-/// Returns what is wrong with a link of a page in `folder`.
+/// Returns the fault of a link on a page in `folder`, if it has one.
 fn broken(target: &str, of: &Page, folder: &Path) -> Option<String> {
     if target.starts_with("https://") || target.starts_with("http://") {
         return None;
@@ -210,14 +210,14 @@ fn the_readme_is_short_and_lines_of_prose_are_not_wide() {
 #[test]
 fn every_path_that_a_page_names_is_there() {
     let (mut paths, mut faults) = (0, Vec::new());
-    // A changelog names what was.
+    // A changelog names what was removed.
     for page in pages().iter().filter(|page| !page.path.ends_with("CHANGELOG.md")) {
         for span in page.spans() {
             let words =
                 span.split_whitespace().filter(|w| TOPS.split(' ').any(|top| w.starts_with(top)));
             for path in words.filter(|word| !word.contains(['*', '<', '…', '{', '$', ':'])) {
                 paths += 1;
-                // A program is named without its ending.
+                // A program is named without its extension.
                 let is_there =
                     root().join(path).exists() || root().join(format!("{path}.rs")).exists();
                 faults.extend((!is_there).then(|| format!("{}: {path}", page.name())));
@@ -244,7 +244,8 @@ fn every_constant_that_the_page_of_memory_names_is_declared() {
     }
 }
 
-/// Returns the source of the programs, with texts that go on behind a line's end as one.
+/// Returns the source of the programs, with string literals joined that continue behind the end of
+/// a line.
 fn sources() -> Vec<String> {
     let is_program = |path: &&PathBuf| {
         let path = path.strip_prefix(root()).unwrap();
@@ -273,7 +274,7 @@ fn line_of_up(line: &str) -> Option<String> {
 fn the_log_lines_of_up_and_the_table_of_events_are_those_of_the_code() {
     let sources = sources();
     let is_logged = |message: &str| {
-        // What is filled in stands behind the beginning: "sending {kind:?}".
+        // Values are filled in behind the beginning: "sending {kind:?}".
         let spaces = message.match_indices(' ').filter(|(at, _)| *at > 5);
         let begins = spaces.map(|(at, _)| format!("\"{} {{", &message[..at]));
         let mut texts = begins.chain([format!("\"{message}\"")]);
@@ -302,7 +303,7 @@ fn the_log_lines_of_up_and_the_table_of_events_are_those_of_the_code() {
     }
 }
 
-/// Returns the flags in `--help`: the name of each, and the default where there is one.
+/// Returns the flags in `--help`: the name of each, and the default if there is one.
 fn flags_of(program: &str, args: &[&str]) -> Vec<(String, Option<String>)> {
     let mut command = Command::new(program);
     // So wide that each flag is one line.

@@ -11,7 +11,8 @@ use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// An example's executable: `cargo test` builds them next to the tests' own folder.
+/// Returns the path of an example's executable: `cargo test` builds them next to the tests' own
+/// folder.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let target = test.parent().and_then(|deps| deps.parent()).unwrap();
@@ -42,7 +43,7 @@ impl Server {
         Self { process, lines, address }
     }
 
-    /// What the next line says.
+    /// Returns the next line.
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
@@ -78,7 +79,7 @@ fn the_default_messages_come_back_as_in_the_exercise() {
         .flat_map(|text| [format!("Sending: '{text}'"), format!("Received echo: '{text}'")])
         .collect();
     assert_eq!(said, expected);
-    // Each connection is served by a thread of its own: the lines of two may stand between each other.
+    // Each connection has a thread of its own, so lines of two of them may alternate.
     let lines: Vec<_> = (0..8).map(|_| server.line()).collect();
     let peers: Vec<_> =
         lines.iter().filter_map(|line| line.strip_prefix("Connected by ")).collect();
@@ -115,7 +116,7 @@ fn long_and_unreadable_input_comes_back_byte_for_byte() {
     let stream = TcpStream::connect(&*address).unwrap();
     let (mut reader, mut writer) = (&stream, &stream);
     std::thread::scope(|scope| {
-        // The log is read too, or the server would wait for room in its pipe.
+        // The log is read too, or the server would wait for space in its pipe.
         scope.spawn(|| std::io::copy(lines, &mut std::io::sink()));
         scope.spawn(move || {
             writer.write_all(sent).unwrap();

@@ -10,7 +10,7 @@ const ACKLOG: &str = env!("CARGO_BIN_EXE_acklog");
 
 fn run(program: &str, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(program);
-    // The variables of whoever runs the tests are not part of them.
+    // Variables of the environment that runs the tests must not count.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ACKLOG_") {
             command.env_remove(name);
@@ -124,7 +124,7 @@ fn a_variable_counts_where_no_flag_is_given() {
     let bad = [("ACKLOG_HTTP_PORT", "eighty")];
     let line = refusal(MASTER, &[], &bad);
     assert!(line.contains("'eighty' for ACKLOG_HTTP_PORT in the environment"), "{line}");
-    // A flag that is given is not taken for its variable.
+    // A flag that is given is not replaced by its variable.
     let line = refusal(MASTER, &["--http-port=x"], &[("ACKLOG_HTTP_PORT", "1")]);
     assert!(line.contains("'x' for '--http-port"), "{line}");
     let env = [("ACKLOG_CLUSTER_SIZE", "2")];
@@ -149,7 +149,7 @@ fn a_variable_that_says_false_is_as_if_it_were_not_given() {
     let nobody = [("ACKLOG_URL", "http://127.0.0.1:1")];
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    // A port that is in use ends what begins to run.
+    // A port that is in use ends a program that begins to run.
     for program in [MASTER, SECONDARY] {
         let output = run(program, &["--http-port", &port], &[("ACKLOG_REQUIRE_LOG", "false")]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -226,7 +226,7 @@ fn a_variable_that_no_program_knows_is_named() {
     let output = run(ACKLOG, &["status"], &env);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.starts_with("acklog: ACKLOG_QUORM: no program of acklog knows"), "{errors}");
-    // A node that cannot start still says so.
+    // A node that cannot start still prints it.
     let env = [("ACKLOG_QUORM", "2"), ("ACKLOG_DATA_DIR", "/dev/null/log")];
     let output = run(MASTER, &[], &env);
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -267,7 +267,7 @@ fn an_empty_variable_counts_as_not_given() {
         ("ACKLOG_DEFAULT_WRITE_CONCERN", ""),
         ("ACKLOG_LOG", ""),
     ];
-    // With all of them gone, the one bad flag is what is wrong.
+    // Without all of them the one bad flag is reported.
     let line = refusal(MASTER, &["--max-waiting", "0"], &env);
     assert!(line.contains("--max-waiting"), "{line}");
     let env = [("ACKLOG_JSON", ""), ("ACKLOG_URL", ""), ("ACKLOG_TIMEOUT", "")];

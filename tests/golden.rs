@@ -1,14 +1,15 @@
-//! Transcripts: `tests/golden/*.txt` are scenarios, one sentence-named file per behaviour, with
-//! what happened in the simulation below `---`: who sent what to whom, and who was answered. Protocol
-//! changes are reviewed as changes of these files; `UPDATE_GOLDENFILES=1 cargo test --test golden`
-//! writes them anew. `acklog_sim::scenario` lists the steps.
+//! Transcripts: `tests/golden/*.txt` are scenarios, one file per behaviour, whose name is a
+//! sentence. Below `---` is the recorded trace of the simulation: the frames between nodes, and the
+//! responses to clients. Changes of the protocol are reviewed as changes of these files;
+//! `UPDATE_GOLDENFILES=1 cargo test --test golden` writes them again. `acklog_sim::scenario` lists
+//! the steps.
 
 use std::fs;
 use std::path::PathBuf;
 
 use acklog_sim::scenario::{Player, Script, Simulated};
 
-/// Writes the transcripts anew instead of comparing them.
+/// Name of the variable that makes the test write the transcripts instead of comparing them.
 const UPDATE: &str = "UPDATE_GOLDENFILES";
 
 #[test]

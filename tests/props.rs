@@ -1,5 +1,6 @@
-//! Properties of whole clusters under random schedules of everything that can go wrong. What must hold is checked after
-//! every event by `sim::Checker`; here are the schedules, and the proof that the checks and the seeds mean something.
+//! Invariants of whole clusters under random schedules of everything that can go wrong. The
+//! simulator checks them after every event; here are the schedules, and the proof that the checks
+//! and the seeds are worth something.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,8 @@ use acklog_protocol::SecondaryPhase;
 use acklog_sim::{Cluster, ClusterOptions, Schedule};
 use acklog_types::WriteConcern;
 
-/// Schedules of the normal test command; `examples/sim.rs` lives as many as one wants.
+/// Number of schedules of the normal test command; `cargo run --release -p acklog-sim` runs as many
+/// as one wants.
 const SCHEDULES: u64 = 500;
 
 #[test]
@@ -36,9 +38,9 @@ fn order_exactly_once_and_acks_hold_in_every_random_schedule() {
     });
 }
 
-/// On a disk where a page takes longer to be read than the next message takes to come.
-/// Schedules that once failed, and what was wrong: the judge forgot what a connection had told that was replaced before
-/// the name that it brought was written; the simulated disk put an older list of names in the place of one that waited.
+/// Seeds of schedules that once failed: the judge forgot what a connection had reported that was
+/// replaced before its member was persisted; the simulated disk replaced a list of members that
+/// waited by an older one.
 const ONCE_FAILED: [u64; 2] = [3425, 128_475];
 
 #[test]
@@ -48,6 +50,7 @@ fn schedules_that_once_failed_hold() {
     }
 }
 
+/// On a disk on which a read of a page takes longer than the time between two messages.
 #[test]
 fn a_secondary_becomes_ready_while_messages_never_stop() {
     for seed in 0..20 {

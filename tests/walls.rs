@@ -1,18 +1,18 @@
 //! No circles of imports: neither between files nor between folders, in no crate of the workspace.
 //!
-//! A file imports another where one of its paths names it (`crate::…`, `super::…`, `self::…`), tests included. A module
-//! and what is below it do not count: a parent names its children, and they use what it gives them. In each folder the
-//! files and folders beside each other are compared, so that a circle of files is found in the folder that holds it.
-//! Circles of crates are found by Cargo.
+//! A file imports another if one of its paths names it (`crate::…`, `super::…`, `self::…`), tests
+//! included. A module and the modules below it do not count: a parent names its children, and they
+//! use its items. In each folder the files and folders beside each other are compared, so that a
+//! circle of files is found in the folder that holds it. Cargo finds circles of crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module by the names on the way to it from its crate's root.
+/// A module, by the names on the path to it from its crate's root.
 type Module = Vec<String>;
 
-/// For each module of one crate the modules that its paths name.
+/// Modules that the paths of each module of one crate name.
 type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -26,14 +26,14 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the module that a file of a crate's `src` is.
+/// Returns the module of a file in a crate's `src`.
 fn module_of(file: &Path, src: &Path) -> Module {
     let path = file.strip_prefix(src).expect("a file of the crate").with_extension("");
     let names = path.iter().map(|name| name.to_string_lossy().into_owned());
     names.filter(|name| !["lib", "main", "mod"].contains(&name.as_str())).collect()
 }
 
-/// Splits code into words and punctuation, without comments and texts.
+/// Splits code into words and punctuation, without comments and string literals.
 fn tokens(code: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     for line in code.lines() {
@@ -58,7 +58,7 @@ fn tokens(code: &str) -> Vec<String> {
     tokens
 }
 
-/// Reads the tree of paths that stands at `at`, as in `a::{b, c::*}`, and returns where it ends.
+/// Reads the tree of paths at `at`, as in `a::{b, c::*}`, and returns where it ends.
 fn tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<Module>) -> usize {
     let token = |at: usize| tokens.get(at).map(String::as_str).unwrap_or_default();
     let mut path = prefix.to_vec();
@@ -139,7 +139,7 @@ fn absolute(path: &[String], here: &[String]) -> Module {
     full
 }
 
-/// Returns which modules each module of these files names.
+/// Returns the modules that each module of these files names.
 fn imports(files: &[(Module, String)]) -> Imports {
     let known: BTreeSet<&Module> = files.iter().map(|(module, _)| module).collect();
     let mut imports = Imports::new();
@@ -155,8 +155,8 @@ fn imports(files: &[(Module, String)]) -> Imports {
     imports
 }
 
-/// Returns the circles between the files and folders beside each other, each as its members with the imports that close
-/// it.
+/// Returns the circles between the files and folders beside each other, each as its members with
+/// the imports that close it.
 fn circles(imports: &Imports) -> Vec<String> {
     let mut arrows: BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     let mut reasons: BTreeMap<(Module, String, String), String> = BTreeMap::new();
@@ -210,7 +210,7 @@ fn no_imports_form_a_circle() {
     assert!(found.is_empty(), "these imports are part of a circle:\n{}", found.join("\n"));
 }
 
-/// The circles between files of these names and bodies.
+/// Returns the circles between files of these names and bodies.
 fn found(files: &[(&str, &str)]) -> Vec<String> {
     let files: Vec<_> = files
         .iter()

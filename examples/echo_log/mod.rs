@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where the server listens and the client dials when no address is given.
+/// Address at which the server listens and that the client dials when none is given.
 pub(crate) const ADDRESS: &str = "127.0.0.1:65432";
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// Prints one line; what came from the network stays inside it.
+/// Prints one line, whatever came from the network.
 pub(crate) fn log(who: &str, text: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     println!(
@@ -17,7 +17,7 @@ pub(crate) fn log(who: &str, text: &str) {
     );
 }
 
-/// The text in one line: control characters as `\n`, `\u{1b}`, ….
+/// Returns the text in one line, with control characters as `\n`, `\u{1b}`, ….
 fn escaped(text: &str) -> String {
     let one = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
@@ -26,7 +26,7 @@ fn escaped(text: &str) -> String {
     text.chars().map(one).collect()
 }
 
-/// The point in time that lies this long after the beginning of 1970, in UTC.
+/// Formats a time after the beginning of 1970, in UTC.
 fn timestamp(seconds: u64, millis: u32) -> String {
     let (year, month, day) = civil_from_days(seconds / DAY_SECONDS);
     let of_day = seconds % DAY_SECONDS;
@@ -34,8 +34,8 @@ fn timestamp(seconds: u64, millis: u32) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{millis:03}")
 }
 
-/// Year, month and day of a day since 1970, after Howard Hinnant's "chrono-compatible low-level
-/// date algorithms": years begin in March, so that the leap day is a year's last.
+/// Returns year, month and day of a day since 1970, after Howard Hinnant's "chrono-compatible
+/// low-level date algorithms": years begin in March, so that the leap day is a year's last.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

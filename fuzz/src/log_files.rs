@@ -9,7 +9,7 @@ use acklog_log::SimDisk;
 use acklog_log::disk::{DiskOptions, OpenError, Recovered, recover};
 use acklog_log::storage::Storage;
 use acklog_types::{
-    LogEnd, RECORD_HEADER_BYTES, Record, Records, Run, RunningChecksum, encode_record, record_size,
+    LogEnd, RECORD_HEADER_BYTES, Record, Records, RunningChecksum, encode_record, record_size,
 };
 
 /// Offset of a segment header's checksum, in bytes; its size is 4 more.

@@ -253,7 +253,7 @@ impl<M: FaultHooks> Node<M> {
             0 => Err(Unreadable("some reason".to_owned())),
             _ => {
                 let run = self.reader.read(from, until, max_bytes).expect("a log in memory");
-                Ok((acklog_types::Run::range(&run), run.as_bytes().len()))
+                Ok((run.range(), run.as_bytes().len()))
             }
         };
         self.step(Input::Read { session, found });
@@ -286,7 +286,7 @@ impl<M: FaultHooks> Node<M> {
                 assert!(order.from < order.until, "a read of nothing: {order:?}");
             }
             Effect::Mend { run, .. } => {
-                assert!(!acklog_types::Run::range(&run).is_empty(), "a repair from nothing");
+                assert!(!run.range().is_empty(), "a repair from nothing");
             }
             Effect::Close { session, .. } => self.forget_session(session),
             Effect::Role(effect) => return Some(effect),

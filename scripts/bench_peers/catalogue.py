@@ -50,7 +50,7 @@ class System:
 BARE = System(
     "bare", "bare hyper", "#777777", systems.start_bare, None,
     "nothing: the JSON was parsed, no message is kept; the ceiling for HTTP",
-    "`yardsticks/bare_hyper` with 3 threads, one process",
+    "`yardsticks/src/bin/bare_hyper.rs` with 3 threads, one process",
     beside="acklog-memory", write_concern=1,
 )
 ACKLOG_MEMORY = System(

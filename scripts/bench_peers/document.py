@@ -83,7 +83,8 @@ def machine(results: dict) -> str:
     words = f"""
         The loader and all nodes share these {facts["cores"]} cores, and nothing is pinned: what a system spends on one
         message is what bounds it here, not what one node could do on a machine of its own. How fast the disk
-        syncs is what `yardsticks/raw_sync` saw at the begin of each round, in one file; three nodes share the disk.
+        syncs is what `yardsticks/src/bin/raw_sync.rs` saw at the begin of each round, in one file; three nodes share
+        the disk.
     """
     if facts["cores"] < 4:
         words += f"\n\nThe targets below are meant for 4 cores. Here are {facts['cores']}: the processor is short."

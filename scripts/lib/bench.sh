@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What the benchmarks in shell share: nodes that end with the script, and one line a measurement. To be sourced from the
-# project's folder.
+# Functions of the benchmarks in shell: nodes that end with the script, and one line for each measurement. Source it from
+# the project's folder.
 bin=target/release
 pids=()
 
-# numbers WORD…: ends the script, before anything is built, where one is no whole number above 0
+# numbers WORD…: ends the script, before anything is built, if one is no whole number above 0
 numbers() {
   local word
   for word in "$@"; do
@@ -30,7 +30,7 @@ start() {
   "$bin/$program" --log warn "$@" & pids+=($!)
 }
 
-# ready PORT…: waits until all nodes with these HTTP ports do their whole job
+# ready PORT…: waits until all nodes with these HTTP ports are ready
 ready() {
   local port
   for port in "$@"; do
@@ -43,7 +43,7 @@ ready() {
   done
 }
 
-# bench LABEL PORT [FLAG…]: one measurement, $seconds long, which the script sets
+# bench LABEL PORT [FLAG…]: makes one measurement of $seconds, which the script sets
 # shellcheck disable=SC2154
 bench() {
   local label=$1 port=$2

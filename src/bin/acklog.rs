@@ -1,8 +1,8 @@
-//! `acklog`: starts a cluster on this machine and asks nodes.
+//! `acklog`: starts a cluster on this machine, and works with nodes.
 
 use std::process::ExitCode;
 
-use acklog::cli::Cli;
+use acklog::Cli;
 
 fn main() -> ExitCode {
     match Cli::parse_args(std::env::args_os()) {

@@ -2,15 +2,12 @@
 
 use std::process::ExitCode;
 
-use acklog::cli::Cli;
-use acklog::config::{self, MasterConfig};
-use acklog::server;
-use acklog::server::run::{StopOn, StopSignals};
+use acklog::{Cli, MasterConfig, StopOn, StopSignals, config, master_node};
 
 fn main() -> ExitCode {
     let stop = StopSignals::install(StopOn::Signals);
     match config::parse_node::<MasterConfig>(std::env::args_os()) {
-        Ok(config) => server::master_node(config, stop, &Cli::unknown_variables()),
+        Ok(config) => master_node(config, stop, &Cli::unknown_variables()),
         Err(stop) => stop.report(),
     }
 }

@@ -1,4 +1,4 @@
-//! The client of the tool: that of `acklog_client`, which dials as nodes do.
+//! The tool's HTTP client: that of `acklog_client`, with the dialer of the nodes.
 
 use std::io;
 
@@ -10,10 +10,10 @@ use super::NodeUrl;
 use crate::server::net::keep_alive;
 
 /// A client of one node.
-pub(super) type Client = NodeClient<NodeUrl>;
+pub(super) type ToolClient = NodeClient<NodeUrl>;
 
 /// A client of the nodes that a command may ask.
-pub(super) type Clients = NodesClient<NodeUrl>;
+pub(super) type ToolClients = NodesClient<NodeUrl>;
 
 impl Dial for NodeUrl {
     fn endpoint(&self) -> &Endpoint {
@@ -22,7 +22,8 @@ impl Dial for NodeUrl {
 
     async fn dial(&self) -> io::Result<TcpStream> {
         let stream = Self::dial(self).await?;
-        // A wait for other nodes has no end of its own; a line that is cut in the meantime has to be noticed.
+        // A wait for other nodes may have no timeout, so a connection that is cut meanwhile must be
+        // noticed.
         keep_alive::watch(&stream);
         Ok(stream)
     }

@@ -1,4 +1,4 @@
-//! `acklog faults`: shows, sets and clears what goes wrong on purpose on nodes.
+//! `acklog faults`: shows, sets and clears the injected faults of nodes.
 
 use std::io::Write;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 
 use super::NodeUrl;
-use super::client::{Client, is_unreachable};
+use super::client::{ToolClient, is_unreachable};
 
 /// Flags of `acklog faults`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct FaultsArgs {
     #[command(subcommand)]
-    action: Option<Action>,
+    action: Option<FaultsAction>,
 
     /// URL of the node; may be given several times, for several nodes at once
     #[arg(long, env = "ACKLOG_URL", value_name = "URL", value_delimiter = ',', global = true)]
@@ -31,7 +31,7 @@ pub(super) struct FaultsArgs {
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Action {
+enum FaultsAction {
     /// Show the faults in force; so does no subcommand at all
     Show,
     /// Replace all faults by these: what is not named is off
@@ -78,7 +78,7 @@ struct SetArgs {
     seed: Option<u64>,
 }
 
-/// A range of delays as it goes over the wire.
+/// A range of delays in whole milliseconds, as sent to a node.
 #[derive(Clone, Copy, Debug)]
 struct Millis(u64, u64);
 
@@ -92,7 +92,10 @@ fn whole_millis(text: &str) -> Result<Millis, String> {
     Ok(Millis(millis(range.min())?, millis(range.max())?))
 }
 
-/// What draws are repeated by.
+/// Parses the seed of random draws.
+///
+/// # Errors
+/// When it is no number.
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("it must be a whole number from 0 to {}", u64::MAX))
 }
@@ -104,8 +107,8 @@ fn rate(text: &str) -> Result<Rate, String> {
         .ok_or_else(|| "it must be a number from 0 to 1, as 0.3".to_owned())
 }
 
-/// Asks each node and prints what it answers. A node that refuses does not keep the others from
-/// being asked.
+/// Sends the request to each node and prints the answers. A node that refuses does not keep the
+/// others from being asked.
 ///
 /// # Errors
 /// When a node refuses or cannot be reached.
@@ -115,7 +118,7 @@ pub(super) async fn run(args: &FaultsArgs, out: &mut impl Write) -> anyhow::Resu
     for url in &args.url {
         match ask(args, url).await {
             Ok(answer) => print(args, url, &answer, out)?,
-            // It names the node already.
+            // The error already names the node.
             Err(error) if is_unreachable(&error) => failures.push(error.to_string()),
             Err(error) if several => failures.push(format!("{url}: {error:#}")),
             Err(error) => return Err(error),
@@ -130,14 +133,14 @@ pub(super) async fn run(args: &FaultsArgs, out: &mut impl Write) -> anyhow::Resu
 
 async fn ask(args: &FaultsArgs, url: &NodeUrl) -> anyhow::Result<Answer> {
     let (method, path, body) = match &args.action {
-        None | Some(Action::Show) => (Method::GET, paths::FAULTS, Bytes::new()),
-        Some(Action::Set(set)) => {
+        None | Some(FaultsAction::Show) => (Method::GET, paths::FAULTS, Bytes::new()),
+        Some(FaultsAction::Set(set)) => {
             (Method::PUT, paths::FAULTS, serde_json::to_vec(&set.request())?.into())
         }
-        Some(Action::Clear) => (Method::DELETE, paths::FAULTS, Bytes::new()),
-        Some(Action::Disconnect) => (Method::POST, paths::FAULTS_DISCONNECT, Bytes::new()),
+        Some(FaultsAction::Clear) => (Method::DELETE, paths::FAULTS, Bytes::new()),
+        Some(FaultsAction::Disconnect) => (Method::POST, paths::FAULTS_DISCONNECT, Bytes::new()),
     };
-    let mut client = Client::new(url.clone());
+    let mut client = ToolClient::new(url.clone());
     let answer = client.call(method, path, None, body, Some(READ_TIMEOUT)).await?;
     if !answer.status.is_success() {
         bail!(answer.detail());
@@ -166,9 +169,9 @@ fn print(
     answer: &Answer,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let is_disconnect = matches!(args.action, Some(Action::Disconnect));
+    let is_disconnect = matches!(args.action, Some(FaultsAction::Disconnect));
     if args.json {
-        // Disconnecting has nothing to tell.
+        // The answer to disconnecting may be empty.
         let line = if answer.body.is_empty() { "{}".to_owned() } else { answer.json_line()? };
         writeln!(out, "{line}")?;
         return Ok(());
@@ -183,16 +186,19 @@ fn print(
     Ok(())
 }
 
-/// What a node says that it did with its connections, if it says anything.
+/// Returns the line that reports how many connections a node dropped, if it says so.
 fn dropped(answer: &Answer) -> String {
-    match answer.parsed::<Disconnected>().map(|told| told.disconnected) {
+    match answer.parsed::<Disconnected>().map(|answer| answer.disconnected) {
         Ok(1) => "dropped 1 connection".to_owned(),
         Ok(count) => format!("dropped {count} connections"),
         Err(_) => "dropped its connections".to_owned(),
     }
 }
 
-/// One line for each fault that is on.
+/// Returns one line for each fault that is on.
+///
+/// # Errors
+/// When the answer is not a node's.
 fn in_force(answer: &Answer) -> anyhow::Result<Vec<String>> {
     let faults: Faults = answer.parsed().context("the answer names no faults: is this a node?")?;
     let mut lines = Vec::new();
@@ -239,7 +245,7 @@ mod tests {
         Ok(crate::config::parse::<Wrapped>([&["faults"], args].concat())?.args)
     }
 
-    /// What is asked of a node that answers this, and what is printed.
+    /// Returns the requests to a node that gives this answer, and what is printed.
     async fn asked(
         args: &[&str],
         status: u16,

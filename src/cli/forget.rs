@@ -10,8 +10,8 @@ use bytes::Bytes;
 use clap::Args;
 use hyper::Method;
 
-use super::Target;
-use super::client::{Clients, master_of};
+use super::TargetArgs;
+use super::client::{ToolClients, master_of};
 
 /// Flags of `acklog forget`.
 #[derive(Clone, Debug, Args)]
@@ -24,7 +24,7 @@ pub(super) struct ForgetArgs {
     json: bool,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 /// Asks the master to forget the secondary.
@@ -34,9 +34,9 @@ pub(super) struct ForgetArgs {
 pub(super) async fn run(args: &ForgetArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let path = paths::secondary(args.name.as_str());
     let all = &args.target.urls;
-    // Where none can be reached, the request tells that of each.
+    // If none can be reached, the request fails with the reason for each.
     let urls = master_of(all).await.map_or_else(|_| all.clone(), |url| vec![url]);
-    let mut clients = Clients::new(&urls);
+    let mut clients = ToolClients::new(&urls);
     let patience = Some(READ_TIMEOUT);
     let answer = clients.call(Method::DELETE, &path, None, Bytes::new(), patience).await?;
     if !answer.status.is_success() {
@@ -62,7 +62,7 @@ mod tests {
 
     async fn forgotten(status: u16, answer: &'static str) -> Result<(String, String), String> {
         let (node, requests) = TestNode::recording(status, answer).await;
-        let target = Target { urls: vec![node.url()] };
+        let target = TargetArgs { urls: vec![node.url()] };
         let args = ForgetArgs { name: "clyde".parse().unwrap(), json: false, target };
         let mut out = Vec::new();
         run(&args, &mut out).await.map_err(|error| error.to_string())?;
@@ -85,7 +85,7 @@ mod tests {
         let secondary = TestNode::recording(200, r#"{"role": "secondary"}"#).await.0;
         let (master, requests) =
             TestNode::recording(200, r#"{"role": "master", "clusterSize": 2}"#).await;
-        let target = Target { urls: vec![secondary.url(), master.url()] };
+        let target = TargetArgs { urls: vec![secondary.url(), master.url()] };
         let args = ForgetArgs { name: "clyde".parse().unwrap(), json: false, target };
         run(&args, &mut Vec::new()).await.unwrap();
         assert_eq!(requests.lock().unwrap().last().unwrap(), "DELETE /secondaries/clyde ");

@@ -1,6 +1,6 @@
-//! `acklog messages`: prints a node's messages, however many, in little memory.
+//! `acklog messages`: prints a node's messages in constant memory.
 //!
-//! The log is asked for page by page, one message a line: at no time is more than one message held.
+//! It reads the log page by page, one message a line, and holds one message at a time.
 
 use std::io::Write;
 
@@ -10,22 +10,22 @@ use anyhow::{Context, bail};
 use clap::Args;
 use hyper::StatusCode;
 
-use super::Target;
-use super::client::Clients;
-use super::selection::Selection;
+use super::TargetArgs;
+use super::client::ToolClients;
+use super::message_selection::MessageSelection;
 
-/// Messages a page. Small pages cost a request each, huge ones keep a node's stream open for as
-/// long as a slow reader takes.
+/// Messages per page. Fewer: a request for little. More: a slow reader keeps a stream of the node
+/// open for longer.
 const PAGE_MESSAGES: u64 = 1000;
 
 /// Flags of `acklog messages`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct MessagesArgs {
     #[command(flatten)]
-    selection: Selection,
+    selection: MessageSelection,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 /// Prints the messages.
@@ -33,8 +33,8 @@ pub(super) struct MessagesArgs {
 /// # Errors
 /// When the node refuses, cannot be reached or breaks off; what came before is printed.
 pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut clients = Clients::new(&args.target.urls);
-    // The end is fixed now: a log that grows faster than it is printed still has one.
+    let mut clients = ToolClients::new(&args.target.urls);
+    // The end is fixed now, so that printing ends even if the log grows faster.
     let end = log_end(&mut clients).await?;
     let client = clients.current().context("no node to ask")?;
     let end = args.selection.until(end);
@@ -53,7 +53,7 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
                 anyhow::Ok(())
             })?;
         }
-        // What a reader waits for is seen page by page.
+        // Flushed after each page, so that a reader waits for no more than that.
         out.flush()?;
         if next == first {
             bail!("{} shows no message {first} although its log is longer", client.target());
@@ -62,7 +62,7 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
     Ok(())
 }
 
-async fn log_end(clients: &mut Clients) -> anyhow::Result<u64> {
+async fn log_end(clients: &mut ToolClients) -> anyhow::Result<u64> {
     let answer = clients.get(paths::HEALTH).await?;
     if answer.status != StatusCode::OK {
         bail!(answer.detail());
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::cli::test_node::{LocalNode, TestNode};
 
-    /// A node with these messages, that answers like a real one.
+    /// Starts a node with these messages that answers like a real one.
     async fn node(messages: Vec<String>) -> TestNode {
         TestNode::start(move |line, _| {
             let Some(query) = line.strip_prefix("GET /messages?from=") else {

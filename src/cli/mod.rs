@@ -1,7 +1,7 @@
-//! `acklog`, the person's tool: a cluster on this machine, and questions to a node.
+//! `acklog`, the user's tool: starts a cluster on this machine, and talks to nodes.
 //!
-//! Results go to standard output, everything else to standard error. Exit status 0 means done,
-//! 1 that a node refused or cannot be reached, 2 that the command line is unusable.
+//! Results go to standard output, everything else to standard error. Exit status 0 means done, 1
+//! that a node refused or cannot be reached, 2 that the command line is unusable.
 
 pub mod bench;
 mod check;
@@ -9,10 +9,11 @@ mod client;
 mod faults;
 mod forget;
 mod log;
+mod message_selection;
 mod messages;
 mod post;
 mod scenario;
-mod selection;
+
 mod status;
 mod up;
 mod url;
@@ -30,7 +31,7 @@ use acklog_types::escaped;
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 pub use url::NodeUrl;
-use url::Target;
+use url::TargetArgs;
 
 use crate::config::{
     self, MasterConfig, NodeConfig, SecondaryConfig, Stop, UNKNOWN_VARIABLE_ADVICE,
@@ -43,11 +44,11 @@ use crate::server::run::{StopOn, StopSignals};
 #[command(name = "acklog", version, about = "A replicated log with tunable write concern")]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: ToolCommand,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Command {
+enum ToolCommand {
     /// Start a master and secondaries on this machine; Ctrl-C ends them all
     Up(up::UpArgs),
     /// Append messages to the log, in order; stops at the first that is refused
@@ -56,7 +57,8 @@ enum Command {
     Messages(messages::MessagesArgs),
     /// Print the state of the cluster, or of one secondary, as a table
     Status(status::StatusArgs),
-    /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out of order
+    /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out
+    /// of order
     Check(check::CheckArgs),
     /// Measure how fast a running cluster takes messages; what it sends stays in the log
     Bench(bench::BenchArgs),
@@ -92,34 +94,38 @@ impl Cli {
 
     /// Does what the command line asks for and returns the exit status.
     pub fn run(self) -> ExitCode {
-        if !matches!(self.command, Command::MasterNode(_) | Command::SecondaryNode(_)) {
+        if !matches!(self.command, ToolCommand::MasterNode(_) | ToolCommand::SecondaryNode(_)) {
             for name in Self::unknown_variables() {
                 let line = format!("acklog: {}: {UNKNOWN_VARIABLE_ADVICE}", escaped(&name));
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
         }
         match self.command {
-            Command::Up(args) => up::run(args),
-            Command::Post(args) => match args.unusable() {
+            ToolCommand::Up(args) => up::run(args),
+            ToolCommand::Post(args) => match args.unusable() {
                 Some(wrong) => Stop::bad_usage("acklog", &wrong).report(),
                 None => finish(block_on(post::run(&args, &mut std::io::stdout()))),
             },
-            Command::Messages(args) => {
+            ToolCommand::Messages(args) => {
                 // Buffered: a long log is many short lines.
                 let mut out = std::io::BufWriter::new(std::io::stdout());
                 let done = block_on(messages::run(&args, &mut out));
                 finish(seen_enough(done.and_then(|()| Ok(out.flush()?))))
             }
-            Command::Status(args) => {
+            ToolCommand::Status(args) => {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
             }
-            Command::Check(args) => check::run(&args),
-            Command::Bench(args) => bench::run(&args),
-            Command::Faults(args) => finish(block_on(faults::run(&args, &mut std::io::stdout()))),
-            Command::Forget(args) => finish(block_on(forget::run(&args, &mut std::io::stdout()))),
-            Command::Log(args) => log::run(&args),
-            Command::Scenario(args) => scenario::run(&args),
-            Command::MasterNode(args) => match args.node.check() {
+            ToolCommand::Check(args) => check::run(&args),
+            ToolCommand::Bench(args) => bench::run(&args),
+            ToolCommand::Faults(args) => {
+                finish(block_on(faults::run(&args, &mut std::io::stdout())))
+            }
+            ToolCommand::Forget(args) => {
+                finish(block_on(forget::run(&args, &mut std::io::stdout())))
+            }
+            ToolCommand::Log(args) => log::run(&args),
+            ToolCommand::Scenario(args) => scenario::run(&args),
+            ToolCommand::MasterNode(args) => match args.node.check() {
                 Ok(()) => {
                     let mut config = args.node.clone();
                     config.common.up_since = args.up_since();
@@ -127,7 +133,7 @@ impl Cli {
                 }
                 Err(stop) => stop.report(),
             },
-            Command::SecondaryNode(args) => match args.node.check() {
+            ToolCommand::SecondaryNode(args) => match args.node.check() {
                 Ok(()) => {
                     let mut config = args.node.clone();
                     config.common.up_since = args.up_since();
@@ -156,20 +162,23 @@ impl<A: Args> ChildArgs<A> {
     }
 }
 
-/// The order to stop of a node that `up` started: it also ends when `up` does.
+/// Returns the stop signals of a node that `up` started: it also stops when `up` ends.
 fn stop_of_child() -> anyhow::Result<StopSignals> {
     StopSignals::install(StopOn::SignalsOrStdinEnd)
 }
 
-/// Runs a command that talks to a node. The connection is driven by a thread of its own, so that
-/// the command may block on its standard input and output.
+/// Runs a command that talks to a node. A thread of its own drives the connection, so that the
+/// command may block on its standard input and output.
+///
+/// # Errors
+/// As the command, and when no thread can be started.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     acklog_threads::ask_for(1).context("cannot start a thread")?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build()?.block_on(command)
 }
 
-/// The exit status of a command, its error told in one line.
+/// Reports the error of a command in one line, and returns its exit status.
 fn finish(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -180,8 +189,8 @@ fn finish(done: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Lets a command that only reads end well when nobody takes its output any more: whoever wrote
-/// `acklog messages | head` has seen enough. Not for `post`, which would leave messages unsent.
+/// Ignores a closed output in a command that only reads: the reader of `acklog messages | head` has
+/// seen enough. Not for `post`, which would leave messages unsent.
 fn seen_enough(done: anyhow::Result<()>) -> anyhow::Result<()> {
     let broken_pipe = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
     match done {

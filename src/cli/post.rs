@@ -1,4 +1,5 @@
-//! `acklog post`: appends messages, one request after the other or as one batch, and tells who acked each.
+//! `acklog post`: appends messages, one request after the other or as one batch, and prints which
+//! nodes acked each.
 
 mod input;
 
@@ -17,16 +18,16 @@ use hyper::{Method, StatusCode};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use self::input::{Texts, one_batch};
-use super::Target;
-use super::client::{Clients, is_unreachable};
+use self::input::{InputTexts, one_batch};
+use super::TargetArgs;
+use super::client::{ToolClients, is_unreachable};
 
-/// What the network may take on top of `--timeout` before the node counts as silent.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time that the network may take on top of `--timeout` before the node counts as silent.
+const NETWORK_MARGIN: Duration = Duration::from_secs(5);
 
-/// How long to wait before saying so. Shorter: a line for answers that come anyway. Longer: the user
-/// wonders and presses Ctrl-C, not knowing what that does.
-const QUIET: Duration = Duration::from_secs(1);
+/// Time after which a line reports that the answer is waited for. Shorter: the line is printed for
+/// answers that come anyway. Longer: the user presses Ctrl-C without knowing what that does.
+const QUIET_TIME: Duration = Duration::from_secs(1);
 
 /// Flags of `acklog post`.
 #[derive(Clone, Debug, Args)]
@@ -40,14 +41,16 @@ pub(super) struct PostArgs {
     write_concern: Option<WriteConcern>,
 
     /// How long to wait for these nodes, as 250ms or 1.5s [default: as long as it takes]
-    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION", value_parser = parse_duration_with_unit)]
+    #[arg(long, env = "ACKLOG_TIMEOUT", value_name = "DURATION")]
+    #[arg(value_parser = parse_duration_with_unit)]
     timeout: Option<Duration>,
 
     /// Append all messages as one batch: with consecutive ids, together or not at all
     #[arg(long, env = "ACKLOG_BATCH", action = ArgAction::SetTrue, value_parser = batch)]
     batch: bool,
 
-    /// Key of the message or batch, 1 to 128 visible ASCII characters: sent again, it is stored once [default: none]
+    /// Key of the message or batch, 1 to 128 visible ASCII characters: sent again, it is stored
+    /// once [default: none]
     #[arg(long, env = "ACKLOG_KEY", value_name = "KEY")]
     key: Option<IdempotencyKey>,
 
@@ -56,10 +59,10 @@ pub(super) struct PostArgs {
     json: bool,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
-/// Reads `ACKLOG_BATCH`, which is another flag's variable as well.
+/// Reads `ACKLOG_BATCH`, which `acklog bench` reads as well.
 fn batch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| {
         "it must be true or false (a number is for `acklog bench`, which has a --batch, too)"
@@ -70,14 +73,14 @@ fn batch(text: &str) -> Result<bool, String> {
 /// Posts all messages.
 ///
 /// # Errors
-/// The first thing that goes wrong; the messages behind it are not sent.
+/// At the first failure; the messages after it are not sent.
 pub(super) async fn run(args: &PostArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let (mut stdin, mut notes) = (std::io::stdin().lock(), std::io::stderr());
     run_with(args, &mut stdin, out, &mut notes).await
 }
 
 impl PostArgs {
-    /// What is wrong with the flags as a whole.
+    /// Returns why the flags are unusable together; `None` if they are usable.
     pub(super) fn unusable(&self) -> Option<String> {
         let one = matches!(self.texts.as_slice(), [text] if text != "-");
         (self.key.is_some() && !one && !self.batch).then(|| {
@@ -86,7 +89,7 @@ impl PostArgs {
         })
     }
 
-    /// What one request holds.
+    /// Returns the word for the content of one request.
     fn noun(&self) -> &'static str {
         if self.batch { "batch" } else { "message" }
     }
@@ -98,8 +101,9 @@ async fn run_with(
     out: &mut impl Write,
     notes: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut poster = Poster { args, clients: Clients::new(&args.target.urls), notes: Some(notes) };
-    let texts = Texts::new(&args.texts, stdin);
+    let mut poster =
+        Poster { args, clients: ToolClients::new(&args.target.urls), notes: Some(notes) };
+    let texts = InputTexts::new(&args.texts, stdin);
     if args.batch {
         return poster.post(&one_batch(texts)?, out).await;
     }
@@ -112,8 +116,8 @@ async fn run_with(
 /// Posts one request after the other.
 struct Poster<'a, N> {
     args: &'a PostArgs,
-    clients: Clients,
-    /// Where to say that an answer is waited for; none once that was said.
+    clients: ToolClients,
+    /// Output for the line that reports the waiting; `None` once it was printed.
     notes: Option<&'a mut N>,
 }
 
@@ -127,7 +131,7 @@ impl<N: Write> Poster<'_, N> {
         } else if created {
             writeln!(out, "{}", acked_line(&answer)?)?;
         }
-        // Each line when it is true, also where standard output is a pipe.
+        // Flushed after each line, also where standard output is a pipe.
         out.flush()?;
         if !created {
             bail!(answer.detail());
@@ -135,20 +139,23 @@ impl<N: Write> Poster<'_, N> {
         Ok(())
     }
 
-    /// The node's answer; says on the way that it is waited for.
+    /// Returns the node's answer. Reports once if it is slow to come.
+    ///
+    /// # Errors
+    /// When no node can be reached, or the answer is lost.
     async fn answer(&mut self, texts: &[String]) -> anyhow::Result<Answer> {
         let args = self.args;
-        let patience = args.timeout.map(|timeout| timeout + PATIENCE);
+        let answer_timeout = args.timeout.map(|timeout| timeout + NETWORK_MARGIN);
         let body = serde_json::to_vec(&request_body(args, texts))?.into();
         let key = args.key.as_ref().map(IdempotencyKey::as_str);
         let is_waiting = self.clients.is_waiting();
-        let call = self.clients.call(Method::POST, paths::MESSAGES, key, body, patience);
+        let call = self.clients.call(Method::POST, paths::MESSAGES, key, body, answer_timeout);
         tokio::pin!(call);
         let answer = tokio::select! {
             answer = &mut call => answer,
             () = waits_long(is_waiting), if self.notes.is_some() => {
                 if let Some(notes) = self.notes.take() {
-                    // A reader that is gone is no reason to fail.
+                    // A closed output is no reason to fail.
                     let _ = writeln!(notes, "acklog: {}", waiting_line(args));
                 }
                 call.await
@@ -161,11 +168,12 @@ impl<N: Write> Poster<'_, N> {
     }
 }
 
-/// Waits until a node has had a request for [`QUIET`] without an answer; connecting does not count.
+/// Waits until a node has had a request for [`QUIET_TIME`] without an answer; connecting does not
+/// count.
 async fn waits_long(mut is_waiting: watch::Receiver<bool>) {
     while is_waiting.wait_for(|is_waiting| *is_waiting).await.is_ok() {
         tokio::select! {
-            () = sleep(QUIET) => return,
+            () = sleep(QUIET_TIME) => return,
             _ = is_waiting.wait_for(|is_waiting| !is_waiting) => {}
         }
     }
@@ -187,7 +195,7 @@ fn waiting_line(args: &PostArgs) -> String {
     )
 }
 
-/// What to do where the answer to a request is lost.
+/// Returns the advice for a request whose answer is lost.
 fn lost_answer(args: &PostArgs) -> String {
     let noun = args.noun();
     let advice = match args.key {
@@ -214,14 +222,14 @@ fn request_body<'a>(args: &PostArgs, texts: &'a [String]) -> AppendRequest<'a> {
 }
 
 fn acked_line(answer: &Answer) -> anyhow::Result<String> {
-    let told: Appended =
+    let appended: Appended =
         answer.parsed().context("the answer does not tell of a message: is this a node?")?;
-    let id = told.id;
-    let ids = match told.count {
+    let id = appended.id;
+    let ids = match appended.count {
         Some(count) if count > 1 => format!("ids {id} to {}", id.saturating_add(count - 1)),
         _ => format!("id {id}"),
     };
-    Ok(format!("{ids}, acked by {}", escaped(&told.acked_by.join(", "))))
+    Ok(format!("{ids}, acked by {}", escaped(&appended.acked_by.join(", "))))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! `acklog status`: what a node says about itself and its cluster, as a table.
+//! `acklog status`: prints the health of nodes and of the cluster as a table.
 
 use std::io::{IsTerminal, Write};
 
-use super::client::Client;
-use super::{NodeUrl, Target};
+use super::client::ToolClient;
+use super::{NodeUrl, TargetArgs};
 use crate::telemetry::wants_colour;
 use acklog_api::{
     Disk, DiskState, Health, MasterHealth, MasterLink, MemberHealth, MemberStatus, Mode, Phase,
@@ -27,14 +27,14 @@ pub(super) struct StatusArgs {
     ready: bool,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
-/// Asks each node and prints what it says. A node that refuses does not keep the others from being
-/// asked.
+/// Asks each node for its health and prints it. A node that refuses does not keep the others from
+/// being asked.
 ///
 /// # Errors
-/// When a node refuses, cannot be reached, or is not ready where that is asked for.
+/// When a node refuses, cannot be reached, or is not ready where that is required.
 pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let urls = &args.target.urls;
     let colour = wants_colour(std::io::stdout().is_terminal());
@@ -58,7 +58,7 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
     if !args.json {
         let text = match nodes.as_slice() {
             [(_, Some(health))] if urls.len() == 1 => rendered(health, colour),
-            nodes => of_several(nodes, colour),
+            nodes => several_nodes(nodes, colour),
         };
         out.write_all(text.as_bytes())?;
     }
@@ -69,10 +69,13 @@ pub(super) async fn run(args: &StatusArgs, out: &mut impl Write) -> anyhow::Resu
     Ok(())
 }
 
-/// What a node says about itself.
+/// Requests the health of a node.
+///
+/// # Errors
+/// When the node refuses, cannot be reached, or is not ready where that is required.
 async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health)> {
     let path = if args.ready { paths::READY } else { paths::HEALTH };
-    let answer = Client::new(url.clone()).get(path).await?;
+    let answer = ToolClient::new(url.clone()).get(path).await?;
     if answer.status == StatusCode::SERVICE_UNAVAILABLE
         && let Ok(health) = answer.parsed::<Health>()
     {
@@ -85,8 +88,8 @@ async fn ask(args: &StatusArgs, url: &NodeUrl) -> anyhow::Result<(Answer, Health
     Ok((answer, health))
 }
 
-/// A row for each node, and below it what the master says.
-fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
+/// Formats a row for each node, followed by the master's view of the cluster.
+fn several_nodes(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
     let row = |(url, health): &(&NodeUrl, Option<Health>)| {
         let (name, role, state, log_end) = match health {
             Some(health) => {
@@ -99,7 +102,7 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
     };
     let heads = ["NAME", "ROLE", "STATE", "LOG END", "URL"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heads).chain(nodes.iter().map(row)).collect();
-    let mut text = laid_out(&rows, |column| column != 3, |_, _| None);
+    let mut text = align_columns(&rows, |column| column != 3, |_, _| None);
     for health in nodes.iter().filter_map(|(_, health)| health.as_ref()) {
         match health {
             Health::Master(_) => {
@@ -107,9 +110,9 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
                 text.push_str(&rendered(health, colour));
             }
             Health::Secondary(_) => {
-                let troubles = troubles(health);
-                if !troubles.is_empty() {
-                    text.push_str(&format!("\n{}:\n{troubles}", word(health.name())));
+                let problems = problems(health);
+                if !problems.is_empty() {
+                    text.push_str(&format!("\n{}:\n{problems}", word(health.name())));
                 }
             }
         }
@@ -117,7 +120,7 @@ fn of_several(nodes: &[(&NodeUrl, Option<Health>)], colour: bool) -> String {
     text
 }
 
-/// A master's mode, or a secondary's phase.
+/// Returns a master's mode, or a secondary's phase.
 fn state(health: &Health) -> Option<&str> {
     match health {
         Health::Master(health) => health.mode.as_ref().map(Mode::as_str),
@@ -142,7 +145,7 @@ fn rendered(health: &Health, colour: bool) -> String {
     text
 }
 
-/// What the node says about itself: a line for each thing.
+/// Formats the health of a node, one fact a line.
 fn summary(health: &Health) -> String {
     match health {
         Health::Master(master) => {
@@ -151,10 +154,10 @@ fn summary(health: &Health) -> String {
                 let (healthy, required) = (number(quorum.healthy), number(quorum.required));
                 text.push_str(&format!("quorum: {healthy} healthy of {required} required\n"));
             }
-            text + &troubles(health)
+            text + &problems(health)
         }
         Health::Secondary(secondary) => {
-            let mut text = secondary_head(secondary) + &troubles(health);
+            let mut text = secondary_head(secondary) + &problems(health);
             if let Some(master) = &secondary.master {
                 text.push_str(&master_line(master));
             }
@@ -163,8 +166,8 @@ fn summary(health: &Health) -> String {
     }
 }
 
-/// What is wrong: a line for each thing.
-fn troubles(health: &Health) -> String {
+/// Formats what is wrong, one problem a line.
+fn problems(health: &Health) -> String {
     let mut text = String::new();
     if let Some(Disk { state, detail }) = health.disk()
         && *state != Some(DiskState::Ok)
@@ -175,7 +178,7 @@ fn troubles(health: &Health) -> String {
     let Health::Master(master) = health else { return text };
     for refused in &master.refused {
         let when = match refused.last_seen_ms {
-            Some(ms) => format!("{} ago", span(ms as f64)),
+            Some(ms) => format!("{} ago", time_span(ms as f64)),
             None => "before this start".to_owned(),
         };
         let name = word(refused.name.as_deref());
@@ -186,8 +189,8 @@ fn troubles(health: &Health) -> String {
     let is_longer = |refused: &Refused| refused.code == Some(RefusedCode::LongerLog);
     if master.mode == Some(Mode::ReadOnly) && master.refused.iter().any(is_longer) {
         text.push_str(
-            "behind: a secondary has more of this log; was this master put back from an older copy? \
-             Keep that secondary, and see acklog log accept-loss --help\n",
+            "behind: a secondary has more of this log; was this master put back from an older \
+             copy? Keep that secondary, and see acklog log accept-loss --help\n",
         );
     }
     text
@@ -234,7 +237,7 @@ fn master_line(master: &MasterLink) -> String {
     )
 }
 
-/// How a table shows what is not known.
+/// Stands for an unknown value in a table.
 const UNKNOWN: &str = "-";
 
 const COLUMNS: [&str; 9] =
@@ -243,18 +246,18 @@ const COLUMNS: [&str; 9] =
 /// The column whose words are coloured.
 const STATUS_COLUMN: usize = 1;
 
-/// The first columns hold words and stand left, the others numbers and stand right.
+/// The first columns hold words, aligned left; the others hold numbers, aligned right.
 const WORD_COLUMNS: usize = 3;
 
 fn table(secondaries: &[MemberHealth], colour: bool) -> String {
     let heads = COLUMNS.map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heads).chain(secondaries.iter().map(row)).collect();
     let colour = |column, cell: &str| colour_of(cell).filter(|_| colour && column == STATUS_COLUMN);
-    laid_out(&rows, |column| column < WORD_COLUMNS, colour)
+    align_columns(&rows, |column| column < WORD_COLUMNS, colour)
 }
 
-/// Rows as lines of a table: words stand left, numbers right.
-fn laid_out<const N: usize>(
+/// Formats rows as a table: words aligned left, numbers right.
+fn align_columns<const N: usize>(
     rows: &[[String; N]],
     is_word: impl Fn(usize) -> bool,
     colour: impl Fn(usize, &str) -> Option<u8>,
@@ -295,11 +298,14 @@ fn row(secondary: &MemberHealth) -> [String; 9] {
         number(secondary.in_flight),
         number(secondary.retries),
         secondary.rtt_ms.map_or(UNKNOWN.to_owned(), round_trip),
-        secondary.last_seen_ms.map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", span(ms as f64))),
+        secondary
+            .last_seen_ms
+            .map_or(UNKNOWN.to_owned(), |ms| format!("{} ago", time_span(ms as f64))),
     ]
 }
 
-/// How far it is in joining. One that has a connection and does not answer on it is neither ready nor catching up.
+/// Returns the phase of a member. One that is connected and does not answer is neither ready nor
+/// catching up.
 fn phase(secondary: &MemberHealth) -> String {
     let is_unhealthy = secondary.status == Some(MemberStatus::Unhealthy);
     match &secondary.phase {
@@ -308,7 +314,7 @@ fn phase(secondary: &MemberHealth) -> String {
     }
 }
 
-/// The number of a status' colour on a terminal; only the words of a status have one.
+/// Returns the number of a terminal colour for a status; `None` for other words.
 fn colour_of(cell: &str) -> Option<u8> {
     match cell {
         "healthy" => Some(32),
@@ -326,13 +332,13 @@ fn number(number: Option<u64>) -> String {
     number.map_or(UNKNOWN.to_owned(), |number| number.to_string())
 }
 
-/// A round trip; one on the same machine is shorter than what is shown of it.
+/// Formats a round trip; on one machine it is often shorter than the precision shown.
 fn round_trip(ms: f64) -> String {
     if ms < 0.05 { "<0.1 ms".to_owned() } else { format!("{ms:.1} ms") }
 }
 
-/// A time span as a person says it: `40 ms`, `2.5 s`, `12 min`, `3 h`.
-fn span(ms: f64) -> String {
+/// Formats a time span with a fitting unit: `40 ms`, `2.5 s`, `12 min`, `3 h`.
+fn time_span(ms: f64) -> String {
     match ms / 1000.0 {
         seconds if seconds < 1.0 => format!("{ms:.0} ms"),
         seconds if seconds < 120.0 => format!("{seconds:.1} s"),

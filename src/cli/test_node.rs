@@ -1,4 +1,4 @@
-//! The stand-in for a node in tests, as the tool's URLs name it.
+//! A stand-in for a node in tests, with the URL type of the tool.
 
 pub(super) use acklog_client::test_node::TestNode;
 

@@ -1,4 +1,4 @@
-//! Where nodes are: the flag `--url` of the tool.
+//! The URL of a node, and the flag `--url`.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -11,17 +11,18 @@ use tokio::net::TcpStream;
 
 use crate::server::net::SharedDialer;
 
-/// Where a node is: `http://host:port`. Clones resolve a host name together.
+/// The URL of a node: `http://host:port`. Clones resolve a host name only once.
 #[derive(Clone, Debug)]
 pub struct NodeUrl {
     endpoint: Endpoint,
     dialer: SharedDialer,
 }
 
-/// The nodes that a command asks.
+/// The flag that names the nodes to ask.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Target {
-    /// URLs of nodes, one each time or with commas; status asks all, other commands the first that takes the request
+pub(super) struct TargetArgs {
+    /// URLs of nodes, one each time or with commas; status asks all, other commands the first that
+    /// takes the request
     #[arg(long = "url", env = "ACKLOG_URL", value_name = "URL", value_delimiter = ',')]
     #[arg(default_value = "http://127.0.0.1:8000")]
     pub(super) urls: Vec<NodeUrl>,
@@ -38,7 +39,7 @@ impl NodeUrl {
         Self { endpoint, dialer }
     }
 
-    /// Returns the URL of a node whose name is resolved with this answer.
+    /// Returns the URL of a node whose name is resolved to this answer.
     #[cfg(test)]
     pub(super) fn resolved(
         host: &str,
@@ -53,7 +54,7 @@ impl NodeUrl {
         &self.endpoint
     }
 
-    /// Returns the host and the port, as they stand in the `Host` header.
+    /// Returns the host and the port, as they are written in the `Host` header.
     pub(super) fn authority(&self) -> &str {
         self.endpoint.authority()
     }
@@ -66,11 +67,11 @@ impl NodeUrl {
         self.dialer.dial().await
     }
 
-    /// Returns why the node cannot be reached, with advice where there is any.
+    /// Returns why the node cannot be reached, with advice if there is any.
     pub(super) fn advised(&self, error: &io::Error) -> String {
         let ip = self.endpoint.host().parse::<IpAddr>().ok();
         let mut reason = error.to_string();
-        // An address that stands in the URL need not be told again; those of a name are.
+        // An address that is in the URL is not repeated; those of a name are shown.
         if let Some(ip) = ip
             && let Some(rest) =
                 reason.strip_prefix(&format!("{}: ", SocketAddr::new(ip, self.endpoint.port())))

@@ -1,6 +1,7 @@
-//! The flags of the two daemons: what a user may set, and so what a node is configured with.
+//! The flags of the two daemons, which are the configuration of a node.
 //!
-//! A field is a flag, its environment variable and its line in `--help` (the first line of its comment) in one place.
+//! A field is a flag, its environment variable and its line in `--help` (the first line of its
+//! comment) in one place.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -51,12 +52,14 @@ pub struct CommonConfig {
     #[arg(long, env = "ACKLOG_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// Refuse to start where the directory holds no log, instead of beginning a new one [default: off]
+    /// Refuse to start where the directory holds no log, instead of beginning a new one [default:
+    /// off]
     // Not `requires`: that counts a variable that says false, too.
     #[arg(long, env = "ACKLOG_REQUIRE_LOG")]
     pub require_log: bool,
 
-    /// Size of a segment file, in bytes. Hidden: small ones make many files, which tests want and nobody else
+    /// Size of a segment file, in bytes. Hidden: small ones make many files, which tests want and
+    /// nobody else
     #[arg(long, env = "ACKLOG_SEGMENT_BYTES", value_name = "BYTES", hide = true)]
     #[arg(default_value_t = Sizes::DEFAULT.segment_bytes)]
     #[arg(value_parser = clap::value_parser!(u64).range(4096..=Sizes::DEFAULT.segment_bytes))]
@@ -67,10 +70,11 @@ pub struct CommonConfig {
     #[arg(default_value = defaults::FSYNC, value_parser = values::fsync)]
     pub fsync: Fsync,
 
-    /// Host names, separated by commas, that HTTP requests may ask for beside its own [default: none]
+    /// Host names, separated by commas, that HTTP requests may ask for beside its own [default:
+    /// none]
     #[arg(long, env = "ACKLOG_ALLOWED_HOSTS", value_name = "NAMES")]
     #[arg(value_parser = values::host_names)]
-    allowed_hosts: Option<values::HostNames>,
+    allowed_hosts: Option<values::HostNameList>,
 
     /// Let faults be scripted over HTTP, at /faults [default: off]
     #[arg(long, env = "ACKLOG_ALLOW_FAULTS")]
@@ -86,8 +90,8 @@ pub struct CommonConfig {
     #[arg(default_value = defaults::LOG_FORMAT, value_parser = values::log_format)]
     pub log_format: LogFormat,
 
-    /// When the cluster began that this node was started with by `acklog up`; none for a node that was started by
-    /// itself. Not a flag of the node: `up` hands it on.
+    /// When the cluster began that this node was started with by `acklog up`; none for a node that
+    /// was started alone. Not a flag of the node: `up` passes it on.
     #[arg(skip)]
     pub up_since: Option<SystemTime>,
 }
@@ -98,13 +102,13 @@ impl CommonConfig {
         self.allowed_hosts.as_ref().map(|names| names.0.clone()).unwrap_or_default()
     }
 
-    /// Returns what is logged, and how.
+    /// Returns the settings of the log lines.
     pub fn log_config(&self) -> LogConfig {
         let (filter, format, up_since) = (self.log.clone(), self.log_format, self.up_since);
         LogConfig { filter, format, up_since }
     }
 
-    /// Checks what single flags cannot tell, in a program of this name.
+    /// Checks the flags that depend on each other, in a program of this name.
     ///
     /// # Errors
     /// When the flags contradict each other.
@@ -139,7 +143,7 @@ pub struct MasterConfig {
     #[arg(long, env = "ACKLOG_COMM_BIND", value_name = "IP", value_parser = values::ip)]
     comm_bind: Option<IpAddr>,
 
-    /// What both daemons have.
+    /// Flags that both daemons have.
     #[command(flatten)]
     pub common: CommonConfig,
 
@@ -148,7 +152,8 @@ pub struct MasterConfig {
     #[arg(default_value = defaults::HEARTBEAT_INTERVAL, value_parser = values::heartbeat_interval)]
     pub heartbeat_interval: Duration,
 
-    /// Number of nodes, including the master; unset, each new name raises it [default: all ever ready]
+    /// Number of nodes, including the master; unset, each new name raises it [default: all ever
+    /// ready]
     #[arg(long, env = "ACKLOG_CLUSTER_SIZE", value_name = "N")]
     #[arg(value_parser = values::cluster_size)]
     pub cluster_size: Option<u16>,
@@ -208,7 +213,7 @@ pub struct SecondaryConfig {
     #[arg(default_value_t = defaults::COMM_PORT, value_parser = values::dialled_port)]
     pub master_comm_port: u16,
 
-    /// What both daemons have.
+    /// Flags that both daemons have.
     #[command(flatten)]
     pub common: CommonConfig,
 
@@ -228,12 +233,12 @@ impl MasterConfig {
         self.comm_bind.unwrap_or(self.common.bind)
     }
 
-    /// Returns how many nodes must be healthy for it to take messages; none: it always does.
+    /// Returns the number of healthy nodes below which the master is read-only; none: it never is.
     pub fn least_healthy(&self) -> Option<Quorum> {
         self.quorum.0
     }
 
-    /// Returns the only secondaries that are let in; none: any.
+    /// Returns the only secondaries that are admitted; none: any.
     pub fn listed_secondaries(&self) -> Option<&BTreeSet<NodeName>> {
         self.secondaries.as_ref().map(|names| &names.0)
     }

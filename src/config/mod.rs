@@ -1,8 +1,8 @@
 //! From flags and environment variables to plain, checked configurations.
 //!
-//! `args` holds the flags as a person gives them, `defaults` what is taken where none is given,
-//! `parse` turns a command line into either of these or into one line that says what is wrong.
-//! Behind this module nothing is checked again: a configuration that exists is usable.
+//! `args` declares the flags, `defaults` their defaults and limits, and `parse` turns a command
+//! line into a configuration or into one line that says what is wrong. Nothing is checked again
+//! elsewhere: a configuration that exists is usable.
 
 mod args;
 mod defaults;

@@ -1,4 +1,4 @@
-//! From a command line to flags, or to one line that says what is wrong with it.
+//! Parses a command line into flags, or into one line that says what is wrong with it.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -16,41 +16,41 @@ use clap::{ArgMatches, Command, Parser};
 /// Exit status of a command line that cannot be used.
 pub(crate) const BAD_USAGE_STATUS: u8 = 2;
 
-/// How long the last line of a program may take. Shorter: it is lost on a busy machine. Longer: a
-/// program is to end within five seconds, also where standard error takes nothing.
+/// Longest time for the last line of a program. Shorter: it is lost on a busy machine. Longer: a
+/// program is to end within five seconds, also where standard error blocks.
 const LAST_LINE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How a flag's environment variable is called; shown once instead of behind each flag.
+/// The rule for the names of environment variables; shown once instead of at each flag.
 const ENVIRONMENT_HELP: &str = "Each flag can also be given by an environment variable: \
 ACKLOG_HTTP_PORT for --http-port. A flag wins over its variable.";
 
 /// The flags of a daemon.
 pub trait NodeConfig: Parser {
-    /// Checks what single flags cannot tell.
+    /// Checks the flags that depend on each other.
     ///
     /// # Errors
     /// When the flags contradict each other.
     fn check(&self) -> Result<(), Stop>;
 }
 
-/// Why a program ends before it begins.
+/// The reason why a program ends before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Help or version was asked for: this text goes to standard output.
+    /// Help or version was requested: this text goes to standard output.
     Shown(String),
     /// The command line is unusable: this line goes to standard error.
     BadUsage(String),
 }
 
 impl Stop {
-    /// The end of a program whose command line is unusable for this reason.
+    /// Creates the end of a program whose command line is unusable for this reason.
     pub fn bad_usage(program: &str, reason: &str) -> Self {
         Self::BadUsage(format!("{program}: {}", escaped(reason)))
     }
 
-    /// Prints the text to where it belongs and returns the exit status: 0 or 2.
+    /// Prints the text to its stream and returns the exit status: 0 or 2.
     pub fn report(self) -> ExitCode {
-        // A reader that is gone is no reason to fail: there is nobody left to tell.
+        // A closed reader is no reason to fail.
         match self {
             Self::Shown(text) => {
                 let _ = write!(std::io::stdout(), "{text}");
@@ -91,10 +91,10 @@ impl Stop {
     }
 }
 
-/// Reads a command line, the program's name first, and the environment.
+/// Reads a command line, with the program's name first, and the environment.
 ///
 /// # Errors
-/// When help or the version is asked for, and when the command line is unusable.
+/// When help or the version is requested, and when the command line is unusable.
 pub fn parse<T: Parser>(
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<T, Stop> {
@@ -141,23 +141,23 @@ pub fn report(program: &str, error: &anyhow::Error) {
     last_line(format!("{program}: {}", escaped(&line)));
 }
 
-/// Writes the last line of a program to standard error. Where that takes nothing, the program is not
-/// to wait for it for ever: it ends without having told.
+/// Writes the last line of a program to standard error. Where that blocks, the program does not
+/// wait without end: it ends without the line.
 pub fn last_line(line: String) {
-    let (tell, told) = mpsc::channel();
+    let (done, written) = mpsc::channel();
     let write = move || {
-        // A reader that is gone is no reason to fail: there is nobody left to tell.
+        // A closed reader is no reason to fail.
         let _ = writeln!(std::io::stderr(), "{line}");
-        let _ = tell.send(());
+        let _ = done.send(());
     };
     match thread::Builder::new().spawn(write.clone()) {
-        // An error says that the line could not be written in time.
-        Ok(_) => drop(told.recv_timeout(LAST_LINE_TIMEOUT)),
+        // An error means that the line could not be written in time.
+        Ok(_) => drop(written.recv_timeout(LAST_LINE_TIMEOUT)),
         Err(_) => write(),
     }
 }
 
-/// Names what is no UTF-8: a file's name may be, nothing else.
+/// Describes what is not UTF-8: a file name may be so, nothing else.
 fn not_utf8(args: &[OsString]) -> String {
     let bad = args.iter().enumerate().skip(1).find(|(_, arg)| arg.to_str().is_none());
     match bad {
@@ -179,7 +179,7 @@ fn not_utf8(args: &[OsString]) -> String {
     }
 }
 
-/// The line with each flag whose value came from the environment named by its variable.
+/// Replaces each flag whose value came from the environment by its variable.
 fn with_variables(command: &Command, matches: &ArgMatches, line: String) -> String {
     let from_environment = command
         .get_arguments()
@@ -190,7 +190,7 @@ fn with_variables(command: &Command, matches: &ArgMatches, line: String) -> Stri
     from_environment.fold(line, |line, (flag, variable)| line.replace(&flag, &variable))
 }
 
-/// What holds for every command and flag alike, so that no definition can forget it.
+/// Applies the settings that all commands and flags share, so that no definition can forget them.
 fn prepared(command: Command) -> Command {
     command
         .args_override_self(true)
@@ -201,20 +201,20 @@ fn prepared(command: Command) -> Command {
             let empty =
                 arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
             let arg = arg.hide_env(true);
-            // Compose files empty values that they do not set.
+            // Compose files leave variables empty that they do not set.
             if empty { arg.env(Resettable::Reset) } else { arg }
         })
         .mut_subcommands(prepared)
 }
 
-/// The flag of a bad value, as clap shows it, and the variable that the value came from.
+/// Returns the flag of a bad value, as clap shows it, and the variable of that value.
 fn from_environment(error: &clap::Error, args: &[OsString]) -> Option<(String, String)> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
     let flag = shown.split([' ', '=']).next()?;
     Some((format!("'{shown}'"), variable_of(flag, args)?))
 }
 
-/// The variable of a flag, where that is what was given.
+/// Returns the variable of a flag, where the value came from it.
 fn variable_of(flag: &str, args: &[OsString]) -> Option<String> {
     let is_given = args.iter().filter_map(|arg| arg.to_str()).any(|arg| {
         arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
@@ -225,13 +225,13 @@ fn variable_of(flag: &str, args: &[OsString]) -> Option<String> {
     (!is_given && is_set).then_some(variable)
 }
 
-/// Names a flag of this program as its user gave it: by itself, or by its variable.
+/// Returns a flag of this program as its user gave it: the flag, or its variable.
 pub(crate) fn as_given(flag: &str) -> String {
     let args: Vec<OsString> = std::env::args_os().collect();
     variable_of(flag, &args).unwrap_or_else(|| flag.to_owned())
 }
 
-/// Clap's message without usage and advice, in one line.
+/// Returns clap's message without usage and advice, in one line.
 fn one_line(text: &str) -> String {
     let ends = ["\n\nUsage:", "\n\nFor more information"];
     let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
@@ -239,7 +239,7 @@ fn one_line(text: &str) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     text.split("\n\n")
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
-        // Advice on values that look like flags, which nobody has.
+        // Advice on values that look like flags, of which there are none.
         .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("tip: to pass"))
         .collect::<Vec<_>>()
         .join("; ")

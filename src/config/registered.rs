@@ -1,17 +1,17 @@
-//! What the flags of a master say, against the secondaries that its log knows.
+//! Checks a master's flags against the secondaries that are registered with its log.
 
 use acklog_types::NodeName;
 use thiserror::Error;
 
 use super::MasterConfig;
 
-/// Most names that one line tells: enough to act on, and the line stays readable with 255 secondaries.
+/// Most names in one line: enough to act on, and the line stays readable with 255 secondaries.
 const NAMES_SHOWN_MAX: usize = 10;
 
-/// The flags cannot hold for the log that was opened. The node ends with the exit status of bad flags.
+/// Flags that contradict the log that was opened. The node ends with the exit status of bad flags.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Contradiction {
-    /// The cluster has fewer places than secondaries that count.
+    /// The cluster has fewer places than registered secondaries.
     #[error(
         "--cluster-size {size} has room for {} beside the master, and {} are registered: {}; raise \
          --cluster-size, or start with --cluster-size {}, forget those that are gone \
@@ -26,8 +26,8 @@ pub enum Contradiction {
     },
     /// The master has the name of one of its secondaries.
     #[error(
-        "--name {0} is the name of a registered secondary; give this master another name, or start it \
-         with another, forget the secondary (acklog forget {0}), and start again"
+        "--name {0} is the name of a registered secondary; give this master another name, or start \
+         it with another, forget the secondary (acklog forget {0}), and start again"
     )]
     Name(NodeName),
 }
@@ -36,7 +36,7 @@ impl MasterConfig {
     /// Checks the flags against the secondaries that are registered with the log.
     ///
     /// # Errors
-    /// When they cannot both be right.
+    /// When the two contradict each other.
     pub fn check_registered(&self, registered: &[NodeName]) -> Result<(), Contradiction> {
         if registered.contains(&self.name) {
             return Err(Contradiction::Name(self.name.clone()));
@@ -49,7 +49,8 @@ impl MasterConfig {
         }
     }
 
-    /// Returns the registered secondaries that `--secondaries` does not let in. They count all the same.
+    /// Returns the registered secondaries that `--secondaries` does not admit. They count all the
+    /// same.
     pub fn unlisted<'a>(&self, registered: &'a [NodeName]) -> Vec<&'a NodeName> {
         let Some(listed) = self.listed_secondaries() else { return Vec::new() };
         registered.iter().filter(|name| !listed.contains(name)).collect()
@@ -91,8 +92,8 @@ mod tests {
         assert_eq!(checked(&["--cluster-size=4"], &names(3)), Ok(()));
         assert_eq!(checked(&[], &names(3)), Ok(()));
         let expected = "--cluster-size 3 has room for 2 secondaries beside the master, and 3 are \
-            registered: s1, s2, s3; raise --cluster-size, or start with --cluster-size 4, forget those \
-            that are gone (acklog forget NAME), and start again";
+            registered: s1, s2, s3; raise --cluster-size, or start with --cluster-size 4, forget \
+            those that are gone (acklog forget NAME), and start again";
         assert_eq!(checked(&["--cluster-size=3"], &names(3)), Err(expected.to_owned()));
         let line = checked(&["--cluster-size=1"], &names(255)).unwrap_err();
         assert!(

@@ -1,4 +1,4 @@
-//! Reads the single values of flags. Each error says what is accepted.
+//! Reads the values of single flags. Each error says what is accepted.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,7 +19,7 @@ const LISTING_BYTES_LIMIT: usize = 4095 << 20;
 /// Longest host name, in bytes, that the domain name system allows.
 const HOST_BYTES_MAX: usize = 253;
 
-/// A whole number without a sign.
+/// Reads a whole number without a sign.
 pub(crate) fn number(text: &str, min: usize, max: usize) -> Result<usize, String> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
@@ -33,17 +33,17 @@ fn number_u16(text: &str, min: u16, max: u16) -> Result<u16, String> {
     u16::try_from(number).map_err(|_| format!("it must be at most {max}"))
 }
 
-/// A port to listen on; 0 takes a free one.
+/// Reads a port to listen on; 0 takes a free one.
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     number_u16(text, 0, u16::MAX)
 }
 
-/// A port to dial.
+/// Reads a port to dial.
 pub(super) fn dialled_port(text: &str) -> Result<u16, String> {
     number_u16(text, 1, u16::MAX)
 }
 
-/// The last of `count` ports that begin with `first`, if there are so many.
+/// Returns the last of `count` ports that begin with `first`, if there are so many.
 pub(crate) fn port_range_end(first: u16, count: u16) -> Option<u16> {
     first.checked_add(count.checked_sub(1)?)
 }
@@ -64,7 +64,8 @@ pub(super) fn cluster_size(text: &str) -> Result<u16, String> {
     number_u16(text, 1, NODES_MAX)
 }
 
-/// Names of secondaries. A type of its own, since the argument parser takes a set for a flag with several values.
+/// Names of secondaries. A type of its own, since the argument parser takes a set for a flag with
+/// several values.
 #[derive(Clone, Debug)]
 pub(super) struct Names(pub(super) BTreeSet<NodeName>);
 
@@ -78,12 +79,12 @@ pub(super) fn secondaries(text: &str) -> Result<Names, String> {
     Ok(Names(names))
 }
 
-/// A timeout or a pause: a duration that is not too close to zero.
+/// Reads a timeout or a pause: a duration that is not too close to zero.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
     not_too_short(parse_duration(text).map_err(|error| error.to_string())?)
 }
 
-/// The same on the tool's command line, where a bare number is refused.
+/// Reads the same on the tool's command line, where a bare number is refused.
 pub(crate) fn interval_with_unit(text: &str) -> Result<Duration, String> {
     not_too_short(parse_duration_with_unit(text).map_err(|error| error.to_string())?)
 }
@@ -95,7 +96,7 @@ fn not_too_short(duration: Duration) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// A pause between heartbeats.
+/// Reads a pause between heartbeats.
 pub(super) fn heartbeat_interval(text: &str) -> Result<Duration, String> {
     let duration = interval(text)?;
     if duration > HEARTBEAT_INTERVAL_MAX {
@@ -109,7 +110,7 @@ pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
     bytes(text, MESSAGE_BYTES_LIMIT)
 }
 
-/// Reads how much memory all listings may take up.
+/// Reads the memory limit of all listings.
 pub(super) fn listing_bytes(text: &str) -> Result<usize, String> {
     bytes(text, LISTING_BYTES_LIMIT)
 }
@@ -129,7 +130,7 @@ fn bytes(text: &str, limit: usize) -> Result<usize, String> {
     })
 }
 
-/// A write concern that some cluster could fulfil.
+/// Reads a write concern that some cluster could fulfil.
 pub(super) fn write_concern(text: &str) -> Result<WriteConcern, String> {
     match text.parse().map_err(|error: acklog_types::WriteConcernError| error.to_string())? {
         WriteConcern::Nodes(nodes) if nodes > u64::from(NODES_MAX) => {
@@ -139,11 +140,11 @@ pub(super) fn write_concern(text: &str) -> Result<WriteConcern, String> {
     }
 }
 
-/// A quorum, or none. Not an option: that would be a flag without a default.
+/// A quorum, or none. Not an `Option`: that would be a flag without a default.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MaybeQuorum(pub(super) Option<Quorum>);
 
-/// A quorum that some cluster could have, or `off`.
+/// Reads a quorum that some cluster could have, or `off`.
 pub(super) fn quorum(text: &str) -> Result<MaybeQuorum, String> {
     match text {
         "off" => Ok(MaybeQuorum(None)),
@@ -157,13 +158,13 @@ pub(super) fn quorum(text: &str) -> Result<MaybeQuorum, String> {
     }
 }
 
-/// An address to listen on. A name could mean several.
+/// Reads an address to listen on. A name could mean several.
 pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "it must be an IP address, as 127.0.0.1, 0.0.0.0 or ::1".to_owned())
 }
 
-/// An IP address or something that can be a host name. Whether the name exists is found out when
-/// it is dialled: it may come into being later than this node.
+/// Reads an IP address or a possible host name. Whether the name exists is only known when it is
+/// dialed: it may be created later than this node.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let name = !text.is_empty() && text.len() <= HOST_BYTES_MAX && text.bytes().all(allowed);
@@ -173,7 +174,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     Err("it must be an IP address or a host name, without a port".to_owned())
 }
 
-/// The same, or an IPv6 address of one link with the interface that leads there: `fe80::1%eth0`.
+/// Reads the same, or an IPv6 address of one link with its interface: `fe80::1%eth0`.
 pub(super) fn dialled_host(text: &str) -> Result<String, String> {
     let front = match text.split_once('%') {
         Some((ip, interface)) if ip.parse::<Ipv6Addr>().is_ok() && host(interface).is_ok() => ip,
@@ -184,21 +185,21 @@ pub(super) fn dialled_host(text: &str) -> Result<String, String> {
 
 /// A list of host names. Not a vector: of a flag with a vector each occurrence would count.
 #[derive(Clone, Debug)]
-pub(super) struct HostNames(pub(super) Vec<String>);
+pub(super) struct HostNameList(pub(super) Vec<String>);
 
-/// Host names, separated by commas.
-pub(super) fn host_names(text: &str) -> Result<HostNames, String> {
+/// Reads host names, separated by commas.
+pub(super) fn host_names(text: &str) -> Result<HostNameList, String> {
     let names: Result<_, _> = text.split(',').map(|name| host(name.trim())).collect();
-    names.map(HostNames).map_err(|_| {
+    names.map(HostNameList).map_err(|_| {
         "it must be host names without ports, separated by commas, like log.example.org".to_owned()
     })
 }
 
-/// A filter of log lines in the notation of `tracing`.
+/// Reads a filter of log lines in the notation of `tracing`.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    // A bare word that is no level would be taken for a module's name: `--log inof` would
-    // silently log nothing at all.
+    // A bare word that is no level would be taken for a module's name: `--log inof` would silently
+    // log nothing at all.
     let misspelt = text.split(',').map(str::trim).find(|part| {
         let word = part.bytes().all(|byte| byte.is_ascii_alphanumeric());
         word && *part != "acklog" && !LEVELS.contains(&part.to_ascii_lowercase().as_str())

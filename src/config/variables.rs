@@ -1,4 +1,4 @@
-//! Environment variables that no program knows: misspelt ones, mostly.
+//! Finds environment variables that no program knows, most of which are misspelt.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,22 @@ use clap::{Command, CommandFactory};
 
 use super::{MasterConfig, SecondaryConfig};
 
-/// What all variables of this project begin with.
+/// The prefix of all variables of this project.
 const PREFIX: &str = "ACKLOG_";
 
 /// Variables that scripts and the compose file read.
 const OF_SCRIPTS: [&str; 2] = ["ACKLOG_BIN", "ACKLOG_IMAGE_TARGET"];
 
-/// Returns the variables of the environment that look like a flag's and are none, sorted. `tool` is the command line of
-/// the tool, whose flags have variables as those of the nodes.
+/// Returns the variables of the environment that have the prefix and belong to no flag, sorted.
+/// `tool` is the command line of the tool, whose flags have variables as those of the nodes have.
 pub fn unknown_variables(tool: &Command) -> Vec<String> {
     let set = std::env::vars_os().filter(|(_, value)| !value.is_empty());
     unknown_of(set.filter_map(|(name, _)| name.into_string().ok()), tool)
 }
 
-/// What is reported of such a variable.
-pub const UNKNOWN_VARIABLE_ADVICE: &str = "no program of acklog knows this environment variable, so it is \
-ignored; --help lists the flags, and each is ACKLOG_ and its name";
+/// The advice in the warning about such a variable.
+pub const UNKNOWN_VARIABLE_ADVICE: &str = "no program of acklog knows this environment \
+variable, so it is ignored; --help lists the flags, and each is ACKLOG_ and its name";
 
 fn unknown_of(names: impl Iterator<Item = String>, tool: &Command) -> Vec<String> {
     let mut names: BTreeSet<String> = names.filter(|name| name.starts_with(PREFIX)).collect();

@@ -1,4 +1,4 @@
-//! The two daemons as programs: flags in, logs on, exit status out.
+//! The two daemons as programs: from flags to an exit status.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tracing::{Level, warn};
 
 #[cfg(all(target_os = "linux", feature = "jemalloc"))]
-use super::memory;
+use super::allocator;
 use super::run::{self, StopSignals};
 use crate::config::{
     self, BAD_USAGE_STATUS, Contradiction, MasterConfig, SecondaryConfig, UNKNOWN_VARIABLE_ADVICE,
@@ -18,8 +18,8 @@ use crate::config::{
 use crate::telemetry;
 use crate::telemetry::{LogConfig, LogFormat};
 
-/// Runs a master until it is told to stop and returns the exit status: 0 after a clean stop, 1
-/// when it cannot run, 2 when its flags contradict its log.
+/// Runs a master until it is stopped and returns the exit status: 0 after a clean stop, 1 when it
+/// cannot run, 2 when its flags contradict its log.
 pub fn master_node(
     config: MasterConfig,
     stop: anyhow::Result<StopSignals>,
@@ -29,8 +29,8 @@ pub fn master_node(
     logged("master-node", &name, &log, unknown_variables, || run::master(config, stop?))
 }
 
-/// Runs a secondary until it is told to stop and returns the exit status: 0 after a clean stop,
-/// 1 when it cannot run.
+/// Runs a secondary until it is stopped and returns the exit status: 0 after a clean stop, 1 when
+/// it cannot run.
 pub fn secondary_node(
     config: SecondaryConfig,
     stop: anyhow::Result<StopSignals>,
@@ -48,7 +48,7 @@ fn logged(
     node: impl FnOnce() -> anyhow::Result<()>,
 ) -> ExitCode {
     #[cfg(all(target_os = "linux", feature = "jemalloc"))]
-    let gives_back = memory::give_back_soon();
+    let gives_back = allocator::give_back_soon();
     let guard = match telemetry::init(name, log).context("cannot start a thread for log lines") {
         Ok(guard) => guard,
         Err(error) => {
@@ -64,7 +64,7 @@ fn logged(
         warn!(variable, "{UNKNOWN_VARIABLE_ADVICE}");
     }
     let done = node();
-    // Before the last line, so that it stands behind what led to it.
+    // Before the last line, so that the lines that led to it come first.
     drop(guard);
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,7 +78,8 @@ fn logged(
     }
 }
 
-/// The last line of a node that cannot run, as a log line for programs. Its members are those of the other ones.
+/// The last line of a node that cannot run, as a log line for programs. Its members are those of
+/// the other lines.
 #[derive(Serialize)]
 struct LastLine<'a> {
     timestamp: String,
@@ -89,7 +90,7 @@ struct LastLine<'a> {
     fields: Map<String, Value>,
 }
 
-/// Tells why a node cannot run, in one line on standard error, whatever the log level is.
+/// Reports why a node cannot run, in one line on standard error, whatever the log level is.
 fn report(program: &str, name: &NodeName, format: LogFormat, error: &anyhow::Error) {
     match format {
         LogFormat::Text => config::report(program, error),

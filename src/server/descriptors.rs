@@ -1,8 +1,8 @@
-//! How the process's descriptors are divided.
+//! Divides the process's file descriptors between its parts.
 //!
-//! Clients decide how many connections there are, so these get what the parts leave that must not
-//! lack: a log that cannot open its next file takes no more messages, and a secondary that cannot
-//! be let in counts for nothing.
+//! Clients decide how many connections there are, so they get what is left by the parts that must
+//! not run out: a log that cannot open its next file accepts no more messages, and a secondary that
+//! cannot connect counts for nothing.
 
 use acklog_protocol::STRANGERS_MAX;
 use rustix::process::{Resource, getrlimit};
@@ -10,30 +10,29 @@ use rustix::process::{Resource, getrlimit};
 /// For the process itself: standard streams, listeners, and a few for each thread's runtime.
 const PROCESS: u64 = 64 + 4 * 64;
 
-/// For the log: 32 old segments and the last one, the manifest, indexes, and those that are made
-/// beside them.
+/// For the log: 32 old segments and the active one, the manifest, indexes, and those that are being
+/// created.
 const LOG: u64 = 64;
 
 /// For members of the cluster: most secondaries, each with a connection that may be replaced.
 const MEMBERS: u64 = 2 * 255;
 
-/// For connections to the communication port that have not told who they are.
-const STRANGERS: u64 = STRANGERS_MAX as u64;
+/// For pending sessions: connections to the communication port before their handshake.
+const PENDING_SESSIONS: u64 = STRANGERS_MAX as u64;
 
-/// Fewest of these, however small the limit is: secondaries come in among them.
-const STRANGERS_MIN: u64 = 4;
+/// Fewest pending sessions, however small the limit is: secondaries begin as such.
+const PENDING_SESSIONS_MIN: u64 = 4;
 
-/// What a node with one secondary has open before any client comes: a small limit is divided behind
-/// these.
+/// Descriptors of a node with one secondary before any client connects: a small limit is divided
+/// after these.
 const LEAST: u64 = 40;
 
 /// Fewest HTTP connections, however small the limit is.
 const HTTP_MIN: u64 = 4;
 
-/// Returns how many HTTP connections a master may have: at least half of what is left of a small
-/// limit, which leaves little for anything.
+/// Returns the limit of a master's HTTP connections: at least half of the rest of a small limit.
 pub(crate) fn http_connections_of_master() -> usize {
-    http_connections(MEMBERS + STRANGERS)
+    http_connections(MEMBERS + PENDING_SESSIONS)
 }
 
 /// Returns the same for a secondary, which dials one connection.
@@ -41,10 +40,9 @@ pub(crate) fn http_connections_of_secondary() -> usize {
     http_connections(2)
 }
 
-/// Returns how many connections a master may have that have not told who they are: a quarter of a
-/// small limit.
-pub(crate) fn strangers() -> usize {
-    strangers_of_limit(limit())
+/// Returns the limit of a master's pending sessions: a quarter of a small limit.
+pub(crate) fn pending_sessions() -> usize {
+    pending_sessions_of_limit(limit())
 }
 
 fn http_connections(peers: u64) -> usize {
@@ -55,8 +53,8 @@ fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-fn strangers_of_limit(limit: u64) -> usize {
-    (limit.saturating_sub(LEAST) / 4).clamp(STRANGERS_MIN, STRANGERS) as usize
+fn pending_sessions_of_limit(limit: u64) -> usize {
+    (limit.saturating_sub(LEAST) / 4).clamp(PENDING_SESSIONS_MIN, PENDING_SESSIONS) as usize
 }
 
 fn of_limit(limit: u64, peers: u64) -> usize {
@@ -71,13 +69,16 @@ mod tests {
 
     #[test]
     fn what_the_node_needs_is_left_of_any_limit() {
-        assert_eq!(of_limit(40, MEMBERS + STRANGERS), 4);
-        assert_eq!(of_limit(64, MEMBERS + STRANGERS), 12);
-        assert_eq!(of_limit(1024, MEMBERS + STRANGERS), 492);
-        assert_eq!(of_limit(20_000, MEMBERS + STRANGERS), 20_000 - 64 - 256 - 64 - 510 - 1024);
+        assert_eq!(of_limit(40, MEMBERS + PENDING_SESSIONS), 4);
+        assert_eq!(of_limit(64, MEMBERS + PENDING_SESSIONS), 12);
+        assert_eq!(of_limit(1024, MEMBERS + PENDING_SESSIONS), 492);
+        assert_eq!(
+            of_limit(20_000, MEMBERS + PENDING_SESSIONS),
+            20_000 - 64 - 256 - 64 - 510 - 1024
+        );
         assert_eq!(of_limit(1024, 2), 1024 - 64 - 256 - 64 - 2);
         assert!(of_limit(u64::MAX, 2) > 1 << 40);
-        let strangers = [0, 40, 80, 1024, 20_000].map(strangers_of_limit);
-        assert_eq!(strangers, [4, 4, 10, 246, 1024]);
+        let pending = [0, 40, 80, 1024, 20_000].map(pending_sessions_of_limit);
+        assert_eq!(pending, [4, 4, 10, 246, 1024]);
     }
 }

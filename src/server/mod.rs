@@ -1,14 +1,15 @@
-//! A node: what a process of a master or a secondary is made of.
+//! The server: everything that a master's or a secondary's process consists of.
 //!
-//! `http` takes requests and hands them to `node`, whose core task steps the state machine of the protocol and carries
-//! out its effects on `net` (connections) and on the log. `run` wires them together, `daemon` is the process around it.
+//! `http` receives requests and passes them to `node`, whose core task steps the state machine of
+//! the protocol and carries out its effects on `net` (connections) and on the log. `run` wires them
+//! together, `daemon` is the process around it.
 
 mod accepting;
+#[cfg(all(target_os = "linux", feature = "jemalloc"))]
+mod allocator;
 mod daemon;
 mod descriptors;
 pub mod http;
-#[cfg(all(target_os = "linux", feature = "jemalloc"))]
-mod memory;
 pub mod net;
 pub mod node;
 pub mod run;

@@ -1,4 +1,4 @@
-//! The only wiring: from a configuration to a running node, and to its clean end.
+//! Wires a node together: from a configuration to a running node, and to its clean stop.
 
 mod signals;
 
@@ -22,30 +22,32 @@ use tracing::{debug, info, warn};
 
 use crate::config::{CommonConfig, MasterConfig, SecondaryConfig};
 use crate::server::descriptors;
-use crate::server::http::{HostNames, HttpConfig, Node, Server};
+use crate::server::http::{HostNames, HttpConfig, ServedNode, Server};
 use crate::server::node::{MasterAddress, start_master, start_secondary};
 
-/// Time for a stopping master's disk to take what was accepted, so that its senders learn that it is stored.
+/// Time for a stopping master's disk to store the accepted messages, so that their clients learn
+/// that they are stored.
 const DISK_GRACE: Duration = Duration::from_secs(1);
 
-/// Time for requests under way to end once a node stops. With the time for the disk and the time that sessions get to
-/// close, below the five seconds in which a node must be gone.
+/// Time for requests in progress to end once a node stops. Together with the time for the disk and
+/// the time for the sessions to close, below the five seconds in which a node must be gone.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
 
-/// Time for sessions to write what is queued and close.
+/// Time for sessions to write what is queued and to close.
 const SESSION_GRACE: Duration = Duration::from_millis(1500);
 
-/// Time from the order to stop in which all of that is done, and the log closed. A node must be gone after five
-/// seconds.
+/// Time after the request to stop in which all of that is done, and the log closed. A node must be
+/// gone after five seconds.
 const STOP_GRACE: Duration = Duration::from_millis(4800);
 
-/// Connections that the kernel holds for a listener until they are accepted: thousands of senders may come at once.
+/// Connections that the kernel queues for a listener until they are accepted: thousands of clients
+/// may connect at once.
 const BACKLOG: i32 = 4096;
 
-/// The release, as log lines have it.
+/// The version, as log lines show it.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Runs a master until it is told to stop.
+/// Runs a master until it is stopped.
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
@@ -69,7 +71,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         warn!(peer = %name, "registered, so it counts, but --secondaries does not let it in; \
             where it is gone, forget it with `acklog forget`");
     }
-    // The log first: nobody is left waiting at an open port while it is read.
+    // The log first: no client waits at an open port while it is read.
     let http_listener = listen(config.common.bind, config.http_port)?;
     let comm_listener = listen(config.comm_address(), config.comm_port)?;
     runtime.block_on(async {
@@ -81,7 +83,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         let faults = Faults { send_delay: config.common.send_delay, ..Faults::default() };
         let options = master_options(&config, log.log.unwrap_or(new_log));
         let max_connections = descriptors::http_connections_of_master();
-        tell_if_too_few(max_connections, config.max_waiting);
+        log_if_too_few(max_connections, config.max_waiting);
         let handle = start_master(options, faults, log, comm_listener, halt.clone(), &tasks);
         let http = HttpConfig {
             max_message_bytes: config.max_message_bytes,
@@ -91,13 +93,13 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
                 && config.common.fsync == Fsync::Always,
             ..http_config(config.name, &config.common)
         };
-        let server = Server::start(http, Node::Master(handle.clone()), http_listener)
+        let server = Server::start(http, ServedNode::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
         let cause = stop.stopped().await;
         info!(cause, "stopping");
         let deadline = Instant::now() + STOP_GRACE;
-        // The order of ending: no new messages and every sender answered, then HTTP, then the sessions; beside them the
-        // log, which nothing is appended to any more.
+        // The order of the stop: no new messages and every client answered, then HTTP, then the
+        // sessions; at the same time the log, to which nothing is appended any more.
         if handle.shut_down(DISK_GRACE).await.is_err() {
             warn!("the core task ended by itself");
         }
@@ -107,7 +109,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     })
 }
 
-/// Runs a secondary until it is told to stop.
+/// Runs a secondary until it is stopped.
 ///
 /// # Errors
 /// When it cannot start: a port in use, for example.
@@ -138,7 +140,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let handle = start_secondary(options, faults, log, master, halt.clone(), &tasks);
         let max_connections = descriptors::http_connections_of_secondary();
         let http = HttpConfig { max_connections, ..http_config(config.name, &config.common) };
-        let server = Server::start(http, Node::Secondary(handle), http_listener)
+        let server = Server::start(http, ServedNode::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
         let cause = stop.stopped().await;
         info!(cause, "stopping");
@@ -150,12 +152,12 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
     })
 }
 
-/// A path as log lines have it.
+/// Returns a path as log lines show it.
 fn shown(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.display().to_string())
 }
 
-/// Returns how a master decides, as its flags say.
+/// Returns the options of a master's state machine, from its flags.
 fn master_options(config: &MasterConfig, log: LogId) -> MasterOptions {
     MasterOptions {
         name: config.name.clone(),
@@ -167,14 +169,14 @@ fn master_options(config: &MasterConfig, log: LogId) -> MasterOptions {
         default_write_concern: config.default_write_concern,
         quorum: config.least_healthy(),
         max_waiting: config.max_waiting,
-        max_strangers: descriptors::strangers(),
+        max_strangers: descriptors::pending_sessions(),
         idempotency_window: config.idempotency_window,
         seed: rand::random(),
     }
 }
 
-/// Returns how HTTP is served, as the flags of both kinds of node say. What only a master has is off: a secondary takes
-/// no messages, and does not know whether its master keeps its log.
+/// Returns the settings of HTTP that both roles share, from their flags. What only a master has is
+/// off: a secondary accepts no messages, and does not know whether its master keeps its log.
 fn http_config(name: NodeName, flags: &CommonConfig) -> HttpConfig {
     HttpConfig {
         workers: flags.http_workers,
@@ -187,7 +189,7 @@ fn http_config(name: NodeName, flags: &CommonConfig) -> HttpConfig {
     }
 }
 
-/// Returns how a node's log on disk is opened: what its flags say, and what its kind does.
+/// Returns how a node opens its log on disk, from its flags and its role.
 fn disk_options(flags: &CommonConfig, role: Role, new_log: LogId, keys: usize) -> DiskOptions {
     DiskOptions {
         role,
@@ -200,8 +202,9 @@ fn disk_options(flags: &CommonConfig, role: Role, new_log: LogId, keys: usize) -
     }
 }
 
-/// Opens the node's log, in its data directory or in memory; `None` when the node is told to stop meanwhile. A long log
-/// takes a while; opening can be given up at any point, as a crash could end it there.
+/// Opens the node's log, in its data directory or in memory; `None` when the node is stopped
+/// meanwhile. A long log takes a while; opening can be abandoned at any point, as a crash could end
+/// it there.
 async fn open_log(
     data_dir: Option<PathBuf>,
     options: DiskOptions,
@@ -225,13 +228,13 @@ async fn closed(closing: impl Future<Output = ()>, deadline: Instant) {
     }
 }
 
-/// Ends HTTP, and then the core task and the sessions.
+/// Stops HTTP, and then the core task and the sessions.
 async fn end_all(server: Server, halt: CancellationToken, tasks: TaskTracker) {
     server.stop(HTTP_GRACE).await;
     end(halt, tasks).await;
 }
 
-/// Ends the core task and the sessions.
+/// Stops the core task and the sessions.
 async fn end(halt: CancellationToken, tasks: TaskTracker) {
     halt.cancel();
     tasks.close();
@@ -240,8 +243,8 @@ async fn end(halt: CancellationToken, tasks: TaskTracker) {
     }
 }
 
-/// One thread for the core task and the sessions where that is asked for: hand-overs between threads cost more than
-/// they bring while there are few secondaries.
+/// Starts the runtime of the core task and the sessions, on one thread where that is asked for:
+/// switches between threads cost more than they gain while there are few secondaries.
 fn comm_runtime(workers: usize) -> anyhow::Result<Runtime> {
     let build = || {
         let mut builder = match workers {
@@ -270,15 +273,16 @@ fn listen(ip: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     listener().with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Says so where fewer senders can be connected than may wait.
-fn tell_if_too_few(max_connections: usize, max_waiting: usize) {
+/// Logs that fewer clients can be connected than may wait.
+fn log_if_too_few(max_connections: usize, max_waiting: usize) {
     if max_waiting > max_connections {
         let why = "each has a connection, and the limit of open descriptors allows no more";
         info!(max_waiting, max_connections, why, "fewer senders can wait than --max-waiting says");
     }
 }
 
-/// Each sender has a connection, and so a descriptor: as many as the system allows.
+/// Raises the limit of open descriptors as far as the system allows: each client has a connection,
+/// and so a descriptor.
 pub(crate) fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {

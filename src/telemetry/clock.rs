@@ -1,27 +1,27 @@
-//! The times that log lines bear.
+//! The times of log lines.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Tells the time, as a log needs it.
+/// The clock of the log lines.
 pub(super) struct Clock {
-    /// Tells the time of day. Asked for each line: the system's clock may be set at any time, and the
-    /// lines of several nodes are put in order by it.
+    /// Returns the time of day. Read for each line: the system's clock may be set at any time, and
+    /// the lines of several nodes are put in order by it.
     system: Box<dyn Fn() -> SystemTime + Send + Sync>,
-    /// When the steady clock began, which nobody sets; none for a clock that stands still.
+    /// The start of the monotonic clock; none for a stopped clock.
     began: Option<Instant>,
     /// The time that had passed by then.
     before: Duration,
 }
 
 impl Clock {
-    /// A clock whose seconds count since a moment, or from now on.
+    /// Starts a clock whose seconds count from `since`, or from now on.
     pub(super) fn start(since: Option<SystemTime>) -> Self {
         let now = SystemTime::now();
         let before = now.duration_since(since.unwrap_or(now)).unwrap_or_default();
         Self { system: Box::new(SystemTime::now), began: Some(Instant::now()), before }
     }
 
-    /// A clock that stands still so many milliseconds after it began, in 1970.
+    /// Returns a stopped clock, so many milliseconds after its start in 1970.
     #[cfg(test)]
     pub(super) fn stopped(millis: u64) -> Self {
         let before = Duration::from_millis(millis);
@@ -33,7 +33,7 @@ impl Clock {
         (self.system)()
     }
 
-    /// Returns the time since the clock's beginning, which only grows.
+    /// Returns the time since the clock's start, which never decreases.
     pub(super) fn elapsed(&self) -> Duration {
         self.before + self.began.map_or(Duration::ZERO, |began| began.elapsed())
     }

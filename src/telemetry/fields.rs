@@ -7,8 +7,8 @@ use serde_json::Value;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-/// Longest message or field value of a line, in bytes: whole for everything that a person reads,
-/// and bounded where a peer chose the text.
+/// Longest message or field value of a line, in bytes: enough for all that is read by a user, and
+/// bounded where a peer chose the text.
 const VALUE_BYTES_MAX: usize = 2048;
 
 /// Fields that are texts whatever they look like: a node may be called 7.
@@ -17,15 +17,15 @@ const TEXTS: [&str; 12] = [
     "peer", "reason",
 ];
 
-/// How an empty range of ids shows itself.
+/// The text of an empty range of ids.
 const NO_IDS: &str = "none";
 
-/// The fields of one event, in the order in which they were given. What is absent is left out.
+/// The fields of one event, in the order in which they were given. Absent values are left out.
 #[derive(Default)]
 pub(super) struct Fields {
     pub(super) message: String,
     pub(super) others: Vec<(&'static str, Value)>,
-    /// Names of the texts that were given as such, not as the look of a number or a time.
+    /// Names of the fields that were given as texts, whatever they look like.
     exact: Vec<&'static str>,
 }
 
@@ -40,8 +40,8 @@ impl Fields {
         fields
     }
 
-    /// What lasts, of an event that is marked as one of many, without what differs from one to the next;
-    /// takes the mark away.
+    /// Returns the lasting condition behind an event that is marked as one of many, without the
+    /// fields that differ from one to the next; removes the mark.
     pub(super) fn take_condition(&mut self) -> Option<String> {
         let place = self.others.iter().position(|(name, _)| *name == "repeats")?;
         if self.others.remove(place).1 == false {
@@ -56,8 +56,9 @@ impl Fields {
         Some(condition)
     }
 
-    /// The fields with numbers as numbers, so that a name has one type: times in milliseconds under
-    /// a name that says so, of a range of ids the first under its own name and the last as `last`.
+    /// Returns the fields with numbers as numbers, so that a name has one type: times in
+    /// milliseconds under a name that ends in `_ms`, a range of ids as its first id under its own
+    /// name and its last as `last`.
     pub(super) fn typed(self) -> Vec<(String, Value)> {
         let mut typed = Vec::with_capacity(self.others.len() + 1);
         for (name, value) in self.others {
@@ -68,7 +69,7 @@ impl Fields {
             if TEXTS.contains(&name) || self.exact.contains(&name) {
                 typed.push((name.to_owned(), value));
             } else if name == "id" && text == NO_IDS {
-                // Absent, as everything that is not there.
+                // Left out, as all absent values.
             } else if let Ok(number) = text.parse::<u64>() {
                 typed.push((name.to_owned(), number.into()));
             } else if let Some((first, last)) = range(text) {
@@ -92,13 +93,13 @@ impl Fields {
     }
 }
 
-/// The ids of `3..=5`.
+/// Reads the ids of `3..=5`.
 fn range(text: &str) -> Option<(u64, u64)> {
     let (first, last) = text.split_once("..=")?;
     Some((first.parse().ok()?, last.parse().ok()?))
 }
 
-/// A time as `Duration` shows itself: `70.593015ms`, `1.5s`.
+/// Reads a time as `Duration` prints it: `70.593015ms`, `1.5s`.
 fn duration(text: &str) -> Option<Duration> {
     let units = [("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)];
     let (number, unit) =

@@ -1,8 +1,8 @@
-//! The form of a log line, as text for people and as JSON for programs.
+//! The form of a log line: text to read, or JSON for programs.
 //!
-//! Text and field values may come from peers and senders. None of them can end a line, begin a
+//! Texts and field values may come from peers and clients. None of them can end a line, begin a
 //! field or reach the terminal as an escape sequence. Spans are not shown: the project's events
-//! carry what they are about themselves.
+//! have all of their facts in their own fields.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -16,24 +16,24 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::clock::Clock;
-use super::few::Few;
 use super::fields::Fields;
+use super::line_limit::LineLimit;
 use super::repeats::Repeats;
 use super::targets;
 use crate::telemetry::LogFormat;
 
-/// Which time a line of text begins with.
+/// The time at the beginning of a line of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// Seconds since the start, for a person at a terminal; levels may be coloured.
+    /// Seconds since the start, for a terminal; levels may be coloured.
     Terminal {
         /// Whether levels are coloured.
         colour: bool,
     },
-    /// The time of day in UTC: the line is kept, or read beside those of other nodes.
+    /// The time of day in UTC: the line is stored, or read beside those of other nodes.
     Kept,
-    /// Seconds since the cluster's start, and neither the node's name, which `up` puts before the
-    /// line, nor, from `info` on, the module.
+    /// Seconds since the cluster's start. The line has neither the node's name, which `up` puts
+    /// before it, nor, from `info` on, the module.
     Up,
 }
 
@@ -43,18 +43,18 @@ pub(super) struct LineFormat {
     style: Style,
     name: NodeName,
     clock: Clock,
-    /// Where lines on messages are not all let through.
-    pub(super) few: Option<Few>,
+    /// The limit on the rate of lines about messages; none: all are written.
+    pub(super) limit: Option<LineLimit>,
     repeats: Repeats,
 }
 
 impl LineFormat {
     pub(super) fn new(format: LogFormat, style: Style, name: &NodeName, clock: Clock) -> Self {
-        Self { format, style, name: name.clone(), clock, few: None, repeats: Repeats::default() }
+        Self { format, style, name: name.clone(), clock, limit: None, repeats: Repeats::default() }
     }
 
-    /// The line that tells of lines that were lost.
-    pub(super) fn of_lost(&self, count: u64) -> String {
+    /// Returns the line that reports lost lines.
+    pub(super) fn lost_line(&self, count: u64) -> String {
         let message = "log lines were lost: standard error did not take them";
         let fields = Fields::new(message.to_owned(), vec![("lost", Value::from(count))]);
         let mut line = String::new();
@@ -124,8 +124,8 @@ impl LineFormat {
     ) -> fmt::Result {
         let message = std::mem::take(&mut fields.message);
         let others: Map<_, _> = fields.typed().into_iter().collect();
-        // Written by hand so that the facts stand in the order in which one reads them; each
-        // value's own `Display` is JSON.
+        // Written by hand so that the members stand in reading order; each value's own `Display` is
+        // JSON.
         writeln!(
             out,
             "{{\"timestamp\":\"{}\",\"level\":{},\"node\":{},\"module\":{},\"message\":{},\
@@ -138,26 +138,16 @@ impl LineFormat {
             Value::from(others),
         )
     }
-}
 
-impl<S, N> FormatEvent<S, N> for LineFormat
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _context: &FmtContext<'_, S, N>,
-        mut out: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    /// Writes an event, unless it is left out.
+    fn write_event(&self, out: &mut impl Write, event: &Event<'_>) -> fmt::Result {
         let level = *event.metadata().level();
         let now = self.clock.elapsed();
-        if let Some(few) = &self.few {
-            if let Some(count) = few.left_out(now) {
-                self.write(&mut out, Level::DEBUG, "message", left_out(count))?;
+        if let Some(limit) = &self.limit {
+            if let Some(count) = limit.left_out(now) {
+                self.write(out, Level::DEBUG, "message", left_out(count))?;
             }
-            if event.metadata().target() == MESSAGE_TARGET && !few.lets_through(now) {
+            if event.metadata().target() == MESSAGE_TARGET && !limit.lets_through(now) {
                 return Ok(());
             }
         }
@@ -169,31 +159,31 @@ where
                 Some(times) => fields.others.push(("times", times.into())),
             }
         }
-        self.write(&mut out, level, module_of(event), fields)
+        self.write(out, level, module_of(event), fields)
     }
 }
 
-/// Tells of lines on messages that were left out.
+/// Returns the line that reports how many lines about messages were left out.
 fn left_out(count: u64) -> Fields {
     let message = format!("{count} more lines on messages; -- --log debug shows all");
     Fields::new(message, Vec::new())
 }
 
-/// A format that is shared with what tells of lost lines.
-pub(super) struct Shared(pub(super) std::sync::Arc<LineFormat>);
+/// A format that is shared with the writer, which reports lost lines.
+pub(super) struct SharedFormat(pub(super) std::sync::Arc<LineFormat>);
 
-impl<S, N> FormatEvent<S, N> for Shared
+impl<S, N> FormatEvent<S, N> for SharedFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
-        out: Writer<'_>,
+        _context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        self.0.format_event(context, out, event)
+        self.0.write_event(&mut out, event)
     }
 }
 
@@ -201,7 +191,7 @@ fn module_of<'a>(event: &Event<'a>) -> &'a str {
     targets::shown(event.metadata().target())
 }
 
-/// The number of a terminal's colour: loud for what asks for attention.
+/// Returns the number of a terminal's colour.
 pub(super) fn colour_of(level: Level) -> u8 {
     match level {
         Level::ERROR => 31,

@@ -1,12 +1,12 @@
-//! Logs of a node: one line an event, to standard error, through a thread of their own.
+//! Logs of a node: one line per event, to standard error, through a thread of their own.
 //!
-//! A terminal that takes nothing (Ctrl-S, a stopped pager) must not block a node, so lines go
-//! through a bounded buffer; when it is full, further lines are dropped and the node goes on.
+//! A terminal that blocks (Ctrl-S, a stopped pager) must not block a node, so lines go through a
+//! bounded buffer; when it is full, further lines are dropped and the node goes on.
 
 mod clock;
-mod few;
 mod fields;
 mod format;
+mod line_limit;
 mod repeats;
 mod targets;
 mod writer;
@@ -17,31 +17,31 @@ use std::time::{Duration, Instant, SystemTime};
 
 use acklog_types::NodeName;
 use clock::Clock;
-use few::Few;
-use format::{LineFormat, Shared, Style};
+use format::{LineFormat, SharedFormat, Style};
+use line_limit::LineLimit;
 use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry};
-use writer::{Lines, WholeLines};
+use writer::{LogLines, WholeLines};
 
-/// Lines that wait for standard error. At about 200 bytes a line this is less than 4 MiB; fewer
-/// would lose lines in a burst of `debug`, more would only delay what is lost anyway.
+/// Most lines that wait for standard error. At about 200 bytes a line this is less than 4 MiB.
+/// Fewer: lines are lost in a burst of `debug`. More: lines that are lost anyway are lost later.
 const BUFFERED_LINES_MAX: usize = 16_384;
 
-/// How long the line that tells of lost ones may take at the end: standard error that takes nothing
-/// must not keep a node from ending.
+/// Longest time at the end for the line that reports lost ones: a standard error that blocks must
+/// not keep a node from ending.
 const LAST_LINE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Pause between two attempts to hand that line over.
+/// Pause between two attempts to write that line.
 const LAST_LINE_PAUSE: Duration = Duration::from_millis(10);
 
-/// What nodes log that `up` started, where nothing else is asked for: beside the life of the cluster
-/// that of each message: accepted, stored, acked, above a gap, doubled.
+/// The default filter of nodes that `up` starts: the life of the cluster, and of each message that
+/// it was accepted, stored, acked, received above a gap or twice.
 pub const UP_FILTER: &str = "info,acklog::message=debug";
 
-/// What is logged, and how.
+/// The settings of the log lines.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
     /// A filter in the notation of `tracing`, checked: `info`, `acklog=debug`, …
@@ -49,24 +49,24 @@ pub struct LogConfig {
     /// The form of a line.
     pub format: LogFormat,
     /// When the cluster began that this node was started with by `acklog up`; none for a node that
-    /// was started by itself.
+    /// was started alone.
     pub up_since: Option<SystemTime>,
 }
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One readable line an event.
+    /// One readable line per event.
     Text,
-    /// One JSON object an event.
+    /// One JSON object per event.
     Json,
 }
 
-/// Keeps logging alive. Dropping it tells of lines that were lost, and writes what still waits, for
-/// about a second at most.
+/// Keeps logging alive. Dropping it reports lost lines and writes those that still wait, for about
+/// a second at most.
 #[must_use = "dropping the guard ends logging"]
 pub struct Guard {
-    lines: Lines,
+    lines: LogLines,
     #[expect(dead_code, reason = "held for its drop, which comes after this one's")]
     worker: WorkerGuard,
 }
@@ -74,7 +74,7 @@ pub struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let give_up = Instant::now() + LAST_LINE_TIMEOUT;
-        while !self.lines.tell_lost() && Instant::now() < give_up {
+        while !self.lines.report_lost() && Instant::now() < give_up {
             std::thread::sleep(LAST_LINE_PAUSE);
         }
     }
@@ -88,7 +88,7 @@ impl Drop for Guard {
 /// # Panics
 /// When the process has a log already: that is a bug of the caller.
 pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
-    // One more than is needed: one that has ended counts for a moment longer.
+    // One more than is needed: a thread that has ended counts for a moment longer.
     acklog_threads::ask_for(2)?;
     let is_terminal = io::stderr().is_terminal();
     let style = match config.up_since {
@@ -97,20 +97,21 @@ pub fn init(name: &NodeName, config: &LogConfig) -> io::Result<Guard> {
         None => Style::Kept,
     };
     let mut format = LineFormat::new(config.format, style, name, Clock::start(config.up_since));
-    format.few = (config.up_since.is_some() && config.filter == UP_FILTER).then(Few::default);
+    format.limit =
+        (config.up_since.is_some() && config.filter == UP_FILTER).then(LineLimit::default);
     let format = Arc::new(format);
     let (writer, worker) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(BUFFERED_LINES_MAX)
         .thread_name("log")
         .finish(WholeLines::new(io::stderr(), Arc::clone(&format)));
-    let lines = Lines::new(writer, Arc::clone(&format));
+    let lines = LogLines::new(writer, Arc::clone(&format));
     tracing::subscriber::set_global_default(subscriber(&config.filter, format, lines.clone()))
         .expect("logging starts once");
     Ok(Guard { lines, worker })
 }
 
-/// Whether output that goes to a terminal or not is coloured: see <https://no-color.org>.
+/// Returns whether output is coloured, to a terminal or not: see <https://no-color.org>.
 pub fn wants_colour(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
@@ -143,7 +144,8 @@ where
     // The filter was checked when the configuration was made.
     let filter = EnvFilter::try_new(targets::with_targets(filter))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer().event_format(Shared(format)).with_writer(writer);
+    let lines =
+        tracing_subscriber::fmt::layer().event_format(SharedFormat(format)).with_writer(writer);
     Registry::default().with(filter).with(lines)
 }
 

@@ -1,50 +1,51 @@
-//! Conditions that last: logged when they begin or change, and counted from then on.
+//! Lasting conditions: logged when they begin or change, and counted from then on.
 //!
-//! An event with the field `repeats = true` tells of an attempt that is made again and again: to reach a
-//! master that is away, to join one that refuses. Such an event is left out where the last one of its kind
-//! said the same a moment ago; once a minute one is let through, with the number of `times`.
+//! An event with the field `repeats = true` reports an attempt that is made again and again: to
+//! reach a master that is away, to join one that refuses. Such an event is left out where the last
+//! one of its kind was the same a moment ago; once a minute one is logged, with the number of
+//! `times`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Pause after which a condition counts as a new one. Shorter: attempts that are far apart are all logged.
-/// Longer: a condition that was over and is back may go unnoticed.
+/// Pause after which a condition counts as a new one. Shorter: attempts that are far apart are all
+/// logged. Longer: a condition that has ended and begun again may go unnoticed.
 const NEW_AFTER: Duration = Duration::from_secs(30);
 
-/// How often a condition that lasts is told.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Interval at which a lasting condition is logged.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// Conditions that are remembered. Peers choose some of the texts; with more at once, the memory is begun
-/// anew, and each is logged once more.
+/// Most conditions that are remembered. Peers choose some of the texts; beyond that number the
+/// memory is cleared, and each condition is logged once more.
 const CONDITIONS_MAX: usize = 256;
 
-/// What lasts at the moment.
+/// The conditions that last at the moment.
 #[derive(Debug, Default)]
 pub(super) struct Repeats(Mutex<HashMap<String, Seen>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     last: Duration,
-    told: Duration,
+    logged_at: Duration,
     left_out: u64,
 }
 
 impl Repeats {
-    /// Whether an event is logged at this time, and for how many it stands; none where it is left out.
+    /// Returns for how many events one is logged at this time; none where it is left out.
     pub(super) fn times(&self, condition: String, now: Duration) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= CONDITIONS_MAX && !all.contains_key(&condition) {
             all.clear();
         }
-        let fresh = Seen { last: now, told: now, left_out: 0 };
+        let fresh = Seen { last: now, logged_at: now, left_out: 0 };
         let Some(seen) = all.get_mut(&condition) else {
             all.insert(condition, fresh);
             return Some(1);
         };
         let is_new = now.saturating_sub(seen.last) >= NEW_AFTER;
         seen.last = now;
-        if !is_new && now.saturating_sub(seen.told) < TELL_EVERY {
+        if !is_new && now.saturating_sub(seen.logged_at) < LOG_EVERY {
             seen.left_out += 1;
             return None;
         }
@@ -65,7 +66,7 @@ mod tests {
             |condition: &str, at: u64| repeats.times(condition.to_owned(), Duration::from_secs(at));
         let times: Vec<_> = (0..=40).filter_map(|n| logged("away", n * 3)).collect();
         assert_eq!(times, [1, 20, 20]);
-        // It changes, and is what it was before, much later.
+        // It changes, and much later is what it was before.
         assert_eq!(logged("refused", 121), Some(1));
         assert_eq!(logged("away", 200), Some(1));
         assert_eq!(logged("away", 203), None);

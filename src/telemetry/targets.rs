@@ -1,5 +1,5 @@
-//! What the parts of a node are called in log lines and in filters: by the part's own name, whatever crate or folder
-//! holds it. So `--log info,acklog::net=debug` goes on to mean what it says when a part moves.
+//! The names of a node's parts in log lines and in filters: the part's own name, whatever crate or
+//! folder holds it. So `--log info,acklog::net=debug` keeps its meaning when a part moves.
 
 /// Parts that are crates of their own.
 const CRATES: [&str; 3] = ["log", "protocol", "threads"];
@@ -7,7 +7,8 @@ const CRATES: [&str; 3] = ["log", "protocol", "threads"];
 /// Parts that are folders or files of `server`.
 const SERVER: [&str; 7] = ["accepting", "daemon", "descriptors", "http", "net", "node", "run"];
 
-/// Returns the name under which log lines show a target: `net::session` for `acklog::server::net::session`.
+/// Returns the name under which log lines show a target: `net::session` for
+/// `acklog::server::net::session`.
 pub(super) fn shown(target: &str) -> &str {
     let homes = ["acklog::server::", "acklog::", "acklog_"];
     homes.into_iter().find_map(|home| target.strip_prefix(home)).unwrap_or(target)

@@ -39,7 +39,10 @@ fn text(log: impl FnOnce()) -> String {
 #[test]
 fn a_line_tells_time_level_node_module_message_and_fields() {
     let line = text(|| {
-        info!(target: "acklog::server::net::session", request = 7_u64, late = true, "response is late");
+        info!(
+            target: "acklog::server::net::session",
+            request = 7_u64, late = true, "response is late"
+        );
     });
     assert_eq!(
         line,
@@ -82,8 +85,8 @@ fn json_lines_carry_the_same_facts() {
     assert_eq!(
         line,
         concat!(
-            r#"{"timestamp":"1970-01-01T00:00:12.345Z","level":"INFO","node":"bonnie","module":"node","#,
-            r#""message":"stored it","fields":{"id":3,"peer":"a\n\"b","rtt":0.5}}"#,
+            r#"{"timestamp":"1970-01-01T00:00:12.345Z","level":"INFO","node":"bonnie","#,
+            r#""module":"node","message":"stored it","fields":{"id":3,"peer":"a\n\"b","rtt":0.5}}"#,
             "\n"
         )
     );
@@ -167,7 +170,7 @@ fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(4).finish(stuck.clone());
     let name = "bonnie".parse().unwrap();
     let format = LineFormat::new(LogFormat::Text, Style::Kept, &name, Clock::stopped(0));
-    let mut lines = Lines::new(writer, Arc::new(format));
+    let mut lines = LogLines::new(writer, Arc::new(format));
     let held = stuck.1.lock().unwrap();
     let count = 100;
     for number in 0..count {
@@ -194,7 +197,7 @@ fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
 
 #[test]
 fn lines_that_a_full_disk_does_not_take_are_told_once_there_is_room() {
-    /// A file with so much room.
+    /// A file with so much space.
     #[derive(Default)]
     struct Full(Vec<u8>, usize);
     impl Write for Full {

@@ -1,4 +1,4 @@
-//! The way of lines to standard error, with a count of those that are lost on it.
+//! Writes lines to standard error, and counts those that are lost on the way.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,52 +9,52 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::format::LineFormat;
 
-/// Hands lines to the thread that writes them. Lines that it has no room for are dropped, and the next
-/// line that gets through tells how many.
+/// Passes lines to the thread that writes them. Lines for which it has no space are dropped, and
+/// the next line that is accepted is preceded by their number.
 #[derive(Clone)]
-pub(super) struct Lines {
+pub(super) struct LogLines {
     inner: NonBlocking,
     lost: ErrorCounter,
-    /// How many of them were told.
-    told: Arc<AtomicU64>,
+    /// How many of them were reported.
+    reported: Arc<AtomicU64>,
     format: Arc<LineFormat>,
 }
 
-impl Lines {
+impl LogLines {
     pub(super) fn new(inner: NonBlocking, format: Arc<LineFormat>) -> Self {
         let lost = inner.error_counter();
-        Self { inner, lost, told: Arc::default(), format }
+        Self { inner, lost, reported: Arc::default(), format }
     }
 
     fn lost(&self) -> u64 {
         self.lost.dropped_lines() as u64
     }
 
-    /// Tells what is lost and was not told yet. Returns whether the line got through, or there is
-    /// nothing to tell.
-    pub(super) fn tell_lost(&mut self) -> bool {
-        let (lost, told) = (self.lost(), self.told.load(Ordering::Relaxed));
-        if lost <= told {
+    /// Reports the lines that are lost and were not reported yet. Returns whether the report was
+    /// accepted, or there is nothing to report.
+    pub(super) fn report_lost(&mut self) -> bool {
+        let (lost, reported) = (self.lost(), self.reported.load(Ordering::Relaxed));
+        if lost <= reported {
             return true;
         }
-        let line = self.format.of_lost(lost - told);
+        let line = self.format.lost_line(lost - reported);
         let is_through = self.inner.write_all(line.as_bytes()).is_ok() && self.lost() == lost;
         if is_through {
-            self.told.store(lost, Ordering::Relaxed);
+            self.reported.store(lost, Ordering::Relaxed);
         } else {
             // This very line was lost, and is none of the node's.
-            self.told.fetch_add(1, Ordering::Relaxed);
+            self.reported.fetch_add(1, Ordering::Relaxed);
         }
         is_through
     }
 }
 
-impl Write for Lines {
+impl Write for LogLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if line.is_empty() {
             return Ok(0);
         }
-        self.tell_lost();
+        self.report_lost();
         self.inner.write(line)
     }
 
@@ -63,14 +63,14 @@ impl Write for Lines {
     }
 }
 
-/// Writes lines to where they go at last. Lines that are not taken there, as by a file on a full disk,
-/// are counted, and that is told before the next line that is.
+/// Writes lines to their destination. Lines that it does not accept, as a file on a full disk, are
+/// counted and reported before the next line that it accepts.
 pub(super) struct WholeLines<W> {
     pub(super) inner: W,
     format: Arc<LineFormat>,
-    /// Lines that were not taken, or not as a whole, and not told of.
+    /// Lines that were not written, or not as a whole, and are not reported yet.
     lost: u64,
-    /// Whether a part of a line stands at the end.
+    /// Whether the output ends with a part of a line.
     is_torn: bool,
 }
 
@@ -103,14 +103,14 @@ impl<W: Write> WholeLines<W> {
 impl<W: Write> Write for WholeLines<W> {
     /// Writes all of a line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut told = Ok(());
+        let mut reported = Ok(());
         if self.lost > 0 {
-            told = self.write_line(self.format.of_lost(self.lost).as_bytes());
-            if told.is_ok() {
+            reported = self.write_line(self.format.lost_line(self.lost).as_bytes());
+            if reported.is_ok() {
                 self.lost = 0;
             }
         }
-        let written = told.and_then(|()| self.write_line(line));
+        let written = reported.and_then(|()| self.write_line(line));
         if written.is_err() {
             self.lost += 1;
         }
@@ -122,7 +122,7 @@ impl<W: Write> Write for WholeLines<W> {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for LogLines {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {

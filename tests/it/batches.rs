@@ -1,4 +1,4 @@
-//! Messages that are sent as one: one run of ids, one answer, one fate, on every node.
+//! Batches of messages: one run of ids, one response, and all or nothing on every node.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Many times what a run or page has of single messages, and the most that one body may have of them.
+/// Number and length of single messages: many times the size of a run or page, and the most that
+/// one request body may have.
 const LONG: (usize, usize) = (60, 100_000);
 
 fn post(http: SocketAddr, body: &Value) -> Answer {
@@ -17,7 +18,7 @@ fn keyed(http: SocketAddr, body: &Value) -> Answer {
     begin_with(http, "POST", "/newMessage", &["Idempotency-Key: k"], &body.to_string()).answer()
 }
 
-/// So many messages of such a length; each tells its place.
+/// Creates so many messages of such a length; each contains its place.
 fn long_batch((messages, bytes): (usize, usize)) -> Vec<String> {
     (0..messages).map(|n| format!("{n} {}", "x".repeat(bytes))).collect()
 }
@@ -109,7 +110,8 @@ fn more_messages_than_a_frame_takes_are_refused_with_what_to_do() {
     assert_eq!(health(master.http)["logEnd"], 0);
 }
 
-/// A batch of many runs' size goes to a secondary that is there, and to one that comes later.
+/// Sends a batch of the size of many runs to a secondary that is there, and to one that comes
+/// later.
 fn a_long_batch_arrives(args: &[&str], later: impl FnOnce(Node) -> Node) {
     let (master, comm) = master(args);
     let bonnie = secondary("bonnie", comm, &[]);

@@ -1,5 +1,5 @@
-//! `acklog check` against real nodes: a healthy cluster passes, one that lies is found out. The lies are told by an
-//! HTTP proxy in front of a node.
+//! `acklog check` against real nodes: it passes a healthy cluster and finds a node that lies. An
+//! HTTP proxy in front of a node tells the lies.
 
 mod basic;
 mod lies;
@@ -16,10 +16,11 @@ use serde_json::Value;
 
 use crate::support::*;
 
-/// Changes an answer: the request's line with the headers that are passed on, and status and body of the answer.
+/// Changes a response: gets the request line with the headers that are passed on, and status and
+/// body of the response.
 type Lie = dyn Fn(&str, &mut u16, &mut Value) + Send + Sync;
 
-/// Starts a proxy that changes the JSON of each answer; returns where it listens.
+/// Starts a proxy that changes the JSON of each response; returns its address.
 fn lying(
     to: SocketAddr,
     lie: impl Fn(&str, &mut u16, &mut Value) + Send + Sync + 'static,
@@ -36,12 +37,12 @@ fn lying(
     address
 }
 
-/// Passes one request on and its answer back; nothing once the client is gone.
+/// Passes on one request and its response; none once the client is gone.
 fn pass_on(client: &TcpStream, to: SocketAddr, lie: &Lie) -> Option<()> {
     pass_on_changed(client, to, &|body| body, lie)
 }
 
-/// The same, with the request's body changed.
+/// As [`pass_on`], with the body of the request changed.
 fn pass_on_changed(
     mut client: &TcpStream,
     to: SocketAddr,
@@ -85,7 +86,7 @@ fn pass_on_changed(
         other => format!("{other}\n"),
     };
     let retry = answer.header("retry-after").map_or("", |_| "Retry-After: 1\r\n");
-    // The id as it is after the change: what is told there is one lie of its own.
+    // The id after the change: its place in `location` is a lie of its own.
     let at = json["location"]
         .as_str()
         .map(str::to_owned)
@@ -95,7 +96,7 @@ fn pass_on_changed(
     client.write_all((head + &body).as_bytes()).ok()
 }
 
-/// The person's tool, with these nodes to ask.
+/// Creates a run of `acklog` with these nodes.
 fn acklog(urls: &[SocketAddr], args: &[&str]) -> Command {
     let urls: Vec<_> = urls.iter().map(|url| format!("http://{url}")).collect();
     let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
@@ -105,18 +106,18 @@ fn acklog(urls: &[SocketAddr], args: &[&str]) -> Command {
 }
 
 fn check(urls: [SocketAddr; 2], flags: &[&str]) -> Output {
-    // So many messages, however long they take: each machine has enough answers for a verdict.
+    // So many messages, without a timeout: each machine has enough responses for a verdict.
     let args = ["check", "--duration", "100s", "--senders", "4", "--messages", "600"];
     acklog(&urls, &[&args, flags].concat()).output().unwrap()
 }
 
-/// Checks a cluster of which one node lies; the lie must be found, as this kind of violation.
+/// Checks a cluster of which one node lies. The lie must be found, as this kind of violation.
 #[track_caller]
 fn finds(urls: [SocketAddr; 2], kind: &str, id: Option<u64>) {
     finds_among(urls, "600", kind, id);
 }
 
-/// The same, with so many messages.
+/// As [`finds`], with so many messages.
 #[track_caller]
 fn finds_among(urls: [SocketAddr; 2], messages: &str, kind: &str, id: Option<u64>) {
     let output = check(urls, &["--json", "--converge", "500ms", "--messages", messages]);
@@ -127,7 +128,7 @@ fn finds_among(urls: [SocketAddr; 2], messages: &str, kind: &str, id: Option<u64
     assert!(violations.iter().any(is_it), "{violations:#?}");
 }
 
-/// A secondary's lists are changed.
+/// Changes the lists of a secondary.
 #[track_caller]
 fn finds_in_lists(
     lie: impl Fn(&mut Vec<Value>) + Send + Sync + 'static,
@@ -140,11 +141,11 @@ fn finds_in_lists(
             lie(rows);
         }
     });
-    // Before the first of the long texts, which take their time.
+    // Before the first of the long texts, which take some time.
     finds_among([master.http, proxy], "190", kind, id);
 }
 
-/// The master's answers to senders are changed.
+/// Changes the responses of the master to clients.
 #[track_caller]
 fn finds_in_answers(lie: impl Fn(&mut Value) + Send + Sync + 'static, kind: &str, id: Option<u64>) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
@@ -156,7 +157,7 @@ fn finds_in_answers(lie: impl Fn(&mut Value) + Send + Sync + 'static, kind: &str
     finds([proxy, nodes[0].http], kind, id);
 }
 
-/// Where a message stands in a list.
+/// Returns the place of a message in a list.
 fn at(rows: &[Value], id: u64) -> Option<usize> {
     rows.iter().position(|row| row["id"] == id)
 }
@@ -165,7 +166,7 @@ fn at(rows: &[Value], id: u64) -> Option<usize> {
 fn a_healthy_cluster_passes_whatever_was_in_its_log_before() {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
     append(master.http, "before", "2");
-    // Through a proxy that tells the truth: it is not the proxy that is found out.
+    // Through a proxy that tells the truth: it is not the proxy that is found.
     let urls = [lying(nodes[0].http, |_, _, _| {}), master.http];
     for _ in 0..2 {
         let output = check(urls, &[]);
@@ -227,7 +228,7 @@ fn a_list_that_shrinks_is_found() {
 
 #[test]
 fn an_answer_with_another_id_is_found() {
-    // One answer, whichever comes first: the sender of a given message may have given up waiting for its own.
+    // One response, whichever comes first: the client of a given message may have given up waiting.
     let has_lied = AtomicBool::new(false);
     let lie = move |answer: &mut Value| {
         if !has_lied.swap(true, Ordering::SeqCst) {
@@ -306,10 +307,10 @@ fn a_node_that_acks_nothing_because_of_its_faults_is_not_accused_while_they_stay
     let bonnie = secondary("bonnie", comm, &["--allow-faults"]);
     wait_ready(&bonnie);
     assert_eq!(request(bonnie.http, "PUT", "/faults", r#"{"errorRate":1}"#).status, 200);
-    // A run that is never acked is followed by the next one after a pause of up to a second.
+    // After a run that is never acked the next one follows in up to a second.
     let output = check(
         [master.http, bonnie.http],
-        // So many that some of them ask for two nodes and set no time limit.
+        // So many that some of them wait for two nodes without a timeout.
         &["--keep-faults", "--converge", "3s", "--duration", "3s", "--senders", "64"],
     );
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! Who may join, and who counts.
+//! Admission and the cluster size.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! The tables of `docs/reference/http.md` against real nodes: codes, `retry`, outcomes, headers, hosts.
+//! The tables of `docs/reference/http.md` against real nodes: codes, `retry`, outcomes, headers,
+//! hosts.
 
 use std::os::unix::fs::FileExt;
 
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Compares a problem's members; an outcome of null must be missing.
+/// Compares the members of a problem; an outcome of null must be missing.
 #[track_caller]
 fn assert_problem(answer: &Answer, status: u16, code: &str, retry: bool, outcome: Value) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -223,7 +224,7 @@ fn options_tells_the_methods_of_each_path_and_of_the_node() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     assert_eq!(options("/nothing", rest).status, 404);
-    // What HAProxy's bare `option httpchk` sends.
+    // HAProxy's bare `option httpchk` sends this.
     assert_eq!(options("/", "0").status, 204);
 }
 

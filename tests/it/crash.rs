@@ -1,25 +1,25 @@
-//! Nodes with a disk that are killed at any moment, under senders that repeat what was not acked: what was acked is
-//! there, once, under its id, on each node that acked it.
+//! Nodes with a disk that are killed at any moment, under clients that repeat messages until they
+//! are acked. Acked messages are there, once, under their ids, on each node that acked them.
 //!
-//! `ACKLOG_CRASH_ROUNDS` says how often nodes are killed, `ACKLOG_CRASH_SEED` repeats what was drawn; what happens
-//! depends on the machine too. `ACKLOG_CRASH_BYTES` makes one text of sixteen longer, up to so many bytes, so that the
-//! log's files fill up and others begin.
+//! `ACKLOG_CRASH_ROUNDS` sets how often nodes are killed, `ACKLOG_CRASH_SEED` repeats the draws;
+//! what happens depends on the machine too. `ACKLOG_CRASH_BYTES` makes one text of sixteen longer,
+//! up to so many bytes, so that the log's files fill up and others begin.
 
+mod clients;
 mod ledger;
 mod lies;
 mod nodes;
-mod senders;
 
 use std::env;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use clients::{Clients, Temper};
 use ledger::Ledger;
 use nodes::{NAMES, Nodes};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use senders::{Senders, Temper};
 
 use crate::support::{get, health, texts, wait_until};
 
@@ -28,7 +28,7 @@ const ROUNDS: usize = 9;
 const MASTER: usize = 0;
 const SECONDARIES: [usize; 2] = [1, 2];
 
-/// Who is killed.
+/// Nodes that are killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Master,
@@ -38,12 +38,12 @@ enum Kind {
 
 const KINDS: [Kind; 3] = [Kind::Master, Kind::Secondary, Kind::All];
 
-/// The cluster, its senders and the chances.
+/// The cluster, its clients and the draws.
 struct Run {
     nodes: Nodes,
     ledger: Arc<Ledger>,
     rng: ChaCha8Rng,
-    /// Processes that were killed while they started.
+    /// Number of processes that were killed while they started.
     killed_starting: usize,
 }
 
@@ -68,7 +68,7 @@ impl Run {
         Self { nodes, ledger, rng: ChaCha8Rng::seed_from_u64(seed), killed_starting: 0 }
     }
 
-    /// A moment that no event marks.
+    /// Spins for a drawn time, to reach a moment that no event marks.
     fn spin(&mut self, most: u32) {
         for _ in 0..self.rng.random_range(0..most) {
             std::hint::spin_loop();
@@ -102,7 +102,8 @@ impl Run {
         victims.iter().for_each(|node| self.start_again(*node));
     }
 
-    /// Starts a node, perhaps not at the first attempt, and holds it to all that was said.
+    /// Starts a node, perhaps not at the first attempt, and compares it with everything that was
+    /// acked and shown.
     fn start_again(&mut self, node: usize) {
         while self.rng.random_ratio(1, 4) {
             self.nodes.begin(node);
@@ -139,13 +140,13 @@ fn nothing_acked_is_lost_or_doubled_however_often_nodes_are_killed() {
     let mut run = Run::start(seed);
     let mut kinds: Vec<_> = KINDS.into_iter().cycle().take(rounds()).collect();
     kinds.shuffle(&mut run.rng);
-    let senders = Senders::start(seed, Temper::Persistent, run.nodes.http(MASTER), &run.ledger);
+    let clients = Clients::start(seed, Temper::Persistent, run.nodes.http(MASTER), &run.ledger);
     for (n, kind) in kinds.iter().enumerate() {
         println!("round {}: {kind:?}", n + 1);
         run.round(*kind);
     }
     run.ledger.wait_for_acks(10);
-    senders.stop();
+    clients.stop();
     let log = run.log_of_all();
     run.ledger.hold_to_the_end();
     for kind in KINDS {
@@ -161,15 +162,15 @@ fn nothing_acked_is_lost_or_doubled_however_often_nodes_are_killed() {
 fn a_master_that_is_stopped_under_load_ends_with_0_and_keeps_all_that_it_accepted() {
     let seed = seed();
     let mut run = Run::start(seed);
-    // Who asks for all three waits when the master stops.
+    // A client that waits for all three nodes waits while the master stops.
     run.nodes.kill(&[SECONDARIES[1]]);
-    let senders = Senders::start(seed, Temper::Easy, run.nodes.http(MASTER), &run.ledger);
+    let clients = Clients::start(seed, Temper::Easy, run.nodes.http(MASTER), &run.ledger);
     run.ledger.wait_for_acks(100);
     run.spin(300_000);
     let begun = Instant::now();
     assert_eq!(run.nodes.stop(MASTER), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    senders.wait();
+    clients.wait();
     run.start_again(MASTER);
     let told = run.ledger.told();
     println!("{told}");

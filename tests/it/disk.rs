@@ -1,4 +1,5 @@
-//! Nodes with data directories: what a restart keeps, and what a damaged file does to a running node.
+//! Nodes with data directories: what a restart keeps, and what a damaged file does to a running
+//! node.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -45,7 +46,7 @@ pub fn damage(directory: &Path, text: &str) {
     panic!("no file has {text:?}");
 }
 
-/// All that a node sends for a `GET` of this form, as it comes.
+/// Returns everything that a node sends for a `GET` with this `Accept`, as it comes.
 fn raw(http: SocketAddr, path: &str, accept: &str) -> String {
     let mut stream = TcpStream::connect(http).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -124,7 +125,7 @@ fn readers_that_do_not_read_cost_some_pages_each_and_hold_up_nobody() {
             stream
         })
         .collect();
-    // They take turns: what its thread would make for slow ones, it makes meanwhile.
+    // Readers take turns: the thread serves this one while the slow ones read nothing.
     assert!(get(master.http, "/messages").body.len() > 250 * long.len());
     let grown = master.process.rss_kib().saturating_sub(before);
     assert!(grown < 50_000, "{} readers cost {grown} KiB", slow.len());
@@ -148,7 +149,7 @@ fn readers_of_long_messages_that_do_not_read_hold_up_no_small_listing() {
     let mut slow = ask(0);
     slow.set_read_timeout(Some(PATIENCE)).unwrap();
     slow.read_exact(&mut [0; 12]).unwrap();
-    // There is room for two of them at most.
+    // There is space for two of them at most.
     let _waiting: Vec<_> = (0..40).map(|n| ask(n % 4)).collect();
     // More than once, so that some of these come behind some of those.
     for _ in 0..40 {
@@ -162,7 +163,7 @@ fn a_damaged_message_is_never_served_and_the_node_says_so() {
     let (kept, data) = directory();
     let (first, _) = master(&["--data-dir", &data]);
     for name in ["first", "second", "third"] {
-        // Longer than what is read at once.
+        // Longer than one read.
         append(first.http, &format!("{name} {}", "x".repeat(300_000)), "1");
     }
     stop(first);
@@ -195,7 +196,7 @@ fn a_damaged_message_is_never_served_and_the_node_says_so() {
     assert_eq!((refused.status, refused.json().get("id")), (503, None));
     assert!(refused.header("retry-after").is_some());
     assert!(refused.json()["detail"].as_str().unwrap().contains("restart this node"));
-    // A new secondary cannot be given all, and so never counts.
+    // A new secondary cannot get all messages, and so never counts.
     let bonnie = secondary("bonnie", comm, &[]);
     bonnie.process.log.wait_for("the request failed at the master");
     assert_eq!(health(again.http)["clusterSize"], 1);
@@ -214,7 +215,7 @@ fn a_secondary_is_told_that_its_master_cannot_read_what_it_asks_for() {
     let (again, comm) = master(&["--data-dir", &data]);
     damage(kept.path(), "second x");
     let bonnie = secondary("bonnie", comm, &[]);
-    // Which place it is stands in the lines of both.
+    // The lines of both nodes name the place.
     for node in [&bonnie, &again] {
         node.process.log.wait_for("the checksum of message 1 is wrong");
     }
@@ -263,13 +264,13 @@ fn a_damaged_message_is_taken_from_a_running_node_where_its_checksum_proves_it()
     damage(Path::new(&hers), "the fourth");
     let repaired = repair();
     let said = String::from_utf8([repaired.stdout, repaired.stderr].concat()).unwrap();
-    assert!(said.contains("took 2 messages: a checksum proves that what was taken fits"), "{said}");
+    assert!(said.contains("took 2 messages, checked against the checksums"), "{said}");
     let bonnie = secondary("bonnie", comm, &flags);
     wait_ready(&bonnie);
     assert_eq!(texts(bonnie.http), texts(master.http));
 }
 
-/// The files of a directory and their bytes, but for the lock and indexes.
+/// Returns the files of a directory and their bytes, without the lock and indexes.
 fn files(directory: &str) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let named = entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path));
@@ -289,7 +290,7 @@ fn a_repair_that_finds_no_room_for_all_of_it_changes_nothing() {
     for (name, bytes) in files(&whole) {
         fs::write(Path::new(&copy).join(name), bytes).unwrap();
     }
-    // There is room for the first of them.
+    // There is space for the first of them.
     damage(Path::new(&copy), "Msg0 x");
     damage(Path::new(&copy), "Msg3 x");
     let before = files(&copy);
@@ -307,7 +308,8 @@ fn a_repair_that_finds_no_room_for_all_of_it_changes_nothing() {
     assert!(acklog(&["log", "verify", &copy]).status.success());
 }
 
-/// A path that leads to one directory and then to another, where the new node is started before the old one ends.
+/// A path that leads to one directory and then to another, in which the new node is started before
+/// the old one ends.
 #[test]
 fn a_node_stays_in_the_directory_that_it_locked_wherever_its_path_leads() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Faults on demand and the quorum, over HTTP and on real sockets.
+//! Injected faults and the quorum, over HTTP and on real sockets.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ fn clear(node: &Node) -> Value {
     request(node.http, "DELETE", "/faults", "").json()
 }
 
-/// A master and ready secondaries that take faults.
+/// Starts a master and secondaries that allow faults, and waits until they are ready.
 fn faulty_cluster(args: &[&str], names: &[&str]) -> (Node, Vec<Node>) {
     let (master, comm) = master(&[&ALLOWED, args].concat());
     let start = |name: &&str| secondary(name, comm, &["--allow-faults"]);

@@ -1,4 +1,4 @@
-//! How a master compares a secondary's log with its own, where only its files tell.
+//! How a master compares a secondary's log with its own if only its files have the records.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -55,7 +55,7 @@ impl Peer {
     }
 }
 
-/// The identity of the master's log, and the checksum of one of its records.
+/// Returns the identity of the master's log, and the checksum of one of its records.
 fn look_up(comm: SocketAddr, id: u64) -> (LogId, u32) {
     let mut peer = Peer::connect(comm);
     let welcome = peer.introduce(None, 0, None);
@@ -85,12 +85,12 @@ fn a_secondary_is_let_in_with_the_same_records_and_refused_with_others() {
     stop(bonnie);
     (60..90).for_each(|n| assert_eq!(append(first.http, &text(n), "1").0, n));
     stop(first);
-    // What was there at the start is in files only.
+    // The messages from before the start are in files only.
     let (second, comm) = master(&flags);
     let bonnie = secondary("bonnie", comm, &hers);
     wait_ready(&bonnie);
     assert_eq!(texts(bonnie.http), texts(second.http));
-    // As earlier releases do, a foreign one tells the checksum of its last record.
+    // As earlier releases do, a foreign one reports the checksum of its last record.
     let (log, last) = look_up(comm, 59);
     let welcome = Peer::connect(comm).introduce(Some(log), 60, Some(last));
     assert_eq!(number(&welcome, 0), WELCOME);

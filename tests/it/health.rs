@@ -24,7 +24,7 @@ fn a_stopped_secondary_is_suspected_then_unhealthy_and_back_when_it_goes_on() {
     for status in ["suspected", "unhealthy"] {
         master.process.log.wait_for(&format!("not heard from peer=bonnie status={status}"));
     }
-    // On the same connection, or on a new one where it took its master's silence for an end.
+    // On the same connection, or on a new one if it took its master's silence for an end.
     master.process.log.wait_for("peer=bonnie before=unhealthy");
 }
 
@@ -63,12 +63,19 @@ fn a_stalled_socket_holds_up_neither_the_master_nor_the_others_nor_fills_memory(
     });
 }
 
-#[test]
-fn a_half_open_connection_is_dropped_and_dialed_again() {
+/// Starts a master and a secondary that reaches it by a proxy, and waits until the secondary is
+/// ready.
+fn behind_a_proxy() -> (Node, Proxy, Node) {
     let (master, comm) = master(&QUICK);
     let proxy = Proxy::new(comm);
     let bonnie = secondary("bonnie", proxy.address, &[]);
     wait_ready(&bonnie);
+    (master, proxy, bonnie)
+}
+
+#[test]
+fn a_half_open_connection_is_dropped_and_dialed_again() {
+    let (master, proxy, bonnie) = behind_a_proxy();
     proxy.swallow();
     bonnie.process.log.wait_for("nothing was heard from the master for too long");
     let waiting = begin_append(master.http, "Msg1", "2");
@@ -79,10 +86,7 @@ fn a_half_open_connection_is_dropped_and_dialed_again() {
 
 #[test]
 fn a_cut_connection_is_dialed_again_without_losing_anything() {
-    let (master, comm) = master(&QUICK);
-    let proxy = Proxy::new(comm);
-    let bonnie = secondary("bonnie", proxy.address, &[]);
-    wait_ready(&bonnie);
+    let (master, proxy, bonnie) = behind_a_proxy();
     for n in 0..10 {
         let waiting = begin_append(master.http, &format!("m{n}"), "2");
         proxy.cut();

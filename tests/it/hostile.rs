@@ -1,4 +1,4 @@
-//! Broken and malicious peers: logged with a reason, and nothing else disturbed.
+//! Broken and malicious peers: they are logged with a reason, and disturb nothing else.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -50,11 +50,11 @@ fn broken_peers_are_told_apart_and_disturb_nobody() {
     log.wait_for("undecodable frame");
     drop(send(comm, &handshake("mallory")[..20]));
     log.wait_for("the connection ended inside a frame, after 20 bytes");
-    // A heartbeat is no introduction.
+    // A heartbeat is no handshake.
     let heartbeat = Request::<Records>::Heartbeat { log_end: LogEnd::ZERO };
     rest(send(comm, &encode(&Frame::Request(RequestId::new(0), heartbeat)).head));
     log.wait_for("the first frame of a connection must be a handshake");
-    // A handshake of another version is answered before the connection is closed.
+    // A handshake of another version gets a response before the connection is closed.
     let mut other = handshake("mallory");
     other[16] = 77;
     let answer = rest(send(comm, &other));
@@ -70,7 +70,7 @@ fn broken_peers_are_told_apart_and_disturb_nobody() {
 fn a_member_that_lies_about_its_position_is_dropped() {
     let (master, comm, _nodes) = cluster(&[], &["bonnie"]);
     let mut liar = send(comm, &handshake("liar"));
-    // It is let in: what came before would cost it the connection for that alone.
+    // It is admitted: any frame before that would cost it the connection already.
     liar.set_read_timeout(Some(PATIENCE)).unwrap();
     liar.read_exact(&mut [0; 8]).unwrap();
     let ready = Request::<Records>::SecondaryNodeReady { end: LogEnd::new(5) };
@@ -133,6 +133,6 @@ fn strangers_do_not_fill_the_log_with_garbage_nor_with_names_that_they_invent() 
     let lines = master.process.log.all();
     let about = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!([about("refused a secondary"), about("ended without a handshake")], [5, 5]);
-    // Whoever looks is told of the last ones.
+    // The health has the last ones.
     assert_eq!(health(master.http)["refused"].as_array().unwrap().len(), 16);
 }

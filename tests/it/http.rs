@@ -71,12 +71,18 @@ fn a_sender_whose_time_is_up_is_told_the_id() {
     assert_eq!(request(master.http, "POST", "/newMessage", body).status, 201);
 }
 
-#[test]
-fn reads_select_and_paths_and_methods_are_told_apart() {
+/// Starts a master and a secondary that show five messages: the text with 0 to 4 behind it.
+fn nodes_with_five(text: &str) -> (Node, Vec<Node>) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
     for n in 0..5 {
-        append(master.http, &format!("m{n}"), "2");
+        append(master.http, &format!("{text}{n}"), "2");
     }
+    (master, nodes)
+}
+
+#[test]
+fn reads_select_and_paths_and_methods_are_told_apart() {
+    let (master, nodes) = nodes_with_five("m");
     for http in [master.http, nodes[0].http] {
         let list = get(http, "/messages?from=1&limit=2");
         assert_eq!(list.body, "[{\"id\":1,\"message\":\"m1\"},{\"id\":2,\"message\":\"m2\"}]\n");
@@ -110,10 +116,7 @@ fn reads_select_and_paths_and_methods_are_told_apart() {
 
 #[test]
 fn whoever_prefers_lines_gets_one_object_a_line_from_either_node() {
-    let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    for n in 0..5 {
-        append(master.http, &format!("line\n{n}"), "2");
-    }
+    let (master, nodes) = nodes_with_five("line\n");
     for http in [master.http, nodes[0].http] {
         let list =
             |method, path, accept: &[&str]| begin_with(http, method, path, accept, "").answer();
@@ -194,7 +197,7 @@ fn senders_that_hang_up_at_once_leave_no_waiter() {
             (0..100).map(|n| begin_append(master.http, &format!("{round}.{n}"), "2")).collect();
         drop(senders);
     }
-    // All that were read are in the log by the time that a later one is.
+    // All messages that were read are in the log before a later one is.
     append(master.http, "last", "1");
     wait_until("nobody to wait", || health(master.http)["waitingSenders"] == 0);
 }
@@ -211,7 +214,7 @@ fn a_listing_that_only_the_end_of_the_connection_ends_is_reset_where_its_node_is
     master.process.kill();
     let end = std::io::copy(&mut client, &mut std::io::sink()).unwrap_err();
     assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-    // One that is whole ends in peace.
+    // A complete one ends in peace.
     let (master, _) = crate::support::master(&[]);
     append(master.http, "Msg", "1");
     let mut client = TcpStream::connect(master.http).unwrap();

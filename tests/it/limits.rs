@@ -1,4 +1,4 @@
-//! Nodes at the limits that the system sets them.
+//! Nodes at limits of the system.
 
 use std::net::TcpStream;
 
@@ -15,7 +15,7 @@ fn limit(node: &Node, resource: Resource, current: Option<u64>) {
     prlimit(pid, resource, limit).unwrap();
 }
 
-/// Takes a limit of a running node away, as far as that can be done.
+/// Removes a limit of a running node, as far as the system allows.
 fn unlimit(node: &Node, resource: Resource) {
     limit(node, resource, getrlimit(resource).maximum);
 }
@@ -54,10 +54,10 @@ fn a_client_that_finds_no_descriptor_gets_that_of_a_connection_that_falls_idle_l
     let late = begin(master.http, "GET", "/ready", "");
     let fails = "connections cannot be accepted";
     master.process.log.wait_for(fails);
-    // Nothing but this makes room.
+    // Nothing but this frees space.
     assert_eq!(sender.answer().0, 504);
     assert_eq!(late.answer().status, 200);
-    // It was tried again all the while.
+    // It was tried again all the time.
     let lines = master.process.log.all();
     assert_eq!(lines.iter().filter(|line| line.contains(fails)).count(), 1, "{lines:#?}");
 }
@@ -67,7 +67,7 @@ fn the_last_descriptor_is_not_taken_back_from_its_client_for_nobody() {
     let (master, _) = master(&[]);
     leave_free(&master, 1);
     let mut kept = Kept::new(master.http);
-    // Long enough to be looked at many times while it is idle.
+    // Long enough to be checked many times while it is idle.
     for _ in 0..1000 {
         kept.send("GET", "/ready", "");
         assert_eq!(kept.answer().0, 200);
@@ -107,7 +107,8 @@ fn clients_with_many_connections_leave_log_and_secondaries_the_descriptors_that_
     let master = master_with_few_descriptors(&kept);
     let http = master.http;
     let _idle: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(http).ok()).collect();
-    // Once this one is answered, all before it got what there was for them, and keep it.
+    // When this one has its response, all connections before it got the descriptors that were left
+    // for them, and keep them.
     let mut last = Kept::new(http);
     last.send("GET", "/health", "");
     assert_eq!(last.answer().0, 200);

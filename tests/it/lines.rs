@@ -10,11 +10,12 @@ use acklog_types::{LogEnd, LogId, Records, RequestId};
 use crate::proxy::Proxy;
 use crate::support::*;
 
-/// Bytes a second of the slow line.
+/// Bytes per second of the slow line.
 const RATE: u32 = 25_000;
 
-/// Times below what a long message takes over the slow line: also the five intervals after which a
-/// connection without a byte is given up, as it is where nobody has a processor for so long.
+/// Flags with times below that of a long message on the slow line. So are the five intervals after
+/// which a connection without a byte is closed, which also happens if the process gets no processor
+/// for so long.
 const IMPATIENT: [&str; 4] = ["--request-timeout", "500ms", "--heartbeat-interval", "500ms"];
 
 #[test]
@@ -27,7 +28,7 @@ fn a_message_on_a_slow_line_is_sent_once_and_its_secondary_stays_healthy() {
     let before = proxy.forwarded();
     for _ in 0..2 {
         let long = begin_append(master.http, &"x".repeat(100_000), "2");
-        // With a quorum lost these would be refused.
+        // Without a quorum it would be refused.
         append(master.http, "beside it", "1");
         created(&long.answer());
     }
@@ -72,7 +73,7 @@ fn a_secondary_whose_first_page_never_comes_names_the_mtu() {
     for _ in 0..3 {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The handshake, and then what it asks for once it is let in.
+        // The handshake, and then its first request after it is admitted.
         skip_frame(&mut stream);
         stream.write_all(&encode(&frame).head).unwrap();
         skip_frame(&mut stream);

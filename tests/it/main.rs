@@ -1,10 +1,12 @@
-//! Real processes and real sockets. Every port is free, every wait is for a condition, every process ends with its test.
+//! Real processes and real sockets. Every port is free, every wait is for a condition, every
+//! process ends with its test.
 
-// Test helpers: a panic is the failure, and nobody else uses them.
+// Helpers of tests: a panic is the failure, and nothing else uses them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub)]
 
 mod batches;
 mod check;
+mod clients;
 mod cluster;
 mod contract;
 mod crash;
@@ -26,7 +28,6 @@ mod repair;
 mod replication;
 mod scenarios;
 mod scripts;
-mod senders;
 mod signals;
 mod small;
 mod support;

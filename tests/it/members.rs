@@ -1,4 +1,4 @@
-//! Whose name counts, what a master refuses to start with, and what it does when it is older than its secondaries.
+//! Membership, starts that a master refuses, and a master that is older than its secondaries.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::*;
 
-/// A new data directory.
+/// Creates a data directory.
 fn directory() -> (TempDir, String) {
     let kept = tempfile::tempdir().unwrap();
     let path = kept.path().join("data").to_str().unwrap().to_owned();
@@ -39,7 +39,7 @@ fn a_master_does_not_start_against_the_secondaries_that_its_log_knows() {
     let (line, status) = refused_start(&["--data-dir", &data, "--name", "bonnie"]);
     assert_eq!(status, Some(2), "{line}");
     assert!(line.contains("acklog forget bonnie"), "{line}");
-    // What the line advises works.
+    // The advice of the line works.
     let (mut larger, _) = master(&["--data-dir", &data, "--cluster-size", "3"]);
     let forgotten = request(larger.http, "DELETE", "/secondaries/bonnie", "");
     assert_eq!(forgotten.status, 200, "{forgotten:?}");
@@ -68,7 +68,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Runs `acklog log accept-loss`, and returns its exit status and what it said was wrong.
+/// Runs `acklog log accept-loss`, and returns its exit status and its error message.
 fn accept_loss(dir: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
     let output = command.args(["log", "accept-loss", dir]).output().unwrap();
@@ -106,7 +106,7 @@ fn a_master_put_back_from_an_older_copy_takes_nothing_until_its_loss_is_accepted
     let manifest = || std::fs::read_to_string(dir.join("manifest")).unwrap();
     wait_until("the loss to be on the disk", || manifest().contains("\"seen\":2"));
     behind.process.kill();
-    // Behind a restart it knows without bonnie.
+    // After a restart it knows without bonnie.
     let (mut again, _) = master(&["--data-dir", &data]);
     assert_eq!(health(again.http)["mode"], "read-only");
     again.process.log.wait_for("this master is behind its own secondary");

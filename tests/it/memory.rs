@@ -1,4 +1,4 @@
-//! Memory is given back when a peak is over.
+//! Memory is freed when a peak is over.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,20 +8,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::*;
 
-/// Within this time after a peak a node holds little more than before it.
+/// Time after a peak within which a node holds little more than before it.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(8);
 
-/// What a node may hold more than twice of what it held before, in KiB.
+/// Most KiB that a node may hold beyond twice of what it held before.
 const MORE_KIB: u64 = 16 * 1024;
 
-/// Sends the beginning of a request, of which no more follows, or whose answer is not read.
+/// Sends the beginning of a request that is never finished, or whose response is never read.
 fn begun(http: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(http).unwrap();
     stream.write_all(bytes).unwrap();
     stream
 }
 
-/// Readers of long listings that take nothing but the first bytes.
+/// Opens readers of long listings that take nothing but the first bytes.
 fn readers(http: SocketAddr) -> Vec<TcpStream> {
     let listing = b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut readers: Vec<_> = (0..800).map(|_| begun(http, listing)).collect();
@@ -29,7 +29,7 @@ fn readers(http: SocketAddr) -> Vec<TcpStream> {
     readers
 }
 
-/// Senders of large bodies that stop half way.
+/// Opens clients of large bodies that stop half way.
 fn senders(http: SocketAddr) -> Vec<TcpStream> {
     let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n";
     let begin = [head.as_bytes(), &[b'x'; 1_500_000]].concat();

@@ -22,7 +22,8 @@ pub struct Proxy {
     forwarded: Arc<AtomicU64>,
 }
 
-/// What the proxy's kernel holds of a slow connection, in bytes: little, so that who sends sees how slow it is.
+/// Bytes of a slow connection in the kernel's buffers at the proxy: few, so that the sender sees
+/// how slow it is.
 const SLOW_BUFFER: usize = 4096;
 
 impl Proxy {
@@ -30,12 +31,12 @@ impl Proxy {
         Self::start(to, None)
     }
 
-    /// Forwards what the master sends with so many bytes a second.
+    /// Creates a forwarder that passes on the master's bytes at `rate` bytes per second.
     pub fn slow(to: SocketAddr, rate: u32) -> Self {
         Self::start(to, Some(rate))
     }
 
-    /// Bytes of the master that were forwarded so far.
+    /// Returns the number of the master's bytes that were forwarded so far.
     pub fn forwarded(&self) -> u64 {
         self.forwarded.load(Ordering::SeqCst)
     }

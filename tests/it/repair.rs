@@ -1,5 +1,5 @@
-//! What a disk damages while a node runs is fetched from another node and written back, and nobody but a reader of it
-//! notices.
+//! Messages that a disk damages while a node runs are fetched from another node and written back,
+//! and only their readers notice.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,12 +16,13 @@ use crate::support::*;
 /// Messages of a cluster, most of them in old segments.
 const MESSAGES: usize = 60;
 
-/// A text; one of them does not fit into a frame of a secondary that carries no messages.
+/// Creates a text; one of them does not fit into a frame of a secondary that carries no messages.
 fn text(n: usize) -> String {
     format!("Msg{n} {}", "x".repeat(if n == 20 { 100_000 } else { 300 }))
 }
 
-/// A cluster of three nodes on disks with small segments: the folder of its folders, and the nodes, the master first.
+/// A cluster of three nodes on disks with small segments: the folder of its folders, and the nodes,
+/// the master first.
 struct Cluster {
     folder: TempDir,
     nodes: Vec<Node>,
@@ -60,7 +61,7 @@ impl Cluster {
     }
 }
 
-/// The flags of a node with its log in a folder.
+/// Returns the flags of a node with its log in a folder.
 fn flags(folder: &Path) -> [String; 4] {
     let data = folder.to_str().unwrap();
     ["--data-dir", data, "--segment-bytes", "4096"].map(str::to_owned)
@@ -106,7 +107,7 @@ fn a_running_master_repairs_what_is_damaged_from_a_secondary_and_takes_messages_
         let appends = scope.spawn(|| {
             let mut count = 0;
             while !stop.load(Ordering::Relaxed) {
-                // Fails unless it is answered with 201.
+                // Fails unless the response is 201.
                 append(http, "meanwhile", "3");
                 count += 1;
             }

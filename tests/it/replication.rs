@@ -1,4 +1,4 @@
-//! Write concern, catching up, and the exercise's own checks.
+//! Write concern, catch-up, and the exercise's own checks.
 
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,8 @@ fn with_delays_no_node_ever_shows_a_gap_a_duplicate_or_another_order() {
         shown.len() == sent.len()
     });
     master.process.log.wait_for("AddMessage timed out");
-    // Where a page that was asked for again brought them all, what is still delayed is not sent
-    // any more. Then one of the next ones is answered late.
+    // If a page that was requested again brought all of them, a delayed one is not sent any more.
+    // Then one of the next responses comes late.
     let late = "late answer: the request is no longer pending";
     wait_until("a late answer", || {
         append(master.http, "one more", "1");

@@ -1,5 +1,5 @@
 //! `acklog scenario run`: every file of `scenarios/` in virtual time, some on real processes, and
-//! how a run ends that does not hold.
+//! the end of a run that fails.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Runs `acklog scenario run` in the project's folder; its temporary files go to another one.
+/// Creates a run of `acklog scenario run` in the project's folder; its temporary files are in
+/// another one.
 fn command(folder: &TempDir, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
     command.args(["scenario", "run"]).args(args).env_clear().env("TMPDIR", folder.path());
@@ -187,7 +188,7 @@ fn a_run_that_is_interrupted_ends_its_nodes_and_takes_its_files_away() {
     }
 }
 
-/// The processes that a process has started and that are there.
+/// Returns the running children of a process.
 fn children_of(parent: u32) -> Vec<u32> {
     let is_child = |id: &u32| {
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The project's scripts, as far as they can be tried without building anything.
+//! The project's scripts, as far as they run without a build.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 #[test]
 fn a_wrong_argument_is_refused_before_anything_is_built() {
-    // A cargo that only tells that it was called.
+    // A cargo that only prints that it was called.
     let tools = tempfile::tempdir().unwrap();
     let (cargo, called) = (tools.path().join("cargo"), tools.path().join("called"));
     fs::write(&cargo, format!("#!/bin/sh\ntouch {}\nexit 77\n", called.display())).unwrap();

@@ -7,12 +7,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::*;
 
-/// Whether a process has a handler for this signal.
+/// Returns whether a process has a handler for this signal.
 fn handles(pid: u32, signal: Signal) -> bool {
     is_in_mask(&pid.to_string(), "SigCgt:", signal)
 }
 
-/// Whether this process ignores a signal, as under `nohup`. The nodes that it starts then ignore it too.
+/// Returns whether this process ignores a signal, as under `nohup`. The nodes that it starts then
+/// ignore it too.
 fn is_turned_off(signal: Signal) -> bool {
     let is_ignored = is_in_mask("self", "SigIgn:", signal);
     if is_ignored {
@@ -21,7 +22,7 @@ fn is_turned_off(signal: Signal) -> bool {
     is_ignored
 }
 
-/// Whether one of the masks in a process's status has a signal.
+/// Returns whether one of the masks in a process's status has a signal.
 fn is_in_mask(process: &str, name: &str, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
@@ -29,7 +30,7 @@ fn is_in_mask(process: &str, name: &str, signal: Signal) -> bool {
     mask >> (signal.as_raw() - 1) & 1 == 1
 }
 
-/// A directory whose opening never comes to an end: its manifest is a pipe that nobody writes.
+/// Creates a directory whose opening never ends: its manifest is a pipe without a writer.
 fn endless(dir: &Path) -> String {
     let path = dir.join("manifest");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -117,7 +118,7 @@ fn process_1_of_a_container_gets_a_signal_while_it_starts() {
     let Ok(mut outer) = outer.spawn() else { return };
     let children = format!("/proc/{0}/task/{0}/children", outer.id());
     let inner = || std::fs::read_to_string(&children).ok()?.trim().parse::<u32>().ok();
-    // Where the system allows no name spaces there is no process 1 to try it with.
+    // If the system allows no name spaces, there is no process 1 for the test.
     wait_until("process 1 or its refusal", || {
         has_ended(outer.id()) || inner().is_some_and(|pid| handles(pid, Signal::TERM))
     });
@@ -133,11 +134,11 @@ fn process_1_of_a_container_gets_a_signal_while_it_starts() {
 fn no_terminal_stops_a_node_that_writes_to_it_from_the_background() {
     let (master, _) = master(&[]);
     let process = master.process.id().to_string();
-    // Whoever has it blocked may write (`stty tostop`).
+    // A process that blocks it may write (`stty tostop`).
     assert!(is_in_mask(&process, "SigBlk:", Signal::TTOU));
 }
 
-/// Whether a child has ended and is only to be waited for.
+/// Returns whether a child has ended and is only to be waited for.
 fn has_ended(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))

@@ -1,12 +1,15 @@
-//! Nodes whose segments are so small that files begin, are sealed, get indexes and are read again all the time.
+//! Nodes with segments so small that files begin, are sealed, get indexes and are read again all
+//! the time.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tempfile::TempDir;
+
 use crate::support::*;
 
-/// The names of the files with this ending, in order.
+/// Returns the names of the files with this ending, in order.
 fn files(directory: &Path, ending: &str) -> Vec<String> {
     let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
@@ -25,37 +28,42 @@ fn fill(http: SocketAddr, directory: &Path, count: usize) {
     }
 }
 
+/// Starts a master with small segments on a data directory.
+fn small_master(data: &Path) -> Node {
+    master(&["--data-dir", data.to_str().unwrap(), "--segment-bytes", "4096"]).0
+}
+
+/// Kills a master that has five sealed segments with an index each. Returns its data directory.
+fn killed_with_indexes() -> TempDir {
+    let kept = tempfile::tempdir().unwrap();
+    let mut master = small_master(kept.path());
+    fill(master.http, kept.path(), 6);
+    wait_until("an index of each sealed segment", || files(kept.path(), ".index").len() >= 5);
+    master.process.kill();
+    kept
+}
+
 #[test]
 fn each_sealed_segment_gets_an_index_and_a_lost_one_is_made_again() {
-    let kept = tempfile::tempdir().unwrap();
-    let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
-    let (mut first, _) = master(&flags);
-    fill(first.http, kept.path(), 6);
+    let kept = killed_with_indexes();
     let indexes = || files(kept.path(), ".index");
-    wait_until("an index of each sealed segment", || indexes().len() >= 5);
-    first.process.kill();
     let lost = indexes()[2].clone();
     fs::remove_file(kept.path().join(&lost)).unwrap();
-    let (again, _) = master(&flags);
+    let again = small_master(kept.path());
     wait_until("the index that was lost", || indexes().contains(&lost));
     assert_eq!(get(again.http, "/ready").status, 200);
 }
 
 #[test]
 fn damage_that_nobody_reads_is_found_by_the_node_itself() {
-    let kept = tempfile::tempdir().unwrap();
-    let flags = ["--data-dir", kept.path().to_str().unwrap(), "--segment-bytes", "4096"];
-    let (mut first, _) = master(&flags);
-    fill(first.http, kept.path(), 6);
-    wait_until("the indexes", || files(kept.path(), ".index").len() >= 5);
-    first.process.kill();
+    let kept = killed_with_indexes();
     let oldest = kept.path().join(&files(kept.path(), ".log")[0]);
     let mut bytes = fs::read(&oldest).unwrap();
     let at = bytes.windows(5).position(|window| window == b"Msg1 ").unwrap();
     bytes[at] = b'!';
     fs::write(&oldest, bytes).unwrap();
-    // Its index is whole, so the start does not read the segment, and nobody asks for the message.
-    let (again, _) = master(&flags);
+    // Its index is whole, so the start does not read the segment, and no client reads the message.
+    let again = small_master(kept.path());
     wait_until("the damage to be found", || health(again.http)["disk"]["state"] == "damaged");
     assert_eq!(get(again.http, "/ready").status, 503);
     assert_eq!(get(again.http, "/messages/0").status, 200, "what is whole is served");
@@ -89,7 +97,7 @@ pub mod descriptors {
             self.0.get_mut().write_all(request.as_bytes()).unwrap();
         }
 
-        /// Reads an answer: its status and its JSON.
+        /// Reads a response: its status and its JSON.
         pub fn answer(&mut self) -> (u16, Value) {
             let (mut head, mut length) = (String::new(), 0);
             while !head.ends_with("\r\n\r\n") {
@@ -109,14 +117,14 @@ pub mod descriptors {
         }
     }
 
-    /// Takes the descriptors away that a node has free, but so many.
+    /// Takes all but `count` of the descriptors that a node has free.
     pub fn leave_free(node: &Node, count: usize) {
         let open = files(Path::new(&format!("/proc/{}/fd", node.process.id())), "");
         let is_free = |number: &u64| !open.contains(&number.to_string());
         limit(node, (0..).filter(is_free).nth(count).unwrap());
     }
 
-    /// Gives a node no descriptor but those with numbers below `end`. Returns the limit that it had.
+    /// Limits a node to descriptors with numbers below `end`. Returns the limit that it had.
     fn limit(node: &Node, end: u64) -> Rlimit {
         let limit = Rlimit { current: Some(end), ..getrlimit(Resource::Nofile) };
         let process = Pid::from_raw(i32::try_from(node.process.id()).unwrap());
@@ -158,7 +166,8 @@ pub mod descriptors {
         assert_eq!(sender.answer().0, 201);
         // From here on the process gets no descriptor at all, whatever it has in reserve.
         let before = limit(&node, 3);
-        // Two more fill the segment. The next one needs another: it waits for the disk, and its sender for the answer.
+        // Two more fill the segment. The next one needs another: it waits for the disk, and its
+        // client for the response.
         for _ in 0..2 {
             sender.send("POST", "/messages", &body);
             assert_eq!(sender.answer().0, 201);

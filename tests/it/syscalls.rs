@@ -1,11 +1,11 @@
-//! The system calls with which a log gets on disk, in their order, as `strace` sees them.
+//! The system calls that bring a log to disk, in their order, as `strace` sees them.
 //!
-//! A killed process proves nothing about syncs, and a simulated disk knows nothing of the lines that call the system. A
-//! call that is left out, or that comes too late, shows here.
+//! A killed process proves nothing about syncs, and a simulated disk knows nothing of the lines
+//! that call the system. A missing or late call shows here.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use crate::disk::damage;
 use crate::support::*;
 
-/// What is looked at: everything that changes a directory or makes something safe.
+/// Calls that are traced: those that change a directory or make something durable.
 const CALLS: &str =
     "trace=openat,mkdir,mkdirat,rename,renameat,renameat2,ftruncate,pwrite64,fsync,fdatasync";
 
 const FIRST: &str = "00000000000000000000.log";
 
-/// Replaces the manifest.
+/// Calls that replace the manifest.
 const MANIFEST: [&str; 5] = [
     "make manifest.next",
     "write manifest.next",
@@ -29,7 +29,7 @@ const MANIFEST: [&str; 5] = [
     "sync data",
 ];
 
-/// Whether programs can be traced here; the reason is printed where they cannot.
+/// Returns whether programs can be traced here, and prints the reason if they cannot.
 fn can_trace() -> bool {
     let reason = match Command::new("strace").args(["-o", "/dev/null", "true"]).output() {
         Ok(output) if output.status.success() => return true,
@@ -40,8 +40,19 @@ fn can_trace() -> bool {
     false
 }
 
-/// Returns what each thread did below a directory, in order and by the names of the files; once what it did several
-/// times in a row.
+/// Creates a directory, and returns it with its path as `strace` shows it; none if programs cannot
+/// be traced.
+fn traced_directory() -> Option<(TempDir, PathBuf)> {
+    if !can_trace() {
+        return None;
+    }
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    Some((directory, root))
+}
+
+/// Returns the calls of each thread below a directory, in order and by the names of the files.
+/// Calls that repeat in a row are listed once.
 fn calls(trace: &Path, root: &Path) -> Vec<Vec<String>> {
     let mut threads: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in fs::read_to_string(trace).unwrap().lines() {
@@ -84,7 +95,7 @@ fn traced(trace: &Path, program: &str, args: &[&str]) -> Process {
     Process::start("strace", &all)
 }
 
-/// The process that `strace` runs.
+/// Returns the process that `strace` runs.
 fn tracee(strace: &Process) -> Pid {
     let id = strace.id();
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
@@ -94,11 +105,7 @@ fn tracee(strace: &Process) -> Pid {
 
 #[test]
 fn each_step_is_safe_before_the_next_one() {
-    if !can_trace() {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().canonicalize().unwrap();
+    let Some((_directory, root)) = traced_directory() else { return };
     let (trace, data) = (root.join("trace"), root.join("deep/data"));
     let program = env!("CARGO_BIN_EXE_master-node");
     let data_flag = ["--data-dir", data.to_str().unwrap(), "--segment-bytes", "4096"];
@@ -121,7 +128,7 @@ fn each_step_is_safe_before_the_next_one() {
         let found = threads.iter().find(|events| events.first().is_some_and(|e| e == begin));
         found.unwrap_or_else(|| panic!("no thread begins with {begin}: {threads:#?}"))
     };
-    // The directories' own names are safe before anything is in them.
+    // The directories' own names are durable before anything is in them.
     let made = ["mkdir deep", "mkdir data", "sync deep"];
     let top = format!("sync {}", root.file_name().unwrap().to_str().unwrap());
     assert_eq!(*of("mkdir deep"), all(&[&made, &[&top], &MANIFEST]));
@@ -134,25 +141,27 @@ fn each_step_is_safe_before_the_next_one() {
     let begun: [&str; 4] = [&make, &write, &sync, "sync data"];
     let begun_2: [&str; 4] = [&make_2, &write_2, &sync_2, "sync data"];
     let expected = all(&[
-        // A segment is safe, name and all, before the manifest tells of it, and that before anything is in it.
+        // A segment is durable, with its name, before the manifest lists it, and that before
+        // anything is in it.
         &begun,
         &MANIFEST,
         &[&write, &sync, &write, &sync],
-        // It is sealed, and safe, before the next one is begun.
+        // It is sealed and durable before the next one begins.
         &[&cut, &sync],
         &begun_2,
         &MANIFEST,
         &[&write_2, &sync_2],
-        // The end of a clean stop is safe before the manifest vouches for it.
+        // The end of a clean stop is durable before the manifest records it.
         &[&cut_2, &sync_2],
         &MANIFEST,
     ]);
     assert_eq!(*of(&make), expected);
-    // Its index is safe before anybody relies on it.
+    // Its index is durable before anything relies on it.
     let written = ["make", "write", "sync"].map(|what| does(what, &index));
     let written = [&written[0], &written[1], &written[2], "sync data"];
     assert_eq!(*of(&does("make", &index)), all(&[&written]));
-    // What is only read is opened for that alone: so it is read also where nothing can be written any more.
+    // A file that is only read is opened read-only, so that it is readable also on a read-only file
+    // system.
     let trace = fs::read_to_string(&trace).unwrap();
     let opened = |flags: &str| {
         let opens = trace.lines().filter(|line| line.contains("openat(") && line.contains(FIRST));
@@ -164,10 +173,7 @@ fn each_step_is_safe_before_the_next_one() {
 
 #[test]
 fn a_repair_that_is_killed_at_any_step_leaves_each_segment_under_its_name() {
-    if !can_trace() {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
+    let Some((directory, _)) = traced_directory() else { return };
     let whole = directory.path().join("whole");
     let acklog = env!("CARGO_BIN_EXE_acklog");
     let (mut node, _) = master(&["--data-dir", whole.to_str().unwrap(), "--segment-bytes", "4096"]);
@@ -210,11 +216,7 @@ fn a_repair_that_is_killed_at_any_step_leaves_each_segment_under_its_name() {
 
 #[test]
 fn a_reset_moves_the_manifest_last_and_makes_both_folders_safe() {
-    if !can_trace() {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().canonicalize().unwrap();
+    let Some((_directory, root)) = traced_directory() else { return };
     let (trace, data) = (root.join("trace"), root.join("data"));
     let (_master, comm) = master(&[]);
     let mut bonnie = secondary("bonnie", comm, &["--data-dir", data.to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! The person's tool against real nodes.
+//! The tool `acklog` against real nodes.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -78,7 +78,7 @@ fn bench_sends_what_is_due_alone_or_in_batches_and_tells_what_it_measured() {
     let refused = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stdout).contains("  400 Bad Request: "), "{refused:?}");
-    assert!(text(&refused.stderr).starts_with("acklog: no request was answered"), "{refused:?}");
+    assert!(text(&refused.stderr).starts_with("acklog: no request succeeded: "), "{refused:?}");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_check_of_too_little_does_not_say_that_all_is_well() {
     let checked = acklog(&master, &["check", "--messages", "20", "--senders", "2"]);
     assert_eq!(checked.status.code(), Some(1), "{checked:?}");
     let told = text(&checked.stdout);
-    assert!(told.ends_with("\nno violation, in too little to judge by\n"), "{told}");
+    assert!(told.ends_with("\nno violation, but too few answers to judge by\n"), "{told}");
 }
 
 #[test]
@@ -122,7 +122,8 @@ fn a_port_in_use_ends_a_node_with_1_and_one_line() {
     assert!(errors.contains(&format!("127.0.0.1:{port}")), "{errors}");
 }
 
-/// Starts `acklog up` on free ports with these flags, and waits until the master and two secondaries are ready.
+/// Starts `acklog up` on free ports with these flags, and waits until the master and two
+/// secondaries are ready.
 fn up(flags: &[&str]) -> (Process, Vec<std::net::SocketAddr>) {
     let args = [&["up", "--http-port", "0", "--comm-port", "0"], flags].concat();
     let up = Process::start(env!("CARGO_BIN_EXE_acklog"), &args);
@@ -164,7 +165,7 @@ fn up_shows_the_life_of_a_message_on_each_node() {
             (node.trim_end() == name && rest.contains(event)).then_some(())
         });
     }
-    // The time since `up` began, the level, the event: the name stands before the line.
+    // The time since `up` began, the level, the event: the name comes before the line.
     let ready = up.log.find("ready", |line| line.contains("ready end=0").then(|| line.to_owned()));
     let words: Vec<_> = ready.split_whitespace().collect();
     assert!(words[2].parse::<f64>().unwrap() < 60.0 && words[3] == "INFO", "{ready}");
@@ -233,7 +234,7 @@ fn a_node_that_cannot_start_ends_also_where_standard_error_takes_nothing() {
     let (_unread, mut full) = std::io::pipe().unwrap();
     fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
     while full.write(&[0; 4096]).is_ok() {}
-    // From here on, whoever writes to it waits.
+    // From here on every writer waits.
     fcntl_setfl(&full, OFlags::empty()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_master-node"));
     let child = RefCell::new(command.arg("--nope").env_clear().stderr(full).spawn().unwrap());
@@ -252,6 +253,6 @@ fn what_was_done_and_cannot_be_told_is_done() {
     let backup = command.args(["log", "backup"]).args([&dir, &target]).stdout(full).env_clear();
     let done = backup.output().unwrap();
     assert_eq!(done.status.code(), Some(0));
-    assert!(text(&done.stderr).contains("it is done, but cannot be told"));
+    assert!(text(&done.stderr).contains("done, but the output cannot be written"));
     assert!(target.join("manifest").exists());
 }

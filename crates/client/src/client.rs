@@ -15,7 +15,7 @@ use crate::error::{Cause, Error};
 use crate::messages::Messages;
 use crate::node::CallError;
 use crate::nodes::{NodesClient, NodesError};
-use crate::retry::{Backoff, Failure, combined};
+use crate::retry::{Failure, RetryPauses, combined};
 
 /// How long a request may take, all its attempts together, where nothing else is asked for.
 /// Shorter: a restart of the master is told as an error. Longer: a program learns late that a
@@ -191,7 +191,7 @@ impl<D: Dial> Client<D> {
         attempt: impl Fn(Duration) -> (String, Bytes),
     ) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.deadline;
-        let mut backoff = Backoff::new();
+        let mut backoff = RetryPauses::new();
         let mut error = Error { cause: Cause::NoTime, outcome: Outcome::Refused };
         loop {
             if is_of_master && !self.is_master_found {

@@ -11,7 +11,7 @@ use crate::error::{Cause, Error};
 use crate::lines::{LineTooLong, Lines};
 use crate::node::CallError;
 use crate::nodes::{NodesClient, NodesError};
-use crate::retry::{Backoff, Failure};
+use crate::retry::{Failure, RetryPauses};
 
 /// Messages that are asked for at once. Fewer: more requests. More: the client holds them all.
 const PAGE_MESSAGES: u64 = 1000;
@@ -56,7 +56,7 @@ impl<'a, D: Dial> Messages<'a, D> {
     /// Fetches the next page, and tries again until the deadline.
     async fn fetch(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + self.deadline;
-        let mut backoff = Backoff::new();
+        let mut backoff = RetryPauses::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let failure = match timeout(left, self.try_page()).await {

@@ -19,11 +19,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Pauses that double, each drawn between a half and the whole of its length, so that clients
 /// that failed together do not come back together.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub(crate) struct RetryPauses {
     next: Duration,
 }
 
-impl Backoff {
+impl RetryPauses {
     pub(crate) const fn new() -> Self {
         Self { next: PAUSE_FIRST }
     }
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_limit_and_are_drawn() {
-        let mut backoff = Backoff::new();
+        let mut backoff = RetryPauses::new();
         let pauses: Vec<_> = (0..12).map(|_| backoff.pause()).collect();
         assert!(pauses[0] >= PAUSE_FIRST / 2 && pauses[0] <= PAUSE_FIRST);
         assert!(pauses[11] >= PAUSE_MAX / 2 && pauses[11] <= PAUSE_MAX);

@@ -8,7 +8,7 @@ use acklog_types::{
 };
 use bytes::Bytes;
 
-use super::Page;
+use super::PageRead;
 
 /// Capacity of a chunk, in bytes, unless a single run needs more. Larger: fewer allocations, but
 /// the unused rest of the last one counts towards the node's size. Smaller than a run: runs are cut
@@ -91,13 +91,13 @@ impl Offsets {
     }
 
     /// Copies a page from `bytes`, the chunk's memory.
-    fn page(&self, bytes: &[u8], from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+    fn page(&self, bytes: &[u8], from: LogEnd, until: LogEnd, max_bytes: usize) -> PageRead {
         let (range, size) = self.part_from(from, until, max_bytes);
         if size > max_bytes {
-            return Page::Longer(size);
+            return PageRead::Longer(size);
         }
         let bytes = bytes.get(self.bytes_of(range)).expect("offsets inside");
-        Page::Records(Records::trusted(range, Bytes::copy_from_slice(bytes)))
+        PageRead::Records(Records::trusted(range, Bytes::copy_from_slice(bytes)))
     }
 
     /// As [`run_from`](Self::run_from), but `max_bytes` can cut a batch.
@@ -223,7 +223,7 @@ impl ActiveChunk {
     }
 
     /// Copies a page of the records from `from` on.
-    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> PageRead {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
 
@@ -272,14 +272,14 @@ impl SealedChunk {
     }
 
     /// Copies a page of the records from `from` on, so that the chunk's memory can be reused.
-    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+    pub(super) fn page(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> PageRead {
         self.offsets.page(&self.bytes, from, until, max_bytes)
     }
 
     /// Returns a page as a slice of the chunk, even if its only record is larger than the limit.
-    pub(super) fn page_shared(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Page {
+    pub(super) fn page_shared(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> PageRead {
         let (range, _) = self.offsets.part_from(from, until, max_bytes);
-        Page::Records(Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range))))
+        PageRead::Records(Records::trusted(range, self.bytes.slice(self.offsets.bytes_of(range))))
     }
 
     /// Returns a run as a slice of the chunk, without a copy.

@@ -64,7 +64,7 @@ pub use freezing::FreezingDisk;
 pub use open::open_on;
 pub use open::{Background, open};
 pub use opened::{Opened, in_memory};
-pub use reader::{LogReader, Page, PageCursor, ReadError};
+pub use reader::{LogReader, PageCursor, PageRead, ReadError};
 pub use reset::{Moved, ResetError, reset};
 #[cfg(any(test, feature = "sim-disk"))]
 pub use sim_disk::{DiskCounts, SimDisk};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use acklog_threads::{NoThread, WorkHandle};
-use acklog_types::{Damage, DiskFault, IdRange, LogEnd, MessageId, NodeName, Records, Run};
+use acklog_types::{Damage, DiskFault, IdRange, LogEnd, MessageId, NodeName, Records};
 use bytes::BytesMut;
 use thiserror::Error;
 
@@ -45,7 +45,7 @@ impl From<NoThread> for ReadError {
 
 /// The result of a read of bounded length.
 #[derive(Debug)]
-pub enum Page {
+pub enum PageRead {
     /// Records. They may end inside a batch, unless whole batches were asked for.
     Records(Records),
     /// The next record or, if whole batches were asked for, the next batch has this many bytes,
@@ -140,7 +140,7 @@ impl LogReader {
         until: LogEnd,
         max_bytes: usize,
         cursor: &mut PageCursor,
-    ) -> Result<Page, ReadError> {
+    ) -> Result<PageRead, ReadError> {
         let until = until.min(self.durable_end());
         match self.page_in_memory(from, until, max_bytes) {
             Some(page) => Ok(page),
@@ -149,11 +149,16 @@ impl LogReader {
     }
 
     /// As [`read_page`](Self::read_page), but only from memory; none if that takes a file.
-    pub fn page_in_memory(&self, from: LogEnd, until: LogEnd, max_bytes: usize) -> Option<Page> {
+    pub fn page_in_memory(
+        &self,
+        from: LogEnd,
+        until: LogEnd,
+        max_bytes: usize,
+    ) -> Option<PageRead> {
         let until = until.min(self.durable_end());
         match from < until {
             true => self.shared.page_recent(from, until, max_bytes),
-            false => Some(Page::Records(Records::empty(from))),
+            false => Some(PageRead::Records(Records::empty(from))),
         }
     }
 

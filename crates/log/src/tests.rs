@@ -1,6 +1,6 @@
 //! The log as its callers see it.
 
-use acklog_types::{Batch, IdRange, LogEnd, LogId, LogView, MessageId, Run};
+use acklog_types::{Batch, IdRange, LogEnd, LogId, LogView, MessageId};
 
 use super::*;
 

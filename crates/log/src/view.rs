@@ -1,10 +1,10 @@
 //! What the protocol asks its node's log: sizes of runs, and whether another node's log is the
 //! same.
 
-use acklog_types::{Checksum, IdRange, LogEnd, Records, Run, RunningChecksum};
+use acklog_types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 use acklog_types::{LogView, UnreadBatch, Unreadable};
 
-use super::{LogReader, Page, ReadError};
+use super::{LogReader, PageRead, ReadError};
 
 /// Bytes of records that are read at once while computing a checksum backwards. More: more memory.
 /// Fewer: more calls.
@@ -37,10 +37,10 @@ impl LogReader {
         until: LogEnd,
         max_bytes: usize,
         longest_batch: usize,
-    ) -> Result<Page, ReadError> {
+    ) -> Result<PageRead, ReadError> {
         let until = until.min(self.durable_end());
         match self.read_in_memory(from, until, max_bytes) {
-            Some(records) => Ok(Page::Records(records)),
+            Some(records) => Ok(PageRead::Records(records)),
             None => {
                 self.on_disk(|segments| segments.read_run(from, until, max_bytes, longest_batch))
             }

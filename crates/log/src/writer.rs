@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use acklog_types::{
-    Batch, IdempotencyKey, LogEnd, LogId, Losses, MessageId, NodeName, Records, Run, record_bytes,
+    Batch, IdempotencyKey, LogEnd, LogId, Losses, MessageId, NodeName, Records, record_bytes,
 };
 
 use super::LogReader;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use acklog_types::{
     BATCH_BYTES_MAX, Checksum, IdRange, InstanceId, LogEnd, LogId, NameError, NodeName,
-    RECORD_BYTES_MAX, RecordError, Records, RequestId, Run,
+    RECORD_BYTES_MAX, RecordError, Records, RequestId,
 };
 use bincode::{Decode, Encode};
 use bytes::{Buf, Bytes};

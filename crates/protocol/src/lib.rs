@@ -19,7 +19,7 @@
 //!
 //! # What holds
 //! - *Order.* The master gives ids; a secondary appends only what continues its log and holds the rest in a
-//!   [gap buffer](gap_buffer). What a node shows is a prefix of the master's log.
+//!   [gap buffer](GapBuffer). What a node shows is a prefix of the master's log.
 //! - *Exactly once.* A message's id is its place in the log. What is there already is not appended again.
 //! - *Acks are positions.* A secondary tells its contiguous end; everything before it is acked. An answer to a resent or
 //!   timed-out request says no less than one in time, and a duplicate counts nothing twice. No ack is by request.
@@ -43,9 +43,7 @@ mod backoff;
 mod delayed;
 mod faults;
 pub mod frame;
-pub mod gap_buffer;
 mod health;
-mod idempotency;
 mod in_flight;
 mod line;
 mod machine;
@@ -57,24 +55,23 @@ mod repair;
 mod secondary;
 mod status;
 mod unflushed;
-mod write_concern;
 
 use std::time::Duration;
 
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
-pub use idempotency::FirstUse;
 pub use line::{LONG_FRAME_BYTES, LineView};
 pub use machine::{Effect, Input, Machine};
 pub use master::{
-    HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
+    FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
     STRANGERS_MAX,
 };
 pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refusal, Wait};
 pub use own_time::OwnTime;
 pub use progress::ReadOrder;
 pub use secondary::{
-    FollowerEffect, FollowerInput, HELD_BYTES_MAX, RestoredSecondary, Secondary, SecondaryOptions,
+    FollowerEffect, FollowerInput, GapBuffer, HELD_BYTES_MAX, RestoredSecondary, Secondary,
+    SecondaryOptions,
 };
 pub use status::{
     DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,

@@ -1,7 +1,8 @@
-//! Per secondary: what it acked, what it was sent, and what it is sent next.
+//! Progress of one secondary: what it acked, what it was sent, and what it is sent next.
 //!
-//! Positions, from the oldest message on: `acked_end <= sent_end <= durable_end`. What lies between the first two was
-//! sent at least once and is either in flight, answered but above a gap, or `missing`: to be sent again.
+//! Positions, from the oldest message on: `acked_end <= sent_end <= durable_end`. What lies between
+//! the first two was sent at least once and is either in flight, answered but above a gap, or
+//! `missing`: to be sent again.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,48 +14,51 @@ use rand_chacha::ChaCha8Rng;
 use super::backoff::Retry;
 use super::frame::RUN_BYTES_MAX;
 
-/// Most runs in flight to one secondary. More would not fill the line better, and a peer that hangs would be resent
-/// more when it comes back.
+/// Most runs in flight to one secondary. Fewer: the line idles between a run and its answer. More:
+/// the line is not filled better, and a peer that hangs is sent more again when it resumes.
 pub(super) const RUNS_IN_FLIGHT_MAX: usize = 8;
 
-/// Most bytes sent and not acked to one secondary, unless it is a single run: several runs of the largest size, and
-/// well below what a secondary holds above a gap.
+/// Most bytes sent and not acked to one secondary, unless it is a single run: several runs of the
+/// largest size, and well below what a secondary holds above a gap. Less: a fast line idles. More:
+/// a slow one is overloaded, and a gap fills the secondary's buffer.
 pub(super) const WINDOW_BYTES_MAX: usize = 8 * RUN_BYTES_MAX;
 
-/// The window does not shrink below this, in bytes: a line so slow that not even this gets through within a request's
-/// time limit still gets through late.
+/// Least size of the window, in bytes: a line so slow that not even this gets through within a
+/// request's time limit still gets through late. Less: such a line carries more heads than records.
+/// More: it is overloaded for good.
 const WINDOW_BYTES_MIN: usize = 16 * 1024;
 
-/// First pause after a failed request. Shorter would be a hot loop on refusal, longer would be felt by a sender whose
-/// message met one lost frame.
+/// First backoff after a failed request. Shorter: a hot loop on refusal. Longer: felt by a client
+/// whose message met one lost frame.
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
 
 /// A run to be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct RunPlan {
     /// Its messages.
     pub(super) range: IdRange,
-    /// Size of their records.
+    /// Size of their records, in bytes.
     pub(super) bytes: usize,
     /// Whether these messages were sent before.
     pub(super) is_retry: bool,
 }
 
-/// What to do next for a secondary.
+/// The next thing to do for a secondary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextRun {
     /// Send a run. It counts as in flight.
-    Run(Plan),
-    /// Read a run that is not in memory, and tell [`Progress::note_read`] how that went.
+    Run(RunPlan),
+    /// Read a run that is not in memory, and report the result by [`Progress::note_read`] or
+    /// [`Progress::note_unreadable`].
     Read(ReadOrder),
 }
 
 /// A run to be read: as long as the limits allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOrder {
-    /// Where it begins. There is something.
+    /// Position of its first message. There is one.
     pub from: LogEnd,
-    /// Where it ends at the latest.
+    /// End that it does not go beyond.
     pub until: LogEnd,
     /// Most bytes that it has, unless it is a single record or batch.
     pub max_bytes: usize,
@@ -65,14 +69,23 @@ pub struct ReadOrder {
 pub(super) struct SentRun {
     /// Its messages.
     pub(super) range: IdRange,
-    /// Size of their records.
+    /// Size of their records, in bytes.
     pub(super) bytes: usize,
 }
 
-/// What one secondary acked and what it is sent.
+/// The way in which a request that carried a run failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SendFailure {
+    /// It was not answered in time: the line may be too slow for the window.
+    TimedOut,
+    /// It was answered with an error.
+    Answered,
+}
+
+/// The progress of one secondary.
 ///
-/// The window works as in TCP: it halves when a request times out and grows by what is acked, so that a slow line is
-/// used one small run at a time instead of being drowned.
+/// The window works as in TCP: it halves when a request times out and grows by what is acked
+/// (AIMD), so that a slow line is used one small run at a time instead of being overloaded.
 #[derive(Debug)]
 pub(super) struct Progress {
     acked_end: LogEnd,
@@ -91,7 +104,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A secondary that has everything before `acked_end`; its retry pauses end at `pause_max`.
+    /// Creates the progress of a secondary that has everything before `acked_end`; its backoff is
+    /// capped at `pause_max`.
     pub(super) fn new(acked_end: LogEnd, pause_max: Duration) -> Self {
         Self {
             acked_end,
@@ -107,17 +121,17 @@ impl Progress {
         }
     }
 
-    /// The end of what the secondary acked.
+    /// Returns the end of what the secondary acked.
     pub(super) fn acked_end(&self) -> LogEnd {
         self.acked_end
     }
 
-    /// Number of runs that wait for an answer.
+    /// Returns how many runs wait for an answer.
     pub(super) fn runs_in_flight(&self) -> usize {
         self.runs_in_flight
     }
 
-    /// The secondary says that it has everything before `end`. Returns whether that is news.
+    /// Takes in that the secondary has everything before `end`. Returns whether that is news.
     pub(super) fn ack(&mut self, end: LogEnd) -> bool {
         if end <= self.acked_end {
             return false;
@@ -139,13 +153,14 @@ impl Progress {
         true
     }
 
-    /// Ends a pause: the secondary was heard from again.
+    /// Ends the backoff: the secondary was heard from again.
     pub(super) fn resume(&mut self) {
         self.retry.reset();
     }
 
-    /// The next run to send, if one may be sent now and fewer than `runs_max` are in flight. The caller sends it: it
-    /// counts as in flight from here on. Where it is not in memory, it is to be read first.
+    /// Returns the next run to send, if one may be sent now and fewer than `runs_max` are in
+    /// flight. The caller sends it: it counts as in flight from here on. A run that is not in
+    /// memory is to be read first.
     #[must_use]
     pub(super) fn next_run(
         &mut self,
@@ -153,7 +168,7 @@ impl Progress {
         log: &impl LogView,
         durable_end: LogEnd,
         runs_max: usize,
-    ) -> Option<Next> {
+    ) -> Option<NextRun> {
         self.retry.wake(now);
         if self.retry.retry_at().is_some() {
             return None;
@@ -167,14 +182,14 @@ impl Progress {
             Some(&range) => self.plan_retry(log, range)?,
             None => self.plan_new(log, durable_end)?,
         };
-        if let Next::Run(plan) = next {
+        if let NextRun::Run(plan) = next {
             self.runs_in_flight += 1;
             self.bytes_in_flight += plan.bytes;
         }
         Some(next)
     }
 
-    /// The run that begins at `order.from`: in memory, or read before.
+    /// Returns the run that begins at `order.from`, if it is in memory or was read before.
     fn find_run(&self, log: &impl LogView, order: ReadOrder) -> Option<(IdRange, usize)> {
         let ReadOrder { from, until, max_bytes } = order;
         log.run_from(from, until, max_bytes).or_else(|| {
@@ -188,16 +203,16 @@ impl Progress {
         self.read = Some(SentRun { range, bytes });
     }
 
-    /// Notes that a run could not be read. It is tried again after a pause.
+    /// Notes that a run could not be read. It is tried again after a backoff.
     pub(super) fn note_unreadable(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
         self.retry.restart(now, rng);
     }
 
-    fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<Next> {
+    fn plan_retry(&mut self, log: &impl LogView, missing: IdRange) -> Option<NextRun> {
         let max_bytes = RUN_BYTES_MAX.min(self.window_bytes);
         let order = ReadOrder { from: missing.start(), until: missing.end(), max_bytes };
         let Some((range, bytes)) = self.find_run(log, order) else {
-            return Some(Next::Read(order));
+            return Some(NextRun::Read(order));
         };
         assert!(!range.is_empty(), "{missing} was sent, so it is durable");
         if self.runs_in_flight > 0 && self.bytes_in_flight + bytes > self.window_bytes {
@@ -209,10 +224,10 @@ impl Progress {
         } else if let Some(first) = self.missing.first_mut() {
             *first = rest;
         }
-        Some(Next::Run(Plan { range, bytes, is_retry: true }))
+        Some(NextRun::Run(RunPlan { range, bytes, is_retry: true }))
     }
 
-    fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<Next> {
+    fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<NextRun> {
         if self.sent_end >= durable_end {
             return None;
         }
@@ -220,9 +235,10 @@ impl Progress {
         let max_bytes = RUN_BYTES_MAX.min(room);
         let order = ReadOrder { from: self.sent_end, until: durable_end, max_bytes };
         let Some((range, bytes)) = self.find_run(log, order) else {
-            // A file is read in runs of full size, and not in the small pieces for which acks make room.
+            // A file is read in runs of full size, and not in the small pieces for which acks make
+            // room.
             let is_full = max_bytes == RUN_BYTES_MAX || self.unacked.is_empty();
-            return is_full.then_some(Next::Read(order));
+            return is_full.then_some(NextRun::Read(order));
         };
         if range.is_empty() || (bytes > room && !self.unacked.is_empty()) {
             return None;
@@ -230,24 +246,25 @@ impl Progress {
         self.sent_end = range.end();
         self.unacked.push_back(SentRun { range, bytes });
         self.unacked_bytes += bytes;
-        Some(Next::Run(Plan { range, bytes, is_retry: false }))
+        Some(NextRun::Run(RunPlan { range, bytes, is_retry: false }))
     }
 
-    /// A run was answered: the secondary has it, in its log or above a gap. Call after [`ack`](Self::ack).
+    /// Takes in that a run was answered: the secondary has it, in its log or above a gap. Call
+    /// after [`ack`](Self::ack).
     pub(super) fn settle(&mut self, now: Instant, run: SentRun, rng: &mut ChaCha8Rng) {
         self.take_off(run);
         self.restart_if_stuck(now, rng);
     }
 
-    /// A run's request timed out (`timed_out`) or was answered with an error. It is sent again after a pause.
+    /// Takes in that a run failed. It is sent again after a backoff.
     pub(super) fn fail(
         &mut self,
         now: Instant,
         run: SentRun,
-        timed_out: bool,
+        failure: SendFailure,
         rng: &mut ChaCha8Rng,
     ) {
-        if timed_out {
+        if failure == SendFailure::TimedOut {
             self.window_bytes = (self.window_bytes / 2).max(WINDOW_BYTES_MIN);
         }
         if self.lose(run) {
@@ -256,15 +273,16 @@ impl Progress {
         self.restart_if_stuck(now, rng);
     }
 
-    /// A run is no longer waited for, and is sent again next. Returns whether something of it is still missing.
+    /// Takes in that a run is no longer waited for: it is sent again next. Returns whether
+    /// something of it is still missing.
     pub(super) fn lose(&mut self, run: SentRun) -> bool {
         self.take_off(run);
         let range = run.range.from(self.acked_end);
         if !range.is_empty() {
             let at = self.missing.partition_point(|other| other.start() < range.start());
             self.missing.insert(at, range);
-            // Lost one by one, sent again as one: small runs that fail again and again must not take all the places
-            // of those under way.
+            // Lost one by one, sent again as one: small runs that fail again and again must not
+            // take all the places of those in flight.
             self.missing.dedup_by(|next, before| {
                 let follows = before.end() == next.start();
                 if follows {
@@ -276,8 +294,8 @@ impl Progress {
         !range.is_empty()
     }
 
-    /// Nothing is under way and nothing is known to be missing, and still the secondary has not all that was sent:
-    /// what it held above a gap is gone. Sending starts again from what it has.
+    /// Starts again from the acked end where nothing is in flight, nothing is known to be missing,
+    /// and still the secondary has not all that was sent: what it held above a gap is gone.
     fn restart_if_stuck(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
         if self.restart_from_acked() {
             self.retry.restart(now, rng);
@@ -298,7 +316,7 @@ impl Progress {
         self.bytes_in_flight -= run.bytes;
     }
 
-    /// When a pause ends that keeps something from being sent.
+    /// Returns when a backoff ends that keeps something from being sent.
     pub(super) fn next_wakeup(&self, durable_end: LogEnd) -> Option<Instant> {
         let has_work = !self.missing.is_empty() || self.sent_end < durable_end;
         self.retry.retry_at().filter(|_| has_work)

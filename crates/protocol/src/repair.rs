@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{Damage, DiskFault, IdRange, Records, Run};
+use acklog_types::{Damage, DiskFault, IdRange, Records};
 use rand_chacha::ChaCha8Rng;
 
 use super::backoff::Retry;

@@ -1,4 +1,4 @@
-//! What was appended to a log and is not durable yet, in bytes.
+//! The bytes that were appended to a log and are not durable yet.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use acklog_types::LogEnd;
 /// Counts the bytes that wait for the disk.
 #[derive(Debug, Default)]
 pub(super) struct Unflushed {
-    /// Where each run or batch ends, and its size.
+    /// The end of each run or batch, and its size in bytes.
     runs: VecDeque<(LogEnd, usize)>,
     bytes: usize,
 }

@@ -8,19 +8,19 @@ use acklog_log::{LogReader, ReadError};
 use acklog_protocol::{Outcome, Receipt};
 use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, WaiterId};
 
-/// Tells the judge what happens in a cluster. Each method panics, with the facts, when something
-/// that must hold does not.
+/// Reports to the judge what happens in a cluster. Each method panics, with the facts, when
+/// something that must hold does not.
 #[derive(Debug, Default)]
 pub struct Checker {
-    /// The log that the master has now.
+    /// Identity of the log that the master has now.
     log: Option<LogId>,
-    /// What happened to each log that there ever was.
+    /// History of each log that there ever was.
     histories: BTreeMap<LogId, History>,
-    /// The nodes' numbers in each history.
+    /// Number of each node in the histories.
     nodes: BTreeMap<NodeName, usize>,
-    /// How many keyed messages the master remembers.
+    /// Number of keyed messages that the master remembers.
     window: usize,
-    /// Answers so far.
+    /// Number of responses so far.
     released: usize,
     /// Whether nodes may have messages that they cannot read.
     reads_may_fail: bool,
@@ -28,28 +28,18 @@ pub struct Checker {
     is_put_back: bool,
 }
 
-/// What a sender asked for; of a batch, the first message.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sent {
-    pub(super) id: MessageId,
-    /// How many nodes must have it: what was asked for, as a number when it was taken.
-    pub(super) wanted: u16,
-    pub(super) since: Duration,
-    pub(super) timeout: Option<Duration>,
-}
-
 impl Checker {
-    /// Watches a cluster whose master remembers the last `window` keyed messages.
+    /// Creates a checker of a cluster whose master remembers the last `window` keyed messages.
     pub(super) fn new(window: usize) -> Self {
         Self { window, ..Self::default() }
     }
 
-    /// The history of the log that the master has now.
+    /// Returns the history of the log that the master has now.
     fn now(&self) -> Option<&History> {
         self.histories.get(&self.log?)
     }
 
-    /// Lets the master's log go on, and judges.
+    /// Applies an event to the history of the master's log, and judges.
     fn go_on(&mut self, event: impl FnOnce(&mut History)) {
         let history = self.log.and_then(|log| self.histories.get_mut(&log));
         let history = history.expect("a master runs");
@@ -57,7 +47,7 @@ impl Checker {
         holds(history);
     }
 
-    /// Lets something happen in the histories of all logs, and judges.
+    /// Applies an event to the histories of all logs, and judges.
     fn go_on_everywhere(&mut self, mut event: impl FnMut(&mut History)) {
         for history in self.histories.values_mut() {
             event(history);
@@ -65,7 +55,7 @@ impl Checker {
         }
     }
 
-    /// The number of a node, which is new or not.
+    /// Returns the number of a node. Adds the node if it is new.
     fn number(&mut self, name: &NodeName) -> usize {
         if let Some(number) = self.nodes.get(name) {
             return *number;
@@ -76,33 +66,31 @@ impl Checker {
         number
     }
 
-    /// A batch got its ids, perhaps under a key.
+    /// Notes that a batch got its ids, perhaps under a key, and that its client waits.
     pub(super) fn accepted(
         &mut self,
         waiter: WaiterId,
-        sent: Sent,
+        wait: AckWait,
         batch: &Batch,
         key: Option<&IdempotencyKey>,
     ) {
         self.go_on(|history| {
-            history.taken(batch, sent.id.get(), key.map(IdempotencyKey::as_str));
+            history.taken(batch, wait.id, key.map(IdempotencyKey::as_str));
         });
-        self.joined(waiter, sent);
+        self.joined(waiter, wait);
     }
 
-    /// A sender waits for a message that got its id before.
-    pub(super) fn joined(&mut self, waiter: WaiterId, sent: Sent) {
-        let Sent { id, wanted, since, timeout } = sent;
-        let wait = AckWait { id: id.get(), nodes: wanted.into(), timeout, since };
+    /// Notes that a client waits for a message that got its id before.
+    pub(super) fn joined(&mut self, waiter: WaiterId, wait: AckWait) {
         self.go_on(|history| history.begins_to_wait(waiter, wait));
     }
 
-    /// A sender gave up.
+    /// Notes that a client hung up.
     pub(super) fn canceled(&mut self, waiter: WaiterId) {
         self.go_on(|history| history.gave_up(waiter));
     }
 
-    /// A sender was answered. What liars told is not known, and they do not count.
+    /// Judges the response to a client. Acks of liars are not known, and do not count.
     pub(super) fn released(
         &mut self,
         now: Duration,
@@ -111,17 +99,17 @@ impl Checker {
         is_liar: impl Fn(&str) -> bool,
     ) {
         self.released += 1;
-        let outcome = told(outcome);
+        let outcome = judged(outcome);
         self.go_on(|history| history.released(now, waiter, &outcome, &is_liar));
     }
 
-    /// Judges whether the master keeps anybody waiting.
+    /// Judges whether the master keeps a client waiting without a reason.
     pub(super) fn judge_waits(&mut self, moment: &MasterMoment<'_>) {
         self.go_on(|history| history.judge_waits(moment));
     }
 
-    /// Looks at what a node shows, as far as it is new. `as_name` is the name under which the node
-    /// registers.
+    /// Judges the messages that a node shows and did not show before. `as_name` is the name under
+    /// which the node registers.
     pub(super) fn look_at(
         &mut self,
         name: &NodeName,
@@ -142,7 +130,7 @@ impl Checker {
             loop {
                 let records = match log.read(at, end, usize::MAX) {
                     Ok(records) => records,
-                    // Its disk lacks something for the moment: compared when it can be read.
+                    // The disk fails for the moment: compared when it can be read.
                     Err(ReadError::Passing { .. }) => break,
                     Err(_) if self.reads_may_fail => break,
                     Err(error) => {
@@ -164,39 +152,40 @@ impl Checker {
         holds(history);
     }
 
-    /// From now on whatever a node shows is read anew, and can be read.
+    /// Compares everything that nodes show once more, at the next look. From here on all of it can
+    /// be read.
     pub(super) fn begin_again(&mut self) {
         let nodes = self.nodes.len();
         self.go_on_everywhere(|history| (0..nodes).for_each(|node| history.look_anew(node)));
         self.reads_may_fail = false;
     }
 
-    /// The master's disk was put back to what it was before: it shows less than it did.
+    /// Notes that the master's disk was put back to an older copy: it shows less than before.
     pub(super) fn put_back(&mut self, master: &NodeName) {
         self.started_empty(master);
         self.is_put_back = true;
     }
 
-    /// A node starts with an empty log.
+    /// Notes that a node starts with an empty log.
     pub(super) fn started_empty(&mut self, name: &NodeName) {
         let node = self.number(name);
         self.go_on_everywhere(|history| history.look_anew(node));
     }
 
-    /// A node comes back with what is on its disk.
+    /// Notes that a node starts with the messages before `end` on its disk.
     pub(super) fn came_back(&mut self, name: &NodeName, end: LogEnd) {
         let node = self.number(name);
         self.go_on_everywhere(|history| history.came_back(node, end.get()));
     }
 
-    /// From now on a node's disk may be damaged: what cannot be read is compared when it is
-    /// repaired.
+    /// Notes that from here on a node's disk may be damaged: what cannot be read is compared when
+    /// it is repaired.
     pub(super) fn let_reads_fail(&mut self) {
         self.reads_may_fail = true;
     }
 
-    /// The master starts with this log, of which it has the messages before `end`. What it had
-    /// taken and not promised may be gone: those ids are given again.
+    /// Notes that the master starts with this log, of which it has the messages before `end`.
+    /// Messages that it had taken and not acknowledged may be gone: their ids are given again.
     pub(super) fn master_started(&mut self, master: &NodeName, log: LogId, end: LogEnd) {
         let node = self.number(master);
         self.log = Some(log);
@@ -209,43 +198,43 @@ impl Checker {
         });
     }
 
-    /// Number of messages accepted in this log.
+    /// Returns the number of messages accepted in this log.
     pub fn accepted_count(&self) -> u64 {
         self.now().map_or(0, History::given_end)
     }
 
-    /// Number of senders that were answered.
+    /// Returns the number of clients that got a response.
     pub fn released_count(&self) -> usize {
         self.released
     }
 
-    /// Whether a sender waits for a number of nodes that is `nodes` at most.
+    /// Returns whether a client waits for at most `nodes` nodes.
     pub(super) fn waits_for_at_most(&self, nodes: u16) -> bool {
         self.waits().any(|wait| wait.nodes <= nodes.into())
     }
 
-    /// The senders that wait.
+    /// Returns what the waiting clients wait for.
     fn waits(&self) -> impl Iterator<Item = &AckWait> {
         self.now().into_iter().flat_map(History::waits)
     }
 
-    /// Number of senders that wait for more nodes than the master.
+    /// Returns the number of clients that wait for more nodes than the master.
     pub(super) fn waiting_for_secondaries(&self) -> usize {
         self.waits().filter(|wait| wait.nodes > 1).count()
     }
 
-    /// The message that has this key, if it is one of those that the master remembers.
+    /// Returns the message that has this key, if the master remembers it.
     pub(super) fn message_of(&self, key: &IdempotencyKey) -> Option<MessageId> {
         self.now()?.message_of(key.as_str()).map(MessageId::new)
     }
 
-    /// Senders without an answer.
+    /// Returns the number of clients that wait for a response.
     pub fn waiting_count(&self) -> usize {
         self.waits().count()
     }
 }
 
-/// The history of a log that begins, in a cluster of these nodes.
+/// Creates the history of a log that begins, in a cluster of these nodes.
 fn new_history(nodes: &BTreeMap<NodeName, usize>, window: usize) -> History {
     let mut history = History::from_inside(window);
     let mut names: Vec<_> = nodes.iter().collect();
@@ -262,8 +251,8 @@ fn holds(history: &History) {
     }
 }
 
-/// What an outcome tells a sender.
-fn told(outcome: &Outcome) -> AppendOutcome {
+/// Converts an outcome to what the judge knows of a response.
+fn judged(outcome: &Outcome) -> AppendOutcome {
     let (receipt, timed_out) = match outcome {
         Outcome::Committed(receipt) => return AppendOutcome::Committed(receipt_of(receipt, false)),
         // It is not known whether it is stored.

@@ -1,36 +1,37 @@
-//! The simulated world and its clock.
+//! The simulated cluster and its virtual clock.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use acklog_log::LogReader;
-use acklog_log::SimDisk;
-use acklog_protocol::frame::{self, Frame, FrameKind};
-use acklog_protocol::{
-    Effect, FollowerEffect, FollowerInput, ForgetError, Input, LeaderEffect, LeaderInput, LineView,
-    Machine, MasterOptions, Outcome, ReadOrder, Refusal, STRANGERS_MAX, SecondaryOptions,
-    SecondaryPhase, SessionEnd,
-};
-use acklog_types::Unreadable;
-use acklog_types::{
-    IdRange, InstanceId, LogId, MessageId, NodeName, Records, Run, SessionId, WaiterId,
-    WriteConcern,
-};
-use bytes::{Bytes, BytesMut};
+use acklog_log::{LogReader, SimDisk};
+use acklog_protocol::{Machine, MasterOptions, STRANGERS_MAX, SecondaryOptions, SecondaryPhase};
+use acklog_types::{InstanceId, NodeName, WriteConcern};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use self::damage::Flipped;
-use super::check::{Checker, Sent};
+use super::check::Checker;
 use super::event::Event;
-use super::link::{Link, Network, Rule, RuleAction, describe};
-use super::node::{AnyNode, Found, MasterNode, SecondaryNode, Stalled};
+use super::link::{NetworkConditions, Rule, SimLink};
+use super::node::{AnyNode, Found, MasterNode, SecondaryNode};
 use super::options::ClusterOptions;
 use super::positions::Positions;
 
-/// Lines of the trace that a failure's report shows.
+/// Most lines of the trace in the report of a failure.
 const SUMMARY_LINES: usize = 60;
+
+/// Gives out numbers, from 1.
+#[derive(Debug, Default)]
+struct Counter(u64);
+
+impl Counter {
+    /// Returns the next number.
+    fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
 
 /// A simulated cluster.
 #[derive(Debug)]
@@ -39,40 +40,45 @@ pub struct Cluster {
     base: Instant,
     now: Duration,
     rng: ChaCha8Rng,
-    /// What happens to disks has draws of its own, so that a world takes the same course with disks and without.
+    /// Draws for disks, apart from the others, so that a cluster takes the same course with disks
+    /// and without.
     disk_rng: ChaCha8Rng,
-    next_number: u64,
+    /// Numbers of events, of connections, and of requests of clients. Events of the same moment
+    /// happen in the order of their numbers.
+    event_numbers: Counter,
+    link_numbers: Counter,
+    client_numbers: Counter,
     master: Option<MasterNode>,
     secondaries: BTreeMap<NodeName, SecondaryNode>,
-    /// Which life of each node this is: what its earlier lives left behind is void.
+    /// Number of starts of each node (`None`: the master). Events for an earlier start are void.
     lives: BTreeMap<Option<NodeName>, u64>,
-    /// What each node has its log on, if nodes have disks (none: the master's).
+    /// Disk of each node that has one (`None`: the master).
     disks: BTreeMap<Option<NodeName>, SimDisk>,
-    /// What the master's next start is told of the cluster's size.
+    /// Cluster size with which the master starts next.
     next_size: Option<u16>,
-    /// A copy of the master's disk.
+    /// Copy of the master's disk.
     copy: Option<SimDisk>,
-    /// The bit that was flipped last.
+    /// Bit that was flipped last.
     flipped: Option<Flipped>,
-    links: BTreeMap<u64, Link>,
+    links: BTreeMap<u64, SimLink>,
     partitioned: Vec<NodeName>,
     events: BTreeMap<(Duration, u64), Event>,
-    /// How the network treats frames; may be changed at any time.
-    pub network: Network,
+    /// Behaviour of the network; may be changed at any time.
+    pub network: NetworkConditions,
     rules: Vec<Rule>,
     checker: Checker,
     positions: Positions,
     /// Whether the master was asked to stop.
     stopping: bool,
-    /// The answers to clients, where somebody asks for them.
-    answers: Option<Vec<answers::Told>>,
+    /// Responses to clients that were not taken out yet; `None` where they are not kept.
+    answers: Option<Vec<answers::TimedOutcome>>,
     trace: String,
     print_trace: bool,
     master_name: NodeName,
 }
 
 impl Cluster {
-    /// A cluster of a master alone.
+    /// Creates a cluster of a master alone.
     pub fn new(options: ClusterOptions) -> Self {
         let mut cluster = Self {
             base: Instant::now(),
@@ -82,7 +88,9 @@ impl Cluster {
             checker: Checker::new(options.idempotency_window),
             next_size: options.cluster_size,
             options,
-            next_number: 0,
+            event_numbers: Counter::default(),
+            link_numbers: Counter::default(),
+            client_numbers: Counter::default(),
             master: None,
             secondaries: BTreeMap::new(),
             lives: BTreeMap::new(),
@@ -92,7 +100,7 @@ impl Cluster {
             links: BTreeMap::new(),
             partitioned: Vec::new(),
             events: BTreeMap::new(),
-            network: Network::default(),
+            network: NetworkConditions::default(),
             rules: Vec::new(),
             positions: Positions::default(),
             stopping: false,
@@ -105,7 +113,7 @@ impl Cluster {
         cluster
     }
 
-    /// Starts a new master with an empty log in place of the one before, which is killed and loses its disk.
+    /// Starts a new master with an empty log. Kills the one before, whose disk is lost.
     pub fn start_master(&mut self) {
         self.disks.remove(&None);
         self.boot_master();
@@ -117,7 +125,7 @@ impl Cluster {
             self.end_link(link, true);
         }
         let (log, found) = self.open_log(None);
-        // With fewer than are registered it would not start.
+        // It would not start with fewer nodes than are registered.
         let registered = found.members.len() as u16 + 1;
         self.options.cluster_size = self.next_size.map(|size| size.max(registered));
         let options = MasterOptions {
@@ -144,19 +152,19 @@ impl Cluster {
         self.note(&format!("master starts with {what}"));
     }
 
-    /// Has the master's next start told of so many nodes, where it is told how many there are. Returns whether it was
-    /// told of another number before.
+    /// Sets the cluster size with which the master starts next, if it has a fixed one. Returns
+    /// whether this size differs from the one with which it runs.
     pub fn resize(&mut self, nodes: u16) -> bool {
         self.next_size = self.next_size.map(|_| nodes);
         self.next_size != self.options.cluster_size
     }
 
-    /// Starts a secondary, with an empty log or from its disk; one of that name that runs is killed first.
+    /// Starts a secondary, with an empty log or from its disk. Kills one of that name that runs.
     pub fn start_secondary(&mut self, name: &NodeName) {
         self.start_namesake(name, name);
     }
 
-    /// Starts a secondary that registers under another node's name.
+    /// Starts a secondary that registers under the name of another node.
     pub fn start_namesake(&mut self, name: &NodeName, registers_as: &NodeName) {
         self.crash(name);
         let options = SecondaryOptions {
@@ -178,24 +186,24 @@ impl Cluster {
         self.note(&format!("{name} starts with {what}"));
     }
 
-    /// Lets a rule hold for the next frames of its kind.
+    /// Adds a rule for the next frames of a kind.
     pub fn add_rule(&mut self, rule: Rule) {
         self.rules.push(rule);
     }
 
-    /// Prints each line of the trace to standard output as it comes.
+    /// Prints each line of the trace to standard output from here on.
     pub fn print_trace(&mut self) {
         self.print_trace = true;
     }
 
-    /// Lets time pass.
+    /// Advances the clock by `time`, and carries out what is due.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step_before(end) {}
         self.now = end;
     }
 
-    /// Lets time pass until `done` or until `limit` has passed. Returns whether it got done.
+    /// Advances the clock until `done` returns true, by at most `limit`. Returns whether it did.
     pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + limit;
         while !done(self) {
@@ -207,7 +215,7 @@ impl Cluster {
         true
     }
 
-    /// Whether every node has and shows all of the master's log, and every secondary is ready.
+    /// Returns whether every node shows all of the master's log, and every secondary is ready.
     pub fn has_converged(&self) -> bool {
         let Some(master) = &self.master else { return false };
         let (log, end) = (Some(master.machine.get_ref().log_id()), self.checker.accepted_count());
@@ -220,12 +228,12 @@ impl Cluster {
         has_all(&master.log.reader) && self.secondaries.values().all(is_whole)
     }
 
-    /// Whether a sender waits for a number of nodes that is `nodes` at most.
+    /// Returns whether a client waits for at most `nodes` nodes.
     pub fn waits_for_at_most(&self, nodes: u16) -> bool {
         self.checker.waits_for_at_most(nodes)
     }
 
-    /// The nodes as they are now and the end of the trace, for a failure's report.
+    /// Returns the health of all nodes and the end of the trace, for the report of a failure.
     pub fn summary(&self) -> String {
         let mut out = String::new();
         if let Some(master) = &self.master {
@@ -242,27 +250,27 @@ impl Cluster {
         out
     }
 
-    /// The trace so far, taken out.
+    /// Takes out the trace so far.
     pub fn take_trace(&mut self) -> String {
         std::mem::take(&mut self.trace)
     }
 
-    /// The checker, with its counts.
+    /// Returns the checker, with its counts.
     pub fn checker(&self) -> &Checker {
         &self.checker
     }
 
-    /// The master.
+    /// Returns the master, if one runs.
     pub fn master(&self) -> Option<&MasterNode> {
         self.master.as_ref()
     }
 
-    /// The secondaries that run.
+    /// Returns the secondaries that run.
     pub fn secondaries(&self) -> impl Iterator<Item = (&NodeName, &SecondaryNode)> {
         self.secondaries.iter()
     }
 
-    /// A node that runs (none: the master).
+    /// Returns a node that runs (`None`: the master).
     fn node(&self, name: Option<&NodeName>) -> Option<&dyn AnyNode> {
         match name {
             None => self.master.as_ref().map(|node| node as _),
@@ -277,19 +285,14 @@ impl Cluster {
         }
     }
 
-    /// Virtual time since the start.
+    /// Returns the virtual time since the start.
     pub fn now(&self) -> Duration {
         self.now
     }
 
-    /// The instant that the nodes are told as now.
+    /// Returns the virtual time as the nodes see it.
     pub fn instant(&self) -> Instant {
         self.base + self.now
-    }
-
-    fn number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
     }
 
     fn note(&mut self, what: &str) {
@@ -302,12 +305,13 @@ impl Cluster {
     }
 
     fn schedule(&mut self, delay: Duration, event: Event) {
-        let at = (self.now + delay, self.number());
+        let at = (self.now + delay, self.event_numbers.next());
         self.events.insert(at, event);
     }
 }
 
 mod answers;
+mod clients;
 mod damage;
 mod disks;
 mod effects;
@@ -316,9 +320,8 @@ mod forgery;
 mod judge;
 mod network;
 mod run;
-mod senders;
 
-/// What a node starts with, in words.
+/// Describes in words the log that a node starts with.
 fn start_of(found: &Found) -> String {
     match found.end.get() {
         0 => "an empty log".to_owned(),

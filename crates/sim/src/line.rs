@@ -1,35 +1,36 @@
-//! One direction of a simulated connection on a slow network: frames go over it one behind the other, and in parts.
+//! One direction of a simulated connection on a slow network: frames are transferred one after the
+//! other, and in parts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use acklog_protocol::frame::{Frame, Request, Response};
 use acklog_protocol::{LONG_FRAME_BYTES, LineView};
-use acklog_types::{IdRange, LogEnd, Records, RequestId, Run};
+use acklog_types::{IdRange, LogEnd, Records, RequestId};
 
-/// A transfer that takes longer is seen in parts by whoever it goes to.
+/// Longest transfer that arrives as one. The receiver of a longer one sees a part this often.
 pub(super) const PART: Duration = Duration::from_millis(50);
 
-/// Returns how long so many bytes take at so many bytes a second.
+/// Returns the time that so many bytes take at `rate` bytes per second.
 pub(super) fn time_on_line(bytes: usize, rate: u64) -> Duration {
     Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / rate)
 }
 
-/// The frames of one direction that are not over the line yet.
+/// Frames of one direction that are not transferred yet.
 #[derive(Debug, Default)]
-pub(super) struct Line {
-    /// The bytes of all frames so far.
+pub(super) struct SimLine {
+    /// Bytes of all frames so far.
     bytes: u64,
-    /// When the last of them is over the line.
+    /// Time at which the last of them is transferred.
     free_at: Duration,
     under_way: VecDeque<Transfer>,
 }
 
 #[derive(Debug)]
 struct Transfer {
-    /// What it brings that is followed; nothing for a heartbeat or a second copy.
-    subject: Option<Subject>,
-    /// Where the frame begins in the bytes of the connection, and its length.
+    /// What the frame brings; none for a heartbeat or a second copy.
+    subject: Option<FrameSubject>,
+    /// Position of the frame in the bytes of the connection, and its length.
     start: u64,
     length: u64,
     begin: Duration,
@@ -37,13 +38,13 @@ struct Transfer {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Subject {
+pub(super) enum FrameSubject {
     Request(RequestId, IdRange),
     Page,
 }
 
-impl Subject {
-    /// Returns what a frame brings that its sender follows.
+impl FrameSubject {
+    /// Returns what a frame brings that its sender waits for.
     pub(super) fn of(frame: &Frame<Records>) -> Option<Self> {
         match frame {
             Frame::Request(_, Request::Heartbeat { .. }) => None,
@@ -62,15 +63,15 @@ impl Subject {
     }
 }
 
-impl Line {
-    /// Puts a frame on the line, at so many bytes a second, or at once behind those before it. Returns when its
-    /// transfer begins and ends.
+impl SimLine {
+    /// Puts a frame on the line, at `rate` bytes per second, or at once behind those before it.
+    /// Returns when its transfer begins and ends.
     pub(super) fn send(
         &mut self,
         now: Duration,
         bytes: usize,
         rate: Option<u64>,
-        subject: Option<Subject>,
+        subject: Option<FrameSubject>,
     ) -> (Duration, Duration) {
         self.under_way.retain(|transfer| transfer.end > now);
         let length = bytes as u64;
@@ -88,7 +89,7 @@ impl Line {
         self.under_way.iter().filter(move |transfer| transfer.end > now)
     }
 
-    /// Returns the line as the frames' sender sees it.
+    /// Returns the line as the sender of the frames sees it.
     pub(super) fn look(&self, now: Duration) -> LineView {
         let first = self.left(now).next();
         let over = |transfer: &Transfer| {
@@ -98,23 +99,23 @@ impl Line {
             u64::try_from(part).unwrap_or(u64::MAX).min(transfer.length)
         };
         let request = |transfer: &Transfer| match transfer.subject? {
-            Subject::Request(id, _) => Some(id),
-            Subject::Page => None,
+            FrameSubject::Request(id, _) => Some(id),
+            FrameSubject::Page => None,
         };
         LineView {
             taken: first.map_or(self.bytes, |transfer| transfer.start + over(transfer)),
             is_within_frame: first.is_some_and(|transfer| over(transfer) > 0),
             request: self.left(now).filter_map(request).min(),
-            has_page: self.left(now).any(|it| matches!(it.subject, Some(Subject::Page))),
+            has_page: self.left(now).any(|it| matches!(it.subject, Some(FrameSubject::Page))),
             has_long_frame: first.is_some_and(|transfer| transfer.length > LONG_FRAME_BYTES),
         }
     }
 
-    /// Returns whether a run that is not over the line yet has messages of this one.
+    /// Returns whether a run that is not transferred yet has messages of this one.
     pub(super) fn carries(&self, now: Duration, run: IdRange) -> bool {
         let overlaps = |other: IdRange| other.start() < run.end() && run.start() < other.end();
         self.left(now).any(|transfer| match transfer.subject {
-            Some(Subject::Request(_, other)) => overlaps(other),
+            Some(FrameSubject::Request(_, other)) => overlaps(other),
             _ => false,
         })
     }
@@ -126,14 +127,14 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn run(id: u64) -> Option<Subject> {
+    fn run(id: u64) -> Option<FrameSubject> {
         let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
-        Some(Subject::Request(RequestId::new(id), range))
+        Some(FrameSubject::Request(RequestId::new(id), range))
     }
 
     #[test]
     fn frames_go_one_behind_the_other_and_are_seen_in_parts() {
-        let mut line = Line::default();
+        let mut line = SimLine::default();
         assert_eq!(line.send(SECOND, 4000, Some(2000), run(0)), (SECOND, 3 * SECOND));
         assert_eq!(line.send(SECOND, 1000, Some(1000), run(1)), (3 * SECOND, 4 * SECOND));
         let view = line.look(2 * SECOND);

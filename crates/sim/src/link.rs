@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use acklog_protocol::frame::{Frame, Request, Response};
-use acklog_types::NodeName;
+use acklog_types::{NodeName, Records};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::line::Line;
+use super::line::SimLine;
 
-/// How the network treats every frame. The shares are between 0 and 1.
+/// Behaviour of the network for every frame. The shares are between 0 and 1.
 #[derive(Clone, Copy, Debug)]
-pub struct Network {
+pub struct NetworkConditions {
     /// Shortest one-way delay.
     pub delay_min: Duration,
     /// Longest one-way delay.
@@ -22,12 +22,12 @@ pub struct Network {
     pub drop_rate: f64,
     /// Share of the frames that arrive twice.
     pub duplicate_rate: f64,
-    /// Bytes that go over each direction of a connection in a second; none: any number.
+    /// Bandwidth of each direction of a connection in bytes per second; none: unlimited.
     pub bytes_per_second: Option<u64>,
 }
 
-impl Default for Network {
-    /// A perfect link of a millisecond.
+impl Default for NetworkConditions {
+    /// Returns a network without losses and with a delay of 1 ms.
     fn default() -> Self {
         let millisecond = Duration::from_millis(1);
         Self {
@@ -41,28 +41,29 @@ impl Default for Network {
     }
 }
 
-impl Network {
-    /// One delay.
+impl NetworkConditions {
+    /// Draws a delay.
     pub(super) fn delay(&self, rng: &mut ChaCha8Rng) -> Duration {
         let micros = self.delay_min.as_micros() as u64..=self.delay_max.as_micros() as u64;
         Duration::from_micros(rng.random_range(micros))
     }
 }
 
-/// What happens to the next frames of one kind between one secondary and the master, on top of the network.
+/// A rule for the next frames of one kind between one secondary and the master, on top of the
+/// network.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The secondary.
     pub peer: NodeName,
-    /// The frame's kind, as `docs/PROTOCOL.md` names it.
+    /// Kind of the frames, as `docs/PROTOCOL.md` names it.
     pub kind: String,
-    /// For how many frames the rule holds.
+    /// Number of frames for which the rule holds.
     pub times: usize,
-    /// What happens.
+    /// Effect on each of them.
     pub action: RuleAction,
 }
 
-/// What a [`Rule`] does.
+/// Effect of a [`Rule`].
 #[derive(Clone, Copy, Debug)]
 pub enum RuleAction {
     /// The frame never arrives.
@@ -75,43 +76,45 @@ pub enum RuleAction {
 
 /// A connection between a secondary and the master. Both ends name their session by its number.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct SimLink {
     pub(super) peer: NodeName,
-    /// Which life of the master and of the secondary this is: a later one never had the connection.
+    /// Starts of the master and of the secondary for which it was opened: after another start a
+    /// node never had the connection.
     pub(super) lives: (u64, u64),
-    /// Whether each end still thinks that it is connected.
+    /// Whether each end still holds the connection open.
     pub(super) master_open: bool,
     pub(super) secondary_open: bool,
-    /// When the last frame in each direction arrives: later ones do not overtake it on a network that keeps order.
+    /// Time at which the last frame in each direction arrives: on a network that keeps order later
+    /// ones do not overtake it.
     pub(super) last_to_master: Duration,
     pub(super) last_to_secondary: Duration,
-    /// What is on its way in each direction.
-    pub(super) to_master: Line,
-    pub(super) to_secondary: Line,
-    /// Whether each frame was sent at once, arrived once, and was answered truly.
+    /// Frames under way in each direction.
+    pub(super) to_master: SimLine,
+    pub(super) to_secondary: SimLine,
+    /// Whether each frame was sent at once, arrived once, and its response was true.
     pub(super) is_faithful: bool,
 }
 
-impl Link {
-    /// Whether one end still thinks that it is connected.
+impl SimLink {
+    /// Returns whether one end still holds the connection open.
     pub(super) fn is_open(&self, at_master: bool) -> bool {
         if at_master { self.master_open } else { self.secondary_open }
     }
 
-    /// One end learns that it is not connected any more.
+    /// Closes the connection at one end.
     pub(super) fn end_at(&mut self, at_master: bool) {
         let open = if at_master { &mut self.master_open } else { &mut self.secondary_open };
         *open = false;
     }
 
-    /// The direction in which one end sends.
-    pub(super) fn line(&self, from_master: bool) -> &Line {
+    /// Returns the direction in which one end sends.
+    pub(super) fn line(&self, from_master: bool) -> &SimLine {
         if from_master { &self.to_secondary } else { &self.to_master }
     }
 }
 
-/// A frame as a transcript shows it.
-pub(super) fn describe<R: acklog_types::Run>(frame: &Frame<R>) -> String {
+/// Describes a frame for a transcript.
+pub(super) fn describe(frame: &Frame<Records>) -> String {
     let kind = frame.kind();
     let facts = match frame {
         Frame::Request(_, request) => match request {

@@ -1,4 +1,4 @@
-//! Nodes of a simulated cluster: a state machine with its log.
+//! A node of a simulated cluster: a state machine with its log.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use super::event::Event;
 /// A node: its state machine with its log.
 #[derive(Debug)]
 pub struct SimNode<M> {
-    /// The name that the machine has. A secondary may register under another one's.
+    /// Name of the state machine. A secondary may register under the name of another node.
     pub(super) registers_as: NodeName,
     pub(super) machine: Faulty<M>,
     pub(super) log: NodeLog,
@@ -35,21 +35,21 @@ pub type MasterNode = SimNode<Master<LogReader>>;
 /// A secondary with its log.
 pub type SecondaryNode = SimNode<Secondary<LogReader>>;
 
-/// A node's log, in memory or on a simulated disk.
+/// Log of a node, in memory or on a simulated disk.
 #[derive(Debug)]
 pub(super) struct NodeLog {
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
-    /// What puts it on the disk, and what repairs it there; none in memory.
+    /// Group-commit writer and scrubber; none in memory.
     committer: Option<Committer>,
     scrubber: Option<Scrubber>,
-    /// The version of the newest list of names that was handed to the log.
+    /// Version of the newest list of members that was handed to the log.
     pub(super) members_version: u64,
-    /// Whether the scrubber wants to try again what passes.
+    /// Whether the scrubber wants to try again what fails for the moment.
     pub(super) retries: bool,
-    /// The damage that the node was told of.
+    /// Damage that was reported to the node.
     pub(super) damage: Option<Damage>,
-    /// The disk's fault, where there is one that the node was told.
+    /// Fault of the disk that was reported to the node.
     pub(super) fault: Option<DiskFault>,
 }
 
@@ -76,7 +76,7 @@ impl NodeLog {
         (log, found)
     }
 
-    /// Writes what was appended, so that a crash may tear it. In memory there is nothing to write.
+    /// Writes the appended records, so that a crash may tear them. Does nothing in memory.
     pub(super) fn write(&mut self) {
         if let Some(committer) = &mut self.committer {
             self.writer.flush();
@@ -84,7 +84,8 @@ impl NodeLog {
         }
     }
 
-    /// Makes durable what was appended, if the disk can. Returns how the disk is, if that is news.
+    /// Makes the appended records durable, if the disk can. Returns the state of the disk if it
+    /// changed.
     pub(super) fn commit(&mut self) -> Option<DiskChange> {
         if self.committer.is_none() && self.fault.is_some() {
             return None;
@@ -107,7 +108,7 @@ impl NodeLog {
         change
     }
 
-    /// What of the log is damaged, where that is news.
+    /// Returns the damage of the log if it changed.
     pub(super) fn damage_news(&mut self) -> Option<Option<Damage>> {
         let damage = self.reader.damage();
         (damage != self.damage).then(|| {
@@ -126,7 +127,8 @@ impl NodeLog {
     }
 }
 
-/// Recovers a log. A start that meets a failing disk is tried again, as a person would, once the disk is well.
+/// Recovers a log. If the disk fails meanwhile, heals the disk and tries once more, as an operator
+/// would.
 fn start_from(disk: &SimDisk, options: DiskOptions) -> Recovered {
     match recover(Arc::new(disk.mounted()), options) {
         Ok(recovered) => recovered,
@@ -140,7 +142,7 @@ fn start_from(disk: &SimDisk, options: DiskOptions) -> Recovered {
     }
 }
 
-/// What a log was opened with, for either kind of node.
+/// State with which a log was opened, for either role.
 pub(super) struct Found {
     pub(super) log: Option<LogId>,
     pub(super) end: LogEnd,
@@ -151,7 +153,8 @@ pub(super) struct Found {
     on_disk: bool,
 }
 
-/// What a hung node has not taken in yet. Its own timers stand still too.
+/// Events that a hung or paused node has not taken in yet. The timers of a hung node stand still
+/// too.
 #[derive(Debug, Default)]
 pub(super) struct Stalled {
     pub(super) is_hung: bool,
@@ -170,12 +173,12 @@ impl<M: FaultHooks> SimNode<M> {
         Self { registers_as, machine, log, stalled: Stalled::default() }
     }
 
-    /// What it shows as its health.
+    /// Returns the health that the node reports.
     pub fn health(&self, now: Instant) -> M::Health {
         self.machine.health(now)
     }
 
-    /// The node's log.
+    /// Returns the log of the node.
     pub fn log(&self) -> &LogReader {
         &self.log.reader
     }
@@ -212,13 +215,13 @@ impl SecondaryNode {
         Self::around(machine, name, now, faults, log)
     }
 
-    /// How far it is, as it says itself.
+    /// Returns the phase that the node itself reports.
     pub fn phase(&self) -> SecondaryPhase {
         self.machine.get_ref().phase()
     }
 }
 
-/// What a node of either role wants that the other one does not.
+/// An effect that nodes of one role only have.
 #[derive(Debug)]
 pub(super) enum RoleEffect {
     Leader(LeaderEffect),
@@ -237,7 +240,7 @@ impl From<FollowerEffect> for RoleEffect {
     }
 }
 
-/// A node of either role, so that the world treats both alike.
+/// A node of either role, so that the cluster treats both alike.
 pub(super) trait AnyNode {
     fn log(&self) -> &NodeLog;
     fn log_mut(&mut self) -> &mut NodeLog;
@@ -246,10 +249,10 @@ pub(super) trait AnyNode {
     fn set_faults(&mut self, now: Instant, faults: Faults);
     fn is_paused(&self) -> bool;
     fn disconnect(&mut self, now: Instant);
-    /// When its machine has something to do; none while it hangs.
+    /// Returns when its state machine has something to do; none while it hangs.
     fn next_deadline(&self) -> Option<Instant>;
     fn time_out(&mut self, now: Instant, look: &mut dyn FnMut(SessionId) -> LineView);
-    /// Tells its machine what nodes of both roles are told.
+    /// Passes an input of both roles to its state machine.
     fn step(&mut self, now: Instant, input: Input<Infallible>);
     fn poll_effect(&mut self) -> Option<Effect<RoleEffect>>;
 }

@@ -1,14 +1,14 @@
-//! What a simulated cluster is told.
+//! Options of a simulated cluster.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use acklog_types::{Faults, Fsync, NodeName, Quorum};
 
-/// What all nodes of a simulated cluster are told.
+/// Options of a simulated cluster, the same for all nodes.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
-    /// What every chance is drawn from.
+    /// Seed of all draws.
     pub seed: u64,
     /// See [`MasterOptions`](acklog_protocol::MasterOptions).
     pub request_timeout: Duration,
@@ -24,17 +24,17 @@ pub struct ClusterOptions {
     pub idempotency_window: usize,
     /// See [`MasterOptions`](acklog_protocol::MasterOptions).
     pub quorum: Option<Quorum>,
-    /// What is to go wrong with every node from its start.
+    /// Faults that are injected into every node from its start.
     pub faults: Faults,
     /// Longest pause between two dials.
     pub reconnect_delay: Duration,
     /// Whether nodes have their logs on (simulated) disks.
     pub on_disk: bool,
-    /// When these are asked to keep what was written. With `never` no power is cut, which would lose what was acked.
+    /// When the disks sync. With `never` no power is cut, since that would lose acked messages.
     pub fsync: Fsync,
-    /// Most events that a node takes in before it acts on them; at least 1.
+    /// Most events that a node takes in before it carries out their effects; at least 1.
     pub turn_events: usize,
-    /// Longest time that a log takes to make an append durable; zero: at once, as in memory.
+    /// Longest time until an append is durable; zero: at once, as in memory.
     pub disk_delay_max: Duration,
 }
 

@@ -1,7 +1,7 @@
-//! Random lives of clusters: everything that can go wrong, in an order that a seed decides.
+//! Random schedules: everything that can go wrong in a cluster, in an order that a seed decides.
 
+mod clients;
 mod ending;
-mod senders;
 
 use std::time::Duration;
 
@@ -9,53 +9,53 @@ use acklog_types::{Faults, Fsync, NodeName, Quorum, Rate, WaiterId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use self::senders::{Keyed, some_rate, sometimes};
+use self::clients::{Keyed, some_rate, sometimes};
 use super::cluster::Cluster;
-use super::link::Network;
+use super::link::NetworkConditions;
 use super::options::ClusterOptions;
 
-/// A delay that is never over before a cluster has to be whole again: only its end as a fault ends it.
+/// A delay that never ends while a schedule runs: it ends with the fault.
 const ENDLESS: &str = "1000s";
 
-/// A random life of a cluster.
+/// A random schedule of requests and failures, with the cluster that it runs on.
 #[derive(Debug)]
 pub struct Schedule {
     rng: ChaCha8Rng,
     cluster: Cluster,
     secondaries: Vec<NodeName>,
-    /// A further node, which comes under a name that is taken.
+    /// A further node, which registers under a name that is taken.
     namesake: NodeName,
     waiters: Vec<WaiterId>,
     partitioned: Vec<NodeName>,
     master_paused: bool,
-    /// Whether its network is a slow one.
+    /// Whether the network is slow.
     is_slow: bool,
     sent: u64,
-    /// Keyed messages that were sent, and may be sent again.
+    /// Messages with a key that were sent, and may be sent again.
     keyed: Vec<Keyed>,
 }
 
-/// Mostly the usual time, sometimes another, in milliseconds.
+/// Returns mostly the usual time, sometimes another one, in milliseconds.
 fn rarely(rng: &mut ChaCha8Rng, usual: u64, others: [u64; 3]) -> Duration {
     let other = others.get(rng.random_range(0..others.len())).copied().unwrap_or(usual);
     Duration::from_millis(if rng.random_bool(0.3) { other } else { usual })
 }
 
-/// What came out of a schedule that held.
+/// Result of a schedule in which everything held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Messages in the log at the end.
+    /// Number of messages in the log at the end.
     pub messages: u64,
-    /// Senders that were answered.
+    /// Number of clients that got a response.
     pub answered: usize,
     /// Virtual time that it took.
     pub took: Duration,
-    /// Who sent what to whom.
+    /// Trace of the frames, appends, failures and responses.
     pub trace: String,
 }
 
 impl Schedule {
-    /// The life that the seed decides.
+    /// Creates the schedule of a seed.
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let count = rng.random_range(1..=4_usize);
@@ -104,12 +104,12 @@ impl Schedule {
         }
     }
 
-    /// Prints the trace as it comes, also of a life that fails.
+    /// Prints the trace as it comes, also of a schedule that fails.
     pub fn print_trace(&mut self) {
         self.cluster.print_trace();
     }
 
-    /// Lives it.
+    /// Runs the schedule to its end.
     ///
     /// # Panics
     /// When something that must hold does not; the message says what.
@@ -177,7 +177,7 @@ impl Schedule {
             }
             98..99 => {
                 let name = self.some_secondary();
-                // Refused while the secondary is live; either answer is fine.
+                // Refused while the secondary is live; either result is fine.
                 let _ = self.cluster.forget(&name);
                 let registers_as = self.some_secondary();
                 self.cluster.start_namesake(&self.namesake, &registers_as);
@@ -195,14 +195,15 @@ impl Schedule {
         }
     }
 
-    /// Kills the master, which is told of another number of nodes from then on.
+    /// Restarts the master with another cluster size.
     fn resize(&mut self) {
         let size = self.rng.random_range(1..=self.nodes());
         self.cluster.resize(size);
         self.restart_master();
     }
 
-    /// Kills the master; from a disk it comes back with its log, without one it would begin another.
+    /// Kills the master and starts it from its disk. Does nothing in memory, where it would begin
+    /// another log.
     fn restart_master(&mut self) {
         if self.cluster.disk(None).is_some() {
             self.master_paused = false;
@@ -211,7 +212,7 @@ impl Schedule {
         }
     }
 
-    /// How many nodes there are, the master included.
+    /// Returns the number of nodes, including the master.
     fn nodes(&self) -> u16 {
         self.secondaries.len() as u16 + 1
     }
@@ -224,7 +225,7 @@ impl Schedule {
                 0 => disk.fail_writes_after(room),
                 1 => disk.fail_next_syncs(1),
                 2 => disk.take_descriptors(),
-                // Room, or descriptors again: what was held up goes on by itself.
+                // Space, or descriptors again: writes continue automatically.
                 _ => disk.heal(),
             }
         }
@@ -233,7 +234,7 @@ impl Schedule {
     fn change_network(&mut self) {
         let min = self.rng.random_range(0..50);
         let bad = self.rng.random_bool(0.5);
-        self.cluster.network = Network {
+        self.cluster.network = NetworkConditions {
             delay_min: Duration::from_millis(min),
             delay_max: Duration::from_millis(min + self.rng.random_range(0..1000)),
             reorder: self.rng.random_bool(0.5),
@@ -265,7 +266,7 @@ impl Schedule {
         self.cluster.set_faults(node.as_ref(), faults);
     }
 
-    /// A secondary, or none for the master.
+    /// Returns a secondary, or none for the master.
     fn some_node(&mut self) -> Option<NodeName> {
         let is_master = self.rng.random_bool(0.3);
         (!is_master).then(|| self.some_secondary())

@@ -42,7 +42,6 @@ mod name;
 mod position;
 mod record;
 mod records;
-mod run;
 mod running;
 mod time;
 mod write_concern;
@@ -67,7 +66,6 @@ pub use record::{
     record_bytes, record_head, record_size,
 };
 pub use records::{Records, checked_records};
-pub use run::Run;
 pub use running::RunningChecksum;
 pub use time::rfc3339;
 pub use write_concern::{NODES_MAX, Quorum, SECONDARIES_MAX, WriteConcern, WriteConcernError};

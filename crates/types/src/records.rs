@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::record::{Record, RecordError, record_at, record_size, text_of_checked};
-use super::{IdRange, LogEnd, MessageId, Run};
+use super::{IdRange, LogEnd, MessageId};
 
 /// Iterates over records whose bytes were checked before, starting with message `at`.
 ///
@@ -34,6 +34,42 @@ impl Records {
     /// Returns no records, at position `at`.
     pub fn empty(at: LogEnd) -> Self {
         Self { range: IdRange::empty(at), bytes: Bytes::new() }
+    }
+
+    /// Returns the ids of the run.
+    pub fn range(&self) -> IdRange {
+        self.range
+    }
+
+    /// Returns the size of all records in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns the part of the run with the ids `part`, which shares the run's memory.
+    ///
+    /// # Panics
+    /// When `part` is not inside the run.
+    #[must_use]
+    pub fn slice(&self, part: IdRange) -> Self {
+        assert!(
+            self.range.start() <= part.start() && part.end() <= self.range.end(),
+            "{part} is not inside {}",
+            self.range
+        );
+        if part == self.range {
+            return self.clone();
+        }
+        let before = (part.start().get() - self.range.start().get()) as usize;
+        let start: usize = self.sizes().take(before).sum();
+        let length: usize = self.sizes().skip(before).take(part.len() as usize).sum();
+        Self { range: part, bytes: self.bytes.slice(start..start + length) }
+    }
+
+    /// Returns the run in memory of its own, so that it keeps no larger allocation alive.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { range: self.range, bytes: Bytes::copy_from_slice(&self.bytes) }
     }
 
     /// Checks bytes from outside: they must be exactly the records of `range`, undamaged, in order,
@@ -130,35 +166,6 @@ impl Records {
             rest = rest.get(size..).unwrap_or_default();
             Some(size)
         })
-    }
-}
-
-impl Run for Records {
-    fn range(&self) -> IdRange {
-        self.range
-    }
-
-    fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn slice(&self, part: IdRange) -> Self {
-        assert!(
-            self.range.start() <= part.start() && part.end() <= self.range.end(),
-            "{part} is not inside {}",
-            self.range
-        );
-        if part == self.range {
-            return self.clone();
-        }
-        let before = (part.start().get() - self.range.start().get()) as usize;
-        let start: usize = self.sizes().take(before).sum();
-        let length: usize = self.sizes().skip(before).take(part.len() as usize).sum();
-        Self { range: part, bytes: self.bytes.slice(start..start + length) }
-    }
-
-    fn detached(self) -> Self {
-        Self { range: self.range, bytes: Bytes::copy_from_slice(&self.bytes) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Frames as they come from a peer, without their length prefix.
 
 use acklog_protocol::frame::{self, Frame, Request};
-use acklog_types::{Records, Run};
+use acklog_types::Records;
 use bytes::Bytes;
 
 /// What is decoded is encoded to the same bytes, and nothing shorter or longer is the same frame.

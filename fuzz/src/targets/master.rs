@@ -186,7 +186,7 @@ impl Case {
         let client = self.new_client();
         let id = MessageId::new(input.position(&self.node.positions()));
         let wait = some_wait(input);
-        let joined = self.node.machine.get_mut().join(self.node.now, client, id, wait, false);
+        let joined = self.node.machine.get_mut().join(self.node.now, client, id, wait);
         if joined.is_ok() {
             assert!(id.before() < self.node.writer.end(), "a wait for {id}, which is not there");
             self.clients.insert(client, Client { messages: None });

@@ -1,8 +1,8 @@
 //! Records and runs of them, as they lie in files and come from peers.
 
 use acklog_types::{
-    Checksum, IdRange, LogEnd, MessageId, RECORD_HEADER_BYTES, Record, Records, Run,
-    RunningChecksum, in_batch, record_at, record_head, record_size,
+    Checksum, IdRange, LogEnd, MessageId, RECORD_HEADER_BYTES, Record, Records, RunningChecksum,
+    in_batch, record_at, record_head, record_size,
 };
 
 use crate::log_files::{encoded_record, seal_records};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acklog_protocol::{
     FollowerEffect, FollowerInput, Input, Machine, RestoredSecondary, Secondary, SecondaryOptions,
 };
-use acklog_types::{InstanceId, LogEnd, Records, Run};
+use acklog_types::{InstanceId, LogEnd, Records};
 
 use crate::bytes_in::BytesIn;
 use crate::frames::{LOG, some_frame};

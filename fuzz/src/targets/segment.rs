@@ -1,7 +1,7 @@
 //! The active segment file of a log, as a start finds it.
 
 use acklog_log::disk::{DiskOptions, Role};
-use acklog_types::{LogId, Run};
+use acklog_types::LogId;
 use memchr::memmem;
 
 use crate::log_files::{

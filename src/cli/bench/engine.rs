@@ -1,7 +1,8 @@
 //! Drives a load over connections of any kind and measures it.
 //!
-//! What is sent and over what is a [`Target`]'s matter, so that systems of all sorts can be compared with one engine.
-//! Each thread has a runtime, clients and counts of its own; nothing is shared while they send.
+//! A [`LoadTarget`] decides what is sent and over which protocol, so that one engine measures all
+//! systems that are compared. Each thread has a runtime, clients and counts of its own; threads
+//! share nothing while they send.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,72 +12,77 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use super::load::Load;
-pub use super::pace::Pace;
-use super::pace::{Schedule, Turn, Turns};
-use super::patience::Patience;
-use super::report::Report;
+pub use super::load::BenchLoad;
+use super::report::BenchReport;
+use super::request_timeout::RequestTimeout;
+pub use super::schedule::LoadModel;
+use super::schedule::{SendSchedule, SendSlot, SendSlots};
 use super::tally::Tally;
-pub use super::target::{Failure, Sender, Target};
+pub use super::target::{LoadConnection, LoadTarget, RequestFailure};
 
-/// Pause before a client connects again: what broke is mostly not mended at once.
+/// Pause before a client connects again. Shorter: a server that is down is asked more often than it
+/// can come back. Longer: a client idles after the server is back.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What requests under way may still take when somebody ends the run early.
+/// Longest wait for requests in flight after the run is stopped early.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// A run seen from outside while it lasts.
+/// State of a run that other tasks may read, and stop, while it lasts.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct BenchProgress {
     begin: OnceLock<Instant>,
     answered: AtomicU64,
     failed: AtomicU64,
     stop: CancellationToken,
 }
 
-impl Progress {
-    /// How long requests have been sent; `None` before the first.
+impl BenchProgress {
+    /// Returns the time since the first request; `None` before it.
     pub fn elapsed(&self) -> Option<Duration> {
         self.begin.get().map(Instant::elapsed)
     }
 
-    /// Requests answered so far, those of the warm-up too.
+    /// Returns the number of requests answered so far, including the warm-up.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Failures so far, those of the warm-up too.
+    /// Returns the number of failures so far, including the warm-up.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody ended the run early.
+    /// Returns whether the run was stopped early.
     pub fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
     }
 
-    /// Ends the run early; what was measured by then is reported.
+    /// Stops the run early; what was measured by then is reported.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 }
 
-/// What the clients of one thread share.
-struct Shared<T> {
+/// State that the clients of one thread share.
+struct LoadThread<T> {
     target: Arc<T>,
     timeout: Duration,
-    turns: Turns,
+    slots: SendSlots,
     tally: Mutex<Tally>,
-    progress: Arc<Progress>,
+    progress: Arc<BenchProgress>,
 }
 
-/// Sends a load and reports what came of it. Blocks until it is over.
+/// Sends a load and returns what was measured. Blocks until the run is over.
 ///
 /// # Errors
-/// When not a single client can connect at first, or the system lacks what a thread needs.
-pub fn run<T: Target>(target: T, load: &Load, progress: &Arc<Progress>) -> Result<Report, Failure> {
+/// When no client at all can connect at first, or the system has no thread or timer left.
+pub fn run<T: LoadTarget>(
+    target: T,
+    load: &BenchLoad,
+    progress: &Arc<BenchProgress>,
+) -> Result<BenchReport, RequestFailure> {
     let threads = load.threads.clamp(1, load.clients.max(1));
-    let (target, begin) = (Arc::new(target), Begin::new(threads));
+    let (target, begin) = (Arc::new(target), StartBarrier::new(threads));
     let shares: Vec<_> = std::thread::scope(|scope| {
         let begun = |thread| {
             let (target, begin, progress) = (Arc::clone(&target), &begin, Arc::clone(progress));
@@ -97,32 +103,32 @@ pub fn run<T: Target>(target: T, load: &Load, progress: &Arc<Progress>) -> Resul
         };
     }
     let (total, measured) = total.expect("there is a thread");
-    Ok(Report::new(load, threads, measured, total))
+    Ok(BenchReport::new(load, threads, measured, total))
 }
 
-/// Where threads wait for each other, so that all begin at once.
-struct Begin {
+/// Barrier at which threads meet, so that all begin to send at the same time.
+struct StartBarrier {
     connected: AtomicU64,
-    failure: Mutex<Option<Failure>>,
+    failure: Mutex<Option<RequestFailure>>,
     barrier: Barrier,
 }
 
-impl Begin {
+impl StartBarrier {
     fn new(threads: usize) -> Self {
         let (connected, failure) = (AtomicU64::new(0), Mutex::new(None));
         Self { connected, failure, barrier: Barrier::new(threads) }
     }
 
-    /// Waits until all threads have tried to connect; returns when sending begins.
+    /// Waits until all threads have tried to connect; returns the time at which sending begins.
     ///
     /// # Errors
     /// When no client of any thread has a connection.
     fn wait(
         &self,
         connected: usize,
-        failure: Option<Failure>,
-        progress: &Progress,
-    ) -> Result<Instant, Failure> {
+        failure: Option<RequestFailure>,
+        progress: &BenchProgress,
+    ) -> Result<Instant, RequestFailure> {
         self.connected.fetch_add(connected as u64, Ordering::Relaxed);
         if let Some(failure) = failure {
             *lock(&self.failure) = Some(failure);
@@ -140,93 +146,101 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The share of one thread, `number` of `threads`; returns what it counted and how long it measured.
-fn run_thread<T: Target>(
+/// Runs the share of one thread, `number` of `threads`; returns its counts and the time that it
+/// measured.
+fn run_thread<T: LoadTarget>(
     target: Arc<T>,
-    load: &Load,
+    load: &BenchLoad,
     (number, threads): (usize, usize),
-    begin: &Begin,
-    progress: Arc<Progress>,
-) -> Result<(Tally, Duration), Failure> {
+    begin: &StartBarrier,
+    progress: Arc<BenchProgress>,
+) -> Result<(Tally, Duration), RequestFailure> {
     let clients = (load.clients + threads - 1 - number) / threads;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let connecting = async {
         tokio::select! {
             connected = connect(&target, clients) => connected,
             () = progress.stop.cancelled() => {
-                (Vec::new(), Some(Failure::Connect("stopped before there was a connection".to_owned())))
+                let why = "stopped before there was a connection".to_owned();
+                (Vec::new(), Some(RequestFailure::Connect(why)))
             }
         }
     };
     let connected = runtime.as_ref().map(|runtime| runtime.block_on(connecting));
-    let (senders, failure) = match connected {
+    let (connections, failure) = match connected {
         Ok(connected) => connected,
-        Err(error) => (Vec::new(), Some(Failure::Other(error.to_string()))),
+        Err(error) => (Vec::new(), Some(RequestFailure::Other(error.to_string()))),
     };
-    let connected = senders.iter().flatten().count();
+    let connected = connections.iter().flatten().count();
     let begin = begin.wait(connected, failure, &progress)?;
     let (from, until) = (begin + load.warm_up, begin + load.warm_up + load.duration);
-    let schedule = match load.pace {
-        Pace::Closed => None,
-        Pace::Open { per_second } => Some(Schedule::share(per_second, number, threads)),
+    let (schedule, tally) = match load.model {
+        LoadModel::Closed => (None, Tally::of_closed_loop(from, until)),
+        LoadModel::Open { per_second } => (
+            Some(SendSchedule::share(per_second, number, threads)),
+            Tally::of_open_loop(from, until),
+        ),
     };
-    let shared = Arc::new(Shared {
+    let thread = Arc::new(LoadThread {
         target,
         timeout: load.timeout,
-        tally: Mutex::new(Tally::new(from, until, schedule.is_some())),
-        turns: Turns::new(schedule, begin, until),
+        tally: Mutex::new(tally),
+        slots: SendSlots::new(schedule, begin, until),
         progress,
     });
-    let ended = runtime?.block_on(drive(&shared, senders))?;
-    Ok((shared.counted(from, until), ended.saturating_duration_since(from).min(load.duration)))
+    let ended = runtime?.block_on(drive(&thread, connections))?;
+    Ok((thread.counted(from, until), ended.saturating_duration_since(from).min(load.duration)))
 }
 
-/// Connects all clients once; one without a connection tries again when the load has begun.
-async fn connect<T: Target>(
+/// Connects all clients once. One without a connection tries again after the load has begun.
+async fn connect<T: LoadTarget>(
     target: &Arc<T>,
     clients: usize,
-) -> (Vec<Option<T::Sender>>, Option<Failure>) {
+) -> (Vec<Option<T::Connection>>, Option<RequestFailure>) {
     let mut connecting = JoinSet::new();
     for _ in 0..clients {
         let target = Arc::clone(target);
-        connecting.spawn(async move { connection(&*target).await });
+        connecting.spawn(async move { open_connection(&*target).await });
     }
-    let (mut senders, mut failure) = (Vec::with_capacity(clients), None);
+    let (mut connections, mut failure) = (Vec::with_capacity(clients), None);
     for connected in connecting.join_all().await {
         match connected {
-            Ok(sender) => senders.push(Some(sender)),
+            Ok(connection) => connections.push(Some(connection)),
             Err(why) => {
-                senders.push(None);
+                connections.push(None);
                 failure = Some(why);
             }
         }
     }
-    (senders, failure)
+    (connections, failure)
 }
 
-pub(super) async fn connection<T: Target>(target: &T) -> Result<T::Sender, Failure> {
+pub(super) async fn open_connection<T: LoadTarget>(
+    target: &T,
+) -> Result<T::Connection, RequestFailure> {
     match timeout(T::CONNECT_TIMEOUT, target.connect()).await {
         Ok(connected) => connected,
-        Err(_) => Err(Failure::Connect(format!("no answer in {:?}", T::CONNECT_TIMEOUT))),
+        Err(_) => Err(RequestFailure::Connect(format!("no answer in {:?}", T::CONNECT_TIMEOUT))),
     }
 }
 
-/// Lets the clients send until the time is up, and waits for what is under way then. Returns when sending ended.
-async fn drive<T: Target>(
-    shared: &Arc<Shared<T>>,
-    senders: Vec<Option<T::Sender>>,
+/// Lets the clients send until the time is up, then waits for requests in flight. Returns the time
+/// at which sending ended.
+async fn drive<T: LoadTarget>(
+    thread: &Arc<LoadThread<T>>,
+    connections: Vec<Option<T::Connection>>,
 ) -> std::io::Result<Instant> {
     let mut clients = JoinSet::new();
-    for sender in senders {
-        clients.spawn(client(Arc::clone(shared), sender));
+    for connection in connections {
+        clients.spawn(client(Arc::clone(thread), connection));
     }
-    let stop = &shared.progress.stop;
+    let stop = &thread.progress.stop;
     tokio::select! {
-        ended = shared.turns.run() => ended?,
+        ended = thread.slots.run() => ended?,
         () = stop.cancelled() => {}
     }
     let ended = Instant::now();
-    shared.turns.end();
+    thread.slots.end();
     let last = async { while clients.join_next().await.is_some() {} };
     let cut_short = async {
         stop.cancelled().await;
@@ -240,37 +254,37 @@ async fn drive<T: Target>(
 }
 
 /// Sends one request after the other until the time is up.
-async fn client<T: Target>(shared: Arc<Shared<T>>, mut sender: Option<T::Sender>) {
-    let mut patience = Patience::new(shared.timeout);
+async fn client<T: LoadTarget>(thread: Arc<LoadThread<T>>, mut connection: Option<T::Connection>) {
+    let mut request_timeout = RequestTimeout::new(thread.timeout);
     loop {
-        let Some(open) = sender.as_mut().filter(|sender| sender.is_open()) else {
-            if shared.turns.is_over() {
+        let Some(open) = connection.as_mut().filter(|connection| connection.is_open()) else {
+            if thread.slots.is_over() {
                 return;
             }
             let connected = tokio::select! {
-                connected = connection(&*shared.target) => connected,
-                () = shared.is_over() => return,
+                connected = open_connection(&*thread.target) => connected,
+                () = thread.is_over() => return,
             };
-            sender = match connected {
+            connection = match connected {
                 Ok(fresh) => Some(fresh),
                 Err(failure) => {
-                    shared.failed(Instant::now(), &failure);
+                    thread.failed(Instant::now(), &failure);
                     sleep(RECONNECT_PAUSE).await;
                     None
                 }
             };
             continue;
         };
-        let Some(Turn { due, now }) = shared.turns.next().await else { return };
-        lock(&shared.tally).sent(due, now);
-        let done = patience.within(now, open.send()).await;
-        match done.unwrap_or(Err(Failure::TimedOut)) {
-            Ok(()) => shared.answered(due),
+        let Some(SendSlot { due, now }) = thread.slots.next().await else { return };
+        lock(&thread.tally).sent(due, now);
+        let done = request_timeout.within(now, open.send()).await;
+        match done.unwrap_or(Err(RequestFailure::TimedOut)) {
+            Ok(()) => thread.answered(due),
             Err(failure) => {
-                let is_broken = !matches!(failure, Failure::Refused { .. });
-                shared.failed(due, &failure);
+                let is_broken = !matches!(failure, RequestFailure::Refused { .. });
+                thread.failed(due, &failure);
                 if is_broken {
-                    sender = None;
+                    connection = None;
                     sleep(RECONNECT_PAUSE).await;
                 }
             }
@@ -278,11 +292,11 @@ async fn client<T: Target>(shared: Arc<Shared<T>>, mut sender: Option<T::Sender>
     }
 }
 
-impl<T> Shared<T> {
-    /// Waits until nothing is sent any more.
+impl<T> LoadThread<T> {
+    /// Waits until sending is over.
     async fn is_over(&self) {
         tokio::select! {
-            () = self.turns.is_up() => {}
+            () = self.slots.is_up() => {}
             () = self.progress.stop.cancelled() => {}
         }
     }
@@ -292,15 +306,16 @@ impl<T> Shared<T> {
         self.progress.answered.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn failed(&self, due: Instant, failure: &Failure) {
+    fn failed(&self, due: Instant, failure: &RequestFailure) {
         lock(&self.tally).failed(due, failure);
         self.progress.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes what was counted between these times, now that it is over.
+    /// Returns the counts between these two times and leaves an empty tally.
     fn counted(&self, from: Instant, until: Instant) -> Tally {
-        let mut tally = std::mem::replace(&mut *lock(&self.tally), Tally::new(from, until, false));
-        tally.unsent = self.turns.untaken(from);
+        let mut tally =
+            std::mem::replace(&mut *lock(&self.tally), Tally::of_closed_loop(from, until));
+        tally.unsent = self.slots.untaken(from);
         tally
     }
 }

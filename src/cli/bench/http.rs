@@ -1,4 +1,4 @@
-//! Sends one prepared HTTP request again and again.
+//! Sends the same prepared HTTP request again and again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::answer::{Answer, AnswerReader};
-use super::engine::{Failure, Sender, Target};
+use super::engine::{LoadConnection, LoadTarget, RequestFailure};
+use super::response::{RawResponse, ResponseReader};
 use crate::cli::NodeUrl;
 
-/// A server that is sent the same request over and over.
+/// An HTTP server and the one request that it is sent.
 #[derive(Debug)]
 pub struct HttpTarget {
     url: NodeUrl,
@@ -21,7 +21,7 @@ pub struct HttpTarget {
 }
 
 impl HttpTarget {
-    /// Posts this body, which is JSON, to this path.
+    /// Creates a target to which this JSON body is posted at this path.
     pub fn post(url: NodeUrl, path: &str, body: &str) -> Self {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n\
@@ -34,42 +34,45 @@ impl HttpTarget {
     }
 }
 
-impl Target for HttpTarget {
-    type Sender = HttpSender;
+impl LoadTarget for HttpTarget {
+    type Connection = HttpConnection;
 
-    // The dialer gives the name and each address a limit of its own.
+    // The dialer has a limit of its own for resolving the name and for each address.
     const CONNECT_TIMEOUT: Duration = Duration::MAX;
 
-    async fn connect(&self) -> Result<HttpSender, Failure> {
-        let no_connection = |error: std::io::Error| Failure::Connect(self.url.advised(&error));
+    async fn connect(&self) -> Result<HttpConnection, RequestFailure> {
+        let no_connection =
+            |error: std::io::Error| RequestFailure::Connect(self.url.advised(&error));
         let stream = self.url.dial().await.map_err(no_connection)?;
         stream.set_nodelay(true).map_err(no_connection)?;
         let request = Arc::clone(&self.request);
-        Ok(HttpSender { stream, request, answer: AnswerReader::new(), is_open: true })
+        Ok(HttpConnection { stream, request, response: ResponseReader::new(), is_open: true })
     }
 }
 
 /// A connection to an HTTP server.
-pub struct HttpSender {
+pub struct HttpConnection {
     stream: TcpStream,
     request: Arc<[u8]>,
-    answer: AnswerReader,
+    response: ResponseReader,
     is_open: bool,
 }
 
-impl Sender for HttpSender {
-    async fn send(&mut self) -> Result<(), Failure> {
-        // Where a server refuses a request before it has all of it, the answer says why.
+impl LoadConnection for HttpConnection {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
+        // A server that refuses a request before it has read all of it says why in its answer.
         let written = self.stream.write_all(&self.request).await;
-        self.answer.clear();
+        self.response.clear();
         loop {
-            let count = match self.stream.read(self.answer.room()).await? {
-                0 => return Err(written.err().map_or(Failure::HungUp, Failure::from)),
+            let count = match self.stream.read(self.response.free_bytes()).await? {
+                0 => {
+                    return Err(written.err().map_or(RequestFailure::HungUp, RequestFailure::from));
+                }
                 count => count,
             };
-            if let Some(answer) = self.answer.take(count)? {
-                self.is_open = !answer.is_last && written.is_ok();
-                return judged(&answer);
+            if let Some(response) = self.response.take(count)? {
+                self.is_open = !response.is_last && written.is_ok();
+                return check_status(&response);
             }
         }
     }
@@ -79,19 +82,19 @@ impl Sender for HttpSender {
     }
 }
 
-fn judged(answer: &Answer<'_>) -> Result<(), Failure> {
-    if (200..300).contains(&answer.status) {
+fn check_status(response: &RawResponse<'_>) -> Result<(), RequestFailure> {
+    if (200..300).contains(&response.status) {
         return Ok(());
     }
-    // A proxy may answer with a part of a problem.
-    let problem: Value = serde_json::from_slice(answer.body).unwrap_or_default();
+    // A proxy may answer with only some members of a problem.
+    let problem: Value = serde_json::from_slice(response.body).unwrap_or_default();
     let said = |member| problem.get(member).and_then(Value::as_str);
-    let status = hyper::StatusCode::from_u16(answer.status).ok();
+    let status = hyper::StatusCode::from_u16(response.status).ok();
     let reason = status.and_then(|status| status.canonical_reason());
     let title = said("title").or(reason).unwrap_or_default();
-    let kind = escaped(format!("{} {title}", answer.status).trim_end()).into_owned();
+    let kind = escaped(format!("{} {title}", response.status).trim_end()).into_owned();
     let detail = said("detail").map(|detail| escaped(detail).into_owned());
-    Err(Failure::Refused { kind, detail })
+    Err(RequestFailure::Refused { kind, detail })
 }
 
 #[cfg(test)]
@@ -99,11 +102,11 @@ mod tests {
     use acklog_threads::{ThreadPool, WorkHandle};
 
     use super::*;
-    use crate::cli::bench::engine::connection;
+    use crate::cli::bench::engine::open_connection;
     use crate::server::net::silent;
 
-    fn target(answer: WorkHandle<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
-        HttpTarget::post(NodeUrl::resolved("multi", answer), "/messages", "{}")
+    fn target(response: WorkHandle<std::io::Result<Vec<std::net::SocketAddr>>>) -> HttpTarget {
+        HttpTarget::post(NodeUrl::resolved("multi", response), "/messages", "{}")
     }
 
     #[tokio::test]
@@ -111,16 +114,16 @@ mod tests {
         let (silent, _socket, _queued) = silent().await;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = vec![silent, listener.local_addr().unwrap()];
-        assert!(connection(&target(WorkHandle::ready(Ok(addresses)))).await.is_ok());
+        assert!(open_connection(&target(WorkHandle::ready(Ok(addresses)))).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_name_that_is_not_resolved_is_told_after_the_time_that_a_silent_server_takes() {
-        let (_never, answer) = std::sync::mpsc::channel();
+        let (_never, response) = std::sync::mpsc::channel();
         let names = ThreadPool::new("names", 1);
-        let answer = names.run(move || answer.recv().unwrap());
-        let failure = connection(&target(answer)).await.err().unwrap();
+        let response = names.run(move || response.recv().unwrap());
+        let failure = open_connection(&target(response)).await.err().unwrap();
         let reason = "the name multi was not resolved within 30s".to_owned();
-        assert_eq!(failure, Failure::Connect(reason));
+        assert_eq!(failure, RequestFailure::Connect(reason));
     }
 }

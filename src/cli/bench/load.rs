@@ -1,23 +1,23 @@
-//! How much a load sends, and when.
+//! Options of a load: how much is sent, for how long, by how many clients.
 
 use std::time::Duration;
 
-use super::pace::Pace;
+use super::schedule::LoadModel;
 
-/// How much is sent, and for how long.
+/// Options of a load.
 #[derive(Clone, Debug)]
-pub struct Load {
-    /// Connections, each with one request under way.
+pub struct BenchLoad {
+    /// Connections, each with one request in flight.
     pub clients: usize,
-    /// When they send.
-    pub pace: Pace,
-    /// How long to send before anything counts.
+    /// Closed loop or open loop.
+    pub model: LoadModel,
+    /// Time to send before anything counts.
     pub warm_up: Duration,
-    /// How long to measure.
+    /// Time to measure.
     pub duration: Duration,
-    /// How long an answer may take.
+    /// Time after which a request without an answer has failed.
     pub timeout: Duration,
-    /// Threads that the clients are dealt to; no more than there are clients.
+    /// Threads that the clients are spread over; at most one for each client.
     pub threads: usize,
     /// Messages in each request.
     pub batch: u64,

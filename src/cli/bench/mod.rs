@@ -1,16 +1,22 @@
-//! `acklog bench`: how fast a running cluster takes messages, seen by its senders.
+//! `acklog bench`: measures throughput and latency of appends, seen by the clients.
 //!
-//! `engine` drives connections of any kind (`target`), so that other systems can be measured in the same way; `http` is
-//! the kind that a node has. `pace` says when a request is due, `tally` counts, `report` and `table` tell.
+//! Without `--rate` the load is a **closed loop**: each client sends its next request when the one
+//! before is answered. While the server stalls, no requests become due, so that the stall shows up
+//! in few latencies only (*coordinated omission*). With `--rate` it is an **open loop**: requests
+//! are due at a fixed rate, and each latency counts from the time at which its request was due.
+//!
+//! `engine` drives connections of any kind (`target`), so that other systems are measured in the
+//! same way; `http` is the connection to a node. `schedule` decides when a request is due, `tally`
+//! counts, `report` computes and `table` prints.
 
-mod alarm;
-mod answer;
 pub mod engine;
 mod http;
 mod load;
-mod pace;
-mod patience;
+mod precise_timer;
 mod report;
+mod request_timeout;
+mod response;
+mod schedule;
 mod table;
 mod tally;
 mod target;
@@ -26,28 +32,29 @@ use acklog_threads::ThreadPool;
 use acklog_types::{MESSAGE_BYTES_LIMIT, WriteConcern, parse_duration_with_unit};
 use anyhow::bail;
 use clap::Args;
-pub use http::{HttpSender, HttpTarget};
+pub use http::{HttpConnection, HttpTarget};
 use indicatif::{ProgressBar, ProgressStyle};
-pub use report::{Failures, Percentiles, Report};
+pub use report::{BenchReport, FailureCount, Percentiles};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::engine::{Failure, Load, Pace, Progress};
+use self::engine::{BenchLoad, BenchProgress, LoadModel, RequestFailure};
 use super::client::master_of;
-use super::{NodeUrl, Target};
+use super::{NodeUrl, TargetArgs};
 use crate::config::{Stop, interval_with_unit, number};
 use crate::server::run::raise_descriptor_limit;
 
 /// Most clients: each holds a connection.
 const CLIENTS_MAX: usize = 10_000;
 
-/// More threads than that measure each other.
+/// Most threads. With more, the threads measure how they disturb each other.
 const THREADS_MAX: usize = 64;
 
-/// How often the progress bar moves.
+/// Time between two updates of the progress bar.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long a run goes on behind its warm-up in which each request fails. Shorter: a node that is just coming back ends
-/// it. Longer: whoever gave a wrong flag waits for nothing.
+/// Time after the warm-up in which every request may fail before the run is given up. Shorter: a
+/// node that is just coming back ends the run. Longer: a user who gave a wrong flag waits for
+/// nothing.
 const ALL_FAILS_MAX: Duration = Duration::from_secs(1);
 
 /// Flags of `acklog bench`.
@@ -58,8 +65,10 @@ pub(super) struct BenchArgs {
     #[arg(default_value_t = 64)]
     clients: usize,
 
-    /// Messages a second that are due, answered or not; latencies count from then [default: each client waits]
-    #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Messages a second that are due, answered or not; latencies count from then [default: each
+    /// client waits]
+    #[arg(long, env = "ACKLOG_RATE", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
     /// Bytes of each message
@@ -75,12 +84,14 @@ pub(super) struct BenchArgs {
     batch: usize,
 
     /// How long to measure
-    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval_with_unit)]
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION")]
+    #[arg(value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     duration: Duration,
 
     /// How long to send before that
-    #[arg(long, env = "ACKLOG_WARM_UP", value_name = "DURATION", value_parser = parse_duration_with_unit)]
+    #[arg(long, env = "ACKLOG_WARM_UP", value_name = "DURATION")]
+    #[arg(value_parser = parse_duration_with_unit)]
     #[arg(default_value = "1s")]
     warm_up: Duration,
 
@@ -99,7 +110,7 @@ pub(super) struct BenchArgs {
     json: bool,
 
     #[command(flatten)]
-    target: Target,
+    target: TargetArgs,
 }
 
 fn clients(text: &str) -> Result<usize, String> {
@@ -114,7 +125,7 @@ fn size(text: &str) -> Result<usize, String> {
     number(text, 1, MESSAGE_BYTES_LIMIT)
 }
 
-/// Reads a number of messages; its variable is another flag's as well.
+/// Reads a number of messages. `acklog post` reads the same variable for its own `--batch`.
 fn batch(text: &str) -> Result<usize, String> {
     number(text, 1, MESSAGE_BYTES_LIMIT).map_err(|wrong| match text {
         "true" | "false" => {
@@ -125,14 +136,14 @@ fn batch(text: &str) -> Result<usize, String> {
 }
 
 impl BenchArgs {
-    fn load(&self) -> Load {
+    fn load(&self) -> BenchLoad {
         let batch = self.batch as u64;
-        let pace = self
-            .rate
-            .map_or(Pace::Closed, |rate| Pace::Open { per_second: f64::from(rate) / batch as f64 });
-        Load {
+        let model = self.rate.map_or(LoadModel::Closed, |rate| LoadModel::Open {
+            per_second: f64::from(rate) / batch as f64,
+        });
+        BenchLoad {
             clients: self.clients,
-            pace,
+            model,
             warm_up: self.warm_up,
             duration: self.duration,
             timeout: self.timeout,
@@ -141,7 +152,7 @@ impl BenchArgs {
         }
     }
 
-    /// The body of each request.
+    /// Returns the body of each request.
     fn body(&self) -> String {
         let message = "m".repeat(self.size);
         let request = match self.batch {
@@ -152,7 +163,7 @@ impl BenchArgs {
         serde_json::to_string(&request).expect("a request always has a JSON form")
     }
 
-    /// What is wrong with the flags as a whole.
+    /// Returns why the flags are unusable together; `None` if they are usable.
     fn unusable(&self) -> Option<String> {
         (self.batch.saturating_mul(self.size) > MESSAGE_BYTES_LIMIT).then(|| {
             format!(
@@ -164,7 +175,8 @@ impl BenchArgs {
     }
 }
 
-/// Measures and returns the exit status: 0 when every request was answered as it should be.
+/// Runs the measurement and returns the exit status: 0 when every request was answered with
+/// success.
 pub(super) fn run(args: &BenchArgs) -> ExitCode {
     if let Some(wrong) = args.unusable() {
         return Stop::bad_usage("acklog", &wrong).report();
@@ -175,9 +187,9 @@ pub(super) fn run(args: &BenchArgs) -> ExitCode {
 
 async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let url = &master_of(&args.target.urls).await?;
-    let (load, progress) = (args.load(), Arc::new(Progress::default()));
+    let (load, progress) = (args.load(), Arc::new(BenchProgress::default()));
     let target = HttpTarget::post(url.clone(), paths::MESSAGES, &args.body());
-    // Held until the end: without its pool the work would not be begun.
+    // Held until the end: a pool that is dropped runs no work.
     let thread = ThreadPool::new("bench", 1);
     let running = {
         let (load, progress) = (load.clone(), Arc::clone(&progress));
@@ -191,7 +203,7 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     hopeless.abort();
     let report = match done {
         Ok(report) => report,
-        Err(Failure::Connect(why)) => bail!("cannot reach {url}: {why}"),
+        Err(RequestFailure::Connect(why)) => bail!("cannot reach {url}: {why}"),
         Err(failure) => bail!("{url}: {failure}"),
     };
     table::print(args, url, &report, out)?;
@@ -199,21 +211,21 @@ async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
         Some(most) if report.answered > 0 => {
             bail!("{} failed; most often: {}", report.failed, most.line())
         }
-        Some(most) => bail!("no request was answered as it should be: {}", most.line()),
+        Some(most) => bail!("no request succeeded: {}", most.line()),
         None if report.answered > 0 => Ok(()),
         None => bail!("no request was answered in the time that was measured"),
     }
 }
 
-/// Shows on a terminal how far the run is.
-async fn watch(progress: Arc<Progress>, length: Duration) {
+/// Shows the progress of the run on a terminal.
+async fn watch(progress: Arc<BenchProgress>, length: Duration) {
     if !std::io::stderr().is_terminal() {
         return;
     }
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}");
     let bar = ProgressBar::new(length.as_millis() as u64);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let _cleared = Cleared(bar.clone());
+    let _cleared = ClearOnDrop(bar.clone());
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     let mut before = (Duration::ZERO, 0);
     loop {
@@ -227,17 +239,17 @@ async fn watch(progress: Arc<Progress>, length: Duration) {
     }
 }
 
-/// A progress bar that goes away when nobody moves it any more.
-struct Cleared(ProgressBar);
+/// A progress bar that is removed from the terminal when it is dropped.
+struct ClearOnDrop(ProgressBar);
 
-impl Drop for Cleared {
+impl Drop for ClearOnDrop {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
-/// Ends a run early in which no request is answered as it should be: it measures nothing.
-async fn stop_where_all_fails(progress: Arc<Progress>, warm_up: Duration) {
+/// Stops a run in which every request fails: it measures nothing.
+async fn stop_where_all_fails(progress: Arc<BenchProgress>, warm_up: Duration) {
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     while progress.answered() == 0 {
         ticks.tick().await;
@@ -248,8 +260,8 @@ async fn stop_where_all_fails(progress: Arc<Progress>, warm_up: Duration) {
     }
 }
 
-/// Ends the run early on SIGINT and SIGTERM; whoever asks twice gets no table.
-fn stop_on_signals(progress: Arc<Progress>) -> std::io::Result<impl Future<Output = ()>> {
+/// Stops the run early on SIGINT and SIGTERM; the second signal ends the program without a report.
+fn stop_on_signals(progress: Arc<BenchProgress>) -> std::io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {

@@ -1,40 +1,40 @@
-//! A report for a person, or as JSON.
+//! Prints a report as a table, or as JSON.
 
 use std::io::Write;
 
 use acklog_types::WriteConcern;
 use serde::Serialize;
 
-use super::{BenchArgs, Failures, NodeUrl, Percentiles, Report};
+use super::{BenchArgs, BenchReport, FailureCount, NodeUrl, Percentiles};
 
-/// Times below this many microseconds are shown as such.
+/// Times below this many microseconds are shown in microseconds.
 const MICROS_MAX: f64 = 10_000.0;
 const MICROS_PER_MILLI: f64 = 1000.0;
 
-/// What was asked for and what came of it.
+/// The options of a run and its results.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run<'a> {
+struct BenchRun<'a> {
     url: String,
     message_bytes: usize,
-    /// As in the requests; none where they named none.
+    /// As in the requests; `None` if they named none.
     #[serde(with = "acklog_api::concern")]
     write_concern: Option<WriteConcern>,
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a BenchReport,
 }
 
 /// Prints a report.
 ///
 /// # Errors
-/// When nobody takes it.
+/// When the output is closed.
 pub(super) fn print(
     args: &BenchArgs,
     url: &NodeUrl,
-    report: &Report,
+    report: &BenchReport,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
-    let run = Run {
+    let run = BenchRun {
         url: url.to_string(),
         message_bytes: args.size,
         write_concern: args.write_concern,
@@ -49,7 +49,7 @@ pub(super) fn print(
     out.flush()
 }
 
-impl Run<'_> {
+impl BenchRun<'_> {
     fn text(&self) -> String {
         let report = self.report;
         let mut lines = vec![self.head(), String::new()];
@@ -77,12 +77,12 @@ impl Run<'_> {
         }
         if !report.errors.is_empty() {
             lines.extend(["".to_owned(), "failures".to_owned()]);
-            lines.extend(report.errors.iter().map(Failures::row));
+            lines.extend(report.errors.iter().map(FailureCount::row));
         }
         lines.join("\n") + "\n"
     }
 
-    /// What was asked for.
+    /// Returns the line that shows the options.
     fn head(&self) -> String {
         let report = self.report;
         let plural = |count: u64, word: &str| match count {
@@ -104,12 +104,12 @@ impl Run<'_> {
     }
 }
 
-impl Failures {
+impl FailureCount {
     fn row(&self) -> String {
         format!("{:>12}  {}", self.count, self.line())
     }
 
-    /// What failed, and what was said about the first of its kind.
+    /// Returns the kind of failure, with the detail of the first one.
     pub(super) fn line(&self) -> String {
         match &self.detail {
             Some(detail) => format!("{}: {detail}", self.kind),
@@ -158,8 +158,8 @@ mod tests {
         Percentiles { mean: first, p50, p90, p99, p99_9: first * 10.0, max: first * 100.0 }
     }
 
-    fn report() -> Report {
-        Report {
+    fn report() -> BenchReport {
+        BenchReport {
             clients: 64,
             threads: 1,
             batch: 1,
@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    fn printed(args: &BenchArgs, report: &Report) -> String {
+    fn printed(args: &BenchArgs, report: &BenchReport) -> String {
         let mut out = Vec::new();
         print(args, &NodeUrl::local(8000), report, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -202,12 +202,12 @@ latency        980 µs     982 µs    1961 µs    2942 µs    9805 µs      98 m
 
     #[test]
     fn an_open_loop_tells_what_was_due_and_what_failed() {
-        let failure = |kind: &str, count, detail: Option<&str>| Failures {
+        let failure = |kind: &str, count, detail: Option<&str>| FailureCount {
             kind: kind.to_owned(),
             count,
             detail: detail.map(str::to_owned),
         };
-        let report = Report {
+        let report = BenchReport {
             clients: 1,
             threads: 2,
             batch: 100,
@@ -249,7 +249,7 @@ failures
 
     #[test]
     fn where_nothing_was_answered_no_latency_is_shown() {
-        let report = Report { answered: 0, latency_us: None, ..report() };
+        let report = BenchReport { answered: 0, latency_us: None, ..report() };
         let text = printed(&args(&["--write-concern", "all"]), &report);
         assert!(text.contains("write concern all") && !text.contains("latency"), "{text}");
     }
@@ -286,9 +286,9 @@ failures
 
     #[test]
     fn a_rate_is_in_messages_whatever_the_batch() {
-        use crate::cli::bench::engine::Pace;
-        assert_eq!(args(&[]).load().pace, Pace::Closed);
+        use crate::cli::bench::engine::LoadModel;
+        assert_eq!(args(&[]).load().model, LoadModel::Closed);
         let load = args(&["--rate", "500", "--batch", "1000"]).load();
-        assert_eq!((load.pace, load.batch), (Pace::Open { per_second: 0.5 }, 1000));
+        assert_eq!((load.model, load.batch), (LoadModel::Open { per_second: 0.5 }, 1000));
     }
 }

@@ -1,66 +1,67 @@
-//! What one thread counts while it sends.
+//! Counts of one thread.
 
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
-use super::target::Failure;
+use super::target::RequestFailure;
 
-/// Latencies are told apart from 100 ns on, far below what a request takes.
+/// Shortest latency that the histogram distinguishes, far below that of a request.
 const LATENCY_NANOS_MIN: u64 = 100;
 
-/// An hour; what takes longer counts as that.
+/// Longest latency that the histogram holds: an hour. Longer ones count as this.
 const LATENCY_NANOS_MAX: u64 = 3_600_000_000_000;
 
-/// Digits of a latency that are kept.
+/// Significant digits of a latency.
 const LATENCY_DIGITS: u8 = 3;
 
-/// Kinds of failures that are told apart; a server could make up ever more.
+/// Most kinds of failures that are counted separately: a server could make up new ones without end.
 const FAILURE_KINDS_MAX: usize = 32;
 
-/// Where those beyond that are counted.
+/// Kind under which all further ones are counted.
 const OTHER_KINDS: &str = "failures of other kinds";
 
 /// Failures of one kind.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Failed {
+pub(super) struct FailureKind {
     pub(super) count: u64,
-    /// What was said about the first of them.
+    /// Detail that came with the first of them.
     pub(super) detail: Option<String>,
 }
 
-/// An empty histogram of nanoseconds.
+/// Creates an empty histogram of nanoseconds.
 pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(LATENCY_NANOS_MIN, LATENCY_NANOS_MAX, LATENCY_DIGITS)
         .expect("the bounds are in order and the digits few")
 }
 
-/// Counts of what was due in the time that is measured.
+/// Counts of the requests that were due in the measured time.
 #[derive(Debug)]
 pub(super) struct Tally {
     from: Instant,
     until: Instant,
-    /// From when a request was due to its answer.
+    /// Time from when a request was due to its answer.
     pub(super) latency: Histogram<u64>,
-    /// From when a request was due to when it was sent, where a schedule says when that is.
+    /// Time from when a request was due to when it was sent; `None` in a closed loop.
     pub(super) lateness: Option<Histogram<u64>>,
     pub(super) sent: u64,
-    /// Answers that came in the time that is measured, whenever their requests were due.
+    /// Answers that came in the measured time, whenever their requests were due.
     pub(super) answered_in_time: u64,
-    pub(super) failures: BTreeMap<String, Failed>,
+    pub(super) failures: BTreeMap<String, FailureKind>,
     failed_requests: u64,
-    /// Requests that were due in that time, and not sent.
+    /// Requests that were due in the measured time and not sent.
     pub(super) unsent: u64,
 }
 
 impl Tally {
-    pub(super) fn new(from: Instant, until: Instant, is_scheduled: bool) -> Self {
+    /// Creates the tally of a closed loop, which measures from `from` until `until`.
+    pub(super) fn of_closed_loop(from: Instant, until: Instant) -> Self {
         Self {
             from,
             until,
             latency: histogram(),
-            lateness: is_scheduled.then(histogram),
+            lateness: None,
             sent: 0,
             answered_in_time: 0,
             failures: BTreeMap::new(),
@@ -69,7 +70,12 @@ impl Tally {
         }
     }
 
-    /// A request leaves, `now`.
+    /// Creates the tally of an open loop, which also counts how late requests are sent.
+    pub(super) fn of_open_loop(from: Instant, until: Instant) -> Self {
+        Self { lateness: Some(histogram()), ..Self::of_closed_loop(from, until) }
+    }
+
+    /// Counts a request that is sent at `now`.
     pub(super) fn sent(&mut self, due: Instant, now: Instant) {
         if due >= self.from {
             self.sent += 1;
@@ -79,7 +85,7 @@ impl Tally {
         }
     }
 
-    /// A request was answered as it should, `now`.
+    /// Counts a request that is answered with success at `now`.
     pub(super) fn answered(&mut self, due: Instant, now: Instant) {
         if due >= self.from {
             self.latency.saturating_record(nanos(due, now));
@@ -89,14 +95,14 @@ impl Tally {
         }
     }
 
-    /// A request that was due then, or the connection for one, failed.
-    pub(super) fn failed(&mut self, due: Instant, failure: &Failure) {
+    /// Counts a failure of a request that was due then, or of connecting for it.
+    pub(super) fn failed(&mut self, due: Instant, failure: &RequestFailure) {
         if due < self.from {
             return;
         }
-        self.failed_requests += u64::from(!matches!(failure, Failure::Connect(_)));
+        self.failed_requests += u64::from(!matches!(failure, RequestFailure::Connect(_)));
         let detail = match failure {
-            Failure::Refused { detail, .. } => detail.as_deref(),
+            RequestFailure::Refused { detail, .. } => detail.as_deref(),
             _ => None,
         };
         self.add_failures(&failure.to_string(), 1, detail);
@@ -115,14 +121,14 @@ impl Tally {
         }
     }
 
-    /// Requests of which nothing more was heard.
+    /// Returns the number of requests that had neither an answer nor an error.
     pub(super) fn unanswered(&self) -> u64 {
         self.sent.saturating_sub(self.latency.len() + self.failed_requests)
     }
 
-    /// Adds what another thread counted.
+    /// Adds the counts of another thread.
     pub(super) fn add(&mut self, other: &Self) {
-        // Both have the same bounds.
+        // Both have the same bounds, so that this cannot fail.
         let _ = self.latency.add(&other.latency);
         if let (Some(lateness), Some(other)) = (&mut self.lateness, &other.lateness) {
             let _ = lateness.add(other);

@@ -1,36 +1,36 @@
-//! What a load is sent to: connections of any kind, and how they fail.
+//! The target of a load: connections of any kind, and their failures.
 
 use std::future::Future;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a request or a connection came to nothing. Those with the same text are counted together.
+/// A failure of a request or of a connection. Failures with the same text are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
-    /// There is no connection.
+pub enum RequestFailure {
+    /// The server cannot be reached.
     #[error("cannot connect: {0}")]
     Connect(String),
-    /// The server answered, and not as hoped. The connection goes on.
+    /// The server answered with a failure. The connection stays usable.
     #[error("{kind}")]
     Refused {
-        /// What counts as the same.
+        /// Kind under which it is counted.
         kind: String,
-        /// What more was said; of those that are counted together, the first one's is shown.
+        /// Further detail; only that of the first of a kind is shown.
         detail: Option<String>,
     },
-    /// The answer took longer than [`Load::timeout`](super::load::Load::timeout).
+    /// The answer took longer than [`BenchLoad::timeout`](super::load::BenchLoad::timeout).
     #[error("no answer in time")]
     TimedOut,
     /// The connection ended before the answer did.
     #[error("the connection ended before the answer")]
     HungUp,
-    /// Anything else after which the connection is of no use.
+    /// Any other failure after which the connection is unusable.
     #[error("{0}")]
     Other(String),
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for RequestFailure {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match error.kind() {
@@ -40,32 +40,33 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// One connection that sends one request at a time.
-pub trait Sender: Send + 'static {
-    /// Sends the next request and waits for its answer. Dropped when it takes too long, and the sender with it.
+/// A connection that sends one request at a time.
+pub trait LoadConnection: Send + 'static {
+    /// Sends the next request and waits for its answer. Not cancel safe: when it takes too long, it
+    /// is dropped together with the connection.
     ///
     /// # Errors
-    /// When the answer is not what it should be, or does not come.
-    fn send(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// When the answer is not a success, or does not come.
+    fn send(&mut self) -> impl Future<Output = Result<(), RequestFailure>> + Send;
 
-    /// Whether the connection takes another request. Asked before each; where it is over, without anything having
-    /// failed, the client connects again at once.
+    /// Returns whether the connection takes another request. Asked before each request; when it
+    /// does not, the client connects again at once, and nothing counts as failed.
     fn is_open(&self) -> bool {
         true
     }
 }
 
-/// Something that can be connected to.
-pub trait Target: Send + Sync + 'static {
+/// A server, or cluster, to connect to.
+pub trait LoadTarget: Send + Sync + 'static {
     /// Its connections.
-    type Sender: Sender;
+    type Connection: LoadConnection;
 
-    /// How long making a connection may take.
+    /// Longest time to connect.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Makes a connection.
+    /// Opens a connection.
     ///
     /// # Errors
-    /// When there is none to be had.
-    fn connect(&self) -> impl Future<Output = Result<Self::Sender, Failure>> + Send;
+    /// When it cannot be opened.
+    fn connect(&self) -> impl Future<Output = Result<Self::Connection, RequestFailure>> + Send;
 }

@@ -1,7 +1,8 @@
-//! What the answer to an append says, and whether it says it as the contract has it.
+//! Reads the answer to an append, and judges whether it keeps to the HTTP contract.
 //!
-//! An error that is no JSON at all, and not empty, may be of a proxy: it says nothing of the message. Every other
-//! error must be a problem whose status, `code`, `retry` and `outcome` fit together.
+//! An error whose body is not empty and no JSON may come from a proxy, so it says nothing about the
+//! message. Every other error must be a problem whose status, `code`, `retry` and `outcome` fit
+//! together.
 
 use acklog_api::{Appended, Outcome, Problem, paths};
 use acklog_client::Answer;
@@ -10,66 +11,67 @@ use acklog_types::escaped;
 use hyper::StatusCode;
 use serde_json::{Map, Value};
 
-/// Longest part of an answer that is repeated, in characters.
+/// Longest part of an answer that a violation repeats, in characters.
 const SEEN_CHARS_MAX: usize = 200;
 
-/// What was sent, as far as its answer depends on it.
+/// The expectations on the answer to a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
-    /// The status of success.
+pub(super) struct ExpectedAnswer {
+    /// Status of a success.
     pub(super) success: u16,
-    /// How many messages; one is not sent as a batch.
+    /// Messages in the request; a single one is not sent as a batch.
     pub(super) count: u64,
-    /// Whether it can be sent again without doing anything twice.
+    /// Whether the request can be sent again without storing anything twice.
     pub(super) is_repeatable: bool,
 }
 
-/// Returns what an answer says.
-pub(super) fn said(answer: &Answer, form: Form) -> AppendOutcome {
+/// Returns what an answer says about its messages.
+pub(super) fn outcome_of(answer: &Answer, expected: ExpectedAnswer) -> AppendOutcome {
     let status = answer.status.as_u16();
     let is_error = (400..=599).contains(&status);
     let is_json = || serde_json::from_slice::<Map<String, Value>>(&answer.body).is_ok();
     if is_error && !is_json() && !answer.body.is_empty() {
         return if status < 500 { AppendOutcome::Refused } else { AppendOutcome::Nothing };
     }
-    let told = match status {
-        _ if status == form.success => success(answer, form.count),
-        _ if is_error => error(answer, form),
+    let reported = match status {
+        _ if status == expected.success => success(answer, expected.count),
+        _ if is_error => error(answer, expected),
         _ => Err("neither a success nor an error".to_owned()),
     };
-    told.unwrap_or_else(|wrong| {
+    reported.unwrap_or_else(|wrong| {
         let body: String =
             String::from_utf8_lossy(&answer.body).chars().take(SEEN_CHARS_MAX).collect();
         AppendOutcome::Malformed(format!("{status} {}: {wrong}", escaped(&body)))
     })
 }
 
-/// What a success tells: a message that was appended is found where `Location` says.
+/// Reads a success. A message that was appended is found where `Location` says.
 fn success(answer: &Answer, count: u64) -> Result<AppendOutcome, String> {
-    let told: Appended = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
-    is_count_of(told.count, count)?;
-    let path = paths::message(told.id);
+    let reported: Appended =
+        serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
+    is_count_of(reported.count, count)?;
+    let path = paths::message(reported.id);
     match answer.header("location") {
-        // Whatever passes the answer on may put its own name before it.
+        // A proxy may put its own name before the path.
         Some(location) if location.ends_with(&path) => {}
         _ if answer.status != StatusCode::CREATED => {}
         Some(location) => return Err(format!("Location is {} and not {path}", escaped(location))),
         None => return Err(format!("there is no Location: {path}")),
     }
-    let Appended { id, write_concern, acked_by, .. } = told;
+    let Appended { id, write_concern, acked_by, .. } = reported;
     Ok(AppendOutcome::Committed(AckReceipt { id, write_concern, acked_by, timed_out: false }))
 }
 
 /// Checks the member `count`, which only the answer to a batch has.
-fn is_count_of(told: Option<u64>, count: u64) -> Result<(), String> {
-    match told == Some(count).filter(|&count| count > 1) {
+fn is_count_of(reported: Option<u64>, count: u64) -> Result<(), String> {
+    match reported == Some(count).filter(|&count| count > 1) {
         true => Ok(()),
         false => Err(format!("the count is not that of {count} messages")),
     }
 }
 
-/// What an error tells.
-fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
+/// Reads an error.
+fn error(answer: &Answer, expected: ExpectedAnswer) -> Result<AppendOutcome, String> {
     let status = answer.status.as_u16();
     let body: Problem = serde_json::from_slice(&answer.body).map_err(|wrong| wrong.to_string())?;
     let Some(outcome) = &body.outcome else { return Err("the outcome is missing".to_owned()) };
@@ -87,10 +89,10 @@ fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
     }
     let has_id = body.id.is_some();
     let (outcomes, may_retry): (&[_], _) = match status {
-        503 | 504 if has_id => (&[Outcome::Stored, Outcome::Unknown], form.is_repeatable),
+        503 | 504 if has_id => (&[Outcome::Stored, Outcome::Unknown], expected.is_repeatable),
         _ if has_id => return Err("only 503 and 504 have an id".to_owned()),
         504 => return Err("a 504 has the id of its message".to_owned()),
-        500 => (&[Outcome::Unknown], form.is_repeatable),
+        500 => (&[Outcome::Unknown], expected.is_repeatable),
         408 | 502.. => (&[Outcome::Refused], true),
         _ => (&[Outcome::Refused], false),
     };
@@ -105,8 +107,8 @@ fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
         return Err("a 503 has Retry-After if and only if it has no id".to_owned());
     }
     let (is_stored, is_refused) = (*outcome == Outcome::Stored, *outcome == Outcome::Refused);
-    let told = || {
-        is_count_of(body.count, form.count)?;
+    let reported = || {
+        is_count_of(body.count, expected.count)?;
         match (body.id, body.write_concern, &body.acked_by) {
             (Some(id), Some(write_concern), Some(acked_by)) => {
                 let acked_by = acked_by.clone();
@@ -119,8 +121,8 @@ fn error(answer: &Answer, form: Form) -> Result<AppendOutcome, String> {
         422 => Ok(AppendOutcome::KeyReused),
         _ if !has_id && !is_refused => Ok(AppendOutcome::Nothing),
         _ if !has_id => Ok(AppendOutcome::Refused),
-        _ if is_stored => told().map(AppendOutcome::Stored),
-        _ => told().map(AppendOutcome::Unknown),
+        _ if is_stored => reported().map(AppendOutcome::Stored),
+        _ => reported().map(AppendOutcome::Unknown),
     }
 }
 
@@ -131,8 +133,8 @@ mod tests {
 
     use super::*;
 
-    fn form(count: u64, is_repeatable: bool) -> Form {
-        Form { success: 201, count, is_repeatable }
+    fn expected(count: u64, is_repeatable: bool) -> ExpectedAnswer {
+        ExpectedAnswer { success: 201, count, is_repeatable }
     }
 
     fn answer(status: u16, retry_after: bool, body: &str) -> Answer {
@@ -147,21 +149,21 @@ mod tests {
     }
 
     fn of(status: u16, retry_after: bool, body: &str) -> AppendOutcome {
-        said(&answer(status, retry_after, body), form(1, false))
+        outcome_of(&answer(status, retry_after, body), expected(1, false))
     }
 
     #[track_caller]
-    fn is_malformed(said: &AppendOutcome) {
-        assert!(matches!(said, AppendOutcome::Malformed(_)), "{said:?}");
+    fn is_malformed(outcome: &AppendOutcome) {
+        assert!(matches!(outcome, AppendOutcome::Malformed(_)), "{outcome:?}");
     }
 
-    /// A problem without an id.
+    /// Returns a problem without an id.
     fn refusal(status: u16, code: &str, retry: bool, outcome: &str) -> Value {
         json!({"title": "t", "status": status, "detail": "d", "code": code, "retry": retry,
             "outcome": outcome})
     }
 
-    /// A problem with an id.
+    /// Returns a problem with an id.
     fn late(status: u16, code: &str, retry: bool, outcome: &str) -> Value {
         let mut problem = refusal(status, code, retry, outcome);
         problem["id"] = 3.into();
@@ -252,8 +254,9 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_batch_tells_how_many_messages_it_has() {
-        let of_batch =
-            |count, body: &'static str| said(&answer(201, false, body), form(count, false));
+        let of_batch = |count, body: &'static str| {
+            outcome_of(&answer(201, false, body), expected(count, false))
+        };
         let acked_by = vec!["m".to_owned()];
         let receipt = AckReceipt { id: 3, write_concern: 1, acked_by, timed_out: false };
         let whole = r#"{"id":3,"count":5,"writeConcern":1,"ackedBy":["m"]}"#;
@@ -268,11 +271,11 @@ mod tests {
     fn what_can_be_repeated_says_so() {
         let problem = late(504, "timed-out", true, "stored").to_string();
         let late = answer(504, false, &problem);
-        assert!(matches!(said(&late, form(1, true)), AppendOutcome::Stored(_)));
-        is_malformed(&said(&late, form(1, false)));
-        // Without an id it is not in the log, and never will be.
+        assert!(matches!(outcome_of(&late, expected(1, true)), AppendOutcome::Stored(_)));
+        is_malformed(&outcome_of(&late, expected(1, false)));
+        // A message without an id is not in the log and never will be.
         let problem = refusal(503, "disk-failed", true, "unknown").to_string();
-        is_malformed(&said(&answer(503, true, &problem), form(1, true)));
+        is_malformed(&outcome_of(&answer(503, true, &problem), expected(1, true)));
     }
 
     #[test]
@@ -282,7 +285,7 @@ mod tests {
             let mut answer = answer(success, false, created);
             answer.headers.remove("location");
             answer.headers.extend(location.map(|at| (LOCATION, at.parse().unwrap())));
-            said(&answer, Form { success, ..form(1, false) })
+            outcome_of(&answer, ExpectedAnswer { success, ..expected(1, false) })
         };
         for right in ["/messages/3", "http://proxy/messages/3"] {
             assert!(matches!(at(Some(right), 201), AppendOutcome::Committed(_)), "{right}");
@@ -290,7 +293,7 @@ mod tests {
         for wrong in [None, Some("/messages/13"), Some("/messages/4"), Some("/messages")] {
             is_malformed(&at(wrong, 201));
         }
-        // Who waits for a message knows where it is.
+        // A client that waits for a message knows where it is.
         assert!(matches!(at(None, 200), AppendOutcome::Committed(_)));
     }
 }

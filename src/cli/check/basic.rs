@@ -1,5 +1,6 @@
-//! Somebody's own solution of the exercise: messages are posted, lists are read as a whole, and nothing else is asked
-//! for. There are no ids, no health and no `ackedBy`, so the lists themselves have to show that an answer was true.
+//! Checks another program that solves the same exercise. Messages are posted and lists are read as
+//! a whole; nothing else is requested. There are no ids, no health and no `ackedBy`, so that only
+//! the lists can show whether an answer was true.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +16,21 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::shared::{Introduced, Node, Shared};
+use super::check_run::{CheckRun, CheckedCluster, CheckedNode};
 use crate::cli::NodeUrl;
-use crate::cli::client::{Client, is_unreachable};
+use crate::cli::client::{ToolClient, is_unreachable};
 
-/// Where messages are posted: the first that the master has.
+/// Paths at which messages may be posted; the first that the master has is used.
 const POST_PATHS: [&str; 2] = ["/messages", "/newMessage"];
 
-/// Where lists are read.
+/// Path of the lists.
 const LIST_PATH: &str = "/messages";
 
 /// Most messages of a run: the lists are read as a whole, again and again.
 pub(super) const MESSAGES_MAX: u64 = 20_000;
 
-/// How long a sender waits for its answer, while the load lasts.
-const GIVE_UP: Duration = Duration::from_secs(10);
+/// Time after which a client gives up waiting for an answer while the load lasts.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shortest pause between two reads of a list.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -37,37 +38,37 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Pause after a request that failed.
 const PAUSE_FAILED: Duration = Duration::from_millis(100);
 
-/// One sender out of so many asks for the master alone, so that the load never stops.
-const SENDERS_PER_EAGER: usize = 4;
+/// One client out of this many asks for the master alone, so that the load never stops.
+const CLIENTS_PER_EAGER: usize = 4;
 
-/// A message of a list.
+/// A message in a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Row {
+enum ListedMessage {
     Text(String),
     Object { message: String },
 }
 
-impl Row {
+impl ListedMessage {
     fn text(&self) -> &str {
         let (Self::Text(text) | Self::Object { message: text }) = self;
         text
     }
 }
 
-/// Looks whether each node has a list; the first one is the master. With `allow_down`, other nodes that cannot be
-/// reached are left out.
+/// Checks that each node has a list; the first one is the master. With `allow_down`, other nodes
+/// that cannot be reached are left out.
 ///
 /// # Errors
-/// When a node cannot be reached, or answers with something else than a list.
-pub(super) async fn introductions(
+/// When a node cannot be reached, or does not answer with a list.
+pub(super) async fn identify_nodes(
     urls: &[NodeUrl],
     allow_down: bool,
-) -> anyhow::Result<Introduced> {
+) -> anyhow::Result<CheckedCluster> {
     let (mut nodes, mut down) = (Vec::new(), Vec::new());
     for url in urls {
-        match list(&mut Client::new(url.clone())).await {
-            Ok(_) => nodes.push(Node { url: url.clone(), name: url.to_string(), end: 0 }),
+        match list(&mut ToolClient::new(url.clone())).await {
+            Ok(_) => nodes.push(CheckedNode { url: url.clone(), name: url.to_string(), end: 0 }),
             Err(error) if is_unreachable(&error) && allow_down && !nodes.is_empty() => {
                 down.push(error.to_string());
             }
@@ -80,14 +81,14 @@ pub(super) async fn introductions(
             Err(error) => return Err(error),
         }
     }
-    Ok(Introduced { nodes, cluster_size: urls.len() as u64, down })
+    Ok(CheckedCluster { nodes, cluster_size: urls.len() as u64, down })
 }
 
-/// Asks a node for its list.
+/// Requests a node's list.
 ///
 /// # Errors
-/// When it cannot be reached, or answers with something else.
-async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
+/// When the node cannot be reached, or does not answer with a list.
+async fn list(client: &mut ToolClient) -> anyhow::Result<Vec<ListedMessage>> {
     let answer = client.get(LIST_PATH).await?;
     let path = || format!("GET {}{LIST_PATH}", client.target());
     if !answer.status.is_success() {
@@ -97,14 +98,18 @@ async fn list(client: &mut Client) -> anyhow::Result<Vec<Row>> {
     answer.parsed().with_context(wanted)
 }
 
-/// Reads a node's list, tells the history, and returns how many messages it has.
+/// Reads a node's list into the history, and returns the number of its messages.
 ///
 /// # Errors
-/// When the node cannot be reached, or answers with something else.
-pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> anyhow::Result<u64> {
-    let mut read = shared.lock().history.begin_list(node, 0, u64::MAX);
+/// When the node cannot be reached, or does not answer with a list.
+pub(super) async fn read(
+    run: &CheckRun,
+    client: &mut ToolClient,
+    node: usize,
+) -> anyhow::Result<u64> {
+    let mut read = run.lock().history.begin_list(node, 0, u64::MAX);
     let rows = list(client).await;
-    let mut state = shared.lock();
+    let mut state = run.lock();
     if let Some(reads) = state.reads.get_mut(node) {
         reads.reads += 1;
         reads.messages += rows.as_ref().map_or(0, |rows| rows.len() as u64);
@@ -119,38 +124,38 @@ pub(super) async fn read(shared: &Shared, client: &mut Client, node: usize) -> a
 }
 
 /// Reads a node's list again and again, until it is aborted.
-pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
-    let Some(url) = shared.nodes().get(node).map(|node| node.url.clone()) else { return };
-    let mut client = Client::new(url);
+pub(super) async fn watch(run: Arc<CheckRun>, node: usize) {
+    let Some(url) = run.nodes().get(node).map(|node| node.url.clone()) else { return };
+    let mut client = ToolClient::new(url);
     loop {
         let begin = Instant::now();
-        match read(&shared, &mut client, node).await {
-            // Half of the time is left to others.
+        match read(&run, &mut client, node).await {
+            // Half of the time is left to other requests.
             Ok(_) => sleep(begin.elapsed().max(PAUSE)).await,
             Err(_) => sleep(PAUSE_FAILED).await,
         }
     }
 }
 
-/// Sends one message after the other until time or messages are used up.
-pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
-    let mut client = Client::new(shared.master().url.clone());
+/// Sends one message after the other until the time or the messages are used up.
+pub(super) async fn send(run: Arc<CheckRun>, number: usize, seed: u64) {
+    let mut client = ToolClient::new(run.master().url.clone());
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
-    let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
-    while !shared.is_over() {
-        if let Some(turn) = shared.turn(1) {
+    let is_eager = number % CLIENTS_PER_EAGER == CLIENTS_PER_EAGER - 1;
+    while !run.is_over() {
+        if let Some(send_time) = run.send_time(1) {
             tokio::select! {
-                () = sleep_until(turn) => {}
-                () = shared.until_over() => return,
+                () = sleep_until(send_time) => {}
+                () = run.until_over() => return,
             }
         }
         let nodes = match is_eager {
             true => 1,
-            false => rng.random_range(1..=shared.load.mix.cluster_size),
+            false => rng.random_range(1..=run.load.mix.cluster_size),
         };
         let (numbers, text) = {
-            let mut state = shared.lock();
-            if state.history.sent_count() >= shared.load.messages_max {
+            let mut state = run.lock();
+            if state.history.sent_count() >= run.load.messages_max {
                 return;
             }
             state.requests += 1;
@@ -160,7 +165,7 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
         };
         let body = serde_json::json!({"message": text, "w": nodes}).to_string();
         let begin = Instant::now();
-        let answer = post(&mut client, body.into(), shared.until()).await;
+        let answer = post(&mut client, body.into(), run.until()).await;
         let (status, said, refusal) = match answer {
             Ok(answer) if answer.status.is_success() => {
                 (answer.status.as_u16(), AppendOutcome::Accepted { nodes }, None)
@@ -170,7 +175,7 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
         };
         let failed = refusal.is_some();
         {
-            let mut state = shared.lock();
+            let mut state = run.lock();
             let concern = Some(WriteConcern::Nodes(nodes));
             let question = AppendTerms { concern, timeout: None, took: begin.elapsed(), floor: 0 };
             state.history.answered(numbers, question, said);
@@ -183,12 +188,14 @@ pub(super) async fn send(shared: Arc<Shared>, number: usize, seed: u64) {
     }
 }
 
-/// Posts a message where the master takes it.
-async fn post(client: &mut Client, body: Bytes, until: Instant) -> anyhow::Result<Answer> {
-    let patience = if Instant::now() + GIVE_UP < until { GIVE_UP } else { GIVE_UP * 2 };
+/// Posts a message at the path that the master has.
+async fn post(client: &mut ToolClient, body: Bytes, until: Instant) -> anyhow::Result<Answer> {
+    let answer_timeout =
+        if Instant::now() + CLIENT_TIMEOUT < until { CLIENT_TIMEOUT } else { CLIENT_TIMEOUT * 2 };
     let mut last = None;
     for path in POST_PATHS {
-        let answer = client.call(Method::POST, path, None, body.clone(), Some(patience)).await?;
+        let answer =
+            client.call(Method::POST, path, None, body.clone(), Some(answer_timeout)).await?;
         if !matches!(answer.status.as_u16(), 404 | 405) {
             return Ok(answer);
         }
@@ -197,19 +204,19 @@ async fn post(client: &mut Client, body: Bytes, until: Instant) -> anyhow::Resul
     last.context("there is a path to post to")
 }
 
-/// Reads a node's list once more, anew.
+/// Reads a node's list again and returns the number of its messages.
 ///
 /// # Errors
 /// As [`read`].
-pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> {
-    let url = shared.nodes().get(node).context("there is such a node")?.url.clone();
-    read(shared, &mut Client::new(url), node).await
+pub(super) async fn end_of(run: &CheckRun, node: usize) -> anyhow::Result<u64> {
+    let url = run.nodes().get(node).context("there is such a node")?.url.clone();
+    read(run, &mut ToolClient::new(url), node).await
 }
 
-/// Reads a node's list for the last time. What cannot be read is noted.
-pub(super) async fn read_all(shared: Arc<Shared>, node: usize, target: u64) {
-    if let Err(error) = end_of(&shared, node).await {
-        shared.lock().history.unread(node, target, format!("{error:#}"));
+/// Reads a node's list for the last time. The history notes a list that cannot be read.
+pub(super) async fn read_all(run: Arc<CheckRun>, node: usize, target: u64) {
+    if let Err(error) = end_of(&run, node).await {
+        run.lock().history.unread(node, target, format!("{error:#}"));
     }
 }
 
@@ -228,10 +235,10 @@ mod tests {
             (r#"[{"text":"a"}]"#, None),
         ] {
             let node = TestNode::start(move |_, _| (200, body.to_owned())).await;
-            let rows = list(&mut Client::new(node.url())).await;
+            let rows = list(&mut ToolClient::new(node.url())).await;
             match (rows, expected) {
                 (Ok(rows), Some(expected)) => {
-                    assert_eq!(rows.iter().map(Row::text).collect::<Vec<_>>(), expected);
+                    assert_eq!(rows.iter().map(ListedMessage::text).collect::<Vec<_>>(), expected);
                 }
                 (Err(error), None) => {
                     let path = format!("GET {}/messages: no JSON array", node.url());
@@ -251,7 +258,7 @@ mod tests {
             });
             let node = node.await;
             let until = Instant::now() + Duration::from_secs(1);
-            let answer = post(&mut Client::new(node.url()), Bytes::new(), until).await.unwrap();
+            let answer = post(&mut ToolClient::new(node.url()), Bytes::new(), until).await.unwrap();
             assert_eq!(answer.status, 201, "{path}");
         }
     }

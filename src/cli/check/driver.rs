@@ -1,4 +1,4 @@
-//! A run from its beginning to its end: who is who, load, chaos, convergence, a last look at everything.
+//! Drives a run from beginning to end: introductions, load, failures, convergence, last reads.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -12,37 +12,38 @@ use tokio::time::{Instant, interval, timeout_at};
 
 use super::CheckArgs;
 use super::basic;
-use super::converge::{converge, look_at_everything};
-use super::load::Sender;
+use super::check_run::{CheckLoad, CheckRun, CheckedCluster};
+use super::converge::{converge, read_everything};
+use super::load::LoadClient;
 use super::lookup::look_up;
-use super::mix::Mix;
+use super::mix::LoadMix;
 use super::nodes::{
-    clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, introductions,
+    clear_faults, cluster_size, disconnects, end_of, faults_are_allowed, identify_nodes,
 };
-use super::report::{ANSWERS_MIN, Ran, Report};
+use super::report::{ANSWERS_MIN, CheckReport, RunSummary};
 use super::restart::restart;
-use super::shared::{Introduced, Load, Shared};
 use super::watch::watch;
 
-/// What the last messages may take on top, where the first wait used up all the time.
+/// Further time for the last messages, where the first wait used up all of it.
 const GRACE: Duration = Duration::from_secs(2);
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Most nodes whose ends the line of progress names one by one. More do not fit on a line of 80 columns.
+/// Most nodes whose log ends the progress line shows one by one. More do not fit on a line of 80
+/// columns.
 const ENDS_MAX: usize = 4;
 
-/// Checks a cluster, prints what was found, and returns whether all holds.
+/// Checks a cluster, prints the report, and returns whether everything holds.
 ///
 /// # Errors
-/// When there is nothing to check: a node cannot be reached at the start, none or several are masters, too few messages
-/// were accepted, the restart failed.
+/// When there is nothing to judge: a node cannot be reached at the start, none or several are
+/// masters, too few messages were accepted, or the restart failed.
 pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<bool> {
     let introduced = match args.basic {
-        true => basic::introductions(&args.url, args.allow_down).await?,
-        false => introductions(&args.url, args.allow_down).await?,
+        true => basic::identify_nodes(&args.url, args.allow_down).await?,
+        false => identify_nodes(&args.url, args.allow_down).await?,
     };
-    let Introduced { nodes, cluster_size: size, down } = introduced;
+    let CheckedCluster { nodes, cluster_size: size, down } = introduced;
     if args.disconnect_every.is_some() {
         faults_are_allowed(&nodes).await?;
     }
@@ -50,25 +51,25 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     let begin = Instant::now();
     let most = if args.basic { basic::MESSAGES_MAX } else { u64::MAX };
     let messages_max = most.min(args.messages as u64);
-    let mix = Mix::new(size, messages_max, args.rate);
-    let load = Load { mix, begin, messages_max, rate: args.rate, is_basic: args.basic };
-    let shared = Arc::new(Shared::new(nodes, load, begin + args.duration));
-    let mut watchers = watchers(&shared);
+    let mix = LoadMix::new(size, messages_max, args.rate);
+    let load = CheckLoad { mix, begin, messages_max, rate: args.rate, is_basic: args.basic };
+    let run = Arc::new(CheckRun::new(nodes, load, begin + args.duration));
+    let mut watchers = watchers(&run);
     let mut senders = JoinSet::new();
-    let loaded = run_load(&shared, args, seed, &mut senders).await?;
+    let loaded = run_load(&run, args, seed, &mut senders).await?;
     let load = begin.elapsed();
     {
-        let mut state = shared.lock();
-        let ends = (0..shared.nodes().len()).map(|node| state.history.end(node));
+        let mut state = run.lock();
+        let ends = (0..run.nodes().len()).map(|node| state.history.end(node));
         state.load_ends = ends.collect();
     }
     let cleared = match args.keep_faults || args.basic {
         true => None,
-        false => Some(clear_faults(&shared).await),
+        false => Some(clear_faults(&run).await),
     };
 
     let deadline = Instant::now() + args.converge;
-    let first = converge(&shared, deadline).await;
+    let first = converge(&run, deadline).await;
     if !loaded.all_sent {
         let all = async { while senders.join_next().await.is_some() {} };
         let _ = timeout_at(deadline, all).await;
@@ -76,29 +77,30 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
     }
     let took = first.took;
     let converged = match took {
-        // Messages of senders that were still on their way.
-        Some(_) => converge(&shared, deadline.max(Instant::now() + GRACE)).await,
+        // Messages that were still in flight.
+        Some(_) => converge(&run, deadline.max(Instant::now() + GRACE)).await,
         None => first,
     };
     watchers.shutdown().await;
     clear_line();
-    look_at_everything(&shared, &converged).await;
-    let last_size = cluster_size(&shared).await.unwrap_or(size);
+    read_everything(&run, &converged).await;
+    let last_size = cluster_size(&run).await.unwrap_or(size);
     let ending = RunEnding {
         target: converged.target,
         in_time: converged.took.is_some(),
         without_faults: cleared.is_some_and(|cleared| cleared.failed == 0),
-        master_end: end_of(&shared, 0).await.ok(),
+        master_end: end_of(&run, 0).await.ok(),
         cluster_size: last_size.min(size),
         cluster_size_max: last_size.max(size),
     };
-    shared.lock().history.finish(ending);
+    run.lock().history.finish(ending);
     let restart = loaded.restart.as_ref().and_then(|it| it.as_ref().ok()).copied();
-    let ran = Ran { seed, senders: args.senders, load, restart, cleared, converged: took, down };
-    verdict(&shared, args, ran, out)?;
+    let ran =
+        RunSummary { seed, senders: args.senders, load, restart, cleared, converged: took, down };
+    verdict(&run, args, ran, out)?;
     match loaded.restart {
         Some(Err(error)) => Err(error),
-        _ => Ok(shared.lock().history.violations().count() == 0),
+        _ => Ok(run.lock().history.violations().count() == 0),
     }
 }
 
@@ -107,13 +109,13 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
 /// # Errors
 /// When the run says too little about the cluster.
 fn verdict(
-    shared: &Shared,
+    run: &CheckRun,
     args: &CheckArgs,
-    ran: Ran,
+    ran: RunSummary,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let state = shared.lock();
-    let report = Report::new(shared, &state, ran);
+    let state = run.lock();
+    let report = CheckReport::new(run, &state, ran);
     report.print(args.json, out)?;
     if report.accepted == 0 {
         let why = state.refusal.clone().unwrap_or_else(|| "no sender was answered".to_owned());
@@ -130,35 +132,35 @@ fn verdict(
     Ok(())
 }
 
-/// Lets each node be read.
-fn watchers(shared: &Arc<Shared>) -> JoinSet<()> {
+/// Starts the watchers of all nodes.
+fn watchers(run: &Arc<CheckRun>) -> JoinSet<()> {
     let mut watchers = JoinSet::new();
-    for node in 0..shared.nodes().len() {
-        if shared.load.is_basic {
-            watchers.spawn(basic::watch(Arc::clone(shared), node));
+    for node in 0..run.nodes().len() {
+        if run.load.is_basic {
+            watchers.spawn(basic::watch(Arc::clone(run), node));
             continue;
         }
-        watchers.spawn(watch(Arc::clone(shared), node));
-        watchers.spawn(look_up(Arc::clone(shared), node));
+        watchers.spawn(watch(Arc::clone(run), node));
+        watchers.spawn(look_up(Arc::clone(run), node));
     }
     if std::io::stderr().is_terminal() {
-        watchers.spawn(progress(Arc::clone(shared), shared.load.begin));
+        watchers.spawn(progress(Arc::clone(run), run.load.begin));
     }
     watchers
 }
 
-/// How the load ended.
+/// The end of the load.
 struct Loaded {
-    /// Whether all senders have ended.
+    /// Whether all clients have ended.
     all_sent: bool,
-    /// How long the restart took, or why it failed; none where there was none.
+    /// Time that the restart took, or why it failed; `None` without a restart.
     restart: Option<anyhow::Result<Duration>>,
 }
 
-/// Sends until the time is up, all messages are sent, or somebody has had enough (SIGINT, SIGTERM): what was sent is
-/// still checked then, and who has had enough of that too ends the program.
+/// Sends until the time is up, all messages are sent, or the user stops the load (SIGINT, SIGTERM).
+/// What was sent by then is still checked; a second signal ends the program.
 async fn run_load(
-    shared: &Arc<Shared>,
+    run: &Arc<CheckRun>,
     args: &CheckArgs,
     seed: u64,
     senders: &mut JoinSet<()>,
@@ -172,18 +174,18 @@ async fn run_load(
         }
     };
     for number in 0..args.senders {
-        let shared = Arc::clone(shared);
-        if shared.load.is_basic {
-            senders.spawn(basic::send(shared, number, seed));
+        let run = Arc::clone(run);
+        if run.load.is_basic {
+            senders.spawn(basic::send(run, number, seed));
         } else {
-            senders.spawn(Sender::new(shared, number, seed).run());
+            senders.spawn(LoadClient::new(run, number, seed).run());
         }
     }
-    let chaos = tokio::spawn(disconnects(Arc::clone(shared), args.disconnect_every));
+    let chaos = tokio::spawn(disconnects(Arc::clone(run), args.disconnect_every));
     let restart = async {
-        let restarted = restart(shared, args.restart_command.as_ref()?, args.converge).await;
+        let restarted = restart(run, args.restart_command.as_ref()?, args.converge).await;
         if restarted.is_err() {
-            shared.end_load();
+            run.end_load();
         }
         Some(restarted)
     };
@@ -191,7 +193,7 @@ async fn run_load(
         let sent = async { while senders.join_next().await.is_some() {} };
         tokio::select! {
             () = sent => true,
-            () = shared.until_over() => false,
+            () = run.until_over() => false,
         }
     };
     let both = async { tokio::join!(all, restart) };
@@ -199,12 +201,12 @@ async fn run_load(
         (all_sent, restart) = both => Loaded { all_sent, restart },
         () = interrupted() => {
             clear_line();
-            let text = "the load ends early; once more, and the check ends without a report";
+            let text = "the load ends early; press Ctrl-C again to end the check without a report";
             let _ = writeln!(std::io::stderr(), "{text}");
             Loaded { all_sent: false, restart: None }
         }
     };
-    shared.end_load();
+    run.end_load();
     chaos.abort();
     tokio::spawn(async move {
         interrupted().await;
@@ -213,7 +215,7 @@ async fn run_load(
     Ok(loaded)
 }
 
-/// Clears the line that shows progress. A terminal that is gone is no reason to stop.
+/// Clears the progress line. A terminal that is closed is no reason to stop.
 fn clear_line() {
     if !std::io::stderr().is_terminal() {
         return;
@@ -221,14 +223,14 @@ fn clear_line() {
     let _ = write!(std::io::stderr(), "\r\x1b[K");
 }
 
-/// One line on the terminal, written over the one before, that shows where the run is.
-async fn progress(shared: Arc<Shared>, begin: Instant) {
+/// Shows the progress in one line of the terminal, which it overwrites.
+async fn progress(run: Arc<CheckRun>, begin: Instant) {
     let mut ticks = interval(PROGRESS_INTERVAL);
     loop {
         ticks.tick().await;
         let line = {
-            let state = shared.lock();
-            let ends = (0..shared.nodes().len()).map(|node| state.history.end(node));
+            let state = run.lock();
+            let ends = (0..run.nodes().len()).map(|node| state.history.end(node));
             format!(
                 "{:4.0} s: {} messages sent, shown {}, {} violations",
                 begin.elapsed().as_secs_f64(),
@@ -242,8 +244,8 @@ async fn progress(shared: Arc<Shared>, begin: Instant) {
     }
 }
 
-/// How far the nodes' lists are: each by itself, or of many the shortest and the longest, so that the line stays one
-/// line of a terminal.
+/// Formats the log ends: each one, or the shortest and the longest of many, so that the progress
+/// stays on one line.
 fn shown_ends<T: Copy + Ord + std::fmt::Display>(ends: &[T]) -> String {
     match (ends.len(), ends.iter().min(), ends.iter().max()) {
         (count, Some(shortest), Some(longest)) if count > ENDS_MAX => {

@@ -1,5 +1,6 @@
-//! The load: senders of messages and batches with mixed write concerns, time limits and keys, and what they do with
-//! their answers: send the same once more, use a key for something else, wait again for more nodes.
+//! The load: clients that send messages and batches with mixed write concerns, timeouts and keys,
+//! and that act on the answers: send the same again, use a key for another message, wait for more
+//! nodes.
 
 mod overdue;
 
@@ -16,30 +17,31 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use self::overdue::{Outcome, outcome};
-use super::answer::{Form, said};
-use super::mix::Asked;
-use super::shared::{Keyed, Shared};
-use crate::cli::client::Client;
+use self::overdue::{CallOutcome, call_with_limit};
+use super::answer::{ExpectedAnswer, outcome_of};
+use super::check_run::{CheckRun, KeyedRequest};
+use super::mix::{Concerns, RequestSpec};
+use super::texts::Escaping;
+use crate::cli::client::ToolClient;
 
-/// Pause after a refusal or a lost connection: it will not be better at once.
+/// Pause after a refusal or a lost connection, which rarely passes at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// One sender out of so many asks for the master alone: where the secondaries are slow, all others wait for them most
-/// of the time, and a load that waits is none.
-const SENDERS_PER_EAGER: usize = 4;
+/// One client out of this many asks for the master alone. Where the secondaries are slow, all
+/// others mostly wait for them, and a load that only waits is none.
+const CLIENTS_PER_EAGER: usize = 4;
 
-/// One answered request out of so many is followed by a bad one.
+/// One answered request out of this many is followed by a bad request.
 const REQUESTS_PER_BAD: u32 = 50;
 
-/// One keyed request out of so many has a key of the greatest length.
+/// One key out of this many has the greatest length.
 const KEYS_PER_LONGEST: u64 = 16;
 
-/// How long a wait for more nodes may take, in milliseconds.
+/// Longest wait for more nodes, in milliseconds.
 const WAIT_MS: u64 = 500;
 
-/// How long a refusal may take: it waits for nobody.
-const PATIENCE_BAD: Duration = Duration::from_secs(10);
+/// Time after which a refusal is given up: it waits for no other node.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bodies that must be refused.
 const BAD_BODIES: [&[u8]; 17] = [
@@ -62,69 +64,72 @@ const BAD_BODIES: [&[u8]; 17] = [
     b"",
 ];
 
-/// How a message is sent.
+/// The relation of a message to earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum SendKind {
     /// It is new.
     First,
     /// It was sent before, under the same key.
     Repeat,
-    /// Its key is another message's.
+    /// Its key belongs to another message.
     OthersKey,
 }
 
-/// One who sends one message or batch after the other.
-pub(super) struct Sender {
-    shared: Arc<Shared>,
-    client: Client,
+/// A client that sends one message or batch after the other.
+pub(super) struct LoadClient {
+    run: Arc<CheckRun>,
+    client: ToolClient,
     rng: ChaCha8Rng,
     number: usize,
-    is_eager: bool,
-    /// How many keys it has made.
+    concerns: Concerns,
+    /// Number of keys that it has made.
     keys: u64,
 }
 
-impl Sender {
-    /// The sender with this number. A seed repeats what it asks for.
-    pub(super) fn new(shared: Arc<Shared>, number: usize, seed: u64) -> Self {
-        let client = Client::new(shared.master().url.clone());
+impl LoadClient {
+    /// Creates the client with this number. The same seed repeats its requests.
+    pub(super) fn new(run: Arc<CheckRun>, number: usize, seed: u64) -> Self {
+        let client = ToolClient::new(run.master().url.clone());
         let rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
-        let is_eager = number % SENDERS_PER_EAGER == SENDERS_PER_EAGER - 1;
-        Self { shared, client, rng, number, is_eager, keys: 0 }
+        let concerns = match number % CLIENTS_PER_EAGER == CLIENTS_PER_EAGER - 1 {
+            true => Concerns::MasterOnly,
+            false => Concerns::Mixed,
+        };
+        Self { run, client, rng, number, concerns, keys: 0 }
     }
 
-    /// Sends until time or messages are used up.
+    /// Sends until the time or the messages are used up.
     pub(super) async fn run(mut self) {
-        while !self.shared.is_over() {
-            let mut asked = self.shared.load.mix.draw(&mut self.rng, self.is_eager);
-            if let Some(turn) = self.shared.turn(asked.count) {
-                let shared = Arc::clone(&self.shared);
+        while !self.run.is_over() {
+            let mut spec = self.run.load.mix.draw(&mut self.rng, self.concerns);
+            if let Some(send_time) = self.run.send_time(spec.count) {
+                let run = Arc::clone(&self.run);
                 tokio::select! {
-                    () = sleep_until(turn) => {}
-                    () = shared.until_over() => return,
+                    () = sleep_until(send_time) => {}
+                    () = run.until_over() => return,
                 }
             }
             let numbers = {
-                let mut state = self.shared.lock();
-                let left = self.shared.load.messages_max.saturating_sub(state.history.sent_count());
-                asked.count = asked.count.min(left);
-                if asked.count == 0 {
+                let mut state = self.run.lock();
+                let left = self.run.load.messages_max.saturating_sub(state.history.sent_count());
+                spec.count = spec.count.min(left);
+                if spec.count == 0 {
                     return;
                 }
                 state.requests += 1;
-                state.history.sent(asked.count)
+                state.history.sent(spec.count)
             };
-            let key = asked.has_key.then(|| self.next_key());
-            let said = self.send(asked, numbers.clone(), key.as_deref(), How::First).await;
-            if !self.shared.is_over() {
-                self.follow(asked, numbers, key, &said).await;
+            let key = spec.has_key.then(|| self.next_key());
+            let outcome = self.send(spec, numbers.clone(), key.as_deref(), SendKind::First).await;
+            if !self.run.is_over() {
+                self.follow_up(spec, numbers, key, &outcome).await;
             }
         }
     }
 
     fn next_key(&mut self) -> String {
         self.keys += 1;
-        let mut key = format!("{}{}-{}", self.shared.key_prefix, self.number, self.keys);
+        let mut key = format!("{}{}-{}", self.run.key_prefix, self.number, self.keys);
         if self.keys.is_multiple_of(KEYS_PER_LONGEST) {
             let rest = IDEMPOTENCY_KEY_BYTES_MAX.saturating_sub(key.len());
             key.extend("~!".chars().cycle().take(rest));
@@ -132,51 +137,56 @@ impl Sender {
         key
     }
 
-    /// Sends a request and tells the history its answer.
+    /// Sends a request and adds its answer to the history.
     async fn send(
         &mut self,
-        asked: Asked,
+        spec: RequestSpec,
         numbers: Range<u64>,
         key: Option<&str>,
-        how: How,
+        how: SendKind,
     ) -> AppendOutcome {
         let (body, floor) = {
-            let history = &self.shared.lock().history;
+            let history = &self.run.lock().history;
             let texts: Vec<_> = numbers.clone().map(|number| history.text(number)).collect();
-            (asked.body(&texts), if how == How::First { history.floor() } else { 0 })
+            (spec.body(&texts), if how == SendKind::First { history.floor() } else { 0 })
         };
-        let (begin, patience) = (Instant::now(), asked.patience(self.shared.until()));
-        let call = self.client.call(Method::POST, paths::MESSAGES, key, body, patience);
-        let Outcome { answer, is_overdue } = outcome(&self.shared, asked.timeout(), call).await;
+        let (begin, answer_timeout) = (Instant::now(), spec.answer_timeout(self.run.until()));
+        let call = self.client.call(Method::POST, paths::MESSAGES, key, body, answer_timeout);
+        let CallOutcome { answer, is_overdue } =
+            call_with_limit(&self.run, spec.timeout(), call).await;
         let took = begin.elapsed();
-        let (said, status, refusal) = match &answer {
+        let (outcome, status, refusal) = match &answer {
             Ok(answer) => {
-                let form = Form { success: 201, count: asked.count, is_repeatable: key.is_some() };
-                let said = said(answer, form);
-                let refusal = matches!(said, AppendOutcome::Refused | AppendOutcome::Nothing);
-                (said, answer.status.as_u16(), refusal.then(|| answer.detail()))
+                let expected = ExpectedAnswer {
+                    success: 201,
+                    count: spec.count,
+                    is_repeatable: key.is_some(),
+                };
+                let outcome = outcome_of(answer, expected);
+                let refusal = matches!(outcome, AppendOutcome::Refused | AppendOutcome::Nothing);
+                (outcome, answer.status.as_u16(), refusal.then(|| answer.detail()))
             }
             Err(error) => (AppendOutcome::Nothing, 0, Some(format!("{error:#}"))),
         };
         let pauses = refusal.is_some();
         {
-            let mut state = self.shared.lock();
+            let mut state = self.run.lock();
             let question =
-                AppendTerms { concern: asked.concern, timeout: asked.timeout(), took, floor };
+                AppendTerms { concern: spec.concern, timeout: spec.timeout(), took, floor };
             if is_overdue {
                 state.history.overdue(None, question);
             }
             match how {
-                How::First => {
-                    state.history.answered(numbers, question, said.clone());
-                    *state.answers.entry((asked.kind, status)).or_default() += 1;
+                SendKind::First => {
+                    state.history.answered(numbers, question, outcome.clone());
+                    *state.answers.entry((spec.kind, status)).or_default() += 1;
                 }
-                How::Repeat => {
-                    state.history.repeated(numbers, question, said.clone());
+                SendKind::Repeat => {
+                    state.history.repeated(numbers, question, outcome.clone());
                     state.tried.repeats += 1;
                 }
-                How::OthersKey => {
-                    state.history.reused_key(numbers.start, question, said.clone());
+                SendKind::OthersKey => {
+                    state.history.reused_key(numbers.start, question, outcome.clone());
                     state.tried.reused_keys += 1;
                 }
             }
@@ -185,107 +195,113 @@ impl Sender {
         if pauses {
             sleep(PAUSE).await;
         }
-        said
+        outcome
     }
 
-    /// Does what a sender may do with its answer, some of it, some of the time.
-    async fn follow(
+    /// Sends some of the requests that may follow an answer, at random.
+    async fn follow_up(
         &mut self,
-        asked: Asked,
+        spec: RequestSpec,
         numbers: Range<u64>,
         key: Option<String>,
-        said: &AppendOutcome,
+        outcome: &AppendOutcome,
     ) {
-        let is_there = matches!(said, AppendOutcome::Committed(_) | AppendOutcome::Stored(_));
+        let is_there = matches!(outcome, AppendOutcome::Committed(_) | AppendOutcome::Stored(_));
         if let Some(key) = key {
-            if *said == AppendOutcome::Nothing || self.rng.random_ratio(1, 2) {
-                let again = self.shared.load.mix.draw_again(&mut self.rng, asked, self.is_eager);
-                self.send(again, numbers.clone(), Some(&key), How::Repeat).await;
+            if *outcome == AppendOutcome::Nothing || self.rng.random_ratio(1, 2) {
+                let again = self.run.load.mix.draw_again(&mut self.rng, spec, self.concerns);
+                self.send(again, numbers.clone(), Some(&key), SendKind::Repeat).await;
             }
             if is_there && self.rng.random_ratio(1, 4) {
                 self.use_key_again(&key).await;
             }
             if is_there {
-                self.shared.lock().keep_key(Keyed { key, numbers, asked });
+                self.run.lock().keep_key(KeyedRequest { key, numbers, spec });
             }
         }
-        if let AppendOutcome::Stored(receipt) = said
+        if let AppendOutcome::Stored(receipt) = outcome
             && self.rng.random_ratio(1, 2)
         {
-            self.wait_again(asked, receipt.id).await;
+            self.wait_again(spec, receipt.id).await;
         }
         if self.rng.random_ratio(1, REQUESTS_PER_BAD) {
             self.send_bad_request().await;
         }
     }
 
-    /// Sends once more what has an id and a key, for the master alone.
-    pub(super) async fn send_again(&mut self, keyed: Keyed) {
-        let asked =
-            Asked { concern: Some(WriteConcern::Nodes(1)), timeout_ms: None, ..keyed.asked };
-        self.send(asked, keyed.numbers, Some(&keyed.key), How::Repeat).await;
+    /// Sends messages again that have ids and a key, for the master alone.
+    pub(super) async fn send_again(&mut self, keyed: KeyedRequest) {
+        let spec =
+            RequestSpec { concern: Some(WriteConcern::Nodes(1)), timeout_ms: None, ..keyed.spec };
+        self.send(spec, keyed.numbers, Some(&keyed.key), SendKind::Repeat).await;
     }
 
-    /// Sends another message under a key that is used.
+    /// Sends another message under a key that is in use.
     async fn use_key_again(&mut self, key: &str) {
         let numbers = {
-            let history = &mut self.shared.lock().history;
-            if history.sent_count() >= self.shared.load.messages_max {
+            let history = &mut self.run.lock().history;
+            if history.sent_count() >= self.run.load.messages_max {
                 return;
             }
             history.sent(1)
         };
-        // Without a time limit: that of a message whose key is still being looked for tells nothing.
-        let asked = Asked {
+        // Without a timeout: one that passes while the key is still being looked up says nothing.
+        let spec = RequestSpec {
             kind: 0,
             count: 1,
-            concern: self.shared.load.mix.concern(0),
+            concern: self.run.load.mix.concern(0),
             timeout_ms: None,
             has_key: true,
-            escapes: false,
+            escaping: Escaping::Needed,
         };
-        self.send(asked, numbers, Some(key), How::OthersKey).await;
+        self.send(spec, numbers, Some(key), SendKind::OthersKey).await;
     }
 
-    /// Waits once more for a message that is stored, and perhaps for more nodes than before.
-    async fn wait_again(&mut self, asked: Asked, id: u64) {
-        let again = self.shared.load.mix.draw_again(&mut self.rng, asked, self.is_eager);
+    /// Waits again for a stored message, perhaps for more nodes than before.
+    async fn wait_again(&mut self, spec: RequestSpec, id: u64) {
+        let again = self.run.load.mix.draw_again(&mut self.rng, spec, self.concerns);
         let concern = again.concern.or(Some(WriteConcern::All));
         let timeout_ms = Some(self.rng.random_range(0..=WAIT_MS));
-        let again = Asked { concern, timeout_ms, ..again };
+        let again = RequestSpec { concern, timeout_ms, ..again };
         let path = format!("{}?{}", paths::message(id), again.query());
-        let (begin, patience) = (Instant::now(), again.patience(self.shared.until()));
-        let call = self.client.call(Method::GET, &path, None, Bytes::new(), patience);
-        let Outcome { answer, is_overdue } = outcome(&self.shared, again.timeout(), call).await;
+        let (begin, answer_timeout) = (Instant::now(), again.answer_timeout(self.run.until()));
+        let call = self.client.call(Method::GET, &path, None, Bytes::new(), answer_timeout);
+        let CallOutcome { answer, is_overdue } =
+            call_with_limit(&self.run, again.timeout(), call).await;
         let took = begin.elapsed();
         let question = AppendTerms { concern, timeout: again.timeout(), took, floor: 0 };
         if is_overdue {
-            self.shared.lock().history.overdue(Some(id), question);
+            self.run.lock().history.overdue(Some(id), question);
         }
         let Ok(answer) = answer else { return };
-        let said = match answer.status.as_u16() {
-            200 | 504 => said(&answer, Form { success: 200, count: 1, is_repeatable: true }),
+        let outcome = match answer.status.as_u16() {
+            200 | 504 => {
+                outcome_of(&answer, ExpectedAnswer { success: 200, count: 1, is_repeatable: true })
+            }
             404 => AppendOutcome::Malformed(format!("404: {}", answer.detail())),
             _ => return,
         };
         let shown = serde_json::from_slice::<Message<'_>>(&answer.body);
         let text = shown.as_ref().ok().map(|shown| shown.message.as_ref());
-        let mut state = self.shared.lock();
-        state.history.waited(id, question, &said, text);
+        let mut state = self.run.lock();
+        state.history.waited(id, question, &outcome, text);
         state.tried.waits += 1;
     }
 
-    /// Sends what must be refused.
+    /// Sends a request that must be refused.
     async fn send_bad_request(&mut self) {
         let chosen = self.rng.random_range(0..BAD_BODIES.len());
         let Some(body) = BAD_BODIES.get(chosen).copied() else { return };
-        let call =
-            self.client.call(Method::POST, paths::MESSAGES, None, body, Some(PATIENCE_BAD)).await;
+        let call = self
+            .client
+            .call(Method::POST, paths::MESSAGES, None, body, Some(REFUSAL_TIMEOUT))
+            .await;
         let Ok(answer) = call else { return };
-        let said = said(&answer, Form { success: 201, count: 1, is_repeatable: false });
-        let mut state = self.shared.lock();
+        let outcome =
+            outcome_of(&answer, ExpectedAnswer { success: 201, count: 1, is_repeatable: false });
+        let mut state = self.run.lock();
         let text = String::from_utf8_lossy(body);
-        state.history.bad_request(&text, answer.status.as_u16(), &said);
+        state.history.bad_request(&text, answer.status.as_u16(), &outcome);
         state.tried.bad_requests += 1;
     }
 }

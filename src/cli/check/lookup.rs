@@ -1,4 +1,4 @@
-//! Messages that are asked for one by one, `GET /messages/<id>`, while the load runs and when it is over.
+//! Reads messages one by one, with `GET /messages/<id>`, while the load runs and when it is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,43 +10,44 @@ use acklog_types::escaped;
 use rand::RngExt;
 use tokio::time::sleep;
 
-use super::shared::Shared;
-use crate::cli::client::Client;
+use super::check_run::CheckRun;
+use crate::cli::client::ToolClient;
 
 /// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// How many messages of each node are asked for when the load is over.
+/// Messages of each node that are read when the load is over.
 const AT_THE_END: usize = 50;
 
-/// One request out of so many is for a message that is not there.
+/// One request out of this many is for a message that does not exist.
 const LOOKUPS_PER_ABSENT: u32 = 10;
 
-/// How far behind the end of a log no message is: more than comes while one request is under way.
+/// Distance from the end of a log at which there is no message: more than arrive during one
+/// request.
 const FAR: u64 = 1 << 30;
 
-/// Asks a node for one message after the other, until it is aborted.
-pub(super) async fn look_up(shared: Arc<Shared>, node: usize) {
-    let Some(url) = shared.nodes().get(node).map(|node| node.url.clone()) else { return };
-    let mut client = Client::new(url);
+/// Reads one message after the other from a node, until it is aborted.
+pub(super) async fn look_up(run: Arc<CheckRun>, node: usize) {
+    let Some(url) = run.nodes().get(node).map(|node| node.url.clone()) else { return };
+    let mut client = ToolClient::new(url);
     loop {
         sleep(PAUSE).await;
-        look_up_one(&shared, &mut client, node).await;
+        look_up_one(&run, &mut client, node).await;
     }
 }
 
-/// Asks a node for some messages.
-pub(super) async fn look_up_some(shared: Arc<Shared>, node: usize) {
-    let Some(url) = shared.nodes().get(node).map(|node| node.url.clone()) else { return };
-    let mut client = Client::new(url);
+/// Reads some messages from a node.
+pub(super) async fn look_up_some(run: Arc<CheckRun>, node: usize) {
+    let Some(url) = run.nodes().get(node).map(|node| node.url.clone()) else { return };
+    let mut client = ToolClient::new(url);
     for _ in 0..AT_THE_END {
-        look_up_one(&shared, &mut client, node).await;
+        look_up_one(&run, &mut client, node).await;
     }
 }
 
-async fn look_up_one(shared: &Shared, client: &mut Client, node: usize) {
+async fn look_up_one(run: &CheckRun, client: &mut ToolClient, node: usize) {
     let (base, known_end) = {
-        let history = &shared.lock().history;
+        let history = &run.lock().history;
         (history.base(), history.known_end(node))
     };
     let is_absent = known_end <= base || rand::rng().random_ratio(1, LOOKUPS_PER_ABSENT);
@@ -58,12 +59,12 @@ async fn look_up_one(shared: &Shared, client: &mut Client, node: usize) {
         LookupAnswer::Message(..) if is_absent => LookupAnswer::Malformed("a message".to_owned()),
         found => found,
     };
-    let mut state = shared.lock();
+    let mut state = run.lock();
     state.history.looked_up(node, id, known_end, &found);
     state.tried.lookups += 1;
 }
 
-async fn found(client: &mut Client, id: u64) -> LookupAnswer {
+async fn found(client: &mut ToolClient, id: u64) -> LookupAnswer {
     let Ok(answer) = client.get(&paths::message(id)).await else { return LookupAnswer::Nothing };
     match answer.status.as_u16() {
         200 => match serde_json::from_slice::<Message<'_>>(&answer.body) {

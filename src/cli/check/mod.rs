@@ -1,11 +1,13 @@
-//! `acklog check`: sends a load to a running cluster and verifies, from outside, what the cluster promises.
+//! `acklog check`: sends a load to a running cluster and verifies, from outside, that the cluster
+//! keeps its guarantees.
 //!
-//! [`acklog_judge`] judges. `load` sends, `watch` and `lookup` read, `restart` restarts nodes in the middle,
-//! `basic` asks for less, of other programs,
-//! `driver` lets them run and end, `report` tells.
+//! [`acklog_judge`] judges. `load` sends, `watch` and `lookup` read, `restart` restarts nodes in
+//! the middle, `basic` checks other programs by fewer requests, `driver` runs it all, `report`
+//! prints.
 
 mod answer;
 mod basic;
+mod check_run;
 mod converge;
 mod driver;
 mod load;
@@ -14,7 +16,7 @@ mod mix;
 mod nodes;
 mod report;
 mod restart;
-mod shared;
+
 mod texts;
 mod watch;
 
@@ -27,10 +29,10 @@ use clap::Args;
 use super::{NodeUrl, faults};
 use crate::config::{Stop, as_given, interval_with_unit, number};
 
-/// Most messages of one run: what they take of memory stays below a gigabyte.
+/// Most messages of one run: they take less than a gigabyte of memory.
 const MESSAGES_MAX: usize = 50_000_000;
 
-/// Most senders: each holds a connection.
+/// Most clients: each holds a connection.
 const SENDERS_MAX: usize = 10_000;
 
 /// Flags of `acklog check`.
@@ -42,11 +44,13 @@ pub(super) struct CheckArgs {
     url: Vec<NodeUrl>,
 
     /// How long to send
-    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION", value_parser = interval_with_unit)]
+    #[arg(long, env = "ACKLOG_DURATION", value_name = "DURATION")]
+    #[arg(value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     duration: Duration,
 
-    /// Senders, each with one request under way; every fourth asks for the master alone, so that the load never stops
+    /// Senders, each with one request under way; every fourth asks for the master alone, so that
+    /// the load never stops
     #[arg(long, env = "ACKLOG_SENDERS", value_name = "N", value_parser = senders)]
     #[arg(default_value_t = 64)]
     senders: usize,
@@ -57,11 +61,13 @@ pub(super) struct CheckArgs {
     messages: usize,
 
     /// Most messages a second [default: as many as there are answers]
-    #[arg(long, env = "ACKLOG_RATE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "ACKLOG_RATE", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
     /// How long all nodes may take to show the same log, once the load and the faults are over
-    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION", value_parser = interval_with_unit)]
+    #[arg(long, env = "ACKLOG_CONVERGE", value_name = "DURATION")]
+    #[arg(value_parser = interval_with_unit)]
     #[arg(default_value = "10s")]
     converge: Duration,
 
@@ -70,7 +76,8 @@ pub(super) struct CheckArgs {
     #[arg(value_parser = interval_with_unit)]
     disconnect_every: Option<Duration>,
 
-    /// Command that restarts nodes, run once with `sh -c` in the middle; what was acked must still be there
+    /// Command that restarts nodes, run once with `sh -c` in the middle; what was acked must still
+    /// be there
     #[arg(long, env = "ACKLOG_RESTART_COMMAND", value_name = "CMD")]
     restart_command: Option<String>,
 
@@ -78,9 +85,9 @@ pub(super) struct CheckArgs {
     #[arg(long, env = "ACKLOG_ALLOW_DOWN")]
     allow_down: bool,
 
-    /// Ask only for POST /messages (or /newMessage) and GET /messages, of somebody's own solution of the exercise; the
-    /// first URL is the master's
-    // Not `conflicts_with`: that counts a variable that says false, too.
+    /// Ask only for POST /messages (or /newMessage) and GET /messages, of somebody's own solution
+    /// of the exercise; the first URL is the master's
+    // Not `conflicts_with`, which also counts a variable that says false.
     #[arg(long, env = "ACKLOG_BASIC")]
     basic: bool,
 
@@ -105,7 +112,7 @@ fn messages(text: &str) -> Result<usize, String> {
     number(text, 1, MESSAGES_MAX)
 }
 
-/// Checks a cluster and returns the exit status: 0 when all holds.
+/// Checks a cluster and returns the exit status: 0 when everything holds.
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
     if let Some(wrong) = unusable(args) {
         return Stop::bad_usage("acklog", &wrong).report();
@@ -121,7 +128,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     }
 }
 
-/// What is wrong with the flags as a whole.
+/// Returns why the flags are unusable together; `None` if they are usable.
 fn unusable(args: &CheckArgs) -> Option<String> {
     let urls = &args.url;
     let twice = |(n, url): &(usize, &NodeUrl)| urls.iter().take(*n).any(|before| before == *url);

@@ -1,4 +1,4 @@
-//! The nodes of a run: who they are, and what is asked of them besides messages.
+//! The nodes of a run: their roles and names, and requests to them other than for messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,21 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use super::basic;
-use super::report::Cleared;
-use super::shared::{Introduced, Node, Shared};
+use super::check_run::{CheckRun, CheckedCluster, CheckedNode};
+use super::report::ClearedFaults;
 use crate::cli::NodeUrl;
-use crate::cli::client::{Client, is_unreachable};
+use crate::cli::client::{ToolClient, is_unreachable};
 
-/// Asks every node who it is. With `allow_down`, nodes that cannot be reached are left out.
+/// Asks every node for its role and name. With `allow_down`, nodes that cannot be reached are left
+/// out.
 ///
 /// # Errors
-/// When a node cannot be reached, or is none, and when not exactly one of them is a master.
-pub(super) async fn introductions(
+/// When a node cannot be reached or is no acklog node, and when not exactly one of them is a
+/// master.
+pub(super) async fn identify_nodes(
     urls: &[NodeUrl],
     allow_down: bool,
-) -> anyhow::Result<Introduced> {
+) -> anyhow::Result<CheckedCluster> {
     let (mut masters, mut secondaries, mut down) = (Vec::new(), Vec::new(), Vec::new());
     for url in urls {
         let health = match health(url).await {
@@ -38,7 +40,7 @@ pub(super) async fn introductions(
             health => health?,
         };
         let name = health.name().with_context(|| no_node(url))?.to_owned();
-        let node = Node { url: url.clone(), name, end: end(&health, url)? };
+        let node = CheckedNode { url: url.clone(), name, end: end(&health, url)? };
         match health {
             Health::Master(health) => masters.push((node, health.cluster_size)),
             Health::Secondary(_) => secondaries.push(node),
@@ -64,17 +66,17 @@ pub(super) async fn introductions(
         nodes.push(node);
     }
     let cluster_size = size.unwrap_or((nodes.len() + down.len()) as u64).max(1);
-    Ok(Introduced { nodes, cluster_size, down })
+    Ok(CheckedCluster { nodes, cluster_size, down })
 }
 
 async fn request(url: &NodeUrl, method: Method, path: &str) -> anyhow::Result<Answer> {
-    Ok(Client::new(url.clone()).call(method, path, None, "", Some(READ_TIMEOUT)).await?)
+    Ok(ToolClient::new(url.clone()).call(method, path, None, "", Some(READ_TIMEOUT)).await?)
 }
 
-/// Asks a node for its health.
+/// Requests a node's health.
 ///
 /// # Errors
-/// When it cannot be reached or is no node.
+/// When the node cannot be reached or is no acklog node.
 async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
     let answer = request(url, Method::GET, paths::HEALTH).await?;
     if !answer.status.is_success() {
@@ -84,35 +86,41 @@ async fn health(url: &NodeUrl) -> anyhow::Result<Health> {
 }
 
 fn no_node(url: &NodeUrl) -> String {
-    format!("GET {url}{}: no node's; --basic checks other programs", paths::HEALTH)
+    format!(
+        "GET {url}{}: not the answer of an acklog node; --basic checks other programs",
+        paths::HEALTH
+    )
 }
 
 fn end(health: &Health, url: &NodeUrl) -> anyhow::Result<u64> {
     health.log_end().with_context(|| no_node(url))
 }
 
-/// Asks a node how many messages it has.
+/// Requests a node's log end.
 ///
 /// # Errors
-/// When it cannot be reached, or does not tell.
-pub(super) async fn end_of(shared: &Shared, node: usize) -> anyhow::Result<u64> {
-    if shared.load.is_basic {
-        return basic::end_of(shared, node).await;
+/// When the node cannot be reached, or does not report it.
+pub(super) async fn end_of(run: &CheckRun, node: usize) -> anyhow::Result<u64> {
+    if run.load.is_basic {
+        return basic::end_of(run, node).await;
     }
-    let node = shared.nodes().get(node).context("there is such a node")?;
+    let node = run.nodes().get(node).context("there is such a node")?;
     end(&health(&node.url).await?, &node.url)
 }
 
-/// Asks the master for the size of its cluster, where it tells.
-pub(super) async fn cluster_size(shared: &Shared) -> Option<u64> {
-    if shared.load.is_basic {
+/// Requests the cluster size from the master; `None` if it does not report one.
+pub(super) async fn cluster_size(run: &CheckRun) -> Option<u64> {
+    if run.load.is_basic {
         return None;
     }
-    health(&shared.master().url).await.ok()?.cluster_size()
+    health(&run.master().url).await.ok()?.cluster_size()
 }
 
-/// Whether all secondaries let their connections be dropped.
-pub(super) async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
+/// Checks that all secondaries allow faults, so that their connections can be dropped.
+///
+/// # Errors
+/// When a secondary cannot be reached or refuses.
+pub(super) async fn faults_are_allowed(nodes: &[CheckedNode]) -> anyhow::Result<()> {
     for node in nodes.iter().skip(1) {
         let answer = request(&node.url, Method::GET, paths::FAULTS).await?;
         if !answer.status.is_success() {
@@ -122,34 +130,34 @@ pub(super) async fn faults_are_allowed(nodes: &[Node]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Drops the connections of one secondary after the other, at random.
-pub(super) async fn disconnects(shared: Arc<Shared>, every: Option<Duration>) {
-    let secondaries = shared.nodes().len().saturating_sub(1);
+/// Drops the connections of secondaries, one after the other, at random.
+pub(super) async fn disconnects(run: Arc<CheckRun>, every: Option<Duration>) {
+    let secondaries = run.nodes().len().saturating_sub(1);
     let Some(every) = every.filter(|_| secondaries > 0) else { return };
     let mut ticks = interval(every);
     ticks.tick().await;
     loop {
         ticks.tick().await;
         let chosen = 1 + rand::rng().random_range(0..secondaries);
-        let Some(node) = shared.nodes().get(chosen) else { return };
+        let Some(node) = run.nodes().get(chosen) else { return };
         let answer = request(&node.url, Method::POST, paths::FAULTS_DISCONNECT).await;
         let done = answer.is_ok_and(|answer| answer.status.is_success());
-        shared.lock().disconnects += u64::from(done);
+        run.lock().disconnects += u64::from(done);
     }
 }
 
 /// Clears the faults of all nodes at once.
-pub(super) async fn clear_faults(shared: &Shared) -> Cleared {
+pub(super) async fn clear_faults(run: &CheckRun) -> ClearedFaults {
     let mut requests = JoinSet::new();
-    for node in shared.nodes() {
+    for node in run.nodes() {
         let url = node.url.clone();
         requests.spawn(async move { request(&url, Method::DELETE, paths::FAULTS).await });
     }
-    let mut cleared = Cleared::default();
+    let mut cleared = ClearedFaults::default();
     for answer in requests.join_all().await {
         match answer.map(|answer| answer.status) {
             Ok(status) if status.is_success() => cleared.nodes += 1,
-            // Where faults are not allowed, there are none.
+            // A node that does not allow faults has none.
             Ok(StatusCode::FORBIDDEN) => {}
             _ => cleared.failed += 1,
         }

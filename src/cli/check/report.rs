@@ -1,4 +1,4 @@
-//! What a run did and found, for a person or as JSON.
+//! The report of a run, as text or as JSON.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,42 +8,42 @@ use acklog_judge::Violation;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use super::shared::{Shared, State, Tried};
+use super::check_run::{CheckRun, CheckState, TriedCounts};
 
-/// Answered appends below which a check says nothing about a cluster. Fewer would pass for a proof; more would refuse
-/// short checks of slow clusters.
+/// Answered appends below which a check says nothing about a cluster. Fewer: an almost empty run
+/// passes as a proof. More: short checks of slow clusters are refused.
 pub(super) const ANSWERS_MIN: u64 = 100;
 
-/// What a run did and found.
+/// The report of a run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
+pub(super) struct CheckReport {
     seed: u64,
     senders: usize,
     load_seconds: f64,
     sent: u64,
-    /// How often something was sent: a message, or a batch.
+    /// Requests that were sent; a batch is one.
     requests: u64,
     /// Messages that were answered with an id.
     pub(super) accepted: u64,
-    /// Senders that still waited at the end.
+    /// Clients that still waited at the end.
     waiting: u64,
-    answers: Vec<Row>,
+    answers: Vec<ConcernRow>,
     #[serde(skip)]
     is_basic: bool,
-    /// Whether so much was answered that something follows from it.
+    /// Whether enough was answered to conclude anything.
     #[serde(skip)]
     is_enough: bool,
-    tried: Tried,
+    tried: TriedCounts,
     nodes: Vec<NodeRow>,
-    /// Nodes that were left out, in words.
+    /// Reasons for leaving out nodes.
     down: Vec<String>,
     disconnects: u64,
-    /// How long the restart command took; none where there was none, or it failed.
+    /// Time that the restart command took; `None` without one, or if it failed.
     restart_seconds: Option<f64>,
-    /// Nodes whose faults were cleared; none: they were to stay.
+    /// Nodes whose faults were cleared; `None`: they were kept.
     faults_cleared: Option<usize>,
-    /// Nodes that did not clear theirs although they were asked to.
+    /// Nodes that did not clear their faults although they were asked to.
     faults_not_cleared: usize,
     converged_seconds: Option<f64>,
     violations: u64,
@@ -69,38 +69,38 @@ fn rows<S: Serializer>(violations: &[Violation], to: S) -> Result<S::Ok, S::Erro
     list.end()
 }
 
-/// What became of the nodes' faults when the load was over.
+/// The result of clearing the faults when the load was over.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cleared {
-    /// Nodes that have none any more.
+pub(super) struct ClearedFaults {
+    /// Nodes whose faults are cleared.
     pub(super) nodes: usize,
-    /// Nodes that did not answer, or not as they should: they may still have theirs.
+    /// Nodes that did not answer with success: they may still have their faults.
     pub(super) failed: usize,
 }
 
-/// How a run went, beside what the history tells.
+/// The course of a run, apart from its history.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub(super) struct RunSummary {
     pub(super) seed: u64,
     pub(super) senders: usize,
     pub(super) load: Duration,
     pub(super) restart: Option<Duration>,
-    pub(super) cleared: Option<Cleared>,
+    pub(super) cleared: Option<ClearedFaults>,
     pub(super) converged: Option<Duration>,
     pub(super) down: Vec<String>,
 }
 
-/// The answers to one kind of request.
+/// Answers to requests with one write concern.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    /// As in the request; none where it named none.
+struct ConcernRow {
+    /// As in the request; `None` if it named none.
     write_concern: Option<String>,
-    /// By status; 0: no answer.
+    /// Number of answers by status; 0: no answer.
     statuses: BTreeMap<u16, u64>,
 }
 
-/// What was read of a node.
+/// Reads of one node.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct NodeRow {
@@ -113,16 +113,17 @@ struct NodeRow {
     end: u64,
 }
 
-impl Report {
-    pub(super) fn new(shared: &Shared, state: &State, ran: Ran) -> Self {
+impl CheckReport {
+    pub(super) fn new(run: &CheckRun, state: &CheckState, ran: RunSummary) -> Self {
         let mut kinds: BTreeMap<usize, BTreeMap<u16, u64>> = BTreeMap::new();
         for ((kind, status), count) in &state.answers {
             kinds.entry(*kind).or_default().insert(*status, *count);
         }
-        let word = |kind: usize| shared.load.mix.concern(kind).map(|concern| concern.to_string());
-        let answers =
-            kinds.into_iter().map(|(kind, statuses)| Row { write_concern: word(kind), statuses });
-        let nodes = shared.nodes().iter().zip(&state.reads).enumerate();
+        let word = |kind: usize| run.load.mix.concern(kind).map(|concern| concern.to_string());
+        let answers = kinds
+            .into_iter()
+            .map(|(kind, statuses)| ConcernRow { write_concern: word(kind), statuses });
+        let nodes = run.nodes().iter().zip(&state.reads).enumerate();
         let violations = state.history.violations();
         Self {
             seed: ran.seed,
@@ -144,7 +145,7 @@ impl Report {
                     end: state.history.end(n),
                 })
                 .collect(),
-            is_basic: shared.load.is_basic,
+            is_basic: run.load.is_basic,
             is_enough: state.history.answer_count() >= ANSWERS_MIN,
             tried: state.tried,
             down: ran.down,
@@ -158,7 +159,7 @@ impl Report {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub(super) fn holds(&self) -> bool {
         self.violations == 0
     }
@@ -239,7 +240,7 @@ impl Report {
     fn print_violations(&self, out: &mut impl Write) -> std::io::Result<()> {
         match self.violations {
             0 if self.is_enough => return writeln!(out, "no violation"),
-            0 => return writeln!(out, "no violation, in too little to judge by"),
+            0 => return writeln!(out, "no violation, but too few answers to judge by"),
             1 => writeln!(out, "1 violation:")?,
             count => writeln!(out, "{count} violations:")?,
         }
@@ -252,9 +253,9 @@ impl Report {
         }
     }
 
-    /// What was tried beside sending and listing.
+    /// Prints what was tried besides sending and listing.
     fn print_tried(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let Tried { repeats, reused_keys, waits, bad_requests, lookups, after_restart } =
+        let TriedCounts { repeats, reused_keys, waits, bad_requests, lookups, after_restart } =
             self.tried;
         writeln!(
             out,
@@ -270,11 +271,11 @@ impl Report {
         Ok(())
     }
 
-    /// A row for each write concern, a column for each status.
+    /// Prints a row for each write concern, with a column for each status.
     fn print_answers(&self, out: &mut impl Write) -> std::io::Result<()> {
         let mut statuses: Vec<u16> =
             self.answers.iter().flat_map(|row| row.statuses.keys().copied()).collect();
-        // The lost ones last.
+        // Requests without an answer come last.
         statuses.sort_by_key(|status| status.wrapping_sub(1));
         statuses.dedup();
         write!(out, "WRITE CONCERN")?;

@@ -1,56 +1,59 @@
-//! The texts of a run: each follows from its number, so that a number stands for a text.
+//! The texts of a run: each is derived from its number, so that a number stands for a text.
 //!
-//! Most are short. Some have what readers and writers of JSON, lines and records stumble over, and a few are longer
-//! than a page of the log, or as long as a message may be by default.
+//! Most are short. Some have characters that parsers of JSON, lines and records get wrong, and a
+//! few are longer than a page of the log, or as long as a message may be by default.
 
 use acklog_judge::{MadeTexts, TextOrigin};
 
-/// Length of the longest text, in bytes: the nodes' default limit. A node with a lower one refuses it.
+/// Length of the longest text, in bytes: the nodes' default limit. A node with a lower one refuses
+/// it.
 const LONGEST_BYTES: usize = 1 << 20;
 
-/// Length of the long texts, in bytes: above the 256 KiB of a page and of a run.
+/// Length of the long texts, in bytes: above the 256 KiB of a page and of an append batch.
 const LONG_BYTES: usize = 300 * 1024;
 
-/// The number of the longest text: early enough that short runs have it.
+/// Number of the longest text: early enough that short runs have it.
 const LONGEST: u64 = 200;
 
-/// Numbers of long texts are this far apart. Fewer would miss short runs; more would make the load one of bytes.
+/// Distance between the numbers of long texts. Shorter: the load measures bytes, not messages.
+/// Longer: short runs have none.
 const LONG_EVERY: u64 = 1000;
 
-/// Above this number no text is long: the memory of nodes that keep their log there is not the check's to fill.
+/// Number from which no text is long: the check must not fill the memory of nodes that keep their
+/// log there.
 const LONG_END: u64 = 20_000;
 
-/// Above ASCII, in all lengths of UTF-8, and what some readers take for ends of lines.
+/// Characters above ASCII, in all lengths of UTF-8, and some that parsers take for line ends.
 const FOREIGN: &str =
     " žluťoučký kůň, שלום, 日本語, 😀👩‍👧, e\u{301} \u{85}\u{2028}\u{2029}\u{feff}\u{10ffff}";
 
-/// What is escaped in JSON, or cuts texts short.
+/// Characters that are escaped in JSON, or that cut texts short.
 const CONTROLS: &str = " \"\\/\u{0}\u{1}\u{8}\t\n\u{c}\r\u{1b}\u{1f}\u{7f}<&>";
 
-/// What looks like the end of a list and the beginning of another.
+/// A text that looks like the end of a list and the beginning of another.
 const JSON: &str = " \"}],[{\"id\":0,\"message\":\"\\u0041";
 
 /// The texts of one run.
 #[derive(Debug)]
-pub(super) struct Texts {
-    /// Begins each of them.
+pub(super) struct NumberedTexts {
+    /// Prefix of each text.
     prefix: String,
-    /// Whether all of them are short and plain ASCII.
+    /// Whether all texts are short and plain ASCII.
     is_plain: bool,
 }
 
-impl Texts {
+impl NumberedTexts {
     pub(super) fn new(prefix: String) -> Self {
         Self { prefix, is_plain: false }
     }
 
-    /// Returns the same, all of them short and plain ASCII.
+    /// Makes all texts short and plain ASCII.
     pub(super) fn plain(self) -> Self {
         Self { is_plain: true, ..self }
     }
 }
 
-impl MadeTexts for Texts {
+impl MadeTexts for NumberedTexts {
     fn text(&self, number: u64) -> String {
         let mut text = format!("{}{number}", self.prefix);
         if self.is_plain {
@@ -68,7 +71,7 @@ impl MadeTexts for Texts {
             _ => 0,
         };
         if text.len() < length {
-            // A text that is cut and one that is shifted differ from it.
+            // Unlike a repeated character, this shows where a text was cut or shifted.
             text.push(' ');
             text.push_str(&"0123456789".repeat(length / 10));
             text.truncate(length);
@@ -87,12 +90,20 @@ impl MadeTexts for Texts {
     }
 }
 
-/// Appends a text as a JSON string. With `escapes`, each character is written as `\uXXXX`, those above the basic
-/// plane as two.
-pub(super) fn write_json(out: &mut String, text: &str, escapes: bool) {
+/// The escaping of a text in a JSON string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escaping {
+    /// Only the characters are escaped that must be.
+    Needed,
+    /// Each character is written as `\uXXXX`, and those above the basic plane as two.
+    All,
+}
+
+/// Appends a text as a JSON string.
+pub(super) fn write_json(out: &mut String, text: &str, escaping: Escaping) {
     use std::fmt::Write;
 
-    if !escapes {
+    if escaping == Escaping::Needed {
         out.push_str(&serde_json::Value::from(text).to_string());
         return;
     }
@@ -109,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_text_follows_from_its_number_and_tells_it() {
-        let texts = Texts::new("check x ".to_owned());
+        let texts = NumberedTexts::new("check x ".to_owned());
         assert_eq!(texts.text(0), "check x 0");
         for number in [0, 1, 7, 9, 11, LONGEST, 500, 1500, LONG_END + 500, u64::MAX] {
             let text = texts.text(number);
@@ -131,7 +142,7 @@ mod tests {
 
     #[test]
     fn other_people_s_programs_get_plain_texts() {
-        let texts = Texts::new("check x ".to_owned()).plain();
+        let texts = NumberedTexts::new("check x ".to_owned()).plain();
         for number in [7, 9, 11, LONGEST, 500] {
             assert_eq!(texts.text(number), format!("check x {number}"));
         }
@@ -139,12 +150,12 @@ mod tests {
 
     #[test]
     fn json_says_the_same_however_it_is_written() {
-        let texts = Texts::new("check x ".to_owned());
+        let texts = NumberedTexts::new("check x ".to_owned());
         for number in [0, 7, 9, 11] {
-            for escapes in [false, true] {
+            for escaping in [Escaping::Needed, Escaping::All] {
                 let mut json = String::new();
-                write_json(&mut json, &texts.text(number), escapes);
-                assert_eq!(json.is_ascii(), escapes || number != 7, "{json}");
+                write_json(&mut json, &texts.text(number), escaping);
+                assert_eq!(json.is_ascii(), escaping == Escaping::All || number != 7, "{json}");
                 assert_eq!(serde_json::from_str::<String>(&json).unwrap(), texts.text(number));
             }
         }

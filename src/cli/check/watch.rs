@@ -1,4 +1,4 @@
-//! Reading the nodes' lists, while the load runs and once more when it is over.
+//! Reads the nodes' lists, while the load runs and once more when it is over.
 
 mod objects;
 mod rows;
@@ -11,45 +11,46 @@ use acklog_types::escaped;
 use rand::RngExt;
 use tokio::time::sleep;
 
-use self::rows::{Form, Rows};
-use super::shared::{OLD_PLACE_MESSAGES, Shared};
-use crate::cli::client::Client;
+use self::rows::{ListForm, ListRows};
+use super::check_run::{CheckRun, OLD_PLACE_MESSAGES};
+use crate::cli::client::ToolClient;
 
 /// Most messages of one read.
 const PAGE_MESSAGES: u64 = 10_000;
 
-/// Pause of a watcher that has read all there is.
+/// Pause of a watcher that has read all messages.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Pause after a read that failed.
 const PAUSE_FAILED: Duration = Duration::from_millis(100);
 
-/// Each read of that number goes back to what was read before.
+/// One read out of this many goes back to messages that were read before.
 const READS_PER_LOOK_BACK: u64 = 20;
 
-/// How often a page is asked for at the end before its node counts as unreadable.
+/// Attempts to read a page at the end before its node counts as unreadable.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// A reader of one node's lists.
-struct Reader<'a> {
-    shared: &'a Shared,
+/// A watcher of one node's lists.
+struct ListWatcher<'a> {
+    run: &'a CheckRun,
     node: usize,
-    client: Client,
+    client: ToolClient,
 }
 
-/// Reads what is new, and now and then what is old, until it is aborted.
-pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
-    let Some(mut reader) = Reader::new(&shared, node) else { return };
-    let base = shared.lock().history.base();
+/// Reads new messages, and now and then old ones, until it is aborted.
+pub(super) async fn watch(run: Arc<CheckRun>, node: usize) {
+    let Some(mut reader) = ListWatcher::new(&run, node) else { return };
+    let base = run.lock().history.base();
     for round in 1_u64.. {
-        let end = shared.lock().history.end(node).max(base);
+        let end = run.lock().history.end(node).max(base);
         let looks_back = round.is_multiple_of(READS_PER_LOOK_BACK) && end > base;
-        // The last message once more: a list that became shorter would look like one without news.
+        // The last message is read again: a list that became shorter would look like one without
+        // news.
         let from = match looks_back {
             true => rand::rng().random_range(base..end),
             false => end.saturating_sub(1).max(base),
         };
-        match reader.read(from, PAGE_MESSAGES, Form::any()).await {
+        match reader.read(from, PAGE_MESSAGES, ListForm::any()).await {
             Ok(next) if next - from >= PAGE_MESSAGES => {}
             Ok(_) => sleep(PAUSE).await,
             Err(_) => sleep(PAUSE_FAILED).await,
@@ -57,39 +58,39 @@ pub(super) async fn watch(shared: Arc<Shared>, node: usize) {
     }
 }
 
-/// Reads the places of the log from before the run that all nodes must show alike, and all that came with the run, up
-/// to `target`.
-pub(super) async fn read_all(shared: Arc<Shared>, node: usize, target: u64) {
-    let Some(mut reader) = Reader::new(&shared, node) else { return };
-    for place in &shared.old_places {
-        let until = (place + OLD_PLACE_MESSAGES).min(shared.lock().history.base());
-        reader.read_range(*place, until, Form::any()).await;
+/// Reads the log from before the run at the places that all nodes must show alike, then all
+/// messages of the run, up to `target`.
+pub(super) async fn read_all(run: Arc<CheckRun>, node: usize, target: u64) {
+    let Some(mut reader) = ListWatcher::new(&run, node) else { return };
+    for place in &run.old_places {
+        let until = (place + OLD_PLACE_MESSAGES).min(run.lock().history.base());
+        reader.read_range(*place, until, ListForm::any()).await;
     }
-    let base = shared.lock().history.base();
-    let form = Form::any();
+    let base = run.lock().history.base();
+    let form = ListForm::any();
     reader.read_range(base, target, form).await;
     // Each form is read at least once, however few pages there are.
     let first_page = target.min(base.saturating_add(PAGE_MESSAGES));
     reader.read_range(base, first_page, form.other()).await;
 }
 
-impl<'a> Reader<'a> {
-    fn new(shared: &'a Shared, node: usize) -> Option<Self> {
-        let url = shared.nodes().get(node)?.url.clone();
-        Some(Self { shared, node, client: Client::new(url) })
+impl<'a> ListWatcher<'a> {
+    fn new(run: &'a CheckRun, node: usize) -> Option<Self> {
+        let url = run.nodes().get(node)?.url.clone();
+        Some(Self { run, node, client: ToolClient::new(url) })
     }
 
-    /// Reads from one id to another, page by page. What cannot be read is noted.
-    async fn read_range(&mut self, mut from: u64, until: u64, form: Form) {
+    /// Reads from one id to another, page by page. The history notes a page that cannot be read.
+    async fn read_range(&mut self, mut from: u64, until: u64, form: ListForm) {
         let mut attempts = 0;
         while from < until {
             match self.read(from, PAGE_MESSAGES.min(until - from), form).await {
-                // What is missing was noted.
+                // The history has noted what is missing.
                 Ok(next) if next == from => return,
                 Ok(next) => (from, attempts) = (next, 0),
                 Err(error) if attempts == ATTEMPTS_MAX => {
                     let why = format!("{error:#}");
-                    self.shared.lock().history.unread(self.node, until, why);
+                    self.run.lock().history.unread(self.node, until, why);
                     return;
                 }
                 Err(_) => {
@@ -100,14 +101,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a page and returns the id behind its last message.
+    /// Reads a page and returns the id after its last message.
     ///
     /// # Errors
-    /// When there is no whole answer.
-    async fn read(&mut self, from: u64, limit: u64, form: Form) -> anyhow::Result<u64> {
-        let mut read = self.shared.lock().history.begin_list(self.node, from, limit);
+    /// When the answer is not complete.
+    async fn read(&mut self, from: u64, limit: u64, form: ListForm) -> anyhow::Result<u64> {
+        let mut read = self.run.lock().history.begin_list(self.node, from, limit);
         let done = self.stream(&mut read, from, limit, form).await;
-        let mut state = self.shared.lock();
+        let mut state = self.run.lock();
         let next = read.next();
         if let Some(reads) = state.reads.get_mut(self.node) {
             reads.reads += 1;
@@ -125,18 +126,21 @@ impl<'a> Reader<'a> {
         Ok(next)
     }
 
-    /// Hands a page to the history while it arrives; whether the list has come to its end.
+    /// Adds a page to the history while it arrives; returns whether the list is complete.
+    ///
+    /// # Errors
+    /// When the node cannot be reached, or the answer ends early.
     async fn stream(
         &mut self,
         read: &mut ListReading,
         from: u64,
         limit: u64,
-        form: Form,
+        form: ListForm,
     ) -> anyhow::Result<bool> {
         let mut body = self.client.list_as(from, limit, form.accept()).await?;
-        let mut rows = Rows::new(form);
+        let mut rows = ListRows::new(form);
         while let Some(piece) = self.client.next_piece(&mut body).await? {
-            let history = &mut self.shared.lock().history;
+            let history = &mut self.run.lock().history;
             rows.add(&piece, |row| match row {
                 Ok(row) => history.row(read, row.id, &row.message),
                 Err(text) => {

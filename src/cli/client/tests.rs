@@ -1,4 +1,4 @@
-//! How the tool dials, and the words in which it says that this failed.
+//! Dialing, and the error messages when it fails.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::server::net::silent;
 #[tokio::test]
 async fn a_node_that_is_not_there_is_named() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let error = Client::new(NodeUrl::local(port)).get("/health").await.unwrap_err();
+    let error = ToolClient::new(NodeUrl::local(port)).get("/health").await.unwrap_err();
     let line = format!("{:#}", anyhow::Error::from(error));
     let expected = format!("cannot reach http://127.0.0.1:{port}: ");
     assert!(line.starts_with(&expected) && !line.contains('\n'), "{line}");
@@ -24,7 +24,7 @@ async fn an_address_of_a_name_that_swallows_packets_does_not_hold_up_the_next() 
     let node = TestNode::start(|_, _| (200, "{}".to_owned())).await;
     let good = SocketAddr::from(([127, 0, 0, 1], node.port()));
     let answer = acklog_threads::WorkHandle::ready(Ok(vec![silent, good]));
-    let mut client = Client::new(NodeUrl::resolved("multi", answer));
+    let mut client = ToolClient::new(NodeUrl::resolved("multi", answer));
     assert_eq!(client.get("/health").await.unwrap().status, 200);
 }
 
@@ -33,7 +33,7 @@ async fn a_name_that_is_not_resolved_is_told_after_the_time_that_a_silent_server
     let (_never, answer) = std::sync::mpsc::channel();
     let names = ThreadPool::new("names", 1);
     let answer = names.run(move || answer.recv().unwrap());
-    let mut client = Client::new(NodeUrl::resolved("slow.example", answer));
+    let mut client = ToolClient::new(NodeUrl::resolved("slow.example", answer));
     let error = anyhow::Error::from(client.get("/health").await.unwrap_err());
     assert!(is_unreachable(&error));
     let reason = "the name slow.example was not resolved within 30s";
@@ -47,7 +47,7 @@ async fn of_several_nodes_that_cannot_be_reached_each_is_named() {
         NodeUrl::local(listener.local_addr().unwrap().port())
     };
     let urls = [nobody(), nobody()];
-    let error = anyhow::Error::from(Clients::new(&urls).get("/health").await.unwrap_err());
+    let error = anyhow::Error::from(ToolClients::new(&urls).get("/health").await.unwrap_err());
     assert!(is_unreachable(&error));
     let error = error.to_string();
     for url in urls {

@@ -1,4 +1,5 @@
-//! `acklog log accept-loss`: a master that was put back from an older copy takes messages again.
+//! `acklog log accept-loss`: lets a master that was restored from an older copy take messages
+//! again.
 
 use std::io::Write;
 
@@ -14,7 +15,7 @@ pub(super) struct AcceptLossArgs {
     data: DataDir,
 }
 
-/// Accepts the loss and tells what that means.
+/// Accepts the loss and reports what that means.
 ///
 /// # Errors
 /// When the directory is no master's or in use, or there is no loss to accept.
@@ -26,9 +27,9 @@ pub(super) fn run(args: &AcceptLossArgs, out: &mut impl Write) -> anyhow::Result
     )?;
     writeln!(
         out,
-        "when this master is started again, it takes messages and gives those ids to them; secondaries \
-         that have more stay refused and keep their messages until `acklog log reset` is run on their \
-         directories"
+        "when this master is started again, it takes messages and gives those ids to them; \
+         secondaries that have more stay refused and keep their messages until `acklog log reset` \
+         is run on their directories"
     )?;
     Ok(())
 }

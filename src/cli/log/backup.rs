@@ -19,10 +19,11 @@ pub(super) struct BackupArgs {
     target: PathBuf,
 }
 
-/// Copies the log and tells how much it is.
+/// Copies the log and reports how much it is.
 ///
 /// # Errors
-/// When the target exists, the log is damaged, or a file cannot be read or written; then there is no copy.
+/// When the target exists, the log is damaged, or a file cannot be read or written; then there is
+/// no copy.
 pub(super) fn run(args: &BackupArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let BackedUp { end, linked, copied } = backup(&args.data.dir, &args.target)?;
     let target = args.target.display();

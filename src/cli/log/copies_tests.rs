@@ -1,4 +1,4 @@
-//! Copies of directories, and masters that were put back from older ones.
+//! Copies of directories, and masters that were restored from older ones.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -49,7 +49,7 @@ async fn a_running_node_is_backed_up_and_its_copy_starts_with_all_that_was_there
     assert!(refused.contains("exists already"), "{refused}");
     let table = printed(&["verify"], &target);
     assert!(table.contains("synced end      12\n") && table.ends_with("\nwhole\n"), "{table}");
-    // What is written to the copy is none of the original's, and the other way round.
+    // Writes to the copy do not reach the original, nor the other way round.
     let (mut copy, of_copy) = opened(&target, Role::Master);
     assert_eq!(copy.reader.durable_end(), LogEnd::new(12));
     append(&mut copy, 9).await;

@@ -1,4 +1,4 @@
-//! Damaged directories: what of them is shown, what is told of them, and whether a start says the same.
+//! Damaged directories: what is shown and reported of them, and whether a start reports the same.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::tests::{copied, directory, overwrite, place_of, printed, refusal, run_log, segments};
 
-/// Appends a message or a batch, as a group of its own.
+/// Appends a message or a batch, as a write group of its own.
 async fn append(log: &mut Opened, texts: &[String]) {
     let mut batch = Batch::from(texts[0].as_str());
     texts[1..].iter().for_each(|text| batch.push(text));
@@ -24,8 +24,8 @@ async fn append(log: &mut Opened, texts: &[String]) {
     }
 }
 
-/// A master's directory with the messages 0 to 4, a batch of 5 to 10, and 11 to 13, all in one file: as a stop leaves
-/// it, and as a kill does.
+/// Creates a master's directory with the messages 0 to 4, a batch of 5 to 10, and 11 to 13, in one
+/// file: once as a stop leaves it, once as a kill does.
 async fn with_batch() -> (TempDir, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = open(dir.path(), DiskOptions::OF_TESTS).unwrap();
@@ -38,7 +38,7 @@ async fn with_batch() -> (TempDir, TempDir) {
     (dir, killed)
 }
 
-/// Changes a byte of the text of a message.
+/// Changes a byte in the text of a message.
 fn damage(dir: &Path, text: &str) {
     let file = &segments(dir)[0];
     overwrite(file, place_of(file, text), b"T");
@@ -63,7 +63,7 @@ async fn whole_messages_of_a_damaged_batch_are_printed_and_what_is_not_is_told()
     assert_eq!(dump("0", "99"), (lines((0..14).filter(|&n| n != 8)), true));
 }
 
-/// A file that is written still proves a message by that message's own checksum only.
+/// In a file that is being written, only a message's own checksum proves it.
 #[tokio::test]
 async fn a_damaged_message_of_a_batch_is_repaired_from_a_directory_and_from_a_node() {
     let (whole, _) = with_batch().await;
@@ -102,7 +102,7 @@ async fn damaged_messages_in_a_row_hide_nothing_of_their_batch() {
 #[tokio::test]
 async fn messages_that_nothing_leads_to_are_not_left_out_in_silence() {
     let (dir, _) = with_batch().await;
-    // The manifest tells of the messages up to 13.
+    // The manifest names the messages up to 13.
     let (mut log, background) = open(dir.path(), DiskOptions::OF_TESTS).unwrap();
     append(&mut log, &["text14.".to_owned()]).await;
     let killed = copied(dir.path());
@@ -110,7 +110,7 @@ async fn messages_that_nothing_leads_to_are_not_left_out_in_silence() {
     assert_eq!(printed(&["dump", "--from", "14"], killed.path()), lines([14]));
     let file = &segments(killed.path())[0];
     let last = place_of(file, "text14.");
-    // The file's header; then the headers of all groups of records.
+    // The file's header, then the headers of all write groups.
     for (begin, end) in [(20, 25), (64, last)] {
         let dir = copied(killed.path());
         let file = &segments(dir.path())[0];
@@ -132,7 +132,7 @@ async fn messages_behind_damage_that_are_not_known_to_be_synced_are_printed_and_
     let from = Some(Source::Directory(whole.path()));
     assert_eq!(repair(killed.path(), None, from).unwrap().messages, 1);
     assert_eq!(records(killed.path()), records(whole.path()));
-    // What a start would cut off is not kept.
+    // Messages that a start would cut off are not kept.
     assert_eq!(repair(torn.path(), None, from).unwrap().messages, 1);
     assert_eq!(records(torn.path()), records(whole.path())[..13]);
 }
@@ -140,10 +140,10 @@ async fn messages_behind_damage_that_are_not_known_to_be_synced_are_printed_and_
 /// Changes something in a directory.
 type Change<'a> = &'a dyn Fn(&Path);
 
-/// What `verify` says of a directory, and how a start of a copy of it ends.
+/// Returns what `verify` reports about a directory, and how a start on a copy of it ends.
 fn verified_and_started(dir: &Path, role: Role) -> (String, String, Option<String>) {
     let (table, wrong) = run_log(&["verify"], dir);
-    // As a node does that was given no --idempotency-window.
+    // As a node does without --idempotency-window.
     let keys = if role == Role::Master { 1_000_000 } else { 0 };
     let options = DiskOptions { role, keys, ..DiskOptions::OF_TESTS };
     let started = open(dir, options);
@@ -213,7 +213,7 @@ async fn verify_says_of_a_manifest_what_the_start_says() {
     assert!(table.contains("no segment was looked at"), "{table}");
 }
 
-/// All records of a directory, with their times and flags.
+/// Returns all records of a directory, with their times and flags.
 fn records(dir: &Path) -> Vec<String> {
     let (mut seen, all) = (Vec::new(), IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX)));
     let mut see = |record: &Record<'_>| {

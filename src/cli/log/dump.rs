@@ -10,7 +10,7 @@ use acklog_types::{IdRange, LogEnd, Record};
 use clap::Args;
 
 use super::DataDir;
-use crate::cli::selection::Selection;
+use crate::cli::message_selection::MessageSelection;
 
 /// Flags of `acklog log dump`.
 #[derive(Clone, Debug, Args)]
@@ -19,14 +19,14 @@ pub(super) struct DumpArgs {
     data: DataDir,
 
     #[command(flatten)]
-    selection: Selection,
+    selection: MessageSelection,
 }
 
-/// Prints the messages, also those behind a damaged place.
+/// Prints the messages, also those after a damaged place.
 ///
 /// # Errors
-/// When something that was asked for is damaged, when the directory cannot be read, or when nobody takes the lines:
-/// then reading ends.
+/// When a selected message is damaged, when the directory cannot be read, or when the output is
+/// closed: then reading ends.
 pub(super) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let (from, until) = (args.selection.from, args.selection.until(u64::MAX));
     let range = IdRange::new(LogEnd::new(from), LogEnd::new(until));

@@ -1,5 +1,5 @@
-//! `acklog log`: looks into a node's data directory. No node is needed; `verify`, `dump` and `backup` change nothing in
-//! it.
+//! `acklog log`: inspects and repairs a node's data directory. It needs no running node; `verify`,
+//! `dump` and `backup` change nothing in the directory.
 
 mod accept_loss;
 mod backup;
@@ -22,26 +22,30 @@ use crate::config;
 #[derive(Clone, Debug, Args)]
 pub(super) struct LogArgs {
     #[command(subcommand)]
-    action: Action,
+    action: LogAction,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Action {
-    /// Read every byte of a log and print what is there; status 1 and the place where something is damaged
+enum LogAction {
+    /// Read every byte of a log and print what is there; status 1 and the place where something is
+    /// damaged
     Verify(verify::VerifyArgs),
     /// Print messages of a log as lines, as `acklog messages` does
     Dump(dump::DumpArgs),
-    /// Let a master that was put back from an older copy take messages again, without those that it lacks
+    /// Let a master that was put back from an older copy take messages again, without those that it
+    /// lacks
     AcceptLoss(accept_loss::AcceptLossArgs),
     /// Move a secondary's log aside, so that the node fetches everything anew; deletes nothing
     Reset(reset::ResetArgs),
-    /// Copy a log into a new directory, also while its node runs; old segments become hard links where they can
+    /// Copy a log into a new directory, also while its node runs; old segments become hard links
+    /// where they can
     Backup(backup::BackupArgs),
-    /// Repair a stopped node's directory: make its manifest again, take damaged messages from another directory or node
+    /// Repair a stopped node's directory: make its manifest again, take damaged messages from
+    /// another directory or node
     Repair(repair::RepairArgs),
 }
 
-/// Where a node's log is.
+/// The directory with a node's log.
 #[derive(Clone, Debug, Args)]
 struct DataDir {
     /// The node's data directory
@@ -49,49 +53,50 @@ struct DataDir {
     dir: PathBuf,
 }
 
-/// Does what was asked for and returns the exit status: 0 when done, and when the log is whole.
+/// Runs the subcommand and returns the exit status: 0 when it is done and the log is whole.
 pub(super) fn run(args: &LogArgs) -> ExitCode {
     // Buffered: a long log is many short lines.
     let mut out = BufWriter::new(std::io::stdout());
     let done = args.act(&mut out);
-    // What was found stands before what is wrong.
+    // The findings are printed before the error.
     let flushed = out.flush();
     if let (Ok(()), Err(error)) = (&done, &flushed)
         && args.changes()
         && error.kind() != ErrorKind::BrokenPipe
     {
-        config::last_line(format!("acklog: it is done, but cannot be told: {error}"));
+        config::last_line(format!("acklog: done, but the output cannot be written: {error}"));
         return ExitCode::SUCCESS;
     }
     super::finish(super::seen_enough(done.and(flushed.map_err(anyhow::Error::from))))
 }
 
-/// What is told of damage with which a node starts all the same.
+/// Returns the error for damage with which a node starts all the same.
 fn unserved(damage: &OpenError) -> anyhow::Error {
     match damage {
         OpenError::Damaged { path, detail, .. } => anyhow!(
-            "{detail}; a node starts with it all the same, does not serve it, and repairs it when a node \
-             that has it is connected; or stop the node and take what is damaged from another directory \
-             with `acklog log repair {path} --from DIR2`"
+            "{detail}; a node starts with it all the same, does not serve it, and repairs it when \
+             a node that has it is connected; or stop the node and take what is damaged from \
+             another directory with `acklog log repair {path} --from DIR2`"
         ),
         other => anyhow!("{other}"),
     }
 }
 
 impl LogArgs {
-    /// Whether something is changed, so that the exit status must tell whether that was done.
+    /// Returns whether the subcommand changes anything, so that the exit status must say whether it
+    /// did.
     const fn changes(&self) -> bool {
-        !matches!(self.action, Action::Verify(_) | Action::Dump(_))
+        !matches!(self.action, LogAction::Verify(_) | LogAction::Dump(_))
     }
 
     fn act(&self, out: &mut impl Write) -> anyhow::Result<()> {
         match &self.action {
-            Action::Verify(args) => verify::run(args, out),
-            Action::Dump(args) => dump::run(args, out),
-            Action::Reset(args) => reset::run(args, out),
-            Action::Backup(args) => backup::run(args, out),
-            Action::Repair(args) => repair::run(args, out),
-            Action::AcceptLoss(args) => accept_loss::run(args, out),
+            LogAction::Verify(args) => verify::run(args, out),
+            LogAction::Dump(args) => dump::run(args, out),
+            LogAction::Reset(args) => reset::run(args, out),
+            LogAction::Backup(args) => backup::run(args, out),
+            LogAction::Repair(args) => repair::run(args, out),
+            LogAction::AcceptLoss(args) => accept_loss::run(args, out),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `acklog log repair`: makes a manifest again, and takes the messages of damaged places from another node's
-//! directory, or from a node.
+//! `acklog log repair`: rebuilds a manifest, and takes the messages of damaged places from another
+//! node's directory, or from a node.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 
 use super::DataDir;
 use crate::cli::NodeUrl;
-use crate::cli::client::Client;
+use crate::cli::client::ToolClient;
 
 /// Flags of `acklog log repair`.
 #[derive(Clone, Debug, Args)]
@@ -23,7 +23,8 @@ pub(super) struct RepairArgs {
     #[command(flatten)]
     data: DataDir,
 
-    /// Another node's data directory, a backup of one, or a node's URL, that has the damaged messages
+    /// Another node's data directory, a backup of one, or a node's URL, that has the damaged
+    /// messages
     #[arg(long, env = "ACKLOG_FROM", value_name = "DIR|URL")]
     from: Option<PathBuf>,
 
@@ -38,7 +39,7 @@ enum RoleArg {
     Secondary,
 }
 
-/// Repairs the directory and tells what was done.
+/// Repairs the directory and reports what was done.
 ///
 /// # Errors
 /// When not all of it can be repaired; then no message was changed.
@@ -74,7 +75,7 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
             1 => "1 message".to_owned(),
             count => format!("{count} messages"),
         };
-        writeln!(out, "took {messages}: a checksum proves that what was taken fits")?;
+        writeln!(out, "took {messages}, checked against the checksums")?;
     }
     if !repaired.manifest && repaired.segments.is_empty() {
         writeln!(out, "nothing is damaged")?;
@@ -82,14 +83,14 @@ pub(super) fn run(args: &RepairArgs, out: &mut impl Write) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Under which name a damaged file is kept; nothing for one that was missing.
+/// Returns the name under which a damaged file is kept; empty for one that was missing.
 fn kept(aside: &Option<String>) -> String {
     aside
         .as_ref()
         .map_or(String::new(), |aside| format!("; the damaged one is kept beside it, as {aside}"))
 }
 
-/// Whether it names a node: by a URL, or by host and port where no directory has that name.
+/// Returns whether the text names a node: a URL, or host and port where no directory has that name.
 fn is_url(from: &str) -> bool {
     let is_node = || from.contains(':') && NodeUrl::from_str(from).is_ok();
     from.starts_with("http://")
@@ -97,10 +98,13 @@ fn is_url(from: &str) -> bool {
         || (!Path::new(from).exists() && is_node())
 }
 
-/// Asks a node for the text of a message.
+/// Requests the text of a message from a node.
+///
+/// # Errors
+/// When the node cannot be reached or does not have it.
 fn text_of(node: &NodeUrl, id: LogEnd) -> anyhow::Result<String> {
     crate::cli::block_on(async {
-        let mut client = Client::new(node.clone());
+        let mut client = ToolClient::new(node.clone());
         let mut body = client.list(id.get(), 1).await?;
         let (mut lines, mut text) = (Lines::default(), None);
         while let Some(piece) = client.next_piece(&mut body).await? {

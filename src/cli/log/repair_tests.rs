@@ -12,7 +12,7 @@ use super::tests::{
     append, copied, directory, opened, overwrite, place_of, printed, refusal, segments,
 };
 
-/// The files of a directory and their bytes, but for the lock and indexes.
+/// Returns the files of a directory and their bytes, except the lock and indexes.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
     let mut files: Vec<_> = entries
@@ -23,7 +23,7 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Repairs it from another directory; then it is whole, and all twelve messages are there.
+/// Repairs a directory from another one; then it is whole and has all twelve messages.
 fn repair(dir: &Path, from: &Path) -> String {
     let said = printed(&["repair", "--from", from.to_str().unwrap()], dir);
     assert!(printed(&["verify"], dir).ends_with("\nwhole\n"));
@@ -74,7 +74,7 @@ async fn a_file_that_is_missing_or_has_no_header_is_written_anew() {
 async fn messages_that_no_checksum_proves_are_not_taken() {
     let whole = directory(Role::Master).await;
     let dir = copied(whole.path());
-    // The same log by its name, and another message: as of a master that was put back from a copy.
+    // The same log id and another message, as in a master that was restored from a copy.
     let other = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(other.path(), Role::Master);
     for n in 0..12 {
@@ -97,7 +97,8 @@ async fn messages_that_no_checksum_proves_are_not_taken() {
     repair(dir.path(), whole.path());
 }
 
-/// A text is asked for twice, to prove it and to write it: several nodes may stand behind a URL, or it changes.
+/// A text is requested twice, to check it and to write it: several nodes may share a URL, or its
+/// answer changes.
 #[tokio::test]
 async fn a_node_that_gives_another_text_once_the_first_was_proven_changes_nothing() {
     let dir = directory(Role::Master).await;

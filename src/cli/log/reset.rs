@@ -1,4 +1,4 @@
-//! `acklog log reset`: a secondary that cannot go on with its log starts over.
+//! `acklog log reset`: lets a secondary start over that cannot go on with its log.
 
 use std::io::Write;
 use std::time::SystemTime;
@@ -15,7 +15,7 @@ pub(super) struct ResetArgs {
     data: DataDir,
 }
 
-/// Moves the log's files aside and tells where to.
+/// Moves the log's files aside and reports where to.
 ///
 /// # Errors
 /// When the directory is a master's or in use, or cannot be changed.

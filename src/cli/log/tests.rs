@@ -1,4 +1,4 @@
-//! Directories as logs leave them, whole, torn and damaged.
+//! Directories as logs leave them: whole, torn and damaged.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::parse;
 
-/// So that a few messages make several segments.
+/// Small segments, so that a few messages make several.
 const SIZES: Sizes = Sizes { segment_bytes: 300, ..Sizes::DEFAULT };
 
 const OPTIONS: DiskOptions = DiskOptions { keys: 9, sizes: SIZES, ..DiskOptions::OF_TESTS };
@@ -21,7 +21,7 @@ pub(super) fn opened(dir: &Path, role: Role) -> (Opened, Background) {
     open(dir, DiskOptions { role, ..OPTIONS }).unwrap()
 }
 
-/// Appends messages, each as a group of its own; every second one has a key.
+/// Appends messages, each as a write group of its own; every second one has a key.
 pub(super) async fn append(log: &mut Opened, count: u64) {
     let (mut source, texts) = acklog_log::in_memory();
     let from = log.reader.durable_end().get();
@@ -40,7 +40,7 @@ pub(super) async fn append(log: &mut Opened, count: u64) {
     }
 }
 
-/// The directory of a node that was stopped with twelve messages.
+/// Creates the directory of a node that was stopped with twelve messages.
 pub(super) async fn directory(role: Role) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(dir.path(), role);
@@ -50,14 +50,14 @@ pub(super) async fn directory(role: Role) -> TempDir {
     dir
 }
 
-/// Waits until each sealed segment has an index. A log that is closed does not wait for that.
+/// Waits until each sealed segment has an index; closing a log does not.
 pub(super) async fn indexed(dir: &Path) {
     while printed(&["verify"], dir).contains("indexes") {
         tokio::task::yield_now().await;
     }
 }
 
-/// What a node leaves that is killed: its files at that moment.
+/// Creates the files that a killed node leaves.
 async fn killed(role: Role) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, background) = opened(dir.path(), role);
@@ -67,7 +67,7 @@ async fn killed(role: Role) -> TempDir {
     copy
 }
 
-/// The files of a directory at this moment.
+/// Copies the files of a directory at this moment.
 pub(super) fn copied(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -84,7 +84,7 @@ pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
     segments
 }
 
-/// Where the file's last byte is that is not zero.
+/// Returns the offset after the file's last byte that is not zero.
 fn written_end(path: &Path) -> u64 {
     let bytes = fs::read(path).unwrap();
     bytes.iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1
@@ -106,14 +106,14 @@ fn log_args(words: &[&str], dir: &Path) -> LogArgs {
     wrapped.args
 }
 
-/// Runs `acklog log`; returns what it printed and what is wrong.
+/// Runs `acklog log`; returns its output and its error.
 pub(super) fn run_log(words: &[&str], dir: &Path) -> (String, Option<String>) {
     let mut out = Vec::new();
     let done = log_args(words, dir).act(&mut out);
     (String::from_utf8(out).unwrap(), done.err().map(|error| format!("{error:#}")))
 }
 
-/// Runs it where nothing may be wrong.
+/// Runs `acklog log` where nothing may be wrong.
 pub(super) fn printed(words: &[&str], dir: &Path) -> String {
     let (out, wrong) = run_log(words, dir);
     assert_eq!(wrong, None, "{out}");
@@ -189,7 +189,8 @@ async fn a_torn_batch_is_no_part_of_the_log_and_is_told_as_a_whole() {
     let copy = copied(dir.path());
     background.close();
     let last = segments(copy.path()).pop().unwrap();
-    // The last message and the one before have a record of 26 bytes each, the first one with its key 28.
+    // The record of the last message, and of the one before, has 26 bytes; that of the first, with
+    // its key, has 28.
     let end = written_end(&last);
     overwrite(&last, end - 27, b"x");
     let table = printed(&["verify"], copy.path());
@@ -203,7 +204,7 @@ async fn a_torn_batch_is_no_part_of_the_log_and_is_told_as_a_whole() {
     assert_eq!(printed(&["dump"], copy.path()), "0\ta\n1\tb\n2\tc\n");
 }
 
-/// Where the text of a message stands in a file.
+/// Returns the offset of a message's text in a file.
 pub(super) fn place_of(path: &Path, text: &str) -> u64 {
     memchr::memmem::find(&fs::read(path).unwrap(), text.as_bytes()).unwrap() as u64
 }
@@ -222,7 +223,7 @@ async fn every_damaged_place_is_told_and_what_stands_beside_it_is_printed() {
     let places: Vec<_> = table.lines().filter(|row| row.starts_with("damaged  ")).collect();
     assert!(places.len() == 2 && places[0].contains("message 1:"), "{table}");
     assert!(places[1].contains(last.to_str().unwrap()) && places[1].contains("message 11"));
-    // What a start would refuse: it does not read the first file.
+    // Reports what a start would refuse; a start does not read the first file.
     assert!(wrong.contains(last.to_str().unwrap()) && wrong.contains("offset"), "{wrong}");
     assert!(wrong.contains("acklog log reset"), "{wrong}");
     let (lines, told) = run_log(&["dump"], dir.path());
@@ -259,7 +260,7 @@ async fn verify_refuses_what_the_start_refuses() {
     assert_eq!(refusal(&["verify"], newer.path()), refused);
 }
 
-/// What a start refuses a master's directory with.
+/// Returns the error with which a start refuses a master's directory.
 fn open_err(dir: &Path) -> String {
     open(dir, OPTIONS).unwrap_err().to_string()
 }
@@ -287,7 +288,7 @@ async fn a_dump_whose_reader_is_gone_reads_no_further() {
         }
     }
     let dir = directory(Role::Master).await;
-    // What lies behind would be told, if it were read.
+    // The missing file would be reported if it were read.
     fs::remove_file(segments(dir.path()).remove(1)).unwrap();
     let all = acklog_types::IdRange::new(LogEnd::ZERO, LogEnd::new(u64::MAX));
     let (mut seen, mut read) = (0, 0);

@@ -1,4 +1,4 @@
-//! `acklog log verify`: reads all of a log and tells what is there, and what is wrong with it.
+//! `acklog log verify`: reads all of a log and reports what is there and what is wrong.
 
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<()>
     let mut shown = std::io::stderr().is_terminal().then(std::io::stderr);
     let mut progress = |done: u64, of: usize| {
         if let Some(terminal) = &mut shown {
-            // A terminal that takes no line is no reason to stop.
+            // A closed terminal is no reason to stop.
             let _ = write!(terminal, "\r\x1b[Kread {done} of {of} segments");
         }
     };

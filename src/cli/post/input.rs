@@ -6,21 +6,22 @@ use std::slice;
 use acklog_types::{BATCH_BYTES_MAX, MESSAGE_BYTES_LIMIT};
 use anyhow::{Context, bail};
 
-/// The messages in turn: those that are named, and where a `-` stands the lines of standard input.
-pub(super) struct Texts<'a, R> {
+/// Iterates over the messages: those on the command line, and the lines of standard input in place
+/// of a `-`.
+pub(super) struct InputTexts<'a, R> {
     named: slice::Iter<'a, String>,
     stdin: &'a mut R,
-    /// The number of the last line, while lines are read.
+    /// Number of the last line while lines are read.
     line: Option<u64>,
 }
 
-impl<'a, R: BufRead> Texts<'a, R> {
+impl<'a, R: BufRead> InputTexts<'a, R> {
     pub(super) fn new(named: &'a [String], stdin: &'a mut R) -> Self {
         Self { named: named.iter(), stdin, line: None }
     }
 }
 
-impl<R: BufRead> Iterator for Texts<'_, R> {
+impl<R: BufRead> Iterator for InputTexts<'_, R> {
     type Item = anyhow::Result<String>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -64,13 +65,13 @@ pub(super) fn one_batch(
     Ok(all)
 }
 
-/// The next line without its end, `None` at the end of input.
+/// Returns the next line without its end, `None` at the end of input.
 ///
 /// # Errors
-/// When it is longer than any node takes or is no UTF-8.
+/// When the line is longer than any node takes or is not UTF-8.
 fn next_line(input: &mut impl BufRead) -> anyhow::Result<Option<String>> {
     let mut line = Vec::new();
-    // Room for the longest message and its line end; input without line ends must not fill the
+    // Enough for the longest message and its line end; input without line ends must not fill the
     // memory.
     let limit = MESSAGE_BYTES_LIMIT as u64 + 2;
     if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {

@@ -73,7 +73,7 @@ async fn a_batch_is_one_request_and_one_line() {
     done.unwrap();
     assert_eq!(requests, [r#"POST /messages {"messages":["a"]}"#]);
     assert_eq!(out, "id 3, acked by master\n");
-    // More than any node takes: nothing is sent.
+    // Longer than any node takes: nothing is sent.
     let line = "x".repeat(MESSAGE_BYTES_LIMIT) + "\n";
     let lines = line.repeat(BATCH_BYTES_MAX / MESSAGE_BYTES_LIMIT + 1);
     let (requests, _, done) = posted(&["--batch", "-"], &lines, 201, "").await;
@@ -99,11 +99,11 @@ fn args(urls: Vec<super::super::NodeUrl>, key: Option<&str>) -> PostArgs {
         timeout: None,
         key: key.map(|key| key.parse().unwrap()),
         json: false,
-        target: Target { urls },
+        target: TargetArgs { urls },
     }
 }
 
-/// What the user is told, and word of it.
+/// The output for the user, and a signal after each write.
 struct Told(Vec<u8>, Arc<Notify>);
 
 impl Write for Told {
@@ -121,15 +121,15 @@ impl Write for Told {
 async fn a_user_who_waits_is_told_what_ctrl_c_does() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = super::super::NodeUrl::local(listener.local_addr().unwrap().port());
-    let told = Arc::new(Notify::new());
-    let mut notes = Told(Vec::new(), Arc::clone(&told));
+    let appended = Arc::new(Notify::new());
+    let mut notes = Told(Vec::new(), Arc::clone(&appended));
     let node = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
             assert!(AsyncReadExt::read_buf(&mut stream, &mut request).await.unwrap() > 0);
         }
-        told.notified().await;
+        appended.notified().await;
         let head = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n", CREATED.len());
         stream.write_all((head + CREATED).as_bytes()).await.unwrap();
     });

@@ -1,7 +1,7 @@
 //! Nodes as the containers of `docker-compose.yml`, reached through their published ports.
 //!
-//! Names, addresses and ports are those of `docker-compose up`, so only one of both runs at a
-//! time. Cutting a secondary off means taking its container off the network.
+//! Names, addresses and ports are those of `docker-compose up`, so only one of both can run at a
+//! time. A partition takes the secondary's container off the network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,15 +13,15 @@ use acklog_types::NodeName;
 use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::docker::{Docker, code_of};
-use super::nodes::{Launch, Nodes, Ran, Reach};
-use super::wire;
+use super::docker::{Docker, parse_exit_status};
+use super::http;
+use super::nodes::{Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach};
 use crate::cli::NodeUrl;
 
-/// The services of the file, with the ports that they are published on.
+/// The services of the file, with their published ports.
 const SERVICES: [(&str, u16); 3] = [("master", 8000), ("bonnie", 8001), ("clyde", 8002)];
 
-/// The file, which is looked for from the current directory upwards.
+/// The file, looked for from the current directory upwards.
 const FILE: &str = "docker-compose.yml";
 
 /// The network that the file names.
@@ -30,10 +30,10 @@ const NETWORK: &str = "acklog_cluster";
 /// The directory of a node's log inside its container.
 const DATA: &str = "/data";
 
-/// How long a container may take to serve HTTP.
+/// Longest wait for a container to serve HTTP.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Pause between two looks whether it does.
+/// Pause between two checks of whether it does.
 const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// Nodes as containers.
@@ -44,15 +44,15 @@ pub(super) struct Compose {
     folder: tempfile::TempDir,
     running: BTreeSet<NodeName>,
     cut: BTreeSet<NodeName>,
-    /// What earlier containers of each name had to say.
+    /// The log lines of earlier containers of each name.
     earlier: BTreeMap<NodeName, Vec<String>>,
 }
 
 impl Compose {
-    /// Looks whether containers can be started, and builds the image.
+    /// Checks that containers can be started, and builds the image.
     ///
     /// # Errors
-    /// When they cannot, with what to do about it. Nothing is left behind then.
+    /// When they cannot, with advice. Nothing is left behind then.
     pub(super) async fn new() -> anyhow::Result<Self> {
         let here = std::env::current_dir().context("cannot find the current directory")?;
         let path = here.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file());
@@ -69,7 +69,7 @@ impl Compose {
                 "port {port} is in use by another program; containers are published on 8000 to 8002"
             );
         }
-        let built = docker.compose(&[], false, &["build", "-q", "master"]).await?;
+        let built = docker.compose(&[], LogStorage::Memory, &["build", "-q", "master"]).await?;
         ensure!(
             built.status == Some(0),
             "the image cannot be built:\n{}\nWithout a Rust image: scripts/static-binaries \
@@ -81,7 +81,8 @@ impl Compose {
         Ok(Self { docker, file, folder, running, cut, earlier })
     }
 
-    /// What a node of a scenario has other than a user's. Flags win over the file's environment.
+    /// Writes a compose file with the settings of a node in a scenario. Flags win over the
+    /// environment that the file sets.
     fn overriding(&self, launch: &Launch) -> anyhow::Result<PathBuf> {
         let (node, words) = (&launch.node, [launch.program().to_owned()]);
         let words = serde_json::to_string(&[&words, launch.flags.as_slice()].concat())?;
@@ -99,17 +100,17 @@ impl Compose {
         self.remove(node).await?;
         let file = self.overriding(launch)?;
         let words = ["up", "-d", "--no-deps", "--no-build", node.as_str()];
-        let ran = self.docker.compose(&[file], launch.on_disk, &words).await?;
+        let ran = self.docker.compose(&[file], launch.storage, &words).await?;
         ensure!(ran.status == Some(0), "{}", ran.output.trim_end());
         Ok(())
     }
 
-    /// Takes a container away, and keeps what it said.
+    /// Removes a container, and keeps its log lines.
     async fn remove(&mut self, node: &NodeName) -> anyhow::Result<()> {
         if self.docker.is_ours(node.as_str()).await {
             let said = self.docker.logs(node.as_str()).await;
             self.earlier.entry(node.clone()).or_default().extend(said);
-            self.docker.done(&["rm", "-f", node.as_str()]).await?;
+            self.docker.run(&["rm", "-f", node.as_str()]).await?;
         }
         self.running.remove(node);
         self.cut.remove(node);
@@ -121,7 +122,7 @@ impl Compose {
         service.map(|(_, port)| NodeUrl::local(port))
     }
 
-    /// The address of a service, as the file has it.
+    /// Returns the address of a service, as written in the file.
     fn address(&self, node: &NodeName) -> anyhow::Result<&str> {
         let service = self.file.split(&format!("\n  {node}:\n")).nth(1);
         let address = service.and_then(|text| text.split("ipv4_address: ").nth(1));
@@ -153,7 +154,7 @@ impl Nodes for Compose {
         self.launch(launch).await?;
         let url = Self::url(node).context("no such service")?;
         let end = Instant::now() + START_TIMEOUT;
-        while wire::health(url.clone()).await.is_err() {
+        while http::health(url.clone()).await.is_err() {
             ensure!(self.docker.is_running(node.as_str()).await, "its container is not running");
             ensure!(Instant::now() < end, "it does not serve HTTP");
             sleep(START_PAUSE).await;
@@ -162,53 +163,53 @@ impl Nodes for Compose {
         Ok(())
     }
 
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<Ran> {
+    async fn start_expecting_exit(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
         self.launch(launch).await?;
-        let status = code_of(&self.docker.done(&["wait", launch.node.as_str()]).await?);
+        let status = parse_exit_status(&self.docker.run(&["wait", launch.node.as_str()]).await?);
         let said = self.docker.logs(launch.node.as_str()).await;
-        Ok(Ran { status, output: said.last().cloned().unwrap_or_default() })
+        Ok(ProgramOutput { status, output: said.last().cloned().unwrap_or_default() })
     }
 
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()> {
         let names: Vec<_> = nodes.iter().map(NodeName::as_str).collect();
         if !names.is_empty() {
-            self.docker.done(&[&["kill"], names.as_slice()].concat()).await?;
-            self.docker.done(&[&["wait"], names.as_slice()].concat()).await?;
+            self.docker.run(&[&["kill"], names.as_slice()].concat()).await?;
+            self.docker.run(&[&["wait"], names.as_slice()].concat()).await?;
         }
         self.running.retain(|node| !nodes.contains(node));
         Ok(())
     }
 
     async fn terminate(&mut self, node: &NodeName) -> anyhow::Result<Option<i32>> {
-        self.docker.done(&["kill", "--signal=TERM", node.as_str()]).await?;
-        let waited = self.docker.done(&["wait", node.as_str()]).await?;
+        self.docker.run(&["kill", "--signal=TERM", node.as_str()]).await?;
+        let waited = self.docker.run(&["wait", node.as_str()]).await?;
         self.running.remove(node);
-        Ok(code_of(&waited))
+        Ok(parse_exit_status(&waited))
     }
 
-    async fn set_paused(&mut self, node: &NodeName, paused: bool) -> anyhow::Result<()> {
-        let word = if paused { "pause" } else { "unpause" };
-        self.docker.done(&[word, node.as_str()]).await.map(drop)
+    async fn set_process(&mut self, node: &NodeName, to: ProcessState) -> anyhow::Result<()> {
+        let word = if to == ProcessState::Paused { "pause" } else { "unpause" };
+        self.docker.run(&[word, node.as_str()]).await.map(drop)
     }
 
-    /// Its address, and with it all that is on the way, is gone at once: neither side gets the end
-    /// of a connection to see.
-    async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()> {
-        if cut {
-            self.docker.done(&["network", "disconnect", NETWORK, node.as_str()]).await?;
+    /// Removes the container's address, and with it everything in flight: neither side sees the end
+    /// of a connection.
+    async fn set_path(&mut self, node: &NodeName, to: PathState) -> anyhow::Result<()> {
+        if to == PathState::Cut {
+            self.docker.run(&["network", "disconnect", NETWORK, node.as_str()]).await?;
             self.cut.insert(node.clone());
         } else if self.cut.remove(node) && self.running.contains(node) {
             let address = self.address(node)?.to_owned();
             let words = ["network", "connect", "--ip", &address, NETWORK, node.as_str()];
-            self.docker.done(&words).await?;
+            self.docker.run(&words).await?;
         }
         Ok(())
     }
 
     fn disconnect(&mut self, _: &NodeName) {}
 
-    /// A container's network cannot be held back without cutting it.
-    fn set_held(&mut self, _: bool) {}
+    /// Does nothing: a container's network cannot be held back without cutting it.
+    fn set_all_paths(&mut self, _: PathState) {}
 
     async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()> {
         self.remove(node).await?;
@@ -218,7 +219,7 @@ impl Nodes for Compose {
     async fn fetch(&mut self, node: &NodeName, folder: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(folder)?;
         let (from, to) = (format!("{node}:{DATA}/."), folder.display().to_string());
-        self.docker.done(&["cp", &from, &to]).await.map(drop)
+        self.docker.run(&["cp", &from, &to]).await.map(drop)
     }
 
     async fn put(&mut self, node: &NodeName, file: &Path) -> anyhow::Result<()> {
@@ -229,15 +230,21 @@ impl Nodes for Compose {
         bail!("a volume is not put back as a whole")
     }
 
-    async fn log_tool(&mut self, node: &NodeName, words: &[String]) -> anyhow::Result<Ran> {
+    async fn log_tool(
+        &mut self,
+        node: &NodeName,
+        words: &[String],
+    ) -> anyhow::Result<ProgramOutput> {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let run = ["run", "--rm", "--no-deps", "-T", node.as_str(), "acklog", "log"];
-        self.docker.compose(&[], true, &[&run, words.as_slice(), &[DATA]].concat()).await
+        self.docker
+            .compose(&[], LogStorage::Disk, &[&run, words.as_slice(), &[DATA]].concat())
+            .await
     }
 
     fn reach(&self, node: &NodeName) -> Option<Reach> {
         self.running.get(node)?;
-        // Without its network a container's published port leads nowhere.
+        // Without its network, a container's published port leads nowhere.
         match self.cut.contains(node) {
             true => Some(Reach::Inside),
             false => Self::url(node).map(Reach::Url),
@@ -246,13 +253,13 @@ impl Nodes for Compose {
 
     async fn messages_inside(&mut self, node: &NodeName) -> anyhow::Result<Shown> {
         let words = ["exec", node.as_str(), "acklog", "messages", "--json"];
-        wire::shown(&self.docker.done(&words).await?)
+        http::shown(&self.docker.run(&words).await?)
     }
 
     async fn health_inside(&mut self, node: &NodeName) -> anyhow::Result<NodeHealth> {
         let words = ["exec", node.as_str(), "acklog", "status", "--json"];
-        let health = self.docker.done(&words).await?;
-        wire::read_health(health.as_bytes(), false)
+        let health = self.docker.run(&words).await?;
+        http::read_health(health.as_bytes())
     }
 
     fn running(&self) -> Vec<NodeName> {

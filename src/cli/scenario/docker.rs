@@ -1,4 +1,4 @@
-//! The programs `docker` and `docker compose` (or `docker-compose`), with a project of their own.
+//! Runs `docker` and `docker compose` (or `docker-compose`) with a project of their own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -7,11 +7,10 @@ use anyhow::{Context, bail, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::nodes::Ran;
+use super::nodes::{LogStorage, ProgramOutput};
 
-/// The settings that `docker-compose.yml` has for people: empty means that a scenario says itself
-/// what it wants.
-const EMPTIED: [&str; 7] = [
+/// Settings that `docker-compose.yml` offers to users: empty, so that the scenario decides alone.
+const EMPTY_SETTINGS: [&str; 7] = [
     "ACKLOG_SEND_DELAY",
     "ACKLOG_REQUEST_TIMEOUT",
     "ACKLOG_STORE_DELAY",
@@ -21,22 +20,22 @@ const EMPTIED: [&str; 7] = [
     "ACKLOG_ALLOWED_HOSTS",
 ];
 
-/// The user and group of the image, to whom the files of a log belong.
+/// User and group of the image, which own the files of a log.
 const OWNER: &str = ":65532";
 
-/// Docker, and the compose file that is played with.
+/// Docker and the compose file of the nodes.
 pub(super) struct Docker {
     compose: Vec<&'static str>,
     file: PathBuf,
-    /// Its own one each time, so that no scenario ends the containers of another.
+    /// Another name each time, so that no scenario ends the containers of another.
     project: String,
 }
 
 impl Docker {
-    /// Looks for the programs and an engine that answers.
+    /// Finds the programs and checks that an engine answers.
     ///
     /// # Errors
-    /// When one is missing, with what to do about it.
+    /// When one is missing, with advice.
     pub(super) async fn find(file: PathBuf) -> anyhow::Result<Self> {
         let has = async |words: &[&str]| {
             run(words, None).await.is_ok_and(|output| output.status.success())
@@ -57,39 +56,39 @@ impl Docker {
         Ok(Self { compose, file, project })
     }
 
-    /// Runs compose with further files. Its error output comes with its output.
+    /// Runs compose with further files. Its error output follows its output.
     ///
     /// # Errors
     /// When it cannot be run.
     pub(super) async fn compose(
         &self,
         files: &[PathBuf],
-        on_disk: bool,
+        storage: LogStorage,
         words: &[&str],
-    ) -> anyhow::Result<Ran> {
+    ) -> anyhow::Result<ProgramOutput> {
         let mut all = self.compose.clone();
         all.extend(["-p", &self.project]);
         let files: Vec<_> = [&self.file].into_iter().chain(files).collect();
         let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         files.iter().for_each(|file| all.extend(["-f", file]));
         all.extend(words);
-        let data = if on_disk { "/data" } else { "" };
+        let data = if storage == LogStorage::Disk { "/data" } else { "" };
         let settings =
             [("ACKLOG_DATA_DIR", data), ("ACKLOG_ALLOW_FAULTS", "true"), ("ACKLOG_LOG", "debug")];
-        let emptied = EMPTIED.iter().map(|name| (*name, ""));
+        let emptied = EMPTY_SETTINGS.iter().map(|name| (*name, ""));
         let mut command = command(&all)?;
         command.envs(emptied.chain(settings));
         let output = command.output().await?;
         let text = [output.stdout, output.stderr].concat();
         let (status, text) = (output.status.code(), String::from_utf8_lossy(&text).into_owned());
-        Ok(Ran { status, output: text })
+        Ok(ProgramOutput { status, output: text })
     }
 
-    /// Runs docker, which must succeed. Returns what it printed.
+    /// Runs docker and returns its output.
     ///
     /// # Errors
-    /// When it fails, with what it says.
-    pub(super) async fn done(&self, words: &[&str]) -> anyhow::Result<String> {
+    /// When it fails, with its error output.
+    pub(super) async fn run(&self, words: &[&str]) -> anyhow::Result<String> {
         succeeded(run(&[&["docker"], words].concat(), None).await?, words)
     }
 
@@ -108,12 +107,12 @@ impl Docker {
         succeeded(copied, &words).map(drop)
     }
 
-    /// The compose project that a container belongs to, empty where none; no value where there is
-    /// no such container.
+    /// Returns the compose project of a container, empty if it has none; `None` if there is no such
+    /// container.
     pub(super) async fn project_of(&self, container: &str) -> Option<String> {
         let format = r#"{{index .Config.Labels "com.docker.compose.project"}}"#;
         let words = ["inspect", "--type", "container", "--format", format, container];
-        self.done(&words).await.ok().map(|project| project.trim().to_owned())
+        self.run(&words).await.ok().map(|project| project.trim().to_owned())
     }
 
     pub(super) async fn is_ours(&self, container: &str) -> bool {
@@ -121,35 +120,35 @@ impl Docker {
     }
 
     pub(super) async fn is_running(&self, container: &str) -> bool {
-        let state = self.done(&["inspect", "--format", "{{.State.Running}}", container]).await;
+        let state = self.run(&["inspect", "--format", "{{.State.Running}}", container]).await;
         state.is_ok_and(|state| state.trim() == "true")
     }
 
-    /// The log lines of a container.
+    /// Returns the log lines of a container.
     pub(super) async fn logs(&self, container: &str) -> Vec<String> {
         let Ok(output) = run(&["docker", "logs", container], None).await else { return Vec::new() };
         String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect()
     }
 
-    /// Takes a volume of the project away, if it is there.
+    /// Removes a volume of the project, if it exists.
     ///
     /// # Errors
     /// When docker cannot be run.
     pub(super) async fn remove_volume(&self, name: &str) -> anyhow::Result<()> {
         let volume = format!("{}_{name}", self.project);
-        self.done(&["volume", "rm", "--force", &volume]).await.map(drop)
+        self.run(&["volume", "rm", "--force", &volume]).await.map(drop)
     }
 
-    /// Takes away all containers, volumes and networks of the project.
+    /// Removes all containers, volumes and networks of the project.
     pub(super) async fn end(&self) {
         let filter = format!("label=com.docker.compose.project={}", self.project);
-        let found = self.done(&["ps", "-aq", "--filter", &filter]).await.unwrap_or_default();
+        let found = self.run(&["ps", "-aq", "--filter", &filter]).await.unwrap_or_default();
         let containers: Vec<_> = found.lines().collect();
         if !containers.is_empty() {
-            // What cannot be taken away now is told by `down`.
-            let _ = self.done(&[&["rm", "-f"], containers.as_slice()].concat()).await;
+            // `down` reports what cannot be removed now.
+            let _ = self.run(&[&["rm", "-f"], containers.as_slice()].concat()).await;
         }
-        match self.compose(&[], true, &["down", "-v"]).await {
+        match self.compose(&[], LogStorage::Disk, &["down", "-v"]).await {
             Ok(ran) if ran.status == Some(0) => {}
             Ok(ran) => eprintln!("acklog scenario: {}", ran.output.trim_end()),
             Err(error) => eprintln!("acklog scenario: {error:#}"),
@@ -157,8 +156,8 @@ impl Docker {
     }
 }
 
-/// The exit status that `docker wait` prints.
-pub(super) fn code_of(printed: &str) -> Option<i32> {
+/// Parses the exit status that `docker wait` prints.
+pub(super) fn parse_exit_status(printed: &str) -> Option<i32> {
     printed.trim().parse().ok()
 }
 
@@ -168,7 +167,7 @@ fn succeeded(output: Output, words: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A command that a Ctrl-C does not reach: this program ends it, or lets it end.
+/// Creates a command that a Ctrl-C does not reach: this program ends it, or lets it end.
 fn command(words: &[&str]) -> anyhow::Result<Command> {
     let (program, args) = words.split_first().context("no program")?;
     let mut command = Command::new(program);

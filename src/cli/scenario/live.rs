@@ -1,4 +1,4 @@
-//! Scenarios with real nodes: what is done to them, and clients that wait beside it.
+//! Plays scenarios against real nodes; clients wait in the background.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,41 +6,41 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
-    Action, Answer, Answered, Append, Backend, NodeHealth, Settings, Shown, Step, Ticket, Trouble,
-    master,
+    Action, AppendStep, Backend, NodeHealth, Reply, Settings, Shown, Step, Ticket, TimedReply,
+    Trouble, WaitStep, master,
 };
-use acklog_types::{NodeName, WriteConcern};
+use acklog_types::NodeName;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::nodes::{Launch, Nodes, Reach, is_master};
-use super::{files, wire};
+use super::nodes::{Launch, Nodes, PathState, ProcessState, Reach, is_master};
+use super::{http, log_files};
 use crate::cli::NodeUrl;
 
-/// Time between two looks at a condition. Longer: what comes true is noticed later. Shorter: nodes
-/// are asked more than they work.
+/// Pause between two checks of a condition. Shorter: nodes are kept busy with requests. Longer: a
+/// condition is noticed later.
 const LOOKS_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a secondary that is started may take until the master counts on it.
+/// Longest wait for a secondary to join.
 const JOINING: Duration = Duration::from_secs(40);
 
-/// How long the next step waits for the master to take a message, so that messages get their ids
+/// Longest wait of the next step for the master to take a message, so that messages get their ids
 /// in the order of the steps.
 const TAKING: Duration = Duration::from_millis(500);
 
-/// Time between two looks whether it has.
+/// Pause between two checks of whether it has.
 const TAKING_PAUSE: Duration = Duration::from_millis(2);
 
 /// Lines of each node's log that a failure shows.
 const LAST_LINES: usize = 15;
 
-mod acting;
+mod actions;
 
-type Answers = Arc<Mutex<BTreeMap<Ticket, Answered>>>;
+type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;
 
-/// A cluster of real nodes that scenarios are played against.
+/// A cluster of real nodes.
 pub(super) struct Live<N> {
     runtime: Runtime,
     nodes: N,
@@ -50,15 +50,15 @@ pub(super) struct Live<N> {
     answers: Answers,
     clients: BTreeMap<Ticket, AbortHandle>,
     tickets: u64,
-    /// The nodes whose processes stand still: they would be asked in vain.
+    /// Nodes whose processes are stopped: they would not answer.
     paused: Vec<NodeName>,
     /// Whether the cluster that a scenario begins with was started.
     is_begun: bool,
 }
 
 impl<N: Nodes> Live<N> {
-    /// Returns a cluster without nodes; its first action starts the master. When `stopped` becomes
-    /// true, whatever goes on is given up.
+    /// Creates a cluster without nodes; its first action starts the master. When `stopped` becomes
+    /// true, the run is given up.
     pub(super) fn new(runtime: Runtime, nodes: N, stopped: watch::Receiver<bool>) -> Self {
         Self {
             runtime,
@@ -80,16 +80,16 @@ impl<N: Nodes> Live<N> {
         self.runtime.block_on(self.nodes.end());
     }
 
-    /// Does something to the nodes, unless the run is ended.
+    /// Does something to the nodes, unless the run is interrupted.
     fn with<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut N) -> anyhow::Result<T>,
     ) -> Result<T, Trouble> {
         let (nodes, stopped) = (&mut self.nodes, &mut self.stopped);
-        self.runtime.block_on(unless(stopped, work(nodes)))
+        self.runtime.block_on(unless_interrupted(stopped, work(nodes)))
     }
 
-    /// Asks a node by its URL.
+    /// Sends a request to a node by its URL, unless the run is interrupted.
     fn ask<T>(
         &mut self,
         node: &NodeName,
@@ -98,7 +98,7 @@ impl<N: Nodes> Live<N> {
         match self.nodes.reach(node) {
             _ if self.paused.contains(node) => Err(Trouble::failed(format!("{node} stands still"))),
             Some(Reach::Url(url)) => {
-                self.runtime.block_on(unless(&mut self.stopped, question(url)))
+                self.runtime.block_on(unless_interrupted(&mut self.stopped, question(url)))
             }
             Some(Reach::Inside) => Err(Trouble::failed(format!("{node} is cut off"))),
             None => Err(Trouble::failed(format!("{node} is down"))),
@@ -106,33 +106,33 @@ impl<N: Nodes> Live<N> {
     }
 
     /// Runs a client beside everything else.
-    fn client<R: Future<Output = Answer> + Send + 'static>(
+    fn client<R: Future<Output = Reply> + Send + 'static>(
         &mut self,
         request: impl FnOnce(NodeUrl) -> R,
     ) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let Some(Reach::Url(url)) = self.nodes.reach(&master()) else {
-            let answer = Answer::Lost("the master is down".to_owned());
-            lock(&self.answers).insert(ticket, Answered { answer, took: Duration::ZERO });
+            let answer = Reply::Lost("the master is down".to_owned());
+            lock(&self.answers).insert(ticket, TimedReply { answer, took: Duration::ZERO });
             return ticket;
         };
         let (answers, began, request) = (Arc::clone(&self.answers), Instant::now(), request(url));
         let task = self.runtime.spawn(async move {
             let answer = request.await;
-            lock(&answers).insert(ticket, Answered { answer, took: began.elapsed() });
+            lock(&answers).insert(ticket, TimedReply { answer, took: began.elapsed() });
         });
         self.clients.insert(ticket, task.abort_handle());
         ticket
     }
 
-    /// Waits until the master has taken the message, or has answered, or a moment has passed.
-    fn taken(&mut self, ticket: Ticket, before: u64) -> Result<(), Trouble> {
+    /// Waits until the master has taken the message or has answered, or for a moment.
+    fn wait_until_taken(&mut self, ticket: Ticket, before: u64) -> Result<(), Trouble> {
         let Some(Reach::Url(url)) = self.nodes.reach(&master()) else { return Ok(()) };
         let answers = Arc::clone(&self.answers);
         let taken = async {
             while !lock(&answers).contains_key(&ticket) {
-                let health = wire::health(url.clone()).await;
+                let health = http::health(url.clone()).await;
                 if matches!(health, Ok(NodeHealth::Master(health)) if health.end > before) {
                     break;
                 }
@@ -140,11 +140,11 @@ impl<N: Nodes> Live<N> {
             }
         };
         let taken = async {
-            // One that takes longer is a matter of the steps that follow.
+            // The steps that follow deal with a master that takes longer.
             let _ = timeout(TAKING, taken).await;
             Ok(())
         };
-        self.runtime.block_on(unless(&mut self.stopped, taken))
+        self.runtime.block_on(unless_interrupted(&mut self.stopped, taken))
     }
 }
 
@@ -176,20 +176,24 @@ impl<N: Nodes> Backend for Live<N> {
             Action::Kill(nodes) => self.kill(nodes)?,
             Action::Terminate(nodes) => nodes.iter().try_for_each(|node| self.terminate(node))?,
             Action::Disconnect(node) => self.nodes.disconnect(node),
-            Action::Partition(node) => self.with(async |nodes| nodes.set_cut(node, true).await)?,
-            Action::Heal(node) => self.with(async |nodes| nodes.set_cut(node, false).await)?,
+            Action::Partition(node) => {
+                self.with(async |nodes| nodes.set_path(node, PathState::Cut).await)?
+            }
+            Action::Heal(node) => {
+                self.with(async |nodes| nodes.set_path(node, PathState::Open).await)?
+            }
             Action::Pause(node) => {
-                self.with(async |nodes| nodes.set_paused(node, true).await)?;
+                self.with(async |nodes| nodes.set_process(node, ProcessState::Paused).await)?;
                 self.paused.push(node.clone());
             }
             Action::Resume(node) => {
-                self.with(async |nodes| nodes.set_paused(node, false).await)?;
+                self.with(async |nodes| nodes.set_process(node, ProcessState::Running).await)?;
                 self.paused.retain(|paused| paused != node);
             }
             Action::Faults(node, faults) => {
-                self.ask(node, async |url| wire::set_faults(url, faults).await)?;
+                self.ask(node, async |url| http::set_faults(url, faults).await)?;
             }
-            Action::DropConnections(node) => self.ask(node, wire::drop_connections)?,
+            Action::DropConnections(node) => self.ask(node, http::drop_connections)?,
             Action::NewMaster => self.restart_master(async |its| its.wipe(&master()).await)?,
             Action::RestartMaster => self.restart_master(async |_| Ok(()))?,
             Action::CopyMaster => {
@@ -206,7 +210,7 @@ impl<N: Nodes> Backend for Live<N> {
                 self.with(async |nodes| nodes.wipe(node).await)?;
             }
             Action::Forget(node) => {
-                let told = self.ask(&master(), async |url| wire::forget(url, node).await)?;
+                let told = self.ask(&master(), async |url| http::forget(url, node).await)?;
                 return Ok(Some(told + "\n"));
             }
             Action::Files(node, what) => self.change(node, what)?,
@@ -220,7 +224,7 @@ impl<N: Nodes> Backend for Live<N> {
         Ok(None)
     }
 
-    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble> {
+    fn append(&mut self, append: &AppendStep) -> Result<Ticket, Trouble> {
         self.begin()?;
         let health = self.health(&master());
         let before = match health {
@@ -228,36 +232,32 @@ impl<N: Nodes> Backend for Live<N> {
             _ => None,
         };
         let append = append.clone();
-        let ticket = self.client(async move |url| wire::append(url, &append).await);
-        before.map_or(Ok(()), |before| self.taken(ticket, before))?;
+        let ticket = self.client(async move |url| http::append(url, &append).await);
+        before.map_or(Ok(()), |before| self.wait_until_taken(ticket, before))?;
         Ok(ticket)
     }
 
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble> {
+    fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble> {
         self.begin()?;
-        Ok(self.client(move |url| wire::wait(url, id, write_concern, timeout)))
+        let wait = wait.clone();
+        Ok(self.client(async move |url| http::wait(url, &wait).await))
     }
 
     fn hang_up(&mut self, ticket: Ticket) {
         self.clients.get(&ticket).into_iter().for_each(AbortHandle::abort);
-        let answer = Answer::Lost("the client hung up".to_owned());
-        let hung_up = Answered { answer, took: Duration::ZERO };
+        let answer = Reply::Lost("the client hung up".to_owned());
+        let hung_up = TimedReply { answer, took: Duration::ZERO };
         lock(&self.answers).entry(ticket).or_insert(hung_up);
     }
 
-    fn answer(&mut self, ticket: Ticket) -> Option<Answered> {
+    fn answer(&mut self, ticket: Ticket) -> Option<TimedReply> {
         lock(&self.answers).get(&ticket).cloned()
     }
 
     fn messages(&mut self, node: &NodeName) -> Result<Shown, String> {
         let shown = match self.nodes.reach(node) {
             Some(Reach::Inside) => self.with(async |nodes| nodes.messages_inside(node).await),
-            _ => self.ask(node, wire::messages),
+            _ => self.ask(node, http::messages),
         };
         shown.map_err(|trouble| trouble.to_string())
     }
@@ -265,14 +265,14 @@ impl<N: Nodes> Backend for Live<N> {
     fn health(&mut self, node: &NodeName) -> Result<NodeHealth, String> {
         let health = match self.nodes.reach(node) {
             Some(Reach::Inside) => self.with(async |nodes| nodes.health_inside(node).await),
-            _ => self.ask(node, wire::health),
+            _ => self.ask(node, http::health),
         };
         health.map_err(|trouble| trouble.to_string())
     }
 
     fn refuses_to_start(&mut self, node: &NodeName) -> Result<String, Trouble> {
         let launch = Launch::new(node, node, &self.settings);
-        let ran = self.with(async |nodes| nodes.start_in_vain(&launch).await)?;
+        let ran = self.with(async |nodes| nodes.start_expecting_exit(&launch).await)?;
         match ran.status {
             Some(1) => Ok(ran.output),
             status => Err(Trouble::failed(format!("it ended with {status:?}: {}", ran.output))),
@@ -283,7 +283,7 @@ impl<N: Nodes> Backend for Live<N> {
         let folder = self.fresh_folder()?;
         self.with(async |nodes| {
             nodes.fetch(node, &folder).await?;
-            files::is_aside(&folder, text)
+            log_files::is_aside(&folder, text)
         })
     }
 
@@ -298,7 +298,7 @@ impl<N: Nodes> Backend for Live<N> {
             tokio::time::sleep(time).await;
             Ok(())
         };
-        self.runtime.block_on(unless(&mut self.stopped, pass))
+        self.runtime.block_on(unless_interrupted(&mut self.stopped, pass))
     }
 
     fn now(&self) -> Duration {
@@ -325,8 +325,8 @@ impl<N: Nodes> Backend for Live<N> {
     }
 }
 
-/// What comes of `work`, unless the run is ended first.
-async fn unless<T>(
+/// Returns the result of `work`, unless the run is interrupted first.
+async fn unless_interrupted<T>(
     stopped: &mut watch::Receiver<bool>,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> Result<T, Trouble> {
@@ -337,6 +337,8 @@ async fn unless<T>(
     }
 }
 
-fn lock(answers: &Mutex<BTreeMap<Ticket, Answered>>) -> MutexGuard<'_, BTreeMap<Ticket, Answered>> {
+fn lock(
+    answers: &Mutex<BTreeMap<Ticket, TimedReply>>,
+) -> MutexGuard<'_, BTreeMap<Ticket, TimedReply>> {
     answers.lock().expect("no holder of this lock panics")
 }

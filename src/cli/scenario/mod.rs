@@ -1,17 +1,18 @@
 //! `acklog scenario`: plays a text file of steps, against real nodes or in virtual time.
 //!
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
-//! and `compose` (over `docker`) start; `wire` asks them, `proxy` stands between them, `files`
-//! changes their files.
+//! and `compose` (over `docker`) start; `http` sends requests to them, `proxy` stands between them,
+//! `log_files` changes their files. `invariants` reports what a simulation breaks.
 
 mod compose;
 mod docker;
-mod files;
+mod http;
+mod invariants;
 mod live;
+mod log_files;
 mod nodes;
 mod processes;
 mod proxy;
-mod wire;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ use self::processes::Processes;
 use super::faults::seed;
 use crate::server::run::{StopOn, StopSignals};
 
-/// How this program is called where something is wrong.
+/// The program's name in error messages.
 const PROGRAM: &str = "acklog scenario";
 
 /// Exit status: the file cannot be read, or needs what the backend lacks.
@@ -40,18 +41,18 @@ const UNUSABLE: u8 = 2;
 /// Exit status after a Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
 
-/// The seed of a simulation with which the traces in the files were recorded.
+/// The seed with which the traces in the files were recorded.
 const RECORDED_SEED: u64 = 0;
 
 /// Flags of `acklog scenario`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ScenarioArgs {
     #[command(subcommand)]
-    action: Action,
+    action: ScenarioAction,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Action {
+enum ScenarioAction {
     /// Play a scenario: status 0 it holds, 1 an expectation does not, 2 it cannot be played
     Run(RunArgs),
 }
@@ -76,11 +77,11 @@ struct RunArgs {
     compose: bool,
 }
 
-/// Why a scenario was not played to its end.
-enum Stopped {
-    /// It cannot be played; what is wrong.
+/// The reason for which a scenario was not played to its end.
+enum PlayFailure {
+    /// It cannot be played, for this reason.
     Unusable(String),
-    /// A step did not hold; what was seen, and what may explain it.
+    /// A step did not hold: what was seen, and what may explain it.
     Broken {
         what: String,
         words: String,
@@ -90,38 +91,39 @@ enum Stopped {
 
 /// Plays a scenario and returns the exit status.
 pub(super) fn run(args: &ScenarioArgs) -> ExitCode {
-    let Action::Run(args) = &args.action;
+    let ScenarioAction::Run(args) = &args.action;
     let mut err = std::io::stderr();
     match play(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Stopped::Unusable(what)) => {
+        Err(PlayFailure::Unusable(what)) => {
             let _ = writeln!(err, "{PROGRAM}: {what}");
             ExitCode::from(UNUSABLE)
         }
-        Err(Stopped::Broken { what, words }) => {
+        Err(PlayFailure::Broken { what, words }) => {
             let _ = write!(err, "{words}");
             let _ = writeln!(err, "{PROGRAM}: {what}");
             ExitCode::FAILURE
         }
-        Err(Stopped::Interrupted) => {
+        Err(PlayFailure::Interrupted) => {
             let _ = writeln!(err, "{PROGRAM}: interrupted");
             ExitCode::from(INTERRUPTED)
         }
     }
 }
 
-fn play(args: &RunArgs) -> Result<(), Stopped> {
+fn play(args: &RunArgs) -> Result<(), PlayFailure> {
     let file = escaped(&args.file.display().to_string()).into_owned();
     let text = std::fs::read_to_string(&args.file);
-    let text = text.map_err(|error| Stopped::Unusable(format!("{file}: {error}")))?;
+    let text = text.map_err(|error| PlayFailure::Unusable(format!("{file}: {error}")))?;
     let script = Script::parse(&text)
-        .map_err(|bad| Stopped::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
+        .map_err(|bad| PlayFailure::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
     if args.simulate {
         let seed = args.seed.unwrap_or(RECORDED_SEED);
         let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
+        invariants::exit_when_broken(&file, seed);
         return play_against(&mut Simulated::new(seed), &file, &script, recorded);
     }
-    let unusable = |error: anyhow::Error| Stopped::Unusable(format!("{error:#}"));
+    let unusable = |error: anyhow::Error| PlayFailure::Unusable(format!("{error:#}"));
     let (runtime, stopped) = runtime().map_err(unusable)?;
     if args.compose {
         let nodes = runtime.block_on(Compose::new()).map_err(unusable)?;
@@ -132,7 +134,7 @@ fn play(args: &RunArgs) -> Result<(), Stopped> {
     }
 }
 
-/// A runtime, and a value that becomes true when somebody ends this program.
+/// Creates a runtime, and a value that becomes true when the user ends this program.
 fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
     acklog_threads::ask_for(1).context("cannot start a thread")?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -145,13 +147,13 @@ fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
     runtime.spawn(async move {
         signals.stopped().await;
         sender.send_replace(true);
-        // Kept open: a receiver would take its end for an end of this program.
+        // Kept alive: a receiver would take a dropped sender for the end of this program.
         std::future::pending::<()>().await;
     });
     Ok((runtime, stopped))
 }
 
-fn play_live<N: Nodes>(mut live: Live<N>, file: &str, script: &Script) -> Result<(), Stopped> {
+fn play_live<N: Nodes>(mut live: Live<N>, file: &str, script: &Script) -> Result<(), PlayFailure> {
     let played = play_against(&mut live, file, script, Recorded::Ignore);
     live.end();
     played
@@ -162,21 +164,21 @@ fn play_against(
     file: &str,
     script: &Script,
     recorded: Recorded,
-) -> Result<(), Stopped> {
+) -> Result<(), PlayFailure> {
     let mut player = Player::new(backend);
     if let Err(lacking) = player.check(script) {
         let (line, text) = (lacking.line, lacking.text);
-        return Err(Stopped::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
+        return Err(PlayFailure::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
     }
     let mut out = std::io::stdout();
-    // Who reads it may have seen enough; the scenario is played to its end all the same.
+    // A closed output is no reason to stop: the scenario is played to its end.
     let story = |text: &str| drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     let Err(broken) = player.play(script, recorded, story) else { return Ok(()) };
     match broken.trouble {
-        Trouble::Interrupted => Err(Stopped::Interrupted),
+        Trouble::Interrupted => Err(PlayFailure::Interrupted),
         Trouble::Failed(seen) => {
             let what = format!("{file}:{}: {}\n  seen instead: {seen}", broken.line, broken.text);
-            Err(Stopped::Broken { what, words: backend.last_words() })
+            Err(PlayFailure::Broken { what, words: backend.last_words() })
         }
     }
 }

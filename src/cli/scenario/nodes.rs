@@ -1,4 +1,4 @@
-//! What real nodes run on: processes of this machine, or containers.
+//! The interface to real nodes: processes of this machine, or containers.
 
 use std::path::{Path, PathBuf};
 
@@ -19,15 +19,14 @@ const OF_MASTER: [&str; 7] = [
 ];
 const OF_SECONDARY: [&str; 4] = ["send-delay", "store-delay", "request-timeout", "reconnect-delay"];
 
-/// How a node is started.
+/// The options with which a node is started.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
     pub(super) node: NodeName,
     pub(super) registers_as: NodeName,
-    /// Its flags, beside name, addresses and directory.
+    /// Its flags, apart from name, addresses and directory.
     pub(super) flags: Vec<String>,
-    /// Whether its log is on disk.
-    pub(super) on_disk: bool,
+    pub(super) storage: LogStorage,
 }
 
 impl Launch {
@@ -38,98 +37,123 @@ impl Launch {
             node: node.clone(),
             registers_as: registers_as.clone(),
             flags: given.map(|(key, value)| format!("--{key}={value}")).collect(),
-            on_disk: settings.options.on_disk,
+            storage: if settings.options.on_disk { LogStorage::Disk } else { LogStorage::Memory },
         }
     }
 
-    /// The program of the tool that is such a node.
+    /// Returns the subcommand of the tool that runs such a node.
     pub(super) fn program(&self) -> &'static str {
         if is_master(&self.node) { "master-node" } else { "secondary-node" }
     }
 }
 
-/// How a program ended, and what it printed.
+/// The place of a node's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogStorage {
+    Memory,
+    Disk,
+}
+
+/// Whether a node's process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProcessState {
+    Running,
+    Paused,
+}
+
+/// Whether bytes pass between a secondary and the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathState {
+    Open,
+    Cut,
+}
+
+/// Exit status and output of a program.
 #[derive(Clone, Debug)]
-pub(super) struct Ran {
-    /// None: a signal ended it.
+pub(super) struct ProgramOutput {
+    /// `None`: a signal ended it.
     pub(super) status: Option<i32>,
     pub(super) output: String,
 }
 
-/// Real nodes. Errors are those of this machine; what nodes say is returned.
+/// Real nodes. Errors are those of this machine; answers of nodes are returned.
 pub(super) trait Nodes {
-    /// Returns what is missing for an action; none where nothing is.
+    /// Returns what is missing for an action; `None` if nothing is.
     fn lacks(&self, action: &Action) -> Option<&'static str>;
 
     /// Starts a node and waits until it serves HTTP.
     async fn start(&mut self, launch: &Launch) -> anyhow::Result<()>;
 
-    /// Starts a node that is expected to end by itself.
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<Ran>;
+    /// Starts a node that is expected to end with an error.
+    async fn start_expecting_exit(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput>;
 
     /// Kills nodes, all at once; they stay down.
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()>;
 
-    /// Tells a node to stop and waits for its end. Returns its exit status.
+    /// Terminates a node and waits for its end. Returns its exit status.
     async fn terminate(&mut self, node: &NodeName) -> anyhow::Result<Option<i32>>;
 
-    /// Stops a node's process, or lets it go on.
-    async fn set_paused(&mut self, node: &NodeName, paused: bool) -> anyhow::Result<()>;
+    /// Stops a node's process, or lets it continue.
+    async fn set_process(&mut self, node: &NodeName, to: ProcessState) -> anyhow::Result<()>;
 
-    /// Cuts a secondary off from the master, or heals that.
-    async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()>;
+    /// Cuts a secondary off from the master, or heals the partition.
+    async fn set_path(&mut self, node: &NodeName, to: PathState) -> anyhow::Result<()>;
 
     /// Drops the connection between a secondary and the master.
     fn disconnect(&mut self, node: &NodeName);
 
-    /// Holds back what goes between the secondaries and the master, or lets it go on: while it is
-    /// replaced, so that nobody sees that it takes a moment.
-    fn set_held(&mut self, held: bool);
+    /// Holds back everything between the secondaries and the master, or releases it: while the
+    /// master is replaced, no secondary may see that this takes a moment.
+    fn set_all_paths(&mut self, to: PathState);
 
-    /// Takes the log of a node that is down away.
+    /// Removes the log of a node that is down.
     async fn wipe(&mut self, node: &NodeName) -> anyhow::Result<()>;
 
-    /// Copies the files of a node's log that is down into a folder that does not exist yet.
+    /// Copies the log files of a node that is down into a folder that does not exist yet.
     async fn fetch(&mut self, node: &NodeName, folder: &Path) -> anyhow::Result<()>;
 
-    /// Puts a file back into the directory of a node that is down.
+    /// Copies a file into the directory of a node that is down.
     async fn put(&mut self, node: &NodeName, file: &Path) -> anyhow::Result<()>;
 
-    /// Puts a copy back in place of the whole log of a node that is down.
+    /// Replaces the whole log of a node that is down by a copy.
     async fn put_all(&mut self, node: &NodeName, folder: &Path) -> anyhow::Result<()>;
 
     /// Runs `acklog log WORDS DIR` for a node that is down.
-    async fn log_tool(&mut self, node: &NodeName, words: &[String]) -> anyhow::Result<Ran>;
+    async fn log_tool(
+        &mut self,
+        node: &NodeName,
+        words: &[String],
+    ) -> anyhow::Result<ProgramOutput>;
 
-    /// Where a node is reached; none where it is down.
+    /// Returns how a node is reached; `None` if it is down.
     fn reach(&self, node: &NodeName) -> Option<Reach>;
 
-    /// Asks a node that is reached from inside only.
+    /// Reads the messages of a node that is reached from inside only.
     async fn messages_inside(&mut self, node: &NodeName) -> anyhow::Result<Shown>;
 
-    /// As [`Nodes::messages_inside`].
+    /// Reads the health of a node that is reached from inside only.
     async fn health_inside(&mut self, node: &NodeName) -> anyhow::Result<NodeHealth>;
 
-    /// The nodes that run.
+    /// Returns the nodes that are running.
     fn running(&self) -> Vec<NodeName>;
 
-    /// The last lines of a node's log.
+    /// Returns the last lines of a node's log.
     async fn last_lines(&mut self, node: &NodeName) -> Vec<String>;
 
-    /// The nodes of which there is a log, running or not.
+    /// Returns the nodes that have a log, running or not.
     fn known(&self) -> Vec<NodeName>;
 
     /// Ends everything.
     async fn end(&mut self);
 
-    /// A folder for what is needed only while the scenario is played.
+    /// Returns a folder for files that are needed only while the scenario is played.
     fn scratch(&self) -> PathBuf;
 }
 
-/// How a node can be asked.
+/// The way to ask a node.
 pub(super) enum Reach {
     Url(NodeUrl),
-    /// Its network is gone; what runs beside it can still be asked.
+    /// Its network is cut; programs inside its container can still ask it.
     Inside,
 }
 
@@ -137,7 +161,7 @@ pub(super) fn is_master(node: &NodeName) -> bool {
     node.as_str() == MASTER
 }
 
-/// What no real node has for an action; none where nothing is missing.
+/// Returns what no real node has for an action; `None` if nothing is missing.
 pub(super) fn only_simulated(action: &Action) -> Option<&'static str> {
     match action {
         Action::Rule(_) | Action::Slow(_) => Some("rules for the network: run it with --simulate"),

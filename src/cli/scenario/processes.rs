@@ -1,56 +1,29 @@
 //! Nodes as processes of this machine, on free ports, with a proxy between each secondary and the
-//! master. They end with the scenario, however that ends.
+//! master. They end when the scenario ends, in whatever way.
 
-use std::collections::{BTreeMap, VecDeque};
+mod process;
+
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use acklog_sim::scenario::{Action, NodeHealth, Shown};
 use acklog_types::NodeName;
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, Command};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use rustix::process::Signal;
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::nodes::{Launch, Nodes, Ran, Reach, is_master, only_simulated};
+use self::process::{LINES_MAX, Process, START_TIMEOUT};
+use super::nodes::{
+    Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach, is_master,
+    only_simulated,
+};
 use super::proxy::Proxy;
-use crate::cli::NodeUrl;
-
-/// How long a node may take to serve HTTP, and to end when it is told to. Longer: a node that
-/// hangs keeps the scenario. Shorter: a busy machine is taken for a node that hangs.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Lines of each node's log that are kept for a failure's report.
-const LINES_MAX: usize = 400;
-
-/// A node's log lines, as far as they are of use.
-#[derive(Debug, Default)]
-struct Lines {
-    last: VecDeque<String>,
-    http: Option<u16>,
-    comm: Option<u16>,
-}
-
-/// A node's process.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    /// Its end tells the node to stop, so that none outlives this process.
-    _stdin: Option<ChildStdin>,
-    lines: Arc<Mutex<Lines>>,
-    /// Changes with every line.
-    news: watch::Receiver<u64>,
-    reading: JoinHandle<()>,
-    url: Option<NodeUrl>,
-}
 
 /// Nodes as processes.
 pub(super) struct Processes {
@@ -60,16 +33,16 @@ pub(super) struct Processes {
     proxies: BTreeMap<NodeName, Proxy>,
     /// The secondaries whose connections are held back for a moment.
     held: Vec<NodeName>,
-    /// The last lines of each node's earlier lives.
+    /// The last lines of each node's earlier processes.
     earlier: BTreeMap<NodeName, Vec<String>>,
     master_port: Arc<AtomicU16>,
 }
 
 impl Processes {
-    /// Returns no nodes yet.
+    /// Creates a set without nodes.
     ///
     /// # Errors
-    /// When this program's own file is not known, or there is no room for files.
+    /// When this program's own file is not known, or no directory can be made.
     pub(super) fn new() -> anyhow::Result<Self> {
         let executable = std::env::current_exe().context("cannot find this program's own file")?;
         let folder = tempfile::Builder::new().prefix("acklog-scenario-").tempdir();
@@ -104,78 +77,28 @@ impl Processes {
             let port = self.proxies.get(node).map(Proxy::port).unwrap_or_default();
             command.arg(format!("--master-comm-port={port}"));
         }
-        if launch.on_disk {
+        if launch.storage == LogStorage::Disk {
             command.arg("--data-dir").arg(self.directory(node));
         }
         command.args(&launch.flags);
-        // What a user sets for nodes of their own is not meant for these.
+        // Variables that a user sets for nodes of their own are not meant for these.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }
-        let mut child = command
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {node}"))?;
-        let (lines, (news, heard)) = (Arc::<Mutex<Lines>>::default(), watch::channel(0));
-        let _stdin = child.stdin.take();
-        let stderr = child.stderr.take().context("a child without an error output")?;
-        let reading = tokio::spawn(read_lines(stderr, Arc::clone(&lines), news));
-        Ok(Process { child, _stdin, lines, news: heard, reading, url: None })
+        Process::start(command).with_context(|| format!("cannot start {node}"))
     }
 
-    /// Keeps the last words of a process that has ended.
-    async fn bury(&mut self, node: &NodeName, mut process: Process) {
-        process.has_said_all().await;
+    /// Keeps the last lines of a process that has ended.
+    async fn keep_last_lines(&mut self, node: &NodeName, mut process: Process) {
+        process.wait_for_last_line().await;
         let earlier = self.earlier.entry(node.clone()).or_default();
-        earlier.extend(lock(&process.lines).last.drain(..));
+        earlier.extend(process.output().last.drain(..));
         let too_many = earlier.len().saturating_sub(LINES_MAX);
         earlier.drain(..too_many);
     }
 
     fn take(&mut self, node: &NodeName) -> anyhow::Result<Process> {
         self.running.remove(node).with_context(|| format!("{node} is not running"))
-    }
-}
-
-impl Process {
-    /// Waits until it serves HTTP.
-    async fn serves(&mut self) -> anyhow::Result<()> {
-        loop {
-            if let Some(port) = lock(&self.lines).http {
-                self.url = Some(NodeUrl::local(port));
-                return Ok(());
-            }
-            tokio::select! {
-                changed = self.news.changed() => if changed.is_err() { break },
-                _ = self.child.wait() => break,
-            }
-        }
-        self.has_said_all().await;
-        let last = lock(&self.lines).last.back().cloned().unwrap_or_default();
-        bail!("it ended at once: {last}")
-    }
-
-    /// Waits for the last line of a process that has ended.
-    async fn has_said_all(&mut self) {
-        if !self.reading.is_finished() {
-            // What comes later than that is not missed.
-            let _ = timeout(START_TIMEOUT, &mut self.reading).await;
-        }
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        // Not waited for yet, so the id belongs to no other process.
-        let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(kill_process(id.context("it has ended")?, signal)?)
-    }
-
-    async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
-        let ended = timeout(START_TIMEOUT, self.child.wait()).await;
-        Ok(ended.context("it does not end")??)
     }
 }
 
@@ -190,22 +113,22 @@ impl Nodes for Processes {
             self.kill(std::slice::from_ref(node)).await?;
         }
         let mut process = self.launch(launch).await?;
-        let serves = timeout(START_TIMEOUT, process.serves()).await;
-        serves.unwrap_or_else(|_| bail!("it does not serve HTTP"))?;
-        if let Some(port) = lock(&process.lines).comm {
+        let serving = timeout(START_TIMEOUT, process.wait_until_serving()).await;
+        serving.unwrap_or_else(|_| bail!("it does not serve HTTP"))?;
+        if let Some(port) = process.output().comm {
             self.master_port.store(port, Ordering::SeqCst);
         }
         self.running.insert(node.clone(), process);
         Ok(())
     }
 
-    async fn start_in_vain(&mut self, launch: &Launch) -> anyhow::Result<Ran> {
+    async fn start_expecting_exit(&mut self, launch: &Launch) -> anyhow::Result<ProgramOutput> {
         let mut process = self.launch(launch).await?;
         let status = process.ended().await?.code();
-        process.has_said_all().await;
-        let output = lock(&process.lines).last.back().cloned().unwrap_or_default();
-        self.bury(&launch.node, process).await;
-        Ok(Ran { status, output })
+        process.wait_for_last_line().await;
+        let output = process.output().last.back().cloned().unwrap_or_default();
+        self.keep_last_lines(&launch.node, process).await;
+        Ok(ProgramOutput { status, output })
     }
 
     async fn kill(&mut self, nodes: &[NodeName]) -> anyhow::Result<()> {
@@ -216,9 +139,9 @@ impl Nodes for Processes {
         for node in nodes {
             let mut process = self.take(node)?;
             process.ended().await?;
-            self.bury(node, process).await;
+            self.keep_last_lines(node, process).await;
             for (name, proxy) in &self.proxies {
-                // One that is held back for a moment is told of the end afterwards.
+                // One that is held back sees the end after the release.
                 if (name == node || is_master(node)) && !self.held.contains(name) {
                     proxy.forget_connections();
                 }
@@ -231,35 +154,34 @@ impl Nodes for Processes {
         let mut process = self.take(node)?;
         process.signal(Signal::TERM)?;
         let status = process.ended().await?;
-        self.bury(node, process).await;
+        self.keep_last_lines(node, process).await;
         Ok(status.code())
     }
 
-    async fn set_paused(&mut self, node: &NodeName, paused: bool) -> anyhow::Result<()> {
+    async fn set_process(&mut self, node: &NodeName, to: ProcessState) -> anyhow::Result<()> {
         let process = self.running.get(node);
-        let signal = if paused { Signal::STOP } else { Signal::CONT };
+        let signal = match to {
+            ProcessState::Paused => Signal::STOP,
+            ProcessState::Running => Signal::CONT,
+        };
         process.with_context(|| format!("{node} is not running"))?.signal(signal)
     }
 
-    async fn set_cut(&mut self, node: &NodeName, cut: bool) -> anyhow::Result<()> {
+    async fn set_path(&mut self, node: &NodeName, to: PathState) -> anyhow::Result<()> {
         let proxy = self.proxies.get(node).with_context(|| format!("{node} was never started"))?;
-        if cut {
-            proxy.cut()
-        } else {
-            proxy.heal()
-        }
+        proxy.set(to);
         Ok(())
     }
 
-    fn set_held(&mut self, held: bool) {
-        if held {
+    fn set_all_paths(&mut self, to: PathState) {
+        if to == PathState::Cut {
             self.held = self.proxies.keys().filter(|name| self.is_open(name)).cloned().collect();
         }
         for name in &self.held {
             let proxy = self.proxies.get(name).into_iter();
-            proxy.for_each(|proxy| if held { proxy.cut() } else { proxy.heal() });
+            proxy.for_each(|proxy| proxy.set(to));
         }
-        if !held {
+        if to == PathState::Open {
             self.held.clear();
         }
     }
@@ -290,13 +212,17 @@ impl Nodes for Processes {
         copy_all(folder, &self.directory(node))
     }
 
-    async fn log_tool(&mut self, node: &NodeName, words: &[String]) -> anyhow::Result<Ran> {
+    async fn log_tool(
+        &mut self,
+        node: &NodeName,
+        words: &[String],
+    ) -> anyhow::Result<ProgramOutput> {
         let mut command = Command::new(&self.executable);
         command.arg("log").args(words).arg(self.directory(node)).stdin(Stdio::null());
         let ran = command.kill_on_drop(true).output().await?;
         let output = [ran.stdout, ran.stderr].concat();
         let output = String::from_utf8_lossy(&output).into_owned();
-        Ok(Ran { status: ran.status.code(), output })
+        Ok(ProgramOutput { status: ran.status.code(), output })
     }
 
     fn reach(&self, node: &NodeName) -> Option<Reach> {
@@ -317,7 +243,7 @@ impl Nodes for Processes {
 
     async fn last_lines(&mut self, node: &NodeName) -> Vec<String> {
         let earlier = self.earlier.get(node).into_iter().flatten().cloned();
-        let lines = self.running.get(node).map(|process| lock(&process.lines).last.clone());
+        let lines = self.running.get(node).map(|process| process.output().last.clone());
         earlier.chain(lines.into_iter().flatten()).collect()
     }
 
@@ -342,31 +268,6 @@ impl Nodes for Processes {
     }
 }
 
-async fn read_lines(stderr: ChildStderr, lines: Arc<Mutex<Lines>>, news: watch::Sender<u64>) {
-    let mut reader = BufReader::new(stderr).lines();
-    while let Ok(Some(line)) = reader.next_line().await {
-        let mut lines = lock(&lines);
-        if let Some(port) = port_behind(&line, "serving HTTP address=") {
-            lines.http = Some(port);
-        }
-        if let Some(port) = port_behind(&line, "listening for secondaries address=") {
-            lines.comm = Some(port);
-        }
-        lines.last.push_back(line);
-        if lines.last.len() > LINES_MAX {
-            lines.last.pop_front();
-        }
-        drop(lines);
-        news.send_modify(|count| *count += 1);
-    }
-}
-
-/// The port of the address that stands behind a text.
-fn port_behind(line: &str, text: &str) -> Option<u16> {
-    let address = line.split_once(text)?.1.split(' ').next()?;
-    address.rsplit_once(':')?.1.parse().ok()
-}
-
 fn is_ours(name: &OsString) -> bool {
     name.to_string_lossy().starts_with("ACKLOG_")
 }
@@ -383,8 +284,4 @@ fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
-    lines.lock().expect("no holder of this lock panics")
 }

@@ -1,5 +1,5 @@
-//! Stands between a secondary and its master, so that the way between them can be cut without
-//! either being told.
+//! A proxy between a secondary and its master, so that the network between them can be cut without
+//! either side noticing the end of a connection.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::nodes::PathState;
+
 /// Most bytes that one direction of a connection holds.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -19,18 +21,19 @@ const BUFFER_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Proxy {
     port: u16,
-    shared: Arc<Shared>,
+    state: Arc<ProxyState>,
     listening: AbortHandle,
 }
 
 #[derive(Debug)]
-struct Shared {
-    /// The master's port, which is another one after its restart.
+struct ProxyState {
+    /// The master's port, which changes with its restart.
     target: Arc<AtomicU16>,
-    /// Whether bytes pass; what connections that begin now heed.
+    /// Whether bytes pass; new connections subscribe to it.
     gate: Mutex<watch::Sender<bool>>,
     connections: Mutex<JoinSet<()>>,
-    /// Gates that stay closed: of connections of which one end was killed while the way was cut.
+    /// Gates that stay closed: of connections of which one end was killed while the network was
+    /// cut.
     closed: Mutex<Vec<watch::Sender<bool>>>,
 }
 
@@ -38,52 +41,48 @@ impl Proxy {
     /// Listens on a free port and forwards to the port that `target` has when a connection comes.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is free.
     pub(super) async fn start(target: Arc<AtomicU16>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared {
+        let state = Arc::new(ProxyState {
             target,
             gate: Mutex::new(watch::Sender::new(true)),
             connections: Mutex::default(),
             closed: Mutex::default(),
         });
-        let listening = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
-        Ok(Self { port, shared, listening })
+        let listening = tokio::spawn(listen(listener, Arc::clone(&state))).abort_handle();
+        Ok(Self { port, state, listening })
     }
 
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Lets nothing pass from here on: connections stay open, new ones get nowhere.
-    pub(super) fn cut(&self) {
-        lock(&self.shared.gate).send_replace(false);
-    }
-
-    /// Lets pass what was held back, and all that comes.
-    pub(super) fn heal(&self) {
-        lock(&self.shared.gate).send_replace(true);
+    /// Cuts the path or opens it again. While it is cut, connections stay open and new ones get
+    /// nowhere; opening it lets everything pass, including what was held back.
+    pub(super) fn set(&self, to: PathState) {
+        lock(&self.state.gate).send_replace(to == PathState::Open);
     }
 
     /// Returns whether bytes pass.
     pub(super) fn is_open(&self) -> bool {
-        *lock(&self.shared.gate).borrow()
+        *lock(&self.state.gate).borrow()
     }
 
-    /// One end is gone: where the way was cut, the other one is never told of the end of its
-    /// connections, nor gets what was on the way.
+    /// Notes that one end was killed. If the network is cut, the other end never sees the end of
+    /// its connections, nor receives what was in flight.
     pub(super) fn forget_connections(&self) {
-        let mut gate = lock(&self.shared.gate);
+        let mut gate = lock(&self.state.gate);
         if !*gate.borrow() {
             let old = std::mem::replace(&mut *gate, watch::Sender::new(false));
-            lock(&self.shared.closed).push(old);
+            lock(&self.state.closed).push(old);
         }
     }
 
-    /// Closes all connections; both ends learn of it.
+    /// Closes all connections; both ends notice.
     pub(super) fn disconnect(&self) {
-        lock(&self.shared.connections).abort_all();
+        lock(&self.state.connections).abort_all();
     }
 }
 
@@ -98,18 +97,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder of this lock panics")
 }
 
-async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+async fn listen(listener: TcpListener, state: Arc<ProxyState>) {
     loop {
         let Ok((near, _)) = listener.accept().await else {
-            // It concerns a client that has gone again, or passes when others go.
+            // The error concerns a client that has gone again, or passes when others go.
             tokio::task::yield_now().await;
             continue;
         };
-        let (gate, target) = (lock(&shared.gate).subscribe(), Arc::clone(&shared.target));
-        let mut connections = lock(&shared.connections);
+        let (gate, target) = (lock(&state.gate).subscribe(), Arc::clone(&state.target));
+        let mut connections = lock(&state.connections);
         while connections.try_join_next().is_some() {}
         connections.spawn(async move {
-            // Its end is all that there is to know about it.
+            // Its end needs no report.
             let _ = connection(near, &target, gate).await;
         });
     }
@@ -122,7 +121,7 @@ async fn connection(
 ) -> io::Result<()> {
     open(&mut gate).await?;
     let far = TcpStream::connect((Ipv4Addr::LOCALHOST, target.load(Ordering::SeqCst))).await?;
-    // As it came: no waiting for more bytes to send along.
+    // Forwarded as it came, without waiting for more bytes.
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
@@ -130,7 +129,7 @@ async fn connection(
     tokio::try_join!(there, copy(far_in, near_out, gate)).map(drop)
 }
 
-/// Copies until one side has ended, and tells the other.
+/// Copies until one side has ended, and then ends the other.
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -139,7 +138,7 @@ async fn copy(
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = from.read(&mut buffer).await;
-        // An end, or an error, passes as bytes do: not while the way is cut.
+        // An end, or an error, is held back as bytes are while the network is cut.
         open(&mut gate).await?;
         match buffer.get(..read?).unwrap_or_default() {
             [] => return to.shutdown().await,

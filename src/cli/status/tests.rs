@@ -1,4 +1,4 @@
-//! What `status` prints of what nodes say.
+//! The tables that `status` prints.
 
 use super::*;
 use crate::cli::test_node::{LocalNode, TestNode};
@@ -74,7 +74,7 @@ async fn ready(status: u16, body: &'static str) -> Result<String, String> {
         "GET /ready" => (status, body.to_owned()),
         _ => (404, "{}".to_owned()),
     });
-    let target = Target { urls: vec![node.await.url()] };
+    let target = TargetArgs { urls: vec![node.await.url()] };
     let mut out = Vec::new();
     let done = run(&StatusArgs { json: false, ready: true, target }, &mut out).await;
     let out = String::from_utf8(out).unwrap();
@@ -108,7 +108,7 @@ async fn several_nodes_are_rows_of_one_table_and_one_that_is_gone_is_named() {
     let bonnie = TestNode::recording(200, BONNIE).await.0.url();
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone: NodeUrl = gone.to_string().parse().unwrap();
-    let target = Target { urls: vec![master, bonnie, gone.clone()] };
+    let target = TargetArgs { urls: vec![master, bonnie, gone.clone()] };
     let mut out = Vec::new();
     let done = run(&StatusArgs { json: false, ready: false, target }, &mut out).await;
     let error = done.unwrap_err().to_string();

@@ -1,8 +1,8 @@
-//! One node as a child process: started, listened to, signalled, waited for.
+//! One node as a child process: starts it, forwards its log, signals it, waits for its end.
 //!
-//! A child has a process group of its own, so that Ctrl-C reaches `up` alone and `up` decides
-//! how the cluster ends. Its standard input is a pipe that `up` holds open: it ends with `up`,
-//! however `up` ends, and the child stops by that.
+//! A child has a process group of its own, so that Ctrl-C reaches `up` alone and `up` decides how
+//! the cluster ends. Its standard input is a pipe that `up` holds open: the pipe closes when `up`
+//! ends, in whatever way, and the child stops then.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -17,23 +17,23 @@ use tokio::time::timeout;
 
 use super::output::Printer;
 
-/// Longest piece of a line that is shown as one: nodes write shorter ones.
+/// Longest piece of a line that is shown as one, in bytes: nodes write shorter lines.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Signals that wait to be sent to one child. A person asks for one or two.
+/// Signals that can wait to be sent to one child. A user asks for one or two.
 const SIGNALS_MAX: usize = 4;
 
-/// How long the last lines of an ended child may take.
+/// Longest wait for the last lines of a child that has ended.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Says that a child has ended, and how.
+/// The end of a child.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) node: usize,
     pub(super) status: std::io::Result<ExitStatus>,
 }
 
-/// A way to signal a running child.
+/// A running child that can be signalled.
 pub(super) struct Running(mpsc::Sender<Signal>);
 
 impl Running {
@@ -43,7 +43,7 @@ impl Running {
     }
 }
 
-/// Starts a child. Its end is told to `ended`, its lines go to `printer`.
+/// Starts a child. Its end goes to `ended`, its lines go to `printer`.
 ///
 /// # Errors
 /// When the process cannot be started.
@@ -55,7 +55,7 @@ pub(super) fn start(
     ended: mpsc::Sender<Ended>,
 ) -> std::io::Result<Running> {
     let mut command = Command::new(executable);
-    // What `up` was told by them is in the flags; a node would take them for its own.
+    // `up` has turned these variables into flags; a node would read them for itself.
     for variable in
         ["ACKLOG_SECONDARIES", "ACKLOG_HTTP_PORT", "ACKLOG_COMM_PORT", "ACKLOG_DATA_DIR"]
     {
@@ -74,15 +74,15 @@ pub(super) fn start(
     tokio::spawn(async move {
         let log = tokio::spawn(forward(lines, printer, prefix));
         let status = watch(child, orders).await;
-        // What it said last stands before the news of its end.
+        // The last lines of a child are printed before the line that reports its end.
         let _ = timeout(LAST_LINES_TIMEOUT, log).await;
         let _ = ended.send(Ended { node, status }).await;
     });
     Ok(Running(signals))
 }
 
-/// Waits for the child's end and signals it meanwhile. Only here: as long as the child is not
-/// waited for, its process id cannot belong to another process.
+/// Waits for the child's end and signals it meanwhile. Both happen here: until the child is waited
+/// for, its process id cannot belong to another process.
 async fn watch(
     mut child: Child,
     mut orders: mpsc::Receiver<Signal>,
@@ -95,7 +95,7 @@ async fn watch(
             Some(signal) = orders.recv() => {
                 let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
                 if let Some(id) = id {
-                    // It may have ended this moment; then there is nothing left to do.
+                    // It may have ended at this moment; then nothing is left to do.
                     let _ = kill_process(id, signal);
                 }
             }
@@ -120,13 +120,13 @@ async fn forward(stderr: Option<ChildStderr>, printer: Printer, prefix: String) 
 mod tests {
     use std::os::unix::process::ExitStatusExt;
 
-    use super::super::output::Output;
+    use super::super::output::TerminalOutput;
     use super::*;
 
     async fn run_shell(script: &str, signal: Option<Signal>) -> ExitStatus {
         let (sender, mut ended) = mpsc::channel(1);
         let args = ["-c".to_owned(), script.to_owned()];
-        let printer = Output::start().unwrap().printer();
+        let printer = TerminalOutput::start().unwrap().printer();
         let shell = Path::new("/bin/sh");
         let running = start(7, shell, &args, (printer, "test | ".to_owned()), sender).unwrap();
         if let Some(signal) = signal {
@@ -144,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_holds_an_open_input_until_it_is_signalled() {
-        // `cat` would end by itself at the end of its input.
+        // `cat` would end at the end of its input.
         let status = run_shell("exec cat", Some(Signal::KILL)).await;
         assert_eq!(status.signal(), Some(9));
     }

@@ -1,4 +1,4 @@
-//! Has the nodes of `up` fail on purpose, as was typed.
+//! Injects faults into the nodes of `up`, as the user typed.
 
 use acklog_api::{Faults, FaultsRequest, paths};
 use acklog_client::{Answer, READ_TIMEOUT};
@@ -6,16 +6,16 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::Method;
 
-use super::typing::Fault;
+use super::typed_commands::Fault;
 use crate::cli::NodeUrl;
-use crate::cli::client::Client;
+use crate::cli::client::ToolClient;
 
 /// Adds a fault to those of a node.
 ///
 /// # Errors
 /// When the node refuses or cannot be reached.
 pub(super) async fn add(port: u16, fault: Fault) -> anyhow::Result<()> {
-    let mut client = Client::new(NodeUrl::local(port));
+    let mut client = ToolClient::new(NodeUrl::local(port));
     let answer = ask(&mut client, Method::GET, paths::FAULTS, Bytes::new()).await?;
     let faults: Faults = answer.parsed().context("the answer names no faults: is this a node?")?;
     let body = serde_json::to_vec(&with(faults.into(), fault))?;
@@ -32,7 +32,7 @@ pub(super) async fn add(port: u16, fault: Fault) -> anyhow::Result<()> {
 /// # Errors
 /// When the node refuses or cannot be reached.
 pub(super) async fn clear(port: u16) -> anyhow::Result<()> {
-    let mut client = Client::new(NodeUrl::local(port));
+    let mut client = ToolClient::new(NodeUrl::local(port));
     ask(&mut client, Method::DELETE, paths::FAULTS, Bytes::new()).await.map(drop)
 }
 
@@ -48,7 +48,7 @@ fn with(faults: FaultsRequest, fault: Fault) -> FaultsRequest {
 }
 
 async fn ask(
-    client: &mut Client,
+    client: &mut ToolClient,
     method: Method,
     path: &str,
     body: Bytes,

@@ -1,4 +1,4 @@
-//! Deals the flags behind `--` to the kinds of nodes that have them.
+//! Distributes the flags after `--` to the kinds of nodes that have them.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory, Parser};
 
 use crate::config::{MasterConfig, SecondaryConfig};
 
-/// What `up` decides itself; given twice they would contradict each other.
+/// Flags that `up` sets itself; given twice they would contradict each other.
 const OWN_FLAGS: [&str; 9] = [
     "name",
     "bind",
@@ -25,19 +25,19 @@ const UP: &str = "up";
 
 /// The flags for each kind of node, in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shared {
+pub(super) struct NodeFlags {
     pub(super) master: Vec<String>,
     pub(super) secondary: Vec<String>,
 }
 
-/// Deals out `--flag value`, `--flag=value` and flags without a value.
+/// Distributes `--flag value`, `--flag=value` and flags without a value.
 ///
 /// # Errors
-/// When no node has a flag, `up` sets it itself, a time has no unit, or there is something else than
-/// flags. Nodes take a bare number for milliseconds, and people who type one mean seconds.
-pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
+/// When no node has a flag, `up` sets it itself, a time has no unit, or an argument is no flag.
+/// Nodes read a bare number as milliseconds, and users who type one mean seconds.
+pub(super) fn distribute(flags: &[String]) -> Result<NodeFlags, String> {
     let (master, secondary) = (MasterConfig::command(), SecondaryConfig::command());
-    let mut shared = Shared::default();
+    let mut node_flags = NodeFlags::default();
     let mut rest = flags.iter();
     while let Some(given) = rest.next() {
         let Some(long) = given.strip_prefix("--").filter(|long| !long.is_empty()) else {
@@ -61,7 +61,7 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         };
         let mut words = vec![given.clone()];
         if *takes_value && name == long {
-            // A missing value is left to the node's own check.
+            // The node checks for a missing value.
             words.extend(rest.next().cloned());
         }
         let value = long.split_once('=').map(|(_, value)| value);
@@ -71,15 +71,15 @@ pub(super) fn distribute(flags: &[String]) -> Result<Shared, String> {
         {
             return Err(format!("--{name}: {error}"));
         }
-        let takers = [&mut shared.master, &mut shared.secondary];
+        let takers = [&mut node_flags.master, &mut node_flags.secondary];
         for (taker, _) in takers.into_iter().zip(kinds).filter(|(_, kind)| kind.is_some()) {
             taker.extend(words.iter().cloned());
         }
     }
-    Ok(shared)
+    Ok(node_flags)
 }
 
-/// Puts flags of nodes that stand before the `--` of `up` behind it: most people try that first.
+/// Moves flags of nodes that precede the `--` of `up` behind it: most users try that first.
 pub(in crate::cli) fn with_dashes(args: Vec<OsString>) -> Vec<OsString> {
     #[derive(Parser)]
     struct Own {
@@ -118,13 +118,13 @@ pub(in crate::cli) fn with_dashes(args: Vec<OsString>) -> Vec<OsString> {
     before
 }
 
-/// Whether a flag of this command takes a value; `None` when it has no such flag.
+/// Returns whether a flag of this command takes a value; `None` when it has no such flag.
 fn takes_value(command: &Command, name: &str) -> Option<bool> {
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
     Some(arg.get_action().takes_values())
 }
 
-/// Whether a flag of this command takes a time, or a range of times.
+/// Returns whether a flag of this command takes a time, or a range of times.
 fn takes_time(command: &Command, name: &str) -> bool {
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
     let names = arg.and_then(|arg| arg.get_value_names()).unwrap_or_default();
@@ -135,17 +135,17 @@ fn takes_time(command: &Command, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn dealt(flags: &[&str]) -> Result<Shared, String> {
+    fn dealt(flags: &[&str]) -> Result<NodeFlags, String> {
         distribute(&flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_flag_goes_to_every_node_that_has_it() {
         let flags = ["--log", "debug", "--store-delay=1s..2s", "--heartbeat-interval", "200ms"];
-        let shared = dealt(&flags).unwrap();
-        assert_eq!(shared.master, ["--log", "debug", "--heartbeat-interval", "200ms"]);
-        assert_eq!(shared.secondary, ["--log", "debug", "--store-delay=1s..2s"]);
-        assert_eq!(dealt(&[]).unwrap(), Shared::default());
+        let node_flags = dealt(&flags).unwrap();
+        assert_eq!(node_flags.master, ["--log", "debug", "--heartbeat-interval", "200ms"]);
+        assert_eq!(node_flags.secondary, ["--log", "debug", "--store-delay=1s..2s"]);
+        assert_eq!(dealt(&[]).unwrap(), NodeFlags::default());
     }
 
     #[test]
@@ -189,7 +189,8 @@ mod tests {
             let error = dealt(flags).unwrap_err();
             assert!(error.contains("has no unit: write "), "{error}");
         }
-        // Other numbers are no times, and what is no time at all is told by the node that has the flag.
+        // Other numbers are no times; a value that is no time at all is reported by the node with
+        // the flag.
         dealt(&["--http-workers", "2", "--cluster-size=3", "--store-delay", "soon"]).unwrap();
     }
 

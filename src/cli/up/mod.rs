@@ -1,14 +1,14 @@
-//! `acklog up`: a whole cluster on this machine, as child processes of one program.
+//! `acklog up`: runs a whole cluster on this machine, as child processes of one program.
 //!
-//! `plan` decides what to start, `child` holds one process, `output` writes their lines,
-//! `typing` understands what a person types, and this file lets them act on each other.
+//! `plan` decides what to start, `child` holds one process, `output` writes the lines,
+//! `typed_commands` parses what a user types, and this file connects them.
 
 mod child;
 mod fault;
 mod flags;
 mod output;
 mod plan;
-mod typing;
+mod typed_commands;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,35 +21,35 @@ use child::{Ended, Running, Signal};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 pub(super) use flags::with_dashes;
-use output::{Output, Printer};
-use plan::{NodePlan, PROGRAM, Plan};
+use output::{Printer, TerminalOutput};
+use plan::{NodePlan, PROGRAM, UpPlan};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
-use typing::{Fault, Typed};
+use typed_commands::{Fault, TypedCommand};
 
 use super::NodeUrl;
-use super::client::Client;
+use super::client::ToolClient;
 use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
 use crate::server::run::{StopOn, StopSignals};
 
-/// The place of the master among the nodes.
+/// Index of the master among the nodes.
 const MASTER: usize = 0;
 
-/// How long the nodes may take to be ready before `up` says which are not and goes on: far more
-/// than starting takes, so that what is not ready then waits for something.
+/// Longest wait for the nodes to be ready before `up` names those that are not and goes on. Far
+/// longer than starting takes, so that a node that is late waits for something.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause between two looks whether a node is ready.
+/// Pause between two checks of whether a node is ready.
 const READY_POLL: Duration = Duration::from_millis(50);
 
-/// How long nodes may take to end cleanly. They promise to do it in this time themselves.
+/// Longest wait for nodes to end cleanly: the time in which they promise to.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Time after which a further signal asks to kill what has not ended. Before that it is the same
-/// order: `timeout` sends it to the process and to its group.
+/// Time after which a further signal kills the nodes that have not ended. Before that it is the
+/// same request: `timeout` sends it to the process and to its group.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// How long the system may take to end a killed process.
+/// Longest wait for the system to end a killed process.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
 /// Flags of `acklog up`.
@@ -85,10 +85,10 @@ fn secondaries(text: &str) -> Result<u16, String> {
     number.ok_or_else(|| format!("it must be a whole number from 0 to {SECONDARIES_MAX}"))
 }
 
-/// Runs the cluster until it is told to end, and returns the exit status.
+/// Runs the cluster until a signal ends it, and returns the exit status.
 pub(super) fn run(args: UpArgs) -> ExitCode {
     let signals = StopSignals::install(StopOn::Signals);
-    let plan = match Plan::new(&args) {
+    let plan = match UpPlan::new(&args) {
         Ok(plan) => plan,
         Err(stop) => return stop.report(),
     };
@@ -101,56 +101,56 @@ pub(super) fn run(args: UpArgs) -> ExitCode {
     }
 }
 
-fn run_plan(plan: Plan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
+fn run_plan(plan: UpPlan, mut signals: StopSignals) -> anyhow::Result<ExitCode> {
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let output = Output::start().context("cannot start a thread for what is printed")?;
+    let output = TerminalOutput::start().context("cannot start a thread for what is printed")?;
     let status = runtime.block_on(async {
-        let mut cluster = Cluster::new(plan, executable, output.printer());
+        let mut cluster = UpCluster::new(plan, executable, output.printer());
         let status = cluster.run(&mut signals).await;
         cluster.end(&mut signals).await;
         status
     });
-    // With it go the tasks that still hold a printer.
+    // This drops the tasks that still hold a printer.
     drop(runtime);
     output.finish();
     Ok(status)
 }
 
-struct Node {
+struct UpNode {
     plan: NodePlan,
     prefix: String,
     running: Option<Running>,
-    /// A person asked for its end, so that it is no failure.
+    /// The user killed it, so that its end is no failure.
     killed: bool,
 }
 
-struct Cluster {
-    plan: Plan,
-    nodes: Vec<Node>,
+struct UpCluster {
+    plan: UpPlan,
+    nodes: Vec<UpNode>,
     executable: PathBuf,
     printer: Printer,
     ended: mpsc::Receiver<Ended>,
     ended_sender: mpsc::Sender<Ended>,
-    /// The nodes are not all up yet: a death ends `up` too.
+    /// Not all nodes are ready yet: the end of one ends `up` too.
     starting: bool,
-    /// Somebody may still type.
+    /// Standard input is still open.
     typing: bool,
-    /// When `up` began, in milliseconds since 1970: the clock of all nodes.
+    /// Time at which `up` began, in milliseconds since 1970: the clock of all nodes.
     since: u128,
 }
 
-impl Cluster {
-    fn new(plan: Plan, executable: PathBuf, printer: Printer) -> Self {
+impl UpCluster {
+    fn new(plan: UpPlan, executable: PathBuf, printer: Printer) -> Self {
         let prefixes = output::prefixes(plan.nodes.iter().map(|node| node.name.as_str()));
-        let node = |(plan, prefix): (&NodePlan, _)| Node {
+        let node = |(plan, prefix): (&NodePlan, _)| UpNode {
             plan: plan.clone(),
             prefix,
             running: None,
             killed: false,
         };
         let nodes: Vec<_> = plan.nodes.iter().zip(prefixes).map(node).collect();
-        // Room for the end of each node: none of them ever waits for being heard.
+        // Capacity for the end of each node, so that no child waits to report it.
         let (ended_sender, ended) = mpsc::channel(nodes.len().max(1));
         let (starting, typing) = (true, true);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -165,7 +165,7 @@ impl Cluster {
                 return ExitCode::FAILURE;
             }
         }
-        let mut typed = typing::lines();
+        let mut typed = typed_commands::lines();
         let ready = all_ready(self.plan.nodes.clone());
         tokio::pin!(ready);
         loop {
@@ -175,7 +175,7 @@ impl Cluster {
                     return ExitCode::SUCCESS;
                 }
                 Some(ended) = self.ended.recv() => {
-                    if !self.has_ended(ended) {
+                    if !self.note_end(ended) {
                         return ExitCode::FAILURE;
                     }
                 }
@@ -194,7 +194,7 @@ impl Cluster {
         }
     }
 
-    /// Starts a node; tells and returns `false` when that fails.
+    /// Starts a node. Reports a failure and returns `false` then.
     fn start(&mut self, number: usize) -> bool {
         let Some(node) = self.nodes.get_mut(number) else { return false };
         let lines = (self.printer.clone(), node.prefix.clone());
@@ -214,8 +214,8 @@ impl Cluster {
         }
     }
 
-    /// Tells that a node has ended; `false` when the cluster cannot go on.
-    fn has_ended(&mut self, ended: Ended) -> bool {
+    /// Reports that a node has ended; returns `false` when the cluster cannot go on.
+    fn note_end(&mut self, ended: Ended) -> bool {
         let Some(node) = self.nodes.get_mut(ended.node) else { return true };
         node.running = None;
         let name = &node.plan.name;
@@ -237,8 +237,8 @@ impl Cluster {
 
     fn typed(&mut self, line: &str) {
         let names = self.nodes.iter().map(|node| node.plan.name.as_str());
-        match typing::understood(line, names) {
-            Typed::Start(number) => match self.nodes.get(number) {
+        match typed_commands::parse(line, names) {
+            TypedCommand::Start(number) => match self.nodes.get(number) {
                 Some(node) if node.running.is_some() => {
                     self.printer.say(&format!("{} is running", node.plan.name));
                 }
@@ -246,7 +246,7 @@ impl Cluster {
                     self.start(number);
                 }
             },
-            Typed::Kill(number) => {
+            TypedCommand::Kill(number) => {
                 let Some(node) = self.nodes.get_mut(number) else { return };
                 match &node.running {
                     Some(running) => {
@@ -256,39 +256,38 @@ impl Cluster {
                     None => self.printer.say(&format!("{} is not running", node.plan.name)),
                 }
             }
-            Typed::Fault(..) | Typed::Heal if !self.plan.allow_faults => {
+            TypedCommand::Fault(..) | TypedCommand::Heal if !self.plan.allow_faults => {
                 self.printer.say("faults are off: start with `acklog up --allow-faults`");
             }
-            Typed::Fault(MASTER, Fault::Slow(_)) => {
-                self.printer.say("only a secondary takes its time to store: slow one of these");
+            TypedCommand::Fault(MASTER, Fault::Slow(_)) => {
+                self.printer.say("only a secondary has a store delay: slow one of them");
             }
-            Typed::Fault(number, fault) => match self.nodes.get(number) {
+            TypedCommand::Fault(number, fault) => match self.nodes.get(number) {
                 Some(node) if node.running.is_some() => {
                     let (name, port) = (node.plan.name.clone(), node.plan.http_port);
-                    self.tell_done(name, async move { fault::add(port, fault).await });
+                    self.run_in_background(name, async move { fault::add(port, fault).await });
                 }
                 Some(node) => self.printer.say(&format!("{} is not running", node.plan.name)),
                 None => {}
             },
-            Typed::Heal => {
+            TypedCommand::Heal => {
                 for node in self.nodes.iter().filter(|node| node.running.is_some()) {
                     let (name, port) = (node.plan.name.clone(), node.plan.http_port);
-                    self.tell_done(name, async move { fault::clear(port).await });
+                    self.run_in_background(name, async move { fault::clear(port).await });
                 }
             }
-            Typed::Nothing => {}
-            Typed::Unusable(why) => self.printer.say(&why),
-            Typed::Unknown => {
+            TypedCommand::Nothing => {}
+            TypedCommand::Unusable(why) => self.printer.say(&why),
+            TypedCommand::Unknown => {
                 let (help, names) =
-                    (typing::help(self.plan.allow_faults), names_of(&self.plan.nodes));
+                    (typed_commands::help(self.plan.allow_faults), names_of(&self.plan.nodes));
                 self.printer.say(&format!("{help}. Nodes: {names}"));
             }
         }
     }
 
-    /// Does what was typed beside everything else, and tells where it fails. Where it does not, the
-    /// node's own log tells of it.
-    fn tell_done(
+    /// Runs a request in the background and reports its failure. Its success is in the node's log.
+    fn run_in_background(
         &self,
         name: String,
         what: impl Future<Output = anyhow::Result<()>> + Send + 'static,
@@ -301,8 +300,8 @@ impl Cluster {
         });
     }
 
-    /// Ends all nodes: asks first, and kills what has not ended in time or when a person asks
-    /// once more.
+    /// Ends all nodes: terminates them, and kills those that have not ended in time or when the
+    /// user asks again.
     async fn end(&mut self, signals: &mut StopSignals) {
         let begun = Instant::now();
         for (signal, grace) in [(Signal::TERM, STOP_GRACE), (Signal::KILL, KILL_GRACE)] {
@@ -341,13 +340,13 @@ fn names_of<'a>(nodes: impl IntoIterator<Item = &'a NodePlan>) -> String {
     names.join(", ")
 }
 
-/// Waits until all nodes are ready, and returns the names of those that are not in time.
+/// Waits until all nodes are ready, and returns the names of those that are late.
 async fn all_ready(nodes: Vec<NodePlan>) -> Vec<String> {
     let deadline = Instant::now() + READY_TIMEOUT;
     let mut late = Vec::new();
     for node in nodes {
         let ready = async {
-            let mut client = Client::new(NodeUrl::local(node.http_port));
+            let mut client = ToolClient::new(NodeUrl::local(node.http_port));
             while !client.get(paths::READY).await.is_ok_and(|answer| answer.status.is_success()) {
                 sleep(READY_POLL).await;
             }

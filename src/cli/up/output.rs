@@ -1,6 +1,6 @@
-//! The one place that writes to the terminal while the cluster runs, line by line.
+//! The only writer to the terminal while the cluster runs, line by line.
 //!
-//! A thread of its own: a terminal that takes nothing must not keep `up` from ending its
+//! It is a thread of its own: a terminal that is blocked must not keep `up` from ending its
 //! children.
 
 use std::io::{self, IsTerminal, Write};
@@ -11,51 +11,51 @@ use tokio::sync::mpsc;
 
 use crate::telemetry::{wants_colour, with_coloured_level};
 
-/// Lines that wait for the terminal. When it is full, the children's logs wait in their pipes,
-/// and behind these each child drops lines by itself.
+/// Lines that can wait for the terminal. When the buffer is full, the children's logs back up in
+/// their pipes, and then each child drops lines.
 const LINES_MAX: usize = 1024;
 
-/// How long the last lines may take at the end.
+/// Longest wait for the last lines at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Terminal colours of the nodes, in turn.
 const COLOURS: [u8; 6] = [36, 35, 33, 34, 32, 31];
 
-enum Line {
+enum TerminalLine {
     Out(String),
     Err(String),
 }
 
-/// A way to write lines. Cheap to clone.
+/// A handle for writing lines. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Printer {
-    lines: mpsc::Sender<Line>,
+    lines: mpsc::Sender<TerminalLine>,
     /// Whether levels are coloured.
     colour: bool,
 }
 
 /// The thread that writes.
-pub(super) struct Output {
+pub(super) struct TerminalOutput {
     printer: Printer,
     ended: std::sync::mpsc::Receiver<()>,
 }
 
-impl Output {
+impl TerminalOutput {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system's: it has no thread to give.
+    /// When the system has no thread left.
     pub(super) fn start() -> io::Result<Self> {
         let (sender, mut lines) = mpsc::channel(LINES_MAX);
         let (end, ended) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("output".to_owned()).spawn(move || {
             while let Some(line) = lines.blocking_recv() {
-                // A reader that is gone is no reason to end the cluster.
+                // A closed output is no reason to end the cluster.
                 let _ = match line {
-                    Line::Out(text) => {
+                    TerminalLine::Out(text) => {
                         write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush())
                     }
-                    Line::Err(text) => io::stderr().write_all(text.as_bytes()),
+                    TerminalLine::Err(text) => io::stderr().write_all(text.as_bytes()),
                 };
             }
             let _ = end.send(());
@@ -68,7 +68,8 @@ impl Output {
         self.printer.clone()
     }
 
-    /// Waits until all is written, for a second at most. All other printers must be gone.
+    /// Waits until everything is written, for a second at most. All other printers must have been
+    /// dropped.
     pub(super) fn finish(self) {
         drop(self.printer);
         let _ = self.ended.recv_timeout(FLUSH_TIMEOUT);
@@ -76,26 +77,27 @@ impl Output {
 }
 
 impl Printer {
-    /// Writes a line of `up` itself to standard error. Never waits: while the terminal takes
-    /// nothing, the line is dropped.
+    /// Writes a line of `up` itself to standard error. Never waits: while the terminal is blocked,
+    /// the line is dropped.
     pub(super) fn say(&self, text: &str) {
-        let _ = self.lines.try_send(Line::Err(format!("up: {}\n", escaped(text))));
+        let _ = self.lines.try_send(TerminalLine::Err(format!("up: {}\n", escaped(text))));
     }
 
-    /// Writes text to standard output. Never waits.
+    /// Writes text to standard output. Never waits: while the terminal is blocked, the text is
+    /// dropped.
     pub(super) fn show(&self, text: String) {
-        let _ = self.lines.try_send(Line::Out(text));
+        let _ = self.lines.try_send(TerminalLine::Out(text));
     }
 
-    /// Writes a line of a node's log to standard error, and waits until there is room.
+    /// Writes a line of a node's log to standard error. Waits while the buffer is full.
     pub(super) async fn log(&self, prefix: &str, line: &str) {
         let line = escaped(line);
         let line = if self.colour { with_coloured_level(&line) } else { line.into_owned() };
-        let _ = self.lines.send(Line::Err(format!("{prefix}{line}\n"))).await;
+        let _ = self.lines.send(TerminalLine::Err(format!("{prefix}{line}\n"))).await;
     }
 }
 
-/// What stands before each line of a node: its name, as wide as the widest.
+/// Returns the prefix of each node's lines: its name, as wide as the widest.
 pub(super) fn prefixes<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
     let colour = wants_colour(io::stderr().is_terminal());
     prefixes_with(names, colour)

@@ -1,4 +1,4 @@
-//! What `up` starts: names, ports and flags of every node, checked before anything runs.
+//! Plans what `up` starts: names, ports and flags of every node, checked before anything runs.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,11 +6,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use anyhow::anyhow;
 
 use super::UpArgs;
-use super::flags::{Shared, distribute};
+use super::flags::{NodeFlags, distribute};
 use crate::config::{MasterConfig, SecondaryConfig, Stop, parse_node, port_range_end};
 use crate::telemetry::UP_FILTER;
 
-/// How this program is called where its command line is at fault.
+/// The program's name in errors about its command line.
 pub(super) const PROGRAM: &str = "acklog up";
 
 /// Address of every node: `up` is for one machine.
@@ -18,12 +18,12 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// The nodes to start, the master first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct UpPlan {
     pub(super) nodes: Vec<NodePlan>,
     comm_port: u16,
     /// Number of nodes, including the master.
     pub(super) cluster_size: u16,
-    /// Faults can be asked of the nodes.
+    /// Whether the nodes allow faults.
     pub(super) allow_faults: bool,
 }
 
@@ -32,49 +32,49 @@ pub(super) struct Plan {
 pub(super) struct NodePlan {
     pub(super) name: String,
     pub(super) http_port: u16,
-    /// The command line of the child behind the executable: a subcommand and its flags.
+    /// The child's command line after the executable: a subcommand and its flags.
     pub(super) args: Vec<String>,
 }
 
-impl Plan {
-    /// Works out what to start.
+impl UpPlan {
+    /// Plans what to start.
     ///
     /// # Errors
     /// When a flag is unusable; nothing has been started then.
     pub(super) fn new(args: &UpArgs) -> Result<Self, Stop> {
         let usage = |reason: &str| Stop::bad_usage(PROGRAM, reason);
-        let shared = distribute(&args.flags).map_err(|reason| usage(&reason))?;
+        let node_flags = distribute(&args.flags).map_err(|reason| usage(&reason))?;
         let ports = Ports::choose(args).map_err(|reason| usage(&reason))?;
         let data_dir = args.data_dir.as_deref();
-        let plan = Self::laid_out(args.secondaries + 1, &ports, data_dir, &shared);
+        let plan = Self::laid_out(args.secondaries + 1, &ports, data_dir, &node_flags);
         plan.check()
     }
 
-    fn laid_out(size: u16, ports: &Ports, data_dir: Option<&str>, shared: &Shared) -> Self {
+    fn laid_out(size: u16, ports: &Ports, data_dir: Option<&str>, node_flags: &NodeFlags) -> Self {
         let flag = |name: &str, value: &str| format!("--{name}={value}");
         let is_log_chosen = std::env::var_os("ACKLOG_LOG").is_some_and(|filter| !filter.is_empty());
         let nodes = (0..size).zip(&ports.http).map(|(number, &http_port)| {
             let name = node_name(number);
             let mut args = Vec::new();
             let comm_port = ports.comm.to_string();
-            // What was asked for stands last and so wins: only --cluster-size is in both.
+            // The user's flags come last and so win; only --cluster-size is in both.
             let (program, extra) = if number == 0 {
                 args.push(flag("comm-bind", &ADDRESS.to_string()));
                 args.push(flag("comm-port", &comm_port));
                 args.push(flag("cluster-size", &size.to_string()));
                 let names: Vec<String> = (1..size).map(node_name).collect();
                 args.extend((size > 1).then(|| flag("secondaries", &names.join(","))));
-                ("master-node", &shared.master)
+                ("master-node", &node_flags.master)
             } else {
                 args.push(flag("master-ip", &ADDRESS.to_string()));
                 args.push(flag("master-comm-port", &comm_port));
-                ("secondary-node", &shared.secondary)
+                ("secondary-node", &node_flags.secondary)
             };
             args.insert(0, program.to_owned());
             args.push(flag("name", &name));
             args.push(flag("bind", &ADDRESS.to_string()));
             args.push(flag("http-port", &http_port.to_string()));
-            // Its own one: two nodes in one directory would refuse each other.
+            // A directory for each node: two nodes refuse to share one.
             args.extend(data_dir.map(|dir| flag("data-dir", &format!("{dir}/{name}"))));
             if !is_log_chosen {
                 args.push(flag("log", UP_FILTER));
@@ -90,7 +90,10 @@ impl Plan {
         }
     }
 
-    /// Reads each node's flags as the node will, and takes over what they change.
+    /// Parses each node's flags as the node will, and adopts what they change.
+    ///
+    /// # Errors
+    /// When a node would not take them.
     fn check(mut self) -> Result<Self, Stop> {
         for (number, node) in self.nodes.iter().enumerate() {
             if number > 0 {
@@ -104,8 +107,8 @@ impl Plan {
         Ok(self)
     }
 
-    /// Looks whether all ports are free. A node that finds its port taken says so too; this
-    /// tells it before another program on that port is mistaken for the node.
+    /// Checks that all ports are free. A node that finds its port in use reports that too; this
+    /// reports it before another program on that port is mistaken for the node.
     ///
     /// # Errors
     /// When a port is in use.
@@ -121,7 +124,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What a person can try, in lines.
+    /// Returns the lines that show a user what to try.
     pub(super) fn guide(&self) -> String {
         let url = |node: &NodePlan| format!("http://{ADDRESS}:{}", node.http_port);
         let mut text = String::from("\nThe cluster runs:");
@@ -140,7 +143,10 @@ impl Plan {
         // As this program was called: it need not be on the search path.
         let program = std::env::args().next().unwrap_or_else(|| "acklog".to_owned());
         text.push_str(&format!("  {program} status --url {master}\n"));
-        text.push_str(&format!("{}. Ctrl-C ends all.\n", super::typing::help(self.allow_faults)));
+        text.push_str(&format!(
+            "{}. Ctrl-C ends all.\n",
+            super::typed_commands::help(self.allow_faults)
+        ));
         text
     }
 }
@@ -172,7 +178,7 @@ impl Ports {
             (args.http_port..=last).collect()
         };
         let comm = match args.comm_port {
-            // Asked for together they would be distinct; apart, one may be handed out twice.
+            // Ports that are chosen in one call differ; those of two calls may be the same.
             0 => loop {
                 let free = free_ports(1)?;
                 if let Some(&port) = free.first().filter(|port| !http.contains(port)) {
@@ -189,8 +195,8 @@ impl Ports {
     }
 }
 
-/// Ports that are free at this moment. The nodes could find free ones by themselves, but then
-/// nobody else would know them.
+/// Returns ports that are free at this moment. The nodes could choose free ones themselves, but
+/// then `up` would not know them.
 fn free_ports(count: u16) -> Result<Vec<u16>, String> {
     let free = || -> std::io::Result<Vec<u16>> {
         // All are held until all are found, so that none is found twice.
@@ -205,14 +211,14 @@ fn free_ports(count: u16) -> Result<Vec<u16>, String> {
 mod tests {
     use super::*;
 
-    fn plan(line: &[&str]) -> Result<Plan, Stop> {
+    fn plan(line: &[&str]) -> Result<UpPlan, Stop> {
         #[derive(clap::Parser)]
         struct Wrapped {
             #[command(flatten)]
             args: UpArgs,
         }
         let wrapped: Wrapped = crate::config::parse([&["up"], line].concat())?;
-        Plan::new(&wrapped.args)
+        UpPlan::new(&wrapped.args)
     }
 
     fn refusal(line: &[&str]) -> String {

@@ -1,4 +1,4 @@
-//! What is told of messages that have their ids: in answers, and in problems.
+//! What answers and problems say about messages that have ids.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use acklog_protocol::Receipt;
 
 use super::json;
 
-/// The kind of request that is answered, as far as `retry` and `outcome` depend on it.
+/// The kind of a request, as far as `retry` and `outcome` depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     /// Stores a message, once for each time that it is sent unless it has an idempotency key.
     Append {
         /// Whether it has an idempotency key, so that sending it again is safe.
@@ -19,17 +19,17 @@ pub(super) enum Kind {
     Idempotent,
 }
 
-/// What became of a message, or of a batch that was sent as one.
+/// The state of a message, or of a batch that was sent as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
     /// What is known; of a batch, what is known of its first message holds for all.
     pub(super) receipt: Receipt,
-    /// How many messages the batch has; none where the sender sent a single message.
+    /// How many messages the batch has; none where the client sent a single message.
     pub(super) count: Option<usize>,
 }
 
 impl Accepted {
-    /// Appends the members that tell of it: `id`, for a batch `count`, `writeConcern`, `ackedBy`.
+    /// Appends the members that describe it: `id`, for a batch `count`, `writeConcern`, `ackedBy`.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"id\":");
         json::write_number(out, self.receipt.id.get());
@@ -51,36 +51,37 @@ impl Accepted {
         self.receipt.acked_by.iter().map(ToString::to_string).collect()
     }
 
-    /// What became of it, and what whoever sent such a request can do.
-    pub(super) fn fate(&self, kind: Kind) -> &'static str {
+    /// Returns what became of it, and what the client of such a request can do.
+    pub(super) fn fate(&self, kind: RequestKind) -> &'static str {
         match (self.receipt.stored, kind) {
-            (true, Kind::Append { keyed: false }) => {
+            (true, RequestKind::Append { keyed: false }) => {
                 "what was sent is in the master's log and goes on being replicated from there: do \
                  not send it again"
             }
-            (true, Kind::Append { keyed: true }) => {
+            (true, RequestKind::Append { keyed: true }) => {
                 "what was sent is in the master's log and goes on being replicated from there: to \
-                 wait on, send it again with the same Idempotency-Key, under which it is stored once"
+                 wait on, send it again with the same Idempotency-Key, under which it is stored \
+                 once"
             }
-            (true, Kind::Idempotent) => {
-                "it is in the master's log and goes on being replicated from there: to wait on, ask \
-                 again"
+            (true, RequestKind::Idempotent) => {
+                "it is in the master's log and goes on being replicated from there: to wait on, \
+                 ask again"
             }
-            (false, Kind::Append { keyed: false }) => {
-                "whether it is stored is not known yet: before you send it again, ask for it by its \
-                 id, and compare the text, since a restarted node gives the id of what was not \
+            (false, RequestKind::Append { keyed: false }) => {
+                "whether it is stored is not known yet: before you send it again, ask for it by \
+                 its id, and compare the text, since a restarted node gives the id of what was not \
                  stored to another message"
             }
-            (false, Kind::Append { keyed: true }) => {
+            (false, RequestKind::Append { keyed: true }) => {
                 "whether it is stored is not known yet: send it again with the same \
                  Idempotency-Key, under which it is stored once"
             }
-            (false, Kind::Idempotent) => "whether it is stored is not known yet: ask again",
+            (false, RequestKind::Idempotent) => "whether it is stored is not known yet: ask again",
         }
     }
 }
 
-/// `message 3`, `messages 3 to 5`.
+/// Writes `message 3`, `messages 3 to 5`.
 impl fmt::Display for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.receipt.id;
@@ -91,7 +92,7 @@ impl fmt::Display for Accepted {
     }
 }
 
-/// Appends the members that tell who has a message: `writeConcern`, `ackedBy`.
+/// Appends the members that name the nodes with a message: `writeConcern`, `ackedBy`.
 pub(super) fn write_acks(out: &mut Vec<u8>, receipt: &Receipt) {
     out.extend_from_slice(b"\"writeConcern\":");
     json::write_number(out, receipt.write_concern.into());

@@ -9,20 +9,20 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
-pub(super) use self::request::{Asked, parse};
+pub(super) use self::request::{ParsedAppend, parse};
 use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
-use super::problem::{IDEMPOTENT_REPLAYED, Problem};
+use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
 use super::response::{APPLICATION_JSON, ResponseBody};
-use crate::server::node::{Append, Appender, SenderKey, Unanswered};
+use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
 
-/// The header in which a sender names its message.
+/// The header of the idempotency key.
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
 
-/// Reads a message or a batch, appends it, and waits for its outcome, for as long as it takes.
+/// Reads a message or a batch, appends it, and waits for its outcome, without a timeout of its own.
 ///
-/// Dropping the future before the body was read drops what was sent; dropping it later forgets the
-/// waiter only.
+/// Dropping the future before the body was read drops the body; dropping it later only cancels the
+/// wait.
 ///
 /// # Errors
 /// When the message was not stored, or its write concern does not hold yet.
@@ -31,63 +31,70 @@ pub(super) async fn append(
     limits: &BodyLimits,
     headers: &HeaderMap,
     body: Incoming,
-) -> Result<Response<ResponseBody>, Problem> {
+) -> Result<Response<ResponseBody>, RequestProblem> {
     let Collected { bytes, share } = limits.collect(body).await?;
-    let Asked { batch, count, wait } = parse(&bytes, limits.message_bytes)?;
+    let ParsedAppend { batch, count, wait } = parse(&bytes, limits.message_bytes)?;
     drop(bytes);
-    let key = sender_key(headers)?.map(Box::new);
-    // The share goes along: what was parsed takes up memory until the core task has taken it, and
-    // a sender that waits behind that holds none.
-    answer(appender.append(Append { batch, key, wait, share }).await, count)
+    let key = idempotency_key(headers)?.map(Box::new);
+    // The share goes along: the parsed messages take up memory until the core task has taken them,
+    // and a client that waits after that holds none.
+    answer(appender.append(ClientAppend { batch, key, wait, share }).await, count)
 }
 
-/// The sender's name for its message or batch.
+/// Returns the idempotency key of a request.
 ///
 /// # Errors
-/// When it is none, or there are several.
-fn sender_key(headers: &HeaderMap) -> Result<Option<SenderKey>, Problem> {
+/// When it is invalid, or given more than once.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<HashedKey>, RequestProblem> {
     let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::Key("it is given more than once".to_owned()));
+        return Err(RequestProblem::Key("it is given more than once".to_owned()));
     }
-    // What is no text is no visible ASCII either; the key's own rules say so.
+    // Bytes that are not UTF-8 are not visible ASCII either, which the key's own rules refuse.
     let text = String::from_utf8_lossy(value.as_bytes());
-    let key = text.parse::<IdempotencyKey>().map_err(|error| Problem::Key(error.to_string()))?;
+    let key =
+        text.parse::<IdempotencyKey>().map_err(|error| RequestProblem::Key(error.to_string()))?;
     Ok(Some(key.into()))
 }
 
-/// The answer to an append.
+/// Returns the answer to an append.
 fn answer(
-    outcome: Result<Outcome, Unanswered>,
+    outcome: Result<Outcome, NoOutcome>,
     count: Option<usize>,
-) -> Result<Response<ResponseBody>, Problem> {
+) -> Result<Response<ResponseBody>, RequestProblem> {
     let outcome = outcome.map_err(|unanswered| match unanswered {
-        Unanswered::NotTaken => Problem::Stopped,
-        Unanswered::Lost => Problem::AppendLost,
+        NoOutcome::NotTaken => RequestProblem::Stopped,
+        NoOutcome::Lost => RequestProblem::AppendLost,
     })?;
     committed(outcome, count).map(|accepted| created(&accepted))
 }
 
-/// What is known about a message whose write concern holds, or a batch that has so many.
+/// Returns what is known about a message, or about a batch of `count` messages, whose write concern
+/// holds.
 ///
 /// # Errors
 /// Any other outcome.
-pub(super) fn committed(outcome: Outcome, count: Option<usize>) -> Result<Accepted, Problem> {
-    let told = |receipt| Accepted { receipt, count };
+pub(super) fn committed(
+    outcome: Outcome,
+    count: Option<usize>,
+) -> Result<Accepted, RequestProblem> {
+    let accepted = |receipt| Accepted { receipt, count };
     match outcome {
-        Outcome::Committed(receipt) => Ok(told(receipt)),
-        Outcome::TimedOut(receipt) => Err(Problem::TimedOut(told(receipt))),
-        Outcome::ShuttingDown(receipt) => Err(Problem::Stopping(told(receipt))),
-        Outcome::DiskFailed(receipt, fault) => Err(Problem::DiskFailed(told(receipt), fault)),
-        Outcome::TooManyWaiting(receipt) => Err(Problem::TooManyWaiting(told(receipt))),
+        Outcome::Committed(receipt) => Ok(accepted(receipt)),
+        Outcome::TimedOut(receipt) => Err(RequestProblem::TimedOut(accepted(receipt))),
+        Outcome::ShuttingDown(receipt) => Err(RequestProblem::Stopping(accepted(receipt))),
+        Outcome::DiskFailed(receipt, fault) => {
+            Err(RequestProblem::DiskFailed(accepted(receipt), fault))
+        }
+        Outcome::TooManyWaiting(receipt) => Err(RequestProblem::TooManyWaiting(accepted(receipt))),
         Outcome::Refused(refusal) => Err(refusal.into()),
     }
 }
 
 fn created(accepted: &Accepted) -> Response<ResponseBody> {
     let receipt = &accepted.receipt;
-    // Room for the names too, in most clusters.
+    // Enough for the names of nodes too, in most clusters.
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
     accepted.write(&mut out);
@@ -111,7 +118,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::server::http::accepted::Kind;
+    use crate::server::http::accepted::RequestKind;
 
     fn receipt() -> Receipt {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
@@ -159,7 +166,7 @@ mod tests {
         let told = r#"{"id":3,"count":100,"writeConcern":2,"ackedBy":["master","bonnie"]}"#;
         assert_eq!(body(response).await, format!("{told}\n"));
         let late = answer(Ok(Outcome::TimedOut(receipt())), Some(100)).err().unwrap();
-        let late = body(late.answer_to(Kind::Append { keyed: false })).await;
+        let late = body(late.answer_to(RequestKind::Append { keyed: false })).await;
         let late: serde_json::Value = serde_json::from_slice(&late).unwrap();
         assert_eq!((&late["id"], &late["count"]), (&3.into(), &100.into()));
         assert!(late["detail"].as_str().unwrap().contains("had messages 3 to 102"), "{late}");
@@ -174,7 +181,7 @@ mod tests {
         let late = answer(Ok(Outcome::TimedOut(replayed)), None)
             .err()
             .unwrap()
-            .answer_to(Kind::Append { keyed: true });
+            .answer_to(RequestKind::Append { keyed: true });
         assert_eq!(late.headers()[IDEMPOTENT_REPLAYED], "true");
         let first = answer(Ok(Outcome::Committed(receipt())), None).unwrap();
         assert_eq!(first.headers().get(IDEMPOTENT_REPLAYED), None);
@@ -187,7 +194,7 @@ mod tests {
             for value in values {
                 headers.append(&IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
             }
-            sender_key(&headers)
+            idempotency_key(&headers)
         };
         assert_eq!(found(&[]), Ok(None));
         let key: IdempotencyKey = "order-17".parse().unwrap();
@@ -210,7 +217,7 @@ mod tests {
         let fault = acklog_types::DiskFault::Failed { detail: "full".to_owned() };
         assert_eq!(status(Ok(Outcome::DiskFailed(receipt(), fault))), 503);
         let unanswered = |unanswered| answer(Err(unanswered), None).err();
-        assert_eq!(unanswered(Unanswered::NotTaken), Some(Problem::Stopped));
-        assert_eq!(unanswered(Unanswered::Lost), Some(Problem::AppendLost));
+        assert_eq!(unanswered(NoOutcome::NotTaken), Some(RequestProblem::Stopped));
+        assert_eq!(unanswered(NoOutcome::Lost), Some(RequestProblem::AppendLost));
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies of requests, bounded in size, in total and in idle time.
+//! Reads the bodies of requests, bounded in size, in total and in idle time.
 
 mod unannounced;
 
@@ -11,38 +11,37 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use tokio::time::timeout;
 
-use self::unannounced::{Unannounced, Yield};
-use super::problem::Problem;
+use self::unannounced::{UnannouncedBodies, Yield};
+use super::problem::RequestProblem;
 
-/// How many bytes of JSON one byte of a message can need: `\u0000`.
+/// Most bytes of JSON that one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
 
-/// Room in a body for everything besides the message, in bytes: names of members, numbers, white
-/// space.
+/// Bytes of a body besides the message: names of members, numbers, white space.
 const BODY_BYTES_BESIDES: usize = 4096;
 
-/// Most bytes of all request bodies, from their announcement until the core task took what was in
-/// them. Smaller: few senders of the largest messages at a time. Larger: hostile senders take that
-/// much memory, twice while a body is parsed.
+/// Most bytes of all request bodies, from their announcement until the core task has taken their
+/// messages. Smaller: few clients can send the largest messages at a time. Larger: hostile clients
+/// take up that much memory, twice while a body is parsed.
 const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// Longest body that counts as a small one, in bytes.
+/// Longest body that counts as small, in bytes.
 const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Most bytes of all small bodies; those that find no room here share that of the others. Smaller:
-/// a few hundred slow senders of small messages take all of it. Larger: it adds to the worst case.
+/// Most bytes of all small bodies; beyond it they share the budget of the others. Smaller: a few
+/// hundred slow clients with small messages use it up. Larger: it adds to the worst case.
 const SMALL_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// How long a sender may send nothing in the middle of a body, in time. Shorter: senders that share
-/// a slow line, where one is starved for a while, lose their requests. Longer: silent senders hold
-/// their share of [`BODIES_BYTES_MAX`].
+/// Longest pause of a client inside a body. Shorter: clients that share a slow line, where one is
+/// starved for a while, lose their requests. Longer: silent clients hold their share of
+/// [`BODIES_BYTES_MAX`].
 const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// Least bytes of a refused body that are thrown away, so that its sender can read the answer:
-/// twice the longest body where messages are as long as by default.
+/// Least bytes of a refused body that are discarded, so that its client can read the answer: twice
+/// the longest body at the default message size.
 const DISCARDED_BYTES_MIN: usize = 2 * (JSON_BYTES_PER_BYTE * 1024 * 1024 + BODY_BYTES_BESIDES);
 
-/// What request bodies may be, for all threads of a server together. A clone shares the totals.
+/// The limits of request bodies, for all threads of a server together. A clone shares the totals.
 #[derive(Clone, Debug)]
 pub(super) struct BodyLimits {
     /// Longest message, in bytes of the decoded string.
@@ -50,13 +49,13 @@ pub(super) struct BodyLimits {
     /// Longest body, in bytes.
     body_bytes: usize,
     small: Budget,
-    /// Has room for at least one longest body.
+    /// At least one longest body fits.
     all: Budget,
-    /// The bodies that come without a length.
-    unannounced: Arc<Unannounced>,
+    /// The bodies whose length was not announced.
+    unannounced: Arc<UnannouncedBodies>,
 }
 
-/// A whole body, and the room that it takes up, which is given back when that is dropped.
+/// A whole body, and the memory that it is charged for until that is dropped.
 pub(super) struct Collected {
     /// The body.
     pub(super) bytes: Bytes,
@@ -65,7 +64,7 @@ pub(super) struct Collected {
 }
 
 impl BodyLimits {
-    /// The limits that follow from the longest message, in bytes.
+    /// Creates the limits that follow from the longest message, in bytes.
     pub(super) fn new(message_bytes: usize) -> Self {
         let body_bytes = JSON_BYTES_PER_BYTE * message_bytes + BODY_BYTES_BESIDES;
         Self {
@@ -77,27 +76,27 @@ impl BodyLimits {
         }
     }
 
-    /// Returns how many bytes of a body that is not taken are thrown away at most.
+    /// Returns how many bytes of a refused body are discarded at most.
     pub(super) fn discarded_bytes(&self) -> usize {
         (2 * self.body_bytes).max(DISCARDED_BYTES_MIN)
     }
 
     /// Reads a body to its end.
     ///
-    /// A body of announced length has its room before its first byte is read, or is refused at
-    /// once. One without a length takes room as it comes; where there is none, the youngest of
-    /// these bodies is given up. Dropping the future gives back what it held.
+    /// A body of announced length gets its share of the budget before its first byte is read, or is
+    /// refused at once. One without a length takes its share as it arrives; when the budget is used
+    /// up, the youngest of these bodies is aborted. Dropping the future frees the share.
     ///
     /// # Errors
-    /// When the body is too long, idle for too long or broken off, or there is no room for it.
-    pub(super) async fn collect<B>(&self, body: B) -> Result<Collected, Problem>
+    /// When the body is too long, idle for too long or broken off, or when the budget is used up.
+    pub(super) async fn collect<B>(&self, body: B) -> Result<Collected, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let hint = body.size_hint();
         // The announced length, or at least 0.
         if hint.lower() > self.body_bytes as u64 {
-            return Err(Problem::BodyTooLong { limit: self.body_bytes });
+            return Err(RequestProblem::BodyTooLong { limit: self.body_bytes });
         }
         match hint.exact() {
             Some(0) => Ok(Collected { bytes: Bytes::new(), share: None }),
@@ -106,13 +105,17 @@ impl BodyLimits {
         }
     }
 
-    async fn collect_announced<B>(&self, mut body: B, bytes: usize) -> Result<Collected, Problem>
+    async fn collect_announced<B>(
+        &self,
+        mut body: B,
+        bytes: usize,
+    ) -> Result<Collected, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let mut share = None;
         if !self.hold(&mut share, bytes) {
-            return Err(Problem::TooManyBodies);
+            return Err(RequestProblem::TooManyBodies);
         }
         let first = self.chunk(&mut body, 0).await?.unwrap_or_default();
         if body.is_end_stream() {
@@ -127,18 +130,18 @@ impl BodyLimits {
         Ok(Collected { bytes: all.freeze(), share })
     }
 
-    async fn collect_unannounced<B>(&self, mut body: B) -> Result<Collected, Problem>
+    async fn collect_unannounced<B>(&self, mut body: B) -> Result<Collected, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        // The place is given up last, so that whoever waits for it finds the room.
+        // The place is dropped last, so that a body that waits for it finds the memory free.
         let place = self.unannounced.enter();
         let mut share = None;
         let mut all = BytesMut::new();
         loop {
             let chunk = tokio::select! {
                 biased;
-                () = place.given_up() => return Err(Problem::TooManyBodies),
+                () = place.given_up() => return Err(RequestProblem::TooManyBodies),
                 chunk = self.chunk(&mut body, all.len()) => chunk?,
             };
             let Some(chunk) = chunk else {
@@ -148,34 +151,34 @@ impl BodyLimits {
             while !self.hold(&mut share, bytes) {
                 match place.ask_for_room(|| self.hold(&mut share, bytes)).await {
                     Yield::Other => {}
-                    Yield::This => return Err(Problem::TooManyBodies),
+                    Yield::This => return Err(RequestProblem::TooManyBodies),
                 }
             }
             all.extend_from_slice(&chunk);
         }
     }
 
-    /// Has a body take up room for `bytes` bytes. Returns whether there is.
+    /// Raises a body's share to `bytes` bytes. Returns whether they were free.
     fn hold(&self, share: &mut Option<Share>, bytes: usize) -> bool {
         (bytes <= SMALL_BODY_BYTES_MAX && self.small.hold(share, bytes))
             || self.all.hold(share, bytes)
     }
 
-    /// The next piece of a body of which there are `before` bytes already; none at its end.
-    async fn chunk<B>(&self, body: &mut B, before: usize) -> Result<Option<Bytes>, Problem>
+    /// Returns the next piece of a body of which `before` bytes have arrived; none at its end.
+    async fn chunk<B>(&self, body: &mut B, before: usize) -> Result<Option<Bytes>, RequestProblem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let frame = timeout(BODY_IDLE_MAX, body.frame())
             .await
-            .map_err(|_| Problem::BodyIdle { seconds: BODY_IDLE_MAX.as_secs() })?;
+            .map_err(|_| RequestProblem::BodyIdle { seconds: BODY_IDLE_MAX.as_secs() })?;
         match frame.map(|frame| frame.map(Frame::into_data)) {
             None => Ok(None),
-            Some(Err(_)) => Err(Problem::BodyBroken),
-            // Trailers: they end the body, and nothing in them is of interest.
+            Some(Err(_)) => Err(RequestProblem::BodyBroken),
+            // Trailers end the body; their content is ignored.
             Some(Ok(Err(_))) => Ok(None),
             Some(Ok(Ok(chunk))) if before + chunk.len() > self.body_bytes => {
-                Err(Problem::BodyTooLong { limit: self.body_bytes })
+                Err(RequestProblem::BodyTooLong { limit: self.body_bytes })
             }
             Some(Ok(Ok(chunk))) => Ok(Some(chunk)),
         }

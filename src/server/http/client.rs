@@ -2,205 +2,123 @@
 //!
 //! hyper looks for the end of a connection only while it has nothing else to read. A client that
 //! sends its next request early, or a stray line end, and then hangs up would stay unnoticed for as
-//! long as its request waits. So a handler that waits looks at the socket's state itself, beside
-//! hyper and without taking a byte from it ([`Watch`]).
+//! long as its request waits. So a waiting handler checks the socket's state itself, beside hyper
+//! and without reading a byte from it ([`ClientWatch`]).
 //!
 //! The end of the client's half alone does not tell whether it still reads: some clients shut down
-//! their sending half behind the request and wait for the answer. Whoever has closed the socket
-//! altogether answers anything that is sent with a reset. So a client whose half has ended gets an
-//! interim `100 Continue` now and then, which every HTTP/1.1 client passes over (RFC 9110, 15.2).
+//! their sending half after the request and wait for the answer. A client that has closed the
+//! socket altogether answers anything that is sent with a reset. So a client whose half has ended
+//! gets an interim `100 Continue` now and then, which every HTTP/1.1 client skips (RFC 9110, 15.2).
 
 mod refusal;
+mod socket;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::Version;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use self::refusal::{Head, refusal};
+use self::refusal::{RequestHead, refusal};
+pub(super) use self::socket::{OnClose, Stream, detect_silence};
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// How long a connection may be silent before the system asks the peer whether it is there, in
-/// time. Shorter: idle clients are woken more often. Longer: vanished ones are noticed later.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
-
-/// Time between two such questions.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// Questions without an answer after which the connection counts as broken. On Linux
-/// [`UNACKNOWLEDGED_MAX`] counts instead.
-const KEEPALIVE_RETRIES: u32 = 3;
-
-/// How long sent bytes, or questions, may stay unacknowledged before the system gives the connection up, in time.
-/// Longer than [`UNREAD_MAX`], which tells why in the log; below two minutes, within which a client
-/// that vanished is to be noticed.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(90);
-
-/// How long a client may take none of the bytes that wait for it, in time. Shorter: a reader that
-/// stops for a while loses its listing. Longer: readers that stopped hold memory that others wait
-/// for.
+/// Longest time for which a client may read none of the bytes that wait for it. Shorter: a reader
+/// that pauses for a while loses its listing. Longer: readers that stopped hold memory that others
+/// wait for.
 const UNREAD_MAX: Duration = Duration::from_secs(60);
 
-/// How long an answer is awaited after the client's half has ended before the client is asked
-/// whether it is there, in time. Shorter: clients that shut down their sending half see interim
-/// answers where the final one is a moment away. Longer: clients that hung up are noticed later.
+/// Time for the answer after the client's half has ended, before the client is probed. Shorter:
+/// clients that shut down their sending half see interim answers where the final one is a moment
+/// away. Longer: clients that hung up are noticed later.
 const HALF_CLOSED_GRACE: Duration = Duration::from_secs(2);
 
-/// Time between two looks at a connection of which the system sends no more news.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Time between two checks of a connection that the system does not report on any more.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// Time between two interim answers to a client whose half has ended. Shorter: more bytes for
 /// clients that do read. Longer: one that hangs up later is noticed later.
-const ASK_EVERY: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 
-/// Unread bytes behind a waiting request from which on the end of the client's half may be hidden:
-/// it does not arrive before what was sent before it, and for that there may be no room. Less than
-/// any window that the system grants; more than what a client sends by mistake.
+/// Unread bytes after a waiting request from which on the end of the client's half may be hidden:
+/// it arrives only after the bytes sent before it, and these may not fit. Less than any window that
+/// the system grants; more than a client sends by mistake.
 const UNREAD_BYTES_HIDE_END: u64 = 16 * 1024;
 
-/// What a client that may be gone is sent.
+/// The probe of a client that may be gone.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A stream to a client.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {
-    /// Whether the client's half has ended, or the connection is broken. Pending while there is
-    /// neither that nor something to read.
-    fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>;
-
-    /// Sends bytes without waiting, and returns how many were taken.
-    ///
-    /// # Errors
-    /// When the connection is broken, or takes nothing now.
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Fails when the connection is broken.
-    ///
-    /// # Errors
-    /// Why it is broken.
-    fn check(&self) -> io::Result<()>;
-
-    /// Returns how many bytes came that nobody has read.
-    ///
-    /// # Errors
-    /// The system's.
-    fn unread_bytes(&self) -> io::Result<u64>;
-
-    /// Has the connection reset when it is closed, also by the end of the process, so that the client
-    /// sees that something lacks; or not any more.
-    fn reset_on_close(&self, resets: bool);
+/// The reason why a client may be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Its half of the connection has ended.
+    HalfClosed,
+    /// So many bytes of it are unread that the end of its half may be hidden behind them.
+    EndHidden,
 }
 
-impl Stream for TcpStream {
-    fn poll_is_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        ready!(self.poll_read_ready(cx))?;
-        // Is there at once, since the socket is ready; what this waker misses the next look sees.
-        let state = pin!(self.ready(Interest::READABLE));
-        match state.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(state) => Poll::Ready(state.map(|state| state.is_read_closed())),
-            Poll::Pending => Poll::Ready(Ok(false)),
-        }
-    }
-
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.try_write(bytes)
-    }
-
-    fn check(&self) -> io::Result<()> {
-        self.take_error()?.map_or(Ok(()), Err)
-    }
-
-    fn unread_bytes(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(self)?)
-    }
-
-    fn reset_on_close(&self, resets: bool) {
-        // Fails when the connection is broken, and then it ends with an error anyway.
-        let _ = SockRef::from(self).set_linger(resets.then_some(Duration::ZERO));
-    }
-}
-
-/// Has the system notice a client that vanished without a word.
-///
-/// # Errors
-/// The system's: the connection is gone.
-pub(super) fn notice_silence(stream: &std::net::TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_RETRIES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-    Ok(())
-}
-
-/// What hyper's end and the watching end of a connection share.
-struct Shared<S> {
+/// The state that hyper's end and the watching end of a connection share.
+struct ClientState<S> {
     stream: RefCell<S>,
-    /// Whether all that hyper wrote was taken, so that an interim answer comes between two answers
-    /// and not into the middle of one.
+    /// Whether all that hyper wrote was accepted, so that an interim answer stands between two
+    /// answers and not inside one.
     is_flushed: Cell<bool>,
     /// The rest of an interim answer that was sent in part.
     interim: Cell<&'static [u8]>,
-    /// Whether the end of the connection tells the client where the answer ends. It is set to be
-    /// reset then until hyper closes it.
+    /// Whether the end of the connection marks the end of the answer. Then it is set to be reset
+    /// until hyper closes it.
     ends_answer: Cell<bool>,
-    /// The head of the next request, as far as it came.
-    head: RefCell<Head>,
+    /// The head of the next request, as far as it has arrived.
+    head: RefCell<RequestHead>,
 }
 
 /// hyper's end of a connection.
-pub(super) struct Client<S: Stream> {
-    shared: Rc<Shared<S>>,
-    /// Set while the client takes nothing.
+pub(super) struct ClientStream<S: Stream> {
+    shared: Rc<ClientState<S>>,
+    /// Set while the client reads nothing.
     unread: Option<Unread>,
-    /// Bytes of hyper's that something else is sent in place of.
+    /// Bytes of hyper's that are replaced by another answer.
     replaced: Option<usize>,
 }
 
-/// A client takes nothing of what waits for it.
+/// The state of a client that reads nothing of what waits for it.
 struct Unread {
-    /// When it took something last.
+    /// When it last read something.
     since: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
 /// The watching end of a connection.
-pub(super) struct Watch<S>(Rc<Shared<S>>);
+pub(super) struct ClientWatch<S>(Rc<ClientState<S>>);
 
-impl<S> Clone for Watch<S> {
+impl<S> Clone for ClientWatch<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<S: Stream> Client<S> {
-    pub(super) fn new(stream: S) -> (Self, Watch<S>) {
-        let shared = Rc::new(Shared {
+impl<S: Stream> ClientStream<S> {
+    pub(super) fn new(stream: S) -> (Self, ClientWatch<S>) {
+        let shared = Rc::new(ClientState {
             stream: RefCell::new(stream),
             is_flushed: Cell::new(true),
             interim: Cell::new(&[]),
             ends_answer: Cell::new(false),
             head: RefCell::default(),
         });
-        let watch = Watch(shared.clone());
+        let watch = ClientWatch(shared.clone());
         (Self { shared, unread: None, replaced: None }, watch)
     }
 
-    /// Fails once the client took nothing for [`UNREAD_MAX`].
+    /// Fails once the client has read nothing for [`UNREAD_MAX`].
     fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let unread = self.unread.get_or_insert_with(|| Unread {
             since: Instant::now(),
@@ -218,7 +136,7 @@ impl<S: Stream> Client<S> {
         }
     }
 
-    /// Writes what `write` writes, behind the rest of an interim answer.
+    /// Writes what `write` writes, after the rest of an interim answer.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -264,7 +182,7 @@ impl<S: Stream> Client<S> {
     }
 }
 
-impl<S: Stream> AsyncRead for Client<S> {
+impl<S: Stream> AsyncRead for ClientStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -278,7 +196,7 @@ impl<S: Stream> AsyncRead for Client<S> {
     }
 }
 
-impl<S: Stream> AsyncWrite for Client<S> {
+impl<S: Stream> AsyncWrite for ClientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -309,81 +227,85 @@ impl<S: Stream> AsyncWrite for Client<S> {
     /// Called by hyper once the last answer is complete, and never after an error.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.shared.ends_answer.take() {
-            self.shared.stream.borrow().reset_on_close(false);
+            self.shared.stream.borrow().set_on_close(OnClose::End);
         }
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
 
-impl<S: Stream> Watch<S> {
-    /// Notes that hyper has read the head of a request, whose body has so many bytes; none where
-    /// its chunks tell. To be called before hyper reads on.
+impl<S: Stream> ClientWatch<S> {
+    /// Notes that hyper has read the head of a request, whose body has so many bytes; none where it
+    /// arrives in chunks. To be called before hyper reads on.
     pub(super) fn head_was_read(&self, body_bytes: Option<u64>) {
         self.0.head.borrow_mut().was_read(body_bytes);
     }
 
-    /// Whether hyper closes the connection behind an answer now, since a part of the request's body
-    /// did not come. Of a body in chunks that is not known.
+    /// Returns whether hyper closes the connection after an answer now, since a part of the
+    /// request's body did not arrive. Not known for a body in chunks.
     pub(super) fn lacks_body(&self) -> bool {
         self.0.head.borrow().lacks_body()
     }
 
-    /// Has the connection reset if it ends before hyper closes it: for an answer that only the end
-    /// of the connection ends, as a listing's for an HTTP/1.0 client. A clean end would make what
-    /// came until then look like all of it.
+    /// Sets the connection to be reset if it ends before hyper closes it: for an answer that only
+    /// the end of the connection ends, as a listing's for an HTTP/1.0 client. A clean end would
+    /// make an incomplete answer look complete.
     pub(super) fn ends_answer(&self) {
         self.0.ends_answer.set(true);
-        self.0.stream.borrow().reset_on_close(true);
+        self.0.stream.borrow().set_on_close(OnClose::Reset);
     }
 
-    /// Returns once the client of a waiting request is gone: its connection is broken or, where its
-    /// half has ended, it does not answer for its other half. Cancel safe.
+    /// Waits until the client of a waiting request is gone: its connection is broken or, where its
+    /// half has ended, it does not respond for its other half. Cancel safe.
     ///
     /// HTTP/1.0 knows no interim answers: such a client counts as gone [`HALF_CLOSED_GRACE`] after
     /// the end of its half.
     pub(super) async fn gone(&self, version: Version) -> io::Error {
         let mut in_doubt: Option<Instant> = None;
-        let mut ask = HALF_CLOSED_GRACE;
+        let mut probe_after = HALF_CLOSED_GRACE;
         loop {
             let state = poll_fn(|cx| self.0.stream.borrow().poll_is_closed(cx)).await;
-            let closed = match state.and_then(|closed| self.may_be_gone(closed)) {
+            let doubt = match state.and_then(|is_closed| self.doubt(is_closed)) {
                 Err(error) => return error,
                 Ok(doubt) => doubt,
             };
-            if let Some(closed) = closed {
+            if let Some(doubt) = doubt {
                 let since = *in_doubt.get_or_insert_with(Instant::now);
-                if since.elapsed() >= ask {
-                    ask += ASK_EVERY;
-                    if let Err(error) = self.ask(version, closed) {
+                if since.elapsed() >= probe_after {
+                    probe_after += PROBE_EVERY;
+                    if let Err(error) = self.probe(version, doubt) {
                         return error;
                     }
                 }
             }
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_EVERY).await;
         }
     }
 
-    /// Returns whether the client's half has ended where it may be gone; none where it is there.
-    fn may_be_gone(&self, closed: bool) -> io::Result<Option<bool>> {
+    /// Returns why the client may be gone; none where it is there.
+    fn doubt(&self, is_closed: bool) -> io::Result<Option<Doubt>> {
         let stream = self.0.stream.borrow();
-        if closed {
-            return stream.check().map(|()| Some(true));
+        if is_closed {
+            return stream.check().map(|()| Some(Doubt::HalfClosed));
         }
-        Ok((stream.unread_bytes()? >= UNREAD_BYTES_HIDE_END).then_some(false))
+        Ok((stream.unread_bytes()? >= UNREAD_BYTES_HIDE_END).then_some(Doubt::EndHidden))
     }
 
-    /// Sends an interim answer, unless one is on its way or other bytes are.
-    fn ask(&self, version: Version, closed: bool) -> io::Result<()> {
+    /// Sends an interim answer, unless one or other bytes are being sent.
+    fn probe(&self, version: Version, doubt: Doubt) -> io::Result<()> {
         if version < Version::HTTP_11 {
-            let hung_up = || io::Error::new(io::ErrorKind::UnexpectedEof, "the client hung up");
-            return if closed { Err(hung_up()) } else { Ok(()) };
+            return match doubt {
+                Doubt::HalfClosed => {
+                    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client hung up"))
+                }
+                Doubt::EndHidden => Ok(()),
+            };
         }
         if !self.0.is_flushed.get() || !self.0.interim.get().is_empty() {
             return Ok(());
         }
         match self.0.stream.borrow().try_send(INTERIM) {
             Ok(sent) => self.0.interim.set(INTERIM.get(sent..).unwrap_or_default()),
-            // A full line has bytes on it that tell the same.
+            // A full socket buffer has bytes that serve as a probe as well.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

@@ -1,9 +1,9 @@
-//! What the HTTP server is given: its settings, and the node that it serves.
+//! The settings of the HTTP server, and the node that it serves.
 
 use super::host::HostNames;
 use crate::server::node::{MasterHandle, SecondaryHandle};
 
-/// What the HTTP server is told.
+/// The settings of the HTTP server.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Threads that serve HTTP; at least one.
@@ -14,19 +14,19 @@ pub struct HttpConfig {
     pub max_listing_bytes: usize,
     /// Most connections at once.
     pub max_connections: usize,
-    /// Whether faults may be scripted.
+    /// Whether faults may be injected over HTTP.
     pub allow_faults: bool,
-    /// The host names that the node goes by.
+    /// The host names of the node.
     pub hosts: HostNames,
-    /// Whether the id of a durable message never comes to name another one, so that caches may
-    /// keep the message for ever.
+    /// Whether the id of a durable message is never given to another one, so that caches may keep
+    /// the message without limit.
     pub ids_are_stable: bool,
 }
 
 /// The node that is served.
 #[derive(Clone, Debug)]
-pub enum Node {
-    /// Takes messages.
+pub enum ServedNode {
+    /// Accepts messages.
     Master(MasterHandle),
     /// Shows messages.
     Secondary(SecondaryHandle),

@@ -15,49 +15,48 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::client::{Client, HEAD_BYTES_MAX, Stream, Watch};
+use super::client::{ClientStream, ClientWatch, HEAD_BYTES_MAX, Stream};
 use super::connections::Activity;
 use super::linger::Linger;
 use super::response::ResponseBody;
 
-/// How long a client may take to send a request's head, in time; it counts from the end of the last
-/// answer, so it is also how long an idle connection is kept. Longer than the 60 s for which common
-/// proxies keep theirs: the side that closes first must be the one that sends the next request.
-/// Much longer: clients that send nothing hold their descriptors longer.
+/// Time for a client to send a request's head; it counts from the end of the last answer, so it is
+/// also how long an idle connection is kept. Longer than the 60 s for which common proxies keep
+/// theirs: the side that closes first must be the one that sends the next request. Much longer:
+/// clients that send nothing hold their descriptors longer.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Most that hyper buffers of one connection, in bytes each way. Smaller: the longest head has no
-/// room. Larger: a connection that a body came on once holds twice that much until it is closed,
+/// Most bytes that hyper buffers of one connection, each way. Smaller: the longest head does not
+/// fit. Larger: a connection that once received a body holds twice that much until it is closed,
 /// since hyper keeps its buffer.
 const CONNECTION_BUFFER_BYTES: usize = HEAD_BYTES_MAX;
 
-/// Answers requests. The node behind the routes does in production; tests bring their own.
-pub(super) trait Answer: 'static {
+/// Answers requests. In production that is the node behind the routes; tests bring their own.
+pub(super) trait Handler: 'static {
     /// Answers one request. The future is dropped when the client is gone.
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>>;
 
-    /// Returns how many bytes of a request that is not taken are thrown away at most.
+    /// Returns how many bytes of a refused request are discarded at most.
     fn discarded_bytes(&self) -> usize;
 }
 
-/// How connections are served: the same for all of a thread.
+/// Returns the settings with which connections are served: the same for all of a thread.
 pub(super) fn http_builder() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(CONNECTION_BUFFER_BYTES)
-        // A client may end its half and wait for the answer. `client` looks whether it is there.
+        // A client may end its half and wait for the answer. `client` checks whether it is there.
         .half_close(true);
     http
 }
 
-/// Serves one connection until either side closes it. When `closing` is cancelled, the request
-/// under way is answered and the connection closed.
+/// Serves one connection until either side closes it. When `closing` is cancelled, the request in
+/// progress is answered and the connection closed.
 ///
-/// Cancel safe in the sense that dropping the future drops the connection and the handler under
-/// way.
-pub(super) async fn serve<A: Answer, S>(
+/// Dropping the future drops the connection and the handler in progress.
+pub(super) async fn serve<A: Handler, S>(
     http: &http1::Builder,
     answer: Rc<A>,
     stream: S,
@@ -66,7 +65,7 @@ pub(super) async fn serve<A: Answer, S>(
 ) where
     S: Stream,
 {
-    let (client, watch) = Client::new(stream);
+    let (client, watch) = ClientStream::new(stream);
     let client = Linger::new(client, closing.clone(), answer.discarded_bytes());
     let service = service_fn(|request: Request<Incoming>| {
         watch.head_was_read(request.body().size_hint().exact());
@@ -82,7 +81,7 @@ pub(super) async fn serve<A: Answer, S>(
     let mut connection = pin!(http.serve_connection(TokioIo::new(client), service));
     let served = tokio::select! {
         biased;
-        // First: an answer that gets ready at the same moment says that the connection closes.
+        // First: an answer that gets ready at the same moment announces that the connection closes.
         () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -99,9 +98,9 @@ pub(super) async fn serve<A: Answer, S>(
 ///
 /// # Errors
 /// When it did. The connection then ends without an answer.
-async fn answer_watched<A: Answer, S: Stream>(
+async fn answer_watched<A: Handler, S: Stream>(
     answer: &A,
-    watch: &Watch<S>,
+    watch: &ClientWatch<S>,
     request: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
     let version = request.version();

@@ -1,4 +1,4 @@
-//! The connections of a server: how many there may be, and which of them makes room for a new one.
+//! The limit on a server's connections, and which of them makes room for a new one.
 //!
 //! Each connection has a descriptor. Without a limit below that of the process, clients that only
 //! connect would leave none for the log and for the other nodes. At the limit the connections that
@@ -13,14 +13,14 @@ use acklog_threads::lock;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
-/// The part of the connections that makes room at once when there are too many: looking for the
-/// longest idle one means looking at all.
+/// The part of the connections that makes room at once: finding the one that has been idle longest
+/// takes a look at all.
 const EVICTED_PART: usize = 64;
 
 /// A request is being answered.
 const BUSY: u64 = 0;
 
-/// The connection is closed for another one.
+/// The connection is closed to make room.
 const EVICTED: u64 = u64::MAX;
 
 /// All connections of a server.
@@ -28,22 +28,22 @@ const EVICTED: u64 = u64::MAX;
 pub(super) struct Connections {
     max: usize,
     began: Instant,
-    table: Mutex<Table>,
-    /// Whether the last new connection found no room.
+    table: Mutex<ConnectionTable>,
+    /// Whether the last new connection was refused.
     full: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct ConnectionTable {
     next: u64,
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, OpenConnection>,
 }
 
 /// A connection that is being served.
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     activity: Arc<Activity>,
-    /// What serves it, once it is known.
+    /// The task that serves it, once it has started.
     task: Option<AbortHandle>,
 }
 
@@ -55,11 +55,11 @@ pub(super) struct Activity {
     idle_since: AtomicU64,
 }
 
-/// A connection is busy as long as this is there.
+/// Keeps a connection busy while it exists.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Activity>);
 
-/// The place of one connection. Dropping it makes room for another one.
+/// The slot of one connection. Dropping it makes room for another one.
 #[derive(Debug)]
 pub(super) struct Slot {
     all: Arc<Connections>,
@@ -78,7 +78,7 @@ impl Connections {
         })
     }
 
-    /// Returns a place for a new connection, after closing idle ones where there are too many; none
+    /// Returns a slot for a new connection, after closing idle ones where there are too many; none
     /// where no connection is idle.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Slot> {
         let max = self.max;
@@ -97,12 +97,12 @@ impl Connections {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
-        table.open.insert(number, Open { activity: activity.clone(), task: None });
+        table.open.insert(number, OpenConnection { activity: activity.clone(), task: None });
         Some(Slot { all: self.clone(), number, activity })
     }
 
-    /// Tells which task serves a connection, so that it can be closed; it is at once where the connection had to make
-    /// room meanwhile.
+    /// Sets the task that serves a connection, so that it can be closed; that happens at once where
+    /// the connection had to make room meanwhile.
     pub(super) fn served_by(&self, number: u64, task: AbortHandle) {
         match self.table().open.get_mut(&number) {
             Some(open) => open.task = Some(task),
@@ -114,7 +114,7 @@ impl Connections {
     /// Closes the connections that have been idle longest. Returns whether there was one.
     pub(super) fn make_room(&self) -> bool {
         let mut table = self.table();
-        let since = |open: &Open| open.activity.idle_since.load(Ordering::Relaxed);
+        let since = |open: &OpenConnection| open.activity.idle_since.load(Ordering::Relaxed);
         let all = table.open.iter().map(|(&number, open)| (since(open), number));
         let mut idle: Vec<(u64, u64)> = all.filter(|(since, _)| *since != BUSY).collect();
         let wanted = (self.max / EVICTED_PART).max(1).min(idle.len());
@@ -129,14 +129,15 @@ impl Connections {
         evicted > 0
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         lock(&self.table)
     }
 }
 
-impl Table {
-    /// Closes a connection if it has been idle since then. Returns whether it was. Its place is free at once: were it
-    /// only once its task has ended, each of a burst of new connections would close further ones.
+impl ConnectionTable {
+    /// Closes a connection if it has been idle since then. Returns whether it was. Its slot is free
+    /// at once: if it were only free once its task has ended, each of a burst of new connections
+    /// would close further ones.
     fn evict(&mut self, number: u64, since: u64) -> bool {
         let Some(open) = self.open.get(&number) else { return false };
         let state = &open.activity.idle_since;
@@ -164,7 +165,7 @@ impl Drop for Slot {
 }
 
 impl Activity {
-    /// Notes that a request is being answered; none where the connection was just given up, so that
+    /// Notes that a request is being answered; none where the connection was just closed, so that
     /// nothing of the request is done.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Busy> {
         if self.idle_since.swap(BUSY, Ordering::Relaxed) == EVICTED {
@@ -194,7 +195,7 @@ mod tests {
     fn a_burst_of_new_connections_closes_no_more_idle_ones_than_make_room() {
         let all = Connections::new(4 * EVICTED_PART);
         let idle: Vec<Slot> = (0..4 * EVICTED_PART).map(|_| all.enter().unwrap()).collect();
-        // None of those that are closed has ended before the last new one comes.
+        // None of those that are closed has ended before the last new one connects.
         let _new: Vec<Slot> = (0..8).map(|_| all.enter().unwrap()).collect();
         let closed = idle.iter().filter(|slot| slot.activity.begin().is_none());
         assert_eq!(closed.count(), 8);

@@ -1,4 +1,4 @@
-//! `/faults`: faults on demand as JSON.
+//! `/faults`: the injected faults as JSON.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde_json::Number;
 
 use super::params::{whole, without_byte_order_mark};
-use super::problem::{Problem, clip};
+use super::problem::{RequestProblem, clip};
 use super::response::{ResponseBody, json_response};
 
-/// Returns the answer to everything that leaves faults in force: these.
+/// Returns the answer that shows the faults in force.
 pub(super) fn shown(faults: Faults) -> Response<ResponseBody> {
     json_response(&api::Faults {
         send_delay_ms: faults.send_delay.map(range),
@@ -30,7 +30,7 @@ pub(super) fn disconnected(connections: usize) -> Response<ResponseBody> {
     json_response(&api::Disconnected { disconnected: connections as u64 })
 }
 
-/// A range in milliseconds, whole ones without a point.
+/// Returns a range in milliseconds, whole ones without a decimal point.
 fn range(range: DelayRange) -> [Number; 2] {
     [range.min(), range.max()].map(|delay| match delay.as_micros() as u64 {
         micros if micros.is_multiple_of(1000) => (micros / 1000).into(),
@@ -38,24 +38,23 @@ fn range(range: DelayRange) -> [Number; 2] {
     })
 }
 
-/// Reads the faults of a request's body. What is missing or null is none.
+/// Reads the faults of a request's body. A member that is missing or null means none.
 ///
 /// # Errors
-/// When the body is no JSON object, has a member that is not known, or one with a value that it
-/// cannot have.
-pub(super) fn parse(body: &[u8]) -> Result<Faults, Problem> {
+/// When the body is not a JSON object, has an unknown member, or a member with an invalid value.
+pub(super) fn parse(body: &[u8]) -> Result<Faults, RequestProblem> {
     let body = without_byte_order_mark(body);
     if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(Problem::Faults("the body is no JSON object".to_owned()));
+        return Err(RequestProblem::Faults("the body is no JSON object".to_owned()));
     }
     match serde_json::from_slice(body) {
         Ok(Wanted(faults)) => Ok(faults),
-        Err(error) if error.is_data() => Err(Problem::Faults(error.to_string())),
-        Err(error) => Err(Problem::Faults(format!("the body is no JSON object: {error}"))),
+        Err(error) if error.is_data() => Err(RequestProblem::Faults(error.to_string())),
+        Err(error) => Err(RequestProblem::Faults(format!("the body is no JSON object: {error}"))),
     }
 }
 
-/// Faults as a body has them. Read by hand, so that nothing but these few values is ever made.
+/// Faults as a body has them. Read by hand, so that nothing but these few values is ever allocated.
 #[derive(Default)]
 struct Wanted(Faults);
 
@@ -87,7 +86,7 @@ impl<'de> Visitor<'de> for WantedVisitor {
             if std::mem::replace(seen, true) {
                 return Err(A::Error::custom(format_args!("{name:?} is given twice")));
             }
-            let value: Value = map.next_value()?;
+            let value: FaultValue = map.next_value()?;
             set(&mut faults, &name, &value).map_err(|expected| {
                 A::Error::custom(format_args!("{name:?} is {expected}, not {value}"))
             })?;
@@ -96,9 +95,9 @@ impl<'de> Visitor<'de> for WantedVisitor {
     }
 }
 
-/// Sets the fault of a member, and says where that fails which values it can have.
-fn set(faults: &mut Faults, name: &str, value: &Value) -> Result<(), &'static str> {
-    if matches!(value, Value::Null) {
+/// Sets the fault of a member; an error says which values it accepts.
+fn set(faults: &mut Faults, name: &str, value: &FaultValue) -> Result<(), &'static str> {
+    if matches!(value, FaultValue::Null) {
         return Ok(());
     }
     match name {
@@ -108,11 +107,11 @@ fn set(faults: &mut Faults, name: &str, value: &Value) -> Result<(), &'static st
         "dropRate" => faults.drop_rate = rate(value)?,
         "duplicateRate" => faults.duplicate_rate = rate(value)?,
         "paused" => match value {
-            Value::Bool(paused) => faults.paused = *paused,
+            FaultValue::Bool(paused) => faults.paused = *paused,
             _ => return Err("true or false"),
         },
         _ => match value {
-            Value::Number(number) => {
+            FaultValue::Number(number) => {
                 let seed = number.as_u64().or_else(|| number.as_f64().and_then(whole));
                 faults.seed = Some(seed.ok_or("a whole number from 0")?);
             }
@@ -122,18 +121,18 @@ fn set(faults: &mut Faults, name: &str, value: &Value) -> Result<(), &'static st
     Ok(())
 }
 
-fn rate(value: &Value) -> Result<Rate, &'static str> {
+fn rate(value: &FaultValue) -> Result<Rate, &'static str> {
     let number = match value {
-        Value::Number(number) => number.as_f64(),
+        FaultValue::Number(number) => number.as_f64(),
         _ => None,
     };
     number.and_then(Rate::new).ok_or("a number from 0 to 1")
 }
 
-fn delay(value: &Value) -> Result<DelayRange, &'static str> {
+fn delay(value: &FaultValue) -> Result<DelayRange, &'static str> {
     let range = match value {
-        // Read as on the command line, so that the limits are the same.
-        Value::Pair(min, max) => format!("{min}..{max}").parse().ok(),
+        // Parsed as on the command line, so that the limits are the same.
+        FaultValue::Pair(min, max) => format!("{min}..{max}").parse().ok(),
         _ => None,
     };
     range.ok_or("[min, max] in milliseconds, not below 0, not above a year, min <= max")
@@ -148,8 +147,8 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A member's value, as far as some member can have it.
-enum Value {
+/// A member's value, as far as some member accepts it.
+enum FaultValue {
     Null,
     Bool(bool),
     Number(Number),
@@ -158,7 +157,7 @@ enum Value {
     Other(&'static str),
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for FaultValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -170,46 +169,46 @@ impl fmt::Display for Value {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for FaultValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        deserializer.deserialize_any(FaultValueVisitor)
     }
 }
 
-struct ValueVisitor;
+struct FaultValueVisitor;
 
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
+impl<'de> Visitor<'de> for FaultValueVisitor {
+    type Value = FaultValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: Error>(self) -> Result<FaultValue, E> {
+        Ok(FaultValue::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<FaultValue, E> {
+        Ok(FaultValue::Bool(value))
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number(number.into()))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<FaultValue, E> {
+        Ok(FaultValue::Number(number.into()))
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number(number.into()))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<FaultValue, E> {
+        Ok(FaultValue::Number(number.into()))
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(number).map_or(Value::Other("such a number"), Value::Number))
+    fn visit_f64<E: Error>(self, number: f64) -> Result<FaultValue, E> {
+        Ok(Number::from_f64(number).map_or(FaultValue::Other("such a number"), FaultValue::Number))
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Value, E> {
-        Ok(Value::Other("a string"))
+    fn visit_str<E: Error>(self, _: &str) -> Result<FaultValue, E> {
+        Ok(FaultValue::Other("a string"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<FaultValue, A::Error> {
         let (min, max): (Option<Self::Value>, Option<Self::Value>) =
             (seq.next_element()?, seq.next_element()?);
         let mut is_longer = false;
@@ -217,16 +216,16 @@ impl<'de> Visitor<'de> for ValueVisitor {
             is_longer = true;
         }
         Ok(match (min, max) {
-            (Some(Value::Number(min)), Some(Value::Number(max))) if !is_longer => {
-                Value::Pair(min, max)
+            (Some(FaultValue::Number(min)), Some(FaultValue::Number(max))) if !is_longer => {
+                FaultValue::Pair(min, max)
             }
-            _ => Value::Other("an array of anything else"),
+            _ => FaultValue::Other("an array of anything else"),
         })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FaultValue, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("an object"))
+        Ok(FaultValue::Other("an object"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/health` and `/ready`: what a node reports about itself, as JSON.
+//! `/health` and `/ready`: the health of a node as JSON.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::response::{ResponseBody, json_response};
 
-/// What a node reports about itself, ready to be sent.
-pub(super) trait Health {
+/// The health of a node, ready to be sent.
+pub(super) trait HealthReport {
     /// Returns whether the node does its whole job.
     fn is_ready(&self) -> bool;
 
@@ -20,12 +20,12 @@ pub(super) trait Health {
 }
 
 /// Returns the answer to `/health`.
-pub(super) fn health(health: &impl Health) -> Response<ResponseBody> {
+pub(super) fn health(health: &impl HealthReport) -> Response<ResponseBody> {
     json_response(&health.report())
 }
 
 /// Returns the answer to `/ready`: the same body under a status that load balancers understand.
-pub(super) fn ready(node: &impl Health) -> Response<ResponseBody> {
+pub(super) fn ready(node: &impl HealthReport) -> Response<ResponseBody> {
     let mut response = health(node);
     if !node.is_ready() {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -33,7 +33,7 @@ pub(super) fn ready(node: &impl Health) -> Response<ResponseBody> {
     response
 }
 
-impl Health for MasterHealth {
+impl HealthReport for MasterHealth {
     fn is_ready(&self) -> bool {
         Self::is_ready(self)
     }
@@ -57,10 +57,10 @@ impl Health for MasterHealth {
     }
 }
 
-/// A secondary's health together with where it dials its master, as `host:port`.
+/// A secondary's health together with the address at which it dials its master, as `host:port`.
 pub(super) struct OfSecondary<'a>(pub(super) SecondaryHealth, pub(super) &'a str);
 
-impl Health for OfSecondary<'_> {
+impl HealthReport for OfSecondary<'_> {
     fn is_ready(&self) -> bool {
         self.0.is_ready()
     }
@@ -121,13 +121,12 @@ fn disk(disk: Option<&DiskHealth>) -> Option<api::Disk> {
     Some(api::Disk { state: Some(state), detail: detail.cloned() })
 }
 
-/// Returns a word of the protocol as the contract's.
+/// Converts a word of the protocol to the contract's type.
 fn word<W: From<String>>(word: &str) -> W {
     W::from(word.to_owned())
 }
 
-/// Returns milliseconds with three digits behind the point: microseconds are the finest that means
-/// anything.
+/// Returns milliseconds with three decimals: less than a microsecond means nothing.
 fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
@@ -151,7 +150,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn text(health: &impl Health) -> String {
+    fn text(health: &impl HealthReport) -> String {
         let text = String::from_utf8(to_json(&health.report())).unwrap();
         text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
     }

@@ -1,4 +1,4 @@
-//! The name by which a request reached the node, and the web page that sent it.
+//! Checks the host name of a request, and the origin of the web page that sent it.
 //!
 //! A browser sends requests for any page that it shows. Two checks keep foreign pages out. A page
 //! may bind a name of its own to this node's address, and then read everything as its own: so the
@@ -14,25 +14,25 @@ use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use super::problem::{Problem, clip};
+use super::problem::{RequestProblem, clip};
 
-/// The host names that a node goes by, besides IP addresses and `localhost`. Cheap to clone.
+/// The host names of a node, besides IP addresses and `localhost`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct HostNames {
     node: NodeName,
     allowed: Arc<[String]>,
 }
 
-/// The check of all requests of one HTTP thread. Clients go on with the host that they began with,
-/// and most of them ask for the same one: it is not read anew for each request.
+/// The check of all requests of one HTTP thread. Clients keep the host that they began with, and
+/// most of them use the same one: it is not parsed again for each request.
 #[derive(Debug)]
 pub(super) struct HostCheck {
     names: HostNames,
-    /// The value of `Host` in the last request that was let in because of it alone.
+    /// The value of `Host` in the last request that was admitted because of it alone.
     last: RefCell<Option<HeaderValue>>,
 }
 
-/// Host and port, as they stand in `Host`, in `Origin` or in the target of a request.
+/// Host and port, as in `Host`, in `Origin` or in the target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Authority<'a> {
     host: Host<'a>,
@@ -63,13 +63,13 @@ impl HostNames {
         Self { node, allowed: allowed.into_iter().collect() }
     }
 
-    fn check(&self, head: &Parts) -> Result<(), Problem> {
+    fn check(&self, head: &Parts) -> Result<(), RequestProblem> {
         let asked = asked_for(head)?;
         if let Some(Authority { host: Host::Name(host), .. }) = asked
             && !self.has(host)
         {
             let name = self.node.as_str().to_owned();
-            return Err(Problem::WrongHost { host: clip(host), name });
+            return Err(RequestProblem::WrongHost { host: clip(host), name });
         }
         if matches!(head.method, Method::GET | Method::HEAD) {
             return Ok(());
@@ -78,7 +78,7 @@ impl HostNames {
         match head.headers.get_all(ORIGIN).iter().find(is_foreign) {
             Some(origin) => {
                 let origin = String::from_utf8_lossy(origin.as_bytes());
-                Err(Problem::WrongOrigin(clip(&origin)))
+                Err(RequestProblem::WrongOrigin(clip(&origin)))
             }
             None => Ok(()),
         }
@@ -98,8 +98,9 @@ impl HostCheck {
     /// Checks that a request is for this node, and that it comes from no foreign web page.
     ///
     /// # Errors
-    /// [`Problem::BadHost`] by RFC 9112, 3.2, [`Problem::WrongHost`], [`Problem::WrongOrigin`].
-    pub(super) fn check(&self, head: &Parts) -> Result<(), Problem> {
+    /// [`RequestProblem::BadHost`] by RFC 9112, 3.2, [`RequestProblem::WrongHost`],
+    /// [`RequestProblem::WrongOrigin`].
+    pub(super) fn check(&self, head: &Parts) -> Result<(), RequestProblem> {
         let plain = plain_host(head);
         if plain.is_some() && self.last.borrow().as_ref() == plain {
             return Ok(());
@@ -123,32 +124,32 @@ fn plain_host(head: &Parts) -> Option<&HeaderValue> {
     is_plain.then_some(host)
 }
 
-/// Returns the host that the request is for; none where an HTTP/1.0 request names none.
-fn asked_for(head: &Parts) -> Result<Option<Authority<'_>>, Problem> {
+/// Returns the host to which the request is addressed; none where an HTTP/1.0 request names none.
+fn asked_for(head: &Parts) -> Result<Option<Authority<'_>>, RequestProblem> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => {
-            return Err(Problem::BadHost("the header Host is given more than once"));
+            return Err(RequestProblem::BadHost("the header Host is given more than once"));
         }
         (None, _) if head.version >= Version::HTTP_11 => {
-            return Err(Problem::BadHost("the header Host is missing"));
+            return Err(RequestProblem::BadHost("the header Host is missing"));
         }
         (None, _) => None,
         (Some(host), None) => {
             let host = host.to_str().ok().and_then(Authority::parse);
-            Some(host.ok_or(Problem::BadHost("the header Host is no host with a port"))?)
+            Some(host.ok_or(RequestProblem::BadHost("the header Host is no host with a port"))?)
         }
     };
     // The target of a request to a proxy has the host; it counts, and the header does not.
     match head.uri.authority() {
         Some(authority) => Authority::parse(authority.as_str())
             .map(Some)
-            .ok_or(Problem::BadHost("the target of the request has no host with a port")),
+            .ok_or(RequestProblem::BadHost("the target of the request has no host with a port")),
         None => Ok(host),
     }
 }
 
-/// Returns whether a page of this origin was served by the host that was asked for.
+/// Returns whether a page of this origin was served by the host of the request.
 fn is_own(origin: &HeaderValue, asked: Option<Authority<'_>>) -> bool {
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     let Some(((scheme, authority), asked)) = origin.zip(asked) else { return false };
@@ -163,11 +164,11 @@ fn is_own(origin: &HeaderValue, asked: Option<Authority<'_>>) -> bool {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads `host`, `host:` or `host:port`, by RFC 3986, 3.2; none where it is not like that.
+    /// Reads `host`, `host:` or `host:port`, by RFC 3986, 3.2; none for anything else.
     fn parse(text: &'a str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) = rest.split_once(']')?;
-            // A zone is of meaning to the client only.
+            // A zone has a meaning on the client's machine only.
             let address = address.split_once('%').map_or(address, |(address, _zone)| address);
             let address = address.parse::<Ipv6Addr>().ok()?;
             let port = if rest.is_empty() { rest } else { rest.strip_prefix(':')? };

@@ -1,11 +1,12 @@
-//! JSON strings, written straight into an answer's buffer.
+//! Writes JSON strings and numbers straight into an answer's buffer.
 
-/// How many bytes are looked at together at first, and copied at once where none needs an escape. Longer: more text
-/// is looked at again where one does. Shorter: more steps for text that has none.
+/// Bytes that are checked together at first, and copied at once where none needs an escape. Longer:
+/// more text is checked again where one does. Shorter: more steps for text without escapes.
 const BLOCK: usize = 1024;
 
-/// How many bytes of a block with an escape are looked at together. Long enough that the check becomes vector code,
-/// short enough that one character in need of an escape does not send much text down the slow way.
+/// Bytes of a block with an escape that are checked together. Long enough that the check becomes
+/// vector code, short enough that one character in need of an escape does not send much text down
+/// the slow path.
 const STRIDE: usize = 32;
 
 /// Digits of the escapes of control characters.
@@ -35,7 +36,7 @@ pub(super) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Whether nothing needs an escape.
+/// Returns whether no byte needs an escape.
 fn is_plain(text: &[u8]) -> bool {
     // No short cut inside the fold: it would keep the compiler from using vectors.
     !text.iter().fold(false, |found, &byte| found | needs_escape(byte))

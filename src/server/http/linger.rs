@@ -1,9 +1,9 @@
-//! Closing a connection so that its last answer arrives.
+//! Closes a connection so that its last answer arrives.
 //!
 //! A socket that is closed while bytes from the client are still unread is reset, and the reset can
 //! overtake the answer: the client of a body that is too long would see "connection reset" where a
 //! 413 was sent. So the sending half is closed first, and what the client still sends is read and
-//! thrown away, for a short time and up to a number of bytes.
+//! discarded, for a short time and up to a number of bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -14,27 +14,27 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How long a closed connection is read from before it is dropped, in time. Shorter: a client that
+/// Time for which a closed connection is read from before it is dropped. Shorter: a client that
 /// sends its whole body before it looks for the answer may not see the answer. Longer: descriptors
 /// of silent clients are held.
 pub(super) const LINGER: Duration = Duration::from_secs(8);
 
-/// How much is read and thrown away at once, in bytes: it lies on the stack.
+/// Bytes that are read and discarded at once, on the stack.
 const DISCARD_BYTES: usize = 8 * 1024;
 
 /// A stream whose shutdown lingers.
 pub(super) struct Linger<S> {
     stream: S,
-    /// Once this is cancelled the server stops and does not wait for clients that say nothing.
+    /// Cancelled when the server stops, which does not wait for silent clients.
     closing: CancellationToken,
-    /// How many bytes more are thrown away.
+    /// How many further bytes are discarded.
     discards: usize,
     /// Set once the sending half is closed.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Linger<S> {
-    /// A stream of which at most `discards` bytes are thrown away.
+    /// Wraps a stream from which at most `discards` bytes are discarded.
     pub(super) fn new(stream: S, closing: CancellationToken, discards: usize) -> Self {
         Self { stream, closing, discards, deadline: None }
     }
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// The room between both ends, in bytes.
+    /// The buffer space between both ends, in bytes.
     const ROOM: usize = 1000;
 
     fn pair(discards: usize) -> (Linger<DuplexStream>, DuplexStream) {

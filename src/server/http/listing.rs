@@ -1,8 +1,8 @@
-//! The log as JSON, rendered in pieces as a client takes it, and the memory of all listings.
+//! The log as JSON, rendered in pieces as a client reads it, and the memory of all listings.
 
 mod piece;
 pub(super) mod room;
 mod stream;
 
 pub use room::{LISTING_BYTES_MAX, ListingRoom};
-pub use stream::{Form, MessageStream};
+pub use stream::{ListingForm, MessageStream};

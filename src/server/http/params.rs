@@ -1,11 +1,11 @@
-//! The rules that bodies and query strings share: what a parameter may be, however it comes.
+//! The rules for parameters that bodies and query strings share.
 
 use std::time::Duration;
 
 use acklog_types::WriteConcern;
 
-/// Longest time that a sender waits, so that adding it to a clock reading cannot overflow: a year.
-/// A longer `timeoutMs` is taken for this one; nobody will see the difference.
+/// Longest timeout of a client, so that adding it to a clock reading cannot overflow: a year. A
+/// longer `timeoutMs` is taken for this one, which makes no practical difference.
 pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Returns the write concern that was given as `writeConcern`, as `w`, or as both.
@@ -24,7 +24,7 @@ pub(super) fn one_of_two_names(
     }
 }
 
-/// Returns a time limit in milliseconds, or [`TIMEOUT_MAX`] if that is shorter.
+/// Returns a timeout of `ms` milliseconds, or [`TIMEOUT_MAX`] if that is shorter.
 pub(super) fn timeout_of(ms: u64) -> Duration {
     Duration::from_millis(ms).min(TIMEOUT_MAX)
 }

@@ -4,9 +4,9 @@
 use acklog_protocol::Wait;
 use acklog_types::{Batch, Faults};
 
-use super::append::{self, Asked};
-use super::problem::Problem;
-use super::read::Selection;
+use super::append::{self, ParsedAppend};
+use super::problem::RequestProblem;
+use super::read::ListingSelection;
 use super::{faults, query};
 
 /// Parses the body of `POST /newMessage`. Each message has at most `message_bytes_max` bytes.
@@ -14,8 +14,8 @@ use super::{faults, query};
 /// # Errors
 /// When the body is not one.
 pub fn append_body(body: &[u8], message_bytes_max: usize) -> Result<(Batch, Wait), String> {
-    let asked = append::parse(body, message_bytes_max).map_err(detail)?;
-    let Asked { batch, count: _, wait } = asked;
+    let parsed = append::parse(body, message_bytes_max).map_err(detail)?;
+    let ParsedAppend { batch, count: _, wait } = parsed;
     Ok((batch, wait))
 }
 
@@ -32,7 +32,7 @@ pub fn faults_body(body: &[u8]) -> Result<Faults, String> {
 /// # Errors
 /// When the query is not one.
 pub fn listing_query(query: Option<&str>) -> Result<(u64, u64), String> {
-    let Selection { from, limit } = query::selection(query).map_err(detail)?;
+    let ListingSelection { from, limit } = query::selection(query).map_err(detail)?;
     Ok((from, limit))
 }
 
@@ -45,6 +45,6 @@ pub fn wait_query(query: Option<&str>) -> Result<Option<Wait>, String> {
     query::wait(query).map_err(detail)
 }
 
-fn detail(problem: Problem) -> String {
+fn detail(problem: RequestProblem) -> String {
     problem.to_string()
 }

@@ -1,19 +1,19 @@
-//! The paths that a node has, and the methods that each takes.
+//! The paths of a node, and the methods that each accepts.
 
 use acklog_api::paths as known;
 use hyper::Method;
 
-/// Which of the two roles a node has.
+/// The role of the node that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum ServedRole {
     Master,
     Secondary,
 }
 
-/// All methods that some path takes, for `OPTIONS *`.
+/// All methods that some path accepts, for `OPTIONS *`.
 pub(super) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 
-/// A path that a node has.
+/// A path of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Path<'a> {
     /// `*` and `/`: the node as a whole, which has nothing to get.
@@ -48,14 +48,14 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Returns the methods that the path takes, as the header `Allow` names them.
-    pub(super) fn allow(self, role: Role) -> &'static str {
+    /// Returns the methods that the path accepts, as the header `Allow` names them.
+    pub(super) fn allow(self, role: ServedRole) -> &'static str {
         match (self, role) {
             (Self::Node, _) => ALL_METHODS,
-            (Self::NewMessage, Role::Master) | (Self::FaultsDisconnect, _) => "POST, OPTIONS",
-            (Self::NewMessage, Role::Secondary) => "OPTIONS",
-            (Self::Messages, Role::Master) => "GET, HEAD, POST, OPTIONS",
-            (Self::Messages, Role::Secondary)
+            (Self::NewMessage, ServedRole::Master) | (Self::FaultsDisconnect, _) => "POST, OPTIONS",
+            (Self::NewMessage, ServedRole::Secondary) => "OPTIONS",
+            (Self::Messages, ServedRole::Master) => "GET, HEAD, POST, OPTIONS",
+            (Self::Messages, ServedRole::Secondary)
             | (Self::Message(_) | Self::Health | Self::Ready | Self::OpenApi, _) => {
                 "GET, HEAD, OPTIONS"
             }
@@ -65,12 +65,12 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Returns what stands in a path behind a folder.
+/// Returns the rest of a path below a folder.
 fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     path.strip_prefix(folder)?.strip_prefix('/')
 }
 
-/// Returns whether a method is one of those that a value of `Allow` names.
+/// Returns whether a method is one of those in a value of `Allow`.
 pub(super) fn is_listed(method: &Method, allow: &str) -> bool {
     let mut listed = allow.as_bytes().split(|&byte| byte == b',');
     listed.any(|listed| listed.trim_ascii_start() == method.as_str().as_bytes())

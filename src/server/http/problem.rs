@@ -3,7 +3,7 @@
 //! An error answer is `application/problem+json` (RFC 9457): `title` is the status in words,
 //! `detail` says what was wrong and what to do, `code` is the reason as a stable word, `retry` says
 //! whether the same request can succeed later. Errors of appends also have `outcome`. Details never
-//! hold more than [`CLIPPED_CHARS`] characters of what the client sent.
+//! contain more than [`CLIPPED_CHARS`] characters of what the client sent.
 //!
 //! `answer` maps each problem to its code, which has its status ([`acklog_api::ProblemCode`]).
 //! `retry`, `outcome` and most headers follow from these by rules.
@@ -17,22 +17,22 @@ pub(super) use answer::{IDEMPOTENT_REPLAYED, NO_STORE};
 use thiserror::Error;
 
 use super::accepted::Accepted;
-use crate::server::node::Stopped;
+use crate::server::node::NodeStopped;
 
-/// Most characters of a client's text that a detail repeats: enough to recognise a typing error by.
+/// Most characters of a client's text in a detail: enough to recognise a typing error.
 const CLIPPED_CHARS: usize = 64;
 
-/// Why a request was not done, or not done in time. Its text is the `detail` of the answer, or the
-/// beginning of it where a message has an id.
+/// The reason why a request was not done, or not done in time. Its text is the `detail` of the
+/// answer, or the beginning of it where a message has an id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum Problem {
-    /// The path is not one of the node's.
+pub(super) enum RequestProblem {
+    /// The path does not exist.
     #[error("this node has no such path; GET /health and GET /messages are good places to start")]
     NoPath,
     /// Only a master knows secondaries.
     #[error("this node is a secondary and knows no other secondaries; ask the master")]
     NotAMastersPath,
-    /// The path takes other methods.
+    /// The path accepts other methods.
     #[error("this path does not take that method; it takes {}", methods(.allow))]
     Method {
         /// The value of `Allow`.
@@ -47,12 +47,12 @@ pub(super) enum Problem {
     NotMaster {
         /// The value of `Allow`.
         allow: &'static str,
-        /// The master's name, where a handshake told it.
+        /// The master's name, where a handshake has named it.
         master: Option<String>,
         /// Where the master listens for secondaries, as `host:port`.
         address: String,
     },
-    /// A secondary was asked who has a message.
+    /// A secondary was asked which nodes have a message.
     #[error(
         "this node is a secondary and does not know which nodes have a message; wait for a write \
          concern at the HTTP port of its master{}. This node knows only the master's port for \
@@ -60,7 +60,7 @@ pub(super) enum Problem {
         named(.master)
     )]
     NotMastersWait {
-        /// The master's name, where a handshake told it.
+        /// The master's name, where a handshake has named it.
         master: Option<String>,
         /// Where the master listens for secondaries, as `host:port`.
         address: String,
@@ -75,30 +75,30 @@ pub(super) enum Problem {
          start it with that flag"
     )]
     WrongHost {
-        /// The name that was asked for.
+        /// The host name of the request.
         host: String,
         /// The node's name.
         name: String,
     },
-    /// A web page from somewhere else wants to change something.
+    /// A foreign web page wants to change something.
     #[error(
         "requests from web pages of another origin ({0:?}) may only read; send this one from a \
          program, or from a page of the same host and port"
     )]
     WrongOrigin(String),
-    /// The query string has something that it must not have, or something twice.
+    /// The query string has an invalid part, or a parameter twice.
     #[error("{0}")]
     Query(String),
-    /// The id in the path is no number.
+    /// The id in the path is not a number.
     #[error("a message's id is a whole number, as in /messages/3")]
     NoNumber,
     /// No such message is visible here.
     #[error("this node has no such message yet: it shows the messages below id {end}")]
     NoMessage {
-        /// The end of what the node shows.
+        /// The end of the messages that the node shows.
         end: LogEnd,
     },
-    /// The name in the path can be nobody's.
+    /// The name in the path is not a valid node name.
     #[error("{0}")]
     Name(String),
     /// Fault injection is off.
@@ -106,21 +106,21 @@ pub(super) enum Problem {
         "fault injection is not enabled on this node; start it with --allow-faults to script faults"
     )]
     FaultsOff,
-    /// The body is no set of faults.
+    /// The body is not a valid set of faults.
     #[error(
         "{0}; nothing was changed; send a JSON object like {{\"errorRate\": 0.3, \"seed\": 7}}"
     )]
     Faults(String),
-    /// The body is not what it should be.
+    /// The body is not a valid append request.
     #[error("{0}; send a JSON object like {{\"message\": \"text\", \"writeConcern\": 2}}")]
     Body(String),
-    /// The sender's name for its message is none.
+    /// The idempotency key is invalid.
     #[error(
         "the header Idempotency-Key cannot be used: {0}; send it once, with 1 to 128 visible ASCII \
          characters, or leave it out"
     )]
     Key(String),
-    /// The bytes are no request.
+    /// The bytes are not a request.
     #[error(
         "this is no HTTP/1.1 request: the request line, a header or a length is malformed, or it \
          is another protocol, such as TLS or HTTP/2; this port speaks plain HTTP/1.1"
@@ -140,7 +140,7 @@ pub(super) enum Problem {
     /// The request's target alone is too long.
     #[error("the path and the query are longer than 16 KiB; send a shorter one")]
     TargetTooLong,
-    /// The body did not come in whole.
+    /// The body did not arrive as a whole.
     #[error(
         "the body could not be read to its end: it is shorter than announced, or its chunks are \
          malformed; send all of it"
@@ -152,16 +152,16 @@ pub(super) enum Problem {
          header"
     )]
     ContentEncoding(String),
-    /// The body is sent in a coding other than chunks.
+    /// The body is sent in a transfer coding other than chunks.
     #[error(
         "a body with Transfer-Encoding {0:?} is not understood; send it with Transfer-Encoding: \
          chunked or Content-Length alone"
     )]
     TransferEncoding(String),
-    /// The body is said to be cut into chunks more than once.
+    /// The body is declared to be chunked more than once.
     #[error("Transfer-Encoding names chunked more than once; send it once")]
     ChunkedTwice,
-    /// The length that is announced for the body is longer than any number of bytes that can come.
+    /// The announced length of the body is beyond any number of bytes that can arrive.
     #[error("a body of the announced length cannot be taken; send a shorter one")]
     LengthTooLong,
     /// The body is longer than any message needs.
@@ -196,10 +196,10 @@ pub(super) enum Problem {
          in smaller messages; with an Idempotency-Key it is stored once"
     )]
     BodyIdle {
-        /// How long was waited.
+        /// The idle time, in seconds.
         seconds: u64,
     },
-    /// All bodies that are being received have too many bytes together.
+    /// The memory budget of the bodies that are being received is used up.
     #[error(
         "the bodies that the node is receiving leave no room for this one; nothing was stored, try \
          again"
@@ -208,7 +208,7 @@ pub(super) enum Problem {
     /// The node refused the message before it stored anything.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The sender's time limit passed first.
+    /// The client's timeout passed first.
     #[error(
         "the time limit passed before {} had {}", nodes(.0.receipt.write_concern), .0
     )]
@@ -221,26 +221,26 @@ pub(super) enum Problem {
     /// The disk failed first.
     #[error("the disk failed with {} on the way to it: {}", .0, .1)]
     DiskFailed(Accepted, DiskFault),
-    /// Too many senders wait for one more to wait again.
+    /// Too many clients wait, so this one cannot wait again.
     #[error(
         "as many senders as may wait are waiting for secondaries already, so nobody waits for {}",
         .0
     )]
     TooManyWaiting(Accepted),
-    /// What is on the disk is not what was written there.
+    /// The data on the disk is not what was written there.
     #[error("the message cannot be read: {0}; see /health, and read it from another node")]
     Unreadable(String),
-    /// It cannot be read at the moment, which says nothing about what is on the disk.
+    /// It cannot be read at the moment, which does not mean that the data on the disk is damaged.
     #[error("the message cannot be read at the moment: {0}; try again later")]
     NotReadNow(String),
-    /// The node stopped after it took the message and before it answered.
+    /// The node stopped after it received the message and before it answered.
     #[error(
         "the node stopped before it told what became of the message, which may be in the log or \
          not; when the node is back, look for it with GET /messages before sending it again, \
          unless it has an Idempotency-Key"
     )]
     AppendLost,
-    /// The node stopped before it took the request.
+    /// The node stopped before it received the request.
     #[error("the node has stopped; try again when it is back")]
     Stopped,
     /// The secondary cannot be forgotten.
@@ -248,7 +248,7 @@ pub(super) enum Problem {
     Forget(#[from] ForgetError),
 }
 
-/// The part of a client's text that may be repeated.
+/// Returns the part of a client's text that may be repeated.
 pub(super) fn clip(text: &str) -> String {
     let mut clipped: String = text.chars().take(CLIPPED_CHARS).collect();
     if clipped.len() < text.len() {
@@ -261,7 +261,7 @@ fn methods(allow: &str) -> &str {
     if allow.is_empty() { "none on this node" } else { allow }
 }
 
-/// Returns the master's name, quoted and to be put behind "master", where it is known.
+/// Returns the master's name, quoted, to follow the word "master", where it is known.
 fn named(name: &Option<String>) -> String {
     name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default()
 }
@@ -273,7 +273,7 @@ fn nodes(write_concern: u16) -> String {
     }
 }
 
-impl From<ReadError> for Problem {
+impl From<ReadError> for RequestProblem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Passing { detail } => Self::NotReadNow(detail),
@@ -282,8 +282,8 @@ impl From<ReadError> for Problem {
     }
 }
 
-impl From<Stopped> for Problem {
-    fn from(_: Stopped) -> Self {
+impl From<NodeStopped> for RequestProblem {
+    fn from(_: NodeStopped) -> Self {
         Self::Stopped
     }
 }

@@ -1,4 +1,4 @@
-//! Answers: their bodies, and those that are one JSON value.
+//! The bodies of answers, and answers that are one JSON value.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,25 +14,25 @@ use serde::Serialize;
 use super::connections::Busy;
 use super::listing::MessageStream;
 
-/// The content type of every answer that is no problem, except listings in lines.
+/// The content type of every answer that is not a problem, except listings in lines.
 pub(super) const APPLICATION_JSON: HeaderValue =
     HeaderValue::from_static(headers::APPLICATION_JSON);
 
-/// Returns the answer that is this value as JSON, with status 200.
+/// Returns an answer with this value as JSON and status 200.
 pub(super) fn json_response(value: &impl Serialize) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::full(to_json(value)));
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
     response
 }
 
-/// Returns the answer that is this JSON, with status 200.
+/// Returns an answer with this JSON and status 200.
 pub(super) fn ready_made_json(json: &'static str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::Full(Some(Bytes::from_static(json.as_bytes()))));
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
     response
 }
 
-/// Returns a value as the body of an answer, with a line feed behind it.
+/// Returns a value as the body of an answer, with a line feed at its end.
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     let mut body = serde_json::to_vec(value).expect("numbers and strings always have a JSON form");
     body.push(b'\n');
@@ -41,35 +41,35 @@ pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
 
 /// The body of an answer.
 pub(super) enum ResponseBody {
-    /// The whole of it; none where it is empty or was sent.
+    /// A whole body; none where it is empty or was sent.
     Full(Option<Bytes>),
-    /// Messages, rendered as the client takes them. Boxed, since it is rare and several times as
+    /// Messages, rendered as the client reads them. Boxed, since it is rare and several times as
     /// large.
     Messages(Box<MessageStream>, Option<Busy>),
 }
 
 impl ResponseBody {
-    /// Messages, rendered as the client takes them.
+    /// Creates a body of messages, rendered as the client reads them.
     pub(super) fn messages(stream: MessageStream) -> Self {
         Self::Messages(Box::new(stream), None)
     }
 
-    /// Has the connection count as busy until the answer is complete.
+    /// Keeps the connection busy until the answer is complete.
     pub(super) fn hold(&mut self, busy: Busy) {
         match self {
-            // It is, but for the writing.
+            // It is complete, but for the writing.
             Self::Full(_) => drop(busy),
             Self::Messages(_, held) => *held = Some(busy),
         }
     }
 
-    /// A body that is known as a whole.
+    /// Creates a body that is known as a whole.
     pub(super) fn full(bytes: Vec<u8>) -> Self {
         Self::Full((!bytes.is_empty()).then(|| bytes.into()))
     }
 }
 
-/// An error aborts the connection: what came before is cut off, and never looks like the end.
+/// An error aborts the connection: an incomplete body never looks complete.
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = ReadError;

@@ -10,41 +10,42 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tracing::{debug, trace};
 
-use super::accepted::Kind;
+use super::accepted::RequestKind;
 use super::append;
 use super::body::BodyLimits;
-use super::config::{HttpConfig, Node};
-use super::connection::Answer;
+use super::config::{HttpConfig, ServedNode};
+use super::connection::Handler;
 use super::faults;
 use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
 use super::listing::ListingRoom;
-use super::paths::{Path, Role, is_listed, takes_messages};
-use super::problem::{NO_STORE, Problem, clip};
+use super::paths::{Path, ServedRole, is_listed, takes_messages};
+use super::problem::{NO_STORE, RequestProblem, clip};
 use super::query;
-use super::read::{self, Selection};
+use super::read::{self, ListingSelection};
 use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
-/// The value of `Cache-Control` for what can never be different: a year, which stands for ever.
+/// The value of `Cache-Control` for answers that never change: a year, the conventional maximum.
 const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// What a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body out.
+/// The action that a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body
+/// out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
-    /// What both roles do.
+    /// An action of both roles.
     Common(CommonRoute),
-    /// What a master does, and a secondary refuses with a word about its master.
+    /// An action of a master, which a secondary refuses and names its master.
     Master(MasterRoute),
 }
 
-/// What a node of either role is asked for.
+/// An action of a node of either role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CommonRoute {
-    /// Which methods there are; the value of `Allow`.
+    /// Lists the methods; the value of `Allow`.
     Options(&'static str),
-    Messages(Selection),
+    Messages(ListingSelection),
     Message(u64),
     Health,
     Ready,
@@ -52,17 +53,17 @@ enum CommonRoute {
     OpenApi,
 }
 
-/// What only a master is asked for.
+/// An action of a master only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum MasterRoute {
-    /// A message is to be stored; a refusal needs the value of `Allow`.
+    /// Stores a message; a refusal needs the value of `Allow`.
     Append(&'static str),
-    /// A message is to be shown once enough nodes have it.
+    /// Shows a message once enough nodes have it.
     Wait(u64, Wait),
     Forget(NodeName),
 }
 
-/// What a request asks about faults.
+/// An action on faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FaultsRoute {
     Show,
@@ -73,68 +74,68 @@ enum FaultsRoute {
 
 /// The facts of a node on which the table depends.
 #[derive(Clone, Copy, Debug)]
-struct Table {
-    role: Role,
+struct RouteTable {
+    role: ServedRole,
     allow_faults: bool,
 }
 
-impl Table {
-    /// Finds out what a request asks for.
+impl RouteTable {
+    /// Finds the action of a request.
     ///
     /// # Errors
-    /// In this order: an unknown path, a method that the path does not take, faults that are off,
+    /// In this order: an unknown path, a method that the path does not accept, faults that are off,
     /// a bad query, a bad last part of the path.
-    fn route(self, method: &Method, uri: &Uri) -> Result<Route, Problem> {
-        let path = Path::parse(uri.path()).ok_or(Problem::NoPath)?;
+    fn route(self, method: &Method, uri: &Uri) -> Result<Route, RequestProblem> {
+        let path = Path::parse(uri.path()).ok_or(RequestProblem::NoPath)?;
         let allow = path.allow(self.role);
         match path {
-            Path::Secondary(_) if self.role == Role::Secondary => {
-                return Err(Problem::NotAMastersPath);
+            Path::Secondary(_) if self.role == ServedRole::Secondary => {
+                return Err(RequestProblem::NotAMastersPath);
             }
             _ if method == Method::OPTIONS => {
                 return Ok(Route::Common(CommonRoute::Options(allow)));
             }
-            Path::Node => return Err(Problem::NoPath),
+            Path::Node => return Err(RequestProblem::NoPath),
             Path::NewMessage | Path::Messages
-                if self.role == Role::Secondary && method == Method::POST =>
+                if self.role == ServedRole::Secondary && method == Method::POST =>
             {
                 return Ok(Route::Master(MasterRoute::Append(allow)));
             }
             _ => {}
         }
         if !is_listed(method, allow) {
-            return Err(Problem::Method { allow });
+            return Err(RequestProblem::Method { allow });
         }
         if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
-            return Err(Problem::FaultsOff);
+            return Err(RequestProblem::FaultsOff);
         }
         resource(path, method, uri.query(), allow)
     }
 }
 
-/// Finds out what a request asks for whose path takes its method; `allow` are all that it takes.
+/// Finds the action of a request whose path accepts its method; `allow` are all that it accepts.
 fn resource(
     path: Path<'_>,
     method: &Method,
     query: Option<&str>,
     allow: &'static str,
-) -> Result<Route, Problem> {
-    let (mut selection, mut wait) = (Selection::ALL, None);
+) -> Result<Route, RequestProblem> {
+    let (mut selection, mut wait) = (ListingSelection::ALL, None);
     match path {
         Path::Messages if method != Method::POST => selection = query::selection(query)?,
         Path::Message(_) => wait = query::wait(query)?,
         _ => query::none(query)?,
     }
     let common = match path {
-        Path::Node => return Err(Problem::NoPath),
+        Path::Node => return Err(RequestProblem::NoPath),
         Path::NewMessage => return Ok(Route::Master(MasterRoute::Append(allow))),
         Path::Messages if method == Method::POST => {
             return Ok(Route::Master(MasterRoute::Append(allow)));
         }
         Path::Messages => CommonRoute::Messages(selection),
-        // A number that is too large is a number, of a message that is not there.
+        // A number that is too large is a number, of a message that does not exist.
         Path::Message(id) => {
-            let id = query::number(id).ok_or(Problem::NoNumber)?;
+            let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
             match wait {
                 Some(wait) => return Ok(Route::Master(MasterRoute::Wait(id, wait))),
                 None => CommonRoute::Message(id),
@@ -145,7 +146,7 @@ fn resource(
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
-            Err(error) => return Err(Problem::Name(error.to_string())),
+            Err(error) => return Err(RequestProblem::Name(error.to_string())),
         },
         Path::FaultsDisconnect => CommonRoute::Faults(FaultsRoute::Disconnect),
         Path::Faults => CommonRoute::Faults(match *method {
@@ -157,38 +158,38 @@ fn resource(
     Ok(Route::Common(common))
 }
 
-/// The node as one HTTP thread sees it: answers what the table finds.
+/// The node as one HTTP thread sees it.
 pub(super) struct App {
-    node: Behind,
+    node: NodeHandle,
     hosts: HostCheck,
-    /// Whether the id of a durable message never comes to name another one.
+    /// Whether the id of a durable message is never given to another one.
     ids_are_stable: bool,
     room: ListingRoom,
     allow_faults: bool,
     limits: BodyLimits,
-    /// For faults, which are short whatever messages may be.
+    /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
 }
 
-enum Behind {
+enum NodeHandle {
     Master(MasterHandle, Appender),
     Secondary(SecondaryHandle),
 }
 
 impl App {
-    /// The node behind the calling HTTP thread; must be called inside that thread's runtime.
+    /// Creates the view of the calling HTTP thread; must be called inside that thread's runtime.
     pub(super) fn new(
-        node: Node,
+        node: ServedNode,
         limits: BodyLimits,
         room: ListingRoom,
         config: &HttpConfig,
     ) -> Self {
         let node = match node {
-            Node::Master(master) => {
+            ServedNode::Master(master) => {
                 let appender = master.appender();
-                Behind::Master(master, appender)
+                NodeHandle::Master(master, appender)
             }
-            Node::Secondary(secondary) => Behind::Secondary(secondary),
+            ServedNode::Secondary(secondary) => NodeHandle::Secondary(secondary),
         };
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
@@ -196,24 +197,24 @@ impl App {
         Self { node, hosts, ids_are_stable, room, allow_faults, limits, faults_limits }
     }
 
-    fn table(&self) -> Table {
+    fn table(&self) -> RouteTable {
         let role = match self.node {
-            Behind::Master(..) => Role::Master,
-            Behind::Secondary(_) => Role::Secondary,
+            NodeHandle::Master(..) => ServedRole::Master,
+            NodeHandle::Secondary(_) => ServedRole::Secondary,
         };
-        Table { role, allow_faults: self.allow_faults }
+        RouteTable { role, allow_faults: self.allow_faults }
     }
 
-    /// Everything about faults, the same for both kinds of node.
+    /// Handles all requests about faults, the same for both roles.
     async fn faults(
         &self,
         route: FaultsRoute,
         headers: &HeaderMap,
         body: Incoming,
-    ) -> Result<Response<ResponseBody>, Problem> {
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
         let node = match &self.node {
-            Behind::Master(master, _) => master.faults(),
-            Behind::Secondary(secondary) => secondary.faults(),
+            NodeHandle::Master(master, _) => master.faults(),
+            NodeHandle::Secondary(secondary) => secondary.faults(),
         };
         Ok(match route {
             FaultsRoute::Show => faults::shown(node.show().await?),
@@ -227,13 +228,13 @@ impl App {
         })
     }
 
-    /// Everything that both kinds of node do alike.
+    /// Carries out an action of both roles.
     async fn common(
         &self,
         route: CommonRoute,
         headers: &HeaderMap,
         body: Incoming,
-    ) -> Result<Response<ResponseBody>, Problem> {
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
         match route {
             CommonRoute::Options(allow) => Ok(options(allow)),
             CommonRoute::Messages(selection) => {
@@ -247,12 +248,12 @@ impl App {
                 Ok(response)
             }
             CommonRoute::Health => match &self.node {
-                Behind::Master(master, _) => Ok(health(&master.health().await?)),
-                Behind::Secondary(node) => Ok(health(&of_secondary(node).await?)),
+                NodeHandle::Master(master, _) => Ok(health(&master.health().await?)),
+                NodeHandle::Secondary(node) => Ok(health(&of_secondary(node).await?)),
             },
             CommonRoute::Ready => match &self.node {
-                Behind::Master(master, _) => Ok(ready(&master.health().await?)),
-                Behind::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
+                NodeHandle::Master(master, _) => Ok(ready(&master.health().await?)),
+                NodeHandle::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
             },
             CommonRoute::Faults(route) => self.faults(route, headers, body).await,
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
@@ -266,7 +267,7 @@ impl App {
         route: MasterRoute,
         headers: &HeaderMap,
         body: Incoming,
-    ) -> Result<Response<ResponseBody>, Problem> {
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
         match route {
             MasterRoute::Append(_) => {
                 refuse_encoded(headers)?;
@@ -281,30 +282,30 @@ impl App {
         }
     }
 
-    /// The node's log, and the memory in which it is shown.
+    /// Returns the node's log, and the memory of its listings.
     fn log(&self) -> (&LogReader, &ListingRoom) {
         let reader = match &self.node {
-            Behind::Master(master, _) => master.reader(),
-            Behind::Secondary(secondary) => secondary.reader(),
+            NodeHandle::Master(master, _) => master.reader(),
+            NodeHandle::Secondary(secondary) => secondary.reader(),
         };
         (reader, &self.room)
     }
 }
 
-async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary<'_>, Problem> {
+async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary<'_>, RequestProblem> {
     Ok(OfSecondary(secondary.health().await?, secondary.master_address()))
 }
 
-/// Returns why a secondary does not do what only a master does.
-async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> Problem {
-    // The name is worth a question to the core; without an answer the address has to do.
+/// Returns why a secondary does not carry out a master's action.
+async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> RequestProblem {
+    // Best effort: without an answer of the core task, the address must do.
     let master = secondary.health().await.ok().and_then(|health| health.master);
     let master = master.map(|name| name.to_string());
     let address = secondary.master_address().to_owned();
     match route {
-        MasterRoute::Append(allow) => Problem::NotMaster { allow, master, address },
-        MasterRoute::Wait(..) => Problem::NotMastersWait { master, address },
-        MasterRoute::Forget(_) => Problem::NotAMastersPath,
+        MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master, address },
+        MasterRoute::Wait(..) => RequestProblem::NotMastersWait { master, address },
+        MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
     }
 }
 
@@ -317,11 +318,11 @@ fn options(allow: &'static str) -> Response<ResponseBody> {
 }
 
 /// Returns the kind of a request, as far as its error depends on it.
-fn kind(head: &Parts) -> Kind {
+fn kind(head: &Parts) -> RequestKind {
     if head.method == Method::POST && takes_messages(head.uri.path()) {
-        return Kind::Append { keyed: head.headers.contains_key(&append::IDEMPOTENCY_KEY) };
+        return RequestKind::Append { keyed: head.headers.contains_key(&append::IDEMPOTENCY_KEY) };
     }
-    Kind::Idempotent
+    RequestKind::Idempotent
 }
 
 impl App {
@@ -329,29 +330,29 @@ impl App {
         &self,
         head: &Parts,
         body: Incoming,
-    ) -> Result<Response<ResponseBody>, Problem> {
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
         transfer::check(&head.headers)?;
-        // A host alone, which is for tunnels.
+        // A host alone is the target of a tunnel.
         if head.uri.authority().is_some()
             && head.uri.scheme().is_none()
             && head.method != Method::CONNECT
         {
-            return Err(Problem::NoTarget);
+            return Err(RequestProblem::NoTarget);
         }
         self.hosts.check(head)?;
         match (self.table().route(&head.method, &head.uri)?, &self.node) {
             (Route::Common(route), _) => self.common(route, &head.headers, body).await,
-            (Route::Master(route), Behind::Master(master, appender)) => {
+            (Route::Master(route), NodeHandle::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }
-            (Route::Master(route), Behind::Secondary(node)) => {
+            (Route::Master(route), NodeHandle::Secondary(node)) => {
                 Err(not_the_master(node, route).await)
             }
         }
     }
 }
 
-impl Answer for App {
+impl Handler for App {
     fn discarded_bytes(&self) -> usize {
         self.limits.discarded_bytes()
     }
@@ -361,7 +362,7 @@ impl Answer for App {
         let answer = self.respond(&head, body).await;
         let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
-        // Neither can hold a line break: hyper refuses such heads.
+        // Neither can contain a line break: hyper refuses such heads.
         let (method, http_status) = (&head.method, response.status().as_u16());
         match head.uri.path() {
             // Each prober asks every few seconds.

@@ -1,4 +1,4 @@
-//! The server: threads, the accept loop, and the way to stop.
+//! The HTTP server: its threads, the accept loop, and the stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,20 +18,20 @@ use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
 use super::client;
-use super::config::{HttpConfig, Node};
-use super::connection::{self, Answer};
+use super::config::{HttpConfig, ServedNode};
+use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
 use super::listing::ListingRoom;
 use super::routes::App;
 use crate::server::accepting::Accepting;
 
-/// Connections that wait for their thread to take them over. A thread takes them at once; when it
-/// does not, the accept loop waits, and the kernel's own queue fills.
+/// Most connections that wait for their thread. A thread takes them at once; when it does not, the
+/// accept loop waits, and the kernel's own queue fills.
 const CONNECTION_QUEUE: usize = 64;
 
-/// About how many bytes the kernel takes of an answer before it sends them. Smaller: more wake-ups
-/// for a listing. Larger: for each reader that takes nothing, that much is copied; without a limit
-/// it is megabytes, and thousands of such readers keep all others waiting.
+/// Bytes of an answer that the kernel accepts before it has sent them, approximately. Smaller: more
+/// wake-ups for a listing. Larger: for each blocked reader, that much is copied; without a limit it
+/// is megabytes, and thousands of such readers keep all others waiting.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
@@ -41,17 +41,17 @@ pub struct Server {
     address: SocketAddr,
     /// Holds the grace period once the server is to stop.
     stop: watch::Sender<Option<Duration>>,
-    /// Ends when the last thread has dropped everything that it served.
+    /// Closes when the last thread has dropped everything that it served.
     done: mpsc::Receiver<()>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What one HTTP thread needs.
+/// The parts of one HTTP thread.
 struct Worker<M> {
     make: M,
     connections: Arc<Connections>,
-    /// Where this thread's connections come from.
-    incoming: mpsc::Receiver<Accepted>,
+    /// The queue of this thread's connections.
+    incoming: mpsc::Receiver<NewConnection>,
     stop: watch::Receiver<Option<Duration>>,
     /// The first thread accepts for all.
     acceptor: Option<Acceptor>,
@@ -61,24 +61,23 @@ struct Worker<M> {
 struct Acceptor {
     listener: std::net::TcpListener,
     connections: Arc<Connections>,
-    workers: Vec<mpsc::Sender<Accepted>>,
+    workers: Vec<mpsc::Sender<NewConnection>>,
 }
 
-/// A new connection, with its place.
-type Accepted = (std::net::TcpStream, Slot);
+/// A new connection, with its slot.
+type NewConnection = (std::net::TcpStream, Slot);
 
 impl Server {
     /// Serves `node` on `listener` with threads of its own, and returns once they run.
     ///
     /// # Errors
-    /// When a thread or its runtime cannot be made, or the listener cannot be used without
-    /// blocking.
+    /// When a thread or its runtime cannot be created, or the listener cannot be made non-blocking.
     ///
     /// # Panics
     /// When `config` has no workers.
     pub fn start(
         config: HttpConfig,
-        node: Node,
+        node: ServedNode,
         listener: std::net::TcpListener,
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
@@ -91,7 +90,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Serves whatever `make` makes, once on each thread.
+    /// Serves the handlers that `make` creates, one on each thread.
     pub(super) fn start_with<A, M>(
         workers: usize,
         connections: Arc<Connections>,
@@ -99,7 +98,7 @@ impl Server {
         make: M,
     ) -> io::Result<Self>
     where
-        A: Answer,
+        A: Handler,
         M: Fn() -> A + Clone + Send + 'static,
     {
         assert!(workers > 0, "a server without threads serves nobody");
@@ -125,17 +124,17 @@ impl Server {
         Ok(Self { address, stop, done, threads })
     }
 
-    /// Where the server listens.
+    /// Returns the address on which the server listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops: takes no more connections, lets the requests under way end for at most `grace`, then
-    /// drops what is left, and returns when all threads have ended.
+    /// Stops: accepts no more connections, lets the requests in progress end for at most `grace`,
+    /// then drops the rest, and returns when all threads have ended.
     ///
-    /// May be awaited on any runtime, also from `block_on`; it blocks the calling thread only for
-    /// as long as ended threads take to go away. Dropping the future drops the server: it then
-    /// stops without the grace.
+    /// May be awaited on any runtime, also from `block_on`; it blocks the calling thread only while
+    /// ended threads are joined. Dropping the future drops the server: it then stops without the
+    /// grace.
     pub async fn stop(mut self, grace: Duration) {
         // Fails only when all threads have ended already.
         let _ = self.stop.send(Some(grace));
@@ -148,19 +147,19 @@ impl Server {
     }
 }
 
-/// Starts one thread, and returns once its runtime is there.
+/// Starts one thread, and returns once its runtime has started.
 fn start_thread<A, M>(
     number: usize,
     worker: Worker<M>,
     alive: mpsc::Sender<()>,
 ) -> io::Result<JoinHandle<()>>
 where
-    A: Answer,
+    A: Handler,
     M: Fn() -> A + Send + 'static,
 {
     let (report, started) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-        // Made here: a local runtime cannot be sent to another thread.
+        // Created here: a local runtime cannot be sent to another thread.
         let mut builder = Builder::new_current_thread();
         let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
@@ -171,7 +170,7 @@ where
         };
         let _ = report.send(Ok(()));
         runtime.block_on(worker.run());
-        // Last: whoever waits for it may rely on everything else being gone.
+        // Last: a caller that waits for it may rely on everything else being gone.
         drop(alive);
     })?;
     match started.recv() {
@@ -183,23 +182,23 @@ where
 
 impl<M> Worker<M> {
     /// Serves this thread's connections until the server stops.
-    async fn run<A: Answer>(mut self)
+    async fn run<A: Handler>(mut self)
     where
         M: Fn() -> A,
     {
         let answer = Rc::new((self.make)());
         let http: Rc<http1::Builder> = Rc::new(connection::http_builder());
-        // Of this thread only: all its connections look at it on each turn, and a lock that other
-        // threads look at too would cost more.
+        // Of this thread only: all its connections check it on each poll, and a lock that other
+        // threads share would cost more.
         let closing = CancellationToken::new();
         let mut accepting = JoinSet::new();
         if let Some(acceptor) = self.acceptor.take() {
             accepting.spawn_local(acceptor.run());
         }
         let mut connections = JoinSet::new();
-        // A timer that is due before all others wakes the runtime by a system call when it is set. Each
-        // request sets that of the next one's head; beside this one, which is always due sooner, none of
-        // them does.
+        // A timer that is due before all others wakes the runtime by a system call when it is set.
+        // Each request sets the timer of the next request's head; beside this one, which is always
+        // due sooner, none of them does.
         let mut sooner = interval(connection::HEAD_TIMEOUT / 4);
         loop {
             tokio::select! {
@@ -233,13 +232,12 @@ impl<M> Worker<M> {
     }
 }
 
-/// Gives a connection to the calling thread's runtime.
+/// Registers a connection with the calling thread's runtime.
 fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    // Answers are written whole, so there is nothing to collect; waiting for more would only delay
-    // them.
+    // Answers are written as a whole; waiting for more bytes to join them would only delay them.
     stream.set_nodelay(true)?;
-    client::notice_silence(&stream)?;
-    // On other systems the kernel keeps more; nothing else is different.
+    client::detect_silence(&stream)?;
+    // On other systems the kernel buffers more; nothing else is different.
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     TcpStream::from_std(stream)
@@ -257,9 +255,9 @@ impl Acceptor {
         };
         let mut accepting = Accepting::new(listener, "HTTP");
         for worker in self.workers.iter().cycle() {
-            // Whatever took the descriptors, the log may need one.
+            // Whatever used up the descriptors, the log may need one.
             let (stream, _) = accepting.next(|| self.connections.make_room()).await;
-            // Out of this thread's runtime: it may be served by another one.
+            // Removed from this thread's runtime: another one may serve it.
             let Ok(stream) = stream.into_std() else { continue };
             let Some(slot) = self.connections.enter() else { continue };
             if worker.send((stream, slot)).await.is_err() {
@@ -274,7 +272,7 @@ impl Acceptor {
 mod tests {
     use super::*;
 
-    /// A connection as it is served, and its client.
+    /// Returns a connection as it is served, and its client.
     fn connected() -> (TcpStream, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -1,66 +1,70 @@
-//! Frames from a stream of bytes.
+//! Splits a stream of bytes into frames.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use acklog_protocol::frame::{
-    self, FRAME_BYTES_MAX, Frame, FrameError, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX,
-};
+use acklog_protocol::frame::{self, Frame, FrameError};
 use acklog_types::Records;
 use bytes::{Buf, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::frame_limit::FrameLimit;
+
 /// Bytes of the length before each frame: `u32`, big-endian.
 const PREFIX_BYTES: usize = 4;
 
-/// Room made for reads, in bytes: some runs of many small messages at once.
+/// Buffer space reserved for reads, in bytes: several runs of small messages at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Room that is enough for a read, in bytes. Less: what has come is read in more pieces. More: memory of
-/// [`READ_BYTES`] is taken more often, at the latest for each run, while the last one is still in use.
+/// Free buffer space below which more is reserved, in bytes. Less: what has arrived is read in more
+/// pieces. More: memory of [`READ_BYTES`] is reserved more often, at the latest for each run, while
+/// the last one is still in use.
 const READ_BYTES_MIN: usize = 16 * 1024;
 
-/// Room made for what is missing of a long frame, in bytes at most: a run of full size is read with few system calls.
+/// Most buffer space reserved for the rest of a long frame, in bytes: a run of full size is read
+/// with few system calls.
 const LONG_READ_BYTES: usize = 512 * 1024;
 
-/// Room made for each read of a connection whose handshake is not done, in bytes: a handshake fits, and a thousand
-/// strangers that say nothing cost little.
-const STRANGER_READ_BYTES: usize = 1024;
+/// Buffer space reserved for each read of a pending session, in bytes: a handshake fits, and a
+/// thousand silent connections cost little.
+const PENDING_READ_BYTES: usize = 1024;
 
-/// Bytes a second of an unfinished frame at least, counted over some heartbeat intervals. Lower: heartbeats, which a
-/// damaged length swallows, would pass for a frame. Higher: a line of 9,600 bits a second could not be used.
+/// Lowest rate of an unfinished frame, in bytes per second, measured over several heartbeat
+/// intervals. Lower: heartbeats, which a frame with a damaged length swallows, would count as
+/// progress. Higher: a line of 9,600 bits per second could not be used.
 pub(super) const FRAME_RATE_MIN: u64 = 1024;
 
-/// Why a connection cannot be read any further.
+/// The reason why a connection cannot be read any further.
 #[derive(Debug, Error)]
 pub enum ReceiveError {
-    /// The frame announced is longer than is taken now.
+    /// The announced frame is longer than the present limit.
     #[error("a frame of {announced} bytes was announced, the limit is {limit}")]
     TooLong {
-        /// Bytes that the length field names.
+        /// Bytes that the length field announces.
         announced: usize,
-        /// Bytes that are taken.
+        /// Longest frame that is accepted, in bytes.
         limit: usize,
     },
     /// The peer speaks HTTP: it sends a request.
     #[error(
-        "an HTTP request came: this is the port for secondaries (--comm-port), HTTP is served at --http-port"
+        "an HTTP request came: this is the port for secondaries (--comm-port), HTTP is served at \
+         --http-port"
     )]
     HttpRequest,
-    /// The peer speaks HTTP: it answers.
+    /// The peer speaks HTTP: it sends a response.
     #[error("an HTTP server answers there")]
     HttpServer,
-    /// The peer speaks another protocol that is known by its first bytes.
+    /// The peer speaks another protocol, recognised by its first bytes.
     #[error("the peer speaks {0}, not this protocol")]
     OtherProtocol(&'static str),
-    /// An unfinished frame stands still, or nearly so.
+    /// An unfinished frame has stalled, or nearly so.
     #[error(
-        "a frame that has begun comes at less than {FRAME_RATE_MIN} bytes a second; is its length damaged?"
+        "a frame that has begun comes at less than {FRAME_RATE_MIN} bytes a second; is its length \
+         damaged?"
     )]
     Slow,
-    /// The bytes are no frame.
+    /// The bytes are not a valid frame.
     #[error("undecodable frame: {0}")]
     Frame(#[from] FrameError),
     /// The connection ended inside a frame.
@@ -71,43 +75,13 @@ pub enum ReceiveError {
     Io(#[from] io::Error),
 }
 
-/// What came.
+/// The result of one read.
 #[derive(Debug)]
 pub enum Received {
     /// A whole frame.
     Frame(Frame<Records>),
-    /// Some bytes of one.
+    /// Some bytes of a frame.
     Bytes,
-}
-
-/// How long the frames are that are taken from a peer. A change holds from the next frame on that begins.
-#[derive(Debug)]
-pub struct FrameLimit {
-    bytes: AtomicUsize,
-    is_admitted: AtomicBool,
-}
-
-impl FrameLimit {
-    /// Takes what a handshake needs.
-    pub fn of_handshake() -> Self {
-        let bytes = AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX);
-        Self { bytes, is_admitted: AtomicBool::new(false) }
-    }
-
-    /// The handshake is done: takes frames without messages, and with `messages` those with messages too.
-    pub fn admit(&self, messages: bool) {
-        self.is_admitted.store(true, Ordering::Relaxed);
-        let bytes = if messages { FRAME_BYTES_MAX } else { HEAD_FRAME_BYTES_MAX };
-        self.bytes.store(bytes, Ordering::Relaxed);
-    }
-
-    fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn is_stranger(&self) -> bool {
-        !self.is_admitted.load(Ordering::Relaxed)
-    }
 }
 
 /// Reads frames from one direction of a connection.
@@ -116,20 +90,21 @@ pub struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
     limit: Arc<FrameLimit>,
-    /// Whether the frame at the front was not too long when it began.
+    /// Whether the frame at the front was within the limit when it began.
     is_taken: bool,
-    came: u64,
+    received_bytes: u64,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    /// Reads frames that are not longer than `limit`.
+    /// Creates a reader of frames that are not longer than `limit`.
     pub fn new(io: R, limit: Arc<FrameLimit>) -> Self {
-        Self { io, buffer: BytesMut::new(), limit, is_taken: false, came: 0 }
+        Self { io, buffer: BytesMut::new(), limit, is_taken: false, received_bytes: 0 }
     }
 
-    /// The next frame, or the news that some bytes of one came; none at the end of the connection.
+    /// Returns the next frame, or that some bytes of one arrived; none at the end of the
+    /// connection.
     ///
-    /// Cancel safe: what was read stays.
+    /// Cancel safe: bytes that were read stay in the buffer.
     ///
     /// # Errors
     /// When the connection cannot be read any further.
@@ -139,7 +114,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         self.make_room();
         let read = self.io.read_buf(&mut self.buffer).await?;
-        self.came += read as u64;
+        self.received_bytes += read as u64;
         if read == 0 {
             return match self.buffer.len() {
                 0 => Ok(None),
@@ -149,14 +124,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Some(self.decode()?.map_or(Received::Bytes, Received::Frame)))
     }
 
-    /// The connection's end that is read.
+    /// Returns the reading end of the connection.
     pub fn io(&self) -> &R {
         &self.io
     }
 
-    /// Returns how many bytes came so far.
-    pub fn came(&self) -> u64 {
-        self.came
+    /// Returns the number of bytes that have arrived so far.
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 
     /// Returns whether a frame has begun and is not complete.
@@ -164,12 +139,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         !self.buffer.is_empty()
     }
 
-    /// Makes room for a read: memory is taken for bytes that came, not for bytes that a length field claims. What was
-    /// handed out and is used no more makes room again.
+    /// Reserves buffer space for a read: for bytes that can arrive, never for a length that was
+    /// only announced. Memory of frames that are no longer in use is reused.
     fn make_room(&mut self) {
         let missing = self.announced().map_or(0, |bytes| PREFIX_BYTES + bytes - self.buffer.len());
-        let (enough, room) = match self.limit.is_stranger() {
-            true => (STRANGER_READ_BYTES, STRANGER_READ_BYTES),
+        let (enough, room) = match self.limit.is_pending() {
+            true => (PENDING_READ_BYTES, PENDING_READ_BYTES),
             false => (
                 missing.clamp(READ_BYTES_MIN, LONG_READ_BYTES),
                 missing.clamp(READ_BYTES, LONG_READ_BYTES),
@@ -180,13 +155,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// The length of the frame at the front.
+    /// Returns the length of the frame at the front.
     fn announced(&self) -> Option<usize> {
         let prefix = self.buffer.first_chunk::<PREFIX_BYTES>()?;
         Some(u32::from_be_bytes(*prefix) as usize)
     }
 
-    /// Takes a whole frame out of the buffer.
+    /// Removes a whole frame from the buffer.
     fn decode(&mut self) -> Result<Option<Frame<Records>>, ReceiveError> {
         let Some(announced) = self.announced() else { return Ok(None) };
         let limit = self.limit.bytes();
@@ -203,7 +178,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
-/// Tells another protocol by the bytes that begin it. Read as a length they are all beyond any limit.
+/// Recognises another protocol by its first bytes. Read as a length, all of them are beyond any
+/// limit.
 fn other_protocol(first: [u8; PREFIX_BYTES]) -> Option<ReceiveError> {
     match &first {
         b"HTTP" => Some(ReceiveError::HttpServer),
@@ -225,11 +201,14 @@ fn other_protocol(first: [u8; PREFIX_BYTES]) -> Option<ReceiveError> {
 mod tests {
     use std::time::Duration;
 
-    use acklog_protocol::frame::{Request, encode};
+    use acklog_protocol::frame::{
+        FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Request, encode,
+    };
     use acklog_types::{IdRange, InBatch, LogEnd, MessageId, RequestId, encode_record};
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+    use crate::server::net::frame_limit::AdmittedFrames;
 
     fn heartbeat(n: u64) -> Vec<u8> {
         let request = Request::Heartbeat { log_end: LogEnd::new(n) };
@@ -286,7 +265,7 @@ mod tests {
         }
     }
 
-    /// Reads until something is wrong.
+    /// Reads until an error occurs.
     async fn told<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> ReceiveError {
         loop {
             if let Err(error) = reader.next().await {
@@ -295,7 +274,7 @@ mod tests {
         }
     }
 
-    /// Polls a reader that is promised a frame until nothing more comes.
+    /// Reads a frame that was announced until nothing more arrives.
     async fn promised(reader: &mut FrameReader<&[u8]>) -> Result<Option<Received>, ReceiveError> {
         loop {
             match reader.next().await {
@@ -309,14 +288,15 @@ mod tests {
     async fn each_role_has_its_longest_frame() {
         for (admitted, limit) in [
             (None, HANDSHAKE_FRAME_BYTES_MAX),
-            (Some(false), HEAD_FRAME_BYTES_MAX),
-            (Some(true), FRAME_BYTES_MAX),
+            (Some(AdmittedFrames::WithoutMessages), HEAD_FRAME_BYTES_MAX),
+            (Some(AdmittedFrames::WithMessages), FRAME_BYTES_MAX),
         ] {
             let limits = Arc::new(FrameLimit::of_handshake());
-            if let Some(messages) = admitted {
-                // Whatever was expected before.
-                limits.admit(!messages);
-                limits.admit(messages);
+            if let Some(frames) = admitted {
+                // The limit that was set before does not matter.
+                limits.admit(AdmittedFrames::WithMessages);
+                limits.admit(AdmittedFrames::WithoutMessages);
+                limits.admit(frames);
             }
             let longest = (limit as u32).to_be_bytes();
             let mut taken = FrameReader::new(&longest[..], limits.clone());
@@ -331,16 +311,16 @@ mod tests {
     async fn a_long_frame_that_has_begun_comes_to_its_end_also_where_no_further_one_is_taken() {
         let (mut end, io) = tokio::io::duplex(4 * HEAD_FRAME_BYTES_MAX);
         let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(true);
+        limit.admit(AdmittedFrames::WithMessages);
         let mut reader = FrameReader::new(io, limit.clone());
         let long = vec![0xff; HEAD_FRAME_BYTES_MAX + 1];
         for frame in 0..2 {
             end.write_all(&(long.len() as u32).to_be_bytes()).await.unwrap();
             if frame == 0 {
                 assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
-                limit.admit(false);
+                limit.admit(AdmittedFrames::WithoutMessages);
                 end.write_all(&long).await.unwrap();
-                // Whole, so that it is looked at.
+                // The frame is complete, so it is decoded.
                 assert!(matches!(told(&mut reader).await, ReceiveError::Frame(_)));
             } else {
                 assert!(matches!(told(&mut reader).await, ReceiveError::TooLong { .. }));
@@ -352,7 +332,7 @@ mod tests {
     async fn memory_is_taken_for_bytes_that_came_not_for_those_promised() {
         let (mut end, io) = tokio::io::duplex(64);
         let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(true);
+        limit.admit(AdmittedFrames::WithMessages);
         let mut reader = FrameReader::new(io, limit);
         end.write_all(&(FRAME_BYTES_MAX as u32).to_be_bytes()).await.unwrap();
         assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
@@ -365,7 +345,7 @@ mod tests {
     async fn short_runs_that_are_still_in_use_lie_in_the_same_memory() {
         let (mut end, io) = tokio::io::duplex(READ_BYTES);
         let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(true);
+        limit.admit(AdmittedFrames::WithMessages);
         let mut reader = FrameReader::new(io, limit);
         let (mut held, mut ends): (Vec<Records>, _) = (Vec::new(), Vec::new());
         for n in 0..4 {

@@ -1,4 +1,4 @@
-//! The dialing end.
+//! Connects to a host by name or address.
 
 use std::fmt::Write;
 use std::io;
@@ -13,49 +13,55 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Time for a name to be resolved. Shorter: a silent name server takes 5 s of it and more before the next one is asked.
-/// Longer: whoever waits learns of the trouble later.
+/// Time for a name to be resolved. Shorter: a silent name server takes 5 s of it and more before
+/// the next one is asked. Longer: the caller learns of the problem later.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time for one address. An address that swallows packets would otherwise take minutes. Shorter: a lost first packet,
-/// which is sent again after 1 s and 3 s, or a round trip of 2 s would fail the attempt.
+/// Time for one address. An address that drops packets would otherwise take minutes. Shorter: an
+/// attempt would fail on a lost first packet, which is sent again after 1 s and 3 s, or on a round
+/// trip of 2 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time after which the next address is tried beside the ones before, as RFC 8305 recommends.
+/// Time after which the next address is tried in parallel, as RFC 8305 recommends.
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
-/// Addresses of a name that are tried in one attempt. A name with more has them for other purposes.
+/// Most addresses of a name that are tried in one attempt. A name with more has them for other
+/// purposes.
 const ADDRESSES_MAX: usize = 16;
 
-/// Dials one host and port again and again.
+/// Dials one host and port repeatedly.
 #[derive(Debug)]
 pub struct Dialer {
     host: String,
     port: u16,
     names: ThreadPool,
     resolve_timeout: Duration,
-    /// A resolution that took longer than an attempt waits: its answer counts for the next attempt.
+    /// A resolution that took longer than one attempt waits: its result is used by the next
+    /// attempt.
     resolving: Option<WorkHandle<io::Result<Vec<SocketAddr>>>>,
 }
 
 impl Dialer {
-    /// Dials `host` (name or address) at `port`.
+    /// Creates a dialer for `host` (name or address) at `port`.
     pub fn new(host: String, port: u16) -> Self {
-        // A name server that is silent holds a thread for some 30 s; a second one would only ask the same.
+        // A silent name server holds a thread for some 30 s; a second thread would only ask it
+        // again.
         let names = ThreadPool::new("names", 1);
         Self { host, port, names, resolve_timeout: RESOLVE_TIMEOUT, resolving: None }
     }
 
-    /// Connects. All addresses of the name are tried, both families by turns; the first that answers counts.
+    /// Connects. All addresses of the name are tried, alternating between IPv4 and IPv6; the first
+    /// one that answers is used.
     ///
     /// # Errors
-    /// When the name cannot be resolved, or no address answers; then with what was wrong with each.
+    /// When the name cannot be resolved, or when no address answers; then with the reason for each
+    /// address.
     pub async fn dial(&mut self) -> io::Result<TcpStream> {
         let addresses = self.resolve().await?;
         connect(by_turns(addresses)).await
     }
 
-    /// Returns all addresses of the host. An address is its own.
+    /// Returns all addresses of the host. An address resolves to itself.
     async fn resolve(&mut self) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, self.port)]);
@@ -88,23 +94,24 @@ impl Dialer {
     }
 }
 
-/// Dials one host and port for many at once; a clone is the same dialer. Whoever comes while the name is being resolved
-/// shares that answer, good or bad: a silent name server holds up all of them together and not one after the other. The
-/// name is resolved anew only once its addresses cannot be reached any more.
+/// Dials one host and port for many callers at once; a clone is the same dialer. Callers that
+/// arrive while the name is being resolved share that result, good or bad: a silent name server
+/// delays all of them together and not one after the other. The name is resolved again only once
+/// its addresses cannot be reached.
 #[derive(Clone, Debug)]
 pub struct SharedDialer(Arc<Mutex<Resolver>>);
 
 #[derive(Debug)]
 struct Resolver {
     dialer: Dialer,
-    /// The last answer, and when it came.
+    /// The last result, and when it arrived.
     last: Option<(Instant, Resolved)>,
 }
 
 type Resolved = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
 impl SharedDialer {
-    /// Dials `host` (name or address) at `port`.
+    /// Creates a dialer for `host` (name or address) at `port`.
     pub fn new(host: String, port: u16) -> Self {
         Self(Arc::new(Mutex::new(Resolver { dialer: Dialer::new(host, port), last: None })))
     }
@@ -130,14 +137,14 @@ impl SharedDialer {
         }
     }
 
-    /// Dials a name whose resolution has this answer, or none yet.
+    /// Creates a dialer for a name whose pending resolution has this result.
     #[cfg(test)]
     pub fn resolved(host: &str, answer: WorkHandle<io::Result<Vec<SocketAddr>>>) -> Self {
         let dialer = Dialer { resolving: Some(answer), ..Dialer::new(host.to_owned(), 7) };
         Self(Arc::new(Mutex::new(Resolver { dialer, last: None })))
     }
 
-    /// Returns the addresses as they are at `came` or later.
+    /// Returns the addresses as of `came` or later.
     async fn resolve(&self, came: Instant) -> io::Result<Vec<SocketAddr>> {
         let mut resolver = self.0.lock().await;
         let resolved = match &resolver.last {
@@ -153,8 +160,9 @@ impl SharedDialer {
     }
 }
 
-/// Puts addresses of the two families by turns, beginning with that of the first: the resolver's order tells which it
-/// prefers, and a family that does not work must not hold up the other.
+/// Alternates between the addresses of the two families, beginning with that of the first: the
+/// resolver's order shows which one it prefers, and a family that does not work must not delay the
+/// other.
 fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_first = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -176,7 +184,7 @@ fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut left = addresses.into_iter();
     let (mut attempts, mut reasons) = (JoinSet::new(), String::new());
-    // Of the error as a whole, where all addresses have the same one.
+    // The kind of the error as a whole, where all addresses failed with the same one.
     let mut kind = None;
     loop {
         match left.next() {
@@ -211,10 +219,11 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
     refuse_self(stream)
 }
 
-/// Refuses a connection whose two ends are the same.
+/// Refuses a connection whose two ends are the same socket.
 fn refuse_self(stream: TcpStream) -> io::Result<TcpStream> {
     if stream.local_addr()? == stream.peer_addr()? {
-        // The kernel chose the port that it was to connect to. A reset leaves it free for whoever is to listen there.
+        // The kernel chose the port to which it was to connect. A reset leaves that port free for
+        // the server that is to listen there.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
         let reason = "nobody listens there (the connection reached itself)";
         return Err(io::Error::new(io::ErrorKind::ConnectionRefused, reason));
@@ -278,7 +287,7 @@ pub(super) mod tests {
         let reason = "the name slow.example cannot be resolved: no such name";
         assert_eq!(first.unwrap_err().to_string(), reason);
         assert_eq!(second.unwrap_err().to_string(), reason);
-        // Who comes later asks anew.
+        // A later caller resolves the name again.
         let later = shared.dial().await.unwrap_err().to_string();
         assert!(later.contains("no thread"), "{later}");
     }
@@ -304,7 +313,8 @@ pub(super) mod tests {
         assert_eq!(by_turns(Vec::new()), []);
     }
 
-    /// An address whose queue of connections is full: it swallows packets. Lives as long as what it returns.
+    /// Returns an address whose accept queue is full, so that it drops packets. It stays so for as
+    /// long as the returned values live.
     pub async fn silent() -> (SocketAddr, TcpSocket, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(at("127.0.0.1:0")).unwrap();
@@ -351,8 +361,9 @@ pub(super) mod tests {
         TcpListener::bind(own).unwrap();
     }
 
-    /// Where nobody listens the kernel may choose the port itself as the near end, and the connection
-    /// then reaches itself. It chooses ports one after the other, so that it comes to that.
+    /// Where no socket listens, the kernel may choose the port itself as the near end, and the
+    /// connection then reaches itself. It chooses ports one after the other, so that this happens
+    /// in the end.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn no_attempt_gives_out_a_connection_to_this_node_itself() {

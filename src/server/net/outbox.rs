@@ -1,4 +1,4 @@
-//! The queue of frames to one peer, and how far they have got.
+//! The queue of frames to one peer, and how much of it was sent.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,41 +14,44 @@ use tokio_util::sync::CancellationToken;
 
 use super::unacked::{Ends, Unacked};
 
-/// Most frames that wait to be written to one peer: many windows of small runs and their answers.
+/// Most frames that wait to be written to one peer: many windows of small runs and their responses.
 const OUTBOX_FRAMES: usize = 1024;
 
-/// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer holds no more of our
-/// memory than this.
+/// Most bytes that wait to be written to one peer: the longest frame fits, and a stalled peer takes
+/// up no more memory than this.
 const OUTBOX_BYTES: u64 = FRAME_BYTES_MAX as u64;
 
-/// Bytes of a frame beside its records, at most.
+/// Most bytes of a frame beside its records.
 const RESERVE_BYTES: u64 = 4096;
 
-/// Bytes that wait to be written to one peer while a page for it is begun, at most: what is written while the next is
-/// read. Fewer: a fast line idles. More: more memory for a slow one.
+/// Most bytes that may wait to be written to one peer when a page for it is begun: they are written
+/// while the next page is read. Fewer: a fast line idles. More: more memory for a slow one.
 const AHEAD_BYTES_MAX: u64 = 4 * RUN_BYTES_MAX as u64;
 
-/// Frames that are followed before those taken meanwhile are dropped from the list: more than are sent and unanswered
-/// at once. Fewer: more system calls. More: a longer list.
-const FOLLOWED_MAX: usize = 64;
+/// Tracked frames beyond which those that were acknowledged are removed from the list: more than
+/// are sent and unacknowledged at once. Fewer: more system calls. More: a longer list.
+const TRACKED_MAX: usize = 64;
 
-/// The queue of frames that wait to be written to one peer. Cheap to clone; it outlives its session without harm.
+/// The queue of frames that wait to be written to one peer. Cheap to clone; a clone may outlive its
+/// session.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     frames: mpsc::Sender<EncodedFrame>,
-    line: Arc<Line>,
+    progress: Arc<SendProgress>,
 }
 
-/// How far the frames to one peer have got. Positions count the bytes of the connection from its beginning.
+/// How much of the frames to one peer was sent. Positions count the bytes of the connection from
+/// its beginning.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct SendProgress {
     ends: Ends,
-    /// None where the kernel does not tell; then what it was handed counts as taken.
+    /// None where the kernel does not report it; then bytes count as taken once they are handed to
+    /// the own kernel.
     unacked: Option<Arc<Unacked>>,
     /// Bytes handed to the own kernel.
     written: AtomicU64,
-    /// Told when bytes were written.
-    progress: Notify,
+    /// Notified when bytes were written.
+    advanced: Notify,
     queue: Mutex<Queue>,
 }
 
@@ -56,32 +59,32 @@ pub(super) struct Line {
 struct Queue {
     /// The end of the last frame that was queued.
     queued: u64,
-    /// The end of what the peer's kernel has taken, as last seen.
+    /// The end of what the peer's kernel has acknowledged, as last seen.
     taken: u64,
-    /// Frames that are not known to be taken, in the order in which they were queued.
-    followed: VecDeque<Followed>,
-    /// Frames that are being made: their records are read.
-    reserved: Vec<Subject>,
+    /// Frames that are not known to be acknowledged, in the order in which they were queued.
+    tracked: VecDeque<Tracked>,
+    /// Frames that are being prepared: their records are read.
+    reserved: Vec<TrackedFrame>,
 }
 
 #[derive(Debug)]
-struct Followed {
-    subject: Subject,
+struct Tracked {
+    frame: TrackedFrame,
     start: u64,
     end: u64,
 }
 
-/// What a frame that is followed brings.
+/// The content of a frame whose delivery is tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum TrackedFrame {
     /// A request other than a heartbeat.
     Request(RequestId),
     /// A page with messages.
     Page(RequestId),
 }
 
-impl Subject {
-    /// Returns what a frame brings, if it is followed.
+impl TrackedFrame {
+    /// Returns the content of a frame, if its delivery is tracked.
     pub fn of(frame: &Frame<IdRange>) -> Option<Self> {
         match frame {
             Frame::Request(_, Request::Heartbeat { .. }) => None,
@@ -94,46 +97,48 @@ impl Subject {
     }
 }
 
-impl Line {
+impl SendProgress {
     pub(super) fn new(ends: Ends, unacked: Option<Arc<Unacked>>) -> Self {
-        let (written, progress) = (AtomicU64::new(0), Notify::new());
-        Self { ends, unacked, written, progress, queue: Mutex::default() }
+        let (written, advanced) = (AtomicU64::new(0), Notify::new());
+        Self { ends, unacked, written, advanced, queue: Mutex::default() }
     }
 
     /// Notes that bytes were handed to the own kernel.
     pub(super) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Release);
-        self.progress.notify_waiters();
+        self.advanced.notify_waiters();
     }
 
-    /// Bytes that wait to be written.
+    /// Returns the number of bytes that wait to be written.
     fn waiting(&self, queue: &Queue) -> u64 {
         queue.queued - self.written.load(Ordering::Acquire)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Whoever panicked held it for a few lines that leave nothing half done.
+        // A thread that panicked held it for a few lines that leave nothing half done.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings `taken` up to date and drops the frames that are taken as a whole.
+    /// Brings `taken` up to date and removes the frames that are acknowledged as a whole.
     fn update(&self, queue: &mut Queue) {
         let written = self.written.load(Ordering::Acquire);
-        // Without an answer what is handed to the own kernel counts. So it does when the connection is gone.
+        // Without a report, bytes that were handed to the own kernel count as taken. So they do
+        // when the connection is gone.
         let held =
             self.unacked.as_ref().and_then(|unacked| unacked.of(self.ends).ok()).unwrap_or(0);
         queue.taken = queue.taken.max(written.saturating_sub(held));
-        while queue.followed.front().is_some_and(|frame| frame.end <= queue.taken) {
-            queue.followed.pop_front();
+        while queue.tracked.front().is_some_and(|frame| frame.end <= queue.taken) {
+            queue.tracked.pop_front();
         }
     }
 
-    /// Whether the kernel tells what the peer's has taken.
-    pub(super) const fn is_told(&self) -> bool {
+    /// Returns whether the kernel reports what the peer's kernel has acknowledged.
+    pub(super) const fn is_reported(&self) -> bool {
         self.unacked.is_some()
     }
 
-    /// Returns the bytes that the peer's kernel has taken, where it has not taken all that were written.
+    /// Returns the number of bytes that the peer's kernel has acknowledged, where it has not
+    /// acknowledged all that were written.
     pub(super) fn taken_in_part(&self) -> Option<u64> {
         let mut queue = self.queue();
         let written = self.written.load(Ordering::Acquire);
@@ -143,25 +148,24 @@ impl Line {
         Some(queue.taken).filter(|&taken| taken < written)
     }
 
-    /// Looks at how far the frames have got.
+    /// Returns how much of the frames was sent.
     pub(super) fn look(&self) -> LineView {
         let mut queue = self.queue();
         self.update(&mut queue);
         let taken = queue.taken;
-        let subjects = || {
-            queue.followed.iter().map(|frame| frame.subject).chain(queue.reserved.iter().copied())
-        };
-        let request = |subject| match subject {
-            Subject::Request(id) => Some(id),
-            Subject::Page(_) => None,
+        let tracked =
+            || queue.tracked.iter().map(|frame| frame.frame).chain(queue.reserved.iter().copied());
+        let request = |frame| match frame {
+            TrackedFrame::Request(id) => Some(id),
+            TrackedFrame::Page(_) => None,
         };
         LineView {
             taken,
-            is_within_frame: queue.followed.front().is_some_and(|frame| frame.start < taken),
-            request: subjects().filter_map(request).min(),
-            has_page: subjects().any(|subject| matches!(subject, Subject::Page(_))),
+            is_within_frame: queue.tracked.front().is_some_and(|frame| frame.start < taken),
+            request: tracked().filter_map(request).min(),
+            has_page: tracked().any(|frame| matches!(frame, TrackedFrame::Page(_))),
             has_long_frame: queue
-                .followed
+                .tracked
                 .front()
                 .is_some_and(|frame| frame.end - frame.start > LONG_FRAME_BYTES),
         }
@@ -172,125 +176,128 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct WeakOutbox {
     frames: mpsc::WeakSender<EncodedFrame>,
-    line: Arc<Line>,
+    progress: Arc<SendProgress>,
 }
 
 impl WeakOutbox {
     /// Returns the outbox, while its session is open.
     pub(super) fn upgrade(&self) -> Option<Outbox> {
-        Some(Outbox { frames: self.frames.upgrade()?, line: self.line.clone() })
+        Some(Outbox { frames: self.frames.upgrade()?, progress: self.progress.clone() })
     }
 }
 
 impl Outbox {
-    /// Makes a reference that does not keep the session open.
+    /// Returns a reference that does not keep the session open.
     pub(super) fn downgrade(&self) -> WeakOutbox {
-        WeakOutbox { frames: self.frames.downgrade(), line: self.line.clone() }
+        WeakOutbox { frames: self.frames.downgrade(), progress: self.progress.clone() }
     }
 
-    /// Makes a queue and the end that is read.
-    pub(super) fn new(line: Arc<Line>) -> (Self, mpsc::Receiver<EncodedFrame>) {
+    /// Creates a queue, and the end that the writing task reads.
+    pub(super) fn new(progress: Arc<SendProgress>) -> (Self, mpsc::Receiver<EncodedFrame>) {
         let (frames, queue) = mpsc::channel(OUTBOX_FRAMES);
-        (Self { frames, line }, queue)
+        (Self { frames, progress }, queue)
     }
 
-    /// Whether a run of usual length has room, so that it is worth to be read.
+    /// Returns whether a run of usual length fits, so that it is worth reading.
     pub fn has_room(&self) -> bool {
-        let waiting = self.line.waiting(&self.line.queue());
+        let waiting = self.progress.waiting(&self.progress.queue());
         waiting == 0 || waiting + RUN_BYTES_MAX as u64 + RESERVE_BYTES <= OUTBOX_BYTES
     }
 
-    /// Notes that a frame is being made: what it brings is under way from here on.
-    pub fn reserve(&self, subject: Option<Subject>) -> Place {
-        self.line.queue().reserved.extend(subject);
-        Place { outbox: self.clone(), subject }
+    /// Reserves a slot for a frame that is being prepared: its content counts as in flight from
+    /// here on.
+    pub fn reserve(&self, frame: Option<TrackedFrame>) -> OutboxSlot {
+        self.progress.queue().reserved.extend(frame);
+        OutboxSlot { outbox: self.clone(), frame }
     }
 }
 
-/// The room that a line has, for whoever makes something long for its peer. It does not keep the session open.
+/// The free space in an outbox, for tasks that prepare long frames. It does not keep the session
+/// open.
 #[derive(Clone, Debug)]
-pub struct LineRoom {
-    line: Arc<Line>,
+pub struct OutboxRoom {
+    progress: Arc<SendProgress>,
     closed: CancellationToken,
 }
 
-impl LineRoom {
-    pub(super) fn new(line: Arc<Line>, closed: CancellationToken) -> Self {
-        Self { line, closed }
+impl OutboxRoom {
+    pub(super) fn new(progress: Arc<SendProgress>, closed: CancellationToken) -> Self {
+        Self { progress, closed }
     }
 
-    /// Waits until a frame with so many bytes of records has room, and little waits before it; until the session is
-    /// closed at the latest. Cancel safe.
+    /// Waits until a frame with so many bytes of records fits, and few bytes wait before it, or
+    /// until the session is closed. Cancel safe.
     pub async fn wait_for(&self, bytes: usize) {
         let frame = bytes as u64 + RESERVE_BYTES;
         self.wait(|waiting| waiting <= AHEAD_BYTES_MAX && waiting + frame <= OUTBOX_BYTES).await;
     }
 
-    /// Waits until all that was queued is written; until the session is closed at the latest. Cancel safe.
+    /// Waits until everything that was queued is written, or until the session is closed. Cancel
+    /// safe.
     pub async fn wait_for_written(&self) {
         self.wait(|_| false).await;
     }
 
-    /// Waits until nothing waits to be written any more, or as much as is `enough`.
+    /// Waits until no bytes wait to be written, or until `enough` accepts the number that does.
     async fn wait(&self, enough: impl Fn(u64) -> bool) {
         let is_done = || {
-            let waiting = self.line.waiting(&self.line.queue());
+            let waiting = self.progress.waiting(&self.progress.queue());
             waiting == 0 || enough(waiting)
         };
         loop {
             // From here on no progress is missed.
-            let mut progress = std::pin::pin!(self.line.progress.notified());
-            progress.as_mut().enable();
+            let mut advanced = std::pin::pin!(self.progress.advanced.notified());
+            advanced.as_mut().enable();
             if is_done() {
                 return;
             }
             tokio::select! {
-                () = progress => {}
+                () = advanced => {}
                 () = self.closed.cancelled() => return,
             }
         }
     }
 
-    /// Waits until this side closed the session. Cancel safe.
+    /// Waits until this side has closed the session. Cancel safe.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
     }
 }
 
-/// A frame that is being made. Dropped, it is not under way any more.
+/// A slot for a frame that is being prepared. Dropped, the frame is no longer in flight.
 #[derive(Debug)]
-pub struct Place {
+pub struct OutboxSlot {
     outbox: Outbox,
-    subject: Option<Subject>,
+    frame: Option<TrackedFrame>,
 }
 
-impl Place {
-    /// Queues the frame. Returns whether there was room: otherwise the frame is lost.
+impl OutboxSlot {
+    /// Queues the frame. Returns whether it fitted: otherwise the frame is lost.
     #[must_use]
     pub fn send(self, frame: EncodedFrame) -> bool {
-        let line = &self.outbox.line;
+        let progress = &self.outbox.progress;
         let bytes = frame.bytes() as u64;
-        let mut queue = line.queue();
-        let (start, waiting) = (queue.queued, line.waiting(&queue));
+        let mut queue = progress.queue();
+        let (start, waiting) = (queue.queued, progress.waiting(&queue));
         let fits = waiting == 0 || waiting + bytes <= OUTBOX_BYTES;
         if !fits || self.outbox.frames.try_send(frame).is_err() {
             return false;
         }
         queue.queued += bytes;
-        if let Some(subject) = self.subject {
-            if queue.followed.len() >= FOLLOWED_MAX {
-                line.update(&mut queue);
+        if let Some(frame) = self.frame {
+            if queue.tracked.len() >= TRACKED_MAX {
+                progress.update(&mut queue);
             }
-            queue.followed.push_back(Followed { subject, start, end: start + bytes });
+            queue.tracked.push_back(Tracked { frame, start, end: start + bytes });
         }
         true
     }
 }
 
-impl Drop for Place {
+impl Drop for OutboxSlot {
     fn drop(&mut self) {
-        let reserved = &mut self.outbox.line.queue().reserved;
-        if let Some(at) = reserved.iter().position(|other| Some(*other) == self.subject) {
+        let reserved = &mut self.outbox.progress.queue().reserved;
+        if let Some(at) = reserved.iter().position(|other| Some(*other) == self.frame) {
             reserved.swap_remove(at);
         }
     }

@@ -1,9 +1,9 @@
-//! How many bytes of a connection its peer's kernel has not acknowledged yet.
+//! The number of bytes of a connection that the peer's kernel has not acknowledged yet.
 //!
-//! Linux tells it for each socket over netlink (`sock_diag(7)`), which needs no privilege and no
+//! Linux reports it for each socket over netlink (`sock_diag(7)`), which needs no privilege and no
 //! unsafe code. It answers within the system call, in some microseconds. Where there is no such
-//! socket (another system, a kernel or a sandbox without it), what was handed to the own kernel
-//! counts as taken, and [`bound_own_queue`] keeps that difference small.
+//! socket (another system, a kernel or a sandbox without it), bytes that were handed to the own
+//! kernel count as taken, and [`bound_own_queue`] keeps that difference small.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// Bytes that the own kernel holds and has not sent, at most, where it does not tell what the peer's kernel has taken;
-/// elsewhere than on Linux also those that are under way. Smaller: a fast line is not kept busy. Larger: a slow line's
-/// frame counts as taken long before it is.
+/// Most bytes that the own kernel holds and has not sent, where it does not report what the peer's
+/// kernel has acknowledged; elsewhere than on Linux also those that are in flight. Smaller: a fast
+/// line is not kept busy. Larger: a slow line's frame counts as taken long before it is.
 const OWN_QUEUE_BYTES: u32 = 64 * 1024;
 
 /// The two ends of a connection, by which the kernel finds it.
@@ -48,7 +48,7 @@ mod elsewhere {
     pub struct Unacked;
 
     impl Unacked {
-        /// Fails always.
+        /// Always fails.
         ///
         /// # Errors
         /// Always.
@@ -75,14 +75,14 @@ mod linux {
 
     use super::{Ends, io};
 
-    /// `SOCK_DIAG_BY_FAMILY`: the request's kind, and its answer's.
+    /// `SOCK_DIAG_BY_FAMILY`: the kind of the request and of its response.
     const BY_FAMILY: u16 = 20;
     /// `NLM_F_REQUEST`.
     const IS_REQUEST: u16 = 1;
     const AF_INET: u8 = 2;
     const AF_INET6: u8 = 10;
     const IPPROTO_TCP: u8 = 6;
-    /// Bytes of `nlmsghdr`, `inet_diag_req_v2`, and of the answer before `idiag_wqueue`.
+    /// Bytes of `nlmsghdr`, of `inet_diag_req_v2`, and of the response before `idiag_wqueue`.
     const HEADER_BYTES: usize = 16;
     const REQUEST_BYTES: usize = HEADER_BYTES + 56;
     const QUEUE_AT: usize = HEADER_BYTES + 60;
@@ -90,12 +90,12 @@ mod linux {
     /// Asks the kernel for unacknowledged bytes.
     #[derive(Debug)]
     pub struct Unacked {
-        /// Locked from each question to its answer.
+        /// Locked from each request to its response.
         socket: Mutex<OwnedFd>,
     }
 
     impl Unacked {
-        /// Opens the socket that asks.
+        /// Opens the netlink socket.
         ///
         /// # Errors
         /// When the kernel, or a sandbox, has none.
@@ -106,8 +106,8 @@ mod linux {
             Ok(Self { socket: Mutex::new(socket) })
         }
 
-        /// Returns the bytes that were handed to the own kernel and that the peer's has not
-        /// acknowledged. Does not wait.
+        /// Returns the number of bytes that were handed to the own kernel and that the peer's has
+        /// not acknowledged. Does not wait.
         ///
         /// # Errors
         /// When the connection is gone, or the kernel does not answer.
@@ -140,7 +140,7 @@ mod linux {
         bytes.extend((REQUEST_BYTES as u32).to_ne_bytes());
         bytes.extend(BY_FAMILY.to_ne_bytes());
         bytes.extend(IS_REQUEST.to_ne_bytes());
-        // Number and sender: the kernel fills in what is needed.
+        // Sequence number and sender: the kernel fills in what is needed.
         bytes.extend([0; 8]);
         bytes.extend([family, IPPROTO_TCP, 0, 0]);
         // A connection in any state.

@@ -1,4 +1,4 @@
-//! The loop that drives a node's state machine, the same for both roles.
+//! The event loop that drives a node's state machine, the same for both roles.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,73 +11,80 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::alarm::Alarm;
 use super::commands::Queued;
 use super::faults::FaultsCommand;
-use super::news::{LogNews, News};
-use super::sessions::{Read, Sessions};
-use super::{MAILBOX, TURN_MAX, now};
-use crate::server::net::{SessionEvent, Told};
+use super::log_watch::{LogChanges, LogWatch};
+use super::sessions::{PeerRead, Sessions};
+use super::timer::DeadlineTimer;
+use super::{ITERATION_EVENTS_MAX, MAILBOX, now};
+use crate::server::net::{QueuedEvent, SessionEvent};
 
-/// Senders answered in one turn at most. Fewer: more turns where thousands are answered. More:
-/// others wait for longer behind them.
+/// Most clients answered in one event-loop iteration. Fewer: more iterations where thousands are
+/// answered. More: other events wait for longer.
 const RELEASES_MAX: usize = 512;
 
-/// Work of the commands of one turn, in bytes that take as long to copy: a fraction of a millisecond.
-/// Smaller: more turns and so more overhead for messages of some kilobytes. Larger: others wait for
-/// longer.
-pub(super) const TURN_WORK: usize = 256 * 1024;
+/// Work of the commands of one iteration, in bytes that take as long to copy: a fraction of a
+/// millisecond. Smaller: more iterations and so more overhead for messages of some kilobytes.
+/// Larger: other events wait for longer.
+pub(super) const ITERATION_WORK_MAX: usize = 256 * 1024;
 
-/// A turn that took this long lets the sessions, which share the thread, have theirs.
-const LONG_TURN: Duration = Duration::from_micros(200);
+/// Time of an iteration after which the loop yields to the sessions, which share its thread.
+const LONG_ITERATION: Duration = Duration::from_micros(200);
 
-/// What a core task does in one role only. Each function has the core at hand, with the role in it.
-pub(super) trait Role: Sized {
+/// The part of a core task that differs between the roles. Each function has the core at hand, with
+/// the role in it.
+pub(super) trait NodeRole: Sized {
     /// The state machine.
     type Machine: FaultHooks;
-    /// What HTTP asks.
+    /// A control request of HTTP, answered before any command.
+    type Control;
+    /// A command of HTTP, in order with the appends.
     type Command;
-    /// A connection to a peer, or why there is none.
+    /// A connection to a peer, or the reason why there is none.
     type Connection;
-    /// Work that another thread has done.
+    /// The result of work on another thread.
     type Done;
 
     /// Takes a connection that was accepted or dialed.
     fn connected(core: &mut Core<Self>, connection: Self::Connection);
 
-    /// Tells more of why a connection ended.
-    fn explained(&self, reason: SessionEnd) -> SessionEnd {
+    /// Adds to the reason why a connection ended.
+    fn explain_end(&self, reason: SessionEnd) -> SessionEnd {
         reason
     }
 
-    /// Takes in what another thread has done.
+    /// Takes the result of work on another thread.
     fn done(core: &mut Core<Self>, now: Instant, done: Self::Done);
 
-    /// Does what is asked. Returns how much work that was, as [`TURN_WORK`] has it.
-    fn obey(core: &mut Core<Self>, now: Instant, command: Self::Command) -> usize;
+    /// Answers a control request.
+    fn control(core: &mut Core<Self>, now: Instant, request: Self::Control);
 
-    /// Does what waited for its turn. Called once a turn, behind the commands.
-    fn take_waiting(_core: &mut Core<Self>, _now: Instant) {}
+    /// Executes a command. Returns how much work that was, in the unit of [`ITERATION_WORK_MAX`].
+    fn execute(core: &mut Core<Self>, now: Instant, command: Self::Command) -> usize;
 
-    /// What was appended is on its way to the disk.
+    /// Executes deferred commands that are due. Called once per iteration, after the commands.
+    fn take_deferred(_core: &mut Core<Self>, _now: Instant) {}
+
+    /// Called when the appended records are on their way to the disk.
     fn flushed(_core: &mut Core<Self>) {}
 
-    /// Tells the machine what else the log has done by itself.
-    fn hear_log(_core: &mut Core<Self>, _now: Instant) {}
+    /// Passes further changes of the log to the machine.
+    fn take_log_changes(_core: &mut Core<Self>, _now: Instant) {}
 
-    /// The log is whole again, after damage.
+    /// Called when the log is whole again, after damage.
     fn log_is_whole(_core: &mut Core<Self>) {}
 
     /// Carries out an effect of this role.
     fn carry_out(core: &mut Core<Self>, effect: <Self::Machine as Machine>::Effect) -> CarriedOut;
 
     /// Forgets a session that is closed.
-    fn hung_up(&mut self, _session: SessionId) {}
+    fn session_closed(&mut self, _session: SessionId) {}
 
-    /// All effects of a turn are carried out, or as many as one turn does.
-    fn drained(_core: &mut Core<Self>, _now: Instant) {}
+    /// Called when all effects of an iteration are carried out, or as many as one iteration carries
+    /// out.
+    fn effects_done(_core: &mut Core<Self>, _now: Instant) {}
 
-    /// Returns when [`take_waiting`](Self::take_waiting) has something to do.
+    /// Returns when [`take_deferred`](Self::take_deferred) has something to do.
     fn next_deadline(&self) -> Option<Instant> {
         None
     }
@@ -86,67 +93,71 @@ pub(super) trait Role: Sized {
     fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<Self::Command>>);
 }
 
-/// What an effect of a role calls for.
+/// The result of carrying out an effect of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CarriedOut {
-    /// Nothing more.
+    /// Nothing more to do.
     Done,
-    /// A sender is answered: no turn answers more than some hundred.
+    /// A client was answered: an iteration answers a limited number.
     Released,
-    /// The log was written to, and may have something to tell at once.
+    /// The log was written to, and may have changed at once.
     Wrote,
 }
 
-/// Where things come to a core task.
-pub(super) struct Inbox<R: Role> {
+/// The queues to a core task.
+pub(super) struct Inbox<R: NodeRole> {
     pub(super) commands: mpsc::UnboundedReceiver<Queued<R::Command>>,
+    pub(super) control: mpsc::Receiver<R::Control>,
     pub(super) faults: mpsc::Receiver<FaultsCommand>,
-    pub(super) events: mpsc::Receiver<Told>,
-    pub(super) reads: mpsc::UnboundedReceiver<Read>,
+    pub(super) events: mpsc::Receiver<QueuedEvent>,
+    pub(super) reads: mpsc::UnboundedReceiver<PeerRead>,
     pub(super) connections: mpsc::Receiver<R::Connection>,
     pub(super) done: mpsc::UnboundedReceiver<R::Done>,
 }
 
-/// What came and is not dealt with yet.
-pub(super) struct Came<R: Role> {
-    pub(super) events: Vec<Told>,
-    reads: Vec<Read>,
+/// Inputs that have arrived and are not handled yet.
+pub(super) struct Arrivals<R: NodeRole> {
+    pub(super) events: Vec<QueuedEvent>,
+    reads: Vec<PeerRead>,
     faults: Vec<FaultsCommand>,
+    control: Vec<R::Control>,
     commands: VecDeque<Queued<R::Command>>,
     done: Vec<R::Done>,
 }
 
-impl<R: Role> Default for Came<R> {
+impl<R: NodeRole> Default for Arrivals<R> {
     fn default() -> Self {
         let (events, reads, faults) = (Vec::new(), Vec::new(), Vec::new());
-        Self { events, reads, faults, commands: VecDeque::new(), done: Vec::new() }
+        let (control, commands, done) = (Vec::new(), VecDeque::new(), Vec::new());
+        Self { events, reads, faults, control, commands, done }
     }
 }
 
 /// A node's core task.
-pub(super) struct Core<R: Role> {
+pub(super) struct Core<R: NodeRole> {
     pub(super) machine: Faulty<R::Machine>,
     pub(super) writer: LogWriter,
     pub(super) reader: LogReader,
     pub(super) sessions: Sessions,
-    pub(super) news: LogNews,
-    /// Whether something was appended that the log was not told to write.
+    pub(super) log_watch: LogWatch,
+    /// Whether records were appended and not flushed yet.
     pub(super) appended: bool,
     pub(super) role: R,
 }
 
-/// Makes the sessions of a node. Returns also where what happens on them comes out, and what is read for them.
+/// Creates the sessions of a node. Returns also the queues of their events and of the records that
+/// were read for them.
 pub(super) fn sessions(
     reader: &LogReader,
     tasks: &TaskTracker,
-) -> (Sessions, mpsc::Receiver<Told>, mpsc::UnboundedReceiver<Read>) {
-    let (told, events) = mpsc::channel(MAILBOX);
-    let (sessions, reads) = Sessions::new(told, reader.clone(), tasks.clone());
+) -> (Sessions, mpsc::Receiver<QueuedEvent>, mpsc::UnboundedReceiver<PeerRead>) {
+    let (queue, events) = mpsc::channel(MAILBOX);
+    let (sessions, reads) = Sessions::new(queue, reader.clone(), tasks.clone());
     (sessions, events, reads)
 }
 
-impl<R: Role> Core<R> {
-    /// A core task around a machine, with these faults from the start.
+impl<R: NodeRole> Core<R> {
+    /// Creates a core task around a machine, with these faults from the start.
     pub(super) fn new(
         machine: R::Machine,
         faults: Faults,
@@ -155,20 +166,21 @@ impl<R: Role> Core<R> {
         role: R,
     ) -> Self {
         let (writer, reader) = log;
-        let (machine, news) = (Faulty::new(now(), machine, faults), LogNews::new(reader.clone()));
-        Self { machine, writer, reader, sessions, news, appended: false, role }
+        let (machine, log_watch) =
+            (Faulty::new(now(), machine, faults), LogWatch::new(reader.clone()));
+        Self { machine, writer, reader, sessions, log_watch, appended: false, role }
     }
 
     pub(super) async fn run(mut self, mut inbox: Inbox<R>, stop: CancellationToken) {
-        let mut came = Came::default();
-        let mut goes_on = false;
-        let mut alarm = Alarm::new(now());
+        let mut arrivals = Arrivals::default();
+        let mut has_more = false;
+        let mut timer = DeadlineTimer::new(now());
         loop {
             let own = self.role.next_deadline();
             let deadline = own.into_iter().chain(self.machine.next_deadline()).min();
-            // A node that is paused on demand leaves what its peers send where it is.
-            let hears = !self.machine.is_paused();
-            if goes_on {
+            // A node that is paused by a fault leaves in the queues what its peers send.
+            let receives = !self.machine.is_paused();
+            if has_more {
                 yield_now().await;
                 if stop.is_cancelled() {
                     break;
@@ -177,88 +189,103 @@ impl<R: Role> Core<R> {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => break,
-                    () = alarm.sleep_to(deadline) => {}
-                    () = self.news.come() => {}
-                    Some(connection) = inbox.connections.recv(), if hears => {
+                    () = timer.sleep_to(deadline) => {}
+                    () = self.log_watch.changed() => {}
+                    Some(connection) = inbox.connections.recv(), if receives => {
                         R::connected(&mut self, connection);
                     }
-                    Some(told) = inbox.events.recv(), if hears => came.events.push(told),
-                    Some(read) = inbox.reads.recv(), if hears => came.reads.push(read),
-                    Some(done) = inbox.done.recv() => came.done.push(done),
-                    Some(command) = inbox.faults.recv() => came.faults.push(command),
-                    Some(command) = inbox.commands.recv() => came.commands.push_back(command),
+                    Some(queued) = inbox.events.recv(), if receives => arrivals.events.push(queued),
+                    Some(read) = inbox.reads.recv(), if receives => arrivals.reads.push(read),
+                    Some(done) = inbox.done.recv() => arrivals.done.push(done),
+                    Some(command) = inbox.faults.recv() => arrivals.faults.push(command),
+                    Some(request) = inbox.control.recv() => arrivals.control.push(request),
+                    Some(command) = inbox.commands.recv() => arrivals.commands.push_back(command),
                 }
             }
-            self.collect(&mut inbox, &mut came, hears);
+            self.collect(&mut inbox, &mut arrivals, receives);
             let now = now();
-            self.turn(now, deadline, &mut came);
-            goes_on = self.drain(now) || !came.commands.is_empty();
-            if super::now().saturating_duration_since(now) >= LONG_TURN {
+            self.iterate(now, deadline, &mut arrivals);
+            has_more = self.drain(now) || !arrivals.commands.is_empty();
+            if super::now().saturating_duration_since(now) >= LONG_ITERATION {
                 yield_now().await;
             }
         }
-        R::end(self, inbox, came.commands);
+        R::end(self, inbox, arrivals.commands);
     }
 
-    /// Whatever woke the task: all that waits by now belongs to the same turn. So a disk or a clock that
-    /// always has something to tell cannot keep the others from being heard.
-    pub(super) fn collect(&mut self, inbox: &mut Inbox<R>, came: &mut Came<R>, hears: bool) {
-        if hears {
+    /// Collects everything that waits by now, whatever woke the task. So a disk or a clock that is
+    /// always ready cannot keep the others from being handled.
+    pub(super) fn collect(
+        &mut self,
+        inbox: &mut Inbox<R>,
+        arrivals: &mut Arrivals<R>,
+        receives: bool,
+    ) {
+        if receives {
             if let Ok(connection) = inbox.connections.try_recv() {
                 R::connected(self, connection);
             }
-            came.events.extend(waiting(came.events.len(), || inbox.events.try_recv()));
-            came.reads.extend(waiting(came.reads.len(), || inbox.reads.try_recv()));
+            arrivals.events.extend(waiting(arrivals.events.len(), || inbox.events.try_recv()));
+            arrivals.reads.extend(waiting(arrivals.reads.len(), || inbox.reads.try_recv()));
         }
-        came.done.extend(waiting(came.done.len(), || inbox.done.try_recv()));
-        came.faults.extend(waiting(came.faults.len(), || inbox.faults.try_recv()));
-        came.commands.extend(waiting(came.commands.len(), || inbox.commands.try_recv()));
+        arrivals.done.extend(waiting(arrivals.done.len(), || inbox.done.try_recv()));
+        arrivals.faults.extend(waiting(arrivals.faults.len(), || inbox.faults.try_recv()));
+        arrivals.control.extend(waiting(arrivals.control.len(), || inbox.control.try_recv()));
+        arrivals.commands.extend(waiting(arrivals.commands.len(), || inbox.commands.try_recv()));
     }
 
-    /// Deals with what came.
-    pub(super) fn turn(&mut self, now: Instant, deadline: Option<Instant>, came: &mut Came<R>) {
-        for told in came.events.drain(..) {
-            let session = told.session;
-            let input = match told.event {
+    /// Handles what has arrived.
+    pub(super) fn iterate(
+        &mut self,
+        now: Instant,
+        deadline: Option<Instant>,
+        arrivals: &mut Arrivals<R>,
+    ) {
+        for queued in arrivals.events.drain(..) {
+            let session = queued.session;
+            let input = match queued.event {
                 SessionEvent::Frame(frame) => Input::Frame { session, frame },
                 SessionEvent::Heard => Input::Heard(session),
                 SessionEvent::Down(reason) => {
-                    self.hang_up(session);
-                    let reason = self.role.explained(reason);
+                    self.close_session(session);
+                    let reason = self.role.explain_end(reason);
                     Input::SessionDown { session, reason }
                 }
             };
             self.machine.step(now, input);
         }
-        for read in came.reads.drain(..) {
+        for read in arrivals.reads.drain(..) {
             let (session, found) = (read.session, read.found());
             self.sessions.take_read(read);
             self.machine.step(now, Input::Read { session, found });
         }
-        for done in came.done.drain(..) {
+        for done in arrivals.done.drain(..) {
             R::done(self, now, done);
         }
-        // Behind what came before: it may have the node pause.
-        for command in came.faults.drain(..) {
+        // After what arrived before it: it may pause the node.
+        for command in arrivals.faults.drain(..) {
             command.carry_out(now, &mut self.machine);
         }
-        let mut work = 0;
-        while work < TURN_WORK
-            && let Some((command, _room)) = came.commands.pop_front()
-        {
-            work += R::obey(self, now, command);
+        for request in arrivals.control.drain(..) {
+            R::control(self, now, request);
         }
-        R::take_waiting(self, now);
+        let mut work = 0;
+        while work < ITERATION_WORK_MAX
+            && let Some((command, _room)) = arrivals.commands.pop_front()
+        {
+            work += R::execute(self, now, command);
+        }
+        R::take_deferred(self, now);
         self.flush();
-        // Before any time limit is judged: a message that is stored by now is told as such.
-        self.hear_log(now);
+        // Before any timeout is judged: a message that is stored by now counts as stored.
+        self.take_log_changes(now);
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.machine.look(now, |session| self.sessions.look(session));
             self.machine.handle_timeout(now);
         }
     }
 
-    /// Has the log write what was appended since the last time, all of it at once.
+    /// Flushes what was appended since the last time, all of it at once.
     fn flush(&mut self) {
         if std::mem::take(&mut self.appended) {
             self.writer.flush();
@@ -266,13 +293,13 @@ impl<R: Role> Core<R> {
         }
     }
 
-    /// Tells the machine what the log has done by itself.
-    pub(super) fn hear_log(&mut self, now: Instant) {
-        let News { durable, disk, damage } = self.news.take();
+    /// Passes the log's changes to the machine.
+    pub(super) fn take_log_changes(&mut self, now: Instant) {
+        let LogChanges { durable, disk, damage } = self.log_watch.changes();
         if let Some(end) = durable {
             self.machine.step(now, Input::Durable(end));
         }
-        R::hear_log(self, now);
+        R::take_log_changes(self, now);
         match disk {
             Some(DiskChange::Fault(fault)) => self.machine.step(now, Input::DiskFault(fault)),
             Some(DiskChange::Well) => self.machine.step(now, Input::DiskWell),
@@ -286,9 +313,9 @@ impl<R: Role> Core<R> {
         }
     }
 
-    /// Carries out the effects. What is appended among them is written at once at the end; in memory it is durable
-    /// then, and what that lets the machine do is carried out too. Returns whether more are left: no turn answers more
-    /// than some hundred senders.
+    /// Carries out the effects. What is appended among them is flushed once at the end; in memory
+    /// it is durable then, and the effects that follow from that are carried out too. Returns
+    /// whether effects are left: an iteration answers a limited number of clients.
     pub(super) fn drain(&mut self, now: Instant) -> bool {
         let mut released = 0;
         loop {
@@ -300,7 +327,7 @@ impl<R: Role> Core<R> {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
                     Effect::Read { session, order } => self.sessions.read(session, order),
                     Effect::Mend { peer, run } => self.reader.mend(&peer, &run),
-                    Effect::Close { session, .. } => self.hang_up(session),
+                    Effect::Close { session, .. } => self.close_session(session),
                     Effect::Role(effect) => match R::carry_out(self, effect) {
                         CarriedOut::Done => {}
                         CarriedOut::Released => released += 1,
@@ -312,24 +339,25 @@ impl<R: Role> Core<R> {
                 break;
             }
             self.flush();
-            self.hear_log(now);
+            self.take_log_changes(now);
         }
         self.sessions.end_turn();
-        R::drained(self, now);
+        R::effects_done(self, now);
         released == RELEASES_MAX
     }
 
-    /// Closes a session, and forgets what was to be found out for it.
-    fn hang_up(&mut self, session: SessionId) {
+    /// Closes a session, and forgets the work that was pending for it.
+    fn close_session(&mut self, session: SessionId) {
         self.sessions.close(session);
-        self.role.hung_up(session);
+        self.role.session_closed(session);
     }
 }
 
-/// Takes what is in a queue without waiting, up to what a turn deals with; `taken` of it were taken before.
+/// Takes what is in a queue without waiting, up to the limit of one iteration, of which `taken` are
+/// used up.
 fn waiting<T, E>(
     taken: usize,
     mut try_recv: impl FnMut() -> Result<T, E>,
 ) -> impl Iterator<Item = T> {
-    std::iter::from_fn(move || try_recv().ok()).take(TURN_MAX.saturating_sub(taken))
+    std::iter::from_fn(move || try_recv().ok()).take(ITERATION_EVENTS_MAX.saturating_sub(taken))
 }

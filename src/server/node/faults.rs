@@ -1,4 +1,4 @@
-//! Faults on demand, as HTTP asks for them: the same for both roles.
+//! Fault injection as HTTP requests it: the same for both roles.
 
 use std::time::Instant;
 
@@ -6,22 +6,23 @@ use acklog_protocol::{FaultHooks, Faulty, Machine};
 use acklog_types::Faults;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAILBOX, Stopped};
+use super::NodeStopped;
+use super::commands::ControlLane;
 
-/// What is asked of a core task.
+/// A fault request to a core task.
 #[derive(Debug)]
 pub(super) enum FaultsCommand {
-    /// What is in force.
+    /// Reports the faults in force.
     Show(oneshot::Sender<Faults>),
-    /// Put these in force, and tell them.
+    /// Replaces the faults, and reports those in force.
     Set(Faults, oneshot::Sender<Faults>),
-    /// Drop all connections to peers, and tell how many there were.
+    /// Drops all connections to peers, and reports how many there were.
     Disconnect(oneshot::Sender<usize>),
 }
 
 impl FaultsCommand {
-    /// Does what is asked. `now` is the turn's: a later one would let the time of the machine go back in the rest of
-    /// the turn. Whoever asked may have gone, and then nobody is told.
+    /// Carries out the request. `now` is the iteration's: a later one would let the machine's time
+    /// go back in the rest of the iteration. An answer is dropped where the client has gone.
     pub(super) fn carry_out<M: FaultHooks>(self, now: Instant, machine: &mut Faulty<M>) {
         match self {
             Self::Show(answer) => {
@@ -40,45 +41,36 @@ impl FaultsCommand {
 
 /// The faults of a running node, of either role. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct NodeFaults(mpsc::Sender<FaultsCommand>);
+pub struct NodeFaults(ControlLane<FaultsCommand>);
 
 impl NodeFaults {
-    /// Makes the queue to a core task, with room for a turn's worth.
+    /// Creates the lane to a core task.
     pub(super) fn queue() -> (Self, mpsc::Receiver<FaultsCommand>) {
-        let (queue, taken) = mpsc::channel(MAILBOX);
-        (Self(queue), taken)
+        let (lane, requests) = ControlLane::new();
+        (Self(lane), requests)
     }
 
     /// Returns the faults in force.
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn show(&self) -> Result<Faults, Stopped> {
-        self.ask(FaultsCommand::Show).await
+    pub async fn show(&self) -> Result<Faults, NodeStopped> {
+        self.0.ask(FaultsCommand::Show).await
     }
 
     /// Replaces the faults, and returns those in force.
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn set(&self, faults: Faults) -> Result<Faults, Stopped> {
-        self.ask(|answer| FaultsCommand::Set(faults, answer)).await
+    pub async fn set(&self, faults: Faults) -> Result<Faults, NodeStopped> {
+        self.0.ask(|answer| FaultsCommand::Set(faults, answer)).await
     }
 
     /// Drops the connections to peers, and returns how many there were.
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn disconnect(&self) -> Result<usize, Stopped> {
-        self.ask(FaultsCommand::Disconnect).await
-    }
-
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> FaultsCommand,
-    ) -> Result<T, Stopped> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(command(answer)).await.map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+    pub async fn disconnect(&self) -> Result<usize, NodeStopped> {
+        self.0.ask(FaultsCommand::Disconnect).await
     }
 }

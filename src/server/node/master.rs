@@ -1,10 +1,10 @@
 //! A running master: how it is started, and its handle.
 
-mod comparing;
-mod ending;
-mod large;
+mod appends;
+mod comparisons;
+mod large_appends;
 mod leader;
-mod senders;
+mod shutdown;
 
 use std::time::Duration;
 
@@ -17,31 +17,33 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::comparing::Comparing;
+use self::comparisons::Comparisons;
 use self::leader::Leader;
-use super::commands::{self, Command, Commands};
+use super::appender::Appender;
+use super::commands::{Commands, ControlLane, LeaderCommand, LeaderControl};
+use super::completions::Mailboxes;
 use super::driver::{Core, Inbox, sessions};
 use super::faults::NodeFaults;
-use super::releases::{Appender, Mailboxes};
-use super::{MAILBOX, Stopped, now};
+use super::{MAILBOX, NodeStopped, now};
 use crate::server::accepting::Accepting;
 
-/// A running master, as HTTP sees it. Cheap to clone.
+/// The handle of a running master. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MasterHandle {
-    commands: Commands<Command>,
+    commands: Commands,
+    control: ControlLane<LeaderControl>,
     faults: NodeFaults,
     mailboxes: Mailboxes,
     reader: LogReader,
 }
 
 impl MasterHandle {
-    /// The log.
+    /// Returns the log.
     pub fn reader(&self) -> &LogReader {
         &self.reader
     }
 
-    /// An appender for the calling thread.
+    /// Creates an appender for the calling thread.
     ///
     /// # Panics
     /// Outside of a runtime with local tasks.
@@ -49,45 +51,48 @@ impl MasterHandle {
         Appender::new(&self.mailboxes, self.commands.clone())
     }
 
-    /// What `/health` shows.
+    /// Returns what `/health` shows.
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn health(&self) -> Result<MasterHealth, Stopped> {
-        self.commands.ask(Command::Health).await
+    pub async fn health(&self) -> Result<MasterHealth, NodeStopped> {
+        self.control.ask(LeaderControl::Health).await
     }
 
-    /// Forgets a secondary, and tells the health of what is left once that is written down.
+    /// Forgets a secondary, and returns the health of the rest of the cluster once that is
+    /// persisted.
     ///
     /// # Errors
     /// When the node has stopped; inside, when the secondary is unknown or live.
     pub async fn forget(
         &self,
         name: NodeName,
-    ) -> Result<Result<MasterHealth, ForgetError>, Stopped> {
-        self.commands.ask(|answer| Command::Forget(name, answer)).await
+    ) -> Result<Result<MasterHealth, ForgetError>, NodeStopped> {
+        self.control.ask(|answer| LeaderControl::Forget(name, answer)).await
     }
 
-    /// Takes no more messages and answers every waiting sender; returns when that is done. Those whose messages are on
-    /// their way to the disk are answered when they are there, or after `patience`.
+    /// Refuses further messages, answers every pending client, and returns when that is done.
+    /// Clients whose messages are on their way to the disk are answered when these are durable, or
+    /// after `patience`.
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn shut_down(&self, patience: Duration) -> Result<(), Stopped> {
-        match timeout(patience, self.commands.ask(Command::Shutdown)).await {
+    pub async fn shut_down(&self, patience: Duration) -> Result<(), NodeStopped> {
+        match timeout(patience, self.commands.ask(LeaderCommand::Shutdown)).await {
             Ok(answered) => answered,
-            Err(_) => self.commands.ask(Command::GiveUp).await,
+            Err(_) => self.commands.ask(LeaderCommand::GiveUp).await,
         }
     }
 
-    /// Returns the node's faults on demand.
+    /// Returns the handle of the node's faults.
     pub fn faults(&self) -> &NodeFaults {
         &self.faults
     }
 }
 
-/// Starts a master on the current runtime, with these faults from the start. It goes on where its
-/// log ends and serves secondaries on `listener` until `stop`; its tasks are counted by `tasks`.
+/// Starts a master on the current runtime, with these faults from the start. It continues at the
+/// end of its log and serves secondaries on `listener` until `stop`; its tasks are counted by
+/// `tasks`.
 ///
 /// # Panics
 /// When the options name another log than the one that was opened.
@@ -104,16 +109,24 @@ pub fn start_master(
     let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
     let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
     let machine = Master::new(now(), options, restored, reader.clone());
-    let (commands, command_queue) = commands::queue();
+    let (commands, command_queue) = Commands::new();
+    let (control, control_requests) = ControlLane::new();
     let (node_faults, fault_queue) = NodeFaults::queue();
     let (accepted, connections) = mpsc::channel(MAILBOX);
     let mailboxes = Mailboxes::default();
-    let (comparing, done) = Comparing::new(tasks.clone());
+    let (comparisons, done) = Comparisons::new(tasks.clone());
     let (sessions, events, reads) = sessions(&reader, tasks);
-    let role = Leader::new(mailboxes.clone(), comparing);
+    let role = Leader::new(mailboxes.clone(), comparisons);
     let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
-    let inbox =
-        Inbox { commands: command_queue, faults: fault_queue, events, reads, connections, done };
+    let inbox = Inbox {
+        commands: command_queue,
+        control: control_requests,
+        faults: fault_queue,
+        events,
+        reads,
+        connections,
+        done,
+    };
     let stopped = stop.clone();
     tasks.spawn(async move {
         let mut accepting = Accepting::new(listener, "secondaries");
@@ -131,7 +144,7 @@ pub fn start_master(
         }
     });
     tasks.spawn(core.run(inbox, stop));
-    MasterHandle { commands, faults: node_faults, mailboxes, reader }
+    MasterHandle { commands, control, faults: node_faults, mailboxes, reader }
 }
 
 #[cfg(test)]

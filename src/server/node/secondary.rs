@@ -1,4 +1,4 @@
-//! The secondary's core task and its handle.
+//! A running secondary: its role in the core task, and its handle.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,13 +19,13 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::commands::{self, Commands, Queued, SecondaryCommand};
-use super::driver::{CarriedOut, Core, Inbox, Role, sessions};
+use super::commands::{ControlLane, FollowerControl, Queued};
+use super::driver::{CarriedOut, Core, Inbox, NodeRole, sessions};
 use super::faults::NodeFaults;
-use super::{Stopped, now};
+use super::{NodeStopped, now};
 use crate::server::net::Dialer;
 
-/// Where a secondary finds its master.
+/// The address of a secondary's master.
 #[derive(Clone, Debug)]
 pub struct MasterAddress {
     /// IP address or host name.
@@ -45,42 +45,42 @@ impl fmt::Display for MasterAddress {
     }
 }
 
-/// A running secondary, as HTTP sees it. Cheap to clone.
+/// The handle of a running secondary. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SecondaryHandle {
-    commands: Commands<SecondaryCommand>,
+    control: ControlLane<FollowerControl>,
     faults: NodeFaults,
     reader: LogReader,
     master_address: String,
 }
 
 impl SecondaryHandle {
-    /// The log.
+    /// Returns the log.
     pub fn reader(&self) -> &LogReader {
         &self.reader
     }
 
-    /// Where the node dials its master: `host:port`.
+    /// Returns the address at which the node dials its master: `host:port`.
     pub fn master_address(&self) -> &str {
         &self.master_address
     }
 
-    /// What `/health` shows.
+    /// Returns what `/health` shows.
     ///
     /// # Errors
     /// When the node has stopped.
-    pub async fn health(&self) -> Result<SecondaryHealth, Stopped> {
-        self.commands.ask(SecondaryCommand::Health).await
+    pub async fn health(&self) -> Result<SecondaryHealth, NodeStopped> {
+        self.control.ask(FollowerControl::Health).await
     }
 
-    /// Returns the node's faults on demand.
+    /// Returns the handle of the node's faults.
     pub fn faults(&self) -> &NodeFaults {
         &self.faults
     }
 }
 
-/// Starts a secondary on the current runtime, with these faults from the start. It goes on where its log ends and serves
-/// its master until `stop`; its tasks are counted by `tasks`.
+/// Starts a secondary on the current runtime, with these faults from the start. It continues at the
+/// end of its log and serves its master until `stop`; its tasks are counted by `tasks`.
 pub fn start_secondary(
     options: SecondaryOptions,
     faults: Faults,
@@ -105,33 +105,41 @@ fn core(
     let restored =
         RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
     let machine = Secondary::new(now(), options, restored, reader.clone());
-    let (commands, command_queue) = commands::queue();
+    let (control, control_requests) = ControlLane::new();
     let (node_faults, fault_queue) = NodeFaults::queue();
     let (dialed, connections) = mpsc::channel(1);
-    // No other thread works for a secondary, beside those that read.
-    let (_, done) = mpsc::unbounded_channel();
+    // A secondary takes no commands, and no other thread works for it beside those that read.
+    let ((_, commands), (_, done)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let (sessions, events, reads) = sessions(&reader, tasks);
     let master_address = master.to_string();
     let master_port = master.port;
     let dialer = Arc::new(Mutex::new(Dialer::new(master.host, master.port)));
     let role = Follower { master_port, dialer, dialed };
     let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
-    let inbox =
-        Inbox { commands: command_queue, faults: fault_queue, events, reads, connections, done };
-    let handle = SecondaryHandle { commands, faults: node_faults, reader, master_address };
+    let inbox = Inbox {
+        commands,
+        control: control_requests,
+        faults: fault_queue,
+        events,
+        reads,
+        connections,
+        done,
+    };
+    let handle = SecondaryHandle { control, faults: node_faults, reader, master_address };
     (core, inbox, handle)
 }
 
-/// A secondary's part of its core task.
+/// The secondary's role in its core task.
 struct Follower {
     master_port: u16,
     dialer: Arc<Mutex<Dialer>>,
     dialed: mpsc::Sender<io::Result<TcpStream>>,
 }
 
-impl Role for Follower {
+impl NodeRole for Follower {
     type Machine = Secondary<LogReader>;
-    type Command = SecondaryCommand;
+    type Control = FollowerControl;
+    type Command = Infallible;
     type Connection = io::Result<TcpStream>;
     type Done = Infallible;
 
@@ -146,18 +154,21 @@ impl Role for Follower {
         core.machine.step(now(), input.into());
     }
 
-    fn explained(&self, reason: SessionEnd) -> SessionEnd {
-        explained(reason, self.master_port)
+    fn explain_end(&self, reason: SessionEnd) -> SessionEnd {
+        explain_end(reason, self.master_port)
     }
 
     fn done(_: &mut Core<Self>, _: Instant, done: Infallible) {
         match done {}
     }
 
-    fn obey(core: &mut Core<Self>, now: Instant, command: SecondaryCommand) -> usize {
-        let SecondaryCommand::Health(answer) = command;
+    fn control(core: &mut Core<Self>, now: Instant, request: FollowerControl) {
+        let FollowerControl::Health(answer) = request;
         let _ = answer.send(core.machine.health(now));
-        0
+    }
+
+    fn execute(_: &mut Core<Self>, _: Instant, command: Infallible) -> usize {
+        match command {}
     }
 
     fn carry_out(core: &mut Core<Self>, effect: FollowerEffect) -> CarriedOut {
@@ -175,7 +186,7 @@ impl Role for Follower {
         }
     }
 
-    fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<SecondaryCommand>>) {
+    fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<Infallible>>) {
         let now = now();
         core.machine.step(now, Input::Shutdown);
         core.drain(now);
@@ -186,7 +197,7 @@ impl Follower {
     fn dial(&self) {
         let (dialer, dialed) = (self.dialer.clone(), self.dialed.clone());
         tokio::spawn(async move {
-            // One attempt at a time: the next begins when this one has told how it went.
+            // One attempt at a time: the next begins when this one has reported its result.
             let stream = dialer.lock().await.dial().await;
             // Fails when the node has stopped.
             let _ = dialed.send(stream).await;
@@ -194,12 +205,12 @@ impl Follower {
     }
 }
 
-/// Tells what answers at the wrong port.
-fn explained(end: SessionEnd, port: u16) -> SessionEnd {
+/// Adds advice to the reason where an HTTP server answered.
+fn explain_end(end: SessionEnd, port: u16) -> SessionEnd {
     match end {
         SessionEnd::HttpServer => SessionEnd::Garbage(format!(
-            "an HTTP server answers there: is {port} the master's HTTP port? --master-comm-port is the one for \
-             secondaries (6000)"
+            "an HTTP server answers there: is {port} the master's HTTP port? --master-comm-port is \
+             the one for secondaries (6000)"
         )),
         other => other,
     }

@@ -1,6 +1,6 @@
 //! The sessions of a node.
 
-mod pace;
+mod pacing;
 mod reads;
 
 use std::cell::Cell;
@@ -10,40 +10,43 @@ use std::sync::Arc;
 use acklog_log::{LogReader, ReadError};
 use acklog_protocol::frame::{self, ErrorCode, Frame, Request, Response};
 use acklog_protocol::{LineView, ReadOrder};
-use acklog_types::{IdRange, LogEnd, Records, Run, SessionId};
+use acklog_types::{IdRange, LogEnd, Records, SessionId};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use tracing::field::display;
 use tracing::{debug, warn};
 
-use self::pace::Gain;
-pub(super) use self::reads::Read;
-use self::reads::Reads;
-use crate::server::net::{Network, Place, SessionHandle, Subject, Told};
+use self::pacing::Gain;
+pub(super) use self::reads::PeerRead;
+use self::reads::PeerReads;
+use crate::server::net::{
+    AdmittedFrames, OutboxSlot, QueuedEvent, SessionFactory, SessionHandle, TrackedFrame,
+};
 
-/// Frames whose records are read from files again, for one session at the same time: those that were delayed, or are
-/// written twice. More would only hold memory.
+/// Most frames of one session whose records are read from files at the same time: those that were
+/// delayed, or are sent twice. More would only take up memory.
 const COLD_READS_MAX: usize = 16;
 
 /// The open sessions of a node, by number.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    open: BTreeMap<SessionId, Open>,
+    open: BTreeMap<SessionId, OpenSession>,
     next: u64,
-    events: mpsc::Sender<Told>,
+    events: mpsc::Sender<QueuedEvent>,
     log: LogReader,
-    reads: Reads,
-    /// What was read and is sent in this turn.
-    taken: Vec<Read>,
-    /// The run that was copied last in this turn: all secondaries that are as far are sent the same memory.
+    reads: PeerReads,
+    /// Records that were read and are sent in this iteration.
+    taken: Vec<PeerRead>,
+    /// The run that was copied last in this iteration: secondaries at the same position are sent
+    /// the same memory.
     copied: Option<Records>,
-    network: Network,
+    factory: SessionFactory,
     tasks: TaskTracker,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenSession {
     handle: SessionHandle,
     cold_reads: Arc<Semaphore>,
     /// Whether the peer was asked for messages.
@@ -52,28 +55,28 @@ struct Open {
 }
 
 impl Sessions {
-    /// No session yet. What happens on them goes to `events`, and what was read for them comes out at the other end;
-    /// their tasks are counted by `tasks`.
+    /// Creates an empty set of sessions. Their events go to `events`, the records that are read for
+    /// them to the receiver that is returned; their tasks are counted by `tasks`.
     pub(super) fn new(
-        events: mpsc::Sender<Told>,
+        events: mpsc::Sender<QueuedEvent>,
         log: LogReader,
         tasks: TaskTracker,
-    ) -> (Self, mpsc::UnboundedReceiver<Read>) {
-        let network = Network::new(tasks.clone());
-        let (reads, results) = Reads::new(log.clone(), tasks.clone());
+    ) -> (Self, mpsc::UnboundedReceiver<PeerRead>) {
+        let factory = SessionFactory::new(tasks.clone());
+        let (reads, results) = PeerReads::new(log.clone(), tasks.clone());
         let (open, taken, copied) = (BTreeMap::new(), Vec::new(), None);
-        (Self { open, next: 0, events, log, reads, taken, copied, network, tasks }, results)
+        (Self { open, next: 0, events, log, reads, taken, copied, factory, tasks }, results)
     }
 
-    /// Makes a session of a connection; none when the connection is broken already.
+    /// Opens a session on a connection; none when the connection is broken already.
     pub(super) fn open(&mut self, stream: TcpStream) -> Option<SessionId> {
         self.next += 1;
         let id = SessionId::new(self.next);
-        match self.network.open(id, stream, self.events.clone()) {
+        match self.factory.open(id, stream, self.events.clone()) {
             Ok(handle) => {
                 let cold_reads = Arc::new(Semaphore::new(COLD_READS_MAX));
                 let (is_asked, gain) = (Cell::new(false), Gain::default());
-                self.open.insert(id, Open { handle, cold_reads, is_asked, gain });
+                self.open.insert(id, OpenSession { handle, cold_reads, is_asked, gain });
                 Some(id)
             }
             Err(error) => {
@@ -83,41 +86,42 @@ impl Sessions {
         }
     }
 
-    /// Reads a page or run for a session.
+    /// Starts to read a page or run for a session.
     pub(super) fn read(&mut self, session: SessionId, order: ReadOrder) {
         if let Some(open) = self.open.get_mut(&session) {
-            let rests = open.gain.is_enough(order);
-            self.reads.begin(session, open.handle.room(), order, rests);
+            let rest = open.gain.rest_of(order);
+            self.reads.begin(session, open.handle.room(), order, rest);
         }
     }
 
-    /// Takes what was read for a session: frames that are sent with it until the turn ends need no other read.
-    pub(super) fn take_read(&mut self, read: Read) {
+    /// Takes records that were read for a session: frames that are sent with them until the
+    /// iteration ends need no other read.
+    pub(super) fn take_read(&mut self, read: PeerRead) {
         self.taken.push(read);
     }
 
-    /// Ends a turn: what was read in it is forgotten, as far as it does not wait for a peer.
+    /// Ends an iteration: records that were read in it are dropped, unless they wait for a peer.
     pub(super) fn end_turn(&mut self) {
         self.taken.clear();
         self.copied = None;
     }
 
-    /// Notes that messages were appended: pages leave them the time.
+    /// Notes that messages were appended, so that pages leave them the time.
     pub(super) fn note_append(&self) {
-        self.reads.pace.note_append();
+        self.reads.pacer.note_append();
     }
 
-    /// Sends a frame, with the records that its run names.
+    /// Sends a frame, with the records of its run.
     ///
-    /// Records that lie in files are read on a thread that may wait for the disk, so that the core task does not: such
-    /// a frame may be overtaken by later ones.
+    /// Records that lie in files are read on a thread that may wait for the disk, so that the core
+    /// task does not: such a frame may be overtaken by later ones.
     pub(super) fn send(&mut self, session: SessionId, frame: Frame<IdRange>) {
         let Some(open) = self.open.get(&session) else { return };
         if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
             open.handle.admit(welcome.heartbeat_interval);
         }
         if let Frame::Request(_, Request::GetMessages { .. }) = &frame {
-            open.handle.expect_messages(true);
+            open.handle.accept(AdmittedFrames::WithMessages);
             open.is_asked.set(true);
         }
         let outbox = open.handle.outbox();
@@ -125,18 +129,18 @@ impl Sessions {
         if range.is_some() && !outbox.has_room() {
             return dropped(session, range);
         }
-        let place = outbox.reserve(Subject::of(&frame));
+        let slot = outbox.reserve(TrackedFrame::of(&frame));
         let records = match range {
             None => Ok(Records::empty(LogEnd::ZERO)),
             Some(range) => {
                 let taken = self.taken_for(session, range);
                 match taken.or_else(|| copy(&mut self.copied, &self.log, range)) {
                     Some(records) => Ok(records),
-                    None => return self.send_later(session, open, place, frame, range),
+                    None => return self.send_later(session, open, slot, frame, range),
                 }
             }
         };
-        write(session, place, frame, records);
+        write(session, slot, frame, records);
     }
 
     fn taken_for(&self, session: SessionId, range: IdRange) -> Option<Records> {
@@ -144,16 +148,16 @@ impl Sessions {
         taken.records.as_ref().ok().filter(|records| records.range() == range).cloned()
     }
 
-    /// Sends a frame whose records are in files: one that was delayed, or comes a second time.
+    /// Sends a frame whose records are in files: one that was delayed, or is sent a second time.
     fn send_later(
         &self,
         session: SessionId,
-        open: &Open,
-        place: Place,
+        open: &OpenSession,
+        slot: OutboxSlot,
         frame: Frame<IdRange>,
         range: IdRange,
     ) {
-        let Ok(turn) = open.cold_reads.clone().try_acquire_owned() else {
+        let Ok(permit) = open.cold_reads.clone().try_acquire_owned() else {
             return debug!(%session, %range, "too many reads for one peer; a frame is dropped");
         };
         let (reads, room) = (self.reads.clone(), open.handle.room());
@@ -166,19 +170,19 @@ impl Sessions {
                 Ok((records, memory)) => (Ok(records), Some(memory)),
                 Err(error) => (Err(error), None),
             };
-            write(session, place, frame, records);
-            drop(turn);
+            write(session, slot, frame, records);
+            drop(permit);
         });
     }
 
-    /// Takes no more frames with messages from peers, since none of them is asked for any.
+    /// Accepts no more frames with messages from peers, since none of them is asked for any.
     pub(super) fn expect_no_messages(&self) {
         for open in self.open.values().filter(|open| open.is_asked.take()) {
-            open.handle.expect_messages(false);
+            open.handle.accept(AdmittedFrames::WithoutMessages);
         }
     }
 
-    /// Looks at how far the frames on a session have got.
+    /// Returns how much of the frames on a session was sent.
     pub(super) fn look(&self, session: SessionId) -> LineView {
         self.open.get(&session).map_or_else(LineView::default, |open| open.handle.look())
     }
@@ -189,7 +193,8 @@ impl Sessions {
     }
 }
 
-/// Reads a run that is in memory, and no other. It is the last one where the same was asked for before in this turn.
+/// Reads a run that is in memory, and no other. Repeated reads of the same run in one iteration
+/// return the same memory.
 fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Option<Records> {
     if let Some(records) = last.as_ref().filter(|records| records.range() == range) {
         return Some(records.clone());
@@ -200,11 +205,12 @@ fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Option<R
     Some(records)
 }
 
-/// Puts a frame into a session's queue, with the records that its run names; an empty run has none. Where they cannot
-/// be read, who asked for them is told so, and any other frame is dropped: the log has told its node what is wrong.
+/// Puts a frame into a session's outbox, with the records of its run; an empty run has none. Where
+/// they cannot be read, the peer that asked for them gets an error, and any other frame is dropped:
+/// the log has reported the fault to its node.
 fn write(
     session: SessionId,
-    place: Place,
+    slot: OutboxSlot,
     frame: Frame<IdRange>,
     records: Result<Records, ReadError>,
 ) {
@@ -227,7 +233,7 @@ fn write(
             Frame::Response(request, Response::Failed { code, detail })
         }
     };
-    if !place.send(frame::encode(&frame)) {
+    if !slot.send(frame::encode(&frame)) {
         dropped(session, range);
     }
 }

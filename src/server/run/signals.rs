@@ -1,9 +1,9 @@
-//! Signals: handled from the first instruction of `main` to the last one. What comes before, while the
-//! system loads the program, is two milliseconds that no handler can cover.
+//! Handles signals, from the first instruction of `main` to the last one. Before that, while the
+//! system loads the program, are two milliseconds that no handler can cover.
 //!
-//! Process 1 of a container gets only the signals that it has a handler for: one that comes before
-//! the handler is lost. Any other process dies of it, in silence and with another exit status than
-//! a clean stop has. So the handlers are installed before anything else is done.
+//! Process 1 of a container receives only the signals that it has a handler for: one that arrives
+//! before the handler is lost. Any other process dies of it, silently and with another exit status
+//! than a clean stop has. So the handlers are installed before anything else is done.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
-/// What ends a node.
+/// The events that stop a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopOn {
     /// The signals that stop a node.
@@ -25,44 +25,44 @@ pub enum StopOn {
     SignalsOrStdinEnd,
 }
 
-/// What a signal does to a node.
+/// The effect of a signal on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
+enum SignalEffect {
     /// The node stops cleanly.
     Stop,
-    /// Nothing but a line in the log.
+    /// Only a line in the log.
     Line,
-    /// Nothing but a line in the log, the first time: it comes with each write that fails.
+    /// Only a line in the log, the first time: it is sent with each write that fails.
     FirstLine,
 }
 
 /// Every signal that a terminal, a user, a timer or a resource limit sends and that would end the
-/// process by itself. SIGPIPE is not here: the standard library ignores it, and a write to a closed
-/// pipe is an error like any other.
-const SIGNALS: [(Number, &str, Effect); 11] = [
-    (Number::TERM, "SIGTERM", Effect::Stop),
-    (Number::INT, "SIGINT", Effect::Stop),
+/// process by default. SIGPIPE is not here: the standard library ignores it, and a write to a
+/// closed pipe is an error like any other.
+const SIGNALS: [(Number, &str, SignalEffect); 11] = [
+    (Number::TERM, "SIGTERM", SignalEffect::Stop),
+    (Number::INT, "SIGINT", SignalEffect::Stop),
     // The terminal was closed.
-    (Number::HUP, "SIGHUP", Effect::Stop),
-    (Number::QUIT, "SIGQUIT", Effect::Stop),
+    (Number::HUP, "SIGHUP", SignalEffect::Stop),
+    (Number::QUIT, "SIGQUIT", SignalEffect::Stop),
     // The limit of processor time is reached: soon the kernel kills the process.
-    (Number::XCPU, "SIGXCPU", Effect::Stop),
-    (Number::USR1, "SIGUSR1", Effect::Line),
-    (Number::USR2, "SIGUSR2", Effect::Line),
-    (Number::ALARM, "SIGALRM", Effect::Line),
-    (Number::VTALARM, "SIGVTALRM", Effect::Line),
-    (Number::PROF, "SIGPROF", Effect::Line),
+    (Number::XCPU, "SIGXCPU", SignalEffect::Stop),
+    (Number::USR1, "SIGUSR1", SignalEffect::Line),
+    (Number::USR2, "SIGUSR2", SignalEffect::Line),
+    (Number::ALARM, "SIGALRM", SignalEffect::Line),
+    (Number::VTALARM, "SIGVTALRM", SignalEffect::Line),
+    (Number::PROF, "SIGPROF", SignalEffect::Line),
     // A file reached the limit of file sizes. The write fails with EFBIG, which the log handles.
-    (Number::XFSZ, "SIGXFSZ", Effect::FirstLine),
+    (Number::XFSZ, "SIGXFSZ", SignalEffect::FirstLine),
 ];
 
 /// Signals that `nohup` and shells turn off for a process that is to outlive its terminal. Where
 /// they are off at the start, they stay off. SIGINT is not among them: it ends a node in any case.
 const STAY_OFF: [Number; 2] = [Number::HUP, Number::QUIT];
 
-/// The order to stop, whenever it comes.
+/// The source of requests to stop the node.
 pub struct StopSignals {
-    received: Vec<(Signal, &'static str, Effect)>,
+    received: Vec<(Signal, &'static str, SignalEffect)>,
     /// Closed at the end of standard input; none where that does not count.
     stdin: Option<mpsc::Receiver<()>>,
 }
@@ -83,25 +83,24 @@ impl StopSignals {
         Ok(Self { received, stdin })
     }
 
-    /// Returns when the node is to stop, with the cause. Cancel safe.
+    /// Waits until the node is to stop, and returns the cause. Cancel safe.
     pub(crate) async fn stopped(&mut self) -> &'static str {
         loop {
             let (name, effect) = poll_fn(|context| self.poll(context)).await;
             match effect {
-                Effect::Stop => return name,
-                Effect::Line | Effect::FirstLine => {
+                SignalEffect::Stop => return name,
+                SignalEffect::Line | SignalEffect::FirstLine => {
                     warn!(signal = name, "ignored a signal; SIGTERM stops this node");
                 }
             }
-            if effect == Effect::FirstLine {
+            if effect == SignalEffect::FirstLine {
                 self.received.retain(|(_, other, _)| *other != name);
             }
         }
     }
 
-    /// Does something that can take long and has no end of its own, on a thread of its own, and
-    /// returns its result; `None` when the node is to stop first. The thread is then left to the
-    /// end of the process.
+    /// Runs work without a timeout on a thread of its own, and returns its result; `None` when the
+    /// node is to stop first. The thread then runs until the process ends.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -112,7 +111,7 @@ impl StopSignals {
         let (sender, result) = oneshot::channel();
         let thread = std::thread::Builder::new().name("log-open".to_owned());
         let started = thread.spawn(move || {
-            // A node that stops takes nothing any more.
+            // Fails when the node stops, which needs no result.
             let _ = sender.send(work());
         });
         started.context("cannot start a thread")?;
@@ -125,7 +124,7 @@ impl StopSignals {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(&'static str, Effect)> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(&'static str, SignalEffect)> {
         for (signal, name, effect) in &mut self.received {
             if signal.poll_recv(context).is_ready() {
                 return Poll::Ready((name, *effect));
@@ -133,16 +132,17 @@ impl StopSignals {
         }
         match &mut self.stdin {
             Some(stdin) => {
-                stdin.poll_recv(context).map(|_| ("the end of standard input", Effect::Stop))
+                stdin.poll_recv(context).map(|_| ("the end of standard input", SignalEffect::Stop))
             }
             None => Poll::Pending,
         }
     }
 }
 
-/// A handler for each signal. They stay for the life of the process; the runtime that they are
-/// installed in does not, and the next one takes them over with what came meanwhile.
-fn handlers() -> io::Result<Vec<(Signal, &'static str, Effect)>> {
+/// Installs a handler for each signal. They stay for the life of the process; the runtime in which
+/// they are installed does not, and the next one takes them over with the signals that arrived
+/// meanwhile.
+fn handlers() -> io::Result<Vec<(Signal, &'static str, SignalEffect)>> {
     // Where a terminal lets no program in the background write to it (`stty tostop`), this signal
     // would stop the node at its first line, for as long as it stays in the background. Blocked, it
     // is not sent. All threads that this one starts have it blocked too.
@@ -159,8 +159,8 @@ fn handlers() -> io::Result<Vec<(Signal, &'static str, Effect)>> {
         .collect()
 }
 
-/// The signals that this process was started without, as a bit mask; none where the system does
-/// not say.
+/// Returns the signals that this process was started without, as a bit mask; none where the system
+/// does not report it.
 fn signals_off() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -172,8 +172,8 @@ fn is_in(mask: u64, number: Number) -> bool {
     mask.checked_shr(bit).unwrap_or_default() & 1 == 1
 }
 
-/// Closed at the end of standard input. It is read on a thread of its own: a read of standard input
-/// cannot be given up, and must not hold up the end.
+/// Returns a channel that closes at the end of standard input. It is read on a thread of its own: a
+/// read of standard input cannot be cancelled, and must not delay the stop.
 fn stdin_end() -> io::Result<mpsc::Receiver<()>> {
     let (open, end) = mpsc::channel(1);
     std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Checks, as somebody's own solution, a master and a secondary whose answers are changed.
+/// Checks a master and a secondary whose responses are changed, as another program's.
 fn run(
     lie: impl Fn(&str, &mut u16, &mut Value) + Clone + Send + Sync + 'static,
 ) -> (Option<i32>, Value) {
@@ -24,7 +24,8 @@ fn finds_basic(
     assert!(violations.iter().any(|found| found["kind"] == kind), "{violations:#?}");
 }
 
-/// As little as a solution of the exercise has: strings in a list, answers without members, one path to post to.
+/// Reduces responses to those of a minimal solution of the exercise: strings in a list, answers
+/// without members, one path to post to.
 fn plainly(request: &str, status: &mut u16, answer: &mut Value) {
     if request.starts_with("GET /messages ") {
         for row in answer.as_array_mut().unwrap() {
@@ -59,7 +60,7 @@ fn an_answer_before_all_nodes_have_the_message_is_found() {
     assert_eq!(report["firstViolations"][0]["kind"], "ack", "{report}");
 }
 
-/// A proxy that asks the master for one node, whatever was asked for.
+/// Starts a proxy that requests one node from the master, whatever the client requested.
 fn lying_about_w(to: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,10 +1,11 @@
-//! Lies about what is tried beside sending and listing: time limits, outcomes, keys, single messages, waits.
+//! Lies about requests other than sends and lists: timeouts, outcomes, keys, single messages,
+//! waits.
 
 use acklog_judge::lies::Lie;
 
 use super::*;
 
-/// The test that tells the lie to a check of real nodes, where nodes can tell it.
+/// Returns the test that tells the lie to a check of real nodes; none if nodes cannot tell it.
 fn test_of(lie: Lie) -> Option<&'static str> {
     Some(match lie {
         Lie::LostMessage => "a_message_that_is_nowhere_is_lost",
@@ -28,7 +29,7 @@ fn test_of(lie: Lie) -> Option<&'static str> {
         Lie::HalfAnswer => "an_answer_with_another_count_is_found",
         Lie::OtherByItself => "a_single_message_that_is_not_as_in_the_list_is_found",
         Lie::FalseClaim => "an_answer_before_all_nodes_have_the_message_is_found",
-        // HTTP has one answer to each request.
+        // HTTP has one response to each request.
         Lie::AnsweredTwice => return None,
     })
 }
@@ -42,7 +43,7 @@ fn every_lie_that_nodes_can_tell_has_a_test() {
     }
 }
 
-/// What the master says is changed.
+/// Changes the responses of the master.
 #[track_caller]
 fn finds_of_master(lie: impl Fn(&str, &mut u16, &mut Value) + Send + Sync + 'static, kind: &str) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
@@ -126,7 +127,7 @@ fn a_bad_request_that_is_accepted_is_found() {
                 serde_json::json!({"id": 1u64 << 40, "writeConcern": 1, "ackedBy": ["master"]});
         }
     };
-    // One answer out of fifty is followed by a bad request.
+    // One response out of fifty is followed by a bad request.
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
     let urls = [lying(master.http, lie), nodes[0].http];
     let flags = "check --json --duration 100s --senders 8 --messages 1500";
@@ -136,27 +137,29 @@ fn a_bad_request_that_is_accepted_is_found() {
     assert_eq!(found["firstViolations"][0]["kind"], "malformed", "{found}");
 }
 
-#[test]
-fn a_single_message_that_is_not_as_in_the_list_is_found() {
+/// Changes a secondary's responses to requests for single messages.
+#[track_caller]
+fn finds_of_single_messages(lie: fn(&mut u16, &mut Value)) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
+    let lie = move |request: &str, status: &mut u16, answer: &mut Value| {
         if request.starts_with("GET /messages/") && *status == 200 {
-            answer["message"] = "another".into();
+            lie(status, answer);
         }
     };
     finds([master.http, lying(nodes[0].http, lie)], "single", None);
 }
 
 #[test]
+fn a_single_message_that_is_not_as_in_the_list_is_found() {
+    finds_of_single_messages(|_, answer| answer["message"] = "another".into());
+}
+
+#[test]
 fn a_single_message_that_is_hidden_is_found() {
-    let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let lie = |request: &str, status: &mut u16, answer: &mut Value| {
-        if request.starts_with("GET /messages/") && *status == 200 {
-            *status = 404;
-            answer["code"] = "no-such-message".into();
-        }
-    };
-    finds([master.http, lying(nodes[0].http, lie)], "single", None);
+    finds_of_single_messages(|status, answer| {
+        *status = 404;
+        answer["code"] = "no-such-message".into();
+    });
 }
 
 #[test]
@@ -227,7 +230,7 @@ fn a_refusal_with_an_invented_code_is_found() {
 
 #[test]
 fn a_time_limit_that_is_not_heeded_is_found() {
-    // The sender of one message waits for ever; the others are answered.
+    // The client of one message waits for ever; the others get a response.
     let has_lied = AtomicBool::new(false);
     let lie = move |request: &str, status: &mut u16, _: &mut Value| {
         if *status == 504 && request.starts_with("POST") && !has_lied.swap(true, Ordering::SeqCst) {
@@ -241,7 +244,7 @@ fn a_time_limit_that_is_not_heeded_is_found() {
 
 #[test]
 fn an_id_that_is_given_twice_is_found() {
-    // The first one, to all who come later.
+    // The first one, for all that come later.
     let first = Mutex::new(None);
     let lie = move |answer: &mut Value| {
         let id = first.lock().unwrap().get_or_insert_with(|| answer["id"].clone()).clone();
@@ -264,7 +267,7 @@ fn an_invented_message_is_found() {
 #[test]
 fn a_secondary_that_shows_more_than_its_master_is_found() {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    // From the end of the load on, when nothing comes that would take the place.
+    // From the end of the load on, when no other message can take the place.
     let is_over = AtomicBool::new(false);
     let lie = move |request: &str, _: &mut u16, answer: &mut Value| {
         if request.starts_with("DELETE /faults") {

@@ -1,10 +1,10 @@
-//! Runs beside the usual one: long logs, restarts, nodes that are down, too little to say anything.
+//! Runs beside the usual one: long logs, restarts, nodes that are down, too little for a verdict.
 
 use std::path::Path;
 
 use super::*;
 
-/// Checks with these flags, and returns exit status, report and standard error.
+/// Runs a check with these flags, and returns exit status, report and standard error.
 fn run(urls: &[SocketAddr], flags: &str) -> (Option<i32>, Value, String) {
     let flags: Vec<_> = ["check", "--json"].into_iter().chain(flags.split(' ')).collect();
     run_with(urls, &flags)
@@ -68,7 +68,7 @@ fn a_node_that_is_down_is_left_out_where_that_is_allowed() {
     assert!(report["down"][0].as_str().unwrap().contains(&down.to_string()), "{report}");
 }
 
-/// A master that a shell starts again as often as it ends.
+/// A master that a shell starts again whenever it ends.
 struct Supervised {
     _shell: Process,
     pid: std::path::PathBuf,
@@ -88,7 +88,7 @@ impl Supervised {
         Self { _shell: Process::start("/bin/sh", &["-c", &script]), pid }
     }
 
-    /// Kills the master and waits until it is started again.
+    /// Returns the command that kills the master and waits until it is started again.
     fn restart_command(&self) -> String {
         let pid = self.pid.display();
         format!(
@@ -138,7 +138,7 @@ fn a_master_that_forgets_its_log_when_it_is_restarted_is_found() {
     let (status, report, error) = check_restarted(false);
     assert_eq!(status, Some(1), "{report} {error}");
     let violations = report["firstViolations"].as_array().unwrap();
-    // Which of them is among the first depends on what is asked first after the restart.
+    // The first kind depends on the first request after the restart.
     let kinds = ["lost", "shrunk", "single"].map(Value::from);
     let is_loss = |found: &Value| kinds.contains(&found["kind"]) && found["node"] == "master";
     assert!(violations.iter().any(is_loss), "{violations:#?}");

@@ -1,4 +1,5 @@
-//! What senders were told, and what nodes showed: the judge holds a node that comes back to it.
+//! The responses to clients and the messages that nodes showed. The judge compares each node that
+//! comes back with them.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,25 +12,25 @@ use acklog_types::Batch;
 use super::nodes::NAMES;
 use crate::support::PATIENCE;
 
-/// A master counts as up when all that the nodes show was read and compared. With long messages
-/// that takes a while.
+/// Longest wait for a master. It counts as up when all messages that the nodes show were read and
+/// compared, which takes a while with long ones.
 const PATIENCE_FOR_A_MASTER: Duration = Duration::from_secs(300);
 
 /// The master's number in [`NAMES`].
 const MASTER: usize = 0;
 
-/// Shared by the senders, who fill it, and the test, which looks at the nodes. Each method panics
-/// when the judge finds something.
+/// A record that the clients fill, shared with the test, which looks at the nodes. Each method
+/// panics when the judge finds something.
 pub struct Ledger {
     book: Mutex<Book>,
     changed: Condvar,
 }
 
-/// All that was said so far.
+/// Everything recorded so far.
 struct Book {
     history: History,
     told: Told,
-    /// Requests that were answered 201.
+    /// Number of requests with response 201.
     answers: usize,
     is_master_up: bool,
     is_stopping: bool,
@@ -53,7 +54,7 @@ impl Ledger {
         self.book.lock().unwrap()
     }
 
-    /// Changes the book, and judges what it says then.
+    /// Changes the book and judges it.
     fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
         let mut book = self.book();
         let done = change(&mut book);
@@ -65,7 +66,7 @@ impl Ledger {
         done
     }
 
-    /// Waits until the book is as wanted.
+    /// Waits until the book meets a condition.
     fn wait(&self, what: &str, patience: Duration, is_so: impl Fn(&Book) -> bool) {
         let mut book = self.book();
         let deadline = Instant::now() + patience;
@@ -93,19 +94,19 @@ impl Ledger {
         self.wait("a master", PATIENCE_FOR_A_MASTER, |book| book.is_master_up);
     }
 
-    /// Waits for so many more answers that ack something.
+    /// Waits for `count` more responses with an ack.
     pub fn wait_for_acks(&self, count: usize) {
         let enough = self.book().answers + count;
         self.wait("messages to be acked", PATIENCE, |book| book.answers >= enough);
     }
 
-    /// A sender is about to send a message, or a batch, for the first time. Returns the messages'
-    /// numbers.
+    /// Notes that a client is about to send a message, or a batch, for the first time. Returns the
+    /// messages' numbers.
     pub fn sends(&self, batch: &Batch) -> Range<u64> {
         self.change(|book| book.history.sent_batch(batch))
     }
 
-    /// A sender is about to send these once more.
+    /// Notes that a client is about to send these once more.
     pub fn sends_again(&self, numbers: Range<u64>) {
         self.change(|book| {
             book.told.retried += 1;
@@ -113,7 +114,8 @@ impl Ledger {
         });
     }
 
-    /// A sender was answered, or not. `is_first`: it had not sent these messages before.
+    /// Notes the response to a client, or its absence. `is_first`: it had not sent these messages
+    /// before.
     pub fn answered(
         &self,
         numbers: Range<u64>,
@@ -131,18 +133,18 @@ impl Ledger {
         });
     }
 
-    /// An answer was one that had been given before.
+    /// Notes that a response was a repeated one.
     pub fn replayed(&self) {
         self.change(|book| book.told.replayed += 1);
     }
 
-    /// Notes how far a node's log goes, as it says itself: a crash must not take it back.
+    /// Notes the end of a node's log, as the node reports it: a crash must not take it back.
     pub fn note_end(&self, node: usize, end: u64) {
         self.change(|book| book.history.told_end(node, end));
     }
 
-    /// Holds what a node shows to all that was said before it was asked: `list` starts the node,
-    /// where it does not run, and asks it.
+    /// Compares the messages that a node shows with everything recorded before. `list` starts the
+    /// node, if it does not run, and reads its list.
     pub fn hold_to(&self, node: usize, list: impl FnOnce() -> Vec<String>) {
         let mut reading = self.book().history.begin_list(node, 0, u64::MAX);
         let shown = list();
@@ -157,8 +159,8 @@ impl Ledger {
         });
     }
 
-    /// At the very end, when all nodes were held to all that was said: each has all that was sent,
-    /// and nothing else.
+    /// Checks at the very end, when all nodes were compared, that each has all messages that were
+    /// sent, and no others.
     pub fn hold_to_the_end(&self) {
         let log = self.change(|book| {
             let log = book.history.end(MASTER);
@@ -182,7 +184,7 @@ impl Ledger {
     }
 }
 
-/// How often senders were told what.
+/// Number of each kind of response to clients.
 #[derive(Clone, Copy, Default)]
 pub struct Told {
     pub acked: usize,

@@ -27,7 +27,7 @@ fn committed(id: u64, names: &[&str]) -> AppendOutcome {
     AppendOutcome::Committed(receipt(id, names.len() as u64, names))
 }
 
-/// Sends a message that is answered like this.
+/// Sends a message with this outcome.
 fn send(ledger: &Ledger, text: &str, nodes: u64, outcome: AppendOutcome) {
     let numbers = ledger.sends(&text.into());
     ledger.answered(numbers, terms(nodes), outcome, true);
@@ -37,7 +37,7 @@ fn show(ledger: &Ledger, node: usize, texts: &[&str]) {
     ledger.hold_to(node, || texts.iter().map(|text| (*text).to_owned()).collect());
 }
 
-/// A ledger in which the truth was sent, and was acked by the master, which shows it.
+/// Creates a ledger in which the truth was sent, and was acked by the master, which shows it.
 fn ledger() -> Ledger {
     let ledger = Ledger::default();
     for (id, batch) in truth() {
@@ -48,7 +48,7 @@ fn ledger() -> Ledger {
     ledger
 }
 
-/// The word of the violation that this lie is, where nodes can tell it to the crash runs.
+/// Returns the word of the violation that a lie is; none if nodes cannot tell it to the crash runs.
 fn word(lie: Lie) -> Option<&'static str> {
     Some(match lie {
         // The master showed it before.
@@ -59,7 +59,7 @@ fn word(lie: Lie) -> Option<&'static str> {
         Lie::FalseAck => "ack",
         Lie::TornBatch => "batch",
         Lie::IdGivenTwice => "answer-id",
-        // The second answer to it has another id.
+        // The second response to it has another id.
         Lie::KeyStoredTwice => "answer-id",
         Lie::AheadOfMaster => "ahead",
         Lie::LeftBehind => "not-converged",
@@ -68,10 +68,10 @@ fn word(lie: Lie) -> Option<&'static str> {
         Lie::TooFewNamed => "write-concern",
         Lie::EarlyTimeout => "early",
         Lie::KeptWaiting => "unanswered",
-        // Senders have one request under way, do not ask for messages by their ids, and take no
-        // half answers.
+        // Clients have one request under way, do not read messages by their ids, and ignore
+        // incomplete responses.
         Lie::AnsweredTwice | Lie::HalfAnswer | Lie::OtherByItself => return None,
-        // Nodes name who has a message.
+        // Nodes name the nodes that have a message.
         Lie::FalseClaim => return None,
     })
 }

@@ -1,4 +1,5 @@
-//! Three nodes with a directory each that can be killed and started again, on the same ports and directories.
+//! Three nodes with a directory each that can be killed and started again, on the same ports and
+//! directories.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,12 +9,12 @@ use tempfile::TempDir;
 
 use crate::support::Process;
 
-/// The master and its secondaries, by their places in [`Nodes`].
+/// Names of the master and its secondaries, by their places in [`Nodes`].
 pub const NAMES: [&str; 3] = ["master", "bonnie", "clyde"];
 
 /// A master and two secondaries, of which any may be down.
 pub struct Nodes {
-    /// Goes with the nodes.
+    /// Removed with the nodes.
     _directory: TempDir,
     nodes: Vec<Place>,
 }
@@ -25,7 +26,8 @@ struct Place {
     process: Option<Process>,
 }
 
-/// A port that is free now and that no connection gets by chance: below the range that the system takes those from.
+/// Returns a port that is free now and that no connection gets by chance: below the range from
+/// which the system takes those.
 fn quiet_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -39,7 +41,7 @@ fn quiet_port() -> u16 {
 }
 
 impl Nodes {
-    /// Three nodes, none of which runs yet.
+    /// Creates three nodes, none of which runs yet.
     pub fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let comm = quiet_port();

@@ -1,6 +1,6 @@
-//! The ceiling for HTTP: a bare hyper server that parses the JSON of an append and answers, and does nothing else; or,
-//! asked with `GET /BYTES/FRAME`, streams that many ready-made bytes in frames of that size. The yardstick for
-//! `scripts/bench` and `scripts/bench-reads`. Usage: `bare_hyper ADDRESS [THREADS]`.
+//! The ceiling for HTTP: a bare hyper server that parses the JSON of an append, answers, and does
+//! nothing else. `GET /BYTES/FRAME` streams that many ready-made bytes in frames of that size. The
+//! yardstick for `scripts/bench` and `scripts/bench-reads`. Usage: `bare_hyper ADDRESS [THREADS]`.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,15 +16,15 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a node lets hyper buffer of a connection, in bytes.
+/// Bytes of a connection that a node lets hyper buffer.
 const BUFFER_BYTES: usize = 128 * 1024;
 
 #[derive(Deserialize)]
-struct Append {
+struct AppendBody {
     message: String,
 }
 
-/// Bytes that cost nothing to make: the same ones in each frame.
+/// A body whose bytes cost nothing to make: the same ones in each frame.
 struct ReadyMade {
     frame: Bytes,
     left: usize,
@@ -38,30 +38,29 @@ impl ReadyMade {
     }
 }
 
+type NextFrame = Poll<Option<Result<Frame<Bytes>, Infallible>>>;
+
 impl Body for ReadyMade {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> NextFrame {
         let bytes = self.frame.len().min(self.left);
         self.left -= bytes;
         Poll::Ready((bytes > 0).then(|| Ok(Frame::data(self.frame.slice(..bytes)))))
     }
 }
 
-type Answer = Response<Either<Full<Bytes>, ReadyMade>>;
+type BareResponse = Response<Either<Full<Bytes>, ReadyMade>>;
 
-async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn answer(request: Request<Incoming>) -> Result<BareResponse, Infallible> {
     if request.method() == Method::GET
         && let Some(stream) = ReadyMade::asked_for(request.uri().path())
     {
         return Ok(Response::new(Either::Right(stream)));
     }
     let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-    let parsed: Option<Append> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+    let parsed: Option<AppendBody> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
     let (status, text) = match parsed {
         Some(append) => (201, format!("{{\"id\":{},\"writeConcern\":1}}", append.message.len())),
         None => (400, String::new()),
@@ -73,7 +72,7 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
 
 async fn serve(stream: TcpStream) {
     let io = TokioIo::new(stream);
-    // Fails when the client goes away.
+    // Fails when the client closes the connection.
     let _ = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(io, service_fn(answer))

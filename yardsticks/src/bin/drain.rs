@@ -1,6 +1,6 @@
-//! A reader that takes an answer as fast as it comes: `drain ADDRESS PATH [--accept TYPE] [--pid PID]`. Prints how
-//! fast it came and, where told which process serves it, how much of that process's time it took. Looks at nothing, so
-//! that it costs as little as a reader can.
+//! A reader that takes a response as fast as it arrives. Usage: `drain ADDRESS PATH [--accept TYPE]
+//! [--pid PID]`. Prints the throughput and, with `--pid`, the processor time of the process that
+//! serves it. Parses nothing, so that it costs as little as a reader can.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,28 +10,28 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use clap::Parser;
 
-/// Taken from the socket at once, in bytes. Smaller: more system calls of the reader.
+/// Bytes that are read at once. Fewer: more system calls of the reader.
 const READ_BYTES: usize = 1024 * 1024;
 
-/// Ends an answer of unknown length, and so tells that it was not cut off.
+/// The end of a chunked response, which proves that it was not cut off.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
-/// Takes an answer as fast as it comes.
+/// Takes a response as fast as it arrives.
 #[derive(Parser)]
 struct Args {
-    /// Where the server listens, as host:port.
+    /// Address of the server, as host:port.
     address: String,
-    /// What to ask for.
+    /// Path to request.
     path: String,
-    /// In which form.
+    /// Accepted media type.
     #[arg(long, default_value = "*/*")]
     accept: String,
-    /// The process that serves it.
+    /// Id of the process that serves it.
     #[arg(long)]
     pid: Option<u32>,
 }
 
-/// Nanoseconds on a processor of all threads of a process so far.
+/// Returns the processor time of all threads of a process so far, in nanoseconds.
 fn spent(pid: u32) -> anyhow::Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("no such process")? {

@@ -1,10 +1,10 @@
-//! A master whose log is full already, for `scripts/bench-catch-up`: filling it over HTTP would take longer than what
-//! is measured. It serves secondaries until it is ended, and has no HTTP.
+//! A master with a full log, for `scripts/bench-catch-up`: filling it over HTTP would take longer
+//! than the measurement. It serves secondaries until it is ended, and has no HTTP.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use acklog::server::node::start_master;
+use acklog::start_master;
 use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::{self, Background, Opened};
 use acklog_protocol::{MasterOptions, STRANGERS_MAX};
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Bytes that may wait for the disk while the log is filled.
+/// Most bytes that may wait for the disk while the log is filled.
 const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Fills a log and serves it to secondaries; prints the port on which they find it
@@ -31,7 +31,7 @@ struct Args {
     data_dir: Option<PathBuf>,
 }
 
-/// Messages between two looks at how much waits for the disk.
+/// Messages between two checks of how many bytes wait for the disk.
 const FLUSH_MESSAGES: u64 = 10_000;
 
 async fn fill(log: &mut Opened, args: &Args) {

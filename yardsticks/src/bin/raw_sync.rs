@@ -1,5 +1,6 @@
-//! How fast the disk below a directory syncs: the yardstick for `--fsync always`. 4 KiB are appended and synced again
-//! and again, to a file that grows and to one whose blocks were written before.
+//! Measures how fast the disk below a directory syncs: the yardstick for `--fsync always`. 4 KiB
+//! are appended and synced repeatedly, to a file that grows and to one whose blocks were written
+//! before.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

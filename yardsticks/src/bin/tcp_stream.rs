@@ -1,12 +1,13 @@
-//! What one TCP stream over loopback carries: the yardsticks for `scripts/bench-catch-up`. One thread writes, one
-//! reads. Usage: `tcp_stream [MEGABYTES] [keep]`. With `keep` the reader keeps in memory what it reads, as a log in
-//! memory does: the first touch of fresh memory may cost more than the way there.
+//! Measures what one TCP stream over loopback carries: the yardstick for `scripts/bench-catch-up`.
+//! One thread writes, one reads. Usage: `tcp_stream [MEGABYTES] [keep]`. With `keep` the reader
+//! keeps in memory what it reads, as a log in memory does: the first touch of fresh memory may cost
+//! more than the transfer.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
-/// Bytes of each write, and of each read at most: a page of a secondary that catches up.
+/// Bytes of each write, and most bytes of each read: a page of a secondary that catches up.
 const PIECE_BYTES: usize = 256 * 1024;
 
 fn main() -> anyhow::Result<()> {

@@ -3,24 +3,25 @@
 use super::*;
 use crate::test_node::TestNode;
 
-#[tokio::test]
-async fn one_connection_serves_many_requests() {
-    let node = TestNode::start(|_, _| (200, "{}".to_owned())).await;
+/// Makes three requests by one client. Returns the number of connections that the node saw.
+async fn connections_of_three_requests(node: TestNode) -> usize {
     let mut client = NodeClient::new(node.endpoint());
     for _ in 0..3 {
         assert_eq!(client.get("/health").await.unwrap().status, 200);
     }
-    assert_eq!(node.connections(), 1);
+    node.connections()
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let node = TestNode::start(|_, _| (200, "{}".to_owned())).await;
+    assert_eq!(connections_of_three_requests(node).await, 1);
 }
 
 #[tokio::test]
 async fn a_connection_that_the_node_closed_is_opened_again() {
     let node = TestNode::start_closing(|_, _| (200, "{}".to_owned())).await;
-    let mut client = NodeClient::new(node.endpoint());
-    for _ in 0..3 {
-        assert_eq!(client.get("/health").await.unwrap().status, 200);
-    }
-    assert_eq!(node.connections(), 3);
+    assert_eq!(connections_of_three_requests(node).await, 3);
 }
 
 #[tokio::test]

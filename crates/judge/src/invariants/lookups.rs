@@ -18,12 +18,18 @@ pub(crate) fn answer(
         LookupAnswer::Message(told, _) => same_id(facts, node, id, *told, found),
         LookupAnswer::Absent if id < known_end => {
             let expected = "the message, which the node showed or acked before".to_owned();
-            add(facts, node, id, expected, "404".to_owned(), found);
+            found.add(
+                ViolationKind::Single,
+                facts.name(node),
+                Some(id),
+                expected,
+                "404".to_owned(),
+            );
         }
         LookupAnswer::Absent | LookupAnswer::Nothing => {}
         LookupAnswer::Malformed(seen) => {
             let expected = "a message with its id, or 404".to_owned();
-            add(facts, node, id, expected, seen.clone(), found);
+            found.add(ViolationKind::Single, facts.name(node), Some(id), expected, seen.clone());
         }
     }
 }
@@ -32,7 +38,13 @@ pub(crate) fn answer(
 pub(crate) fn same_id(facts: &Facts, node: usize, id: u64, told: u64, found: &mut Violations) {
     if told != id {
         let expected = format!("message {id}, as asked for");
-        add(facts, node, id, expected, format!("message {told}"), found);
+        found.add(
+            ViolationKind::Single,
+            facts.name(node),
+            Some(id),
+            expected,
+            format!("message {told}"),
+        );
     }
 }
 
@@ -41,17 +53,6 @@ pub(crate) fn same_content(facts: &Facts, shown: ShownMessage<'_>, found: &mut V
     let ShownMessage { node, id, content, text } = shown;
     if let Some(wanted) = facts.known(id).filter(|wanted| *wanted != content) {
         let expected = format!("{}, as in the lists", facts.quoted(wanted));
-        add(facts, node, id, expected, quoted(text), found);
+        found.add(ViolationKind::Single, facts.name(node), Some(id), expected, quoted(text));
     }
-}
-
-fn add(
-    facts: &Facts,
-    node: usize,
-    id: u64,
-    expected: String,
-    seen: String,
-    found: &mut Violations,
-) {
-    found.add(ViolationKind::Single, facts.name(node), Some(id), expected, seen);
 }

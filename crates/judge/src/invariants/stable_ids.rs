@@ -4,24 +4,13 @@
 use crate::facts::{Facts, ShownMessage};
 use crate::violation::{ViolationKind, Violations, quoted};
 
-fn add_id(
-    facts: &Facts,
-    node: usize,
-    id: u64,
-    expected: String,
-    seen: String,
-    found: &mut Violations,
-) {
-    found.add(ViolationKind::AnswerId, facts.name(node), Some(id), expected, seen);
-}
-
 /// Judges that the master gives the next id, where each is seen: they are dense, and none is given
 /// twice.
 pub(crate) fn dense(facts: &Facts, id: u64, found: &mut Violations) {
     let next = facts.given_end;
     if id != next {
         let expected = format!("{next}, the next id");
-        add_id(facts, 0, id, expected, format!("{id}"), found);
+        found.add(ViolationKind::AnswerId, facts.name(0), Some(id), expected, format!("{id}"));
     }
 }
 
@@ -32,7 +21,7 @@ pub(crate) fn above_floor(facts: &Facts, number: u64, id: u64, floor: u64, found
             "{floor} or a later id for {}, which was sent after the one before that was answered",
             facts.quoted(number)
         );
-        add_id(facts, 0, id, expected, id.to_string(), found);
+        found.add(ViolationKind::AnswerId, facts.name(0), Some(id), expected, id.to_string());
     }
 }
 
@@ -41,20 +30,26 @@ pub(crate) fn above_floor(facts: &Facts, number: u64, id: u64, floor: u64, found
 pub(crate) fn answered(facts: &Facts, number: u64, id: u64, found: &mut Violations) -> bool {
     if let Some(place) = facts.place(number).filter(|place| *place != id) {
         let expected = format!("{place} as the answered id of {}", facts.quoted(number));
-        add_id(facts, 0, id, expected, format!("{id}"), found);
+        found.add(ViolationKind::AnswerId, facts.name(0), Some(id), expected, format!("{id}"));
         return false;
     }
     if let Some(content) = facts.content(id).filter(|content| *content != number) {
         let expected = format!("{}, which was answered this id", facts.quoted(number));
         let seen = facts.quoted(content);
-        add_id(facts, facts.shown_by(id), id, expected, seen, found);
+        found.add(
+            ViolationKind::AnswerId,
+            facts.name(facts.shown_by(id)),
+            Some(id),
+            expected,
+            seen,
+        );
         return false;
     }
     let other = facts.awaited.get(&id).copied().filter(|other| *other != number);
     if let Some(other) = other {
         let expected = format!("an id of its own for {}", facts.quoted(number));
         let seen = format!("the id that was answered to {}", facts.quoted(other));
-        add_id(facts, 0, id, expected, seen, found);
+        found.add(ViolationKind::AnswerId, facts.name(0), Some(id), expected, seen);
         return false;
     }
     true
@@ -65,7 +60,7 @@ pub(crate) fn shown_as_answered(facts: &Facts, shown: ShownMessage<'_>, found: &
     let ShownMessage { node, id, content, text } = shown;
     if let Some(number) = facts.awaited.get(&id).copied().filter(|number| *number != content) {
         let expected = format!("{}, which was answered this id", facts.quoted(number));
-        add_id(facts, node, id, expected, quoted(text), found);
+        found.add(ViolationKind::AnswerId, facts.name(node), Some(id), expected, quoted(text));
     }
 }
 
@@ -77,7 +72,13 @@ pub(crate) fn shown_where_answered(facts: &Facts, shown: ShownMessage<'_>, found
     // Whether the other place was seen or only told makes the difference.
     if let Some(place) = other.filter(|place| facts.content(*place) != Some(content)) {
         let expected = format!("{} under id {place}, as it was answered", quoted(text));
-        add_id(facts, node, place, expected, format!("id {id}"), found);
+        found.add(
+            ViolationKind::AnswerId,
+            facts.name(node),
+            Some(place),
+            expected,
+            format!("id {id}"),
+        );
     }
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn shown_where_answered(facts: &Facts, shown: ShownMessage<'_>, found
 pub(crate) fn answered_its_own(facts: &Facts, id: u64, told: u64, found: &mut Violations) {
     if id != told {
         let expected = format!("{id}, the id of the message that its sender waits for");
-        add_id(facts, 0, told, expected, format!("{told}"), found);
+        found.add(ViolationKind::AnswerId, facts.name(0), Some(told), expected, format!("{told}"));
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use acklog_threads::{wait_timeout_while, wait_while, write_lock};
-use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName, Run};
+use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
@@ -148,7 +148,7 @@ impl Committer {
         self.write();
         if self.is_sound() {
             match self.try_close() {
-                Ok(()) => info!(end = %self.flushed_end, "the log is on disk as a whole"),
+                Ok(()) => info!(end = %self.flushed_end, "flushed: the whole log is on disk"),
                 Err(failed) => self.note(failed),
             }
         }
@@ -276,6 +276,10 @@ impl Committer {
         {
             let synced = active.segment.file.sync();
             synced.map_err(|error| WriteFailure::Final(self.failed("sync", &error)))?;
+            if self.flushed_end < self.written_end {
+                let bytes = self.unpublished_bytes;
+                debug!(end = %self.written_end, bytes, "flushed the log to disk");
+            }
             self.flushed_end = self.written_end;
         }
         self.disk().published_bytes.fetch_add(self.unpublished_bytes, Ordering::Relaxed);

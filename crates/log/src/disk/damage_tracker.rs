@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use acklog_types::{IdRange, LogEnd, NodeName, Records, Run};
+use acklog_types::{IdRange, LogEnd, NodeName, Records};
 
 use super::notes;
 use super::places::DamagedPlace;
@@ -49,6 +49,15 @@ pub(super) enum RepairStep {
     Survey(LogEnd),
     /// Rewrite this segment.
     Write(LogEnd, Fetched),
+}
+
+/// When [`DamageTracker::take_notes`] returns the places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notes {
+    /// If they have changed since the last call.
+    Changed,
+    /// In any case, since they could not be persisted last time.
+    All,
 }
 
 impl DamageTracker {
@@ -157,9 +166,9 @@ impl DamageTracker {
         (self.is_noted, self.is_due) = (true, true);
     }
 
-    /// Returns the places to persist if they have changed since the last call, or if `again` is
-    /// true.
-    pub(super) fn take_notes(&mut self, again: bool) -> Option<Vec<DamagedPlace>> {
-        (std::mem::take(&mut self.is_noted) || again).then(|| self.places.clone())
+    /// Returns the places to persist, if there are any to persist.
+    pub(super) fn take_notes(&mut self, wanted: Notes) -> Option<Vec<DamagedPlace>> {
+        let has_changed = std::mem::take(&mut self.is_noted);
+        (has_changed || wanted == Notes::All).then(|| self.places.clone())
     }
 }

@@ -45,7 +45,7 @@ pub enum OpenError {
         path: String,
     },
     /// The stored bytes are not those that were written.
-    #[error("{detail}; the log was left as it is. {}", .role.way_out(.path, *.is_manifest))]
+    #[error("{detail}; the log was left as it is. {}", .role.advice(.path, *.part))]
     Damaged {
         /// The directory.
         path: String,
@@ -53,9 +53,18 @@ pub enum OpenError {
         detail: String,
         /// The role it belongs to.
         role: Role,
-        /// Whether the manifest is damaged, which can be made again from the other files.
-        is_manifest: bool,
+        /// The damaged part.
+        part: DamagedPart,
     },
+}
+
+/// A part of a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamagedPart {
+    /// The manifest, which can be made again from the other files.
+    Manifest,
+    /// A file with messages.
+    Segment,
 }
 
 impl OpenError {
@@ -68,9 +77,9 @@ impl OpenError {
 
 impl Role {
     /// Says what to do about a damaged directory.
-    fn way_out(self, path: &str, is_manifest: bool) -> String {
+    fn advice(self, path: &str, part: DamagedPart) -> String {
         match self {
-            role if is_manifest => format!(
+            role if part == DamagedPart::Manifest => format!(
                 "To have it made again from the other files, run `acklog log repair {path} --role \
                  {role}`; where a newer release wrote it, use that one"
             ),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use acklog_types::LogView;
-use acklog_types::{Batch, LogEnd, Losses, NodeName, Run, RunningChecksum};
+use acklog_types::{Batch, LogEnd, Losses, NodeName, RunningChecksum};
 
 use super::*;
 use crate::SimDisk;
@@ -20,11 +20,11 @@ struct Fixture {
     chunk_bytes: usize,
     names: &'static [&'static str],
     /// What was written together: batches, each with its texts and its key.
-    groups: &'static [&'static [Sent]],
+    groups: &'static [&'static [BatchSpec]],
 }
 
 /// The texts of a batch and its key.
-type Sent = (&'static [&'static str], Option<&'static str>);
+type BatchSpec = (&'static [&'static str], Option<&'static str>);
 
 /// Three groups in two segments, two members, no clean stop.
 const SINGLE_MESSAGES: Fixture = Fixture {

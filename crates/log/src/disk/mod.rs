@@ -50,7 +50,7 @@ const READERS_MAX: usize = 8;
 
 pub use self::committer::Committer;
 use self::damage_tracker::DamageTracker;
-pub use self::error::OpenError;
+pub use self::error::{DamagedPart, OpenError};
 pub use self::format::Role;
 pub use self::manifest::accept_losses;
 pub(super) use self::names::is_of_log;

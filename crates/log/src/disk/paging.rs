@@ -17,7 +17,7 @@ use super::places::pass_damage;
 use super::read_ahead::ReadAhead;
 use super::read_error::SegmentReadError;
 use super::scan::OF_OTHERS;
-use crate::Page;
+use crate::PageRead;
 use crate::storage::StorageFile;
 
 /// Bytes read at once beyond a page, so that the headers between its records are included.
@@ -100,17 +100,17 @@ impl Cursor {
         from: LogEnd,
         until: LogEnd,
         max_bytes: usize,
-    ) -> Result<(Page, Vec<(LogEnd, SeekHint)>), SegmentReadError> {
+    ) -> Result<(PageRead, Vec<(LogEnd, SeekHint)>), SegmentReadError> {
         let mut input = ReadAhead::new(file, max_bytes + BESIDES_BYTES);
         let (mut range, mut bytes, mut passed) = (IdRange::empty(from), Vec::new(), Vec::new());
         let read = (&mut range, &mut bytes, &mut passed);
         match self.gather(&mut input, read, until, max_bytes) {
             Err(unread) if range.is_empty() => Err(unread),
             // Nothing proves the places that were passed.
-            Ok(Some(size)) => Ok((Page::Longer(size), Vec::new())),
+            Ok(Some(size)) => Ok((PageRead::Longer(size), Vec::new())),
             Err(_) | Ok(None) => {
                 passed.retain(|(next, _)| *next < range.end());
-                Ok((Page::Records(Records::trusted(range, Bytes::from(bytes))), passed))
+                Ok((PageRead::Records(Records::trusted(range, Bytes::from(bytes))), passed))
             }
         }
     }

@@ -18,6 +18,7 @@ mod walk;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, RwLock};
+use std::time::Instant;
 
 use acklog_types::{Checksum, IdRange, LogEnd, RunningChecksum};
 use tracing::{info, warn};
@@ -59,6 +60,7 @@ pub struct Recovered {
 /// # Errors
 /// When the directory cannot be used, or its log is damaged.
 pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recovered, OpenError> {
+    let began = Instant::now();
     let found = LogDirectory { storage: &*storage, role: options.role };
     let firsts = found.segments()?;
     let mut manifest = found.manifest(&options, &firsts)?;
@@ -87,8 +89,13 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     let is_known = options.role == Role::Master || end > LogEnd::ZERO;
     let log = manifest.log.filter(|_| is_known);
     let log_shown = log.map(|log| log.to_string());
-    info!(dir = found.path(), %end, segments = sealed.len() + usize::from(segment.is_some()),
-        log = log_shown, "opened the log on disk");
+    let segment_count = sealed.len() + usize::from(segment.is_some());
+    let message = match end {
+        LogEnd::ZERO => "opened an empty log on disk",
+        _ => "recovered the log from disk",
+    };
+    info!(dir = found.path(), %end, segments = segment_count, log = log_shown,
+        took = ?began.elapsed(), "{message}");
     let indexed = sealed.len();
     let segments = Segments::new(storage.clone(), sealed, segment.clone());
     let (damage, noted) = known_damage(&*storage, &segments, end);
@@ -324,7 +331,7 @@ impl LogDirectory<'_> {
         }
         let mended = mend_file(&*segment.file, &segment.header, scanned, flushed_end);
         mended.map_err(self.failed("mend", &name))?;
-        info!(file = name, end = %index.end(), synced = %flushed_end, "what is kept of the log's end is synced");
+        info!(file = name, end = %index.end(), synced = %flushed_end, "flushed what is kept of the log's end");
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::DiskState;
 use super::cause::{is_full, is_lack, is_refused};
+use super::damage_tracker::Notes;
 use super::format::SegmentHeader;
 use super::names::segment_name;
 use super::notes;
@@ -97,7 +98,8 @@ impl Scrubber {
     /// Persists the damaged places that were found since the last call, or could not be persisted
     /// then.
     pub fn note_damage(&mut self) {
-        let notes = self.disk().work().damaged.take_notes(self.is_unnoted);
+        let wanted = if self.is_unnoted { Notes::All } else { Notes::Changed };
+        let notes = self.disk().work().damaged.take_notes(wanted);
         let Some(places) = notes else { return };
         let stored = notes::store(&*self.storage, &places);
         self.is_unnoted = stored.is_err();

@@ -18,7 +18,7 @@ use super::segment_cache::SegmentCache;
 use super::segment_file::{SealedSegment, SegmentFile};
 use super::suspects::Suspects;
 use crate::storage::Storage;
-use crate::{Page, ReadError};
+use crate::{PageRead, ReadError};
 
 /// All segment files of a directory.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Segments {
         until: LogEnd,
         max_bytes: usize,
         longest_batch: usize,
-    ) -> Result<Page, ReadError> {
+    ) -> Result<PageRead, ReadError> {
         let Located { segment, end } = self.locate(from)?;
         let read = segment.read(from, until.min(end), (max_bytes, longest_batch));
         read.map_err(|error| self.read_error(segment.header.first, error))
@@ -141,8 +141,8 @@ impl Segments {
         max_bytes: usize,
     ) -> Result<Records, ReadError> {
         match segment.read(from, until.min(*end), (max_bytes, usize::MAX)) {
-            Ok(Page::Records(records)) => Ok(records),
-            Ok(Page::Longer(_)) => unreachable!("no batch is too long"),
+            Ok(PageRead::Records(records)) => Ok(records),
+            Ok(PageRead::Longer(_)) => unreachable!("no batch is too long"),
             Err(error) => Err(self.read_error(segment.header.first, error)),
         }
     }
@@ -155,7 +155,7 @@ impl Segments {
         until: LogEnd,
         max_bytes: usize,
         cursor: &mut Option<Cursor>,
-    ) -> Result<Page, ReadError> {
+    ) -> Result<PageRead, ReadError> {
         let Located { segment, end } = self.locate(from)?;
         let known = cursor.take().filter(|cursor| cursor.leads_to(&segment.header, from));
         let begins = known.is_none();

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use super::DiskState;
 use crate::chunk::{ActiveChunk, SealedChunk};
-use crate::{Page, ReadError};
+use crate::{PageRead, ReadError};
 
 /// The state of a log.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ impl SharedLog {
         from: LogEnd,
         until: LogEnd,
         max_bytes: usize,
-    ) -> Option<Page> {
+    ) -> Option<PageRead> {
         let recent = self.recent();
         (recent.start() <= from).then(|| match recent.sealed_at(from) {
             // A log in memory never drops a chunk.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use acklog_types::LogView;
-use acklog_types::{Batch, IdRange, KeyHash, LogEnd, Losses, MessageId, Run};
+use acklog_types::{Batch, IdRange, KeyHash, LogEnd, Losses, MessageId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::recovery::Recovered;
 use super::*;
 use crate::SimDisk;
-use crate::{LogReader, Page, PageCursor};
+use crate::{LogReader, PageCursor, PageRead};
 
 mod batches;
 mod belonging;
@@ -63,6 +63,27 @@ fn commit(log: &mut Recovered, counts: &[u64]) {
     counts.iter().for_each(|&count| commit_batches(log, &vec![1; count as usize]));
 }
 
+/// Creates a log on a disk of its own, with these commits.
+fn committed(counts: &[u64]) -> (SimDisk, Recovered) {
+    let disk = SimDisk::new();
+    let mut log = open(&disk);
+    commit(&mut log, counts);
+    (disk, log)
+}
+
+/// Appends all that is durable in a log to a copy, and commits each part of it.
+fn replicate(log: &Recovered, copy: &mut Recovered, id: LogId) {
+    let (mut from, end) = (LogEnd::ZERO, log.opened.reader.durable_end());
+    while from < end {
+        let run = log.opened.reader.read(from, end, 300).unwrap();
+        copy.opened.writer.append_run(id, &run);
+        copy.opened.writer.flush();
+        copy.committer.write();
+        copy.committer.sync();
+        from = run.range().end();
+    }
+}
+
 /// Appends batches and commits them together.
 fn commit_batches(log: &mut Recovered, counts: &[u64]) {
     counts.iter().for_each(|&count| append_batch(log, count));
@@ -90,8 +111,8 @@ fn read_all(reader: &LogReader, max_bytes: usize) -> bool {
         let read = (records.range(), records.bytes());
         assert!(planned.is_none_or(|planned| planned == read), "{planned:?} is planned");
         match reader.read_run(from, end, max_bytes, max_bytes) {
-            Ok(Page::Records(run)) => assert_eq!((run.range(), run.bytes()), read),
-            Ok(Page::Longer(bytes)) => assert!(bytes > max_bytes && bytes >= records.bytes()),
+            Ok(PageRead::Records(run)) => assert_eq!((run.range(), run.bytes()), read),
+            Ok(PageRead::Longer(bytes)) => assert!(bytes > max_bytes && bytes >= records.bytes()),
             Err(_) => return false,
         }
         from = records.range().end();
@@ -115,9 +136,7 @@ fn segments(disk: &SimDisk) -> Vec<String> {
 
 #[test]
 fn what_was_committed_is_there_after_a_kill() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[1, 2, 3, 1, 5, 9, 16, 4, 1]);
+    let (disk, log) = committed(&[1, 2, 3, 1, 5, 9, 16, 4, 1]);
     assert_whole(&log, 42);
     assert!(segments(&disk).len() > 2, "the log has several segments");
     disk.kill();
@@ -156,9 +175,7 @@ fn one_sync_covers_all_that_waits() {
 
 #[test]
 fn memory_is_given_back_and_files_serve_what_left_it() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[50; 10]);
+    let (_, log) = committed(&[50; 10]);
     assert!(!log.opened.reader.is_recent(LogEnd::new(480)), "old records left memory");
     assert!(log.opened.reader.is_recent(LogEnd::new(500)));
     let in_memory = |from| {
@@ -172,9 +189,7 @@ fn memory_is_given_back_and_files_serve_what_left_it() {
 
 #[test]
 fn a_message_that_is_not_durable_yet_can_be_looked_at() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[5]);
+    let (_, mut log) = committed(&[5]);
     append(&mut log, 2);
     let seen = |id| log.opened.reader.read_appended(MessageId::new(id)).unwrap();
     assert_eq!(seen(6).iter().next().map(|record| record.text.to_owned()), Some(text(6)));
@@ -256,9 +271,7 @@ fn members_are_remembered() {
 
 #[test]
 fn a_clean_stop_vouches_for_the_last_group_too() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[3, 2]);
+    let (disk, mut log) = committed(&[3, 2]);
     append(&mut log, 2);
     log.committer.close();
     let last = segments(&disk).pop().unwrap();
@@ -273,9 +286,7 @@ fn a_clean_stop_vouches_for_the_last_group_too() {
 
 #[test]
 fn another_roles_directory_is_refused_untouched() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[3]);
+    let (disk, _log) = committed(&[3]);
     disk.kill();
     let writes = disk.counts();
     let refused = open_with(&disk, DiskOptions { role: Role::Secondary, ..OPTIONS }).unwrap_err();
@@ -285,9 +296,7 @@ fn another_roles_directory_is_refused_untouched() {
 
 #[test]
 fn a_failed_sync_is_final_and_what_it_was_for_is_never_acked() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[4]);
+    let (disk, mut log) = committed(&[4]);
     disk.fail_next_syncs(1);
     commit(&mut log, &[2]);
     assert!(matches!(log.opened.reader.disk_fault(), Some(DiskFault::Failed { .. })));
@@ -307,15 +316,7 @@ fn a_secondary_takes_the_identity_of_the_log_that_its_messages_are_of() {
     let options = DiskOptions { role: Role::Secondary, keys: 0, ..OPTIONS };
     let mut copy = open_with(&disk, options).unwrap();
     assert_eq!(copy.opened.log, None);
-    let mut from = LogEnd::ZERO;
-    while from < LogEnd::new(30) {
-        let run = master.opened.reader.read(from, LogEnd::new(30), 300).unwrap();
-        copy.opened.writer.append_run(LogId::new(99), &run);
-        copy.opened.writer.flush();
-        copy.committer.write();
-        copy.committer.sync();
-        from = run.range().end();
-    }
+    replicate(&master, &mut copy, LogId::new(99));
     disk.kill();
     let copy = open_with(&disk, options).unwrap();
     assert_eq!(copy.opened.log, Some(LogId::new(99)));

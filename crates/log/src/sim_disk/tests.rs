@@ -13,12 +13,18 @@ fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// Returns a disk with one durable file.
-fn disk(name: &str, bytes: &[u8]) -> (SimDisk, Arc<dyn StorageFile>) {
-    let disk = SimDisk::new();
+/// Creates a file with synced bytes, whose name is not synced.
+fn created(disk: &SimDisk, name: &str, bytes: &[u8]) -> Arc<dyn StorageFile> {
     let file = disk.create(name).unwrap();
     file.write_at(0, bytes).unwrap();
     file.sync().unwrap();
+    file
+}
+
+/// Returns a disk with one durable file.
+fn disk(name: &str, bytes: &[u8]) -> (SimDisk, Arc<dyn StorageFile>) {
+    let disk = SimDisk::new();
+    let file = created(&disk, name, bytes);
     disk.sync_directory().unwrap();
     (disk, file)
 }
@@ -124,9 +130,7 @@ fn a_length_that_was_not_synced_happened_or_not() {
 #[test]
 fn a_new_name_that_was_not_synced_is_there_or_gone_with_its_file() {
     let (disk, _) = disk("a", b"a");
-    let file = disk.create("b").unwrap();
-    file.write_at(0, b"b").unwrap();
-    file.sync().unwrap();
+    created(&disk, "b", b"b");
     let found = crashes(&disk, |disk| disk.list().unwrap().concat());
     assert_eq!(found, BTreeSet::from(["a".to_owned(), "ab".to_owned()]));
     disk.sync_directory().unwrap();
@@ -136,9 +140,7 @@ fn a_new_name_that_was_not_synced_is_there_or_gone_with_its_file() {
 #[test]
 fn a_rename_that_was_not_synced_is_old_or_new_and_never_neither() {
     let (disk, _) = disk("a", b"old");
-    let file = disk.create("new").unwrap();
-    file.write_at(0, b"new").unwrap();
-    file.sync().unwrap();
+    created(&disk, "new", b"new");
     disk.sync_directory().unwrap();
     disk.rename("new", "a").unwrap();
     assert_eq!((disk.list().unwrap(), disk.bytes("a")), (vec!["a".to_owned()], b"new".to_vec()));
@@ -149,9 +151,7 @@ fn a_rename_that_was_not_synced_is_old_or_new_and_never_neither() {
 #[test]
 fn a_rename_of_a_file_whose_first_name_was_never_safe_keeps_the_old_one_or_brings_the_new() {
     let (disk, _) = disk("a", b"old");
-    let file = disk.create("new").unwrap();
-    file.write_at(0, b"new").unwrap();
-    file.sync().unwrap();
+    created(&disk, "new", b"new");
     disk.rename("new", "a").unwrap();
     let found = crashes(&disk, |disk| (disk.list().unwrap().len(), disk.bytes("a")));
     let all = [(1, b"new".to_vec()), (1, b"old".to_vec()), (2, b"old".to_vec())];

@@ -1,6 +1,6 @@
-//! What a master is told, and what it wants to be done.
+//! Inputs, effects and options of a master.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use acklog_types::Unreadable;
@@ -12,104 +12,107 @@ use acklog_types::{
 use crate::machine::{Effect, Input};
 use crate::outcome::Outcome;
 
-/// What a master is told once.
+/// The options of a master.
 #[derive(Clone, Debug)]
 pub struct MasterOptions {
-    /// Its name.
+    /// Name of the node.
     pub name: NodeName,
-    /// The identity of its log.
+    /// Identity of the log.
     pub log: LogId,
-    /// A request without a response for this long has failed.
+    /// Time after which a request without a response has failed.
     pub request_timeout: Duration,
-    /// How often it sends heartbeats.
+    /// Time between two heartbeats to a secondary.
     pub heartbeat_interval: Duration,
-    /// Number of nodes, the master counted, where it is fixed.
+    /// Number of nodes, including the master, where it is fixed.
     pub cluster_size: Option<u16>,
-    /// The only secondaries that are let in; none: any.
+    /// The only secondaries that are admitted; none: any.
     pub secondaries: Option<BTreeSet<NodeName>>,
-    /// The write concern of a message that names none.
+    /// Write concern of a message that names none.
     pub default_write_concern: WriteConcern,
-    /// How many nodes must be healthy for it to take messages; none: it always does.
+    /// Number of nodes that must be healthy for the master to take messages; none: none need be.
     pub quorum: Option<Quorum>,
-    /// Most senders that wait for secondaries at once.
+    /// Most clients that wait for secondaries at once.
     pub max_waiting: usize,
-    /// Most connections that have not finished their handshake; at most [`STRANGERS_MAX`](super::STRANGERS_MAX).
+    /// Most pending sessions: connections that have not finished their handshake. At most
+    /// [`STRANGERS_MAX`](super::STRANGERS_MAX).
     pub max_strangers: usize,
-    /// How many of the last keyed messages are remembered by their idempotency keys.
+    /// Number of keyed messages, the last ones, that are remembered by their idempotency keys.
     pub idempotency_window: usize,
-    /// What all its chances are drawn from.
+    /// Seed of all random draws.
     pub seed: u64,
 }
 
-/// What a master's log was opened with. By default: a new log in memory.
+/// The contents that a master's log was opened with. By default: a new log in memory.
 #[derive(Clone, Debug, Default)]
 pub struct RestoredMaster {
     /// The end of the log; all of it is durable.
     pub end: LogEnd,
-    /// The secondaries that ever registered, in that order.
+    /// The secondaries that ever registered, in the order in which they did.
     pub members: Vec<NodeName>,
     /// The last keyed messages, in id order.
     pub keys: Vec<(KeyHash, MessageId)>,
-    /// Whether the log is on a disk.
+    /// The log is on a disk, and not in memory.
     pub on_disk: bool,
-    /// Whether the log existed before this start.
+    /// The log existed before this start.
     pub is_old: bool,
-    /// What other nodes were seen with, beyond this log's end.
+    /// The ends that other nodes were seen with, beyond this log's end.
     pub losses: Losses,
 }
 
-/// What only a master is told.
+/// The inputs that only a master takes.
 #[derive(Debug)]
 pub enum LeaderInput {
-    /// The names of [`LeaderEffect::Remember`] are written down, up to this version.
+    /// The names of [`LeaderEffect::Remember`] are persisted, up to this version.
     Remembered(u64),
     /// A connection was accepted.
     SessionUp {
-        /// The new session.
+        /// Its session.
         session: SessionId,
-        /// Where it comes from.
+        /// Address that it comes from.
         address: String,
     },
-    /// What [`LeaderEffect::Compare`] asked for is known, or cannot be read.
+    /// The comparison that [`LeaderEffect::Compare`] requested is done, or failed since a file
+    /// cannot be read.
     Compared {
-        /// The session that it was asked for; it may be gone.
+        /// The session that it was requested for; it may be gone.
         session: SessionId,
         /// Whether the secondary's log is the same up to there.
         is_same: Result<bool, Unreadable>,
     },
-    /// A sender no longer waits.
+    /// A client no longer waits.
     Cancel(WaiterId),
-    /// The node stops now: whoever still waits is answered.
+    /// The node stops now: the clients that still wait are answered.
     GiveUp,
 }
 
-/// What only a master wants to be done.
+/// The effects that only a master requests.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LeaderEffect {
-    /// Write down the names of the secondaries that ever registered, and what they were seen with, in place of what was
-    /// written down before, and tell [`LeaderInput::Remembered`] when that is done.
+    /// Persist the names of the secondaries that ever registered, and the ends that they were seen
+    /// with, in place of what was persisted before, and report [`LeaderInput::Remembered`] when
+    /// that is done.
     Remember {
-        /// Counts these lists, from 1 on.
+        /// Number of this list, counted from 1.
         version: u64,
         /// The names, in the order in which they registered.
         names: Vec<NodeName>,
-        /// What other nodes were seen with, beyond this log's end.
+        /// The ends that other nodes were seen with, beyond this log's end.
         losses: Losses,
     },
-    /// Find out by the log's files whether a secondary has the same records below `end`, without keeping anything else
-    /// waiting, and tell [`LeaderInput::Compared`]. Its handshake is answered then. At most one for each session at a
-    /// time; void once the session is closed.
+    /// Compare a secondary's records below `end` with the log's files, without keeping anything
+    /// else waiting, and report [`LeaderInput::Compared`]. Its handshake is answered then. At most
+    /// one for each session at a time; void once the session is closed.
     Compare {
         /// The session that the handshake came on.
         session: SessionId,
-        /// Where the secondary's log ends; below the durable end.
+        /// End of the secondary's log; below the durable end.
         end: LogEnd,
-        /// The checksum that it told: of all records below, or of the last one.
+        /// The checksum that the handshake reported: of all records below, or of the last one.
         told: Checksum,
     },
-    /// Answer a sender.
+    /// Answer a client.
     Release {
-        /// The sender.
+        /// Its ticket.
         waiter: WaiterId,
         /// Its answer.
         outcome: Outcome,
@@ -126,4 +129,12 @@ impl From<LeaderEffect> for Effect<LeaderEffect> {
     fn from(effect: LeaderEffect) -> Self {
         Self::Role(effect)
     }
+}
+
+/// The effects that the parts of a master request, in this order.
+pub(super) type Effects = VecDeque<Effect<LeaderEffect>>;
+
+/// Answers a client.
+pub(super) fn release(effects: &mut Effects, waiter: WaiterId, outcome: Outcome) {
+    effects.push_back(LeaderEffect::Release { waiter, outcome }.into());
 }

@@ -1,205 +1,167 @@
-//! The master: gives ids, replicates, and answers senders when their write concern holds.
+//! The master: gives ids, replicates, and answers clients when their write concern holds.
 //!
-//! What it is made of: a [`Gate`] for the senders that wait, a [`KeyWindow`] for those that come again, a [`Member`]
-//! for each secondary that was ever ready or is about to be, and the connections that have not introduced themselves
-//! yet. See the module essay in [`crate`] for how it is driven.
+//! It is made of two values with a wall between them:
+//!
+//! - [`Peers`], one for each node: pending sessions, membership and liveness, without any log;
+//! - [`Leader`], one for each log: ids, the ack gate, idempotency, the disk's faults, and a replica
+//!   for each peer.
+//!
+//! [`Master`] hands each input to the one that it is for. What happens to peers reaches the leader
+//! as [`PeerEvent`](peers::PeerEvent)s, and what the leader wants to be sent goes out by the peers.
+//! See the module essay in [`crate`] for how it is driven.
 
-mod disk;
+mod appends;
 mod faults;
+mod frames;
 mod handshake;
 mod io;
-mod keyed;
-mod losses;
-mod majority;
-mod member;
-mod names;
-mod pages;
+mod leader;
 mod peers;
-mod quorum;
-mod receive;
-mod repair;
-mod senders;
-mod session;
-mod strangers;
+mod registration;
+mod replication;
 
-use std::collections::VecDeque;
-use std::ops::RangeBounds;
-use std::sync::Arc;
 use std::time::Instant;
 
-use acklog_types::LogView;
-use acklog_types::{DiskFault, IdRange, LogEnd, LogId, Losses, NodeName, SessionId};
+use acklog_types::{DiskFault, IdRange, LogId, LogView, RequestId, SessionId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tracing::debug;
 
+use self::io::Effects;
 pub use self::io::{LeaderEffect, LeaderInput, MasterOptions, RestoredMaster};
-use self::keyed::Comparing;
-use self::member::{Context, Member, MemberId, Standing};
-use self::peers::membership::Membership;
-use self::peers::pending::PendingSessions;
-pub use self::peers::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
-use self::peers::refused::RefusedRows;
-use self::repair::MasterRepair;
-use self::strangers::LineBound;
-use super::frame::Frame;
-use super::idempotency::KeyWindow;
+pub use self::leader::FirstUse;
+use self::leader::{Leader, LogOptions, RestoredLog};
+pub use self::peers::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
+use self::peers::{MemberId, PeerOptions, Peers};
+use super::CloseReason;
+use super::frame::Response;
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
 use super::own_time::OwnTime;
-use super::status::{DiskHealth, MasterHealth};
-use super::unflushed::Unflushed;
-use super::write_concern::{Gate, Waiter};
+use super::status::MasterHealth;
 
 /// The master's state. `L` is its view of its own log.
 #[derive(Debug)]
 pub struct Master<L> {
-    options: MasterOptions,
-    log: L,
-    /// The end of the ids given so far.
-    log_end: LogEnd,
-    /// Invariant: `acked_end of each member <= durable_end <= log_end`.
-    durable_end: LogEnd,
-    gate: Gate,
-    keys: KeyWindow,
-    comparing: Comparing,
-    /// What waits for the disk, which may be too far behind to take more.
-    unflushed: Unflushed,
-    members: Membership,
-    pending: PendingSessions,
-    stranger_lines: LineBound,
-    /// The node's own time, as of the last call that told the time.
-    now: Instant,
-    refused: RefusedRows,
-    /// When it is looked again whether a majority can be reached.
-    majority_due: Instant,
-    /// The time of everything but the senders: it stands still while the node is paused, and they go on.
+    peers: Peers,
+    leader: Leader<L>,
+    /// The time of everything but the clients: it stands still while the node is paused, and they
+    /// go on.
     time: OwnTime,
+    /// The node's own time, as of the last call that took the time.
+    now: Instant,
     rng: ChaCha8Rng,
-    /// Whether requests are delayed on demand, and so sent later than they are made.
-    delays_requests: bool,
-    effects: VecDeque<Effect<LeaderEffect>>,
-    stopping: bool,
-    on_disk: bool,
-    /// Whether the log began with this start.
-    is_new: bool,
-    /// What other nodes were seen with, beyond this log's end.
-    losses: Losses,
-    /// Why the log takes nothing more.
-    disk_fault: Option<DiskFault>,
-    /// What of the log is damaged.
-    repair: Option<MasterRepair>,
-    /// Whether something is damaged of which no other node has a copy.
-    lacks_copy: bool,
-    /// Whether senders may have to be answered, since a node's acked end changed.
-    release_due: bool,
-    /// The acked ends of all nodes, the largest first, as of the last answer.
-    ends: Vec<LogEnd>,
-    /// Whether fewer nodes are healthy than the quorum asks for, as last noted.
-    without_quorum: bool,
-    /// The last answer to "who has it", since many waiters of one batch share it.
-    acked_by: Arc<[NodeName]>,
+    effects: Effects,
 }
 
 impl<L: LogView> Master<L> {
-    /// A master that goes on where its log ends.
+    /// Creates a master that goes on where its log ends.
     ///
     /// # Panics
     /// When the restored keys are not in id order.
     pub fn new(now: Instant, options: MasterOptions, restored: RestoredMaster, log: L) -> Self {
-        let mut master = Self {
-            time: OwnTime::default(),
-            rng: ChaCha8Rng::seed_from_u64(options.seed),
-            acked_by: Arc::new([options.name.clone()]),
-            keys: KeyWindow::new(options.idempotency_window),
-            pending: PendingSessions::new(options.max_strangers),
-            options,
-            log,
-            log_end: restored.end,
-            durable_end: restored.end,
-            gate: Gate::default(),
-            comparing: Comparing::default(),
-            unflushed: Unflushed::default(),
-            members: Membership::default(),
-            stranger_lines: LineBound::default(),
-            now,
-            refused: RefusedRows::default(),
-            majority_due: Self::first_majority_check(now),
-            effects: VecDeque::new(),
-            delays_requests: false,
-            stopping: false,
-            on_disk: restored.on_disk,
-            is_new: !restored.is_old,
-            losses: restored.losses,
-            disk_fault: None,
-            repair: None,
-            lacks_copy: false,
-            release_due: false,
-            ends: Vec::new(),
-            without_quorum: false,
+        let RestoredMaster { end, members, keys, on_disk, is_old, losses } = restored;
+        let log_options = LogOptions {
+            name: options.name.clone(),
+            log: options.log,
+            default_write_concern: options.default_write_concern,
+            max_waiting: options.max_waiting,
+            idempotency_window: options.idempotency_window,
+            pause_max: options.heartbeat_interval,
         };
-        for name in restored.members {
-            master.members.add(name, Standing::Registered, &master.options);
-        }
-        for (hash, id) in restored.keys {
-            master.keys.insert(hash, id);
-        }
-        master.members_changed();
-        if let Some(end) = master.missing_end() {
-            master.log_behind(None, end);
-        }
+        let peer_options = PeerOptions {
+            name: options.name,
+            request_timeout: options.request_timeout,
+            heartbeat_interval: options.heartbeat_interval,
+            cluster_size: options.cluster_size,
+            secondaries: options.secondaries,
+            quorum: options.quorum,
+            max_pending: options.max_strangers,
+        };
+        let restored = RestoredLog { end, keys, on_disk, is_old, losses };
+        let mut master = Self {
+            peers: Peers::new(now, peer_options, members),
+            leader: Leader::new(log_options, restored, log),
+            time: OwnTime::default(),
+            now,
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            effects: Effects::new(),
+        };
+        master.settle();
+        master.leader.log_missing();
         master
     }
 
-    /// The identity of the log.
+    /// Returns the identity of the log.
     pub fn log_id(&self) -> LogId {
-        self.options.log
+        self.leader.log_id()
     }
 
-    fn cluster_size(&self) -> u16 {
-        // At most SECONDARIES_MAX members are let in.
-        self.options.cluster_size.unwrap_or_else(|| 1 + self.registered().count() as u16)
+    /// Lets the leader know what happened to peers.
+    fn relay(&mut self) {
+        while let Some(event) = self.peers.poll_event() {
+            self.leader.on_peer_event(event);
+        }
     }
 
-    /// The secondaries that count, in the order in which their names first came.
-    fn registered(&self) -> impl Iterator<Item = &Member> + Clone {
-        self.members.values().filter(|member| member.is_registered())
+    /// Ends whatever came in from outside: the leader learns what happened to peers, and changes of
+    /// what it may do are logged, once for all of them. Nothing depends on the lines: whether there
+    /// is a quorum, and a copy of what is damaged, is computed where it is needed.
+    fn settle(&mut self) {
+        self.relay();
+        self.leader.log_copies();
+        self.leader.log_quorum(self.peers.cluster());
     }
 
-    /// Lets members act, in the order in which they registered, unless the node is paused.
-    fn let_act(
-        &mut self,
-        who: impl RangeBounds<MemberId>,
-        act: impl Fn(&mut Member, &mut Context<'_, L>),
-    ) {
+    /// Does something for each member, in the order in which their names first came, unless the
+    /// node is paused.
+    fn for_each_peer(&mut self, act: impl Fn(&mut Self, MemberId)) {
         if self.is_paused() {
             return;
         }
-        let mut context = Context {
-            options: &self.options,
-            log: &self.log,
-            durable_end: self.durable_end,
-            delays_requests: self.delays_requests,
-            rng: &mut self.rng,
-            effects: &mut self.effects,
-        };
-        for member in self.members.values_mut(who) {
-            act(member, &mut context);
+        let mut next = self.peers.next_id(None);
+        while let Some(id) = next {
+            act(self, id);
+            next = self.peers.next_id(Some(id));
         }
+    }
+
+    /// Returns whether the node is paused on demand: no connection or frame may be handed in now.
+    fn is_paused(&self) -> bool {
+        self.time.is_paused()
+    }
+
+    /// Answers a request.
+    fn respond(&mut self, session: SessionId, request: RequestId, response: Response<IdRange>) {
+        self.peers.respond(session, request, response, &mut self.effects);
+    }
+
+    /// Closes a session. Nothing that still comes on it counts.
+    fn close(&mut self, session: SessionId, reason: CloseReason) {
+        self.peers.close(self.now, session, reason, &mut self.effects);
+    }
+
+    fn disk_fault(&mut self, fault: DiskFault) {
+        if fault.is_passing() {
+            self.leader.disk_stalled(fault);
+        } else {
+            self.leader.disk_failed(fault, &mut self.effects);
+            self.stop_registering();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.leader.give_up(&mut self.effects);
+        self.leader.give_up_comparing(self.peers.cluster(), &mut self.effects);
     }
 
     fn step_as_leader(&mut self, now: Instant, input: LeaderInput) {
         match input {
             LeaderInput::Remembered(version) => self.remembered(now, version),
-            LeaderInput::SessionUp { session, address } => self.meet(now, session, address),
-            LeaderInput::Compared { session, is_same } => self.compared(now, session, is_same),
-            LeaderInput::Cancel(waiter) => {
-                if self.comparing.remove(waiter) {
-                    debug!(%waiter, "the sender whose batch is compared no longer waits");
-                } else if let Some(Waiter { id, .. }) = self.gate.remove(waiter) {
-                    debug!(%id, "the sender no longer waits");
-                }
+            LeaderInput::SessionUp { session, address } => {
+                self.peers.accept(now, session, address, &mut self.effects);
             }
+            LeaderInput::Compared { session, is_same } => self.compared(now, session, is_same),
+            LeaderInput::Cancel(waiter) => self.leader.cancel(waiter),
             LeaderInput::GiveUp => self.give_up(),
         }
     }
@@ -224,99 +186,99 @@ impl<L: LogView> Machine for Master<L> {
         assert!(!(of_peers && self.is_paused()), "a paused node hears nothing");
         match input {
             Input::Frame { session, frame } => self.receive(now, session, frame),
-            Input::Heard(session) => self.hear_part(now, session),
+            Input::Heard(session) => {
+                if let Some(id) = self.peers.on_session(session) {
+                    self.peers.hear_part(now, id);
+                }
+            }
             Input::Read { session, found } => self.take_read(now, session, found),
-            Input::SessionDown { session, reason } => self.lose(session, &reason),
-            Input::Durable(end) => self.durable(now, end),
-            Input::DiskFault(fault) => self.disk_faulty(fault),
-            Input::DiskWell => self.disk_well(),
-            Input::Damage(damage) => self.damaged(now, damage),
-            Input::Shutdown => self.shut_down(),
+            Input::SessionDown { session, reason } => self.peers.lose(now, session, &reason),
+            Input::Durable(end) => {
+                self.leader.durable(end, &mut self.effects);
+                self.for_each_peer(|master, id| master.pump(now, id));
+            }
+            Input::DiskFault(fault) => self.disk_fault(fault),
+            Input::DiskWell => self.leader.disk_well(),
+            Input::Damage(damage) => self.leader.damaged(now, damage, &mut self.rng),
+            Input::Shutdown => self.leader.shut_down(&mut self.effects),
             Input::Role(input) => self.step_as_leader(now, input),
         }
         self.pursue_repair(now);
-        self.members_changed();
+        self.settle();
     }
 
-    fn look(&mut self, now: Instant, mut look: impl FnMut(SessionId) -> LineView) {
+    fn look(&mut self, now: Instant, look: impl FnMut(SessionId) -> LineView) {
         if self.is_paused() {
             return;
         }
-        let now = self.time.at(now);
-        for member in self.members.values_mut(..) {
-            member.look(now, &mut look);
-        }
+        let leader = &self.leader;
+        self.peers.look(self.time.at(now), |id| leader.has_runs_in_flight(id), look);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.expire_senders(now);
+        // Clients' time limits run on the clock outside, also while the node is paused.
+        self.leader.expire_clients(now, &mut self.effects);
+        self.leader.expire_comparing(now, self.peers.cluster(), &mut self.effects);
         if self.is_paused() {
             return;
         }
-        self.watch_majority_of_waiting(now);
         let now = self.time.at(now);
+        if self.leader.waiting_for_secondaries() > 0 {
+            self.peers.watch_majority(now);
+        }
         self.now = now;
-        self.close_expired(now);
-        self.count_stranger_lines(now);
-        self.let_act(.., |member, context| member.handle_timeout(now, context));
-        self.give_up_unresponsive(now);
+        self.peers.close_expired(now, &mut self.effects);
+        self.peers.log_left_out_lines(now);
+        self.for_each_peer(|master, id| master.handle_member_timeout(now, id));
+        self.peers.close_unresponsive(now, &mut self.effects);
         self.pursue_repair(now);
-        self.members_changed();
+        self.settle();
     }
 
     /// Returns the next thing to do.
     ///
-    /// Senders whose write concern holds come last, so that a caller that stops there and goes on
-    /// later holds up nobody else.
+    /// Answers to clients whose write concern holds come last, so that a caller that stops there
+    /// and goes on later holds up nothing else.
     fn poll_effect(&mut self) -> Option<Effect<LeaderEffect>> {
-        self.effects.pop_front().or_else(|| self.release_next())
+        self.effects.pop_front().or_else(|| self.leader.release_next())
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let members =
-            self.members.values().filter_map(|member| member.next_deadline(self.durable_end));
-        let pending = self.pending.next_deadline();
-        let others = pending.into_iter().chain(self.stranger_lines.next_deadline());
-        let peers = members
-            .chain(others)
-            .chain(self.next_repair())
-            .chain(self.next_majority_check())
-            .min()
-            .and_then(|deadline| self.time.outside(deadline));
-        let senders = self.gate.next_deadline().into_iter().chain(self.comparing.next_deadline());
-        peers.into_iter().chain(senders).min()
+        let waits = self.leader.waiting_for_secondaries() > 0;
+        let majority = self.peers.next_majority_check().filter(|_| waits);
+        let own = [self.peers.next_deadline(), self.leader.next_deadline(), majority];
+        let own = own.into_iter().flatten().min();
+        let own = own.and_then(|deadline| self.time.outside(deadline));
+        own.into_iter().chain(self.leader.next_client_deadline()).min()
     }
 
     fn health(&self, now: Instant) -> MasterHealth {
         let now = self.time.at(now);
+        let cluster = self.peers.cluster();
+        let mut refused = self.peers.refused_health(now);
+        self.leader.add_missing_row(&mut refused);
+        let members = self.peers.registered();
         MasterHealth {
-            name: self.options.name.clone(),
-            read_only: self.stopping
-                || self.without_quorum
-                || self.disk_fault.is_some()
-                || self.lacks_copy
-                || self.missing_end().is_some(),
-            is_emptier: self.is_new && self.refused.has_other_messages(now),
-            log_end: self.durable_end,
-            cluster_size: self.cluster_size(),
-            quorum: self.quorum_health(),
-            waiting_senders: self.gate.waiting_for_secondaries(),
-            secondaries: self
-                .registered()
-                .map(|member| member.health(now, self.durable_end))
+            name: self.peers.options().name.clone(),
+            read_only: self.leader.is_read_only(cluster),
+            is_emptier: self.leader.is_new() && self.peers.has_refused_other_messages(now),
+            log_end: self.leader.durable_end(),
+            cluster_size: cluster.size,
+            quorum: self.leader.quorum_health(cluster),
+            waiting_senders: self.leader.waiting_for_secondaries(),
+            secondaries: members
+                .map(|(id, peer)| self.leader.member_health(now, id, peer))
                 .collect(),
-            refused: self.refused_health(now),
-            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
+            refused,
+            disk: self.leader.disk_health(),
         }
     }
 
     fn disconnect(&mut self, _: Instant) -> usize {
-        self.drop_connections()
+        let dropped = self.peers.drop_all(self.now, &mut self.effects);
+        self.settle();
+        dropped
     }
-}
-
-fn send(effects: &mut VecDeque<Effect<LeaderEffect>>, session: SessionId, frame: Frame<IdRange>) {
-    effects.push_back(Effect::Send { session, frame });
 }
 
 #[cfg(test)]

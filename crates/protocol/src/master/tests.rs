@@ -1,4 +1,5 @@
-//! What a master does with a log that was there before, and with one that cannot be read.
+//! Tests of a whole master: one with a log that was there before, and one with a log that cannot be
+//! read.
 
 mod bounds;
 mod lines;
@@ -9,12 +10,14 @@ use acklog_types::{
     Checksum, Damage, IdRange, InstanceId, KeyHash, Losses, MessageId, Quorum, Records, RequestId,
     WaiterId, WriteConcern,
 };
-use acklog_types::{Faults, Unreadable};
+use acklog_types::{DiskFault, Faults, LogEnd, LogId, NodeName, Unreadable};
 
+use super::leader::WaitReason;
 use super::*;
 use crate::frame::{ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response};
 use crate::{
-    Admission, AppendRequest, CloseReason, FaultHooks, Outcome, Refusal, SessionEnd, Wait,
+    Admission, AppendRequest, CloseReason, DiskHealth, FaultHooks, Outcome, Refusal, SessionEnd,
+    Wait,
 };
 
 const LOG: LogId = LogId::new(7);
@@ -63,7 +66,8 @@ pub(super) fn options() -> MasterOptions {
 struct Node {
     machine: Master<View>,
     now: Instant,
-    /// What is asked of the log's files is not answered at once, but told as an effect.
+    readable: bool,
+    /// Reads of the log's files are not answered at once, but returned as effects.
     reads_later: bool,
 }
 
@@ -71,10 +75,10 @@ impl Node {
     fn new(options: MasterOptions, restored: RestoredMaster, readable: bool) -> Self {
         let now = Instant::now();
         let machine = Master::new(now, options, restored, View { readable });
-        Self { machine, now, reads_later: false }
+        Self { machine, now, readable, reads_later: false }
     }
 
-    /// A master that was started again with five messages and two secondaries.
+    /// Creates a master that was started again with five messages and two secondaries.
     fn restarted(readable: bool) -> Self {
         Self::new(options(), restored(), readable)
     }
@@ -90,8 +94,7 @@ impl Node {
             match effect {
                 Effect::Read { session, order } if !self.reads_later => {
                     let range = IdRange::new(order.from, order.until);
-                    let is_readable = self.machine.log.readable;
-                    let found = is_readable.then_some((range, range.len() as usize));
+                    let found = self.readable.then_some((range, range.len() as usize));
                     let found = found.ok_or_else(|| Unreadable("offset 17".to_owned()));
                     self.machine.step(self.now, Input::Read { session, found });
                 }
@@ -133,7 +136,8 @@ impl Node {
         self.step(Input::Frame { session: SessionId::new(session), frame })
     }
 
-    /// What a secondary with that many messages of this log is answered on a new connection.
+    /// Lets a secondary with that many messages of this log introduce itself on a new connection,
+    /// and returns what it is answered.
     fn greet(&mut self, session: u64, who: &str, end: u64) -> Vec<Effect<LeaderEffect>> {
         self.meet(session);
         self.ask(session, 0, Request::Handshake(handshake(who, session, end)))
@@ -184,7 +188,7 @@ fn responses(effects: &[Effect<LeaderEffect>]) -> Vec<&Response<IdRange>> {
     effects.iter().filter_map(response).collect()
 }
 
-/// The senders whose write concern holds, and who has their message.
+/// Returns the clients whose write concern holds, and which nodes have their message.
 fn released(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, Vec<String>)> {
     let released = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Role(LeaderEffect::Release { waiter, outcome: Outcome::Committed(receipt) }) => {
@@ -230,9 +234,9 @@ fn a_restarted_master_goes_on_with_its_ids_keys_and_secondaries() {
     assert_eq!((health.log_end, health.cluster_size), (LogEnd::new(5), 3));
     let unknown = |who: &str| (who.to_owned(), None, None);
     assert_eq!(node.shown(), [unknown("bonnie"), unknown("clyde")]);
-    assert_eq!(node.machine.find_key(KeyHash::new(1)), Some(MessageId::new(2)));
+    assert_eq!(node.machine.leader.find_key(KeyHash::new(1)), Some(MessageId::new(2)));
     assert_eq!(node.append(1, 2), Ok(MessageId::new(5)));
-    // Nobody's position is known, so nobody's counts.
+    // No position is known, so none counts.
     assert_eq!(node.step(Input::Durable(LogEnd::new(6))), []);
     let effects = node.greet(9, "clyde", 3);
     assert!(matches!(responses(&effects)[..], [Response::Welcome(_)]), "{effects:?}");
@@ -285,18 +289,14 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
     assert_eq!(health.quorum.map(|quorum| quorum.healthy), Some(0));
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(1)), timeout: None };
     let joined = |node: &mut Node, id| {
-        let id = MessageId::new(id);
-        node.machine.join(node.now, WaiterId::new(9), id, wait, true).unwrap();
-        node.machine.poll_effect()
+        let (wait, cluster) = ((wait, WaitReason::Replay), node.machine.peers.cluster());
+        let (waiter, id) = (WaiterId::new(9), MessageId::new(id));
+        node.machine.leader.join(node.now, waiter, id, wait, cluster).unwrap()
     };
     let stored = joined(&mut node, 5);
-    let outcome = |effect: Option<Effect<LeaderEffect>>| match effect {
-        Some(Effect::Role(LeaderEffect::Release { outcome, .. })) => outcome,
-        other => panic!("no answer: {other:?}"),
-    };
-    assert!(matches!(outcome(stored), Outcome::Committed(receipt) if receipt.replayed));
+    assert!(matches!(stored, Some(Outcome::Committed(receipt)) if receipt.replayed));
     let lost = joined(&mut node, 6);
-    assert!(matches!(outcome(lost), Outcome::DiskFailed(receipt, _) if receipt.replayed));
+    assert!(matches!(lost, Some(Outcome::DiskFailed(receipt, _)) if receipt.replayed));
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
     let mut node = Node::restarted(true);
     for id in [5, u64::MAX] {
         let (waiter, id) = (WaiterId::new(1), MessageId::new(id));
-        let refused = node.machine.join(node.now, waiter, id, Wait::default(), false);
+        let refused = node.machine.join(node.now, waiter, id, Wait::default());
         assert_eq!(refused, Err(Refusal::NoMessage { end: LogEnd::new(5) }));
     }
 }

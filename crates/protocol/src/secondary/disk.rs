@@ -1,4 +1,4 @@
-//! What the secondary's own disk tells.
+//! Faults of the disk: the node leaves its master, and dials again when they have passed.
 
 use std::time::Instant;
 
@@ -10,35 +10,31 @@ use super::{Connection, Secondary};
 use crate::CloseReason;
 
 impl<L: LogView> Secondary<L> {
-    /// The disk takes nothing. A node that can store nothing can ack nothing, so it leaves its master, which then does
-    /// not count it: for the moment, or until a restart.
+    /// Leaves the master, since the disk takes nothing: a node that can store nothing can ack
+    /// nothing, and the master should not count it. For the moment, or until a restart.
     pub(super) fn disk_faulty(&mut self, now: Instant, fault: DiskFault) {
         let passes = fault.is_passing();
         if passes {
-            let (from, to) = (self.contiguous_end, self.log_end);
-            warn!(%fault, %from, %to, "leaving the master for the moment: messages [from, to) wait for the disk");
+            let (from, to) = (self.follower.durable_end(), self.follower.log_end());
+            warn!(%fault, %from, %to,
+                "leaving the master for the moment: messages [from, to) wait for the disk");
         } else {
             error!(%fault, "no longer a part of the cluster until a restart: the disk has a fault");
         }
-        self.disk_fault = Some(fault);
+        self.follower.note_disk_fault(fault);
         match passes {
             true => self.close(now, CloseReason::DiskFault),
             false => self.end(CloseReason::DiskFault),
         }
     }
 
-    /// What kept the disk from taking anything has passed: the node dials its master again.
+    /// Dials the master again, since a fault of the disk has passed.
     pub(super) fn disk_well(&mut self, now: Instant) {
-        if self.disk_fault.take_if(|fault| fault.is_passing()).is_some() {
+        if self.follower.note_disk_recovery() {
             info!("the disk takes messages again");
             if let Connection::Idle { dial_at } = &mut self.connection {
                 *dial_at = now;
             }
         }
-    }
-
-    /// Whether the disk takes nothing more until a restart.
-    pub(super) fn has_failed(&self) -> bool {
-        self.disk_fault.as_ref().is_some_and(|fault| !fault.is_passing())
     }
 }

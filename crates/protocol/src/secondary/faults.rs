@@ -1,4 +1,4 @@
-//! What fault injection needs of a secondary, and its own hooks: the store delay and the errors.
+//! The secondary's hooks for fault injection, and connections that are dropped on demand.
 
 use std::time::Instant;
 
@@ -9,21 +9,15 @@ use tracing::warn;
 
 use super::{Connection, Secondary};
 use crate::CloseReason;
-use crate::faults::{FaultHooks, StoreFaults};
+use crate::faults::FaultHooks;
 use crate::own_time::OwnTime;
 
 impl<L: LogView> FaultHooks for Secondary<L> {
-    /// What waits for another store delay is stored as soon as the node is not paused.
     fn set_faults(&mut self, now: Instant, faults: Faults, seed: u64) {
-        let delays_otherwise = self.store_faults.delays_otherwise(&faults);
-        self.store_faults = StoreFaults::new(faults, seed);
         self.delays_requests = faults.send_delay.is_some();
         self.time.set_paused(now, faults.paused);
         let now = self.time.at(now);
-        if delays_otherwise && let Connection::Up(link) = &mut self.connection {
-            // A page is not asked for again while it waits here, and a delay may be a year.
-            link.buffer.make_due(now);
-        }
+        self.follower.set_faults(now, faults, seed);
         self.act_on_durable(now);
     }
 
@@ -61,7 +55,7 @@ impl<L: LogView> FaultHooks for Secondary<L> {
 }
 
 impl<L: LogView> Secondary<L> {
-    /// Drops the connection to the master, as a user asked for. Returns how many there were.
+    /// Drops the connection to the master, as a user requested. Returns how many there were.
     pub(super) fn drop_connection(&mut self, now: Instant) -> usize {
         let connections = usize::from(self.session().is_some());
         warn!(connections, "dropping all connections, as asked for");
@@ -69,7 +63,7 @@ impl<L: LogView> Secondary<L> {
         connections
     }
 
-    /// Returns whether the node is paused on demand: it must not be told of its connection now.
+    /// Returns whether the node is paused on demand. It takes no input from its connection then.
     pub(super) fn is_paused(&self) -> bool {
         self.time.is_paused()
     }

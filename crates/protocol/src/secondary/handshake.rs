@@ -1,70 +1,82 @@
-//! How a connection to the master begins: the handshake's answer, and the end of catching up.
+//! The begin of a connection to the master: the handshake and its answer.
 
 use std::time::Instant;
 
-use acklog_types::LogView;
-use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogEnd, RequestId, SessionId};
+use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogView, SessionId};
 use tracing::{info, warn};
 
-use super::link::Link;
+use super::link::LinkToMaster;
 use super::{Connection, Secondary, SecondaryPhase};
-use crate::frame::{RefusalCode, Welcome};
+use crate::frame::{Handshake, RefusalCode, Welcome};
 use crate::machine::Effect;
 use crate::{CloseReason, ProtocolError};
 
 impl<L: LogView> Secondary<L> {
     /// Returns how far the node is.
     pub fn phase(&self) -> SecondaryPhase {
-        match self.link().and_then(Link::phase) {
-            _ if self.has_failed() => SecondaryPhase::Failed,
-            Some(phase) => phase,
-            None => self.refusal.unwrap_or(SecondaryPhase::Connecting),
+        if self.follower.has_disk_failed() {
+            return SecondaryPhase::Failed;
         }
+        let unconnected = || self.dial_state.refusal().unwrap_or(SecondaryPhase::Connecting);
+        self.follower.phase().unwrap_or_else(unconnected)
     }
 
+    /// Takes a new connection, unless the node can do nothing with it.
     pub(super) fn connected(&mut self, now: Instant, session: SessionId) {
-        let faulty = self.disk_fault.is_some();
-        if faulty || matches!(self.connection, Connection::Stopped) {
-            let reason = if faulty { CloseReason::DiskFault } else { CloseReason::Stopping };
+        let is_faulty = self.follower.is_disk_faulty();
+        if is_faulty || matches!(self.connection, Connection::Stopped) {
+            let reason = if is_faulty { CloseReason::DiskFault } else { CloseReason::Stopping };
             self.effects.push_back(Effect::Close { session, reason });
             self.dial_later(now);
             return;
         }
-        let link = Link::new(now, session, self.options.request_timeout);
+        let link = LinkToMaster::new(now, session, self.options.request_timeout);
+        self.follower.leave();
         self.connection = Connection::Up(Box::new(link));
-        info!(repeats = true, end = %self.contiguous_end, "connected; introducing this node");
+        let end = self.follower.durable_end();
+        info!(repeats = true, %end, "connected; introducing this node");
     }
 
+    /// Returns the handshake, if it is to be sent now.
+    pub(super) fn handshake(&self) -> Option<Handshake> {
+        if !self.link()?.wants_handshake() {
+            return None;
+        }
+        let introduction = self.follower.introduction()?;
+        Some(Handshake {
+            name: self.options.name.clone(),
+            instance: self.options.instance,
+            log: introduction.log,
+            end: introduction.end,
+            checksum: introduction.checksum,
+        })
+    }
+
+    /// Takes the master's acceptance, and begins to catch up. A second one changes nothing.
     pub(super) fn welcomed(&mut self, welcome: Welcome) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        if link.catch_up().is_some() {
-            let same = self.log_id == Some(welcome.log);
-            return if same { Ok(()) } else { Err(ProtocolError::ChangedIdentity) };
-        }
-        if self.contiguous_end != LogEnd::ZERO && self.log_id != Some(welcome.log) {
-            return Err(ProtocolError::ChangedIdentity);
+        self.follower.check_identity(welcome.log)?;
+        if link.has_joined() {
+            return Ok(());
         }
         let interval = welcome.heartbeat_interval;
         if interval.is_zero() || interval > HEARTBEAT_INTERVAL_MAX {
             return Err(ProtocolError::BadInterval(interval));
         }
-        info!(peer = %welcome.master, end = %self.contiguous_end, log_end = %welcome.log_end,
-            "joined; catching up");
-        link.join(interval, self.options.request_timeout);
-        self.log_id = Some(welcome.log);
+        let (end, log_end) = (self.follower.durable_end(), welcome.log_end);
+        info!(peer = %welcome.master, %end, %log_end, "joined; catching up");
+        link.join(interval);
+        self.follower.join(welcome.log, log_end, self.options.request_timeout);
         self.master = Some(welcome.master);
-        self.master_log_end = Some(welcome.log_end);
-        self.refusal = None;
-        self.last_error = None;
-        self.dial_backoff.reset();
+        self.dial_state.on_welcome();
         Ok(())
     }
 
+    /// Takes the master's refusal, and closes the connection.
     pub(super) fn refused(&mut self, now: Instant, code: RefusalCode, detail: &str) {
         let diverged = code.is_divergence();
         let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
-        self.refusal = Some(phase);
-        self.last_error = Some(format!("the master refuses this node: {detail}"));
+        self.dial_state.on_refusal(phase, format!("the master refuses this node: {detail}"));
         warn!(
             repeats = true,
             code = code.as_str(),
@@ -75,25 +87,12 @@ impl<L: LogView> Secondary<L> {
         self.close(now, CloseReason::Refused);
     }
 
-    /// A request failed at the master. Where this node is not let in yet, that is for a reason that
-    /// lies in the master.
+    /// Closes the connection where a request failed at the master before the node was accepted: the
+    /// master itself prevents that.
     pub(super) fn failed_at_master(&mut self, now: Instant, detail: &str) {
-        if self.link().is_some_and(|link| link.catch_up().is_none()) {
-            self.last_error = Some(format!("the master cannot let this node in: {detail}"));
+        if self.link().is_some_and(|link| !link.has_joined()) {
+            self.dial_state.on_error(format!("the master cannot let this node in: {detail}"));
             self.close(now, CloseReason::Refused);
         }
-    }
-
-    /// Runs may come from here on.
-    pub(super) fn become_ready(&mut self, request: RequestId) -> Result<(), ProtocolError> {
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        let catch_up = link.catch_up_mut().filter(|catch_up| catch_up.may_be_ready());
-        let Some(catch_up) = catch_up else {
-            return Err(ProtocolError::UnexpectedResponse(request));
-        };
-        if catch_up.on_ready() {
-            info!(end = %self.contiguous_end, "ready");
-        }
-        Ok(())
     }
 }

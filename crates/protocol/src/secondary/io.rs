@@ -1,4 +1,4 @@
-//! What a secondary is told, and what it wants to be done.
+//! Inputs and effects of a secondary.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use acklog_types::{InstanceId, LogEnd, LogId, NodeName, Records, SessionId};
 
 use crate::machine::{Effect, Input};
 
-/// What a secondary is told once.
+/// Options of a secondary.
 #[derive(Clone, Debug)]
 pub struct SecondaryOptions {
     /// Its name.
@@ -17,39 +17,40 @@ pub struct SecondaryOptions {
     pub request_timeout: Duration,
     /// Longest pause between two attempts to connect.
     pub reconnect_delay: Duration,
-    /// What all its chances are drawn from.
+    /// Seed of its randomness.
     pub seed: u64,
 }
 
-/// What a secondary's log was opened with. By default: an empty log in memory.
+/// State of the log when it was opened. By default: an empty log in memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RestoredSecondary {
     /// The identity of the log; none while it has no message.
     pub log: Option<LogId>,
-    /// Its end: without gaps, and durable.
+    /// Its durable end.
     pub end: LogEnd,
     /// Whether the log is on a disk.
     pub on_disk: bool,
 }
 
-/// What only a secondary is told.
+/// Inputs that only a secondary has.
 #[derive(Debug)]
 pub enum FollowerInput {
     /// The dial succeeded.
     Connected(SessionId),
     /// The dial failed.
     DialFailed {
-        /// Why, for people.
+        /// Reason, for log lines and `/health`.
         reason: String,
     },
 }
 
-/// What only a secondary wants to be done.
+/// Effects that only a secondary has.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FollowerEffect {
-    /// Connect to the master and tell [`FollowerInput::Connected`] or [`FollowerInput::DialFailed`].
+    /// Connect to the master and report [`FollowerInput::Connected`] or
+    /// [`FollowerInput::DialFailed`].
     Dial,
-    /// Append a run to the log and tell [`Input::Durable`] when it is.
+    /// Append a run to the log and report [`Input::Durable`] when it is.
     Append(Records),
 }
 

@@ -1,28 +1,22 @@
-//! The connection to the master: handshake, requests in flight, and liveness.
+//! A connection to the master: the handshake, requests in flight, and liveness.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use acklog_types::LogView;
-use acklog_types::{IdRange, LogEnd, Records, RequestId, Run, SessionId};
+use acklog_types::{RequestId, SessionId};
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::buffer::Buffer;
-use super::catch_up::{CatchUp, LocalLog, Page, request_retry};
 use super::liveness::Liveness;
-use super::{Connection, Secondary};
+use super::request_retry::request_retry;
 use crate::backoff::Retry;
-use crate::frame::{Frame, FrameKind, Handshake, Request, Response};
+use crate::frame::FrameKind;
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView};
-use crate::repair::Repair;
-use crate::status::SecondaryPhase;
 use crate::{CloseReason, ProtocolError};
 
-/// A connection and all that dies with it.
+/// A connection to the master. It knows nothing of the log.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct LinkToMaster {
     session: SessionId,
     stage: Stage,
     liveness: Liveness,
@@ -30,22 +24,19 @@ pub(super) struct Link {
     line: Line,
     /// The master's request for a page that is being read.
     reading_for: Option<RequestId>,
-    /// What has arrived and is not in the log yet.
-    pub(super) buffer: Buffer,
-    /// `AddMessage` requests to be answered once the log is durable up to there.
-    pub(super) unanswered: VecDeque<(LogEnd, RequestId)>,
 }
 
-/// How far the connection is.
+/// Stages of a connection.
 #[derive(Debug)]
 enum Stage {
     /// The handshake is not answered yet.
     Handshake(Retry),
     /// The master has accepted this node.
-    Joined(CatchUp),
+    Joined,
 }
 
-impl Link {
+impl LinkToMaster {
+    /// Creates a connection on which nothing was sent yet.
     pub(super) fn new(now: Instant, session: SessionId, request_timeout: Duration) -> Self {
         Self {
             session,
@@ -54,53 +45,101 @@ impl Link {
             in_flight: InFlight::new(request_timeout),
             line: Line::new(request_timeout),
             reading_for: None,
-            buffer: Buffer::new(),
-            unanswered: VecDeque::new(),
         }
     }
 
+    /// Returns the session that frames are sent on.
     pub(super) fn session(&self) -> SessionId {
         self.session
     }
 
-    /// Returns the catch-up; none before the handshake is done.
-    pub(super) fn catch_up(&self) -> Option<&CatchUp> {
-        match &self.stage {
-            Stage::Handshake(_) => None,
-            Stage::Joined(catch_up) => Some(catch_up),
-        }
-    }
-
-    /// Returns the catch-up; none before the handshake is done.
-    pub(super) fn catch_up_mut(&mut self) -> Option<&mut CatchUp> {
-        match &mut self.stage {
-            Stage::Handshake(_) => None,
-            Stage::Joined(catch_up) => Some(catch_up),
-        }
-    }
-
-    /// Returns the phase that `/health` shows; none before the handshake is done.
-    pub(super) fn phase(&self) -> Option<SecondaryPhase> {
-        self.catch_up().map(|catch_up| match catch_up.is_ready() {
-            true => SecondaryPhase::Ready,
-            false => SecondaryPhase::CatchingUp,
-        })
-    }
-
-    /// Returns whether the master sends new messages to this node.
-    pub(super) fn is_ready(&self) -> bool {
-        self.catch_up().is_some_and(CatchUp::is_ready)
+    /// Returns whether the master has accepted this node's handshake.
+    pub(super) fn has_joined(&self) -> bool {
+        matches!(self.stage, Stage::Joined)
     }
 
     /// Ends the handshake: the master accepted this node, and its heartbeats come at this interval.
-    pub(super) fn join(&mut self, heartbeat_interval: Duration, request_timeout: Duration) {
-        self.stage = Stage::Joined(CatchUp::new(request_timeout));
+    pub(super) fn join(&mut self, heartbeat_interval: Duration) {
+        self.stage = Stage::Joined;
         self.liveness.on_welcome(heartbeat_interval);
+    }
+
+    /// Returns whether to send a handshake: none is accepted or in flight, and no pause goes on.
+    pub(super) fn wants_handshake(&self) -> bool {
+        let Stage::Handshake(retry) = &self.stage else { return false };
+        let in_flight = self.in_flight.count(|kind| *kind == FrameKind::Handshake);
+        retry.retry_at().is_none() && in_flight == 0
+    }
+
+    /// Takes in that a request failed before the master accepted this node. A pause follows.
+    pub(super) fn on_error(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        if let Stage::Handshake(retry) = &mut self.stage {
+            retry.restart(now, rng);
+        }
+    }
+
+    /// Takes in that a request timed out before the master accepted this node. A pause follows.
+    /// Returns it; none once the master has accepted this node.
+    pub(super) fn on_timeout(&mut self, now: Instant, rng: &mut ChaCha8Rng) -> Option<Duration> {
+        match &mut self.stage {
+            Stage::Handshake(retry) => Some(retry.back_off(now, rng)),
+            Stage::Joined => None,
+        }
+    }
+
+    /// Returns the number of the next request.
+    pub(super) fn next_request(&self) -> RequestId {
+        self.in_flight.next_id()
+    }
+
+    /// Notes a request as in flight. Returns its number.
+    pub(super) fn make_request(&mut self, now: Instant, kind: FrameKind) -> RequestId {
+        self.in_flight.make(now, kind)
+    }
+
+    /// Takes out a request that timed out. Call until it returns none.
+    #[must_use]
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(RequestId, FrameKind)> {
+        self.in_flight.expire(now)
+    }
+
+    /// Takes out the request that a response belongs to. Returns its kind and how long the answer
+    /// took; none for a late response, whose request is no longer in flight.
+    ///
+    /// # Errors
+    /// When there was no such request.
+    pub(super) fn complete(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+    ) -> Result<Option<(FrameKind, Duration)>, ProtocolError> {
+        match self.in_flight.complete(now, request) {
+            Completed::Unknown => Err(ProtocolError::UnexpectedResponse(request)),
+            Completed::Late => {
+                debug!(%request, "late answer: the request is no longer pending");
+                Ok(None)
+            }
+            Completed::InTime { what, took } => {
+                debug!(%request, kind = ?what, ?took, "answered");
+                Ok(Some((what, took)))
+            }
+        }
     }
 
     /// Notes that the master was heard from.
     pub(super) fn note_contact(&mut self, now: Instant) {
         self.liveness.note_contact(now);
+    }
+
+    /// Returns why the connection is given up now, if it is.
+    pub(super) fn overdue(&mut self, now: Instant) -> Option<CloseReason> {
+        if self.liveness.is_handshake_late(now) {
+            return Some(CloseReason::HandshakeTimeout);
+        }
+        if let Some(late) = self.liveness.note_local_stall(now) {
+            info!(?late, "this node stood still; listening again before it judges the master");
+        }
+        self.liveness.is_silent(now).then_some(CloseReason::Silent)
     }
 
     /// Looks at how far this node's requests have got, if that is due.
@@ -111,6 +150,11 @@ impl Link {
         {
             self.in_flight.postpone(first, now);
         }
+    }
+
+    /// Notes that a request or a page is sent.
+    pub(super) fn note_sent(&mut self, now: Instant) {
+        self.line.sent(now);
     }
 
     /// Notes that a page is read for this request of the master.
@@ -128,43 +172,10 @@ impl Link {
         self.reading_for.take()
     }
 
-    /// Notes that a request or a page is sent.
-    pub(super) fn note_sent(&mut self, now: Instant) {
-        self.line.sent(now);
-    }
-
-    /// Takes out a request that timed out, after which requests pause.
-    fn expire(
-        &mut self,
-        now: Instant,
-        rng: &mut ChaCha8Rng,
-    ) -> Option<(RequestId, FrameKind, Duration)> {
-        let (request, kind) = self.in_flight.expire(now)?;
-        let pause = match &mut self.stage {
-            Stage::Handshake(retry) => retry.back_off(now, rng),
-            Stage::Joined(catch_up) => catch_up.on_timeout(now, kind, rng),
-        };
-        Some((request, kind, pause))
-    }
-
-    fn on_error(&mut self, now: Instant, kind: FrameKind, rng: &mut ChaCha8Rng) {
-        match &mut self.stage {
-            Stage::Handshake(retry) => retry.restart(now, rng),
-            Stage::Joined(catch_up) => catch_up.on_error(now, kind, rng),
-        }
-    }
-
-    fn on_answer(&mut self, answered: Option<(FrameKind, Duration)>) {
-        match &mut self.stage {
-            Stage::Handshake(retry) => retry.reset(),
-            Stage::Joined(catch_up) => catch_up.on_answer(answered),
-        }
-    }
-
-    fn wake(&mut self, now: Instant) {
-        match &mut self.stage {
-            Stage::Handshake(retry) => retry.wake(now),
-            Stage::Joined(catch_up) => catch_up.wake(now),
+    /// Ends a pause whose time is over.
+    pub(super) fn wake(&mut self, now: Instant) {
+        if let Stage::Handshake(retry) = &mut self.stage {
+            retry.wake(now);
         }
     }
 
@@ -172,198 +183,82 @@ impl Link {
     pub(super) fn next_deadline(&self) -> Instant {
         let retry_at = match &self.stage {
             Stage::Handshake(retry) => retry.retry_at(),
-            Stage::Joined(catch_up) => catch_up.next_deadline(),
+            Stage::Joined => None,
         };
-        [
-            self.line.next_look(),
-            self.buffer.next_deadline(),
-            self.in_flight.next_deadline(),
-            retry_at,
-        ]
-        .into_iter()
-        .flatten()
-        .fold(self.liveness.next_deadline(), Instant::min)
+        [self.line.next_look(), self.in_flight.next_deadline(), retry_at]
+            .into_iter()
+            .flatten()
+            .fold(self.liveness.next_deadline(), Instant::min)
     }
 }
 
-impl<L: LogView> Secondary<L> {
-    /// Returns why the connection is given up now, if it is.
-    pub(super) fn overdue(&mut self, now: Instant) -> Option<CloseReason> {
-        let Connection::Up(link) = &mut self.connection else { return None };
-        if link.liveness.is_handshake_late(now) {
-            return Some(CloseReason::HandshakeTimeout);
-        }
-        if let Some(late) = link.liveness.note_local_stall(now) {
-            info!(?late, "this node stood still; listening again before it judges the master");
-        }
-        link.liveness.is_silent(now).then_some(CloseReason::Silent)
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(1);
+
+    fn link(now: Instant) -> (LinkToMaster, ChaCha8Rng) {
+        let link = LinkToMaster::new(now, SessionId::new(1), TIMEOUT);
+        (link, ChaCha8Rng::seed_from_u64(1))
     }
 
-    /// Sends what is due on the connection.
-    pub(super) fn link_timeout(&mut self, now: Instant) {
-        let Connection::Up(link) = &mut self.connection else { return };
-        while let Some((request, kind, pause)) = link.expire(now, &mut self.rng) {
-            if kind == FrameKind::GetMessages && link.is_ready() {
-                self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
-            }
-            debug!(%request, ?kind, ?pause, "request to the master timed out; making it again");
-        }
+    #[test]
+    fn a_handshake_is_made_again_after_a_pause_if_it_is_lost() {
+        let mut now = Instant::now();
+        let (mut link, mut rng) = link(now);
+        assert!(link.wants_handshake());
+        let request = link.make_request(now, FrameKind::Handshake);
+        assert!(!link.wants_handshake(), "it is in flight");
+        now += TIMEOUT;
+        assert_eq!(link.expire(now), Some((request, FrameKind::Handshake)));
+        let pause = link.on_timeout(now, &mut rng).unwrap();
+        assert!(!link.wants_handshake(), "a pause");
+        assert_eq!(link.next_deadline(), now + pause);
+        now += pause;
         link.wake(now);
-        self.make_requests(now);
+        assert!(link.wants_handshake());
+        link.join(TIMEOUT);
+        assert!(link.has_joined() && !link.wants_handshake());
+        assert_eq!(link.on_timeout(now, &mut rng), None, "no concern of the handshake");
     }
 
-    /// Bytes came of a frame that is not whole yet.
-    pub(super) fn part_came(&mut self, now: Instant) {
-        let Connection::Up(link) = &mut self.connection else { return };
-        if let Some(catch_up) = link.catch_up_mut() {
-            catch_up.on_partial(now, self.log_end, self.repair.is_some());
-        }
+    #[test]
+    fn a_late_response_is_told_from_one_to_no_request() {
+        let now = Instant::now();
+        let (mut link, _) = link(now);
+        let next = link.next_request();
+        assert_eq!(link.complete(now, next), Err(ProtocolError::UnexpectedResponse(next)));
+        assert_eq!(link.make_request(now, FrameKind::Handshake), next);
+        let took = TIMEOUT / 2;
+        assert_eq!(link.complete(now + took, next), Ok(Some((FrameKind::Handshake, took))));
+        assert_eq!(link.complete(now + took, next), Ok(None));
     }
 
-    /// Makes the requests that are due.
-    pub(super) fn make_requests(&mut self, now: Instant) {
-        while let Some(request) = self.next_request() {
-            self.make_request(now, request);
-        }
+    #[test]
+    fn a_page_is_read_for_one_request_at_a_time() {
+        let (mut link, _) = link(Instant::now());
+        assert!(!link.is_giving_page());
+        link.start_read(RequestId::new(7));
+        assert!(link.is_giving_page());
+        assert_eq!(link.finish_read(), Some(RequestId::new(7)));
+        assert!(!link.is_giving_page());
+        assert_eq!(link.finish_read(), None);
     }
 
-    fn next_request(&mut self) -> Option<Request<IdRange>> {
-        let Connection::Up(link) = &mut self.connection else { return None };
-        match &mut link.stage {
-            Stage::Handshake(retry) => {
-                let is_due = retry.retry_at().is_none() && self.contiguous_end == self.log_end;
-                is_due.then(|| self.handshake()).flatten()
-            }
-            Stage::Joined(catch_up) => {
-                let damaged = self.repair.as_ref().and_then(Repair::due);
-                let local = LocalLog {
-                    log_end: self.log_end,
-                    durable_end: self.contiguous_end,
-                    buffered: link.buffer.buffered(self.log_end),
-                    damaged_from: damaged.map(IdRange::start),
-                };
-                catch_up.poll_request(link.in_flight.next_id(), local)
-            }
-        }
-    }
-
-    /// Returns the handshake, unless it is in flight.
-    fn handshake(&self) -> Option<Request<IdRange>> {
-        let end = self.contiguous_end;
-        let checksum = match self.log.checksum_below(end) {
-            Ok(checksum) => checksum,
-            Err(error) => {
-                // The disk's fault is on its way as an input of its own, and ends the connection.
-                warn!(%end, %error, "cannot introduce this node: its last message is unreadable");
-                return None;
-            }
-        };
-        let in_flight = self.link()?.in_flight.count(|kind| *kind == FrameKind::Handshake);
-        (in_flight == 0).then(|| {
-            Request::Handshake(Handshake {
-                name: self.options.name.clone(),
-                instance: self.options.instance,
-                log: self.log_id,
-                end,
-                checksum,
-            })
-        })
-    }
-
-    fn make_request(&mut self, now: Instant, request: Request<IdRange>) {
-        let Connection::Up(link) = &mut self.connection else { return };
-        let (end, kind) = (self.contiguous_end, request.kind());
-        let id = link.in_flight.make(now, kind);
-        debug!(request = %id, %end, "sending {kind:?}");
-        if !self.delays_requests {
-            link.note_sent(now);
-        }
-        let session = link.session;
-        self.send(session, Frame::Request(id, request));
-    }
-
-    /// Takes in a response. It counts whether its request is still in flight or not: what it says
-    /// is true.
-    pub(super) fn take_response(
-        &mut self,
-        now: Instant,
-        id: RequestId,
-        response: Response<Records>,
-    ) -> Result<(), ProtocolError> {
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        let is_error = matches!(response, Response::Failed { .. });
-        let answered = match link.in_flight.complete(now, id) {
-            Completed::Unknown => return Err(ProtocolError::UnexpectedResponse(id)),
-            Completed::Late => {
-                debug!(request = %id, "late answer: the request is no longer pending");
-                None
-            }
-            Completed::InTime { what, took } => {
-                debug!(request = %id, kind = ?what, ?took, "answered");
-                Some((what, took))
-            }
-        };
-        match answered {
-            _ if !is_error => link.on_answer(answered),
-            Some((kind, _)) => {
-                link.on_error(now, kind, &mut self.rng);
-                if kind == FrameKind::GetMessages && link.is_ready() {
-                    self.repair.iter_mut().for_each(|repair| repair.failed(now, &mut self.rng));
-                }
-            }
-            None => {}
-        }
-        match response {
-            Response::Welcome(welcome) => self.welcomed(welcome)?,
-            Response::Refused { code, detail } => {
-                self.refused(now, code, &detail);
-                return Ok(());
-            }
-            Response::Page { run, log_end } => {
-                self.mend(now, &run);
-                let late = answered.is_none().then_some(id);
-                self.take_page(now, late, run, log_end)?;
-            }
-            Response::ReadyNoted => self.become_ready(id)?,
-            Response::Failed { code, detail } => {
-                warn!(repeats = true, request = %id, ?code, detail, "the request failed at the master");
-                self.failed_at_master(now, &detail);
-            }
-            Response::Added { .. } | Response::Alive => {
-                return Err(ProtocolError::UnexpectedResponse(id));
-            }
-        }
-        self.make_requests(now);
-        Ok(())
-    }
-
-    fn take_page(
-        &mut self,
-        now: Instant,
-        late: Option<RequestId>,
-        run: Records,
-        master_end: LogEnd,
-    ) -> Result<(), ProtocolError> {
-        let range = run.range();
-        // An empty page with more to come would be requested again without end.
-        let is_stuck = range.is_empty() && range.end() < master_end;
-        if range.end() > master_end || is_stuck {
-            return Err(ProtocolError::BadRun(range));
-        }
-        self.note_master_end(master_end);
-        if self.link().is_none_or(|link| link.catch_up().is_none()) {
-            return Err(ProtocolError::BadRun(range));
-        }
-        debug!(id = %range, log_end = %master_end, "a page of messages");
-        self.page_losses.passed();
-        let page = Page { range, bytes: run.bytes(), master_end };
-        if !range.is_empty() {
-            self.arrive(now, None, run);
-        }
-        let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        if let Some(catch_up) = link.catch_up_mut() {
-            catch_up.on_page(now, page, late, self.log_end);
-        }
-        Ok(())
+    #[test]
+    fn the_next_deadline_is_that_of_the_oldest_request_or_else_of_the_master_s_silence() {
+        let now = Instant::now();
+        let (mut link, _) = link(now);
+        link.join(TIMEOUT);
+        let silent_at = link.next_deadline();
+        assert!(silent_at > now + TIMEOUT);
+        let request = link.make_request(now, FrameKind::GetMessages);
+        assert_eq!(link.next_deadline(), now + TIMEOUT);
+        link.complete(now, request).unwrap();
+        assert_eq!(link.next_deadline(), silent_at);
+        assert_eq!(link.overdue(silent_at), Some(CloseReason::Silent));
     }
 }

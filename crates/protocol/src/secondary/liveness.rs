@@ -1,15 +1,15 @@
-//! How long a secondary waits for its master: the handshake's deadline and the liveness timeout.
+//! The liveness of the master: the handshake's deadline and the liveness timeout.
 
 use std::time::{Duration, Instant};
 
 use crate::health::SILENT_AFTER;
 use crate::master::HANDSHAKE_TIMEOUT;
 
-/// When the master was last heard from, and when the connection is given up.
+/// The last contact with the master, and when the connection is given up.
 #[derive(Debug)]
 pub(super) struct Liveness {
     last_contact: Instant,
-    /// Without a byte for this long the connection is given up.
+    /// The liveness timeout: without a byte for this long the connection is given up.
     timeout: Duration,
     /// When the handshake must be done, whatever comes meanwhile; none once it is.
     handshake_deadline: Option<Instant>,
@@ -41,14 +41,15 @@ impl Liveness {
         self.handshake_deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// Returns whether the master was not heard from for the liveness timeout.
+    /// Returns whether the liveness timeout has passed since the last contact.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.silent_at() <= now
     }
 
-    /// Starts the liveness timeout again where this node itself stood still (stopped, starved): the
-    /// timeout was over a heartbeat ago or longer, and what the master sent meanwhile waits to be
-    /// read. Returns how late this node is then. Call before [`is_silent`](Self::is_silent).
+    /// Starts the liveness timeout again after a local stall: this node itself stood still
+    /// (stopped, starved) for a heartbeat interval or longer beyond the timeout, and frames that
+    /// the master sent meanwhile are not read yet. Returns how late this node is then. Call before
+    /// [`is_silent`](Self::is_silent).
     pub(super) fn note_local_stall(&mut self, now: Instant) -> Option<Duration> {
         let late = now.checked_duration_since(self.silent_at())?;
         (late >= self.timeout / SILENT_AFTER).then(|| {

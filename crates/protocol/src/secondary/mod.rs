@@ -1,74 +1,58 @@
 //! The secondary: finds its master, fetches what it missed, and takes what comes.
 //!
-//! It is driven like the [master](super::Master). Its state outside a connection is small: its
-//! log's identity and ends, and when to dial next. Everything else belongs to the [`Link`] and dies
-//! with it: the handshake, requests in flight, liveness, the [`CatchUp`] that decides which request
-//! is next, and the buffer of what has arrived.
+//! [`Secondary`] implements [`Machine`] and puts together values that each decide alone:
+//!
+//! - [`Follower`], one for the log: catch-up, gap buffer, acks. It knows no connection.
+//! - [`LinkToMaster`], one for each connection: handshake, requests in flight, liveness. It knows
+//!   no log.
+//! - [`DialState`]: pauses between attempts to connect, and why the last one failed.
+//!
+//! Everything of a connection dies with it: the link, and the part of the follower that belongs to
+//! the connection.
 
-mod buffer;
-mod catch_up;
+mod dial_state;
 mod disk;
 mod faults;
+mod follower;
 mod handshake;
 mod io;
 mod link;
 mod liveness;
 mod repair;
-mod store;
+mod request_retry;
+mod requests;
+mod targets;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogView;
-use acklog_types::{DiskFault, Faults, IdRange, LogEnd, LogId, NodeName, Records, SessionId};
-pub use buffer::HELD_BYTES_MAX;
+use acklog_types::{IdRange, LogId, NodeName, Records, SessionId};
+pub use follower::{GapBuffer, HELD_BYTES_MAX};
 pub use io::{FollowerEffect, FollowerInput, RestoredSecondary, SecondaryOptions};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::{info, warn};
 
-use self::catch_up::CatchUp;
-use self::link::Link;
-use super::backoff::Backoff;
-use super::faults::StoreFaults;
+use self::dial_state::DialState;
+use self::follower::{Follower, FollowerAction};
+use self::link::LinkToMaster;
 use super::frame::{Frame, Request, Response};
-use super::line::{LineView, LongFrameLosses};
+use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
 use super::own_time::OwnTime;
-use super::repair::Repair;
-use super::status::{DiskHealth, SecondaryHealth, SecondaryPhase};
-use super::{CloseReason, ProtocolError};
+use super::status::{SecondaryHealth, SecondaryPhase};
+use super::{CloseReason, ProtocolError, SessionEnd};
 
-/// First pause after a lost connection or a failed attempt to connect. Shorter would be a hot loop against a master
-/// that is down; longer would delay a secondary that starts a moment before its master.
-const DIAL_PAUSE_FIRST: Duration = Duration::from_millis(50);
-
-/// The secondary's state. `L` is its view of its own log.
+/// The secondary's state machine. `L` is its view of its own log.
 #[derive(Debug)]
 pub struct Secondary<L> {
     options: SecondaryOptions,
-    log: L,
-    log_id: Option<LogId>,
-    on_disk: bool,
-    /// Why the log takes nothing more.
-    disk_fault: Option<DiskFault>,
-    /// What of the log is damaged.
-    repair: Option<Repair>,
-    /// The end of what was appended, durable or not.
-    log_end: LogEnd,
-    /// The contiguous end: what is durable, visible and acked. Invariant: `contiguous_end <= log_end`.
-    contiguous_end: LogEnd,
+    follower: Follower<L>,
     connection: Connection,
-    /// How the last handshake was refused, until another one gets in or the master cannot be reached.
-    refusal: Option<SecondaryPhase>,
+    dial_state: DialState,
+    /// The name of the master, once it accepted this node.
     master: Option<NodeName>,
-    master_log_end: Option<LogEnd>,
-    /// Why the last attempt to be connected failed or ended, until one gets in.
-    last_error: Option<String>,
-    /// Connections in a row that ended before the first page came.
-    page_losses: LongFrameLosses,
-    dial_backoff: Backoff,
-    store_faults: StoreFaults,
     /// Whether requests are delayed on demand: they are noted as sent when they go out.
     delays_requests: bool,
     /// The node's time: it stands still while the node is paused.
@@ -81,16 +65,16 @@ pub struct Secondary<L> {
 enum Connection {
     /// Dial when the time has come.
     Idle { dial_at: Instant },
-    /// The shell is dialing.
+    /// The driver is dialing.
     Dialing,
     /// Connected.
-    Up(Box<Link>),
+    Up(Box<LinkToMaster>),
     /// The node stops, or its disk takes nothing more.
     Stopped,
 }
 
 impl<L: LogView> Secondary<L> {
-    /// A secondary that goes on where its log ends; it dials its master right away.
+    /// Creates a secondary that goes on where its log ends. It dials its master right away.
     pub fn new(
         now: Instant,
         options: SecondaryOptions,
@@ -98,60 +82,38 @@ impl<L: LogView> Secondary<L> {
         log: L,
     ) -> Self {
         Self {
-            store_faults: StoreFaults::new(Faults::default(), options.seed),
+            follower: Follower::new(log, restored, options.seed),
+            connection: Connection::Idle { dial_at: now },
+            dial_state: DialState::new(options.reconnect_delay),
+            master: None,
             delays_requests: false,
             time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
-            dial_backoff: Backoff::new(DIAL_PAUSE_FIRST, options.reconnect_delay),
             options,
-            log,
-            log_id: restored.log,
-            on_disk: restored.on_disk,
-            disk_fault: None,
-            repair: None,
-            log_end: restored.end,
-            contiguous_end: restored.end,
-            connection: Connection::Idle { dial_at: now },
-            refusal: None,
-            master: None,
-            master_log_end: None,
-            last_error: None,
-            page_losses: LongFrameLosses::default(),
             effects: VecDeque::new(),
         }
     }
 
-    /// The identity of the log that this node's messages belong to; none while it never had one.
+    /// Returns the identity of the log that this node's messages belong to; none while it never had
+    /// one.
     pub fn log_id(&self) -> Option<LogId> {
-        self.log_id
+        self.follower.log_id()
     }
 
-    /// Whether runs come over the connection. Its end is a change each time then, and logged.
-    fn is_ready(&self) -> bool {
-        self.link().is_some_and(Link::is_ready)
-    }
-
-    /// Whether the master has accepted this node's handshake.
-    fn has_joined(&self) -> bool {
-        self.link().is_some_and(|link| link.catch_up().is_some())
-    }
-
-    fn link(&self) -> Option<&Link> {
+    fn link(&self) -> Option<&LinkToMaster> {
         match &self.connection {
             Connection::Up(link) => Some(link),
             _ => None,
         }
     }
 
-    fn catch_up_mut(&mut self) -> Option<&mut CatchUp> {
-        match &mut self.connection {
-            Connection::Up(link) => link.catch_up_mut(),
-            _ => None,
-        }
+    fn session(&self) -> Option<SessionId> {
+        self.link().map(LinkToMaster::session)
     }
 
-    fn session(&self) -> Option<SessionId> {
-        self.link().map(Link::session)
+    /// Returns whether the master has accepted this node's handshake.
+    fn has_joined(&self) -> bool {
+        self.link().is_some_and(LinkToMaster::has_joined)
     }
 
     fn dial_failed(&mut self, now: Instant, reason: String) {
@@ -159,37 +121,43 @@ impl<L: LogView> Secondary<L> {
             return;
         }
         let pause = self.dial_later(now);
-        self.refusal = None;
         warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
-        self.last_error = Some(reason);
+        self.dial_state.on_unreachable(reason);
     }
 
-    /// Gives up what belongs to the connection and sets the time of the next dial.
+    /// Gives up what belongs to the connection and sets the time of the next dial. Returns the
+    /// pause until then.
     fn dial_later(&mut self, now: Instant) -> Duration {
         if matches!(self.connection, Connection::Stopped) {
             return Duration::ZERO;
         }
-        let catch_up = self.link().and_then(Link::catch_up);
-        let lost_page = catch_up.is_some_and(CatchUp::lacks_first_page);
-        if lost_page && self.page_losses.lost() {
+        if self.follower.lacks_first_page() && self.dial_state.lost_first_page() {
             warn!(
-                "connections end again and again before the first page of messages comes, while short \
-                frames pass: does the path drop large packets? Look at its MTU"
+                "connections end again and again before the first page of messages comes, while \
+                short frames pass: does the path drop large packets? Look at its MTU"
             );
         }
-        let pause = self.dial_backoff.pause(&mut self.rng);
-        self.connection = Connection::Idle { dial_at: now + pause };
+        let pause = self.dial_state.back_off(&mut self.rng);
+        self.leave(Connection::Idle { dial_at: now + pause });
         pause
     }
 
+    /// Gives up what belongs to the connection.
+    fn leave(&mut self, connection: Connection) {
+        self.follower.leave();
+        self.connection = connection;
+    }
+
+    /// Closes the connection and dials again after a pause.
     fn close(&mut self, now: Instant, reason: CloseReason) {
         let Some(session) = self.session() else { return };
-        let repeats = !self.is_ready();
+        // The end of a connection over which runs come is a change each time, and logged.
+        let repeats = !self.follower.is_ready();
         let pause = self.dial_later(now);
         warn!(repeats, %reason, ?pause, "closing the connection to the master; dialing again");
         // A refusal has a detail of its own.
         if reason != CloseReason::Refused {
-            self.last_error = Some(reason.to_string());
+            self.dial_state.on_error(reason.to_string());
         }
         self.effects.push_back(Effect::Close { session, reason });
     }
@@ -199,10 +167,20 @@ impl<L: LogView> Secondary<L> {
         if let Some(session) = self.session() {
             self.effects.push_back(Effect::Close { session, reason });
         }
-        self.connection = Connection::Stopped;
+        self.leave(Connection::Stopped);
     }
 
-    /// Whether the session is the current one; notes that the master was heard from.
+    /// Takes in that a connection is gone. Dials again after a pause.
+    fn session_down(&mut self, now: Instant, session: SessionId, reason: &SessionEnd) {
+        if self.session() == Some(session) {
+            let repeats = !self.follower.is_ready();
+            let pause = self.dial_later(now);
+            warn!(repeats, %reason, ?pause, "the connection to the master is gone; dialing again");
+            self.dial_state.on_error(reason.to_string());
+        }
+    }
+
+    /// Notes that the master was heard from. Returns whether the session is the current one.
     fn hear(&mut self, now: Instant, session: SessionId) -> bool {
         match &mut self.connection {
             Connection::Up(link) if link.session() == session => {
@@ -215,10 +193,14 @@ impl<L: LogView> Secondary<L> {
 
     fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
         let received = match frame {
-            Frame::Request(id, Request::AddMessage { run }) => self.take_run(now, id, run),
+            Frame::Request(id, Request::AddMessage { run }) => {
+                let taken = self.follower.take_run(now, id, run);
+                self.carry_out();
+                taken
+            }
             Frame::Request(id, Request::Heartbeat { log_end }) => {
                 if self.has_joined() {
-                    self.note_master_end(log_end);
+                    self.follower.note_master_end(log_end);
                     self.send(session, Frame::Response(id, Response::Alive));
                 }
                 // A heartbeat before the welcome overtook it; nothing is wrong with that.
@@ -235,15 +217,31 @@ impl<L: LogView> Secondary<L> {
         }
     }
 
-    fn note_master_end(&mut self, end: LogEnd) {
-        self.master_log_end = self.master_log_end.max(Some(end));
-    }
-
-    /// Answers and asks what the contiguous end allows, unless the node is paused.
+    /// Answers and requests what the durable end allows, unless the node is paused.
     fn act_on_durable(&mut self, now: Instant) {
         if !self.is_paused() {
-            self.answer_durable();
+            self.follower.answer_due();
+            self.carry_out();
             self.make_requests(now);
+        }
+    }
+
+    /// Turns what the follower wants into effects. Call after each of its verbs that may act, so
+    /// that effects keep their order.
+    fn carry_out(&mut self) {
+        while let Some(action) = self.follower.poll_action() {
+            let effect = match action {
+                FollowerAction::Append(run) => FollowerEffect::Append(run).into(),
+                FollowerAction::Mend(run) => {
+                    let Some(peer) = self.master.clone() else { continue };
+                    Effect::Mend { peer, run }
+                }
+                FollowerAction::Answer(request, response) => {
+                    let Some(session) = self.session() else { continue };
+                    Effect::Send { session, frame: Frame::Response(request, response) }
+                }
+            };
+            self.effects.push_back(effect);
         }
     }
 
@@ -277,23 +275,21 @@ impl<L: LogView> Machine for Secondary<L> {
             }
             Input::Heard(session) => {
                 if self.hear(now, session) {
-                    self.part_came(now);
+                    self.follower.on_partial(now);
                 }
             }
             Input::Read { session, found } => self.take_read(now, session, found),
-            Input::SessionDown { session, reason } => {
-                if self.session() == Some(session) {
-                    let repeats = !self.is_ready();
-                    let pause = self.dial_later(now);
-                    warn!(repeats, %reason, ?pause,
-                        "the connection to the master is gone; dialing again");
-                    self.last_error = Some(reason.to_string());
-                }
+            Input::SessionDown { session, reason } => self.session_down(now, session, &reason),
+            Input::Durable(end) => {
+                self.follower.note_durable(end);
+                self.act_on_durable(now);
             }
-            Input::Durable(end) => self.durable(now, end),
             Input::DiskFault(fault) => self.disk_faulty(now, fault),
             Input::DiskWell => self.disk_well(now),
-            Input::Damage(damage) => self.damaged(now, damage),
+            Input::Damage(damage) => {
+                self.follower.note_damage(now, damage, &mut self.rng);
+                self.act_on_durable(now);
+            }
             Input::Shutdown => self.end(CloseReason::Stopping),
             Input::Role(FollowerInput::Connected(session)) => {
                 self.connected(now, session);
@@ -318,20 +314,22 @@ impl<L: LogView> Machine for Secondary<L> {
             return;
         }
         let now = self.time.at(now);
-        self.repair.iter_mut().for_each(|repair| repair.wake(now));
+        self.follower.wake(now);
         match &mut self.connection {
-            Connection::Idle { .. } if self.disk_fault.is_some() => {}
+            Connection::Idle { .. } if self.follower.is_disk_faulty() => {}
             Connection::Idle { dial_at } if *dial_at <= now => {
                 self.connection = Connection::Dialing;
                 self.effects.push_back(FollowerEffect::Dial.into());
                 info!(repeats = true, "connecting to the master");
             }
-            Connection::Up(_) => {
-                if let Some(reason) = self.overdue(now) {
+            Connection::Up(link) => {
+                link.wake(now);
+                if let Some(reason) = link.overdue(now) {
                     return self.close(now, reason);
                 }
-                self.store_due(now);
-                self.link_timeout(now);
+                self.follower.store_due(now);
+                self.carry_out();
+                self.expire_requests(now);
             }
             _ => {}
         }
@@ -343,29 +341,28 @@ impl<L: LogView> Machine for Secondary<L> {
 
     fn next_deadline(&self) -> Option<Instant> {
         let deadline = match &self.connection {
-            Connection::Idle { .. } if self.disk_fault.is_some() => return None,
+            Connection::Idle { .. } if self.follower.is_disk_faulty() => return None,
             Connection::Idle { dial_at } => *dial_at,
             Connection::Dialing | Connection::Stopped => return None,
             Connection::Up(link) => {
-                let repair = self.repair.as_ref().and_then(Repair::next_deadline);
-                repair.into_iter().fold(link.next_deadline(), Instant::min)
+                let of_follower = self.follower.next_deadline();
+                of_follower.into_iter().fold(link.next_deadline(), Instant::min)
             }
         };
         self.time.outside(deadline)
     }
 
     fn health(&self, _: Instant) -> SecondaryHealth {
-        let link = self.link();
         SecondaryHealth {
             name: self.options.name.clone(),
             phase: self.phase(),
-            log_end: self.contiguous_end,
-            buffered: link.map_or(0, |link| link.buffer.messages_above_gap()),
+            log_end: self.follower.durable_end(),
+            buffered: self.follower.messages_above_gap(),
             connected: self.has_joined(),
             master: self.master.clone(),
-            master_log_end: self.master_log_end,
-            last_error: self.last_error.clone(),
-            disk: DiskHealth::new(self.on_disk, self.fault_shown()),
+            master_log_end: self.follower.master_log_end(),
+            last_error: self.dial_state.last_error().map(str::to_owned),
+            disk: self.follower.disk_health(),
         }
     }
 
@@ -374,5 +371,7 @@ impl<L: LogView> Machine for Secondary<L> {
     }
 }
 
+#[cfg(test)]
+mod test_log;
 #[cfg(test)]
 mod tests;

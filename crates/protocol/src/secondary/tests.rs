@@ -1,16 +1,17 @@
-//! What a broken master may do to a secondary: cost it the connection, and nothing else.
+//! A master that breaks the protocol may cost a secondary the connection, and nothing else.
 
 mod bounds;
 mod forged;
-mod memory;
 
 use acklog_types::{
-    Damage, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, MessageId, RequestId, Run, encode_record,
+    Damage, DiskFault, Faults, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, LogEnd, MessageId,
+    RequestId, encode_record,
 };
 
-use self::memory::TestLog;
+use super::test_log::TestLog;
 use super::*;
 use crate::frame::{ErrorCode, Request, Welcome};
+use crate::status::DiskHealth;
 use crate::{Faulty, SessionEnd};
 
 struct Node {
@@ -242,26 +243,6 @@ fn an_empty_page_with_more_to_come_costs_the_connection() {
     assert!(closed_for(&effects, &error), "{effects:?}");
 }
 
-/// A log whose records cannot be read.
-struct Unreadable;
-
-impl LogView for Unreadable {
-    fn run_from(&self, _: LogEnd, _: LogEnd, _: usize) -> Option<(IdRange, usize)> {
-        None
-    }
-
-    fn checksum_below(
-        &self,
-        _: LogEnd,
-    ) -> Result<Option<acklog_types::Checksum>, acklog_types::Unreadable> {
-        Err(acklog_types::Unreadable("offset 17".to_owned()))
-    }
-
-    fn is_same_below(&self, _: LogEnd, _: acklog_types::Checksum) -> Option<bool> {
-        unreachable!("a secondary compares nothing")
-    }
-}
-
 fn restored() -> RestoredSecondary {
     RestoredSecondary { log: Some(LogId::new(7)), end: LogEnd::new(5), on_disk: true }
 }
@@ -287,26 +268,6 @@ fn a_restarted_secondary_introduces_itself_with_what_it_has() {
     assert_eq!(told, Some((Some(LogId::new(7)), LogEnd::new(5), true)), "{effects:?}");
 }
 
-#[test]
-fn a_secondary_that_cannot_read_its_last_message_says_nothing() {
-    let now = Instant::now();
-    let mut machine = Secondary::new(now, options(), restored(), Unreadable);
-    machine.step(now, FollowerInput::Connected(SessionId::new(1)).into());
-    assert_eq!(machine.poll_effect(), None);
-    let fault = DiskFault::Damaged { detail: "offset 17".to_owned() };
-    machine.step(now, Input::Damage(Some(damage(4))));
-    assert_eq!(machine.poll_effect(), None);
-    assert_eq!(machine.health(now).disk, Some(DiskHealth::Faulty(fault)));
-    let failed = DiskFault::Failed { detail: "no space".to_owned() };
-    machine.step(now, Input::DiskFault(failed.clone()));
-    let (session, reason) = (SessionId::new(1), CloseReason::DiskFault);
-    assert_eq!(machine.poll_effect(), Some(Effect::Close { session, reason }));
-    let health = machine.health(now);
-    assert_eq!(health.disk, Some(DiskHealth::Faulty(failed)), "the worse one is told");
-    assert_eq!(health.phase, SecondaryPhase::Failed);
-    assert_eq!((health.log_end, machine.next_deadline()), (LogEnd::new(5), None));
-}
-
 /// Damage of one message.
 fn damage(id: u64) -> Damage {
     let wanted = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
@@ -314,7 +275,7 @@ fn damage(id: u64) -> Damage {
     Damage { detail, until, wanted: Some(wanted), misfits: 0, version: 1 }
 }
 
-/// The requests for pages among the effects.
+/// Returns the number of page requests among the effects.
 fn pages_asked_for(effects: &[Effect<FollowerEffect>]) -> usize {
     let asks = |effect: &&Effect<FollowerEffect>| {
         let Effect::Send { frame, .. } = effect else { return false };
@@ -323,13 +284,15 @@ fn pages_asked_for(effects: &[Effect<FollowerEffect>]) -> usize {
     effects.iter().filter(asks).count()
 }
 
-/// How often a page is asked for again within some seconds, while more bytes of a frame come now and then, or none.
+/// Returns how often a page is requested again within some seconds, while more bytes of a frame
+/// come now and then, or none.
 fn asked_again(hears: bool) -> usize {
     let mut node = Node::new();
     node.step(FollowerInput::Connected(SessionId::new(1)));
     assert_eq!(pages_asked_for(&node.answer(1, 0, welcome(7))), 1);
     let mut asked = 0;
-    // The time limit of the request is a second. Bytes come beside the moments at which something is due.
+    // The time limit of the request is a second. Bytes come between the moments at which something
+    // is due.
     for tick in 0..400 {
         node.now += Duration::from_millis(10);
         node.machine.handle_timeout(node.now);

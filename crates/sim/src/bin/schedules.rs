@@ -1,6 +1,6 @@
-//! Random lives of whole clusters, as many as one wants:
-//! `cargo run --release -p acklog-sim -- --seeds 1..100000`. A failure names its seed; `--replay SEED` lives it again
-//! and shows who sent what to whom.
+//! Runs as many random schedules of simulated clusters as one wants: `cargo run --release -p
+//! acklog-sim -- --seeds 1..100000`. A failure names its seed; `--replay SEED` runs it again and
+//! prints the trace.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -12,17 +12,17 @@ use acklog_sim::Schedule;
 use clap::Parser;
 
 thread_local! {
-    /// The schedule that this thread lives, for the report of a failure.
+    /// Seed of the schedule that this thread runs, for the report of a failure.
     static SEED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Lives random schedules of a simulated cluster and checks them.
+/// Runs random schedules of a simulated cluster and checks them.
 #[derive(Parser)]
 struct Args {
-    /// Seeds of the schedules to live, START..END.
+    /// Seeds of the schedules to run, START..END.
     #[arg(long, value_parser = seeds, default_value = "0..1000", conflicts_with = "replay")]
     seeds: Range<u64>,
-    /// One seed to live again, with its trace.
+    /// One seed to run again, with its trace.
     #[arg(long)]
     replay: Option<u64>,
 }
@@ -83,7 +83,7 @@ fn live(seeds: Range<u64>) {
         }
     });
     println!(
-        "{count} schedules hold: {} messages, {} senders answered, {} hours of virtual time",
+        "{count} schedules hold: {} messages, {} responses, {} hours of virtual time",
         messages.into_inner(),
         answered.into_inner(),
         seconds.into_inner() / 3600

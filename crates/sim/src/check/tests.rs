@@ -13,18 +13,18 @@ fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
 
-fn sent(id: u64) -> Sent {
+fn wait(id: u64) -> AckWait {
     let (since, timeout) = (Duration::ZERO, Some(Duration::from_secs(9)));
-    Sent { id: MessageId::new(id), wanted: 2, since, timeout }
+    AckWait { id, nodes: 2, since, timeout }
 }
 
-/// The master takes a batch in, of a sender with the number of its first message.
+/// Takes a batch in, from a client with the number of its first message.
 fn take(checker: &mut Checker, id: u64, batch: &Batch, key: &str) {
     let key: IdempotencyKey = key.parse().unwrap();
-    checker.accepted(WaiterId::new(id), sent(id), batch, Some(&key));
+    checker.accepted(WaiterId::new(id), wait(id), batch, Some(&key));
 }
 
-/// A checker that saw the master take the truth in and show it.
+/// Creates a checker that saw the master take the truth in and show it.
 fn checker() -> Checker {
     let mut checker = Checker::new(100);
     checker.master_started(&name("master"), LOG, LogEnd::ZERO);
@@ -53,7 +53,7 @@ fn receipt(id: u64, write_concern: u16, nodes: &[&str]) -> Receipt {
     Receipt { id: MessageId::new(id), write_concern, acked_by, stored: true, replayed: false }
 }
 
-/// The sender of the first message is answered, after a second.
+/// Answers the client of the first message after a second.
 fn release(checker: &mut Checker, outcome: Outcome) {
     checker.released(Duration::from_secs(1), WaiterId::new(0), &outcome, |_| false);
 }
@@ -62,7 +62,7 @@ fn committed(nodes: &[&str]) -> Outcome {
     Outcome::Committed(receipt(0, 2, nodes))
 }
 
-/// Judges the senders that wait where so many secondaries have everything.
+/// Judges the waiting clients while so many secondaries have everything.
 fn judge_waits(checker: &mut Checker, secondaries: u64) {
     checker.judge_waits(&MasterMoment {
         now: Duration::from_secs(1),
@@ -74,7 +74,7 @@ fn judge_waits(checker: &mut Checker, secondaries: u64) {
     });
 }
 
-/// The word of the violation that this lie is, where a simulated cluster can tell it.
+/// Returns the word of the violation that a lie is; none if no simulated cluster can tell it.
 fn word(lie: Lie) -> Option<&'static str> {
     Some(match lie {
         Lie::LostMessage => "shrunk",
@@ -94,14 +94,14 @@ fn word(lie: Lie) -> Option<&'static str> {
         Lie::AnsweredTwice => "answered-twice",
         // A schedule waits until all nodes have everything.
         Lie::LeftBehind => return None,
-        // Refusals are judged where the master refuses, by its state.
+        // The cluster judges refusals by the master's state.
         Lie::RefusedButThere => return None,
         // There is no HTTP.
         Lie::HalfAnswer | Lie::OtherByItself | Lie::FalseClaim => return None,
     })
 }
 
-fn tell(checker: &mut Checker, lie: Lie) {
+fn report(checker: &mut Checker, lie: Lie) {
     match lie {
         Lie::LostMessage => checker.master_started(&name("master"), LOG, LogEnd::new(5)),
         Lie::DoubledMessage | Lie::InventedMessage => {
@@ -134,9 +134,9 @@ fn tell(checker: &mut Checker, lie: Lie) {
     }
 }
 
-/// What the judge says when something is wrong.
-fn panic_of(tell: impl FnOnce()) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(tell)).expect_err("it is found");
+/// Returns what the judge says when something is wrong.
+fn panic_of(report: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(report)).expect_err("it is found");
     panic.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
@@ -145,7 +145,7 @@ fn every_lie_is_found() {
     for lie in Lie::ALL {
         let Some(word) = word(lie) else { continue };
         let mut checker = checker();
-        let panic = panic_of(|| tell(&mut checker, lie));
+        let panic = panic_of(|| report(&mut checker, lie));
         assert!(panic.starts_with(&format!("{word}: ")), "{lie:?}: {panic}");
     }
 }

@@ -1,22 +1,27 @@
-//! What a scenario needs of a cluster: the answers to its clients, and a master that stays down.
+//! For scenarios: responses to clients, and a master that stays down.
 
-use super::*;
+use std::time::Duration;
 
-/// An answer to a client, and when it came.
-pub(crate) type Told = (WaiterId, Outcome, Duration);
+use acklog_protocol::Outcome;
+use acklog_types::WaiterId;
+
+use super::Cluster;
+
+/// A client, the outcome of its request, and the time of the response.
+pub(crate) type TimedOutcome = (WaiterId, Outcome, Duration);
 
 impl Cluster {
-    /// Keeps all answers from here on, for [`Cluster::take_answers`].
+    /// Keeps all responses from here on, for [`Cluster::take_answers`].
     pub(crate) fn keep_answers(&mut self) {
         self.answers.get_or_insert_default();
     }
 
-    /// Takes out the answers since the last call.
-    pub(crate) fn take_answers(&mut self) -> Vec<Told> {
+    /// Takes out the responses since the last call.
+    pub(crate) fn take_answers(&mut self) -> Vec<TimedOutcome> {
         self.answers.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Kills the master, which stays down; the secondaries learn of it unless they are cut off.
+    /// Kills the master, which stays down. Secondaries that are not cut off notice.
     pub(crate) fn crash_master(&mut self) {
         self.note("master crashes");
         self.crash_disk(None);

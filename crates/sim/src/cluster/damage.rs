@@ -1,17 +1,21 @@
-//! Disks that return other bytes than they were given.
+//! Disks that return other bytes than were written.
 
+use acklog_log::SimDisk;
 use acklog_log::storage::Storage;
+use acklog_types::NodeName;
+use rand::RngExt;
 
-use super::*;
+use super::Cluster;
+use crate::node::SecondaryNode;
 
 /// A bit of a node's disk that was flipped.
 #[derive(Debug)]
 pub(super) struct Flipped {
-    /// None: the master's.
+    /// The node (`None`: the master).
     node: Option<NodeName>,
     file: String,
     bit: u64,
-    /// The file's header as it is now, which no other file has.
+    /// Header of the file as it is now, which no other file has.
     header: Vec<u8>,
 }
 
@@ -19,8 +23,9 @@ pub(super) struct Flipped {
 const HEADER_BYTES: usize = 64;
 
 impl Cluster {
-    /// Flips a bit of an old segment of a node (none: the master), and has the node read its old segments. One node is
-    /// damaged at a time, so that another one has what is damaged. Returns whether there was something to damage.
+    /// Flips a bit in an old segment of a node (`None`: the master), and lets the node read its old
+    /// segments. Damages one node at a time, so that another one has what is damaged. Returns
+    /// whether there was something to damage.
     pub fn damage(&mut self, name: Option<&NodeName>) -> bool {
         // A read that fails for the moment can keep a node from finding the damage before.
         if self.is_damaged() || self.flipped.as_ref().is_some_and(|flipped| self.is_there(flipped))
@@ -46,22 +51,23 @@ impl Cluster {
         true
     }
 
-    /// Has a node (none: the master) read its old segments. It is told what it finds.
+    /// Lets a node (`None`: the master) read its old segments. What it finds is reported to it.
     pub fn scrub(&mut self, name: Option<&NodeName>) {
         let Some(segments) = self.disk(name).map(|disk| segments(disk).len()) else { return };
         self.node_mut(name).into_iter().for_each(|node| node.log_mut().scrub(segments));
         self.sync(name);
     }
 
-    /// Whether a node that runs has damage that is not repaired.
+    /// Returns whether a node that runs has damage that is not repaired.
     pub fn is_damaged(&self) -> bool {
         let logs = self.secondaries.values().map(|node| &node.log);
         let mut logs = logs.chain(self.master.iter().map(|node| &node.log));
         logs.any(|log| log.reader.damage().is_some())
     }
 
-    /// Whether something of the master's log is damaged that it cannot get: no secondary that runs has it, or only one
-    /// that it cannot let in, since what it would compare is damaged.
+    /// Returns whether something of the master's log is damaged that it cannot get: no secondary
+    /// that runs has it, or only one that it cannot admit, since the records to compare are
+    /// damaged.
     pub fn is_only_copy_damaged(&self) -> bool {
         let Some(master) = &self.master else { return false };
         let Some(damage) = master.log.reader.damage() else { return false };
@@ -74,7 +80,8 @@ impl Cluster {
         !self.secondaries.values().any(has_it)
     }
 
-    /// A start refuses what is damaged and was not repaired: a person puts the file back from a copy before it.
+    /// Undoes damage that was not repaired, as an operator does from a copy: a node would refuse to
+    /// start with it.
     pub(super) fn put_damaged_file_back(&mut self, name: Option<&NodeName>) {
         let Some(flipped) = self.flipped.take_if(|flipped| flipped.node.as_ref() == name) else {
             return;
@@ -86,7 +93,7 @@ impl Cluster {
         }
     }
 
-    /// Whether the file with the flipped bit was neither repaired nor removed.
+    /// Returns whether the file with the flipped bit was neither repaired nor removed.
     fn is_there(&self, flipped: &Flipped) -> bool {
         self.disk(flipped.node.as_ref()).is_some_and(|disk| {
             segments(disk).contains(&flipped.file)
@@ -95,7 +102,7 @@ impl Cluster {
     }
 }
 
-/// The names of a disk's segment files, in order.
+/// Returns the names of a disk's segment files, in order.
 fn segments(disk: &SimDisk) -> Vec<String> {
     let mut names = disk.list().unwrap_or_default();
     names.retain(|name| name.ends_with(".log"));
@@ -105,6 +112,10 @@ fn segments(disk: &SimDisk) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use acklog_types::WriteConcern;
+
     use super::*;
     use crate::ClusterOptions;
 

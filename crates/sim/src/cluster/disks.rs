@@ -1,11 +1,18 @@
-//! The nodes' disks: how nodes start from them, and what they tell.
+//! Disks of the nodes: how nodes start from them, and what the disks report.
+
+use std::time::Duration;
 
 use acklog_log::SimDisk;
 use acklog_log::disk::{DiskOptions, Role, Sizes, accept_losses};
-use acklog_types::{Checksum, DiskChange, DiskFault, Fsync, LogEnd};
+use acklog_protocol::{Input, LeaderInput, Machine};
+use acklog_types::{
+    Checksum, DiskChange, DiskFault, Fsync, LogEnd, LogId, NodeName, SessionId, Unreadable,
+};
+use rand::RngExt;
 
-use super::*;
-use crate::node::{Found, NodeLog};
+use super::Cluster;
+use crate::event::Event;
+use crate::node::{AnyNode, Found, MasterNode, NodeLog};
 
 /// Pause before a node tries again what its disk could not do for the moment.
 const DISK_RETRY: Duration = Duration::from_millis(200);
@@ -15,7 +22,7 @@ const SIZES: Sizes =
     Sizes { segment_bytes: 2000, recent_bytes: 500, chunk_bytes: 250, preallocate_bytes: 300 };
 
 impl Cluster {
-    /// Opens a node's log (none: the master's), on its disk if nodes have disks.
+    /// Opens the log of a node (`None`: the master), on its disk if nodes have disks.
     pub(super) fn open_log(&mut self, name: Option<&NodeName>) -> (NodeLog, Found) {
         let seed = self.disk_rng.random();
         let (role, new_log, keys) = match name {
@@ -36,7 +43,7 @@ impl Cluster {
         (log, found)
     }
 
-    /// Kills the process that has a node's disk, or cuts the power.
+    /// Kills the process that uses the disk of a node, or cuts the power.
     pub(super) fn crash_disk(&mut self, name: Option<&NodeName>) {
         if !self.options.on_disk {
             return;
@@ -47,7 +54,7 @@ impl Cluster {
                 true => disk.crash(&mut self.disk_rng),
                 false => disk.kill(),
             }
-            // A new process may find room again.
+            // A new process may find space again.
             disk.heal();
         }
     }
@@ -75,8 +82,8 @@ impl Cluster {
         self.boot_master();
     }
 
-    /// Kills the master, accepts its loss as `acklog log accept-loss` does, and starts it again. Returns whether there
-    /// was a loss to accept.
+    /// Kills the master, accepts its loss as `acklog log accept-loss` does, and starts it again.
+    /// Returns whether there was a loss to accept.
     ///
     /// # Panics
     /// When the disk fails meanwhile.
@@ -88,19 +95,20 @@ impl Cluster {
         accepted.flatten().is_some()
     }
 
-    /// Kills a secondary and takes its disk away: `acklog log reset`.
+    /// Kills a secondary and removes its disk, as `acklog log reset` does.
     pub fn wipe(&mut self, name: &NodeName) {
         self.crash(name);
         self.disks.remove(&Some(name.clone()));
         self.checker.started_empty(name);
     }
 
-    /// A node's disk (none: the master's), to let it fail.
+    /// Returns the disk of a node (`None`: the master), to let it fail.
     pub fn disk(&self, name: Option<&NodeName>) -> Option<&SimDisk> {
         self.disks.get(&name.cloned()).filter(|_| self.options.on_disk)
     }
 
-    /// Whether the disk of a node (none: the master) failed, told or not, so that it has to be started again.
+    /// Returns whether the disk of a node (`None`: the master) failed, reported or not, so that the
+    /// node has to be restarted.
     pub fn has_disk_fault(&self, name: Option<&NodeName>) -> bool {
         let log = self.node(name).map(AnyNode::log);
         let lasts = |fault: &DiskFault| matches!(fault, DiskFault::Failed { .. });
@@ -110,7 +118,7 @@ impl Cluster {
         })
     }
 
-    /// Makes a node's appends durable, at once or after a while.
+    /// Makes the appends of a node durable, at once or after a while.
     pub(super) fn sync(&mut self, name: Option<&NodeName>) {
         // A crash tears only what was written already.
         if self.options.on_disk && self.disk_rng.random_bool(0.5) {
@@ -120,18 +128,19 @@ impl Cluster {
         self.write_down(name, event);
     }
 
-    /// Lets something happen to a node as soon as its disk got to it.
+    /// Passes an event to a node after the delay of its disk.
     pub(super) fn write_down(&mut self, name: Option<&NodeName>, event: Event) {
         let max = self.options.disk_delay_max.as_micros() as u64;
         if max == 0 {
-            self.tell_of_disk(name, event);
+            self.report_disk(name, event);
         } else {
             let delay = Duration::from_micros(self.rng.random_range(0..=max));
             self.schedule(delay, event);
         }
     }
 
-    /// Has the master's files compared with a secondary's log; what they say is told when the disk has had its time.
+    /// Compares the master's files with the log of a secondary. The result comes after the delay of
+    /// the disk.
     pub(super) fn compare(&mut self, session: SessionId, end: LogEnd, told: Checksum) {
         self.note(&format!("master reads its files for connection {session}, up to {end}"));
         let Some(master) = &self.master else { return };
@@ -143,8 +152,8 @@ impl Cluster {
         self.schedule(delay, Event::Compared { link: session.get(), is_same, life });
     }
 
-    /// Tells a node (none: the master) what its disk did.
-    pub(super) fn tell_of_disk(&mut self, name: Option<&NodeName>, event: Event) {
+    /// Reports to a node (`None`: the master) what its disk did.
+    pub(super) fn report_disk(&mut self, name: Option<&NodeName>, event: Event) {
         let now = self.instant();
         let Some(node) = self.node_mut(name) else { return };
         let log = node.log_mut();
@@ -156,7 +165,7 @@ impl Cluster {
             Event::Remembered { .. } if log.fault.as_ref().is_some_and(|f| !f.is_passing()) => {
                 return;
             }
-            // A later list may be written already, or wait for the disk.
+            // A later list may be persisted already, or wait for the disk.
             Event::Remembered { version, .. } if version <= log.members_version => None,
             Event::Remembered { version, names, losses, .. } => {
                 log.members_version = version;
@@ -168,7 +177,7 @@ impl Cluster {
         let end = log.reader.durable_end();
         node.step(now, Input::Durable(end));
         if name.is_none() {
-            self.tell_of_names();
+            self.report_members();
         }
         if let Some(change) = change {
             self.note_change(name, &change);
@@ -188,8 +197,8 @@ impl Cluster {
         self.try_again(name);
     }
 
-    /// Tells the master which names are written down.
-    fn tell_of_names(&mut self) {
+    /// Reports to the master which list of members is persisted.
+    fn report_members(&mut self) {
         let now = self.instant();
         let Some(MasterNode { machine, log, .. }) = &mut self.master else { return };
         let version = log.reader.members_version();
@@ -197,10 +206,10 @@ impl Cluster {
             machine.step(now, LeaderInput::Remembered(version).into());
         }
         let shown = machine.health(now).log_end;
-        assert_eq!(shown, log.reader.durable_end(), "the master was told, and shows another end");
+        assert_eq!(shown, log.reader.durable_end(), "the master shows another end than its log");
     }
 
-    /// Has a node try again what its disk could not do for the moment.
+    /// Lets a node try again what its disk could not do for the moment.
     fn try_again(&mut self, name: Option<&NodeName>) {
         let log = self.node(name).map(AnyNode::log);
         let tries =
@@ -211,7 +220,7 @@ impl Cluster {
         }
     }
 
-    /// One without a simulated disk was told to fail by a line of its own.
+    /// Notes a change of a simulated disk. For a node without one the line stands there already.
     fn note_change(&mut self, name: Option<&NodeName>, change: &DiskChange) {
         if self.options.on_disk {
             let shown = name.unwrap_or(&self.master_name).clone();

@@ -1,11 +1,20 @@
-//! What the nodes want to be done, carried out in the simulated world.
+//! Carries out the effects of the state machines in the simulated cluster.
 
-use super::*;
+use std::time::Duration;
+
+use acklog_log::LogReader;
+use acklog_protocol::frame::Frame;
+use acklog_protocol::{Effect, FollowerEffect, Input, LeaderEffect, ReadOrder};
+use acklog_types::{IdRange, NodeName, SessionId, Unreadable};
+use rand::RngExt;
+
+use super::Cluster;
+use crate::event::Event;
 use crate::node::RoleEffect;
-use crate::positions::told_by;
+use crate::positions::reported_by;
 
 impl Cluster {
-    /// Carries out what a node (none: the master) wants.
+    /// Carries out all effects of a node (`None`: the master).
     pub(super) fn drain(&mut self, name: Option<&NodeName>) {
         let shown = name.unwrap_or(&self.master_name).clone();
         while let Some(effect) = self.node_mut(name).and_then(|node| node.poll_effect()) {
@@ -35,7 +44,8 @@ impl Cluster {
         }
     }
 
-    /// Sends a frame with the records of its run. What cannot be read is not sent, and the node is told why.
+    /// Sends a frame with the records of its run. If they cannot be read, sends nothing and reports
+    /// the disk to the node.
     fn send_frame(&mut self, name: Option<&NodeName>, session: SessionId, frame: Frame<IdRange>) {
         let Some(node) = self.node(name) else { return };
         let log = node.log().reader.clone();
@@ -43,15 +53,15 @@ impl Cluster {
             return self.sync(name);
         };
         if let Some(name) = name
-            && let Some(told) = told_by(&frame)
+            && let Some(reported) = reported_by(&frame)
         {
             let end = log.durable_end();
-            assert!(told <= end, "{name} tells {told} and has {end}");
+            assert!(reported <= end, "{name} reports {reported} and has {end}");
         }
         self.transmit(session.get(), name.is_none(), &frame);
     }
 
-    /// Reads what a node asked for: at once, or as soon as the master's disk got to it.
+    /// Reads what a node requested: at once, or after a delay of the master's disk.
     fn begin_read(&mut self, name: Option<&NodeName>, session: SessionId, order: ReadOrder) {
         let max = self.options.disk_delay_max.as_micros() as u64;
         if name.is_none() && self.options.on_disk && max > 0 {
@@ -90,7 +100,7 @@ impl Cluster {
     }
 }
 
-/// Reads what a machine asked for.
+/// Reads what a state machine requested.
 pub(super) fn read(log: &LogReader, order: ReadOrder) -> Result<(IdRange, usize), Unreadable> {
     let records = log.read(order.from, order.until, order.max_bytes);
     records

@@ -1,41 +1,47 @@
-//! A secondary that breaks the protocol: it sends frames that no node of ours sends, or not now.
+//! A secondary that breaks the protocol: it sends frames that no correct node sends, or not at that
+//! time.
 
-use acklog_protocol::frame::{ErrorCode, Handshake, Request, Response};
-use acklog_types::{LogEnd, RequestId};
+use std::time::Duration;
 
+use acklog_protocol::frame::{ErrorCode, Frame, Handshake, Request, Response};
+use acklog_types::{InstanceId, LogEnd, NodeName, Records, RequestId};
+use rand::RngExt;
+
+use super::Cluster;
 use super::network::payload_of;
-use super::*;
-use crate::line::Line;
+use crate::event::Event;
+use crate::line::SimLine;
+use crate::link::SimLink;
 
-/// The name of the secondary whose frames are drawn. What it tells is not true, and is not judged.
+/// Name of the secondary whose frames are drawn. What it reports is not true, and is not judged.
 const STRAY: &str = "stray";
 
-/// Frames of one stray connection, at most.
+/// Most frames of one stray connection.
 const FRAMES_MAX: u64 = 30;
 
 impl Cluster {
-    /// The name of the peer that draws its frames.
+    /// Returns the name of the peer whose frames are drawn.
     pub fn stray() -> NodeName {
         STRAY.parse().expect("a name")
     }
 
-    /// Lets a peer that draws its frames dial the master, and send them.
+    /// Lets a peer whose frames are drawn dial the master, and send them.
     pub fn dial_stray(&mut self) {
-        let (link, life) = (self.number(), self.life(None));
+        let (link, life) = (self.link_numbers.next(), self.life(None));
         let peer = Self::stray();
-        self.positions.does_lie(peer.clone());
+        self.positions.add_liar(peer.clone());
         let (master_open, secondary_open) = (true, false);
         let (last_to_master, last_to_secondary) = (self.now, self.now);
         let lives = (life, self.life(Some(&peer)));
-        let link_state = Link {
+        let link_state = SimLink {
             peer,
             lives,
             master_open,
             secondary_open,
             last_to_master,
             last_to_secondary,
-            to_master: Line::default(),
-            to_secondary: Line::default(),
+            to_master: SimLine::default(),
+            to_secondary: SimLine::default(),
             is_faithful: false,
         };
         self.links.insert(link, link_state);
@@ -58,7 +64,7 @@ impl Cluster {
         self.schedule(delay, Event::Arrive { link, at_master: true, kind, bytes });
     }
 
-    /// A position: mostly one that exists.
+    /// Draws a position, mostly one that exists.
     fn some_end(&mut self) -> LogEnd {
         let end = self.master.as_ref().map_or(0, |node| node.log.reader.durable_end().get());
         LogEnd::new(self.rng.random_range(0..=end + 2))
@@ -76,7 +82,7 @@ impl Cluster {
             name: Self::stray(),
             instance: InstanceId::new(self.rng.random()),
             log: log.filter(|_| self.rng.random_bool(0.9)),
-            // One that claims more than the master has would make it read-only: that is told elsewhere.
+            // A position beyond the master's end would make it read-only. Other tests have that.
             end: if is_empty { LogEnd::ZERO } else { self.some_end().min(end) },
             checksum: None,
         }

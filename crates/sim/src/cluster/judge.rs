@@ -1,15 +1,17 @@
-//! What the master's answers, refusals and health are held to: what it was asked, and what it was told.
+//! Judges the responses, refusals and health of the master by what it was asked and what was
+//! reported to it.
 
 use acklog_judge::MasterMoment;
 use acklog_protocol::{
-    CloseReason, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth, Status, Wait,
+    CloseReason, Machine, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, Refusal,
+    RefusedHealth, Status, Wait,
 };
-use acklog_types::{IdempotencyKey, LogEnd, NODES_MAX};
+use acklog_types::{IdempotencyKey, LogEnd, NODES_MAX, NodeName, SessionId, WriteConcern};
 
-use super::*;
+use super::Cluster;
 
 impl Cluster {
-    /// How many nodes a sender asks for.
+    /// Returns the number of nodes of a write concern.
     pub(super) fn wanted(&self, wait: Wait) -> u64 {
         let size = u64::from(self.master_health().map_or(1, |health| health.cluster_size));
         match wait.write_concern.unwrap_or(WriteConcern::Majority) {
@@ -23,31 +25,33 @@ impl Cluster {
         self.master.as_ref().map(|node| node.machine.health(self.instant()))
     }
 
-    /// The master took something in: notes whose connection is whose.
+    /// Notes which connection belongs to which name, after the master took something in.
     pub(super) fn note_positions(&mut self) {
         if let Some(health) = self.master_health() {
             self.positions.look_at(&health);
         }
     }
 
-    /// The master stands still, or goes on just now.
-    pub(super) fn note_standstill(&mut self, name: Option<&NodeName>) {
+    /// Notes that the master is stalled, or continues just now.
+    pub(super) fn note_master_stall(&mut self, name: Option<&NodeName>) {
         if name.is_none() {
-            self.positions.stands_still(self.now);
+            self.positions.note_stall(self.now);
         }
     }
 
-    /// Judges what the master does about those who wait, and what it tells about itself.
+    /// Judges whether the master keeps clients waiting without a reason, and whether its health is
+    /// true.
     ///
     /// # Panics
-    /// When a sender waits though enough nodes acked, or longer than it asked for, or when the health is not true.
+    /// When a client waits although enough nodes acked, or beyond its timeout, or when the health
+    /// is not true.
     pub(super) fn judge_master(&mut self) {
         self.note_positions();
         let (Some(health), Some(master)) = (self.master_health(), &self.master) else { return };
         if master.stalled.is_hung || master.machine.is_paused() {
-            self.positions.stands_still(self.now);
+            self.positions.note_stall(self.now);
         }
-        // A roll of its log makes more durable than the master was told.
+        // The log makes more durable when it begins a new segment than was reported to the master.
         let durable = health.log_end;
         assert!(durable <= master.log.reader.durable_end(), "the master shows what is not durable");
         let positions = &self.positions;
@@ -56,7 +60,7 @@ impl Cluster {
             now: self.now,
             durable_end: durable.get(),
             secondaries_at: &|end| positions.at_least(LogEnd::new(end)) as u64,
-            stood_still_since: &|moment| positions.stood_still(moment),
+            stood_still_since: &|moment| positions.stalled_since(moment),
             disk_failed: fault.is_some_and(|fault| !fault.is_passing()),
             is_stopping: self.stopping,
         });
@@ -65,7 +69,7 @@ impl Cluster {
 
     fn judge_health(&self, health: &MasterHealth) {
         let waiting = self.checker.waiting_for_secondaries();
-        assert_eq!(health.waiting_senders, waiting, "the master counts other senders that wait");
+        assert_eq!(health.waiting_senders, waiting, "the master counts other clients that wait");
         let judged = health.secondaries.iter().filter(|row| !self.positions.is_liar(&row.name));
         for row in judged {
             let name = &row.name;
@@ -98,30 +102,30 @@ impl Cluster {
         assert!(!is_replaced || may_be(), "connection {link} of a live node is replaced");
     }
 
-    /// Judges that the master forgot a secondary, by its health before.
+    /// Judges that the master may forget a secondary, by its health before.
     ///
     /// # Panics
-    /// When the secondary was still heard from.
+    /// When there was contact with the secondary.
     pub(super) fn judge_forgotten(&self, name: &NodeName, before: &MasterHealth) {
         let row = before.secondaries.iter().find(|row| row.name == *name);
         let is_gone = row.is_some_and(|row| row.status == Status::Unhealthy);
         assert!(is_gone, "{name} is forgotten: {row:?}");
     }
 
-    /// Judges that the master took a message, by its health before.
+    /// Judges that the master may take a message, by its health before.
     ///
     /// # Panics
     /// When it had a reason to refuse it.
     pub(super) fn judge_taken(&self, wanted: u64, before: &MasterHealth) {
         let largest = self.options.cluster_size.unwrap_or(NODES_MAX);
         assert!(wanted <= u64::from(largest), "{wanted} nodes can never have it");
-        assert!(!self.is_crowded(wanted), "more senders wait than may");
+        assert!(!self.is_crowded(wanted), "more clients wait than may");
         assert!(before.quorum.is_none_or(|quorum| quorum.is_there()), "taken without a quorum");
         assert!(!before.read_only, "a read-only master takes no messages");
         assert!(!self.stopping, "a master that stops takes no messages");
     }
 
-    /// Judges that the master refused a message or a wait.
+    /// Judges that the master may refuse a message or a wait.
     ///
     /// # Panics
     /// When it had no such reason.
@@ -165,7 +169,7 @@ impl Cluster {
         assert!(is_true, "no reason for that: {why}");
     }
 
-    /// Whether one more sender that asks for `wanted` nodes would be one too many.
+    /// Returns whether one more client that waits for `wanted` nodes would be one too many.
     fn is_crowded(&self, wanted: u64) -> bool {
         wanted > 1 && self.checker.waiting_for_secondaries() >= self.options.max_waiting
     }

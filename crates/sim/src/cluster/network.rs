@@ -1,10 +1,21 @@
-//! Connections and the frames on them: dialed, sent, lost, delayed, doubled, and hung up.
+//! Connections and the frames on them: dialed, sent, lost, delayed, duplicated, and closed.
 
-use super::*;
-use crate::line::{Line, PART, Subject, time_on_line};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use acklog_protocol::frame::{Frame, FrameKind};
+use acklog_protocol::{LineView, frame};
+use acklog_types::{NodeName, Records, SessionId};
+use bytes::{Bytes, BytesMut};
+use rand::RngExt;
+
+use super::Cluster;
+use crate::event::Event;
+use crate::line::{FrameSubject, PART, SimLine, time_on_line};
+use crate::link::{Rule, RuleAction, SimLink, describe};
 
 impl Cluster {
-    /// Lets a secondary dial the master.
+    /// Dials the master from a secondary.
     pub(super) fn dial(&mut self, name: &NodeName) {
         let (delay, life) = (self.network.delay(&mut self.rng), self.life(Some(name)));
         let secondary = name.clone();
@@ -12,16 +23,16 @@ impl Cluster {
             let event = Event::Dialed { secondary, life, link: None };
             return self.schedule(Duration::from_secs(1), event);
         }
-        let link = self.number();
-        let state = Link {
+        let link = self.link_numbers.next();
+        let state = SimLink {
             peer: name.clone(),
             lives: (self.life(None), life),
             master_open: true,
             secondary_open: true,
             last_to_master: self.now + delay,
             last_to_secondary: self.now + delay,
-            to_master: Line::default(),
-            to_secondary: Line::default(),
+            to_master: SimLine::default(),
+            to_secondary: SimLine::default(),
             is_faithful: !self.has_faults(None) && !self.has_faults(Some(name)),
         };
         self.links.insert(link, state);
@@ -29,7 +40,7 @@ impl Cluster {
         self.schedule(delay, Event::Dialed { secondary, life, link: Some(link) });
     }
 
-    /// One end closes a link; the other learns of it behind what is on its way.
+    /// Closes a link at one end. The other end notices after all frames that are under way.
     pub(super) fn hang_up(&mut self, number: u64, by_master: bool) {
         let Some(link) = self.links.get_mut(&number) else { return };
         let last = if by_master {
@@ -46,7 +57,7 @@ impl Cluster {
         self.schedule(delay, Event::Down { link: number, at_master: !by_master });
     }
 
-    /// Puts a frame on its way, as the network and the rules will have it.
+    /// Sends a frame, as the network and the rules treat it.
     pub(super) fn transmit(&mut self, number: u64, from_master: bool, frame: &Frame<Records>) {
         let Some(link) = self.links.get(&number) else { return };
         let (peer, kind) = (link.peer.clone(), frame.kind());
@@ -57,7 +68,7 @@ impl Cluster {
             || self.rng.random_bool(self.network.drop_rate);
         let twice = matches!(rule, Some(RuleAction::Duplicate))
             || self.rng.random_bool(self.network.duplicate_rate);
-        // Heartbeats would drown what a trace is read for.
+        // Heartbeats would hide what a trace is read for.
         if !matches!(kind, FrameKind::Heartbeat | FrameKind::Alive) {
             let rate = self.network.bytes_per_second;
             let fate = if rate.is_some_and(|rate| time_on_line(bytes.len(), rate) > PART) {
@@ -81,7 +92,7 @@ impl Cluster {
             return;
         }
         for copy in 0..=usize::from(twice) {
-            let subject = Subject::of(frame).filter(|_| copy == 0);
+            let subject = FrameSubject::of(frame).filter(|_| copy == 0);
             let sent = self.pass(number, from_master, bytes.len(), subject);
             let mut at = sent
                 + match rule {
@@ -104,17 +115,18 @@ impl Cluster {
         }
     }
 
-    /// Puts a frame on the line of a connection. Its receiver hears of each part. Returns when the last byte is over.
+    /// Puts a frame on the line of a connection. Its receiver sees each part. Returns when the last
+    /// byte is transferred.
     fn pass(
         &mut self,
         number: u64,
         from_master: bool,
         bytes: usize,
-        subject: Option<Subject>,
+        subject: Option<FrameSubject>,
     ) -> Duration {
         let (now, rate) = (self.now, self.network.bytes_per_second);
         let Some(link) = self.links.get_mut(&number) else { return now };
-        if let Some(Subject::Request(_, run)) = subject
+        if let Some(FrameSubject::Request(_, run)) = subject
             && link.is_faithful
         {
             let is_again = link.line(from_master).carries(now, run);
@@ -131,9 +143,9 @@ impl Cluster {
         end
     }
 
-    /// How the frames of a node (none: the master) get on.
+    /// Returns the progress of a node's frames (`None`: the master's).
     pub(super) fn view_of(
-        links: &BTreeMap<u64, Link>,
+        links: &BTreeMap<u64, SimLink>,
         now: Duration,
         session: SessionId,
         is_master: bool,

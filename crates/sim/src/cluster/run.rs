@@ -1,13 +1,22 @@
-//! The event loop: the shell that production has in threads and sockets, in virtual time.
+//! The event loop: what threads and sockets do in production, in virtual time.
 
+use std::time::Duration;
+
+use acklog_protocol::frame::FrameKind;
+use acklog_protocol::{FollowerInput, Input, LeaderInput, Machine, SessionEnd, frame};
+use acklog_types::{NodeName, SessionId};
+
+use super::Cluster;
 use super::effects::read;
-use super::*;
+use crate::event::Event;
+use crate::node::{AnyNode, MasterNode, SecondaryNode};
 
-/// Time within which what comes to a node is taken in together, where a turn takes more than one event.
+/// Longest time between events that a node takes in together, if it takes in more than one.
 const TURN_TIME: Duration = Duration::from_millis(1);
 
 impl Cluster {
-    /// Does the next thing, if it happens before `end`. Returns whether there was one.
+    /// Carries out the next event or timeout, if it is due at `end` or before. Returns whether
+    /// there was one.
     pub(super) fn step_before(&mut self, end: Duration) -> bool {
         let event = self.events.first_key_value().map(|(&(at, _), _)| at);
         let master = self.master.as_ref().and_then(MasterNode::next_deadline);
@@ -29,7 +38,7 @@ impl Cluster {
         self.events.first_entry().filter(|entry| entry.key().0 <= until).map(|entry| entry.remove())
     }
 
-    /// Lets an event happen, and with it those for the same node that come next and soon.
+    /// Carries out an event, together with those for the same node that follow soon.
     fn take_turn(&mut self, event: Event) {
         let (node, mut left) = (self.node_of(&event), self.options.turn_events);
         let mut event = Some(event);
@@ -47,7 +56,7 @@ impl Cluster {
         self.drain(node.flatten().as_ref());
     }
 
-    /// The node that an event happens to (inside, none: the master); none where it is void.
+    /// Returns the node of an event (inside, `None`: the master); none if the event is void.
     fn node_of(&self, event: &Event) -> Option<Option<NodeName>> {
         match event {
             Event::Arrive { link, at_master, .. }
@@ -94,7 +103,7 @@ impl Cluster {
         }
     }
 
-    /// Lets a node (none: the master) do what is due.
+    /// Lets a node (`None`: the master) handle its timeout.
     fn let_time_out(&mut self, name: Option<&NodeName>) {
         let (now, at) = (self.instant(), self.now);
         let node: Option<&mut dyn AnyNode> = match name {
@@ -105,24 +114,25 @@ impl Cluster {
         let mut look = |session: SessionId| {
             let view = Self::view_of(links, at, session, name.is_none());
             if name.is_none() && view.is_within_frame {
-                positions.is_busy(at, session.get());
+                positions.note_busy(at, session.get());
             }
             view
         };
         node.into_iter().for_each(|node| node.time_out(now, &mut look));
     }
 
-    /// Lets something happen to a node at once.
+    /// Carries out an event for a node at once.
     pub(super) fn happen(&mut self, event: Event) {
         let node = self.node_of(&event);
         self.take_in(event);
         self.drain(node.flatten().as_ref());
     }
 
-    /// Lets a node take in an event, without acting on it yet.
+    /// Passes an event to its node, without carrying out its effects yet.
     fn take_in(&mut self, event: Event) {
         let Some(to) = self.node_of(&event) else { return };
-        // A node that is paused on demand goes on with its disk and with HTTP, one that hangs with nothing.
+        // A node that is paused by its faults continues with its disk and with HTTP, one that hangs
+        // with nothing.
         let is_own = matches!(
             event,
             Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. }
@@ -136,7 +146,7 @@ impl Cluster {
         }
         match event {
             Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
-                self.tell_of_disk(to.as_ref(), event);
+                self.report_disk(to.as_ref(), event);
             }
             event => self.happen_to(to.as_ref(), event),
         }
@@ -145,7 +155,7 @@ impl Cluster {
         }
     }
 
-    /// Tells a node (none: the master) of its connections.
+    /// Passes an event of a connection to a node (`None`: the master).
     fn happen_to(&mut self, name: Option<&NodeName>, event: Event) {
         let (now, is_master) = (self.instant(), name.is_none());
         let input = match event {
@@ -160,15 +170,16 @@ impl Cluster {
             }
             Event::Arrive { link, bytes, .. } => {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
-                // What came before the machine closed the connection waits in a mailbox, and is still handed in.
+                // Frames that came before the state machine closed the connection wait in a
+                // mailbox, and are still passed to it.
                 if is_master && self.is_open_at_master(link) {
-                    self.positions.received(self.now, link, &frame);
+                    self.positions.note_frame(self.now, link, &frame);
                 }
                 Input::Frame { session: SessionId::new(link), frame }
             }
             Event::Part { link, .. } => {
                 if is_master && self.is_open_at_master(link) {
-                    self.positions.heard(self.now, link);
+                    self.positions.note_contact(self.now, link);
                 }
                 Input::Heard(SessionId::new(link))
             }
@@ -184,18 +195,18 @@ impl Cluster {
         }
     }
 
-    /// Tells a node (none: the master) what nodes of its role only are told.
+    /// Passes an event of one role to a node (`None`: the master).
     fn happen_to_role(&mut self, name: Option<&NodeName>, event: Event) {
         let now = self.instant();
         match (name, event) {
             (None, Event::Accepted { link }) if self.is_open_at_master(link) => {
                 let (session, address) = (SessionId::new(link), format!("link {link}"));
-                self.tell_master(LeaderInput::SessionUp { session, address }.into());
+                self.step_master(LeaderInput::SessionUp { session, address }.into());
             }
             (None, Event::Compared { link, is_same, .. }) => {
-                self.positions.compared(self.now, link);
+                self.positions.note_compared(self.now, link);
                 let session = SessionId::new(link);
-                self.tell_master(LeaderInput::Compared { session, is_same }.into());
+                self.step_master(LeaderInput::Compared { session, is_same }.into());
             }
             (Some(name), Event::Dialed { link, .. }) => {
                 let input = match link {
@@ -210,8 +221,8 @@ impl Cluster {
         }
     }
 
-    /// Tells the master something, without acting on it yet.
-    pub(super) fn tell_master(&mut self, input: Input<LeaderInput>) {
+    /// Passes an input to the master, without carrying out its effects yet.
+    pub(super) fn step_master(&mut self, input: Input<LeaderInput>) {
         let now = self.instant();
         if let Some(master) = &mut self.master {
             master.machine.step(now, input);
@@ -222,7 +233,8 @@ impl Cluster {
         self.links.get(&link).is_some_and(|link| link.master_open)
     }
 
-    /// Where a turn takes more, what this event changed is noted before the next one hides it.
+    /// If the master takes in several events at once, notes the positions before the next one hides
+    /// them.
     fn note_turn(&mut self) {
         if self.options.turn_events > 1 {
             self.note_positions();
@@ -240,10 +252,10 @@ impl Cluster {
         }
     }
 
-    /// Compares all that the nodes show once more, now that nothing is damaged.
+    /// Compares all messages that the nodes show once more, now that nothing is damaged.
     ///
     /// # Panics
-    /// When something of it is another message by now, or cannot be read.
+    /// When one of them is another message by now, or cannot be read.
     pub fn read_all_again(&mut self) {
         self.checker.begin_again();
         self.look();
@@ -254,8 +266,8 @@ impl Cluster {
     }
 }
 
-/// Whether the master may let a secondary in by this event. What answers to earlier frames say is judged before: the
-/// position that a handshake tells may be a lower one.
+/// Returns whether the master may admit a secondary by this event. Responses to earlier frames are
+/// judged before, since the position in a handshake may be lower.
 fn may_admit(event: &Event) -> bool {
     matches!(
         event,

@@ -1,4 +1,4 @@
-//! What is done to a cluster: the steps that a backend carries out.
+//! Actions: the steps that a backend carries out on the cluster.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use acklog_protocol::frame::FrameKind;
 use acklog_types::{Faults, IdempotencyKey, NODES_MAX, NodeName, Quorum, Rate, WriteConcern};
 
-use super::args::{Args, duration, interval, read};
+use super::args::{StepArgs, duration, interval, read};
 use crate::{ClusterOptions, Rule, RuleAction};
 
-/// The kinds of frames that steps can name.
+/// Kinds of frames that steps can name.
 const FRAME_KINDS: [FrameKind; 12] = [
     FrameKind::Handshake,
     FrameKind::GetMessages,
@@ -25,28 +25,41 @@ const FRAME_KINDS: [FrameKind; 12] = [
     FrameKind::Failed,
 ];
 
-/// What the nodes of a cluster are told.
+/// Settings of a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// As the simulator takes it; what is not given has its default.
+    /// Options as the simulator takes them; what is not given has its default.
     pub options: ClusterOptions,
-    /// What is given, by name, as it is written.
+    /// Names and values of the given settings, as they are written.
     pub given: Vec<(String, String)>,
 }
 
 /// A message, or a batch, for the master.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Append {
-    /// How expectations name it.
+pub struct AppendStep {
+    /// Label by which expectations name it.
     pub label: String,
-    /// Its texts: several are a batch.
+    /// Texts; several are a batch.
     pub texts: Vec<String>,
-    /// How many nodes must have it; none: the master's default.
+    /// Write concern; none: the master's default.
     pub write_concern: Option<WriteConcern>,
-    /// How long the client waits for them; none: as long as it takes.
+    /// Longest time that the client waits for the write concern; none: without a timeout.
     pub timeout: Option<Duration>,
-    /// What makes sending it again safe.
+    /// Idempotency key, which makes sending it again safe.
     pub key: Option<IdempotencyKey>,
+}
+
+/// A wait for a stored message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitStep {
+    /// Id of the message.
+    pub id: u64,
+    /// Label by which expectations name the client.
+    pub label: String,
+    /// Write concern; none: the master's default.
+    pub write_concern: Option<WriteConcern>,
+    /// Longest time that the client waits; none: without a timeout.
+    pub timeout: Option<Duration>,
 }
 
 /// A change to the files of a node that is down.
@@ -54,51 +67,51 @@ pub struct Append {
 pub enum FileChange {
     /// Replaces a text by another one of the same length, as a failing disk may.
     Damage {
-        /// What is there.
+        /// Text that is there.
         text: String,
-        /// What is there afterwards.
+        /// Text that is there afterwards.
         by: String,
     },
-    /// Takes the last written bytes away: the crash tore the last write.
+    /// Removes the bytes that were written last: a crash tore the last write.
     Tear {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
     },
-    /// Adds the beginning of a group that was never finished.
+    /// Adds the beginning of a write group that was never finished.
     HalfWrite,
 }
 
-/// What a backend does to a cluster.
+/// An action on the cluster.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Ends the cluster that runs and starts a master with these settings.
     Cluster(Settings),
     /// Starts a node: a master from its disk if it has one, a secondary under a name.
     Start {
-        /// Which.
+        /// The node.
         node: NodeName,
-        /// What it tells the master that its name is.
+        /// Name under which it registers.
         registers_as: NodeName,
     },
-    /// Starts secondaries and waits until the master counts on them.
+    /// Starts secondaries and waits until they are ready and healthy for the master.
     Join(Vec<NodeName>),
     /// Kills nodes, all at once.
     Kill(Vec<NodeName>),
-    /// Ends nodes as SIGTERM does, one after the other; each has to end well.
+    /// Ends nodes as SIGTERM does, one after the other; each has to end with success.
     Terminate(Vec<NodeName>),
-    /// Drops a secondary's connection; both ends learn of it.
+    /// Drops the connection of a secondary; both ends notice.
     Disconnect(NodeName),
-    /// Cuts a secondary off from the master; nobody is told.
+    /// Cuts a secondary off from the master; neither end notices.
     Partition(NodeName),
-    /// Ends that.
+    /// Ends a partition.
     Heal(NodeName),
-    /// Stops a node's process.
+    /// Stops the process of a node.
     Pause(NodeName),
-    /// Lets it go on.
+    /// Lets a stopped process continue.
     Resume(NodeName),
-    /// Replaces a node's faults.
+    /// Replaces the faults of a node.
     Faults(NodeName, Faults),
-    /// Has a node close its connections to other nodes.
+    /// Makes a node close its connections to other nodes.
     DropConnections(NodeName),
     /// Kills the master and starts one with an empty log.
     NewMaster,
@@ -106,42 +119,42 @@ pub enum Action {
     RestartMaster,
     /// Keeps a copy of the master's disk.
     CopyMaster,
-    /// Kills the master and starts it from that copy.
+    /// Kills the master and starts it from the copy.
     PutBack,
     /// Kills the master, accepts its loss, and starts it.
     AcceptLoss,
-    /// Kills a secondary and takes its disk away.
+    /// Kills a secondary and removes its disk.
     Wipe(NodeName),
-    /// Has the master forget a secondary.
+    /// Makes the master forget a secondary.
     Forget(NodeName),
-    /// Has the master stop: it answers those whose messages are durable.
+    /// Begins the stop of the master: it answers clients as soon as their messages are durable.
     Stop,
-    /// Has a master that stops answer everybody.
+    /// Makes a master that stops answer all clients at once.
     GiveUp,
-    /// Has a node's disk take nothing more.
+    /// Makes all writes to the disk of a node fail.
     BreakDisk(NodeName),
-    /// Has every frame take so long from here on.
+    /// Sets the delay of every frame from here on.
     Slow(Duration),
-    /// Loses, doubles or delays the next frames of a kind.
+    /// Loses, duplicates or delays the next frames of a kind.
     Rule(Rule),
-    /// Changes the last file of a node's log; the node is down.
+    /// Changes the last file of the log of a node that is down.
     Files(NodeName, FileChange),
-    /// Runs `acklog log WORDS DIR` on a node's directory; the node is down.
+    /// Runs `acklog log WORDS DIR` on the directory of a node that is down.
     Log {
-        /// Whose.
+        /// The node.
         node: NodeName,
         /// `verify`, `reset`, …
         words: Vec<String>,
-        /// The exit status that it must end with.
+        /// Exit status with which it must end.
         status: u8,
-        /// What it must print.
+        /// Text that it must print.
         says: Option<String>,
     },
 }
 
 impl Action {
-    /// Reads an action by its name; none where no action has this name.
-    pub(super) fn read(name: &str, args: &mut Args<'_>) -> Result<Option<Self>, String> {
+    /// Reads an action by its name; none if no action has this name.
+    pub(super) fn read(name: &str, args: &mut StepArgs<'_>) -> Result<Option<Self>, String> {
         Ok(Some(match name {
             "cluster" => Self::Cluster(Settings::read(args)?),
             "start" => {
@@ -196,7 +209,7 @@ impl Action {
 }
 
 impl Settings {
-    fn read(args: &mut Args<'_>) -> Result<Self, String> {
+    fn read(args: &mut StepArgs<'_>) -> Result<Self, String> {
         let mut settings = Self::default();
         while let Some((key, value)) = args.next_named() {
             settings.set(key, value)?;
@@ -246,15 +259,15 @@ impl Settings {
     }
 }
 
-/// What a client that waits asks for.
+/// Reads the write concern and the timeout of a client.
 pub(super) fn waits(
-    args: &mut Args<'_>,
+    args: &mut StepArgs<'_>,
 ) -> Result<(Option<WriteConcern>, Option<Duration>), String> {
     Ok((args.named_as("w")?, args.named_duration("timeout")?))
 }
 
-/// A node between which and the master something can be done.
-fn secondary(args: &mut Args<'_>) -> Result<NodeName, String> {
+/// Reads the name of a secondary.
+fn secondary(args: &mut StepArgs<'_>) -> Result<NodeName, String> {
     let node = args.node()?;
     match node.as_str() {
         super::MASTER => Err("a secondary's name is needed here, not the master's".to_owned()),
@@ -266,7 +279,7 @@ fn rate(key: &str, value: &str) -> Result<Rate, String> {
     Rate::new(read(key, value)?).ok_or_else(|| format!("{key}: a share is from 0 to 1"))
 }
 
-fn faults(args: &mut Args<'_>) -> Result<Faults, String> {
+fn faults(args: &mut StepArgs<'_>) -> Result<Faults, String> {
     let mut faults = Faults::default();
     while let Some((key, value)) = args.next_named() {
         match key {
@@ -283,7 +296,7 @@ fn faults(args: &mut Args<'_>) -> Result<Faults, String> {
     Ok(faults)
 }
 
-fn rule(name: &str, args: &mut Args<'_>) -> Result<Rule, String> {
+fn rule(name: &str, args: &mut StepArgs<'_>) -> Result<Rule, String> {
     let peer = args.node()?;
     let kind = args.text("the kind of frame")?.to_owned();
     let names = FRAME_KINDS.map(|kind| format!("{kind:?}"));

@@ -8,12 +8,12 @@ use acklog_types::{NodeName, parse_duration};
 
 use super::text::Word;
 
-/// The words behind a step's name. What no step takes is refused by [`Args::finish`].
-pub(super) struct Args<'a> {
+/// Words behind the name of a step. [`StepArgs::finish`] refuses those that no step takes.
+pub(super) struct StepArgs<'a> {
     words: Vec<&'a Word>,
 }
 
-impl<'a> Args<'a> {
+impl<'a> StepArgs<'a> {
     pub(super) fn new(words: &'a [Word]) -> Self {
         Self { words: words.iter().collect() }
     }
@@ -32,7 +32,7 @@ impl<'a> Args<'a> {
         self.next().ok_or_else(|| format!("{what} is missing"))
     }
 
-    /// Takes all words without a name, of which there must be at least one.
+    /// Takes all words without a name, at least one.
     pub(super) fn texts(&mut self, what: &str) -> Result<Vec<String>, String> {
         let mut texts = vec![self.text(what)?.to_owned()];
         texts.extend(std::iter::from_fn(|| self.next()).map(str::to_owned));
@@ -94,7 +94,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// Refuses what is left.
+    /// Refuses the words that are left.
     pub(super) fn finish(self) -> Result<(), String> {
         match self.words.first() {
             None => Ok(()),
@@ -104,7 +104,7 @@ impl<'a> Args<'a> {
     }
 }
 
-/// Reads a value, and says of which name where it cannot be read.
+/// Parses a value. The error names it by `what`.
 pub(super) fn read<T: FromStr>(what: &str, text: &str) -> Result<T, String>
 where
     T::Err: Display,
@@ -112,15 +112,15 @@ where
     text.parse().map_err(|error| format!("{what}: {text:?} cannot be read: {error}"))
 }
 
-/// Reads a time.
+/// Parses a duration.
 ///
 /// # Errors
-/// When it is none.
+/// When the text is none.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| format!("{text:?} is no time: {error}"))
 }
 
-/// Reads a time that is not zero.
+/// Parses a duration that is not zero.
 ///
 /// # Errors
 /// As [`duration`], and when it is zero.

@@ -1,66 +1,66 @@
-//! What a scenario is played against.
+//! The interface between a scenario and the cluster that it is played against.
 
 use std::time::Duration;
 
-use acklog_types::{NodeName, WriteConcern};
+use acklog_types::NodeName;
 use thiserror::Error;
 
-use super::action::{Action, Append};
+use super::action::{Action, AppendStep, WaitStep};
 use super::health::NodeHealth;
 use super::step::Step;
 
-/// A client's request that was sent.
+/// Identifies a request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// What a client was answered.
+/// A reply to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Reply {
     /// The write concern holds.
-    Stored(Receipt),
-    /// The client's time passed before.
-    TimedOut(Receipt),
-    /// The master could not tell whether it ever holds, and says why.
-    Unfinished(Receipt, String),
-    /// Nothing was done, for this reason.
+    Stored(ReplyReceipt),
+    /// The client's timeout passed first.
+    TimedOut(ReplyReceipt),
+    /// The master does not know whether the write concern ever holds, for this reason.
+    Unfinished(ReplyReceipt, String),
+    /// Nothing was stored, for this reason.
     Refused(String),
-    /// The connection ended, for this reason; nobody knows what became of the message.
+    /// The connection ended, for this reason; whether the message is stored is not known.
     Lost(String),
 }
 
-/// What an answer tells about a message.
+/// Facts about a message in a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// Its id; that of the first of a batch.
+pub struct ReplyReceipt {
+    /// Id of the message; of a batch, that of the first one.
     pub id: u64,
-    /// The write concern as a number of nodes.
+    /// Write concern as a number of nodes.
     pub write_concern: u16,
-    /// The nodes that had acked, the master first.
+    /// Nodes that had acked, the master first.
     pub acked_by: Vec<String>,
 }
 
-/// A client's answer, and when it came.
+/// A reply, and the time until it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
-    /// The answer.
-    pub answer: Answer,
-    /// How long the client waited for it.
+pub struct TimedReply {
+    /// The reply.
+    pub answer: Reply,
+    /// Time that the client waited for it.
     pub took: Duration,
 }
 
-/// Why a step could not be done.
+/// Reason why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Trouble {
     /// The cluster does not do what the step says.
     #[error("{0}")]
     Failed(String),
-    /// Somebody ended the run.
+    /// The user ended the run.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Trouble {
-    /// Returns the trouble of a step that failed with this.
+    /// Creates the trouble of a step that failed for this reason.
     pub fn failed(reason: impl std::fmt::Display) -> Self {
         Self::Failed(reason.to_string())
     }
@@ -71,57 +71,52 @@ pub type Shown = Vec<(u64, String)>;
 
 /// A cluster that a scenario is played against: simulated, or of real nodes.
 pub trait Backend {
-    /// Returns what this backend lacks for a step; none where it can carry it out.
+    /// Returns what this backend lacks for a step; none if it can carry it out.
     fn lacks(&self, step: &Step) -> Option<String>;
 
-    /// Carries out an action. Returns what is told about it, where something is.
+    /// Carries out an action. Returns its result for the trace, if it has one.
     ///
     /// # Errors
-    /// When the cluster does not do what is asked.
+    /// When the cluster does not do what is requested.
     fn act(&mut self, action: &Action) -> Result<Option<String>, Trouble>;
 
-    /// Sends a message to the master; the answer is asked for with [`Backend::answer`].
+    /// Sends a message to the master. [`Backend::answer`] returns the reply.
     ///
     /// # Errors
     /// When the run is ended.
-    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble>;
+    fn append(&mut self, append: &AppendStep) -> Result<Ticket, Trouble>;
 
-    /// Waits for a message that is there, as [`Backend::append`] does for a new one.
+    /// Waits for a stored message. [`Backend::answer`] returns the reply.
     ///
     /// # Errors
     /// When the run is ended.
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble>;
+    fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble>;
 
-    /// Has a client hang up.
+    /// Closes the connection of a client.
     fn hang_up(&mut self, ticket: Ticket);
 
-    /// Returns a client's answer; none while it waits.
-    fn answer(&mut self, ticket: Ticket) -> Option<Answered>;
+    /// Returns the reply to a client; none while it waits.
+    fn answer(&mut self, ticket: Ticket) -> Option<TimedReply>;
 
-    /// Returns what a node shows.
+    /// Returns the messages that a node shows.
     ///
     /// # Errors
-    /// When the node cannot be asked, with the reason.
+    /// When the node does not answer, with the reason.
     fn messages(&mut self, node: &NodeName) -> Result<Shown, String>;
 
-    /// Returns a node's health.
+    /// Returns the health of a node.
     ///
     /// # Errors
-    /// When the node cannot be asked, with the reason.
+    /// When the node does not answer, with the reason.
     fn health(&mut self, node: &NodeName) -> Result<NodeHealth, String>;
 
-    /// Returns the last words of a node that was started and had to refuse.
+    /// Starts a node that has to refuse to start. Returns the last line of its output.
     ///
     /// # Errors
     /// When it starts all the same.
     fn refuses_to_start(&mut self, node: &NodeName) -> Result<String, Trouble>;
 
-    /// Returns whether what `acklog log reset` moved aside of a node's log holds a text.
+    /// Returns whether a file that `acklog log reset` moved aside from a node's log holds a text.
     ///
     /// # Errors
     /// When the files cannot be read.
@@ -139,10 +134,11 @@ pub trait Backend {
     /// Returns the time since the beginning.
     fn now(&self) -> Duration;
 
-    /// Returns how long to let pass between two looks at a condition.
+    /// Returns the pause between two checks of a condition.
     fn pause_between_looks(&self) -> Duration;
 
-    /// Takes out what happened since the last call, line by line; nothing where nobody records it.
+    /// Takes out the trace since the last call, line by line; empty for a backend that records
+    /// none.
     fn take_trace(&mut self) -> String;
 
     /// Returns what may explain a failure: the ends of the nodes' logs.

@@ -1,32 +1,33 @@
-//! What a scenario expects: of answers, of what nodes show, and of what they tell about themselves.
+//! Expectations of a scenario: about replies to clients, messages that nodes show, and health.
 
 use std::time::Duration;
 
 use acklog_types::{DelayRange, NodeName};
 
-use super::args::{Args, read};
+use super::args::{StepArgs, read};
 use super::health::Fact;
 
-/// How long an expectation may take to come true where the step does not say.
+/// Longest time until an expectation holds, if the step gives none. Shorter: a slow machine fails
+/// scenarios that hold. Longer: a scenario that fails takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How an answer to a client must be.
+/// Kind of a reply to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The write concern holds (201, or 200 for one who waited again).
+pub enum ReplyKind {
+    /// The write concern holds (201, or 200 for a client that waited again).
     Answered,
-    /// The client's time passed first (504).
+    /// The client's timeout passed first (504).
     TimedOut,
-    /// The master stopped, or cannot tell, but named the message's id (503 with an id).
+    /// The master stopped, or does not know, but named the message's id (503 with an id).
     Unfinished,
-    /// Nothing was stored, and the master says why.
+    /// Nothing was stored, and the master named the reason.
     Refused,
-    /// The connection ended without an answer.
+    /// The connection ended without a reply.
     Lost,
 }
 
-impl Kind {
-    /// Returns its word, as steps and stories have it.
+impl ReplyKind {
+    /// Returns the word for it in steps and stories.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -38,103 +39,104 @@ impl Kind {
     }
 }
 
-/// What an answer must say beside its kind. What is not given may be anything.
+/// Details that a reply must have beside its kind. What is not given may be anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Like {
-    /// The message's id.
+pub struct ReplyDetails {
+    /// Id of the message.
     pub id: Option<u64>,
-    /// The write concern as a number of nodes.
+    /// Write concern as a number of nodes.
     pub write_concern: Option<u16>,
-    /// The nodes that had acked, the master first, the secondaries in any order.
+    /// Nodes that had acked, the master first, the secondaries in any order.
     pub acked: Option<Vec<String>>,
-    /// A part of what a refusal says.
+    /// Part of the detail of a refusal.
     pub says: Option<String>,
-    /// How long the client waited for it.
+    /// Time that the client waited for it.
     pub took: Option<DelayRange>,
 }
 
-/// What a scenario expects to come true, or to be so.
+/// A condition that must hold, now or after a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {
-    /// Each of these clients gets such an answer.
+    /// Each of these clients gets such a reply.
     Answers {
-        /// How the answer is.
-        kind: Kind,
-        /// Which clients.
+        /// Kind of the reply.
+        kind: ReplyKind,
+        /// Labels of the clients.
         labels: Vec<String>,
-        /// What it says.
-        like: Like,
-        /// How long that may take.
+        /// Details of the reply.
+        like: ReplyDetails,
+        /// Longest time until it is there.
         within: Duration,
     },
-    /// These clients have no answer, and get none for a while.
+    /// These clients have no reply, and get none for a while.
     Waiting {
-        /// Which.
+        /// Labels of the clients.
         labels: Vec<String>,
-        /// For how long.
+        /// Time for which it must hold.
         lasting: Duration,
     },
-    /// A node tells these facts about itself.
+    /// The health of a node has these facts.
     Health {
-        /// Which.
+        /// The node.
         node: NodeName,
-        /// What it tells.
+        /// The facts.
         facts: Vec<Fact>,
-        /// Until when it must; zero: now.
+        /// Longest time until it holds; zero: now.
         within: Duration,
-        /// For how long it must go on to.
+        /// Time for which it must hold from then on.
         lasting: Duration,
     },
-    /// The master counts on these secondaries: they are healthy and ready.
+    /// These secondaries are healthy and ready for the master.
     Ready {
-        /// Which.
+        /// The secondaries.
         nodes: Vec<NodeName>,
-        /// Until when.
+        /// Longest time until it holds.
         within: Duration,
     },
     /// A node shows these messages and no others.
     Messages {
-        /// Which.
+        /// The node.
         node: NodeName,
-        /// Their texts in order.
+        /// Texts in order.
         texts: Vec<String>,
     },
     /// Nodes show the same messages under the same ids.
     Same {
-        /// Which.
+        /// The nodes.
         nodes: Vec<NodeName>,
-        /// Until when.
+        /// Longest time until it holds.
         within: Duration,
     },
-    /// Each node shows a beginning of the master's list, without a gap.
+    /// Each node shows a prefix of the master's list, without a gap.
     Prefix(Vec<NodeName>),
     /// Each node shows each of these texts exactly once.
     Once {
-        /// Which nodes.
+        /// The nodes.
         nodes: Vec<NodeName>,
         /// The texts.
         texts: Vec<String>,
     },
-    /// Each node shows all that was answered with its name, and nothing twice or that nobody sent.
+    /// Each node shows every message that it acked, none more often than it was sent, and none that
+    /// was not sent.
     Kept(Vec<NodeName>),
-    /// So many messages of the load are answered; none: all, and each in the end with 201 where
-    /// the load retries.
+    /// So many messages of the load are answered; none: all, and with `retry` each with 201 in the
+    /// end.
     Load {
-        /// How many.
+        /// Number of messages.
         answered: Option<u64>,
-        /// Until when.
+        /// Longest time until it holds.
         within: Duration,
     },
     /// The node refuses to start.
     NoStart {
-        /// Which.
+        /// The node.
         node: NodeName,
-        /// A part of its last line.
+        /// Part of its last line.
         says: Option<String>,
     },
-    /// What `log reset` moved aside holds a text.
+    /// A file that `acklog log reset` moved aside holds a text.
     Aside {
-        /// Whose.
+        /// The node.
         node: NodeName,
         /// The text.
         text: String,
@@ -142,15 +144,26 @@ pub enum Expectation {
 }
 
 impl Expectation {
-    /// Reads what stands behind `expect`.
-    pub(super) fn read(args: &mut Args<'_>) -> Result<Self, String> {
+    /// Reads the words behind `expect`.
+    pub(super) fn read(args: &mut StepArgs<'_>) -> Result<Self, String> {
         let what = args.text("what is expected (answered, waiting, health, messages, same, …)")?;
         let within = args.named_duration("within")?;
         let patience = within.unwrap_or(PATIENCE);
-        let kinds = [Kind::Answered, Kind::TimedOut, Kind::Unfinished, Kind::Refused, Kind::Lost];
+        let kinds = [
+            ReplyKind::Answered,
+            ReplyKind::TimedOut,
+            ReplyKind::Unfinished,
+            ReplyKind::Refused,
+            ReplyKind::Lost,
+        ];
         if let Some(kind) = kinds.into_iter().find(|kind| kind.as_str() == what) {
             let labels = args.texts("a message's text")?;
-            return Ok(Self::Answers { kind, labels, like: Like::read(args)?, within: patience });
+            return Ok(Self::Answers {
+                kind,
+                labels,
+                like: ReplyDetails::read(args)?,
+                within: patience,
+            });
         }
         Ok(match what {
             "waiting" => {
@@ -184,14 +197,18 @@ impl Expectation {
         })
     }
 
-    /// Reads what stands behind `wait-until`: what is expected to come true in a while.
-    pub(super) fn read_wait(args: &mut Args<'_>) -> Result<Self, String> {
+    /// Reads the words behind `wait-until`.
+    pub(super) fn read_wait(args: &mut StepArgs<'_>) -> Result<Self, String> {
         let within = args.named_duration("within")?.unwrap_or(PATIENCE);
         health(args, within, Duration::ZERO)
     }
 }
 
-fn health(args: &mut Args<'_>, within: Duration, lasting: Duration) -> Result<Expectation, String> {
+fn health(
+    args: &mut StepArgs<'_>,
+    within: Duration,
+    lasting: Duration,
+) -> Result<Expectation, String> {
     let node = args.node()?;
     let mut facts = Vec::new();
     while let Some((field, value)) = args.next_named() {
@@ -203,8 +220,8 @@ fn health(args: &mut Args<'_>, within: Duration, lasting: Duration) -> Result<Ex
     Ok(Expectation::Health { node, facts, within, lasting })
 }
 
-impl Like {
-    fn read(args: &mut Args<'_>) -> Result<Self, String> {
+impl ReplyDetails {
+    fn read(args: &mut StepArgs<'_>) -> Result<Self, String> {
         Ok(Self {
             id: args.named_as("id")?,
             write_concern: args.named_as("w")?,

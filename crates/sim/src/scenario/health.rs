@@ -1,80 +1,80 @@
-//! What nodes tell about themselves, in the same form whether they are simulated or real.
+//! Health of nodes, in the same form whether they are simulated or real.
 
 use std::fmt::{self, Write};
 
 use acklog_types::NodeName;
 
-/// A node's health.
+/// Health of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeHealth {
-    /// The master's.
+    /// Health of a master.
     Master(MasterView),
-    /// A secondary's.
+    /// Health of a secondary.
     Secondary(SecondaryView),
 }
 
-/// A master's health, with the words of `/health`.
+/// Health of a master, with the words of `/health`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MasterView {
-    /// The end of its log.
+    /// End of its log.
     pub end: u64,
-    /// How many nodes the cluster has.
+    /// Number of nodes in the cluster.
     pub cluster_size: u16,
-    /// How many clients wait for secondaries.
+    /// Number of clients that wait for secondaries.
     pub waiting: u64,
-    /// Whether it takes no messages.
+    /// Whether it refuses messages.
     pub read_only: bool,
-    /// Whether it does its whole job.
+    /// Whether it is ready, as `/health` reports it.
     pub ready: bool,
-    /// The secondaries that ever registered.
+    /// Registered secondaries.
     pub secondaries: Vec<MemberView>,
-    /// The secondaries that were refused lately: name, code, log end.
+    /// Secondaries that were refused lately: name, code, log end.
     pub refused: Vec<(Option<String>, String, Option<u64>)>,
 }
 
 /// A secondary as its master sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberView {
-    /// Its name.
+    /// Name.
     pub name: String,
     /// `healthy`, `suspected` or `unhealthy`.
     pub status: String,
     /// `catching-up`, `ready` or `disconnected`.
     pub phase: String,
-    /// The end of what it acked, where that is known.
+    /// Acked end, if it is known.
     pub acked: Option<u64>,
-    /// How many messages it is behind, where that is known.
+    /// Number of messages that it is behind, if that is known.
     pub lag: Option<u64>,
-    /// How many requests had to be made again.
+    /// Number of requests that had to be made again.
     pub retries: u64,
 }
 
-/// A secondary's health, with the words of `/health`.
+/// Health of a secondary, with the words of `/health`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecondaryView {
-    /// How far it is in joining.
+    /// Phase of joining.
     pub phase: String,
-    /// The end of what it shows.
+    /// End of the messages that it shows.
     pub end: u64,
-    /// How many messages wait above a gap.
+    /// Number of messages that wait above a gap.
     pub buffered: u64,
 }
 
-/// Something that a node must tell.
+/// A fact that the health of a node must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// Which of its facts, as `end` or `bonnie.status`.
+    /// Name of the fact, as `end` or `bonnie.status`.
     pub field: String,
-    /// What it must be.
+    /// Expected value.
     pub want: Want,
 }
 
-/// What a fact must be.
+/// Expected value of a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// This.
+    /// This value.
     Exactly(String),
-    /// A number that is not lower.
+    /// This number or a higher one.
     AtLeast(u64),
 }
 
@@ -96,7 +96,7 @@ impl Fact {
     /// Reads a fact of a node.
     ///
     /// # Errors
-    /// When such a node tells no such fact.
+    /// When the health of such a node has no such fact.
     pub(super) fn read(node: &NodeName, field: &str, value: &str) -> Result<Self, String> {
         let is_master = node.as_str() == super::MASTER;
         let (member, last) = match field.rsplit_once('.').filter(|_| is_master) {
@@ -119,7 +119,7 @@ impl Fact {
         Ok(Self { field: field.to_owned(), want })
     }
 
-    /// Returns whether a value is the wanted one.
+    /// Returns whether a value is the expected one.
     pub(super) fn holds(&self, value: Option<&str>) -> bool {
         match &self.want {
             Want::Exactly(wanted) => value == Some(wanted),
@@ -131,7 +131,7 @@ impl Fact {
 }
 
 impl NodeHealth {
-    /// Returns a fact by its name; none where it is not known.
+    /// Returns a fact by its name; none if it is not known.
     pub(super) fn fact(&self, field: &str) -> Option<String> {
         match (self, field.rsplit_once('.')) {
             (Self::Master(health), Some((member, field))) => {
@@ -147,7 +147,7 @@ impl NodeHealth {
         }
     }
 
-    /// Returns whether a master counts on this secondary.
+    /// Returns whether this is a master for which a secondary is healthy and ready.
     pub fn counts_on(&self, name: &NodeName) -> bool {
         let Self::Master(health) = self else { return false };
         let is_it = |row: &&MemberView| row.name == name.as_str();
@@ -155,12 +155,12 @@ impl NodeHealth {
         row.is_some_and(|row| row.status == "healthy" && row.phase == "ready")
     }
 
-    /// Returns whether this is a secondary that says that it is ready.
+    /// Returns whether this is a secondary that reports that it is ready.
     pub fn is_ready_secondary(&self) -> bool {
         matches!(self, Self::Secondary(health) if health.phase == "ready")
     }
 
-    /// Returns it as lines of a story.
+    /// Returns the health as lines of a story.
     pub(super) fn lines(&self, name: &NodeName) -> String {
         let mut out = String::new();
         match self {
@@ -219,7 +219,7 @@ impl MemberView {
     }
 }
 
-/// `catching-up` as `CatchingUp`.
+/// Converts `catching-up` to `CatchingUp`.
 fn camel(word: &str) -> String {
     let capital = |part: &str| {
         let mut chars = part.chars();

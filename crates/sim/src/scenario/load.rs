@@ -1,30 +1,30 @@
-//! Clients that send one message after the other beside the steps of a scenario.
+//! Clients of a load: each sends one message after the other beside the steps of a scenario.
 
 use std::time::Duration;
 
 use acklog_types::WriteConcern;
 
-use super::action::Append;
-use super::backend::{Answer, Backend, Ticket, Trouble};
-use super::sent::Sent;
+use super::action::AppendStep;
+use super::backend::{Backend, Reply, Ticket, Trouble};
+use super::sent::SentMessages;
 use super::step::LoadPlan;
 
 /// Pause before a message is sent again. Longer: a client notices later that the master is back.
-/// Shorter: a master that is down is asked without end.
+/// Shorter: a master that is down is tried without end.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// The clients of one `load` step.
+/// Clients of one `load` step.
 #[derive(Debug)]
 pub(super) struct Load {
     plan: LoadPlan,
-    clients: Vec<Client>,
+    clients: Vec<LoadClient>,
     answered: u64,
 }
 
 #[derive(Debug)]
-struct Client {
+struct LoadClient {
     number: usize,
-    /// How many of its messages are done.
+    /// Number of its messages that are done.
     done: usize,
     waiting: Option<Ticket>,
     not_before: Duration,
@@ -32,12 +32,13 @@ struct Client {
 
 impl Load {
     pub(super) fn new(plan: LoadPlan) -> Self {
-        let client = |number| Client { number, done: 0, waiting: None, not_before: Duration::ZERO };
+        let client =
+            |number| LoadClient { number, done: 0, waiting: None, not_before: Duration::ZERO };
         let clients = (1..=plan.clients).map(client).collect();
         Self { plan, clients, answered: 0 }
     }
 
-    /// Returns how many messages are answered.
+    /// Returns the number of messages that got a reply.
     pub(super) fn answered(&self) -> u64 {
         self.answered
     }
@@ -47,21 +48,21 @@ impl Load {
         self.clients.iter().all(|client| client.done == self.plan.each)
     }
 
-    /// Lets each client take its answer and send what is next.
+    /// Takes in the replies to the clients, and sends their next messages.
     ///
     /// # Errors
     /// When the run is ended.
     pub(super) fn go_on(
         &mut self,
         backend: &mut impl Backend,
-        sent: &mut Sent,
+        sent: &mut SentMessages,
     ) -> Result<(), Trouble> {
         for client in &mut self.clients {
             if let Some(ticket) = client.waiting
                 && let Some(answered) = backend.answer(ticket)
             {
                 client.waiting = None;
-                if self.plan.retry && !matches!(answered.answer, Answer::Stored(_)) {
+                if self.plan.retry && !matches!(answered.answer, Reply::Stored(_)) {
                     client.not_before = backend.now() + RETRY_PAUSE;
                 } else {
                     client.done += 1;
@@ -80,9 +81,9 @@ impl Load {
     }
 }
 
-impl Client {
-    /// Returns the message that it has to get an answer to.
-    fn next(&self, plan: &LoadPlan) -> Append {
+impl LoadClient {
+    /// Creates the next message of the client.
+    fn next(&self, plan: &LoadPlan) -> AppendStep {
         let (client, number) = (self.number, self.done + 1);
         let text = format!("client{client}-{number}");
         let write_concern = match (client + number) % 4 {
@@ -90,7 +91,7 @@ impl Client {
             nodes => WriteConcern::Nodes(nodes as u64),
         };
         let key = plan.retry.then(|| format!("key-of-{text}").parse().expect("a key"));
-        Append {
+        AppendStep {
             label: text.clone(),
             texts: vec![text],
             write_concern: Some(write_concern),

@@ -1,9 +1,9 @@
-//! The scenario language: a text file of steps and expectations, which is played against a cluster.
+//! The scenario language: text files of steps and expectations that are played against a cluster.
 //!
 //! The same file is played in virtual time ([`Simulated`]), and by `acklog scenario run` against
 //! real processes and containers: each is a [`Backend`]. [`Script::parse`] reads a file and checks
-//! every step before anything is done; a [`Player`] plays it and tells the story, which is the same
-//! text whatever the file is played against.
+//! every step before anything is done. A [`Player`] plays it and returns its story, which is the
+//! same text for every backend.
 //!
 //! ```
 //! use acklog_sim::scenario::{Player, Recorded, Script, Simulated};
@@ -24,45 +24,45 @@
 //! assert!(story.contains("Msg2: waiting"));
 //! ```
 //!
-//! # The form of a file
+//! # Syntax
 //!
 //! A line is a step: its name, then words and named values, `append "two words" w=3`. A text with
-//! white space, quotes, `=` or `#` in it stands in quotes; in quotes `\n`, `\t`, `\\`,
+//! white space, quotes, `=` or `#` in it is quoted; in quotes `\n`, `\t`, `\\`,
 //! `\"` and `\'` have their usual meaning. `#` or `//` begins a comment. Times are written `250ms`,
 //! `1.5s`; ranges `1s..2s`.
 //!
-//! A line `---` ends a block of steps. What stands below it, up to an empty line, is the recorded
+//! A line `---` ends a block of steps. The lines below it, up to an empty line, are the recorded
 //! trace of these steps in the simulation with seed 0: what happened inside and between the nodes.
-//! The simulation compares it; other backends pass it over. `ok` is the trace of nothing.
+//! The simulation compares it; other backends ignore it. `ok` is an empty trace.
 //!
-//! A file begins with a master of default settings, unless its first step is `cluster`.
+//! A scenario begins with a master of default settings, unless its first step is `cluster`.
 //!
-//! # Steps that tell the story
+//! # Steps of the story
 //!
-//! - `story TEXT`: what the scenario is about
-//! - `step TEXT`: a heading, which is numbered
+//! - `story TEXT`: the title of the scenario
+//! - `step TEXT`: a numbered heading
 //! - `moral TEXT`: what was shown, at the end
-//! - `logs`: what each node shows
-//! - `health`: how the nodes see themselves and each other
+//! - `logs`: the messages of each node
+//! - `health`: the health of each node
 //!
-//! # Steps that do something to the cluster
+//! # Actions on the cluster
 //!
-//! Where two names stand, the second is that of the transcripts in `tests/golden`.
+//! If a step has two names, the transcripts in `tests/golden` use the second one.
 //!
 //! - `cluster [SETTING=…]…`: ends the cluster and starts a master with new settings
 //! - `start NODE [as=OTHER]`: starts a node, from its disk if it has one; a secondary may register
 //!   as OTHER
-//! - `join NODE…`: starts secondaries and waits until the master counts on them
+//! - `join NODE…`: starts secondaries and waits until they are ready
 //! - `kill NODE…`, `crash`: SIGKILL, all at once; they stay down
 //! - `terminate NODE…`: SIGTERM, one after the other; each must end with status 0
-//! - `pause NODE`, `hang`; `resume NODE`, `go-on`: the whole process stands still, and goes on
-//! - `partition NODE`, `cut-off`; `heal NODE`, `reach`: nothing passes between this secondary and
-//!   the master, and nobody is told; the end of that
-//! - `disconnect NODE`: the connection of a secondary breaks
+//! - `pause NODE`, `hang`; `resume NODE`, `go-on`: stops the whole process, and lets it continue
+//! - `partition NODE`, `cut-off`; `heal NODE`, `reach`: drops everything between this secondary
+//!   and the master, and neither end notices; ends the partition
+//! - `disconnect NODE`: breaks the connection of a secondary
 //! - `drop-connections NODE`: the node closes its connections, as `POST /faults/disconnect` does
 //! - `faults NODE [FAULT=…]…`: replaces the node's faults, as `PUT /faults` does; none: clears them
 //! - `forget NODE`: the master forgets a secondary
-//! - `wipe NODE`: kills a secondary and takes its disk away
+//! - `wipe NODE`: kills a secondary and removes its disk
 //! - `restart-master`: kills the master and starts it from its disk
 //! - `new-master`: kills the master and starts one with an empty log
 //! - `copy-master`, `put-back`: keeps a copy of the master's disk; kills the master and starts it
@@ -75,20 +75,20 @@
 //! `store-delay=R`, `disk=true` (every node has its log on disk). Faults: `error=SHARE`,
 //! `drop=SHARE`, `duplicate=SHARE`, `send-delay=R`, `store-delay=R`, `paused=true`, `seed=N`.
 //!
-//! Real nodes only, since these change files of nodes that are down:
+//! On real nodes only, since these change files of nodes that are down:
 //!
 //! - `damage NODE TEXT OTHER`: the disk turns a text into another one of the same length
 //! - `tear NODE BYTES`: the last bytes that were written are lost
-//! - `half-write NODE`: the beginning of a write that never ended is added
+//! - `half-write NODE`: adds the beginning of a write that never ended
 //! - `log NODE WORDS… [status=N] [says=TEXT]`: runs `acklog log WORDS DIR` on the node's directory
 //!
 //! In the simulation only:
 //!
 //! - `lose NODE KIND [N]`, `double NODE KIND [N]`, `delay NODE KIND D`: the next frames of a kind
-//! - `slow D`: every frame takes so long from here on
-//! - `break-disk NODE`: its disk takes nothing more
+//! - `slow D`: delays every frame by D from here on
+//! - `break-disk NODE`: all writes to its disk fail
 //! - `stop`, `give-up`: the two stages of the master's stop
-//! - setting `disk-delay=D` of `cluster`: what is written is durable after up to D
+//! - setting `disk-delay=D` of `cluster`: an append is durable after up to D
 //!
 //! # Steps of clients
 //!
@@ -97,42 +97,44 @@
 //!
 //! - `append TEXT… [w=W] [timeout=D] [key=K] [as=LABEL]`: sends a message; several texts are a
 //!   batch
-//! - `wait ID [w=W] [timeout=D] [as=LABEL]`: waits for a message that is there; label `wait-ID`
-//! - `hang-up LABEL`: this client no longer waits
+//! - `wait ID [w=W] [timeout=D] [as=LABEL]`: waits for a stored message; label `wait-ID`
+//! - `hang-up LABEL`: closes the connection of this client
 //! - `fill N bytes=B`: N messages of B bytes with w=1
 //! - `load CLIENTS EACH [timeout=D] [retry=true]`: clients that send one message after the other,
 //!   with w=1, 2, 3 and majority in turn; with `retry` again under its key until it is answered
 //!   with 201
-//! - `watch NODE…`: from here on their lists are looked at again and again: without a gap, a
-//!   beginning of the master's, never shorter
+//! - `watch NODE…`: checks their lists again and again from here on: without a gap, a prefix of the
+//!   master's, never shorter
 //!
 //! # Expectations
 //!
-//! `within=D` is how long one may take to come true (10 s where it is not given, unless the list
-//! says that it must be so now); `for=D` how long it must stay so.
+//! `within=D` is the longest time until an expectation holds: 10 s if it is not given, and no time
+//! where the list says "now". `for=D` is the time for which it must hold from then on.
 //!
-//! - `run D`: time passes
-//! - `wait-until NODE FACT=VALUE… [within=D]`: the node tells this about itself; `3..` is 3 or more
+//! - `run D`: lets time pass
+//! - `wait-until NODE FACT=VALUE… [within=D]`: its health has these facts; `3..` is 3 or more
 //! - `expect health NODE FACT=VALUE… [within=D] [for=D]`: the same, now
-//! - `expect ready NODE… [within=D]`: the master counts on these secondaries: healthy and ready
+//! - `expect ready NODE… [within=D]`: these secondaries are healthy and ready for the master
 //! - `expect answered LABEL… [id=N] [w=N] [acked=NAME,…] [took=R] [within=D]`: the write concern
 //!   held
-//! - `expect timed-out LABEL… [id=N] …`: the client's time passed first
-//! - `expect unfinished LABEL… [says=TEXT] …`: the master stopped or cannot tell, and named the id
-//! - `expect refused LABEL… [says=TEXT] [took=R]`: nothing was stored, and the master says why
-//! - `expect lost LABEL…`: the connection ended without an answer
-//! - `expect waiting LABEL… [for=D]`: there is no answer, now and for that long
+//! - `expect timed-out LABEL… [id=N] …`: the client's timeout passed first
+//! - `expect unfinished LABEL… [says=TEXT] …`: the master stopped or does not know,
+//!   but named the id
+//! - `expect refused LABEL… [says=TEXT] [took=R]`: nothing was stored, for this reason
+//! - `expect lost LABEL…`: the connection ended without a reply
+//! - `expect waiting LABEL… [for=D]`: there is no reply, now and for that long
 //! - `expect messages NODE [TEXT…]`: the node shows exactly these, now
 //! - `expect same NODE… [within=D]`: all show the same messages under the same ids, now
-//! - `expect prefix NODE…`: each shows a beginning of the master's list, now
+//! - `expect prefix NODE…`: each shows a prefix of the master's list, now
 //! - `expect once TEXT… on=NODE,…`: each of these nodes shows each text exactly once, now
-//! - `expect kept NODE…`: each shows what was answered with its name in `ackedBy`, under its id,
-//!   nothing more often than it was sent, and nothing that nobody sent, now
-//! - `expect load [answered=N] [within=D]`: so many messages of the load are answered; without a
+//! - `expect kept NODE…`: each shows every message with its name in `ackedBy`, under its id, none
+//!   more often than it was sent, and none that was not sent, now
+//! - `expect load [answered=N] [within=D]`: so many messages of the load got a reply; without a
 //!   number all
 //! - `expect no-start NODE [says=TEXT]`: it refuses to start with exit status 1, and its last line
 //!   says this; real nodes only
-//! - `expect aside NODE TEXT`: what `acklog log reset` moved aside holds the text; real nodes only
+//! - `expect aside NODE TEXT`: a file that `acklog log reset` moved aside holds it; real nodes
+//!   only
 //!
 //! Facts of the master: `end`, `size`, `waiting`, `mode` (`read-write`, `read-only`), `ready`, and
 //! of each secondary as it sees it `NAME.status`, `NAME.phase`, `NAME.acked`, `NAME.lag`,
@@ -140,10 +142,11 @@
 //!
 //! # Caveats
 //!
-//! On real nodes a step takes a moment: what depends on less than that between two steps is a
-//! matter of chance there. Waiting for a fact (`wait-until`, `within=`) is certain, `run D`
+//! On real nodes a step takes a moment, so a scenario that depends on shorter times between two
+//! steps may fail there. Waiting for a fact (`wait-until`, `within=`) is reliable, `run D`
 //! followed by `logs` is not. A simulated master that is paused still takes messages from clients.
-//! The simulation ends with a panic where an invariant of the protocol is broken.
+//! Where an invariant of the protocol is broken, the simulation panics; `acklog scenario` reports
+//! that and ends with status 1, as where an expectation does not hold.
 
 mod action;
 mod args;
@@ -161,19 +164,19 @@ mod text;
 
 use acklog_types::NodeName;
 
-pub use action::{Action, Append, FileChange, Settings};
-pub use backend::{Answer, Answered, Backend, Receipt, Shown, Ticket, Trouble};
-pub use expect::{Expectation, Kind, Like};
+pub use action::{Action, AppendStep, FileChange, Settings, WaitStep};
+pub use backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
+pub use expect::{Expectation, ReplyDetails, ReplyKind};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};
 pub use player::{Broken, Lacking, Player, Recorded};
 pub use simulated::Simulated;
-pub use step::{Line, LoadPlan, Script, Step};
+pub use step::{LoadPlan, Script, ScriptLine, Step};
 pub use text::BadLine;
 
-/// The master's name in every scenario.
+/// Name of the master in every scenario.
 pub const MASTER: &str = "master";
 
-/// Returns the master's name as a node's name.
+/// Returns [`MASTER`] as a node's name.
 pub fn master() -> NodeName {
     MASTER.parse().expect("a name")
 }

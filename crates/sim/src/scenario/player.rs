@@ -1,4 +1,4 @@
-//! Plays a scenario: one step after the other, against whatever backend, as a story.
+//! Plays a scenario against a backend, step by step, and returns its story.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
-use super::action::{Action, Append};
+use super::action::{Action, AppendStep};
 use super::backend::{Backend, Shown, Ticket, Trouble};
 use super::load::Load;
-use super::sent::{Sent, is_dense, list};
-use super::step::{Line, Script, Step};
+use super::sent::{SentMessages, is_dense, list};
+use super::step::{Script, ScriptLine, Step};
 
-/// A step that did not hold.
+/// A step that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {text}\n  seen instead: {trouble}")]
 pub struct Broken {
-    /// The line's number, from 1.
+    /// Number of the line, from 1.
     pub line: usize,
-    /// The line as it is written.
+    /// Line as it is written.
     pub text: String,
     /// What was seen instead.
     pub trouble: Trouble,
@@ -29,48 +29,48 @@ pub struct Broken {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {text}\n  {lacks}")]
 pub struct Lacking {
-    /// The line's number, from 1.
+    /// Number of the line, from 1.
     pub line: usize,
-    /// The line as it is written.
+    /// Line as it is written.
     pub text: String,
     /// What is missing.
     pub lacks: String,
 }
 
-/// What the trace of a run is compared with.
+/// Use of the recorded traces in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// What the file has below `---`.
+    /// Compares each with the trace of the run.
     Compare,
-    /// Nothing.
+    /// Ignores them.
     Ignore,
 }
 
 /// Plays scenarios against a backend.
 pub struct Player<'a, B> {
     backend: &'a mut B,
-    sent: Sent,
+    sent: SentMessages,
     load: Option<Load>,
-    /// What each watched node showed last.
+    /// Messages that each watched node showed last.
     watched: BTreeMap<NodeName, Shown>,
-    /// The nodes whose processes stand still.
+    /// Nodes whose processes are stopped.
     paused: Vec<NodeName>,
     parts: usize,
 }
 
 impl<'a, B: Backend> Player<'a, B> {
-    /// Returns a player of one scenario.
+    /// Creates a player of one scenario.
     pub fn new(backend: &'a mut B) -> Self {
-        let (sent, load, watched) = (Sent::default(), None, BTreeMap::new());
+        let (sent, load, watched) = (SentMessages::default(), None, BTreeMap::new());
         Self { backend, sent, load, watched, paused: Vec::new(), parts: 0 }
     }
 
-    /// Looks whether the backend has what the scenario needs, before anything is done.
+    /// Checks that the backend has everything that the scenario needs, before anything is done.
     ///
     /// # Errors
     /// When it lacks something, with the first line that needs it.
     pub fn check(&self, script: &Script) -> Result<(), Lacking> {
-        for Line { number, text, step } in script.lines() {
+        for ScriptLine { number, text, step } in script.lines() {
             if let Some(lacks) = self.backend.lacks(step) {
                 return Err(Lacking { line: *number, text: text.clone(), lacks });
             }
@@ -78,10 +78,10 @@ impl<'a, B: Backend> Player<'a, B> {
         Ok(())
     }
 
-    /// Plays all steps and hands on the story, piece by piece.
+    /// Plays all steps and passes on the story, piece by piece.
     ///
     /// # Errors
-    /// When a step does not hold; those behind it are not played.
+    /// When a step fails; those behind it are not played.
     pub fn play(
         &mut self,
         script: &Script,
@@ -104,10 +104,10 @@ impl<'a, B: Backend> Player<'a, B> {
         Ok(())
     }
 
-    /// Plays all steps and returns the file as it has to be: with the trace of this run.
+    /// Plays all steps and returns the text of the file with the traces of this run.
     ///
     /// # Errors
-    /// When a step does not hold.
+    /// When a step fails.
     pub fn record(&mut self, script: &Script) -> Result<String, Broken> {
         let mut file = String::new();
         for (number, block) in script.blocks.iter().enumerate() {
@@ -125,32 +125,32 @@ impl<'a, B: Backend> Player<'a, B> {
         Ok(file)
     }
 
-    /// Plays a line and adds what happened to the trace. Returns its outcome as a story tells it.
-    fn line(&mut self, line: &Line, trace: &mut String) -> Result<Option<String>, Broken> {
+    /// Plays a line and adds what happened to the trace. Returns its result for the story.
+    fn line(&mut self, line: &ScriptLine, trace: &mut String) -> Result<Option<String>, Broken> {
         let outcome = self.step(&line.step).map_err(|trouble| line.broken(trouble))?;
         trace.push_str(&self.backend.take_trace());
         if let Some(outcome) = outcome.as_ref().filter(|_| !matches!(line.step, Step::Expect(_))) {
             trace.push_str(outcome);
         }
         Ok(match line.step {
-            // A real node whose process stands still cannot be asked.
-            Step::Logs | Step::Health => outcome.map(|told| self.without_paused(&told)),
+            // A real node whose process is stopped does not answer.
+            Step::Logs | Step::Health => outcome.map(|lines| self.without_paused(&lines)),
             _ => outcome,
         })
     }
 
-    /// Leaves out what a simulated node tells while it stands still.
-    fn without_paused(&self, told: &str) -> String {
+    /// Leaves out the lines about simulated nodes that are paused.
+    fn without_paused(&self, lines: &str) -> String {
         let is_of = |line: &&str, node: &NodeName| {
             let behind = line.strip_prefix(node.as_str());
             behind.is_some_and(|behind| behind.starts_with([' ', ':']))
         };
-        let lines = told.lines().filter(|line| !self.paused.iter().any(|node| is_of(line, node)));
+        let lines = lines.lines().filter(|line| !self.paused.iter().any(|node| is_of(line, node)));
         lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Returns what a story shows of a line before it is played.
-    fn headline(&mut self, line: &Line) -> String {
+    fn headline(&mut self, line: &ScriptLine) -> String {
         match &line.step {
             Step::Story(text) => format!("== {text}\n"),
             Step::Part(text) => {
@@ -167,12 +167,12 @@ impl<'a, B: Backend> Player<'a, B> {
             Step::Story(_) | Step::Part(_) | Step::Moral(_) => {}
             Step::Act(action) => return self.act(action),
             Step::Append(append) => self.append(append)?,
-            Step::Wait { id, label, write_concern, timeout } => {
-                let ticket = self.backend.wait(*id, *write_concern, *timeout)?;
-                self.sent.note_wait(label, ticket);
+            Step::Wait(wait) => {
+                let ticket = self.backend.wait(wait)?;
+                self.sent.note_wait(&wait.label, ticket);
             }
             Step::Fill { count, bytes } => {
-                let append = Append {
+                let append = AppendStep {
                     label: "fill".to_owned(),
                     texts: vec!["x".repeat(*bytes)],
                     write_concern: Some(WriteConcern::Nodes(1)),
@@ -200,7 +200,7 @@ impl<'a, B: Backend> Player<'a, B> {
 
     fn act(&mut self, action: &Action) -> Result<Option<String>, Trouble> {
         self.look()?;
-        let told = self.backend.act(action)?;
+        let result = self.backend.act(action)?;
         match action {
             Action::Pause(node) => self.paused.push(node.clone()),
             Action::Resume(node) => self.paused.retain(|paused| paused != node),
@@ -209,13 +209,13 @@ impl<'a, B: Backend> Player<'a, B> {
         let nodes = self.backend.nodes();
         self.paused.retain(|node| nodes.contains(node));
         for (_, shown) in self.watched.iter_mut().filter(|(node, _)| !nodes.contains(node)) {
-            // When it starts again it may show less than before.
+            // After its next start it may show less than before.
             shown.clear();
         }
-        Ok(told)
+        Ok(result)
     }
 
-    fn append(&mut self, append: &Append) -> Result<(), Trouble> {
+    fn append(&mut self, append: &AppendStep) -> Result<(), Trouble> {
         let ticket = self.backend.append(append)?;
         self.sent.note(append.clone(), ticket);
         Ok(())
@@ -241,7 +241,7 @@ impl<'a, B: Backend> Player<'a, B> {
         Ok(())
     }
 
-    /// Lets time pass until a check holds, at least once and at most for so long.
+    /// Checks a condition until it holds, at least once and for at most `within`.
     fn until(
         &mut self,
         within: Duration,
@@ -258,7 +258,7 @@ impl<'a, B: Backend> Player<'a, B> {
         }
     }
 
-    /// Lets time pass, through all of which a check must hold.
+    /// Checks a condition again and again for this time, in which it must hold.
     fn lasting(
         &mut self,
         time: Duration,
@@ -275,13 +275,13 @@ impl<'a, B: Backend> Player<'a, B> {
         }
     }
 
-    /// Does what goes on beside the steps: the load, and looks at the watched nodes.
+    /// Continues what runs beside the steps: the load and the watches.
     fn look(&mut self) -> Result<(), Trouble> {
         if let Some(load) = &mut self.load {
             load.go_on(self.backend, &mut self.sent)?;
         }
         for (node, before) in &mut self.watched {
-            // One that is down shows nothing.
+            // A node that is down shows nothing.
             let Ok(shown) = self.backend.messages(node) else { continue };
             let Ok(all) = self.backend.messages(&super::master()) else { continue };
             if !is_dense(&shown) || !all.starts_with(&shown) || !shown.starts_with(before) {
@@ -315,15 +315,15 @@ impl<'a, B: Backend> Player<'a, B> {
 
     fn health(&mut self) -> String {
         let nodes = self.backend.nodes();
-        let told = nodes.iter().map(|node| match self.backend.health(node) {
+        let lines = nodes.iter().map(|node| match self.backend.health(node) {
             Ok(health) => health.lines(node),
             Err(error) => format!("{node}: {error}\n"),
         });
-        told.collect()
+        lines.collect()
     }
 }
 
-impl Line {
+impl ScriptLine {
     fn broken(&self, trouble: Trouble) -> Broken {
         Broken { line: self.number, text: self.text.clone(), trouble }
     }
@@ -335,7 +335,7 @@ fn indented(outcome: &str) -> String {
     outcome.lines().map(|line| format!("      {line}\n")).collect()
 }
 
-/// A trace of nothing is one word, so that a file shows that it was recorded.
+/// Returns a trace, or `ok` for an empty one, so that a file shows that it was recorded.
 fn or_ok(trace: String) -> String {
     if trace.is_empty() { "ok\n".to_owned() } else { trace }
 }

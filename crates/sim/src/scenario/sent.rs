@@ -1,22 +1,22 @@
-//! The messages that a scenario sent, and whether what nodes show agrees with the answers.
+//! The messages that a scenario sent, compared with the replies and with what nodes show.
 
 use std::collections::BTreeMap;
 
 use acklog_types::NodeName;
 
-use super::action::Append;
-use super::backend::{Answer, Backend, Shown, Ticket};
+use super::action::AppendStep;
+use super::backend::{Backend, Reply, Shown, Ticket};
 
-/// All that was sent, in order.
+/// All messages that were sent, in order.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
-    all: Vec<(Append, Ticket)>,
-    /// The last request under each label.
+pub(super) struct SentMessages {
+    all: Vec<(AppendStep, Ticket)>,
+    /// Last request under each label.
     labels: BTreeMap<String, Ticket>,
 }
 
-impl Sent {
-    pub(super) fn note(&mut self, append: Append, ticket: Ticket) {
+impl SentMessages {
+    pub(super) fn note(&mut self, append: AppendStep, ticket: Ticket) {
         self.labels.insert(append.label.clone(), ticket);
         self.all.push((append, ticket));
     }
@@ -30,10 +30,10 @@ impl Sent {
         self.labels.get(label).copied()
     }
 
-    /// Holds what a node shows against what was sent and answered.
+    /// Compares what a node shows with what was sent and answered.
     ///
     /// # Errors
-    /// When a message is missing that was answered with the node's name, or stands elsewhere, or
+    /// When a message is missing that was answered with the node's name, or has another id, or
     /// something is shown more often than it was sent.
     pub(super) fn judge(
         &self,
@@ -43,7 +43,7 @@ impl Sent {
     ) -> Result<(), String> {
         for (append, ticket) in &self.all {
             let Some(answered) = backend.answer(*ticket) else { continue };
-            let (Answer::Stored(receipt) | Answer::TimedOut(receipt)) = answered.answer else {
+            let (Reply::Stored(receipt) | Reply::TimedOut(receipt)) = answered.answer else {
                 continue;
             };
             if !receipt.acked_by.iter().any(|name| name == node.as_str()) {
@@ -95,7 +95,7 @@ pub(super) fn is_dense(shown: &Shown) -> bool {
     shown.iter().enumerate().all(|(at, (id, _))| *id == at as u64)
 }
 
-/// Returns a list as a failure shows it.
+/// Formats a list for the report of a failure.
 pub(super) fn list(shown: &Shown) -> String {
     const MESSAGES_MAX: usize = 40;
     let texts: Vec<String> = shown

@@ -1,62 +1,65 @@
-//! Scenarios in virtual time.
+//! The backend in virtual time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acklog_log::LogReader;
 use acklog_protocol::{Outcome, Refusal, Wait};
-use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
+use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId};
 
-use super::action::{Action, Append, Settings};
-use super::backend::{Answer, Answered, Backend, Receipt, Shown, Ticket, Trouble};
+use super::action::{Action, AppendStep, Settings, WaitStep};
+use super::backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
 use super::expect::Expectation;
 use super::health::{MasterView, MemberView, NodeHealth, SecondaryView};
 use super::step::Step;
 use super::{MASTER, master};
-use crate::{Cluster, ClusterOptions, Network};
+use crate::{Cluster, ClusterOptions, NetworkConditions};
 
-/// Time in which secondaries that are started become ready, unless something is wrong.
+/// Longest time in which secondaries that are started become ready. Shorter: a scenario with long
+/// delays fails. Longer: one in which they never do takes longer.
 const JOINING: Duration = Duration::from_secs(40);
 
-/// Time between two looks at a condition.
+/// Time between two checks of a condition. Shorter: slower runs. Longer: conditions that hold for a
+/// moment are missed.
 const LOOKS_PAUSE: Duration = Duration::from_millis(5);
 
 /// A simulated cluster that scenarios are played against.
 pub struct Simulated {
     cluster: Cluster,
     seed: u64,
-    /// When each client's request was made, in virtual time.
+    /// Time of each client's request, in virtual time.
     begun: BTreeMap<Ticket, Duration>,
-    answers: BTreeMap<Ticket, Answered>,
-    /// Requests that the master refused; their tickets count down from the largest number.
+    answers: BTreeMap<Ticket, TimedReply>,
+    /// Number of requests without a client in the cluster; their tickets count down from the
+    /// largest number.
     refused: u64,
-    /// What is told in the trace behind what happened.
-    told: String,
+    /// Lines for the end of the trace.
+    after_trace: String,
 }
 
 impl Simulated {
-    /// Returns a cluster of a master alone, in which every chance is drawn from `seed`.
+    /// Creates a cluster of a master alone. All draws come from `seed`.
     pub fn new(seed: u64) -> Self {
         let (begun, answers) = (BTreeMap::new(), BTreeMap::new());
         let cluster = cluster(seed, &Settings::default());
-        Self { cluster, seed, begun, answers, refused: 0, told: String::new() }
+        Self { cluster, seed, begun, answers, refused: 0, after_trace: String::new() }
     }
 
     fn has_master(&self) -> bool {
         self.cluster.master().is_some()
     }
 
-    /// Takes in the answers that came.
+    /// Takes in the responses that came.
     fn collect(&mut self) {
         for (waiter, outcome, at) in self.cluster.take_answers() {
             let ticket = Ticket(waiter.get());
             let begun = self.begun.get(&ticket).copied().unwrap_or_default();
             let took = at.saturating_sub(begun);
-            self.answers.insert(ticket, Answered { answer: answer(outcome), took });
+            self.answers.insert(ticket, TimedReply { answer: answer(outcome), took });
         }
     }
 
-    /// The master is killed: whoever waits for it gets no answer.
+    /// Ends the requests without a reply, since the master was killed.
     fn lose_answers(&mut self) {
         self.collect();
         let now = self.cluster.now();
@@ -71,9 +74,9 @@ impl Simulated {
             Ok(waiter) => Ticket(waiter.get()),
             Err(refusal) => {
                 let ticket = self.unanswered();
-                self.told += &format!("refused: {refusal}\n");
-                let answer = Answer::Refused(refusal.to_string());
-                self.answers.insert(ticket, Answered { answer, took: Duration::ZERO });
+                self.after_trace += &format!("refused: {refusal}\n");
+                let answer = Reply::Refused(refusal.to_string());
+                self.answers.insert(ticket, TimedReply { answer, took: Duration::ZERO });
                 ticket
             }
         };
@@ -82,7 +85,7 @@ impl Simulated {
         ticket
     }
 
-    /// Returns the ticket of a request that no waiter of the simulator stands for.
+    /// Returns the ticket of a request without a client in the cluster.
     fn unanswered(&mut self) -> Ticket {
         self.refused += 1;
         Ticket(u64::MAX - self.refused)
@@ -136,24 +139,24 @@ impl Simulated {
         self.kill(node);
     }
 
-    /// Carries out what leaves another master behind, from which nobody gets an answer.
+    /// Carries out an action that replaces the master, from which no client gets a reply.
     fn replace_master(&mut self, action: &Action) -> Option<String> {
-        let mut told = None;
+        let mut result = None;
         match action {
             Action::Cluster(settings) => self.cluster = cluster(self.seed, settings),
             Action::NewMaster => self.cluster.start_master(),
             Action::PutBack => self.cluster.put_master_back(),
             Action::AcceptLoss => {
                 let accepted = self.cluster.accept_loss();
-                told = Some(if accepted { "done\n" } else { "no loss\n" }.to_owned());
+                result = Some(if accepted { "done\n" } else { "no loss\n" }.to_owned());
             }
             _ => self.cluster.restart_master(),
         }
         self.lose_answers();
-        told
+        result
     }
 
-    /// Refuses what is done to a node that is down, as real nodes do.
+    /// Refuses an action on a node that is down, as real nodes do.
     fn is_up(&self, action: &Action) -> Result<(), Trouble> {
         let node = match action {
             Action::Faults(node, _)
@@ -212,15 +215,19 @@ impl Backend for Simulated {
             Action::CopyMaster => cluster.copy_master(),
             Action::Wipe(node) => cluster.wipe(node),
             Action::Forget(node) => {
-                let told = cluster.forget(node).map_or_else(|e| e.to_string(), |()| "done".into());
-                return Ok(Some(told + "\n"));
+                let result =
+                    cluster.forget(node).map_or_else(|e| e.to_string(), |()| "done".into());
+                return Ok(Some(result + "\n"));
             }
             Action::Stop => cluster.shut_down_master(),
             Action::GiveUp => cluster.give_up_master(),
             Action::BreakDisk(node) => cluster.break_disk(not_master(node)),
             Action::Slow(time) => {
-                cluster.network =
-                    Network { delay_min: *time, delay_max: *time, ..Network::default() };
+                cluster.network = NetworkConditions {
+                    delay_min: *time,
+                    delay_max: *time,
+                    ..NetworkConditions::default()
+                };
             }
             Action::Rule(rule) => cluster.add_rule(rule.clone()),
             Action::Files(..) | Action::Log { .. } => {
@@ -231,7 +238,7 @@ impl Backend for Simulated {
         Ok(None)
     }
 
-    fn append(&mut self, append: &Append) -> Result<Ticket, Trouble> {
+    fn append(&mut self, append: &AppendStep) -> Result<Ticket, Trouble> {
         if !self.has_master() {
             return Ok(self.lost_request());
         }
@@ -244,17 +251,13 @@ impl Backend for Simulated {
         Ok(self.request(begun, taken.map(|(waiter, _)| waiter)))
     }
 
-    fn wait(
-        &mut self,
-        id: u64,
-        write_concern: Option<WriteConcern>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Trouble> {
+    fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble> {
         if !self.has_master() {
             return Ok(self.lost_request());
         }
         let begun = self.cluster.now();
-        let taken = self.cluster.wait(MessageId::new(id), Wait { write_concern, timeout });
+        let wanted = Wait { write_concern: wait.write_concern, timeout: wait.timeout };
+        let taken = self.cluster.wait(MessageId::new(wait.id), wanted);
         Ok(self.request(begun, taken))
     }
 
@@ -263,7 +266,7 @@ impl Backend for Simulated {
         self.answers.entry(ticket).or_insert_with(|| lost(Duration::ZERO));
     }
 
-    fn answer(&mut self, ticket: Ticket) -> Option<Answered> {
+    fn answer(&mut self, ticket: Ticket) -> Option<TimedReply> {
         self.collect();
         self.answers.get(&ticket).cloned()
     }
@@ -326,7 +329,7 @@ impl Backend for Simulated {
     }
 
     fn take_trace(&mut self) -> String {
-        self.cluster.take_trace() + &std::mem::take(&mut self.told)
+        self.cluster.take_trace() + &std::mem::take(&mut self.after_trace)
     }
 
     fn last_words(&mut self) -> String {
@@ -344,25 +347,25 @@ fn not_master(node: &NodeName) -> Option<&NodeName> {
     (node.as_str() != MASTER).then_some(node)
 }
 
-fn lost(took: Duration) -> Answered {
-    Answered { answer: Answer::Lost("the master is gone".to_owned()), took }
+fn lost(took: Duration) -> TimedReply {
+    TimedReply { answer: Reply::Lost("the master is gone".to_owned()), took }
 }
 
-fn answer(outcome: Outcome) -> Answer {
-    let receipt = |receipt: acklog_protocol::Receipt| Receipt {
+fn answer(outcome: Outcome) -> Reply {
+    let receipt = |receipt: acklog_protocol::Receipt| ReplyReceipt {
         id: receipt.id.get(),
         write_concern: receipt.write_concern,
         acked_by: receipt.acked_by.iter().map(ToString::to_string).collect(),
     };
     match outcome {
-        Outcome::Committed(it) => Answer::Stored(receipt(it)),
-        Outcome::TimedOut(it) => Answer::TimedOut(receipt(it)),
-        Outcome::ShuttingDown(it) => Answer::Unfinished(receipt(it), "stopping".to_owned()),
-        Outcome::DiskFailed(it, fault) => Answer::Unfinished(receipt(it), fault.to_string()),
+        Outcome::Committed(it) => Reply::Stored(receipt(it)),
+        Outcome::TimedOut(it) => Reply::TimedOut(receipt(it)),
+        Outcome::ShuttingDown(it) => Reply::Unfinished(receipt(it), "stopping".to_owned()),
+        Outcome::DiskFailed(it, fault) => Reply::Unfinished(receipt(it), fault.to_string()),
         Outcome::TooManyWaiting(it) => {
-            Answer::Unfinished(receipt(it), "too many wait already".to_owned())
+            Reply::Unfinished(receipt(it), "too many wait already".to_owned())
         }
-        Outcome::Refused(refusal) => Answer::Refused(refusal.to_string()),
+        Outcome::Refused(refusal) => Reply::Refused(refusal.to_string()),
     }
 }
 

@@ -1,113 +1,105 @@
-//! One step of a scenario, read from a line.
+//! The steps of a scenario, read from lines.
 
 use std::time::Duration;
 
-use acklog_types::{NodeName, WriteConcern};
+use acklog_types::NodeName;
 
-use super::action::{Action, Append, waits};
-use super::args::Args;
+use super::action::{Action, AppendStep, WaitStep, waits};
+use super::args::StepArgs;
 use super::expect::Expectation;
 use super::text::{BadLine, TextBlock, Word, blocks};
 
-/// A step. The module's page lists how each is written.
+/// A step. The page of [`scenario`](super) lists how each is written.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// What the scenario is about.
+    /// Title of the scenario.
     Story(String),
-    /// A heading for the steps that follow.
+    /// Heading of the steps that follow.
     Part(String),
     /// What was shown, at the end.
     Moral(String),
-    /// Something is done to the cluster.
+    /// Carries out an action on the cluster.
     Act(Action),
-    /// A client sends a message, and waits beside everything else.
-    Append(Append),
-    /// A client waits for a message that is there.
-    Wait {
-        /// The message's id.
-        id: u64,
-        /// How expectations name the client.
-        label: String,
-        /// How many nodes must have it; none: the master's default.
-        write_concern: Option<WriteConcern>,
-        /// How long the client waits; none: as long as it takes.
-        timeout: Option<Duration>,
-    },
-    /// Many messages of one size with w=1.
+    /// Sends a message; its client waits beside everything else.
+    Append(AppendStep),
+    /// Waits for a stored message.
+    Wait(WaitStep),
+    /// Sends messages of one size with w=1.
     Fill {
-        /// How many.
+        /// Number of messages.
         count: usize,
-        /// How large each is.
+        /// Size of each in bytes.
         bytes: usize,
     },
-    /// A client no longer waits.
+    /// Closes the connection of a client.
     HangUp(String),
-    /// Time passes.
+    /// Lets time pass.
     Run(Duration),
-    /// Clients begin to send messages, each the next one when it has its answer.
+    /// Starts clients that each send the next message when they have a reply.
     Load(LoadPlan),
-    /// From here on these nodes' lists are looked at again and again.
+    /// Checks the lists of these nodes again and again from here on.
     Watch(Vec<NodeName>),
-    /// What each node shows.
+    /// Shows the messages of each node.
     Logs,
-    /// How the nodes see themselves and each other.
+    /// Shows the health of the nodes.
     Health,
-    /// Something must come true, or be so.
+    /// Checks a condition, or waits for it.
     Expect(Expectation),
 }
 
-/// What the clients of a load do.
+/// Plan of the clients of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadPlan {
-    /// How many clients.
+    /// Number of clients.
     pub clients: usize,
-    /// How many messages each sends, with w=1, 2, 3 and majority in turn.
+    /// Number of messages that each sends, with w=1, 2, 3 and majority in turn.
     pub each: usize,
-    /// How long a client waits for an answer.
+    /// Longest time that a client waits for a reply.
     pub timeout: Duration,
-    /// Whether a client sends a message again, under its key, until it is answered with 201.
+    /// Whether a client sends a message again, under its key, until the reply is 201.
     pub retry: bool,
 }
 
-/// How long a client of a load waits where the step does not say.
+/// Longest time that a client of a load waits, if the step gives none.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest message of a `fill`: what a master takes at most.
+/// Longest message of a `fill` in bytes: the longest one that a master takes.
 const FILL_BYTES_MAX: usize = 8 << 20;
 
-/// Most messages of a `fill`, and of each client of a load. More: a mistyped number fills the memory.
+/// Most messages of a `fill`, and of each client of a load. More: a mistyped number fills the
+/// memory.
 const FILL_MESSAGES_MAX: usize = 1_000_000;
 
 /// Most clients of a load: each holds a connection.
 const CLIENTS_MAX: usize = 1000;
 
-/// A step with the line that it stands on.
+/// A step with its line.
 #[derive(Clone, Debug)]
-pub struct Line {
-    /// The line's number in its file, from 1.
+pub struct ScriptLine {
+    /// Number of the line in its file, from 1.
     pub number: usize,
-    /// The line as it is written, without white space around it.
+    /// Line as it is written, without white space around it.
     pub text: String,
-    /// What it says.
+    /// The step.
     pub step: Step,
 }
 
-/// The steps up to a `---` or the end of the file.
+/// Steps up to a `---` or the end of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
     pub(super) literal: String,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<ScriptLine>,
     pub(super) recorded: Option<String>,
 }
 
-/// A scenario that was read: every step is known, and its arguments are usable.
+/// A scenario whose steps and arguments are checked.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub(super) blocks: Vec<Block>,
 }
 
 impl Script {
-    /// Reads a scenario.
+    /// Parses a scenario.
     ///
     /// # Errors
     /// When a line is no step, with its number.
@@ -117,7 +109,7 @@ impl Script {
     }
 
     /// Returns all lines with steps, in order.
-    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+    pub fn lines(&self) -> impl Iterator<Item = &ScriptLine> {
         self.blocks.iter().flat_map(|block| &block.lines)
     }
 }
@@ -128,7 +120,7 @@ impl Block {
         let lines = lines.into_iter().map(|line| {
             let step =
                 Step::read(&line.words).map_err(|reason| BadLine { line: line.number, reason })?;
-            Ok(Line { number: line.number, text: line.text, step })
+            Ok(ScriptLine { number: line.number, text: line.text, step })
         });
         Ok(Self { literal, lines: lines.collect::<Result<_, _>>()?, recorded })
     }
@@ -139,7 +131,7 @@ impl Step {
         let Some((Word::Plain(name), rest)) = words.split_first() else {
             return Err("a line begins with a step's name".to_owned());
         };
-        let mut args = Args::new(rest);
+        let mut args = StepArgs::new(rest);
         let step = match name.as_str() {
             "story" => Self::Story(args.sentence()?),
             "step" => Self::Part(args.sentence()?),
@@ -150,13 +142,13 @@ impl Step {
                 let label = label.unwrap_or_default().to_owned();
                 let (write_concern, timeout) = waits(&mut args)?;
                 let key = args.named_as("key")?;
-                Self::Append(Append { label, texts, write_concern, timeout, key })
+                Self::Append(AppendStep { label, texts, write_concern, timeout, key })
             }
             "wait" => {
                 let id = args.number("a message's id")?;
                 let label = args.named("as").map_or_else(|| format!("wait-{id}"), str::to_owned);
                 let (write_concern, timeout) = waits(&mut args)?;
-                Self::Wait { id, label, write_concern, timeout }
+                Self::Wait(WaitStep { id, label, write_concern, timeout })
             }
             "fill" => {
                 let count = args.number("how many messages")?;
@@ -187,7 +179,7 @@ impl Step {
 }
 
 impl LoadPlan {
-    fn read(args: &mut Args<'_>) -> Result<Self, String> {
+    fn read(args: &mut StepArgs<'_>) -> Result<Self, String> {
         let (clients, each) = (args.number("how many clients")?, args.number("how many each")?);
         let timeout = args.named_duration("timeout")?.unwrap_or(LOAD_TIMEOUT);
         let retry = args.named_as("retry")?.unwrap_or_default();

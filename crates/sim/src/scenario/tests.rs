@@ -11,7 +11,7 @@ fn play(text: &str) -> Result<String, Broken> {
     Ok(story)
 }
 
-/// Lines that are no steps, and a part of what is said about each.
+/// Lines that are no steps, and a part of the error of each.
 type BadLines = &'static [(&'static str, &'static str)];
 
 fn are_refused(lines: BadLines) {

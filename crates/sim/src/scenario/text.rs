@@ -1,17 +1,17 @@
-//! The form of a scenario file: lines of words, and what was recorded below `---`.
+//! The syntax of a scenario file: lines of words, and a recorded trace below `---`.
 
 use thiserror::Error;
 
-/// Stands between the steps of a block and what was recorded of them.
+/// Line between the steps of a block and their recorded trace.
 const SEPARATOR: &str = "---";
 
 /// A line of a scenario that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {reason}")]
 pub struct BadLine {
-    /// Its number, from 1.
+    /// Number of the line, from 1.
     pub line: usize,
-    /// What is wrong with it, and what is expected instead.
+    /// Reason, and what is expected instead.
     pub reason: String,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Word {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextLine {
     pub(super) number: usize,
-    /// The line as it is written, without the white space around it.
+    /// Line as it is written, without the white space around it.
     pub(super) text: String,
     pub(super) words: Vec<Word>,
 }
@@ -36,10 +36,10 @@ pub(super) struct TextLine {
 /// Lines up to a separator or the end of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TextBlock {
-    /// All of it as it is written, with comments, without the separator.
+    /// All of the block as it is written, with comments, without the separator.
     pub(super) literal: String,
     pub(super) lines: Vec<TextLine>,
-    /// What is recorded below the separator; none without a separator.
+    /// Trace that is recorded below the separator; none without a separator.
     pub(super) recorded: Option<String>,
 }
 
@@ -101,7 +101,7 @@ fn words(line: &str) -> Result<Vec<Word>, String> {
     Ok(words)
 }
 
-/// Takes a quoted text or a bare word off the beginning, and returns it with what is left.
+/// Splits a quoted text or a bare word off the beginning, and returns it with the rest.
 fn text(rest: &str) -> Result<(String, &str), String> {
     if let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) {
         return quoted(rest, quote);

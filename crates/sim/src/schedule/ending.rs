@@ -1,4 +1,5 @@
-//! The end of a random life: all faults are over, the cluster gets whole again, and everybody is answered.
+//! The end of a random schedule: all faults are over, the logs become the same, and every client
+//! gets a response.
 
 use std::time::Duration;
 
@@ -7,18 +8,19 @@ use acklog_types::{Faults, NodeName};
 use rand::RngExt;
 
 use super::{Report, Schedule};
-use crate::{Cluster, Network};
+use crate::{Cluster, NetworkConditions};
 
-/// Within this virtual time after the last fault a cluster must be whole again. A heartbeat interval decides how soon a
-/// dead connection is noticed, and the longest one that a schedule draws is 3 s. Where small pages are asked for and
-/// stored with delays of up to 3 s, a log of some hundred messages takes a minute and more.
+/// Longest virtual time after the last fault until all logs are the same. A heartbeat interval
+/// decides how soon a dead connection is noticed, and the longest one that a schedule draws is 3 s.
+/// If small pages are requested and stored with delays of up to 3 s, a log of some hundred messages
+/// takes a minute and more.
 const CONVERGENCE_LIMIT: Duration = Duration::from_secs(180);
 
-/// Within this virtual time a cluster without other faults repairs what is damaged: twice the longest pause between two
-/// attempts.
+/// Longest virtual time until a cluster without other faults has repaired all damage: twice the
+/// longest pause between two attempts.
 const REPAIR_LIMIT: Duration = Duration::from_secs(120);
 
-/// Time after which the last stray connection is over.
+/// Time after which the last stray connection is closed.
 const STRAY_TIME: Duration = Duration::from_secs(11);
 
 impl Schedule {
@@ -26,7 +28,7 @@ impl Schedule {
     pub(super) fn mend(&mut self) {
         self.resume_master();
         self.cluster.set_faults(None, Faults::default());
-        self.cluster.network = Network::default();
+        self.cluster.network = NetworkConditions::default();
         while !self.partitioned.is_empty() {
             self.heal_one();
         }
@@ -46,11 +48,13 @@ impl Schedule {
             }
         }
         self.find_damage();
-        // Behind the last crash, which would undo what is not yet on the disk. Refused where it never got ready.
+        // After the last crash, which would undo a change that is not on the disk yet. Refused if
+        // it never became ready.
         let _ = self.cluster.forget(&Cluster::stray());
     }
 
-    /// Has all damage found. What the master cannot get back, a person puts there.
+    /// Lets the nodes find all damage. An operator restores what the master cannot get from another
+    /// node.
     fn find_damage(&mut self) {
         self.cluster.scrub(None);
         for name in &self.secondaries {
@@ -61,7 +65,7 @@ impl Schedule {
         }
     }
 
-    /// Makes room, and starts a node again whose disk failed.
+    /// Frees space on a disk, and restarts a node whose disk failed.
     fn mend_disk(&mut self, name: Option<&NodeName>) {
         if let Some(disk) = self.cluster.disk(name) {
             disk.heal();
@@ -74,8 +78,8 @@ impl Schedule {
         }
     }
 
-    /// Waits until all logs are the same. Whoever has messages of a master's earlier log is refused until a person
-    /// restarts it, which is done here.
+    /// Waits until all logs are the same. A secondary with messages of an earlier log of the master
+    /// is refused until an operator resets it, which is done here.
     fn converge(&mut self) {
         let diverged = |cluster: &Cluster| {
             let mut nodes = cluster.secondaries();
@@ -111,7 +115,7 @@ impl Schedule {
         };
         assert!(
             self.cluster.run_until(CONVERGENCE_LIMIT, is_whole),
-            "senders wait, or the master is read-only, although all nodes have everything\n{}",
+            "clients wait, or the master is read-only, although all nodes have everything\n{}",
             self.cluster.summary()
         );
         let is_repaired = |cluster: &Cluster| !cluster.is_damaged();
@@ -127,7 +131,7 @@ impl Schedule {
         self.cluster.shut_down_master();
         self.cluster.run_for(Duration::from_secs(1));
         self.cluster.give_up_master();
-        assert_eq!(self.cluster.checker().waiting_count(), 0, "a sender was never answered");
+        assert_eq!(self.cluster.checker().waiting_count(), 0, "a client never got a response");
         Report {
             messages: self.cluster.checker().accepted_count(),
             answered: self.cluster.checker().released_count(),

@@ -1,7 +1,7 @@
 //! Records as bytes.
 
 use super::*;
-use crate::{IdRange, LogEnd, Records, Run};
+use crate::{IdRange, LogEnd, Records};
 
 fn run(from: u64, texts: &[&str]) -> Records {
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! The engine against targets and servers that do as they are told.
+//! The engine against targets and servers that follow a script.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,55 +10,56 @@ use crate::cli::NodeUrl;
 
 const LONG: Duration = Duration::from_secs(600);
 
-fn load(clients: usize, threads: usize, pace: Pace) -> Load {
+fn load(clients: usize, threads: usize, model: LoadModel) -> BenchLoad {
     let (warm_up, duration, timeout) = (Duration::ZERO, LONG, LONG);
-    Load { clients, pace, warm_up, duration, timeout, threads, batch: 1 }
+    BenchLoad { clients, model, warm_up, duration, timeout, threads, batch: 1 }
 }
 
-/// A target without a network; `call` says what comes of each call, `true` for one that connects.
+/// A target without a network. The script decides each call; its argument is `true` for connecting.
 struct Scripted<F>(Arc<F>);
 
-struct ScriptedSender<F>(Arc<F>);
+struct ScriptedConnection<F>(Arc<F>);
 
-trait Script: Fn(bool) -> Result<Duration, Failure> + Send + Sync + 'static {}
+trait Script: Fn(bool) -> Result<Duration, RequestFailure> + Send + Sync + 'static {}
 
-impl<F: Fn(bool) -> Result<Duration, Failure> + Send + Sync + 'static> Script for F {}
+impl<F: Fn(bool) -> Result<Duration, RequestFailure> + Send + Sync + 'static> Script for F {}
 
-impl<F: Script> Target for Scripted<F> {
-    type Sender = ScriptedSender<F>;
+impl<F: Script> LoadTarget for Scripted<F> {
+    type Connection = ScriptedConnection<F>;
 
-    async fn connect(&self) -> Result<Self::Sender, Failure> {
+    async fn connect(&self) -> Result<Self::Connection, RequestFailure> {
         sleep((self.0)(true)?).await;
-        Ok(ScriptedSender(Arc::clone(&self.0)))
+        Ok(ScriptedConnection(Arc::clone(&self.0)))
     }
 }
 
-impl<F: Script> Sender for ScriptedSender<F> {
-    async fn send(&mut self) -> Result<(), Failure> {
+impl<F: Script> LoadConnection for ScriptedConnection<F> {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
         sleep((self.0)(false)?).await;
         Ok(())
     }
 }
 
-/// What one client counts in virtual time, from `schedule` or in a closed loop, in four seconds.
-async fn counted(schedule: Option<Schedule>, script: impl Script) -> Tally {
+/// Returns what one client counts in four seconds of virtual time, in an open loop with `schedule`
+/// or in a closed loop.
+async fn counted(schedule: Option<SendSchedule>, script: impl Script) -> Tally {
     let begin = Instant::now();
     let until = begin + Duration::from_secs(4);
-    let shared = Arc::new(Shared {
+    let thread = Arc::new(LoadThread {
         target: Arc::new(Scripted(Arc::new(script))),
         timeout: Duration::from_secs(20),
-        turns: Turns::new(schedule, begin, until),
-        tally: Mutex::new(Tally::new(begin, until, true)),
+        slots: SendSlots::new(schedule, begin, until),
+        tally: Mutex::new(Tally::of_open_loop(begin, until)),
         progress: Arc::default(),
     });
-    let client = tokio::spawn(client(Arc::clone(&shared), None));
+    let client = tokio::spawn(client(Arc::clone(&thread), None));
     for second in 1..=4 {
         sleep(Duration::from_secs(1)).await;
-        shared.turns.release(Duration::from_secs(second));
+        thread.slots.release(Duration::from_secs(second));
     }
-    shared.turns.end();
+    thread.slots.end();
     client.await.unwrap();
-    shared.counted(begin, until)
+    thread.counted(begin, until)
 }
 
 fn seconds(histogram: &hdrhistogram::Histogram<u64>) -> Vec<u64> {
@@ -72,13 +73,13 @@ fn seconds(histogram: &hdrhistogram::Histogram<u64>) -> Vec<u64> {
 #[tokio::test(start_paused = true)]
 async fn a_stall_counts_for_every_request_that_was_due_in_it() {
     let calls = AtomicU64::new(0);
-    // The first request takes three seconds, the others nothing.
+    // The first request takes three seconds, the others no time.
     let stalls = move |connects: bool| {
         let first = !connects && calls.fetch_add(1, Ordering::Relaxed) == 0;
         Ok(Duration::from_millis(if first { 2900 } else { 0 }))
     };
-    let tally = counted(Some(Schedule::share(1.0, 0, 1)), stalls).await;
-    // Due at 0, 1, 2 and 3 s; the first turn is given at 1 s, and the stall lasts until 3.9 s.
+    let tally = counted(Some(SendSchedule::share(1.0, 0, 1)), stalls).await;
+    // Due at 0, 1, 2 and 3 s; the first one is sent at 1 s, and the stall lasts until 3.9 s.
     assert_eq!(seconds(&tally.latency), [1, 2, 3, 4]);
     assert_eq!(seconds(tally.lateness.as_ref().unwrap()), [1, 1, 2, 3]);
     assert_eq!((tally.sent, tally.unsent, tally.unanswered()), (4, 0, 0));
@@ -87,7 +88,7 @@ async fn a_stall_counts_for_every_request_that_was_due_in_it() {
 #[tokio::test(start_paused = true)]
 async fn requests_that_nobody_was_free_for_are_told_and_no_latency() {
     let slow = |connects: bool| Ok(Duration::from_secs(if connects { 0 } else { 10 }));
-    let tally = counted(Some(Schedule::share(1.0, 0, 1)), slow).await;
+    let tally = counted(Some(SendSchedule::share(1.0, 0, 1)), slow).await;
     assert_eq!((tally.sent, tally.unsent), (1, 3));
     assert_eq!((seconds(&tally.latency), tally.answered_in_time), (vec![11], 0));
 }
@@ -111,8 +112,8 @@ async fn what_takes_too_long_has_failed_and_its_connection_goes() {
 async fn a_target_that_goes_away_is_tried_again_with_pauses() {
     let calls = AtomicU64::new(0);
     let flickers = move |connects: bool| match (connects, calls.fetch_add(1, Ordering::Relaxed)) {
-        (true, 2..4) => Err(Failure::Connect("refused".to_owned())),
-        (false, 1) => Err(Failure::HungUp),
+        (true, 2..4) => Err(RequestFailure::Connect("refused".to_owned())),
+        (false, 1) => Err(RequestFailure::HungUp),
         _ => Ok(Duration::from_secs(1)),
     };
     let begin = Instant::now();
@@ -127,14 +128,14 @@ async fn a_target_that_goes_away_is_tried_again_with_pauses() {
 
 #[test]
 fn a_target_that_nobody_reaches_ends_the_run_at_once() {
-    let refuses = |_: bool| Err(Failure::Connect("refused".to_owned()));
-    let done = run(Scripted(Arc::new(refuses)), &load(8, 3, Pace::Closed), &Arc::default());
-    assert_eq!(done.unwrap_err(), Failure::Connect("refused".to_owned()));
+    let refuses = |_: bool| Err(RequestFailure::Connect("refused".to_owned()));
+    let done = run(Scripted(Arc::new(refuses)), &load(8, 3, LoadModel::Closed), &Arc::default());
+    assert_eq!(done.unwrap_err(), RequestFailure::Connect("refused".to_owned()));
 }
 
 #[test]
 fn threads_share_clients_and_all_that_was_counted_comes_together() {
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(BenchProgress::default());
     let (calls, stopper) = (AtomicU64::new(0), Arc::clone(&progress));
     let counts = move |connects: bool| {
         if !connects && calls.fetch_add(1, Ordering::Relaxed) == 200 {
@@ -142,8 +143,8 @@ fn threads_share_clients_and_all_that_was_counted_comes_together() {
         }
         Ok(Duration::ZERO)
     };
-    let pace = Pace::Open { per_second: 5000.0 };
-    let report = run(Scripted(Arc::new(counts)), &load(5, 3, pace), &progress).unwrap();
+    let model = LoadModel::Open { per_second: 5000.0 };
+    let report = run(Scripted(Arc::new(counts)), &load(5, 3, model), &progress).unwrap();
     assert!(report.answered >= 200, "{report:?}");
     assert_eq!((report.answered, report.failed), (progress.answered(), progress.failed()));
     assert_eq!((report.clients, report.threads, report.unanswered), (5, 3, 0));
@@ -164,9 +165,9 @@ fn read_request(stream: &mut TcpStream) -> Option<()> {
     Some(())
 }
 
-/// A server that gives one of the answers to each request, and the last to all that follow. An empty one hangs up.
-/// Ends the run behind the last answer.
-fn server(answers: &'static [&'static str], progress: Arc<Progress>) -> NodeUrl {
+/// Starts a server that answers each request with the next of these, and all further ones with the
+/// last. An empty answer closes the connection. Stops the run after the last answer.
+fn server(answers: &'static [&'static str], progress: Arc<BenchProgress>) -> NodeUrl {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -205,10 +206,10 @@ fn errors_are_told_by_kind_and_the_load_goes_on() {
         "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
     ];
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(BenchProgress::default());
     let url = server(&ANSWERS, Arc::clone(&progress));
     let target = HttpTarget::post(url, "/messages", "{}");
-    let report = run(target, &load(1, 1, Pace::Closed), &progress).unwrap();
+    let report = run(target, &load(1, 1, LoadModel::Closed), &progress).unwrap();
     let lines: Vec<_> = report.errors.iter().map(|e| format!("{} {}", e.count, e.line())).collect();
     assert_eq!(
         lines,

@@ -1,4 +1,4 @@
-//! Time limits that the master lets pass without a word.
+//! Detects timeouts of requests that the master lets pass without an answer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,63 +7,69 @@ use acklog_api::{Faults, paths};
 use acklog_client::{Answer, CallError};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::cli::check::check_run::CheckRun;
 use crate::cli::check::mix::OVERTIME;
-use crate::cli::check::shared::Shared;
-use crate::cli::client::Client;
+use crate::cli::client::ToolClient;
 
-/// Pause between two looks at whether the master answers others.
-const LOOK: Duration = Duration::from_secs(1);
+/// Pause between two checks of whether the master answers others.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// For how long the master must have answered others: one that stood still has a moment to answer everybody.
+/// Time for which the master must have answered others. After a local stall it needs a moment to
+/// answer everybody.
 const ANSWERS_OTHERS: Duration = Duration::from_secs(3);
 
-/// What came of a request.
-pub(super) struct Outcome {
+/// The result of a request.
+pub(super) struct CallOutcome {
     pub(super) answer: anyhow::Result<Answer>,
-    /// Whether its time limit was not heeded: there was no answer although the master was at work.
+    /// Whether the master ignored the timeout of the request: it did not answer although it was
+    /// working.
     pub(super) is_overdue: bool,
 }
 
-/// Waits for the answer to a request with this time limit.
-pub(super) async fn outcome(
-    shared: &Shared,
+/// Waits for the answer to a request with this timeout.
+pub(super) async fn call_with_limit(
+    run: &CheckRun,
     limit: Option<Duration>,
     call: impl Future<Output = Result<Answer, CallError>>,
-) -> Outcome {
+) -> CallOutcome {
     let Some(limit) = limit else {
-        return Outcome { answer: call.await.map_err(Into::into), is_overdue: false };
+        return CallOutcome { answer: call.await.map_err(Into::into), is_overdue: false };
     };
-    let (begin, mut at_work_since) = (Instant::now(), None);
+    let (begin, mut working_since) = (Instant::now(), None);
     let answer = tokio::select! {
         answer = call => answer,
-        never = look(shared, begin + limit, &mut at_work_since) => match never {},
+        never = watch_master(run, begin + limit, &mut working_since) => match never {},
     };
     let is_silent = matches!(answer, Err(CallError::Silent(_)));
-    // Connecting does not count, so that the limit passed that long before now.
+    // Connecting does not count, so that the timeout passed that long ago.
     let passed = Instant::now().checked_sub(OVERTIME);
     let is_overdue = is_silent
-        && at_work_since.is_some_and(|since| {
+        && working_since.is_some_and(|since| {
             passed.is_some_and(|passed| since >= passed) && since.elapsed() >= ANSWERS_OTHERS
         })
-        // A machine that starts anew may leave a connection that leads nowhere.
-        && !shared.is_restarted_since(begin);
-    Outcome { answer: answer.map_err(Into::into), is_overdue }
+        // A restarted machine may leave behind a connection that leads nowhere.
+        && !run.is_restarted_since(begin);
+    CallOutcome { answer: answer.map_err(Into::into), is_overdue }
 }
 
-/// Looks from `begin` on whether the master is at work, and notes since when.
-async fn look(shared: &Shared, begin: Instant, at_work_since: &mut Option<Instant>) -> Infallible {
+/// Checks from `begin` on whether the master is working, and notes since when.
+async fn watch_master(
+    run: &CheckRun,
+    begin: Instant,
+    working_since: &mut Option<Instant>,
+) -> Infallible {
     sleep_until(begin).await;
-    let mut client = Client::new(shared.master().url.clone());
+    let mut client = ToolClient::new(run.master().url.clone());
     loop {
-        sleep(LOOK).await;
-        let is_at_work = is_at_work(&mut client).await;
-        *at_work_since = is_at_work.then(|| at_work_since.unwrap_or_else(Instant::now));
+        sleep(POLL_INTERVAL).await;
+        let is_working = is_working(&mut client).await;
+        *working_since = is_working.then(|| working_since.unwrap_or_else(Instant::now));
     }
 }
 
-/// Whether the master answers, and its timers run: they stand still while it is paused.
-async fn is_at_work(client: &mut Client) -> bool {
+/// Returns whether the master answers and its timers run: while it is paused they stand still.
+async fn is_working(client: &mut ToolClient) -> bool {
     let Ok(answer) = client.get(paths::FAULTS).await else { return false };
-    // Where faults are not allowed, there are none.
+    // A node that does not allow faults has none.
     !answer.parsed::<Faults>().is_ok_and(|faults| faults.paused)
 }

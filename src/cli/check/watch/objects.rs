@@ -1,21 +1,21 @@
-//! Takes a JSON list apart while it arrives: at no time is more than one object held.
+//! Splits a JSON list into its objects while it arrives, and holds one object at a time.
 
 use acklog_client::{LINE_BYTES_MAX, LineTooLong};
 
-/// Cuts a JSON list of objects into its objects while it arrives.
+/// Splits a JSON list into its objects while it arrives.
 #[derive(Default)]
 pub(super) struct Objects {
-    /// The object that has begun.
+    /// Bytes of the object that has begun.
     object: Vec<u8>,
     depth: u32,
     in_string: bool,
     after_backslash: bool,
-    /// Whether the list's last bracket came, and nothing behind it.
+    /// Whether the list's last bracket has arrived, and nothing after it.
     is_closed: bool,
 }
 
 impl Objects {
-    /// Takes the next piece of the list, and hands out each object that is whole with it.
+    /// Takes the next piece of the list and passes each object to `whole` that is complete with it.
     ///
     /// # Errors
     /// When an object is longer than any message can be, or `whole` fails.
@@ -54,7 +54,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Whether the list has come to its end.
+    /// Returns whether the list is complete.
     pub(super) fn is_whole(&self) -> bool {
         self.is_closed
     }

@@ -1,4 +1,4 @@
-//! The rows of a listing, in either of its forms, while it arrives.
+//! Parses the rows of a listing, in either form, while it arrives.
 
 use acklog_api::{Message, headers};
 use acklog_client::Lines;
@@ -7,21 +7,21 @@ use super::objects::Objects;
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ListForm {
     /// One JSON array.
     Array,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Lines,
 }
 
-/// Takes a listing apart.
-pub(super) enum Rows {
+/// Splits a listing into its rows.
+pub(super) enum ListRows {
     Array(Objects),
     Lines(Lines),
 }
 
-impl Form {
-    /// Returns one of them at random.
+impl ListForm {
+    /// Returns one of the forms at random.
     pub(super) fn any() -> Self {
         if rand::random() { Self::Array } else { Self::Lines }
     }
@@ -33,7 +33,7 @@ impl Form {
         }
     }
 
-    /// The header with which it is asked for.
+    /// Returns the `Accept` header that requests this form.
     pub(super) fn accept(self) -> &'static str {
         match self {
             Self::Array => headers::APPLICATION_JSON,
@@ -49,15 +49,16 @@ impl Form {
     }
 }
 
-impl Rows {
-    pub(super) fn new(form: Form) -> Self {
+impl ListRows {
+    pub(super) fn new(form: ListForm) -> Self {
         match form {
-            Form::Array => Self::Array(Objects::default()),
-            Form::Lines => Self::Lines(Lines::default()),
+            ListForm::Array => Self::Array(Objects::default()),
+            ListForm::Lines => Self::Lines(Lines::default()),
         }
     }
 
-    /// Takes the next piece and hands out each row that is whole with it, or its text where it is none.
+    /// Takes the next piece and passes each row to `take` that is complete with it, or its text if
+    /// it is no message.
     ///
     /// # Errors
     /// When a row is longer than any message can be.
@@ -76,7 +77,7 @@ impl Rows {
         }
     }
 
-    /// Whether the list has come to its end, as far as that can be told.
+    /// Returns whether the list is complete, as far as its form can tell.
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::Array(objects) => objects.is_whole(),
@@ -92,11 +93,11 @@ mod tests {
     #[test]
     fn rows_are_found_in_both_forms_however_they_are_cut_up() {
         for (form, list) in [
-            (Form::Array, "[{\"id\":0,\"message\":\"a\\n\"},{\"id\":1,\"message\":\"}{\"}]\n"),
-            (Form::Lines, "{\"id\":0,\"message\":\"a\\n\"}\n{\"id\":1,\"message\":\"}{\"}\n"),
+            (ListForm::Array, "[{\"id\":0,\"message\":\"a\\n\"},{\"id\":1,\"message\":\"}{\"}]\n"),
+            (ListForm::Lines, "{\"id\":0,\"message\":\"a\\n\"}\n{\"id\":1,\"message\":\"}{\"}\n"),
         ] {
             for size in 1..list.len() {
-                let (mut rows, mut found) = (Rows::new(form), Vec::new());
+                let (mut rows, mut found) = (ListRows::new(form), Vec::new());
                 for piece in list.as_bytes().chunks(size) {
                     let take = |row: Result<Message<'_>, &[u8]>| {
                         let row = row.unwrap();
@@ -115,11 +116,11 @@ mod tests {
         for (list, is_wrong) in
             [("", false), ("{\"id\":0,\"message\":\"a\"}\n", false), ("[]\n", true), ("\n", true)]
         {
-            let (mut rows, mut wrong) = (Rows::new(Form::Lines), false);
+            let (mut rows, mut wrong) = (ListRows::new(ListForm::Lines), false);
             rows.add(list.as_bytes(), |row| wrong |= row.is_err()).unwrap();
             assert_eq!((rows.is_whole(), wrong), (true, is_wrong), "{list:?}");
         }
-        let mut rows = Rows::new(Form::Lines);
+        let mut rows = ListRows::new(ListForm::Lines);
         rows.add(b"{\"id\":0,", |_| ()).unwrap();
         assert!(!rows.is_whole());
     }

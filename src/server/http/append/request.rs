@@ -1,7 +1,7 @@
-//! The body of `POST /newMessage`: a message or a batch of them, and which member may be what.
+//! Parses the body of `POST /newMessage`: a message or a batch.
 //!
-//! Read by hand and not by a derive: a derive takes an array for an object, tells nothing of a
-//! member that is given twice under two names, and repeats the client's text in its errors.
+//! By hand and not by a derive: a derive accepts an array for an object, does not notice a member
+//! that is given twice under two names, and repeats the client's text in its errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,110 +13,111 @@ use acklog_types::{
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::server::http::params::{one_of_two_names, timeout_of, whole, without_byte_order_mark};
-use crate::server::http::problem::{Problem, clip};
+use crate::server::http::problem::{RequestProblem, clip};
 
-/// What a request's body asks for.
+/// A request to append, parsed from its body.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct ParsedAppend {
     /// The messages.
     pub(crate) batch: Batch,
-    /// How many there are; none where a single one was sent, and not as a batch.
+    /// How many there are; none where a single message was sent, and not as a batch.
     pub(crate) count: Option<usize>,
-    /// What the sender waits for.
+    /// The write concern and timeout that the client asked for.
     pub(crate) wait: Wait,
 }
 
-/// Reads what to append from a request's body. Each message is at most `message_bytes_max` bytes.
+/// Parses a request's body. Each message is at most `message_bytes_max` bytes.
 ///
 /// # Errors
-/// [`Problem::Body`] when the body is not what it should be, [`Problem::MessageTooLong`],
-/// [`Problem::BatchTooLong`].
-pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<Asked, Problem> {
+/// [`RequestProblem::Body`] when the body is invalid, [`RequestProblem::MessageTooLong`],
+/// [`RequestProblem::BatchTooLong`].
+pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppend, RequestProblem> {
     let body = without_byte_order_mark(body);
     if body.is_empty() {
-        return Err(Problem::Body("the body is empty".to_owned()));
+        return Err(RequestProblem::Body("the body is empty".to_owned()));
     }
     let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
         // The parser's own texts may repeat a string of the body.
         let text = error.to_string();
         if error.is_data() {
-            Problem::Body(text)
+            RequestProblem::Body(text)
         } else {
-            Problem::Body(format!("the body is no JSON: {text}"))
+            RequestProblem::Body(format!("the body is no JSON: {text}"))
         }
     })?;
     let (batch, count, longest, length) = match (members.message, members.messages) {
-        (Some(Value::Text(text)), None) => {
+        (Some(MemberValue::Text(text)), None) => {
             let longest = text.len();
             (Batch::new(text.into_owned()), None, longest, 0)
         }
         (Some(other), None) => return Err(wrong("message", "a string", &other)),
-        (None, Some(Value::Array(list))) => {
+        (None, Some(MemberValue::Array(list))) => {
             let List { batch, count, longest, text_bytes, wrong } = list;
             if let Some(wrong) = wrong {
-                return Err(Problem::Body(format!("\"messages\" are strings; {wrong}")));
+                return Err(RequestProblem::Body(format!("\"messages\" are strings; {wrong}")));
             }
-            let none = || Problem::Body("\"messages\" is empty: send at least one".to_owned());
+            let none =
+                || RequestProblem::Body("\"messages\" is empty: send at least one".to_owned());
             let batch = batch.ok_or_else(none)?;
             (batch, Some(count), longest, record_bytes_max(count, text_bytes))
         }
         (None, Some(other)) => return Err(wrong("messages", "an array of strings", &other)),
-        (None, None) => return Err(Problem::Body("\"message\" is missing".to_owned())),
+        (None, None) => return Err(RequestProblem::Body("\"message\" is missing".to_owned())),
         (Some(_), Some(_)) => {
             let text = "\"message\" and \"messages\" are both given: send one of them";
-            return Err(Problem::Body(text.to_owned()));
+            return Err(RequestProblem::Body(text.to_owned()));
         }
     };
     let write_concern = one_of_two_names(
         members.write_concern.map(|value| write_concern("writeConcern", &value)).transpose()?,
         members.w.map(|value| write_concern("w", &value)).transpose()?,
     )
-    .map_err(|text| Problem::Body(text.to_owned()))?;
+    .map_err(|text| RequestProblem::Body(text.to_owned()))?;
     let timeout = match members.timeout_ms {
         None => None,
-        Some(Value::Unsigned(ms)) => Some(timeout_of(ms)),
+        Some(MemberValue::Unsigned(ms)) => Some(timeout_of(ms)),
         Some(other) => return Err(wrong("timeoutMs", "a whole number of milliseconds", &other)),
     };
     if longest > message_bytes_max {
-        return Err(Problem::MessageTooLong { length: longest, limit: message_bytes_max });
+        return Err(RequestProblem::MessageTooLong { length: longest, limit: message_bytes_max });
     }
     if count > Some(1) && length > BATCH_BYTES_MAX {
-        return Err(Problem::BatchTooLong { length });
+        return Err(RequestProblem::BatchTooLong { length });
     }
-    Ok(Asked { batch, count, wait: Wait { write_concern, timeout } })
+    Ok(ParsedAppend { batch, count, wait: Wait { write_concern, timeout } })
 }
 
-/// Bytes of a batch's records, with the longest key.
+/// Returns the size of a batch's records in bytes, with the longest key.
 fn record_bytes_max(messages: usize, text_bytes: usize) -> usize {
     messages * RECORD_HEADER_BYTES + 1 + IDEMPOTENCY_KEY_BYTES_MAX + text_bytes
 }
 
-fn write_concern(member: &str, value: &Value<'_>) -> Result<WriteConcern, Problem> {
+fn write_concern(member: &str, value: &MemberValue<'_>) -> Result<WriteConcern, RequestProblem> {
     match value {
         // 0 means 1, and so the two are equal.
-        Value::Unsigned(nodes) => Ok(WriteConcern::Nodes((*nodes).max(1))),
-        Value::Text(text) if text == "majority" => Ok(WriteConcern::Majority),
-        Value::Text(text) if text == "all" => Ok(WriteConcern::All),
+        MemberValue::Unsigned(nodes) => Ok(WriteConcern::Nodes((*nodes).max(1))),
+        MemberValue::Text(text) if text == "majority" => Ok(WriteConcern::Majority),
+        MemberValue::Text(text) if text == "all" => Ok(WriteConcern::All),
         other => Err(wrong(member, "a whole number, \"majority\" or \"all\"", other)),
     }
 }
 
-fn wrong(member: &str, expected: &str, found: &Value<'_>) -> Problem {
-    Problem::Body(format!("{member:?} is {expected}, not {found}"))
+fn wrong(member: &str, expected: &str, found: &MemberValue<'_>) -> RequestProblem {
+    RequestProblem::Body(format!("{member:?} is {expected}, not {found}"))
 }
 
 /// The members of the object; none where absent or null.
 #[derive(Default)]
 struct Members<'a> {
-    message: Option<Value<'a>>,
-    messages: Option<Value<'a>>,
-    write_concern: Option<Value<'a>>,
-    w: Option<Value<'a>>,
-    timeout_ms: Option<Value<'a>>,
+    message: Option<MemberValue<'a>>,
+    messages: Option<MemberValue<'a>>,
+    write_concern: Option<MemberValue<'a>>,
+    w: Option<MemberValue<'a>>,
+    timeout_ms: Option<MemberValue<'a>>,
 }
 
-/// A member's value, as far as it is of interest.
-enum Value<'a> {
+/// A member's value, as far as it matters.
+enum MemberValue<'a> {
     Text(Cow<'a, str>),
     Unsigned(u64),
     /// Negative, not whole, or beyond 64 bits.
@@ -129,15 +130,15 @@ enum Value<'a> {
 /// The elements of an array, as far as they are strings.
 #[derive(Default)]
 struct List {
-    /// None while there is no string. What makes it longer than a batch may be is counted, and not in here: millions of
-    /// empty messages fit into a body.
+    /// None while there is no string. Beyond the limit of a batch, further strings are counted and
+    /// not stored: millions of empty messages fit into a body.
     batch: Option<Batch>,
     count: usize,
     /// Length of the longest string, in bytes.
     longest: usize,
-    /// Length of all of them.
+    /// Length of all strings, in bytes.
     text_bytes: usize,
-    /// What and where the first element is that is no string; those behind it are not looked at.
+    /// What the first element is that is not a string, and where; those after it are ignored.
     wrong: Option<String>,
 }
 
@@ -156,7 +157,7 @@ impl List {
     }
 }
 
-impl fmt::Display for Value<'_> {
+impl fmt::Display for MemberValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "the string {:?}", clip(text)),
@@ -210,7 +211,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
                     )));
                 }
             };
-            // Apart from the value: a null is a member that was given, too.
+            // Apart from the value: a member that is null was given too.
             if seen.get_mut(place).is_some_and(|seen| std::mem::replace(seen, true)) {
                 return Err(A::Error::custom("a member is given twice"));
             }
@@ -231,7 +232,7 @@ enum Key {
 }
 
 impl Key {
-    /// How many names are known.
+    /// The number of known names.
     const KNOWN: usize = 5;
 }
 
@@ -262,43 +263,43 @@ impl Visitor<'_> for KeyVisitor {
     }
 }
 
-impl<'de> Deserialize<'de> for Value<'de> {
+impl<'de> Deserialize<'de> for MemberValue<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        deserializer.deserialize_any(MemberValueVisitor)
     }
 }
 
-struct ValueVisitor;
+struct MemberValueVisitor;
 
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
+impl<'de> Visitor<'de> for MemberValueVisitor {
+    type Value = MemberValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
+        Ok(MemberValue::Text(Cow::Borrowed(text)))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
+        Ok(MemberValue::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Value::Unsigned(number))
+        Ok(MemberValue::Unsigned(number))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Value::OtherNumber)
+        Ok(MemberValue::OtherNumber)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(whole(number).map_or(Value::OtherNumber, Value::Unsigned))
+        Ok(whole(number).map_or(MemberValue::OtherNumber, MemberValue::Unsigned))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::Bool)
+        Ok(MemberValue::Bool)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
@@ -307,19 +308,19 @@ impl<'de> Visitor<'de> for ValueVisitor {
             && let Some(element) = seq.next_element()?
         {
             match element {
-                Some(Value::Text(text)) => list.push(&text),
+                Some(MemberValue::Text(text)) => list.push(&text),
                 Some(other) => list.wrong = Some(format!("the one at index {at} is {other}")),
                 None => list.wrong = Some(format!("the one at index {at} is null")),
             }
             at += 1;
         }
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Array(list))
+        Ok(MemberValue::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Object)
+        Ok(MemberValue::Object)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What bodies may be, and what becomes of them where there is no room.
+//! The limits of bodies, and which ones are refused when memory runs out.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// A body that comes in pieces, and then ends or says nothing more.
+/// A body that arrives in pieces, and then ends or stalls.
 struct Pieces {
     pieces: VecDeque<Bytes>,
     stalls: bool,
@@ -43,12 +43,12 @@ fn pieces(count: usize, bytes: usize, stalls: bool) -> Pieces {
     Pieces { pieces, stalls, announced: None }
 }
 
-/// A body that announces its length, and of which nothing comes.
+/// Returns a body that announces its length, and of which nothing arrives.
 fn announced(bytes: usize) -> Pieces {
     Pieces { announced: Some(bytes as u64), ..pieces(0, 0, true) }
 }
 
-/// Limits with little room.
+/// Returns limits with a small budget.
 fn limits(small: usize, all: usize) -> BodyLimits {
     let (small, all) = (Budget::new(small), Budget::new(all));
     BodyLimits { small, all, ..BodyLimits::new(1024 * 1024) }
@@ -82,7 +82,7 @@ async fn a_body_in_one_piece_is_taken_as_it_is_and_takes_up_room() {
 async fn reading_stops_where_the_limit_is() {
     let limits = BodyLimits::new(100);
     let limit = 600 + 4096;
-    let problem = Problem::BodyTooLong { limit };
+    let problem = RequestProblem::BodyTooLong { limit };
     assert_eq!(limits.collect(pieces(limit, 1, false)).await.ok().unwrap().bytes.len(), limit);
     // Not announced: it stalls after the limit, and the answer comes all the same.
     assert_eq!(limits.collect(pieces(limit + 1, 1, true)).await.err(), Some(problem.clone()));
@@ -94,7 +94,7 @@ async fn reading_stops_where_the_limit_is() {
 async fn a_sender_that_falls_silent_is_told_so() {
     let limits = BodyLimits::new(100);
     let got = limits.collect(pieces(3, 10, true)).await;
-    assert_eq!(got.err(), Some(Problem::BodyIdle { seconds: 30 }));
+    assert_eq!(got.err(), Some(RequestProblem::BodyIdle { seconds: 30 }));
     assert_eq!(used(&limits), (0, 0));
 }
 
@@ -105,7 +105,7 @@ async fn an_announced_body_has_its_room_before_it_comes_or_is_refused_at_once() 
     assert!(begin(first.as_mut()).is_none());
     assert_eq!(used(&limits), (0, 200_000));
     let refused = limits.collect(announced(100_001)).await;
-    assert_eq!(refused.err(), Some(Problem::TooManyBodies));
+    assert_eq!(refused.err(), Some(RequestProblem::TooManyBodies));
     let mut second = Box::pin(limits.collect(announced(100_000)));
     assert!(begin(second.as_mut()).is_none());
     drop((first, second));
@@ -122,8 +122,8 @@ async fn small_bodies_have_room_that_large_ones_cannot_use_up() {
     held.push(limits.collect(Full::new(Bytes::from(vec![b'x'; 50_000]))).await.ok().unwrap());
     held.push(limits.collect(pieces(5, 10_000, false)).await.ok().unwrap());
     assert_eq!(used(&limits), (100_000, 300_000));
-    assert_eq!(limits.collect(announced(1)).await.err(), Some(Problem::TooManyBodies));
-    // They share the room of the large ones, not the other way round.
+    assert_eq!(limits.collect(announced(1)).await.err(), Some(RequestProblem::TooManyBodies));
+    // They share the budget of the large ones, not the other way round.
     drop(large);
     held.push(limits.collect(Full::new(Bytes::from(vec![b'x'; 50_000]))).await.ok().unwrap());
     assert_eq!(used(&limits), (100_000, 50_000));
@@ -131,7 +131,7 @@ async fn small_bodies_have_room_that_large_ones_cannot_use_up() {
     assert_eq!(used(&limits), (0, 0));
 }
 
-/// A body without a length, of which a piece comes whenever the test sends one.
+/// A body without a length, of which a piece arrives whenever the test sends one.
 struct Sent(mpsc::UnboundedReceiver<usize>);
 
 impl Body for Sent {
@@ -169,10 +169,10 @@ async fn without_a_length_the_youngest_is_given_up_and_the_older_ones_come_to_th
     // The second one needs room: the fourth makes it. Then the third one does.
     senders[1].send(200_000).unwrap();
     let fourth = bodies.remove(3).await.unwrap();
-    assert_eq!(fourth.err(), Some(Problem::TooManyBodies));
+    assert_eq!(fourth.err(), Some(RequestProblem::TooManyBodies));
     senders[0].send(100_000).unwrap();
     let third = bodies.remove(2).await.unwrap();
-    assert_eq!(third.err(), Some(Problem::TooManyBodies));
+    assert_eq!(third.err(), Some(RequestProblem::TooManyBodies));
     drop(senders);
     let ends: Vec<_> =
         [bodies.remove(0).await, bodies.remove(0).await].map(|ended| ended.unwrap().ok()).into();
@@ -180,7 +180,7 @@ async fn without_a_length_the_youngest_is_given_up_and_the_older_ones_come_to_th
     assert_eq!(used(&limits), (0, 0));
     // The youngest one that asks for more than there is gives up itself.
     let refused = limits.collect(pieces(11, 100_000, true)).await;
-    assert_eq!(refused.err(), Some(Problem::TooManyBodies));
+    assert_eq!(refused.err(), Some(RequestProblem::TooManyBodies));
 }
 
 #[test]

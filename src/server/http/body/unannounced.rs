@@ -1,8 +1,8 @@
-//! Bodies that come without a length, in the order in which they began.
+//! Bodies whose length was not announced, in the order in which they began.
 //!
-//! None of them knows how much room it will need, so together they may need more than there is.
-//! Then the youngest is given up, and the older ones come to their end: were each of them refused
-//! that asks for room, all of them could come far and none to its end.
+//! None of them knows how much memory it will need, so together they may need more than there is.
+//! Then the youngest is aborted, and the older ones can finish: if each one that finds no memory
+//! were refused, all of them could come far and none to its end.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -11,47 +11,47 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use acklog_threads::lock;
 use tokio::sync::Notify;
 
-/// All of them.
+/// All bodies without an announced length.
 #[derive(Debug, Default)]
-pub(super) struct Unannounced {
+pub(super) struct UnannouncedBodies {
     bodies: Mutex<Bodies>,
-    /// Told when one of them has ended, whichever way.
+    /// Notified when one of them has ended, whichever way.
     ended: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Bodies {
     next: u64,
-    /// By their age, the oldest first; each is told when it is given up.
+    /// By age, the oldest first; each is notified when it is aborted.
     by_age: BTreeMap<u64, Arc<Notify>>,
 }
 
-/// One of them.
-pub(super) struct Place {
-    all: Arc<Unannounced>,
+/// The place of one body among them.
+pub(super) struct UnannouncedBody {
+    all: Arc<UnannouncedBodies>,
     number: u64,
     given_up: Arc<Notify>,
 }
 
-/// Which body makes room.
+/// The body that makes room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Yield {
-    /// Another one did: there may be room now.
+    /// Another one did: there may be memory now.
     Other,
     /// The one that asked is the youngest.
     This,
 }
 
-impl Unannounced {
+impl UnannouncedBodies {
     /// Adds a body that begins now.
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
+    pub(super) fn enter(self: &Arc<Self>) -> UnannouncedBody {
         let given_up = Arc::new(Notify::new());
         let mut bodies = self.bodies();
         let number = bodies.next;
         bodies.next += 1;
         bodies.by_age.insert(number, given_up.clone());
         drop(bodies);
-        Place { all: self.clone(), number, given_up }
+        UnannouncedBody { all: self.clone(), number, given_up }
     }
 
     fn bodies(&self) -> MutexGuard<'_, Bodies> {
@@ -59,24 +59,24 @@ impl Unannounced {
     }
 }
 
-impl Place {
-    /// Returns when this body is to make room. Cancel safe.
+impl UnannouncedBody {
+    /// Waits until this body is to make room. Cancel safe.
     pub(super) async fn given_up(&self) {
         self.given_up.notified().await;
     }
 
-    /// Has the youngest body make room, and returns once it did, or `has_room` says that there is
-    /// enough. Cancel safe.
+    /// Aborts the youngest body, and returns once it has ended, or once `has_room` reports enough
+    /// memory. Cancel safe.
     pub(super) async fn ask_for_room(&self, has_room: impl FnOnce() -> bool) -> Yield {
         let mut ended = pin!(self.all.ended.notified());
         // From here on no end is missed.
         ended.as_mut().enable();
         let youngest = {
             let bodies = self.all.bodies();
-            bodies.by_age.last_key_value().map(|(&number, told)| (number, told.clone()))
+            bodies.by_age.last_key_value().map(|(&number, notify)| (number, notify.clone()))
         };
         match youngest {
-            Some((number, told)) if number != self.number => told.notify_one(),
+            Some((number, notify)) if number != self.number => notify.notify_one(),
             _ => return Yield::This,
         }
         if has_room() {
@@ -90,7 +90,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for UnannouncedBody {
     fn drop(&mut self) {
         self.all.bodies().by_age.remove(&self.number);
         self.all.ended.notify_waiters();

@@ -1,68 +1,68 @@
-//! Answers to what is no request.
+//! Answers to bytes that are not a request.
 //!
-//! hyper answers what it cannot read by itself, with a status and no body. Here such an answer is
-//! replaced by a problem on its way to the socket.
+//! hyper answers what it cannot parse with a status and no body. Here such an answer is replaced by
+//! a problem on its way to the socket.
 
 use std::sync::LazyLock;
 
 use super::HEAD_BYTES_MAX;
-use crate::server::http::accepted::Kind;
+use crate::server::http::accepted::RequestKind;
 use crate::server::http::paths::takes_messages;
-use crate::server::http::problem::Problem;
+use crate::server::http::problem::RequestProblem;
 
 /// An answer in place of one of hyper's own, which begins like this and has no body.
-struct Refusal {
+struct ReplacedAnswer {
     status: &'static str,
-    /// To an append, which tells the outcome too.
+    /// To an append, which has the outcome too.
     of_append: Vec<u8>,
     of_other: Vec<u8>,
 }
 
-/// The answers to what is no request.
-static REFUSALS: LazyLock<[Refusal; 4]> = LazyLock::new(|| {
-    let refusal = |status, problem: fn() -> Problem| Refusal {
+/// The answers to bytes that are not a request.
+static REFUSALS: LazyLock<[ReplacedAnswer; 4]> = LazyLock::new(|| {
+    let refusal = |status, problem: fn() -> RequestProblem| ReplacedAnswer {
         status,
-        of_append: problem().sent(Kind::Append { keyed: false }),
-        of_other: problem().sent(Kind::Idempotent),
+        of_append: problem().sent(RequestKind::Append { keyed: false }),
+        of_other: problem().sent(RequestKind::Idempotent),
     };
     [
-        refusal("HTTP/1.1 4", || Problem::LengthTooLong),
-        refusal("HTTP/1.1 400 ", || Problem::NoRequest),
-        refusal("HTTP/1.1 414 ", || Problem::TargetTooLong),
-        refusal("HTTP/1.1 431 ", || Problem::HeadTooLong),
+        refusal("HTTP/1.1 4", || RequestProblem::LengthTooLong),
+        refusal("HTTP/1.1 400 ", || RequestProblem::NoRequest),
+        refusal("HTTP/1.1 414 ", || RequestProblem::TargetTooLong),
+        refusal("HTTP/1.1 431 ", || RequestProblem::HeadTooLong),
     ]
 });
 
-/// How a client begins that speaks HTTP/2 without asking.
+/// The first bytes of a client that speaks HTTP/2 without negotiation.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
-/// The longest body that hyper reads, in bytes: the two numbers above it have a meaning of their own.
+/// The longest body that hyper reads, in bytes: the two numbers above it have a special meaning.
 const LENGTH_MAX: &[u8] = b"18446744073709551613";
 
-/// Room that is kept for the next head on a connection, in bytes. Less: room is taken anew for usual
-/// heads. More: each idle connection holds it.
+/// Capacity that is kept for the next head on a connection, in bytes. Less: memory is allocated
+/// again for usual heads. More: each idle connection holds it.
 const ROOM_BYTES_KEPT: usize = 1024;
 
-/// Most that is noted at once, in bytes: what hyper reads before it refuses a head.
+/// Most bytes that are recorded at once: what hyper reads before it refuses a head.
 const NOTED_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 
-/// The head of the next request, as far as it came, and what else came with it. It is looked into only when hyper
-/// refuses it, since that is rare and each request would pay for the look.
+/// The head of the next request, as far as it has arrived, and what arrived with it. It is parsed
+/// only when hyper refuses it, since that is rare and each request would pay for it.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct RequestHead {
     bytes: Vec<u8>,
     /// How many bytes of a body come before it; none where only the body's chunks tell.
     body_left: Option<u64>,
 }
 
-impl Default for Head {
+impl Default for RequestHead {
     fn default() -> Self {
         Self { bytes: Vec::new(), body_left: Some(0) }
     }
 }
 
-impl Head {
-    /// Notes what came, without the body before it.
+impl RequestHead {
+    /// Records what arrived, without the body before it.
     pub(super) fn note(&mut self, fresh: &[u8]) {
         let Some(left) = &mut self.body_left else { return };
         let of_body = (fresh.len() as u64).min(*left);
@@ -72,7 +72,8 @@ impl Head {
         self.bytes.extend_from_slice(fresh.get(..room).unwrap_or(fresh));
     }
 
-    /// Forgets a head that hyper has read; what came behind it and its body is the beginning of the next one.
+    /// Drops a head that hyper has read; what follows it and its body is the beginning of the next
+    /// one.
     pub(super) fn was_read(&mut self, body_bytes: Option<u64>) {
         self.body_left = body_bytes;
         match (head_bytes(&self.bytes), body_bytes) {
@@ -82,7 +83,7 @@ impl Head {
                 self.body_left = Some(body - of_body);
             }
             _ => {
-                // Behind a body in chunks nobody noted how much of its body came with the head.
+                // With a body in chunks, it is not known how much of it arrived with the head.
                 self.body_left = body_bytes.filter(|bytes| *bytes == 0);
                 self.bytes.clear();
             }
@@ -92,25 +93,25 @@ impl Head {
         }
     }
 
-    /// Notes that an answer that begins like this is sent.
+    /// Notes that an answer is sent that begins with these bytes.
     pub(super) fn note_answer(&mut self, begin: &[u8]) {
         if !begin.starts_with(b"HTTP/1.1 1") {
-            // A body in chunks has ended, or nothing comes behind it.
+            // A body in chunks has ended, or nothing follows it.
             self.body_left.get_or_insert(0);
         }
     }
 
-    /// See [`Watch::lacks_body`](super::Watch::lacks_body).
+    /// See [`ClientWatch::lacks_body`](super::ClientWatch::lacks_body).
     pub(super) fn lacks_body(&self) -> bool {
         self.body_left.is_some_and(|left| left > 0)
     }
 
-    /// It without the empty lines that may stand before it.
+    /// Returns the head without the empty lines that may stand before it.
     fn trimmed(&self) -> &[u8] {
         self.bytes.trim_ascii_start()
     }
 
-    /// Whether it asks to append, as far as its first line tells.
+    /// Returns whether it asks to append, as far as its first line tells.
     fn is_append(&self) -> bool {
         let Some(target) = self.trimmed().strip_prefix(b"POST ") else { return false };
         let target = target.split(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n')).next();
@@ -123,8 +124,8 @@ impl Head {
         })
     }
 
-    /// Whether all that came is a request line without its end. What began behind a body in chunks may be another part
-    /// of a head.
+    /// Returns whether all that arrived is a request line without its end. After a body in chunks,
+    /// it may be another part of a head.
     fn is_part_of_line(&self) -> bool {
         let head = self.trimmed();
         let method = memchr::memchr(b' ', head).and_then(|end| head.get(..end));
@@ -132,14 +133,14 @@ impl Head {
             && memchr::memchr(b'\n', head).is_none()
     }
 
-    /// Whether it announces a body that is longer than any that hyper reads.
+    /// Returns whether it announces a body that is longer than any that hyper reads.
     fn is_length_too_long(&self) -> bool {
         let lines = self.trimmed().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         lines.skip(1).take_while(|line| !line.is_empty()).any(is_length_too_long)
     }
 }
 
-/// Returns the length of the head that the bytes begin with, up to the end of the empty line behind it.
+/// Returns the length of the head at the front of the bytes, with the empty line at its end.
 fn head_bytes(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut has_line) = (0, false);
     loop {
@@ -154,7 +155,7 @@ fn head_bytes(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether a line of a head announces a body of a length beyond [`LENGTH_MAX`].
+/// Returns whether a line of a head announces a body of a length beyond [`LENGTH_MAX`].
 fn is_length_too_long(line: &[u8]) -> bool {
     const NAME: &[u8] = b"content-length:";
     let Some((name, value)) = line.split_at_checked(NAME.len()) else { return false };
@@ -167,16 +168,16 @@ fn is_length_too_long(line: &[u8]) -> bool {
     (digits.len(), digits) > (LENGTH_MAX.len(), LENGTH_MAX)
 }
 
-/// Returns what is sent in place of an answer of hyper's own: one without a body, that is, and so
-/// without a type. `head` is what came of the request.
-pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
+/// Returns what is sent in place of an answer of hyper's own: one without a body, and so without a
+/// type. `head` is what arrived of the request.
+pub(super) fn refusal(bytes: &[u8], head: &RequestHead) -> Option<&'static [u8]> {
     let is_bare = bytes.starts_with(b"HTTP/1.1 4")
         && memchr::memmem::find(bytes, b"\r\ncontent-length: 0\r\n").is_some();
     if !is_bare {
         return None;
     }
     let [length, bad, line, long] = &*REFUSALS;
-    let is = |refusal: &Refusal| bytes.starts_with(refusal.status.as_bytes());
+    let is = |refusal: &ReplacedAnswer| bytes.starts_with(refusal.status.as_bytes());
     let found = if is(length) && head.is_length_too_long() {
         length
     } else if is(bad) {
@@ -191,8 +192,8 @@ pub(super) fn refusal(bytes: &[u8], head: &Head) -> Option<&'static [u8]> {
     Some(if head.is_append() { &found.of_append } else { &found.of_other })
 }
 
-/// Has hyper answer a client that begins with HTTP/2, which it closes without a word otherwise: any
-/// other line that is none is answered.
+/// Changes the first bytes of HTTP/2 so that hyper answers them: it would close the connection
+/// without an answer, while it answers any other invalid line.
 pub(super) fn misspell_http2(fresh: &mut [u8]) {
     if fresh.starts_with(HTTP2_PREFACE)
         && let Some(first) = fresh.first_mut()

@@ -1,4 +1,4 @@
-//! Which host names and which origins a node takes.
+//! The host names and origins that a node accepts.
 
 use hyper::Request;
 
@@ -9,9 +9,9 @@ fn names() -> HostNames {
     HostNames::new("Master-1".parse().unwrap(), allowed)
 }
 
-/// Checks a request with these header lines: by a check that is new, and by one that has let in a
-/// request for `localhost` before.
-fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), Problem> {
+/// Checks a request with these header lines: by a new check, and by one that has admitted a request
+/// for `localhost` before.
+fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), RequestProblem> {
     let head = parts(method, target, headers);
     let used = HostCheck::new(names());
     used.check(&parts("GET", "/", &[("host", "localhost")])).unwrap();
@@ -29,11 +29,11 @@ fn parts(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn host(host: &str) -> Result<(), Problem> {
+fn host(host: &str) -> Result<(), RequestProblem> {
     check("GET", "/messages", &[("host", host)])
 }
 
-fn code(checked: Result<(), Problem>) -> String {
+fn code(checked: Result<(), RequestProblem>) -> String {
     checked.map_or_else(|problem| problem.code().to_string(), |()| "ok".to_owned())
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::room::Held;
 
-/// Rendered bytes. They count for the listing's memory until the last byte is written.
+/// Rendered bytes. They are charged to the listings' memory until the last byte is written.
 struct Piece {
     bytes: Vec<u8>,
     taken: Arc<Taken>,
@@ -23,7 +23,7 @@ pub(super) struct Taken {
     waiting: Mutex<Option<Waker>>,
 }
 
-/// Makes a piece, and what tells when it is taken.
+/// Creates a piece, and the value that reports when it is written.
 pub(super) fn piece(bytes: Vec<u8>, held: Option<Arc<Held>>) -> (Bytes, Arc<Taken>) {
     let taken = Arc::new(Taken { is_taken: AtomicBool::new(false), waiting: Mutex::default() });
     (Bytes::from_owner(Piece { bytes, taken: taken.clone(), _held: held }), taken)

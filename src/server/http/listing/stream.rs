@@ -1,49 +1,51 @@
-//! The log as JSON, in pieces: pages of it are read and rendered as somebody takes them.
+//! The log as JSON, in pieces: pages are read and rendered as the client takes them.
 
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use acklog_log::{LogReader, Page, PageCursor, ReadError};
+use acklog_log::{LogReader, PageCursor, PageRead, ReadError};
 use acklog_threads::WorkHandle;
-use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records, Run};
+use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records};
 use bytes::{Buf, Bytes};
 
 use super::piece::{Taken, piece};
 use super::room::{BESIDES_BYTES, Held, ListingRoom, bytes_held};
 use crate::server::http::json;
 
-/// Most bytes of a message that is sent without waiting for room among the listings. Smaller: more single messages wait
-/// behind slow readers of long listings. Larger: each connection may hold more beside the listings' memory.
+/// Longest message, in bytes, that is sent without waiting for memory of the listings. Smaller:
+/// more single messages wait for slow readers of long listings. Larger: each connection may hold
+/// more beside the listings' memory.
 const SMALL_BYTES_MAX: usize = 8 * 1024;
 
-/// How many bytes of JSON one byte of a message can need: `\u0000`.
+/// Most bytes of JSON that one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
 
-/// Bytes that a message has more in JSON than as a record, at most and without escapes and further members: the name of
-/// each member, 20 digits, and what stands around them, less the record's header. Room that saves growing the buffer.
+/// Bytes by which a message in JSON is longer than its record, at most and without escapes and
+/// further members: the name of each member, 20 digits, and the punctuation, less the record's
+/// header. Capacity that saves growing the buffer.
 const GROWTH_BYTES: usize = 42 - RECORD_HEADER_BYTES;
 
-/// What stands around the messages.
+/// The text around the messages of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct ListingForm {
     /// Before the first message.
     opening: &'static [u8],
     /// Between two messages.
     between: &'static [u8],
-    /// Behind the text of each message.
+    /// After the text of each message.
     behind: Cow<'static, [u8]>,
-    /// Behind the last message.
+    /// After the last message.
     closing: &'static [u8],
 }
 
-impl Form {
-    /// One array of all.
+impl ListingForm {
+    /// One array of all messages.
     pub const ARRAY: Self =
         Self { opening: b"[", between: b",", behind: Cow::Borrowed(b"\"}"), closing: b"]\n" };
 
-    /// One object a line.
+    /// One object per line.
     pub const LINES: Self =
         Self { opening: b"", between: b"", behind: Cow::Borrowed(b"\"}\n"), closing: b"" };
 
@@ -56,43 +58,44 @@ impl Form {
 
 /// Messages of the log as JSON, rendered a page at a time.
 ///
-/// The next page is made once the last one is written, so that a client that takes nothing holds one page.
+/// The next page is made once the last one is written, so that a client that reads nothing holds
+/// one page.
 pub struct MessageStream {
     log: LogReader,
-    /// What is still to be read from the log.
+    /// The ids that are still to be read from the log.
     rest: IdRange,
-    /// Where that is.
+    /// The position of these ids in the log's files.
     cursor: PageCursor,
     room: ListingRoom,
-    /// What the page that it is at takes up; the piece of it that is on its way holds it too.
+    /// The memory of the current page; a piece of it that is not written yet holds it too.
     held: Option<Arc<Held>>,
-    /// What waits for that.
+    /// The pending request for that memory.
     waiting: Option<Pin<Box<dyn Future<Output = Held> + Send>>>,
-    /// About how many bytes a page and a piece have.
+    /// Approximate size of a page and of a piece, in bytes.
     page_bytes: usize,
     /// How many bytes are read at once where a message is longer than a page, else 0.
     longer_bytes: usize,
-    /// Whether a single message is asked for that may be small enough to wait for no room.
+    /// Whether a single message is read that may be small enough to need no memory of the listings.
     may_be_small: bool,
     /// A page that is being read from a file.
-    reading: Option<WorkHandle<(Result<Page, ReadError>, PageCursor)>>,
-    /// What was read and is not rendered.
+    reading: Option<WorkHandle<(Result<PageRead, ReadError>, PageCursor)>>,
+    /// Records that were read and are not rendered.
     unrendered: Records,
     /// The rest of a long message's text, whose beginning was rendered.
     text: Bytes,
-    form: Form,
-    progress: Progress,
-    /// A piece that was rendered before the body was asked for.
+    form: ListingForm,
+    progress: RenderProgress,
+    /// A piece that was rendered before the body was polled.
     ready: Option<Bytes>,
-    /// Whether the last piece was taken.
+    /// The state of the last piece that was handed to hyper.
     taken: Option<Arc<Taken>>,
-    /// Whether other connections had their turn since the last piece: a client that takes a long log as fast as it
-    /// comes must not starve senders.
+    /// Whether other connections of the thread ran since the last piece: a client that reads a long
+    /// log as fast as it is sent must not starve those that append.
     yielded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum RenderProgress {
     /// Nothing is rendered.
     Beginning,
     /// A message is rendered, whole or, while `text` is not empty, in part.
@@ -102,8 +105,8 @@ enum Progress {
 }
 
 impl MessageStream {
-    /// The messages of `range`, all of which the log must have, in pieces for which there is room.
-    pub fn new(log: LogReader, room: ListingRoom, range: IdRange, form: Form) -> Self {
+    /// Creates a stream of the messages of `range`, all of which the log must have.
+    pub fn new(log: LogReader, room: ListingRoom, range: IdRange, form: ListingForm) -> Self {
         Self {
             log,
             rest: range,
@@ -118,43 +121,43 @@ impl MessageStream {
             unrendered: Records::empty(range.start()),
             text: Bytes::new(),
             form,
-            progress: Progress::Beginning,
+            progress: RenderProgress::Beginning,
             ready: None,
             taken: None,
             yielded: true,
         }
     }
 
-    /// One message, which waits for no room where it is a small one.
+    /// Creates a stream of one message, which waits for no memory if it is small.
     pub(in crate::server::http) fn one(
         log: LogReader,
         room: ListingRoom,
         id: MessageId,
-        form: Form,
+        form: ListingForm,
     ) -> Self {
         let range = IdRange::new(id.before(), id.end());
         Self { may_be_small: true, ..Self::new(log, room, range, form) }
     }
 
     pub(in crate::server::http) fn is_done(&self) -> bool {
-        self.progress == Progress::Done
+        self.progress == RenderProgress::Done
     }
 
-    /// Whether all that was read is rendered.
+    /// Returns whether all records that were read are rendered.
     fn is_rendered(&self) -> bool {
         self.text.is_empty() && self.unrendered.range().is_empty()
     }
 
-    /// Gives back a piece that was rendered, to be taken as the next one.
+    /// Puts back a piece that was rendered, to be returned as the next one.
     pub(in crate::server::http) fn put_back(&mut self, piece: Bytes) {
         self.ready = Some(piece);
     }
 
-    /// The next piece; none at the end. Pending until the last one is dropped. Now and then it lets others have their
-    /// turn, although it could go on.
+    /// Returns the next piece; none at the end. Pending until the last one is dropped. Sometimes it
+    /// yields to other tasks, although it could go on.
     ///
     /// # Errors
-    /// Where the log cannot be read; nothing comes behind an error.
+    /// When the log cannot be read; nothing follows an error.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
         if let Some(ready) = self.ready.take() {
             return Poll::Ready(Some(Ok(ready)));
@@ -176,7 +179,7 @@ impl MessageStream {
         Poll::Ready(Some(piece))
     }
 
-    /// Renders about a page; never nothing, but for no messages in lines.
+    /// Renders about a page. The result is empty only for no messages in lines.
     pub(in crate::server::http) fn poll_render(
         &mut self,
         cx: &mut Context<'_>,
@@ -189,7 +192,7 @@ impl MessageStream {
         }
         let rendered = self.render();
         if self.is_rendered() {
-            // What was read is gone; the piece alone counts from here on.
+            // The records are dropped; from here on only the piece is charged.
             let mut held = self.held.take();
             if let Some(held) = held.as_mut().and_then(Arc::get_mut) {
                 drop(held.split(held.num_permits().saturating_sub(rendered.capacity())));
@@ -207,8 +210,8 @@ impl MessageStream {
         piece
     }
 
-    /// Reads the next page once there is room for it: here where it is in memory, and otherwise on a thread that may
-    /// wait for the disk.
+    /// Reads the next page once there is memory for it: at once where it is in memory, and
+    /// otherwise on a thread that may wait for the disk.
     fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<Result<Records, ReadError>> {
         loop {
             let page = if let Some(reading) = &mut self.reading {
@@ -232,22 +235,22 @@ impl MessageStream {
                 Ok(page)
             };
             match page {
-                // Of a log in memory, long as it may be.
-                Ok(Page::Records(records))
+                // Of a log in memory, where a page has no limit.
+                Ok(PageRead::Records(records))
                     if self.may_be_small && records.bytes() > SMALL_BYTES_MAX => {}
-                Ok(Page::Records(records)) => {
+                Ok(PageRead::Records(records)) => {
                     self.longer_bytes = 0;
                     return Poll::Ready(Ok(records));
                 }
-                // Its room must be waited for, and not while other room is held.
-                Ok(Page::Longer(bytes)) => (self.held, self.longer_bytes) = (None, bytes),
+                // Its memory must be waited for, and not while other memory is held.
+                Ok(PageRead::Longer(bytes)) => (self.held, self.longer_bytes) = (None, bytes),
                 Err(error) => return Poll::Ready(Err(error)),
             }
             self.may_be_small = false;
         }
     }
 
-    /// Ready once there is room for the next page.
+    /// Ready once there is memory for the next page.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.held.is_some() || self.may_be_small {
             return Poll::Ready(());
@@ -264,8 +267,10 @@ impl MessageStream {
         Poll::Ready(())
     }
 
+    /// Takes the records of the next page.
+    ///
     /// # Panics
-    /// When the log does not have what it said that it has: that would be a bug of the log.
+    /// When the log lacks a message below its end: that would be a bug of the log.
     fn take(&mut self, records: Records) {
         let range = records.range();
         assert!(!range.is_empty(), "the log lacks message {}", self.rest.start());
@@ -275,7 +280,7 @@ impl MessageStream {
 
     fn render(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.rendered_bytes_max());
-        if self.progress == Progress::Beginning {
+        if self.progress == RenderProgress::Beginning {
             out.extend_from_slice(self.form.opening);
         }
         if !self.text.is_empty() {
@@ -286,13 +291,13 @@ impl MessageStream {
         }
         if self.is_rendered() && self.rest.is_empty() {
             out.extend_from_slice(self.form.closing);
-            self.progress = Progress::Done;
+            self.progress = RenderProgress::Done;
         }
         out
     }
 
-    /// The most bytes that the next piece can have, as far as that is known. So the buffer never grows: while it does
-    /// it takes up twice the memory.
+    /// Returns the most bytes that the next piece can have, as far as that is known. So the buffer
+    /// never grows: while it does it takes up twice the memory.
     fn rendered_bytes_max(&self) -> usize {
         let records = &self.unrendered;
         let members = records.range().len() as usize * (GROWTH_BYTES + self.form.behind.len());
@@ -323,18 +328,19 @@ impl MessageStream {
         self.unrendered = records.without(rendered);
     }
 
-    /// Everything of a message before its text, and what stands between it and the one before.
+    /// Writes everything of a message before its text, and the separator from the one before.
     fn begin_message(&mut self, out: &mut Vec<u8>, id: MessageId) {
-        if self.progress == Progress::Inside {
+        if self.progress == RenderProgress::Inside {
             out.extend_from_slice(self.form.between);
         }
-        self.progress = Progress::Inside;
+        self.progress = RenderProgress::Inside;
         out.extend_from_slice(b"{\"id\":");
         json::write_number(out, id.get());
         out.extend_from_slice(b",\"message\":\"");
     }
 
-    /// The next part of a long message's text, and what stands behind the last one.
+    /// Writes the next part of a long message's text, and after the last part the rest of the
+    /// message.
     fn render_text(&mut self, out: &mut Vec<u8>) {
         let part = self.page_bytes / JSON_BYTES_PER_BYTE;
         while self.text.has_remaining() && out.len() < self.page_bytes {

@@ -1,4 +1,4 @@
-//! From a problem to its answer: code, `retry`, `outcome`, headers and body.
+//! Builds the answer to a problem: code, `retry`, `outcome`, headers and body.
 
 use acklog_api::{self as api, Outcome, ProblemCode as Code, headers};
 use acklog_protocol::{ForgetError, Refusal};
@@ -8,24 +8,24 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use super::Problem;
-use crate::server::http::accepted::{Accepted, Kind};
+use super::RequestProblem;
+use crate::server::http::accepted::{Accepted, RequestKind};
 use crate::server::http::response::{ResponseBody, to_json};
 
 /// The value of `Retry-After`, in seconds: the minimum. Most passing conditions are over within it.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Says that an answer is about a message that was sent before under the same key.
+/// The header that marks an answer about a message that was sent before under the same key.
 pub(in crate::server::http) const IDEMPOTENT_REPLAYED: HeaderName =
     HeaderName::from_static(headers::IDEMPOTENT_REPLAYED);
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static(headers::PROBLEM_JSON);
 
-/// The value of `Cache-Control` for whatever may be different next time.
+/// The value of `Cache-Control` for answers that may be different next time.
 pub(in crate::server::http) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-impl Problem {
-    /// Returns the reason as a word, and with it the status: the table of all problems.
+impl RequestProblem {
+    /// Returns the reason as a code, and with it the status: the table of all problems.
     pub(in crate::server::http) fn code(&self) -> Code {
         match self {
             Self::Query(_)
@@ -88,32 +88,34 @@ impl Problem {
     }
 
     /// Returns whether the same request can succeed later, without doing anything twice.
-    fn retry(&self, kind: Kind) -> bool {
+    fn retry(&self, kind: RequestKind) -> bool {
         let status = self.status();
         match kind {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
             // A message that may be in the log is sent again safely only under its key.
-            Kind::Append { keyed } if self.outcome(kind) != Some(Outcome::Refused) => keyed,
+            RequestKind::Append { keyed } if self.outcome(kind) != Some(Outcome::Refused) => keyed,
             _ => status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED,
         }
     }
 
     /// Returns what became of the message; none where the request was no append and waited for
     /// none.
-    fn outcome(&self, kind: Kind) -> Option<Outcome> {
+    fn outcome(&self, kind: RequestKind) -> Option<Outcome> {
         match (self.accepted(), kind) {
             (Some(accepted), _) => Some(accepted.outcome()),
-            (None, Kind::Idempotent) => None,
+            (None, RequestKind::Idempotent) => None,
             // The message, or one that was sent before under its key, may be in the log.
-            (None, Kind::Append { .. }) if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+            (None, RequestKind::Append { .. })
+                if self.status() == StatusCode::INTERNAL_SERVER_ERROR =>
+            {
                 Some(Outcome::Unknown)
             }
-            (None, Kind::Append { .. }) => Some(Outcome::Refused),
+            (None, RequestKind::Append { .. }) => Some(Outcome::Refused),
         }
     }
 
     /// Returns what was wrong and what to do.
-    fn detail(&self, kind: Kind) -> String {
+    fn detail(&self, kind: RequestKind) -> String {
         match self.accepted() {
             Some(accepted) => format!("{self}; {}", accepted.fate(kind)),
             None => self.to_string(),
@@ -150,15 +152,15 @@ impl Problem {
     }
 
     /// Returns the answer to a request of this kind.
-    pub(in crate::server::http) fn answer_to(self, kind: Kind) -> Response<ResponseBody> {
+    pub(in crate::server::http) fn answer_to(self, kind: RequestKind) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::full(self.body(kind)));
         *response.status_mut() = self.status();
         self.write_headers(response.headers_mut());
         response
     }
 
-    /// Returns the answer as it is sent, where hyper found that what came is no request.
-    pub(in crate::server::http) fn sent(self, kind: Kind) -> Vec<u8> {
+    /// Returns the answer as it is sent where hyper found that the bytes are not a request.
+    pub(in crate::server::http) fn sent(self, kind: RequestKind) -> Vec<u8> {
         let status = self.status();
         let body = self.body(kind);
         let mut headers = HeaderMap::new();
@@ -189,7 +191,7 @@ impl Problem {
             _ => {}
         }
         match self.accepted() {
-            // Nothing of the request was done, nor ever will be: safe to send again.
+            // Nothing of the request was done, nor will be: safe to send again.
             None if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
@@ -203,7 +205,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn body(&self, kind: Kind) -> Vec<u8> {
+    pub(super) fn body(&self, kind: RequestKind) -> Vec<u8> {
         let status = self.status();
         let accepted = self.accepted();
         to_json(&api::Problem {

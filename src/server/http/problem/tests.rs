@@ -8,12 +8,15 @@ use hyper::header::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::server::http::accepted::Kind;
+use crate::server::http::accepted::RequestKind;
 use acklog_api::ProblemCode;
 
 /// The kinds of request, and where `retry` of each stands in [`ROWS`].
-const KINDS: [Kind; 3] =
-    [Kind::Idempotent, Kind::Append { keyed: false }, Kind::Append { keyed: true }];
+const KINDS: [RequestKind; 3] = [
+    RequestKind::Idempotent,
+    RequestKind::Append { keyed: false },
+    RequestKind::Append { keyed: true },
+];
 
 fn accepted(stored: bool) -> Accepted {
     let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
@@ -26,7 +29,7 @@ fn fault() -> DiskFault {
     DiskFault::Failed { detail: "no space".to_owned() }
 }
 
-fn body(problem: &Problem, kind: Kind) -> Value {
+fn body(problem: &RequestProblem, kind: RequestKind) -> Value {
     serde_json::from_slice(&problem.body(kind)).unwrap()
 }
 
@@ -35,7 +38,7 @@ fn text() -> String {
 }
 
 /// A problem, its status and code, `retry` for each of [`KINDS`], and the outcome of an append.
-type Row = (Problem, u16, &'static str, [bool; 3], &'static str);
+type Row = (RequestProblem, u16, &'static str, [bool; 3], &'static str);
 
 fn rows() -> Vec<Row> {
     let refused = |(problem, status, code)| (problem, status, code, [status == 408; 3], "refused");
@@ -43,47 +46,48 @@ fn rows() -> Vec<Row> {
 }
 
 /// Only a 408 may be retried as it is, and nothing was stored.
-fn clients_faults() -> Vec<(Problem, u16, &'static str)> {
+fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
     let bonnie: NodeName = "bonnie".parse().unwrap();
     let (master, address) = (Some("m1".to_owned()), "10.0.0.1:6000".to_owned());
-    let not_here = Problem::NotMastersWait { master: master.clone(), address: address.clone() };
-    let not_master = Problem::NotMaster { allow: "GET", master, address };
+    let not_here =
+        RequestProblem::NotMastersWait { master: master.clone(), address: address.clone() };
+    let not_master = RequestProblem::NotMaster { allow: "GET", master, address };
     let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
     let (end, first) = (LogEnd::new(3), MessageId::new(3));
     vec![
-        (Problem::Query(text()), 400, "bad-request"),
-        (Problem::NoNumber, 400, "bad-request"),
-        (Problem::Name(text()), 400, "bad-request"),
-        (Problem::Body(text()), 400, "bad-request"),
-        (Problem::Faults(text()), 400, "bad-request"),
-        (Problem::Key(text()), 400, "bad-request"),
-        (Problem::BodyBroken, 400, "bad-request"),
-        (Problem::NoRequest, 400, "bad-request"),
-        (Problem::NoTarget, 400, "bad-request"),
-        (Problem::ChunkedTwice, 400, "bad-request"),
-        (Problem::TransferEncoding(text()), 501, "unsupported-transfer-encoding"),
-        (Problem::TargetTooLong, 414, "target-too-long"),
-        (Problem::HeadTooLong, 431, "head-too-long"),
-        (Problem::BadHost("b"), 400, "bad-request"),
+        (RequestProblem::Query(text()), 400, "bad-request"),
+        (RequestProblem::NoNumber, 400, "bad-request"),
+        (RequestProblem::Name(text()), 400, "bad-request"),
+        (RequestProblem::Body(text()), 400, "bad-request"),
+        (RequestProblem::Faults(text()), 400, "bad-request"),
+        (RequestProblem::Key(text()), 400, "bad-request"),
+        (RequestProblem::BodyBroken, 400, "bad-request"),
+        (RequestProblem::NoRequest, 400, "bad-request"),
+        (RequestProblem::NoTarget, 400, "bad-request"),
+        (RequestProblem::ChunkedTwice, 400, "bad-request"),
+        (RequestProblem::TransferEncoding(text()), 501, "unsupported-transfer-encoding"),
+        (RequestProblem::TargetTooLong, 414, "target-too-long"),
+        (RequestProblem::HeadTooLong, 431, "head-too-long"),
+        (RequestProblem::BadHost("b"), 400, "bad-request"),
         (not_here, 400, "bad-request"),
         (too_many.into(), 400, "unsatisfiable-write-concern"),
-        (Problem::FaultsOff, 403, "faults-off"),
-        (Problem::WrongOrigin(text()), 403, "wrong-origin"),
-        (Problem::NoPath, 404, "not-found"),
-        (Problem::NotAMastersPath, 404, "not-found"),
-        (Problem::NoMessage { end }, 404, "no-such-message"),
+        (RequestProblem::FaultsOff, 403, "faults-off"),
+        (RequestProblem::WrongOrigin(text()), 403, "wrong-origin"),
+        (RequestProblem::NoPath, 404, "not-found"),
+        (RequestProblem::NotAMastersPath, 404, "not-found"),
+        (RequestProblem::NoMessage { end }, 404, "no-such-message"),
         (Refusal::NoMessage { end }.into(), 404, "no-such-message"),
         (ForgetError::Unknown(bonnie.clone()).into(), 404, "unknown-secondary"),
-        (Problem::Method { allow: "GET" }, 405, "method-not-allowed"),
+        (RequestProblem::Method { allow: "GET" }, 405, "method-not-allowed"),
         (not_master, 405, "not-the-master"),
-        (Problem::BodyIdle { seconds: 1 }, 408, "body-too-slow"),
+        (RequestProblem::BodyIdle { seconds: 1 }, 408, "body-too-slow"),
         (ForgetError::Live(bonnie).into(), 409, "not-unhealthy"),
-        (Problem::LengthTooLong, 413, "too-large"),
-        (Problem::BodyTooLong { limit: 1 }, 413, "too-large"),
-        (Problem::MessageTooLong { length: 2, limit: 1 }, 413, "too-large"),
-        (Problem::BatchTooLong { length: 2 }, 413, "too-large"),
-        (Problem::ContentEncoding(text()), 415, "unsupported-encoding"),
-        (Problem::WrongHost { host: text(), name: text() }, 421, "wrong-host"),
+        (RequestProblem::LengthTooLong, 413, "too-large"),
+        (RequestProblem::BodyTooLong { limit: 1 }, 413, "too-large"),
+        (RequestProblem::MessageTooLong { length: 2, limit: 1 }, 413, "too-large"),
+        (RequestProblem::BatchTooLong { length: 2 }, 413, "too-large"),
+        (RequestProblem::ContentEncoding(text()), 415, "unsupported-encoding"),
+        (RequestProblem::WrongHost { host: text(), name: text() }, 421, "wrong-host"),
         (Refusal::KeyReused { first }.into(), 422, "key-reused"),
     ]
 }
@@ -95,25 +99,31 @@ fn nodes_faults() -> Vec<Row> {
     let key_unreadable = Refusal::KeyUnreadable { first: MessageId::new(3), detail: text() };
     let too_many = Refusal::TooManyWaiting { limit: 9 };
     vec![
-        (Problem::Unreadable(text()), 500, "unreadable", keyed, "unknown"),
+        (RequestProblem::Unreadable(text()), 500, "unreadable", keyed, "unknown"),
         (key_unreadable.into(), 500, "unreadable", keyed, "unknown"),
-        (Problem::AppendLost, 500, "answer-lost", keyed, "unknown"),
+        (RequestProblem::AppendLost, 500, "answer-lost", keyed, "unknown"),
         (no_quorum.into(), 503, "no-quorum", always, "refused"),
         (behind.into(), 503, "behind", always, "refused"),
         (too_many.into(), 503, "too-many-waiting", always, "refused"),
-        (Problem::TooManyWaiting(accepted(true)), 503, "too-many-waiting", keyed, "stored"),
-        (Problem::TooManyBodies, 503, "too-busy", always, "refused"),
+        (RequestProblem::TooManyWaiting(accepted(true)), 503, "too-many-waiting", keyed, "stored"),
+        (RequestProblem::TooManyBodies, 503, "too-busy", always, "refused"),
         (Refusal::DiskBehind { bytes: 1 }.into(), 503, "too-busy", always, "refused"),
         (Refusal::DiskFault(fault()).into(), 503, "disk-failed", always, "refused"),
         (ForgetError::DiskFault(fault()).into(), 503, "disk-failed", always, "refused"),
-        (Problem::NotReadNow(text()), 503, "disk-failed", always, "refused"),
-        (Problem::DiskFailed(accepted(false), fault()), 503, "disk-failed", keyed, "unknown"),
+        (RequestProblem::NotReadNow(text()), 503, "disk-failed", always, "refused"),
+        (
+            RequestProblem::DiskFailed(accepted(false), fault()),
+            503,
+            "disk-failed",
+            keyed,
+            "unknown",
+        ),
         (Refusal::ShuttingDown.into(), 503, "stopping", always, "refused"),
-        (Problem::Stopped, 503, "stopping", always, "refused"),
-        (Problem::Stopping(accepted(true)), 503, "stopping", keyed, "stored"),
-        (Problem::Stopping(accepted(false)), 503, "stopping", keyed, "unknown"),
-        (Problem::TimedOut(accepted(true)), 504, "timed-out", keyed, "stored"),
-        (Problem::TimedOut(accepted(false)), 504, "timed-out", keyed, "unknown"),
+        (RequestProblem::Stopped, 503, "stopping", always, "refused"),
+        (RequestProblem::Stopping(accepted(true)), 503, "stopping", keyed, "stored"),
+        (RequestProblem::Stopping(accepted(false)), 503, "stopping", keyed, "unknown"),
+        (RequestProblem::TimedOut(accepted(true)), 504, "timed-out", keyed, "stored"),
+        (RequestProblem::TimedOut(accepted(false)), 504, "timed-out", keyed, "unknown"),
     ]
 }
 
@@ -127,16 +137,16 @@ fn each_problem_has_its_status_code_retry_and_outcome() {
             assert_eq!(told, (&json!(status), &json!(code), &json!(retry)), "{problem} {kind:?}");
             let detail = body["detail"].as_str().unwrap();
             assert!(detail.starts_with(&problem.to_string()), "{detail}");
-            // The words agree with what programs are told.
+            // The text agrees with the members.
             let again = detail.contains("do not send it again") || detail.contains("before you");
             assert!(!(again && retry), "{detail}");
             assert_eq!(
-                has_id && kind == Kind::Idempotent,
+                has_id && kind == RequestKind::Idempotent,
                 detail.ends_with("ask again"),
                 "{detail}"
             );
             assert_eq!(body["title"], problem.status().canonical_reason().unwrap());
-            let is_told = kind != Kind::Idempotent || has_id;
+            let is_told = kind != RequestKind::Idempotent || has_id;
             assert_eq!(body.get("outcome"), is_told.then_some(&json!(outcome)), "{problem}");
             assert_eq!(body.get("id").is_some(), has_id, "{problem}");
         }
@@ -147,10 +157,11 @@ fn each_problem_has_its_status_code_retry_and_outcome() {
 fn each_problem_has_its_headers() {
     for (problem, status, ..) in rows() {
         let (has_id, text) = (problem.accepted().is_some(), problem.to_string());
-        let named = matches!(problem, Problem::Method { .. } | Problem::NotMaster { .. });
-        let encoded = matches!(problem, Problem::ContentEncoding(_));
+        let named =
+            matches!(problem, RequestProblem::Method { .. } | RequestProblem::NotMaster { .. });
+        let encoded = matches!(problem, RequestProblem::ContentEncoding(_));
         let closes = problem.closes();
-        let response = problem.answer_to(Kind::Append { keyed: false });
+        let response = problem.answer_to(RequestKind::Append { keyed: false });
         let header = |name| response.headers().get(name).map(HeaderValue::as_bytes);
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(header(CONTENT_TYPE), Some(&b"application/problem+json"[..]));
@@ -162,7 +173,7 @@ fn each_problem_has_its_headers() {
     }
 }
 
-/// The codes and statuses of a table's rows, which are like "| 400 | `bad-request` | … |".
+/// Returns the codes and statuses of a table's rows, which are like "| 400 | `bad-request` | … |".
 fn documented(page: &str) -> Vec<(u16, String)> {
     let row = |line: &str| {
         let mut cells = line.split('|').skip(1).map(str::trim);
@@ -187,7 +198,8 @@ fn every_code_is_reached_and_documented() {
 
 #[test]
 fn an_answer_without_the_write_concern_still_tells_the_id() {
-    let body = body(&Problem::TimedOut(accepted(true)), Kind::Append { keyed: false });
+    let body =
+        body(&RequestProblem::TimedOut(accepted(true)), RequestKind::Append { keyed: false });
     assert!(body["detail"].as_str().unwrap().contains("message 3"));
     assert_eq!(body["id"], 3);
     assert_eq!(body["writeConcern"], 3);
@@ -196,9 +208,9 @@ fn an_answer_without_the_write_concern_still_tells_the_id() {
 
 #[test]
 fn the_members_of_a_problem_stand_in_the_order_of_the_contract() {
-    let written = |problem: Problem, kind| String::from_utf8(problem.body(kind)).unwrap();
+    let written = |problem: RequestProblem, kind| String::from_utf8(problem.body(kind)).unwrap();
     let batch = Accepted { count: Some(2), ..accepted(true) };
-    let late = written(Problem::TimedOut(batch), Kind::Append { keyed: true });
+    let late = written(RequestProblem::TimedOut(batch), RequestKind::Append { keyed: true });
     let (head, rest) = late.split_once("\"detail\":\"").unwrap();
     assert_eq!(head, r#"{"title":"Gateway Timeout","status":504,"#);
     let tail = concat!(
@@ -213,13 +225,13 @@ fn the_members_of_a_problem_stand_in_the_order_of_the_contract() {
         "{{\"title\":\"Not Found\",\"status\":404,\"detail\":{detail},\"code\":\"not-found\",\
          \"retry\":false}}\n"
     );
-    assert_eq!(written(Problem::NoPath, Kind::Idempotent), not_found);
+    assert_eq!(written(RequestProblem::NoPath, RequestKind::Idempotent), not_found);
 }
 
 #[test]
 fn a_problem_is_one_line() {
     for (problem, ..) in rows() {
-        let body = String::from_utf8(problem.body(Kind::Idempotent)).unwrap();
+        let body = String::from_utf8(problem.body(RequestKind::Idempotent)).unwrap();
         assert!(body.ends_with("}\n") && body.lines().count() == 1, "{body}");
     }
 }
@@ -237,15 +249,15 @@ fn a_lost_quorum_is_told_in_numbers() {
 #[test]
 fn a_clients_text_is_repeated_in_part_and_cannot_break_the_body() {
     let hostile = format!("\"}}\n\u{0}{}", "x".repeat(100_000));
-    let problem = Problem::Query(format!("unknown: {}", clip(&hostile)));
-    let detail = body(&problem, Kind::Idempotent)["detail"].as_str().unwrap().to_owned();
+    let problem = RequestProblem::Query(format!("unknown: {}", clip(&hostile)));
+    let detail = body(&problem, RequestKind::Idempotent)["detail"].as_str().unwrap().to_owned();
     assert!(detail.starts_with("unknown: \"}\n\0xxx") && detail.ends_with('…'));
     assert!(detail.chars().count() < 100);
 }
 
 #[test]
 fn a_secondary_names_its_master() {
-    let problem = |master: Option<&str>| Problem::NotMaster {
+    let problem = |master: Option<&str>| RequestProblem::NotMaster {
         allow: "GET, HEAD",
         master: master.map(str::to_owned),
         address: "[::1]:6000".to_owned(),

@@ -1,9 +1,10 @@
-//! Which form of a listing a client rather has.
+//! Decides which form of a listing a client prefers.
 //!
-//! As RFC 9110, 12.5.1, has it: of the ranges that match a form the most specific one tells its weight. Lines are for
-//! clients that prefer them to an array. All others get the array: who says nothing, who likes both alike, and who
-//! accepts neither; the RFC lets a server answer the last of them as if there were no header, and an answer helps more
-//! than a refusal. What is no media range is passed over, and so is each parameter but `q`.
+//! As in RFC 9110, 12.5.1: of the ranges that match a form the most specific one gives its weight.
+//! Lines are for clients that prefer them to an array. All others get the array: those that state
+//! no preference, those that like both alike, and those that accept neither; the RFC lets a server
+//! answer the last of them as if there were no header, and an answer helps more than a refusal.
+//! Anything that is not a media range is ignored, and so is each parameter but `q`.
 
 use hyper::header::HeaderValue;
 use mediatype::names::{_STAR, APPLICATION, JSON};
@@ -12,29 +13,29 @@ use mediatype::{MediaType, MediaTypeList, Name, ReadParams};
 const Q: Name<'static> = Name::new_unchecked("q");
 const X_NDJSON: Name<'static> = Name::new_unchecked("x-ndjson");
 
-/// Whether the client prefers lines to an array.
+/// Returns whether the client prefers lines to an array.
 pub(super) fn prefers_lines<'a>(headers: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
     let (mut lines, mut array) = (Weight::default(), Weight::default());
     for header in headers {
         for range in MediaTypeList::new(header.to_str().unwrap_or_default()).flatten() {
-            lines.heed(&range, X_NDJSON);
-            array.heed(&range, JSON);
+            lines.apply(&range, X_NDJSON);
+            array.apply(&range, JSON);
         }
     }
     lines.q > array.q
 }
 
-/// How much a client wants a form.
+/// The weight that a client gives a form.
 #[derive(Default)]
 struct Weight {
-    /// 2: the form is named, 1: it is one of those under `application/*`, 0: one of all.
+    /// 2: the form is named, 1: it matches `application/*`, 0: it matches `*/*`.
     specific: u8,
     q: f32,
 }
 
 impl Weight {
     /// Takes a range into account.
-    fn heed(&mut self, range: &MediaType<'_>, subtype: Name<'_>) {
+    fn apply(&mut self, range: &MediaType<'_>, subtype: Name<'_>) {
         let of_application = range.ty == APPLICATION;
         let specific = if of_application && range.subty == subtype && range.suffix.is_none() {
             2
@@ -54,7 +55,7 @@ impl Weight {
     }
 }
 
-/// The parameter `q`, 1 where it is missing; none where it is no weight.
+/// Returns the parameter `q`, 1 where it is missing; none where it is not a weight.
 fn weight(range: &MediaType<'_>) -> Option<f32> {
     let Some(q) = range.get_param(Q) else { return Some(1.0) };
     q.as_str().parse().ok().filter(|q| (0.0..=1.0).contains(q))

@@ -18,7 +18,7 @@ fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
     log_of_batches(texts, 1)
 }
 
-/// With so many messages in a batch.
+/// Returns a log with so many messages in each batch.
 fn log_of_batches(texts: &[String], length: usize) -> (LogWriter, LogReader) {
     let (mut writer, reader) = in_memory();
     for texts in texts.chunks(length) {
@@ -30,7 +30,7 @@ fn log_of_batches(texts: &[String], length: usize) -> (LogWriter, LogReader) {
     (writer, reader)
 }
 
-/// The contract's type for a message.
+/// Returns a message as the contract's type.
 fn shown(id: usize, text: &str) -> api::Message<'_> {
     api::Message { id: id as u64, message: text.into() }
 }
@@ -40,11 +40,14 @@ fn expected(texts: &[String]) -> Value {
     texts.iter().enumerate().map(row).collect()
 }
 
-async fn array(log: &LogReader, selection: Selection) -> Result<Response<ResponseBody>, Problem> {
+async fn array(
+    log: &LogReader,
+    selection: ListingSelection,
+) -> Result<Response<ResponseBody>, RequestProblem> {
     messages((log, &ListingRoom::default()), selection, &HeaderMap::new()).await
 }
 
-async fn lines(log: &LogReader, selection: Selection) -> Response<ResponseBody> {
+async fn lines(log: &LogReader, selection: ListingSelection) -> Response<ResponseBody> {
     let headers = HeaderMap::from_iter([(ACCEPT, APPLICATION_NDJSON)]);
     messages((log, &ListingRoom::default()), selection, &headers).await.unwrap()
 }
@@ -58,13 +61,13 @@ async fn text(response: Response<ResponseBody>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The text of an answer that is one line of JSON.
+/// Returns the text of an answer that is one line of JSON.
 async fn line(response: Response<ResponseBody>) -> String {
     let text = text(response).await;
     text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
 }
 
-/// Several megabytes of all sorts of texts, some of them longer than a page.
+/// Returns several megabytes of various texts, some of them longer than a page.
 fn texts() -> Vec<String> {
     let specials = ["Msg", "\"\\/\u{1}\u{1f}\n\t", "Повідомлення", "🦀\u{2028}", "x"];
     let text = |n: usize| {
@@ -75,7 +78,7 @@ fn texts() -> Vec<String> {
     (0..5000).map(text).collect()
 }
 
-/// Messages in a batch: singly, of less than a page, and all of [`texts`] as one.
+/// Messages in a batch: single ones, less than a page, and all of [`texts`] as one.
 const BATCHES: [usize; 3] = [1, 50, 5000];
 
 #[tokio::test]
@@ -85,7 +88,7 @@ async fn a_streamed_log_equals_what_serde_json_writes() {
     assert!(expected.len() > 4_000_000);
     for length in BATCHES {
         let (_writer, log) = log_of_batches(&texts, length);
-        let got = line(array(&log, Selection::ALL).await.unwrap()).await;
+        let got = line(array(&log, ListingSelection::ALL).await.unwrap()).await;
         assert!(got == expected, "batches of {length}");
     }
 }
@@ -97,10 +100,10 @@ fn no_piece_is_much_longer_than_a_page_and_none_is_empty() {
     }
 }
 
-/// The first so many messages as an array.
+/// Returns the first so many messages as an array.
 fn stream(log: &LogReader, room: &ListingRoom, messages: u64) -> MessageStream {
     let range = IdRange::new(LogEnd::ZERO, LogEnd::new(messages));
-    MessageStream::new(log.clone(), room.clone(), range, Form::ARRAY)
+    MessageStream::new(log.clone(), room.clone(), range, ListingForm::ARRAY)
 }
 
 /// Polls once.
@@ -137,7 +140,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
             let rows = all.as_array().unwrap().iter();
             let rows: Value =
                 rows.skip(from.min(99) as usize).take(limit.min(99) as usize).cloned().collect();
-            let got = line(array(&log, Selection { from, limit }).await.unwrap()).await;
+            let got = line(array(&log, ListingSelection { from, limit }).await.unwrap()).await;
             assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
         }
     }
@@ -147,7 +150,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
 async fn the_end_is_fixed_when_the_request_begins() {
     let texts = texts();
     let (mut writer, log) = log_of(&texts);
-    let response = array(&log, Selection::ALL).await.unwrap();
+    let response = array(&log, ListingSelection::ALL).await.unwrap();
     writer.append(0, None, &"late".into());
     writer.flush();
     assert!(!text(response).await.contains("late"));
@@ -165,7 +168,7 @@ async fn one_message_is_an_object_whatever_its_length() {
     }
     for id in [3, u64::MAX] {
         let problem = message((&log, &ListingRoom::default()), id).await.err();
-        assert_eq!(problem, Some(Problem::NoMessage { end: LogEnd::new(3) }));
+        assert_eq!(problem, Some(RequestProblem::NoMessage { end: LogEnd::new(3) }));
     }
 }
 
@@ -194,9 +197,9 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
 async fn what_fits_in_a_page_has_a_length() {
     use hyper::body::Body;
     let (_writer, log) = log_of(&["a".to_owned()]);
-    assert!(array(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_some());
+    assert!(array(&log, ListingSelection::ALL).await.unwrap().body().size_hint().exact().is_some());
     let (_writer, log) = log_of(&texts());
-    assert!(array(&log, Selection::ALL).await.unwrap().body().size_hint().exact().is_none());
+    assert!(array(&log, ListingSelection::ALL).await.unwrap().body().size_hint().exact().is_none());
 }
 
 #[tokio::test]
@@ -205,19 +208,19 @@ async fn lines_are_the_rows_of_the_array_each_with_its_line_end() {
     let (_writer, log) = log_of(&texts);
     let rows = expected(&texts);
     let all: String = rows.as_array().unwrap().iter().map(|row| format!("{row}\n")).collect();
-    assert!(text(lines(&log, Selection::ALL).await).await == all);
-    let some = text(lines(&log, Selection { from: 4998, limit: 1 }).await).await;
+    assert!(text(lines(&log, ListingSelection::ALL).await).await == all);
+    let some = text(lines(&log, ListingSelection { from: 4998, limit: 1 }).await).await;
     assert_eq!(some, format!("{}\n", rows[4998]));
-    assert_eq!(text(lines(&log, Selection { from: 5000, limit: 9 }).await).await, "");
+    assert_eq!(text(lines(&log, ListingSelection { from: 5000, limit: 9 }).await).await, "");
 }
 
 #[tokio::test]
 async fn a_listing_says_what_it_is_and_that_this_depends_on_what_was_asked_for() {
     let (_writer, log) = log_of(&["a".to_owned()]);
-    let list = array(&log, Selection::ALL).await.unwrap();
+    let list = array(&log, ListingSelection::ALL).await.unwrap();
     assert_eq!(list.headers()[CONTENT_TYPE], "application/json");
     assert_eq!(list.headers()[VARY], "accept");
-    let list = lines(&log, Selection::ALL).await;
+    let list = lines(&log, ListingSelection::ALL).await;
     assert_eq!(list.headers()[CONTENT_TYPE], "application/x-ndjson");
     assert_eq!(list.headers()[VARY], "accept");
     assert_eq!(
@@ -238,7 +241,7 @@ async fn a_reader_that_takes_nothing_holds_one_page_and_nothing_is_read_ahead() 
         assert!(next(&mut stream).is_pending());
         assert_eq!(room.held_bytes(), held);
     }
-    // What is on its way counts, also when nobody makes more of it.
+    // A piece that is not written yet is charged, also when its stream is gone.
     drop(stream);
     assert!(room.held_bytes() >= piece.len(), "{}", room.held_bytes());
     drop(piece);
@@ -250,7 +253,7 @@ async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
     let texts = texts();
     let expected = expected(&texts).to_string();
     let (_writer, log) = log_of(&texts);
-    // For one page and less than another.
+    // Enough for one page and not for two.
     let room = ListingRoom::new(16_600);
     let mut first = stream(&log, &room, 5000);
     let Poll::Ready(Some(piece)) = next(&mut first) else { panic!("a piece") };
@@ -259,7 +262,7 @@ async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
     drop((first, piece));
     let headers = HeaderMap::new();
     let readers = (0..8).map(|_| async {
-        text(messages((&log, &room), Selection::ALL, &headers).await.unwrap()).await
+        text(messages((&log, &room), ListingSelection::ALL, &headers).await.unwrap()).await
     });
     drop(second);
     let readers: Vec<_> = readers.map(Box::pin).collect();
@@ -268,7 +271,7 @@ async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
     assert_eq!(room.held_bytes(), 0);
 }
 
-/// Runs futures side by side.
+/// Runs futures concurrently.
 async fn futures_of<F: Future<Output = String> + Unpin>(mut futures: Vec<F>) -> Vec<String> {
     let mut done = Vec::new();
     poll_fn(|cx| {
@@ -298,7 +301,7 @@ async fn small_messages_wait_for_no_listing_and_large_ones_have_their_room() {
     let mut context = Context::from_waker(Waker::noop());
     assert!(large.as_mut().poll(&mut context).is_pending());
     drop(held);
-    // More than there is room for: it then has all of it.
+    // More than the budget: it then has all of it.
     assert!(text(large.await.ok().unwrap()).await.contains(&texts[1]));
     assert_eq!(room.held_bytes(), 0);
 }

@@ -10,24 +10,24 @@ use crate::server::http::paths::ALL_METHODS;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
 
-fn find(role: Role, method: &str, uri: &str) -> Result<Route, Problem> {
+fn find(role: ServedRole, method: &str, uri: &str) -> Result<Route, RequestProblem> {
     let uri: Uri = uri.parse().unwrap();
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    Table { role, allow_faults: true }.route(&method, &uri)
+    RouteTable { role, allow_faults: true }.route(&method, &uri)
 }
 
 fn common_message(id: u64) -> Route {
     Route::Common(CommonRoute::Message(id))
 }
 
-fn status(role: Role, method: &str, uri: &str) -> u16 {
+fn status(role: ServedRole, method: &str, uri: &str) -> u16 {
     find(role, method, uri).map_or_else(|problem| problem.status().as_u16(), |_| 200)
 }
 
 #[test]
 fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
-    use Role::{Master, Secondary};
-    let table: &[(Role, &str, &str)] = &[
+    use ServedRole::{Master, Secondary};
+    let table: &[(ServedRole, &str, &str)] = &[
         (Master, "/newMessage", "POST, OPTIONS"),
         (Master, "/messages", "GET, HEAD, POST, OPTIONS"),
         (Master, "/messages/3", "GET, HEAD, OPTIONS"),
@@ -50,8 +50,8 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         for method in METHODS {
             let is_allowed = allow.split(", ").any(|allowed| allowed == method);
             match find(role, method, path) {
-                Err(problem @ Problem::Method { .. }) => {
-                    let response = problem.answer_to(Kind::Idempotent);
+                Err(problem @ RequestProblem::Method { .. }) => {
+                    let response = problem.answer_to(RequestKind::Idempotent);
                     assert!(!is_allowed, "{method} {path}");
                     assert_eq!(response.status().as_u16(), 405);
                     assert_eq!(response.headers()[ALLOW], HeaderValue::from_static(allow));
@@ -69,7 +69,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
     }
 }
 
-/// All paths, as the document of the contract writes them.
+/// All paths, as the OpenAPI document writes them.
 const PATHS: [(Path<'_>, &str); 10] = [
     (Path::Node, "/"),
     (Path::NewMessage, "/newMessage"),
@@ -83,7 +83,7 @@ const PATHS: [(Path<'_>, &str); 10] = [
     (Path::OpenApi, "/openapi.json"),
 ];
 
-/// The place of a path in [`PATHS`]. A new path is missed here by the compiler.
+/// Returns the index of a path in [`PATHS`]. The compiler reports a new path that is missing here.
 fn place(path: Path<'_>) -> usize {
     match path {
         Path::Node => 0,
@@ -108,13 +108,13 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
         assert_eq!((place(path), Path::parse(written)), (n, Some(path)));
         let methods = documented[written].as_object().unwrap().keys();
         let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
-        // The node as a whole names the methods of all its paths, and takes none but that.
-        let allow = if path == Path::Node { "OPTIONS" } else { path.allow(Role::Master) };
+        // The node as a whole names the methods of all its paths, and accepts none of them.
+        let allow = if path == Path::Node { "OPTIONS" } else { path.allow(ServedRole::Master) };
         let mut allowed: Vec<_> = allow.split(", ").collect();
         methods.sort_unstable();
         allowed.sort_unstable();
         assert_eq!(methods, allowed, "{written}");
-        let by_secondary: Vec<_> = path.allow(Role::Secondary).split(", ").collect();
+        let by_secondary: Vec<_> = path.allow(ServedRole::Secondary).split(", ").collect();
         for (method, operation) in documented[written].as_object().unwrap() {
             let text = operation["description"].as_str().unwrap();
             let is_both = by_secondary.contains(&method.to_ascii_uppercase().as_str())
@@ -130,7 +130,7 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
 
 #[test]
 fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
-    let options = |path: &str| find(Role::Master, "OPTIONS", path);
+    let options = |path: &str| find(ServedRole::Master, "OPTIONS", path);
     for path in ["*", "/"] {
         assert_eq!(options(path), Ok(Route::Common(CommonRoute::Options(ALL_METHODS))));
     }
@@ -146,7 +146,8 @@ fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
 fn faults_that_are_off_are_refused_before_anything_else_of_the_request_is_looked_at() {
     let find = |method: &str, uri: &str| {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        Table { role: Role::Master, allow_faults: false }.route(&method, &uri.parse().unwrap())
+        RouteTable { role: ServedRole::Master, allow_faults: false }
+            .route(&method, &uri.parse().unwrap())
     };
     for (method, uri) in [
         ("GET", "/faults"),
@@ -155,16 +156,16 @@ fn faults_that_are_off_are_refused_before_anything_else_of_the_request_is_looked
         ("DELETE", "/faults"),
         ("POST", "/faults/disconnect"),
     ] {
-        assert_eq!(find(method, uri), Err(Problem::FaultsOff), "{method} {uri}");
+        assert_eq!(find(method, uri), Err(RequestProblem::FaultsOff), "{method} {uri}");
     }
-    assert!(matches!(find("POST", "/faults"), Err(Problem::Method { .. })));
+    assert!(matches!(find("POST", "/faults"), Err(RequestProblem::Method { .. })));
     assert!(matches!(find("OPTIONS", "/faults"), Ok(Route::Common(CommonRoute::Options(_)))));
 }
 
 #[test]
 fn a_post_to_a_secondary_is_misdirected_on_either_path() {
     for path in ["/newMessage", "/messages", "/messages?from=1"] {
-        let found = find(Role::Secondary, "POST", path);
+        let found = find(ServedRole::Secondary, "POST", path);
         assert!(matches!(found, Ok(Route::Master(MasterRoute::Append(_)))));
     }
 }
@@ -172,7 +173,7 @@ fn a_post_to_a_secondary_is_misdirected_on_either_path() {
 #[test]
 fn head_asks_for_what_get_asks_for() {
     for path in ["/messages?from=3", "/messages/3", "/health", "/ready", "/faults"] {
-        assert_eq!(find(Role::Master, "HEAD", path), find(Role::Master, "GET", path));
+        assert_eq!(find(ServedRole::Master, "HEAD", path), find(ServedRole::Master, "GET", path));
     }
 }
 
@@ -180,7 +181,7 @@ fn head_asks_for_what_get_asks_for() {
 fn other_paths_are_unknown() {
     for method in METHODS.into_iter().filter(|method| *method != "OPTIONS") {
         for path in ["/", "*"] {
-            assert_eq!(status(Role::Master, method, path), 404, "{method} {path}");
+            assert_eq!(status(ServedRole::Master, method, path), 404, "{method} {path}");
         }
     }
     let paths = [
@@ -198,17 +199,17 @@ fn other_paths_are_unknown() {
     ];
     for path in paths {
         for method in METHODS {
-            assert_eq!(status(Role::Master, method, path), 404, "{method} {path}");
+            assert_eq!(status(ServedRole::Master, method, path), 404, "{method} {path}");
         }
     }
-    assert_eq!(status(Role::Secondary, "DELETE", "/secondaries/bonnie"), 404);
+    assert_eq!(status(ServedRole::Secondary, "DELETE", "/secondaries/bonnie"), 404);
 }
 
 #[test]
 fn from_and_limit_are_whole_numbers_given_once() {
-    let found = |query: &str| find(Role::Secondary, "GET", &format!("/messages{query}"));
+    let found = |query: &str| find(ServedRole::Secondary, "GET", &format!("/messages{query}"));
     let selection =
-        |from, limit| Ok(Route::Common(CommonRoute::Messages(Selection { from, limit })));
+        |from, limit| Ok(Route::Common(CommonRoute::Messages(ListingSelection { from, limit })));
     assert_eq!(found(""), selection(0, u64::MAX));
     assert_eq!(found("?"), selection(0, u64::MAX));
     assert_eq!(found("?from=3"), selection(3, u64::MAX));
@@ -232,7 +233,11 @@ fn from_and_limit_are_whole_numbers_given_once() {
         "from=1&x",
     ];
     for query in bad {
-        assert_eq!(status(Role::Master, "GET", &format!("/messages?{query}")), 400, "{query}");
+        assert_eq!(
+            status(ServedRole::Master, "GET", &format!("/messages?{query}")),
+            400,
+            "{query}"
+        );
     }
 }
 
@@ -250,33 +255,37 @@ fn no_other_route_takes_parameters() {
     ];
     for (method, path) in routes {
         for query in ["w=2", "from=1", "x"] {
-            assert_eq!(status(Role::Master, method, &format!("{path}?{query}")), 400, "{path}");
+            assert_eq!(
+                status(ServedRole::Master, method, &format!("{path}?{query}")),
+                400,
+                "{path}"
+            );
         }
     }
 }
 
 #[test]
 fn an_id_is_a_whole_number_and_one_that_is_too_large_is_nobodys() {
-    assert_eq!(find(Role::Master, "GET", "/messages/007"), Ok(common_message(7)));
-    let too_large = find(Role::Master, "GET", "/messages/18446744073709551616");
+    assert_eq!(find(ServedRole::Master, "GET", "/messages/007"), Ok(common_message(7)));
+    let too_large = find(ServedRole::Master, "GET", "/messages/18446744073709551616");
     assert_eq!(too_large, Ok(common_message(u64::MAX)));
     for id in ["a", "-1", "+1", "1.0", "0x1", "%31", "1a"] {
-        assert_eq!(status(Role::Master, "GET", &format!("/messages/{id}")), 400, "{id}");
+        assert_eq!(status(ServedRole::Master, "GET", &format!("/messages/{id}")), 400, "{id}");
     }
 }
 
 #[test]
 fn names_that_nobody_can_have_are_refused() {
     let bonnie = Ok(Route::Master(MasterRoute::Forget("bonnie".parse().unwrap())));
-    assert_eq!(find(Role::Master, "DELETE", "/secondaries/bonnie"), bonnie);
+    assert_eq!(find(ServedRole::Master, "DELETE", "/secondaries/bonnie"), bonnie);
     for name in ["a%20b", "a%2fb", "~", &"x".repeat(65)] {
-        assert_eq!(status(Role::Master, "DELETE", &format!("/secondaries/{name}")), 400);
+        assert_eq!(status(ServedRole::Master, "DELETE", &format!("/secondaries/{name}")), 400);
     }
 }
 
 #[test]
 fn a_message_may_be_waited_for_with_the_words_of_an_append() {
-    let found = |query: &str| find(Role::Master, "GET", &format!("/messages/3?{query}"));
+    let found = |query: &str| find(ServedRole::Master, "GET", &format!("/messages/3?{query}"));
     let waits = |write_concern, ms: Option<u64>| {
         let timeout = ms.map(Duration::from_millis);
         Ok(Route::Master(MasterRoute::Wait(
@@ -289,7 +298,7 @@ fn a_message_may_be_waited_for_with_the_words_of_an_append() {
     assert_eq!(found("w=0&timeoutMs=0"), waits(WriteConcern::Nodes(1), Some(0)));
     assert_eq!(found("timeoutMs=20&w=majority"), waits(WriteConcern::Majority, Some(20)));
     assert_eq!(found("writeConcern=all&w=all"), waits(WriteConcern::All, None));
-    let head = find(Role::Master, "HEAD", "/messages/3?w=2");
+    let head = find(ServedRole::Master, "HEAD", "/messages/3?w=2");
     assert_eq!(head, waits(WriteConcern::Nodes(2), None));
     for query in [
         "timeoutMs=5",
@@ -303,7 +312,11 @@ fn a_message_may_be_waited_for_with_the_words_of_an_append() {
         "writeconcern=2",
         "from=1",
     ] {
-        assert_eq!(status(Role::Master, "GET", &format!("/messages/3?{query}")), 400, "{query}");
+        assert_eq!(
+            status(ServedRole::Master, "GET", &format!("/messages/3?{query}")),
+            400,
+            "{query}"
+        );
     }
-    assert_eq!(status(Role::Master, "GET", "/messages/x?w=2"), 400);
+    assert_eq!(status(ServedRole::Master, "GET", "/messages/x?w=2"), 400);
 }

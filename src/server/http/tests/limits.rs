@@ -1,8 +1,8 @@
-//! The number of connections.
+//! The limit on the number of connections.
 
 use super::*;
 
-/// Whether the server closed a connection without a byte.
+/// Returns whether the server closed a connection without a byte.
 async fn is_closed(mut stream: TcpStream) -> bool {
     let mut byte = [0];
     matches!(patiently(stream.read(&mut byte)).await, Ok(0) | Err(_))
@@ -36,7 +36,7 @@ async fn where_none_is_idle_the_new_connection_is_refused() {
         .await
         .unwrap();
     assert_eq!(patiently(running.events.recv()).await, Some("waits"));
-    // A listing that is not taken is no idle connection.
+    // A listing that is not read is no idle connection.
     let mut listing = TcpStream::connect(address).await.unwrap();
     listing.write_all(b"GET /messages HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut first = [0; 12];
@@ -53,7 +53,7 @@ async fn where_none_is_idle_the_new_connection_is_refused() {
     assert!(is_closed_later(waiting).await);
 }
 
-/// Whether the server closed a connection once its answer was read.
+/// Returns whether the server closed a connection once its answer was read.
 async fn is_closed_later(mut stream: TcpStream) -> bool {
     let mut rest = Vec::new();
     patiently(stream.read_to_end(&mut rest)).await.is_ok()

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::server::http::client::Stream;
+use crate::server::http::client::{OnClose, Stream};
 
-/// A client that sent a request and these bytes behind it.
+/// Returns a client that sent a request and these bytes after it.
 async fn sent(address: SocketAddr, head: &str, behind: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{head}host: a\r\ncontent-length: 1\r\n\r\n1");
@@ -26,7 +26,7 @@ async fn events(running: &mut Running, event: &str, count: usize) {
 async fn a_sender_that_hangs_up_is_noticed_whatever_it_sent_before() {
     let mut running = run(2, 0);
     let address = running.server.address();
-    // More than hyper takes of a connection whose request waits.
+    // More than hyper reads from a connection whose request waits.
     let many = b"GET /thread HTTP/1.1\r\nhost: a\r\n\r\n".repeat(4000);
     let behind: [&[u8]; 4] = [b"", b"\r\n", b"GET /thread HTTP/1.1\r\nhost: a\r\n\r\n", &many];
     let mut clients = Vec::new();
@@ -87,7 +87,7 @@ async fn what_is_there_at_once_is_always_answered_to_a_client_that_ended_its_hal
 /// Reads a listing of which the server sends only a part, and returns how it ended.
 async fn cut_listing(version: &str) -> io::Result<usize> {
     let running = run(1, 250_000);
-    // Takes less than the listing before somebody reads.
+    // Reads less than the listing before it pauses.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(running.server.address()).await.unwrap();
@@ -127,5 +127,13 @@ impl Stream for tokio::io::DuplexStream {
         Ok(0)
     }
 
-    fn reset_on_close(&self, _: bool) {}
+    fn set_on_close(&self, _: OnClose) {}
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_ends_its_waiting_handler() {
+    let mut running = run(2, 0);
+    let waiting = running.start_waiting("{}").await;
+    waiting.abort();
+    assert_eq!(patiently(running.events.recv()).await, Some("ended"));
 }

@@ -1,8 +1,8 @@
-//! Requests that are refused, and what comes of the connection.
+//! Refused requests, and what happens to their connection.
 
 use super::*;
 
-/// The status, the code and the outcome of the last answer.
+/// Returns the status, the code and the outcome of the last answer.
 fn last(answers: &str) -> (u16, String, Option<String>) {
     let (_, last) = answers.rsplit_once("HTTP/1.1 4").expect("an answer");
     let (_, body) = last.split_once("\r\n\r\n").unwrap();
@@ -105,7 +105,8 @@ async fn an_answer_behind_which_the_connection_is_closed_says_so() {
 #[tokio::test]
 async fn all_that_came_at_once_behind_a_body_in_chunks_is_answered() {
     let running = run(1, 0);
-    let chunked = "POST /upload HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+    let chunked = "POST /upload HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+        4\r\nbody\r\n0\r\n\r\n";
     let expects = "expect: 100-continue\r\ncontent-length: 4\r\n\r\nbody";
     let asked = format!("POST /upload HTTP/1.1\r\nhost: a\r\n{expects}");
     let last = "GET /thread HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
@@ -137,5 +138,57 @@ async fn a_body_that_was_asked_for_leaves_the_connection_usable() {
         patiently(stream.read_to_string(&mut answers)).await.unwrap();
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
         assert_eq!(answers.matches("connection: close").count(), 1, "{answers}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_with_a_reason() {
+    let running = run(1, 0);
+    let mut sent = b"GET /thread HTTP/1.1\r\nhost: a\r\nx: ".to_vec();
+    sent.resize(200_000, b'x');
+    let line = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(60_000));
+    let length = |value: &str| {
+        let head = format!("POST /upload HTTP/1.1\r\nhost: a\r\nContent-length: {value}\r\n\r\n");
+        head.into_bytes()
+    };
+    let cases = [
+        // 2^64 and more, and the last two numbers below it, which no counter of bytes has.
+        (length("18446744073709551614"), "413", "too-large"),
+        (length("18446744073709551615"), "413", "too-large"),
+        (length("0018446744073709551616"), "413", "too-large"),
+        (length(&"9".repeat(1000)), "413", "too-large"),
+        (length("18446744073709551613"), "413", "too-large"),
+        (length("+5"), "400", "bad-request"),
+        (length("-1"), "400", "bad-request"),
+        (length("5, 6"), "400", "bad-request"),
+        (length("0x10"), "400", "bad-request"),
+        (length(""), "400", "bad-request"),
+        (length("99999999999999999999x"), "400", "bad-request"),
+        (sent, "431", "head-too-long"),
+        (line.into_bytes(), "414", "target-too-long"),
+        (b"GET /thread HTTP/1.1\r\nhost : a\r\n\r\n".to_vec(), "400", "bad-request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00".to_vec(), "400", "bad-request"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), "400", "bad-request"),
+    ];
+    for (sent, status, code) in cases {
+        let answer = raw(running.server.address(), sent).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-type: application/problem+json"), "{answer}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&problem["code"], &problem["retry"]), (&code.into(), &false.into()));
+    }
+    for (line, outcome) in [
+        ("POST /messages?x HTTP/1.1", Some("refused")),
+        ("POST /newMessage HTTP/1.1", Some("refused")),
+        ("POST /messages/3 HTTP/1.1", None),
+        ("GET /messages HTTP/1.1", None),
+    ] {
+        let sent = format!("{line}\r\nhost: a\r\ncontent-length: x\r\n\r\n").into_bytes();
+        let answer = raw(running.server.address(), sent).await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((problem["status"].as_u64(), problem["outcome"].as_str()), (Some(400), outcome));
     }
 }

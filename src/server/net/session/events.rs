@@ -1,4 +1,4 @@
-//! What a session tells its node, a little at a time.
+//! The events of a session on their way to the core task, a few at a time.
 
 use std::sync::Arc;
 
@@ -7,55 +7,61 @@ use acklog_protocol::frame::Frame;
 use acklog_types::{Records, SessionId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Events of one session that wait for its node at the same time, and so are dealt with in one turn. More: a peer that
-/// sends without end holds up the others for longer. Fewer: more turns where answers come in crowds.
+/// Most events of one session that wait for the core task at the same time, and so are handled in
+/// one event-loop iteration. More: a peer that sends without end delays the others for longer.
+/// Fewer: more iterations where responses arrive in bursts.
 pub(super) const EVENTS_WAITING_MAX: usize = 32;
 
-/// What a session tells its node.
+/// An event of a session.
 #[derive(Debug)]
 pub enum SessionEvent {
     /// A frame arrived.
     Frame(Frame<Records>),
-    /// Bytes of a frame arrived that is not whole yet.
+    /// Bytes of an unfinished frame arrived.
     Heard,
     /// The connection is gone, for this reason.
     Down(SessionEnd),
 }
 
-/// What a session tells its node, with its place among what waits for the node.
+/// An event in the queue to the core task, with the permit for its place there.
 #[derive(Debug)]
-pub struct Told {
+pub struct QueuedEvent {
     /// The session.
     pub session: SessionId,
-    /// What it tells.
+    /// The event.
     pub event: SessionEvent,
-    /// Given up when the node has dealt with it.
-    _place: Option<OwnedSemaphorePermit>,
+    /// Dropped when the core task has handled the event.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Where a session tells its node what happens.
+/// The sending end of a session's events.
 #[derive(Clone)]
-pub(super) struct Events {
+pub(super) struct EventSender {
     session: SessionId,
-    events: mpsc::Sender<Told>,
-    places: Arc<Semaphore>,
+    events: mpsc::Sender<QueuedEvent>,
+    permits: Arc<Semaphore>,
 }
 
-impl Events {
-    pub(super) fn new(session: SessionId, events: mpsc::Sender<Told>) -> Self {
-        Self { session, events, places: Arc::new(Semaphore::new(EVENTS_WAITING_MAX)) }
+impl EventSender {
+    pub(super) fn new(session: SessionId, events: mpsc::Sender<QueuedEvent>) -> Self {
+        Self { session, events, permits: Arc::new(Semaphore::new(EVENTS_WAITING_MAX)) }
     }
 
-    /// Tells what came, once there is a place for it. Returns whether the node still listens.
-    pub(super) async fn tell(&self, event: SessionEvent) -> bool {
-        let place = self.places.clone().acquire_owned().await.ok();
-        self.events.send(Told { session: self.session, event, _place: place }).await.is_ok()
+    /// Sends an event, once its session has room for one more. Returns whether the core task still
+    /// receives.
+    pub(super) async fn send(&self, event: SessionEvent) -> bool {
+        let permit = self.permits.clone().acquire_owned().await.ok();
+        self.events
+            .send(QueuedEvent { session: self.session, event, _permit: permit })
+            .await
+            .is_ok()
     }
 
-    /// Tells that the session is over.
+    /// Sends the end of the session.
     pub(super) async fn end(&self, reason: SessionEnd) {
-        let told = Told { session: self.session, event: SessionEvent::Down(reason), _place: None };
+        let down =
+            QueuedEvent { session: self.session, event: SessionEvent::Down(reason), _permit: None };
         // Fails when the node has stopped.
-        let _ = self.events.send(told).await;
+        let _ = self.events.send(down).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What ends a session that stands still, over real sockets.
+//! What ends a stalled session, over real sockets.
 
 use acklog_protocol::frame::{FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Welcome, encode};
 use acklog_types::{LogEnd, LogId, RequestId};
@@ -13,23 +13,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Pair {
     handle: SessionHandle,
-    events: mpsc::Receiver<Told>,
+    events: mpsc::Receiver<QueuedEvent>,
     peer: TcpStream,
 }
 
-/// A session, and the bare connection of its peer.
+/// Opens a session, and returns it with the bare connection of its peer.
 async fn pair() -> Pair {
     pair_with_room(16).await
 }
 
-/// Two ends of a connection.
+/// Returns the two ends of a connection.
 async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     (listener.accept().await.unwrap().0, peer)
 }
 
-/// A session whose node has room for so many events, and the bare connection of its peer.
+/// Opens a session whose core task has room for so many events, and returns it with the bare
+/// connection of its peer.
 async fn pair_with_room(events: usize) -> Pair {
     let (stream, peer) = connected().await;
     open(stream, peer, events)
@@ -37,12 +38,12 @@ async fn pair_with_room(events: usize) -> Pair {
 
 fn open(stream: TcpStream, peer: TcpStream, events: usize) -> Pair {
     let (events, queue) = mpsc::channel(events);
-    let network = Network::new(TaskTracker::new());
+    let network = SessionFactory::new(TaskTracker::new());
     let handle = network.open(SessionId::new(1), stream, events).unwrap();
     Pair { handle, events: queue, peer }
 }
 
-/// A session, and its socket, which stays open with it.
+/// Opens a session, and returns it with its socket, which stays open with it.
 #[cfg(target_os = "linux")]
 async fn watched_pair() -> (Pair, socket2::Socket) {
     let (stream, peer) = connected().await;
@@ -51,7 +52,7 @@ async fn watched_pair() -> (Pair, socket2::Socket) {
 }
 
 impl Pair {
-    /// How the session ends.
+    /// Returns how the session ends.
     async fn end(&mut self) -> SessionEnd {
         let ends = async {
             loop {
@@ -94,7 +95,7 @@ fn welcome(heartbeat_interval: Duration) -> EncodedFrame {
     encode(&Frame::Response(RequestId::new(0), Response::Welcome(welcome)))
 }
 
-/// A connection whose far end's kernel has room for little.
+/// Returns a connection whose far end has a small receive buffer.
 #[cfg(target_os = "linux")]
 async fn connected_to_a_small_window() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -122,7 +123,7 @@ async fn who_takes_a_frame_in_pieces_keeps_the_connection_and_who_takes_nothing_
         let taken = pair.peer.read(&mut [0; 1000]).await.unwrap();
         assert!(taken > 0, "the connection has ended");
         left -= taken;
-        // A slow reader, as whoever passes the bytes on over a slow line.
+        // A slow reader, like a peer that passes the bytes on over a slow line.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     send(&pair);
@@ -158,7 +159,7 @@ fn long_for_a_secondary() -> [u8; 4] {
 async fn a_master_takes_no_long_frames_unless_it_expects_messages() {
     let mut waits = pair().await;
     waits.handle.admit(Duration::from_secs(60));
-    waits.handle.expect_messages(true);
+    waits.handle.accept(AdmittedFrames::WithMessages);
     waits.peer.write_all(&long_for_a_secondary()).await.unwrap();
     waits.peer.shutdown().await.unwrap();
     assert!(matches!(waits.end().await, SessionEnd::Lost(reason) if reason.contains("inside")));
@@ -166,8 +167,8 @@ async fn a_master_takes_no_long_frames_unless_it_expects_messages() {
         let mut refuses = pair().await;
         refuses.handle.admit(Duration::from_secs(60));
         if expected_once {
-            refuses.handle.expect_messages(true);
-            refuses.handle.expect_messages(false);
+            refuses.handle.accept(AdmittedFrames::WithMessages);
+            refuses.handle.accept(AdmittedFrames::WithoutMessages);
         }
         refuses.peer.write_all(&long_for_a_secondary()).await.unwrap();
         assert!(matches!(refuses.end().await,
@@ -197,10 +198,10 @@ async fn a_peer_that_speaks_http_is_answered_in_http() {
 
 #[tokio::test]
 async fn what_a_peers_kernel_does_not_take_is_under_way() {
-    use crate::server::net::Subject;
+    use crate::server::net::TrackedFrame;
     let mut pair = pair().await;
     assert_eq!(pair.handle.look(), LineView::default());
-    let (subject, bytes) = (Subject::Request(RequestId::new(7)), FRAME_BYTES_MAX / 2);
+    let (subject, bytes) = (TrackedFrame::Request(RequestId::new(7)), FRAME_BYTES_MAX / 2);
     let frame = EncodedFrame { head: Bytes::new(), records: vec![0; bytes].into() };
     assert!(pair.handle.outbox().reserve(Some(subject)).send(frame));
     let until = async |done: fn(LineView) -> bool| {

@@ -8,32 +8,33 @@ use std::time::Duration;
 use acklog_log::SimDisk;
 use acklog_log::disk::{Committer, DiskOptions, Recovered, Sizes, recover};
 use acklog_protocol::{Outcome, Refusal};
-use acklog_types::{LogEnd, MessageId, Run as _};
+use acklog_types::{LogEnd, MessageId};
 use tokio::task::JoinHandle;
 
 use super::tests::{PATIENCE, append, batch, options, receipt as receipt_of};
 use super::*;
-use crate::server::node::Append;
-use crate::server::node::releases::Unanswered;
+use crate::server::node::ClientAppend;
+use crate::server::node::NoOutcome;
 
-/// A master, and what puts its log on the disk: no thread does, so the disk takes as long as the test wants.
+/// A master, and the committer of its log: no thread runs it, so the disk takes as long as the test
+/// wants.
 struct Slow {
     master: MasterHandle,
     committer: Committer,
     disk: SimDisk,
     stop: CancellationToken,
-    /// Messages that the core took.
+    /// Messages that the core has taken.
     taken: u64,
 }
 
 impl Slow {
-    /// Hands an append to the core task. Returns its sender, once it was taken.
-    async fn take(&mut self, append: Append) -> JoinHandle<Result<Outcome, Unanswered>> {
+    /// Passes an append to the core task. Returns its client, once the append was taken.
+    async fn take(&mut self, append: ClientAppend) -> JoinHandle<Result<Outcome, NoOutcome>> {
         let appender = self.master.appender();
         let sender = tokio::task::spawn_local(async move { appender.append(append).await });
         let id = MessageId::new(self.taken);
         self.taken += 1;
-        // Each answer is a turn of the core's. A large append waits for a quiet moment.
+        // Each answer is an iteration of the core's. A large append waits for a quiet moment.
         while self.master.reader().read_appended(id).unwrap().range().is_empty() {
             self.master.health().await.unwrap();
         }
@@ -96,8 +97,8 @@ fn what_is_stored_when_the_disk_fails_is_told_as_stored() {
             slow.committer.write();
             slow.committer.sync();
             assert!(matches!(begun.await.unwrap().unwrap(), Outcome::Committed(_)));
-            // More than one write takes, so that the last message goes into a segment of its own: before that begins,
-            // the one before is synced.
+            // More than one write takes, so that the last message goes into a segment of its own:
+            // before that begins, the one before is synced.
             let long = "x".repeat(5 * 1024 * 1024);
             let first = slow.take(append(batch(1, &long), None, 1)).await;
             let last = slow.take(append(batch(1, "Msg"), None, 1)).await;
@@ -129,7 +130,7 @@ fn what_is_stored_when_its_senders_time_is_up_is_told_as_stored() {
         let sender = slow.take(sent).await;
         slow.committer.write();
         slow.committer.sync();
-        // The core has had no turn since then, and in the next one both are there.
+        // The core has had no iteration since then, and in the next one both are there.
         tokio::time::advance(Duration::from_secs(3)).await;
         assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
     });
@@ -175,8 +176,8 @@ fn what_is_stored_when_a_stop_gives_up_is_told_as_stored() {
         let sender = slow.take(append(batch(1, "Msg"), None, 1)).await;
         slow.committer.write();
         slow.committer.sync();
-        // The core has had no turn since then.
-        slow.master.commands.ask(Command::GiveUp).await.unwrap();
+        // The core has had no iteration since then.
+        slow.master.commands.ask(LeaderCommand::GiveUp).await.unwrap();
         assert!(matches!(sender.await.unwrap().unwrap(), Outcome::Committed(_)));
     });
 }
@@ -187,7 +188,7 @@ fn who_writes_to_a_core_that_ends_is_answered() {
         let appender = slow.master.appender();
         let sent = appender.append(append(batch(1, "Msg"), None, 1));
         let mut sent = std::pin::pin!(sent);
-        // Polled once: it is in the queue, and the core has had no turn since.
+        // Polled once: it is in the queue, and the core has had no iteration since.
         assert!(poll_fn(|cx| Poll::Ready(sent.as_mut().poll(cx).is_pending())).await);
         slow.stop.cancel();
         assert_eq!(sent.await.unwrap(), Outcome::Refused(Refusal::ShuttingDown));

@@ -1,4 +1,4 @@
-//! When the master answers who asks it to forget a secondary.
+//! When the master answers a request to forget a secondary.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn who_forgets_a_secondary_is_answered_when_that_is_on_disk() {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let handle = start_master(options(), Faults::default(), log, listener, stop.clone(), &tasks);
     let mut forgetting = std::pin::pin!(handle.forget(bonnie));
-    // Each health is a turn of the core's: it had time to answer.
+    // Each health is an iteration of the core's: it had time to answer.
     for turn in 0.. {
         let secondaries = tokio::select! {
             biased;

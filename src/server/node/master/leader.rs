@@ -1,4 +1,4 @@
-//! What a master's core task does beside driving its machine.
+//! The master's role in its core task.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,33 +9,34 @@ use acklog_types::SessionId;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::comparing::{Compared, Comparing};
-use super::large::Large;
-use crate::server::node::commands::{Command, Forgotten, Queued};
-use crate::server::node::driver::{CarriedOut, Core, Inbox, Role};
+use super::comparisons::{Compared, Comparisons};
+use super::large_appends::LargeAppends;
+use crate::server::node::commands::{Forgotten, LeaderCommand, LeaderControl, Queued};
+use crate::server::node::completions::{Completions, Mailboxes};
+use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
-use crate::server::node::releases::{Mailboxes, Releases};
 
-/// A master's part of its core task.
+/// The master's role in its core task.
 pub(super) struct Leader {
-    pub(super) releases: Releases,
-    pub(super) comparing: Comparing,
-    pub(super) large: Large,
-    /// When the messages of this turn were accepted, in milliseconds since 1970; none before the first.
+    pub(super) completions: Completions,
+    pub(super) comparisons: Comparisons,
+    pub(super) large: LargeAppends,
+    /// The time at which the messages of this iteration were accepted, in milliseconds since 1970;
+    /// none before the first.
     pub(super) accepted_ms: Option<u64>,
-    /// Who is answered when the list of names of that version is written down.
+    /// Requests to forget a secondary, answered when the membership of that version is persisted.
     forgetting: Vec<(u64, Forgotten)>,
-    /// Who is answered when no sender waits any more.
+    /// Requests to stop, answered when no client is pending any more.
     stopping: Vec<oneshot::Sender<()>>,
 }
 
 impl Leader {
-    /// A master whose senders get their answers through these mailboxes.
-    pub(super) fn new(mailboxes: Mailboxes, comparing: Comparing) -> Self {
+    /// Creates the role of a master whose clients get their outcomes through these mailboxes.
+    pub(super) fn new(mailboxes: Mailboxes, comparisons: Comparisons) -> Self {
         Self {
-            releases: Releases::new(mailboxes),
-            comparing,
-            large: Large::new(now()),
+            completions: Completions::new(mailboxes),
+            comparisons,
+            large: LargeAppends::new(now()),
             accepted_ms: None,
             forgetting: Vec::new(),
             stopping: Vec::new(),
@@ -43,9 +44,10 @@ impl Leader {
     }
 }
 
-impl Role for Leader {
+impl NodeRole for Leader {
     type Machine = Master<LogReader>;
-    type Command = Command;
+    type Control = LeaderControl;
+    type Command = LeaderCommand;
     type Connection = (TcpStream, String);
     type Done = Compared;
 
@@ -59,32 +61,39 @@ impl Role for Leader {
         core.compared(now, done);
     }
 
-    fn obey(core: &mut Core<Self>, now: Instant, command: Command) -> usize {
-        match command {
-            Command::Append { waiter, append } => return core.take_append(now, waiter, append),
-            Command::Wait { waiter, id, wait } => core.join(now, waiter, id, wait),
-            Command::Cancel(waiter) => {
-                if !core.role.large.cancel(waiter) {
-                    core.machine.step(now, LeaderInput::Cancel(waiter).into());
-                }
-            }
-            Command::Health(answer) => {
+    fn control(core: &mut Core<Self>, now: Instant, request: LeaderControl) {
+        match request {
+            LeaderControl::Health(answer) => {
                 let _ = answer.send(core.machine.health(now));
             }
-            Command::Forget(name, answer) => match core.machine.get_mut().forget(&name) {
+            LeaderControl::Forget(name, answer) => match core.machine.get_mut().forget(&name) {
                 Ok(version) => core.role.forgetting.push((version, answer)),
                 Err(error) => {
                     let _ = answer.send(Err(error));
                 }
             },
-            Command::Shutdown(answer) => {
+        }
+    }
+
+    fn execute(core: &mut Core<Self>, now: Instant, command: LeaderCommand) -> usize {
+        match command {
+            LeaderCommand::Append { waiter, append } => {
+                return core.take_append(now, waiter, append);
+            }
+            LeaderCommand::Wait { waiter, id, wait } => core.join(now, waiter, id, wait),
+            LeaderCommand::Cancel(waiter) => {
+                if !core.role.large.cancel(waiter) {
+                    core.machine.step(now, LeaderInput::Cancel(waiter).into());
+                }
+            }
+            LeaderCommand::Shutdown(answer) => {
                 core.machine.step(now, Input::Shutdown);
                 core.refuse_large(now);
                 core.role.stopping.push(answer);
             }
-            Command::GiveUp(answer) => {
-                // Whatever is durable by now is told as such.
-                core.hear_log(now);
+            LeaderCommand::GiveUp(answer) => {
+                // What is durable by now is reported as such.
+                core.take_log_changes(now);
                 core.give_up(now);
                 core.role.stopping.push(answer);
             }
@@ -92,7 +101,7 @@ impl Role for Leader {
         0
     }
 
-    fn take_waiting(core: &mut Core<Self>, now: Instant) {
+    fn take_deferred(core: &mut Core<Self>, now: Instant) {
         if let Some((waiter, append)) = core.role.large.pop_due(now) {
             core.append(now, waiter, append);
             core.role.large.note_taken(now, core.writer.end());
@@ -103,7 +112,7 @@ impl Role for Leader {
         core.sessions.note_append();
     }
 
-    fn hear_log(core: &mut Core<Self>, now: Instant) {
+    fn take_log_changes(core: &mut Core<Self>, now: Instant) {
         let remembered = core.reader.members_version();
         if remembered > core.machine.get_ref().remembered_version() {
             core.machine.step(now, LeaderInput::Remembered(remembered).into());
@@ -117,11 +126,11 @@ impl Role for Leader {
     fn carry_out(core: &mut Core<Self>, effect: LeaderEffect) -> CarriedOut {
         match effect {
             LeaderEffect::Release { waiter, outcome } => {
-                core.role.releases.push(waiter, outcome);
+                core.role.completions.push(waiter, outcome);
                 CarriedOut::Released
             }
             LeaderEffect::Compare { session, end, told } => {
-                core.role.comparing.begin_log(core.reader.clone(), session, end, told);
+                core.role.comparisons.begin_log(core.reader.clone(), session, end, told);
                 CarriedOut::Done
             }
             LeaderEffect::Remember { version, names, losses } => {
@@ -131,13 +140,13 @@ impl Role for Leader {
         }
     }
 
-    fn hung_up(&mut self, session: SessionId) {
-        self.comparing.forget_log(session);
+    fn session_closed(&mut self, session: SessionId) {
+        self.comparisons.forget_log(session);
     }
 
-    fn drained(core: &mut Core<Self>, now: Instant) {
+    fn effects_done(core: &mut Core<Self>, now: Instant) {
         core.role.accepted_ms = None;
-        core.role.releases.flush();
+        core.role.completions.flush();
         if !core.role.forgetting.is_empty() {
             core.answer_forgetting(now);
         }
@@ -154,19 +163,19 @@ impl Role for Leader {
         self.large.next_deadline()
     }
 
-    fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<Command>>) {
+    fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<LeaderCommand>>) {
         core.end(inbox, commands);
     }
 }
 
 impl Core<Leader> {
-    /// Answers those whose secondary is forgotten for good, or never will be.
+    /// Answers the requests whose secondary is forgotten for good, or never will be.
     fn answer_forgetting(&mut self, now: Instant) {
         let written = self.machine.get_ref().remembered_version();
         for (version, answer) in std::mem::take(&mut self.role.forgetting) {
             if version <= written {
                 let _ = answer.send(Ok(self.machine.health(now)));
-            } else if let Some(fault) = self.news.fault().filter(|fault| !fault.is_passing()) {
+            } else if let Some(fault) = self.log_watch.fault().filter(|fault| !fault.is_passing()) {
                 let _ = answer.send(Err(ForgetError::DiskFault(fault.clone())));
             } else {
                 self.role.forgetting.push((version, answer));

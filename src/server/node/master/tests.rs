@@ -9,13 +9,14 @@ use acklog_log::Opened;
 use acklog_protocol::{MasterOptions, Outcome, Refusal, STRANGERS_MAX, Wait};
 use acklog_types::{Batch, Budget, Faults, LogEnd, LogId, WriteConcern};
 use tokio::net::TcpListener;
+use tokio::task::coop::unconstrained;
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::server::node::Append;
+use crate::server::node::ClientAppend;
 
 /// Longest that a test waits for what must happen; never waited out when all is well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,7 +43,7 @@ fn with_master(test: impl AsyncFnOnce(MasterHandle)) {
     with_master_of(Opened::in_memory(), async |master, _| test(master).await);
 }
 
-/// The same with a log of the test's own; the test is told where secondaries dial.
+/// The same with a log of the test's own; the test gets the address at which secondaries dial.
 pub(super) fn with_master_of(log: Opened, test: impl AsyncFnOnce(MasterHandle, SocketAddr)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
@@ -58,17 +59,17 @@ pub(super) fn with_master_of(log: Opened, test: impl AsyncFnOnce(MasterHandle, S
     });
 }
 
-/// A batch of so many messages, each with this text.
+/// Returns a batch of so many messages, each with this text.
 pub(super) fn batch(messages: usize, text: &str) -> Batch {
     let mut batch = Batch::from(text);
     (1..messages).for_each(|_| batch.push(text));
     batch
 }
 
-pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> Append {
+pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> ClientAppend {
     let key = key.map(|key| Box::new(key.parse::<acklog_types::IdempotencyKey>().unwrap().into()));
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(write_concern)), timeout: None };
-    Append { batch, key, wait, share: None }
+    ClientAppend { batch, key, wait, share: None }
 }
 
 pub(super) fn receipt(outcome: Outcome) -> (u64, bool) {
@@ -85,10 +86,10 @@ fn a_body_counts_until_the_core_has_taken_its_messages_also_where_its_sender_is_
         let mut senders = [600, 400].map(|bytes| {
             let mut share = None;
             assert!(room.hold(&mut share, bytes));
-            let append = Append { share, ..append("Msg".into(), None, 1) };
+            let append = ClientAppend { share, ..append("Msg".into(), None, 1) };
             Box::pin(appender.append(append))
         });
-        // The core has no turn meanwhile.
+        // The core has no iteration meanwhile.
         for sender in &mut senders {
             assert!(sender.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
@@ -128,7 +129,7 @@ fn a_stop_waits_for_comparisons_and_answers_their_senders() {
         let send = |wait: u64| appender.append(append(batch(20_000, "Msg"), Some("a"), wait));
         assert_eq!(receipt(send(1).await.unwrap()), (0, false));
         let stop = async {
-            // The command of the sender is on its way by then.
+            // The command of the client is on its way by then.
             yield_now().await;
             master.shut_down(PATIENCE).await
         };
@@ -172,6 +173,28 @@ fn a_sender_that_hangs_up_while_it_is_compared_or_waits_for_its_turn_leaves_noth
 }
 
 #[test]
+fn health_is_answered_before_the_appends_that_wait() {
+    // Without a budget: a task that sends so much would have to pause, and the core would run.
+    with_master(async |master| unconstrained(health_before_appends(master)).await);
+}
+
+async fn health_before_appends(master: MasterHandle) {
+    let appender = master.appender();
+    let mut clients: Vec<_> = (0..2 * MAILBOX)
+        .map(|_| Box::pin(appender.append(append("Msg".into(), None, 1))))
+        .collect();
+    // The core has no iteration meanwhile: the queue is full, and the rest waits for room.
+    for client in &mut clients {
+        assert!(client.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(master.health().await.unwrap().log_end, LogEnd::ZERO);
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(master.health().await.unwrap().log_end, LogEnd::new(2 * MAILBOX as u64));
+}
+
+#[test]
 fn thousands_of_senders_are_answered_once_each_and_health_is_answered_among_them() {
     const SENDERS: usize = 3000;
     with_master(async |master| {
@@ -181,12 +204,12 @@ fn thousands_of_senders_are_answered_once_each_and_health_is_answered_among_them
         for _ in 0..SENDERS {
             let (appender, answered) = (appender.clone(), answered.clone());
             senders.spawn_local(async move {
-                // A time limit that has passed when it is taken: all are answered in one turn.
+                // A timeout that has passed when it is taken: all are answered in one iteration.
                 let wait = Wait {
                     write_concern: Some(WriteConcern::Nodes(2)),
                     timeout: Some(Duration::from_millis(200)),
                 };
-                let append = Append { batch: "Msg".into(), key: None, wait, share: None };
+                let append = ClientAppend { batch: "Msg".into(), key: None, wait, share: None };
                 let outcome = appender.append(append).await.unwrap();
                 answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 matches!(outcome, Outcome::TimedOut(_))

@@ -1,4 +1,4 @@
-//! What a secondary's core task takes in a turn.
+//! What a secondary's core task handles in one iteration.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::*;
-use crate::server::node::driver::Came;
+use crate::server::node::driver::Arrivals;
 
 /// Longest that a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ fn paused() -> Faults {
     Faults { paused: true, ..Faults::default() }
 }
 
-/// Asks something that is answered in a later turn.
+/// Asks something that is answered in a later iteration.
 fn asked<F: Future>(question: F) -> Pin<Box<F>> {
     let mut question = Box::pin(question);
     assert!(answer(&mut question).is_none());
@@ -51,11 +51,11 @@ fn answer<F: Future>(question: &mut Pin<Box<F>>) -> Option<F::Output> {
 #[tokio::test]
 async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
     let (mut core, mut inbox, handle) = bonnie();
-    let mut came = Came::default();
+    let mut arrivals = Arrivals::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = async || TcpStream::connect(listener.local_addr().unwrap()).await;
     core.role.dialed.send(dial().await).await.unwrap();
-    core.collect(&mut inbox, &mut came, true);
+    core.collect(&mut inbox, &mut arrivals, true);
     assert!(inbox.connections.is_empty(), "the connection is taken");
     let mut peer = listener.accept().await.unwrap().0;
     let heartbeats = async |peer: &mut TcpStream, inbox: &Inbox<Follower>| {
@@ -75,17 +75,17 @@ async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
     heartbeats(&mut peer, &inbox).await;
     core.role.dialed.send(dial().await).await.unwrap();
     let mut questions: Vec<_> = (0..3).map(|_| asked(handle.health())).collect();
-    core.collect(&mut inbox, &mut came, true);
-    assert_eq!((came.events.len(), inbox.connections.len()), (5, 0));
-    core.turn(now(), None, &mut came);
+    core.collect(&mut inbox, &mut arrivals, true);
+    assert_eq!((arrivals.events.len(), inbox.connections.len()), (5, 0));
+    core.iterate(now(), None, &mut arrivals);
     assert!(questions.iter_mut().all(|question| answer(question).is_some()));
 
     heartbeats(&mut peer, &inbox).await;
     core.role.dialed.send(dial().await).await.unwrap();
     core.machine.set_faults(now(), paused());
     let mut question = asked(handle.health());
-    core.collect(&mut inbox, &mut came, false);
-    core.turn(now(), None, &mut came);
+    core.collect(&mut inbox, &mut arrivals, false);
+    core.iterate(now(), None, &mut arrivals);
     assert!(answer(&mut question).is_some());
     assert_eq!((inbox.events.len(), inbox.connections.len()), (5, 1));
 }
@@ -100,23 +100,23 @@ async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
     let heartbeat: Request<Records> = Request::Heartbeat { log_end: LogEnd::ZERO };
     let frame = Frame::Request(RequestId::new(1), heartbeat);
     peer.write_all(&encode(&frame).head).await.unwrap();
-    let mut came = Came::default();
-    came.events.push(inbox.events.recv().await.unwrap());
+    let mut arrivals = Arrivals::default();
+    arrivals.events.push(inbox.events.recv().await.unwrap());
     let mut question = asked(handle.faults().set(paused()));
-    core.collect(&mut inbox, &mut came, true);
-    core.turn(now(), None, &mut came);
+    core.collect(&mut inbox, &mut arrivals, true);
+    core.iterate(now(), None, &mut arrivals);
     assert!(answer(&mut question).unwrap().unwrap().paused && core.machine.is_paused());
 }
 
 #[tokio::test]
 async fn the_task_takes_what_came_before_a_pause_in_the_turn_that_it_pauses_in() {
     let (mut core, mut inbox, handle) = bonnie();
-    let mut came = Came::default();
+    let mut arrivals = Arrivals::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
     core.role.dialed.send(stream).await.unwrap();
-    core.collect(&mut inbox, &mut came, true);
-    core.turn(now(), None, &mut came);
+    core.collect(&mut inbox, &mut arrivals, true);
+    core.iterate(now(), None, &mut arrivals);
     let (mut peer, _) = listener.accept().await.unwrap();
     // A length that no frame has: the connection is to be closed.
     peer.write_all(&[0x7f, 0xff, 0xff, 0xff]).await.unwrap();

@@ -1,101 +1,106 @@
-//! Reads of records for peers: pages, and runs that are not in memory any more.
+//! Reads of records for peers: pages, and runs that are no longer in memory.
 //!
-//! Nothing here is waited for by the core task. A read waits until the peer's line takes more, until there is memory
-//! for it, and for its [turn](super::pace); then it is done on a thread that may wait for the disk.
+//! The core task waits for none of this. A read waits until the peer's outbox has space, until
+//! there is memory for it, and for its [slot](super::pacing); then it is done on a thread that may
+//! wait for the disk.
 
 use std::pin::pin;
 use std::sync::Arc;
 
-use acklog_log::{LogReader, Page, ReadError};
+use acklog_log::{LogReader, PageRead, ReadError};
 use acklog_protocol::ReadOrder;
 use acklog_protocol::frame::{FRAME_BYTES_MAX, RUN_BYTES_MAX};
 use acklog_types::Unreadable;
-use acklog_types::{IdRange, Records, Run, SessionId};
+use acklog_types::{IdRange, Records, SessionId};
 use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use super::pace::{Pace, Turn};
-use crate::server::net::LineRoom;
+use super::pacing::{PagePacer, PageSlot, Rest};
+use crate::server::net::OutboxRoom;
 
-/// Memory for all that is being read for peers, in bytes, from the beginning of a read until its frame is queued. Less:
-/// some secondaries with large batches would wait for each other. More: more memory for secondaries that catch up at
-/// once.
+/// Most memory for everything that is being read for peers, in bytes, from the beginning of a read
+/// until its frame is queued. Less: secondaries with large batches would wait for each other. More:
+/// more memory for secondaries that catch up at once.
 const READS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Memory that a read takes for each byte of records: what comes from the file, and what is sent.
+/// Memory that a read takes for each byte of records: once as read from the file, once as sent.
 const COPIES: usize = 2;
 
-/// The unit in which memory is counted, in bytes: a semaphore's count may be small.
+/// The unit in which memory is counted, in bytes: a semaphore's count may have few bits.
 const UNIT_BYTES: usize = 1024;
 
-// A single page, however long, has room.
+// A single page of any length fits.
 const _: () = assert!(COPIES * FRAME_BYTES_MAX <= READS_BYTES_MAX);
 
 /// Reads for the peers of a node. A clone is the same.
 #[derive(Clone, Debug)]
-pub(super) struct Reads {
+pub(super) struct PeerReads {
     log: LogReader,
     memory: Arc<Semaphore>,
-    pub(super) pace: Pace,
+    pub(super) pacer: PagePacer,
     tasks: TaskTracker,
-    done: mpsc::UnboundedSender<Read>,
+    done: mpsc::UnboundedSender<PeerRead>,
 }
 
-/// What was read for a session. Its memory counts until it is dropped.
+/// The result of a read for a session. Its memory is charged until it is dropped.
 #[derive(Debug)]
-pub(in crate::server::node) struct Read {
+pub(in crate::server::node) struct PeerRead {
     /// The session.
     pub(in crate::server::node) session: SessionId,
     /// The records, or why they cannot be read.
     pub(in crate::server::node) records: Result<Records, ReadError>,
     _memory: Option<OwnedSemaphorePermit>,
-    /// Dropped when the node has dealt with it.
+    /// Dropped when the core task has handled the result.
     _taken: oneshot::Sender<()>,
 }
 
-impl Read {
-    /// What the machine is told.
+impl PeerRead {
+    /// Returns the part that the machine gets.
     pub(in crate::server::node) fn found(&self) -> Result<(IdRange, usize), Unreadable> {
         let found = self.records.as_ref().map(|records| (records.range(), records.bytes()));
         found.map_err(Unreadable::from)
     }
 }
 
-impl Reads {
-    /// Nothing is read yet. What was read comes out at the other end: at most one for each session.
-    pub(super) fn new(log: LogReader, tasks: TaskTracker) -> (Self, mpsc::UnboundedReceiver<Read>) {
+impl PeerReads {
+    /// Creates an idle reader. Results come out of the receiver: at most one for each session.
+    pub(super) fn new(
+        log: LogReader,
+        tasks: TaskTracker,
+    ) -> (Self, mpsc::UnboundedReceiver<PeerRead>) {
         let (done, results) = mpsc::unbounded_channel();
         let memory = Arc::new(Semaphore::new(READS_BYTES_MAX / UNIT_BYTES));
-        (Self { log, memory, pace: Pace::new(), tasks, done }, results)
+        (Self { log, memory, pacer: PagePacer::new(), tasks, done }, results)
     }
 
-    /// Reads a page or run for a session, unless it is closed meanwhile. `rests` as [`Pace::turn`] has it.
-    pub(super) fn begin(&self, session: SessionId, line: LineRoom, order: ReadOrder, rests: bool) {
+    /// Starts to read a page or run for a session, unless it is closed meanwhile. `rest` as in
+    /// [`PagePacer::slot`].
+    pub(super) fn begin(&self, session: SessionId, line: OutboxRoom, order: ReadOrder, rest: Rest) {
         let reads = self.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
                 () = line.closed() => {}
-                () = reads.read_for(session, &line, order, rests) => {}
+                () = reads.read_for(session, &line, order, rest) => {}
             }
         });
     }
 
-    async fn read_for(&self, session: SessionId, line: &LineRoom, order: ReadOrder, rests: bool) {
+    async fn read_for(&self, session: SessionId, line: &OutboxRoom, order: ReadOrder, rest: Rest) {
         let mut longest = RUN_BYTES_MAX;
         loop {
             line.wait_for(longest).await;
             let memory = self.memory_for(longest).await;
-            let mut turn = self.pace.turn(rests).await;
+            let mut slot = self.pacer.slot(rest).await;
             let mut work = pin!(self.read_and_hand_over(session, order, longest, memory));
-            let longer = match turn.as_ref().map(Turn::end) {
+            let longer = match slot.as_ref().map(PageSlot::end) {
                 None => work.await,
                 Some(end) => match timeout_at(end, &mut work).await {
                     Ok(longer) => longer,
                     Err(_) => {
-                        turn = None;
+                        slot = None;
                         work.await
                     }
                 },
@@ -104,15 +109,17 @@ impl Reads {
                 longest = longer;
                 continue;
             }
-            // No longer than that: on a line that is never idle, whoever waited for each page would become many.
-            if let Some(turn) = turn {
-                let _ = timeout_at(turn.end(), line.wait_for_written()).await;
+            // No longer than that: on a line that is never idle, the tasks that wait for each page
+            // would add up.
+            if let Some(slot) = slot {
+                let _ = timeout_at(slot.end(), line.wait_for_written()).await;
             }
             return;
         }
     }
 
-    /// Reads, and waits until the node has dealt with it. Returns the bytes of a batch that is too long.
+    /// Reads, and waits until the core task has handled the result. Returns the length of a batch
+    /// that is too long, in bytes.
     async fn read_and_hand_over(
         &self,
         session: SessionId,
@@ -121,12 +128,12 @@ impl Reads {
         memory: OwnedSemaphorePermit,
     ) -> Option<usize> {
         let records = match self.read_once(order, longest).await {
-            Ok(Page::Longer(longer)) => return Some(longer),
-            Ok(Page::Records(records)) => Ok(records),
+            Ok(PageRead::Longer(longer)) => return Some(longer),
+            Ok(PageRead::Records(records)) => Ok(records),
             Err(error) => Err(error),
         };
         let (taken, dealt_with) = oneshot::channel();
-        let read = Read { session, records, _memory: Some(memory), _taken: taken };
+        let read = PeerRead { session, records, _memory: Some(memory), _taken: taken };
         // Fails when the node has stopped.
         if self.done.send(read).is_ok() {
             let _ = dealt_with.await;
@@ -134,7 +141,8 @@ impl Reads {
         None
     }
 
-    /// Reads all of a range, however long it is. Its memory counts as long as what comes with it.
+    /// Reads all of a range, however long it is. Its memory is charged for as long as the permit
+    /// lives.
     pub(super) async fn read_range(
         &self,
         range: IdRange,
@@ -144,13 +152,15 @@ impl Reads {
         loop {
             let order = ReadOrder { from, until: range.end(), max_bytes: usize::MAX };
             match self.read_once(order, longest).await? {
-                Page::Records(records) if records.range() == range => return Ok((records, memory)),
+                PageRead::Records(records) if records.range() == range => {
+                    return Ok((records, memory));
+                }
                 // It was planned in memory, and now it lies in two files.
-                Page::Records(records) => {
+                PageRead::Records(records) => {
                     bytes.extend_from_slice(records.as_bytes());
                     from = records.range().end();
                 }
-                Page::Longer(longer) => {
+                PageRead::Longer(longer) => {
                     longest = longer;
                     drop(memory);
                     memory = self.memory_for(longest).await;
@@ -162,10 +172,10 @@ impl Reads {
         }
     }
 
-    async fn read_once(&self, order: ReadOrder, longest: usize) -> Result<Page, ReadError> {
+    async fn read_once(&self, order: ReadOrder, longest: usize) -> Result<PageRead, ReadError> {
         let ReadOrder { from, until, max_bytes } = order;
         if let Some(records) = self.log.read_in_memory(from, until, max_bytes) {
-            return Ok(Page::Records(records));
+            return Ok(PageRead::Records(records));
         }
         let read = move |log: &LogReader| log.read_run(from, until, max_bytes, longest);
         self.log.aside(read).await.unwrap_or_else(|no_thread| Err(no_thread.into()))
@@ -193,17 +203,17 @@ mod tests {
     use super::*;
     use crate::server::node::sessions::Sessions;
 
-    /// Longer than what the kernels of both ends take, and than may wait before a page.
+    /// Longer than the socket buffers of both ends, and than may wait before a page.
     const LONG_BYTES: usize = 14 * 1024 * 1024;
 
-    /// More than what the kernels of both ends take, and than may wait before a page.
+    /// More than the socket buffers of both ends hold, and than may wait before a page.
     const PAGES: u64 = 50;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[tokio::test]
     async fn all_reads_together_have_bounded_memory_and_one_of_any_length_has_room() {
-        let (reads, _) = Reads::new(in_memory().1, TaskTracker::new());
+        let (reads, _) = PeerReads::new(in_memory().1, TaskTracker::new());
         let mut held = Vec::new();
         let one = || timeout(Duration::ZERO, reads.memory_for(FRAME_BYTES_MAX));
         while let Ok(memory) = one().await {
@@ -240,7 +250,7 @@ mod tests {
             sessions.read(session, ReadOrder { from, until: log_end, max_bytes: 0 });
             let next_page = async {
                 loop {
-                    // Only as much is taken as lets the next page begin.
+                    // Only as much is read as lets the next page begin.
                     if timeout(Duration::ZERO, room.wait_for(RUN_BYTES_MAX)).await.is_err() {
                         assert!(peer.read(&mut taken).await.unwrap() > 0);
                     }
@@ -291,7 +301,7 @@ mod tests {
         timeout(PATIENCE, peer.read_exact(&mut taken)).await.unwrap().unwrap();
         let read = timeout(PATIENCE, done.recv()).await.unwrap().unwrap();
         assert_eq!(read.records.unwrap().range(), range(2, 3));
-        // One that is closed meanwhile gets nothing.
+        // A session that is closed meanwhile gets nothing.
         sessions.send(session, Frame::Response(RequestId::new(2), page));
         sessions.read(session, order);
         sessions.close(session);

@@ -1,50 +1,58 @@
-//! etcd: `Put`, or a `Txn` of puts for a batch, over gRPC, which is HTTP/2 with protocol buffers. The requests are made
-//! beforehand; only the keys change from one to the next, so that each message stays.
+//! etcd: `Put`, or a `Txn` of puts for a batch, over gRPC, which is HTTP/2 with protocol buffers.
+//! The requests are made beforehand; only the keys change from one to the next, so that each
+//! message is kept.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use acklog::cli::bench::engine::{Failure, Sender, Target};
+use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use hyper::{HeaderMap, Request};
 use tokio::task::AbortHandle;
 
-use crate::pool::{Pool, Shared};
+use crate::pool::{ConnectionPool, SharedConnection};
 use crate::wire::{connect, refused};
 
 const KEY_BYTES: usize = 16;
-/// Kinds of fields: a text or a message, by its number in the request.
+/// Numbers of the fields in the request.
 const PUT_KEY: u8 = 1;
 const PUT_VALUE: u8 = 2;
 const TXN_SUCCESS: u8 = 2;
 const OPERATION_PUT: u8 = 2;
 
-/// A member of the cluster: best the one that leads.
+/// A member of the cluster: best the leader.
 pub(crate) struct Etcd {
     address: String,
     method: &'static str,
     body: Vec<u8>,
-    /// Where the keys are in the body.
+    /// Offsets of the keys in the body.
     keys: Arc<[usize]>,
-    senders: AtomicU32,
-    pool: Pool<Connection>,
+    clients: AtomicU32,
+    pool: ConnectionPool<EtcdConnection>,
 }
 
 impl Etcd {
     pub(crate) fn new(address: String, message: &str, batch: usize, shared_by: usize) -> Self {
-        // No key holds this, so that they are found.
+        // No key contains this, so that the places of the keys are found.
         let blank = [0xff; KEY_BYTES];
         let put = [field(PUT_KEY, &blank), field(PUT_VALUE, message.as_bytes())].concat();
         let (method, request) = match batch {
             1 => ("Put", put),
             _ => ("Txn", field(TXN_SUCCESS, &field(OPERATION_PUT, &put)).repeat(batch)),
         };
-        // Not compressed, and so long.
+        // Not compressed, and the length.
         let length = u32::try_from(request.len()).unwrap_or(u32::MAX);
         let body = [&[0][..], &length.to_be_bytes(), &request].concat();
         let keys = memchr::memmem::find_iter(&body, &blank).collect();
-        Self { address, method, body, keys, senders: AtomicU32::new(0), pool: Pool::new(shared_by) }
+        Self {
+            address,
+            method,
+            body,
+            keys,
+            clients: AtomicU32::new(0),
+            pool: ConnectionPool::new(shared_by),
+        }
     }
 }
 
@@ -60,46 +68,46 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     field
 }
 
-impl Target for Etcd {
-    type Sender = EtcdSender;
+impl LoadTarget for Etcd {
+    type Connection = EtcdClient;
 
-    async fn connect(&self) -> Result<EtcdSender, Failure> {
-        let Connection { requests, .. } = self.pool.get(open(&self.address)).await?;
+    async fn connect(&self) -> Result<EtcdClient, RequestFailure> {
+        let EtcdConnection { requests, .. } = self.pool.get(open(&self.address)).await?;
         let path = format!("http://{}/etcdserverpb.KV/{}", self.address, self.method);
         let head = Request::post(path)
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(())
             .map_err(|error| refused(error.to_string().as_bytes()))?;
-        let number = self.senders.fetch_add(1, Ordering::Relaxed);
+        let number = self.clients.fetch_add(1, Ordering::Relaxed);
         let (body, keys) = (self.body.clone(), Arc::clone(&self.keys));
-        Ok(EtcdSender { requests, head, body, keys, number, next_key: 0 })
+        Ok(EtcdClient { requests, head, body, keys, number, next_key: 0 })
     }
 }
 
 /// A connection that clients share, and the task that serves it.
 #[derive(Clone)]
-struct Connection {
+struct EtcdConnection {
     requests: SendRequest<Bytes>,
     task: AbortHandle,
 }
 
-impl Shared for Connection {
+impl SharedConnection for EtcdConnection {
     fn is_open(&self) -> bool {
         !self.task.is_finished()
     }
 }
 
-async fn open(address: &str) -> Result<Connection, Failure> {
+async fn open(address: &str) -> Result<EtcdConnection, RequestFailure> {
     let stream = connect(address).await?;
     let (requests, connection) = h2::client::handshake(stream).await.map_err(failed)?;
-    // It ends with its connection; what went wrong is told to whoever waits for an answer.
+    // The task ends with its connection; a client that waits for an answer gets the error.
     let task = tokio::spawn(async move { connection.await.ok() }).abort_handle();
-    Ok(Connection { requests, task })
+    Ok(EtcdConnection { requests, task })
 }
 
-/// One client.
-pub(crate) struct EtcdSender {
+/// A client.
+pub(crate) struct EtcdClient {
     requests: SendRequest<Bytes>,
     head: Request<()>,
     body: Vec<u8>,
@@ -108,7 +116,7 @@ pub(crate) struct EtcdSender {
     next_key: u64,
 }
 
-impl EtcdSender {
+impl EtcdClient {
     fn next_body(&mut self) -> Bytes {
         for &at in self.keys.iter() {
             let key = format!("{:05}{:011}", self.number, self.next_key);
@@ -121,8 +129,8 @@ impl EtcdSender {
     }
 }
 
-impl Sender for EtcdSender {
-    async fn send(&mut self) -> Result<(), Failure> {
+impl LoadConnection for EtcdClient {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
         let body = self.next_body();
         let mut requests = self.requests.clone().ready().await.map_err(failed)?;
         let (answer, mut sending) =
@@ -145,9 +153,9 @@ impl Sender for EtcdSender {
     }
 }
 
-fn failed(error: h2::Error) -> Failure {
+fn failed(error: h2::Error) -> RequestFailure {
     match error.into_io() {
-        Some(error) => Failure::from(error),
+        Some(error) => RequestFailure::from(error),
         None => refused(b"HTTP/2: the server ended the request or the connection"),
     }
 }

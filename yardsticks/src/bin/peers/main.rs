@@ -1,6 +1,6 @@
-//! Drives systems that acklog is compared with, with the engine of `acklog bench`, so that all are measured by the very
-//! same loops and histograms. `scripts/bench-peers` starts them and calls this. Their protocols are spoken with bytes
-//! made beforehand, so that the loader costs next to nothing beside what it loads.
+//! Drives systems that acklog is compared with. It uses the engine of `acklog bench`, so that all
+//! are measured by the same loops and histograms. `scripts/bench-peers` starts them and calls this.
+//! Requests are bytes that are made beforehand, so that the load generator costs next to nothing.
 
 mod etcd;
 mod nats;
@@ -13,14 +13,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acklog::cli::bench::engine::{self, Load, Pace, Progress};
+use acklog::cli::bench::engine::{self, BenchLoad, BenchProgress, LoadModel};
 use acklog_types::parse_duration;
 use clap::{Parser, ValueEnum};
 
-/// An answer that takes longer has failed, as by default in `acklog bench`.
+/// Time after which a request without an answer has failed: the default of `acklog bench`.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is loaded.
+/// The system to load.
 #[derive(Clone, Copy, ValueEnum)]
 enum System {
     Redis,
@@ -55,7 +55,8 @@ struct Args {
     /// Clients that share a connection, where the protocol tells their answers apart (nats, etcd)
     #[arg(long, default_value_t = 1)]
     shared_by: usize,
-    /// Messages a second that are due, answered or not; without it each client waits for its answers
+    /// Messages a second that are due, answered or not; without it each client waits for its
+    /// answers
     #[arg(long)]
     rate: Option<u32>,
 }
@@ -75,10 +76,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<String> {
     let batch = args.batch as u64;
-    let open = |rate| Pace::Open { per_second: f64::from(rate) / batch as f64 };
-    let load = Load {
+    let open = |rate| LoadModel::Open { per_second: f64::from(rate) / batch as f64 };
+    let load = BenchLoad {
         clients: args.clients,
-        pace: args.rate.map_or(Pace::Closed, open),
+        model: args.rate.map_or(LoadModel::Closed, open),
         warm_up: args.warm_up,
         duration: args.duration,
         timeout: TIMEOUT,
@@ -86,7 +87,7 @@ fn run(args: &Args) -> anyhow::Result<String> {
         batch,
     };
     let (address, message) = (args.address.clone(), "m".repeat(args.size));
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(BenchProgress::default());
     let report = match args.system {
         System::Redis => {
             engine::run(redis::Redis::new(address, &message, args.batch), &load, &progress)

@@ -1,21 +1,22 @@
-//! NATS JetStream: a message is published with an inbox of our own as its reply address, and the stream's leader sends
-//! the ack there once a majority of its three replicas has the message. The protocol is lines.
+//! NATS JetStream: a message is published with our own inbox as its reply address, and the stream's
+//! leader sends the ack there once a majority of its three replicas has the message. The protocol
+//! is lines.
 //!
-//! Clients may share connections: what they publish at the same time is then written together. An ack finds its client
-//! by the last word of its subject.
+//! Clients may share connections: what they publish at the same time is then written together. The
+//! last word of an ack's subject names its client.
 
 use std::str::from_utf8;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use acklog::cli::bench::engine::{Failure, Sender, Target};
+use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::pool::{Pool, Shared};
+use crate::pool::{ConnectionPool, SharedConnection};
 use crate::wire::{Wire, refused};
 
-/// Without `verbose` a publish is not answered by the server itself; with `no_responders` it tells at once that there
-/// is no stream.
+/// Without `verbose` the server itself does not answer a publish; with `no_responders` it reports
+/// at once that there is no stream.
 const CONNECT: &str =
     "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nPING\r\n";
 
@@ -23,33 +24,33 @@ const CONNECT: &str =
 const TOGETHER_MAX: usize = 64;
 
 /// The ack of one message, or why there is none.
-type Ack = Result<(), Failure>;
+type Ack = Result<(), RequestFailure>;
 
-/// A server of the cluster: best the one that leads the stream.
+/// A server of the cluster: best the leader of the stream.
 pub(crate) struct Nats {
     address: String,
     message: String,
     batch: usize,
-    pool: Pool<Connection>,
+    pool: ConnectionPool<NatsConnection>,
 }
 
 impl Nats {
     pub(crate) fn new(address: String, message: String, batch: usize, shared_by: usize) -> Self {
-        Self { address, message, batch, pool: Pool::new(shared_by) }
+        Self { address, message, batch, pool: ConnectionPool::new(shared_by) }
     }
 
-    async fn open(&self) -> Result<Connection, Failure> {
+    async fn open(&self) -> Result<NatsConnection, RequestFailure> {
         let mut wire = Wire::connect(&self.address).await?;
         let inbox = format!("_INBOX.{}.{}", std::process::id(), wire.own_port()?);
         wire.write(format!("{CONNECT}SUB {inbox}.* 1\r\n").as_bytes()).await?;
         while wire.line().await? != b"PONG" {}
         let (write, written) = unbounded_channel();
-        let connection = Connection { inbox: inbox.into(), write, clients: Arc::default() };
+        let connection = NatsConnection { inbox: inbox.into(), write, clients: Arc::default() };
         let clients = Arc::clone(&connection.clients);
         tokio::spawn(async move {
             let ended = serve(wire, written, &clients).await;
             for client in clients.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-                // A client that has gone needs no word.
+                // A client that has gone needs no error.
                 let _ = client.send(ended.clone());
             }
         });
@@ -57,10 +58,10 @@ impl Nats {
     }
 }
 
-impl Target for Nats {
-    type Sender = NatsSender;
+impl LoadTarget for Nats {
+    type Connection = NatsClient;
 
-    async fn connect(&self) -> Result<NatsSender, Failure> {
+    async fn connect(&self) -> Result<NatsClient, RequestFailure> {
         let connection = self.pool.get(self.open()).await?;
         let (client, acks) = unbounded_channel();
         let mut clients = connection.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,25 +69,26 @@ impl Target for Nats {
         clients.push(client);
         let publish = format!("PUB log {inbox}.{number} {bytes}\r\n{}\r\n", self.message);
         let (request, write) = (publish.repeat(self.batch).into(), connection.write.clone());
-        Ok(NatsSender { request, write, acks, batch: self.batch })
+        Ok(NatsClient { request, write, acks, batch: self.batch })
     }
 }
 
 /// A connection that clients share.
 #[derive(Clone)]
-struct Connection {
+struct NatsConnection {
     inbox: Arc<str>,
     write: UnboundedSender<Bytes>,
     clients: Arc<Mutex<Vec<UnboundedSender<Ack>>>>,
 }
 
-impl Shared for Connection {
+impl SharedConnection for NatsConnection {
     fn is_open(&self) -> bool {
         !self.write.is_closed()
     }
 }
 
-/// Writes requests, and gives acks to their clients, until the connection or the last client is gone.
+/// Writes requests and forwards acks to their clients, until the connection or the last client is
+/// gone.
 async fn serve(
     mut wire: Wire,
     mut requests: UnboundedReceiver<Bytes>,
@@ -121,19 +123,19 @@ async fn serve(
     }
 }
 
-/// What a server says.
+/// A message from the server.
 enum Said {
     Ack {
         client: usize,
         ack: Ack,
     },
     Ping,
-    /// Which servers the cluster has now.
+    /// The servers that the cluster has now.
     News,
 }
 
-/// What comes first in the bytes, and how many bytes it has; `None` until it is there.
-fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, Failure> {
+/// Parses the first message in the bytes and returns its length; `None` until it is complete.
+fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, RequestFailure> {
     let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(None) };
     let (line, rest) = bytes.split_at(end + 1);
     let line = line.trim_ascii_end();
@@ -158,19 +160,19 @@ fn next(bytes: &[u8]) -> Result<Option<(usize, Said)>, Failure> {
     Ok(Some((end + 1 + length + 2, Said::Ack { client, ack })))
 }
 
-/// One client.
-pub(crate) struct NatsSender {
+/// A client.
+pub(crate) struct NatsClient {
     request: Bytes,
     write: UnboundedSender<Bytes>,
     acks: UnboundedReceiver<Ack>,
     batch: usize,
 }
 
-impl Sender for NatsSender {
-    async fn send(&mut self) -> Result<(), Failure> {
-        self.write.send(self.request.clone()).map_err(|_| Failure::HungUp)?;
+impl LoadConnection for NatsClient {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
+        self.write.send(self.request.clone()).map_err(|_| RequestFailure::HungUp)?;
         for _ in 0..self.batch {
-            self.acks.recv().await.ok_or(Failure::HungUp)??;
+            self.acks.recv().await.ok_or(RequestFailure::HungUp)??;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! PostgreSQL: a prepared `INSERT … RETURNING id`, a transaction of its own for each request. Messages of its protocol
-//! are a kind, a length, and what it says.
+//! PostgreSQL: a prepared `INSERT … RETURNING id`, with a transaction for each request. Messages of
+//! its protocol are a kind, a length, and the content.
 
-use acklog::cli::bench::engine::{Failure, Sender, Target};
+use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 
 use crate::wire::{Wire, refused};
@@ -28,9 +28,9 @@ impl Postgres {
         let begin = counted(
             [&VERSION.to_be_bytes()[..], b"user\0postgres\0database\0postgres\0\0"].concat(),
         );
-        // A statement of that name, with no types told.
+        // A statement of that name, with no types given.
         let parse = format!("append\0{statement}\0\0\0").into_bytes();
-        // No portal's name, no formats, one parameter, no formats of what is returned.
+        // No portal's name, no formats, one parameter, no formats of the result.
         let bind = [b"\0append\0\0\0\0\x01", &counted_text(&parameter)[..], b"\0\0"].concat();
         let sync = tagged(b'S', Vec::new());
         Self {
@@ -45,13 +45,13 @@ impl Postgres {
     }
 }
 
-/// The bytes behind their length, which counts itself.
+/// Returns the bytes with their length before them, which counts itself.
 fn counted(bytes: Vec<u8>) -> Vec<u8> {
     let length = i32::try_from(bytes.len() + 4).unwrap_or(i32::MAX);
     [&length.to_be_bytes()[..], &bytes].concat()
 }
 
-/// A parameter: here the length does not count itself.
+/// Returns a parameter with its length before it, which does not count itself.
 fn counted_text(text: &str) -> Vec<u8> {
     let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
     [&length.to_be_bytes()[..], text.as_bytes()].concat()
@@ -61,28 +61,28 @@ fn tagged(kind: u8, bytes: Vec<u8>) -> Vec<u8> {
     [vec![kind], counted(bytes)].concat()
 }
 
-impl Target for Postgres {
-    type Sender = PostgresSender;
+impl LoadTarget for Postgres {
+    type Connection = PostgresConnection;
 
-    async fn connect(&self) -> Result<PostgresSender, Failure> {
+    async fn connect(&self) -> Result<PostgresConnection, RequestFailure> {
         let mut wire = Wire::connect(&self.address).await?;
         wire.write(&self.begin).await?;
         answer(&mut wire).await?;
         wire.write(&self.prepare).await?;
         answer(&mut wire).await?;
-        Ok(PostgresSender { wire, request: self.request.clone(), rows: self.rows })
+        Ok(PostgresConnection { wire, request: self.request.clone(), rows: self.rows })
     }
 }
 
-/// One connection.
-pub(crate) struct PostgresSender {
+/// A connection.
+pub(crate) struct PostgresConnection {
     wire: Wire,
     request: Bytes,
     rows: usize,
 }
 
-impl Sender for PostgresSender {
-    async fn send(&mut self) -> Result<(), Failure> {
+impl LoadConnection for PostgresConnection {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
         self.wire.write(&self.request).await?;
         match answer(&mut self.wire).await? {
             rows if rows == self.rows => Ok(()),
@@ -91,8 +91,8 @@ impl Sender for PostgresSender {
     }
 }
 
-/// Reads until the server is ready for more; returns how many rows came.
-async fn answer(wire: &mut Wire) -> Result<usize, Failure> {
+/// Reads until the server is ready for more; returns the number of rows.
+async fn answer(wire: &mut Wire) -> Result<usize, RequestFailure> {
     let mut rows = 0;
     loop {
         let head = wire.take(5).await?;
@@ -102,7 +102,7 @@ async fn answer(wire: &mut Wire) -> Result<usize, Failure> {
         match kind {
             b'Z' => return Ok(rows),
             b'D' => rows += 1,
-            // Its fields are texts behind a letter each, with zeros between.
+            // Its fields are texts, each after a letter, with zeros between.
             b'E' => return Err(refused(body)),
             b'R' if body != [0; 4] => return Err(refused(b"it asks for a password")),
             _ => {}

@@ -1,12 +1,12 @@
-//! Redis: `XADD` to a stream, then `WAIT` for its replicas, written together. Its protocol is RESP: lines, and texts
-//! that announce their length.
+//! Redis: `XADD` to a stream, then `WAIT` for its replicas, written together. Its protocol is RESP:
+//! lines, and texts with their length before them.
 
-use acklog::cli::bench::engine::{Failure, Sender, Target};
+use acklog::cli::bench::engine::{LoadConnection, LoadTarget, RequestFailure};
 use bytes::Bytes;
 
 use crate::wire::{Wire, refused};
 
-/// How many replicas must have a message.
+/// Replicas that must have a message.
 const REPLICAS: usize = 2;
 
 /// A Redis master with replicas.
@@ -31,24 +31,24 @@ fn command(words: &[&str]) -> String {
     format!("*{}\r\n{}", words.len(), words.concat())
 }
 
-impl Target for Redis {
-    type Sender = RedisSender;
+impl LoadTarget for Redis {
+    type Connection = RedisConnection;
 
-    async fn connect(&self) -> Result<RedisSender, Failure> {
+    async fn connect(&self) -> Result<RedisConnection, RequestFailure> {
         let wire = Wire::connect(&self.address).await?;
-        Ok(RedisSender { wire, request: self.request.clone(), answers: self.answers })
+        Ok(RedisConnection { wire, request: self.request.clone(), answers: self.answers })
     }
 }
 
-/// One connection.
-pub(crate) struct RedisSender {
+/// A connection.
+pub(crate) struct RedisConnection {
     wire: Wire,
     request: Bytes,
     answers: usize,
 }
 
-impl Sender for RedisSender {
-    async fn send(&mut self) -> Result<(), Failure> {
+impl LoadConnection for RedisConnection {
+    async fn send(&mut self) -> Result<(), RequestFailure> {
         self.wire.write(&self.request).await?;
         let mut number = 0;
         for _ in 0..self.answers {
@@ -61,8 +61,8 @@ impl Sender for RedisSender {
     }
 }
 
-/// Reads one answer: its number, where it is one, or the length of its text.
-async fn answer(wire: &mut Wire) -> Result<usize, Failure> {
+/// Reads one answer; returns its number, or the length of its text.
+async fn answer(wire: &mut Wire) -> Result<usize, RequestFailure> {
     let line = wire.line().await?;
     let (kind, number) = line.split_first().unwrap_or((&b'-', b"an empty answer"));
     let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());

@@ -1,13 +1,14 @@
-//! A connection that requests made beforehand are written to, and that answers are read from piece by piece.
+//! A connection to which ready-made requests are written, and from which answers are read piece by
+//! piece.
 
-use acklog::cli::bench::engine::Failure;
+use acklog::cli::bench::engine::RequestFailure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Room for the answers to a batch; more comes in several reads.
+/// Capacity for the answers to a batch; more takes several reads.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// A TCP connection with a buffer of what it sent us.
+/// A TCP connection with a buffer of received bytes.
 pub(crate) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -16,32 +17,36 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// Connects to a server.
+    ///
     /// # Errors
     /// When nothing listens there.
-    pub(crate) async fn connect(address: &str) -> Result<Self, Failure> {
+    pub(crate) async fn connect(address: &str) -> Result<Self, RequestFailure> {
         let stream = connect(address).await?;
         Ok(Self { stream, buffer: vec![0; BUFFER_BYTES], begin: 0, end: 0 })
     }
 
-    /// The port of our own side, which tells one connection from the others.
+    /// Returns our own port, which tells one connection from the others.
     ///
     /// # Errors
     /// When the connection is gone.
-    pub(crate) fn own_port(&self) -> Result<u16, Failure> {
+    pub(crate) fn own_port(&self) -> Result<u16, RequestFailure> {
         Ok(self.stream.local_addr()?.port())
     }
 
+    /// Writes all bytes.
+    ///
     /// # Errors
     /// When the connection is gone.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), RequestFailure> {
         Ok(self.stream.write_all(bytes).await?)
     }
 
-    /// The next line, without its end.
+    /// Returns the next line, without its end.
     ///
     /// # Errors
     /// When the connection ends before the line does.
-    pub(crate) async fn line(&mut self) -> Result<&[u8], Failure> {
+    pub(crate) async fn line(&mut self) -> Result<&[u8], RequestFailure> {
         let mut searched = 0;
         loop {
             let unread = self.unread();
@@ -55,34 +60,34 @@ impl Wire {
         }
     }
 
-    /// The next `length` bytes.
+    /// Returns the next `length` bytes.
     ///
     /// # Errors
     /// When the connection ends before that.
-    pub(crate) async fn take(&mut self, length: usize) -> Result<&[u8], Failure> {
+    pub(crate) async fn take(&mut self, length: usize) -> Result<&[u8], RequestFailure> {
         while self.unread().len() < length {
             self.fill().await?;
         }
         Ok(self.taken(length))
     }
 
-    /// What has come and was not taken.
+    /// Returns the bytes that were received and not taken.
     pub(crate) fn unread(&self) -> &[u8] {
         self.buffer.get(self.begin..self.end).unwrap_or_default()
     }
 
-    /// Takes so many of the bytes that have come.
+    /// Takes this many of the received bytes.
     pub(crate) fn taken(&mut self, length: usize) -> &[u8] {
         let from = self.begin;
         self.begin += length;
         self.buffer.get(from..self.begin).unwrap_or_default()
     }
 
-    /// Waits for more to come. Loses nothing when it is dropped.
+    /// Receives more bytes. Cancel safe: nothing is lost when it is dropped.
     ///
     /// # Errors
     /// When the connection is gone.
-    pub(crate) async fn fill(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn fill(&mut self) -> Result<(), RequestFailure> {
         self.buffer.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         if self.end == self.buffer.len() {
@@ -90,7 +95,7 @@ impl Wire {
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         match self.stream.read(room).await? {
-            0 => Err(Failure::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))),
+            0 => Err(RequestFailure::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))),
             read => {
                 self.end += read;
                 Ok(())
@@ -99,18 +104,19 @@ impl Wire {
     }
 }
 
-/// A connection that sends at once what is written.
+/// Opens a connection that sends at once what is written.
 ///
 /// # Errors
 /// When nothing listens there.
-pub(crate) async fn connect(address: &str) -> Result<TcpStream, Failure> {
-    let failed = |error: std::io::Error| Failure::Connect(error.to_string());
+pub(crate) async fn connect(address: &str) -> Result<TcpStream, RequestFailure> {
+    let failed = |error: std::io::Error| RequestFailure::Connect(error.to_string());
     let stream = TcpStream::connect(address).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
 }
 
-/// What a server said instead of an ack. More may be on its way, so that the connection is of no further use.
-pub(crate) fn refused(said: &[u8]) -> Failure {
-    Failure::Other(String::from_utf8_lossy(said).into_owned())
+/// Returns the failure for a message that is no ack. More may follow, so that the connection is
+/// unusable.
+pub(crate) fn refused(said: &[u8]) -> RequestFailure {
+    RequestFailure::Other(String::from_utf8_lossy(said).into_owned())
 }

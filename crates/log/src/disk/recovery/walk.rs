@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use acklog_types::{IdRange, LogEnd};
 
+use super::super::error::DamagedPart;
 use super::super::format::{Role, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::super::manifest::{MANIFEST, Manifest};
 use super::super::names::{first_of, segment_name};
@@ -60,8 +61,9 @@ impl LogDirectory<'_> {
     }
 
     fn damaged_file(&self, name: &str, detail: String) -> OpenError {
-        let (path, is_manifest) = (self.path(), name == MANIFEST);
-        OpenError::Damaged { path, detail, role: self.role, is_manifest }
+        let is_manifest = name == MANIFEST;
+        let part = if is_manifest { DamagedPart::Manifest } else { DamagedPart::Segment };
+        OpenError::Damaged { path: self.path(), detail, role: self.role, part }
     }
 
     pub(super) fn failed(&self, what: &str, name: &str) -> impl Fn(io::Error) -> OpenError {

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
-use acklog_types::{IdRange, LogEnd, Records, Run};
+use acklog_types::{IdRange, LogEnd, Records};
 use rand::RngExt;
 use tracing::{debug, info, warn};
 
@@ -92,7 +92,8 @@ impl Scrubber {
                 self.disk().segments.replaced(first);
                 self.disk().work().damaged.mended(first);
                 let messages: u64 = fetched.records.iter().map(|run| run.range().len()).sum();
-                let id = fetched.records.first().map(Run::range).unwrap_or(IdRange::empty(first));
+                let id =
+                    fetched.records.first().map(Records::range).unwrap_or(IdRange::empty(first));
                 info!(file, peer, messages, %id, "repaired a damaged file");
             }
             Err(RebuildError::Unproven) if fetched.records.is_empty() => {

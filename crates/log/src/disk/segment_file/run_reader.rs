@@ -8,7 +8,7 @@ use super::super::places::pass_damage;
 use super::super::read_ahead::ReadAhead;
 use super::super::scan::OF_OTHERS;
 use super::{SegmentFile, SegmentReadError};
-use crate::Page;
+use crate::PageRead;
 
 /// Bytes read at once, at least: a group and its header.
 const READ_BYTES: usize = GROUP_BYTES_MAX + GROUP_HEADER_BYTES;
@@ -24,7 +24,7 @@ impl SegmentFile {
         from: LogEnd,
         until: LogEnd,
         (max_bytes, longest_batch): (usize, usize),
-    ) -> Result<Page, SegmentReadError> {
+    ) -> Result<PageRead, SegmentReadError> {
         let (next, at) = self.index().before(from);
         let chunk = READ_BYTES + max_bytes.min(READ_AHEAD_BYTES_MAX);
         let mut reader = RunReader {
@@ -41,7 +41,7 @@ impl SegmentFile {
         };
         match reader.gather() {
             Ok(None) => {}
-            Ok(Some(longer)) => return Ok(Page::Longer(longer)),
+            Ok(Some(longer)) => return Ok(PageRead::Longer(longer)),
             Err(unread) => {
                 // Whole batches before a damaged place are returned.
                 let (end, bytes) = reader.whole;
@@ -51,7 +51,7 @@ impl SegmentFile {
                 reader.cut_to(end, bytes);
             }
         }
-        Ok(Page::Records(Records::trusted(reader.range, Bytes::from(reader.bytes))))
+        Ok(PageRead::Records(Records::trusted(reader.range, Bytes::from(reader.bytes))))
     }
 }
 

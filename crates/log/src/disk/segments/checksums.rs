@@ -1,7 +1,7 @@
 //! The checksum of all records below a position, from the files.
 
 use acklog_threads::lock;
-use acklog_types::{LogEnd, Run, RunningChecksum};
+use acklog_types::{LogEnd, RunningChecksum};
 
 use super::super::segment_file::READ_AHEAD_BYTES_MAX;
 use super::{Located, Segments};

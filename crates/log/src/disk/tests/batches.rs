@@ -7,7 +7,7 @@ use crate::disk::format::{GROUP_BYTES_MAX, GROUP_HEADER_BYTES};
 use crate::disk::names::segment_name;
 use crate::disk::scan::{BadSpot, no_visit, read_header, scan};
 use crate::storage::Storage;
-use crate::{FreezingDisk, LogReader, Page, PageCursor};
+use crate::{FreezingDisk, LogReader, PageCursor, PageRead};
 
 /// So many messages that their records exceed a group, unless they are a batch.
 const MANY: u64 = 2 * GROUP_BYTES_MAX as u64 / 60;
@@ -69,11 +69,11 @@ fn look_at(log: &Recovered) {
     assert!(read == batch && bytes > GROUP_BYTES_MAX, "{read}, {bytes} bytes");
     let run = |from, longest| reader.read_run(from, end, usize::MAX, longest).unwrap();
     let longer = run(batch.start(), bytes - 1);
-    assert!(matches!(longer, Page::Longer(told) if told == bytes), "{longer:?}");
+    assert!(matches!(longer, PageRead::Longer(told) if told == bytes), "{longer:?}");
     let run_before = run(LogEnd::ZERO, bytes - 1);
-    assert!(matches!(&run_before, Page::Records(run) if run.range().end() == batch.start()));
+    assert!(matches!(&run_before, PageRead::Records(run) if run.range().end() == batch.start()));
     let all = run(LogEnd::ZERO, bytes);
-    assert!(matches!(&all, Page::Records(run) if run.range().end() >= batch.end()), "{all:?}");
+    assert!(matches!(&all, PageRead::Records(run) if run.range().end() >= batch.end()), "{all:?}");
     assert_eq!(reader.read(batch.start(), end, bytes - 1).unwrap().range(), batch);
     assert_eq!(reader.read_appended(MessageId::new(3)).unwrap().range(), batch);
     look_at_pages(reader, end);
@@ -88,12 +88,12 @@ fn look_at_pages(reader: &LogReader, end: LogEnd) {
         let mut cursor = PageCursor::default();
         while at < end {
             match reader.read_page(at, end, max_bytes, &mut cursor).unwrap() {
-                Page::Records(page) => {
+                PageRead::Records(page) => {
                     assert!(page.bytes() <= max_bytes && page.range().start() == at);
                     bytes.extend_from_slice(page.as_bytes());
                     (at, pages) = (page.range().end(), pages + 1);
                 }
-                Page::Longer(size) => panic!("{size} bytes at {at}"),
+                PageRead::Longer(size) => panic!("{size} bytes at {at}"),
             }
         }
         (bytes, pages)
@@ -106,14 +106,14 @@ fn look_at_pages(reader: &LogReader, end: LogEnd) {
     let mut cursor = PageCursor::default();
     for from in [MANY / 2, 3, 0, MANY + 8, 4] {
         let from = LogEnd::new(from);
-        let Page::Records(page) = reader.read_page(from, end, 100, &mut cursor).unwrap() else {
+        let PageRead::Records(page) = reader.read_page(from, end, 100, &mut cursor).unwrap() else {
             panic!("records");
         };
         assert_eq!(page.range().start(), from);
         assert_eq!(page.as_bytes(), reader.read(from, page.range().end(), 100).unwrap().as_bytes());
     }
     let longer = reader.read_page(LogEnd::new(3), end, 5, &mut PageCursor::default()).unwrap();
-    assert!(matches!(longer, Page::Longer(size) if size > RECORD_HEADER_BYTES), "{longer:?}");
+    assert!(matches!(longer, PageRead::Longer(size) if size > RECORD_HEADER_BYTES), "{longer:?}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_message_inside_a_long_batch_is_walked_to_once_and_then_read_alone() {
         let before = disk.reads_done();
         let message = range(n, n + 1);
         let (from, end, cursor) = (message.start(), message.end(), &mut PageCursor::default());
-        let Page::Records(page) = reader.read_page(from, end, 200, cursor).unwrap() else {
+        let PageRead::Records(page) = reader.read_page(from, end, 200, cursor).unwrap() else {
             panic!("it is short");
         };
         let reads = disk.reads_done() - before;

@@ -88,15 +88,7 @@ fn the_checksum_of_all_records_is_the_same_in_memory_in_files_and_after_a_restar
     // Another node's files end at other messages.
     let disk = SimDisk::new();
     let mut copy = open(&disk);
-    let mut from = LogEnd::ZERO;
-    while from < LogEnd::new(50) {
-        let run = log.opened.reader.read(from, LogEnd::new(50), 300).unwrap();
-        copy.opened.writer.append_run(LogId::new(7), &run);
-        copy.opened.writer.flush();
-        copy.committer.write();
-        copy.committer.sync();
-        from = run.range().end();
-    }
+    replicate(&log, &mut copy, LogId::new(7));
     assert!(segments(&disk).len() > 2);
     let all = |log: &Recovered| -> Vec<_> {
         let at = |end| log.opened.reader.running_checksum(LogEnd::new(end)).unwrap().unwrap();
@@ -150,9 +142,7 @@ fn logs_with_another_old_record_differ_although_they_end_alike() {
 
 #[test]
 fn damage_is_known_after_a_restart_until_it_is_mended() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 8]);
+    let (disk, _log) = committed(&[10; 8]);
     disk.kill();
     let mut log = open(&disk);
     log.scrubber.index_sealed();
@@ -235,9 +225,7 @@ fn a_master_that_does_not_know_the_key_of_a_damaged_message_is_not_started() {
 
 #[test]
 fn the_scrub_reads_segments_with_noted_places_first() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 8]);
+    let (disk, mut log) = committed(&[10; 8]);
     log.scrubber.index_sealed();
     let second = segments(&disk)[1].clone();
     let bytes = disk.bytes(&second);

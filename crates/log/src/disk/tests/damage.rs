@@ -143,9 +143,7 @@ fn no_flipped_bit_of_a_stopped_log_with_old_segments_goes_unnoticed() {
 
 #[test]
 fn the_scrub_finds_damage_in_old_segments() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, mut log) = committed(&[10; 5]);
     let first = segments(&disk)[0].clone();
     disk.flip_bit(&first, 1500);
     assert_eq!(log.opened.reader.disk_fault(), None);
@@ -167,9 +165,7 @@ fn bit_of(disk: &SimDisk, n: u64) -> (String, u64) {
 
 #[test]
 fn a_damaged_record_hides_neither_its_neighbours_nor_the_page_before_it() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[2, 5, 10, 10]);
+    let (disk, mut log) = committed(&[2, 5, 10, 10]);
     commit_batches(&mut log, &[1; 30]);
     let (name, bit) = bit_of(&disk, 4);
     disk.flip_bit(&name, bit);
@@ -186,9 +182,7 @@ fn a_damaged_record_hides_neither_its_neighbours_nor_the_page_before_it() {
 
 #[test]
 fn a_damaged_header_of_a_group_hides_no_other_group() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[1; 20]);
+    let (disk, log) = committed(&[1; 20]);
     let name = segments(&disk)[0].clone();
     let bytes = disk.bytes(&name);
     let header = format::SegmentHeader::decode(bytes.first_chunk().unwrap()).unwrap();
@@ -210,9 +204,7 @@ fn a_damaged_header_of_a_group_hides_no_other_group() {
 
 #[test]
 fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, mut log) = committed(&[10; 5]);
     log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
@@ -238,9 +230,7 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
 
 #[test]
 fn damaged_keys_of_an_index_are_made_again_and_damage_met_meanwhile_is_told() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, mut log) = committed(&[10; 5]);
     log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
@@ -257,9 +247,7 @@ fn damaged_keys_of_an_index_are_made_again_and_damage_met_meanwhile_is_told() {
 
 #[test]
 fn only_a_file_with_no_more_than_a_header_is_set_aside() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[3]);
+    let (disk, mut log) = committed(&[3]);
     let manifest = disk.bytes("manifest");
     commit(&mut log, &[10; 5]);
     disk.kill();
@@ -274,9 +262,7 @@ fn only_a_file_with_no_more_than_a_header_is_set_aside() {
 
 #[test]
 fn files_that_were_set_aside_before_are_kept() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[3]);
+    let (disk, _log) = committed(&[3]);
     disk.kill();
     let begun = "00000000000000000003.log";
     for (number, aside) in ["", "-2", "-3"].iter().enumerate() {
@@ -289,9 +275,7 @@ fn files_that_were_set_aside_before_are_kept() {
 
 #[test]
 fn a_sealed_file_that_is_cut_off_is_found_at_the_start() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, mut log) = committed(&[10; 5]);
     log.scrubber.index_sealed();
     disk.kill();
     let name = &segments(&disk)[0];
@@ -306,9 +290,7 @@ fn a_sealed_file_that_is_cut_off_is_found_at_the_start() {
 
 #[test]
 fn a_file_that_changed_places_with_another_is_not_read() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, _log) = committed(&[10; 5]);
     disk.kill();
     let log = open(&disk);
     let [first, second] = [0, 1].map(|at| segments(&disk)[at].clone());
@@ -324,9 +306,7 @@ fn a_file_that_changed_places_with_another_is_not_read() {
 
 #[test]
 fn a_start_reads_no_more_of_an_old_segment_than_two_heads() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[40; 30]);
+    let (disk, mut log) = committed(&[40; 30]);
     log.scrubber.index_sealed();
     disk.kill();
     let before = disk.counts().reads;
@@ -359,9 +339,7 @@ fn a_pass_of_the_scrub_reads_each_old_segment_and_pauses_behind_each() {
 
 #[test]
 fn a_read_without_a_free_descriptor_fails_and_is_no_damage() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, _log) = committed(&[10; 5]);
     disk.kill();
     let mut log = open(&disk);
     disk.take_descriptors();
@@ -374,9 +352,7 @@ fn a_read_without_a_free_descriptor_fails_and_is_no_damage() {
 
 #[test]
 fn what_is_missing_is_damage() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, _log) = committed(&[10; 5]);
     disk.kill();
     let mut names = segments(&disk);
     names.push("manifest".to_owned());

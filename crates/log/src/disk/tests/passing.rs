@@ -63,9 +63,7 @@ fn a_full_disk_holds_messages_up_and_takes_them_once_there_is_room() {
 
 #[test]
 fn without_descriptors_nothing_is_begun_and_nothing_is_lost() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 3]);
+    let (disk, mut log) = committed(&[10; 3]);
     assert_whole(&log, 30);
     let open_segments = |log: &Recovered| {
         let disk = log.shared.disk.as_ref().unwrap();
@@ -123,9 +121,7 @@ fn only_the_newest_list_of_members_that_waited_is_written() {
 
 #[test]
 fn a_stop_while_something_passes_is_no_failure() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[3]);
+    let (disk, mut log) = committed(&[3]);
     disk.fail_writes_after(0);
     append(&mut log, 2);
     log.committer.close();
@@ -138,9 +134,7 @@ fn a_stop_while_something_passes_is_no_failure() {
 
 #[test]
 fn a_log_is_opened_and_read_on_a_full_disk() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10, 3]);
+    let (disk, mut log) = committed(&[10, 3]);
     log.committer.close();
     disk.kill();
     disk.fail_writes_after(0);
@@ -155,9 +149,7 @@ fn a_log_is_opened_and_read_on_a_full_disk() {
 
 #[test]
 fn a_read_that_the_disk_fails_once_is_no_damage() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, log) = committed(&[10; 5]);
     disk.fail_next_reads(1);
     let refused = log.opened.reader.read(LogEnd::ZERO, LogEnd::new(1), 0).unwrap_err();
     assert!(matches!(refused, crate::ReadError::Passing { .. }), "{refused:?}");
@@ -221,9 +213,7 @@ fn a_segment_that_finds_no_room_when_its_name_is_synced_is_begun_again() {
 
 #[test]
 fn a_damaged_place_is_noted_once_there_is_room_for_that() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, mut log) = committed(&[10; 5]);
     log.scrubber.index_sealed();
     let name = segments(&disk)[0].clone();
     let at = memchr::memmem::find(&disk.bytes(&name), text(1).as_bytes()).unwrap();

@@ -13,9 +13,7 @@ fn damaged(log: &Recovered) -> bool {
 
 /// Returns a log with some sealed segments, of which the `which`th is damaged.
 fn with_damage(which: usize) -> (SimDisk, Recovered) {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, log) = committed(&[10; 5]);
     let names = segments(&disk);
     assert!(names.len() > 3, "{names:?}");
     disk.flip_bit(&names[which], 1500);
@@ -85,9 +83,7 @@ fn the_thread_writes_indexes_and_ends_when_told() {
 
 #[test]
 fn the_thread_finds_damage_behind_a_whole_index() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 5]);
+    let (disk, mut log) = committed(&[10; 5]);
     assert!(log.scrubber.index_sealed());
     disk.flip_bit(&segments(&disk)[1], 1500);
     let Recovered { shared, mut scrubber, opened, .. } = log;
@@ -101,9 +97,7 @@ fn the_thread_finds_damage_behind_a_whole_index() {
 
 #[test]
 fn no_more_old_segments_stay_open_than_are_allowed() {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 60]);
+    let (disk, log) = committed(&[10; 60]);
     assert!(segments(&disk).len() > 50);
     assert!(read_all(&log.opened.reader, 333));
     let open = log.shared.disk.as_ref().unwrap().segments.open_count();

@@ -8,9 +8,7 @@ use crate::ReadError;
 
 /// Returns a log whose first segment is missing from the list.
 fn without_first() -> (Segments, LogEnd) {
-    let disk = SimDisk::new();
-    let mut log = open(&disk);
-    commit(&mut log, &[10; 6]);
+    let (disk, log) = committed(&[10; 6]);
     let segments = &log.shared.disk.as_ref().unwrap().segments;
     let sealed = segments.sealed(1);
     assert!(sealed.len() > 1, "the log has several sealed segments");

@@ -1,39 +1,61 @@
 //! Membership: the secondaries that were admitted, their sessions, and which names are on disk.
 
-use std::collections::BTreeMap;
-use std::ops::RangeBounds;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::time::Instant;
 
 use acklog_types::{NodeName, SessionId};
 
-use crate::master::io::MasterOptions;
-use crate::master::member::{Member, MemberId, NewLink, Standing};
+use super::connection::NewConnection;
+use super::event::{MemberId, PeerEvent};
+use super::options::PeerOptions;
+use super::peer::{Peer, Standing};
+use crate::status::Status;
+
+/// Number of secondaries that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct MemberCounts {
+    /// Number of those whose names are persisted.
+    pub(super) registered: u16,
+    /// Number of them that are ready and healthy.
+    pub(super) live: u16,
+}
 
 /// The secondaries that were admitted, in the order in which their names first came.
 ///
+/// Each change of what counts emits a [`PeerEvent`], and with each event the counts are made anew:
+/// nothing outside can change one without the other.
+///
 /// Invariant: `by_session` names the session of each member that has one, and nothing else.
 #[derive(Debug, Default)]
-pub(in crate::master) struct Membership {
-    members: BTreeMap<MemberId, Member>,
+pub(super) struct Membership {
+    peers: BTreeMap<MemberId, Peer>,
     by_session: BTreeMap<SessionId, MemberId>,
     next_id: u32,
     /// Version of the newest list of names that is to be persisted. Each list replaces the others.
     requested: u64,
     /// Version of the newest list that is persisted.
     persisted: u64,
+    counts: MemberCounts,
+    events: VecDeque<PeerEvent>,
 }
 
 impl Membership {
-    /// Adds a member without a connection.
-    pub(in crate::master) fn add(
-        &mut self,
-        name: NodeName,
-        standing: Standing,
-        options: &MasterOptions,
-    ) -> MemberId {
+    /// Adds a member whose name is on disk.
+    pub(super) fn add_registered(&mut self, name: NodeName) {
+        let peer = self.add(name.clone(), Standing::Registered);
+        self.emit(PeerEvent::Registered { peer, name });
+    }
+
+    /// Adds a member that is to be connected next, and that does not count before it was ready.
+    pub(super) fn add_guest(&mut self, name: NodeName) -> MemberId {
+        self.add(name, Standing::Guest)
+    }
+
+    fn add(&mut self, name: NodeName, standing: Standing) -> MemberId {
         let id = MemberId(self.next_id);
         self.next_id += 1;
-        self.members.insert(id, Member::new(name, standing, options));
+        self.peers.insert(id, Peer::new(name, standing));
         id
     }
 
@@ -41,145 +63,180 @@ impl Membership {
     ///
     /// # Panics
     /// When it has one.
-    pub(in crate::master) fn remove(&mut self, id: MemberId) {
-        let session = self.members.remove(&id).and_then(|member| member.session());
+    pub(super) fn remove(&mut self, id: MemberId) {
+        let session = self.peers.remove(&id).and_then(|peer| peer.session());
         assert_eq!(session, None, "a member is removed together with its session");
+        self.emit(PeerEvent::Removed(id));
     }
 
     /// Returns how many members there are, registered or not.
-    pub(in crate::master) fn len(&self) -> usize {
-        self.members.len()
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
     }
 
-    pub(in crate::master) fn get(&self, id: MemberId) -> Option<&Member> {
-        self.members.get(&id)
+    /// Returns how many members count.
+    pub(super) fn counts(&self) -> MemberCounts {
+        self.counts
     }
 
-    pub(in crate::master) fn get_mut(&mut self, id: MemberId) -> Option<&mut Member> {
-        self.members.get_mut(&id)
+    /// Returns what happened next. Call until it returns none.
+    #[must_use]
+    pub(super) fn poll_event(&mut self) -> Option<PeerEvent> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn get(&self, id: MemberId) -> Option<&Peer> {
+        self.peers.get(&id)
+    }
+
+    /// Returns a member for what changes neither its standing nor its status.
+    pub(super) fn get_mut(&mut self, id: MemberId) -> Option<&mut Peer> {
+        self.peers.get_mut(&id)
+    }
+
+    /// Changes a member, and emits an event where that makes it live or no longer live.
+    pub(super) fn change<R>(
+        &mut self,
+        id: MemberId,
+        change: impl FnOnce(&mut Peer) -> R,
+    ) -> Option<R> {
+        let member = self.peers.get_mut(&id)?;
+        let was_live = member.is_live();
+        let changed = change(member);
+        let is_live = member.is_live();
+        if is_live != was_live {
+            self.emit(PeerEvent::StatusChanged { peer: id, is_live });
+        }
+        Some(changed)
+    }
+
+    /// Returns the member behind `last`, or the first one.
+    pub(super) fn next_id(&self, last: Option<MemberId>) -> Option<MemberId> {
+        let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.peers.range((start, Bound::Unbounded)).next().map(|(&id, _)| id)
     }
 
     /// Returns the member of this name, registered or not.
-    pub(in crate::master) fn named(&self, name: &NodeName) -> Option<(MemberId, &Member)> {
-        self.iter().find(|(_, member)| member.name() == name)
+    pub(super) fn named(&self, name: &NodeName) -> Option<(MemberId, &Peer)> {
+        self.iter().find(|(_, peer)| peer.name() == name)
     }
 
     /// Returns the member whose session this is.
-    pub(in crate::master) fn on_session(&self, session: SessionId) -> Option<MemberId> {
+    pub(super) fn on_session(&self, session: SessionId) -> Option<MemberId> {
         self.by_session.get(&session).copied()
     }
 
     /// Returns the sessions of all members.
-    pub(in crate::master) fn sessions(&self) -> impl Iterator<Item = SessionId> {
+    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.by_session.keys().copied()
     }
 
-    pub(in crate::master) fn iter(&self) -> impl Iterator<Item = (MemberId, &Member)> + Clone {
-        self.members.iter().map(|(&id, member)| (id, member))
-    }
-
-    pub(in crate::master) fn values(&self) -> impl Iterator<Item = &Member> + Clone {
-        self.members.values()
-    }
-
-    pub(in crate::master) fn values_mut(
-        &mut self,
-        ids: impl RangeBounds<MemberId>,
-    ) -> impl Iterator<Item = &mut Member> {
-        self.members.range_mut(ids).map(|(_, member)| member)
-    }
-
-    /// Returns the first able member behind `last`, or else the first able one of all.
-    pub(in crate::master) fn next_after(
-        &self,
-        last: Option<MemberId>,
-        able: impl Fn(&Member) -> bool,
-    ) -> Option<MemberId> {
-        let mut able = self.iter().filter(|(_, member)| able(member)).map(|(id, _)| id);
-        let first = able.clone().next();
-        able.find(|&id| Some(id) > last).or(first)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MemberId, &Peer)> + Clone {
+        self.peers.iter().map(|(&id, peer)| (id, peer))
     }
 
     /// Gives a member a new session.
     ///
     /// # Panics
     /// When it has one.
-    pub(in crate::master) fn connect(
+    pub(super) fn connect(
         &mut self,
         now: Instant,
         id: MemberId,
-        new: NewLink,
-        options: &MasterOptions,
+        new: NewConnection,
+        options: &PeerOptions,
     ) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(member) = self.peers.get_mut(&id) else { return };
         assert_eq!(member.session(), None, "the older session ends first");
-        self.by_session.insert(new.session, id);
+        let (session, end) = (new.session, new.end);
+        self.by_session.insert(session, id);
         member.connect(now, new, options);
+        let name = member.name().clone();
+        self.emit(PeerEvent::Joined { peer: id, name, end });
     }
 
-    /// Ends a member's session. Nothing of a guest outlives it. Returns the member's name, and
-    /// whether it was live until now; none if the session is no member's.
-    pub(in crate::master) fn disconnect(
-        &mut self,
-        session: SessionId,
-        options: &MasterOptions,
-    ) -> Option<(String, bool)> {
+    /// Ends a member's session. Nothing of a guest outlives it. Returns the member's name and its
+    /// status until now; none if the session is no member's.
+    pub(super) fn disconnect(&mut self, session: SessionId) -> Option<(NodeName, Status)> {
         let id = self.by_session.remove(&session)?;
-        let member = self.members.get_mut(&id)?;
-        let ended = (member.name().to_string(), member.disconnect(options));
-        if member.standing() == Standing::Guest {
-            self.members.remove(&id);
+        let status = self.change(id, Peer::disconnect)?;
+        self.emit(PeerEvent::Left(id));
+        let member = self.peers.get(&id)?;
+        let (name, standing) = (member.name().clone(), member.standing());
+        if standing == Standing::Guest {
+            self.remove(id);
         }
-        Some(ended)
+        Some((name, status))
     }
 
     /// Lets a guest's name be in the next list. It counts once that list is persisted.
-    pub(in crate::master) fn register(&mut self, id: MemberId) {
+    pub(super) fn register(&mut self, id: MemberId) {
         let version = self.requested + 1;
-        if let Some(member) = self.members.get_mut(&id) {
+        if let Some(member) = self.peers.get_mut(&id) {
             member.set_standing(Standing::Registering(version));
         }
     }
 
     /// Returns the next list of names to be persisted, with its version: all but guests.
-    pub(in crate::master) fn next_list(&mut self) -> (u64, Vec<NodeName>) {
+    pub(super) fn next_list(&mut self) -> (u64, Vec<NodeName>) {
         self.requested += 1;
-        let lasting = self.members.values().filter(|member| member.standing() != Standing::Guest);
-        (self.requested, lasting.map(Member::name).cloned().collect())
+        let lasting = self.peers.values().filter(|peer| peer.standing() != Standing::Guest);
+        (self.requested, lasting.map(Peer::name).cloned().collect())
     }
 
     /// Takes in that the lists up to this version are persisted: the names in them count.
     ///
     /// # Panics
     /// When there was no such list.
-    pub(in crate::master) fn on_persisted(&mut self, version: u64) {
+    pub(super) fn on_persisted(&mut self, version: u64) {
         assert!(version <= self.requested, "list {version} was never asked for");
         self.persisted = version.max(self.persisted);
-        for member in self.members.values_mut() {
-            if let Standing::Registering(version) = member.standing()
+        let mut last = None;
+        while let Some(id) = self.next_id(last) {
+            last = Some(id);
+            if let Some(member) = self.peers.get_mut(&id)
+                && let Standing::Registering(version) = member.standing()
                 && version <= self.persisted
             {
                 member.set_standing(Standing::Registered);
+                let name = member.name().clone();
+                self.emit(PeerEvent::Registered { peer: id, name });
             }
         }
     }
 
     /// Returns the version of the newest list that is persisted.
-    pub(in crate::master) fn persisted_version(&self) -> u64 {
+    pub(super) fn persisted_version(&self) -> u64 {
         self.persisted
     }
 
     /// Makes members whose names are not persisted yet guests again: nothing is persisted any more.
     /// Returns their sessions, which are to be closed.
-    pub(in crate::master) fn abort_registrations(&mut self) -> Vec<SessionId> {
-        let is_pending = |member: &Member| matches!(member.standing(), Standing::Registering(_));
-        let mut sessions = Vec::new();
-        for member in self.members.values_mut().filter(|member| is_pending(member)) {
-            member.set_standing(Standing::Guest);
-            sessions.extend(member.session());
+    pub(super) fn abort_registrations(&mut self) -> Vec<SessionId> {
+        let (mut sessions, mut last) = (Vec::new(), None);
+        while let Some(id) = self.next_id(last) {
+            last = Some(id);
+            let Some(member) = self.peers.get_mut(&id) else { break };
+            if let Standing::Registering(_) = member.standing() {
+                member.set_standing(Standing::Guest);
+                match member.session() {
+                    Some(session) => sessions.push(session),
+                    None => self.remove(id),
+                }
+            }
         }
-        self.members.retain(|_, member| member.is_registered() || member.session().is_some());
         sessions
+    }
+
+    /// Queues an event. The one place where the members are counted.
+    fn emit(&mut self, event: PeerEvent) {
+        self.events.push_back(event);
+        let registered = self.peers.values().filter(|peer| peer.is_registered());
+        // At most SECONDARIES_MAX members are admitted.
+        self.counts = MemberCounts {
+            registered: registered.clone().count() as u16,
+            live: registered.filter(|peer| peer.is_live()).count() as u16,
+        };
     }
 }
 
@@ -188,24 +245,28 @@ mod tests {
     use acklog_types::{InstanceId, LogEnd};
 
     use super::*;
-    use crate::master::tests::options;
+    use crate::master::peers::tests::options;
 
     fn name(text: &str) -> NodeName {
         text.parse().unwrap()
     }
 
-    fn new_link(session: u64) -> NewLink {
+    fn connection(session: u64) -> NewConnection {
         let (instance, address) = (InstanceId::new(1), "host".to_owned());
-        NewLink { session: SessionId::new(session), instance, address, end: LogEnd::ZERO }
+        NewConnection { session: SessionId::new(session), instance, address, end: LogEnd::ZERO }
+    }
+
+    fn events(members: &mut Membership) -> Vec<PeerEvent> {
+        std::iter::from_fn(|| members.poll_event()).collect()
     }
 
     /// Bonnie is registered, clyde is a guest; both have sessions, of their own numbers.
     fn two() -> (Membership, [MemberId; 2]) {
         let mut members = Membership::default();
-        let bonnie = members.add(name("bonnie"), Standing::Registered, &options());
-        let clyde = members.add(name("clyde"), Standing::Guest, &options());
+        members.add_registered(name("bonnie"));
+        let (bonnie, clyde) = (MemberId(0), members.add_guest(name("clyde")));
         for (session, id) in [(1, bonnie), (2, clyde)] {
-            members.connect(Instant::now(), id, new_link(session), &options());
+            members.connect(Instant::now(), id, connection(session), &options());
         }
         (members, [bonnie, clyde])
     }
@@ -215,9 +276,9 @@ mod tests {
         let (mut members, [bonnie, clyde]) = two();
         assert_eq!(members.on_session(SessionId::new(2)), Some(clyde));
         for (session, who) in [(1, "bonnie"), (2, "clyde")] {
-            let ended = members.disconnect(SessionId::new(session), &options());
-            assert_eq!(ended, Some((who.to_owned(), true)));
-            assert_eq!(members.disconnect(SessionId::new(session), &options()), None);
+            let ended = members.disconnect(SessionId::new(session));
+            assert_eq!(ended, Some((name(who), Status::Healthy)));
+            assert_eq!(members.disconnect(SessionId::new(session)), None);
         }
         assert_eq!((members.len(), members.sessions().count()), (1, 0));
         assert_eq!(members.named(&name("bonnie")).map(|(id, _)| id), Some(bonnie));
@@ -241,23 +302,46 @@ mod tests {
     #[test]
     fn a_failed_disk_makes_those_that_register_guests_again() {
         let (mut members, [bonnie, clyde]) = two();
-        let parker = members.add(name("parker"), Standing::Guest, &options());
+        let parker = members.add_guest(name("parker"));
         members.register(clyde);
         members.register(parker);
         assert_eq!(members.abort_registrations(), [SessionId::new(2)]);
-        assert_eq!(members.get(clyde).map(Member::standing), Some(Standing::Guest));
+        assert_eq!(members.get(clyde).map(Peer::standing), Some(Standing::Guest));
         assert!(members.get(parker).is_none(), "it has no session");
         assert!(members.get(bonnie).unwrap().is_registered());
     }
 
     #[test]
-    fn members_are_asked_in_turn() {
+    fn each_change_of_what_counts_is_an_event_and_is_counted() {
+        let (mut members, [bonnie, clyde]) = two();
+        let joined = |peer, who| PeerEvent::Joined { peer, name: name(who), end: LogEnd::ZERO };
+        let first = PeerEvent::Registered { peer: bonnie, name: name("bonnie") };
+        assert_eq!(events(&mut members), [first, joined(bonnie, "bonnie"), joined(clyde, "clyde")]);
+        assert_eq!(members.counts(), MemberCounts { registered: 1, live: 0 });
+        members.change(bonnie, Peer::become_ready);
+        members.change(bonnie, Peer::become_ready);
+        let live = |is_live| PeerEvent::StatusChanged { peer: bonnie, is_live };
+        assert_eq!(events(&mut members), [live(true)], "once");
+        assert_eq!(members.counts(), MemberCounts { registered: 1, live: 1 });
+        let later = Instant::now() + 60 * options().heartbeat_interval;
+        members.change(bonnie, |peer| peer.update_status(later));
+        assert_eq!(events(&mut members), [live(false)]);
+        members.change(bonnie, |peer| peer.hear(later));
+        members.disconnect(SessionId::new(1));
+        assert_eq!(events(&mut members), [live(true), live(false), PeerEvent::Left(bonnie)]);
+        members.remove(bonnie);
+        members.disconnect(SessionId::new(2));
+        let gone = [bonnie, clyde].map(PeerEvent::Removed);
+        let [bonnie_gone, clyde_gone] = gone;
+        assert_eq!(events(&mut members), [bonnie_gone, PeerEvent::Left(clyde), clyde_gone]);
+        assert_eq!(members.counts(), MemberCounts::default());
+    }
+
+    #[test]
+    fn members_are_served_in_the_order_in_which_their_names_came() {
         let (members, [bonnie, clyde]) = two();
-        assert_eq!(members.next_after(None, |_| true), Some(bonnie));
-        assert_eq!(members.next_after(Some(bonnie), |_| true), Some(clyde));
-        assert_eq!(members.next_after(Some(clyde), |_| true), Some(bonnie));
-        let is_clyde = |member: &Member| member.name().as_str() == "clyde";
-        assert_eq!(members.next_after(Some(clyde), is_clyde), Some(clyde));
-        assert_eq!(members.next_after(None, |_| false), None);
+        assert_eq!(members.next_id(None), Some(bonnie));
+        assert_eq!(members.next_id(Some(bonnie)), Some(clyde));
+        assert_eq!(members.next_id(Some(clyde)), None);
     }
 }

@@ -18,13 +18,13 @@ pub const STRANGERS_MAX: usize = 1024;
 
 /// The pending sessions.
 #[derive(Debug)]
-pub(in crate::master) struct PendingSessions {
-    sessions: BTreeMap<SessionId, Pending>,
+pub(super) struct PendingSessions {
+    sessions: BTreeMap<SessionId, PendingSession>,
     max: usize,
 }
 
 #[derive(Debug)]
-struct Pending {
+struct PendingSession {
     address: String,
     deadline: Instant,
     /// Its handshake and the number of the request, while its log is compared with this one.
@@ -33,49 +33,49 @@ struct Pending {
 
 impl PendingSessions {
     /// Creates an empty table for at most `max` sessions.
-    pub(in crate::master) fn new(max: usize) -> Self {
+    pub(super) fn new(max: usize) -> Self {
         Self { sessions: BTreeMap::new(), max }
     }
 
     /// Returns the session that must make room for one more, if one must.
-    pub(in crate::master) fn surplus(&self) -> Option<SessionId> {
+    pub(super) fn surplus(&self) -> Option<SessionId> {
         let is_full = self.sessions.len() >= self.max;
         self.oldest().filter(|_| is_full).map(|(_, session)| session)
     }
 
     /// Adds a session that was accepted now.
-    pub(in crate::master) fn insert(&mut self, now: Instant, session: SessionId, address: String) {
+    pub(super) fn insert(&mut self, now: Instant, session: SessionId, address: String) {
         let deadline = now + HANDSHAKE_TIMEOUT;
-        self.sessions.insert(session, Pending { address, deadline, compared: None });
+        self.sessions.insert(session, PendingSession { address, deadline, compared: None });
     }
 
     /// Takes a session out. Returns its address, if it is pending.
-    pub(in crate::master) fn remove(&mut self, session: SessionId) -> Option<String> {
+    pub(super) fn remove(&mut self, session: SessionId) -> Option<String> {
         self.sessions.remove(&session).map(|pending| pending.address)
     }
 
-    pub(in crate::master) fn contains(&self, session: SessionId) -> bool {
+    pub(super) fn contains(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }
 
     /// Returns all pending sessions, the oldest first.
-    pub(in crate::master) fn iter(&self) -> impl Iterator<Item = SessionId> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = SessionId> {
         self.sessions.keys().copied()
     }
 
     /// Returns a session whose time for a handshake is over.
-    pub(in crate::master) fn expired(&self, now: Instant) -> Option<SessionId> {
+    pub(super) fn expired(&self, now: Instant) -> Option<SessionId> {
         self.oldest().filter(|&(deadline, _)| deadline <= now).map(|(_, session)| session)
     }
 
     /// Returns when the time of the next session is over.
-    pub(in crate::master) fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.oldest().map(|(deadline, _)| deadline)
     }
 
     /// Keeps a handshake while the secondary's log is compared with this one. Returns false if the
     /// session is not pending.
-    pub(in crate::master) fn start_comparison(
+    pub(super) fn start_comparison(
         &mut self,
         session: SessionId,
         request: RequestId,
@@ -87,18 +87,14 @@ impl PendingSessions {
 
     /// Notes that a handshake was repeated, as after a timeout, while its log is compared: the last
     /// request is the one that is answered. Returns false if nothing is compared.
-    pub(in crate::master) fn repeat_handshake(
-        &mut self,
-        session: SessionId,
-        request: RequestId,
-    ) -> bool {
+    pub(super) fn repeat_handshake(&mut self, session: SessionId, request: RequestId) -> bool {
         let compared =
             self.sessions.get_mut(&session).and_then(|pending| pending.compared.as_mut());
         compared.map(|(last, _)| *last = request).is_some()
     }
 
     /// Takes the handshake whose log was compared, if its session is still pending.
-    pub(in crate::master) fn finish_comparison(
+    pub(super) fn finish_comparison(
         &mut self,
         session: SessionId,
     ) -> Option<(RequestId, Handshake)> {
@@ -106,7 +102,7 @@ impl PendingSessions {
     }
 
     /// Returns the sessions before this one on which the same process waits for a comparison.
-    pub(in crate::master) fn earlier_of_same_process(
+    pub(super) fn earlier_of_same_process(
         &self,
         session: SessionId,
         handshake: &Handshake,

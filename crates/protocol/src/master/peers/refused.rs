@@ -1,4 +1,4 @@
-//! The secondaries that were refused lately, so that who looks at the master learns of them.
+//! The secondaries that were refused lately, so that the operator of the master learns of them.
 
 use std::time::{Duration, Instant};
 
@@ -7,40 +7,42 @@ use acklog_types::{LogEnd, NodeName};
 use crate::frame::RefusalCode;
 use crate::status::RefusedHealth;
 
-/// Time for which a refusal is told. Shorter: a secondary that dials rarely would be missing between two attempts.
-/// Longer: one that was mended long ago would still be told of.
+/// Time for which a refusal is reported. Shorter: a secondary that dials rarely would be missing
+/// between two attempts. Longer: one that was mended long ago would still be reported.
 const TOLD_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// Most refused secondaries that are told of. More is a mistake of the whole cluster, or a stranger who invents names.
+/// Most refused secondaries that are reported. Fewer: one of a misconfigured cluster would be
+/// missing. More: whoever invents names would take more memory.
 const ROWS_MAX: usize = 16;
 
 /// A secondary that was refused.
 #[derive(Clone, Debug)]
-pub(in crate::master) struct Refused {
-    /// None where the handshake could not be read, since it is of another version.
-    pub(in crate::master) name: Option<NodeName>,
-    pub(in crate::master) code: RefusalCode,
-    pub(in crate::master) log_end: Option<LogEnd>,
-    /// Whether it has messages that are not this log's.
-    pub(in crate::master) has_other_messages: bool,
-    /// Why, for a person.
-    pub(in crate::master) detail: String,
+pub(super) struct RefusedRow {
+    /// Its name; none where the handshake could not be read, since it is of another version.
+    pub(super) name: Option<NodeName>,
+    pub(super) code: RefusalCode,
+    pub(super) log_end: Option<LogEnd>,
+    /// It has messages that are not this log's.
+    pub(super) has_other_messages: bool,
+    /// The reason, for its operator.
+    pub(super) detail: String,
 }
 
 /// The last refusal of each secondary.
 #[derive(Debug, Default)]
-pub(in crate::master) struct RefusedRows(Vec<(Instant, Refused)>);
+pub(super) struct RefusedRows(Vec<(Instant, RefusedRow)>);
 
 impl RefusedRows {
     /// Notes a refusal, in place of the one before of this name. Returns whether it is another one.
-    pub(in crate::master) fn insert(&mut self, now: Instant, refused: Refused) -> bool {
+    pub(super) fn insert(&mut self, now: Instant, refused: RefusedRow) -> bool {
         let before = self.0.iter().position(|(_, other)| other.name == refused.name);
         let before = before.map(|at| self.0.remove(at).1.detail);
         let is_news = before.as_ref() != Some(&refused.detail);
         if self.0.len() >= ROWS_MAX {
-            // Those that tell of messages are kept for longer: on them it depends whether the node is ready.
+            // Those with messages are kept for longer: on them it depends whether the node is
+            // ready.
             let first =
-                |(_, (at, row)): &(usize, &(Instant, Refused))| (row.has_other_messages, *at);
+                |(_, (at, row)): &(usize, &(Instant, RefusedRow))| (row.has_other_messages, *at);
             if let Some((oldest, _)) = self.0.iter().enumerate().min_by_key(first) {
                 self.0.remove(oldest);
             }
@@ -49,19 +51,19 @@ impl RefusedRows {
         is_news
     }
 
-    /// A secondary of this name was let in.
-    pub(in crate::master) fn remove(&mut self, name: &NodeName) {
+    /// Removes the row of a secondary that was admitted.
+    pub(super) fn remove(&mut self, name: &NodeName) {
         self.0.retain(|(_, row)| row.name.as_ref() != Some(name));
     }
 
     /// Returns whether a secondary with messages that are not this log's was refused lately.
-    pub(in crate::master) fn has_other_messages(&self, now: Instant) -> bool {
+    pub(super) fn has_other_messages(&self, now: Instant) -> bool {
         self.lately(now).any(|(_, row)| row.has_other_messages)
     }
 
     /// Returns a row for each secondary that was refused lately, the last one first.
-    pub(in crate::master) fn health(&self, now: Instant) -> Vec<RefusedHealth> {
-        let row = |(ago, row): (Duration, &Refused)| RefusedHealth {
+    pub(super) fn health(&self, now: Instant) -> Vec<RefusedHealth> {
+        let row = |(ago, row): (Duration, &RefusedRow)| RefusedHealth {
             name: row.name.clone(),
             code: row.code,
             log_end: row.log_end,
@@ -70,7 +72,7 @@ impl RefusedRows {
         self.lately(now).map(row).collect()
     }
 
-    fn lately(&self, now: Instant) -> impl Iterator<Item = (Duration, &Refused)> {
+    fn lately(&self, now: Instant) -> impl Iterator<Item = (Duration, &RefusedRow)> {
         let ago = move |(at, row)| (now.saturating_duration_since(at), row);
         let rows = self.0.iter().rev().map(move |(at, row)| ago((*at, row)));
         rows.filter(|(ago, _)| *ago < TOLD_FOR)
@@ -81,10 +83,10 @@ impl RefusedRows {
 mod tests {
     use super::*;
 
-    fn refused(name: &str, has_other_messages: bool) -> Refused {
+    fn refused(name: &str, has_other_messages: bool) -> RefusedRow {
         let (name, log_end) = (Some(name.parse().unwrap()), Some(LogEnd::new(3)));
         let detail = "it has 3 messages".to_owned();
-        Refused { name, code: RefusalCode::OtherLog, log_end, has_other_messages, detail }
+        RefusedRow { name, code: RefusalCode::OtherLog, log_end, has_other_messages, detail }
     }
 
     fn names(rows: &RefusedRows, now: Instant) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! What a peer may make the master hold for it, at most.
+//! Bounds of what a peer may make the master hold for it.
 
 use super::*;
 use crate::ProtocolError;
@@ -41,7 +41,7 @@ fn a_position_told_as_the_answer_to_a_run_counts_only_behind_ready() {
         Effect::Send { frame: Frame::Request(id, Request::Heartbeat { .. }), .. } => Some(id),
         _ => None,
     });
-    // A number that an answer is awaited for, of another kind.
+    // A number of another kind of request whose answer is awaited.
     let id = asked.expect("a heartbeat");
     let frame = Frame::Response(id, Response::Added { contiguous_end: LogEnd::new(5) });
     let effects = node.step(Input::Frame { session: SessionId::new(1), frame });

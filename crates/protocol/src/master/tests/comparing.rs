@@ -1,8 +1,8 @@
-//! Secondaries whose logs are compared with files, which takes its time.
+//! Secondaries whose logs are compared with files, which takes time.
 
 use super::*;
 
-/// The sessions whose secondaries' logs are to be compared, and up to where.
+/// Returns the sessions whose secondaries' logs are to be compared, and up to which end.
 fn compared(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
     let compared = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Role(LeaderEffect::Compare { session, end, .. }) => {
@@ -13,7 +13,7 @@ fn compared(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
     effects.iter().filter_map(compared).collect()
 }
 
-/// The requests that are answered, and whether with a welcome.
+/// Returns the requests that are answered, and whether with a welcome.
 fn answers(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, bool)> {
     let answer = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Response(request, response), .. } => {
@@ -33,7 +33,7 @@ impl Node {
         self.step(LeaderInput::Compared { session: SessionId::new(session), is_same })
     }
 
-    /// A handshake of a process that has that many messages.
+    /// Returns a handshake of a process that has that many messages.
     fn introduce(
         &mut self,
         session: u64,
@@ -51,7 +51,8 @@ fn a_handshake_waits_for_the_files_and_nobody_else_does() {
     node.meet(9);
     let effects = node.introduce(9, 0, 9, 3);
     assert_eq!((compared(&effects), answers(&effects)), (vec![(9, 3)], vec![]));
-    // Another one is let in meanwhile. Made again after its time limit, the request is not compared twice.
+    // Another one is admitted meanwhile. Made again after its time limit, the request is not
+    // compared twice.
     assert_eq!(answers(&node.greet(10, "clyde", 0)), [(0, true)]);
     let effects = node.introduce(9, 1, 9, 3);
     assert_eq!((compared(&effects), answers(&effects)), (vec![], vec![]));

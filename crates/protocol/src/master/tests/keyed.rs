@@ -1,4 +1,4 @@
-//! What a master decides about batches with an idempotency key, and when its disk is too far behind.
+//! Batches with an idempotency key, and a disk that is too far behind.
 
 use acklog_types::UnreadBatch;
 
@@ -33,7 +33,7 @@ impl Node {
         self.machine.key_compared(self.now, WaiterId::new(waiter), found)
     }
 
-    /// Answers so far: whom, and how.
+    /// Returns the answers so far: each client and its outcome.
     fn outcomes(&mut self) -> Vec<(u64, Outcome)> {
         let outcome = |effect| match effect {
             Effect::Role(LeaderEffect::Release { waiter, outcome }) => {
@@ -102,7 +102,7 @@ fn a_sender_waits_for_a_comparison_as_long_as_it_asked_for_in_all() {
     assert!(matches!(&node.outcomes()[..], [(1, Outcome::TimedOut(_))]));
     assert_eq!(node.tell_first_use(1, Ok(FirstUse::SameMessage)), Ok(Admission::Waits));
     assert_eq!(node.outcomes(), [], "it was answered before");
-    // What it waited for the comparison is a part of its time.
+    // The time that it waited for the comparison is a part of its time limit.
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: Some(SECOND) };
     let request = AppendRequest { wait, ..request(2, None) };
     node.machine.append(node.now, WaiterId::new(2), request).unwrap();

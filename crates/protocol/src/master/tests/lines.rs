@@ -6,7 +6,8 @@ use crate::Status;
 const SECOND: Duration = Duration::from_secs(1);
 const TENTH: Duration = Duration::from_millis(100);
 
-/// A master with a secondary that is ready, on session 9, and a durable message that was just sent to it.
+/// Returns a master with a secondary that is ready, on session 9, and a durable message that was
+/// just sent to it.
 fn sent() -> (Node, RequestId) {
     let mut node = Node::restarted(true);
     node.greet(9, "bonnie", 5);
@@ -18,7 +19,7 @@ fn sent() -> (Node, RequestId) {
     (node, runs[0])
 }
 
-/// The requests that carry runs.
+/// Returns the requests that carry runs.
 fn runs(effects: &[Effect<LeaderEffect>]) -> Vec<RequestId> {
     let run = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Request(id, Request::AddMessage { .. }), .. } => Some(*id),
@@ -27,7 +28,8 @@ fn runs(effects: &[Effect<LeaderEffect>]) -> Vec<RequestId> {
     effects.iter().filter_map(run).collect()
 }
 
-/// Lets time pass in steps of a tenth of a second while the line looks like that; returns what was done.
+/// Lets time pass in steps of a tenth of a second while the line looks like that. Returns the
+/// effects.
 fn pass(
     node: &mut Node,
     time: Duration,

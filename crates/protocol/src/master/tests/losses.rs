@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a secondary is refused with, and the words for it.
+/// Returns the code and the words that a secondary is refused with.
 fn refusal(effects: &[Effect<LeaderEffect>]) -> (RefusalCode, &str) {
     match responses(effects)[..] {
         [Response::Refused { code, detail }] => (*code, detail),
@@ -10,7 +10,7 @@ fn refusal(effects: &[Effect<LeaderEffect>]) -> (RefusalCode, &str) {
     }
 }
 
-/// The logs that end at these, with the checksum that [`Node::greet`] tells.
+/// Returns the losses that end at these, with the checksum that [`Node::greet`] reports.
 fn losses(ends: &[u64]) -> Losses {
     let mut losses = Losses::default();
     ends.iter().for_each(|&end| assert!(losses.note(LogEnd::new(end), told(end))));
@@ -77,7 +77,7 @@ fn an_accepted_loss_lets_the_master_go_on_and_refuses_those_who_have_more() {
     assert!(refused.0 == code && refused.1.contains(detail), "{refused:?}");
     assert_eq!(noted(&effects), None);
     assert!(node.append(1, 1).is_ok());
-    // One that has more than anybody knew of when the loss was accepted.
+    // One that has more than was known when the loss was accepted.
     let mut more = given_up(&[8]);
     more.note(LogEnd::new(9), told(9));
     assert_eq!(noted(&node.greet(10, "clyde", 9)), Some(more));

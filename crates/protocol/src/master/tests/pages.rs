@@ -1,11 +1,12 @@
-//! Pages and cold runs: one at a time for each secondary, read by somebody else.
+//! Pages and cold runs: one at a time for each secondary, read by the driver.
 
 use super::*;
 use crate::ProtocolError;
-use crate::master::pages::REQUESTS_MAX;
+use crate::master::leader::reads::REQUESTS_MAX;
 use crate::progress::ReadOrder;
 
-/// A master with five messages that are not in memory, and a secondary that was just let in on session 9.
+/// Returns a master with five messages that are not in memory, and a secondary that was just
+/// admitted on session 9.
 fn cold() -> Node {
     let mut node = Node::restarted(false);
     node.reads_later = true;
@@ -27,7 +28,7 @@ impl Node {
     }
 }
 
-/// Where the reads that are asked for begin and end at the latest.
+/// Returns where the requested reads begin and end at the latest.
 fn reads(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
     let read = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Read { order: ReadOrder { from, until, .. }, .. } => {
@@ -38,7 +39,7 @@ fn reads(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
     effects.iter().filter_map(read).collect()
 }
 
-/// The pages that are sent: of which request, and with which messages.
+/// Returns the pages that are sent: the request of each, and its messages.
 fn pages(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64, u64)> {
     let page = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Response(id, Response::Page { run, .. }), .. } => {
@@ -49,7 +50,7 @@ fn pages(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64, u64)> {
     effects.iter().filter_map(page).collect()
 }
 
-/// The master's ends that the pages tell.
+/// Returns the master's ends that the pages report.
 fn log_ends(effects: &[Effect<LeaderEffect>]) -> Vec<u64> {
     let told = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send { frame: Frame::Response(_, Response::Page { log_end, .. }), .. } => {

@@ -1,13 +1,14 @@
-//! A master whose log is damaged, and what it asks its secondaries for.
+//! A master whose log is damaged, and what it requests from its secondaries.
 
-use acklog_types::{InBatch, Run, encode_record};
+use acklog_types::{InBatch, encode_record};
 
 use super::*;
 use crate::ProtocolError;
 
 const PAUSE: Duration = Duration::from_secs(61);
 
-/// A master with five messages and these secondaries, on sessions from 1 on, all of them ready.
+/// Returns a master with five messages and these secondaries, on sessions from 1 on, all of them
+/// ready.
 fn with_ready(names: &[&str]) -> Node {
     let mut node = Node::restarted(true);
     for (session, who) in (1..).zip(names) {
@@ -18,7 +19,7 @@ fn with_ready(names: &[&str]) -> Node {
     node
 }
 
-/// The sessions that are asked for a page, and from where on.
+/// Returns the sessions that a page is requested from, with the request and the position.
 fn asked(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, RequestId, u64)> {
     let asked = |effect: &Effect<LeaderEffect>| match effect {
         Effect::Send {
@@ -54,7 +55,8 @@ fn failed() -> Response<Records> {
     Response::Failed { code: ErrorCode::Internal, detail: "no".to_owned() }
 }
 
-/// Lets time pass, in which the secondaries answer their heartbeats; what else the master sends.
+/// Lets time pass, in which the secondaries answer their heartbeats. Returns what else the master
+/// sends.
 fn pass(node: &mut Node, time: Duration) -> Vec<Effect<LeaderEffect>> {
     let (end, mut others) = (node.now + time, Vec::new());
     while node.now < end {
@@ -80,7 +82,7 @@ fn what_is_damaged_is_fetched_from_one_secondary_and_messages_are_taken_meanwhil
     assert_eq!(node.append(1, 1), Ok(MessageId::new(5)));
     let health = node.machine.health(node.now);
     assert!(!health.read_only && !health.is_ready(), "{health:?}");
-    // Nothing is asked twice while an answer is awaited.
+    // No page is requested twice while an answer is awaited.
     assert_eq!(asked(&node.step(Input::Damage(Some(damage(2))))), []);
     let effects = answer(&mut node, session, request, page(2, 5));
     let [Effect::Mend { peer, run }] = &effects[..] else { panic!("{effects:?}") };
@@ -106,7 +108,7 @@ fn another_secondary_is_asked_where_one_cannot_help_or_what_it_has_does_not_fit(
     // It does not answer.
     let fourth = asked(&pass(&mut node, Duration::from_secs(5)));
     assert_eq!(fourth[0].0, 2, "{fourth:?}");
-    // A page without what was asked for.
+    // A page without the messages that were requested.
     answer(&mut node, 2, fourth[0].1, page(3, 5));
     let fifth = asked(&pass(&mut node, PAUSE));
     assert_eq!(fifth[0].0, 1, "{fifth:?}");
@@ -178,12 +180,13 @@ fn a_page_that_comes_slowly_is_not_asked_for_again() {
     assert!(!asked(&pass(&mut node, Duration::from_secs(3))).is_empty());
 }
 
-/// Both requests are answered in the end. The second answer is as good as the first, and only too late.
+/// Both requests are answered in the end. The second answer is as good as the first, and only too
+/// late.
 #[test]
 fn a_second_page_with_what_the_first_one_brought_holds_nothing_up() {
     let mut node = with_ready(&["bonnie"]);
     let first = asked(&node.step(Input::Damage(Some(damage(1)))));
-    // It takes longer than its time limit of a second, and is asked for again.
+    // It takes longer than its time limit of a second, and is requested again.
     let second = asked(&pass(&mut node, Duration::from_millis(1800)));
     assert_eq!(second.len(), 1);
     let effects = answer(&mut node, 1, first[0].1, page(2, 3));

@@ -1,4 +1,4 @@
-//! What a master may make a secondary hold, and what it shows of a master that refused it.
+//! The limit of the buffer, and the phase that is shown after a refusal.
 
 use super::*;
 use crate::frame::{ErrorCode, RefusalCode};
@@ -15,7 +15,7 @@ fn what_waits_above_a_gap_is_bounded_and_the_run_beyond_is_answered_with_no_room
     let mut node = Node::new();
     node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
-    // It has all that the page tells of, so it is ready.
+    // It has all that the page reports, so it is ready.
     node.answer(1, 1, page(0, 1));
     node.answer(1, 2, Response::ReadyNoted);
     let length = 1024 * 1024;
@@ -40,6 +40,10 @@ fn what_waits_above_a_gap_is_bounded_and_the_run_beyond_is_answered_with_no_room
     }
     assert_eq!((added, refused), (15, 25), "16 MiB hold 15 such runs");
     assert_eq!(node.machine.health(node.now).buffered, 15);
+    let (session, reason) = (SessionId::new(1), SessionEnd::Closed);
+    node.step(Input::SessionDown { session, reason });
+    let health = node.machine.health(node.now);
+    assert_eq!((health.buffered, health.phase), (0, SecondaryPhase::Connecting));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A master whose frames are drawn: it may cost a secondary its connection, and nothing of its log.
+//! A master whose frames are random: it may cost a secondary its connection, and nothing of its
+//! log.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::frame::{ErrorCode, Handshake, RefusalCode};
 
-/// Lives of a secondary, and what happens in each.
+/// Random histories of a secondary, and the number of steps in each.
 const LIVES: u64 = 500;
 const STEPS: usize = 200;
 
@@ -21,23 +22,23 @@ fn text(id: u64) -> String {
     format!("Msg{id}")
 }
 
-/// A secondary whose log becomes durable when its disk gets to it, and a master that draws its frames.
+/// A secondary whose log becomes durable at random times, and a master that sends random frames.
 struct Life {
     rng: ChaCha8Rng,
     node: Node,
     /// The newest connection: the one on which the secondary may send.
     session: u64,
     is_open: bool,
-    /// What was appended, and what is durable of it.
+    /// The end of what was appended, and of what is durable.
     appended: u64,
     durable: u64,
     /// The log of its first message.
     log: Option<LogId>,
-    /// The largest position that the secondary told.
+    /// The largest position that the secondary reported.
     told: u64,
     /// The secondary's last request.
     asked: Option<(RequestId, Request<IdRange>)>,
-    /// Positions told in answer to runs, while something was not durable yet.
+    /// Positions reported in answer to runs, while something was not durable yet.
     early: usize,
     closed: usize,
 }
@@ -65,7 +66,7 @@ impl Life {
         }
     }
 
-    /// Carries out the effects, and judges them.
+    /// Carries out the effects, and checks them.
     fn drain(&mut self) {
         while let Some(effect) = self.node.machine.poll_effect() {
             match effect {
@@ -100,7 +101,8 @@ impl Life {
         assert!(self.log.is_none() || self.log == log, "its messages belong to another log by now");
     }
 
-    /// A position that is told is durable, and never less than one told before, unless it is sent late.
+    /// Checks a reported position: it is durable, and no less than one before, unless it is sent
+    /// late.
     fn judge(&mut self, frame: &Frame<IdRange>) {
         let told = match frame {
             Frame::Request(_, Request::Handshake(handshake)) => handshake.end,
@@ -117,7 +119,7 @@ impl Life {
         self.early += usize::from(is_early);
     }
 
-    /// What is appended continues the log, and is what was sent, in whole batches.
+    /// Appends a run, which must continue the log and hold what was sent, in whole batches.
     fn append(&mut self, run: &Records) {
         assert_eq!(run.range().start().get(), self.appended, "a gap, or the same again");
         for record in run.iter() {
@@ -166,7 +168,7 @@ impl Life {
         self
     }
 
-    /// A frame that mostly fits in, so that the secondary gets somewhere.
+    /// Draws a frame that mostly fits in, so that the secondary makes progress.
     fn frame(&mut self) -> Frame<Records> {
         let id = RequestId::new(self.rng.random_range(0..12));
         let log_end = LogEnd::new(self.rng.random_range(0..=MESSAGES + 2));
@@ -210,7 +212,7 @@ impl Life {
         }
     }
 
-    /// A frame that no master sends, or only to end the connection.
+    /// Draws a frame that no master sends, or only to end the connection.
     fn odd_frame(&mut self, id: RequestId, end: LogEnd) -> Frame<Records> {
         let detail = || "drawn".to_owned();
         match self.rng.random_range(0..9) {
@@ -237,7 +239,7 @@ impl Life {
         }
     }
 
-    /// A few messages, in whole batches, or none.
+    /// Returns a few messages, in whole batches, or none.
     fn run(&mut self, from: u64) -> Records {
         let start = from - u64::from(from > 0 && has_more(from - 1));
         let mut end = start + self.rng.random_range(0..6);

@@ -28,7 +28,7 @@ fn joined(is_ready: bool) -> Node {
     node
 }
 
-/// The request for a page among the effects.
+/// Returns the page request among the effects: its number, where it begins, and `again`.
 fn asked(effects: &[Effect<FollowerEffect>]) -> Option<(u64, u64, bool)> {
     effects.iter().find_map(|effect| match effect {
         Effect::Send {
@@ -84,7 +84,7 @@ fn a_master_that_cannot_help_is_asked_again_later_and_later() {
     node.answer(1, id, page(3, 4));
     assert_eq!(asked(&pass(&mut node, Duration::from_secs(25))), None);
     assert!(asked(&pass(&mut node, Duration::from_secs(40))).is_some());
-    // What is lost on the way is asked for again, too.
+    // A request that is lost on the way is made again, too.
     assert!(asked(&pass(&mut node, Duration::from_secs(62))).is_some());
 }
 

@@ -1,17 +1,17 @@
-//! The expectations of a scenario, held against what the backend shows.
+//! Checks expectations against what the backend shows.
 
 use std::time::Duration;
 
 use acklog_types::NodeName;
 
 use super::Player;
-use crate::scenario::backend::{Answer, Answered, Backend, Receipt, Shown, Trouble};
-use crate::scenario::expect::{Expectation, Kind, Like};
+use crate::scenario::backend::{Backend, Reply, ReplyReceipt, Shown, TimedReply, Trouble};
+use crate::scenario::expect::{Expectation, ReplyDetails, ReplyKind};
 use crate::scenario::health::Fact;
 use crate::scenario::sent::{is_dense, list};
 
 impl<B: Backend> Player<'_, B> {
-    /// Waits until an expectation holds. Returns what was seen, as far as it was asked for.
+    /// Waits until an expectation holds. Returns the line that the story has about it.
     pub(super) fn expect(&mut self, expectation: &Expectation) -> Result<String, Trouble> {
         match expectation {
             Expectation::Answers { kind, labels, like, within } => {
@@ -31,8 +31,8 @@ impl<B: Backend> Player<'_, B> {
                 return Ok(labels.iter().map(|label| format!("{label}: waiting\n")).collect());
             }
             Expectation::Health { node, facts, within, lasting } => {
-                self.until(*within, |player| player.tells(node, facts))?;
-                self.lasting(*lasting, |player| player.tells(node, facts))?;
+                self.until(*within, |player| player.has_facts(node, facts))?;
+                self.lasting(*lasting, |player| player.has_facts(node, facts))?;
                 let facts: Vec<_> = facts.iter().map(Fact::to_string).collect();
                 return Ok(format!("{node}: {}\n", facts.join(" ")));
             }
@@ -85,17 +85,22 @@ impl<B: Backend> Player<'_, B> {
         self.backend.messages(node).map_err(Trouble::Failed)
     }
 
-    fn answer(&mut self, label: &str) -> Result<Answered, String> {
+    fn answer(&mut self, label: &str) -> Result<TimedReply, String> {
         let ticket = self.ticket(label).map_err(|trouble| trouble.to_string())?;
         self.backend.answer(ticket).ok_or_else(|| format!("{label} has no answer"))
     }
 
-    /// An answer that came never changes: it fits, or never will.
-    fn answer_is(&mut self, label: &str, kind: &Kind, like: &Like) -> Result<(), String> {
+    /// A reply that came never changes: it fits now, or never will.
+    fn answer_is(
+        &mut self,
+        label: &str,
+        kind: &ReplyKind,
+        like: &ReplyDetails,
+    ) -> Result<(), String> {
         let answered = self.answer(label)?;
         match kind.is_of(&answered.answer) && like.fits(&answered) {
             true => Ok(()),
-            false => Err(format!("{label}: {}", told(&answered))),
+            false => Err(format!("{label}: {}", described(&answered))),
         }
     }
 
@@ -103,11 +108,11 @@ impl<B: Backend> Player<'_, B> {
         let ticket = self.ticket(label).map_err(|trouble| trouble.to_string())?;
         match self.backend.answer(ticket) {
             None => Ok(()),
-            Some(answered) => Err(format!("{label}: {}", told(&answered))),
+            Some(answered) => Err(format!("{label}: {}", described(&answered))),
         }
     }
 
-    fn tells(&mut self, node: &NodeName, facts: &[Fact]) -> Result<(), String> {
+    fn has_facts(&mut self, node: &NodeName, facts: &[Fact]) -> Result<(), String> {
         let health = self.backend.health(node)?;
         let wrong = |fact: &&Fact| !fact.holds(health.fact(&fact.field).as_deref());
         match facts.iter().find(wrong) {
@@ -119,7 +124,7 @@ impl<B: Backend> Player<'_, B> {
         }
     }
 
-    /// Both sides must say so: a master may not have noticed yet that one is gone.
+    /// Checks both sides: a master may not have noticed yet that a secondary is gone.
     fn are_ready(&mut self, nodes: &[NodeName]) -> Result<(), String> {
         let health = self.backend.health(&crate::scenario::master())?;
         for node in nodes {
@@ -176,31 +181,31 @@ impl<B: Backend> Player<'_, B> {
     }
 }
 
-impl Kind {
-    fn is_of(&self, answer: &Answer) -> bool {
+impl ReplyKind {
+    fn is_of(&self, answer: &Reply) -> bool {
         match answer {
-            Answer::Stored(_) => *self == Self::Answered,
-            Answer::TimedOut(_) => *self == Self::TimedOut,
-            Answer::Unfinished(..) => *self == Self::Unfinished,
-            Answer::Refused(_) => *self == Self::Refused,
-            Answer::Lost(_) => *self == Self::Lost,
+            Reply::Stored(_) => *self == Self::Answered,
+            Reply::TimedOut(_) => *self == Self::TimedOut,
+            Reply::Unfinished(..) => *self == Self::Unfinished,
+            Reply::Refused(_) => *self == Self::Refused,
+            Reply::Lost(_) => *self == Self::Lost,
         }
     }
 }
 
-impl Like {
-    fn fits(&self, answered: &Answered) -> bool {
-        let Answered { answer, took } = answered;
+impl ReplyDetails {
+    fn fits(&self, answered: &TimedReply) -> bool {
+        let TimedReply { answer, took } = answered;
         let in_time = self.took.is_none_or(|range| (range.min()..=range.max()).contains(took));
         in_time
             && match answer {
-                Answer::Stored(receipt) | Answer::TimedOut(receipt) => {
+                Reply::Stored(receipt) | Reply::TimedOut(receipt) => {
                     self.says.is_none() && self.fits_receipt(receipt)
                 }
-                Answer::Unfinished(receipt, said) => {
+                Reply::Unfinished(receipt, said) => {
                     self.fits_said(said) && self.fits_receipt(receipt)
                 }
-                Answer::Refused(said) | Answer::Lost(said) => {
+                Reply::Refused(said) | Reply::Lost(said) => {
                     self.fits_said(said) && self.id.is_none() && self.acked.is_none()
                 }
             }
@@ -210,8 +215,8 @@ impl Like {
         self.says.as_ref().is_none_or(|says| said.contains(says))
     }
 
-    fn fits_receipt(&self, receipt: &Receipt) -> bool {
-        // Which secondary acks first is a matter of chance.
+    fn fits_receipt(&self, receipt: &ReplyReceipt) -> bool {
+        // The order in which secondaries ack varies.
         let sorted = |names: &[String]| {
             let mut names = names.to_vec();
             names.sort();
@@ -224,7 +229,7 @@ impl Like {
     }
 }
 
-impl std::fmt::Display for Like {
+impl std::fmt::Display for ReplyDetails {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(id) = self.id {
             write!(f, " id={id}")?;
@@ -240,19 +245,19 @@ impl std::fmt::Display for Like {
     }
 }
 
-/// What was seen instead of an answer.
-fn told(answered: &Answered) -> String {
+/// Describes a reply for the report of a failure.
+fn described(answered: &TimedReply) -> String {
     let after = millis(answered.took);
-    let receipt = |receipt: &Receipt| {
+    let receipt = |receipt: &ReplyReceipt| {
         let (id, nodes, acked) = (receipt.id, receipt.write_concern, receipt.acked_by.join(","));
         format!("id={id} w={nodes} acked={acked}")
     };
     match &answered.answer {
-        Answer::Stored(stored) => format!("answered {} after {after}", receipt(stored)),
-        Answer::TimedOut(stored) => format!("timed out {} after {after}", receipt(stored)),
-        Answer::Unfinished(it, said) => format!("unfinished {} ({said})", receipt(it)),
-        Answer::Refused(said) => format!("refused after {after}: {said}"),
-        Answer::Lost(said) => format!("no answer after {after}: {said}"),
+        Reply::Stored(stored) => format!("answered {} after {after}", receipt(stored)),
+        Reply::TimedOut(stored) => format!("timed out {} after {after}", receipt(stored)),
+        Reply::Unfinished(it, said) => format!("unfinished {} ({said})", receipt(it)),
+        Reply::Refused(said) => format!("refused after {after}: {said}"),
+        Reply::Lost(said) => format!("no answer after {after}: {said}"),
     }
 }
 

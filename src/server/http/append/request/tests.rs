@@ -1,4 +1,4 @@
-//! What is a message to append, and what is not.
+//! Which bodies are a message or a batch to append.
 
 use super::*;
 use crate::server::http::params::TIMEOUT_MAX;
@@ -151,7 +151,7 @@ fn a_message_is_measured_in_bytes_of_the_decoded_string() {
     assert_eq!(parsed(&longest).0.len(), MAX);
     let longer = format!("{{\"message\":\"{}\"}}", "é".repeat(MAX / 2 + 1));
     let problem = parse(longer.as_bytes(), MAX).unwrap_err();
-    assert_eq!(problem, Problem::MessageTooLong { length: MAX + 2, limit: MAX });
+    assert_eq!(problem, RequestProblem::MessageTooLong { length: MAX + 2, limit: MAX });
     assert_eq!(problem.status().as_u16(), 413);
 }
 
@@ -189,13 +189,13 @@ fn a_batch_that_is_none_is_refused_with_what_is_wrong() {
 fn each_message_of_a_batch_has_the_limit_of_one_and_all_together_that_of_a_frame() {
     let longer = format!(r#"{{"messages":["a","{}"]}}"#, "x".repeat(MAX + 1));
     let problem = parse(longer.as_bytes(), MAX).unwrap_err();
-    assert_eq!(problem, Problem::MessageTooLong { length: MAX + 1, limit: MAX });
+    assert_eq!(problem, RequestProblem::MessageTooLong { length: MAX + 1, limit: MAX });
     // So many empty messages fit into a body and a frame; one more does not.
     let most = (BATCH_BYTES_MAX - 1 - IDEMPOTENCY_KEY_BYTES_MAX) / RECORD_HEADER_BYTES;
     let empty = |count: usize| format!(r#"{{"messages":[""{}]}}"#, r#","""#.repeat(count - 1));
     assert_eq!(parse(empty(most).as_bytes(), MAX).unwrap().batch.len(), most);
     let problem = parse(empty(most + 1).as_bytes(), MAX).unwrap_err();
-    assert_eq!(problem, Problem::BatchTooLong { length: record_bytes_max(most + 1, 0) });
+    assert_eq!(problem, RequestProblem::BatchTooLong { length: record_bytes_max(most + 1, 0) });
     assert_eq!(problem.status().as_u16(), 413);
     assert!(problem.to_string().contains("several batches"), "{problem}");
 }

@@ -1,0 +1,102 @@
+//! Direct requests to a master: to append, to compare a key, to wait again.
+
+use std::time::Instant;
+
+use acklog_types::{LogView, MessageId, UnreadBatch, WaiterId};
+
+use super::Master;
+use super::io::release;
+use super::leader::{ComparedAppend, FirstUse, WaitReason};
+use crate::outcome::{Admission, AppendRequest, Refusal, Wait};
+
+impl<L: LogView> Master<L> {
+    /// Takes a batch, or has it compared first with the one that has its idempotency key. Its
+    /// client is answered by a later [`LeaderEffect::Release`](crate::LeaderEffect::Release),
+    /// exactly once, unless it is canceled.
+    ///
+    /// # Errors
+    /// When the batch is refused; then nothing was changed.
+    ///
+    /// # Panics
+    /// When there is no message.
+    pub fn append(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        request: AppendRequest,
+    ) -> Result<Admission, Refusal> {
+        assert!(request.messages > 0, "a batch of no message");
+        self.take_batch(now, waiter, request, None)
+    }
+
+    /// Takes in what a batch is to the one that [`Admission::Compare`] named: the same, another
+    /// one, or one with another key. A client that no longer waits is passed over.
+    ///
+    /// # Errors
+    /// When the batch is refused; then nothing was changed.
+    pub fn key_compared(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        found: Result<FirstUse, UnreadBatch>,
+    ) -> Result<Admission, Refusal> {
+        match self.leader.key_compared(now, waiter, found, self.peers.cluster())? {
+            ComparedAppend::Settled => Ok(Admission::Waits),
+            ComparedAppend::Answered(outcome) => {
+                release(&mut self.effects, waiter, outcome);
+                Ok(Admission::Waits)
+            }
+            // Meanwhile a batch with the client's own key may have come.
+            ComparedAppend::OtherKey(first, request) => {
+                self.take_batch(now, waiter, request, Some(first))
+            }
+        }
+    }
+
+    /// Has a batch compared with the one that may have its key, or takes it as a new one.
+    /// `compared` names the batch that is known to have another key of the same hash.
+    fn take_batch(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        request: AppendRequest,
+        compared: Option<MessageId>,
+    ) -> Result<Admission, Refusal> {
+        let first = request.key.and_then(|key| self.leader.find_key(key));
+        if let Some(first) = first.filter(|&first| Some(first) != compared) {
+            self.leader.start_key_comparison(now, waiter, first, request);
+            return Ok(Admission::Compare(first));
+        }
+        let write_concern = self.leader.check_append(request.wait, self.peers.cluster())?;
+        if write_concern > 1 {
+            self.peers.watch_majority(self.time.at(now));
+        }
+        Ok(Admission::Append(self.leader.append(now, waiter, request, write_concern)))
+    }
+
+    /// Lets a client wait again for a message that has its id already. It is answered as in
+    /// [`append`](Self::append), and shares the fate of a message that is not durable yet. Nothing
+    /// is written, so neither a lost quorum nor a disk that takes nothing more is in the way.
+    ///
+    /// # Errors
+    /// When there is no such message, or the write concern can never hold; then nothing was
+    /// changed.
+    pub fn join(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        id: MessageId,
+        wait: Wait,
+    ) -> Result<(), Refusal> {
+        let wait = (wait, WaitReason::Ack);
+        if let Some(outcome) = self.leader.join(now, waiter, id, wait, self.peers.cluster())? {
+            release(&mut self.effects, waiter, outcome);
+        }
+        Ok(())
+    }
+
+    /// Returns whether any client waits for its answer.
+    pub fn has_waiters(&self) -> bool {
+        self.leader.has_waiters()
+    }
+}

@@ -1,0 +1,162 @@
+//! Damaged messages of the master's own log: fetched from a secondary that has them.
+//!
+//! A master takes messages while a live secondary has all that is damaged here: nothing is lost
+//! then. Without one it is read-only until there is one, or the damage is mended another way.
+
+use std::time::Instant;
+
+use acklog_types::{Damage, DiskFault, LogEnd, LogView, Records, RequestId};
+use rand_chacha::ChaCha8Rng;
+use tracing::{debug, error, info, warn};
+
+use super::Leader;
+use crate::machine::Effect;
+use crate::master::io::LeaderEffect;
+use crate::master::peers::{AwaitedPage, MemberId, Peer, Peers};
+use crate::repair::Repair;
+
+/// The repair of the master's log.
+#[derive(Debug)]
+pub(super) struct DamageRepair {
+    of_log: Repair,
+    /// The peer that was asked last.
+    last: Option<MemberId>,
+    /// Whether that one's answer is awaited.
+    is_asked: bool,
+    /// Until when its answer is taken to be on its way, although its time is over.
+    comes_until: Option<Instant>,
+}
+
+impl<L: LogView> Leader<L> {
+    /// Takes in what of the log is damaged; none: it is whole.
+    pub(in crate::master) fn damaged(
+        &mut self,
+        now: Instant,
+        damage: Option<Damage>,
+        rng: &mut ChaCha8Rng,
+    ) {
+        match (damage, &mut self.repair) {
+            (Some(damage), Some(repair)) => repair.of_log.tell(now, damage, rng),
+            (Some(damage), None) => {
+                let of_log = Repair::new(damage);
+                self.repair =
+                    Some(DamageRepair { of_log, last: None, is_asked: false, comes_until: None });
+            }
+            (None, repair) => {
+                if repair.take().is_some() {
+                    info!("the log is whole again");
+                }
+            }
+        }
+    }
+
+    /// Returns what keeps messages from being taken: the disk, or damage of which no other node has
+    /// a copy.
+    pub(in crate::master) fn fault(&self) -> Option<DiskFault> {
+        let damage = || self.repair.as_ref().filter(|_| self.lacks_copy());
+        self.own.fault().cloned().or_else(|| damage().map(|repair| repair.of_log.fault()))
+    }
+
+    /// Returns what `/health` reports of the disk.
+    pub(in crate::master) fn reported_fault(&self) -> Option<DiskFault> {
+        let damage = || self.repair.as_ref().map(|repair| repair.of_log.fault());
+        self.own.fault().cloned().or_else(damage)
+    }
+
+    /// Returns whether something is damaged of which no other node has a copy.
+    pub(super) fn lacks_copy(&self) -> bool {
+        let until = self.repair.as_ref().map(|repair| repair.of_log.damage().until);
+        let is_lost =
+            |until: LogEnd| !self.replicas.counted().any(|replica| replica.can_give(until));
+        until.is_some_and(is_lost)
+    }
+
+    /// Logs a copy of what is damaged that was lost or found since the last call.
+    pub(in crate::master) fn log_copies(&mut self) {
+        let lacks_copy = self.lacks_copy();
+        if std::mem::replace(&mut self.lacked_copy, lacks_copy) == lacks_copy {
+            return;
+        }
+        if lacks_copy {
+            let detail = self.fault().map(|fault| fault.to_string());
+            error!(
+                detail,
+                "read-only: a part of the log is damaged, and no secondary that is ready has it"
+            );
+        } else {
+            info!("read-write: what was damaged is mended, or a secondary has it");
+        }
+    }
+
+    /// Returns the peer that is to be asked now for what is damaged, and from which position on:
+    /// each time another one, where there are several.
+    pub(in crate::master) fn next_repair(
+        &mut self,
+        now: Instant,
+        peers: &Peers,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<(MemberId, LogEnd)> {
+        let repair = self.repair.as_mut()?;
+        repair.of_log.wake(now);
+        repair.comes_until = None;
+        if let Some(last) = repair.last.filter(|_| repair.is_asked) {
+            let peer = peers.get(last);
+            if peer.is_some_and(Peer::owes_page) {
+                return None;
+            }
+            let comes_until = peer.and_then(Peer::page_comes_until);
+            repair.comes_until = comes_until.filter(|&until| until > now);
+            if repair.comes_until.is_some() {
+                return None;
+            }
+            // An answer without it, or none.
+            repair.is_asked = false;
+            repair.of_log.failed(now, rng);
+        }
+        let wanted = repair.of_log.due()?;
+        let answers = |peer| peers.get(peer).is_some_and(Peer::answers_pages);
+        let id = self.replicas.next_after(repair.last, |peer, replica| {
+            replica.can_give(wanted.end()) && answers(peer)
+        })?;
+        (repair.last, repair.is_asked) = (Some(id), true);
+        let peer = self.replicas.get(id).map(|replica| replica.name().as_str());
+        info!(repeats = true, peer, id = %wanted, "asking a secondary for messages that are damaged here");
+        Some((id, wanted.start()))
+    }
+
+    /// Takes a page of a peer that was asked, with what was awaited from it. Returns what of it
+    /// mends the log.
+    pub(in crate::master) fn take_page(
+        &mut self,
+        now: Instant,
+        id: MemberId,
+        request: RequestId,
+        (page, awaited): (&Records, AwaitedPage),
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Effect<LeaderEffect>> {
+        let repair = self.repair.as_mut()?;
+        let peer = self.replicas.get(id)?.name().clone();
+        if repair.last == Some(id) {
+            repair.is_asked = awaited.has_others;
+        }
+        let range = page.range();
+        let is_other = |from: LogEnd| range.is_empty() || range.start() != from;
+        match repair.of_log.take(page) {
+            Some(run) => return Some(Effect::Mend { peer, run }),
+            None if awaited.from.is_some_and(is_other) => {
+                warn!(repeats = true, %peer, %request, id = %range,
+                    "a page has not the messages that are damaged here");
+                repair.of_log.failed(now, rng);
+            }
+            // Asked for once more, since it took so long, and the first answer had them.
+            None => debug!(%peer, %request, id = %range, "a page came that is not wanted any more"),
+        }
+        None
+    }
+
+    /// Returns when a peer is asked again.
+    pub(super) fn next_repair_deadline(&self) -> Option<Instant> {
+        let repair = self.repair.as_ref()?;
+        repair.of_log.next_deadline().into_iter().chain(repair.comes_until).min()
+    }
+}

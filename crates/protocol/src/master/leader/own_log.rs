@@ -1,0 +1,117 @@
+//! The master's own log as the leader counts it: which ids are given, what is durable, and whether
+//! the disk takes more.
+
+use acklog_types::{DiskFault, LogEnd, MessageId};
+
+use crate::unflushed::Unflushed;
+
+/// Most bytes of messages that wait for the disk. Less would refuse bursts that a disk takes within
+/// a second; more would hold memory, and clients in doubt, for a disk that hangs.
+const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The ends of the master's own log, and the state of its disk.
+///
+/// Invariant: `durable_end <= log_end`.
+#[derive(Debug)]
+pub(super) struct OwnLog {
+    log_end: LogEnd,
+    durable_end: LogEnd,
+    /// The log is on a disk, and not in memory.
+    on_disk: bool,
+    unflushed: Unflushed,
+    /// The reason why the disk takes nothing.
+    fault: Option<DiskFault>,
+}
+
+impl OwnLog {
+    /// Creates a log that ends at `end`, all of it durable.
+    pub(super) fn new(end: LogEnd, on_disk: bool) -> Self {
+        let unflushed = Unflushed::default();
+        Self { log_end: end, durable_end: end, on_disk, unflushed, fault: None }
+    }
+
+    /// Returns the end of the ids given so far.
+    pub(super) fn log_end(&self) -> LogEnd {
+        self.log_end
+    }
+
+    /// Returns the end of what is durable: what is replicated and shown.
+    pub(super) fn durable_end(&self) -> LogEnd {
+        self.durable_end
+    }
+
+    /// Returns whether the log is on a disk, and not in memory.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.on_disk
+    }
+
+    /// Gives ids to messages that are appended now. Returns the first one.
+    pub(super) fn append(&mut self, messages: u64, bytes: usize) -> MessageId {
+        let id = self.log_end.next_id();
+        self.log_end = self.log_end.plus(messages);
+        if self.on_disk {
+            self.unflushed.appended(self.log_end, bytes);
+        }
+        id
+    }
+
+    /// Takes in that the log is durable up to `end`.
+    ///
+    /// # Panics
+    /// When that is less than before, or more than was appended.
+    pub(super) fn durable(&mut self, end: LogEnd) {
+        assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
+        self.durable_end = end;
+        self.unflushed.durable(end);
+    }
+
+    /// Returns how many bytes wait for the disk, if they are too many to take more.
+    pub(super) fn backlog(&self) -> Option<usize> {
+        Some(self.unflushed.bytes()).filter(|&bytes| bytes > BACKLOG_BYTES_MAX)
+    }
+
+    /// Returns why the disk takes nothing.
+    pub(super) fn fault(&self) -> Option<&DiskFault> {
+        self.fault.as_ref()
+    }
+
+    /// Takes in that the disk takes nothing.
+    pub(super) fn set_fault(&mut self, fault: DiskFault) {
+        self.fault = Some(fault);
+    }
+
+    /// Takes in that the disk can be used again. Returns whether it had a fault that passes.
+    pub(super) fn end_passing_fault(&mut self) -> bool {
+        self.fault.take_if(|fault| fault.is_passing()).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_each_other_and_the_disk_takes_no_more_while_too_much_waits() {
+        let mut log = OwnLog::new(LogEnd::new(5), true);
+        assert_eq!(log.append(2, BACKLOG_BYTES_MAX), MessageId::new(5));
+        assert_eq!((log.log_end(), log.durable_end()), (LogEnd::new(7), LogEnd::new(5)));
+        assert_eq!(log.backlog(), None);
+        assert_eq!(log.append(1, 1), MessageId::new(7));
+        assert_eq!(log.backlog(), Some(BACKLOG_BYTES_MAX + 1));
+        log.durable(LogEnd::new(7));
+        assert_eq!((log.durable_end(), log.backlog()), (LogEnd::new(7), None));
+        let mut in_memory = OwnLog::new(LogEnd::ZERO, false);
+        in_memory.append(1, 2 * BACKLOG_BYTES_MAX);
+        assert_eq!(in_memory.backlog(), None, "nothing waits for a disk");
+    }
+
+    #[test]
+    fn a_fault_that_passes_ends_and_another_one_stays() {
+        let mut log = OwnLog::new(LogEnd::ZERO, true);
+        assert!(!log.end_passing_fault());
+        log.set_fault(DiskFault::Full { detail: String::new() });
+        assert!(log.end_passing_fault() && log.fault().is_none());
+        log.set_fault(DiskFault::Failed { detail: String::new() });
+        assert!(!log.end_passing_fault() && log.fault().is_some());
+    }
+}

@@ -1,0 +1,47 @@
+//! The quorum of a log: whether enough nodes are healthy for it to take messages.
+
+use acklog_types::LogView;
+use tracing::{info, warn};
+
+use super::Leader;
+use crate::master::peers::ClusterView;
+use crate::outcome::Refusal;
+use crate::status::QuorumHealth;
+
+impl<L: LogView> Leader<L> {
+    /// Returns how many nodes must be healthy and how many are; none where none need be.
+    pub(in crate::master) fn quorum_health(&self, cluster: ClusterView) -> Option<QuorumHealth> {
+        let required = cluster.required?;
+        // A master that cannot write is no node that keeps what comes.
+        let keeps = self.own.fault().is_none() && !self.lacks_copy();
+        Some(QuorumHealth { required, healthy: u16::from(keeps) + cluster.live })
+    }
+
+    /// Checks whether enough nodes are healthy for a message to be taken.
+    ///
+    /// # Errors
+    /// When too few are.
+    pub(super) fn check_quorum(&self, cluster: ClusterView) -> Result<(), Refusal> {
+        match self.quorum_health(cluster) {
+            Some(quorum) if !quorum.is_there() => {
+                let QuorumHealth { required, healthy } = quorum;
+                Err(Refusal::NoQuorum { healthy, cluster_size: cluster.size, required })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Logs a quorum that was lost or reached since the last call.
+    pub(in crate::master) fn log_quorum(&mut self, cluster: ClusterView) {
+        let Some(quorum) = self.quorum_health(cluster) else { return };
+        let (healthy, required) = (quorum.healthy, quorum.required);
+        if std::mem::replace(&mut self.lacked_quorum, !quorum.is_there()) == self.lacked_quorum {
+            return;
+        }
+        if self.lacked_quorum {
+            warn!(healthy, required, "read-only: too few nodes are healthy");
+        } else {
+            info!(healthy, required, "read-write: enough nodes are healthy");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One copy of the log on a peer: what it acked, what it is sent, and what is read for it.
+
+use std::time::{Duration, Instant};
+
+use acklog_types::{IdRange, LogEnd, LogView, MESSAGE_TARGET, NodeName, Unreadable};
+use rand_chacha::ChaCha8Rng;
+use tracing::debug;
+
+use super::reads::PeerReads;
+use crate::progress::{NextRun, Progress, SendFailure, SentRun};
+
+/// A replica of the log.
+#[derive(Debug)]
+pub(super) struct Replica {
+    name: NodeName,
+    /// The peer's name is persisted, and so its acks count.
+    counts: bool,
+    /// The peer is ready and healthy, so that new messages are sent to it.
+    is_live: bool,
+    /// The peer reported a position since the master started.
+    is_position_known: bool,
+    /// The longest backoff.
+    pause_max: Duration,
+    progress: Progress,
+    reads: PeerReads,
+    retries: u64,
+}
+
+impl Replica {
+    /// Creates the replica of a peer of which nothing is known; its backoff ends at `pause_max`.
+    pub(super) fn new(name: NodeName, pause_max: Duration) -> Self {
+        Self {
+            name,
+            counts: false,
+            is_live: false,
+            is_position_known: false,
+            pause_max,
+            progress: Progress::new(LogEnd::ZERO, pause_max),
+            reads: PeerReads::new(LogEnd::ZERO),
+            retries: 0,
+        }
+    }
+
+    /// Takes in that the peer has a new connection. A position that is lower counts at once: the
+    /// node lost what it had. A higher one counts with the first request behind the handshake,
+    /// which may be of a process that is gone, with what it had.
+    pub(super) fn join(&mut self, end: LogEnd) {
+        self.progress = Progress::new(end.min(self.acked_end()), self.pause_max);
+        self.reads = PeerReads::new(end);
+    }
+
+    /// Takes in that the connection is gone. What was acked stays acked.
+    pub(super) fn leave(&mut self) {
+        self.progress = Progress::new(self.acked_end(), self.pause_max);
+        self.reads = PeerReads::new(self.acked_end());
+    }
+
+    /// Lets the acks count from now on.
+    pub(super) fn count(&mut self) {
+        self.counts = true;
+    }
+
+    /// Takes in whether the peer is ready and healthy.
+    pub(super) fn set_live(&mut self, is_live: bool) {
+        self.is_live = is_live;
+        if is_live {
+            self.progress.resume();
+        }
+    }
+
+    /// Notes a position that the peer reported. Returns whether it is news.
+    pub(super) fn ack(&mut self, end: LogEnd) -> bool {
+        let before = self.acked_end();
+        self.is_position_known = true;
+        let is_news = self.progress.ack(end);
+        if is_news {
+            debug!(target: MESSAGE_TARGET, peer = %self.name, id = %IdRange::new(before, end), "acked");
+        }
+        is_news
+    }
+
+    pub(super) fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    /// Returns whether the acks count.
+    pub(super) fn is_counted(&self) -> bool {
+        self.counts
+    }
+
+    /// Returns whether the peer is ready and healthy, and has everything before `end`.
+    pub(super) fn can_give(&self, end: LogEnd) -> bool {
+        self.is_live && self.acked_end() >= end
+    }
+
+    /// Returns the end of what the peer acked, as far as is known.
+    pub(super) fn acked_end(&self) -> LogEnd {
+        self.progress.acked_end()
+    }
+
+    /// Returns the end of what the peer acked; none while it has reported no position.
+    pub(super) fn known_end(&self) -> Option<LogEnd> {
+        self.is_position_known.then(|| self.acked_end())
+    }
+
+    /// Returns how many runs wait for an answer.
+    pub(super) fn runs_in_flight(&self) -> usize {
+        self.progress.runs_in_flight()
+    }
+
+    /// Returns how many runs were sent again since the master started.
+    pub(super) fn retries(&self) -> u64 {
+        self.retries
+    }
+
+    /// Returns the next run to be sent or read, if fewer than `runs_max` are in flight.
+    #[must_use]
+    pub(super) fn next_run(
+        &mut self,
+        now: Instant,
+        log: &impl LogView,
+        durable_end: LogEnd,
+        runs_max: usize,
+    ) -> Option<NextRun> {
+        let next = self.progress.next_run(now, log, durable_end, runs_max)?;
+        if let NextRun::Run(plan) = next {
+            self.retries += u64::from(plan.is_retry);
+        }
+        Some(next)
+    }
+
+    /// Takes in that a run was answered: the peer has it.
+    pub(super) fn settle(&mut self, now: Instant, run: SentRun, rng: &mut ChaCha8Rng) {
+        self.progress.settle(now, run, rng);
+    }
+
+    /// Takes in that a run failed. It is sent again after a backoff.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        run: SentRun,
+        failure: SendFailure,
+        rng: &mut ChaCha8Rng,
+    ) {
+        self.progress.fail(now, run, failure, rng);
+    }
+
+    /// Takes in that a run was lost. It is sent again next.
+    pub(super) fn lose(&mut self, run: SentRun) {
+        self.progress.lose(run);
+    }
+
+    /// Takes in a run that was read, or that could not be.
+    pub(super) fn note_read(
+        &mut self,
+        now: Instant,
+        found: Result<(IdRange, usize), Unreadable>,
+        rng: &mut ChaCha8Rng,
+    ) {
+        match found {
+            Ok((range, bytes)) => self.progress.note_read(range, bytes),
+            Err(Unreadable(_)) => self.progress.note_unreadable(now, rng),
+        }
+    }
+
+    /// Returns what is read for the peer.
+    pub(super) fn reads(&mut self) -> &mut PeerReads {
+        &mut self.reads
+    }
+
+    /// Returns when a backoff ends that keeps something from being sent.
+    pub(super) fn next_deadline(&self, durable_end: LogEnd) -> Option<Instant> {
+        self.progress.next_wakeup(durable_end).filter(|_| self.is_live)
+    }
+}

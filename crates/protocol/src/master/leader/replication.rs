@@ -1,0 +1,191 @@
+//! Replication: what is sent to a peer, what is read for it, and what it acked.
+
+use std::time::Instant;
+
+use acklog_types::{IdRange, LogEnd, LogView, Unreadable};
+use rand_chacha::ChaCha8Rng;
+use tracing::{debug, warn};
+
+use super::Leader;
+use super::reads::{NextPage, PageRequest, ReadFor, ReadPage};
+use crate::ProtocolError;
+use crate::master::peers::{MemberId, PeerEvent, Reply};
+use crate::progress::{NextRun, SendFailure, SentRun};
+
+/// A page whose messages were read, or could not be.
+#[derive(Debug)]
+pub(in crate::master) enum ReadResult {
+    /// The page can be sent.
+    Page(ReadPage),
+    /// The request for the page is answered with this error.
+    Unreadable(PageRequest, String),
+    /// A run was read for later.
+    Run,
+}
+
+impl<L: LogView> Leader<L> {
+    /// Takes in what happened to a peer.
+    pub(in crate::master) fn on_peer_event(&mut self, event: PeerEvent) {
+        if matches!(event, PeerEvent::Joined { .. } | PeerEvent::Registered { .. }) {
+            self.release_due = true;
+        }
+        self.replicas.on_event(event);
+    }
+
+    /// Returns the end of what a peer acked, as far as is known.
+    pub(in crate::master) fn acked_end(&self, peer: MemberId) -> LogEnd {
+        self.replicas.get(peer).map_or(LogEnd::ZERO, |replica| replica.acked_end())
+    }
+
+    /// Takes in a position that a peer reported.
+    ///
+    /// # Errors
+    /// When it lies beyond the durable end.
+    pub(in crate::master) fn ack(
+        &mut self,
+        peer: MemberId,
+        end: LogEnd,
+    ) -> Result<(), ProtocolError> {
+        let log_end = self.own.durable_end();
+        if end > log_end {
+            return Err(ProtocolError::AckBeyondEnd { told: end, log_end });
+        }
+        if self.replicas.ack(peer, end) {
+            self.release_due = true;
+        }
+        Ok(())
+    }
+
+    /// Returns the next run to send to a peer, or to read for it, if fewer than `runs_max` are in
+    /// flight. Call until it returns none, or something to be read.
+    #[must_use]
+    pub(in crate::master) fn next_run(
+        &mut self,
+        now: Instant,
+        peer: MemberId,
+        runs_max: usize,
+    ) -> Option<NextRun> {
+        let durable_end = self.own.durable_end();
+        let replica = self.replicas.get_mut(peer)?;
+        let next = replica.next_run(now, &self.view, durable_end, runs_max)?;
+        let is_free = match next {
+            NextRun::Run(_) => true,
+            NextRun::Read(_) => replica.reads().begin_run(),
+        };
+        Some(next).filter(|_| is_free)
+    }
+
+    /// Takes in that a run was answered.
+    pub(in crate::master) fn run_answered(
+        &mut self,
+        now: Instant,
+        peer: MemberId,
+        run: SentRun,
+        reply: Reply,
+        rng: &mut ChaCha8Rng,
+    ) {
+        let Some(replica) = self.replicas.get_mut(peer) else { return };
+        match reply {
+            Reply::Done => replica.settle(now, run, rng),
+            Reply::Failed => replica.fail(now, run, SendFailure::Answered, rng),
+        }
+    }
+
+    /// Takes in that a run timed out.
+    pub(in crate::master) fn run_timed_out(
+        &mut self,
+        now: Instant,
+        peer: MemberId,
+        run: SentRun,
+        rng: &mut ChaCha8Rng,
+    ) {
+        if let Some(replica) = self.replicas.get_mut(peer) {
+            replica.fail(now, run, SendFailure::TimedOut, rng);
+        }
+    }
+
+    /// Takes in that a run was lost.
+    pub(in crate::master) fn run_lost(&mut self, peer: MemberId, run: SentRun) {
+        if let Some(replica) = self.replicas.get_mut(peer) {
+            replica.lose(run);
+        }
+    }
+
+    /// Returns whether runs to a peer wait for an answer.
+    pub(in crate::master) fn has_runs_in_flight(&self, peer: MemberId) -> bool {
+        self.replicas.get(peer).is_some_and(|replica| replica.runs_in_flight() > 0)
+    }
+
+    /// Notes a peer's request for a page. It gets none where it asks again for one that is still
+    /// under way, on the line (`is_under_way`) or here: that one comes. Returns whether
+    /// [`next_page`](Self::next_page) is to be asked.
+    ///
+    /// # Errors
+    /// When too many requests wait.
+    pub(in crate::master) fn want_page(
+        &mut self,
+        peer: MemberId,
+        wanted: PageRequest,
+        is_under_way: bool,
+    ) -> Result<bool, ProtocolError> {
+        let Some(replica) = self.replicas.get_mut(peer) else { return Ok(false) };
+        let PageRequest { request, from, again } = wanted;
+        if again && (is_under_way || replica.reads().has_pages()) {
+            debug!(peer = replica.name().as_str(), %request, %from, "asked again for a page that is still under way");
+            return Ok(false);
+        }
+        replica.reads().push(wanted).map(|()| true)
+    }
+
+    /// Returns what comes next for a peer's requests for pages. Call until it returns none.
+    #[must_use]
+    pub(in crate::master) fn next_page(&mut self, peer: MemberId) -> Option<NextPage> {
+        let durable_end = self.own.durable_end();
+        self.replicas.get_mut(peer)?.reads().next_page(durable_end)
+    }
+
+    /// Notes that a page is sent to a peer.
+    pub(in crate::master) fn note_page(&mut self, peer: MemberId, page: ReadPage) {
+        let Some(replica) = self.replicas.get_mut(peer) else { return };
+        let PageRequest { request, from, again } = page.wanted;
+        debug!(peer = %replica.name(), %request, %from, again, id = %page.run,
+            "asked for messages; sending a page");
+        replica.reads().note_page(page.run.end());
+    }
+
+    /// Takes in what was read for a peer, or could not be.
+    ///
+    /// # Panics
+    /// When nothing was found and nothing was wrong, or nothing was to be read.
+    pub(in crate::master) fn take_read(
+        &mut self,
+        now: Instant,
+        peer: MemberId,
+        found: Result<(IdRange, usize), Unreadable>,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<ReadResult> {
+        let replica = self.replicas.get_mut(peer)?;
+        assert!(!matches!(&found, Ok((range, _)) if range.is_empty()), "{found:?}");
+        Some(match (replica.reads().end(), found) {
+            (Some(ReadFor::Page(wanted, log_end)), Ok((run, _))) => {
+                ReadResult::Page(ReadPage { wanted, run, log_end })
+            }
+            (Some(ReadFor::Page(wanted, _)), Err(Unreadable(detail))) => {
+                let (peer, PageRequest { request, from, again }) =
+                    (replica.name().as_str(), wanted);
+                warn!(repeats = true, peer, %request, %from, again, detail,
+                    "asked for messages that cannot be read");
+                ReadResult::Unreadable(wanted, detail)
+            }
+            (Some(ReadFor::Run), found) => {
+                if let Err(Unreadable(detail)) = &found {
+                    let peer = replica.name().as_str();
+                    warn!(repeats = true, peer, detail, "messages for a secondary cannot be read");
+                }
+                replica.note_read(now, found, rng);
+                ReadResult::Run
+            }
+            (None, _) => unreachable!("what is read was asked for"),
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! A leader alone: peers are nothing but events.
+
+use acklog_types::{Checksum, IdRange, Quorum, Unreadable, WaiterId};
+
+use super::*;
+use crate::machine::Effect;
+use crate::master::io::LeaderEffect;
+use crate::master::peers::PeerEvent;
+use crate::outcome::{AppendRequest, Outcome, Refusal, Wait};
+use crate::progress::NextRun;
+
+const PEER: MemberId = MemberId(0);
+
+/// A log of empty messages.
+#[derive(Debug)]
+struct View;
+
+impl LogView for View {
+    fn run_from(&self, from: LogEnd, until: LogEnd, _: usize) -> Option<(IdRange, usize)> {
+        Some((IdRange::new(from, until.max(from)), 1))
+    }
+
+    fn checksum_below(&self, _: LogEnd) -> Result<Option<Checksum>, Unreadable> {
+        unreachable!("a leader reports no checksum")
+    }
+
+    fn is_same_below(&self, _: LogEnd, _: Checksum) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Returns a leader of a log with five messages, and one peer that counts and has them.
+fn leader() -> (Leader<View>, Instant) {
+    let name: NodeName = "master".parse().unwrap();
+    let options = LogOptions {
+        name,
+        log: LogId::new(7),
+        default_write_concern: WriteConcern::Majority,
+        max_waiting: 10,
+        idempotency_window: 10,
+        pause_max: Duration::from_secs(1),
+    };
+    let (end, losses) = (LogEnd::new(5), Losses::default());
+    let restored = RestoredLog { end, keys: Vec::new(), on_disk: true, is_old: true, losses };
+    let mut leader = Leader::new(options, restored, View);
+    let name: NodeName = "bonnie".parse().unwrap();
+    leader.on_peer_event(PeerEvent::Registered { peer: PEER, name: name.clone() });
+    leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end });
+    leader.ack(PEER, end).unwrap();
+    (leader, Instant::now())
+}
+
+fn cluster(live: u16) -> ClusterView {
+    let required = Some(Quorum::Majority.required(2));
+    ClusterView { size: 2, size_max: 2, live, required }
+}
+
+#[test]
+fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() {
+    let (mut leader, now) = leader();
+    let wait = Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None };
+    let request = AppendRequest { wait, key: None, messages: 1, bytes: 1 };
+    let write_concern = leader.check_append(wait, cluster(1)).unwrap();
+    let id = leader.append(now, WaiterId::new(1), request, write_concern);
+    assert_eq!((id, leader.next_run(now, PEER, 8)), (MessageId::new(5), None));
+    leader.durable(LogEnd::new(6), &mut Default::default());
+    let Some(NextRun::Run(plan)) = leader.next_run(now, PEER, 8) else { panic!("nothing to send") };
+    assert_eq!((plan.range, plan.is_retry), (IdRange::new(id.before(), id.end()), false));
+    assert_eq!(leader.release_next(), None, "only the master has it");
+    assert!(leader.ack(PEER, LogEnd::new(7)).is_err(), "there is no such message");
+    leader.ack(PEER, LogEnd::new(6)).unwrap();
+    let Some(Effect::Role(LeaderEffect::Release { waiter, outcome })) = leader.release_next()
+    else {
+        panic!("not answered")
+    };
+    assert!(waiter == WaiterId::new(1) && matches!(outcome, Outcome::Committed(_)));
+    assert!(!leader.has_waiters());
+}
+
+#[test]
+fn a_node_that_cannot_write_is_not_one_of_the_quorum() {
+    let (mut leader, _) = leader();
+    assert!(leader.check_append(Wait::default(), cluster(1)).is_ok());
+    let refused = leader.check_append(Wait::default(), cluster(0));
+    let missing = Refusal::NoQuorum { healthy: 1, cluster_size: 2, required: 2 };
+    assert_eq!(refused, Err(missing));
+    leader.disk_stalled(DiskFault::Full { detail: String::new() });
+    assert_eq!(leader.quorum_health(cluster(1)).map(|quorum| quorum.healthy), Some(1));
+}

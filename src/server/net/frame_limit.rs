@@ -1,0 +1,50 @@
+//! The limit on the length of a peer's frames, which the handshake raises.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use acklog_protocol::frame::{FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX};
+
+/// The limit on the length of the frames that a peer may send. A change applies from the next frame
+/// on.
+#[derive(Debug)]
+pub struct FrameLimit {
+    bytes: AtomicUsize,
+    is_admitted: AtomicBool,
+}
+
+/// The frames that a peer may send after its handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdmittedFrames {
+    /// Frames without messages, which are short.
+    WithoutMessages,
+    /// All frames, up to the longest.
+    WithMessages,
+}
+
+impl FrameLimit {
+    /// Creates a limit that admits a handshake only.
+    pub fn of_handshake() -> Self {
+        let bytes = AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX);
+        Self { bytes, is_admitted: AtomicBool::new(false) }
+    }
+
+    /// Sets the limit once the handshake is done.
+    pub fn admit(&self, frames: AdmittedFrames) {
+        self.is_admitted.store(true, Ordering::Relaxed);
+        let bytes = match frames {
+            AdmittedFrames::WithMessages => FRAME_BYTES_MAX,
+            AdmittedFrames::WithoutMessages => HEAD_FRAME_BYTES_MAX,
+        };
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns the longest frame that is accepted now, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the handshake is not done yet.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.is_admitted.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,166 @@
+//! How a master's core task handles the commands of clients.
+
+use std::time::Instant;
+
+use acklog_protocol::{
+    Admission, AppendRequest, FirstUse, LeaderInput, Machine, Outcome, Refusal, Wait,
+};
+use acklog_types::{
+    Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId, record_bytes,
+};
+use tracing::debug;
+
+use super::comparisons::{Compared, compare, log_replay};
+use super::large_appends::{RECORD_WORK, is_large};
+use super::leader::Leader;
+use crate::server::node::driver::Core;
+use crate::server::node::{ClientAppend, HashedKey, wall_clock_ms};
+
+/// Bytes of a message that a log line shows.
+const PREVIEW_BYTES: usize = 64;
+
+/// Most bytes of the records of a batch that the core task compares itself: it takes less time than
+/// passing it to another thread. Larger ones would delay other clients.
+const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
+
+impl Core<Leader> {
+    /// Passes the result of a comparison to the machine.
+    pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
+        match compared {
+            Compared::Batch { waiter, first, compared } => {
+                self.batch_compared(now, waiter, first, compared);
+            }
+            Compared::Log(session, is_same) => {
+                self.role.comparisons.forget_log(session);
+                self.machine.step(now, LeaderInput::Compared { session, is_same }.into());
+            }
+        }
+    }
+
+    /// Takes an append, or defers a large one. Returns how much work it was.
+    pub(super) fn take_append(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: ClientAppend,
+    ) -> usize {
+        let work = append_work(&append);
+        if is_large(work) {
+            self.role.large.push(waiter, append);
+            return 0;
+        }
+        self.role.large.note_small(now);
+        self.append(now, waiter, append);
+        work
+    }
+
+    /// Asks the machine about an append, and carries out its decision.
+    pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: ClientAppend) {
+        let request = AppendRequest {
+            wait: append.wait,
+            key: append.key.as_ref().map(|key| key.hash),
+            messages: append.batch.len() as u64,
+            bytes: append_bytes(&append),
+        };
+        let admitted = self.machine.get_mut().append(now, waiter, request);
+        self.admitted(now, waiter, append, admitted);
+    }
+
+    /// Carries out the machine's decision about a batch. A comparison is done at once where the
+    /// stored batch is in memory and small.
+    fn admitted(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: ClientAppend,
+        mut admitted: Result<Admission, Refusal>,
+    ) {
+        loop {
+            let first = match admitted {
+                Ok(Admission::Append(id)) => return self.write(id, &append),
+                Ok(Admission::Compare(first)) => first,
+                Ok(Admission::Waits) => return,
+                Err(refusal) => return self.refuse(waiter, refusal),
+            };
+            let size = self.reader.size_in_memory(first);
+            if size.is_none_or(|bytes| bytes > AT_ONCE_BYTES_MAX) {
+                let log = self.reader.clone();
+                return self.role.comparisons.begin(log, waiter, append, first);
+            }
+            let found = compare(&self.reader, &append, first);
+            log_replay(&append, first, found.as_ref().ok());
+            let found = found.map_err(Into::into);
+            admitted = self.machine.get_mut().key_compared(now, waiter, found);
+        }
+    }
+
+    /// Passes the result of a comparison on another thread to the machine.
+    pub(super) fn batch_compared(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        first: MessageId,
+        compared: Result<(ClientAppend, FirstUse), acklog_log::ReadError>,
+    ) {
+        match compared {
+            Ok((append, first_use)) => {
+                log_replay(&append, first, Some(&first_use));
+                let admitted = self.machine.get_mut().key_compared(now, waiter, Ok(first_use));
+                self.admitted(now, waiter, append, admitted);
+            }
+            Err(error) => {
+                let decided = self.machine.get_mut().key_compared(now, waiter, Err(error.into()));
+                if let Err(refusal) = decided {
+                    self.refuse(waiter, refusal);
+                }
+            }
+        }
+    }
+
+    /// Appends a batch that was admitted.
+    fn write(&mut self, id: MessageId, append: &ClientAppend) {
+        let accepted_ms = *self.role.accepted_ms.get_or_insert_with(wall_clock_ms);
+        let (key, batch) = (append.key.as_deref().map(HashedKey::key), &append.batch);
+        let appended = self.writer.append(accepted_ms, key, batch);
+        assert_eq!(appended, id, "the log is the machine's");
+        self.appended = true;
+        let key = key.map(IdempotencyKey::as_str);
+        let text = preview(batch);
+        match batch.len() {
+            1 => debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a message"),
+            messages => {
+                let id = IdRange::new(id.before(), id.before().plus(messages as u64));
+                debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a batch");
+            }
+        }
+    }
+
+    /// Lets a client wait for a stored message.
+    pub(super) fn join(&mut self, now: Instant, waiter: WaiterId, id: MessageId, wait: Wait) {
+        if let Err(refusal) = self.machine.get_mut().join(now, waiter, id, wait) {
+            self.refuse(waiter, refusal);
+        }
+    }
+
+    fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
+        debug!(%refusal, "refused a sender");
+        self.role.completions.push(waiter, Outcome::Refused(refusal));
+    }
+}
+
+/// Returns the size of the records of an append, in bytes.
+fn append_bytes(append: &ClientAppend) -> usize {
+    record_bytes(append.key.as_deref().map(HashedKey::key), &append.batch)
+}
+
+/// Returns how much work an append is for the core task, in bytes that take as long to copy.
+fn append_work(append: &ClientAppend) -> usize {
+    append_bytes(append) + RECORD_WORK * append.batch.len()
+}
+
+/// Returns the beginning of the first message, for a log line.
+fn preview(batch: &Batch) -> &str {
+    let text = batch.iter().next().unwrap_or_default();
+    let end = text.floor_char_boundary(PREVIEW_BYTES);
+    text.get(..end).unwrap_or_default()
+}
