@@ -51,7 +51,7 @@ struct Worker<M> {
     make: M,
     connections: Arc<Connections>,
     /// The queue of this thread's connections.
-    incoming: mpsc::Receiver<NewConnection>,
+    incoming: mpsc::Receiver<AcceptedConnection>,
     stop: watch::Receiver<Option<Duration>>,
     /// The first thread accepts for all.
     acceptor: Option<Acceptor>,
@@ -61,11 +61,11 @@ struct Worker<M> {
 struct Acceptor {
     listener: std::net::TcpListener,
     connections: Arc<Connections>,
-    workers: Vec<mpsc::Sender<NewConnection>>,
+    workers: Vec<mpsc::Sender<AcceptedConnection>>,
 }
 
 /// A new connection, with its slot.
-type NewConnection = (std::net::TcpStream, Slot);
+type AcceptedConnection = (std::net::TcpStream, Slot);
 
 impl Server {
     /// Serves `node` on `listener` with threads of its own, and returns once they run.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::comparisons::Comparisons;
-use self::leader::Leader;
+use self::leader::LeaderDriver;
 use super::appender::Appender;
 use super::commands::{Commands, ControlLane, LeaderCommand, LeaderControl};
 use super::completions::Mailboxes;
@@ -116,7 +116,7 @@ pub fn start_master(
     let mailboxes = Mailboxes::default();
     let (comparisons, done) = Comparisons::new(tasks.clone());
     let (sessions, events, reads) = sessions(&reader, tasks);
-    let role = Leader::new(mailboxes.clone(), comparisons);
+    let role = LeaderDriver::new(mailboxes.clone(), comparisons);
     let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
     let inbox = Inbox {
         commands: command_queue,

@@ -100,7 +100,7 @@ fn core(
     log: Opened,
     master: MasterAddress,
     tasks: &TaskTracker,
-) -> (Core<Follower>, Inbox<Follower>, SecondaryHandle) {
+) -> (Core<FollowerDriver>, Inbox<FollowerDriver>, SecondaryHandle) {
     let Opened { writer, reader, log, .. } = log;
     let restored =
         RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
@@ -114,7 +114,7 @@ fn core(
     let master_address = master.to_string();
     let master_port = master.port;
     let dialer = Arc::new(Mutex::new(Dialer::new(master.host, master.port)));
-    let role = Follower { master_port, dialer, dialed };
+    let role = FollowerDriver { master_port, dialer, dialed };
     let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
     let inbox = Inbox {
         commands,
@@ -130,13 +130,13 @@ fn core(
 }
 
 /// The secondary's role in its core task.
-struct Follower {
+struct FollowerDriver {
     master_port: u16,
     dialer: Arc<Mutex<Dialer>>,
     dialed: mpsc::Sender<io::Result<TcpStream>>,
 }
 
-impl NodeRole for Follower {
+impl NodeRole for FollowerDriver {
     type Machine = Secondary<LogReader>;
     type Control = FollowerControl;
     type Command = Infallible;
@@ -193,7 +193,7 @@ impl NodeRole for Follower {
     }
 }
 
-impl Follower {
+impl FollowerDriver {
     fn dial(&self) {
         let (dialer, dialed) = (self.dialer.clone(), self.dialed.clone());
         tokio::spawn(async move {

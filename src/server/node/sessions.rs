@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use self::pacing::Gain;
 pub(super) use self::reads::PeerRead;
-use self::reads::PeerReads;
+use self::reads::SessionReads;
 use crate::server::net::{
     AdmittedFrames, OutboxSlot, QueuedEvent, SessionFactory, SessionHandle, TrackedFrame,
 };
@@ -35,7 +35,7 @@ pub(super) struct Sessions {
     next: u64,
     events: mpsc::Sender<QueuedEvent>,
     log: LogReader,
-    reads: PeerReads,
+    reads: SessionReads,
     /// Records that were read and are sent in this iteration.
     taken: Vec<PeerRead>,
     /// The run that was copied last in this iteration: secondaries at the same position are sent
@@ -63,7 +63,7 @@ impl Sessions {
         tasks: TaskTracker,
     ) -> (Self, mpsc::UnboundedReceiver<PeerRead>) {
         let factory = SessionFactory::new(tasks.clone());
-        let (reads, results) = PeerReads::new(log.clone(), tasks.clone());
+        let (reads, results) = SessionReads::new(log.clone(), tasks.clone());
         let (open, taken, copied) = (BTreeMap::new(), Vec::new(), None);
         (Self { open, next: 0, events, log, reads, taken, copied, factory, tasks }, results)
     }

@@ -7,7 +7,7 @@ use tracing::debug;
 
 use super::Master;
 use super::leader::PageRequest;
-use super::peers::{MemberId, Peer, Reply};
+use super::peers::{MemberId, Peer, RunReply};
 use crate::frame::{ErrorCode, Frame, Request, Response};
 use crate::{CloseReason, ProtocolError};
 
@@ -78,15 +78,15 @@ impl<L: LogView> Master<L> {
                     return Err(ProtocolError::UnexpectedResponse(request));
                 }
                 self.leader.ack(id, contiguous_end)?;
-                Reply::Done
+                RunReply::Done
             }
             Response::Alive => {
                 peer.take_lost_runs(request).for_each(|run| self.leader.run_lost(id, run));
-                Reply::Done
+                RunReply::Done
             }
             Response::Failed { code, detail } => {
                 note_failed(peer, request, code, &detail);
-                Reply::Failed
+                RunReply::Failed
             }
             Response::Page { run, .. } if peer.pages_were_requested() => {
                 if let Some(awaited) = peer.page_in_flight(request) {
@@ -94,7 +94,7 @@ impl<L: LogView> Master<L> {
                     let mend = self.leader.take_page(now, id, request, page, &mut self.rng);
                     self.effects.extend(mend);
                 }
-                Reply::Done
+                RunReply::Done
             }
             Response::Welcome(_)
             | Response::Refused { .. }

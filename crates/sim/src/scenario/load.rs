@@ -17,12 +17,12 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Load {
     plan: LoadPlan,
-    clients: Vec<LoadClient>,
+    clients: Vec<LoadingClient>,
     answered: u64,
 }
 
 #[derive(Debug)]
-struct LoadClient {
+struct LoadingClient {
     number: usize,
     /// Number of its messages that are done.
     done: usize,
@@ -33,7 +33,7 @@ struct LoadClient {
 impl Load {
     pub(super) fn new(plan: LoadPlan) -> Self {
         let client =
-            |number| LoadClient { number, done: 0, waiting: None, not_before: Duration::ZERO };
+            |number| LoadingClient { number, done: 0, waiting: None, not_before: Duration::ZERO };
         let clients = (1..=plan.clients).map(client).collect();
         Self { plan, clients, answered: 0 }
     }
@@ -81,7 +81,7 @@ impl Load {
     }
 }
 
-impl LoadClient {
+impl LoadingClient {
     /// Creates the next message of the client.
     fn next(&self, plan: &LoadPlan) -> AppendStep {
         let (client, number) = (self.number, self.done + 1);

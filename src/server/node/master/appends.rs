@@ -12,7 +12,7 @@ use tracing::debug;
 
 use super::comparisons::{Compared, compare, log_replay};
 use super::large_appends::{RECORD_WORK, is_large};
-use super::leader::Leader;
+use super::leader::LeaderDriver;
 use crate::server::node::driver::Core;
 use crate::server::node::{ClientAppend, HashedKey, wall_clock_ms};
 
@@ -23,7 +23,7 @@ const PREVIEW_BYTES: usize = 64;
 /// passing it to another thread. Larger ones would delay other clients.
 const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
-impl Core<Leader> {
+impl Core<LeaderDriver> {
     /// Passes the result of a comparison to the machine.
     pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
         match compared {

@@ -17,7 +17,7 @@ use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
 
 /// The master's role in its core task.
-pub(super) struct Leader {
+pub(super) struct LeaderDriver {
     pub(super) completions: Completions,
     pub(super) comparisons: Comparisons,
     pub(super) large: LargeAppends,
@@ -30,7 +30,7 @@ pub(super) struct Leader {
     stopping: Vec<oneshot::Sender<()>>,
 }
 
-impl Leader {
+impl LeaderDriver {
     /// Creates the role of a master whose clients get their outcomes through these mailboxes.
     pub(super) fn new(mailboxes: Mailboxes, comparisons: Comparisons) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Leader {
     }
 }
 
-impl NodeRole for Leader {
+impl NodeRole for LeaderDriver {
     type Machine = Master<LogReader>;
     type Control = LeaderControl;
     type Command = LeaderCommand;
@@ -168,7 +168,7 @@ impl NodeRole for Leader {
     }
 }
 
-impl Core<Leader> {
+impl Core<LeaderDriver> {
     /// Answers the requests whose secondary is forgotten for good, or never will be.
     fn answer_forgetting(&mut self, now: Instant) {
         let written = self.machine.get_ref().remembered_version();

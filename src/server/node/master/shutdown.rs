@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use acklog_protocol::{LeaderInput, Machine};
 
-use super::leader::Leader;
+use super::leader::LeaderDriver;
 use crate::server::node::commands::{LeaderCommand, Queued};
 use crate::server::node::driver::{Core, Inbox};
 use crate::server::node::now;
 
-impl Core<Leader> {
+impl Core<LeaderDriver> {
     pub(super) fn give_up(&mut self, now: Instant) {
         self.machine.step(now, LeaderInput::GiveUp.into());
         self.refuse_large(now);
@@ -28,7 +28,7 @@ impl Core<Leader> {
     /// the queue.
     pub(super) fn end(
         mut self,
-        mut inbox: Inbox<Leader>,
+        mut inbox: Inbox<LeaderDriver>,
         mut commands: VecDeque<Queued<LeaderCommand>>,
     ) {
         let now = now();

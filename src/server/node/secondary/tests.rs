@@ -17,7 +17,7 @@ use crate::server::node::driver::Arrivals;
 /// Longest that a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn bonnie() -> (Core<Follower>, Inbox<Follower>, SecondaryHandle) {
+fn bonnie() -> (Core<FollowerDriver>, Inbox<FollowerDriver>, SecondaryHandle) {
     let options = SecondaryOptions {
         name: "bonnie".parse().unwrap(),
         instance: InstanceId::new(1),
@@ -58,7 +58,7 @@ async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
     core.collect(&mut inbox, &mut arrivals, true);
     assert!(inbox.connections.is_empty(), "the connection is taken");
     let mut peer = listener.accept().await.unwrap().0;
-    let heartbeats = async |peer: &mut TcpStream, inbox: &Inbox<Follower>| {
+    let heartbeats = async |peer: &mut TcpStream, inbox: &Inbox<FollowerDriver>| {
         for number in 0..5 {
             let heartbeat: Request<Records> = Request::Heartbeat { log_end: LogEnd::ZERO };
             let frame = Frame::Request(RequestId::new(number), heartbeat);

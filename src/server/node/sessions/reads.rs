@@ -36,7 +36,7 @@ const _: () = assert!(COPIES * FRAME_BYTES_MAX <= READS_BYTES_MAX);
 
 /// Reads for the peers of a node. A clone is the same.
 #[derive(Clone, Debug)]
-pub(super) struct PeerReads {
+pub(super) struct SessionReads {
     log: LogReader,
     memory: Arc<Semaphore>,
     pub(super) pacer: PagePacer,
@@ -64,7 +64,7 @@ impl PeerRead {
     }
 }
 
-impl PeerReads {
+impl SessionReads {
     /// Creates an idle reader. Results come out of the receiver: at most one for each session.
     pub(super) fn new(
         log: LogReader,
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_reads_together_have_bounded_memory_and_one_of_any_length_has_room() {
-        let (reads, _) = PeerReads::new(in_memory().1, TaskTracker::new());
+        let (reads, _) = SessionReads::new(in_memory().1, TaskTracker::new());
         let mut held = Vec::new();
         let one = || timeout(Duration::ZERO, reads.memory_for(FRAME_BYTES_MAX));
         while let Ok(memory) = one().await {

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::Leader;
 use super::reads::{NextPage, PageRequest, ReadFor, ReadPage};
 use crate::ProtocolError;
-use crate::master::peers::{MemberId, PeerEvent, Reply};
+use crate::master::peers::{MemberId, PeerEvent, RunReply};
 use crate::progress::{NextRun, SendFailure, SentRun};
 
 /// A page whose messages were read, or could not be.
@@ -81,13 +81,13 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         peer: MemberId,
         run: SentRun,
-        reply: Reply,
+        reply: RunReply,
         rng: &mut ChaCha8Rng,
     ) {
         let Some(replica) = self.replicas.get_mut(peer) else { return };
         match reply {
-            Reply::Done => replica.settle(now, run, rng),
-            Reply::Failed => replica.fail(now, run, SendFailure::Answered, rng),
+            RunReply::Done => replica.settle(now, run, rng),
+            RunReply::Failed => replica.fail(now, run, SendFailure::Answered, rng),
         }
     }
 

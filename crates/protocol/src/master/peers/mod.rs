@@ -30,7 +30,7 @@ use self::line_bound::LineBound;
 use self::majority::MajorityWatch;
 use self::membership::Membership;
 pub(super) use self::options::PeerOptions;
-pub(super) use self::peer::{Peer, Reply, Standing};
+pub(super) use self::peer::{Peer, RunReply, Standing};
 use self::pending::PendingSessions;
 pub use self::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::refused::RefusedRows;

@@ -33,7 +33,7 @@ pub(in crate::master) enum Standing {
 
 /// Whether a response reports that the request succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::master) enum Reply {
+pub(in crate::master) enum RunReply {
     /// It did.
     Done,
     /// It failed.
@@ -258,7 +258,7 @@ impl Peer {
         &mut self,
         now: Instant,
         request: RequestId,
-        reply: Reply,
+        reply: RunReply,
     ) -> Result<Option<SentRun>, ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
         match connection.complete(now, request) {
@@ -270,8 +270,8 @@ impl Peer {
             Completed::InTime { what: Awaited::Page(_), .. } => self.unanswered = None,
             Completed::InTime { what: Awaited::Run(run), took } => {
                 let what = match reply {
-                    Reply::Done => "AddMessage answered",
-                    Reply::Failed => "AddMessage failed",
+                    RunReply::Done => "AddMessage answered",
+                    RunReply::Failed => "AddMessage failed",
                 };
                 debug!(peer = %self.name, %request, id = %run.range, ?took, "{what}");
                 return Ok(Some(run));
