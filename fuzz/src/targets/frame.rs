@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// What is decoded is encoded to the same bytes, and nothing shorter or longer is the same frame.
 ///
 /// The first byte says whether the checksums of the records are made right first, which no fuzzer
-/// finds by itself. Where they are, the last 64 KiB are cut off: no head is that long.
+/// finds by itself.
 pub fn frame(data: &[u8]) {
     let Some((&mode, bytes)) = data.split_first() else { return };
     let mut bytes = bytes.to_vec();
